@@ -1,0 +1,51 @@
+"""netlayers: dense neural networks on NumPy, every gradient written out by hand.
+
+>>> import numpy as np, netlayers as nl
+>>> x = np.random.default_rng(0).normal(size=(256, 4))
+>>> y = (x.sum(axis=1) > 0).astype(int)
+>>> model = nl.Sequential([nl.layers.Dense(16, activation="relu"), nl.layers.Dense(2)], seed=0)
+>>> model.compile(optimizer="adam", metrics=["accuracy"],
+...               loss=nl.losses.SparseCategoricalCrossentropy(from_logits=True))
+>>> history = model.fit(x, y, epochs=30, verbose=0)
+>>> history.history["accuracy"][-1] > 0.9
+True
+"""
+
+from __future__ import annotations
+
+from netlayers import (
+    activations,
+    callbacks,
+    datasets,
+    errors,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    regularizers,
+)
+from netlayers.checking import GradientReport, check_gradients
+from netlayers.models import Sequential
+from netlayers.registry import register
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GradientReport",
+    "Sequential",
+    "activations",
+    "callbacks",
+    "check_gradients",
+    "datasets",
+    "errors",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "register",
+    "regularizers",
+]

@@ -1,0 +1,154 @@
+"""Activations: as functions (``relu(x)``), as ``activation=`` of a layer, and as layers.
+
+Each is one class with ``forward`` and ``backward``; the lower-case names here are callable, and
+make an object of the class for every layer that uses them.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.activations.base import ActivationLayer
+from netlayers.activations.gated import GELU, Mish, SiLU
+from netlayers.activations.rectifiers import ELU, SELU, LeakyReLU, Linear, ReLU
+from netlayers.activations.sigmoids import (
+    Exponential,
+    HardSigmoid,
+    Sigmoid,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from netlayers.activations.softmaxes import LogSoftmax, Softmax
+from netlayers.errors import ConfigurationError
+from netlayers.registry import lookup, register_name, resolve
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, ArrayLike, Identifier
+
+__all__ = [
+    "ActivationFunction",
+    "ActivationLayer",
+    "elu",
+    "exponential",
+    "gelu",
+    "get",
+    "hard_sigmoid",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+]
+
+
+class ActivationFunction:
+    """An activation as a function of an array, and a maker of its layer.
+
+    Args:
+        name: what it is called.
+        layer: the class that computes it.
+        order: names of the arguments after ``x``, as Keras's function takes them by position.
+        defaults: where the function's defaults differ from the layer's.
+        aliases: further names.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        layer: type[ActivationLayer],
+        *,
+        order: tuple[str, ...] = (),
+        defaults: dict[str, Any] | None = None,
+        aliases: tuple[str, ...] = (),
+    ) -> None:
+        self.__name__ = name
+        self.__doc__ = layer.__doc__
+        self._layer = layer
+        self._order = order
+        self._defaults = defaults or {}
+        for alias in (name, *aliases):
+            register_name("activation", alias, self.make)
+        register_name("activation", layer.__name__, layer)
+
+    def make(self) -> ActivationLayer:
+        """Return a new object of the layer's class."""
+        return self._layer(**self._defaults)
+
+    def __call__(self, x: ArrayLike, *args: Any, **kwargs: Any) -> Array:
+        """Return f(x) in a new array: float64 stays float64, all else is computed in float32."""
+        options = {**self._defaults, **dict(zip(self._order, args, strict=False)), **kwargs}
+        if len(args) > len(self._order):
+            raise TypeError(f"{self.__name__}() takes x and {self._order}, got {len(args)} more")
+        values = np.asarray(x)
+        dtype = "float64" if values.dtype == np.float64 else "float32"
+        y = self._layer(dtype=dtype, **options).forward(values)
+        return y.copy() if np.may_share_memory(y, values) else y
+
+    def __repr__(self) -> str:
+        return f"<activation {self.__name__}>"
+
+
+linear = ActivationFunction("linear", Linear)
+relu = ActivationFunction("relu", ReLU, order=("negative_slope", "max_value", "threshold"))
+leaky_relu = ActivationFunction(
+    "leaky_relu", LeakyReLU, order=("negative_slope",), defaults={"negative_slope": 0.2}
+)
+elu = ActivationFunction("elu", ELU, order=("alpha",))
+selu = ActivationFunction("selu", SELU)
+sigmoid = ActivationFunction("sigmoid", Sigmoid)
+hard_sigmoid = ActivationFunction("hard_sigmoid", HardSigmoid)
+tanh = ActivationFunction("tanh", Tanh)
+softplus = ActivationFunction("softplus", Softplus)
+softsign = ActivationFunction("softsign", Softsign)
+exponential = ActivationFunction("exponential", Exponential, aliases=("exp",))
+softmax = ActivationFunction("softmax", Softmax, order=("axis",))
+log_softmax = ActivationFunction("log_softmax", LogSoftmax, order=("axis",))
+gelu = ActivationFunction("gelu", GELU, order=("approximate",))
+silu = swish = ActivationFunction("silu", SiLU, aliases=("swish",))
+mish = ActivationFunction("mish", Mish)
+
+
+def get(identifier: Identifier) -> ActivationLayer:
+    """Return an activation of one's own from a name, a function of this module, or an object.
+
+    Args:
+        identifier: ``"relu"``, ``activations.relu``, ``ReLU()`` (copied, so one object may be
+            given to many layers), a configuration, or ``None`` for no activation.
+
+    Raises:
+        ConfigurationError: the name is unknown, or it is a function without a gradient.
+
+    Example:
+        >>> from netlayers import activations
+        >>> activations.get("leaky_relu")
+        LeakyReLU(negative_slope=0.2)
+    """
+    if identifier is None:
+        return Linear()
+    if isinstance(identifier, ActivationFunction):
+        return identifier.make()
+    if isinstance(identifier, ActivationLayer):
+        return copy.deepcopy(identifier)
+    if isinstance(identifier, str):
+        activation: ActivationLayer = lookup("activation", identifier)()
+        return activation
+    if callable(identifier) and not isinstance(identifier, type):
+        raise ConfigurationError(
+            f"activation: {identifier!r} is a function, and a function has no gradient to go back "
+            "through. Write a class from netlayers.activations.ActivationLayer with forward and "
+            "backward, and pass an object of it."
+        )
+    result: ActivationLayer = resolve("activation", identifier, ActivationLayer)
+    return result

@@ -1,0 +1,100 @@
+"""What activations share: a layer without weights that may overwrite what it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.arrays import as_float
+from netlayers.core.layer import Layer
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Shape
+
+
+class ActivationLayer(Layer):
+    """Base class of activations; each is a layer, and an ``activation=`` of other layers.
+
+    A subclass writes ``forward``, which starts with :meth:`start_forward`, and ``backward``, which
+    starts with :meth:`start_backward`.
+
+    Shapes: any; the output and both gradients have the shape of the input.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> class Square(nl.activations.ActivationLayer):
+        ...     needs_input = True
+        ...     def forward(self, x, training=False, inplace=False):
+        ...         x, y = self.start_forward(x, training, inplace)
+        ...         return np.multiply(x, x, out=y)
+        ...     def backward(self, dy):
+        ...         dy, dx = self.start_backward(dy)
+        ...         np.multiply(dy, self.cache.x, out=dx)
+        ...         return np.multiply(dx, 2, out=dx)
+        >>> model = nl.Sequential([nl.layers.Dense(3, activation=Square())], seed=0)
+        >>> nl.check_gradients(model, np.ones((2, 4))).passed
+        True
+    """
+
+    # Whether backward reads cache.x. If it makes do with the output, cache.y, then a layer may
+    # let the activation overwrite its own sums, and a whole array is never allocated.
+    needs_input = False
+
+    @property
+    def activation(self) -> ActivationLayer:
+        """This object: where a layer is asked for its activation, an activation is its own."""
+        return self
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """Return f(x).
+
+        Args:
+            x: any shape.
+            training: remember what :meth:`backward` needs.
+            inplace: the caller gives ``x`` away, it may be overwritten.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define forward(x, training, inplace)"
+        )
+
+    def prepare(self, x: Any) -> Array:
+        """Return ``x`` as an array of this layer's dtype; any shape will do."""
+        if not (type(x) is np.ndarray and x.dtype is self._dtype):
+            x = as_float(f"layer {self.name!r}", "x", x, self._dtype)
+        return x
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Any shape will do."""
+
+    def start_forward(self, x: Any, training: bool, inplace: bool) -> tuple[Array, Array]:
+        """Return ``x`` and the array for f(x), which may be the same one; note them for backward.
+
+        ``forward`` must therefore have read an element of ``x`` for the last time when it writes
+        that of ``y``: true of every NumPy function with ``out=y``.
+        """
+        x = self.prepare(x)
+        if inplace and not (training and self.needs_input):
+            y = x
+        else:
+            y = self.buffer("y", x.shape, training)
+        if training:
+            if self.needs_input:
+                self.cache.x = x
+            self.cache.y = y
+        return x, y
+
+    def start_backward(self, dy: Any) -> tuple[Array, Array]:
+        """Return the checked ``dy``, and the array for dL/dx."""
+        dy = self.check_gradient(dy, self.cache.y.shape)
+        return dy, self.workspace("dx", dy.shape, self._dtype)
+
+    # An activation computes nothing before itself: its logits are its input.
+
+    def forward_logits(self, x: Array, training: bool = False) -> Array:
+        """Return what the activation would be applied to."""
+        return self.prepare(x)
+
+    def backward_logits(self, dz: Array) -> Array:
+        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+        return dz

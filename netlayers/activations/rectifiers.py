@@ -1,0 +1,193 @@
+"""Piecewise and exponential-linear units: linear, ReLU, leaky ReLU, ELU, SELU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.activations.base import ActivationLayer
+from netlayers.checks import check_number
+from netlayers.core.workspace import constant
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("layer")
+class Linear(ActivationLayer):
+    """``y = x``. Nothing is computed or copied."""
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = x``."""
+        y = self.prepare(x)
+        if training:
+            self.cache.y = y
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy``."""
+        return self.check_gradient(dy, self.cache.y.shape)
+
+
+@register("layer", "relu")
+class ReLU(ActivationLayer):
+    """Rectified linear unit, ``y = max(x, 0)``, with Keras's three extensions.
+
+    In full: ``y = min(x, max_value)`` where ``x >= threshold``, else
+    ``y = negative_slope (x - threshold)``.
+
+    Args:
+        max_value: upper limit of the output, ``None`` for none.
+        negative_slope: slope below the threshold.
+        threshold: where the unit opens.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        V. Nair, G. Hinton, "Rectified linear units improve restricted Boltzmann machines",
+        ICML 2010.
+    """
+
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if max_value is not None:
+            max_value = check_number("ReLU", "max_value", max_value, minimum=0)
+        self.max_value = max_value
+        self.negative_slope = check_number("ReLU", "negative_slope", negative_slope, minimum=0)
+        self.threshold = check_number("ReLU", "threshold", threshold, minimum=0)
+        self._plain = max_value is None and not self.negative_slope and not self.threshold
+        self.needs_input = not self._plain
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = max(x, 0)``."""
+        x, y = self.start_forward(x, training, inplace)
+        if self._plain:
+            return np.maximum(x, constant(0, x.shape[-1:], self._dtype), out=y)
+        low = x < self.threshold
+        below = (x[low] - self.threshold) * self.negative_slope
+        np.minimum(x, np.inf if self.max_value is None else self.max_value, out=y)
+        y[low] = below
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` where ``y > 0``, else 0."""
+        dy, dx = self.start_backward(dy)
+        mask = self.workspace("mask", dy.shape, np.dtype(bool))
+        if self._plain:
+            np.greater(self.cache.y, 0, out=mask)
+            return np.multiply(dy, mask, out=dx)
+        x = self.cache.x
+        np.greater_equal(x, self.threshold, out=mask)
+        if self.max_value is not None:
+            mask &= x < self.max_value
+        np.multiply(dy, mask, out=dx)
+        if self.negative_slope:
+            dx += dy * self.negative_slope * (x < self.threshold)
+        return dx
+
+
+@register("layer", "leaky_relu")
+class LeakyReLU(ActivationLayer):
+    """``y = x`` where ``x > 0``, else ``negative_slope x``: no unit ever stops learning.
+
+    Args:
+        negative_slope: slope for negative inputs. As in Keras the layer's default is 0.3, that of
+            the name ``"leaky_relu"`` 0.2.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic
+        models", ICML 2013, eq. 3.
+    """
+
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.negative_slope = check_number("LeakyReLU", "negative_slope", negative_slope, minimum=0)
+        self.needs_input = self.negative_slope == 0
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = max(x, 0) + negative_slope min(x, 0)``."""
+        x, y = self.start_forward(x, training, inplace)
+        negative = self.buffer("negative", x.shape, training)
+        np.minimum(x, 0, out=negative)
+        negative *= self.negative_slope
+        np.maximum(x, 0, out=y)
+        y += negative
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` where ``x > 0``, else ``negative_slope dy``; x and y have the same sign."""
+        dy, dx = self.start_backward(dy)
+        slope = self.workspace("slope", dy.shape, self._dtype)
+        np.greater(self.cache.x if self.needs_input else self.cache.y, 0, out=slope)
+        slope *= 1 - self.negative_slope
+        slope += self.negative_slope
+        return np.multiply(dy, slope, out=dx)
+
+
+@register("layer", "elu")
+class ELU(ActivationLayer):
+    """Exponential linear unit: ``y = x`` where ``x > 0``, else ``alpha (exp(x) - 1)``.
+
+    Args:
+        alpha: minus the limit for very negative inputs.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        D.-A. Clevert, T. Unterthiner, S. Hochreiter, "Fast and accurate deep network learning by
+        exponential linear units", ICLR 2016, eq. 15.
+    """
+
+    _scale = 1.0
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = check_number("ELU", "alpha", alpha, above=0)
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = scale (max(x, 0) + alpha expm1(min(x, 0)))``; the scale is 1 for ELU."""
+        x, y = self.start_forward(x, training, inplace)
+        negative = self.buffer("negative", x.shape, training)
+        np.minimum(x, 0, out=negative)  # expm1 never sees the large values that overflow
+        np.expm1(negative, out=negative)
+        negative *= self.alpha * self._scale
+        np.maximum(x, 0, out=y)
+        if self._scale != 1:
+            y *= self._scale
+        y += negative
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy scale`` where ``x > 0``, else ``dy scale alpha exp(x) = dy (y + scale alpha)``."""
+        dy, dx = self.start_backward(dy)
+        np.minimum(self.cache.y, 0, out=dx)
+        dx += self.alpha * self._scale
+        np.copyto(dx, self._scale, where=self.cache.y > 0)
+        return np.multiply(dx, dy, out=dx)
+
+
+@register("layer", "selu")
+class SELU(ELU):
+    """Scaled ELU: its two constants keep mean 0 and variance 1 from layer to layer.
+
+    Args:
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, "Self-normalizing neural networks",
+        NeurIPS 2017, eq. 2; the constants are those of its eq. 14.
+    """
+
+    _scale = 1.0507009873554805
+
+    def __init__(
+        self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None
+    ) -> None:
+        super().__init__(alpha=1.6732632423543772, name=name, trainable=trainable, dtype=dtype)

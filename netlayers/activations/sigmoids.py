@@ -1,0 +1,155 @@
+"""Units that saturate, and the exponential they are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlayers.activations.base import ActivationLayer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+def logistic(x: Array, out: Array) -> Array:
+    """Write ``1 / (1 + exp(-x))`` into ``out``, which may be ``x`` itself.
+
+    For very negative x, exp(-x) overflows to infinity and the quotient is the right 0.
+    """
+    np.negative(x, out=out)
+    with np.errstate(over="ignore"):
+        np.exp(out, out=out)
+    np.add(out, 1, out=out)
+    return np.divide(1, out, out=out)
+
+
+@register("layer", "sigmoid")
+class Sigmoid(ActivationLayer):
+    """Logistic function, ``y = 1 / (1 + exp(-x))``."""
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = 1 / (1 + exp(-x))``."""
+        x, y = self.start_forward(x, training, inplace)
+        return logistic(x, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy y (1 - y)``."""
+        dy, dx = self.start_backward(dy)
+        y = self.cache.y
+        np.subtract(1, y, out=dx)
+        np.multiply(dx, y, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+
+@register("layer", "hard_sigmoid")
+class HardSigmoid(ActivationLayer):
+    """A straight line for a sigmoid: ``y = min(max(x / 6 + 1/2, 0), 1)``."""
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = clip(x / 6 + 1/2, 0, 1)``."""
+        x, y = self.start_forward(x, training, inplace)
+        np.divide(x, 6, out=y)
+        np.add(y, 0.5, out=y)
+        return np.clip(y, 0, 1, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy / 6`` where ``0 < y < 1``, else 0."""
+        dy, dx = self.start_backward(dy)
+        y = self.cache.y
+        np.multiply(dy, (y > 0) & (y < 1), out=dx)
+        return np.divide(dx, 6, out=dx)
+
+
+@register("layer", "tanh")
+class Tanh(ActivationLayer):
+    """Hyperbolic tangent."""
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = tanh(x)``."""
+        x, y = self.start_forward(x, training, inplace)
+        return np.tanh(x, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy (1 - y²)``."""
+        dy, dx = self.start_backward(dy)
+        y = self.cache.y
+        np.multiply(y, y, out=dx)
+        np.subtract(1, dx, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+
+@register("layer", "softplus")
+class Softplus(ActivationLayer):
+    """A smooth ReLU, ``y = log(1 + exp(x))``.
+
+    Source:
+        C. Dugas et al., "Incorporating second-order functional knowledge for better option
+        pricing", NeurIPS 2000, eq. 3.
+    """
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = max(x, 0) + log1p(exp(-|x|))``, which never overflows."""
+        x, y = self.start_forward(x, training, inplace)
+        return softplus(x, out=y, scratch=self.buffer("scratch", x.shape, training))
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy sigmoid(x) = dy (1 - exp(-y))``."""
+        dy, dx = self.start_backward(dy)
+        np.negative(self.cache.y, out=dx)
+        np.expm1(dx, out=dx)
+        np.negative(dx, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+
+def softplus(x: Array, out: Array, scratch: Array) -> Array:
+    """Write ``log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))`` into ``out``, which may be ``x``."""
+    np.abs(x, out=scratch)
+    np.negative(scratch, out=scratch)
+    np.exp(scratch, out=scratch)
+    np.log1p(scratch, out=scratch)
+    np.maximum(x, 0, out=out)
+    return np.add(out, scratch, out=out)
+
+
+@register("layer", "softsign")
+class Softsign(ActivationLayer):
+    """``y = x / (1 + |x|)``: saturates slower than tanh.
+
+    Source:
+        J. Turian, J. Bergstra, Y. Bengio, "Quadratic features and deep architectures for chunking",
+        NAACL 2009.
+    """
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = x / (1 + |x|)``."""
+        x, y = self.start_forward(x, training, inplace)
+        scratch = self.buffer("scratch", x.shape, training)
+        np.abs(x, out=scratch)
+        np.add(scratch, 1, out=scratch)
+        return np.divide(x, scratch, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy / (1 + |x|)² = dy (1 - |y|)²``."""
+        dy, dx = self.start_backward(dy)
+        np.abs(self.cache.y, out=dx)
+        np.subtract(1, dx, out=dx)
+        np.multiply(dx, dx, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+
+@register("layer", "exponential", "exp")
+class Exponential(ActivationLayer):
+    """``y = exp(x)``; above 88 (float32) or 709 (float64) the result is infinite."""
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = exp(x)``."""
+        x, y = self.start_forward(x, training, inplace)
+        with np.errstate(over="ignore"):
+            return np.exp(x, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy y``."""
+        dy, dx = self.start_backward(dy)
+        return np.multiply(dy, self.cache.y, out=dx)

@@ -1,0 +1,80 @@
+"""What ``fit`` shows while it runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from netlayers.training.events import Callback
+
+if TYPE_CHECKING:
+    from netlayers._typing import Logs
+
+
+class ProgressBar(Callback):
+    """A line for each epoch; on a terminal, a bar while the epoch runs.
+
+    Where the output is no terminal (a file, a pipe) there is no bar, and no control character.
+
+    Args:
+        bar: whether to show the bar.
+    """
+
+    def __init__(self, bar: bool = True) -> None:
+        self._wanted = bar
+        self._bar: Any = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """See whether there is a terminal."""
+        self._bar = None
+        self._terminal = self._wanted and sys.stdout.isatty()
+        self._epochs = self.params["epochs"]
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Open the bar."""
+        self._begin = time.perf_counter()
+        if self._terminal:
+            from tqdm import tqdm  # 30 ms, and only a terminal needs it
+
+            self._bar = tqdm(
+                total=self.params["steps"],
+                desc=self._title(epoch),
+                unit="batch",
+                leave=False,
+                dynamic_ncols=True,
+                file=sys.stdout,
+            )
+            self._shown = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar."""
+        if self._bar is None:
+            return
+        self._bar.update()
+        now = time.perf_counter()
+        if now - self._shown > 0.2:  # formatting numbers for every batch would cost more than it
+            self._shown = now
+            self._bar.set_postfix_str(_numbers(logs or {}), refresh=False)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Close the bar and print the line."""
+        self._close()
+        seconds = time.perf_counter() - self._begin
+        print(f"{self._title(epoch)}  {seconds:5.1f} s  {_numbers(logs or {})}", flush=True)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Close a bar that an error or Ctrl-C left open."""
+        self._close()
+
+    def _title(self, epoch: int) -> str:
+        return f"Epoch {epoch + 1:{len(str(self._epochs))}d}/{self._epochs}"
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _numbers(logs: Logs) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())

@@ -1,0 +1,1 @@
+"""The ground that layers stand on: parameters, buffers, random streams, the ``Layer`` class."""

@@ -1,0 +1,449 @@
+"""The ``Layer`` class: ``forward`` computes, ``backward`` turns dL/dy into dL/dx."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import initializers, regularizers
+from netlayers.checks import check_dtype, check_flag, check_shape
+from netlayers.core.arrays import as_float
+from netlayers.core.parameters import Parameter, ParameterVector
+from netlayers.core.random import Streams
+from netlayers.core.workspace import Cache, Workspace
+from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
+from netlayers.registry import Configurable, snake_case
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from netlayers._typing import Array, Dtype, Identifier, Shape, Weights
+
+    Build = Callable[["Layer", Shape], None]
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+class Layer(Configurable):
+    """Base class of all layers.
+
+    A subclass writes :meth:`forward` and, right under it, :meth:`backward`; with weights also
+    :meth:`build`, and :meth:`compute_output_shape` if the output has another shape than the input.
+
+    Args:
+        name: unique within a model; by default the class name in snake case, numbered.
+        trainable: ``False`` freezes the weights.
+        dtype: ``"float32"`` or ``"float64"``; by default the model's, alone ``"float32"``.
+
+    Memory: what ``forward`` and ``backward`` return belongs to the layer and is valid until its
+    next ``forward`` or ``backward``. Neither changes the array it is given.
+
+    Example:
+        A factor for each feature, learned. It works in a model and alone.
+
+        >>> import numpy as np, netlayers as nl
+        >>> class Scale(nl.layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.add_weight("scale", (input_shape[-1],), initializer="ones")
+        ...     def forward(self, x, training=False):
+        ...         x = self.prepare(x)
+        ...         if training:
+        ...             self.cache.x = x
+        ...         return x * self.scale
+        ...     def backward(self, dy):
+        ...         np.sum(dy * self.cache.x, axis=0, out=self.d_scale)
+        ...         return dy * self.scale
+        >>> nl.check_gradients(Scale(), np.random.default_rng(0).normal(size=(5, 3))).passed
+        True
+    """
+
+    # Layers whose backward takes input_gradient=False, which saves the product for dL/dx where
+    # nobody needs it: in the first layer with weights.
+    can_skip_input_gradient = False
+
+    def __init__(
+        self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None
+    ) -> None:
+        owner = type(self).__name__
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ConfigurationError(f"{owner}: name must be a text, got {name!r}.")
+        self._auto_named = name is None
+        self.name = snake_case(owner) if name is None else name
+        self._own_dtype = None if dtype is None else check_dtype(owner, dtype)
+        self._dtype = self._own_dtype or _FLOAT32
+        self._trainable = check_flag(owner, "trainable", trainable)
+        self.input_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        self.slots: list[Parameter] = []
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Attributes that a copy of the layer does not share with it."""
+        self._views: dict[str, Array] = {}
+        self._row: tuple[int | None, ...] | None = None  # what prepare() compares rows with
+        self._vector: ParameterVector | None = None
+        self._in_model = False
+        self.cache = Cache(f"layer {self.name!r}")
+        self.workspace = Workspace()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _checked_build(vars(cls)["build"])  # type: ignore[method-assign]
+
+    # What a subclass writes ------------------------------------------------------------------
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare the weights with :meth:`add_weight`; nothing is allocated yet.
+
+        Args:
+            input_shape: with the batch first, ``None`` for an axis of any length.
+        """
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the output for a shape of the input, both with the batch first."""
+        return input_shape
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return the output for a batch; with ``training``, remember what backward needs."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(x, training=False)")
+
+    def backward(self, dy: Array) -> Array:
+        """Return dL/dx for dL/dy, and write dL/dweight into each ``d_<weight>`` (no adding up)."""
+        raise NotImplementedError(f"{type(self).__name__} must define backward(dy)")
+
+    # What a subclass uses --------------------------------------------------------------------
+
+    def add_weight(
+        self,
+        name: str,
+        shape: Sequence[int],
+        initializer: Identifier = "glorot_uniform",
+        regularizer: Identifier = None,
+        *,
+        statistic: bool = False,
+    ) -> None:
+        """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
+
+        Args:
+            name: a name that is free in this layer.
+            shape: its shape.
+            initializer: fills it when it is first bound.
+            regularizer: penalty on it, part of the model's loss.
+            statistic: a running statistic, which optimizers leave alone and which has no gradient.
+        """
+        if not name.isidentifier() or name in self.__dict__ or hasattr(type(self), name):
+            raise ConfigurationError(
+                f"layer {self.name!r}: a weight can not be named {name!r}; the name must be a free "
+                "Python identifier."
+            )
+        sizes = check_shape(f"layer {self.name!r}", f"the shape of {name}", shape)
+        if None in sizes:
+            raise ShapeError(
+                f"layer {self.name!r}: the weight {name!r} would have the shape {sizes}; give the "
+                "size of every axis (with layers.Input(shape), or by the first data)."
+            )
+        self.slots.append(
+            Parameter(
+                self,
+                name,
+                tuple(size for size in sizes if size is not None),
+                initializers.get(initializer),
+                regularizers.get(regularizer),
+                statistic,
+            )
+        )
+
+    def prepare(self, x: Any) -> Array:
+        """Return ``x`` as this layer's input: converted, built for, and checked.
+
+        An array of the right dtype and shape passes at the cost of three comparisons.
+
+        Raises:
+            ShapeError: the shape is not the one the layer was built for.
+            DataError: the entries are no numbers.
+        """
+        if type(x) is np.ndarray and x.dtype is self._dtype and x.shape[1:] == self._row:
+            return x
+        x = as_float(f"layer {self.name!r}", "x", x, self._dtype)
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        self.check_input_shape(x.shape)
+        self._bind_alone()
+        return x
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError if the layer can not take this shape (by default: as built)."""
+        assert self.input_shape is not None
+        expected = self.input_shape
+        fits = len(shape) == len(expected) and all(
+            want is None or want == got for want, got in zip(expected[1:], shape[1:], strict=True)
+        )
+        if not fits:
+            raise ShapeError(
+                f"layer {self.name!r} ({type(self).__name__}): expected an input of shape "
+                f"{_shown(expected)}, got {_shown(shape)}. {_shape_hint(expected, shape)}"
+            )
+
+    def buffer(self, name: str, shape: tuple[int, ...], training: bool = True) -> Array:
+        """Return an array to write into: the layer's own while training, else a new one.
+
+        At inference nothing of the layer is written to, so threads may predict side by side.
+        """
+        if training:
+            return self.workspace(name, shape, self._dtype)
+        return np.empty(shape, self._dtype)
+
+    def check_gradient(self, dy: Any, shape: tuple[int, ...]) -> Array:
+        """Return ``dy`` as an array of this layer's dtype.
+
+        Raises:
+            ShapeError: it has another shape than the output had.
+        """
+        if not (type(dy) is np.ndarray and dy.dtype is self._dtype):
+            dy = as_float(f"layer {self.name!r}", "dy", dy, self._dtype)
+        if dy.shape != shape:
+            raise ShapeError(
+                f"layer {self.name!r} ({type(self).__name__}): backward() takes dL/dy in the shape "
+                f"of the output of the last forward(), {shape}, got {dy.shape}."
+            )
+        return dy
+
+    # Weights ---------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> ParameterVector:
+        """The vectors of a layer that is in no model, as ``optimizer.step`` takes them."""
+        self._require_built()
+        if self._in_model or self._vector is None:
+            raise ConfigurationError(
+                f"layer {self.name!r}: its weights are part of the model's vector; use "
+                "model.parameters."
+            )
+        return self._vector
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known, and with it the shapes of the weights."""
+        return self.input_shape is not None
+
+    @property
+    def dtype(self) -> str | None:
+        """Name of the dtype that was asked for, ``None`` for the model's."""
+        return None if self._own_dtype is None else self._own_dtype.name
+
+    @property
+    def compute_dtype(self) -> str:
+        """Name of the dtype that the layer computes in."""
+        return self._dtype.name
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the weights are learned; ``False`` freezes them where they are."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = check_flag(f"layer {self.name!r}", "trainable", value)
+        if self._vector is not None:
+            self._vector.refresh()
+
+    @property
+    def weights(self) -> list[Array]:
+        """The weights, as views: the learned ones, then the running statistics."""
+        self._require_built()
+        return [p.value for p in self._ordered()]  # type: ignore[misc]
+
+    @property
+    def gradients(self) -> list[Array]:
+        """The gradients of the trainable weights, as views, in the order of the weights."""
+        self._require_built()
+        return [p.gradient for p in self._ordered() if p.trainable]  # type: ignore[misc]
+
+    @property
+    def trainable_weights(self) -> list[Array]:
+        """The weights that an optimizer changes, as views."""
+        self._require_built()
+        return [p.value for p in self._ordered() if p.trainable]  # type: ignore[misc]
+
+    @property
+    def non_trainable_weights(self) -> list[Array]:
+        """The weights that no optimizer changes, as views: statistics, and all of a frozen layer."""
+        self._require_built()
+        return [p.value for p in self._ordered() if not p.trainable]  # type: ignore[misc]
+
+    def count_params(self) -> int:
+        """Return the number of single values in the weights."""
+        self._require_built()
+        return sum(p.size for p in self.slots)
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, in the order of :attr:`weights`."""
+        return [w.copy() for w in self.weights]
+
+    def set_weights(self, weights: Weights) -> None:
+        """Copy ``weights`` into this layer's; nothing is changed if any of them does not fit.
+
+        Raises:
+            ShapeError: their number or a shape differs.
+        """
+        self._require_built()
+        copy_into(f"layer {self.name!r}", self._ordered(), weights)
+
+    def compute_in(self, dtype: Dtype) -> None:
+        """Compute in another dtype from now on, with all layers that are part of this one."""
+        self._dtype = dtype
+        for part in vars(self).values():
+            if isinstance(part, Layer):
+                part.compute_in(dtype)
+                part.cache._owner = self.cache._owner
+
+    def forget(self) -> None:
+        """Become unbuilt again: no shapes, no weights."""
+        self._views = {}
+        for p in self.slots:
+            for name in (p.name, "d_" + p.name):
+                self.__dict__.pop(name, None)
+        self.slots = []
+        self.input_shape = self.output_shape = None
+        self._vector = self._row = None
+
+    def _ordered(self) -> list[Parameter]:
+        return sorted(self.slots, key=lambda p: p.statistic)
+
+    def _require_built(self) -> None:
+        if not self.built:
+            raise NotBuiltError(
+                f"layer {self.name!r} ({type(self).__name__}) has no weights yet: their shapes "
+                "depend on the input. Call build(input_shape), or forward(x) with data."
+            )
+        self._bind_alone()
+
+    def _bind_alone(self) -> None:
+        """Give a layer that is in no model a vector of its own."""
+        if self._vector is None:
+            new = [p for p in self.slots if p.value is None]
+            vector = ParameterVector(self.slots, self._dtype)
+            vector.initialize(new, Streams().new)
+            self.bind(vector)
+
+    def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
+        """Take views into ``vector`` as weights; called once everything is declared."""
+        self._vector = vector
+        self._in_model = in_model
+        views: dict[str, Array] = {}
+        for p in self.slots:
+            views[p.name] = p.value  # type: ignore[assignment]
+            if p.gradient is not None:
+                views["d_" + p.name] = p.gradient
+        self._views = {}  # lifts the guard of __setattr__
+        for name, view in views.items():
+            setattr(self, name, view)
+        self._views = views
+        if self.input_shape is not None:
+            self._row = self.input_shape[1:]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        views = self.__dict__.get("_views")
+        if views and name in views and views[name] is not value:
+            raise AttributeError(
+                f"layer {self.name!r}: {name} is a view into the model's parameter vector and can "
+                f"not be replaced; write into it: layer.{name}[...] = value."
+            )
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        declared = self.__dict__.get("slots", ())
+        if any(name in (p.name, "d_" + p.name) for p in declared) and self._vector is None:
+            self._bind_alone()
+            return self.__dict__[name]
+        hint = ""
+        if not name.startswith("__") and "input_shape" in self.__dict__ and not self.built:
+            hint = (
+                " (The layer is not built yet; a layer's forward() begins with "
+                "x = self.prepare(x), which builds it.)"
+            )
+        raise AttributeError(f"layer {type(self).__name__} has no attribute {name!r}.{hint}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in self._views:
+            del state[name]
+        for name in ("_views", "_row", "_vector", "_in_model", "cache", "workspace"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_up()
+
+
+def _checked_build(build: Build) -> Build:
+    """Wrap a ``build`` method: check the shape, start from no weights, note the output shape."""
+
+    @functools.wraps(build)
+    def checked(self: Layer, input_shape: Shape) -> None:
+        if self.__dict__.get("_building"):  # super().build(...) within a build
+            build(self, input_shape)
+            return
+        shape = check_shape(f"layer {self.name!r}", "input_shape", input_shape)
+        if self.built:
+            if self.input_shape != shape and (self.slots or self._in_model):
+                self.check_input_shape(shape)
+                return
+            if self.input_shape == shape:
+                return
+        self._building = True
+        self.slots = []
+        self.compute_in(self._dtype)
+        try:
+            build(self, shape)
+            output_shape = self.compute_output_shape(shape)
+        except BaseException:
+            self.slots = []
+            raise
+        finally:
+            del self._building
+        self.input_shape = shape
+        self.output_shape = tuple(output_shape)
+
+    return checked
+
+
+Layer.build = _checked_build(Layer.build)  # type: ignore[method-assign]
+
+
+def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> None:
+    """Copy arrays into parameters, all or none.
+
+    Raises:
+        ShapeError: the number of arrays or a shape differs.
+    """
+    if len(weights) != len(parameters):
+        raise ShapeError(
+            f"{owner}: set_weights() expected {len(parameters)} arrays, got {len(weights)}."
+        )
+    arrays = []
+    for p, weight in zip(parameters, weights, strict=True):
+        array = as_float(owner, p.path, weight, np.dtype(p.value.dtype))  # type: ignore[union-attr]
+        if array.shape != p.shape:
+            raise ShapeError(
+                f"{owner}: the weight {p.path!r} has the shape {p.shape}, got {array.shape}."
+            )
+        arrays.append(array)
+    for p, array in zip(parameters, arrays, strict=True):
+        p.value[...] = array  # type: ignore[index]
+
+
+def _shown(shape: Shape) -> str:
+    return "(" + ", ".join(["batch", *(str(size or "any") for size in shape[1:])]) + ")"
+
+
+def _shape_hint(expected: Shape, shape: Shape) -> str:
+    if len(shape) < len(expected):
+        return "For a single sample, add the batch axis: x[None, ...]."
+    if len(shape) > len(expected):
+        return f"Reshape it: x.reshape(len(x), {', '.join(str(s or -1) for s in expected[1:])})."
+    return "Change the data, or the input shape of the model."

@@ -1,0 +1,140 @@
+"""All learned values of a model in one flat vector, all gradients in a second.
+
+A layer holds named views into them. Whatever works on the whole model (an optimizer's rule, a norm
+for clipping, a check of the gradient) then works on one array, however many layers there are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from netlayers._typing import Array, Dtype
+    from netlayers.core.layer import Layer
+    from netlayers.initializers import Initializer
+    from netlayers.regularizers import Regularizer
+
+
+class Parameter:
+    """One named array of a layer, and its place in the vectors.
+
+    Attributes:
+        layer: the layer that declared it.
+        name: attribute name in the layer, such as ``"kernel"``.
+        shape: its shape.
+        initializer: fills it.
+        regularizer: penalty on it, or ``None``.
+        statistic: a running statistic: kept with the model, never seen by an optimizer.
+        slice: its place in ``values`` and ``gradients`` (or in ``statistics``).
+        value: view into the values; ``None`` until bound.
+        gradient: view into the gradients; ``None`` until bound, and for a statistic.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
+        statistic: bool = False,
+    ) -> None:
+        self.layer = layer
+        self.name = name
+        self.shape = shape
+        self.size = math.prod(shape)
+        self.initializer = initializer
+        self.regularizer = regularizer
+        self.statistic = statistic
+        self.slice = slice(0, 0)
+        self.value: Array | None = None
+        self.gradient: Array | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether an optimizer changes it: no statistic, and its layer is not frozen."""
+        return not self.statistic and self.layer.trainable
+
+    @property
+    def path(self) -> str:
+        """``layer/parameter``, as messages and tables name it."""
+        return f"{self.layer.name}/{self.name}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copied or unpickled view would no longer be part of a vector: keep the numbers alone.
+        state = self.__dict__.copy()
+        state["value"] = None if self.value is None else self.value.copy()
+        state["gradient"] = None
+        return state
+
+
+class ParameterVector:
+    """The vectors, and where each parameter lies in them.
+
+    Attributes:
+        values: every learned value, flat.
+        gradients: dL/dvalue, in the same places; ``backward`` overwrites it.
+        statistics: running statistics, flat.
+        all: every :class:`Parameter`, in the order of the layers.
+        tensors: the trainable ones.
+        segments: slices of the vectors that are trainable, neighbours merged: one slice covering
+            everything unless layers are frozen.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], dtype: Dtype) -> None:
+        def size(statistic: bool) -> int:
+            return sum(p.size for p in parameters if p.statistic is statistic)
+
+        self.dtype = dtype
+        self.all = list(parameters)
+        self.values = np.zeros(size(False), dtype)
+        self.gradients = np.zeros(size(False), dtype)
+        self.statistics = np.zeros(size(True), dtype)
+        ends = {False: 0, True: 0}
+        for p in self.all:
+            start = ends[p.statistic]
+            ends[p.statistic] = start + p.size
+            p.slice = slice(start, start + p.size)
+            vector = self.statistics if p.statistic else self.values
+            view = vector[p.slice].reshape(p.shape)
+            if p.value is not None:  # it comes from another vector, with its numbers
+                view[...] = p.value
+            p.value = view
+            p.gradient = None if p.statistic else self.gradients[p.slice].reshape(p.shape)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Find the trainable parameters again, after a layer was frozen or thawed."""
+        self.tensors = [p for p in self.all if p.trainable]
+        self.regularized = [p for p in self.tensors if p.regularizer is not None]
+        segments: list[slice] = []
+        for p in self.tensors:
+            if segments and segments[-1].stop == p.slice.start:
+                segments[-1] = slice(segments[-1].start, p.slice.stop)
+            else:
+                segments.append(p.slice)
+        self.segments = segments
+        for p in self.all:
+            if p.gradient is not None and not p.trainable:
+                p.gradient[...] = 0
+
+    def initialize(self, new: Sequence[Parameter], rng: Callable[[str], Any]) -> None:
+        """Fill the parameters in ``new`` with starting values; ``rng`` gives a stream by path."""
+        for p in new:
+            assert p.value is not None
+            p.initializer.fill(p.value, rng(f"initialize/{p.path}"))
+
+    def regularization(self) -> float:
+        """Return the sum of all penalties."""
+        return sum(p.regularizer(p.value) for p in self.regularized)  # type: ignore[misc,arg-type]
+
+    def add_regularization_gradients(self, workspace: Any) -> None:
+        """Add the penalties' gradients to ``gradients``, in place."""
+        for p in self.regularized:
+            scratch = workspace("regularization", p.shape, self.dtype)
+            p.regularizer.add_gradient(p.value, p.gradient, scratch)  # type: ignore[union-attr,arg-type]

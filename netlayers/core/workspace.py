@@ -1,0 +1,76 @@
+"""Memory that a layer uses again in every step, and what its backward pass remembers."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.errors import NoForwardError
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Dtype
+
+
+@functools.lru_cache(maxsize=256)
+def constant(value: float, shape: tuple[int, ...], dtype: Dtype) -> Array:
+    """Return a shared, read-only array of one value.
+
+    ``np.maximum(x, row_of_zeros)`` takes half the time of ``np.maximum(x, 0)``; a product with ones
+    sums the columns of a matrix 2 to 4 times faster than ``np.sum``.
+    """
+    array = np.full(shape, value, dtype)
+    array.flags.writeable = False
+    return array
+
+
+class Workspace:
+    """Named buffers that are allocated once.
+
+    A buffer grows when a larger one is asked for and never shrinks; a smaller one, such as that of
+    a last and smaller batch, is the leading slice of the same memory.
+    """
+
+    def __init__(self) -> None:
+        self._memory: dict[tuple[str, Dtype], Array] = {}
+        self._views: dict[tuple[str, tuple[int, ...], Dtype], Array] = {}
+
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the buffer ``name`` in the given shape; it holds whatever was there before."""
+        view = self._views.get((name, shape, dtype))
+        return self._make(name, shape, dtype) if view is None else view
+
+    def _make(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        size = math.prod(shape)
+        memory = self._memory.get((name, dtype))
+        if memory is None or memory.size < size:
+            memory = self._memory[name, dtype] = np.empty(size, dtype)
+            self._views = {k: v for k, v in self._views.items() if (k[0], k[2]) != (name, dtype)}
+        if len(self._views) > 256:  # batches of ever new sizes must not fill the memory with views
+            self._views.clear()
+        view = self._views[name, shape, dtype] = memory[:size].reshape(shape)
+        return view
+
+
+class Cache:
+    """What ``forward`` leaves for ``backward``: plain attributes, set in one and read in the other.
+
+    Reading one that was never set is an error that says what to call first.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NoForwardError(
+            f"{self._owner}: backward() needs a forward() before it"
+            + (
+                "."
+                if self._owner.startswith("loss")
+                else " with training=True, which remembers what the gradient is computed from."
+            )
+        )

@@ -1,0 +1,1 @@
+"""From a user's arrays to the batches of the training loop."""

@@ -1,0 +1,40 @@
+"""The exceptions of netlayers.
+
+Every error the library raises on purpose is a :class:`NetlayersError`. Each is also the built-in
+exception that a caller would guess (``ValueError``, ``RuntimeError``), so code that knows nothing
+of this module can still catch it.
+"""
+
+from __future__ import annotations
+
+
+class NetlayersError(Exception):
+    """Base class of every error that netlayers raises."""
+
+
+class ConfigurationError(NetlayersError, ValueError):
+    """An argument is outside its range, unknown, or contradicts another one."""
+
+
+class ShapeError(NetlayersError, ValueError):
+    """An array has a shape that the layer, loss or metric can not work with."""
+
+
+class DataError(NetlayersError, ValueError):
+    """The data can not be trained on: wrong dtype, empty, not finite, labels out of range."""
+
+
+class NotBuiltError(NetlayersError, RuntimeError):
+    """The shapes are not known yet, so there are no weights."""
+
+
+class NotCompiledError(NetlayersError, RuntimeError):
+    """The model has no loss or optimizer yet."""
+
+
+class NoForwardError(NetlayersError, RuntimeError):
+    """``backward`` was called with no ``forward(..., training=True)`` before it."""
+
+
+class NonFiniteError(NetlayersError, ArithmeticError):
+    """A gradient became infinite or NaN."""

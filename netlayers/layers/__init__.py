@@ -1,0 +1,42 @@
+"""Layers: what a ``Sequential`` is made of."""
+
+from __future__ import annotations
+
+from netlayers.activations.gated import GELU, Mish, SiLU
+from netlayers.activations.rectifiers import ELU, SELU, LeakyReLU, Linear, ReLU
+from netlayers.activations.sigmoids import (
+    Exponential,
+    HardSigmoid,
+    Sigmoid,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from netlayers.activations.softmaxes import LogSoftmax, Softmax
+from netlayers.core.layer import Layer
+from netlayers.layers.activation import Activation
+from netlayers.layers.dense import Dense
+from netlayers.layers.input import Input
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "Dense",
+    "Exponential",
+    "HardSigmoid",
+    "Input",
+    "Layer",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "Mish",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+]

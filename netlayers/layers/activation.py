@@ -1,0 +1,47 @@
+"""An activation as a layer of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers import activations
+from netlayers.core.layer import Layer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Identifier, Shape
+
+
+@register("layer")
+class Activation(Layer):
+    """Apply an activation: ``y = activation(x)``.
+
+    Shapes: any; the output has the shape of the input.
+
+    Args:
+        activation: name, function of ``netlayers.activations`` or activation object.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    def __init__(self, activation: Identifier, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Any shape will do."""
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = activation(x)``."""
+        return self.activation.forward(self.prepare(x), training)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy activation'(x)``."""
+        return self.activation.backward(dy)
+
+    def forward_logits(self, x: Array, training: bool = False) -> Array:
+        """Return what the activation would be applied to: ``x``."""
+        return self.prepare(x)
+
+    def backward_logits(self, dz: Array) -> Array:
+        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+        return dz

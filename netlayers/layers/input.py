@@ -1,0 +1,44 @@
+"""The declaration of a model's input shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.checks import check_shape
+from netlayers.core.layer import Layer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("layer", "input_layer")
+class Input(Layer):
+    """The shape of one sample, as first entry of a ``Sequential``, which is then built at once.
+
+    Args:
+        shape: without the batch: ``(784,)``; ``None`` for an axis of any length.
+        kwargs: ``name``, ``dtype``.
+
+    Example:
+        >>> import netlayers as nl
+        >>> model = nl.Sequential([nl.layers.Input((4,)), nl.layers.Dense(2)])
+        >>> model.count_params()
+        10
+    """
+
+    def __init__(self, shape: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape = check_shape("Input", "shape", shape)
+        self.build((None, *self.shape))
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = x``, once its shape is found to be right."""
+        y = self.prepare(x)
+        if training:
+            self.cache.shape = y.shape
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy``."""
+        return self.check_gradient(dy, self.cache.shape)

@@ -1,0 +1,244 @@
+"""What losses share: sample weights, the reduction to one number, and its gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_choice
+from netlayers.core.arrays import as_array, as_float, check_finite
+from netlayers.core.workspace import Cache, Workspace
+from netlayers.errors import DataError, ShapeError
+from netlayers.registry import Configurable, snake_case
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, ArrayLike, Dtype, Shape
+
+REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+
+
+class Loss(Configurable):
+    """Base class of losses.
+
+    A subclass writes :meth:`forward_samples`, one loss for each sample, and right under it
+    :meth:`backward_samples`. Weighting and reduction are done here, for the value and for the
+    gradient alike, so the gradient is always that of the reported number.
+
+    Args:
+        reduction: how the losses l of the samples, with weights w, become one number:
+            ``"sum_over_batch_size"`` or ``"mean"``: Σ w l / n, with n samples, as Keras does;
+            ``"mean_with_sample_weight"``: Σ w l / Σ w; ``"sum"``: Σ w l;
+            ``"none"`` or ``None``: the array of w l, whose sum :meth:`backward` differentiates.
+        name: what it is called.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> loss = nl.losses.MeanSquaredError()
+        >>> loss.forward([[1.0, 2.0]], [[1.0, 4.0]])
+        2.0
+        >>> loss.backward()
+        array([[0., 2.]], dtype=float32)
+    """
+
+    # The activation ("softmax", "sigmoid") whose outputs are the probabilities that the loss takes.
+    link: str | None = None
+    from_logits = False
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None):
+        owner = type(self).__name__
+        self.reduction = check_choice(owner, "reduction", reduction, REDUCTIONS)
+        self.name = snake_case(owner) if name is None else name
+        self._set_up()
+
+    def _set_up(self) -> None:
+        self.cache = Cache(f"loss {self.name!r}")
+        self.workspace = Workspace()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("cache", "workspace")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_up()
+
+    # What a subclass writes ------------------------------------------------------------------
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the loss of each sample.
+
+        Args:
+            y_true: checked targets.
+            y_pred: (batch, ..., outputs).
+
+        Returns:
+            The losses, (batch, ...).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define forward_samples")
+
+    def backward_samples(self, dl: Any) -> Array:
+        """Return dL/dy_pred for dL/dl, which is a number, or an array that broadcasts to y_pred."""
+        raise NotImplementedError(f"{type(self).__name__} must define backward_samples")
+
+    # What a user calls -----------------------------------------------------------------------
+
+    def forward(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the loss of a batch.
+
+        Args:
+            y_true: targets; (batch,) is taken as (batch, 1) where there is one output.
+            y_pred: predictions, (batch, ..., outputs).
+            sample_weight: one weight for each sample, or for each loss; ``None`` for all 1.
+
+        Returns:
+            A float (for ``reduction="none"`` an array of the samples' losses).
+
+        Raises:
+            ShapeError: the shapes do not belong together.
+            DataError: the targets are not what this loss takes.
+        """
+        y_pred = self._predictions(y_pred)
+        y_true = self.targets(y_true, y_pred.shape, y_pred.dtype)
+        losses = self.forward_samples(y_true, y_pred)
+        scale = self._scale(losses, sample_weight)
+        self.cache.scale = scale
+        if self.reduction in ("none", None):
+            return np.array(losses * scale)  # type: ignore[return-value]
+        if isinstance(scale, float):
+            return float(np.add.reduce(losses, axis=None, dtype=np.float64)) * scale
+        return float(np.add.reduce(losses * scale, axis=None, dtype=np.float64))
+
+    def backward(self) -> Array:
+        """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
+        scale = self.cache.scale
+        dy = self.backward_samples(scale if isinstance(scale, float) else scale[..., None])
+        return dy.reshape(self.cache.shape) if dy.shape != self.cache.shape else dy
+
+    def __call__(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return :meth:`forward`, as Keras's losses are called."""
+        return self.forward(y_true, y_pred, sample_weight)
+
+    # Targets ---------------------------------------------------------------------------------
+
+    def target_dtype(self, dtype: Dtype) -> Dtype:
+        """Return the dtype of the targets for predictions of ``dtype``."""
+        return dtype
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the targets for predictions of ``shape``, checked.
+
+        Raises:
+            ShapeError: their shape does not fit.
+            DataError: their values are not what this loss takes.
+        """
+        y_true = as_float(f"loss {self.name!r}", "y_true", y_true, dtype)
+        if y_true.shape == shape:
+            return y_true
+        return self.match_shape(y_true, shape)
+
+    def match_shape(self, y_true: Array, shape: Shape) -> Array:
+        """Return ``y_true`` in ``shape``: only axes of length one are added or dropped.
+
+        Raises:
+            ShapeError: that is not enough; nothing is ever broadcast to (n, n).
+        """
+        if len(y_true) == shape[0]:
+            if y_true.ndim + 1 == len(shape) and shape[-1] == 1 and y_true.shape == shape[:-1]:
+                return y_true[..., None]
+            if y_true.shape[1:] == shape[1:]:
+                return y_true
+        raise ShapeError(
+            f"loss {self.name!r}: y_true has the shape {y_true.shape}, the predictions have "
+            f"{shape}. {self._shape_hint(y_true.shape, shape)}"
+        )
+
+    def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
+        return "There must be one target for each output: change the targets or the last layer."
+
+    def check_targets(self, y: Array, output_shape: Shape) -> None:
+        """Check all targets of a data set at once, so that no epoch is half done before an error.
+
+        Args:
+            y: the targets.
+            output_shape: of the model, with ``None`` for the batch.
+
+        Raises:
+            ShapeError, DataError: see :meth:`targets`.
+        """
+        rows = max(1, (1 << 20) // max(1, y[:1].size))
+        for start in range(0, len(y), rows):
+            block = y[start : start + rows]
+            shape = tuple(
+                block.shape[i] if size is None and i < block.ndim else size or 1
+                for i, size in enumerate(output_shape)
+            )
+            try:
+                self.targets(block, shape, np.dtype(np.float64))
+            except DataError as error:
+                raise type(error)(
+                    f"{error} (Found in rows {start} to {start + len(block)}.)"
+                ) from None
+
+    # Details ---------------------------------------------------------------------------------
+
+    def _predictions(self, y_pred: Any) -> Array:
+        if not (type(y_pred) is np.ndarray and y_pred.dtype.char in "fd"):
+            array = as_array(f"loss {self.name!r}", "y_pred", y_pred)
+            kept = array.dtype == np.float64 and isinstance(y_pred, np.ndarray)
+            dtype = np.dtype(np.float64 if kept else np.float32)
+            y_pred = as_float(f"loss {self.name!r}", "y_pred", array, dtype)
+        if y_pred.ndim == 0 or y_pred.shape[0] == 0:
+            raise ShapeError(
+                f"loss {self.name!r}: y_pred must hold at least one sample, got the shape "
+                f"{y_pred.shape}."
+            )
+        self.cache.shape = y_pred.shape
+        return y_pred if y_pred.ndim > 1 else y_pred[:, None]
+
+    def _scale(self, losses: Array, sample_weight: Any) -> Any:
+        """Return dL/dl: a float where it is the same for all samples, else an array like losses."""
+        mean = self.reduction in ("sum_over_batch_size", "mean")
+        if sample_weight is None:
+            count = losses.size
+            return 1.0 / count if mean or self.reduction == "mean_with_sample_weight" else 1.0
+        weight = self.weights(sample_weight, losses.shape, losses.dtype)
+        if mean:
+            return weight / losses.size
+        if self.reduction == "mean_with_sample_weight":
+            total = float(np.add.reduce(weight, axis=None, dtype=np.float64))
+            return weight / total if total else weight
+        return weight
+
+    def weights(self, sample_weight: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return sample weights in the shape of the losses.
+
+        Raises:
+            ShapeError: their shape does not fit.
+            DataError: one is negative or not finite.
+        """
+        owner = f"loss {self.name!r}"
+        weight = as_float(owner, "sample_weight", sample_weight, dtype)
+        if weight.shape == (*shape, 1):
+            weight = weight[..., 0]
+        if weight.shape != shape[: weight.ndim] or weight.ndim == 0:
+            raise ShapeError(
+                f"{owner}: sample_weight has the shape {weight.shape}, expected {shape[:1]}, one "
+                "weight for each sample."
+            )
+        check_weights(owner, weight)
+        spread = weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim))
+        return np.broadcast_to(spread, shape)
+
+
+def check_weights(owner: str, weight: Array) -> None:
+    """Raise a DataError if a sample weight is negative or not finite."""
+    check_finite(owner, "sample_weight", weight)
+    if weight.size and weight.min() < 0:
+        raise DataError(
+            f"{owner}: sample_weight must not be negative, got {weight.min()} (row "
+            f"{int(np.argmin(weight.reshape(len(weight), -1).min(axis=1)))})."
+        )

@@ -1,0 +1,421 @@
+"""Cross-entropies, from probabilities or, stable for any input, from logits."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.core.arrays import as_array, as_float, check_finite
+from netlayers.errors import DataError, ShapeError
+from netlayers.losses.base import Loss
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Dtype, Shape
+
+_EPSILON = 1e-7  # Keras's: a probability is clipped to [1e-7, 1 - 1e-7] before its logarithm
+
+
+class Crossentropy(Loss):
+    """Base of the three.
+
+    Attributes:
+        probabilities: after a :meth:`forward` from logits, their softmax or sigmoid.
+    """
+
+    link = "softmax"
+
+    def __init__(
+        self,
+        from_logits: bool,
+        axis: int,
+        reduction: str | None,
+        name: str | None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(reduction, name)
+        owner = type(self).__name__
+        self.from_logits: bool = check_flag(owner, "from_logits", from_logits)
+        self.axis = check_integer(owner, "axis", axis)
+        self.label_smoothing = check_number(
+            owner, "label_smoothing", label_smoothing, minimum=0, maximum=1
+        )
+
+    @property
+    def probabilities(self) -> Array:
+        """The probabilities of the last :meth:`forward`, (batch, ..., outputs)."""
+        p: Array = self.cache.p
+        return p
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """Choose the formula: from logits, or from probabilities."""
+        if self.label_smoothing:
+            y_true = self.smooth(y_true)
+        if self.from_logits:
+            return self.forward_logits(y_true, y_pred)
+        return self.forward_probabilities(y_true, y_pred)
+
+    def backward_samples(self, dl: Any) -> Array:
+        """Choose the formula: from logits, or from probabilities."""
+        if self.from_logits:
+            return self.backward_logits(dl)
+        return self.backward_probabilities(dl)
+
+    def smooth(self, t: Array) -> Array:
+        """``t (1 - s) + s / classes``."""
+        smooth = np.multiply(t, 1 - self.label_smoothing, out=self.buffer("smooth", t))
+        classes = t.shape[-1] if self.link == "softmax" else 2
+        return np.add(smooth, self.label_smoothing / classes, out=smooth)
+
+    def forward_logits(self, t: Array, z: Array) -> Array:
+        """Return the losses for logits ``z``."""
+        raise NotImplementedError
+
+    def backward_logits(self, dl: Any) -> Array:
+        """Return ``dz``."""
+        raise NotImplementedError
+
+    def forward_probabilities(self, t: Array, p: Array) -> Array:
+        """Return the losses for probabilities ``p``."""
+        raise NotImplementedError
+
+    def backward_probabilities(self, dl: Any) -> Array:
+        """Return ``dp``."""
+        raise NotImplementedError
+
+    def _predictions(self, y_pred: Any) -> Array:
+        y_pred = super()._predictions(y_pred)
+        if self.axis in (-1, y_pred.ndim - 1):
+            return y_pred
+        if not -y_pred.ndim <= self.axis < y_pred.ndim or self.axis % y_pred.ndim == 0:
+            raise ShapeError(
+                f"loss {self.name!r}: axis={self.axis} is no axis of outputs in predictions of "
+                f"shape {y_pred.shape}."
+            )
+        moved = np.ascontiguousarray(np.moveaxis(y_pred, self.axis, -1))
+        self.cache.shape = moved.shape
+        return moved
+
+    def backward(self) -> Array:
+        """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
+        dy = super().backward()
+        return dy if self.axis in (-1, dy.ndim - 1) else np.moveaxis(dy, -1, self.axis)
+
+    def buffer(self, name: str, like: Array) -> Array:
+        """Return a buffer with the shape and dtype of ``like``."""
+        return self.workspace(name, like.shape, like.dtype)
+
+    def softmax(self, z: Array) -> tuple[Array, Array, Array]:
+        """Return ``z - max z``, ``log Σ exp(z - max z)``, and keep the softmax ``p``."""
+        shifted, p = self.buffer("shifted", z), self.buffer("p", z)
+        np.subtract(z, np.maximum.reduce(z, axis=-1, keepdims=True), out=shifted)
+        np.exp(shifted, out=p)
+        total = np.add.reduce(p, axis=-1, keepdims=True)
+        self.cache.p = np.divide(p, total, out=p)
+        return shifted, np.log(total[..., 0]), p
+
+    def normalize(self, p: Array) -> tuple[Array, Array]:
+        """Return ``q = p / Σ p`` and keep it, and the probabilities clipped away from 0 and 1."""
+        q, c = self.buffer("q", p), self.buffer("clipped", p)
+        total = np.add.reduce(p, axis=-1, keepdims=True)
+        np.divide(p, total, out=q)
+        np.clip(q, _EPSILON, 1 - _EPSILON, out=c)
+        self.cache.total, self.cache.q, self.cache.c, self.cache.p = total, q, c, p
+        return q, c
+
+    def _move_targets(self, y_true: Any, ndim: int) -> Any:
+        """Targets with one entry per output come with their axis where the predictions have it."""
+        if self.axis in (-1, ndim - 1) or np.ndim(y_true) != ndim:
+            return y_true
+        return np.ascontiguousarray(np.moveaxis(np.asarray(y_true), self.axis, -1))
+
+
+@register("loss")
+class CategoricalCrossentropy(Crossentropy):
+    """``l = -Σ t log p`` for classes given as one-hot rows or as probabilities.
+
+    Shapes: ``y_true`` and ``y_pred`` (batch, ..., classes).
+
+    Args:
+        from_logits: the predictions are logits ``z``, and ``p = softmax(z)``. Otherwise they are
+            probabilities, divided by their sum and clipped to [1e-7, 1 - 1e-7] as in Keras.
+        label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / classes``.
+        axis: where the classes are.
+        reduction: see :class:`Loss`.
+        name: what it is called.
+
+    Source:
+        Label smoothing: C. Szegedy et al., "Rethinking the Inception architecture for computer
+        vision", CVPR 2016, section 7.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(from_logits, axis, reduction, name, label_smoothing)
+
+    def forward_logits(self, t: Array, z: Array) -> Array:
+        """``l = (Σ t) log Σ exp(z) - Σ t z``: the logarithm of a sum of exponentials, shifted."""
+        shifted, lse, _ = self.softmax(z)
+        mass = np.add.reduce(t, axis=-1)
+        self.cache.t, self.cache.mass = t, mass
+        return mass * lse - np.vecdot(t, shifted)
+
+    def backward_logits(self, dl: Any) -> Array:
+        """``dz = dl (p Σ t - t)``."""
+        p, t = self.cache.p, self.cache.t
+        dz = np.multiply(p, self.cache.mass[..., None], out=self.buffer("dy", p))
+        np.subtract(dz, t, out=dz)
+        return np.multiply(dz, dl, out=dz)
+
+    def forward_probabilities(self, t: Array, p: Array) -> Array:
+        """``l = -Σ t log c`` with ``c = clip(q)`` and ``q = p / Σ p``."""
+        _, c = self.normalize(p)
+        self.cache.t = t
+        return -np.vecdot(t, np.log(c, out=self.buffer("dy", p)))
+
+    def backward_probabilities(self, dl: Any) -> Array:
+        """``dq = -dl t / c`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
+        q, c, t = self.cache.q, self.cache.c, self.cache.t
+        dq = np.divide(t, c, out=self.buffer("dy", q))
+        np.multiply(dq, q == c, out=dq)
+        np.multiply(dq, -dl, out=dq)
+        np.subtract(dq, np.vecdot(dq, q)[..., None], out=dq)
+        return np.divide(dq, self.cache.total, out=dq)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, (batch, ..., classes)."""
+        t = super().targets(self._move_targets(y_true, len(shape)), shape, dtype)
+        if t.min() < 0:
+            raise DataError(
+                f"loss {self.name!r}: y_true must be one-hot rows or probabilities, got the "
+                f"negative value {t.min()}."
+            )
+        return t
+
+    def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
+        if got in (shape[:-1], (*shape[:-1], 1)):
+            return (
+                "These look like class numbers: use SparseCategoricalCrossentropy, or one-hot "
+                "targets, np.eye(classes)[y]."
+            )
+        return super()._shape_hint(got, shape)
+
+
+@register("loss")
+class SparseCategoricalCrossentropy(Crossentropy):
+    """``l = -log p[t]`` for classes given as integers.
+
+    Shapes: ``y_true`` (batch, ...) or (batch, ..., 1), ``y_pred`` (batch, ..., classes).
+
+    Args:
+        from_logits: the predictions are logits ``z``, and ``p = softmax(z)``. Otherwise they are
+            probabilities, divided by their sum and clipped to [1e-7, 1 - 1e-7] as in Keras.
+        ignore_class: samples of this class (it may be -1) count nothing, not even in a mean.
+        reduction: see :class:`Loss`.
+        axis: where the classes are.
+        name: what it is called.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(from_logits, axis, reduction, name)
+        if ignore_class is not None:
+            ignore_class = check_integer(type(self).__name__, "ignore_class", ignore_class)
+        self.ignore_class = ignore_class
+
+    def forward_logits(self, t: Array, z: Array) -> Array:
+        """``l = log Σ exp(z) - z[t]``."""
+        shifted, lse, _ = self.softmax(z)
+        self.cache.at = at = self._places(t, z.shape[-1])
+        return lse - shifted.reshape(-1).take(at).reshape(lse.shape)
+
+    def backward_logits(self, dl: Any) -> Array:
+        """``dz = dl (p - onehot(t))``."""
+        p = self.cache.p
+        dz = np.multiply(p, dl, out=self.buffer("dy", p))
+        dz.reshape(-1)[self.cache.at] -= dl if isinstance(dl, float) else dl.reshape(-1)
+        return dz
+
+    def forward_probabilities(self, t: Array, p: Array) -> Array:
+        """``l = -log c[t]`` with ``c = clip(q)`` and ``q = p / Σ p``."""
+        _, c = self.normalize(p)
+        self.cache.at = at = self._places(t, p.shape[-1])
+        return -np.log(c.reshape(-1).take(at)).reshape(t.shape)
+
+    def backward_probabilities(self, dl: Any) -> Array:
+        """``dq[t] = -dl / c[t]`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
+        q, at = self.cache.q, self.cache.at
+        qt, ct = q.reshape(-1).take(at), self.cache.c.reshape(-1).take(at)
+        dq = -(dl if isinstance(dl, float) else dl.reshape(-1)) / ct * (qt == ct)
+        dp = self.buffer("dy", q)
+        dp[...] = -(dq * qt).reshape(*q.shape[:-1], 1)
+        dp.reshape(-1)[at] += dq
+        return np.divide(dp, self.cache.total, out=dp)
+
+    def _places(self, t: Array, classes: int) -> Array:
+        """Where the true classes are in the flat array of predictions."""
+        self.cache.ignored = None
+        if self.ignore_class is not None:
+            self.cache.ignored = t == self.ignore_class
+            t = np.where(self.cache.ignored, 0, t)
+        return _row_starts(t.size, classes) + t.reshape(-1)
+
+    def _scale(self, losses: Array, sample_weight: Any) -> Any:
+        ignored = self.cache.ignored
+        if ignored is None or not ignored.any():
+            return super()._scale(losses, sample_weight)
+        valid = (~ignored).astype(losses.dtype)
+        if sample_weight is not None:
+            valid *= self.weights(sample_weight, losses.shape, losses.dtype)
+        scale = super()._scale(losses, valid)
+        if self.reduction in ("sum_over_batch_size", "mean"):
+            scale = scale * (losses.size / max(1, losses.size - np.count_nonzero(ignored)))
+        return scale
+
+    def target_dtype(self, dtype: Dtype) -> Dtype:
+        """Return the dtype of the targets: integers."""
+        return np.dtype(np.intp)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the classes as checked integers, (batch, ...)."""
+        owner = f"loss {self.name!r}"
+        t = as_array(owner, "y_true", y_true)
+        if t.shape != shape[:-1]:
+            t = self._class_axis(t, shape)
+        if t.dtype.kind == "f":
+            check_finite(owner, "y_true", t)
+            if (t != np.trunc(t)).any():
+                raise DataError(
+                    f"{owner}: y_true must be class numbers, integers from 0 to {shape[-1] - 1}, "
+                    f"got {t[t != np.trunc(t)].flat[0]}. For other targets use a regression loss."
+                )
+        t = t.astype(np.intp, copy=False)
+        # As unsigned numbers, negative classes are huge: one comparison finds both kinds.
+        if t.size and t.view(np.uintp).max() >= shape[-1]:
+            wrong = (t < 0) | (t >= shape[-1])
+            if self.ignore_class is not None:
+                wrong &= t != self.ignore_class
+            if wrong.any():
+                raise DataError(
+                    f"{owner}: y_true must be class numbers from 0 to {shape[-1] - 1}, as the "
+                    f"model has {shape[-1]} outputs, got {t[wrong].flat[0]} in row "
+                    f"{int(np.argwhere(wrong)[0, 0])}. Number the classes from 0, or give the "
+                    "last layer one output for each class."
+                )
+        return t
+
+    def _class_axis(self, t: Array, shape: tuple[int, ...]) -> Array:
+        if t.shape == (*shape[:-1], 1):
+            return t[..., 0]
+        hint = "There must be one class number for each sample."
+        if t.ndim == len(shape) and t.shape == shape:
+            hint = (
+                "These look like one-hot rows: use CategoricalCrossentropy, or class numbers, "
+                "y.argmax(axis=-1)."
+            )
+        raise ShapeError(
+            f"loss {self.name!r}: y_true has the shape {t.shape}, the predictions have {shape}. "
+            f"{hint}"
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _row_starts(rows: int, columns: int) -> Array:
+    starts = np.arange(0, rows * columns, columns)
+    starts.flags.writeable = False
+    return starts
+
+
+@register("loss", "bce", "BCE")
+class BinaryCrossentropy(Crossentropy):
+    """``l = -Σ (t log p + (1 - t) log(1 - p)) / k`` over the k outputs of a sample.
+
+    Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
+
+    Args:
+        from_logits: the predictions are logits ``z``, and ``p = sigmoid(z)``. Otherwise they are
+            probabilities, clipped to [1e-7, 1 - 1e-7] as in Keras.
+        label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / 2``.
+        axis: where the outputs are.
+        reduction: see :class:`Loss`.
+        name: what it is called.
+    """
+
+    link = "sigmoid"
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(from_logits, axis, reduction, name, label_smoothing)
+
+    def forward_logits(self, t: Array, z: Array) -> Array:
+        """``l = Σ (max(z, 0) - z t + log(1 + exp(-|z|))) / k``, and ``p = sigmoid(z)``."""
+        p, l, scratch = self.buffer("p", z), self.buffer("l", z), self.buffer("dy", z)  # noqa: E741
+        np.negative(z, out=p)
+        with np.errstate(over="ignore"):  # exp(-z) may become infinite: then p is the right 0
+            np.exp(p, out=p)
+        np.add(p, 1, out=p)
+        np.divide(1, p, out=p)
+        np.abs(z, out=l)
+        np.negative(l, out=l)
+        np.exp(l, out=l)
+        np.log1p(l, out=l)
+        np.add(l, np.maximum(z, 0, out=scratch), out=l)
+        np.subtract(l, np.multiply(z, t, out=scratch), out=l)
+        self.cache.p, self.cache.t = p, t
+        return np.mean(l, axis=-1)
+
+    def backward_logits(self, dl: Any) -> Array:
+        """``dz = dl (p - t) / k``."""
+        p = self.cache.p
+        dz = np.subtract(p, self.cache.t, out=self.buffer("dy", p))
+        return np.multiply(dz, dl * (1 / p.shape[-1]), out=dz)
+
+    def forward_probabilities(self, t: Array, p: Array) -> Array:
+        """``l = -Σ (t log c + (1 - t) log(1 - c)) / k`` with ``c = clip(p)``."""
+        c = np.clip(p, _EPSILON, 1 - _EPSILON, out=self.buffer("clipped", p))
+        self.cache.p, self.cache.c, self.cache.t = p, c, t
+        losses = t * np.log(c) + (1 - t) * np.log1p(-c)
+        return -np.mean(losses, axis=-1)
+
+    def backward_probabilities(self, dl: Any) -> Array:
+        """``dp = dl (c - t) / (c (1 - c)) / k`` where not clipped, else 0."""
+        p, c, t = self.cache.p, self.cache.c, self.cache.t
+        dp = np.subtract(c, t, out=self.buffer("dy", p))
+        dp /= c * (1 - c)
+        dp *= p == c
+        return np.multiply(dp, dl * (1 / p.shape[-1]), out=dp)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, (batch, ..., outputs)."""
+        owner = f"loss {self.name!r}"
+        t = as_float(owner, "y_true", self._move_targets(y_true, len(shape)), dtype)
+        if t.shape != shape:
+            t = self.match_shape(t, shape)
+        if t.size and (t.min() < 0 or t.max() > 1):
+            raise DataError(
+                f"{owner}: y_true must be within 0 and 1, got values from {t.min():g} to "
+                f"{t.max():g}. For classes numbered 0, 1, 2, ... use "
+                "SparseCategoricalCrossentropy; for labels -1 and 1 pass (y + 1) / 2."
+            )
+        return t

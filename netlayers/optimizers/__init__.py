@@ -1,0 +1,29 @@
+"""Optimizers: rules that turn gradients into better weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlayers.optimizers import schedules
+from netlayers.optimizers.adam import Adam, AdamW
+from netlayers.optimizers.base import Optimizer
+from netlayers.optimizers.rmsprop import RMSprop
+from netlayers.optimizers.sgd import SGD
+from netlayers.registry import resolve
+
+if TYPE_CHECKING:
+    from netlayers._typing import Identifier
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules"]
+
+
+def get(identifier: Identifier) -> Optimizer:
+    """Return an optimizer from a name, a configuration or an optimizer.
+
+    Example:
+        >>> from netlayers import optimizers
+        >>> optimizers.get("sgd").learning_rate
+        0.01
+    """
+    optimizer: Optimizer = resolve("optimizer", identifier, Optimizer)
+    return optimizer

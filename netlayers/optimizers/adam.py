@@ -1,0 +1,109 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_number
+from netlayers.optimizers.base import Optimizer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("optimizer")
+class Adam(Optimizer):
+    """Adaptive moments: ``w -= α m / (sqrt(v) + epsilon)``.
+
+    ``m`` and ``v`` are running means of g and g²; ``α = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)``
+    makes up for their start at zero. As in Keras epsilon is the paper's "epsilon hat"; in PyTorch
+    it is added after the correction of v.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        beta_1: decay of m, in [0, 1).
+        beta_2: decay of v, in [0, 1).
+        epsilon: keeps the quotient finite.
+        amsgrad: divide by the largest v so far.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1 with
+        the order of computation at the end of its section 2. AMSGrad: S. Reddi, S. Kale, S. Kumar,
+        "On the convergence of Adam and beyond", ICLR 2018, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        owner = type(self).__name__
+        self.beta_1 = check_number(owner, "beta_1", beta_1, minimum=0, below=1)
+        self.beta_2 = check_number(owner, "beta_2", beta_2, minimum=0, below=1)
+        self.epsilon = check_number(owner, "epsilon", epsilon, above=0)
+        self.amsgrad = check_flag(owner, "amsgrad", amsgrad)
+        self.state_names = ("m", "v", "v_max") if self.amsgrad else ("m", "v")
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Update a block; see the class."""
+        t = self.iterations
+        alpha = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        m, v = state[:2]
+        np.subtract(g, m, out=scratch)  # m += (1 - beta_1) (g - m)
+        np.multiply(scratch, 1 - self.beta_1, out=scratch)
+        np.add(m, scratch, out=m)
+        np.multiply(g, g, out=scratch)  # v += (1 - beta_2) (g² - v)
+        np.subtract(scratch, v, out=scratch)
+        np.multiply(scratch, 1 - self.beta_2, out=scratch)
+        np.add(v, scratch, out=v)
+        if self.amsgrad:
+            v = np.maximum(state[2], v, out=state[2])
+        np.sqrt(v, out=scratch)
+        np.add(scratch, self.epsilon, out=scratch)
+        np.divide(m, scratch, out=scratch)
+        np.multiply(scratch, alpha, out=scratch)
+        np.subtract(w, scratch, out=w)
+
+
+@register("optimizer")
+class AdamW(Adam):
+    """Adam with decoupled weight decay: ``w -= lr weight_decay w`` before each step.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        weight_decay: as above.
+        beta_1: see :class:`Adam`.
+        beta_2: see :class:`Adam`.
+        epsilon: see :class:`Adam`.
+        amsgrad: see :class:`Adam`.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs
+        )

@@ -1,0 +1,88 @@
+"""RMSprop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_number
+from netlayers.optimizers.base import Optimizer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("optimizer")
+class RMSprop(Optimizer):
+    """Gradients divided by a running root mean square: ``w -= lr g / sqrt(v + epsilon)``.
+
+    ``v = rho v + (1 - rho) g²``; centered, the square of the running mean of g is taken from v.
+    With momentum µ the step goes into ``m = µ m + lr g / sqrt(...)``, ``w -= m``. As in Keras
+    epsilon is inside the root.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        rho: decay of the running means, in [0, 1).
+        momentum: µ, in [0, 1).
+        epsilon: keeps the root away from zero.
+        centered: divide by the standard deviation of the gradient instead.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        T. Tieleman, G. Hinton, "Lecture 6.5: rmsprop", COURSERA 2012; the centered form is
+        A. Graves, "Generating sequences with recurrent neural networks", arXiv:1308.0850,
+        eq. 38 to 45.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.rho = check_number("RMSprop", "rho", rho, minimum=0, below=1)
+        self.momentum = check_number("RMSprop", "momentum", momentum, minimum=0, below=1)
+        self.epsilon = check_number("RMSprop", "epsilon", epsilon, above=0)
+        self.centered = check_flag("RMSprop", "centered", centered)
+        self.state_names = ("velocity",)
+        if self.momentum:
+            self.state_names += ("momentum",)
+        if self.centered:
+            self.state_names += ("average_gradient",)
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Update a block; see the class."""
+        v = state[0]
+        np.multiply(g, g, out=scratch)
+        scratch -= v
+        scratch *= 1 - self.rho
+        v += scratch
+        if self.centered:
+            mean = state[-1]
+            np.subtract(g, mean, out=scratch)
+            scratch *= 1 - self.rho
+            mean += scratch
+            np.multiply(mean, mean, out=scratch)
+            np.subtract(v, scratch, out=scratch)
+            np.maximum(scratch, 0, out=scratch)  # v >= mean² but for rounding
+            scratch += self.epsilon
+        else:
+            np.add(v, self.epsilon, out=scratch)
+        np.sqrt(scratch, out=scratch)
+        np.divide(g, scratch, out=scratch)
+        scratch *= lr
+        if self.momentum:
+            m = state[1]
+            m *= self.momentum
+            m += scratch
+            w -= m
+        else:
+            w -= scratch

@@ -1,0 +1,65 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_number
+from netlayers.optimizers.base import Optimizer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("optimizer")
+class SGD(Optimizer):
+    """Gradient descent, ``w -= lr g``; with momentum µ ``m = µ m - lr g``, ``w += m``.
+
+    Nesterov's form looks ahead: ``w += µ m - lr g`` with the new m. As in Keras, and other than in
+    PyTorch, the learning rate is inside the velocity m.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        momentum: µ, in [0, 1).
+        nesterov: whether to look ahead.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        I. Sutskever, J. Martens, G. Dahl, G. Hinton, "On the importance of initialization and
+        momentum in deep learning", ICML 2013, eq. 1 to 4; the look-ahead form with the gradient
+        taken at w is Y. Bengio, N. Boulanger-Lewandowski, R. Pascanu, "Advances in optimizing
+        recurrent networks", ICASSP 2013, eq. 7.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.momentum = check_number("SGD", "momentum", momentum, minimum=0, below=1)
+        self.nesterov = check_flag("SGD", "nesterov", nesterov)
+        if self.momentum:
+            self.state_names = ("momentum",)
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Update a block; see the class."""
+        step = np.multiply(g, -lr, out=scratch)
+        if not self.momentum:
+            np.add(w, step, out=w)
+            return
+        (m,) = state
+        np.multiply(m, self.momentum, out=m)
+        np.add(m, step, out=m)
+        if self.nesterov:
+            np.add(w, step, out=w)
+            np.add(w, np.multiply(m, self.momentum, out=scratch), out=w)
+        else:
+            np.add(w, m, out=w)

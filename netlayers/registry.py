@@ -1,0 +1,180 @@
+"""Names of classes: strings such as ``"relu"`` become objects, objects become configurations.
+
+Everything that can be named in a string or stored in a file is a :class:`Configurable` class that
+was passed through :func:`register`. The contract tests walk the same lists.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from netlayers.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
+
+Class = TypeVar("Class", bound=type)
+
+
+@functools.cache
+def constructor_arguments(cls: type) -> dict[str, Any]:
+    """Arguments that ``cls(...)`` takes with their defaults, those in ``**kwargs`` included."""
+    arguments: dict[str, Any] = {}
+    for base in cls.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+        for p in parameters:
+            if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
+                arguments.setdefault(p.name, p.default)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return arguments
+
+
+class Configurable:
+    """An object that can be written down as its constructor arguments.
+
+    The one rule: each constructor argument is kept in an attribute of its own name.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
+        known = constructor_arguments(cls)
+        for name in kwargs:
+            if name not in known:
+                raise TypeError(
+                    f"{cls.__name__}: unknown argument {name!r}.{suggestion(name, known)} "
+                    f"It takes {', '.join(known) or 'no arguments'}."
+                )
+        return super().__new__(cls)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments as a dict of plain values.
+
+        Nested objects become ``{"class_name": ..., "config": ...}``.
+        """
+        return {name: serialize(getattr(self, name)) for name in constructor_arguments(type(self))}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make an object from what :meth:`get_config` returned."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, default in constructor_arguments(type(self)).items():
+            value = getattr(self, name)
+            if serialize(value) != serialize(default):
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def serialize(value: Any) -> Any:
+    """Return ``value`` as plain data: a :class:`Configurable` as its class name and arguments."""
+    if isinstance(value, Configurable):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if isinstance(value, (list, tuple)):
+        return [serialize(item) for item in value]
+    return value
+
+
+def snake_case(name: str) -> str:
+    """``"LeakyReLU"`` becomes ``"leaky_re_lu"``, ``"MeanSquaredError"`` ``"mean_squared_error"``."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+
+
+def register(kind: str, *aliases: str) -> Callable[[Class], Class]:
+    """Class decorator: make a class known by its name, its snake-case name and ``aliases``.
+
+    Args:
+        kind: ``"layer"``, ``"loss"``, ``"optimizer"``, ``"metric"``, ``"initializer"``, ...
+        aliases: further names.
+
+    Example:
+        >>> import netlayers as nl
+        >>> @nl.register("initializer", "twos")
+        ... class Twos(nl.initializers.Initializer):
+        ...     def fill(self, out, rng=None):
+        ...         out[...] = 2
+        >>> nl.layers.Dense(3, kernel_initializer="twos").kernel_initializer
+        Twos()
+    """
+
+    def decorate(cls: Class) -> Class:
+        names = (cls.__name__, snake_case(cls.__name__), cls.__name__.lower(), *aliases)
+        for name in names:
+            register_name(kind, name, cls)
+        return cls
+
+    return decorate
+
+
+def register_name(kind: str, name: str, factory: Callable[..., Any]) -> None:
+    """Make ``factory`` known as ``name``; a later registration replaces an earlier one."""
+    _REGISTRY.setdefault(kind, {})[name] = factory
+
+
+def registered(kind: str) -> dict[str, Callable[..., Any]]:
+    """Every name of a kind, with what it stands for."""
+    return dict(_REGISTRY.get(kind, {}))
+
+
+def resolve(kind: str, identifier: Any, base: type) -> Any:
+    """Turn what a user wrote into an object.
+
+    Args:
+        kind: the list to look in.
+        identifier: an instance of ``base`` (returned as it is), a subclass of it, a name, or a
+            dict with ``class_name`` and ``config``.
+        base: the class that the result must have.
+
+    Raises:
+        ConfigurationError: it is none of these, or the name is unknown (the close ones are named).
+    """
+    if isinstance(identifier, base):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, base):
+        return identifier()
+    if isinstance(identifier, str):
+        return lookup(kind, identifier)()
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        factory = lookup(kind, identifier["class_name"])
+        config = identifier.get("config") or {}
+        return factory.from_config(config) if isinstance(factory, type) else factory(**config)
+    raise ConfigurationError(
+        f"{kind} must be a name such as {min(registered(kind), key=len)!r}, or a "
+        f"{base.__name__} object, got {identifier!r}."
+    )
+
+
+def lookup(kind: str, name: str) -> Any:
+    """Return the class (or factory) called ``name``.
+
+    Raises:
+        ConfigurationError: there is none; the message names the close ones.
+    """
+    known = _REGISTRY.get(kind, {})
+    found = known.get(name) or known.get(name.strip().lower())
+    if found is None:
+        names = sorted({n for n in known if n == n.lower()})
+        raise ConfigurationError(
+            f"unknown {kind} {name!r}.{suggestion(name, names)} "
+            f"Known names: {', '.join(names)}. A class of your own is made known by "
+            f"netlayers.register({kind!r}), or is passed as an object."
+        )
+    return found
+
+
+def suggestion(name: str, known: Any) -> str:
+    """`` Did you mean 'relu'?``, or nothing when nothing is close."""
+    import difflib  # only errors need it
+
+    close = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -1,0 +1,159 @@
+"""Callbacks: hooks that the loop calls, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from netlayers._typing import Logs
+
+
+class Callback:
+    """Base class of callbacks: every hook exists and does nothing.
+
+    Hooks are called with the numbers of epoch and batch, counted from 0, and with ``logs``, a dict
+    of numbers that belongs to the callback.
+
+    Attributes:
+        model: the model that is trained; ``model.stop_training = True`` ends the run after the
+            current batch.
+        params: ``epochs``, ``steps`` per epoch, ``verbose``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> class Stop(nl.callbacks.Callback):
+        ...     def on_epoch_end(self, epoch, logs=None):
+        ...         self.model.stop_training = logs["loss"] < 0.1
+        >>> model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+        >>> model.compile(nl.optimizers.SGD(0.1), "mse")
+        >>> x = np.ones((8, 1))
+        >>> history = model.fit(x, x, epochs=100, callbacks=[Stop()], verbose=0)
+        >>> len(history.epoch) < 100
+        True
+    """
+
+    model: Any = None
+    params: dict[str, Any]
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Take the settings of the run."""
+        self.params = params
+
+    def set_model(self, model: Any) -> None:
+        """Take the model."""
+        self.model = model
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """``fit`` starts."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """``fit`` ends, in whatever way: done, stopped, Ctrl-C, or an error."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """An epoch starts."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """An epoch ends; ``logs`` holds its means, those of the validation as ``val_...``."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """A training batch starts."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A training batch ends; ``logs`` holds the means of the epoch so far."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """An evaluation starts."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """An evaluation ends."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of an evaluation starts."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of an evaluation ends."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """``predict`` starts."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """``predict`` ends."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of ``predict`` starts."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of ``predict`` ends."""
+
+
+class Events:
+    """Calls the hooks of all callbacks, in their order.
+
+    Only hooks that a callback really defines are called: a run without batch hooks pays nothing
+    for them.
+
+    Args:
+        callbacks: objects with Keras's hooks, usually a :class:`Callback`.
+        model: handed to them.
+        params: handed to them.
+    """
+
+    def __init__(self, callbacks: Sequence[Any], model: Any, params: dict[str, Any]) -> None:
+        self.callbacks = list(callbacks)
+        self.epoch: int | None = None
+        self.batch: int | None = None
+        self._hooks: dict[str, list[Callable[..., Any]]] = {}
+        for callback in self.callbacks:
+            if isinstance(callback, type) or not hasattr(callback, "set_model"):
+                raise ConfigurationError(
+                    "callbacks: expected objects of netlayers.callbacks.Callback, got "
+                    f"{callback!r}."
+                )
+            callback.set_params(params)
+            callback.set_model(model)
+
+    def has(self, hook: str) -> bool:
+        """Whether a callback defines the hook."""
+        return bool(self._defined(hook))
+
+    def fire(self, hook: str, *args: Any) -> None:
+        """Call a hook of every callback that defines it.
+
+        An error of a callback goes on, with a note of where it happened.
+        """
+        for function in self._defined(hook):
+            try:
+                function(*args)
+            except BaseException as error:
+                callback = type(getattr(function, "__self__", function)).__name__
+                where = "" if self.epoch is None else f" in epoch {self.epoch}"
+                where += "" if self.batch is None else f", batch {self.batch}"
+                error.add_note(f"Raised by the callback {callback}, hook {hook}{where}.")
+                raise
+
+    def fire_all(self, hook: str, *args: Any) -> None:
+        """Call a hook of every callback, also if one of them raises; then raise the first error."""
+        first: BaseException | None = None
+        for function in self._defined(hook):
+            try:
+                function(*args)
+            except BaseException as error:
+                callback = type(getattr(function, "__self__", function)).__name__
+                error.add_note(f"Raised by the callback {callback}, hook {hook}.")
+                first = first or error
+        if first is not None:
+            raise first
+
+    def _defined(self, hook: str) -> list[Callable[..., Any]]:
+        if hook not in self._hooks:
+            ignored = getattr(Callback, hook)
+            self._hooks[hook] = [
+                getattr(c, hook)
+                for c in self.callbacks
+                if getattr(type(c), hook, None) is not ignored and hasattr(c, hook)
+            ]
+        return self._hooks[hook]

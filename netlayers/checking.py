@@ -184,7 +184,7 @@ def check_gradients(
             f"{owner}: backward() returned dL/dx in the shape {np.shape(dx)}; the input has "
             f"{inputs.shape}."
         )
-    pairs = [("input", inputs, np.array(dx))]
+    pairs: list[tuple[str, Any, Array]] = [("input", inputs, np.array(dx))]
     pairs += [(p.path, p.value, np.array(p.gradient)) for p in vector.tensors]
     report = GradientReport(tolerance)
     for name, values, analytic in pairs:
@@ -272,10 +272,10 @@ def _copy(original: Any, x: Array, seed: int) -> tuple[Any, ParameterVector]:
     shape = (None, *x.shape[1:])
     if isinstance(target, Model):
         target._dtype = _FLOAT64
-        for layer in target.layers:  # type: ignore[attr-defined]
+        for layer in target.layers:
             layer.compute_in(_FLOAT64)
         if target.built:
-            target._assemble()  # type: ignore[attr-defined]
+            target.assemble()
         else:
             target.build(shape)
         return target, target.parameters
@@ -296,8 +296,8 @@ def _function(
         loss = getattr(original, "loss", None)
         if loss is None:
             raise ConfigurationError(
-                "check_gradients: y was given, but there is no loss to compare it with; pass loss=, "
-                "or compile the model."
+                "check_gradients: y was given, but there is no loss to compare it with; pass "
+                "loss=, or compile the model."
             )
     if loss is None:
         weights = rng.standard_normal(target.forward(x, training=True).shape)

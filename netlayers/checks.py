@@ -41,9 +41,9 @@ def check_number(
     ]
     expected = " ".join(["a finite number", " and ".join(limits)]).strip()
     number = float("nan")
-    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        number = float(value)
-    elif isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf":
+    if (
+        isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    ) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf"):
         number = float(value)
     good = (
         np.isfinite(number)

@@ -6,7 +6,7 @@ trade, and a factor for the activation. Too large, and gradients explode with de
 they vanish.
 
 An initializer fills an array that it is given, because weights are views into one flat vector.
-It draws in float64 and rounds at the end, so float32 and float64 models start from the same numbers.
+It draws in float64 and rounds at the end, so float32 and float64 models start alike.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ _TRUNCATED_STDDEV = math.sqrt(
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Inputs and outputs of one unit, ``(fan_in, fan_out)``, for a kernel of this shape.
+    """Return inputs and outputs of one unit, ``(fan_in, fan_out)``, for a kernel of this shape.
 
     The last two axes are input and output features; axes before them are the positions of a
     convolution's window. A vector counts as its own fan-in and fan-out.

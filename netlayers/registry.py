@@ -22,8 +22,7 @@ _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
 Class = TypeVar("Class", bound=type)
 
 
-@functools.cache
-def constructor_arguments(cls: type) -> dict[str, Any]:
+def _constructor_arguments(cls: Any) -> dict[str, Any]:
     """Arguments that ``cls(...)`` takes with their defaults, those in ``**kwargs`` included."""
     arguments: dict[str, Any] = {}
     for base in cls.__mro__:
@@ -36,6 +35,9 @@ def constructor_arguments(cls: type) -> dict[str, Any]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return arguments
+
+
+constructor_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_constructor_arguments)
 
 
 class Configurable:
@@ -70,6 +72,8 @@ class Configurable:
         shown = []
         for name, default in constructor_arguments(type(self)).items():
             value = getattr(self, name)
+            if name == "name" and value == snake_case(type(self).__name__):
+                continue  # nobody chose it
             if serialize(value) != serialize(default):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -85,7 +89,7 @@ def serialize(value: Any) -> Any:
 
 
 def snake_case(name: str) -> str:
-    """``"LeakyReLU"`` becomes ``"leaky_re_lu"``, ``"MeanSquaredError"`` ``"mean_squared_error"``."""
+    """Return ``"mean_squared_error"`` for ``"MeanSquaredError"``."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
 
@@ -147,7 +151,7 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
     if isinstance(identifier, dict) and "class_name" in identifier:
         factory = lookup(kind, identifier["class_name"])
         config = identifier.get("config") or {}
-        return factory.from_config(config) if isinstance(factory, type) else factory(**config)
+        return getattr(factory, "from_config", lambda c: factory(**c))(config)
     raise ConfigurationError(
         f"{kind} must be a name such as {min(registered(kind), key=len)!r}, or a "
         f"{base.__name__} object, got {identifier!r}."

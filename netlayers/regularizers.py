@@ -95,7 +95,7 @@ class L2(L1L2):
 
 
 def get(identifier: Identifier) -> Regularizer | None:
-    """Return a regularizer from a name, a configuration or a regularizer; ``None`` stays ``None``."""
+    """Return a regularizer from a name, a configuration or an object; ``None`` from ``None``."""
     if identifier is None:
         return None
     regularizer: Regularizer = resolve("regularizer", identifier, Regularizer)

@@ -43,7 +43,7 @@ class ActivationLayer(Layer):
 
     @property
     def activation(self) -> ActivationLayer:
-        """This object: where a layer is asked for its activation, an activation is its own."""
+        """The object itself: an activation is its own activation."""
         return self
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
@@ -54,9 +54,7 @@ class ActivationLayer(Layer):
             training: remember what :meth:`backward` needs.
             inplace: the caller gives ``x`` away, it may be overwritten.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} must define forward(x, training, inplace)"
-        )
+        raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def prepare(self, x: Any) -> Array:
         """Return ``x`` as an array of this layer's dtype; any shape will do."""

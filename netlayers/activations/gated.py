@@ -58,7 +58,7 @@ class GELU(ActivationLayer):
         return np.multiply(x, gate, out=y)
 
     def backward(self, dy: Array) -> Array:
-        """``dx = dy (Φ(x) + x Φ'(x))``, Φ' the normal density, or the approximation's derivative."""
+        """``dx = dy (Φ(x) + x Φ'(x))``; Φ' is the normal density, or from the tanh form."""
         dy, dx = self.start_backward(dy)
         x, gate = self.cache.x, self.cache.gate
         if self.approximate:  # Φ' = 2 Φ (1 - Φ) u', as tanh' = 1 - tanh²

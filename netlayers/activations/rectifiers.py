@@ -165,7 +165,7 @@ class ELU(ActivationLayer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        """``dx = dy scale`` where ``x > 0``, else ``dy scale alpha exp(x) = dy (y + scale alpha)``."""
+        """``dx = dy scale`` where ``x > 0``, else ``dy (y + scale alpha)``."""
         dy, dx = self.start_backward(dy)
         np.minimum(self.cache.y, 0, out=dx)
         dx += self.alpha * self._scale

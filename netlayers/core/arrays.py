@@ -113,6 +113,6 @@ def check_finite(owner: str, argument: str, array: Array) -> None:
     kind = "NaN" if np.isnan(values).any() else "an infinite number"
     raise DataError(
         f"{owner}: {argument} contains {kind}; the first such row is row {row} "
-        f"({count} of its {values.size} values). Remove such rows or fill the gaps before training, "
+        f"({count} of its {values.size} values). Remove such rows or fill the gaps before, "
         "for instance with np.nan_to_num."
     )

@@ -10,8 +10,9 @@ import numpy as np
 from netlayers import initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float
-from netlayers.core.parameters import Parameter, ParameterVector
+from netlayers.core.parameters import Parameter, ParameterVector, copy_into
 from netlayers.core.random import Streams
+from netlayers.core.shapes import shape_hint, shown_shape
 from netlayers.core.workspace import Cache, Workspace
 from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
 from netlayers.registry import Configurable, snake_case
@@ -91,7 +92,7 @@ class Layer(Configurable):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
-            cls.build = _checked_build(vars(cls)["build"])  # type: ignore[method-assign]
+            cls.build = _checked_build(vars(cls)["build"])  # type: ignore
 
     # What a subclass writes ------------------------------------------------------------------
 
@@ -184,7 +185,7 @@ class Layer(Configurable):
         if not fits:
             raise ShapeError(
                 f"layer {self.name!r} ({type(self).__name__}): expected an input of shape "
-                f"{_shown(expected)}, got {_shown(shape)}. {_shape_hint(expected, shape)}"
+                f"{shown_shape(expected)}, got {shown_shape(shape)}. {shape_hint(expected, shape)}"
             )
 
     def buffer(self, name: str, shape: tuple[int, ...], training: bool = True) -> Array:
@@ -270,7 +271,7 @@ class Layer(Configurable):
 
     @property
     def non_trainable_weights(self) -> list[Array]:
-        """The weights that no optimizer changes, as views: statistics, and all of a frozen layer."""
+        """The weights that no optimizer changes, as views: statistics, a frozen layer's."""
         self._require_built()
         return [p.value for p in self._ordered() if not p.trainable]  # type: ignore[misc]
 
@@ -412,38 +413,4 @@ def _checked_build(build: Build) -> Build:
     return checked
 
 
-Layer.build = _checked_build(Layer.build)  # type: ignore[method-assign]
-
-
-def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> None:
-    """Copy arrays into parameters, all or none.
-
-    Raises:
-        ShapeError: the number of arrays or a shape differs.
-    """
-    if len(weights) != len(parameters):
-        raise ShapeError(
-            f"{owner}: set_weights() expected {len(parameters)} arrays, got {len(weights)}."
-        )
-    arrays = []
-    for p, weight in zip(parameters, weights, strict=True):
-        array = as_float(owner, p.path, weight, np.dtype(p.value.dtype))  # type: ignore[union-attr]
-        if array.shape != p.shape:
-            raise ShapeError(
-                f"{owner}: the weight {p.path!r} has the shape {p.shape}, got {array.shape}."
-            )
-        arrays.append(array)
-    for p, array in zip(parameters, arrays, strict=True):
-        p.value[...] = array  # type: ignore[index]
-
-
-def _shown(shape: Shape) -> str:
-    return "(" + ", ".join(["batch", *(str(size or "any") for size in shape[1:])]) + ")"
-
-
-def _shape_hint(expected: Shape, shape: Shape) -> str:
-    if len(shape) < len(expected):
-        return "For a single sample, add the batch axis: x[None, ...]."
-    if len(shape) > len(expected):
-        return f"Reshape it: x.reshape(len(x), {', '.join(str(s or -1) for s in expected[1:])})."
-    return "Change the data, or the input shape of the model."
+Layer.build = _checked_build(Layer.build)  # type: ignore

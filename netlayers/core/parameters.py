@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.arrays import as_float
+from netlayers.errors import ShapeError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netlayers._typing import Array, Dtype
+    from netlayers._typing import Array, Dtype, Weights
     from netlayers.core.layer import Layer
     from netlayers.initializers import Initializer
     from netlayers.regularizers import Regularizer
@@ -138,3 +141,25 @@ class ParameterVector:
         for p in self.regularized:
             scratch = workspace("regularization", p.shape, self.dtype)
             p.regularizer.add_gradient(p.value, p.gradient, scratch)  # type: ignore[union-attr,arg-type]
+
+
+def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> None:
+    """Copy arrays into parameters, all or none.
+
+    Raises:
+        ShapeError: the number of arrays or a shape differs.
+    """
+    if len(weights) != len(parameters):
+        raise ShapeError(
+            f"{owner}: set_weights() expected {len(parameters)} arrays, got {len(weights)}."
+        )
+    arrays = []
+    for p, weight in zip(parameters, weights, strict=True):
+        array = as_float(owner, p.path, weight, np.dtype(p.value.dtype))  # type: ignore[union-attr]
+        if array.shape != p.shape:
+            raise ShapeError(
+                f"{owner}: the weight {p.path!r} has the shape {p.shape}, got {array.shape}."
+            )
+        arrays.append(array)
+    for p, array in zip(parameters, arrays, strict=True):
+        p.value[...] = array  # type: ignore[index]

@@ -63,6 +63,10 @@ class Cache:
     def __init__(self, owner: str) -> None:
         self._owner = owner
 
+    if TYPE_CHECKING:  # any attribute may be set; at run time the plain way is the fast one
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)

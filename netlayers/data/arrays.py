@@ -100,6 +100,22 @@ class ArrayData:
                 yield tuple(None if c is None else c.take(rows) for c in self._columns)
 
 
+def split_rows(
+    owner: str, columns: list[Column | None], share: float
+) -> tuple[list[Column | None], list[Column | None]]:
+    """Cut off the last share of the rows."""
+    rows = len(columns[0].values)  # type: ignore[union-attr]
+    first = int(rows * (1 - share))
+    if not 0 < first < rows:
+        raise ConfigurationError(
+            f"{owner}: validationsplit_rows={share:g} of {rows} rows leaves nothing to "
+            f"{'train on' if first == 0 else 'validate with'}."
+        )
+    train = [None if c is None else Column(c.values[:first], c.dtype) for c in columns]
+    test = [None if c is None else Column(c.values[first:], c.dtype) for c in columns]
+    return train, test
+
+
 def check_values(owner: str, argument: str, values: Array, dtype: Dtype) -> None:
     """Check, piece by piece, that all values are finite and stay so in ``dtype``.
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from netlayers.errors import ConfigurationError
 from netlayers.losses.base import Loss
+from netlayers.losses.binary import BinaryCrossentropy
 from netlayers.losses.crossentropy import (
-    BinaryCrossentropy,
     CategoricalCrossentropy,
     Crossentropy,
     SparseCategoricalCrossentropy,

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers import losses, optimizers
+from netlayers import metrics as metrics_module
 from netlayers.callbacks import History, ProgressBar
-from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.random import Streams
-from netlayers.data.arrays import (
-    ArrayData,
-    Column,
-    checked_input,
-    checked_rows,
-    class_weights,
+from netlayers.data.arrays import ArrayData, Column, checked_input, split_rows
+from netlayers.errors import ConfigurationError, NotCompiledError
+from netlayers.models.arguments import (
+    batch_result,
+    callback_list,
+    check_batch_size,
+    check_verbose,
+    validation_parts,
 )
-from netlayers.errors import ConfigurationError, NotCompiledError, ShapeError
-from netlayers.losses.base import check_weights
+from netlayers.models.preparation import batch_of, build_for, columns_of, undone_on_error
 from netlayers.training import loop
+from netlayers.training.compilation import (
+    crossentropy_by_shape,
+    fused_loss,
+    warn_of_single_softmax,
+)
 from netlayers.training.events import Events
 from netlayers.training.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from netlayers._typing import Array, ArrayLike, Dtype, Identifier, Shape
+    from netlayers.core.layer import Layer
     from netlayers.core.parameters import ParameterVector
-
-# Rows that evaluate and predict take at a time when nothing else is said. Training takes 32, as in
-# Keras, because there the batch size changes the result.
-INFERENCE_BATCH = 1024
 
 
 class Model:
@@ -49,9 +50,8 @@ class Model:
 
     name: str
     dtype: str
-    built: bool
+    layers: list[Layer]
     input_shape: Shape | None
-    output_shape: Shape | None
     optimizer: optimizers.Optimizer | None = None
     loss: losses.Loss | None = None
     history: History | None = None
@@ -64,12 +64,26 @@ class Model:
     # What a subclass has ---------------------------------------------------------------------
 
     @property
+    def built(self) -> bool:
+        """Whether the shapes are known, and with them the weights."""
+        raise NotImplementedError
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of the output, batch first."""
+        raise NotImplementedError
+
+    @property
     def parameters(self) -> ParameterVector:
         """The flat vectors of all weights and gradients."""
         raise NotImplementedError
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights for an input shape, batch first."""
+        raise NotImplementedError
+
+    def assemble(self) -> None:
+        """Lay all weights into one vector."""
         raise NotImplementedError
 
     def unbuild(self) -> None:
@@ -82,6 +96,14 @@ class Model:
 
     def backward(self, dy: ArrayLike, input_gradient: bool = True) -> Any:
         """Return dL/dx, and write the gradients of all weights."""
+        raise NotImplementedError
+
+    def forward_logits(self, x: ArrayLike, training: bool = False) -> Array:
+        """Return what the last activation is applied to."""
+        raise NotImplementedError
+
+    def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
+        """Return dL/dx for a gradient of the logits."""
         raise NotImplementedError
 
     def last_activation(self) -> Any:
@@ -127,11 +149,11 @@ class Model:
             metrics = (metrics,)
         for metric in metrics:
             if metric not in ("accuracy", "acc", "Accuracy"):
-                _check_metric(metric)
+                metrics_module.get(metric)
         self.optimizer, self.loss, self._metrics = chosen, resolved, tuple(metrics)
         self._steps = None
 
-    def _make_steps(self, target_shape: Shape) -> Steps:
+    def make_steps(self, target_shape: Shape) -> Steps:
         """Return what trains a batch; the last decisions of compile need the shapes."""
         if self._steps is None:
             if self.optimizer is None or self.loss is None:
@@ -141,9 +163,9 @@ class Model:
             assert self.output_shape is not None
             loss: Any = self.loss
             if isinstance(loss, str):
-                loss = _crossentropy(target_shape, self.output_shape, self.last_activation())
-            _warn_of_single_softmax(self.output_shape, loss, self.last_activation())
-            fused = _fused(loss, self.last_activation())
+                loss = crossentropy_by_shape(target_shape, self.output_shape)
+            warn_of_single_softmax(self.output_shape, loss, self.last_activation())
+            fused = fused_loss(loss, self.last_activation())
             steps = Steps(self, self.optimizer, fused or loss, self._metrics, fused is not None)
             steps.resolve_metrics(target_shape)
             self._steps = steps
@@ -220,20 +242,20 @@ class Model:
             )
         if split and validation_data is not None:
             raise ConfigurationError("fit: give validation_split or validation_data, not both.")
-        with self._undone_on_error():
-            columns = self._columns(owner, x, y, sample_weight, class_weight)
+        with undone_on_error(self):
+            columns = columns_of(self, owner, x, y, sample_weight, class_weight)
             validation = None
             if split:
-                columns, held_out = _split(owner, columns, split)
+                columns, held_out = split_rows(owner, columns, split)
                 validation = ArrayData(held_out, test_size)
             elif validation_data is not None:
-                parts = _validation_parts(validation_data)
-                validation = ArrayData(self._columns("validation_data", *parts), test_size)
-            steps = self._make_steps(columns[1].values.shape)  # type: ignore[union-attr]
+                parts = validation_parts(validation_data)
+                validation = ArrayData(columns_of(self, "validation_data", *parts), test_size)
+            steps = self.make_steps(columns[1].values.shape)  # type: ignore[union-attr]
         data = ArrayData(columns, size, self._streams.get("shuffle") if shuffle else None)
         self.stop_training = False
         self.history = History()
-        chosen = _callback_list(callbacks)
+        chosen = callback_list(callbacks)
         if verbose:
             chosen.append(ProgressBar(bar=verbose == 1))
         params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
@@ -268,15 +290,15 @@ class Model:
         self._require_compiled()
         verbose = check_verbose("evaluate", verbose)
         size = check_batch_size("evaluate", "batch_size", batch_size)
-        with self._undone_on_error():
-            columns = self._columns("evaluate", x, y, sample_weight)
-            steps = self._make_steps(columns[1].values.shape)  # type: ignore[union-attr]
+        with undone_on_error(self):
+            columns = columns_of(self, "evaluate", x, y, sample_weight)
+            steps = self.make_steps(columns[1].values.shape)  # type: ignore[union-attr]
         data = ArrayData(columns, size)
         params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
-        logs = loop.test(steps, data, Events(_callback_list(callbacks), self, params))
+        logs = loop.test(steps, data, Events(callback_list(callbacks), self, params))
         if verbose:
             print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()), flush=True)
-        return _result(logs, return_dict)
+        return batch_result(logs, return_dict)
 
     def predict(
         self,
@@ -299,9 +321,9 @@ class Model:
         check_verbose("predict", verbose)
         size = check_batch_size("predict", "batch_size", batch_size)
         x = checked_input("predict", x, self._dtype)
-        with self._undone_on_error():
-            self._build_for(x)
-        events = Events(_callback_list(callbacks), self, {"steps": -(-len(x) // size)})
+        with undone_on_error(self):
+            build_for(self, x)
+        events = Events(callback_list(callbacks), self, {"steps": -(-len(x) // size)})
         events.fire("on_predict_begin", {})
         if len(x) == 0:
             y = np.empty((0, *self.forward(np.zeros((1, *x.shape[1:]))).shape[1:]), self._dtype)
@@ -331,12 +353,12 @@ class Model:
         Args and errors: see :meth:`fit`. The dict has ``grad_norm`` too where clipping is on.
         """
         self._require_compiled()
-        with self._undone_on_error():
-            x, y, weight = self._batch("train_on_batch", x, y, sample_weight, class_weight)
-            steps = self._make_steps(y.shape)
+        with undone_on_error(self):
+            x, y, weight = batch_of(self, "train_on_batch", x, y, sample_weight, class_weight)
+            steps = self.make_steps(y.shape)
             steps.reset()
             steps.train(x, y, weight)
-        return _result(steps.logs(), return_dict)
+        return batch_result(steps.logs(), return_dict)
 
     def test_on_batch(
         self,
@@ -347,186 +369,23 @@ class Model:
     ) -> Any:
         """Return the loss, or ``[loss, metric, ...]``, of a batch; nothing is learned."""
         self._require_compiled()
-        with self._undone_on_error():
-            x, y, weight = self._batch("test_on_batch", x, y, sample_weight)
-            steps = self._make_steps(y.shape)
+        with undone_on_error(self):
+            x, y, weight = batch_of(self, "test_on_batch", x, y, sample_weight)
+            steps = self.make_steps(y.shape)
             steps.reset()
             steps.test(x, y, weight)
         logs = steps.logs()
         logs.pop("grad_norm", None)
-        return _result(logs, return_dict)
+        return batch_result(logs, return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """Return the outputs for one batch in a new array."""
         x = checked_input("predict_on_batch", x, self._dtype)
         if not self.built:
-            with self._undone_on_error():
-                self._build_for(x)
+            with undone_on_error(self):
+                build_for(self, x)
         y = self.forward(x)
         return y.copy() if np.may_share_memory(y, x) else y
 
-    # Details ---------------------------------------------------------------------------------
-
-    def _build_for(self, x: Array) -> None:
-        if not self.built:
-            self.build((None, *x.shape[1:]))
-
-    @contextlib.contextmanager
-    def _undone_on_error(self) -> Iterator[None]:
-        """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
-        built, steps = self.built, self._steps
-        try:
-            yield
-        except BaseException:
-            self._steps = steps
-            if not built:
-                self.unbuild()
-            raise
-
-    def _columns(
-        self,
-        owner: str,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-    ) -> list[Column | None]:
-        """Check a whole data set against the model; return it ready to be cut into batches."""
-        x = checked_input(owner, x, self._dtype)
-        if y is None:
-            raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
-        others = checked_rows(owner, x, y=y, sample_weight=sample_weight)
-        self._build_for(x)
-        y = others["y"]
-        self.check_input_shape(x.shape)
-        loss = self._loss_for(y.shape)
-        if hasattr(loss, "check_targets"):
-            loss.check_targets(y, (None, *self._output_shape_for(x)[1:]))
-        weight = others.get("sample_weight")
-        if class_weight is not None:
-            weight = class_weights(owner, class_weight, y)
-        target_dtype = loss.target_dtype(self._dtype) if hasattr(loss, "target_dtype") else None
-        column = None if weight is None else Column(weight, self._dtype)
-        if weight is not None:
-            check_weights(owner, weight)
-            if len(weight.shape) > 1 and weight.shape[1:] not in ((1,), y.shape[1:]):
-                raise ShapeError(
-                    f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(x)},)."
-                )
-        return [Column(x, self._dtype), Column(y, target_dtype or self._dtype), column]
-
-    def _batch(
-        self, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
-    ) -> tuple[Array, Array, Array | None]:
-        """Check one batch against the model."""
-        if class_weight is not None and sample_weight is not None:
-            raise ConfigurationError(
-                f"{owner}: class_weight and sample_weight can not be given together."
-            )
-        x = checked_input(owner, x, self._dtype)
-        others = checked_rows(owner, x, y=y, sample_weight=sample_weight)
-        self._build_for(x)
-        weight = others.get("sample_weight")
-        if class_weight is not None:
-            weight = class_weights(owner, class_weight, others["y"])
-        return x, others["y"], weight
-
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the model can not take this shape."""
-
-    def _output_shape_for(self, x: Array) -> Shape:
-        assert self.output_shape is not None
-        return self.output_shape
-
-    def _loss_for(self, target_shape: Shape) -> Any:
-        return self._make_steps(target_shape).loss
-
-
-def check_verbose(owner: str, verbose: Any) -> int:
-    """Return 0, 1 or 2."""
-    if isinstance(verbose, (bool, np.bool_)):
-        return int(verbose)
-    check_choice(owner, "verbose", verbose, (0, 1, 2, "auto"))
-    return 1 if verbose == "auto" else int(verbose)
-
-
-def check_batch_size(owner: str, argument: str, value: Any) -> int:
-    """Return a batch size for inference."""
-    return INFERENCE_BATCH if value is None else check_integer(owner, argument, value, minimum=1)
-
-
-def _result(logs: dict[str, Any], return_dict: bool) -> Any:
-    if return_dict:
-        return logs
-    values = [value for name, value in logs.items() if name != "grad_norm"]
-    return values[0] if len(values) == 1 else values
-
-
-def _callback_list(callbacks: Any) -> list[Any]:
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-
-
-def _check_metric(metric: Any) -> None:
-    from netlayers import metrics
-
-    metrics.get(metric)
-
-
-def _validation_parts(data: Any) -> tuple[Any, ...]:
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise ConfigurationError(
-            "fit: validation_data must be (x, y) or (x, y, sample_weight), got "
-            f"{type(data).__name__}"
-            + (f" of length {len(data)}." if isinstance(data, (tuple, list)) else ".")
-        )
-    return tuple(data)
-
-
-def _split(
-    owner: str, columns: list[Column | None], share: float
-) -> tuple[list[Column | None], list[Column | None]]:
-    """Cut off the last share of the rows."""
-    rows = len(columns[0].values)  # type: ignore[union-attr]
-    first = int(rows * (1 - share))
-    if not 0 < first < rows:
-        raise ConfigurationError(
-            f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to "
-            f"{'train on' if first == 0 else 'validate with'}."
-        )
-    train = [None if c is None else Column(c.values[:first], c.dtype) for c in columns]
-    test = [None if c is None else Column(c.values[first:], c.dtype) for c in columns]
-    return train, test
-
-
-def _crossentropy(target_shape: Shape, output_shape: Shape, activation: Any) -> losses.Loss:
-    """Choose what ``"crossentropy"`` means, as Keras does: by the shapes."""
-    if output_shape[-1] == 1:
-        return losses.BinaryCrossentropy()
-    if len(target_shape) == len(output_shape) and target_shape[-1] == output_shape[-1]:
-        return losses.CategoricalCrossentropy()
-    return losses.SparseCategoricalCrossentropy()
-
-
-def _fused(loss: Any, activation: Any) -> Any:
-    """Return the loss on logits that stands for activation and loss together, or ``None``."""
-    if not isinstance(loss, losses.Crossentropy) or loss.from_logits:
-        return None
-    if type(activation).__name__.lower() != loss.link or loss.axis != -1:
-        return None
-    if getattr(activation, "axis", -1) != -1:
-        return None
-    fused = copy.deepcopy(loss)
-    fused.from_logits = True
-    return fused
-
-
-def _warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> None:
-    softmax = type(activation).__name__ == "Softmax" or getattr(loss, "link", "") == "softmax"
-    if softmax and output_shape[-1] == 1:
-        warnings.warn(
-            "A softmax over one output is always 1, so nothing can be learned. For two classes use "
-            "one output with activation='sigmoid' and loss='binary_crossentropy', or two outputs.",
-            stacklevel=4,
-        )
+        """Raise a ShapeError if the model can not take inputs of this shape."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-
 from netlayers.checks import check_dtype, check_integer, check_shape
 from netlayers.core.arrays import as_float
-from netlayers.core.layer import Layer, copy_into
-from netlayers.core.parameters import ParameterVector
+from netlayers.core.layer import Layer
+from netlayers.core.parameters import ParameterVector, copy_into
 from netlayers.core.random import Streams
 from netlayers.errors import ConfigurationError, NotBuiltError
 from netlayers.layers.input import Input
 from netlayers.models.model import Model
+from netlayers.models.summary import print_summary
 from netlayers.registry import suggestion
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Sequential(Model):
 
     Example:
         >>> import numpy as np, netlayers as nl
-        >>> model = nl.Sequential([nl.layers.Dense(8, activation="tanh"), nl.layers.Dense(1)], seed=0)
+        >>> layers = [nl.layers.Dense(8, activation="tanh"), nl.layers.Dense(1)]
+        >>> model = nl.Sequential(layers, seed=0)
         >>> model.compile(optimizer="adam", loss="mse")
         >>> x = np.linspace(-1, 1, 64)[:, None]
         >>> history = model.fit(x, x**2, epochs=3, verbose=0)
@@ -115,7 +116,7 @@ class Sequential(Model):
                 self.build(layer.input_shape)
             elif self.input_shape is not None:
                 layer.build(self.layers[-2].output_shape or self.input_shape)
-                self._assemble()
+                self.assemble()
         except BaseException:
             self.layers.pop()
             layer.name, layer._dtype, layer.input_shape = old
@@ -133,7 +134,7 @@ class Sequential(Model):
         if isinstance(layer, Input):
             self.input_shape = None
         if self.built:
-            self._assemble()
+            self.assemble()
         return layer
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -193,7 +194,7 @@ class Sequential(Model):
                 assert layer.output_shape is not None
                 current = layer.output_shape
             self.input_shape = shape
-            self._assemble()
+            self.assemble()
         except BaseException:
             self.unbuild()
             raise
@@ -206,7 +207,7 @@ class Sequential(Model):
             if not isinstance(layer, Input):
                 layer.forget()
 
-    def _assemble(self) -> None:
+    def assemble(self) -> None:
         """Lay all weights into one vector, those that exist with their values."""
         slots = [p for layer in self.layers for p in layer.slots]
         new = [p for p in slots if p.value is None]
@@ -288,28 +289,7 @@ class Sequential(Model):
             line_length: width of the table.
             print_fn: called with each line instead of ``print``.
         """
-        write = print if print_fn is None else print_fn
-        rows = [("Layer (type)", "Output shape", "Parameters")]
-        for layer in self.layers:
-            shape = "?" if layer.output_shape is None else str(layer.output_shape)
-            count = f"{layer.count_params():,}" if layer.built else "not built"
-            frozen = "" if layer.trainable else ", frozen"
-            rows.append((f"{layer.name} ({type(layer).__name__}{frozen})", shape, count))
-        widths = [max(len(row[i]) for row in rows) + 2 for i in range(3)]
-        if line_length is not None:
-            widths[0] += max(0, line_length - sum(widths))
-        write(f'Model: "{self.name}"')
-        for i, (name, shape, count) in enumerate(rows):
-            write(f"{name:<{widths[0]}}{shape:<{widths[1]}}{count:>{widths[2]}}")
-            if i == 0:
-                write("-" * sum(widths))
-        write("-" * sum(widths))
-        if self.built:
-            total, trainable = self.count_params(), sum(w.size for w in self.trainable_weights)
-            size = total * self._dtype.itemsize / 1024
-            write(f"{total:,} parameters ({size:,.1f} KiB), {trainable:,} of them trainable")
-        else:
-            write("Not built yet: the shapes follow from the first data, or from layers.Input.")
+        print_summary(self, line_length, print if print_fn is None else print_fn)
 
     # Forward and backward --------------------------------------------------------------------
 
@@ -372,7 +352,7 @@ class Sequential(Model):
         if input_gradient:
             for layer in reversed(self.layers[:stop]):
                 dy = layer.backward(dy)
-            return dy  # type: ignore[no-any-return]
+            return dy
         lowest = self._lowest
         for layer in reversed(self.layers[lowest + 1 : stop]):
             dy = layer.backward(dy)
@@ -441,7 +421,7 @@ class Sequential(Model):
         for layer in self.layers:
             layer._in_model = True
         if self.input_shape is not None:
-            self._assemble()
+            self.assemble()
 
     def __repr__(self) -> str:
         return f"Sequential({self.layers!r}, name={self.name!r})"

@@ -174,11 +174,11 @@ class Optimizer(Configurable):
         if not self.clips and self.on_nonfinite == "ignore":
             return True
         size = norm(self._gradients)
-        if not size.value < math.inf and self.on_nonfinite != "ignore":
-            if not all(np.isfinite(g).all() for g in self._gradients):
-                if self.on_nonfinite == "skip":
-                    return False
-                self._raise_nonfinite(parameters)
+        suspect = not size.value < math.inf and self.on_nonfinite != "ignore"
+        if suspect and not all(np.isfinite(g).all() for g in self._gradients):
+            if self.on_nonfinite == "skip":
+                return False
+            self._raise_nonfinite(parameters)
         if self.clips:
             self.grad_norm = size.value
             if self.global_clipnorm is not None:

@@ -48,46 +48,46 @@ class Callback:
         self.model = model
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """``fit`` starts."""
+        """Start of ``fit``."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """``fit`` ends, in whatever way: done, stopped, Ctrl-C, or an error."""
+        """End of ``fit``, in whatever way: done, stopped, Ctrl-C, or an error."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """An epoch starts."""
+        """Start of an epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """An epoch ends; ``logs`` holds its means, those of the validation as ``val_...``."""
+        """End of an epoch; ``logs`` holds its means, those of the validation as ``val_...``."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """A training batch starts."""
+        """Start of a training batch."""
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """A training batch ends; ``logs`` holds the means of the epoch so far."""
+        """End of a training batch; ``logs`` holds the means of the epoch so far."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """An evaluation starts."""
+        """Start of an evaluation."""
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """An evaluation ends."""
+        """End of an evaluation."""
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch of an evaluation starts."""
+        """Start of a batch of an evaluation."""
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch of an evaluation ends."""
+        """End of a batch of an evaluation."""
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """``predict`` starts."""
+        """Start of ``predict``."""
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """``predict`` ends."""
+        """End of ``predict``."""
 
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch of ``predict`` starts."""
+        """Start of a batch of ``predict``."""
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch of ``predict`` ends."""
+        """End of a batch of ``predict``."""
 
 
 class Events:

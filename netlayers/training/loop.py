@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     class Data(Protocol):
         """What the loops read: batches of x, y and weights, for one epoch."""
 
-        def batches(self) -> Iterator[Batch]: ...
+        def batches(self) -> Iterator[Batch]:
+            """Yield the batches of an epoch."""
 
 
 def train(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
-
+from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
 from netlayers.core.workspace import Workspace
@@ -13,32 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netlayers._typing import Array, Logs, Shape
-    from netlayers.core.parameters import ParameterVector
     from netlayers.losses import Loss
     from netlayers.optimizers import Optimizer
-
-    class Trainable(Protocol):
-        """What can be trained: anything with these."""
-
-        output_shape: Shape | None
-
-        @property
-        def parameters(self) -> ParameterVector: ...
-
-        def forward(self, x: Array, training: bool = False) -> Array: ...
-
-        def backward(self, dy: Array, input_gradient: bool = True) -> Any: ...
-
-        def forward_logits(self, x: Array, training: bool = False) -> Array: ...
-
-        def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any: ...
 
 
 class Steps:
     """Trains and tests a model on batches, and keeps the running means of an epoch.
 
     Args:
-        model: the model.
+        model: anything with ``forward``, ``backward``, ``parameters`` and ``output_shape``; where
+            ``fused``, with ``forward_logits`` and ``backward_logits`` too.
         optimizer: its update rule.
         loss: its loss.
         metrics: names, objects or configurations.
@@ -48,7 +31,7 @@ class Steps:
 
     def __init__(
         self,
-        model: Trainable,
+        model: Any,
         optimizer: Optimizer,
         loss: Loss,
         metrics: Sequence[Any] = (),

@@ -1,0 +1,95 @@
+"""Cross-entropy of yes-or-no outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.arrays import as_float
+from netlayers.errors import DataError
+from netlayers.losses.crossentropy import EPSILON, Crossentropy
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Dtype
+
+
+@register("loss", "bce", "BCE")
+class BinaryCrossentropy(Crossentropy):
+    """``l = -Σ (t log p + (1 - t) log(1 - p)) / k`` over the k outputs of a sample.
+
+    Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
+
+    Args:
+        from_logits: the predictions are logits ``z``, and ``p = sigmoid(z)``. Otherwise they are
+            probabilities, clipped to [1e-7, 1 - 1e-7] as in Keras.
+        label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / 2``.
+        axis: where the outputs are.
+        reduction: see :class:`Loss`.
+        name: what it is called.
+    """
+
+    link = "sigmoid"
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(from_logits, axis, reduction, name, label_smoothing)
+
+    def forward_logits(self, t: Array, z: Array) -> Array:
+        """``l = Σ (max(z, 0) - z t + log(1 + exp(-|z|))) / k``, and ``p = sigmoid(z)``."""
+        p, l, scratch = self.buffer("p", z), self.buffer("l", z), self.buffer("dy", z)  # noqa: E741
+        np.negative(z, out=p)
+        with np.errstate(over="ignore"):  # exp(-z) may become infinite: then p is the right 0
+            np.exp(p, out=p)
+        np.add(p, 1, out=p)
+        np.divide(1, p, out=p)
+        np.abs(z, out=l)
+        np.negative(l, out=l)
+        np.exp(l, out=l)
+        np.log1p(l, out=l)
+        np.add(l, np.maximum(z, 0, out=scratch), out=l)
+        np.subtract(l, np.multiply(z, t, out=scratch), out=l)
+        self.cache.p, self.cache.t = p, t
+        return np.mean(l, axis=-1)
+
+    def backward_logits(self, dl: Any) -> Array:
+        """``dz = dl (p - t) / k``."""
+        p = self.cache.p
+        dz = np.subtract(p, self.cache.t, out=self.buffer("dy", p))
+        return np.multiply(dz, dl * (1 / p.shape[-1]), out=dz)
+
+    def forward_probabilities(self, t: Array, p: Array) -> Array:
+        """``l = -Σ (t log c + (1 - t) log(1 - c)) / k`` with ``c = clip(p)``."""
+        c = np.clip(p, EPSILON, 1 - EPSILON, out=self.buffer("clipped", p))
+        self.cache.p, self.cache.c, self.cache.t = p, c, t
+        losses = t * np.log(c) + (1 - t) * np.log1p(-c)
+        return -np.mean(losses, axis=-1)
+
+    def backward_probabilities(self, dl: Any) -> Array:
+        """``dp = dl (c - t) / (c (1 - c)) / k`` where not clipped, else 0."""
+        p, c, t = self.cache.p, self.cache.c, self.cache.t
+        dp = np.subtract(c, t, out=self.buffer("dy", p))
+        dp /= c * (1 - c)
+        dp *= p == c
+        return np.multiply(dp, dl * (1 / p.shape[-1]), out=dp)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, (batch, ..., outputs)."""
+        owner = f"loss {self.name!r}"
+        t = as_float(owner, "y_true", self._move_targets(y_true, len(shape)), dtype)
+        if t.shape != shape:
+            t = self.match_shape(t, shape)
+        if t.size and (t.min() < 0 or t.max() > 1):
+            raise DataError(
+                f"{owner}: y_true must be within 0 and 1, got values from {t.min():g} to "
+                f"{t.max():g}. For classes numbered 0, 1, 2, ... use "
+                "SparseCategoricalCrossentropy; for labels -1 and 1 pass (y + 1) / 2."
+            )
+        return t

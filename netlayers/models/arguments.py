@@ -1,0 +1,53 @@
+"""Arguments that the methods of a model have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from netlayers.checks import check_choice, check_integer
+from netlayers.errors import ConfigurationError
+
+# Rows that evaluate and predict take at a time when nothing else is said. Training takes 32, as in
+# Keras, because there the batch size changes the result.
+INFERENCE_BATCH = 1024
+
+
+def check_verbose(owner: str, verbose: Any) -> int:
+    """Return 0, 1 or 2."""
+    if isinstance(verbose, (bool, np.bool_)):
+        return int(verbose)
+    check_choice(owner, "verbose", verbose, (0, 1, 2, "auto"))
+    return 1 if verbose == "auto" else int(verbose)
+
+
+def check_batch_size(owner: str, argument: str, value: Any) -> int:
+    """Return a batch size for inference."""
+    return INFERENCE_BATCH if value is None else check_integer(owner, argument, value, minimum=1)
+
+
+def callback_list(callbacks: Any) -> list[Any]:
+    """Return callbacks as a list: ``None`` and a single one may be given too."""
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+
+
+def validation_parts(data: Any) -> tuple[Any, ...]:
+    """Return x, y and perhaps sample_weight."""
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise ConfigurationError(
+            "fit: validation_data must be (x, y) or (x, y, sample_weight), got "
+            f"{type(data).__name__}"
+            + (f" of length {len(data)}." if isinstance(data, (tuple, list)) else ".")
+        )
+    return tuple(data)
+
+
+def batch_result(logs: dict[str, Any], return_dict: bool) -> Any:
+    """Return logs as Keras does: the loss, or ``[loss, metric, ...]``, or the dict."""
+    if return_dict:
+        return logs
+    values = [value for name, value in logs.items() if name != "grad_norm"]
+    return values[0] if len(values) == 1 else values

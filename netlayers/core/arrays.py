@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,10 +81,13 @@ def all_finite(array: Array) -> bool:
         return True
     if array.flags.c_contiguous and array.dtype.isnative and array.itemsize >= 4:
         flat = array.reshape(-1)
-        # A sum of squares is the fastest look at every entry. It is finite only if all are; it may
-        # overflow for large finite ones, which the exact look below then clears.
-        chunks = (flat[i : i + _CHUNK] for i in range(0, flat.size, _CHUNK))
-        return all(np.isfinite(np.dot(c, c)) or bool(np.isfinite(c).all()) for c in chunks)
+        for start in range(0, flat.size, _CHUNK):
+            chunk = flat[start : start + _CHUNK]
+            # A sum of squares is the fastest look at every entry: it is finite only if all are. It
+            # may overflow for large finite ones, which the exact look then clears.
+            if not math.isfinite(np.dot(chunk, chunk)) and not np.isfinite(chunk).all():
+                return False
+        return True
     return first_not_finite(array) is None
 
 

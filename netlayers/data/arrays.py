@@ -108,7 +108,7 @@ def split_rows(
     first = int(rows * (1 - share))
     if not 0 < first < rows:
         raise ConfigurationError(
-            f"{owner}: validationsplit_rows={share:g} of {rows} rows leaves nothing to "
+            f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to "
             f"{'train on' if first == 0 else 'validate with'}."
         )
     train = [None if c is None else Column(c.values[:first], c.dtype) for c in columns]
@@ -122,15 +122,14 @@ def check_values(owner: str, argument: str, values: Array, dtype: Dtype) -> None
     Raises:
         DataError: with the number of the first bad row.
     """
-    if values.dtype.kind != "f":
+    narrowed = values.dtype.kind == "f" and values.dtype.itemsize > dtype.itemsize
+    if not narrowed:
+        check_finite(owner, argument, values)
         return
-    narrowed = values.dtype.itemsize > dtype.itemsize
     rows = max(1, _CHUNK // max(1, values[:1].size))
     for start in range(0, len(values), rows):
-        block = values[start : start + rows]
-        if narrowed:
-            with np.errstate(over="ignore", invalid="ignore"):
-                block = block.astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            block = values[start : start + rows].astype(dtype)
         if all_finite(block):
             continue
         check_finite(owner, argument, values)
@@ -165,8 +164,8 @@ def checked_rows(owner: str, x: Array, **others: Any) -> dict[str, Array]:
     arrays = {
         name: as_array(owner, name, value) for name, value in others.items() if value is not None
     }
-    sizes = {"x": len(x), **{name: len(a) if a.ndim else None for name, a in arrays.items()}}
-    if len(set(sizes.values())) > 1:
+    if any(a.ndim == 0 or len(a) != len(x) for a in arrays.values()):
+        sizes = {"x": len(x), **{name: len(a) if a.ndim else None for name, a in arrays.items()}}
         listed = ", ".join(
             f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()
         )

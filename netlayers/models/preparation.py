@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from netlayers.data.arrays import Column, checked_input, checked_rows, class_weights
@@ -10,8 +9,6 @@ from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.losses.base import check_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from netlayers._typing import Array
     from netlayers.models.model import Model
 
@@ -22,17 +19,21 @@ def build_for(model: Model, x: Array) -> None:
         model.build((None, *x.shape[1:]))
 
 
-@contextlib.contextmanager
-def undone_on_error(model: Model) -> Iterator[None]:
+class undone_on_error:
     """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
-    built, steps = model.built, model._steps
-    try:
-        yield
-    except BaseException:
-        model._steps = steps
-        if not built:
-            model.unbuild()
-        raise
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._built, self._steps = model.built, model._steps
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if kind is not None:
+            self._model._steps = self._steps
+            if not self._built:
+                self._model.unbuild()
 
 
 def columns_of(

@@ -58,22 +58,21 @@ class Adam(Optimizer):
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
         """Update a block; see the class."""
-        t = self.iterations
+        # The vectors are kept without the factors 1 - beta, which leaves out two passes over
+        # memory of twelve: m / (1 - beta_1) and v / (1 - beta_2) are plain decaying sums.
+        t, root = self.iterations, math.sqrt(1 - self.beta_2)
         alpha = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         m, v = state[:2]
-        np.subtract(g, m, out=scratch)  # m += (1 - beta_1) (g - m)
-        np.multiply(scratch, 1 - self.beta_1, out=scratch)
-        np.add(m, scratch, out=m)
-        np.multiply(g, g, out=scratch)  # v += (1 - beta_2) (g² - v)
-        np.subtract(scratch, v, out=scratch)
-        np.multiply(scratch, 1 - self.beta_2, out=scratch)
-        np.add(v, scratch, out=v)
+        np.multiply(m, self.beta_1, out=m)
+        np.add(m, g, out=m)
+        np.multiply(v, self.beta_2, out=v)
+        np.add(v, np.multiply(g, g, out=scratch), out=v)
         if self.amsgrad:
             v = np.maximum(state[2], v, out=state[2])
         np.sqrt(v, out=scratch)
-        np.add(scratch, self.epsilon, out=scratch)
+        np.add(scratch, self.epsilon / root, out=scratch)
         np.divide(m, scratch, out=scratch)
-        np.multiply(scratch, alpha, out=scratch)
+        np.multiply(scratch, alpha * (1 - self.beta_1) / root, out=scratch)
         np.subtract(w, scratch, out=w)
 
 

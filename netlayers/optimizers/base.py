@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.parameters import ParameterVector
 
-# An update reads and writes five arrays. In blocks of 32,768 numbers they stay in the processor's
+# An update reads and writes five arrays. In blocks of 65,536 numbers they stay in the processor's
 # cache from one operation to the next, where the whole vector would go through memory each time.
-BLOCK = 1 << 15
+BLOCK = 1 << 16
 
 
 class Optimizer(Configurable):

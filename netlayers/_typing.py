@@ -14,6 +14,8 @@ Shape: TypeAlias = tuple[int | None, ...]
 """A shape with ``None`` for an axis of any length; axis 0 is the batch."""
 Dtype: TypeAlias = np.dtype[Any]
 Logs: TypeAlias = dict[str, Any]
+Examples: TypeAlias = list[tuple[dict[str, Any], tuple[int, ...]]]
+"""Arguments and input shapes to try a layer on."""
 Identifier: TypeAlias = Any
 """What a ``get`` function resolves: a name, a configuration, an object, or ``None``."""
 Weights: TypeAlias = Sequence[ArrayLike]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,23 @@ def check_choice(owner: str, argument: str, value: Any, choices: tuple[Any, ...]
     Raises:
         ConfigurationError: it is not.
     """
-    if not any(value is choice or value == choice for choice in choices):
+    # What can not be hashed, an array above all, may answer == with something that is no bool.
+    if not isinstance(value, Hashable) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ConfigurationError(f"{owner}: {argument} must be one of {listed}, got {value!r}.")
+    return value
+
+
+def check_name(owner: str, value: Any, default: str) -> str:
+    """Return ``value`` if it is a text that can name something, ``default`` for ``None``.
+
+    Raises:
+        ConfigurationError: it is something else, or empty.
+    """
+    if value is None:
+        return default
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{owner}: name must be a text, got {value!r}.")
     return value
 
 
@@ -103,9 +118,9 @@ def check_dtype(owner: str, value: Any) -> np.dtype[Any]:
         ConfigurationError: it is another type.
     """
     try:
-        dtype = np.dtype(value)
-    except TypeError:
-        dtype = None
+        dtype = np.dtype("O" if value is None else value)  # np.dtype(None) would be float64
+    except (TypeError, ValueError):
+        dtype = np.dtype("O")
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ConfigurationError(
             f"{owner}: dtype must be 'float32' or 'float64', got {value!r}. "

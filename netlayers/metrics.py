@@ -93,6 +93,11 @@ class MeanMetric(Mean):
         values = self.values(np.asarray(y_true), np.asarray(y_pred))
         if sample_weight is not None:
             weight = np.asarray(sample_weight, np.float64).reshape(-1)
+            if not weight.size or values.size % weight.size:
+                raise ShapeError(
+                    f"metric {self.name!r}: sample_weight has the shape {np.shape(sample_weight)}, "
+                    f"expected {values.shape[:1]}, one weight for each sample."
+                )
             weight = np.repeat(weight, values.size // weight.size)
             self._total += float(np.dot(values.reshape(-1), weight))
             self._weight += float(weight.sum())

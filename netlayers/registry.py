@@ -48,6 +48,8 @@ class Configurable:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
         known = constructor_arguments(cls)
+        if args and not known:  # without an __init__, Python would ignore them
+            raise TypeError(f"{cls.__name__}: takes no arguments, got {args!r}.")
         for name in kwargs:
             if name not in known:
                 raise TypeError(
@@ -164,6 +166,8 @@ def lookup(kind: str, name: str) -> Any:
     Raises:
         ConfigurationError: there is none; the message names the close ones.
     """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"the name of a {kind} must be a text, got {name!r}.")
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:

@@ -23,6 +23,7 @@ from netlayers.activations.sigmoids import (
     Tanh,
 )
 from netlayers.activations.softmaxes import LogSoftmax, Softmax
+from netlayers.core.arrays import as_array
 from netlayers.errors import ConfigurationError
 from netlayers.registry import lookup, register_name, resolve
 
@@ -82,18 +83,20 @@ class ActivationFunction:
             register_name("activation", alias, self.make)
         register_name("activation", layer.__name__, layer)
 
-    def make(self) -> ActivationLayer:
+    def make(self, **options: Any) -> ActivationLayer:
         """Return a new object of the layer's class."""
-        return self._layer(**self._defaults)
+        return self._layer(**{**self._defaults, **options})
 
     def __call__(self, x: ArrayLike, *args: Any, **kwargs: Any) -> Array:
         """Return f(x) in a new array: float64 stays float64, all else is computed in float32."""
-        options = {**self._defaults, **dict(zip(self._order, args, strict=False)), **kwargs}
         if len(args) > len(self._order):
             raise TypeError(f"{self.__name__}() takes x and {self._order}, got {len(args)} more")
-        values = np.asarray(x)
-        dtype = "float64" if values.dtype == np.float64 else "float32"
-        y = self._layer(dtype=dtype, **options).forward(values)
+        given = dict(zip(self._order, args, strict=False))
+        if twice := given.keys() & kwargs:
+            raise TypeError(f"{self.__name__}() got {', '.join(twice)} twice")
+        values = as_array(self.__name__, "x", x)
+        wide = values.dtype.kind == "f" and values.dtype.itemsize == 8
+        y = self.make(dtype="float64" if wide else "float32", **given, **kwargs).forward(values)
         return y.copy() if np.may_share_memory(y, values) else y
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from netlayers.checks import check_flag
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Examples
 
 _C = math.sqrt(2 / math.pi)
 _D = 0.044715
@@ -37,14 +37,23 @@ class GELU(ActivationLayer):
         super().__init__(**kwargs)
         self.approximate = check_flag("GELU", "approximate", approximate)
 
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3)), ({"approximate": True}, (4, 3))]
+
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x Φ(x)``."""
         x, y = self.start_forward(x, training, inplace)
         gate = self.buffer("gate", x.shape, training)
         if self.approximate:
             # Beyond ±10 the gate is 0 or 1 to the last bit of float64, and x³ can not overflow.
-            u = np.clip(x, -10, 10, out=gate)
-            u += _D * u**3
+            u, scratch = gate, self.buffer("scratch", x.shape, training)
+            np.clip(x, -10, 10, out=u)
+            np.multiply(u, u, out=scratch)
+            scratch *= _D
+            scratch += 1
+            u *= scratch
             u *= _C
             np.tanh(u, out=gate)
             gate += 1
@@ -64,10 +73,10 @@ class GELU(ActivationLayer):
         if self.approximate:  # Φ' = 2 Φ (1 - Φ) u', as tanh' = 1 - tanh²
             u = np.clip(x, -10, 10, out=dx)
             np.multiply(u, u, out=dx)
-            dx *= 3 * _D * _C
-            dx += _C
-            dx *= 2 * gate
-            dx *= 1 - gate
+            dx *= 6 * _D * _C
+            dx += 2 * _C
+            dx *= gate
+            dx *= np.subtract(1, gate, out=self.workspace("scratch", dy.shape, self._dtype))
         else:  # Φ' = exp(-x²/2) / sqrt(2π); beyond ±40 it is 0, and x² can not overflow
             np.clip(x, -40, 40, out=dx)
             np.multiply(dx, dx, out=dx)
@@ -133,8 +142,10 @@ class Mish(ActivationLayer):
         """``dx = dy (t + x (1 - t²) sigmoid(x))``."""
         dy, dx = self.start_backward(dy)
         x, gate = self.cache.x, self.cache.gate
+        scratch = self.workspace("scratch", dy.shape, self._dtype)
         logistic(x, out=dx)
-        dx *= 1 - gate * gate
+        np.multiply(gate, gate, out=scratch)
+        dx *= np.subtract(1, scratch, out=scratch)
         dx *= x
         dx += gate
         return np.multiply(dx, dy, out=dx)

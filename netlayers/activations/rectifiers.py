@@ -12,7 +12,9 @@ from netlayers.core.workspace import constant
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Examples
+
+_BOOL = np.dtype(bool)
 
 
 @register("layer")
@@ -65,31 +67,47 @@ class ReLU(ActivationLayer):
         self._plain = max_value is None and not self.negative_slope and not self.threshold
         self.needs_input = not self._plain
 
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        shape = (4, 3)
+        return [
+            ({}, shape),
+            ({"max_value": 0.5}, shape),
+            ({"negative_slope": 0.25}, shape),
+            ({"threshold": 0.5}, shape),
+            ({"max_value": 1.0, "negative_slope": 0.25, "threshold": 0.25}, (2, 3, 4)),
+        ]
+
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = max(x, 0)``."""
         x, y = self.start_forward(x, training, inplace)
         if self._plain:
             return np.maximum(x, constant(0, x.shape[-1:], self._dtype), out=y)
-        low = x < self.threshold
-        below = (x[low] - self.threshold) * self.negative_slope
+        low = np.less(x, self.threshold, out=self.buffer("mask", x.shape, training, _BOOL))
+        below: Any = 0
+        if self.negative_slope:
+            below = self.buffer("below", x.shape, training)
+            np.minimum(x, self.threshold, out=below)
+            below -= self.threshold
+            below *= self.negative_slope
         np.minimum(x, np.inf if self.max_value is None else self.max_value, out=y)
-        y[low] = below
+        np.copyto(y, below, where=low)
         return y
 
     def backward(self, dy: Array) -> Array:
         """``dx = dy`` where ``y > 0``, else 0."""
         dy, dx = self.start_backward(dy)
-        mask = self.workspace("mask", dy.shape, np.dtype(bool))
+        mask = self.workspace("mask", dy.shape, _BOOL)
         if self._plain:
             np.greater(self.cache.y, 0, out=mask)
             return np.multiply(dy, mask, out=dx)
         x = self.cache.x
-        np.greater_equal(x, self.threshold, out=mask)
+        np.multiply(dy, self.negative_slope, out=dx)
+        np.copyto(dx, dy, where=np.greater_equal(x, self.threshold, out=mask))
         if self.max_value is not None:
-            mask &= x < self.max_value
-        np.multiply(dy, mask, out=dx)
-        if self.negative_slope:
-            dx += dy * self.negative_slope * (x < self.threshold)
+            top = max(self.max_value, self.threshold)
+            np.copyto(dx, 0, where=np.greater_equal(x, top, out=mask))
         return dx
 
 
@@ -111,6 +129,11 @@ class LeakyReLU(ActivationLayer):
         super().__init__(**kwargs)
         self.negative_slope = check_number("LeakyReLU", "negative_slope", negative_slope, minimum=0)
         self.needs_input = self.negative_slope == 0
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3)), ({"negative_slope": 0.0}, (4, 3)), ({"negative_slope": 1.5}, (4, 3))]
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = max(x, 0) + negative_slope min(x, 0)``."""
@@ -151,6 +174,11 @@ class ELU(ActivationLayer):
         super().__init__(**kwargs)
         self.alpha = check_number("ELU", "alpha", alpha, above=0)
 
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3)), ({"alpha": 0.5}, (4, 3))]
+
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = scale (max(x, 0) + alpha expm1(min(x, 0)))``; the scale is 1 for ELU."""
         x, y = self.start_forward(x, training, inplace)
@@ -169,7 +197,8 @@ class ELU(ActivationLayer):
         dy, dx = self.start_backward(dy)
         np.minimum(self.cache.y, 0, out=dx)
         dx += self.alpha * self._scale
-        np.copyto(dx, self._scale, where=self.cache.y > 0)
+        mask = self.workspace("mask", dy.shape, _BOOL)
+        np.copyto(dx, self._scale, where=np.greater(self.cache.y, 0, out=mask))
         return np.multiply(dx, dy, out=dx)
 
 
@@ -191,3 +220,8 @@ class SELU(ELU):
         self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None
     ) -> None:
         super().__init__(alpha=1.6732632423543772, name=name, trainable=trainable, dtype=dtype)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3))]

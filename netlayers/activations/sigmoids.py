@@ -57,8 +57,9 @@ class HardSigmoid(ActivationLayer):
     def backward(self, dy: Array) -> Array:
         """``dx = dy / 6`` where ``0 < y < 1``, else 0."""
         dy, dx = self.start_backward(dy)
-        y = self.cache.y
-        np.multiply(dy, (y > 0) & (y < 1), out=dx)
+        y, mask = self.cache.y, self.workspace("mask", dy.shape, np.dtype(bool))
+        np.multiply(dy, np.greater(y, 0, out=mask), out=dx)
+        np.multiply(dx, np.less(y, 1, out=mask), out=dx)
         return np.divide(dx, 6, out=dx)
 
 

@@ -12,7 +12,7 @@ from netlayers.errors import ShapeError
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Examples
 
 
 class _AlongAxis(ActivationLayer):
@@ -27,6 +27,11 @@ class _AlongAxis(ActivationLayer):
         super().__init__(**kwargs)
         self.axis = check_integer(type(self).__name__, "axis", axis)
 
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3)), ({"axis": 1}, (2, 4, 3)), ({"axis": -2}, (2, 3, 4))]
+
     def prepare(self, x: Any) -> Array:
         """Return ``x`` as an array of this layer's dtype.
 
@@ -36,7 +41,7 @@ class _AlongAxis(ActivationLayer):
         x = super().prepare(x)
         if not -x.ndim <= self.axis < x.ndim:
             raise ShapeError(
-                f"layer {self.name!r} ({type(self).__name__}): axis={self.axis} does not exist in "
+                f"{self.cache._owner} ({type(self).__name__}): axis={self.axis} does not exist in "
                 f"an input of shape {x.shape}."
             )
         return x

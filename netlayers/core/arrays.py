@@ -24,16 +24,25 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
         value: an array, a list of numbers, or anything that NumPy makes an array of.
 
     Raises:
-        DataError: the entries are no real numbers (text, objects, complex), or rows are ragged.
+        DataError: the entries are no real numbers (text, objects, complex), rows are ragged, or
+            entries are masked.
     """
     if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
         raise DataError(
             f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which is not "
             f"supported; pass {argument}.toarray()."
         )
+    if type(value) is not np.ndarray and isinstance(value, np.ndarray):
+        masked = getattr(value, "mask", False)  # without this look, np.ma would be imported
+        if isinstance(masked, (bool, np.ndarray, np.bool_)) and np.any(masked):
+            raise DataError(
+                f"{owner}: {argument} has {np.count_nonzero(masked)} masked entries, which have no "
+                f"number. Fill them, for instance with {argument}.filled(0), or leave such rows "
+                "out."
+            )
     try:
         array = np.asarray(value)
-    except ValueError as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # whatever __array__ may raise
         raise DataError(
             f"{owner}: {argument} must be an array of numbers with rows of equal length; NumPy "
             f"could not make one of it ({error})."
@@ -84,8 +93,9 @@ def all_finite(array: Array) -> bool:
         for start in range(0, flat.size, _CHUNK):
             chunk = flat[start : start + _CHUNK]
             # A sum of squares is the fastest look at every entry: it is finite only if all are. It
-            # may overflow for large finite ones, which the exact look then clears.
-            if not math.isfinite(np.dot(chunk, chunk)) and not np.isfinite(chunk).all():
+            # may overflow for large finite ones (vdot, other than dot, does not warn of that), and
+            # the exact look then clears them.
+            if not math.isfinite(np.vdot(chunk, chunk)) and not np.isfinite(chunk).all():
                 return False
         return True
     return first_not_finite(array) is None

@@ -20,7 +20,7 @@ from netlayers.registry import Configurable, snake_case
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netlayers._typing import Array, Dtype, Identifier, Shape, Weights
+    from netlayers._typing import Array, Dtype, Examples, Identifier, Shape, Weights
 
     Build = Callable[["Layer", Shape], None]
 
@@ -94,6 +94,11 @@ class Layer(Configurable):
         if "build" in vars(cls):
             cls.build = _checked_build(vars(cls)["build"])  # type: ignore
 
+    @staticmethod
+    def examples() -> Examples:
+        """Return ``[(arguments, input_shape), ...]``: what the contract tests try the class on."""
+        return [({}, (4, 3))]
+
     # What a subclass writes ------------------------------------------------------------------
 
     def build(self, input_shape: Shape) -> None:
@@ -135,7 +140,10 @@ class Layer(Configurable):
             regularizer: penalty on it, part of the model's loss.
             statistic: a running statistic, which optimizers leave alone and which has no gradient.
         """
-        if not name.isidentifier() or name in self.__dict__ or hasattr(type(self), name):
+        taken = {n for p in self.slots for n in (p.name, "d_" + p.name)} | set(self.__dict__)
+        if not name.isidentifier() or any(
+            n in taken or hasattr(type(self), n) for n in (name, "d_" + name)
+        ):
             raise ConfigurationError(
                 f"layer {self.name!r}: a weight can not be named {name!r}; the name must be a free "
                 "Python identifier."
@@ -188,14 +196,16 @@ class Layer(Configurable):
                 f"{shown_shape(expected)}, got {shown_shape(shape)}. {shape_hint(expected, shape)}"
             )
 
-    def buffer(self, name: str, shape: tuple[int, ...], training: bool = True) -> Array:
+    def buffer(
+        self, name: str, shape: tuple[int, ...], training: bool = True, dtype: Dtype | None = None
+    ) -> Array:
         """Return an array to write into: the layer's own while training, else a new one.
 
         At inference nothing of the layer is written to, so threads may predict side by side.
         """
         if training:
-            return self.workspace(name, shape, self._dtype)
-        return np.empty(shape, self._dtype)
+            return self.workspace(name, shape, dtype or self._dtype)
+        return np.empty(shape, dtype or self._dtype)
 
     def check_gradient(self, dy: Any, shape: tuple[int, ...]) -> Array:
         """Return ``dy`` as an array of this layer's dtype.
@@ -207,7 +217,7 @@ class Layer(Configurable):
             dy = as_float(f"layer {self.name!r}", "dy", dy, self._dtype)
         if dy.shape != shape:
             raise ShapeError(
-                f"layer {self.name!r} ({type(self).__name__}): backward() takes dL/dy in the shape "
+                f"{self.cache._owner} ({type(self).__name__}): backward() takes dL/dy in the shape "
                 f"of the output of the last forward(), {shape}, got {dy.shape}."
             )
         return dy
@@ -294,12 +304,15 @@ class Layer(Configurable):
         copy_into(f"layer {self.name!r}", self._ordered(), weights)
 
     def compute_in(self, dtype: Dtype) -> None:
-        """Compute in another dtype from now on, with all layers that are part of this one."""
+        """Compute in this dtype from now on, with all layers that are part of this one.
+
+        Messages of those name this layer, which is the one that the user made.
+        """
         self._dtype = dtype
         for part in vars(self).values():
             if isinstance(part, Layer):
-                part.compute_in(dtype)
                 part.cache._owner = self.cache._owner
+                part.compute_in(dtype)
 
     def forget(self) -> None:
         """Become unbuilt again: no shapes, no weights."""
@@ -379,6 +392,7 @@ class Layer(Configurable):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._set_up()
+        self.compute_in(self._dtype)
 
 
 def _checked_build(build: Build) -> Build:

@@ -9,7 +9,7 @@ from netlayers.core.layer import Layer
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Identifier, Shape
+    from netlayers._typing import Array, Examples, Identifier, Shape
 
 
 @register("layer")
@@ -26,6 +26,12 @@ class Activation(Layer):
     def __init__(self, activation: Identifier, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
+        self.compute_in(self._dtype)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({"activation": "tanh"}, (4, 3)), ({"activation": "softmax"}, (2, 3, 4))]
 
     def check_input_shape(self, shape: Shape) -> None:
         """Any shape will do."""

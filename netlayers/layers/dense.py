@@ -14,7 +14,7 @@ from netlayers.errors import ShapeError
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Identifier, Shape
+    from netlayers._typing import Array, Examples, Identifier, Shape
 
 
 @register("layer")
@@ -69,6 +69,19 @@ class Dense(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.compute_in(self._dtype)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        plain = (4, 3)
+        return [
+            ({"units": 2}, plain),
+            ({"units": 3, "activation": "tanh", "use_bias": False}, plain),
+            ({"units": 3, "activation": "relu", "kernel_initializer": "he_normal"}, (2, 5, 3)),
+            ({"units": 4, "activation": "softmax", "bias_initializer": "ones"}, (3, 2, 2, 5)),
+            ({"units": 2, "kernel_regularizer": "l2", "bias_regularizer": "l1"}, plain),
+        ]
 
     def build(self, input_shape: Shape) -> None:
         """Declare ``kernel`` (features, units) and ``bias`` (units,)."""

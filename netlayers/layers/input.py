@@ -9,7 +9,7 @@ from netlayers.core.layer import Layer
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Examples, Shape
 
 
 @register("layer", "input_layer")
@@ -31,6 +31,16 @@ class Input(Layer):
         super().__init__(**kwargs)
         self.shape = check_shape("Input", "shape", shape)
         self.build((None, *self.shape))
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({"shape": (3,)}, (4, 3)), ({"shape": (None, 2)}, (4, 3, 2))]
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare nothing; another shape than the constructor's is a ShapeError."""
+        if self.built:
+            self.check_input_shape(input_shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = x``, once its shape is found to be right."""

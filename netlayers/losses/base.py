@@ -186,9 +186,9 @@ class Loss(Configurable):
     # Details ---------------------------------------------------------------------------------
 
     def _predictions(self, y_pred: Any) -> Array:
-        if not (type(y_pred) is np.ndarray and y_pred.dtype.char in "fd"):
+        if not (type(y_pred) is np.ndarray and y_pred.dtype.char in "fd" and y_pred.dtype.isnative):
             array = as_array(f"loss {self.name!r}", "y_pred", y_pred)
-            kept = array.dtype == np.float64 and isinstance(y_pred, np.ndarray)
+            kept = array.dtype.char == "d" and isinstance(y_pred, np.ndarray)
             dtype = np.dtype(np.float64 if kept else np.float32)
             y_pred = as_float(f"loss {self.name!r}", "y_pred", array, dtype)
         if y_pred.ndim == 0 or y_pred.shape[0] == 0:

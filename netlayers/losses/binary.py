@@ -69,15 +69,21 @@ class BinaryCrossentropy(Crossentropy):
         """``l = -Σ (t log c + (1 - t) log(1 - c)) / k`` with ``c = clip(p)``."""
         c = np.clip(p, EPSILON, 1 - EPSILON, out=self.buffer("clipped", p))
         self.cache.p, self.cache.c, self.cache.t = p, c, t
-        losses = t * np.log(c) + (1 - t) * np.log1p(-c)
-        return -np.mean(losses, axis=-1)
+        l, other, scratch = self.buffer("l", p), self.buffer("other", p), self.buffer("dy", p)  # noqa: E741
+        np.log(c, out=l)
+        np.multiply(l, t, out=l)
+        np.log1p(np.negative(c, out=other), out=other)
+        np.multiply(other, np.subtract(1, t, out=scratch), out=other)
+        return -np.mean(np.add(l, other, out=l), axis=-1)
 
     def backward_probabilities(self, dl: Any) -> Array:
         """``dp = dl (c - t) / (c (1 - c)) / k`` where not clipped, else 0."""
         p, c, t = self.cache.p, self.cache.c, self.cache.t
         dp = np.subtract(c, t, out=self.buffer("dy", p))
-        dp /= c * (1 - c)
-        dp *= p == c
+        variance = np.subtract(1, c, out=self.buffer("other", p))
+        np.multiply(variance, c, out=variance)
+        np.divide(dp, variance, out=dp)
+        np.multiply(dp, self.unclipped(p, c), out=dp)
         return np.multiply(dp, dl * (1 / p.shape[-1]), out=dp)
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
@@ -86,7 +92,7 @@ class BinaryCrossentropy(Crossentropy):
         t = as_float(owner, "y_true", self._move_targets(y_true, len(shape)), dtype)
         if t.shape != shape:
             t = self.match_shape(t, shape)
-        if t.size and (t.min() < 0 or t.max() > 1):
+        if not (t.min() >= 0 and t.max() <= 1):  # NaN too
             raise DataError(
                 f"{owner}: y_true must be within 0 and 1, got values from {t.min():g} to "
                 f"{t.max():g}. For classes numbered 0, 1, 2, ... use "

@@ -88,21 +88,22 @@ class Crossentropy(Loss):
 
     def _predictions(self, y_pred: Any) -> Array:
         y_pred = super()._predictions(y_pred)
-        if self.axis in (-1, y_pred.ndim - 1):
+        self.cache.moved = self.axis not in (-1, y_pred.ndim - 1)
+        if not self.cache.moved:
             return y_pred
         if not -y_pred.ndim <= self.axis < y_pred.ndim or self.axis % y_pred.ndim == 0:
             raise ShapeError(
                 f"loss {self.name!r}: axis={self.axis} is no axis of outputs in predictions of "
                 f"shape {y_pred.shape}."
             )
-        moved = np.ascontiguousarray(np.moveaxis(y_pred, self.axis, -1))
+        moved = np.moveaxis(y_pred, self.axis, -1)
         self.cache.shape = moved.shape
         return moved
 
     def backward(self) -> Array:
         """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
         dy = super().backward()
-        return dy if self.axis in (-1, dy.ndim - 1) else np.moveaxis(dy, -1, self.axis)
+        return np.moveaxis(dy, -1, self.axis) if self.cache.moved else dy
 
     def buffer(self, name: str, like: Array) -> Array:
         """Return a buffer with the shape and dtype of ``like``."""
@@ -126,11 +127,15 @@ class Crossentropy(Loss):
         self.cache.total, self.cache.q, self.cache.c, self.cache.p = total, q, c, p
         return q, c
 
+    def unclipped(self, p: Array, c: Array) -> Array:
+        """Return where clipping ``p`` to ``c`` changed nothing, and a gradient comes through."""
+        return np.equal(p, c, out=self.workspace("unclipped", p.shape, np.dtype(bool)))
+
     def _move_targets(self, y_true: Any, ndim: int) -> Any:
         """Targets with one entry per output come with their axis where the predictions have it."""
         if self.axis in (-1, ndim - 1) or np.ndim(y_true) != ndim:
             return y_true
-        return np.ascontiguousarray(np.moveaxis(np.asarray(y_true), self.axis, -1))
+        return np.moveaxis(np.asarray(y_true), self.axis, -1)
 
 
 @register("loss")
@@ -186,7 +191,7 @@ class CategoricalCrossentropy(Crossentropy):
         """``dq = -dl t / c`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
         q, c, t = self.cache.q, self.cache.c, self.cache.t
         dq = np.divide(t, c, out=self.buffer("dy", q))
-        np.multiply(dq, q == c, out=dq)
+        np.multiply(dq, self.unclipped(q, c), out=dq)
         np.multiply(dq, -dl, out=dq)
         np.subtract(dq, np.vecdot(dq, q)[..., None], out=dq)
         return np.divide(dq, self.cache.total, out=dq)
@@ -194,10 +199,10 @@ class CategoricalCrossentropy(Crossentropy):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., classes)."""
         t = super().targets(self._move_targets(y_true, len(shape)), shape, dtype)
-        if t.min() < 0:
+        if not t.min() >= 0:  # NaN too
             raise DataError(
-                f"loss {self.name!r}: y_true must be one-hot rows or probabilities, got the "
-                f"negative value {t.min()}."
+                f"loss {self.name!r}: y_true must be one-hot rows or probabilities, got the value "
+                f"{t.min()}."
             )
         return t
 
@@ -295,17 +300,21 @@ class SparseCategoricalCrossentropy(Crossentropy):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the classes as checked integers, (batch, ...)."""
         owner = f"loss {self.name!r}"
-        t = as_array(owner, "y_true", y_true)
-        if t.shape != shape[:-1]:
-            t = self._class_axis(t, shape)
-        if t.dtype.kind == "f":
-            check_finite(owner, "y_true", t)
-            if (t != np.trunc(t)).any():
+        given = as_array(owner, "y_true", y_true)
+        if given.shape != shape[:-1]:
+            given = self._class_axis(given, shape)
+        if given.dtype.kind == "f":
+            check_finite(owner, "y_true", given)
+            fractions = given != np.trunc(given)
+            if fractions.any():
                 raise DataError(
                     f"{owner}: y_true must be class numbers, integers from 0 to {shape[-1] - 1}, "
-                    f"got {t[t != np.trunc(t)].flat[0]}. For other targets use a regression loss."
+                    f"got {given[fractions].flat[0]}. For other targets use a regression loss."
                 )
-        t = t.astype(np.intp, copy=False)
+            with np.errstate(invalid="ignore"):  # 1e300 is no integer: it becomes a negative one
+                t = given.astype(np.intp)
+        else:
+            t = given.astype(np.intp, copy=False)
         # As unsigned numbers, negative classes are huge: one comparison finds both kinds.
         if t.size and t.view(np.uintp).max() >= shape[-1]:
             wrong = (t < 0) | (t >= shape[-1])
@@ -314,7 +323,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
             if wrong.any():
                 raise DataError(
                     f"{owner}: y_true must be class numbers from 0 to {shape[-1] - 1}, as the "
-                    f"model has {shape[-1]} outputs, got {t[wrong].flat[0]} in row "
+                    f"model has {shape[-1]} outputs, got {given[wrong].flat[0]} in row "
                     f"{int(np.argwhere(wrong)[0, 0])}. Number the classes from 0, or give the "
                     "last layer one output for each class."
                 )

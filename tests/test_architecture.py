@@ -1,0 +1,226 @@
+"""Imports point down, there are no circles, and `import netlayers` loads little."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import netlayers
+
+ROOT = Path(netlayers.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+# Part of the package: its level. A part imports lower levels and itself, nothing else.
+LEVELS = {
+    "errors": 0,
+    "checks": 0,
+    "registry": 0,
+    "_typing": 0,
+    "initializers": 1,
+    "regularizers": 1,
+    "core": 2,
+    "activations": 3,
+    "layers": 4,
+    "losses": 4,
+    "metrics": 5,
+    "optimizers": 5,
+    "data": 5,
+    "training": 6,
+    "callbacks": 7,
+    "models": 8,
+    "datasets": 9,
+    "checking": 9,
+    "": 10,  # the root, which only gathers
+}
+# What a part of one level imports although a lower level would allow more.
+FORBIDDEN = {
+    "optimizers": {"activations", "layers", "losses"},
+    "losses": {"activations"},
+    "data": {"activations", "layers", "losses"},
+}
+# At level 0 the parts are single files; these are allowed to see each other.
+WITHIN_LEVEL_0 = {("checks", "errors"), ("registry", "errors")}
+HEAVY = ["scipy", "tqdm", "matplotlib", "sklearn", "pandas", "torch", "jax", "tensorflow", "keras"]
+LIMIT = 450
+
+
+def module_name(path):
+    parts = ["netlayers", *path.relative_to(ROOT).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in FILES}
+
+
+def part_of(module):
+    return module.split(".")[1] if "." in module else ""
+
+
+def is_type_checking(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports(tree, *, functions=True):
+    """Yield the import statements, those for type checking left out."""
+    for node in tree.body if hasattr(tree, "body") else ():
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        elif is_type_checking(node):
+            yield from (n for n in node.orelse if isinstance(n, (ast.Import, ast.ImportFrom)))
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not functions:
+            continue
+        else:
+            yield from imports(node, functions=functions)
+            for branch in ("orelse", "finalbody", "handlers"):
+                for child in getattr(node, branch, []) or []:
+                    yield from imports(ast.Module([child], []), functions=functions)
+
+
+def imported(path, *, functions=True):
+    """Return the names of the modules that a file imports."""
+    found = set()
+    for node in imports(ast.parse(path.read_text()), functions=functions):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+            continue
+        assert node.level == 0, f"{path.name}: relative import in line {node.lineno}"
+        for alias in node.names:
+            full = f"{node.module}.{alias.name}"
+            found.add(full if full in MODULES else node.module)
+    return found
+
+
+def internal(module, *, functions=True):
+    names = imported(MODULES[module], functions=functions)
+    return {n for n in names if n == "netlayers" or n.startswith("netlayers.")}
+
+
+def violations(graph):
+    """What is wrong with ``{module: modules it imports}``."""
+    wrong = []
+    for module, targets in graph.items():
+        here = part_of(module)
+        for target in sorted(targets):
+            there = part_of(target)
+            if here == there:
+                continue
+            level = LEVELS[here]
+            allowed = LEVELS[there] < level or (here, there) in WITHIN_LEVEL_0
+            if target == "netlayers" or not allowed or there in FORBIDDEN.get(here, ()):
+                wrong.append(f"{module} imports {target}")
+    return wrong
+
+
+def circle(graph):
+    """Return modules that import each other in a circle, or ``None``."""
+    state = {}
+
+    def visit(module, path):
+        state[module] = "open"
+        for target in sorted(graph.get(module, ())):
+            if state.get(target) == "open":
+                return [*path[path.index(target) :], target]
+            if target not in state:
+                found = visit(target, [*path, target])
+                if found:
+                    return found
+        state[module] = "done"
+        return None
+
+    for module in graph:
+        if module not in state:
+            found = visit(module, [module])
+            if found:
+                return found
+    return None
+
+
+def test_every_part_has_a_level():
+    assert {part_of(module) for module in MODULES} == set(LEVELS)
+
+
+def test_imports_point_down():
+    assert violations({module: internal(module) for module in MODULES}) == []
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        {"netlayers.core.layer": {"netlayers.layers.dense"}},
+        {"netlayers.layers.dense": {"netlayers.losses"}},
+        {"netlayers.losses.base": {"netlayers.layers.dense"}},
+        {"netlayers.optimizers.base": {"netlayers.metrics"}},
+        {"netlayers.optimizers.base": {"netlayers.losses"}},
+        {"netlayers.metrics": {"netlayers"}},
+        {"netlayers.errors": {"netlayers.registry"}},
+        {"netlayers.models.model": {"netlayers.datasets"}},
+    ],
+    ids=str,
+)
+def test_an_upward_import_is_found(graph):
+    assert len(violations(graph)) == 1
+
+
+def test_no_circles():
+    # `from netlayers import x` runs the root first: it is no module that anything else imports.
+    graph = {module: internal(module) for module in MODULES if module != "netlayers"}
+    assert circle(graph) is None
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
+
+
+def test_imports_in_functions_are_seen():
+    tree = ast.parse(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import a\nelse:\n    import b\n"
+        "try:\n    import c\nexcept ImportError:\n    import d\n"
+        "class C:\n    def f(self):\n        with x:\n            import e\n"
+    )
+    names = [node.names[0].name for node in imports(tree)]
+    assert names == ["TYPE_CHECKING", "b", "c", "d", "e"]
+    assert [n.names[0].name for n in imports(tree, functions=False)][1:] == ["b", "c", "d"]
+
+
+def test_modules_import_only_numpy_and_the_standard_library():
+    """Everything heavier is imported in the function that needs it."""
+    known = sys.stdlib_module_names | {"numpy", "netlayers"}
+    for path in FILES:
+        tops = {name.split(".")[0] for name in imported(path, functions=False)}
+        assert tops <= known, f"{path.relative_to(ROOT)} imports {tops - known}"
+
+
+def in_fresh_process(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_import_loads_nothing_heavy():
+    names = in_fresh_process(
+        "import sys, netlayers\nprint(*{m.partition('.')[0] for m in sys.modules})"
+    )
+    assert "numpy" in names
+    assert not set(names) & set(HEAVY)
+
+
+def test_a_step_of_training_loads_nothing_heavy():
+    names = in_fresh_process(
+        "import sys, netlayers as nl, numpy as np\n"
+        "model = nl.Sequential([nl.layers.Dense(2, activation='relu')])\n"
+        "model.compile('adam', 'mse')\n"
+        "model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)\n"
+        "print(*{m.partition('.')[0] for m in sys.modules})"
+    )
+    assert not set(names) & set(HEAVY)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_is_too_long(path):
+    lines = len(path.read_text().splitlines())
+    assert lines <= LIMIT, f"{path.relative_to(ROOT)} has {lines} lines: make it two files"

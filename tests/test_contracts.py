@@ -1,0 +1,744 @@
+"""What every registered class promises, whoever wrote it: nothing here is written for one class."""
+
+import copy
+import importlib
+import json
+import pickle
+import pkgutil
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers.activations import ActivationFunction, ActivationLayer
+from netlayers.errors import NoForwardError, ShapeError
+from netlayers.metrics import MeanMetric, Metric
+from netlayers.optimizers.schedules import LearningRateSchedule
+from netlayers.registry import registered, snake_case
+
+MODULES = [
+    importlib.import_module(m.name)
+    for m in pkgutil.walk_packages(nl.__path__, "netlayers.")
+    if not m.name.endswith("__main__")
+]
+# For each kind: its base class, where it is exported, and the bases that are no class to use.
+KINDS = {
+    "layer": (nl.layers.Layer, nl.layers, {"ActivationLayer"}),
+    "loss": (nl.losses.Loss, nl.losses, {"Crossentropy"}),
+    "optimizer": (nl.optimizers.Optimizer, nl.optimizers, set()),
+    "schedule": (LearningRateSchedule, nl.optimizers.schedules, set()),
+    "metric": (Metric, nl.metrics, {"MeanMetric"}),
+    "initializer": (nl.initializers.Initializer, nl.initializers, {"RandomInitializer"}),
+    "regularizer": (nl.regularizers.Regularizer, nl.regularizers, set()),
+}
+
+
+def ours(cls):
+    # A class of a docstring's example claims the module too, but is not in it.
+    module = sys.modules.get(cls.__module__)
+    return cls.__module__.startswith("netlayers.") and hasattr(module, cls.__name__)
+
+
+def concrete(kind):
+    """Every class of the package that is no base class, found without the registry."""
+    base, _, abstract = KINDS[kind]
+    found, todo = [], list(base.__subclasses__())
+    while todo:
+        cls = todo.pop()
+        todo += cls.__subclasses__()
+        if ours(cls) and not cls.__name__.startswith("_") and cls.__name__ not in abstract:
+            found.append(cls)
+    return sorted(set(found), key=lambda c: c.__name__)
+
+
+def call_id(cls, kwargs):
+    return f"{cls.__name__}({', '.join(f'{k}={v}' for k, v in kwargs.items())})"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_class_is_registered_and_exported(kind):
+    classes = concrete(kind)
+    known, exported = registered(kind), KINDS[kind][1]
+    assert classes
+    for cls in classes:
+        for name in (cls.__name__, snake_case(cls.__name__)):
+            assert known.get(name) is cls, f"{cls.__name__} is not registered as {name!r}"
+        assert cls.__name__ in exported.__all__, f"{cls.__name__} is not exported"
+        assert getattr(exported, cls.__name__) is cls
+    assert {c for c in known.values() if ours(c)} == set(classes)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
+def test_public_names_exist_and_have_docstrings(module):
+    assert module.__doc__
+    names = getattr(module, "__all__", [])
+    assert len(names) == len(set(names))
+    for name in names:
+        value = getattr(module, name)
+        assert (value.__doc__ or "").strip(), f"{module.__name__}.{name} has no docstring"
+        assert name in dir(module)
+
+
+def test_root_exports():
+    assert set(nl.__all__) <= set(dir(nl))
+    assert all(getattr(nl, name).__doc__ for name in nl.__all__)
+
+
+# Layers ---------------------------------------------------------------------------------------
+
+LAYERS = concrete("layer")
+EXAMPLES = [
+    pytest.param(cls, kwargs, shape, id=f"{call_id(cls, kwargs)}-{'x'.join(map(str, shape))}")
+    for cls in LAYERS
+    for kwargs, shape in cls.examples()
+]
+each_example = pytest.mark.parametrize(("cls", "kwargs", "shape"), EXAMPLES)
+FLOATS = ("float32", "float64")
+
+
+def make(cls, kwargs, shape, dtype="float64", seed=0):
+    """A built layer with random weights and the name ``mine``."""
+    layer = cls(**kwargs, dtype=dtype, name="mine")
+    layer.build((None, *shape[1:]))
+    rng = np.random.default_rng(seed)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
+    return layer
+
+
+def batch(shape, dtype="float64", seed=1):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def step(layer, x, seed=2):
+    """Return output, dL/dx and the gradients of a training step, as copies."""
+    y = np.array(layer.forward(x, training=True))
+    dx = np.array(layer.backward(batch(y.shape, y.dtype, seed)))
+    return [y, dx, *map(np.array, layer.gradients)]
+
+
+def same_bits(a, b):
+    assert len(a) == len(b)
+    for one, other in zip(a, b, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("cls", LAYERS, ids=lambda c: c.__name__)
+def test_layer_has_examples_that_it_can_be_built_from(cls):
+    examples = cls.examples()
+    assert examples
+    for kwargs, shape in examples:
+        assert cls(**kwargs).forward(np.zeros(shape)).shape
+
+
+@each_example
+def test_layer_gradients(cls, kwargs, shape):
+    layer = make(cls, kwargs, shape)
+    report = nl.check_gradients(layer, batch(shape), max_entries=None)
+    assert report.passed, f"\n{report}"
+    assert [row.name for row in report.rows] == ["input", *(p.path for p in layer.slots)]
+    assert all(row.checked == np.prod(row.shape) for row in report.rows), f"\n{report}"
+
+
+@each_example
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_layer_shapes_and_dtypes(cls, kwargs, shape, dtype):
+    layer = make(cls, kwargs, shape, dtype)
+    expected = layer.compute_output_shape((None, *shape[1:]))
+    assert layer.output_shape == expected
+    assert expected[0] is None
+    assert layer.compute_output_shape(shape) == (shape[0], *expected[1:])
+    for given in FLOATS:
+        x = batch(shape, given)
+        for training in (False, True):
+            y = layer.forward(x, training=training)
+            assert y.dtype == dtype
+            assert y.shape == layer.compute_output_shape(shape)
+        dx = layer.backward(np.ones(y.shape, given))
+        assert dx.dtype == dtype
+        assert dx.shape == shape
+    assert [g.shape for g in layer.gradients] == [w.shape for w in layer.trainable_weights]
+    assert {a.dtype for a in [*layer.weights, *layer.gradients]} <= {np.dtype(dtype)}
+
+
+@each_example
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_layer_changes_no_array_that_it_is_given(cls, kwargs, shape, dtype):
+    layer = make(cls, kwargs, shape, dtype)
+    x = batch(shape, dtype)
+    before = x.tobytes()
+    for training in (False, True):
+        y = layer.forward(x, training=training)
+        assert x.tobytes() == before
+    dy = batch(y.shape, dtype, seed=2)
+    dy_before = dy.tobytes()
+    layer.backward(dy)
+    assert x.tobytes() == before
+    assert dy.tobytes() == dy_before
+    x.flags.writeable = dy.flags.writeable = False  # and none is written to in between
+    layer.forward(x)
+    layer.forward(x, training=True)
+    layer.backward(dy)
+
+
+@each_example
+def test_layer_batch_is_the_sum_of_its_samples(cls, kwargs, shape):
+    layer = make(cls, kwargs, shape)
+    x = batch(shape)
+    rows = [layer.forward(x[i : i + 1]) for i in range(len(x))]
+    np.testing.assert_allclose(layer.forward(x), np.concatenate(rows), rtol=1e-13, atol=1e-14)
+
+
+@each_example
+def test_layer_inference_output_is_the_callers(cls, kwargs, shape):
+    layer = make(cls, kwargs, shape)
+    y = layer.forward(batch(shape))
+    kept = y.copy()
+    layer.forward(batch(shape, seed=7))
+    step(layer, batch(shape, seed=8))
+    np.testing.assert_array_equal(y, kept)
+
+
+@each_example
+def test_layer_training_and_inference_agree(cls, kwargs, shape):
+    """True of layers without chance and without running statistics, which all are so far."""
+    layer = make(cls, kwargs, shape, "float32")
+    x = batch(shape, "float32")
+    kept = np.array(layer.forward(x))
+    np.testing.assert_array_equal(layer.forward(x, training=True), kept)
+
+
+@each_example
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_layer_config_round_trip(cls, kwargs, shape, dtype):
+    layer = make(cls, kwargs, shape, dtype)
+    config = json.loads(json.dumps(layer.get_config()))
+    again = cls.from_config(config)
+    assert type(again) is cls
+    assert again.get_config() == layer.get_config()
+    assert again.name == "mine"
+    assert again.dtype == dtype
+    assert repr(again) == repr(layer)
+    again.build((None, *shape[1:]))
+    again.set_weights(layer.get_weights())
+    same_bits(step(again, batch(shape, dtype)), step(layer, batch(shape, dtype)))
+
+
+@each_example
+@pytest.mark.parametrize("how", ["pickle", "deepcopy"])
+@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
+def test_layer_copies(cls, kwargs, shape, how, used):
+    layer = make(cls, kwargs, shape, "float32")
+    x = batch(shape, "float32")
+    if used:
+        step(layer, x)
+    again = pickle.loads(pickle.dumps(layer)) if how == "pickle" else copy.deepcopy(layer)
+    same_bits(again.weights, layer.weights)
+    with pytest.raises(NoForwardError, match="'mine'"):
+        again.backward(np.zeros(again.compute_output_shape(shape), "float32"))
+    same_bits(step(again, x), step(layer, x))
+    views_alias_the_vector(again)
+    views_alias_the_vector(layer)
+    for one, other in zip(again.weights, layer.weights, strict=True):
+        assert not np.shares_memory(one, other)
+
+
+def views_alias_the_vector(layer):
+    vector = layer.parameters
+    for p in layer.slots:
+        assert getattr(layer, p.name) is p.value
+        assert np.shares_memory(p.value, vector.statistics if p.statistic else vector.values)
+        if not p.statistic:
+            assert np.shares_memory(getattr(layer, "d_" + p.name), vector.gradients)
+    vector.values[...] = np.arange(vector.values.size)
+    flat = [w.reshape(-1) for w in layer.weights]
+    np.testing.assert_array_equal(np.concatenate([*flat, []]), np.arange(vector.values.size))
+
+
+@each_example
+def test_layer_copies_within_a_model(cls, kwargs, shape):
+    model = nl.Sequential([cls(**kwargs)], seed=0)
+    x = batch(shape, "float32")
+    model.forward(x)
+    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(again.predict(x), model.predict(x))
+        again.parameters.values[...] = 7
+        assert all((w == 7).all() for w in again.layers[0].weights)
+    for w in model.layers[0].weights:
+        assert np.shares_memory(w, model.parameters.values)
+
+
+@each_example
+def test_layer_smaller_batch_after_a_larger_one(cls, kwargs, shape):
+    layer, fresh = (make(cls, kwargs, shape, "float32") for _ in range(2))
+    large, small = batch((7, *shape[1:]), "float32", 5), batch((3, *shape[1:]), "float32", 6)
+    first = step(layer, large)
+    same_bits(step(layer, small), step(fresh, small))
+    same_bits(step(layer, large), first)
+
+
+def awkward(x):
+    """The same numbers as ``x`` in the forms that users have them in."""
+    padded = np.zeros((len(x), *x.shape[1:-1], 2 * x.shape[-1]), x.dtype)
+    padded[..., ::2] = x
+    readonly = x.copy()
+    readonly.flags.writeable = False
+    return {
+        "list": x.tolist(),
+        "fortran": np.asfortranarray(x),
+        "strided": padded[..., ::2],
+        "reversed": x[::-1].copy()[::-1],
+        "readonly": readonly,
+        "big endian": x.astype(x.dtype.newbyteorder(">")),
+        "float16": x.astype("float16"),
+        "integers": x.astype("int64"),
+        "float64": x.astype("float64"),
+    }
+
+
+@each_example
+def test_layer_takes_awkward_arrays(cls, kwargs, shape):
+    layer = make(cls, kwargs, shape, "float32")
+    x = np.random.default_rng(3).integers(-3, 4, shape).astype("float32")  # exact in every dtype
+    expected = step(layer, x)
+    for form, given in awkward(x).items():
+        got = step(layer, given)
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6, err_msg=form)
+
+
+def enlarged(cls, kwargs, shape):
+    """A layer and an input shape of its rank with 2^18 entries and no short axis."""
+    kwargs = {k: 300 if k == "units" else v for k, v in kwargs.items()}
+    sizes = {2: (512, 512), 3: (64, 64, 64), 4: (16, 16, 32, 32)}[len(shape)]
+    layer = cls(**kwargs, dtype="float32")
+    try:
+        layer.build((None, *sizes[1:]))
+    except ShapeError:  # the layer's arguments fix the size of a sample
+        sizes = (2**18 // int(np.prod(shape[1:])), *shape[1:])
+        layer.build((None, *sizes[1:]))
+    return layer, sizes
+
+
+def peak_of(function):
+    """Return the bytes that a call has allocated at its worst moment."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        function()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@each_example
+def test_layer_third_step_allocates_nothing_large(cls, kwargs, shape):
+    layer, sizes = enlarged(cls, kwargs, shape)
+    x = batch(sizes, "float32")
+    dy = batch(layer.compute_output_shape(sizes), "float32")
+
+    def train():
+        layer.forward(x, training=True)
+        layer.backward(dy)
+
+    train()
+    train()
+    assert peak_of(train) < min(x.nbytes, dy.nbytes) / 8  # a mask of booleans would be a quarter
+
+
+@each_example
+def test_layer_backward_needs_a_training_forward(cls, kwargs, shape):
+    dy = np.zeros(make(cls, kwargs, shape).compute_output_shape(shape))
+    unbuilt = cls(**kwargs, name="mine")
+    with pytest.raises(NoForwardError, match=r"layer 'mine': .*training=True"):
+        unbuilt.backward(dy)
+    layer = make(cls, kwargs, shape)
+    with pytest.raises(NoForwardError, match=r"layer 'mine': .*training=True"):
+        layer.backward(dy)
+    layer.forward(batch(shape))
+    with pytest.raises(NoForwardError, match=r"layer 'mine': .*training=True"):
+        layer.backward(dy)
+
+
+@each_example
+def test_layer_refuses_a_gradient_of_the_wrong_shape(cls, kwargs, shape):
+    layer = make(cls, kwargs, shape)
+    y = layer.forward(batch(shape), training=True)
+    for wrong in ((len(y) + 1, *y.shape[1:]), (*y.shape[:-1], 1), y.shape[1:], (*y.shape, 1)):
+        with pytest.raises(ShapeError, match="layer 'mine'") as caught:
+            layer.backward(np.zeros(wrong))
+        assert str(wrong) in str(caught.value)
+        assert str(y.shape) in str(caught.value)
+
+
+ACTIVATIONS = [p for p in EXAMPLES if issubclass(p.values[0], ActivationLayer)]
+
+
+@pytest.mark.parametrize(("cls", "kwargs", "shape"), ACTIVATIONS)
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_activation_inplace_gives_the_same_bits(cls, kwargs, shape, dtype):
+    x = batch(shape, dtype)
+    plain, inplace = (make(cls, kwargs, shape, dtype) for _ in range(2))
+    for training in (False, True):
+        expected = plain.forward(x, training)
+        got = inplace.forward(x.copy(), training, inplace=True)
+        same_bits([got], [expected])
+    dy = batch(shape, dtype, seed=4)
+    same_bits([inplace.backward(dy)], [plain.backward(dy)])
+
+
+def test_activation_names():
+    names = registered("activation")
+    functions = [v for v in vars(nl.activations).values() if isinstance(v, ActivationFunction)]
+    classes = {cls for cls in LAYERS if issubclass(cls, ActivationLayer)}
+    assert {type(f.make()) for f in functions} == classes
+    assert {names[cls.__name__] for cls in classes} == classes
+    for function in functions:
+        assert function.__name__ in nl.activations.__all__
+        assert function.__name__ in names
+    for name, factory in names.items():
+        assert isinstance(factory(), ActivationLayer), name
+        assert isinstance(nl.activations.get(name), type(factory()))
+
+
+# Losses ---------------------------------------------------------------------------------------
+
+# For each loss: arguments, kind of the predictions, kind of the targets.
+LOSSES = {
+    "MeanSquaredError": [({}, "numbers", "numbers")],
+    "MeanAbsoluteError": [({}, "numbers", "numbers")],
+    "Huber": [({}, "numbers", "numbers"), ({"delta": 0.4}, "numbers", "numbers")],
+    "BinaryCrossentropy": [
+        ({}, "shares", "shares"),
+        ({"label_smoothing": 0.2}, "shares", "shares"),
+        ({"from_logits": True}, "numbers", "shares"),
+        ({"from_logits": True, "label_smoothing": 0.2}, "numbers", "shares"),
+        ({"axis": 1}, "shares", "shares"),
+        ({"axis": 1, "from_logits": True}, "numbers", "shares"),
+    ],
+    "CategoricalCrossentropy": [
+        ({}, "shares", "shares"),
+        ({"label_smoothing": 0.2}, "shares", "one-hot"),
+        ({"from_logits": True}, "numbers", "one-hot"),
+        ({"from_logits": True, "label_smoothing": 0.2}, "numbers", "shares"),
+        ({"axis": 1}, "shares", "one-hot"),
+        ({"axis": 1, "from_logits": True}, "numbers", "one-hot"),
+    ],
+    "SparseCategoricalCrossentropy": [
+        ({}, "shares", "classes"),
+        ({"from_logits": True}, "numbers", "classes"),
+        ({"ignore_class": 0}, "shares", "classes"),
+        ({"from_logits": True, "ignore_class": 0}, "numbers", "classes"),
+        ({"axis": 1}, "shares", "classes"),
+        ({"axis": 1, "from_logits": True, "ignore_class": 0}, "numbers", "classes"),
+    ],
+}
+REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"]
+LOSS_SHAPES = [(4, 1), (5, 3), (3, 2, 4)]
+LOSS_CASES = [
+    pytest.param(name, *case, id=f"{name}{case[0]}") for name, cs in LOSSES.items() for case in cs
+]
+each_loss = pytest.mark.parametrize(("name", "kwargs", "pred", "true"), LOSS_CASES)
+
+
+def loss_data(pred, true, shape, dtype="float64", axis=-1):
+    rng = np.random.default_rng(11)
+    y_pred = rng.normal(size=shape) if pred == "numbers" else rng.uniform(0.1, 0.9, shape)
+    classes = rng.integers(0, shape[axis], np.delete(shape, axis))
+    y_true = {
+        "numbers": lambda: rng.normal(size=shape).astype(dtype),
+        "shares": lambda: rng.uniform(0, 1, shape).astype(dtype),
+        "one-hot": lambda: np.moveaxis(np.eye(shape[axis], dtype=dtype)[classes], -1, axis),
+        "classes": lambda: classes,
+    }[true]()
+    return y_true, y_pred.astype(dtype)
+
+
+def weightings(shape, axis=-1):
+    rng = np.random.default_rng(12)
+    yield None
+    yield rng.uniform(0, 3, shape[0])
+    if len(shape) > 2:
+        yield rng.uniform(0, 3, np.delete(shape, axis))
+
+
+def test_every_loss_is_tried():
+    assert {c.__name__ for c in concrete("loss")} == set(LOSSES)
+
+
+@each_loss
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_loss_gradient_is_that_of_its_value(name, kwargs, pred, true, reduction):
+    loss = getattr(nl.losses, name)(**kwargs, reduction=reduction)
+    axis = kwargs.get("axis", -1)
+    for shape in LOSS_SHAPES:
+        y_true, y_pred = loss_data(pred, true, shape, axis=axis)
+        for weight in weightings(shape, axis):
+
+            def value(p, y_true=y_true, weight=weight):
+                return np.sum(loss.forward(y_true, p, weight))
+
+            numerical = np.empty(shape)
+            for i in np.ndindex(*shape):
+                ends = []
+                for h in (1e-6, -1e-6):
+                    moved = y_pred.copy()
+                    moved[i] += h
+                    ends.append(value(moved))
+                numerical[i] = (ends[0] - ends[1]) / 2e-6
+            value(y_pred)
+            got = loss.backward()
+            assert got.shape == shape
+            np.testing.assert_allclose(got, numerical, rtol=2e-6, atol=2e-8)
+
+
+@each_loss
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_loss_changes_no_array_that_it_is_given(name, kwargs, pred, true, reduction):
+    loss = getattr(nl.losses, name)(**kwargs, reduction=reduction)
+    axis = kwargs.get("axis", -1)
+    for shape in LOSS_SHAPES:
+        y_true, y_pred = loss_data(pred, true, shape, axis=axis)
+        for weight in weightings(shape, axis):
+            arrays = [y_true, y_pred] + ([] if weight is None else [weight])
+            before = [a.tobytes() for a in arrays]
+            for a in arrays:
+                a.flags.writeable = False
+            loss.forward(y_true, y_pred, weight)
+            loss.backward()
+            assert [a.tobytes() for a in arrays] == before
+
+
+@each_loss
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_loss_dtype(name, kwargs, pred, true, dtype):
+    loss = getattr(nl.losses, name)(**kwargs)
+    wide = getattr(nl.losses, name)(**kwargs)
+    axis = kwargs.get("axis", -1)
+    for shape in LOSS_SHAPES:
+        y_true, y_pred = loss_data(pred, true, shape, dtype, axis)
+        for weight in weightings(shape, axis):
+            value = loss.forward(y_true, y_pred, weight)
+            assert type(value) is float
+            dy = loss.backward()
+            assert dy.dtype == dtype
+            exact = wide.forward(y_true, y_pred.astype("float64"), weight)
+            assert value == pytest.approx(exact, rel=1e-5, abs=1e-6)
+            np.testing.assert_allclose(dy, wide.backward(), rtol=1e-3, atol=1e-6)
+
+
+@each_loss
+def test_loss_takes_awkward_arrays(name, kwargs, pred, true):
+    loss = getattr(nl.losses, name)(**kwargs)
+    y_true, y_pred = loss_data(pred, true, (5, 3), "float32")
+    expected = loss.forward(y_true, y_pred)
+    gradient = loss.backward().copy()
+    forms = awkward(y_pred)
+    del forms["float16"], forms["integers"]  # other numbers
+    for form, given in forms.items():
+        assert loss.forward(y_true, given) == pytest.approx(expected, rel=1e-6), form
+        np.testing.assert_allclose(loss.backward(), gradient, rtol=1e-5, atol=1e-7)
+        assert loss.backward().dtype.isnative
+    for form, given in awkward(np.atleast_2d(y_true)).items():
+        if form in ("float16", "integers") and true not in ("classes", "one-hot"):
+            continue
+        given = np.asarray(given).reshape(y_true.shape) if np.ndim(y_true) == 1 else given
+        assert loss.forward(given, y_pred) == pytest.approx(expected, rel=1e-6), form
+
+
+@each_loss
+def test_loss_round_trips(name, kwargs, pred, true):
+    cls = getattr(nl.losses, name)
+    loss = cls(**kwargs, reduction="sum", name="mine")
+    y_true, y_pred = loss_data(pred, true, (5, 3))
+    expected = loss.forward(y_true, y_pred)
+    config = json.loads(json.dumps(loss.get_config()))
+    again = cls.from_config(config)
+    assert again.get_config() == config
+    for other in (
+        again,
+        nl.losses.get({"class_name": name, "config": config}),
+        pickle.loads(pickle.dumps(loss)),
+        copy.deepcopy(loss),
+    ):
+        assert type(other) is cls
+        assert other.name == "mine"
+        with pytest.raises(NoForwardError, match="'mine'"):
+            other.backward()
+        assert other.forward(y_true, y_pred) == expected
+        np.testing.assert_array_equal(other.backward(), loss.backward())
+
+
+@each_loss
+@pytest.mark.parametrize("shape", [(512, 512), (8, 256, 128)])
+def test_loss_third_step_allocates_nothing_large(name, kwargs, pred, true, shape):
+    loss = getattr(nl.losses, name)(**kwargs)
+    y_true, y_pred = loss_data(pred, true, shape, "float32", kwargs.get("axis", -1))
+    weight = np.ones(len(y_true), "float32")
+
+    def train():
+        loss.forward(y_true, y_pred, weight)
+        loss.backward()
+
+    train()
+    train()
+    assert peak_of(train) < y_pred.nbytes / 8
+
+
+# Optimizers -----------------------------------------------------------------------------------
+
+OPTIMIZERS = {
+    "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}],
+    "RMSprop": [{}, {"momentum": 0.5, "centered": True, "clipnorm": 1.0}],
+    "Adam": [{}, {"amsgrad": True, "clipvalue": 0.5, "on_nonfinite": "skip"}],
+    "AdamW": [{}, {"weight_decay": 0.1, "global_clipnorm": 1.0}],
+}
+RATES = [
+    0.05,
+    nl.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5),
+    nl.optimizers.schedules.CosineDecay(0.0, 5, 0.1, warmup_target=0.1, warmup_steps=2),
+]
+each_optimizer = pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [pytest.param(n, kw, id=f"{n}{kw}") for n, kws in OPTIMIZERS.items() for kw in kws],
+)
+
+
+def frozen_in_the_middle():
+    layers = [nl.layers.Dense(3) for _ in range(3)]
+    layers[1].trainable = False
+    model = nl.Sequential(layers, seed=0)
+    model.build((None, 3))
+    return model
+
+
+def update(optimizer, parameters, times=1, seed=0):
+    rng = np.random.default_rng(seed)
+    for _ in range(times):
+        parameters.gradients[...] = rng.normal(size=parameters.gradients.size)
+        optimizer.step(parameters)
+
+
+def test_every_optimizer_is_tried():
+    assert {c.__name__ for c in concrete("optimizer")} == set(OPTIMIZERS)
+
+
+@each_optimizer
+@pytest.mark.parametrize("rate", RATES, ids=repr)
+def test_optimizer_config_round_trip(name, kwargs, rate):
+    cls = getattr(nl.optimizers, name)
+    optimizer = cls(rate, **kwargs, name="mine")
+    config = json.loads(json.dumps(optimizer.get_config()))
+    vectors = []
+    for again in (
+        optimizer,
+        cls.from_config(config),
+        nl.optimizers.get({"class_name": name, "config": config}),
+    ):
+        assert type(again) is cls
+        assert json.loads(json.dumps(again.get_config())) == config
+        parameters = frozen_in_the_middle().parameters
+        update(again, parameters, 4)
+        vectors.append(parameters.values)
+    same_bits(vectors[:1] * 2, vectors[1:])
+
+
+@each_optimizer
+@pytest.mark.parametrize("how", ["pickle", "deepcopy"])
+def test_optimizer_copy_keeps_the_state(name, kwargs, how):
+    optimizer = getattr(nl.optimizers, name)(0.05, **kwargs)
+    model = frozen_in_the_middle()
+    update(optimizer, model.parameters, 3)
+    pair = optimizer, model
+    pair_again = pickle.loads(pickle.dumps(pair)) if how == "pickle" else copy.deepcopy(pair)
+    again, other = pair_again
+    assert again.iterations == 3
+    assert again.state.keys() == optimizer.state.keys()
+    for key, vector in optimizer.state.items():
+        np.testing.assert_array_equal(again.state[key], vector)
+        assert not np.shares_memory(again.state[key], vector)
+    for opt, m in ((optimizer, model), (again, other)):
+        update(opt, m.parameters, 2, seed=9)
+    np.testing.assert_array_equal(other.parameters.values, model.parameters.values)
+    assert again.iterations == 5
+
+
+@each_optimizer
+def test_optimizer_changes_only_trainable_segments(name, kwargs):
+    model = frozen_in_the_middle()
+    before = model.get_weights()
+    gradients = model.parameters.gradients
+    optimizer = getattr(nl.optimizers, name)(0.05, **kwargs)
+    update(optimizer, model.parameters, 3)
+    kept = gradients.copy()
+    changed = [bool((a != b).any()) for a, b in zip(before, model.weights, strict=True)]
+    assert changed == [True, True, False, False, True, True]
+    frozen = slice(12, 24)
+    for vector in optimizer.state.values():
+        assert not vector[frozen].any()
+        assert vector[:12].all()
+    np.testing.assert_array_equal(gradients[frozen], kept[frozen])
+
+
+# Initializers, regularizers, metrics, schedules -----------------------------------------------
+
+REQUIRED = {
+    "ExponentialDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
+    "CosineDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "alpha": 0.25},
+    "Constant": {"value": 2.5},
+    "VarianceScaling": {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
+    "L1L2": {"l1": 0.25, "l2": 0.5},
+    "BinaryAccuracy": {"name": "mine", "threshold": 0.25},
+}
+SMALL = [
+    pytest.param(kind, cls, id=f"{kind}-{cls.__name__}")
+    for kind in ("initializer", "regularizer", "metric", "schedule")
+    for cls in concrete(kind)
+]
+
+
+def behaviour(kind, thing):
+    """Something that depends on every argument."""
+    x = np.array([[0.1, 0.3, 0.45], [0.6, 0.0, -2.0]])
+    if kind == "initializer":
+        out = np.empty((5, 4))
+        thing.fill(out, np.random.default_rng(0))
+        return out
+    if kind == "regularizer":
+        gradient = np.zeros_like(x)
+        thing.add_gradient(x, gradient, np.empty_like(x))
+        return [thing(x), *gradient.ravel()]
+    if kind == "schedule":
+        return [thing(step) for step in range(12)]
+    if isinstance(thing, MeanMetric):
+        sparse = "Sparse" in type(thing).__name__
+        thing.update_state(np.array([0, 2]) if sparse else np.eye(3)[:2], x)
+    else:
+        thing.add(3.0, 2)
+    return [thing.result()]
+
+
+@pytest.mark.parametrize(("kind", "cls"), SMALL)
+def test_config_round_trip(kind, cls):
+    thing = cls(**REQUIRED.get(cls.__name__, {}))
+    config = json.loads(json.dumps(thing.get_config()))
+    for again in (cls.from_config(config), pickle.loads(pickle.dumps(thing))):
+        assert type(again) is cls
+        assert again.get_config() == config
+        assert repr(again) == repr(thing)
+        np.testing.assert_array_equal(behaviour(kind, again), behaviour(kind, thing))
+
+
+@pytest.mark.parametrize(("kind", "cls"), SMALL)
+def test_unknown_arguments_are_refused(kind, cls):
+    with pytest.raises(TypeError, match=f"{cls.__name__}.*'sede'"):
+        cls(**REQUIRED.get(cls.__name__, {}), sede=3)
+
+
+@pytest.mark.parametrize("cls", LAYERS, ids=lambda c: c.__name__)
+def test_unknown_layer_arguments_are_refused(cls):
+    with pytest.raises(TypeError, match=f"{cls.__name__}.*'nmae'.*Did you mean 'name'"):
+        cls(**cls.examples()[0][0], nmae="x")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import as_float
+from netlayers.core.arrays import as_float, in_order
 from netlayers.core.layer import Layer
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class ActivationLayer(Layer):
 
     def prepare(self, x: Any) -> Array:
         """Return ``x`` as an array of this layer's dtype; any shape will do."""
-        if not (type(x) is np.ndarray and x.dtype is self._dtype):
-            x = as_float(f"layer {self.name!r}", "x", x, self._dtype)
+        if not (type(x) is np.ndarray and x.dtype is self._dtype and x.flags.c_contiguous):
+            x = in_order(as_float(f"layer {self.name!r}", "x", x, self._dtype))
         return x
 
     def check_input_shape(self, shape: Shape) -> None:

@@ -75,13 +75,21 @@ def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
     if array.dtype == dtype and array.dtype.isnative:
         return np.asarray(array)
     with np.errstate(over="ignore"):
-        result = array.astype(dtype)
+        result = array.astype(dtype, order="C")
     if array.dtype.itemsize > dtype.itemsize and not all_finite(result) and all_finite(array):
         raise DataError(
             f"{owner}: {argument} holds numbers too large for {dtype} (above "
             f"{np.finfo(dtype).max:.2g}). Scale the data, or use dtype='float64'."
         )
     return result
+
+
+def in_order(array: Array) -> Array:
+    """Return the array with its numbers in C order, a copy only if they are not.
+
+    A matrix product of the same numbers in another order may differ in the last bit.
+    """
+    return array if array.flags.c_contiguous else array.copy(order="C")
 
 
 def all_finite(array: Array) -> bool:

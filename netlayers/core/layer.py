@@ -9,7 +9,7 @@ import numpy as np
 
 from netlayers import initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
-from netlayers.core.arrays import as_float
+from netlayers.core.arrays import as_float, in_order
 from netlayers.core.parameters import Parameter, ParameterVector, copy_into
 from netlayers.core.random import Streams
 from netlayers.core.shapes import shape_hint, shown_shape
@@ -174,9 +174,14 @@ class Layer(Configurable):
             ShapeError: the shape is not the one the layer was built for.
             DataError: the entries are no numbers.
         """
-        if type(x) is np.ndarray and x.dtype is self._dtype and x.shape[1:] == self._row:
+        if (
+            type(x) is np.ndarray
+            and x.dtype is self._dtype
+            and x.shape[1:] == self._row
+            and x.flags.c_contiguous
+        ):
             return x
-        x = as_float(f"layer {self.name!r}", "x", x, self._dtype)
+        x = in_order(as_float(f"layer {self.name!r}", "x", x, self._dtype))
         if not self.built:
             self.build((None, *x.shape[1:]))
         self.check_input_shape(x.shape)

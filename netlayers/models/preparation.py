@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.core.arrays import in_order
 from netlayers.data.arrays import Column, checked_input, checked_rows, class_weights
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.losses.base import check_weights
@@ -83,7 +84,8 @@ def batch_of(
         raise ConfigurationError(
             f"{owner}: class_weight and sample_weight can not be given together."
         )
-    return _arrays(model, owner, x, y, sample_weight, class_weight)
+    x, y, weight = _arrays(model, owner, x, y, sample_weight, class_weight)
+    return x, in_order(y), None if weight is None else in_order(weight)
 
 
 def _arrays(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_dtype, check_integer, check_shape
-from netlayers.core.arrays import as_float
+from netlayers.core.arrays import as_float, in_order
 from netlayers.core.layer import Layer
 from netlayers.core.parameters import ParameterVector, copy_into
 from netlayers.core.random import Streams
@@ -341,7 +341,7 @@ class Sequential(Model):
         return self._backward(len(self.layers) - 1, dz, input_gradient)
 
     def _start(self, x: ArrayLike) -> Any:
-        x = as_float(f"model {self.name!r}", "x", x, self._dtype)
+        x = in_order(as_float(f"model {self.name!r}", "x", x, self._dtype))
         if self._vector is None:
             if not self.layers:
                 raise ConfigurationError(f"model {self.name!r}: there are no layers; add one.")

@@ -41,7 +41,7 @@ def norm(arrays: Sequence[Array]) -> Norm:
     """Return the Euclidean norm of flat arrays, as if they were one."""
     squares = 0.0
     for a in arrays:
-        squares += float(np.dot(a, a))
+        squares += float(np.vdot(a, a))  # other than dot, it does not warn of overflow
     if 1e-30 < squares < math.inf:
         return Norm(1.0, math.sqrt(squares))
     largest = max((float(np.abs(a).max()) for a in arrays if a.size), default=0.0)

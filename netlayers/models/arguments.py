@@ -28,10 +28,20 @@ def check_batch_size(owner: str, argument: str, value: Any) -> int:
 
 
 def callback_list(callbacks: Any) -> list[Any]:
-    """Return callbacks as a list: ``None`` and a single one may be given too."""
+    """Return callbacks as a list: ``None`` and a single one may be given too.
+
+    Raises:
+        ConfigurationError: one of them is no callback.
+    """
     if callbacks is None:
         return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    chosen = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    for callback in chosen:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise ConfigurationError(
+                f"callbacks: expected objects of netlayers.callbacks.Callback, got {callback!r}."
+            )
+    return chosen
 
 
 def validation_parts(data: Any) -> tuple[Any, ...]:

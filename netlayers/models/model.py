@@ -242,6 +242,7 @@ class Model:
             )
         if split and validation_data is not None:
             raise ConfigurationError("fit: give validation_split or validation_data, not both.")
+        chosen = callback_list(callbacks)
         with undone_on_error(self):
             columns = columns_of(self, owner, x, y, sample_weight, class_weight)
             validation = None
@@ -255,7 +256,6 @@ class Model:
         data = ArrayData(columns, size, self._streams.get("shuffle") if shuffle else None)
         self.stop_training = False
         self.history = History()
-        chosen = callback_list(callbacks)
         if verbose:
             chosen.append(ProgressBar(bar=verbose == 1))
         params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}

@@ -50,8 +50,6 @@ def columns_of(
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
-    if y is None:
-        raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
     x, y, weight = _arrays(model, owner, x, y, sample_weight, class_weight)
     model.check_input_shape(x.shape)
     loss: Any = model.make_steps(y.shape).loss
@@ -91,6 +89,8 @@ def batch_of(
 def _arrays(
     model: Model, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any
 ) -> tuple[Array, Array, Array | None]:
+    if y is None:
+        raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
     x = checked_input(owner, x, model._dtype)
     others = checked_rows(owner, x, y=y, sample_weight=sample_weight)
     build_for(model, x)

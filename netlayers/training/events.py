@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -108,11 +106,6 @@ class Events:
         self.batch: int | None = None
         self._hooks: dict[str, list[Callable[..., Any]]] = {}
         for callback in self.callbacks:
-            if isinstance(callback, type) or not hasattr(callback, "set_model"):
-                raise ConfigurationError(
-                    "callbacks: expected objects of netlayers.callbacks.Callback, got "
-                    f"{callback!r}."
-                )
             callback.set_params(params)
             callback.set_model(model)
 

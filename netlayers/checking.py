@@ -163,7 +163,7 @@ def check_gradients(
         max_entries = check_integer(owner, "max_entries", max_entries, minimum=1)
     rng = np.random.default_rng(check_integer(owner, "seed", seed, minimum=0))
     given = checked_input(owner, x, _FLOAT64)
-    checked_rows(owner, given, y=y)
+    checked_rows(owner, given, _FLOAT64, y=y)
     inputs = np.array(given, _FLOAT64)
     target, vector = _copy(model_or_layer, inputs, seed)
     layers = target.layers if isinstance(target, Model) else [target]

@@ -66,6 +66,7 @@ DATA = {
     "NaN in x": (changed(X, 7, NAN), Y, ["x contains NaN", "row 7"]),
     "Inf in x": (changed(X, 3, INF), Y, ["x contains an infinite", "row 3"]),
     "too large": (changed(X, 3, 1e300), Y, ["x", "too large", "float64"]),
+    "y too large": (X, changed(Y, 2, 1e300), ["y holds numbers too large"]),
     "NaN in y": (X, changed(Y, 2, NAN), ["y contains NaN", "row 2"]),
     "label 3 of 3": (X, changed(Y, 0, 3), ["y_true", "0 to 2", "got 3", "row 0"]),
     "negative label": (X, changed(Y, 4, -1), ["y_true", "0 to 2", "got -1", "row 4"]),

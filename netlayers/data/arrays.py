@@ -153,11 +153,11 @@ def checked_input(owner: str, x: Any, dtype: Dtype) -> Array:
     return x
 
 
-def checked_rows(owner: str, x: Array, **others: Any) -> dict[str, Array]:
+def checked_rows(owner: str, x: Array, dtype: Dtype, **others: Any) -> dict[str, Array]:
     """Return the other arrays, each with as many rows as x.
 
     Raises:
-        DataError: x has no rows, or the numbers of rows differ.
+        DataError: x has no rows, the numbers of rows differ, or numbers are not finite in dtype.
     """
     if len(x) == 0:
         raise DataError(f"{owner}: x is empty (shape {x.shape}); there is nothing to learn from.")
@@ -174,7 +174,7 @@ def checked_rows(owner: str, x: Array, **others: Any) -> dict[str, Array]:
             "sample."
         )
     for name, array in arrays.items():
-        check_finite(owner, name, array)
+        check_values(owner, name, array, dtype)
     return arrays
 
 

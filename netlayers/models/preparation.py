@@ -92,7 +92,7 @@ def _arrays(
     if y is None:
         raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
     x = checked_input(owner, x, model._dtype)
-    others = checked_rows(owner, x, y=y, sample_weight=sample_weight)
+    others = checked_rows(owner, x, model._dtype, y=y, sample_weight=sample_weight)
     build_for(model, x)
     y, weight = others["y"], others.get("sample_weight")
     if class_weight is not None:

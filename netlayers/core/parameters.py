@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.arrays import as_float
+from netlayers.core.workspace import aligned
 from netlayers.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -95,9 +96,9 @@ class ParameterVector:
 
         self.dtype = dtype
         self.all = list(parameters)
-        self.values = np.zeros(size(False), dtype)
-        self.gradients = np.zeros(size(False), dtype)
-        self.statistics = np.zeros(size(True), dtype)
+        self.values = aligned(size(False), dtype)
+        self.gradients = aligned(size(False), dtype)
+        self.statistics = aligned(size(True), dtype)
         ends = {False: 0, True: 0}
         for p in self.all:
             start = ends[p.statistic]

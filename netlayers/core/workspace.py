@@ -26,6 +26,16 @@ def constant(value: float, shape: tuple[int, ...], dtype: Dtype) -> Array:
     return array
 
 
+def aligned(size: int, dtype: Dtype) -> Array:
+    """Return a flat array of zeros that begins on a cache line of 64 bytes.
+
+    Vector instructions on lines that are cut in two take a tenth longer; NumPy aligns to 16 bytes.
+    """
+    memory = np.zeros(size + 64 // dtype.itemsize, dtype)
+    start = -memory.ctypes.data % 64 // dtype.itemsize
+    return memory[start : start + size]
+
+
 class Workspace:
     """Named buffers that are allocated once.
 
@@ -46,7 +56,7 @@ class Workspace:
         size = math.prod(shape)
         memory = self._memory.get((name, dtype))
         if memory is None or memory.size < size:
-            memory = self._memory[name, dtype] = np.empty(size, dtype)
+            memory = self._memory[name, dtype] = aligned(size, dtype)
             self._views = {k: v for k, v in self._views.items() if (k[0], k[2]) != (name, dtype)}
         if len(self._views) > 256:  # batches of ever new sizes must not fill the memory with views
             self._views.clear()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_choice, check_number
+from netlayers.core.workspace import aligned
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.optimizers.clipping import norm, scale_to
 from netlayers.optimizers.schedules import LearningRateSchedule
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.parameters import ParameterVector
 
-# An update reads and writes five arrays. In blocks of 65,536 numbers they stay in the processor's
+# An update reads and writes five arrays. In blocks of 262,144 numbers they stay in the processor's
 # cache from one operation to the next, where the whole vector would go through memory each time.
-BLOCK = 1 << 16
+BLOCK = 1 << 18
 
 
 class Optimizer(Configurable):
@@ -215,11 +216,12 @@ class Optimizer(Configurable):
                 "optimizer for each model, and compile the model again."
             )
         for name in self.state_names:
-            self.state.setdefault(name, np.zeros(size, dtype))
+            if name not in self.state:
+                self.state[name] = aligned(size, dtype)
         self._parameters, self._segments = parameters, parameters.segments
         self._gradients = [parameters.gradients[s] for s in parameters.segments]
         self._tensor_gradients = [parameters.gradients[p.slice] for p in parameters.tensors]
-        scratch = np.empty(min(BLOCK, size), dtype)
+        scratch = aligned(min(BLOCK, size), dtype)
         self._blocks = []
         for segment in parameters.segments:
             for start in range(segment.start, segment.stop, BLOCK):

@@ -11,18 +11,18 @@ import numpy as np
 from netlayers.checks import check_integer, check_number
 from netlayers.core.arrays import as_array
 from netlayers.core.layer import Layer
-from netlayers.core.parameters import ParameterVector
+from netlayers.core.penalties import collected_penalties
 from netlayers.core.random import Streams
 from netlayers.core.workspace import Workspace
 from netlayers.data.arrays import checked_input, checked_rows
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.losses import get as get_loss
-from netlayers.models.model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netlayers._typing import Array, ArrayLike, Identifier
+    from netlayers.core.parameters import ParameterVector
 
 _FLOAT64 = np.dtype(np.float64)
 _STEP = 1e-5  # balances the error of the formula, h², with that of rounding, 1e-16 / h
@@ -166,13 +166,14 @@ def check_gradients(
     checked_rows(owner, given, _FLOAT64, y=y)
     inputs = np.array(given, _FLOAT64)
     target, vector = _copy(model_or_layer, inputs, seed)
-    layers = target.layers if isinstance(target, Model) else [target]
     value, gradient = _function(target, model_or_layer, inputs, y, loss, rng)
-    frozen = _Frozen(layers, vector)
+    frozen = _Frozen(target, vector)
 
     def evaluate() -> float:
         frozen.restore()
-        return value(target.forward(inputs, training=True)) + vector.regularization()
+        with collected_penalties() as penalties:
+            result = value(target.forward(inputs, training=True))
+        return result + vector.regularization() + sum(penalties)
 
     reference = evaluate()
     if not np.isfinite(reference):
@@ -263,29 +264,17 @@ def _entry(
 
 def _copy(original: Any, x: Array, seed: int) -> tuple[Any, ParameterVector]:
     """Return a float64 copy, built, and its vector."""
-    if isinstance(original, type) or not isinstance(original, (Model, Layer)):
+    if isinstance(original, type) or not isinstance(original, Layer):
         raise ConfigurationError(
             "check_gradients: expected a model or an object of a class from "
             f"netlayers.layers.Layer, got {original!r}."
         )
     target: Any = copy.deepcopy(original)
     shape = (None, *x.shape[1:])
-    if isinstance(target, Model):
-        target._dtype = _FLOAT64
-        for layer in target.layers:
-            layer.compute_in(_FLOAT64)
-        if target.built:
-            target.assemble()
-        else:
-            target.build(shape)
-        return target, target.parameters
     target.compute_in(_FLOAT64)
     target.build(shape)
-    new = [p for p in target.slots if p.value is None]
-    vector = ParameterVector(target.slots, _FLOAT64)
-    vector.initialize(new, Streams(seed).new)
-    target.bind(vector)
-    return target, vector
+    target.assemble(Streams(seed))
+    return target, target.parameters
 
 
 def _function(
@@ -314,8 +303,8 @@ def _function(
 class _Frozen:
     """Random generators and running statistics as they were, before each evaluation."""
 
-    def __init__(self, layers: list[Layer], vector: ParameterVector) -> None:
-        self._states = [(g, g.bit_generator.state) for g in _generators(layers)]
+    def __init__(self, layer: Layer, vector: ParameterVector) -> None:
+        self._states = [(g, g.bit_generator.state) for g in _generators(layer)]
         self._vector = vector
         self._statistics = vector.statistics.copy()
 
@@ -325,10 +314,9 @@ class _Frozen:
         self._vector.statistics[...] = self._statistics
 
 
-def _generators(layers: list[Layer]) -> Iterator[np.random.Generator]:
-    for layer in layers:
-        for value in vars(layer).values():
-            if isinstance(value, np.random.Generator):
-                yield value
-            elif isinstance(value, Layer):
-                yield from _generators([value])
+def _generators(layer: Layer) -> Iterator[np.random.Generator]:
+    for value in vars(layer).values():
+        if isinstance(value, np.random.Generator):
+            yield value
+    for part in layer.parts:
+        yield from _generators(part)

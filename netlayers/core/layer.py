@@ -10,24 +10,25 @@ import numpy as np
 from netlayers import initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float, in_order
-from netlayers.core.parameters import Parameter, ParameterVector, copy_into
+from netlayers.core.parameters import Parameter, ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.shapes import shape_hint, shown_shape
+from netlayers.core.weights import WeightAccess
 from netlayers.core.workspace import Cache, Workspace
 from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
-from netlayers.registry import Configurable, snake_case
+from netlayers.registry import snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netlayers._typing import Array, Dtype, Examples, Identifier, Shape, Weights
+    from netlayers._typing import Array, Dtype, Examples, Identifier, Shape
 
     Build = Callable[["Layer", Shape], None]
 
 _FLOAT32 = np.dtype(np.float32)
 
 
-class Layer(Configurable):
+class Layer(WeightAccess):
     """Base class of all layers.
 
     A subclass writes :meth:`forward` and, right under it, :meth:`backward`; with weights also
@@ -86,7 +87,8 @@ class Layer(Configurable):
         self._row: tuple[int | None, ...] | None = None  # what prepare() compares rows with
         self._vector: ParameterVector | None = None
         self._in_model = False
-        self.cache = Cache(f"layer {self.name!r}")
+        self.scope = ""  # names of the containers around it, each with a slash behind it
+        self.cache = Cache(f"{self.kind} {self.name!r}")
         self.workspace = Workspace()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -107,6 +109,9 @@ class Layer(Configurable):
         Args:
             input_shape: with the batch first, ``None`` for an axis of any length.
         """
+
+    def after_build(self) -> None:
+        """Do what has to be done once the shapes are known; for most layers nothing."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the output for a shape of the input, both with the batch first."""
@@ -145,13 +150,13 @@ class Layer(Configurable):
             n in taken or hasattr(type(self), n) for n in (name, "d_" + name)
         ):
             raise ConfigurationError(
-                f"layer {self.name!r}: a weight can not be named {name!r}; the name must be a free "
+                f"{self.owner}: a weight can not be named {name!r}; the name must be a free "
                 "Python identifier."
             )
-        sizes = check_shape(f"layer {self.name!r}", f"the shape of {name}", shape)
+        sizes = check_shape(self.owner, f"the shape of {name}", shape)
         if None in sizes:
             raise ShapeError(
-                f"layer {self.name!r}: the weight {name!r} would have the shape {sizes}; give the "
+                f"{self.owner}: the weight {name!r} would have the shape {sizes}; give the "
                 "size of every axis (with layers.Input(shape), or by the first data)."
             )
         self.slots.append(
@@ -181,7 +186,7 @@ class Layer(Configurable):
             and x.flags.c_contiguous
         ):
             return x
-        x = in_order(as_float(f"layer {self.name!r}", "x", x, self._dtype))
+        x = in_order(as_float(self.owner, "x", x, self._dtype))
         if not self.built:
             self.build((None, *x.shape[1:]))
         self.check_input_shape(x.shape)
@@ -197,7 +202,7 @@ class Layer(Configurable):
         )
         if not fits:
             raise ShapeError(
-                f"layer {self.name!r} ({type(self).__name__}): expected an input of shape "
+                f"{self.owner} ({type(self).__name__}): expected an input of shape "
                 f"{shown_shape(expected)}, got {shown_shape(shape)}. {shape_hint(expected, shape)}"
             )
 
@@ -219,10 +224,10 @@ class Layer(Configurable):
             ShapeError: it has another shape than the output had.
         """
         if not (type(dy) is np.ndarray and dy.dtype is self._dtype):
-            dy = as_float(f"layer {self.name!r}", "dy", dy, self._dtype)
+            dy = as_float(self.owner, "dy", dy, self._dtype)
         if dy.shape != shape:
             raise ShapeError(
-                f"{self.cache._owner} ({type(self).__name__}): backward() takes dL/dy in the shape "
+                f"{self.owner} ({type(self).__name__}): backward() takes dL/dy in the shape "
                 f"of the output of the last forward(), {shape}, got {dy.shape}."
             )
         return dy
@@ -235,8 +240,7 @@ class Layer(Configurable):
         self._require_built()
         if self._in_model or self._vector is None:
             raise ConfigurationError(
-                f"layer {self.name!r}: its weights are part of the model's vector; use "
-                "model.parameters."
+                f"{self.owner}: its weights are part of the model's vector; use model.parameters."
             )
         return self._vector
 
@@ -262,91 +266,80 @@ class Layer(Configurable):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = check_flag(f"layer {self.name!r}", "trainable", value)
+        self._trainable = check_flag(self.owner, "trainable", value)
         if self._vector is not None:
             self._vector.refresh()
 
     @property
-    def weights(self) -> list[Array]:
-        """The weights, as views: the learned ones, then the running statistics."""
-        self._require_built()
-        return [p.value for p in self._ordered()]  # type: ignore[misc]
+    def parts(self) -> list[Layer]:
+        """Layers that this one is made of: an activation; for a container, all its layers."""
+        return [part for part in vars(self).values() if isinstance(part, Layer)]
 
     @property
-    def gradients(self) -> list[Array]:
-        """The gradients of the trainable weights, as views, in the order of the weights."""
-        self._require_built()
-        return [p.gradient for p in self._ordered() if p.trainable]  # type: ignore[misc]
+    def kind(self) -> str:
+        """What messages call it: ``"layer"``."""
+        return "layer"
 
     @property
-    def trainable_weights(self) -> list[Array]:
-        """The weights that an optimizer changes, as views."""
-        self._require_built()
-        return [p.value for p in self._ordered() if p.trainable]  # type: ignore[misc]
+    def owner(self) -> str:
+        """What messages call the layer: ``"layer 'residual/dense'"``."""
+        return self.cache._owner
 
     @property
-    def non_trainable_weights(self) -> list[Array]:
-        """The weights that no optimizer changes, as views: statistics, a frozen layer's."""
-        self._require_built()
-        return [p.value for p in self._ordered() if not p.trainable]  # type: ignore[misc]
+    def path(self) -> str:
+        """The name with those of the containers around it, such as ``"residual/dense"``."""
+        return self.scope + self.name
 
-    def count_params(self) -> int:
-        """Return the number of single values in the weights."""
-        self._require_built()
-        return sum(p.size for p in self.slots)
+    def enter(self, scope: str) -> None:
+        """Stand in a container: messages, tables and files then name the layer by its path.
 
-    def get_weights(self) -> list[Array]:
-        """Return copies of the weights, in the order of :attr:`weights`."""
-        return [w.copy() for w in self.weights]
-
-    def set_weights(self, weights: Weights) -> None:
-        """Copy ``weights`` into this layer's; nothing is changed if any of them does not fit.
-
-        Raises:
-            ShapeError: their number or a shape differs.
+        Messages of an activation name the layer that it is part of, which is the one the user made.
         """
-        self._require_built()
-        copy_into(f"layer {self.name!r}", self._ordered(), weights)
+        self.scope = scope
+        self.cache._owner = f"{self.kind} {self.path!r}"
+        for part in self.parts:
+            part.cache._owner = self.cache._owner
 
     def compute_in(self, dtype: Dtype) -> None:
-        """Compute in this dtype from now on, with all layers that are part of this one.
-
-        Messages of those name this layer, which is the one that the user made.
-        """
+        """Compute in this dtype from now on, with all layers that are part of this one."""
         self._dtype = dtype
-        for part in vars(self).values():
-            if isinstance(part, Layer):
-                part.cache._owner = self.cache._owner
-                part.compute_in(dtype)
+        for part in self.parts:
+            part.compute_in(dtype)
+        self.enter(self.scope)
 
     def forget(self) -> None:
         """Become unbuilt again: no shapes, no weights."""
+        for name in self._views:
+            del self.__dict__[name]
         self._views = {}
-        for p in self.slots:
-            for name in (p.name, "d_" + p.name):
-                self.__dict__.pop(name, None)
         self.slots = []
         self.input_shape = self.output_shape = None
         self._vector = self._row = None
 
-    def _ordered(self) -> list[Parameter]:
-        return sorted(self.slots, key=lambda p: p.statistic)
-
     def _require_built(self) -> None:
         if not self.built:
             raise NotBuiltError(
-                f"layer {self.name!r} ({type(self).__name__}) has no weights yet: their shapes "
-                "depend on the input. Call build(input_shape), or forward(x) with data."
+                f"{self.owner} ({type(self).__name__}) has no weights yet: their shapes "
+                "depend on the input. Call build(input_shape) with the batch first, such as "
+                "build((None, 784)), or forward(x) with data."
             )
         self._bind_alone()
 
     def _bind_alone(self) -> None:
         """Give a layer that is in no model a vector of its own."""
         if self._vector is None:
-            new = [p for p in self.slots if p.value is None]
-            vector = ParameterVector(self.slots, self._dtype)
-            vector.initialize(new, Streams().new)
-            self.bind(vector)
+            self.assemble(Streams())
+
+    def assemble(self, streams: Streams) -> None:
+        """Lay all weights into one new vector: those that exist with their values.
+
+        Args:
+            streams: random numbers for the starting values of the others.
+        """
+        new = [p for p in self.slots if p.value is None]
+        vector = ParameterVector(self.slots, self._dtype)
+        vector.initialize(new, streams.new)
+        self.bind(vector)
 
     def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
         """Take views into ``vector`` as weights; called once everything is declared."""
@@ -368,14 +361,15 @@ class Layer(Configurable):
         views = self.__dict__.get("_views")
         if views and name in views and views[name] is not value:
             raise AttributeError(
-                f"layer {self.name!r}: {name} is a view into the model's parameter vector and can "
+                f"{self.owner}: {name} is a view into the model's parameter vector and can "
                 f"not be replaced; write into it: layer.{name}[...] = value."
             )
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
         declared = self.__dict__.get("slots", ())
-        if any(name in (p.name, "d_" + p.name) for p in declared) and self._vector is None:
+        mine = (p for p in declared if p.layer is self)
+        if any(name in (p.name, "d_" + p.name) for p in mine) and self._vector is None:
             self._bind_alone()
             return self.__dict__[name]
         hint = ""
@@ -390,7 +384,7 @@ class Layer(Configurable):
         state = self.__dict__.copy()
         for name in self._views:
             del state[name]
-        for name in ("_views", "_row", "_vector", "_in_model", "cache", "workspace"):
+        for name in ("_views", "_row", "_vector", "_in_model", "scope", "cache", "workspace"):
             del state[name]
         return state
 
@@ -404,11 +398,16 @@ def _checked_build(build: Build) -> Build:
     """Wrap a ``build`` method: check the shape, start from no weights, note the output shape."""
 
     @functools.wraps(build)
-    def checked(self: Layer, input_shape: Shape) -> None:
+    def checked(self: Layer, input_shape: Shape = ()) -> None:
         if self.__dict__.get("_building"):  # super().build(...) within a build
             build(self, input_shape)
             return
-        shape = check_shape(f"layer {self.name!r}", "input_shape", input_shape)
+        shape = check_shape(self.owner, "input_shape", input_shape)
+        if not shape:
+            raise ConfigurationError(
+                f"{self.owner}: build() needs the input shape, batch first, such as (None, 784)."
+            )
+        shape = (None, *shape[1:])
         if self.built:
             if self.input_shape != shape and (self.slots or self._in_model):
                 self.check_input_shape(shape)
@@ -428,6 +427,7 @@ def _checked_build(build: Build) -> Build:
             del self._building
         self.input_shape = shape
         self.output_shape = tuple(output_shape)
+        self.after_build()
 
     return checked
 

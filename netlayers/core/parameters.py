@@ -66,8 +66,8 @@ class Parameter:
 
     @property
     def path(self) -> str:
-        """``layer/parameter``, as messages and tables name it."""
-        return f"{self.layer.name}/{self.name}"
+        """``layer/parameter``, with the containers in front, as messages and tables name it."""
+        return f"{self.layer.path}/{self.name}"
 
     def __getstate__(self) -> dict[str, Any]:
         # A copied or unpickled view would no longer be part of a vector: keep the numbers alone.

@@ -15,14 +15,18 @@ from netlayers.activations.sigmoids import (
 from netlayers.activations.softmaxes import LogSoftmax, Softmax
 from netlayers.core.layer import Layer
 from netlayers.layers.activation import Activation
+from netlayers.layers.activity import ActivityRegularization
 from netlayers.layers.dense import Dense
 from netlayers.layers.input import Input
+from netlayers.layers.parallel import Parallel
+from netlayers.layers.residual import Residual
 
 __all__ = [
     "ELU",
     "GELU",
     "SELU",
     "Activation",
+    "ActivityRegularization",
     "Dense",
     "Exponential",
     "HardSigmoid",
@@ -32,7 +36,9 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "Mish",
+    "Parallel",
     "ReLU",
+    "Residual",
     "SiLU",
     "Sigmoid",
     "Softmax",

@@ -10,7 +10,7 @@ from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers.callbacks import History, ProgressBar
 from netlayers.checks import check_flag, check_integer, check_number
-from netlayers.core.random import Streams
+from netlayers.core.layer import Layer
 from netlayers.data.arrays import ArrayData, Column, checked_input, split_rows
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import (
@@ -33,13 +33,12 @@ from netlayers.training.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netlayers._typing import Array, ArrayLike, Dtype, Identifier, Shape
-    from netlayers.core.layer import Layer
-    from netlayers.core.parameters import ParameterVector
+    from netlayers._typing import Array, ArrayLike, Identifier, Shape
+    from netlayers.core.random import Streams
 
 
-class Model:
-    """Base class of models. A subclass has ``forward``, ``backward``, ``parameters`` and ``build``.
+class Model(Layer):
+    """A layer that can be trained: base class of models.
 
     Attributes:
         optimizer: set by :meth:`compile`.
@@ -48,67 +47,15 @@ class Model:
         stop_training: a callback sets it to end the run.
     """
 
-    name: str
-    dtype: str
     layers: list[Layer]
-    input_shape: Shape | None
+    activation: Any
     optimizer: optimizers.Optimizer | None = None
     loss: losses.Loss | None = None
     history: History | None = None
     stop_training = False
-    _dtype: Dtype
     _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()
-
-    # What a subclass has ---------------------------------------------------------------------
-
-    @property
-    def built(self) -> bool:
-        """Whether the shapes are known, and with them the weights."""
-        raise NotImplementedError
-
-    @property
-    def output_shape(self) -> Shape | None:
-        """Shape of the output, batch first."""
-        raise NotImplementedError
-
-    @property
-    def parameters(self) -> ParameterVector:
-        """The flat vectors of all weights and gradients."""
-        raise NotImplementedError
-
-    def build(self, input_shape: Any = None) -> None:
-        """Make the weights for an input shape, batch first."""
-        raise NotImplementedError
-
-    def assemble(self) -> None:
-        """Lay all weights into one vector."""
-        raise NotImplementedError
-
-    def unbuild(self) -> None:
-        """Forget the weights and shapes."""
-        raise NotImplementedError
-
-    def forward(self, x: ArrayLike, training: bool = False) -> Array:
-        """Return the output for a batch."""
-        raise NotImplementedError
-
-    def backward(self, dy: ArrayLike, input_gradient: bool = True) -> Any:
-        """Return dL/dx, and write the gradients of all weights."""
-        raise NotImplementedError
-
-    def forward_logits(self, x: ArrayLike, training: bool = False) -> Array:
-        """Return what the last activation is applied to."""
-        raise NotImplementedError
-
-    def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
-        """Return dL/dx for a gradient of the logits."""
-        raise NotImplementedError
-
-    def last_activation(self) -> Any:
-        """Return the activation that makes the output, or ``None``."""
-        return None
 
     # Compile ---------------------------------------------------------------------------------
 
@@ -132,7 +79,7 @@ class Model:
         A softmax (sigmoid) as last activation and a cross-entropy on its probabilities are computed
         together, from the logits: the same numbers, but exact also where probabilities round to 0.
         """
-        owner = f"model {self.name!r}"
+        owner = self.owner
         if loss is None:
             raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
         chosen = optimizers.get(optimizer)
@@ -158,14 +105,14 @@ class Model:
         if self._steps is None:
             if self.optimizer is None or self.loss is None:
                 raise NotCompiledError(
-                    f"model {self.name!r} is not compiled: call compile(optimizer, loss) first."
+                    f"{self.owner} is not compiled: call compile(optimizer, loss) first."
                 )
             assert self.output_shape is not None
             loss: Any = self.loss
             if isinstance(loss, str):
                 loss = crossentropy_by_shape(target_shape, self.output_shape)
-            warn_of_single_softmax(self.output_shape, loss, self.last_activation())
-            fused = fused_loss(loss, self.last_activation())
+            warn_of_single_softmax(self.output_shape, loss, self.activation)
+            fused = fused_loss(loss, self.activation)
             steps = Steps(self, self.optimizer, fused or loss, self._metrics, fused is not None)
             steps.resolve_metrics(target_shape)
             self._steps = steps
@@ -174,7 +121,7 @@ class Model:
     def _require_compiled(self) -> None:
         if self.optimizer is None:
             raise NotCompiledError(
-                f"model {self.name!r} is not compiled: call compile(optimizer, loss) first."
+                f"{self.owner} is not compiled: call compile(optimizer, loss) first."
             )
 
     # Train -----------------------------------------------------------------------------------
@@ -386,6 +333,3 @@ class Model:
                 build_for(self, x)
         y = self.forward(x)
         return y.copy() if np.may_share_memory(y, x) else y
-
-    def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the model can not take inputs of this shape."""

@@ -34,7 +34,7 @@ class undone_on_error:
         if kind is not None:
             self._model._steps = self._steps
             if not self._built:
-                self._model.unbuild()
+                self._model.forget()
 
 
 def columns_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
+from netlayers.core.penalties import collected_penalties
 from netlayers.core.workspace import Workspace
 from netlayers.metrics import Mean, Metric
 
@@ -107,11 +108,14 @@ class Steps:
         return loss
 
     def _forward(self, x: Array, y: Array, sample_weight: Array | None, training: bool) -> float:
-        if self.fused:
-            y_pred = self.model.forward_logits(x, training)
-        else:
-            y_pred = self.model.forward(x, training)
+        with collected_penalties() as penalties:
+            if self.fused:
+                y_pred = self.model.forward_logits(x, training)
+            else:
+                y_pred = self.model.forward(x, training)
         loss = self.loss.forward(y, y_pred, sample_weight)
+        if penalties:
+            loss += sum(penalties)
         if self.metrics:
             if self.fused:
                 y_pred = self.loss.probabilities  # type: ignore[attr-defined]

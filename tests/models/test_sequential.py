@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
+from netlayers.errors import ConfigurationError, NoForwardError, NotBuiltError, ShapeError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 4)).astype(np.float32)
@@ -115,9 +115,11 @@ def test_config_round_trip():
 
 
 def test_not_built_says_what_to_do():
-    for use in (lambda m: m.weights, lambda m: m.parameters, lambda m: m.backward(X)):
-        with pytest.raises(NotBuiltError, match=r"build\("):
+    for use in (lambda m: m.weights, lambda m: m.parameters, lambda m: m.count_params()):
+        with pytest.raises(NotBuiltError, match=r"model 'sequential'.*build\("):
             use(make())
+    with pytest.raises(NoForwardError, match=r"model 'sequential'.*forward\(\)"):
+        make().backward(X)
 
 
 def test_views_can_not_be_replaced():

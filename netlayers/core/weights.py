@@ -1,0 +1,71 @@
+"""The weights of a layer or model as lists of arrays, in Keras's order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlayers.core.parameters import copy_into
+from netlayers.registry import Configurable
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Weights
+    from netlayers.core.parameters import Parameter
+
+
+class WeightAccess(Configurable):
+    """What a layer and a model show of their weights."""
+
+    slots: list[Parameter]
+
+    @property
+    def owner(self) -> str:
+        """What messages call the object."""
+        raise NotImplementedError
+
+    def _require_built(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def weights(self) -> list[Array]:
+        """The weights, as views: the learned ones, then the running statistics."""
+        self._require_built()
+        return [p.value for p in self._ordered()]  # type: ignore[misc]
+
+    @property
+    def gradients(self) -> list[Array]:
+        """The gradients of the trainable weights, as views, in the order of the weights."""
+        self._require_built()
+        return [p.gradient for p in self._ordered() if p.trainable]  # type: ignore[misc]
+
+    @property
+    def trainable_weights(self) -> list[Array]:
+        """The weights that an optimizer changes, as views."""
+        self._require_built()
+        return [p.value for p in self._ordered() if p.trainable]  # type: ignore[misc]
+
+    @property
+    def non_trainable_weights(self) -> list[Array]:
+        """The weights that no optimizer changes, as views: statistics, a frozen layer's."""
+        self._require_built()
+        return [p.value for p in self._ordered() if not p.trainable]  # type: ignore[misc]
+
+    def count_params(self) -> int:
+        """Return the number of single values in the weights."""
+        self._require_built()
+        return sum(p.size for p in self.slots)
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, in the order of :attr:`weights`."""
+        return [w.copy() for w in self.weights]
+
+    def set_weights(self, weights: Weights) -> None:
+        """Copy ``weights`` into this layer's; nothing is changed if any of them does not fit.
+
+        Raises:
+            ShapeError: their number or a shape differs.
+        """
+        self._require_built()
+        copy_into(self.owner, self._ordered(), weights)
+
+    def _ordered(self) -> list[Parameter]:
+        return sorted(self.slots, key=lambda p: p.statistic)

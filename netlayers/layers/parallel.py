@@ -1,0 +1,198 @@
+"""Branches side by side, and their outputs put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_choice, check_integer
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.layers.containers import Chain, Container, backward_of
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netlayers._typing import Array, Examples, Shape
+
+MERGES = ("concat", "add", "multiply", "average", "maximum")
+
+
+@register("layer")
+class Parallel(Container):
+    """Branches that all see the same input, and their outputs merged into one.
+
+    ``y = merge(f_1(x), ..., f_n(x))``: side by side (``"concat"``), or their ``"add"`` (sum),
+    ``"multiply"`` (product), ``"average"`` or ``"maximum"``, element by element.
+
+    Shapes: ``x`` any shape that all branches take; for ``"concat"`` the outputs must agree in all
+    axes but ``axis``, else in all axes.
+
+    Args:
+        branches: two or more; each is a layer, or a list of layers that follow each other. An
+            empty list is the identity, which passes x on.
+        merge: how the outputs become one.
+        axis: where ``"concat"`` puts them side by side; not the batch.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Raises:
+        ShapeError: the outputs can not be merged.
+
+    Example:
+        A network that is wide and deep.
+
+        >>> import numpy as np, netlayers as nl
+        >>> deep = [nl.layers.Dense(8, "relu"), nl.layers.Dense(3)]
+        >>> nl.layers.Parallel([deep, nl.layers.Dense(2)]).forward(np.ones((4, 6))).shape
+        (4, 5)
+    """
+
+    can_skip_input_gradient = True
+
+    def __init__(
+        self, branches: Iterable[Any], merge: str = "concat", axis: int = -1, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.merge = check_choice("Parallel", "merge", merge, MERGES)
+        self.axis = check_integer("Parallel", "axis", axis)
+        if isinstance(branches, (list, tuple)):
+            branches = [Chain(b) if isinstance(b, (list, tuple)) else b for b in branches]
+        self.adopt_all("branches", branches)
+        if not self.layers:
+            raise ConfigurationError(f"{self.owner}: branches must hold at least one branch.")
+
+    @property
+    def branches(self) -> list[Any]:
+        """The branches, as the constructor takes them."""
+        return [b.layers if type(b) is Chain else b for b in self.layers]
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+
+        def dense(units: int, activation: str | None = None) -> dict[str, Any]:
+            return {"class_name": "Dense", "config": {"units": units, "activation": activation}}
+
+        two = [[dense(4, "tanh"), dense(3)], dense(3, "sigmoid")]
+        return [
+            ({"branches": [dense(2), [dense(4, "tanh"), dense(3)], []]}, (4, 3)),
+            ({"branches": [dense(2), dense(2, "relu")], "axis": 1}, (2, 3, 4)),
+            *(({"branches": two, "merge": merge}, (4, 3)) for merge in MERGES[1:]),
+            ({"branches": [*two, dense(3)], "merge": "multiply"}, (2, 2, 3)),
+            ({"branches": [*two, []], "merge": "maximum"}, (4, 3)),
+        ]
+
+    def build(self, input_shape: Shape) -> None:
+        """Build every branch for the input."""
+        self.build_parts((branch, input_shape) for branch in self.layers)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the merged outputs."""
+        shapes = [branch.compute_output_shape(input_shape) for branch in self.layers]
+        axis = self._axis(len(shapes[0])) if self.merge == "concat" else None
+        known = [
+            s if axis is None or axis >= len(s) else (*s[:axis], *s[axis + 1 :]) for s in shapes
+        ]
+        for branch, shape, rest in zip(self.layers, shapes, known, strict=True):
+            if rest != known[0] or len(shape) != len(shapes[0]):
+                raise ShapeError(
+                    f"{self.cache._owner} (Parallel): the branch {branch.name!r} gives the shape "
+                    f"{shape}, the branch {self.layers[0].name!r} {shapes[0]}; to {self.merge} "
+                    "them they must agree"
+                    + ("." if axis is None else f" in all axes but axis {axis}.")
+                )
+        if axis is None:
+            return shapes[0]
+        sizes = [shape[axis] for shape in shapes]
+        total = None if None in sizes else sum(sizes)  # type: ignore[arg-type]
+        return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError if a branch can not take this shape."""
+        for branch in self.layers:
+            branch.check_input_shape(shape)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = merge(f_1(x), ..., f_n(x))``."""
+        x = self.prepare(x)
+        outputs = [branch.forward(x, training) for branch in self.layers]
+        first = outputs[0]
+        if self.merge == "concat":
+            axis = self._axis(first.ndim)
+            sizes = [output.shape[axis] for output in outputs]
+            shape = (*first.shape[:axis], sum(sizes), *first.shape[axis + 1 :])
+            y = np.concatenate(outputs, axis=axis, out=self.buffer("y", shape, training))
+        else:
+            y = self.buffer("y", first.shape, training)
+            np.copyto(y, first)
+            combine = {"multiply": np.multiply, "maximum": np.maximum}.get(self.merge, np.add)
+            for output in outputs[1:]:
+                combine(y, output, out=y)
+            if self.merge == "average":
+                y /= len(outputs)
+        if training:
+            self.cache.outputs, self.cache.y = outputs, y
+        return y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Any:
+        """``dx = Σ f_i'(dy_i)``, with ``dy_i`` what of dy goes to branch i.
+
+        That is its part of dy (concat), dy itself (add), ``dy / n`` (average), dy times the other
+        outputs (multiply), or dy where the branch is the first that has the largest output.
+        """
+        y = self.cache.y
+        dy = self.check_gradient(dy, y.shape)
+        dx = None
+        for branch, dy_i in zip(self.layers, self._split(dy, y), strict=True):
+            part = backward_of(branch, dy_i, input_gradient)
+            if not input_gradient:
+                continue
+            if dx is None:
+                dx = self.workspace("dx", part.shape, self._dtype)
+                np.copyto(dx, part)
+            else:
+                np.add(dx, part, out=dx)
+        return dx
+
+    def _split(self, dy: Array, y: Array) -> Any:
+        """Yield ``dy_i`` for each branch, in a buffer that the next one overwrites."""
+        outputs = self.cache.outputs
+        if self.merge == "add":
+            yield from (dy for _ in outputs)
+        elif self.merge == "average":
+            share = np.divide(dy, len(outputs), out=self.workspace("dy", dy.shape, self._dtype))
+            yield from (share for _ in outputs)
+        elif self.merge == "concat":
+            axis, start = self._axis(dy.ndim), 0
+            for output in outputs:
+                stop = start + output.shape[axis]
+                own = self.workspace("dy", output.shape, self._dtype)
+                np.copyto(own, dy[(slice(None),) * axis + (slice(start, stop),)])
+                yield own
+                start = stop
+        elif self.merge == "multiply":
+            own = self.workspace("dy", dy.shape, self._dtype)
+            for i in range(len(outputs)):
+                np.copyto(own, dy)
+                for other in outputs[:i] + outputs[i + 1 :]:
+                    np.multiply(own, other, out=own)
+                yield own
+        else:
+            own = self.workspace("dy", dy.shape, self._dtype)
+            free = self.workspace("free", dy.shape, np.dtype(bool))
+            mine = self.workspace("mine", dy.shape, np.dtype(bool))
+            free[...] = True
+            for output in outputs:
+                np.logical_and(np.equal(output, y, out=mine), free, out=mine)
+                np.multiply(dy, mine, out=own)
+                np.logical_and(free, np.logical_not(mine, out=mine), out=free)
+                yield own
+
+    def _axis(self, ndim: int) -> int:
+        if not -ndim < self.axis < ndim or self.axis == 0:
+            raise ShapeError(
+                f"{self.cache._owner} (Parallel): axis={self.axis} is no axis of features in "
+                f"outputs with {ndim} axes (the first is the batch)."
+            )
+        return self.axis % ndim

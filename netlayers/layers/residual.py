@@ -1,0 +1,121 @@
+"""A chain of layers with a connection around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.errors import ShapeError
+from netlayers.layers.containers import Chain, backward_of
+from netlayers.layers.dense import Dense
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from netlayers._typing import Array, Examples, Shape
+    from netlayers.core.layer import Layer
+
+
+@register("layer")
+class Residual(Chain):
+    """Layers with a connection around them: ``y = x + f(x)``, with f the chain of the layers.
+
+    The gradient reaches x unweakened through the sum, however deep f is. Where f changes the
+    number of features, x is projected: ``y = x W + f(x)``, with a ``Dense`` layer ``projection``
+    that has no bias.
+
+    Shapes: ``x`` (batch, ..., features), ``y`` as the last layer's output; only the last axis may
+    differ from that of x.
+
+    Args:
+        layers: the layers of f.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Raises:
+        ShapeError: another axis than the last one differs.
+
+    Source:
+        K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recognition", CVPR 2016,
+        eq. 1 and 2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> block = nl.layers.Residual([nl.layers.Dense(8, "relu"), nl.layers.Dense(4)])
+        >>> block.forward(np.ones((2, 4))).shape, block.projection is None
+        ((2, 4), True)
+    """
+
+    activation = None  # the output is a sum: no activation makes it
+
+    def __init__(self, layers: Iterable[Any] = (), **kwargs: Any) -> None:
+        self.projection: Dense | None = None
+        super().__init__(layers, **kwargs)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+
+        def dense(units: int, activation: str | None = None) -> dict[str, Any]:
+            return {"class_name": "Dense", "config": {"units": units, "activation": activation}}
+
+        return [
+            ({"layers": [dense(5, "tanh"), dense(3)]}, (4, 3)),
+            ({"layers": [dense(2, "relu")]}, (4, 3)),
+            ({"layers": [dense(2, "tanh"), dense(5, "sigmoid")]}, (2, 3, 4)),
+            ({"layers": []}, (4, 3)),
+        ]
+
+    @property
+    def parts(self) -> list[Layer]:
+        """The layers, and the projection if there is one."""
+        return self.layers if self.projection is None else [*self.layers, self.projection]
+
+    def to_build(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+        """Yield the layers, then the projection if there has to be one."""
+        yield from super().to_build(input_shape)
+        shape = self.compute_output_shape(input_shape)
+        if shape != input_shape and self.projection is None:
+            self._check_shapes(input_shape, shape)
+            self._project(int(shape[-1] or 0))
+        if self.projection is not None:
+            yield self.projection, input_shape
+
+    def forget(self) -> None:
+        """Become unbuilt again, with no projection."""
+        super().forget()
+        self.projection = None
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = x + f(x)``, or ``x W + f(x)``."""
+        x = self.prepare(x)
+        f = super().forward(x, training)
+        way = x if self.projection is None else self.projection.forward(x, training)
+        return np.add(way, f, out=self.buffer("y", f.shape, training))
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Any:
+        """``dx = dy + f'(dy)``, or ``dy Wᵀ + f'(dy)``."""
+        df = super().backward(dy, input_gradient)
+        dy = self.check_gradient(dy, self.cache.shape)
+        if self.projection is not None:
+            dy = backward_of(self.projection, dy, input_gradient)
+        if not input_gradient:
+            return None
+        return np.add(dy, df, out=self.workspace("dx", df.shape, self._dtype))
+
+    def _project(self, units: int) -> None:
+        name = "projection"
+        while any(layer.name == name for layer in self.layers):
+            name += "_"
+        self.projection = Dense(units, use_bias=False, name=name, trainable=self.trainable)
+        self.projection._in_model = True
+        self.compute_in(self._dtype)
+
+    def _check_shapes(self, x: Shape, y: Shape) -> None:
+        if len(x) != len(y) or x[:-1] != y[:-1] or len(x) < 2 or x[-1] is None:
+            raise ShapeError(
+                f"{self.cache._owner} (Residual): the layers turn the shape {x} into {y}; only the "
+                "last axis may differ from the input's, so that a projection can match it. Put a "
+                "Flatten or Reshape before the block."
+            )

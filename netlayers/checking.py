@@ -285,6 +285,7 @@ def _copy(original: Any, x: Array, seed: int) -> tuple[Any, ParameterVector]:
     vector = ParameterVector(target.slots, _FLOAT64)
     vector.initialize(new, Streams(seed).new)
     target.bind(vector)
+    target.use_streams(Streams(seed))
     return target, vector
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers import initializers, regularizers
+from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float, in_order
 from netlayers.core.parameters import Parameter, ParameterVector, copy_into
@@ -63,6 +63,10 @@ class Layer(Configurable):
     # Layers whose backward takes input_gradient=False, which saves the product for dL/dx where
     # nobody needs it: in the first layer with weights.
     can_skip_input_gradient = False
+    # Layers that draw random numbers while training, from the generator self.rng.
+    random = False
+    # Layers whose output with training=True is that of inference: no chance, no batch statistics.
+    same_in_training = True
 
     def __init__(
         self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None
@@ -78,6 +82,7 @@ class Layer(Configurable):
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
         self.slots: list[Parameter] = []
+        self.rng: np.random.Generator | None = None
         self._set_up()
 
     def _set_up(self) -> None:
@@ -130,6 +135,7 @@ class Layer(Configurable):
         regularizer: Identifier = None,
         *,
         statistic: bool = False,
+        constraint: Identifier = None,
     ) -> None:
         """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
 
@@ -139,6 +145,7 @@ class Layer(Configurable):
             initializer: fills it when it is first bound.
             regularizer: penalty on it, part of the model's loss.
             statistic: a running statistic, which optimizers leave alone and which has no gradient.
+            constraint: what is true of it after each update.
         """
         taken = {n for p in self.slots for n in (p.name, "d_" + p.name)} | set(self.__dict__)
         if not name.isidentifier() or any(
@@ -162,6 +169,7 @@ class Layer(Configurable):
                 initializers.get(initializer),
                 regularizers.get(regularizer),
                 statistic,
+                constraints.get(constraint),
             )
         )
 
@@ -347,6 +355,13 @@ class Layer(Configurable):
             vector = ParameterVector(self.slots, self._dtype)
             vector.initialize(new, Streams().new)
             self.bind(vector)
+            if self.rng is None:
+                self.use_streams(Streams())
+
+    def use_streams(self, streams: Streams) -> None:
+        """Draw from a stream of the layer's own; a layer with a ``seed`` has one already."""
+        if self.random and getattr(self, "seed", None) is None:
+            self.rng = streams.get(f"layer/{self.name}")
 
     def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
         """Take views into ``vector`` as weights; called once everything is declared."""

@@ -29,8 +29,9 @@ class Sequential(Model):
         layers: the layers; :class:`netlayers.layers.Input` first to name the input shape at once,
             otherwise the shapes follow from the first data.
         name: what the model is called.
-        seed: a non-negative integer fixes every random number of the model: initial weights and
-            the order of the samples. The same seed gives the same bits on the same machine.
+        seed: a non-negative integer fixes every random number of the model: initial weights,
+            the order of the samples, what random layers draw. The same seed gives the same bits on
+            the same machine.
         dtype: ``"float32"`` or ``"float64"``.
 
     Example:
@@ -215,6 +216,7 @@ class Sequential(Model):
         vector.initialize(new, self._streams.new)
         for layer in self.layers:
             layer.bind(vector, in_model=True)
+            layer.use_streams(self._streams)
         self._vector = vector
         trainable = [i for i, layer in enumerate(self.layers) if layer.slots]
         self._lowest = trainable[0] if trainable else 0
@@ -376,6 +378,7 @@ class Sequential(Model):
             layer.check_input_shape(shape)
             if layer.slots or isinstance(layer, Input):
                 return
+            shape = layer.compute_output_shape(shape)
 
     def _built_layers(self) -> list[Layer]:
         if self._vector is None:

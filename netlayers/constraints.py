@@ -153,8 +153,10 @@ class MinMaxNorm(_NormConstraint):
         self.axis = _checked_axis("MinMaxNorm", axis)
 
     def target(self, norms: Array) -> Array:
-        """``n + rate (clip(n, min_value, max_value) - n)``."""
-        return norms + self.rate * (np.clip(norms, self.min_value, self.max_value) - norms)
+        """``rate clip(n, min_value, max_value) + (1 - rate) n``."""
+        clipped = np.clip(norms, self.min_value, self.max_value)
+        pulled = self.rate * clipped + (1 - self.rate) * norms
+        return np.where(clipped == norms, norms, pulled)
 
 
 def _listed(axis: int | list[int]) -> list[int]:

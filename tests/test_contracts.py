@@ -358,6 +358,26 @@ def test_layer_third_step_allocates_nothing_large(cls, kwargs, shape):
 
 
 @each_example
+def test_layer_frozen_between_two_calls_of_compile(cls, kwargs, shape):
+    model = nl.Sequential([cls(**kwargs, name="mine"), nl.layers.Dense(2)], seed=0)
+    x = batch((16, *shape[1:]), "float32")
+    y = batch(model.forward(x).shape, "float32", seed=9)
+    layer = model.layers[0]
+    for trainable in (True, False, True):
+        layer.trainable = trainable
+        before = model.get_weights()
+        model.compile("adam", "mse")
+        model.fit(x, y, epochs=3, batch_size=8, verbose=0)
+        changes = [bool((a != b).any()) for a, b in zip(before, model.weights, strict=True)]
+        for p, change in zip(layer._ordered(), changes, strict=False):
+            if not (p.statistic and trainable):  # that is the layer's own affair
+                assert change is trainable, p.path
+        assert changes[-2:] == [True, True]
+        assert len(layer.trainable_weights) == len(layer.gradients)
+        assert trainable or not layer.trainable_weights
+
+
+@each_example
 def test_layer_backward_needs_a_training_forward(cls, kwargs, shape):
     dy = np.zeros(make(cls, kwargs, shape).compute_output_shape(shape))
     unbuilt = cls(**kwargs, name="mine")

@@ -1,5 +1,9 @@
 """Constraints, held against Keras 3.15.1, and their place in an update."""
 
+import copy
+import pickle
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -161,9 +165,6 @@ def test_frozen_weights_and_skipped_updates_are_left_alone():
 
 
 def test_constraints_survive_configuration_and_copies():
-    import copy
-    import pickle
-
     net = model(kernel_constraint=C.MinMaxNorm(0.1, 0.3, axis=[0]), bias_constraint="NonNeg")
     config = net.get_config()
     for other in (
@@ -205,3 +206,16 @@ def test_an_axis_that_is_not_there():
 def test_wrong_arguments(make):
     with pytest.raises(ConfigurationError, match=r"(max_value|axis|rate|max_norm|constraint)"):
         make()
+
+
+@pytest.mark.parametrize("constraint", [C.MaxNorm(0.1), C.NonNeg(), C.MinMaxNorm(), C.UnitNorm(1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_array_of_the_size_of_the_weights_is_made(constraint, dtype):
+    w = np.random.default_rng(0).normal(size=(1024, 1024)).astype(dtype)
+    constraint.apply(w)
+    tracemalloc.start()
+    try:
+        constraint.apply(w)
+        assert tracemalloc.get_traced_memory()[1] < w.nbytes / 16
+    finally:
+        tracemalloc.stop()

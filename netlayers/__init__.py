@@ -16,6 +16,7 @@ from __future__ import annotations
 from netlayers import (
     activations,
     callbacks,
+    constraints,
     datasets,
     errors,
     initializers,
@@ -38,6 +39,7 @@ __all__ = [
     "activations",
     "callbacks",
     "check_gradients",
+    "constraints",
     "datasets",
     "errors",
     "initializers",

@@ -304,7 +304,7 @@ class _Frozen:
     """Random generators and running statistics as they were, before each evaluation."""
 
     def __init__(self, layer: Layer, vector: ParameterVector) -> None:
-        self._states = [(g, g.bit_generator.state) for g in _generators(layer)]
+        self._states = [(g, g.bit_generator.state) for g in generators_of(layer)]
         self._vector = vector
         self._statistics = vector.statistics.copy()
 
@@ -314,9 +314,10 @@ class _Frozen:
         self._vector.statistics[...] = self._statistics
 
 
-def _generators(layer: Layer) -> Iterator[np.random.Generator]:
+def generators_of(layer: Layer) -> Iterator[np.random.Generator]:
+    """Yield every random generator of a layer and of its parts."""
     for value in vars(layer).values():
         if isinstance(value, np.random.Generator):
             yield value
     for part in layer.parts:
-        yield from _generators(part)
+        yield from generators_of(part)

@@ -20,6 +20,7 @@ LEVELS = {
     "_typing": 0,
     "initializers": 1,
     "regularizers": 1,
+    "constraints": 1,
     "core": 2,
     "activations": 3,
     "layers": 4,

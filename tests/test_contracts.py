@@ -13,6 +13,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.activations import ActivationFunction, ActivationLayer
+from netlayers.checking import generators_of
 from netlayers.errors import NoForwardError, ShapeError
 from netlayers.metrics import MeanMetric, Metric
 from netlayers.optimizers.schedules import LearningRateSchedule
@@ -33,6 +34,7 @@ KINDS = {
     "metric": (Metric, nl.metrics, {"MeanMetric"}),
     "initializer": (nl.initializers.Initializer, nl.initializers, {"RandomInitializer"}),
     "regularizer": (nl.regularizers.Regularizer, nl.regularizers, set()),
+    "constraint": (nl.constraints.Constraint, nl.constraints, set()),
 }
 
 
@@ -120,7 +122,12 @@ def batch(shape, dtype="float64", seed=1):
 
 
 def step(layer, x, seed=2):
-    """Return output, dL/dx and the gradients of a training step, as copies."""
+    """Return output, dL/dx and the gradients of a training step, as copies.
+
+    Random layers draw the same numbers in every step, so that two of them can be compared.
+    """
+    for generator in generators_of(layer):
+        generator.bit_generator.state = np.random.PCG64(0).state
     y = np.array(layer.forward(x, training=True))
     dx = np.array(layer.backward(batch(y.shape, y.dtype, seed)))
     return [y, dx, *map(np.array, layer.gradients)]
@@ -209,9 +216,10 @@ def test_layer_inference_output_is_the_callers(cls, kwargs, shape):
     np.testing.assert_array_equal(y, kept)
 
 
-@each_example
+@pytest.mark.parametrize(
+    ("cls", "kwargs", "shape"), [p for p in EXAMPLES if p.values[0].same_in_training]
+)
 def test_layer_training_and_inference_agree(cls, kwargs, shape):
-    """True of layers without chance and without running statistics, which all are so far."""
     layer = make(cls, kwargs, shape, "float32")
     x = batch(shape, "float32")
     kept = np.array(layer.forward(x))
@@ -364,6 +372,26 @@ def test_layer_third_step_allocates_nothing_large(cls, kwargs, shape):
 
 
 @each_example
+def test_layer_frozen_between_two_calls_of_compile(cls, kwargs, shape):
+    model = nl.Sequential([cls(**kwargs, name="mine"), nl.layers.Dense(2)], seed=0)
+    x = batch((16, *shape[1:]), "float32")
+    y = batch(model.forward(x).shape, "float32", seed=9)
+    layer = model.layers[0]
+    for trainable in (True, False, True):
+        layer.trainable = trainable
+        before = model.get_weights()
+        model.compile("adam", "mse")
+        model.fit(x, y, epochs=3, batch_size=8, verbose=0)
+        changes = [bool((a != b).any()) for a, b in zip(before, model.weights, strict=True)]
+        for p, change in zip(layer._ordered(), changes, strict=False):
+            if not (p.statistic and trainable):  # that is the layer's own affair
+                assert change is trainable, p.path
+        assert changes[-2:] == [True, True]
+        assert len(layer.trainable_weights) == len(layer.gradients)
+        assert trainable or not layer.trainable_weights
+
+
+@each_example
 def test_layer_backward_needs_a_training_forward(cls, kwargs, shape):
     dy = np.zeros(make(cls, kwargs, shape).compute_output_shape(shape))
     unbuilt = cls(**kwargs, name="mine")
@@ -386,6 +414,101 @@ def test_layer_refuses_a_gradient_of_the_wrong_shape(cls, kwargs, shape):
             layer.backward(np.zeros(wrong))
         assert str(wrong) in str(caught.value)
         assert str(y.shape) in str(caught.value)
+
+
+# Layers with chance ---------------------------------------------------------------------------
+
+RANDOM = [p for p in EXAMPLES if p.values[0].random and p.values[1].get("rate") != 0]
+each_random = pytest.mark.parametrize(("cls", "kwargs", "shape"), RANDOM)
+
+
+def draws(layer, x, times=3):
+    """What a layer gives while training, one step after the other."""
+    return [np.array(layer.forward(x, training=True)) for _ in range(times)]
+
+
+def large(shape):
+    """Ones of the example's shape, with so many samples that no two draws are the same."""
+    return np.ones((64, *shape[1:]), "float32")
+
+
+def test_layers_with_chance_say_so():
+    assert RANDOM
+    for p in EXAMPLES:
+        cls, kwargs, shape = p.values
+        layer = make(cls, kwargs, shape)
+        assert cls.random is bool(list(generators_of(layer)))
+        assert not (cls.random and cls.same_in_training)
+
+
+@each_random
+def test_random_layer_draws_anew_in_each_step_and_never_at_inference(cls, kwargs, shape):
+    layer = make(cls, kwargs, shape, "float32")
+    x = large(shape)
+    first, second = draws(layer, x, 2)
+    assert (first != second).any()
+    states = [g.bit_generator.state for g in generators_of(layer)]
+    layer.forward(x)
+    assert states == [g.bit_generator.state for g in generators_of(layer)]
+
+
+@each_random
+def test_random_layer_follows_the_seed_of_its_model(cls, kwargs, shape):
+    kwargs = {k: v for k, v in kwargs.items() if k != "seed"}
+    x = large(shape)
+    one, same, other = (nl.Sequential([cls(**kwargs)], seed=s) for s in (5, 5, 6))
+    expected = draws(one, x)
+    same_bits(draws(same, x), expected)
+    assert all((a != b).any() for a, b in zip(draws(other, x), expected, strict=True))
+
+
+@each_random
+def test_random_layer_with_a_seed_follows_that(cls, kwargs, shape):
+    x = large(shape)
+    kwargs = {k: v for k, v in kwargs.items() if k != "seed"}
+    alone = draws(cls(**kwargs, seed=4), x)
+    for seed in (5, None):
+        same_bits(draws(nl.Sequential([cls(**kwargs, seed=4)], seed=seed), x), alone)
+    assert (draws(cls(**kwargs, seed=3), x, 1)[0] != alone[0]).any()
+
+
+@each_random
+@pytest.mark.parametrize("how", ["pickle", "deepcopy"])
+@pytest.mark.parametrize("in_model", [True, False], ids=["in a model", "alone"])
+def test_random_layer_copy_goes_on_with_the_same_bits(cls, kwargs, shape, how, in_model):
+    thing = nl.Sequential([cls(**kwargs)], seed=1) if in_model else cls(**kwargs)
+    x = large(shape)
+    draws(thing, x, 2)
+    again = pickle.loads(pickle.dumps(thing)) if how == "pickle" else copy.deepcopy(thing)
+    expected = draws(thing, x)
+    same_bits(draws(again, x), expected)
+    if in_model:  # and a copy that is assembled again too
+        again.add(nl.layers.Dense(1))
+        same_bits(draws(again.layers[0], x), draws(thing.layers[0], x))
+
+
+@each_random
+def test_random_layers_of_a_model_draw_different_numbers(cls, kwargs, shape):
+    kwargs = {k: v for k, v in kwargs.items() if k != "seed"}
+    model = nl.Sequential([cls(**kwargs), cls(**kwargs)], seed=1)
+    x = large(shape)
+    model.forward(x)
+    first, second = (draws(layer, x, 1)[0] for layer in model.layers)
+    assert (first != second).any()
+
+
+@each_random
+def test_random_layer_does_not_depend_on_other_layers(cls, kwargs, shape):
+    x = large(shape)
+    alone = nl.Sequential([cls(**kwargs, name="mine")], seed=1)
+    before = [nl.layers.Activation("relu"), nl.layers.Dropout(0.5), nl.layers.GaussianNoise(1.0)]
+    among = nl.Sequential([*before, cls(**kwargs, name="mine")], seed=1)
+    for model in (alone, among):
+        model.forward(x, training=True)
+    expected = draws(alone.layers[0], x, 4)
+    same_bits(draws(among.layers[3], x, 2), expected[:2])
+    among.add(nl.layers.Dense(1))  # lays out the weights anew, and no stream starts again
+    same_bits(draws(among.layers[3], x, 2), expected[2:])
 
 
 ACTIVATIONS = [p for p in EXAMPLES if issubclass(p.values[0], ActivationLayer)]
@@ -697,7 +820,7 @@ def test_optimizer_changes_only_trainable_segments(name, kwargs):
     np.testing.assert_array_equal(gradients[frozen], kept[frozen])
 
 
-# Initializers, regularizers, metrics, schedules -----------------------------------------------
+# Initializers, regularizers, constraints, metrics, schedules ------------------------------------
 
 REQUIRED = {
     "ExponentialDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
@@ -705,11 +828,13 @@ REQUIRED = {
     "Constant": {"value": 2.5},
     "VarianceScaling": {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
     "L1L2": {"l1": 0.25, "l2": 0.5},
+    "MaxNorm": {"max_value": 0.75, "axis": 1},
+    "MinMaxNorm": {"min_value": 0.25, "max_value": 0.5, "rate": 0.75, "axis": [0, 1]},
     "BinaryAccuracy": {"name": "mine", "threshold": 0.25},
 }
 SMALL = [
     pytest.param(kind, cls, id=f"{kind}-{cls.__name__}")
-    for kind in ("initializer", "regularizer", "metric", "schedule")
+    for kind in ("initializer", "regularizer", "constraint", "metric", "schedule")
     for cls in concrete(kind)
 ]
 
@@ -725,6 +850,9 @@ def behaviour(kind, thing):
         gradient = np.zeros_like(x)
         thing.add_gradient(x, gradient, np.empty_like(x))
         return [thing(x), *gradient.ravel()]
+    if kind == "constraint":
+        thing.apply(x)
+        return x
     if kind == "schedule":
         return [thing(step) for step in range(12)]
     if isinstance(thing, MeanMetric):

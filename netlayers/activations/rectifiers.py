@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _BOOL = np.dtype(bool)
 
 
-@register("layer")
+@register("layer", "Identity", "identity")
 class Linear(ActivationLayer):
     """``y = x``. Nothing is computed or copied."""
 

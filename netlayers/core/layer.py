@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers import initializers, regularizers
+from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float, in_order
+from netlayers.core.building import checked_build
 from netlayers.core.parameters import Parameter, ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.shapes import shape_hint, shown_shape
@@ -19,11 +19,9 @@ from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
 from netlayers.registry import snake_case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from netlayers._typing import Array, Dtype, Examples, Identifier, Shape
-
-    Build = Callable[["Layer", Shape], None]
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -64,6 +62,10 @@ class Layer(WeightAccess):
     # Layers whose backward takes input_gradient=False, which saves the product for dL/dx where
     # nobody needs it: in the first layer with weights.
     can_skip_input_gradient = False
+    # Layers that draw random numbers while training, from the generator self.rng.
+    random = False
+    # Layers whose output with training=True is that of inference: no chance, no batch statistics.
+    same_in_training = True
 
     def __init__(
         self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None
@@ -79,6 +81,7 @@ class Layer(WeightAccess):
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
         self.slots: list[Parameter] = []
+        self.rng: np.random.Generator | None = None
         self._set_up()
 
     def _set_up(self) -> None:
@@ -94,7 +97,7 @@ class Layer(WeightAccess):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
-            cls.build = _checked_build(vars(cls)["build"])  # type: ignore
+            cls.build = checked_build(vars(cls)["build"])  # type: ignore
 
     @staticmethod
     def examples() -> Examples:
@@ -135,6 +138,7 @@ class Layer(WeightAccess):
         regularizer: Identifier = None,
         *,
         statistic: bool = False,
+        constraint: Identifier = None,
     ) -> None:
         """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
 
@@ -144,6 +148,7 @@ class Layer(WeightAccess):
             initializer: fills it when it is first bound.
             regularizer: penalty on it, part of the model's loss.
             statistic: a running statistic, which optimizers leave alone and which has no gradient.
+            constraint: what is true of it after each update.
         """
         taken = {n for p in self.slots for n in (p.name, "d_" + p.name)} | set(self.__dict__)
         if not name.isidentifier() or any(
@@ -167,6 +172,7 @@ class Layer(WeightAccess):
                 initializers.get(initializer),
                 regularizers.get(regularizer),
                 statistic,
+                constraints.get(constraint),
             )
         )
 
@@ -328,18 +334,25 @@ class Layer(WeightAccess):
     def _bind_alone(self) -> None:
         """Give a layer that is in no model a vector of its own."""
         if self._vector is None:
-            self.assemble(Streams())
+            self.assemble(Streams(), keep_streams=True)
 
-    def assemble(self, streams: Streams) -> None:
+    def assemble(self, streams: Streams, *, keep_streams: bool = False) -> None:
         """Lay all weights into one new vector: those that exist with their values.
 
         Args:
-            streams: random numbers for the starting values of the others.
+            streams: random numbers, for the starting values of the others and for :meth:`forward`.
+            keep_streams: let layers go on with the random numbers that they draw already.
         """
         new = [p for p in self.slots if p.value is None]
         vector = ParameterVector(self.slots, self._dtype)
         vector.initialize(new, streams.new)
         self.bind(vector)
+        self.use_streams(streams, keep_streams)
+
+    def use_streams(self, streams: Streams, keep: bool = False) -> None:
+        """Draw from a stream of the layer's own; a layer with a ``seed`` has one already."""
+        if self.random and getattr(self, "seed", None) is None and not (keep and self.rng):
+            self.rng = streams.get(f"layer/{self.path}")
 
     def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
         """Take views into ``vector`` as weights; called once everything is declared."""
@@ -394,42 +407,4 @@ class Layer(WeightAccess):
         self.compute_in(self._dtype)
 
 
-def _checked_build(build: Build) -> Build:
-    """Wrap a ``build`` method: check the shape, start from no weights, note the output shape."""
-
-    @functools.wraps(build)
-    def checked(self: Layer, input_shape: Shape = ()) -> None:
-        if self.__dict__.get("_building"):  # super().build(...) within a build
-            build(self, input_shape)
-            return
-        shape = check_shape(self.owner, "input_shape", input_shape)
-        if not shape:
-            raise ConfigurationError(
-                f"{self.owner}: build() needs the input shape, batch first, such as (None, 784)."
-            )
-        shape = (None, *shape[1:])
-        if self.built:
-            if self.input_shape != shape and (self.slots or self._in_model):
-                self.check_input_shape(shape)
-                return
-            if self.input_shape == shape:
-                return
-        self._building = True
-        self.slots = []
-        self.compute_in(self._dtype)
-        try:
-            build(self, shape)
-            output_shape = self.compute_output_shape(shape)
-        except BaseException:
-            self.slots = []
-            raise
-        finally:
-            del self._building
-        self.input_shape = shape
-        self.output_shape = tuple(output_shape)
-        self.after_build()
-
-    return checked
-
-
-Layer.build = _checked_build(Layer.build)  # type: ignore
+Layer.build = checked_build(Layer.build)  # type: ignore

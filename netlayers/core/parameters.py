@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from netlayers._typing import Array, Dtype, Weights
+    from netlayers.constraints import Constraint
     from netlayers.core.layer import Layer
     from netlayers.initializers import Initializer
     from netlayers.regularizers import Regularizer
@@ -34,6 +35,7 @@ class Parameter:
         initializer: fills it.
         regularizer: penalty on it, or ``None``.
         statistic: a running statistic: kept with the model, never seen by an optimizer.
+        constraint: what is true of it after each update, or ``None``.
         slice: its place in ``values`` and ``gradients`` (or in ``statistics``).
         value: view into the values; ``None`` until bound.
         gradient: view into the gradients; ``None`` until bound, and for a statistic.
@@ -47,6 +49,7 @@ class Parameter:
         initializer: Initializer,
         regularizer: Regularizer | None = None,
         statistic: bool = False,
+        constraint: Constraint | None = None,
     ) -> None:
         self.layer = layer
         self.name = name
@@ -55,6 +58,9 @@ class Parameter:
         self.initializer = initializer
         self.regularizer = regularizer
         self.statistic = statistic
+        self.constraint = constraint
+        if constraint is not None:
+            constraint.check_shape(f"layer {layer.name!r}: {name}", shape)
         self.slice = slice(0, 0)
         self.value: Array | None = None
         self.gradient: Array | None = None
@@ -116,6 +122,7 @@ class ParameterVector:
         """Find the trainable parameters again, after a layer was frozen or thawed."""
         self.tensors = [p for p in self.all if p.trainable]
         self.regularized = [p for p in self.tensors if p.regularizer is not None]
+        self.constrained = [p for p in self.tensors if p.constraint is not None]
         segments: list[slice] = []
         for p in self.tensors:
             if segments and segments[-1].stop == p.slice.start:
@@ -142,6 +149,11 @@ class ParameterVector:
         for p in self.regularized:
             scratch = workspace("regularization", p.shape, self.dtype)
             p.regularizer.add_gradient(p.value, p.gradient, scratch)  # type: ignore[union-attr,arg-type]
+
+    def constrain(self) -> None:
+        """Make all constraints true again, in place; an optimizer does so after each update."""
+        for p in self.constrained:
+            p.constraint.apply(p.value)  # type: ignore[union-attr,arg-type]
 
 
 def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> None:

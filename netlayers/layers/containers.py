@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Shape
     from netlayers.core.parameters import Parameter
+    from netlayers.core.random import Streams
 
 
 class Container(Layer):
@@ -158,6 +159,11 @@ class Container(Layer):
             part.bind(vector, in_model=True)
         if self.input_shape is not None:
             self._row = self.input_shape[1:]
+
+    def use_streams(self, streams: Streams, keep: bool = False) -> None:
+        """Let every part draw from a stream of its own."""
+        for part in self.parts:
+            part.use_streams(streams, keep)
 
     @property
     def trainable(self) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers import activations, initializers, regularizers
+from netlayers import activations, constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer
 from netlayers.core.layer import Layer
 from netlayers.core.workspace import constant
@@ -33,6 +33,8 @@ class Dense(Layer):
         bias_initializer: fills ``b``.
         kernel_regularizer: penalty on ``W``.
         bias_regularizer: penalty on ``b``.
+        kernel_constraint: what is true of ``W`` after each update, such as ``"max_norm"``.
+        bias_constraint: what is true of ``b`` after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -59,6 +61,8 @@ class Dense(Layer):
         bias_initializer: Identifier = "zeros",
         kernel_regularizer: Identifier = None,
         bias_regularizer: Identifier = None,
+        kernel_constraint: Identifier = None,
+        bias_constraint: Identifier = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,6 +73,8 @@ class Dense(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.compute_in(self._dtype)
 
     @staticmethod
@@ -81,6 +87,7 @@ class Dense(Layer):
             ({"units": 3, "activation": "relu", "kernel_initializer": "he_normal"}, (2, 5, 3)),
             ({"units": 4, "activation": "softmax", "bias_initializer": "ones"}, (3, 2, 2, 5)),
             ({"units": 2, "kernel_regularizer": "l2", "bias_regularizer": "l1"}, plain),
+            ({"units": 2, "kernel_constraint": "max_norm", "bias_constraint": "non_neg"}, plain),
         ]
 
     def build(self, input_shape: Shape) -> None:
@@ -92,9 +99,21 @@ class Dense(Layer):
                 "batch axis: x[None, :]."
             )
         shape = (input_shape[-1], self.units)
-        self.add_weight("kernel", shape, self.kernel_initializer, self.kernel_regularizer)
+        self.add_weight(
+            "kernel",
+            shape,
+            self.kernel_initializer,
+            self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
         if self.use_bias:
-            self.add_weight("bias", (self.units,), self.bias_initializer, self.bias_regularizer)
+            self.add_weight(
+                "bias",
+                (self.units,),
+                self.bias_initializer,
+                self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape with ``units`` as its last axis."""

@@ -27,7 +27,7 @@ class Optimizer(Configurable):
     """Base class of optimizers. A rule of one's own is one method, :meth:`update`.
 
     An update happens in this order: look for gradients that are not finite, clip, decay the
-    weights, apply the rule.
+    weights, apply the rule, apply the constraints of the weights.
 
     Args:
         learning_rate: a number, or a schedule.
@@ -168,6 +168,8 @@ class Optimizer(Configurable):
             if decay is not None:
                 np.multiply(w, decay, out=w)
             self.update(w, g, lr, state, scratch)
+        if parameters.constrained:
+            parameters.constrain()
         return True
 
     def _transform_gradients(self, parameters: ParameterVector) -> bool:

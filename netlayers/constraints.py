@@ -1,0 +1,181 @@
+"""Constraints: what is true of weights after each update, whatever the rule did to them.
+
+A constraint is applied in place, after the optimizer's rule, to trainable weights only: initial
+weights and those of ``set_weights`` stay as they are until the first update.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_integer, check_number
+from netlayers.errors import ConfigurationError
+from netlayers.registry import Configurable, register, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, Identifier
+
+__all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
+
+_EPSILON = 1e-7  # added to a norm before a division, as in Keras
+
+
+class Constraint(Configurable):
+    """Base class. A subclass writes :meth:`apply`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> class Halved(nl.constraints.Constraint):
+        ...     def apply(self, w):
+        ...         w *= 0.5
+        >>> layer = nl.layers.Dense(2, kernel_initializer="ones", kernel_constraint=Halved())
+        >>> layer.build((None, 1))
+        >>> nl.optimizers.SGD(0.0).step(layer.parameters)
+        True
+        >>> layer.kernel
+        array([[0.5, 0.5]], dtype=float32)
+    """
+
+    def apply(self, w: Array) -> None:
+        """Change the weights ``w``, any shape, in place so that they meet the constraint."""
+        raise NotImplementedError(f"{type(self).__name__} must define apply(w)")
+
+    def check_shape(self, owner: str, shape: tuple[int, ...]) -> None:
+        """Raise a ConfigurationError if weights of this shape can not be constrained."""
+
+
+@register("constraint", "nonneg")
+class NonNeg(Constraint):
+    """No weight below zero: ``w = max(w, 0)``."""
+
+    def apply(self, w: Array) -> None:
+        """``w = max(w, 0)``."""
+        np.maximum(w, 0, out=w)
+
+
+class _NormConstraint(Constraint):
+    """Weights scaled so that their norm over ``axis`` is what :meth:`target` says."""
+
+    axis: int | list[int]
+
+    def target(self, norms: Array) -> Array:
+        """Return the norms that weights of these norms are to get."""
+        raise NotImplementedError
+
+    def apply(self, w: Array) -> None:
+        """``w = w target(n) / (n + 1e-7)`` for the norms ``n = √Σw²`` over the axes."""
+        every = list(range(w.ndim))
+        over = _positive(self.axis, w.ndim)
+        kept = [a for a in every if a not in over]
+        # Squares of float32 weights may overflow in float32; einsum makes no array of squares.
+        norms = np.sqrt(np.einsum(w, every, w, every, kept, dtype=np.float64))
+        target = self.target(norms)
+        # Weights that meet the constraint already get the factor 1: the 1e-7 of the norm would
+        # shrink them a little in each update.
+        factor = np.divide(target, norms + _EPSILON, out=np.ones_like(norms), where=target != norms)
+        shape = [1 if a in over else size for a, size in enumerate(w.shape)]
+        np.multiply(w, factor.astype(w.dtype).reshape(shape), out=w)
+
+    def check_shape(self, owner: str, shape: tuple[int, ...]) -> None:
+        """Raise a ConfigurationError if weights of this shape do not have the axes."""
+        if any(not -len(shape) <= a < len(shape) for a in _listed(self.axis)):
+            raise ConfigurationError(
+                f"{owner} has the shape {shape}, which has no axis {self.axis} for "
+                f"{type(self).__name__}; give an axis between {-len(shape)} and {len(shape) - 1}."
+            )
+
+
+@register("constraint", "maxnorm")
+class MaxNorm(_NormConstraint):
+    """Norms above ``max_value`` are scaled down to it: ``w = w max_value / n`` where too large.
+
+    Args:
+        max_value: the largest norm.
+        axis: axis, or axes, that a norm is taken over: 0 for the weights into each unit of a
+            Dense layer's ``kernel`` (features, units).
+
+    Source:
+        N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
+        JMLR 15 (2014), section 5.1. Keras divides by ``n + 1e-7``, weights within the limit too;
+        here those stay as they are, to the bit.
+    """
+
+    def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
+        self.max_value = check_number("MaxNorm", "max_value", max_value, minimum=0)
+        self.axis = _checked_axis("MaxNorm", axis)
+
+    def target(self, norms: Array) -> Array:
+        """``min(n, max_value)``."""
+        return np.minimum(norms, self.max_value)
+
+
+@register("constraint", "unitnorm")
+class UnitNorm(_NormConstraint):
+    """All norms are 1: ``w = w / (n + 1e-7)``; weights that are all zero stay so.
+
+    Args:
+        axis: axis, or axes, that a norm is taken over, as for :class:`MaxNorm`.
+    """
+
+    def __init__(self, axis: int | Sequence[int] = 0) -> None:
+        self.axis = _checked_axis("UnitNorm", axis)
+
+    def target(self, norms: Array) -> Array:
+        """``1``."""
+        return np.ones_like(norms)
+
+
+@register("constraint", "minmaxnorm")
+class MinMaxNorm(_NormConstraint):
+    """Norms are pulled between two limits: ``w = w (rate clip(n) + (1 - rate) n) / (n + 1e-7)``.
+
+    Args:
+        min_value: the smallest norm.
+        max_value: the largest norm.
+        rate: 1 keeps the limits exactly; below, an update goes this share of the way.
+        axis: axis, or axes, that a norm is taken over, as for :class:`MaxNorm`.
+    """
+
+    def __init__(
+        self,
+        min_value: float = 0.0,
+        max_value: float = 1.0,
+        rate: float = 1.0,
+        axis: int | Sequence[int] = 0,
+    ) -> None:
+        self.min_value = check_number("MinMaxNorm", "min_value", min_value, minimum=0)
+        self.max_value = check_number("MinMaxNorm", "max_value", max_value, minimum=self.min_value)
+        self.rate = check_number("MinMaxNorm", "rate", rate, minimum=0, maximum=1)
+        self.axis = _checked_axis("MinMaxNorm", axis)
+
+    def target(self, norms: Array) -> Array:
+        """``rate clip(n, min_value, max_value) + (1 - rate) n``."""
+        clipped = np.clip(norms, self.min_value, self.max_value)
+        pulled = self.rate * clipped + (1 - self.rate) * norms
+        return np.where(clipped == norms, norms, pulled)
+
+
+def _listed(axis: int | list[int]) -> list[int]:
+    return [axis] if isinstance(axis, int) else axis
+
+
+def _positive(axis: int | list[int], rank: int) -> list[int]:
+    return [a % rank for a in _listed(axis)]
+
+
+def _checked_axis(owner: str, axis: Any) -> int | list[int]:
+    if isinstance(axis, (list, tuple)) and axis:
+        return [check_integer(owner, "each axis", a) for a in axis]
+    return check_integer(owner, "axis", axis)
+
+
+def get(identifier: Identifier) -> Constraint | None:
+    """Return a constraint from a name, a configuration or an object; ``None`` from ``None``."""
+    if identifier is None:
+        return None
+    constraint: Constraint = resolve("constraint", identifier, Constraint)
+    return constraint

@@ -1,0 +1,339 @@
+"""Layers with chance: dropout and noise. At inference each of them is the identity."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_integer, check_number, check_shape
+from netlayers.core.layer import Layer
+from netlayers.core.random import PARTS, keep_mask
+from netlayers.core.shapes import shown_shape
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Examples, Shape
+
+_BOOL = np.dtype(bool)
+
+
+class _RandomLayer(Layer):
+    """A layer of any shape that draws from the model's stream for it, or from its own seed."""
+
+    random = True
+    same_in_training = False
+
+    def __init__(self, *, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        if seed is not None:
+            self.seed = check_integer(type(self).__name__, "seed", seed, minimum=0)
+            self.rng = np.random.Generator(np.random.PCG64(self.seed))
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Any shape will do."""
+
+
+class _MaskLayer(_RandomLayer):
+    """Base of the layers that drop entries: ``y = factor m (x - shift) + offset``, ``m`` 0 or 1.
+
+    A subclass sets ``_shift``, ``_factor`` and ``_offset`` for its ``_dropped`` share.
+    """
+
+    _shift = _offset = 0.0
+    _factor = 1.0
+
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed=seed, **kwargs)
+        self.rate = rate
+        self.noise_shape: Shape | None = None
+        if noise_shape is not None:
+            if isinstance(noise_shape, str):
+                raise ConfigurationError(
+                    f"{type(self).__name__}: noise_shape must be a tuple of sizes, got "
+                    f"{noise_shape!r}."
+                )
+            self.noise_shape = check_shape(type(self).__name__, "noise_shape", noise_shape)
+        # The share in parts of 65536 that really is dropped. Something is kept below a rate of 1.
+        self._parts = PARTS if rate == 1 else min(round(rate * PARTS), PARTS - 1)
+        self._dropped = self._parts / PARTS
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare nothing; a shape that ``noise_shape`` does not fit is a ShapeError."""
+        self._mask_shape(input_shape)
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError unless ``noise_shape`` can be stretched to this shape."""
+        self._mask_shape(shape)
+
+    def _mask_shape(self, shape: Shape) -> Shape:
+        if self.noise_shape is None:
+            return shape
+        fits = len(shape) == len(self.noise_shape) and all(
+            n in (None, 1, size) or size is None
+            for n, size in zip(self.noise_shape, shape, strict=True)
+        )
+        if not fits:
+            raise ShapeError(
+                f"layer {self.name!r} ({type(self).__name__}): noise_shape {self.noise_shape} does "
+                f"not fit an input of shape {shown_shape(shape)}. Give one size for each axis, the "
+                "batch first: the input's own (or None) for a choice of its own at each place, 1 "
+                "for the same choice along the axis."
+            )
+        return tuple(
+            size if n is None else n for n, size in zip(self.noise_shape, shape, strict=True)
+        )
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = factor m (x - shift) + offset``; at inference ``y = x``."""
+        x = self.prepare(x)
+        if not training:
+            return x
+        self.cache.shape = x.shape
+        self.cache.mask = None
+        if not self._parts:
+            return x
+        mask = self.workspace("mask", self._mask_shape(x.shape), _BOOL)  # type: ignore[arg-type]
+        y = self.workspace("y", x.shape, self._dtype)
+        assert self.rng is not None
+        keep_mask(self.rng, self._parts, mask)
+        if self._shift:
+            np.subtract(x, self._shift, out=y)
+            np.multiply(y, mask, out=y)
+        else:
+            np.multiply(x, mask, out=y)
+        np.multiply(y, self._factor, out=y)
+        if self._offset:
+            np.add(y, self._offset, out=y)
+        self.cache.mask = mask
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = factor m dy``."""
+        mask = self.cache.mask
+        dy = self.check_gradient(dy, self.cache.shape)
+        if mask is None:
+            return dy
+        dx = self.workspace("dx", dy.shape, self._dtype)
+        np.multiply(dy, mask, out=dx)
+        return np.multiply(dx, self._factor, out=dx)
+
+
+@register("layer")
+class Dropout(_MaskLayer):
+    """Drop each entry with probability ``rate`` while training, and scale up what is kept.
+
+    ``y = m x / (1 - rate)`` with ``m`` 0 or 1, so that the expected output is ``x`` and nothing is
+    left to be done at inference ("inverted" dropout).
+
+    Shapes: any; the output has the shape of the input.
+
+    Args:
+        rate: share of the entries to drop, from 0 (none) to 1 (all). It is rounded to a multiple
+            of 1/65536, and the scale is that of the rounded rate: the expectation is exact.
+        noise_shape: shape of ``m``, the batch first; 1 for an axis along which the same choice is
+            made everywhere, ``None`` for the input's size: ``(None, 1, None)`` drops whole features
+            of a sequence (batch, steps, features).
+        seed: of a random stream that belongs to this layer alone; by default the stream is a child
+            of the model's seed.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
+        JMLR 15 (2014), section 4.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dropout(0.5, seed=6)
+        >>> layer.forward(np.ones((2, 4)), training=True)
+        array([[2., 0., 0., 2.],
+               [0., 2., 2., 0.]], dtype=float32)
+        >>> layer.forward(np.ones((1, 4)))
+        array([[1., 1., 1., 1.]], dtype=float32)
+    """
+
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        rate = check_number(type(self).__name__, "rate", rate, minimum=0, maximum=1)
+        super().__init__(rate, noise_shape, seed, **kwargs)
+        self._factor = 1 / (1 - self._dropped) if rate < 1 else 0.0
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [
+            ({"rate": 0.5}, (4, 3)),
+            ({"rate": 0.2, "seed": 3}, (2, 3, 4)),
+            ({"rate": 0.3, "noise_shape": [None, 1, None]}, (4, 3, 2)),
+            ({"rate": 0.0}, (4, 3)),
+        ]
+
+
+@register("layer")
+class SpatialDropout1D(Dropout):
+    """Drop whole features of a sequence: :class:`Dropout` with the same choice at every step.
+
+    Shapes: (batch, steps, features); the output has the shape of the input.
+
+    Args:
+        rate: share of the features to drop in each sample.
+        seed: see :class:`Dropout`.
+        name: unique within a model.
+        dtype: see :class:`Layer`.
+        trainable: see :class:`Layer`; there is nothing to train.
+
+    Source:
+        J. Tompson et al., "Efficient object localization using convolutional networks",
+        CVPR 2015, section 3.2.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(rate, (None, 1, None), seed, name=name, dtype=dtype, trainable=trainable)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({"rate": 0.4}, (3, 4, 5))]
+
+
+@register("layer")
+class AlphaDropout(_MaskLayer):
+    """Dropout that keeps mean 0 and variance 1, for networks of SELU units.
+
+    A dropped entry becomes ``α' = -1.758``, the value that SELU saturates at; an affine map then
+    restores mean and variance: ``y = a (m x + (1 - m) α') + b`` with
+    ``a = ((1 - rate)(1 + rate α'²))^(-1/2)`` and ``b = -a rate α'``.
+
+    Shapes: any; the output has the shape of the input.
+
+    Args:
+        rate: share of the entries to drop, from 0 to below 1, rounded as for :class:`Dropout`.
+        noise_shape: see :class:`Dropout`.
+        seed: see :class:`Dropout`.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        G. Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017, section "New dropout
+        technique".
+    """
+
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        rate = check_number("AlphaDropout", "rate", rate, minimum=0, below=1)
+        super().__init__(rate, noise_shape, seed, **kwargs)
+        q = self._dropped
+        self._shift = -1.6732632423543772848 * 1.0507009873554804934  # -α λ of SELU
+        self._factor = ((1 - q) * (1 + q * self._shift**2)) ** -0.5
+        # With b = -a q α' in it: a (m x + (1 - m) α') + b = a m (x - α') + a (1 - q) α'.
+        self._offset = self._factor * (1 - q) * self._shift
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [
+            ({"rate": 0.3}, (4, 3)),
+            ({"rate": 0.5, "noise_shape": (None, 1, 2), "seed": 1}, (3, 4, 2)),
+        ]
+
+
+@register("layer")
+class GaussianNoise(_RandomLayer):
+    """Add noise while training: ``y = x + stddev ε`` with standard normal ``ε``.
+
+    Shapes: any; the output has the shape of the input.
+
+    Args:
+        stddev: standard deviation of the noise.
+        seed: see :class:`Dropout`.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        C. Bishop, "Training with noise is equivalent to Tikhonov regularization", Neural
+        Computation 7 (1995).
+    """
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed=seed, **kwargs)
+        self.stddev = check_number("GaussianNoise", "stddev", stddev, minimum=0)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({"stddev": 0.5}, (4, 3)), ({"stddev": 2.0, "seed": 3}, (2, 3, 4))]
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = x + stddev ε``; at inference ``y = x``."""
+        x = self.prepare(x)
+        if not training:
+            return x
+        self.cache.shape = x.shape
+        y = self.workspace("y", x.shape, self._dtype)
+        assert self.rng is not None
+        self.rng.standard_normal(dtype=self._dtype, out=y)
+        np.multiply(y, self.stddev, out=y)
+        return np.add(x, y, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy``."""
+        return self.check_gradient(dy, self.cache.shape)
+
+
+@register("layer")
+class GaussianDropout(_RandomLayer):
+    """Multiply with noise while training: ``y = x (1 + √(rate / (1 - rate)) ε)``, ``ε`` normal.
+
+    The noise has the mean and the variance of :class:`Dropout` with this rate.
+
+    Shapes: any; the output has the shape of the input.
+
+    Args:
+        rate: from 0 to below 1.
+        seed: see :class:`Dropout`.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
+        JMLR 15 (2014), section 10.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed=seed, **kwargs)
+        self.rate = check_number("GaussianDropout", "rate", rate, minimum=0, below=1)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({"rate": 0.3}, (4, 3)), ({"rate": 0.5, "seed": 3}, (2, 3, 4))]
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = x n`` with ``n = 1 + √(rate / (1 - rate)) ε``; at inference ``y = x``."""
+        x = self.prepare(x)
+        if not training:
+            return x
+        n = self.workspace("noise", x.shape, self._dtype)
+        assert self.rng is not None
+        self.rng.standard_normal(dtype=self._dtype, out=n)
+        np.multiply(n, math.sqrt(self.rate / (1 - self.rate)), out=n)
+        np.add(n, 1, out=n)
+        self.cache.noise = n
+        return np.multiply(x, n, out=self.workspace("y", x.shape, self._dtype))
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy n``."""
+        n = self.cache.noise
+        dy = self.check_gradient(dy, n.shape)
+        return np.multiply(dy, n, out=self.workspace("dx", dy.shape, self._dtype))

@@ -1,0 +1,293 @@
+"""Layers that move, repeat or rescale entries; none has weights."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_integer, check_number
+from netlayers.core.layer import Layer
+from netlayers.core.shapes import shown_shape
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Examples, Shape
+
+
+class _Reshaping(Layer):
+    """The same numbers in the same order in another shape: both passes give views, not copies."""
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = x`` in the new shape."""
+        x = self.prepare(x)
+        if training:
+            self.cache.x_shape = x.shape
+        return x.reshape(self.compute_output_shape(x.shape))  # type: ignore[arg-type]
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` in the shape of ``x``."""
+        shape = self.cache.x_shape
+        return self.check_gradient(dy, self.compute_output_shape(shape)).reshape(shape)  # type: ignore[arg-type]
+
+
+@register("layer")
+class Flatten(_Reshaping):
+    """One row for each sample: (batch, 28, 28) becomes (batch, 784).
+
+    The channels come last, as everywhere in netlayers; Keras's ``data_format`` does not exist.
+
+    Shapes: (batch, ...); the output (batch, product of the other axes), a view of the input.
+
+    Args:
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3)), ({}, (2, 3, 4)), ({}, (2, 3, 2, 2))]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, product of the other axes)."""
+        sizes = input_shape[1:]
+        known = None if None in sizes else math.prod(s for s in sizes if s is not None)
+        return (input_shape[0], known)
+
+
+@register("layer")
+class Reshape(_Reshaping):
+    """Each sample in a shape of your own.
+
+    Shapes: (batch, ...); the output (batch, *target_shape), a view of the input.
+
+    Args:
+        target_shape: without the batch; one size may be -1, which stands for what is left.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Reshape((4, -1)).forward(np.zeros((2, 12))).shape
+        (2, 4, 3)
+    """
+
+    def __init__(self, target_shape: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        sizes = (target_shape,) if isinstance(target_shape, (int, np.integer)) else target_shape
+        if not isinstance(sizes, (list, tuple)):
+            raise ConfigurationError(
+                "Reshape: target_shape must be a tuple of sizes such as (28, 28), got "
+                f"{target_shape!r}."
+            )
+        self.target_shape = tuple(
+            check_integer("Reshape", "each size in target_shape", size, minimum=-1)
+            for size in sizes
+        )
+        if 0 in self.target_shape or self.target_shape.count(-1) > 1:
+            raise ConfigurationError(
+                "Reshape: target_shape must hold sizes >= 1, one of them may be -1, got "
+                f"{self.target_shape}."
+            )
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [
+            ({"target_shape": [2, 3]}, (4, 6)),
+            ({"target_shape": (3, -1)}, (2, 3, 4)),
+            ({"target_shape": -1}, (2, 3, 2)),
+        ]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, *target_shape), with the size that -1 stands for.
+
+        Raises:
+            ShapeError: a sample has another number of entries than ``target_shape``.
+        """
+        sizes, target = input_shape[1:], self.target_shape
+        if None in sizes:  # the data will tell
+            return (input_shape[0], *(None if size == -1 else size for size in target))
+        entries = math.prod(s for s in sizes if s is not None)
+        fixed = math.prod(size for size in target if size != -1)
+        if entries % fixed or (-1 not in target and entries != fixed):
+            raise ShapeError(
+                f"layer {self.name!r} (Reshape): a sample of shape {shown_shape(input_shape)} has "
+                f"{entries} entries, target_shape {target} "
+                f"{'needs a multiple of' if -1 in target else 'has'} {fixed}."
+            )
+        return (input_shape[0], *(entries // fixed if size == -1 else size for size in target))
+
+
+@register("layer")
+class Permute(Layer):
+    """The axes of each sample in another order.
+
+    Shapes: (batch, ...); the output has the same axes as ``dims`` orders them.
+
+    Args:
+        dims: where each axis comes from, counted from 1; the batch is left out:
+            ``(2, 1)`` transposes each sample.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    def __init__(self, dims: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        sequence = isinstance(dims, (list, tuple))
+        if not sequence or sorted(map(repr, dims)) != sorted(map(repr, range(1, len(dims) + 1))):
+            raise ConfigurationError(
+                "Permute: dims must hold each of the numbers 1, 2, ... of the axes once, the batch "
+                f"left out, such as (2, 1), got {dims!r}."
+            )
+        self.dims: tuple[int, ...] = tuple(dims)
+        self._axes = (0, *self.dims)
+        self._back = tuple(int(i) for i in np.argsort(self._axes))
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({"dims": (2, 1)}, (4, 3, 2)), ({"dims": [3, 1, 2]}, (2, 3, 4, 2))]
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare nothing; another number of axes than ``dims`` has is a ShapeError."""
+        if len(input_shape) != len(self._axes):
+            raise ShapeError(
+                f"layer {self.name!r} (Permute): dims {self.dims} orders {len(self.dims)} axes, an "
+                f"input of shape {shown_shape(input_shape)} has {len(input_shape) - 1} beside the "
+                "batch."
+            )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape with its axes in the new order."""
+        return tuple(input_shape[axis] for axis in self._axes)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = x`` with its axes in the order of ``dims``."""
+        # A copy, since the next layer needs the numbers in C order: it would make one each time.
+        x = self.prepare(x)
+        if training:
+            self.cache.x_shape = x.shape
+        moved = x.transpose(self._axes)
+        y = self.buffer("y", moved.shape, training)
+        y[...] = moved
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` with its axes back in the order of ``x``."""
+        shape = self.cache.x_shape
+        dy = self.check_gradient(dy, tuple(shape[axis] for axis in self._axes))
+        dx = self.workspace("dx", shape, self._dtype)
+        dx[...] = dy.transpose(self._back)
+        return dx
+
+
+@register("layer")
+class RepeatVector(Layer):
+    """Each sample ``n`` times, as a sequence.
+
+    Shapes: (batch, features); the output (batch, n, features).
+
+    Args:
+        n: how often.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.n = check_integer("RepeatVector", "n", n, minimum=1)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({"n": 3}, (4, 2))]
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare nothing; an input that is not (batch, features) is a ShapeError."""
+        if len(input_shape) != 2:
+            raise ShapeError(
+                f"layer {self.name!r} (RepeatVector): expected an input of shape "
+                f"(batch, features), got {shown_shape(input_shape)}. Put layers.Flatten() before."
+            )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, n, features)."""
+        return (input_shape[0], self.n, input_shape[1])
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y[:, i] = x`` for each ``i``."""
+        x = self.prepare(x)
+        y = self.buffer("y", (len(x), self.n, x.shape[1]), training)
+        y[...] = x[:, None, :]
+        if training:
+            self.cache.y_shape = y.shape
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = Σ dy[:, i]`` over ``i``."""
+        dy = self.check_gradient(dy, self.cache.y_shape)
+        dx = self.workspace("dx", (len(dy), dy.shape[2]), self._dtype)
+        return np.sum(dy, axis=1, out=dx)
+
+
+@register("layer")
+class Rescaling(Layer):
+    """``y = scale x + offset`` with constants: ``Rescaling(1 / 255)`` for pictures of bytes.
+
+    Shapes: any; the output has the shape of the input.
+
+    Args:
+        scale: a number, or one for each entry of the last axis.
+        offset: the same.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = _numbers("scale", scale)
+        self.offset = _numbers("offset", offset)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [
+            ({"scale": 0.25, "offset": -1}, (4, 3)),
+            ({"scale": [1, 2, -0.5], "offset": (0.5, 0.0, 1.0)}, (2, 4, 3)),
+        ]
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare nothing; a last axis of another length than ``scale`` has is a ShapeError."""
+        self.check_input_shape(input_shape)
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError unless the last axis is as long as ``scale`` and ``offset``."""
+        for name, value in (("scale", self.scale), ("offset", self.offset)):
+            if isinstance(value, tuple) and (len(shape) < 2 or shape[-1] not in (None, len(value))):
+                raise ShapeError(
+                    f"layer {self.name!r} (Rescaling): {name} has {len(value)} numbers, the last "
+                    f"axis of an input of shape {shown_shape(shape)} must be as long."
+                )
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = scale x + offset``."""
+        x = self.prepare(x)
+        y = self.buffer("y", x.shape, training)
+        np.multiply(x, np.asarray(self.scale, self._dtype), out=y)
+        np.add(y, np.asarray(self.offset, self._dtype), out=y)
+        if training:
+            self.cache.shape = x.shape
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = scale dy``."""
+        dy = self.check_gradient(dy, self.cache.shape)
+        dx = self.workspace("dx", dy.shape, self._dtype)
+        return np.multiply(dy, np.asarray(self.scale, self._dtype), out=dx)
+
+
+def _numbers(argument: str, value: Any) -> float | tuple[float, ...]:
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        numbers = tuple(check_number("Rescaling", f"each of {argument}", v) for v in value)
+        if numbers:
+            return numbers
+    return check_number("Rescaling", argument, value)

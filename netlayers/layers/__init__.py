@@ -13,6 +13,7 @@ from netlayers.core.layer import Layer
 from netlayers.layers.activation import Activation
 from netlayers.layers.dense import Dense
 from netlayers.layers.input import Input
+from netlayers.layers.prelu import PReLU
 
 __all__ = [
     "CELU",
@@ -34,6 +35,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "PReLU",
     "ReLU",
     "ReLU6",
     "SiLU",

@@ -36,9 +36,10 @@ class _ClippedLine(ActivationLayer):
     def backward(self, dy: Array) -> Array:
         """``dx = dy / width`` where ``low < y < high``, else 0, also on the two corners."""
         dy, dx = self.start_backward(dy)
-        y, mask = self.cache.y, self.workspace("mask", dy.shape, _BOOL)
-        np.multiply(dy, np.greater(y, self._low, out=mask), out=dx)
-        np.multiply(dx, np.less(y, self._high, out=mask), out=dx)
+        y, inside = self.cache.y, self.workspace("inside", dy.shape, _BOOL)
+        np.greater(y, self._low, out=inside)
+        inside &= np.less(y, self._high, out=self.workspace("below", dy.shape, _BOOL))
+        np.multiply(dy, inside, out=dx)
         return dx if self._width == 1 else np.divide(dx, self._width, out=dx)
 
 

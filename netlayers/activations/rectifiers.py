@@ -200,8 +200,11 @@ class ELU(ActivationLayer):
         dy, dx = self.start_backward(dy)
         np.minimum(self.cache.y, 0, out=dx)
         dx += self.alpha * self._scale
-        mask = self.workspace("mask", dy.shape, _BOOL)
-        np.copyto(dx, self._scale, where=np.greater(self.cache.y, 0, out=mask))
+        if self.alpha != 1:
+            step = self.workspace("step", dy.shape, self._dtype)
+            np.greater(self.cache.y, 0, out=step)
+            step *= (1 - self.alpha) * self._scale
+            dx += step
         return np.multiply(dx, dy, out=dx)
 
 

@@ -50,20 +50,17 @@ class HardShrink(_Shrinkage):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x`` where ``|x| > threshold``, else 0."""
         x, y = self.start_forward(x, training, inplace)
-        small = self.buffer("small", x.shape, training, _BOOL)
-        upper = self.buffer("upper", x.shape, training, _BOOL)
-        np.less_equal(x, self.threshold, out=upper)
-        np.greater_equal(x, -self.threshold, out=small)
-        np.logical_and(small, upper, out=small)
-        if y is not x:
-            np.copyto(y, x)
-        np.copyto(y, 0, where=small)
-        return y
+        large = self.buffer("large", x.shape, training, _BOOL)
+        below = self.buffer("below", x.shape, training, _BOOL)
+        np.greater(x, self.threshold, out=large)
+        np.less(x, -self.threshold, out=below)
+        np.logical_or(large, below, out=large)
+        return np.multiply(x, large, out=y)
 
     def backward(self, dy: Array) -> Array:
         """``dx = dy`` where ``y ≠ 0``, else 0, also at the two jumps."""
         dy, dx = self.start_backward(dy)
-        mask = self.workspace("small", dy.shape, _BOOL)
+        mask = self.workspace("mask", dy.shape, _BOOL)
         return np.multiply(dy, np.not_equal(self.cache.y, 0, out=mask), out=dx)
 
 
@@ -141,18 +138,21 @@ class Threshold(ActivationLayer):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x`` where ``x > threshold``, else ``default_value``."""
         x, y = self.start_forward(x, training, inplace)
-        low = self.buffer("low", x.shape, training, _BOOL)
-        np.less_equal(x, self.threshold, out=low)
+        high = self.buffer("high", x.shape, training, _BOOL)
+        np.greater(x, self.threshold, out=high)
         if training:
-            self.cache.low = low
-        if y is not x:
-            np.copyto(y, x)
-        np.copyto(y, self.default_value, where=low)
+            self.cache.high = high
+        # Products with masks, which take a fifth of the time of np.copyto(..., where=mask).
+        np.maximum(x, self.threshold, out=y)  # no -inf, whose product with 0 would be NaN
+        y *= high
+        if self.default_value:
+            value = self.buffer("value", x.shape, training)
+            np.logical_not(high, out=value)
+            value *= self.default_value
+            y += value
         return y
 
     def backward(self, dy: Array) -> Array:
         """``dx = dy`` where ``x > threshold``, else 0, also at the jump."""
         dy, dx = self.start_backward(dy)
-        np.copyto(dx, dy)
-        np.copyto(dx, 0, where=self.cache.low)
-        return dx
+        return np.multiply(dy, self.cache.high, out=dx)

@@ -104,10 +104,12 @@ class PReLU(Layer):
             dx *= dy
             axes = (0, *(self.shared_axes or ()))
             np.sum(dx, axis=axes, keepdims=True, out=self.d_alpha[None])
-        positive = self.workspace("positive", x.shape, _BOOL)
-        np.greater(x, 0, out=positive)
+        open_ = self.workspace("open", x.shape, _BOOL)
+        passed = self.workspace("passed", x.shape, self._dtype)
+        np.multiply(dy, np.greater(x, 0, out=open_), out=passed)
         np.multiply(dy, self.alpha, out=dx)
-        np.copyto(dx, dy, where=positive)
+        dx *= np.logical_not(open_, out=open_)
+        dx += passed
         return dx
 
 

@@ -22,7 +22,7 @@ class ActivationLayer(Layer):
     starts with :meth:`start_backward`.
 
     Shapes: any; the output and both gradients have the shape of the input, unless a subclass says
-    otherwise in ``compute_output_shape`` (as GLU does, which can then use neither of the two).
+    otherwise in ``compute_output_shape``, as GLU does; the two ``start_`` methods are not for it.
 
     Example:
         >>> import numpy as np, netlayers as nl

@@ -173,6 +173,13 @@ def test_sparsemax_is_the_projection_on_the_simplex():
     np.testing.assert_allclose(activations.sparsemax(wide).sum(axis=1), 1, rtol=2e-4)
 
 
+def test_sparsemax_at_the_end_of_the_number_range():
+    huge = np.array([1.7e308, 0.0, 0.0, 0.0])  # three depths of this size have no finite sum
+    np.testing.assert_array_equal(activations.sparsemax(huge), [1, 0, 0, 0])
+    masked = np.array([0.25, -np.inf, 0.0, -np.inf])
+    np.testing.assert_array_equal(activations.sparsemax(masked), [0.625, 0, 0.375, 0])
+
+
 def test_sparsemax_of_two_values_is_sparse_sigmoid():
     t = np.linspace(-2, 2, 41)
     pairs = np.stack([t, np.zeros_like(t)], axis=1)
@@ -249,6 +256,13 @@ def test_nan_is_passed_on(name):
     assert np.isnan(y).all()
     layer.backward(np.ones_like(y))  # without a warning
     assert np.isnan(activations.threshold([np.nan], 0, 0)).all()
+
+
+def test_shrinkages_and_threshold_take_infinite_values():
+    ends = np.array([-np.inf, np.inf])
+    np.testing.assert_array_equal(activations.threshold(ends, 0.5, -2.0), [-2, np.inf])
+    for name in ("hard_shrink", "soft_shrink", "tanh_shrink"):
+        np.testing.assert_array_equal(getattr(activations, name)(ends), ends)
 
 
 def test_log_sigmoid_is_exact_in_its_tail():

@@ -219,3 +219,13 @@ def test_no_array_of_the_size_of_the_weights_is_made(constraint, dtype):
         assert tracemalloc.get_traced_memory()[1] < w.nbytes / 16
     finally:
         tracemalloc.stop()
+
+
+def test_the_slopes_of_prelu_can_be_constrained():
+    model = nl.Sequential([nl.layers.PReLU(alpha_constraint="non_neg")], seed=0)
+    model.compile(nl.optimizers.SGD(0.5), "mse")
+    x = -np.ones((8, 3))
+    model.fit(x, x * [-1, 1, 2], epochs=3, verbose=0)  # the best slopes are -1, 1 and 2
+    alpha = model.layers[0].alpha
+    assert alpha[0] == 0
+    assert (alpha[1:] > 0.3).all()

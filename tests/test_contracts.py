@@ -14,7 +14,7 @@ import pytest
 import netlayers as nl
 from netlayers.activations import ActivationFunction, ActivationLayer
 from netlayers.checking import generators_of
-from netlayers.errors import NoForwardError, ShapeError
+from netlayers.errors import ConfigurationError, NoForwardError, ShapeError
 from netlayers.metrics import MeanMetric, Metric
 from netlayers.optimizers.schedules import LearningRateSchedule
 from netlayers.registry import registered, snake_case
@@ -24,7 +24,7 @@ MODULES = [
     for m in pkgutil.walk_packages(nl.__path__, "netlayers.")
     if not m.name.endswith("__main__")
 ]
-BASES = {"ActivationLayer", "Chain", "Container", "Model"}
+BASES = {"ActivationLayer", "AxisActivation", "Chain", "Container", "Model"}
 # For each kind: its base class, where it is exported, and the bases that are no class to use.
 KINDS = {
     "layer": (nl.layers.Layer, nl.layers, BASES),
@@ -521,9 +521,15 @@ def test_activation_inplace_gives_the_same_bits(cls, kwargs, shape, dtype):
     plain, inplace = (make(cls, kwargs, shape, dtype) for _ in range(2))
     for training in (False, True):
         expected = plain.forward(x, training)
-        got = inplace.forward(x.copy(), training, inplace=True)
+        given = x.copy()
+        got = inplace.forward(given, training, inplace=True)
         same_bits([got], [expected])
-    dy = batch(shape, dtype, seed=4)
+        # What fits is overwritten, and what backward reads is left alone.
+        fits = plain.compute_output_shape(shape) == shape
+        assert np.shares_memory(got, given) == (fits and not (training and inplace.needs_input))
+        if not np.shares_memory(got, given):
+            same_bits([given], [x])
+    dy = batch(plain.compute_output_shape(shape), dtype, seed=4)
     same_bits([inplace.backward(dy)], [plain.backward(dy)])
 
 
@@ -531,14 +537,21 @@ def test_activation_names():
     names = registered("activation")
     functions = [v for v in vars(nl.activations).values() if isinstance(v, ActivationFunction)]
     classes = {cls for cls in LAYERS if issubclass(cls, ActivationLayer)}
-    assert {type(f.make()) for f in functions} == classes
+    arguments = {cls: cls.examples()[0][0] for cls in classes}  # the fewest that it can do with
+    made = {f.make: f._layer for f in functions}
+    assert set(made.values()) == classes
     assert {names[cls.__name__] for cls in classes} == classes
     for function in functions:
         assert function.__name__ in nl.activations.__all__
         assert function.__name__ in names
     for name, factory in names.items():
-        assert isinstance(factory(), ActivationLayer), name
-        assert isinstance(nl.activations.get(name), type(factory()))
+        cls = made.get(factory, factory)
+        assert type(factory(**arguments[cls])) is cls, name
+        if arguments[cls]:
+            with pytest.raises(ConfigurationError, match="without arguments"):
+                nl.activations.get(name)
+        else:
+            assert type(nl.activations.get(name)) is cls
 
 
 # Losses ---------------------------------------------------------------------------------------

@@ -11,18 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.activations.base import ActivationLayer
-from netlayers.activations.gated import GELU, Mish, SiLU
-from netlayers.activations.rectifiers import ELU, SELU, LeakyReLU, Linear, ReLU
-from netlayers.activations.sigmoids import (
-    Exponential,
-    HardSigmoid,
-    Sigmoid,
-    Softplus,
-    Softsign,
-    Tanh,
-)
-from netlayers.activations.softmaxes import LogSoftmax, Softmax
+from netlayers.activations.base import ActivationLayer, AxisActivation
+from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
+from netlayers.activations.gated import GELU, GLU, HardSiLU, Mish, SiLU
+from netlayers.activations.rectifiers import CELU, ELU, SELU, LeakyReLU, Linear, ReLU
+from netlayers.activations.shrinkage import HardShrink, SoftShrink, TanhShrink, Threshold
+from netlayers.activations.sigmoids import Exponential, Sigmoid, Softsign, Tanh
+from netlayers.activations.softmaxes import LogSoftmax, Softmax, Sparsemax
+from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, Squareplus
 from netlayers.core.arrays import as_array
 from netlayers.errors import ConfigurationError
 from netlayers.registry import lookup, register_name, resolve
@@ -33,24 +29,40 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationFunction",
     "ActivationLayer",
+    "AxisActivation",
+    "celu",
     "elu",
     "exponential",
     "gelu",
     "get",
+    "glu",
+    "hard_shrink",
     "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
     "leaky_relu",
     "linear",
+    "log_sigmoid",
     "log_softmax",
     "mish",
     "relu",
+    "relu6",
     "selu",
     "sigmoid",
     "silu",
+    "soft_shrink",
     "softmax",
     "softplus",
     "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
     "swish",
     "tanh",
+    "tanh_shrink",
+    "threshold",
 ]
 
 
@@ -121,6 +133,20 @@ log_softmax = ActivationFunction("log_softmax", LogSoftmax, order=("axis",))
 gelu = ActivationFunction("gelu", GELU, order=("approximate",))
 silu = swish = ActivationFunction("silu", SiLU, aliases=("swish",))
 mish = ActivationFunction("mish", Mish)
+relu6 = ActivationFunction("relu6", ReLU6)
+celu = ActivationFunction("celu", CELU, order=("alpha",))
+glu = ActivationFunction("glu", GLU, order=("axis",))
+hard_silu = hard_swish = ActivationFunction("hard_silu", HardSiLU, aliases=("hard_swish",))
+hard_tanh = ActivationFunction("hard_tanh", HardTanh)
+log_sigmoid = ActivationFunction("log_sigmoid", LogSigmoid)
+hard_shrink = ActivationFunction("hard_shrink", HardShrink, order=("threshold",))
+soft_shrink = ActivationFunction("soft_shrink", SoftShrink, order=("threshold",))
+tanh_shrink = ActivationFunction("tanh_shrink", TanhShrink)
+threshold = ActivationFunction("threshold", Threshold, order=("threshold", "default_value"))
+sparsemax = ActivationFunction("sparsemax", Sparsemax, order=("axis",))
+sparse_plus = ActivationFunction("sparse_plus", SparsePlus)
+sparse_sigmoid = ActivationFunction("sparse_sigmoid", SparseSigmoid)
+squareplus = ActivationFunction("squareplus", Squareplus, order=("b",))
 
 
 def get(identifier: Identifier) -> ActivationLayer:
@@ -131,7 +157,8 @@ def get(identifier: Identifier) -> ActivationLayer:
             given to many layers), a configuration, or ``None`` for no activation.
 
     Raises:
-        ConfigurationError: the name is unknown, or it is a function without a gradient.
+        ConfigurationError: the name is unknown, it needs arguments, or it is a function without a
+            gradient.
 
     Example:
         >>> from netlayers import activations
@@ -140,12 +167,17 @@ def get(identifier: Identifier) -> ActivationLayer:
     """
     if identifier is None:
         return Linear()
-    if isinstance(identifier, ActivationFunction):
-        return identifier.make()
     if isinstance(identifier, ActivationLayer):
         return copy.deepcopy(identifier)
-    if isinstance(identifier, str):
-        activation: ActivationLayer = lookup("activation", identifier)()
+    if isinstance(identifier, (str, ActivationFunction)):
+        make = lookup("activation", identifier) if isinstance(identifier, str) else identifier.make
+        try:
+            activation: ActivationLayer = make()
+        except TypeError as error:
+            raise ConfigurationError(
+                f"activation {identifier!r}: it can not be made without arguments ({error}); pass "
+                "an object, such as netlayers.layers.Threshold(threshold=0.0, default_value=0.0)."
+            ) from None
         return activation
     if callable(identifier) and not isinstance(identifier, type):
         raise ConfigurationError(

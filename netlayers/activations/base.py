@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.checks import check_integer
 from netlayers.core.arrays import as_float, in_order
 from netlayers.core.layer import Layer
+from netlayers.errors import ShapeError
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Shape
+    from netlayers._typing import Array, Examples, Shape
 
 
 class ActivationLayer(Layer):
@@ -19,7 +21,8 @@ class ActivationLayer(Layer):
     A subclass writes ``forward``, which starts with :meth:`start_forward`, and ``backward``, which
     starts with :meth:`start_backward`.
 
-    Shapes: any; the output and both gradients have the shape of the input.
+    Shapes: any; the output and both gradients have the shape of the input, unless a subclass says
+    otherwise in ``compute_output_shape``, as GLU does; the two ``start_`` methods are not for it.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -96,3 +99,39 @@ class ActivationLayer(Layer):
     def backward_logits(self, dz: Array) -> Array:
         """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
         return dz
+
+
+class AxisActivation(ActivationLayer):
+    """Base class of activations that tie together the values along an axis.
+
+    Args:
+        axis: that axis; negative counts from the end.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = check_integer(type(self).__name__, "axis", axis)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3)), ({"axis": 1}, (2, 4, 3)), ({"axis": -2}, (2, 3, 4))]
+
+    def prepare(self, x: Any) -> Array:
+        """Return ``x`` as an array of this layer's dtype.
+
+        Raises:
+            ShapeError: it has no axis ``axis``.
+        """
+        x = super().prepare(x)
+        self.check_axis(x.shape)
+        return x
+
+    def check_axis(self, shape: Shape) -> None:
+        """Raise a ShapeError if ``shape`` has no axis ``axis``."""
+        if not -len(shape) <= self.axis < len(shape):
+            raise ShapeError(
+                f"{self.cache._owner} ({type(self).__name__}): axis={self.axis} does not exist in "
+                f"an input of shape {shape}."
+            )

@@ -1,4 +1,4 @@
-"""Units that multiply their input with a smooth gate: GELU, SiLU, Mish."""
+"""Units that multiply their input with a gate: GELU, SiLU and its hard form, Mish, GLU."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.activations.base import ActivationLayer
-from netlayers.activations.sigmoids import logistic, softplus
+from netlayers.activations.base import ActivationLayer, AxisActivation
+from netlayers.activations.sigmoids import logistic
+from netlayers.activations.softpluses import softplus
 from netlayers.checks import check_flag
+from netlayers.errors import ShapeError
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Examples
+    from netlayers._typing import Array, Examples, Shape
 
 _C = math.sqrt(2 / math.pi)
 _D = 0.044715
@@ -118,6 +120,40 @@ class SiLU(ActivationLayer):
         return np.multiply(dx, dy, out=dx)
 
 
+@register("layer", "hard_silu", "hard_swish")
+class HardSiLU(ActivationLayer):
+    """SiLU with a hard sigmoid, also called hard swish: ``y = x min(max(x / 6 + 1/2, 0), 1)``.
+
+    The slope on the corners is taken as 0 at x = -3 and as 1 at x = 3.
+
+    Source:
+        A. Howard et al., "Searching for MobileNetV3", ICCV 2019, section 5.2.
+    """
+
+    needs_input = True
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = x g`` with ``g = clip(x / 6 + 1/2, 0, 1)``."""
+        x, y = self.start_forward(x, training, inplace)
+        gate = self.buffer("gate", x.shape, training)
+        np.divide(x, 6, out=gate)
+        gate += 0.5
+        np.clip(gate, 0, 1, out=gate)
+        if training:
+            self.cache.gate = gate
+        return np.multiply(x, gate, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy (g + x / 6)`` where ``0 < g < 1``, else ``dy g``."""
+        dy, dx = self.start_backward(dy)
+        gate, mask = self.cache.gate, self.workspace("mask", dy.shape, np.dtype(bool))
+        np.divide(self.cache.x, 6, out=dx)
+        dx *= np.greater(gate, 0, out=mask)
+        dx *= np.less(gate, 1, out=mask)
+        dx += gate
+        return np.multiply(dx, dy, out=dx)
+
+
 @register("layer", "mish")
 class Mish(ActivationLayer):
     """``y = x tanh(softplus(x))``.
@@ -149,3 +185,86 @@ class Mish(ActivationLayer):
         dx *= x
         dx += gate
         return np.multiply(dx, dy, out=dx)
+
+
+@register("layer", "glu")
+class GLU(AxisActivation):
+    """Gated linear unit: the axis is cut into halves a and b, and ``y = a sigmoid(b)``.
+
+    Shapes: the output has half the input's length along ``axis``; ``Dense(8, activation="glu")``
+    has 4 outputs.
+
+    Args:
+        axis: what is halved; not the batch.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        Y. Dauphin, A. Fan, M. Auli, D. Grangier, "Language modeling with gated convolutional
+        networks", ICML 2017, eq. 1.
+
+    Example:
+        >>> import netlayers as nl
+        >>> layer = nl.layers.Dense(8, activation="glu")
+        >>> layer.build((None, 3))
+        >>> layer.kernel.shape, layer.output_shape
+        ((3, 8), (None, 4))
+    """
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 6)), ({"axis": 1}, (2, 4, 3)), ({"axis": -2}, (2, 3, 6, 2))]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's shape with half its length along ``axis``.
+
+        Raises:
+            ShapeError: there is no such axis, it is the batch, or its length is odd.
+        """
+        self.check_axis(input_shape)
+        axis = self.axis % len(input_shape)
+        size = input_shape[axis]
+        if axis == 0 and size is None:
+            raise ShapeError(
+                f"{self.cache._owner} (GLU): axis={self.axis} of an input of shape {input_shape} "
+                "is the batch, which can not be halved; choose another axis."
+            )
+        if size is not None and size % 2:
+            raise ShapeError(
+                f"{self.cache._owner} (GLU): cuts axis {self.axis} into two halves and needs an "
+                f"even length there, got the shape {input_shape}. Use an even number of features."
+            )
+        half = None if size is None else size // 2
+        return (*input_shape[:axis], half, *input_shape[axis + 1 :])
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = a s`` with ``s = sigmoid(b)``; x is too long to be overwritten with it."""
+        x = self.prepare(x)
+        y = self.buffer("y", self.compute_output_shape(x.shape), training)  # type: ignore[arg-type]
+        a, gate = (self.buffer(name, y.shape, training) for name in ("a", "gate"))
+        for half, copy in zip(self._halves(x), (a, gate), strict=True):
+            np.copyto(copy, half)  # NumPy is faster on whole arrays, and allocates nothing for them
+        logistic(gate, out=gate)
+        if training:
+            self.cache.a, self.cache.gate, self.cache.x_shape = a, gate, x.shape
+        return np.multiply(a, gate, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``da = dy s`` and ``db = dy a s (1 - s) = da a (1 - s)``, the two halves of dx."""
+        a, gate = self.cache.a, self.cache.gate
+        dy = self.check_gradient(dy, gate.shape)
+        da, db = (self.workspace(name, dy.shape, self._dtype) for name in ("da", "db"))
+        np.multiply(dy, gate, out=da)
+        np.subtract(1, gate, out=db)
+        db *= a
+        db *= da
+        dx = self.workspace("dx", self.cache.x_shape, self._dtype)
+        for half, gradient in zip(self._halves(dx), (da, db), strict=True):
+            np.copyto(half, gradient)
+        return dx
+
+    def _halves(self, x: Array) -> tuple[Array, Array]:
+        """Return the two halves along the axis, as views."""
+        before = (slice(None),) * (self.axis % x.ndim)
+        half = x.shape[self.axis] // 2
+        return x[(*before, slice(half))], x[(*before, slice(half, None))]

@@ -1,4 +1,4 @@
-"""Piecewise and exponential-linear units: linear, ReLU, leaky ReLU, ELU, SELU."""
+"""Piecewise and exponential-linear units: linear, ReLU, leaky ReLU, ELU, SELU, CELU."""
 
 from __future__ import annotations
 
@@ -39,6 +39,9 @@ class ReLU(ActivationLayer):
 
     In full: ``y = min(x, max_value)`` where ``x >= threshold``, else
     ``y = negative_slope (x - threshold)``.
+
+    The slope at a corner is that to its left at the threshold (0 for the plain ReLU at 0), and 0
+    where the output reaches ``max_value``.
 
     Args:
         max_value: upper limit of the output, ``None`` for none.
@@ -104,7 +107,7 @@ class ReLU(ActivationLayer):
             return np.multiply(dy, mask, out=dx)
         x = self.cache.x
         np.multiply(dy, self.negative_slope, out=dx)
-        np.copyto(dx, dy, where=np.greater_equal(x, self.threshold, out=mask))
+        np.copyto(dx, dy, where=np.greater(x, self.threshold, out=mask))
         if self.max_value is not None:
             top = max(self.max_value, self.threshold)
             np.copyto(dx, 0, where=np.greater_equal(x, top, out=mask))
@@ -197,8 +200,11 @@ class ELU(ActivationLayer):
         dy, dx = self.start_backward(dy)
         np.minimum(self.cache.y, 0, out=dx)
         dx += self.alpha * self._scale
-        mask = self.workspace("mask", dy.shape, _BOOL)
-        np.copyto(dx, self._scale, where=np.greater(self.cache.y, 0, out=mask))
+        if self.alpha != 1:
+            step = self.workspace("step", dy.shape, self._dtype)
+            np.greater(self.cache.y, 0, out=step)
+            step *= (1 - self.alpha) * self._scale
+            dx += step
         return np.multiply(dx, dy, out=dx)
 
 
@@ -225,3 +231,46 @@ class SELU(ELU):
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
         return [({}, (4, 3))]
+
+
+@register("layer", "celu")
+class CELU(ActivationLayer):
+    """ELU without a corner: ``y = x`` where ``x > 0``, else ``alpha (exp(x / alpha) - 1)``.
+
+    Args:
+        alpha: minus the limit for very negative inputs; the slope at 0 is 1 for all of them.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        J. Barron, "Continuously differentiable exponential linear units", arXiv:1704.07483.
+    """
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = check_number("CELU", "alpha", alpha, above=0)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3)), ({"alpha": 0.5}, (4, 3))]
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = max(x, 0) + alpha expm1(min(x, 0) / alpha)``."""
+        x, y = self.start_forward(x, training, inplace)
+        negative = self.buffer("negative", x.shape, training)
+        np.minimum(x, 0, out=negative)  # expm1 never sees the large values that overflow
+        with np.errstate(over="ignore"):  # x / alpha may: expm1(-inf) is the right -1
+            negative /= self.alpha
+        np.expm1(negative, out=negative)
+        negative *= self.alpha
+        np.maximum(x, 0, out=y)
+        y += negative
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` where ``x > 0``, else ``dy exp(x / alpha) = dy (y / alpha + 1)``."""
+        dy, dx = self.start_backward(dy)
+        np.minimum(self.cache.y, 0, out=dx)
+        dx /= self.alpha
+        dx += 1
+        return np.multiply(dx, dy, out=dx)

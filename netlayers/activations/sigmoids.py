@@ -43,26 +43,6 @@ class Sigmoid(ActivationLayer):
         return np.multiply(dx, dy, out=dx)
 
 
-@register("layer", "hard_sigmoid")
-class HardSigmoid(ActivationLayer):
-    """A straight line for a sigmoid: ``y = min(max(x / 6 + 1/2, 0), 1)``."""
-
-    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
-        """``y = clip(x / 6 + 1/2, 0, 1)``."""
-        x, y = self.start_forward(x, training, inplace)
-        np.divide(x, 6, out=y)
-        np.add(y, 0.5, out=y)
-        return np.clip(y, 0, 1, out=y)
-
-    def backward(self, dy: Array) -> Array:
-        """``dx = dy / 6`` where ``0 < y < 1``, else 0."""
-        dy, dx = self.start_backward(dy)
-        y, mask = self.cache.y, self.workspace("mask", dy.shape, np.dtype(bool))
-        np.multiply(dy, np.greater(y, 0, out=mask), out=dx)
-        np.multiply(dx, np.less(y, 1, out=mask), out=dx)
-        return np.divide(dx, 6, out=dx)
-
-
 @register("layer", "tanh")
 class Tanh(ActivationLayer):
     """Hyperbolic tangent."""
@@ -79,39 +59,6 @@ class Tanh(ActivationLayer):
         np.multiply(y, y, out=dx)
         np.subtract(1, dx, out=dx)
         return np.multiply(dx, dy, out=dx)
-
-
-@register("layer", "softplus")
-class Softplus(ActivationLayer):
-    """A smooth ReLU, ``y = log(1 + exp(x))``.
-
-    Source:
-        C. Dugas et al., "Incorporating second-order functional knowledge for better option
-        pricing", NeurIPS 2000, eq. 3.
-    """
-
-    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
-        """``y = max(x, 0) + log1p(exp(-|x|))``, which never overflows."""
-        x, y = self.start_forward(x, training, inplace)
-        return softplus(x, out=y, scratch=self.buffer("scratch", x.shape, training))
-
-    def backward(self, dy: Array) -> Array:
-        """``dx = dy sigmoid(x) = dy (1 - exp(-y))``."""
-        dy, dx = self.start_backward(dy)
-        np.negative(self.cache.y, out=dx)
-        np.expm1(dx, out=dx)
-        np.negative(dx, out=dx)
-        return np.multiply(dx, dy, out=dx)
-
-
-def softplus(x: Array, out: Array, scratch: Array) -> Array:
-    """Write ``log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))`` into ``out``, which may be ``x``."""
-    np.abs(x, out=scratch)
-    np.negative(scratch, out=scratch)
-    np.exp(scratch, out=scratch)
-    np.log1p(scratch, out=scratch)
-    np.maximum(x, 0, out=out)
-    return np.add(out, scratch, out=out)
 
 
 @register("layer", "softsign")

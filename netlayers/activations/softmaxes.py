@@ -1,54 +1,23 @@
-"""Softmax and its logarithm."""
+"""Softmax, its logarithm, and sparsemax."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlayers.activations.base import ActivationLayer
-from netlayers.checks import check_integer
-from netlayers.errors import ShapeError
+from netlayers.activations.base import AxisActivation
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Examples
+    from netlayers._typing import Array
 
-
-class _AlongAxis(ActivationLayer):
-    """An activation that normalizes along an axis.
-
-    Args:
-        axis: that axis; negative counts from the end.
-        kwargs: ``name``, ``trainable``, ``dtype``.
-    """
-
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.axis = check_integer(type(self).__name__, "axis", axis)
-
-    @staticmethod
-    def examples() -> Examples:
-        """Return examples for the contract tests; see :meth:`Layer.examples`."""
-        return [({}, (4, 3)), ({"axis": 1}, (2, 4, 3)), ({"axis": -2}, (2, 3, 4))]
-
-    def prepare(self, x: Any) -> Array:
-        """Return ``x`` as an array of this layer's dtype.
-
-        Raises:
-            ShapeError: it has no axis ``axis``.
-        """
-        x = super().prepare(x)
-        if not -x.ndim <= self.axis < x.ndim:
-            raise ShapeError(
-                f"{self.cache._owner} ({type(self).__name__}): axis={self.axis} does not exist in "
-                f"an input of shape {x.shape}."
-            )
-        return x
+_BOOL = np.dtype(bool)
+_FLOAT64 = np.dtype(np.float64)
 
 
 @register("layer", "softmax")
-class Softmax(_AlongAxis):
+class Softmax(AxisActivation):
     """Positive numbers that sum to one along an axis: ``y = exp(x) / Σ exp(x)``.
 
     Args:
@@ -76,7 +45,7 @@ class Softmax(_AlongAxis):
 
 
 @register("layer", "log_softmax")
-class LogSoftmax(_AlongAxis):
+class LogSoftmax(AxisActivation):
     """Logarithm of the softmax, exact also where the softmax rounds to zero.
 
     Args:
@@ -98,3 +67,62 @@ class LogSoftmax(_AlongAxis):
         np.exp(self.cache.y, out=dx)
         dx *= np.sum(dy, axis=self.axis, keepdims=True)
         return np.subtract(dy, dx, out=dx)
+
+
+@register("layer", "sparsemax")
+class Sparsemax(AxisActivation):
+    """The nearest point of the simplex: sums to one along an axis, as softmax, with exact zeros.
+
+    ``y = max(x - τ, 0)``, with the threshold τ for which ``Σ y = 1``.
+
+    Args:
+        axis: where the values sum to one.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        A. Martins, R. Astudillo, "From softmax to sparsemax: a sparse model of attention and
+        multi-label classification", ICML 2016, eq. 2 and 3, algorithm 1. Keras 3.15 computes
+        something else, an error that it has mended since: https://github.com/keras-team/keras,
+        pull request 23469.
+
+    Example:
+        >>> from netlayers import activations
+        >>> activations.sparsemax([1.0, 0.5, 0.0, -3.0]).tolist()
+        [0.75, 0.25, 0.0, 0.0]
+    """
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = max(r - d, 0)``: depth ``d = max x - x`` below the top, reach ``r = max x - τ``.
+
+        With the depths in ascending order, ``r = min_k (1 + d_1 + ... + d_k) / k``: that quotient
+        falls as long as ``d_k`` is below it, which is the paper's condition for the support. As
+        ``r <= 1`` (k = 1), depths may be cut at 1, and no sum overflows.
+        """
+        x, y = self.start_forward(x, training, inplace)
+        axis, count = self.axis, x.shape[self.axis]
+        np.subtract(np.max(x, axis=axis, keepdims=True), x, out=y)
+        np.minimum(y, 1, out=y)
+        depths = self.buffer("depths", x.shape, training)
+        np.copyto(depths, y)
+        depths.sort(axis=axis)
+        reaches = self.buffer("reaches", x.shape, training, _FLOAT64)
+        np.copyto(reaches, depths)
+        np.cumsum(reaches, axis=axis, out=reaches)
+        reaches += 1
+        sizes = np.arange(1, count + 1, dtype=_FLOAT64)
+        reaches /= sizes.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
+        reach = np.min(reaches, axis=axis, keepdims=True).astype(self._dtype)
+        np.subtract(reach, y, out=y)
+        return np.maximum(y, 0, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy - mean dy`` where ``y > 0``, with the mean over these values; else 0."""
+        dy, dx = self.start_backward(dy)
+        support = self.workspace("support", dy.shape, _BOOL)
+        np.greater(self.cache.y, 0, out=support)
+        np.multiply(dy, support, out=dx)
+        size = np.sum(support, axis=self.axis, keepdims=True, dtype=self._dtype)
+        mean = np.sum(dx, axis=self.axis, keepdims=True)
+        mean /= np.maximum(size, 1)  # it is 0 only where x was NaN
+        np.subtract(dy, mean, out=dx)
+        return np.multiply(dx, support, out=dx)

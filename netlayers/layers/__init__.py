@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from netlayers.activations.gated import GELU, Mish, SiLU
-from netlayers.activations.rectifiers import ELU, SELU, LeakyReLU, Linear, ReLU
+from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
+from netlayers.activations.gated import GELU, GLU, HardSiLU, Mish, SiLU
+from netlayers.activations.rectifiers import CELU, ELU, SELU, LeakyReLU, Linear, ReLU
 from netlayers.activations.rectifiers import Linear as Identity
-from netlayers.activations.sigmoids import (
-    Exponential,
-    HardSigmoid,
-    Sigmoid,
-    Softplus,
-    Softsign,
-    Tanh,
-)
-from netlayers.activations.softmaxes import LogSoftmax, Softmax
+from netlayers.activations.shrinkage import HardShrink, SoftShrink, TanhShrink, Threshold
+from netlayers.activations.sigmoids import Exponential, Sigmoid, Softsign, Tanh
+from netlayers.activations.softmaxes import LogSoftmax, Softmax, Sparsemax
+from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, Squareplus
 from netlayers.core.layer import Layer
 from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
@@ -27,12 +23,15 @@ from netlayers.layers.dropout import (
 )
 from netlayers.layers.input import Input
 from netlayers.layers.parallel import Parallel
+from netlayers.layers.prelu import PReLU
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "SELU",
     "Activation",
     "ActivityRegularization",
@@ -43,26 +42,39 @@ __all__ = [
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "HardShrink",
+    "HardSiLU",
     "HardSigmoid",
+    "HardTanh",
     "Identity",
     "Input",
     "Layer",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "PReLU",
     "Parallel",
     "Permute",
     "ReLU",
+    "ReLU6",
     "RepeatVector",
     "Rescaling",
     "Reshape",
     "Residual",
     "SiLU",
     "Sigmoid",
+    "SoftShrink",
     "Softmax",
     "Softplus",
     "Softsign",
+    "SparsePlus",
+    "SparseSigmoid",
+    "Sparsemax",
     "SpatialDropout1D",
+    "Squareplus",
     "Tanh",
+    "TanhShrink",
+    "Threshold",
 ]

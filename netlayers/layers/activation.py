@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Activation(Layer):
     """Apply an activation: ``y = activation(x)``.
 
-    Shapes: any; the output has the shape of the input.
+    Shapes: any; the output has the shape of the input (GLU halves an axis).
 
     Args:
         activation: name, function of ``netlayers.activations`` or activation object.
@@ -31,7 +31,15 @@ class Activation(Layer):
     @staticmethod
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
-        return [({"activation": "tanh"}, (4, 3)), ({"activation": "softmax"}, (2, 3, 4))]
+        return [
+            ({"activation": "tanh"}, (4, 3)),
+            ({"activation": "softmax"}, (2, 3, 4)),
+            ({"activation": "glu"}, (3, 4)),
+        ]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the activation's shape for this shape of the input."""
+        return self.activation.compute_output_shape(input_shape)
 
     def check_input_shape(self, shape: Shape) -> None:
         """Any shape will do."""

@@ -22,7 +22,7 @@ class Dense(Layer):
     """Fully connected layer: ``y = activation(x W + b)``.
 
     Shapes: ``x`` (batch, ..., features), ``W`` = ``kernel`` (features, units), ``b`` = ``bias``
-    (units,), ``y`` (batch, ..., units).
+    (units,), ``y`` (batch, ..., units), or what the activation makes of that (half with GLU).
 
     Args:
         units: number of outputs.
@@ -86,6 +86,7 @@ class Dense(Layer):
             ({"units": 3, "activation": "tanh", "use_bias": False}, plain),
             ({"units": 3, "activation": "relu", "kernel_initializer": "he_normal"}, (2, 5, 3)),
             ({"units": 4, "activation": "softmax", "bias_initializer": "ones"}, (3, 2, 2, 5)),
+            ({"units": 4, "activation": "glu"}, plain),
             ({"units": 2, "kernel_regularizer": "l2", "bias_regularizer": "l1"}, plain),
             ({"units": 2, "kernel_constraint": "max_norm", "bias_constraint": "non_neg"}, plain),
         ]
@@ -116,8 +117,8 @@ class Dense(Layer):
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the input's shape with ``units`` as its last axis."""
-        return (*input_shape[:-1], self.units)
+        """Return the activation's shape for the input's with ``units`` as its last axis."""
+        return self.activation.compute_output_shape((*input_shape[:-1], self.units))
 
     def check_input_shape(self, shape: Shape) -> None:
         """Raise a ShapeError unless ``shape`` is (batch, ..., features) with the built features."""

@@ -1,0 +1,158 @@
+"""Units that make small inputs zero, or nearly so: shrinkages and the threshold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.activations.base import ActivationLayer
+from netlayers.checks import check_number
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Examples
+
+_BOOL = np.dtype(bool)
+
+
+class _Shrinkage(ActivationLayer):
+    """What the two shrinkages with a threshold share: the argument.
+
+    Args:
+        threshold: inputs of at most this size become 0.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    def __init__(self, threshold: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold = check_number(type(self).__name__, "threshold", threshold, minimum=0)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [({}, (4, 3)), ({"threshold": 0.25}, (2, 3, 4)), ({"threshold": 0.0}, (4, 3))]
+
+
+@register("layer", "hard_shrink")
+class HardShrink(_Shrinkage):
+    """``y = x`` where ``|x| > threshold``, else 0.
+
+    Args:
+        threshold: inputs of at most this size become 0.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        D. Donoho, I. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81
+        (1994): hard thresholding.
+    """
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = x`` where ``|x| > threshold``, else 0."""
+        x, y = self.start_forward(x, training, inplace)
+        large = self.buffer("large", x.shape, training, _BOOL)
+        below = self.buffer("below", x.shape, training, _BOOL)
+        np.greater(x, self.threshold, out=large)
+        np.less(x, -self.threshold, out=below)
+        np.logical_or(large, below, out=large)
+        return np.multiply(x, large, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` where ``y ≠ 0``, else 0, also at the two jumps."""
+        dy, dx = self.start_backward(dy)
+        mask = self.workspace("mask", dy.shape, _BOOL)
+        return np.multiply(dy, np.not_equal(self.cache.y, 0, out=mask), out=dx)
+
+
+@register("layer", "soft_shrink")
+class SoftShrink(_Shrinkage):
+    """``y = sign(x) max(|x| - threshold, 0)``: every input moves towards 0, small ones become it.
+
+    Args:
+        threshold: by how much.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        D. Donoho, "De-noising by soft-thresholding", IEEE Transactions on Information Theory 41
+        (1995).
+    """
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = x - clip(x, -threshold, threshold)``."""
+        x, y = self.start_forward(x, training, inplace)
+        taken = self.buffer("taken", x.shape, training)
+        np.clip(x, -self.threshold, self.threshold, out=taken)
+        return np.subtract(x, taken, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` where ``y ≠ 0``, else 0, also on the two corners."""
+        dy, dx = self.start_backward(dy)
+        mask = self.workspace("mask", dy.shape, _BOOL)
+        return np.multiply(dy, np.not_equal(self.cache.y, 0, out=mask), out=dx)
+
+
+@register("layer", "tanh_shrink")
+class TanhShrink(ActivationLayer):
+    """``y = x - tanh(x)``: about x³/3 near 0, and x ∓ 1 far from it."""
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = x - t`` with ``t = tanh(x)``."""
+        x, y = self.start_forward(x, training, inplace)
+        t = np.tanh(x, out=self.buffer("t", x.shape, training))
+        if training:
+            self.cache.t = t
+        return np.subtract(x, t, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy t²``, as tanh' is ``1 - tanh²``."""
+        dy, dx = self.start_backward(dy)
+        np.multiply(self.cache.t, self.cache.t, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+
+@register("layer", "threshold")
+class Threshold(ActivationLayer):
+    """``y = x`` where ``x > threshold``, else ``default_value``.
+
+    Args:
+        threshold: the largest input that is replaced.
+        default_value: what replaces it.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    A NaN is not replaced, so that it is seen.
+    """
+
+    def __init__(self, threshold: float, default_value: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold = check_number("Threshold", "threshold", threshold)
+        self.default_value = check_number("Threshold", "default_value", default_value)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [
+            ({"threshold": 0.25, "default_value": -2.0}, (4, 3)),
+            ({"threshold": -0.5, "default_value": 0.0}, (2, 3, 4)),
+        ]
+
+    def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
+        """``y = x`` where ``x > threshold``, else ``default_value``."""
+        x, y = self.start_forward(x, training, inplace)
+        high = self.buffer("high", x.shape, training, _BOOL)
+        np.greater(x, self.threshold, out=high)
+        if training:
+            self.cache.high = high
+        # Products with masks, which take a fifth of the time of np.copyto(..., where=mask).
+        np.maximum(x, self.threshold, out=y)  # no -inf, whose product with 0 would be NaN
+        y *= high
+        if self.default_value:
+            value = self.buffer("value", x.shape, training)
+            np.logical_not(high, out=value)
+            value *= self.default_value
+            y += value
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` where ``x > threshold``, else 0, also at the jump."""
+        dy, dx = self.start_backward(dy)
+        return np.multiply(dy, self.cache.high, out=dx)

@@ -12,7 +12,21 @@ from netlayers.losses.crossentropy import (
     Crossentropy,
     SparseCategoricalCrossentropy,
 )
-from netlayers.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
+from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
+from netlayers.losses.margins import CategoricalHinge, Hinge, SquaredHinge
+from netlayers.losses.overlap import Dice, Tversky
+from netlayers.losses.probabilistic import KLDivergence, Poisson
+from netlayers.losses.regression import (
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+)
+from netlayers.losses.similarity import CosineSimilarity
+from netlayers.losses.split import SplitLoss
+from netlayers.losses.uncertainty import GaussianNLL, Quantile
 from netlayers.registry import resolve
 
 if TYPE_CHECKING:
@@ -20,13 +34,29 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
     "Crossentropy",
+    "Dice",
+    "GaussianNLL",
+    "Hinge",
     "Huber",
+    "KLDivergence",
+    "LogCosh",
     "Loss",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
+    "Quantile",
     "SparseCategoricalCrossentropy",
+    "SplitLoss",
+    "SquaredHinge",
+    "Tversky",
     "get",
 ]
 

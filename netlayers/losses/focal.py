@@ -72,9 +72,9 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         e, scratch = self.buffer("e", z), self.buffer("dy", z)
         np.abs(z, out=e)
         np.exp(np.negative(e, out=e), out=e)
-        np.log1p(e, out=b)
-        np.add(b, np.maximum(z, 0, out=scratch), out=b)
-        np.subtract(b, np.multiply(z, t, out=scratch), out=b)
+        # max(z, 0) - z t comes first: added to it one by one, a small logarithm would be lost.
+        np.subtract(np.maximum(z, 0, out=b), np.multiply(z, t, out=scratch), out=b)
+        np.add(b, np.log1p(e, out=scratch), out=b)
         large, small = np.add(e, 1, out=scratch), e
         np.divide(1, large, out=large)
         np.multiply(e, large, out=small)

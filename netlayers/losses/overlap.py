@@ -77,7 +77,9 @@ class _Overlap(Loss):
             return np.add.reduce(values, axis=self.cache.axes, dtype=np.float64, keepdims=True)
 
         both = total(np.multiply(y_true, y_pred, out=scratch))
-        bottom = a * both + b * total(y_true) + c * total(y_pred) + EPSILON
+        bottom = b * total(y_true)
+        bottom += c * total(y_pred)
+        bottom += a * both + EPSILON
         self.cache.t, self.cache.both, self.cache.bottom = y_true, both, bottom
         return np.squeeze(1 - n * both / bottom, axis=self.cache.axes)
 

@@ -28,11 +28,11 @@ class _Overlap(Loss):
     ) -> None:
         super().__init__(reduction, name)
         owner = type(self).__name__
-        self.axis: int | tuple[int, ...] | None
-        if axis is None or isinstance(axis, (int, np.integer)):
-            self.axis = axis if axis is None else check_integer(owner, "axis", axis)
-        else:
+        self.axis: int | tuple[int, ...] | None = None
+        if isinstance(axis, (list, tuple)):
             self.axis = tuple(check_integer(owner, "each axis", a) for a in axis)
+        elif axis is not None:
+            self.axis = check_integer(owner, "axis", axis)
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:

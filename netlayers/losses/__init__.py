@@ -12,7 +12,43 @@ from netlayers.losses.crossentropy import (
     Crossentropy,
     SparseCategoricalCrossentropy,
 )
-from netlayers.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
+from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
+from netlayers.losses.functions import (
+    LossFunction,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    dice,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+    tversky,
+)
+from netlayers.losses.margins import CategoricalHinge, Hinge, SquaredHinge
+from netlayers.losses.overlap import Dice, Tversky
+from netlayers.losses.probabilistic import KLDivergence, Poisson
+from netlayers.losses.regression import (
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+)
+from netlayers.losses.similarity import CosineSimilarity
+from netlayers.losses.split import SplitLoss
+from netlayers.losses.uncertainty import GaussianNLL, Quantile
 from netlayers.registry import resolve
 
 if TYPE_CHECKING:
@@ -20,19 +56,57 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
     "Crossentropy",
+    "Dice",
+    "GaussianNLL",
+    "Hinge",
     "Huber",
+    "KLDivergence",
+    "LogCosh",
     "Loss",
+    "LossFunction",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
+    "Quantile",
     "SparseCategoricalCrossentropy",
+    "SplitLoss",
+    "SquaredHinge",
+    "Tversky",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "cosine_similarity",
+    "dice",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+    "sparse_categorical_crossentropy",
+    "squared_hinge",
+    "tversky",
 ]
 
 
 def get(identifier: Identifier) -> Loss:
     """Return a loss from a name, a configuration or an object with ``forward`` and ``backward``.
+
+    A function of this module stands for its class.
 
     Raises:
         ConfigurationError: the name is unknown, or a function (which has no gradient) was given.
@@ -42,6 +116,8 @@ def get(identifier: Identifier) -> Loss:
         >>> losses.get("mse")
         MeanSquaredError()
     """
+    if isinstance(identifier, LossFunction):
+        return identifier.loss()
     if not isinstance(identifier, (str, type, dict)) and identifier is not None:
         if callable(getattr(identifier, "forward", None)) and callable(
             getattr(identifier, "backward", None)

@@ -15,6 +15,7 @@ from netlayers.registry import Configurable, snake_case
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Dtype, Shape
 
+EPSILON = 1e-7  # Keras's: a probability is clipped to [1e-7, 1 - 1e-7] before its logarithm
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
@@ -80,6 +81,22 @@ class Loss(Configurable):
         """Return dL/dy_pred for dL/dl, which is a number, or an array that broadcasts to y_pred."""
         raise NotImplementedError(f"{type(self).__name__} must define backward_samples")
 
+    def take_weights(self, sample_weight: Any, y_pred: Array) -> Any:
+        """Return the weights of the losses; what is not by sample uses them up in itself."""
+        return sample_weight
+
+    def spread(self, scale: Array) -> Array:
+        """Return dL/dl, which has the shape of the losses, so that it broadcasts to y_pred."""
+        return scale[..., None]
+
+    def buffer(self, name: str, like: Array) -> Array:
+        """Return a buffer with the shape and dtype of ``like``."""
+        return self.workspace(name, like.shape, like.dtype)
+
+    def unclipped(self, p: Array, c: Array) -> Array:
+        """Return where clipping ``p`` to ``c`` changed nothing, and a gradient comes through."""
+        return np.equal(p, c, out=self.workspace("unclipped", p.shape, np.dtype(bool)))
+
     # What a user calls -----------------------------------------------------------------------
 
     def forward(
@@ -101,6 +118,7 @@ class Loss(Configurable):
         """
         y_pred = self._predictions(y_pred)
         y_true = self.targets(y_true, y_pred.shape, y_pred.dtype)
+        sample_weight = self.take_weights(sample_weight, y_pred)
         losses = self.forward_samples(y_true, y_pred)
         scale = self._scale(losses, sample_weight)
         self.cache.scale = scale
@@ -113,7 +131,7 @@ class Loss(Configurable):
     def backward(self) -> Array:
         """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
         scale = self.cache.scale
-        dy = self.backward_samples(scale if isinstance(scale, float) else scale[..., None])
+        dy = self.backward_samples(scale if isinstance(scale, float) else self.spread(scale))
         return dy.reshape(self.cache.shape) if dy.shape != self.cache.shape else dy
 
     def __call__(
@@ -128,6 +146,10 @@ class Loss(Configurable):
         """Return the dtype of the targets for predictions of ``dtype``."""
         return dtype
 
+    def target_size(self, outputs: int) -> int:
+        """Return how many columns the targets for so many outputs have."""
+        return outputs
+
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the targets for predictions of ``shape``, checked.
 
@@ -136,24 +158,31 @@ class Loss(Configurable):
             DataError: their values are not what this loss takes.
         """
         y_true = as_float(f"loss {self.name!r}", "y_true", y_true, dtype)
-        if y_true.shape == shape:
-            return y_true
-        return self.match_shape(y_true, shape)
+        expected = (*shape[:-1], self.target_size(shape[-1]))
+        return y_true if y_true.shape == expected else self.match_shape(y_true, expected, shape)
 
-    def match_shape(self, y_true: Array, shape: Shape) -> Array:
-        """Return ``y_true`` in ``shape``: only axes of length one are added or dropped.
+    def check_range(
+        self, y_true: Array, low: float, high: float | None, expected: str, hint: str = ""
+    ) -> None:
+        """Raise a DataError unless all targets are within ``low`` and ``high``."""
+        # Written so that NaN fails too.
+        if not (y_true.min() >= low and (high is None or y_true.max() <= high)):
+            raise DataError(
+                f"loss {self.name!r}: y_true must be {expected}, got values from "
+                f"{y_true.min():g} to {y_true.max():g}. {hint}".rstrip()
+            )
+
+    def match_shape(self, y_true: Array, expected: Shape, outputs: Shape) -> Array:
+        """Return ``y_true`` in the ``expected`` shape: only an axis of length one is added.
 
         Raises:
             ShapeError: that is not enough; nothing is ever broadcast to (n, n).
         """
-        if len(y_true) == shape[0]:
-            if y_true.ndim + 1 == len(shape) and shape[-1] == 1 and y_true.shape == shape[:-1]:
-                return y_true[..., None]
-            if y_true.shape[1:] == shape[1:]:
-                return y_true
+        if expected[-1] == 1 and y_true.shape == expected[:-1]:
+            return y_true[..., None]
         raise ShapeError(
-            f"loss {self.name!r}: y_true has the shape {y_true.shape}, the predictions have "
-            f"{shape}. {self._shape_hint(y_true.shape, shape)}"
+            f"loss {self.name!r}: y_true has the shape {y_true.shape}, expected {expected} for "
+            f"predictions of {outputs}. {self._shape_hint(y_true.shape, outputs)}"
         )
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
@@ -177,11 +206,15 @@ class Loss(Configurable):
                 for i, size in enumerate(output_shape)
             )
             try:
-                self.targets(block, shape, np.dtype(np.float64))
+                self.targets(block, self.outputs_last(shape), np.dtype(np.float64))
             except DataError as error:
                 raise type(error)(
                     f"{error} (Found in rows {start} to {start + len(block)}.)"
                 ) from None
+
+    def outputs_last(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of predictions in the order of axes in which the loss computes."""
+        return shape
 
     # Details ---------------------------------------------------------------------------------
 
@@ -205,7 +238,7 @@ class Loss(Configurable):
         if sample_weight is None:
             count = losses.size
             return 1.0 / count if mean or self.reduction == "mean_with_sample_weight" else 1.0
-        weight = self.weights(sample_weight, losses.shape, losses.dtype)
+        weight = self.sample_weights(sample_weight, losses.shape, losses.dtype)
         if mean:
             return weight / losses.size
         if self.reduction == "mean_with_sample_weight":
@@ -213,7 +246,7 @@ class Loss(Configurable):
             return weight / total if total else weight
         return weight
 
-    def weights(self, sample_weight: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+    def sample_weights(self, sample_weight: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return sample weights in the shape of the losses.
 
         Raises:

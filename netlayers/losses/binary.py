@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import as_float
-from netlayers.errors import DataError
-from netlayers.losses.crossentropy import EPSILON, Crossentropy
+from netlayers.losses.base import EPSILON
+from netlayers.losses.crossentropy import Crossentropy
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -88,14 +87,13 @@ class BinaryCrossentropy(Crossentropy):
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., outputs)."""
-        owner = f"loss {self.name!r}"
-        t = as_float(owner, "y_true", self._move_targets(y_true, len(shape)), dtype)
-        if t.shape != shape:
-            t = self.match_shape(t, shape)
-        if not (t.min() >= 0 and t.max() <= 1):  # NaN too
-            raise DataError(
-                f"{owner}: y_true must be within 0 and 1, got values from {t.min():g} to "
-                f"{t.max():g}. For classes numbered 0, 1, 2, ... use "
-                "SparseCategoricalCrossentropy; for labels -1 and 1 pass (y + 1) / 2."
-            )
+        t = super().targets(y_true, shape, dtype)
+        self.check_range(
+            t,
+            0,
+            1,
+            "within 0 and 1",
+            "For classes numbered 0, 1, 2, ... use SparseCategoricalCrossentropy; for labels -1 "
+            "and 1 pass (y + 1) / 2.",
+        )
         return t

@@ -10,17 +10,16 @@ import numpy as np
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.arrays import as_array, check_finite
 from netlayers.errors import DataError, ShapeError
-from netlayers.losses.base import Loss
+from netlayers.losses.axis import AxisLoss, OneHotTargets
+from netlayers.losses.base import EPSILON
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Dtype, Shape
-
-EPSILON = 1e-7  # Keras's: a probability is clipped to [1e-7, 1 - 1e-7] before its logarithm
+    from netlayers._typing import Array, Dtype
 
 
-class Crossentropy(Loss):
-    """Base of the three.
+class Crossentropy(AxisLoss):
+    """Base of the cross-entropies.
 
     Attributes:
         probabilities: after a :meth:`forward` from logits, their softmax or sigmoid.
@@ -36,10 +35,9 @@ class Crossentropy(Loss):
         name: str | None,
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(axis, reduction, name)
         owner = type(self).__name__
         self.from_logits: bool = check_flag(owner, "from_logits", from_logits)
-        self.axis = check_integer(owner, "axis", axis)
         self.label_smoothing = check_number(
             owner, "label_smoothing", label_smoothing, minimum=0, maximum=1
         )
@@ -86,29 +84,6 @@ class Crossentropy(Loss):
         """Return ``dp``."""
         raise NotImplementedError
 
-    def _predictions(self, y_pred: Any) -> Array:
-        y_pred = super()._predictions(y_pred)
-        self.cache.moved = self.axis not in (-1, y_pred.ndim - 1)
-        if not self.cache.moved:
-            return y_pred
-        if not -y_pred.ndim <= self.axis < y_pred.ndim or self.axis % y_pred.ndim == 0:
-            raise ShapeError(
-                f"loss {self.name!r}: axis={self.axis} is no axis of outputs in predictions of "
-                f"shape {y_pred.shape}."
-            )
-        moved = np.moveaxis(y_pred, self.axis, -1)
-        self.cache.shape = moved.shape
-        return moved
-
-    def backward(self) -> Array:
-        """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
-        dy = super().backward()
-        return np.moveaxis(dy, -1, self.axis) if self.cache.moved else dy
-
-    def buffer(self, name: str, like: Array) -> Array:
-        """Return a buffer with the shape and dtype of ``like``."""
-        return self.workspace(name, like.shape, like.dtype)
-
     def softmax(self, z: Array) -> tuple[Array, Array, Array]:
         """Return ``z - max z``, ``log Σ exp(z - max z)``, and keep the softmax ``p``."""
         shifted, p = self.buffer("shifted", z), self.buffer("p", z)
@@ -127,19 +102,9 @@ class Crossentropy(Loss):
         self.cache.total, self.cache.q, self.cache.c, self.cache.p = total, q, c, p
         return q, c
 
-    def unclipped(self, p: Array, c: Array) -> Array:
-        """Return where clipping ``p`` to ``c`` changed nothing, and a gradient comes through."""
-        return np.equal(p, c, out=self.workspace("unclipped", p.shape, np.dtype(bool)))
-
-    def _move_targets(self, y_true: Any, ndim: int) -> Any:
-        """Targets with one entry per output come with their axis where the predictions have it."""
-        if self.axis in (-1, ndim - 1) or np.ndim(y_true) != ndim:
-            return y_true
-        return np.moveaxis(np.asarray(y_true), self.axis, -1)
-
 
 @register("loss")
-class CategoricalCrossentropy(Crossentropy):
+class CategoricalCrossentropy(OneHotTargets, Crossentropy):
     """``l = -Σ t log p`` for classes given as one-hot rows or as probabilities.
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., classes).
@@ -195,24 +160,6 @@ class CategoricalCrossentropy(Crossentropy):
         np.multiply(dq, -dl, out=dq)
         np.subtract(dq, np.vecdot(dq, q)[..., None], out=dq)
         return np.divide(dq, self.cache.total, out=dq)
-
-    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
-        """Return the checked targets, (batch, ..., classes)."""
-        t = super().targets(self._move_targets(y_true, len(shape)), shape, dtype)
-        if not t.min() >= 0:  # NaN too
-            raise DataError(
-                f"loss {self.name!r}: y_true must be one-hot rows or probabilities, got the value "
-                f"{t.min()}."
-            )
-        return t
-
-    def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
-        if got in (shape[:-1], (*shape[:-1], 1)):
-            return (
-                "These look like class numbers: use SparseCategoricalCrossentropy, or one-hot "
-                "targets, np.eye(classes)[y]."
-            )
-        return super()._shape_hint(got, shape)
 
 
 @register("loss")
@@ -286,7 +233,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
             return super()._scale(losses, sample_weight)
         valid = (~ignored).astype(losses.dtype)
         if sample_weight is not None:
-            valid *= self.weights(sample_weight, losses.shape, losses.dtype)
+            valid *= self.sample_weights(sample_weight, losses.shape, losses.dtype)
         scale = super()._scale(losses, valid)
         if self.reduction in ("sum_over_batch_size", "mean"):
             counted = losses.size - int(np.count_nonzero(ignored))
@@ -296,6 +243,10 @@ class SparseCategoricalCrossentropy(Crossentropy):
     def target_dtype(self, dtype: Dtype) -> Dtype:
         """Return the dtype of the targets: integers."""
         return np.dtype(np.intp)
+
+    def target_size(self, outputs: int) -> int:
+        """Return how many columns the targets have: one, the class number."""
+        return 1
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the classes as checked integers, (batch, ...)."""

@@ -1,4 +1,4 @@
-"""Losses for numbers: squared, absolute, and Huber's in between."""
+"""Losses for numbers: squared, absolute, two in between, and two of relative differences."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.losses.base import Loss
+from netlayers.losses.base import EPSILON, Loss
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Dtype
 
 
 class _Difference(Loss):
@@ -19,13 +19,12 @@ class _Difference(Loss):
 
     def difference(self, y_true: Array, y_pred: Array) -> Array:
         """Return and keep ``d = p - t``."""
-        d = self.workspace("d", y_pred.shape, y_pred.dtype)
-        self.cache.d = np.subtract(y_pred, y_true, out=d)
+        d = self.cache.d = np.subtract(y_pred, y_true, out=self.buffer("d", y_pred))
         return d
 
     def scratch(self, d: Array) -> Array:
         """Return an array like ``d``."""
-        return self.workspace("scratch", d.shape, d.dtype)
+        return self.buffer("scratch", d)
 
 
 @register("loss", "mse", "MSE")
@@ -105,3 +104,95 @@ class Huber(_Difference):
         d = self.cache.d
         c = np.clip(d, -self.delta, self.delta, out=self.scratch(d))
         return np.multiply(c, dl * (1 / d.shape[-1]), out=c)
+
+
+@register("loss")
+class LogCosh(_Difference):
+    """``l = Σ log(cosh(p - t)) / k``: nearly ``d² / 2`` for small, ``|d| - log 2`` for large ``d``.
+
+    Args:
+        reduction: see :class:`Loss`.
+        name: what it is called.
+
+    Source:
+        R. Saleh and A. Saleh, "Statistical properties of the log-cosh loss function used in machine
+        learning", arXiv:2208.04564 (2022).
+    """
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``log cosh d = |d| + log(1 + (exp(-2 |d|) - 1) / 2)``, which can not overflow."""
+        a = np.abs(self.difference(y_true, y_pred), out=self.buffer("a", y_pred))
+        # expm1 and log1p keep the digits of small differences, and exp(-2 |d|) ends in a right 0.
+        l = np.multiply(a, -2, out=self.scratch(a))  # noqa: E741
+        np.expm1(l, out=l)
+        np.multiply(l, 0.5, out=l)
+        np.log1p(l, out=l)
+        return np.mean(np.add(l, a, out=l), axis=-1)
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = dl tanh(d) / k``."""
+        d = self.cache.d
+        dp = np.tanh(d, out=self.scratch(d))
+        return np.multiply(dp, dl * (1 / d.shape[-1]), out=dp)
+
+
+@register("loss", "mape", "MAPE")
+class MeanAbsolutePercentageError(_Difference):
+    """``l = 100 Σ |p - t| / max(|t|, 1e-7) / k``: in percent of targets that are not near 0.
+
+    Args:
+        reduction: see :class:`Loss`.
+        name: what it is called.
+    """
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = 100 Σ |d| / m / k`` with ``d = p - t`` and ``m = max(|t|, 1e-7)``."""
+        d = self.difference(y_true, y_pred)
+        m = np.abs(y_true, out=self.buffer("m", d))
+        self.cache.m = np.maximum(m, EPSILON, out=m)
+        l = np.abs(d, out=self.scratch(d))  # noqa: E741
+        return 100 * np.mean(np.divide(l, m, out=l), axis=-1)
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = dl 100 sign(d) / m / k``; 0 at the kink."""
+        d = self.cache.d
+        dp = np.sign(d, out=self.scratch(d))
+        np.divide(dp, self.cache.m, out=dp)
+        return np.multiply(dp, dl * (100 / d.shape[-1]), out=dp)
+
+
+@register("loss", "msle", "MSLE")
+class MeanSquaredLogarithmicError(Loss):
+    """``l = Σ (log(1 + p) - log(1 + t))² / k``: ratios count, not differences.
+
+    Targets must not be negative. Predictions below 1e-7 are clipped to it as in Keras; there the
+    loss is flat and its gradient 0, so let the last layer end with a softplus or an exponential.
+
+    Args:
+        reduction: see :class:`Loss`.
+        name: what it is called.
+    """
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = Σ r² / k`` with ``r = log(1 + c) - log(1 + t)`` and ``c = max(p, 1e-7)``."""
+        c = np.maximum(y_pred, EPSILON, out=self.buffer("c", y_pred))
+        self.cache.p, self.cache.c = y_pred, c
+        log_t = np.maximum(y_true, EPSILON, out=self.buffer("scratch", c))
+        np.log1p(log_t, out=log_t)
+        r = np.log1p(c, out=self.buffer("r", c))
+        self.cache.r = np.subtract(r, log_t, out=r)
+        return np.vecdot(r, r) / r.shape[-1]
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = dl 2 r / (1 + c) / k`` where not clipped, else 0."""
+        c, r = self.cache.c, self.cache.r
+        dp = np.add(c, 1, out=self.buffer("scratch", c))
+        np.divide(r, dp, out=dp)
+        np.multiply(dp, self.unclipped(self.cache.p, c), out=dp)
+        return np.multiply(dp, dl * (2 / c.shape[-1]), out=dp)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, (batch, ..., outputs)."""
+        t = super().targets(y_true, shape, dtype)
+        self.check_range(t, 0, None, "0 or more", "For targets of both signs use another loss.")
+        return t

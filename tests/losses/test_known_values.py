@@ -12,6 +12,10 @@ ARRAYS = {
     "p": [[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]],
     "p2": [[1.4, 0.4, 0.2], [0.2, 0.6, 1.2]],
     "z": [[2.0, -1.0, 0.5], [0.3, 0.2, -3.0]],
+    "n": [[0.5, -2.0, 0.0], [3.0, 1.5, -0.25]],
+    "c": [[0.0, 2, 5], [1, 0, 3]],
+    "s": [[0.2, 0.5, 0.3], [0.0, 1.0, 0.0]],
+    "l": [[1.0, -1, -1], [-1, 1, 1]],
 }
 # Loss, targets, predictions, value, value with the weights [1, 3]: Keras 3.15.1, JAX backend.
 KERAS = [
@@ -31,6 +35,56 @@ KERAS = [
     ("MeanSquaredError()", "b", "z", 1.9966666698, 5.2400000095),
     ("MeanAbsoluteError()", "b", "z", 1.1000000238, 2.4666666985),
     ("Huber(1.5)", "b", "z", 0.8108333349, 2.0575000048),
+    ("MeanAbsolutePercentageError()", "n", "z", 83333606.5278, 83334032.0833),
+    ("MeanSquaredLogarithmicError()", "c", "z", 1.07938945293, 1.79293179512),
+    ("MeanSquaredLogarithmicError()", "c", "p2", 0.796141371131, 1.07589311898),
+    ("LogCosh()", "n", "z", 1.02668726444, 2.61028325558),
+    ("Poisson()", "c", "p2", 2.49037337303, 3.51119756699),
+    ("KLDivergence()", "s", "p", 0.870573160443, 2.07454302249),
+    ("KLDivergence()", "b", "p2", 1.06012947667, 1.57095203776),
+    ("CosineSimilarity()", "n", "z", -0.413491513209, -0.605367190798),
+    ("CosineSimilarity(axis=1)", "c", "z", 0.434993080121, 1.34550128529),
+    ("Hinge()", "l", "z", 1.26666665077, 3.29999995232),
+    ("Hinge()", "b", "z", 0.433333329856, 1.13333331794),
+    ("SquaredHinge()", "l", "z", 3.43000006676, 9.54000020027),
+    ("SquaredHinge()", "b", "z", 0.429999988526, 1.20666662976),
+    ("CategoricalHinge()", "t", "z", 0.55, 1.65),
+    ("CategoricalHinge()", "s", "z", 1.825, 2.925),
+    ("BinaryFocalCrossentropy()", "b", "p", 0.471164226532, 0.778119206429),
+    ("BinaryFocalCrossentropy(from_logits=True)", "b", "z", 0.082546774298, 0.216961953789),
+    ("BinaryFocalCrossentropy(True, 0.3, 1.5)", "b", "p", 0.188885636628, 0.359540976584),
+    (
+        "BinaryFocalCrossentropy(True, from_logits=True, label_smoothing=0.1)",
+        "b",
+        "z",
+        0.0460627013817,
+        0.123235144652,
+    ),
+    ("CategoricalFocalCrossentropy()", "t", "p", 0.0777559273843, 0.225242595914),
+    (
+        "CategoricalFocalCrossentropy([0.2, 0.5, 0.7], 1.5)",
+        "s",
+        "p2",
+        0.527833012204,
+        0.880393583649,
+    ),
+    (
+        "CategoricalFocalCrossentropy(from_logits=True)",
+        "t",
+        "z",
+        0.0286040539731,
+        0.0830389743965,
+    ),
+    (
+        "CategoricalFocalCrossentropy(from_logits=True, label_smoothing=0.1)",
+        "t",
+        "z",
+        0.0606453500751,
+        0.144538878653,
+    ),
+    ("Dice(axis=1)", "b", "p", 0.583333349722, 1.28333336472),
+    ("Dice(axis=(1,))", "s", "p", 0.71500001425, 1.41500002925),
+    ("Tversky(0.3, 0.9, axis=-1)", "s", "p", 0.750620027332, 1.48746215568),
     ("MeanSquaredError('sum')", "b", "z", 3.9933333397, 10.4800000191),
     ("MeanSquaredError('mean_with_sample_weight')", "b", "z", 1.9966666698, 2.6200000048),
 ]
@@ -41,10 +95,58 @@ def test_same_numbers_as_keras(loss, t, p, value, weighted):
     t, p, loss = np.array(ARRAYS[t]), np.array(ARRAYS[p]), eval(loss)
     assert loss.forward(t, p) == pytest.approx(value, rel=1e-6)
     assert loss.forward(t, p, [1.0, 3.0]) == pytest.approx(weighted, rel=1e-6)
-    if isinstance(loss, nl.losses.CategoricalCrossentropy) and not loss.label_smoothing:
+    if type(loss) is nl.losses.CategoricalCrossentropy and not loss.label_smoothing:
         sparse = nl.losses.SparseCategoricalCrossentropy(from_logits=loss.from_logits)
         assert sparse.forward(t.argmax(1), p) == pytest.approx(value, rel=1e-6)
         assert sparse.forward(t.argmax(1), p, [1.0, 3.0]) == pytest.approx(weighted, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),  # Keras 3.15.1, JAX backend
+    [("Dice()", 0.5600000088), ("Tversky()", 0.5600000176), ("Tversky(0.3, 0.9)", 0.556451630788)],
+)
+def test_overlap_of_a_whole_batch_as_in_keras(loss, value):
+    t, p, loss = np.array(ARRAYS["b"]), np.array(ARRAYS["p"]), eval(loss)
+    assert loss.forward(t, p) == pytest.approx(value, rel=1e-9)
+    # A weight is how often a sample counts.
+    twice = loss.forward(np.concatenate([t, t[1:]]), np.concatenate([p, p[1:]]))
+    assert loss.forward(t, p, [1.0, 2.0]) == pytest.approx(twice, rel=1e-12)
+    assert loss.forward(t, p, [0.0, 0.0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value", "d_variance"),
+    [  # torch 2.13, GaussianNLLLoss, whose eps is our epsilon; gradients where nothing is clipped
+        ({}, 3.8998912058374735, -14.770833333333334),
+        ({"full": True}, 4.818829739042147, -14.770833333333334),
+        ({"epsilon": 0.5}, 2.144534957092683, 0.0),  # torch: -2.2633, straight through the clipping
+        ({"epsilon": 0.5, "full": True}, 3.063473490297356, 0.0),
+    ],
+)
+def test_gaussian_likelihood_as_in_torch(arguments, value, d_variance):
+    loss = GaussianNLL(**arguments)  # noqa: F405
+    mean, variance, t = (np.array(ARRAYS[k]) for k in ("z", "p2", "n"))
+    assert loss.forward(t, np.concatenate([mean, variance], 1)) == pytest.approx(value, rel=1e-12)
+    d_mean, dv = np.split(loss.backward(), 2, axis=1)
+    expected = [0.17857142857142858, -0.36111111111111116, -0.3819444444444445]
+    np.testing.assert_allclose(d_mean[[0, 1, 1], [0, 1, 2]], expected, rtol=1e-12)
+    expected = [-0.03613945578231293, -0.2523148148148148, d_variance]
+    np.testing.assert_allclose(dv[[0, 1, 1], [0, 1, 0]], expected, rtol=1e-12)
+
+
+def test_quantiles_by_hand():
+    loss = Quantile([0.1, 0.9], "none")  # noqa: F405
+    for y in ([1.0, 2.0], [[1.0], [2.0]]):
+        losses = loss.forward(y, [[0.0, 0.0], [4.0, 2.0]])
+        np.testing.assert_allclose(losses, [(0.1 + 0.9) / 2, (0.9 * 2 + 0) / 2], rtol=1e-6)
+        np.testing.assert_allclose(loss.backward(), [[-0.05, -0.45], [0.45, -0.2]], rtol=1e-6)
+    # The constant of least loss is the quantile of the targets.
+    y = np.random.default_rng(0).exponential(size=(999, 1))
+    for q in (0.1, 0.5, 0.95):
+        loss = Quantile(q)  # noqa: F405
+        grid = np.quantile(y, [q - 0.03, q, q + 0.03])
+        values = [loss.forward(y, np.full_like(y, c)) for c in grid]
+        assert values[1] == min(values)
 
 
 def test_a_probability_of_zero_is_clipped_as_in_keras():

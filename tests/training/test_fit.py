@@ -61,6 +61,8 @@ def test_the_loop_by_hand_gives_the_bits_of_fit():
         ("softmax", nl.losses.SparseCategoricalCrossentropy, True, Y),
         ("softmax", nl.losses.CategoricalCrossentropy, True, np.eye(2)[Y]),
         ("sigmoid", nl.losses.BinaryCrossentropy, True, np.eye(2)[Y]),
+        ("softmax", nl.losses.CategoricalFocalCrossentropy, True, np.eye(2)[Y]),
+        ("sigmoid", nl.losses.BinaryFocalCrossentropy, True, np.eye(2)[Y]),
     ],
 )
 def test_an_activation_and_its_loss_are_computed_together(last, loss, logits, y):

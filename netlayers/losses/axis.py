@@ -1,0 +1,73 @@
+"""Losses whose outputs may be on another axis than the last, and losses of one-hot targets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_integer
+from netlayers.errors import ShapeError
+from netlayers.losses.base import Loss
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Dtype, Shape
+
+
+class AxisLoss(Loss):
+    """Base of losses with an ``axis``: it is moved to the end, and the gradient's moved back."""
+
+    def __init__(self, axis: int, reduction: str | None, name: str | None) -> None:
+        super().__init__(reduction, name)
+        self.axis = check_integer(type(self).__name__, "axis", axis)
+
+    def _predictions(self, y_pred: Any) -> Array:
+        y_pred = super()._predictions(y_pred)
+        self.cache.moved = self.axis not in (-1, y_pred.ndim - 1)
+        if not self.cache.moved:
+            return y_pred
+        if not -y_pred.ndim <= self.axis < y_pred.ndim or self.axis % y_pred.ndim == 0:
+            raise ShapeError(
+                f"loss {self.name!r}: axis={self.axis} is no axis of outputs in predictions of "
+                f"shape {y_pred.shape}."
+            )
+        moved = np.moveaxis(y_pred, self.axis, -1)
+        self.cache.shape = moved.shape
+        return moved
+
+    def backward(self) -> Array:
+        """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
+        dy = super().backward()
+        return np.moveaxis(dy, -1, self.axis) if self.cache.moved else dy
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, (batch, ..., outputs), their axes moved like the outputs'."""
+        if self.axis not in (-1, len(shape) - 1) and np.ndim(y_true) == len(shape):
+            y_true = np.moveaxis(np.asarray(y_true), self.axis, -1)
+        return super().targets(y_true, shape, dtype)
+
+    def outputs_last(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape with the outputs' axis at the end."""
+        if not -len(shape) <= self.axis < len(shape):
+            return shape
+        sizes = list(shape)
+        sizes.append(sizes.pop(self.axis))
+        return tuple(sizes)
+
+
+class OneHotTargets(Loss):
+    """Base of losses for classes that are given as one-hot rows or as probabilities."""
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, (batch, ..., classes)."""
+        t = super().targets(y_true, shape, dtype)
+        self.check_range(t, 0, None, "one-hot rows or probabilities")
+        return t
+
+    def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
+        if got in (shape[:-1], (*shape[:-1], 1)):
+            return (
+                "These look like class numbers: use SparseCategoricalCrossentropy, or one-hot "
+                "targets, np.eye(classes)[y]."
+            )
+        return super()._shape_hint(got, shape)

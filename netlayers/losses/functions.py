@@ -1,0 +1,73 @@
+"""Losses as functions, ``mean_squared_error(y_true, y_pred)``: the losses of the samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.losses.binary import BinaryCrossentropy
+from netlayers.losses.crossentropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
+from netlayers.losses.margins import CategoricalHinge, Hinge, SquaredHinge
+from netlayers.losses.overlap import Dice, Tversky
+from netlayers.losses.probabilistic import KLDivergence, Poisson
+from netlayers.losses.regression import (
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+)
+from netlayers.losses.similarity import CosineSimilarity
+from netlayers.registry import snake_case
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, ArrayLike
+    from netlayers.losses.base import Loss
+
+
+class LossFunction:
+    """A loss as a function of targets and predictions, without weights and without a reduction.
+
+    Args:
+        loss: the class; the function takes its arguments by their names.
+
+    Example:
+        >>> from netlayers import losses
+        >>> losses.mean_squared_error([[1.0, 2.0], [3.0, 4.0]], [[1.0, 4.0], [3.0, 3.0]])
+        array([2. , 0.5], dtype=float32)
+    """
+
+    def __init__(self, loss: type[Loss]) -> None:
+        self.loss = loss
+        self.__name__ = snake_case(loss.__name__)
+        self.__doc__ = f"Return the losses of the samples; see :class:`{loss.__name__}`."
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, **arguments: Any) -> Array:
+        """Return the losses of the samples, (batch, ...)."""
+        losses: Any = self.loss(**arguments, reduction=None).forward(y_true, y_pred)
+        return losses
+
+    def __repr__(self) -> str:
+        return f"<loss function {self.__name__}>"
+
+
+binary_crossentropy = LossFunction(BinaryCrossentropy)
+binary_focal_crossentropy = LossFunction(BinaryFocalCrossentropy)
+categorical_crossentropy = LossFunction(CategoricalCrossentropy)
+categorical_focal_crossentropy = LossFunction(CategoricalFocalCrossentropy)
+categorical_hinge = LossFunction(CategoricalHinge)
+cosine_similarity = LossFunction(CosineSimilarity)
+dice = LossFunction(Dice)
+hinge = LossFunction(Hinge)
+huber = LossFunction(Huber)
+kl_divergence = LossFunction(KLDivergence)
+log_cosh = LossFunction(LogCosh)
+mean_absolute_error = LossFunction(MeanAbsoluteError)
+mean_absolute_percentage_error = LossFunction(MeanAbsolutePercentageError)
+mean_squared_error = LossFunction(MeanSquaredError)
+mean_squared_logarithmic_error = LossFunction(MeanSquaredLogarithmicError)
+poisson = LossFunction(Poisson)
+sparse_categorical_crossentropy = LossFunction(SparseCategoricalCrossentropy)
+squared_hinge = LossFunction(SquaredHinge)
+tversky = LossFunction(Tversky)

@@ -1,0 +1,128 @@
+"""Hinge losses: no loss for what is on the right side by a margin of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.errors import DataError
+from netlayers.losses.axis import OneHotTargets
+from netlayers.losses.base import Loss
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Dtype
+
+
+class _Margin(Loss):
+    """A loss of ``m = max(1 - t p, 0)``, for labels -1 and 1; 0 and 1 are taken as -1 and 1."""
+
+    def margin(self, y_true: Array, y_pred: Array) -> Array:
+        """Return and keep ``m = max(1 - t p, 0)``."""
+        m = np.multiply(y_true, y_pred, out=self.buffer("m", y_pred))
+        np.subtract(1, m, out=m)
+        self.cache.t, self.cache.m = y_true, np.maximum(m, 0, out=m)
+        return m
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets as -1 and 1, (batch, ..., outputs)."""
+        t = super().targets(y_true, shape, dtype)
+        if self._only_ones(t):
+            return t
+        labels = np.multiply(t, 2, out=self.buffer("labels", t))
+        np.subtract(labels, 1, out=labels)
+        if not self._only_ones(labels):
+            raise DataError(
+                f"loss {self.name!r}: y_true must be labels -1 and 1 (or 0 and 1, which are taken "
+                f"as -1 and 1), got values from {t.min():g} to {t.max():g}."
+            )
+        return labels
+
+    def _only_ones(self, labels: Array) -> bool:
+        size = np.abs(labels, out=self.buffer("scratch", labels))
+        return bool(size.min() == 1 and size.max() == 1)
+
+
+@register("loss")
+class Hinge(_Margin):
+    """``l = Σ max(1 - t p, 0) / k`` for labels ``t`` of -1 and 1.
+
+    Where all labels of a batch are 0 and 1 they are taken as -1 and 1, as in Keras.
+
+    Args:
+        reduction: see :class:`Loss`.
+        name: what it is called.
+
+    Source:
+        C. Cortes and V. Vapnik, "Support-vector networks", Machine Learning 20 (1995).
+    """
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = Σ m / k`` with ``m = max(1 - t p, 0)``."""
+        return np.mean(self.margin(y_true, y_pred), axis=-1)
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = -dl t / k`` where ``m > 0``, else 0."""
+        m = self.cache.m
+        dp = np.sign(m, out=self.buffer("scratch", m))
+        np.multiply(dp, self.cache.t, out=dp)
+        return np.multiply(dp, dl * (-1 / m.shape[-1]), out=dp)
+
+
+@register("loss")
+class SquaredHinge(_Margin):
+    """``l = Σ max(1 - t p, 0)² / k`` for labels ``t`` of -1 and 1 (0 and 1 as in :class:`Hinge`).
+
+    Args:
+        reduction: see :class:`Loss`.
+        name: what it is called.
+    """
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = Σ m² / k`` with ``m = max(1 - t p, 0)``."""
+        m = self.margin(y_true, y_pred)
+        return np.vecdot(m, m) / m.shape[-1]
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = -dl 2 m t / k``."""
+        m = self.cache.m
+        dp = np.multiply(m, self.cache.t, out=self.buffer("scratch", m))
+        return np.multiply(dp, dl * (-2 / m.shape[-1]), out=dp)
+
+
+@register("loss")
+class CategoricalHinge(OneHotTargets):
+    """``l = max(max (1 - t) p - Σ t p + 1, 0)``: the true class leads by one, or it costs.
+
+    Shapes: ``y_true`` (one-hot rows) and ``y_pred`` (batch, ..., classes).
+
+    Args:
+        reduction: see :class:`Loss`.
+        name: what it is called.
+
+    Source:
+        K. Crammer and Y. Singer, "On the algorithmic implementation of multiclass kernel-based
+        vector machines", JMLR 2 (2001); as in Keras, the true class takes part with ``0`` in the
+        maximum.
+    """
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = max(n - Σ t p + 1, 0)`` with ``n = max (1 - t) p``."""
+        other = np.subtract(1, y_true, out=self.buffer("other", y_pred))
+        others = np.multiply(other, y_pred, out=self.buffer("scratch", y_pred))
+        self.cache.t, self.cache.other = y_true, other
+        self.cache.at = np.argmax(others, axis=-1)[..., None]
+        n = np.take_along_axis(others, self.cache.at, -1)[..., 0]
+        l = np.maximum(n - np.vecdot(y_true, y_pred) + 1, 0)  # noqa: E741
+        self.cache.active = np.sign(l)[..., None]
+        return l
+
+    def backward_samples(self, dl: Any) -> Array:
+        """Where ``l > 0``, ``dp = -dl t``, and ``dl (1 - t)`` more where the maximum is."""
+        t, other, at = self.cache.t, self.cache.other, self.cache.at
+        dp = np.negative(t, out=self.buffer("scratch", other))
+        np.put_along_axis(
+            dp, at, np.take_along_axis(dp, at, -1) + np.take_along_axis(other, at, -1), -1
+        )
+        return np.multiply(dp, dl * self.cache.active, out=dp)

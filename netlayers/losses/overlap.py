@@ -1,0 +1,178 @@
+"""Losses of how far two sets overlap: one number for many samples or pixels together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_integer, check_number
+from netlayers.errors import ShapeError
+from netlayers.losses.base import EPSILON, Loss
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, Dtype
+
+
+class _Overlap(Loss):
+    """``l = 1 - n I / D`` with ``D = a I + b T + c P + 1e-7`` of three sums over ``axis``.
+
+    ``I = Σ t p``, ``T = Σ t`` and ``P = Σ p``; a subclass gives the four :attr:`numbers`.
+    """
+
+    def __init__(
+        self, reduction: str | None, name: str | None, axis: int | Sequence[int] | None
+    ) -> None:
+        super().__init__(reduction, name)
+        owner = type(self).__name__
+        self.axis: int | tuple[int, ...] | None = None
+        if isinstance(axis, (list, tuple)):
+            self.axis = tuple(check_integer(owner, "each axis", a) for a in axis)
+        elif axis is not None:
+            self.axis = check_integer(owner, "axis", axis)
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """n, a, b and c."""
+        raise NotImplementedError
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        """Return the axes that are summed over, counted from the first.
+
+        Raises:
+            ShapeError: predictions of ``ndim`` axes do not have them.
+        """
+        if self.axis is None:
+            return tuple(range(ndim))
+        given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        if not given or any(not -ndim <= a < ndim for a in given):
+            raise ShapeError(
+                f"loss {self.name!r}: axis={self.axis} must name axes of the predictions, which "
+                f"have {ndim}."
+            )
+        return tuple(sorted({a % ndim for a in given}))
+
+    def take_weights(self, sample_weight: Any, y_pred: Array) -> Any:
+        """Keep the weights as factors in the sums where the batch is summed over."""
+        self.cache.axes = self.axes(y_pred.ndim)
+        self.cache.weight = None
+        if sample_weight is None or 0 not in self.cache.axes:
+            return sample_weight
+        self.cache.weight = self.sample_weights(sample_weight, y_pred.shape[:-1], y_pred.dtype)[
+            ..., None
+        ]
+        return None
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = 1 - n I / D``."""
+        n, a, b, c = self.numbers
+        weight, scratch = self.cache.weight, self.buffer("scratch", y_pred)
+
+        def total(values: Array) -> Array:
+            if weight is not None:
+                values = np.multiply(values, weight, out=scratch)
+            return np.add.reduce(values, axis=self.cache.axes, dtype=np.float64, keepdims=True)
+
+        both = total(np.multiply(y_true, y_pred, out=scratch))
+        bottom = b * total(y_true)
+        bottom += c * total(y_pred)
+        bottom += a * both + EPSILON
+        self.cache.t, self.cache.both, self.cache.bottom = y_true, both, bottom
+        return np.squeeze(1 - n * both / bottom, axis=self.cache.axes)
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = -dl n (t D - I (a t + c)) / D²``, times the weight in the sums."""
+        n, a, _, c = self.numbers
+        t, both, bottom = self.cache.t, self.cache.both, self.cache.bottom
+        share = both / bottom
+        slope = dl * (n / bottom)
+        by_target, shift = slope * (a * share - 1), slope * (c * share)
+        dp = np.multiply(t, by_target.astype(t.dtype), out=self.buffer("scratch", t))
+        np.add(dp, shift.astype(t.dtype), out=dp)
+        return dp if self.cache.weight is None else np.multiply(dp, self.cache.weight, out=dp)
+
+    def spread(self, scale: Array) -> Array:
+        """Return dL/dl so that it broadcasts to y_pred."""
+        return np.expand_dims(scale, self.cache.axes)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, in the shape of the predictions."""
+        t = super().targets(y_true, shape, dtype)
+        self.check_range(t, 0, 1, "within 0 and 1")
+        return t
+
+
+@register("loss")
+class Dice(_Overlap):
+    """``l = 1 - 2 Σ t p / (Σ t + Σ p + 1e-7)``, the sums over ``axis``.
+
+    By default there is one loss for a whole batch; ``axis=(1, 2, ...)`` gives one for each sample.
+
+    Shapes: ``y_true`` (within 0 and 1) and ``y_pred`` (batch, ...).
+
+    Args:
+        reduction: how several losses become one; see :class:`Loss`.
+        name: what it is called.
+        axis: axes of the predictions that are summed over; ``None`` for all. Where the batch is
+            among them, sample weights are factors in the sums: a sample of weight 2 counts like two
+            such samples. (In Keras they are factors of the one loss.)
+
+    Source:
+        F. Milletari, N. Navab and S.-A. Ahmadi, "V-Net", 3DV 2016; here, as in Keras, without
+        squares in the denominator.
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        axis: int | Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(reduction, name, axis)
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """n, a, b and c of ``2 I / (T + P)``."""
+        return 2.0, 0.0, 1.0, 1.0
+
+
+@register("loss")
+class Tversky(_Overlap):
+    """``l = 1 - I / (I + alpha Σ t (1 - p) + beta Σ (1 - t) p + 1e-7)`` with ``I = Σ t p``.
+
+    The numbers are those of Keras, where ``alpha`` weighs what was missed and ``beta`` the false
+    alarms. In the paper (and in the words of Keras's page) it is the other way round.
+
+    Shapes: ``y_true`` (within 0 and 1) and ``y_pred`` (batch, ...).
+
+    Args:
+        alpha: weight of what was missed, 0 or more.
+        beta: weight of the false alarms, 0 or more.
+        reduction: how several losses become one; see :class:`Loss`.
+        name: what it is called.
+        axis: axes of the predictions that are summed over; see :class:`Dice`.
+
+    Source:
+        S. Salehi, D. Erdogmus and A. Gholipour, "Tversky loss function for image segmentation using
+        3D fully convolutional deep networks", MLMI 2017, equation 4.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        axis: int | Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(reduction, name, axis)
+        self.alpha = check_number("Tversky", "alpha", alpha, minimum=0)
+        self.beta = check_number("Tversky", "beta", beta, minimum=0)
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """n, a, b and c of ``I / (I + alpha (T - I) + beta (P - I))``."""
+        return 1.0, 1 - self.alpha - self.beta, self.alpha, self.beta

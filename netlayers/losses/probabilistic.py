@@ -1,0 +1,102 @@
+"""Losses that compare distributions: counts with their expected number, shares with shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.errors import DataError
+from netlayers.losses.axis import OneHotTargets
+from netlayers.losses.base import EPSILON, Loss
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Dtype
+
+
+@register("loss")
+class Poisson(Loss):
+    """``l = Σ (p - t log(p + 1e-7)) / k`` for counts ``t`` whose expected number is ``p``.
+
+    It is the negative log-likelihood of a Poisson distribution without ``log t!``, which no
+    prediction changes. Predictions must not be negative: end with a softplus or an exponential.
+
+    Args:
+        reduction: see :class:`Loss`.
+        name: what it is called.
+
+    Source:
+        P. McCullagh and J. Nelder, "Generalized linear models", 2nd edition (1989), section 6.2.
+    """
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = Σ (p - t log q) / k`` with ``q = p + 1e-7``."""
+        check_not_negative(self, y_pred, "expected counts")
+        q = np.add(y_pred, EPSILON, out=self.buffer("q", y_pred))
+        self.cache.q, self.cache.t = q, y_true
+        l = np.log(q, out=self.buffer("scratch", q))  # noqa: E741
+        np.multiply(l, y_true, out=l)
+        return np.mean(np.subtract(y_pred, l, out=l), axis=-1)
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = dl (1 - t / q) / k``."""
+        q = self.cache.q
+        dp = np.divide(self.cache.t, q, out=self.buffer("scratch", q))
+        np.subtract(1, dp, out=dp)
+        return np.multiply(dp, dl * (1 / q.shape[-1]), out=dp)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, (batch, ..., outputs)."""
+        t = super().targets(y_true, shape, dtype)
+        self.check_range(t, 0, None, "counts, 0 or more")
+        return t
+
+
+@register("loss", "kld", "KLD")
+class KLDivergence(OneHotTargets):
+    """``l = Σ t log(t / p)``: what is lost where shares ``t`` are taken to be ``p``.
+
+    Both are clipped to [1e-7, 1] as in Keras.
+
+    Shapes: ``y_true`` and ``y_pred`` (batch, ..., classes).
+
+    Args:
+        reduction: see :class:`Loss`.
+        name: what it is called.
+
+    Source:
+        S. Kullback and R. Leibler, "On information and sufficiency", Annals of Mathematical
+        Statistics 22 (1951).
+    """
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = Σ t log(t / c)`` with ``c = clip(p)``, and ``t`` clipped alike."""
+        t = np.clip(y_true, EPSILON, 1, out=self.buffer("t", y_pred))
+        c = np.clip(y_pred, EPSILON, 1, out=self.buffer("c", y_pred))
+        self.cache.p, self.cache.c, self.cache.t = y_pred, c, t
+        log_ratio = np.divide(t, c, out=self.buffer("scratch", c))
+        np.log(log_ratio, out=log_ratio)
+        return np.vecdot(t, log_ratio)
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = -dl t / c`` where not clipped, else 0."""
+        c = self.cache.c
+        dp = np.divide(self.cache.t, c, out=self.buffer("scratch", c))
+        np.multiply(dp, self.unclipped(self.cache.p, c), out=dp)
+        return np.multiply(dp, -dl, out=dp)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the checked targets, (batch, ..., classes)."""
+        t = super().targets(y_true, shape, dtype)
+        self.check_range(t, 0, 1, "probabilities, within 0 and 1", "Divide counts by their sum.")
+        return t
+
+
+def check_not_negative(loss: Loss, y_pred: Array, meaning: str) -> None:
+    """Raise a DataError where what can not be negative was predicted so; NaN is let through."""
+    if y_pred.min() < 0:
+        raise DataError(
+            f"loss {loss.name!r}: y_pred holds {meaning}, which must not be negative, got "
+            f"{y_pred.min():g}. Let the last layer end with activation='softplus' or 'exponential'."
+        )

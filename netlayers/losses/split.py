@@ -1,0 +1,173 @@
+"""Several losses for a network whose last layer is split between several tasks."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_integer, check_number
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.losses.base import Loss
+from netlayers.registry import register, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, ArrayLike, Dtype, Identifier, Shape
+
+
+@register("loss")
+class SplitLoss(Loss):
+    """``L = Σ weight_i L_i``, where loss ``i`` sees its own slice of the outputs and targets.
+
+    The slices follow each other on the last axis of ``y_pred`` (``sizes``) and of ``y_true``
+    (``target_sizes``). Of a slice of logits the loss is told by ``from_logits=True``.
+
+    Shapes: ``y_pred`` (batch, ..., sum of sizes), ``y_true`` (batch, ..., sum of target sizes).
+
+    Args:
+        losses: names or losses, one for each slice.
+        sizes: how many outputs each of them takes.
+        weights: their factors, 0 or more; ``None`` for all 1.
+        target_sizes: how many columns of ``y_true`` each takes; ``None`` for what the losses need:
+            one for class numbers and for a list of quantiles, one for each mean of a
+            :class:`GaussianNLL`, otherwise as many as outputs.
+        reduction: how each loss is reduced; see :class:`Loss`. A loss in the list with another
+            reduction of its own is an error.
+        name: what it is called.
+
+    Attributes:
+        values: after a :meth:`forward`, the values of the losses before their factors.
+
+    Raises:
+        ConfigurationError: the lists are not of one length, or the reductions differ.
+
+    Example:
+        A number, and one of three classes, from a network with 1 + 3 outputs:
+
+        >>> import netlayers as nl
+        >>> classes = nl.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> loss = nl.losses.SplitLoss(["mse", classes], sizes=[1, 3], weights=[1.0, 0.5])
+        >>> round(loss.forward([[2.0, 1]], [[3.0, 0.0, 0.0, 0.0]]), 4)
+        1.5493
+        >>> [round(value, 4) for value in loss.values]
+        [1.0, 1.0986]
+    """
+
+    def __init__(
+        self,
+        losses: Sequence[Identifier],
+        sizes: Sequence[int],
+        weights: Sequence[float] | None = None,
+        target_sizes: Sequence[int] | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(reduction, name)
+        self.losses = [self._part(loss) for loss in _listed("losses", losses)]
+        count = len(self.losses)
+        if not count:
+            raise ConfigurationError("SplitLoss: losses must not be empty.")
+        self.sizes = [
+            check_integer("SplitLoss", "each of sizes", n, minimum=1)
+            for n in _listed("sizes", sizes, count)
+        ]
+        self.weights = weights
+        if weights is not None:
+            self.weights = [
+                check_number("SplitLoss", "each of weights", w, minimum=0)
+                for w in _listed("weights", weights, count)
+            ]
+        if target_sizes is None:
+            target_sizes = [
+                part.target_size(n) for part, n in zip(self.losses, self.sizes, strict=True)
+            ]
+        self.target_sizes = [
+            check_integer("SplitLoss", "each of target_sizes", n, minimum=1)
+            for n in _listed("target_sizes", target_sizes, count)
+        ]
+
+    @property
+    def values(self) -> list[float]:
+        """The values of the losses in the last :meth:`forward`, before their factors."""
+        return list(self.cache.values)
+
+    def forward(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """``L = Σ weight_i L_i``; see :meth:`Loss.forward`."""
+        y_pred = self._predictions(y_pred)
+        y_true = super().targets(y_true, y_pred.shape, y_pred.dtype)
+        self.cache.y_pred = y_pred
+        columns, outputs = _split(y_true, self.target_sizes), _split(y_pred, self.sizes)
+        values = self.cache.values = [
+            part.forward(t, p, sample_weight)
+            for part, t, p in zip(self.losses, columns, outputs, strict=True)
+        ]
+        shapes = {np.shape(value) for value in values}
+        if len(shapes) > 1:  # only without a reduction
+            raise ConfigurationError(
+                f"loss {self.name!r}: with reduction={self.reduction!r} the losses have different "
+                f"shapes, {', '.join(map(str, sorted(shapes)))}, and can not be added."
+            )
+        return sum(w * value for w, value in zip(self._factors(), values, strict=True))
+
+    def backward(self) -> Array:
+        """``dy_pred = [weight_i dL_i/dy_pred_i, ...]``, side by side."""
+        y_pred = self.cache.y_pred
+        dy = self.buffer("dy", y_pred)
+        places = _split(dy, self.sizes)
+        for part, w, place in zip(self.losses, self._factors(), places, strict=True):
+            np.multiply(part.backward(), w, out=place)
+        return dy.reshape(self.cache.shape)
+
+    def target_size(self, outputs: int) -> int:
+        """Return how many columns the targets have: the sum of ``target_sizes``."""
+        if outputs != sum(self.sizes):
+            raise ShapeError(
+                f"loss {self.name!r}: sizes={self.sizes} are {sum(self.sizes)} outputs, but the "
+                f"model has {outputs}. Change the sizes or the last layer."
+            )
+        return sum(self.target_sizes)
+
+    def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the targets, checked by the losses that take them."""
+        y_true = super().targets(y_true, shape, dtype)
+        columns = _split(y_true, self.target_sizes)
+        for part, t, n in zip(self.losses, columns, self.sizes, strict=True):
+            part.targets(t, part.outputs_last((*shape[:-1], n)), dtype)
+        return y_true
+
+    def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
+        return (
+            f"The losses take {self.target_sizes} columns of it, side by side: put them together "
+            "with np.concatenate(..., axis=-1), or give target_sizes."
+        )
+
+    def _factors(self) -> Sequence[float]:
+        return self.weights if self.weights is not None else [1.0] * len(self.losses)
+
+    def _part(self, identifier: Identifier) -> Loss:
+        """Return a loss of our own, with our reduction."""
+        part: Loss = copy.deepcopy(resolve("loss", identifier, Loss))
+        if part.reduction not in ("sum_over_batch_size", self.reduction):
+            raise ConfigurationError(
+                f"SplitLoss: the loss {part.name!r} has reduction={part.reduction!r}. All of them "
+                "are reduced alike: give the reduction to SplitLoss."
+            )
+        part.reduction = self.reduction
+        return part
+
+
+def _listed(argument: str, value: Any, count: int | None = None) -> list[Any]:
+    if not isinstance(value, (list, tuple, np.ndarray)) or count not in (None, len(value)):
+        expected = "a list" if count is None else f"a list of {count}, one for each loss"
+        raise ConfigurationError(f"SplitLoss: {argument} must be {expected}, got {value!r}.")
+    return list(value)
+
+
+def _split(array: Array, sizes: Sequence[int]) -> list[Array]:
+    """Return views of consecutive slices of the last axis."""
+    return np.split(array, np.cumsum(sizes)[:-1], axis=-1)

@@ -1,0 +1,168 @@
+"""Losses of networks that say how sure they are: quantiles, or a mean and a variance."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_number
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.losses.base import Loss
+from netlayers.losses.probabilistic import check_not_negative
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, Shape
+
+
+@register("loss", "pinball")
+class Quantile(Loss):
+    """``l = Σ max(q d, (q - 1) d) / k`` with ``d = t - p``: its minimum is the q-quantile.
+
+    Shapes:
+        One number as ``quantile``: ``y_true`` and ``y_pred`` (batch, ..., outputs), each output the
+        quantile of its own target. A list of k: ``y_pred`` (batch, ..., k), all the quantiles of
+        the one target in ``y_true`` (batch, ..., 1) or (batch, ...).
+
+    Args:
+        quantile: a number between 0 and 1, or a list with one for each output.
+        reduction: see :class:`Loss`.
+        name: what it is called.
+
+    Source:
+        R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46 (1978).
+
+    Example:
+        >>> import netlayers as nl
+        >>> loss = nl.losses.Quantile([0.1, 0.5, 0.9])
+        >>> round(loss.forward([1.0], [[0.0, 1.0, 3.0]]), 6)  # (0.1 * 1 + 0 + 0.1 * 2) / 3
+        0.1
+    """
+
+    def __init__(
+        self,
+        quantile: float | Sequence[float] = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(reduction, name)
+        self.quantile: float | list[float]
+        if isinstance(quantile, (list, tuple, np.ndarray)) and np.ndim(quantile) == 1:
+            if not len(quantile):
+                raise ConfigurationError("Quantile: quantile must not be an empty list.")
+            self.quantile = [
+                check_number("Quantile", "each quantile", q, above=0, below=1) for q in quantile
+            ]
+        else:
+            self.quantile = check_number("Quantile", "quantile", quantile, above=0, below=1)
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = Σ max(q d, (q - 1) d) / k`` with ``d = t - p``."""
+        q = np.array(self.quantile, y_pred.dtype)
+        d = self.cache.d = np.subtract(y_true, y_pred, out=self.buffer("d", y_pred))
+        below = np.multiply(d, q - 1, out=self.buffer("below", d))
+        l = np.multiply(d, q, out=self.buffer("scratch", d))  # noqa: E741
+        return np.mean(np.maximum(l, below, out=l), axis=-1)
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dp = dl (1/2 - q - sign(d) / 2) / k``: -q above, 1 - q below, their middle between."""
+        d = self.cache.d
+        dp = np.sign(d, out=self.buffer("scratch", d))
+        np.multiply(dp, -0.5, out=dp)
+        np.add(dp, 0.5 - np.array(self.quantile, d.dtype), out=dp)
+        return np.multiply(dp, dl * (1 / d.shape[-1]), out=dp)
+
+    def target_size(self, outputs: int) -> int:
+        """Return how many columns the targets have: one for a list of quantiles."""
+        if isinstance(self.quantile, float):
+            return outputs
+        if outputs != len(self.quantile):
+            raise ShapeError(
+                f"loss {self.name!r}: there must be one output for each of the "
+                f"{len(self.quantile)} quantiles, got {outputs} outputs."
+            )
+        return 1
+
+    def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
+        if isinstance(self.quantile, list):
+            return "All quantiles are of one target: y_true is (batch, 1) or (batch,)."
+        return super()._shape_hint(got, shape)
+
+
+@register("loss", "gaussian_negative_log_likelihood")
+class GaussianNLL(Loss):
+    """``l = Σ (log v + (t - μ)² / v) / (2 k)``: targets are normal, of mean ``μ``, variance ``v``.
+
+    Of the 2 k outputs the first k are the means and the last k the variances. The network has to
+    make these positive, for instance by a softplus; a negative one is an error. They are clipped
+    to at least ``epsilon``, where the gradient by the variance is 0, as the loss does not change
+    with it. (PyTorch, other than here, lets a gradient through the clipping.)
+
+    Shapes: ``y_pred`` (batch, ..., 2 k), ``y_true`` (batch, ..., k), for k = 1 also (batch, ...).
+
+    Args:
+        full: add the constant ``log(2 π) / 2``, which makes the value a likelihood's.
+        epsilon: smallest variance, positive.
+        reduction: see :class:`Loss`.
+        name: what it is called.
+
+    Source:
+        D. Nix and A. Weigend, "Estimating the mean and variance of the target probability
+        distribution", ICNN 1994, equation 5; the arguments are those of PyTorch's GaussianNLLLoss.
+    """
+
+    def __init__(
+        self,
+        full: bool = False,
+        epsilon: float = 1e-6,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(reduction, name)
+        self.full = check_flag("GaussianNLL", "full", full)
+        self.epsilon = check_number("GaussianNLL", "epsilon", epsilon, above=0)
+
+    def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
+        """``l = Σ (log v + d r) / (2 k)`` with ``d = μ - t``, ``r = d / v``, ``v`` clipped."""
+        mean, variance = np.split(y_pred, 2, axis=-1)
+        check_not_negative(self, variance, "variances in its last half")
+        v = np.maximum(variance, self.epsilon, out=self.buffer("v", mean))
+        d = np.subtract(mean, y_true, out=self.buffer("d", mean))
+        r = np.divide(d, v, out=self.buffer("r", mean))
+        self.cache.variance, self.cache.v, self.cache.r = variance, v, r
+        l = np.log(v, out=self.buffer("scratch", mean))  # noqa: E741
+        np.add(l, np.multiply(d, r, out=d), out=l)
+        losses = 0.5 * np.mean(l, axis=-1)
+        return losses + 0.5 * math.log(2 * math.pi) if self.full else losses
+
+    def backward_samples(self, dl: Any) -> Array:
+        """``dμ = dl r / k`` and ``dv = dl (1 / v - r²) / (2 k)`` where not clipped, else 0."""
+        v, r = self.cache.v, self.cache.r
+        k = v.shape[-1]
+        dp = self.workspace("dp", (*v.shape[:-1], 2 * k), v.dtype)
+        d_mean, d_variance = dp[..., :k], dp[..., k:]
+        np.multiply(r, dl * (1 / k), out=d_mean)
+        np.divide(1, v, out=d_variance)
+        square = np.multiply(r, r, out=self.buffer("scratch", v))
+        np.subtract(d_variance, square, out=d_variance)
+        np.multiply(d_variance, self.unclipped(self.cache.variance, v), out=d_variance)
+        np.multiply(d_variance, dl * (0.5 / k), out=d_variance)
+        return dp
+
+    def target_size(self, outputs: int) -> int:
+        """Return how many columns the targets have: half as many as there are outputs."""
+        if outputs % 2:
+            raise ShapeError(
+                f"loss {self.name!r}: needs one mean and one variance for each target, so an even "
+                f"number of outputs, got {outputs}."
+            )
+        return outputs // 2
+
+    def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
+        return (
+            "Half of the outputs are means and half are variances: give one target for each pair."
+        )

@@ -192,6 +192,8 @@ class AUC(Metric):
         if weight is not None:
             counted = weight > 0
             scores, positive, weight = scores[counted], positive[counted], weight[counted]
+        if not len(scores):
+            return float("nan")
         order = np.argsort(scores)[::-1]
         scores, positive = scores[order], positive[order]
         # A threshold can only stand between two different scores.
@@ -203,7 +205,7 @@ class AUC(Metric):
             weight = weight[order]
             tp = np.cumsum(np.where(positive, weight, 0))[ends]
             fp = np.cumsum(np.where(positive, 0, weight))[ends]
-        if not len(scores) or tp[-1] == 0 or (self.curve == "ROC" and fp[-1] == 0):
+        if tp[-1] == 0 or (self.curve == "ROC" and fp[-1] == 0):
             return float("nan")
         if self.curve == "ROC":
             x, y = np.append(0, fp), np.append(0, tp)

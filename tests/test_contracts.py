@@ -720,6 +720,7 @@ REQUIRED = {
     "CategoricalCrossentropy": {"from_logits": True, "label_smoothing": 0.25, "axis": 1},
     "SparseCategoricalCrossentropy": {"from_logits": True, "ignore_class": 0, "axis": 1},
     "CosineSimilarity": {"axis": 1},
+    "PearsonCorrelation": {"axis": 1},
     "R2Score": {"class_aggregation": "variance_weighted_average", "num_regressors": 1},
     "ExplainedVariance": {"class_aggregation": None},
     "MeanMetricWrapper": {"fn": largest_difference, "name": "mine"},

@@ -45,6 +45,7 @@ from netlayers.metrics.regression import (
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanSquaredError,
+    PearsonCorrelation,
     R2Score,
     RootMeanSquaredError,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "MeanMetricWrapper",
     "MeanSquaredError",
     "Metric",
+    "PearsonCorrelation",
     "Precision",
     "R2Score",
     "Recall",

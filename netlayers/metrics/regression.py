@@ -99,8 +99,32 @@ class CosineSimilarity(MeanMetric):
                 f"metric {self.name!r}: axis={self.axis} is no axis of outputs in predictions of "
                 f"shape {p.shape}."
             )
-        t, p = (_unit(np.moveaxis(v, self.axis, -1)) for v in (t, p))
+        t, p = (_unit(self.vectors(np.moveaxis(v, self.axis, -1))) for v in (t, p))
         return np.vecdot(t, p)
+
+    def vectors(self, v: Array) -> Array:
+        """Return what the angle is taken of."""
+        return v
+
+
+@register("metric")
+class PearsonCorrelation(CosineSimilarity):
+    """Mean of each sample's correlation of target and prediction, over its outputs.
+
+    ``Σ (t - mean t) (p - mean p) / (|t - mean t| |p - mean p|)``, 0 where one of them is constant:
+    so always for one output.
+
+    Args:
+        name: the key in logs and history.
+        axis: the axis of the outputs.
+    """
+
+    def vectors(self, v: Array) -> Array:
+        """``v - mean v``."""
+        d = v - v.mean(axis=-1, keepdims=True)
+        # What rounding leaves of equal numbers is no direction.
+        noise = 8 * np.finfo(d.dtype).eps * np.abs(v).max(axis=-1, keepdims=True)
+        return np.where(np.abs(d) > noise, d, 0)
 
 
 def _unit(v: Array) -> Array:
@@ -158,9 +182,6 @@ class _Variance(Metric):
         if not total:
             return
         mean = np.einsum("n,jno->jo", weight, v) / total
-        # The rounding error of a mean of large numbers is small against them, but perhaps not
-        # against their deviations: the mean of those corrects it.
-        mean += np.einsum("n,jno->jo", weight, v - mean[:, None]) / total
         d = v - mean[:, None]
         m2 = np.einsum("n,jno,jno->jo", weight, d, d)
         if self._mean is None:

@@ -99,6 +99,8 @@ KERAS = [
     ("MeanAbsoluteError()", "ML", 0.43333334, 0.43076926),
     ("CosineSimilarity()", "T", 0.68564433, 0.60821432),
     ("CosineSimilarity()", "ML", 0.83298236, 0.89397937),
+    ("PearsonCorrelation()", "T", 0.53226256, 0.31102616),
+    ("PearsonCorrelation()", "ML", 0.72952366, 0.7916984),
     ("R2Score()", "T", 0.17694446, -0.82256079),
     ("R2Score()", "ML", -0.12055548, -0.21484661),
     ("R2Score(class_aggregation='variance_weighted_average')", "T", 0.15800002, -0.67070329),
@@ -336,6 +338,11 @@ def test_percentage_and_cosine_by_hand():
     assert cosine([[3.0, 4.0]], [[4.0, 3.0]]) == pytest.approx(24 / 25)
     cosine.reset_state()
     assert cosine([[0.0, 0.0]], [[4.0, 3.0]]) == 0.0
+    assert PearsonCorrelation()([[0.1, 0.1, 0.1]], [[1.0, 2.0, 3.0]]) == 0.0
+    y, p = np.array([[1.0, 2.0, 4.0]]), np.array([[3.0, 1.0, 2.0]])
+    for offset in (0.0, 1e6):
+        near = pytest.approx(-1 / math.sqrt(28 / 3), rel=1e-9)
+        assert PearsonCorrelation()(y + offset, p - offset) == near
     y = np.array([[[1.0, 0.0], [0.0, 1.0]]])
     assert CosineSimilarity(axis=1)(y, y) == 1.0
 

@@ -29,6 +29,7 @@ DENSE = {
     "MeanAbsoluteError": M.MeanAbsoluteError,
     "MeanAbsolutePercentageError": M.MeanAbsolutePercentageError,
     "CosineSimilarity": M.CosineSimilarity,
+    "PearsonCorrelation": M.PearsonCorrelation,
     "R2Score": lambda: M.R2Score(None),
     "ExplainedVariance": M.ExplainedVariance,
     "BinaryCrossentropy": M.BinaryCrossentropy,

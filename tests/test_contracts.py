@@ -15,7 +15,7 @@ import netlayers as nl
 from netlayers.activations import ActivationFunction, ActivationLayer
 from netlayers.checking import generators_of
 from netlayers.errors import ConfigurationError, NoForwardError, ShapeError
-from netlayers.metrics import MeanMetric, Metric
+from netlayers.metrics import Mean, MeanMetric, MeanMetricWrapper, Metric, Sum
 from netlayers.optimizers.schedules import LearningRateSchedule
 from netlayers.registry import registered, snake_case
 
@@ -31,7 +31,7 @@ KINDS = {
     "loss": (nl.losses.Loss, nl.losses, {"AxisLoss", "Crossentropy", "OneHotTargets"}),
     "optimizer": (nl.optimizers.Optimizer, nl.optimizers, set()),
     "schedule": (LearningRateSchedule, nl.optimizers.schedules, set()),
-    "metric": (Metric, nl.metrics, {"MeanMetric"}),
+    "metric": (Metric, nl.metrics, {"MeanMetric", "LossMetric"}),
     "initializer": (nl.initializers.Initializer, nl.initializers, {"RandomInitializer"}),
     "regularizer": (nl.regularizers.Regularizer, nl.regularizers, set()),
     "constraint": (nl.constraints.Constraint, nl.constraints, set()),
@@ -927,6 +927,12 @@ def test_optimizer_changes_only_trainable_segments(name, kwargs):
 
 # Initializers, regularizers, constraints, metrics, schedules ------------------------------------
 
+
+@nl.register("metric")
+def largest_difference(y_true, y_pred):
+    return np.abs(y_true - y_pred).max(axis=-1)
+
+
 REQUIRED = {
     "ExponentialDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
     "CosineDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "alpha": 0.25},
@@ -936,6 +942,32 @@ REQUIRED = {
     "MaxNorm": {"max_value": 0.75, "axis": 1},
     "MinMaxNorm": {"min_value": 0.25, "max_value": 0.5, "rate": 0.75, "axis": [0, 1]},
     "BinaryAccuracy": {"name": "mine", "threshold": 0.25},
+    "TopKCategoricalAccuracy": {"k": 2},
+    "SparseTopKCategoricalAccuracy": {"k": 2, "from_sorted_ids": True},
+    "TruePositives": {"thresholds": [0.2, 0.58], "from_logits": True},
+    "FalsePositives": {"thresholds": 0.4},
+    "Precision": {"thresholds": [0.6, 0.2], "top_k": 2, "class_id": 1, "from_logits": True},
+    "Recall": {"thresholds": [0.6, 0.2], "top_k": 2, "class_id": 1},
+    "ConfusionMatrix": {"normalize": "all", "threshold": 0.25, "from_logits": True},
+    "FBetaScore": {"average": "weighted", "beta": 2.0, "threshold": 0.55, "from_logits": True},
+    "F1Score": {"average": "macro", "threshold": 0.25},
+    "AUC": {
+        "curve": "PR",
+        "summation_method": "minoring",
+        "thresholds": [0.55, 0.2],
+        "multi_label": True,
+        "num_labels": 3,
+        "label_weights": [1.0, 2.0, 0.5],
+        "from_logits": True,
+    },
+    "BinaryCrossentropy": {"from_logits": True, "label_smoothing": 0.25},
+    "CategoricalCrossentropy": {"from_logits": True, "label_smoothing": 0.25, "axis": 1},
+    "SparseCategoricalCrossentropy": {"from_logits": True, "ignore_class": 0, "axis": 1},
+    "CosineSimilarity": {"axis": 1},
+    "PearsonCorrelation": {"axis": 1},
+    "R2Score": {"class_aggregation": "variance_weighted_average", "num_regressors": 1},
+    "ExplainedVariance": {"class_aggregation": None},
+    "MeanMetricWrapper": {"fn": largest_difference, "name": "mine"},
 }
 SMALL = [
     pytest.param(kind, cls, id=f"{kind}-{cls.__name__}")
@@ -960,12 +992,13 @@ def behaviour(kind, thing):
         return x
     if kind == "schedule":
         return [thing(step) for step in range(12)]
-    if isinstance(thing, MeanMetric):
-        sparse = "Sparse" in type(thing).__name__
-        thing.update_state(np.array([0, 2]) if sparse else np.eye(3)[:2], x)
-    else:
-        thing.add(3.0, 2)
-    return [thing.result()]
+    thing.reset_state()
+    if isinstance(thing, (Mean, Sum)) and not isinstance(thing, (MeanMetric, MeanMetricWrapper)):
+        return [thing(x, [1.0, 3.0])]
+    # Three samples of three outputs: enough for each to have a variance.
+    y, y_pred = np.array([0, 2, 1]), np.concatenate([x, x[:1] - [[0.3, 0.0, 0.2]]])
+    sparse = "Sparse" in type(thing).__name__
+    return np.ravel(thing(y if sparse else np.eye(3)[y], y_pred, [1.0, 3.0, 2.0]))
 
 
 @pytest.mark.parametrize(("kind", "cls"), SMALL)

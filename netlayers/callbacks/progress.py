@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from netlayers.training.events import Callback
 
 if TYPE_CHECKING:
@@ -55,13 +57,13 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         if now - self._shown > 0.2:  # formatting numbers for every batch would cost more than it
             self._shown = now
-            self._bar.set_postfix_str(_numbers(logs or {}), refresh=False)
+            self._bar.set_postfix_str(numbers_line(logs or {}), refresh=False)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Close the bar and print the line."""
         self._close()
         seconds = time.perf_counter() - self._begin
-        print(f"{self._title(epoch)}  {seconds:5.1f} s  {_numbers(logs or {})}", flush=True)
+        print(f"{self._title(epoch)}  {seconds:5.1f} s  {numbers_line(logs or {})}", flush=True)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close a bar that an error or Ctrl-C left open."""
@@ -76,5 +78,7 @@ class ProgressBar(Callback):
             self._bar = None
 
 
-def _numbers(logs: Logs) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+def numbers_line(logs: Logs) -> str:
+    """Return logs as text; arrays, such as a confusion matrix, are left out."""
+    numbers = {name: value for name, value in logs.items() if not np.ndim(value)}
+    return "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())

@@ -9,6 +9,7 @@ import numpy as np
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers.callbacks import History, ProgressBar
+from netlayers.callbacks.progress import numbers_line
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.layer import Layer
 from netlayers.data.arrays import ArrayData, Column, checked_input, split_rows
@@ -71,7 +72,8 @@ class Model(Layer):
             optimizer: a name or an optimizer.
             loss: a name or a loss. ``"crossentropy"`` becomes the binary, sparse or categorical
                 one by the shapes.
-            metrics: names or metrics, reported for each epoch.
+            metrics: names, metrics or functions of ``y_true`` and ``y_pred``, reported for each
+                epoch. Sample and class weights count in them.
 
         Raises:
             ConfigurationError: a name is unknown, or an object is of the wrong kind.
@@ -95,7 +97,7 @@ class Model(Layer):
         elif isinstance(metrics, str) or not isinstance(metrics, (list, tuple)):
             metrics = (metrics,)
         for metric in metrics:
-            if metric not in ("accuracy", "acc", "Accuracy"):
+            if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
                 metrics_module.get(metric)
         self.optimizer, self.loss, self._metrics = chosen, resolved, tuple(metrics)
         self._steps = None
@@ -244,7 +246,7 @@ class Model(Layer):
         params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
         logs = loop.test(steps, data, Events(callback_list(callbacks), self, params))
         if verbose:
-            print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()), flush=True)
+            print(numbers_line(logs), flush=True)
         return batch_result(logs, return_dict)
 
     def predict(

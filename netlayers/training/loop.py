@@ -69,7 +69,7 @@ def train_epoch(steps: Steps, data: Data, events: Events, interrupts: Interrupts
         finally:
             interrupts.release()
         if end:
-            events.fire("on_train_batch_end", batch, steps.logs())
+            events.fire("on_train_batch_end", batch, steps.logs(each_batch=True))
         if model.stop_training:
             break
     events.batch = None
@@ -86,7 +86,7 @@ def test(steps: Steps, data: Data, events: Events) -> Logs:
             events.fire("on_test_batch_begin", batch, {})
         steps.test(x, y, sample_weight)
         if end:
-            events.fire("on_test_batch_end", batch, steps.logs())
+            events.fire("on_test_batch_end", batch, steps.logs(each_batch=True))
     logs = steps.logs()
     logs.pop("grad_norm", None)  # there are no gradients in a test
     events.fire("on_test_end", dict(logs))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers import metrics as metrics_module
 from netlayers.core.penalties import collected_penalties
 from netlayers.core.workspace import Workspace
+from netlayers.errors import ConfigurationError
 from netlayers.metrics import Mean, Metric
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Steps:
             ``fused``, with ``forward_logits`` and ``backward_logits`` too.
         optimizer: its update rule.
         loss: its loss.
-        metrics: names, objects or configurations.
+        metrics: names, objects, functions or configurations. Sample weights count in them.
         fused: ``loss`` takes the logits of the model: its last activation and the loss are
             computed together, and metrics see the probabilities that the loss computes.
     """
@@ -46,6 +47,7 @@ class Steps:
         self.norm_mean = Mean("grad_norm")
         self._identifiers = list(metrics)
         self.metrics: list[Metric] | None = None
+        self._names: list[str] = []
         self._workspace = Workspace()
 
     def resolve_metrics(self, target_shape: Shape) -> None:
@@ -56,6 +58,7 @@ class Steps:
                 metrics_module.get(m, target_shape, self.model.output_shape, logits)
                 for m in self._identifiers
             ]
+            self._names = unique_names(self.metrics)
 
     def reset(self) -> None:
         """Start the means again."""
@@ -64,11 +67,16 @@ class Steps:
         for metric in self.metrics or ():
             metric.reset_state()
 
-    def logs(self) -> Logs:
-        """Return the means since the last :meth:`reset`."""
-        logs = {"loss": self.loss_mean.result()}
-        for metric in self.metrics or ():
-            logs[metric.name] = metric.result()
+    def logs(self, each_batch: bool = False) -> Logs:
+        """Return the means since the last :meth:`reset`.
+
+        Args:
+            each_batch: leave out the metrics whose result is too costly after every batch.
+        """
+        logs: Logs = {"loss": self.loss_mean.result()}
+        for name, metric in zip(self._names, self.metrics or (), strict=True):
+            if metric.each_batch or not each_batch:
+                logs[name] = metric.result()
         if self.optimizer.clips:
             logs["grad_norm"] = self.norm_mean.result()
         return logs
@@ -122,3 +130,25 @@ class Steps:
             for metric in self.metrics:
                 metric.update_state(y, y_pred, sample_weight)
         return loss
+
+
+def unique_names(metrics: Sequence[Metric]) -> list[str]:
+    """Return the keys of metrics in the logs: a second ``auc`` is ``auc_1``, as in Keras.
+
+    Raises:
+        ConfigurationError: one object is there twice; it would count each batch twice.
+    """
+    names: list[str] = []
+    taken = {"loss", "grad_norm"}
+    for i, metric in enumerate(metrics):
+        if any(metric is other for other in metrics[:i]):
+            raise ConfigurationError(
+                f"metrics: the object {metric!r} is there twice; make one for each use."
+            )
+        name, number = metric.name, 0
+        while name in taken:
+            number += 1
+            name = f"{metric.name}_{number}"
+        taken.add(name)
+        names.append(name)
+    return names

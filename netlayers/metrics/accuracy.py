@@ -1,0 +1,156 @@
+"""Shares of right answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.metrics.base import MeanMetric
+from netlayers.metrics.targets import check_same_shape, class_numbers, same_outputs
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+class _Share(MeanMetric):
+    """A mean of booleans."""
+
+    direction = "up"
+
+
+@register("metric")
+class Accuracy(_Share):
+    """Share of predictions that are equal to their target; for predicted class numbers.
+
+    The name ``"accuracy"`` in ``compile`` means one of the other accuracies, by the shapes.
+
+    Shapes: ``y_true`` and ``y_pred`` the same.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """``y_pred == y_true``."""
+        return np.equal(*same_outputs(self, y_true, y_pred))
+
+
+@register("metric")
+class SparseCategoricalAccuracy(_Share):
+    """Share of samples whose largest output is the true class.
+
+    Shapes: ``y_true`` (batch, ...) or (batch, ..., 1) class numbers, ``y_pred`` (batch, ...,
+    classes).
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """``argmax(y_pred) == y_true``."""
+        if y_true.shape == (*y_pred.shape[:-1], 1):
+            y_true = y_true[..., 0]
+        check_same_shape(self, y_true, y_pred.shape[:-1])
+        return np.equal(y_pred.argmax(axis=-1), y_true)
+
+
+@register("metric")
+class CategoricalAccuracy(_Share):
+    """Share of samples whose largest output is the largest target.
+
+    Shapes: ``y_true`` (one-hot) and ``y_pred`` (batch, ..., classes).
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """``argmax(y_pred) == argmax(y_true)``."""
+        check_same_shape(self, y_true, y_pred.shape)
+        return np.equal(y_pred.argmax(axis=-1), y_true.argmax(axis=-1))
+
+
+@register("metric")
+class BinaryAccuracy(_Share):
+    """Share of outputs on the right side of a threshold.
+
+    Shapes: ``y_true`` (0 or 1) and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
+
+    Args:
+        name: the key in logs and history.
+        threshold: above it the prediction counts as 1. For logits it is 0.
+    """
+
+    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
+        super().__init__(name)
+        self.threshold = check_number("BinaryAccuracy", "threshold", threshold)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """``(y_pred > threshold) == y_true``."""
+        if y_true.shape == y_pred.shape[:-1] and y_pred.shape[-1:] == (1,):
+            y_true = y_true[..., None]
+        check_same_shape(self, y_true, y_pred.shape)
+        return np.equal(y_pred > self.threshold, y_true)
+
+
+@register("metric")
+class TopKCategoricalAccuracy(_Share):
+    """Share of samples whose largest target is among the k largest outputs.
+
+    An output equal to the k-th largest is among them too, as in Keras: equal outputs are all in.
+
+    Shapes: ``y_true`` (one-hot) and ``y_pred`` (batch, ..., classes).
+
+    Args:
+        k: how many outputs count.
+        name: the key in logs and history.
+    """
+
+    def __init__(self, k: int = 5, name: str | None = None) -> None:
+        super().__init__(name)
+        self.k = check_integer(type(self).__name__, "k", k, minimum=1)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Fewer than k outputs are larger than that of the true class."""
+        check_same_shape(self, y_true, y_pred.shape)
+        return _in_top(y_true.argmax(axis=-1), y_pred, self.k)
+
+
+@register("metric")
+class SparseTopKCategoricalAccuracy(_Share):
+    """Share of samples whose true class is among the k largest outputs.
+
+    An output equal to the k-th largest is among them too, as in Keras: equal outputs are all in.
+
+    Shapes: ``y_true`` (batch, ...) or (batch, ..., 1) class numbers, ``y_pred`` (batch, ...,
+    classes).
+
+    Args:
+        k: how many outputs count.
+        name: the key in logs and history.
+        from_sorted_ids: ``y_pred`` holds class numbers, the most probable first.
+    """
+
+    def __init__(self, k: int = 5, name: str | None = None, from_sorted_ids: bool = False) -> None:
+        super().__init__(name)
+        owner = type(self).__name__
+        self.k = check_integer(owner, "k", k, minimum=1)
+        self.from_sorted_ids = check_flag(owner, "from_sorted_ids", from_sorted_ids)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Fewer than k outputs are larger than that of the true class."""
+        if y_true.shape == (*y_pred.shape[:-1], 1):
+            y_true = y_true[..., 0]
+        check_same_shape(self, y_true, y_pred.shape[:-1])
+        if self.from_sorted_ids:
+            return (y_true[..., None] == y_pred[..., : self.k]).any(axis=-1)
+        return _in_top(class_numbers(self, y_true, y_pred.shape[-1]), y_pred, self.k)
+
+
+def _in_top(numbers: Array, y_pred: Array, k: int) -> Array:
+    own = np.take_along_axis(y_pred, numbers[..., None], axis=-1)
+    larger = np.count_nonzero(y_pred > own, axis=-1)
+    return (larger < k) & ~np.isnan(own[..., 0])

@@ -1,0 +1,188 @@
+"""What metrics share: names, means, sums, and weights of samples."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from netlayers.checks import check_name
+from netlayers.errors import ShapeError
+from netlayers.registry import Configurable, register, snake_case
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, ArrayLike
+
+
+class Metric(Configurable):
+    """Base class. A subclass writes :meth:`update_state`, :meth:`result` and :meth:`reset_state`.
+
+    A metric takes in batch after batch, and :meth:`result` is that of all samples since the last
+    :meth:`reset_state`, however they were cut into batches: never a mean of batches' results.
+    Sample weights count as if a sample were there so many times.
+
+    Args:
+        name: the key in logs and history.
+
+    Attributes:
+        direction: ``"up"`` where a larger result is the better one, ``"down"`` where a smaller one
+            is, ``None`` where neither.
+        each_batch: whether :meth:`result` is cheap enough to be in the logs of each batch.
+
+    Example:
+        >>> import netlayers as nl
+        >>> metric = nl.metrics.MeanSquaredError()
+        >>> metric([[1.0], [2.0]], [[1.0], [4.0]])
+        2.0
+        >>> metric([[1.0]], [[2.0]], sample_weight=[2])
+        1.5
+    """
+
+    direction: ClassVar[str | None] = None
+    each_batch = True
+
+    def __init__(self, name: str | None = None) -> None:
+        owner = type(self).__name__
+        self.name = check_name(owner, name, snake_case(owner))
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Take in a batch: ``update_state(y_true, y_pred, sample_weight=None)``."""
+        raise NotImplementedError(f"{type(self).__name__} must define update_state")
+
+    def result(self) -> Any:
+        """Return the metric of everything since the last reset: a float or a new array."""
+        raise NotImplementedError(f"{type(self).__name__} must define result")
+
+    def reset_state(self) -> None:
+        """Forget everything."""
+        raise NotImplementedError(f"{type(self).__name__} must define reset_state")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take in a batch and return the result so far, as in Keras."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+
+@register("metric")
+class Sum(Metric):
+    """Sum of numbers, each with a weight: ``Σ w v``.
+
+    Args:
+        name: the key in logs and history.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.Sum()([1, 3, 5, 7], sample_weight=[1, 1, 0, 0])
+        4.0
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name)
+        self.reset_state()
+
+    def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+        """Take in numbers, with weights that fit their first axes."""
+        self._total += weighted_sum(self, np.asarray(values), sample_weight)[0]
+
+    def result(self) -> float:
+        """Return the sum, 0 of nothing."""
+        return float(self._total)
+
+    def reset_state(self) -> None:
+        """Forget everything."""
+        self._total = 0.0
+
+
+@register("metric")
+class Mean(Metric):
+    """Mean of numbers, each with a weight: ``Σ w v / Σ w``.
+
+    Args:
+        name: the key in logs and history.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.Mean()([1, 3, 5, 7], sample_weight=[1, 1, 0, 0])
+        2.0
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name)
+        self.reset_state()
+
+    def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+        """Take in numbers, with weights that fit their first axes."""
+        total, weight = weighted_sum(self, np.asarray(values), sample_weight)
+        self._total += total
+        self._weight += weight
+
+    def add(self, value: float, weight: float = 1) -> None:
+        """Take in ``value``, ``weight`` times."""
+        self._total += value * weight
+        self._weight += weight
+
+    def result(self) -> float:
+        """Return the mean, 0 of nothing."""
+        return self._total / self._weight if self._weight else 0.0
+
+    def reset_state(self) -> None:
+        """Forget everything."""
+        self._total = 0.0
+        self._weight: float = 0  # an integer as long as the weights are
+
+
+class MeanMetric(Mean):
+    """Base class of metrics that are a mean over samples. A subclass writes :meth:`values`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> class LargestError(nl.metrics.MeanMetric):
+        ...     def values(self, y_true, y_pred):
+        ...         return np.abs(y_true - y_pred).max(axis=-1)
+        >>> LargestError()([[1.0, 2.0], [3.0, 4.0]], [[1.0, 4.0], [3.0, 3.0]])
+        1.5
+    """
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return one number, or a boolean, for each sample, or for each of its outputs."""
+        raise NotImplementedError(f"{type(self).__name__} must define values")
+
+    def update_state(  # type: ignore[override]  # it takes what makes the values
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Take in the samples of a batch, with their weights."""
+        values = self.values(np.asarray(y_true), np.asarray(y_pred))
+        total, weight = weighted_sum(self, values, sample_weight)
+        self._total += total
+        self._weight += weight
+
+
+def weighted_sum(metric: Metric, values: Array, sample_weight: Any) -> tuple[float, float]:
+    """Return ``Σ w v`` and ``Σ w``, in integers where they are, else in float64."""
+    if sample_weight is None:
+        if values.dtype == bool:
+            return int(np.count_nonzero(values)), values.size
+        return float(np.add.reduce(values, axis=None, dtype=np.float64)), values.size
+    weight = spread_weights(metric, sample_weight, values.shape)
+    return float(np.dot(values.reshape(-1), weight)), float(weight.sum())
+
+
+def spread_weights(metric: Metric, sample_weight: Any, shape: tuple[int, ...]) -> Array:
+    """Return a flat float64 array: the weight of each number in an array of ``shape``.
+
+    Raises:
+        ShapeError: the weights are not one for each sample (or for each step of a sample, ...).
+    """
+    weight = np.asarray(sample_weight, np.float64)
+    while weight.shape != shape[: weight.ndim]:
+        if weight.ndim < 2 or weight.shape[-1] != 1:
+            raise ShapeError(
+                f"metric {metric.name!r}: sample_weight has the shape {np.shape(sample_weight)}, "
+                f"expected {shape[:1]}, one weight for each sample."
+            )
+        weight = weight[..., 0]
+    size = math.prod(shape)
+    if weight.size == size:
+        return weight.reshape(-1)
+    return np.repeat(weight.reshape(-1), size // max(1, weight.size))

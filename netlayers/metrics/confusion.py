@@ -1,0 +1,351 @@
+"""Counts of right and wrong yes-or-no answers, what follows from them, and the confusion matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.errors import ShapeError
+from netlayers.metrics.base import Metric, spread_weights
+from netlayers.metrics.targets import class_numbers, is_sparse, labels, scores_and_cuts
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, ArrayLike
+
+
+def count_buckets(
+    scores: Array, positive: Array, cuts: Array, weight: Array | None, by_output: bool = False
+) -> Array:
+    """Count negatives and positives between the cuts.
+
+    Args:
+        scores: (batch, outputs).
+        positive: booleans like them.
+        cuts: ascending numbers.
+        weight: of each of them, flat; ``None`` for 1.
+        by_output: count each output apart.
+
+    Returns:
+        (cuts + 1, 2), or (outputs, cuts + 1, 2): in row b the scores above exactly b cuts. Integers
+        without weights.
+    """
+    rows, columns = len(cuts) + 1, scores.shape[-1] if by_output else 1
+    bucket = np.searchsorted(cuts, scores)
+    bucket[np.isnan(scores)] = 0  # what is no number is above nothing
+    if by_output:
+        bucket += rows * np.arange(columns)
+    bucket *= 2
+    bucket += positive
+    counts = np.bincount(bucket.reshape(-1), weight, minlength=2 * rows * columns)
+    return counts.reshape((columns, rows, 2) if by_output else (rows, 2))
+
+
+def rates(counts: Array) -> tuple[Array, Array, Array, Array]:
+    """Return tp, fp, fn, tn at each cut, from :func:`count_buckets`. Sums alone, no differences."""
+    above = counts[..., ::-1, :].cumsum(axis=-2)[..., ::-1, :][..., 1:, :]
+    below = counts.cumsum(axis=-2)[..., :-1, :]
+    return above[..., 1], above[..., 0], below[..., 1], below[..., 0]
+
+
+def ratio(a: Any, b: Any) -> Array:
+    """Return ``a / b``, and 0 where ``b`` is 0."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    return np.divide(a, b, out=np.zeros(np.broadcast_shapes(a.shape, b.shape)), where=b != 0)
+
+
+class _Counts(Metric):
+    """Counts positives and negatives on both sides of thresholds."""
+
+    _counts: Array
+
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None,
+        name: str | None,
+        from_logits: bool,
+        top_k: int | None = None,
+        class_id: int | None = None,
+    ) -> None:
+        super().__init__(name)
+        owner = type(self).__name__
+        self.thresholds = check_thresholds(owner, thresholds)
+        self.from_logits = check_flag(owner, "from_logits", from_logits)
+        self.top_k = None if top_k is None else check_integer(owner, "top_k", top_k, minimum=1)
+        self.class_id = (
+            None if class_id is None else check_integer(owner, "class_id", class_id, minimum=0)
+        )
+        default = 0.5 if top_k is None else -np.inf
+        cuts = np.atleast_1d(default if self.thresholds is None else self.thresholds)
+        self._order = np.argsort(cuts, kind="stable")
+        self._cuts = cuts[self._order]
+        self.reset_state()
+
+    def update_state(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Take in the outputs of a batch, with the weights of their samples."""
+        positive, y_pred, exclusive = labels(self, y_true, y_pred)
+        weight = None
+        if sample_weight is not None:
+            weight = spread_weights(self, sample_weight, y_pred.shape)
+        scores, cuts = scores_and_cuts(y_pred, self._cuts, self.from_logits, exclusive)
+        if self.top_k is not None:
+            scores = _only_top(scores, self.top_k)
+        if self.class_id is not None:
+            self._check_class(y_pred.shape)
+            at = slice(self.class_id, self.class_id + 1)
+            if weight is not None:
+                weight = weight.reshape(y_pred.shape)[..., at].reshape(-1)
+            scores, positive = scores[..., at], positive[..., at]
+        self._counts = self._counts + count_buckets(scores, positive, cuts, weight)
+
+    def reset_state(self) -> None:
+        """Forget everything."""
+        self._counts = np.zeros((len(self._cuts) + 1, 2), np.int64)
+
+    def result(self) -> Any:
+        """Return a float, or an array with a number for each threshold where a list was given."""
+        values = np.empty(len(self._cuts))
+        values[self._order] = self.of_counts(*rates(self._counts))
+        return values if isinstance(self.thresholds, list) else float(values[0])
+
+    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        """Return the metric from the counts at each threshold."""
+        raise NotImplementedError
+
+    def _check_class(self, shape: tuple[int, ...]) -> None:
+        assert self.class_id is not None
+        if self.class_id >= shape[-1]:
+            raise ShapeError(
+                f"metric {self.name!r}: class_id={self.class_id}, but there are only {shape[-1]} "
+                f"outputs (y_pred has the shape {shape})."
+            )
+
+
+def check_thresholds(owner: str, thresholds: Any) -> Any:
+    """Return ``None``, a float or a list of floats, all within 0 and 1."""
+    if thresholds is None:
+        return None
+    if isinstance(thresholds, (list, tuple)) and thresholds:
+        return [
+            check_number(owner, "each of thresholds", t, minimum=0, maximum=1) for t in thresholds
+        ]
+    return check_number(owner, "thresholds", thresholds, minimum=0, maximum=1)
+
+
+def _only_top(scores: Array, k: int) -> Array:
+    """Return the scores, all but the k largest of each row as NaN; of equal ones the first stay."""
+    k = min(k, scores.shape[-1])
+    top = np.argsort(-scores, axis=-1, kind="stable")[..., :k]
+    kept = np.full(scores.shape, np.nan, np.result_type(scores.dtype, np.float32))
+    np.put_along_axis(kept, top, np.take_along_axis(scores, top, axis=-1), axis=-1)
+    return kept
+
+
+@register("metric")
+class TruePositives(_Counts):
+    """Weight of the positives that are predicted as such.
+
+    Shapes: see :class:`Precision`.
+
+    Args:
+        thresholds: above it an output counts as 1; a list gives an array of results. 0.5 if
+            ``None``.
+        name: the key in logs and history.
+        from_logits: see :class:`Precision`.
+    """
+
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        name: str | None = None,
+        from_logits: bool = False,
+    ) -> None:
+        super().__init__(thresholds, name, from_logits)
+
+    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        """``tp``."""
+        return tp
+
+
+@register("metric")
+class FalsePositives(TruePositives):
+    """Weight of the negatives that are predicted as positives.
+
+    Args: see :class:`TruePositives`.
+    """
+
+    direction = "down"
+
+    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        """``fp``."""
+        return fp
+
+
+@register("metric")
+class TrueNegatives(TruePositives):
+    """Weight of the negatives that are predicted as such.
+
+    Args: see :class:`TruePositives`.
+    """
+
+    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        """``tn``."""
+        return tn
+
+
+@register("metric")
+class FalseNegatives(TruePositives):
+    """Weight of the positives that are predicted as negatives.
+
+    Args: see :class:`TruePositives`.
+    """
+
+    direction = "down"
+
+    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        """``fn``."""
+        return fn
+
+
+@register("metric")
+class Precision(_Counts):
+    """Share of the true ones among the predicted positives: ``tp / (tp + fp)``, 0 of none.
+
+    Shapes: ``y_pred`` (batch, ..., outputs), or (batch,) for one output; ``y_true`` 0 or 1 for each
+    output, or, for several outputs, class numbers, (batch, ...) or (batch, ..., 1). All outputs
+    are counted together ("micro"), unless ``class_id`` picks one.
+
+    Args:
+        thresholds: above it an output counts as 1; a list gives an array of results. ``None`` is
+            0.5, or with ``top_k`` no threshold.
+        top_k: only the k largest outputs of a sample can count as 1 (of equal ones the first).
+        class_id: only this output is looked at.
+        name: the key in logs and history.
+        from_logits: the outputs are logits: of a softmax where the targets are class numbers, else
+            of a sigmoid each. (Keras has no such argument here.)
+
+    Example:
+        >>> import netlayers as nl
+        >>> precision = nl.metrics.Precision()
+        >>> precision([0, 1, 1, 1], [0.9, 0.2, 0.8, 0.7])  # doctest: +ELLIPSIS
+        0.666...
+    """
+
+    direction = "up"
+
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        from_logits: bool = False,
+    ) -> None:
+        super().__init__(thresholds, name, from_logits, top_k, class_id)
+
+    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        """``tp / (tp + fp)``."""
+        return ratio(tp, tp + fp)
+
+
+@register("metric")
+class Recall(Precision):
+    """Share of the predicted ones among the positives: ``tp / (tp + fn)``, 0 of none.
+
+    Args: see :class:`Precision`.
+    """
+
+    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        """``tp / (tp + fn)``."""
+        return ratio(tp, tp + fn)
+
+
+@register("metric")
+class ConfusionMatrix(Metric):
+    """How many samples of the class of a row were predicted as the class of a column.
+
+    Its result is an array, (classes, classes): kept so in logs and history, and left out of the
+    lines that ``fit`` and ``evaluate`` print. For one output there are the classes 0 and 1.
+
+    Shapes: ``y_pred`` (batch, ..., classes), or one output; ``y_true`` class numbers, one-hot rows,
+    or 0 and 1 for one output.
+
+    Args:
+        normalize: ``"true"`` divides each row by its sum, ``"pred"`` each column, ``"all"`` the
+            whole; ``None`` gives the counts, integers as long as there are no weights.
+        threshold: of one output: above it the prediction is 1.
+        from_logits: the outputs are logits; it matters for one output only.
+        name: the key in logs and history.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.ConfusionMatrix()([0, 0, 1], [0.1, 0.9, 0.8])
+        array([[1, 1],
+               [0, 1]])
+    """
+
+    _counts: Array | None
+
+    def __init__(
+        self,
+        normalize: str | None = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        owner = type(self).__name__
+        self.normalize = check_choice(owner, "normalize", normalize, (None, "true", "pred", "all"))
+        self.threshold = check_number(owner, "threshold", threshold, minimum=0, maximum=1)
+        self.from_logits = check_flag(owner, "from_logits", from_logits)
+        self.reset_state()
+
+    def update_state(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Take in the samples of a batch, with their weights."""
+        true, predicted, classes = self._classes(np.asarray(y_true), np.asarray(y_pred))
+        weight = None
+        if sample_weight is not None:
+            weight = spread_weights(self, sample_weight, predicted.shape)
+        places = classes * true.reshape(-1) + predicted.reshape(-1)
+        counts = np.bincount(places, weight, minlength=classes * classes)
+        counts = counts.reshape(classes, classes)
+        if self._counts is not None and self._counts.shape != counts.shape:
+            raise ShapeError(
+                f"metric {self.name!r}: y_pred has {classes} classes, before it had "
+                f"{len(self._counts)}; call reset_state() between them."
+            )
+        self._counts = counts if self._counts is None else self._counts + counts
+
+    def result(self) -> Array:
+        """Return the matrix in a new array, (0, 0) of nothing."""
+        if self._counts is None:
+            return np.zeros((0, 0), np.int64)
+        if self.normalize is None:
+            return self._counts.copy()
+        axis = {"true": 1, "pred": 0, "all": None}[self.normalize]
+        return ratio(self._counts, self._counts.sum(axis=axis, keepdims=True))
+
+    def reset_state(self) -> None:
+        """Forget everything."""
+        self._counts = None
+
+    def _classes(self, y_true: Array, y_pred: Array) -> tuple[Array, Array, int]:
+        if y_pred.ndim > 1 and y_pred.shape[-1] > 1:
+            classes = y_pred.shape[-1]
+            if is_sparse(y_true, y_pred):  # without making them one-hot first
+                true = class_numbers(self, y_true, classes)
+            else:
+                true = labels(self, y_true, y_pred)[0].argmax(axis=-1)
+            return true, y_pred.argmax(axis=-1), classes
+        positive, y_pred, _ = labels(self, y_true, y_pred)
+        cut = np.array([self.threshold])
+        scores, cut = scores_and_cuts(y_pred, cut, self.from_logits, exclusive=False)
+        return positive.astype(np.intp), (scores > cut)[..., 0].astype(np.intp), 2

@@ -1,0 +1,126 @@
+"""Losses as metrics: the mean of a loss over all samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from netlayers import losses
+from netlayers.metrics.base import MeanMetric
+from netlayers.registry import constructor_arguments, register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, ArrayLike
+
+
+class LossMetric(MeanMetric):
+    """The mean of a loss over samples, computed in float64. A subclass names its ``loss_class``.
+
+    A subclass with arguments sets them before it calls this constructor, which hands them to the
+    loss.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    direction = "down"
+    loss_class: ClassVar[type[losses.Loss]]
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name)
+        options = {a: getattr(self, a) for a in constructor_arguments(type(self)) if a != "name"}
+        self._loss = self.loss_class(**options, reduction="none", name=self.name)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """One loss for each sample."""
+        result: Any = self._loss.forward(self._wide("t", y_true), self._wide("p", y_pred))
+        return np.asarray(result)
+
+    def _wide(self, name: str, array: Array) -> Array:
+        """Return floats in float64, in a buffer: the squares of 1e30 are no numbers in float32."""
+        if array.dtype.kind != "f" or array.dtype == np.float64:
+            return array
+        wide = self._loss.workspace(f"metric {name}", array.shape, np.dtype(np.float64))
+        np.copyto(wide, array)
+        return wide
+
+
+@register("metric", "bce", "BCE")
+class BinaryCrossentropy(LossMetric):
+    """Mean of :class:`netlayers.losses.BinaryCrossentropy`.
+
+    Args:
+        name: the key in logs and history.
+        from_logits: the predictions are logits, not probabilities.
+        label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / 2``.
+    """
+
+    loss_class = losses.BinaryCrossentropy
+
+    def __init__(
+        self, name: str | None = None, from_logits: bool = False, label_smoothing: float = 0.0
+    ) -> None:
+        self.from_logits, self.label_smoothing = from_logits, label_smoothing
+        super().__init__(name)
+
+
+@register("metric")
+class CategoricalCrossentropy(LossMetric):
+    """Mean of :class:`netlayers.losses.CategoricalCrossentropy`.
+
+    Args:
+        name: the key in logs and history.
+        from_logits: the predictions are logits, not probabilities.
+        label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / classes``.
+        axis: where the classes are.
+    """
+
+    loss_class = losses.CategoricalCrossentropy
+
+    def __init__(
+        self,
+        name: str | None = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+    ) -> None:
+        self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
+        super().__init__(name)
+
+
+@register("metric")
+class SparseCategoricalCrossentropy(LossMetric):
+    """Mean of :class:`netlayers.losses.SparseCategoricalCrossentropy`.
+
+    Args:
+        name: the key in logs and history.
+        from_logits: the predictions are logits, not probabilities.
+        ignore_class: samples of this class are left out of the mean.
+        axis: where the classes are.
+    """
+
+    loss_class = losses.SparseCategoricalCrossentropy
+
+    def __init__(
+        self,
+        name: str | None = None,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
+    ) -> None:
+        self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis
+        super().__init__(name)
+
+    def update_state(  # type: ignore[override]  # as in MeanMetric
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Take in the samples of a batch; those of ``ignore_class`` weigh nothing."""
+        if self.ignore_class is not None:
+            counted = np.not_equal(y_true, self.ignore_class).astype(np.float64)
+            if sample_weight is not None:
+                weight = np.asarray(sample_weight, np.float64)
+                axes = (1,) * (counted.ndim - weight.ndim)
+                counted = counted * weight.reshape(*weight.shape, *axes)
+            sample_weight = counted
+        super().update_state(y_true, y_pred, sample_weight)

@@ -1,0 +1,106 @@
+"""Plain functions as metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.arrays import as_array
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.metrics.base import Mean, weighted_sum
+from netlayers.metrics.targets import with_outputs
+from netlayers.registry import lookup, register, registered, snake_case
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlayers._typing import ArrayLike
+
+
+@register("metric")
+class MeanMetricWrapper(Mean):
+    """The mean of a function ``fn(y_true, y_pred)``: what a plain function in ``compile`` becomes.
+
+    The function sees (batch, ..., outputs) arrays that it can not write to; targets of one output
+    get the axis of the outputs, so that nothing is broadcast to (batch, batch). It returns
+
+    - an array with one number for each sample, or for each of its outputs: the result is the mean
+      of all of them, with sample weights; or
+    - one number for the batch: the result is the mean over batches, each counted as often as it has
+      samples, and sample weights have no influence. For a number that is no mean over samples (a
+      root, a correlation) it depends on how the data are cut into batches.
+
+    Args:
+        fn: the function, or the name that :func:`netlayers.register` made it known by. Only a
+            function with such a name can be written into a configuration.
+        name: the key in logs and history; by default that of the function.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> def largest_error(y_true, y_pred):
+        ...     return np.abs(y_true - y_pred).max(axis=-1)
+        >>> metric = nl.metrics.get(largest_error)
+        >>> metric.name
+        'largest_error'
+        >>> metric([[1.0, 2.0], [3.0, 4.0]], [[1.0, 4.0], [3.0, 3.0]])
+        1.5
+    """
+
+    def __init__(self, fn: Callable[..., Any] | str, name: str | None = None) -> None:
+        if isinstance(fn, str):
+            fn = lookup("metric", fn)
+        if isinstance(fn, type) or not callable(fn):
+            raise ConfigurationError(
+                f"MeanMetricWrapper: fn must be a function of y_true and y_pred, got {fn!r}."
+            )
+        self.fn: Callable[..., Any] = fn
+        super().__init__(function_name(fn) if name is None else name)
+
+    def update_state(  # type: ignore[override]  # it takes what makes the values
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Call the function, and take in what it returns."""
+        y_true, y_pred = (array.view() for array in with_outputs(y_true, y_pred))
+        y_true.flags.writeable = y_pred.flags.writeable = False  # they are not the function's
+        values = as_array(f"metric {self.name!r}", "its result", self.fn(y_true, y_pred))
+        count = len(y_pred)
+        if values.ndim == 0:
+            self.add(float(values), count)
+            return
+        if len(values) != count:
+            raise ShapeError(
+                f"metric {self.name!r}: the function returned an array of shape {values.shape} for "
+                f"{count} samples; expected one number for each sample, or one for all."
+            )
+        total, weight = weighted_sum(self, values, sample_weight)
+        self._total += total
+        self._weight += weight
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the name that the function is registered by, and that of the metric.
+
+        Raises:
+            ConfigurationError: it is not registered.
+        """
+        known = function_name(self.fn)
+        if registered("metric").get(known) is not self.fn:
+            raise ConfigurationError(
+                f"metric {self.name!r}: a function can only be written down by a name. Make "
+                f"{self.fn!r} known with netlayers.register('metric')."
+            )
+        return {"fn": known, "name": self.name}
+
+
+def function_name(fn: Any) -> str:
+    """Return the name of what can be called; ``"lambda"`` for those."""
+    fn = getattr(fn, "func", fn)  # of functools.partial
+    name = getattr(fn, "__name__", None) or getattr(fn, "name", None)
+    if not isinstance(name, str):
+        name = snake_case(type(fn).__name__)
+    return name.strip("<>")
+
+
+def is_plain_function(value: Any) -> bool:
+    """Whether a value is to be wrapped: it can be called, and is no class."""
+    return callable(value) and not isinstance(value, (type, np.ndarray))

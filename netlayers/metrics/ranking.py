@@ -1,0 +1,247 @@
+"""How well scores order positives before negatives: areas under curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.metrics.base import Metric, spread_weights
+from netlayers.metrics.confusion import check_thresholds, count_buckets, rates, ratio
+from netlayers.metrics.targets import labels, log_softmax, scores_and_cuts
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, ArrayLike
+
+_MARGIN = 1e-7  # Keras's: the outermost thresholds are that far below 0 and above 1
+
+
+@register("metric")
+class AUC(Metric):
+    """Area under the curve of true against false positive rate, or of precision against recall.
+
+    By default it is exact, from all scores of the epoch: for ``"ROC"`` the trapezoidal area, which
+    is the probability that a positive has a higher score than a negative (equal ones count half);
+    for ``"PR"`` the average precision, ``Σ (R_i - R_{i-1}) P_i``. These are scikit-learn's
+    ``roc_auc_score`` and ``average_precision_score``. For that it keeps every score: 5 bytes each
+    in float32 (9 in float64), and 8 more where there are weights; a result sorts them, so it is not
+    in the logs of single batches. With ``num_thresholds`` (Keras's default is 200) or
+    ``thresholds`` it is Keras's approximation, in a memory of 16 bytes for each threshold.
+
+    A class that never occurs leaves no curve: the result is NaN, without a warning, where there are
+    no positives or, for ``"ROC"``, no negatives. It is NaN as well where a score of the exact form
+    is NaN.
+
+    Shapes: ``y_pred`` (batch, ..., outputs), or (batch,) for one output; ``y_true`` 0 or 1 for each
+    output, or, for several outputs, class numbers: each class against the rest.
+
+    Args:
+        num_thresholds: number of evenly spaced thresholds to approximate with; ``None`` for the
+            exact area.
+        curve: ``"ROC"`` or ``"PR"``.
+        summation_method: ``"interpolation"``, or the lower (``"minoring"``) or upper
+            (``"majoring"``) sum of rectangles. With thresholds, interpolation is trapezoidal for
+            ``"ROC"``, and for ``"PR"`` takes true and false positives, not the precision, as
+            linear between two points.
+        name: the key in logs and history.
+        thresholds: numbers within 0 and 1 to approximate with, instead of ``num_thresholds``.
+        multi_label: the mean of each output's own area (outputs that have none are left out of it);
+            otherwise all outputs are taken as one set of scores.
+        num_labels: number of outputs, with ``multi_label``; it is only checked.
+        label_weights: weight of each output: in the mean with ``multi_label``, else of its scores.
+        from_logits: the outputs are logits: of a softmax where the targets are class numbers, else
+            of a sigmoid each.
+
+    Source:
+        J. Hanley and B. McNeil, "The meaning and use of the area under a ROC curve", Radiology 143
+        (1982); J. Davis and M. Goadrich, "The relationship between precision-recall and ROC
+        curves", ICML 2006, section 4 (interpolation).
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.AUC()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        0.75
+    """
+
+    direction = "up"
+    _counts: Array | None
+
+    def __init__(
+        self,
+        num_thresholds: int | None = None,
+        curve: str = "ROC",
+        summation_method: str = "interpolation",
+        name: str | None = None,
+        thresholds: Sequence[float] | None = None,
+        multi_label: bool = False,
+        num_labels: int | None = None,
+        label_weights: Sequence[float] | None = None,
+        from_logits: bool = False,
+    ) -> None:
+        super().__init__(name)
+        if num_thresholds is not None:
+            num_thresholds = check_integer("AUC", "num_thresholds", num_thresholds, minimum=2)
+        self.num_thresholds = num_thresholds
+        self.curve = check_choice("AUC", "curve", curve, ("ROC", "PR"))
+        self.summation_method = check_choice(
+            "AUC", "summation_method", summation_method, ("interpolation", "minoring", "majoring")
+        )
+        self.thresholds = check_thresholds("AUC", thresholds)
+        self.multi_label = check_flag("AUC", "multi_label", multi_label)
+        if num_labels is not None:
+            num_labels = check_integer("AUC", "num_labels", num_labels, minimum=1)
+            if not multi_label:
+                raise ConfigurationError("AUC: num_labels is for multi_label=True only.")
+        self.num_labels = num_labels
+        if label_weights is not None:
+            label_weights = [
+                check_number("AUC", "each of label_weights", w, minimum=0) for w in label_weights
+            ]
+        self.label_weights = label_weights
+        self.from_logits = check_flag("AUC", "from_logits", from_logits)
+        self._cuts: Array | None = None
+        if num_thresholds is not None or thresholds is not None:
+            inner = np.linspace(0, 1, num_thresholds or 2)[1:-1]
+            if self.thresholds is not None:
+                inner = np.sort(np.atleast_1d(self.thresholds))
+            self._cuts = np.concatenate([[-_MARGIN], inner, [1 + _MARGIN]])
+        self.each_batch = self._cuts is not None
+        self.reset_state()
+
+    def update_state(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Take in the scores of a batch, with the weights of their samples."""
+        positive, y_pred, exclusive = labels(self, y_true, y_pred)
+        outputs = y_pred.shape[-1]
+        self._check_outputs(outputs)
+        weight = None
+        if sample_weight is not None:
+            weight = spread_weights(self, sample_weight, y_pred.shape)
+        if self.label_weights is not None and not self.multi_label:
+            ones = np.ones(y_pred.size) if weight is None else weight
+            weight = (ones.reshape(-1, outputs) * self.label_weights).reshape(-1)
+        if self._cuts is not None:
+            scores, cuts = scores_and_cuts(y_pred, self._cuts, self.from_logits, exclusive)
+            counts = count_buckets(scores, positive, cuts, weight, self.multi_label)
+            self._counts = counts if self._counts is None else self._counts + counts
+            return
+        if self.from_logits and exclusive:
+            y_pred = log_softmax(y_pred)  # the same order; that of a sigmoid needs no change at all
+        columns = outputs if self.multi_label else 1
+        if weight is not None:
+            weight = weight.reshape(-1, columns)
+        # What is handed in belongs to others and changes in the next step.
+        scores = np.array(y_pred, order="C").reshape(-1, columns)
+        self._chunks.append((scores, positive.reshape(-1, columns), weight))
+
+    def result(self) -> float:
+        """Return the area."""
+        areas = np.array(self._exact())
+        if self._counts is not None:
+            areas = np.atleast_1d(self._approximate(*rates(self._counts)))
+        known = ~np.isnan(areas)
+        weights = np.ones(len(areas))
+        if self.multi_label and self.label_weights is not None and len(areas):
+            weights = np.array(self.label_weights)
+        total = weights[known].sum()
+        return float(np.dot(areas[known], weights[known]) / total) if total else float("nan")
+
+    def reset_state(self) -> None:
+        """Forget everything."""
+        self._counts = None
+        self._chunks: list[tuple[Array, Array, Array | None]] = []
+
+    def _check_outputs(self, outputs: int) -> None:
+        expected = self.num_labels
+        if expected is None and self.label_weights is not None:
+            expected = len(self.label_weights)
+        if expected is None and self._chunks and self.multi_label:
+            expected = self._chunks[0][0].shape[1]
+        if expected is None and self._counts is not None and self.multi_label:
+            expected = len(self._counts)
+        if expected is not None and outputs != expected:
+            raise ShapeError(
+                f"metric {self.name!r}: y_pred has {outputs} outputs, expected {expected}."
+            )
+
+    def _exact(self) -> list[float]:
+        if not self._chunks:
+            return []
+        scores = np.concatenate([s for s, _, _ in self._chunks])
+        positive = np.concatenate([p for _, p, _ in self._chunks])
+        weight = None
+        if any(w is not None for _, _, w in self._chunks):
+            weight = np.concatenate(
+                [np.ones(s.shape) if w is None else w for s, _, w in self._chunks]
+            )
+        self._chunks = [(scores, positive, weight)]
+        return [
+            self._area(scores[:, i], positive[:, i], None if weight is None else weight[:, i])
+            for i in range(scores.shape[1])
+        ]
+
+    def _area(self, scores: Array, positive: Array, weight: Array | None) -> float:
+        if np.isnan(scores).any():
+            return float("nan")
+        if weight is not None:
+            counted = weight > 0
+            scores, positive, weight = scores[counted], positive[counted], weight[counted]
+        if not len(scores):
+            return float("nan")
+        order = np.argsort(scores)[::-1]
+        scores, positive = scores[order], positive[order]
+        # A threshold can only stand between two different scores.
+        ends = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)
+        if weight is None:  # in integers, so the same to the last bit in any order
+            tp = np.cumsum(positive, dtype=np.int64)[ends]
+            fp = ends + 1 - tp
+        else:
+            weight = weight[order]
+            tp = np.cumsum(np.where(positive, weight, 0))[ends]
+            fp = np.cumsum(np.where(positive, 0, weight))[ends]
+        if tp[-1] == 0 or (self.curve == "ROC" and fp[-1] == 0):
+            return float("nan")
+        if self.curve == "ROC":
+            x, y = np.append(0, fp), np.append(0, tp)
+            return float(np.dot(np.diff(x), self._twice(y)) / (2 * float(fp[-1]) * float(tp[-1])))
+        precision = tp / (tp + fp)
+        steps = np.diff(tp, prepend=0)
+        if self.summation_method == "interpolation":
+            return float(np.dot(steps, precision) / tp[-1])
+        heights = self._twice(np.append(precision[0], precision))
+        return float(np.dot(steps, heights) / (2 * tp[-1]))
+
+    def _twice(self, y: Array) -> Array:
+        """Return twice the heights between the points of a curve, (..., points)."""
+        a, b = y[..., 1:], y[..., :-1]
+        if self.summation_method == "interpolation":
+            return a + b
+        return 2 * (np.minimum(a, b) if self.summation_method == "minoring" else np.maximum(a, b))
+
+    def _approximate(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Any:
+        """Return the areas between thresholds, along the last axis, descending rates first."""
+        positives, negatives = tp + fn, fp + tn
+        if self.curve == "PR" and self.summation_method == "interpolation":
+            # With tp and fp linear between two thresholds, tp = a + s p for p = tp + fp, and the
+            # precision tp / p integrated over tp is s (Δtp + a log(p' / p)).
+            p, dtp = tp + fp, tp[..., :-1] - tp[..., 1:]
+            slope = ratio(dtp, p[..., :-1] - p[..., 1:])
+            a = tp[..., 1:] - slope * p[..., 1:]
+            quotient = ratio(p[..., :-1], p[..., 1:])
+            log = np.log(quotient, out=np.zeros_like(quotient), where=quotient > 0)
+            area = ratio(slope * (dtp + a * log), positives[..., 1:]).sum(axis=-1)
+        else:
+            x, y = ratio(tp, positives), ratio(tp, tp + fp)
+            if self.curve == "ROC":
+                x, y = ratio(fp, negatives), x
+            area = np.sum((x[..., :-1] - x[..., 1:]) * self._twice(y), axis=-1) / 2
+        missing = positives[..., 0] == 0
+        if self.curve == "ROC":
+            missing = missing | (negatives[..., 0] == 0)
+        return np.where(missing, np.nan, area)

@@ -1,0 +1,298 @@
+"""Errors of numbers, and how much of their variance is explained."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import losses
+from netlayers.checks import check_choice, check_integer
+from netlayers.errors import ShapeError
+from netlayers.metrics.base import MeanMetric, Metric, spread_weights
+from netlayers.metrics.from_loss import LossMetric
+from netlayers.metrics.targets import same_outputs
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, ArrayLike
+
+AGGREGATIONS = (None, "uniform_average", "variance_weighted_average")
+
+
+@register("metric", "mse", "MSE")
+class MeanSquaredError(LossMetric):
+    """Mean of the squared differences.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.MeanSquaredError
+
+
+@register("metric", "rmse", "RMSE")
+class RootMeanSquaredError(LossMetric):
+    """Square root of the mean of the squared differences, over the whole epoch.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.MeanSquaredError
+
+    def result(self) -> float:
+        """``sqrt(Σ w (p - t)² / Σ w)``."""
+        return math.sqrt(super().result())
+
+
+@register("metric", "mae", "MAE")
+class MeanAbsoluteError(LossMetric):
+    """Mean of the absolute differences.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.MeanAbsoluteError
+
+
+@register("metric", "mape", "MAPE")
+class MeanAbsolutePercentageError(MeanMetric):
+    """Mean of ``100 |t - p| / max(|t|, 1e-7)``.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    direction = "down"
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """``100 |t - p| / max(|t|, 1e-7)``."""
+        t, p = _wide(self, y_true, y_pred)
+        return 100 * np.abs(t - p) / np.maximum(np.abs(t), 1e-7)
+
+
+@register("metric")
+class CosineSimilarity(MeanMetric):
+    """Mean of the cosine of the angle between target and prediction: ``Σ t p / (|t| |p|)``.
+
+    It is 0 where one of them has the length 0. (The loss of this name is its negative.)
+
+    Args:
+        name: the key in logs and history.
+        axis: the axis of the vectors.
+    """
+
+    direction = "up"
+
+    def __init__(self, name: str | None = None, axis: int = -1) -> None:
+        super().__init__(name)
+        self.axis = check_integer(type(self).__name__, "axis", axis)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """``Σ t p / (|t| |p|)``."""
+        t, p = _wide(self, y_true, y_pred)
+        if not -t.ndim <= self.axis < t.ndim or self.axis % t.ndim == 0:
+            raise ShapeError(
+                f"metric {self.name!r}: axis={self.axis} is no axis of outputs in predictions of "
+                f"shape {p.shape}."
+            )
+        t, p = (_unit(self.vectors(np.moveaxis(v, self.axis, -1))) for v in (t, p))
+        return np.vecdot(t, p)
+
+    def vectors(self, v: Array) -> Array:
+        """Return what the angle is taken of."""
+        return v
+
+
+@register("metric")
+class PearsonCorrelation(CosineSimilarity):
+    """Mean of each sample's correlation of target and prediction, over its outputs.
+
+    ``Σ (t - mean t) (p - mean p) / (|t - mean t| |p - mean p|)``, 0 where one of them is constant:
+    so always for one output.
+
+    Args:
+        name: the key in logs and history.
+        axis: the axis of the outputs.
+    """
+
+    def vectors(self, v: Array) -> Array:
+        """``v - mean v``."""
+        d = v - v.mean(axis=-1, keepdims=True)
+        # What rounding leaves of equal numbers is no direction.
+        noise = 8 * np.finfo(d.dtype).eps * np.abs(v).max(axis=-1, keepdims=True)
+        return np.where(np.abs(d) > noise, d, 0)
+
+
+def _unit(v: Array) -> Array:
+    """``v / |v|`` along the last axis, 0 for 0."""
+    largest = np.abs(v).max(axis=-1, keepdims=True)
+    # Divided by the largest first, the squares stay finite.
+    v = np.divide(v, largest, out=np.zeros_like(v), where=largest > 0)
+    length = np.sqrt(np.vecdot(v, v))[..., None]
+    return np.divide(v, length, out=v, where=length > 0)
+
+
+class _Variance(Metric):
+    """Base of ``1 - residual / total`` for each output, and their average.
+
+    Means and sums of squared deviations of targets and errors are kept for each output, and those
+    of a new batch are merged into them: no difference of large sums is ever taken, so values around
+    a million lose no digits.
+
+    Source:
+        T. Chan, G. Golub and R. LeVeque, "Algorithms for computing the sample variance: analysis
+        and recommendations", The American Statistician 37 (1983), equation 2.1.
+    """
+
+    direction = "up"
+    _mean: Array | None  # of targets and errors, (2, outputs)
+
+    def __init__(self, class_aggregation: str | None, name: str | None) -> None:
+        super().__init__(name)
+        owner = type(self).__name__
+        self.class_aggregation = check_choice(
+            owner, "class_aggregation", class_aggregation, AGGREGATIONS
+        )
+        self.reset_state()
+
+    def update_state(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Take in the samples of a batch, with their weights."""
+        t, p = (v.reshape(-1, v.shape[-1]) for v in _wide(self, y_true, y_pred))
+        if self._mean is not None and self._mean.shape[1] != t.shape[1]:
+            raise ShapeError(
+                f"metric {self.name!r}: y_pred has {t.shape[1]} outputs, before it had "
+                f"{self._mean.shape[1]}; call reset_state() between them."
+            )
+        weight = np.ones(len(t))
+        if sample_weight is not None:
+            shape = np.shape(y_pred)
+            weight = spread_weights(self, sample_weight, shape[:-1] if len(shape) > 1 else shape)
+        self._samples += len(t)
+        self._merge(np.stack([t, t - p]), weight)
+
+    def _merge(self, v: Array, weight: Array) -> None:
+        """``M += Σ w (v - m')² + (m' - m)² W W' / (W + W')``, with the batch's weight and mean."""
+        total = float(weight.sum())
+        if not total:
+            return
+        mean = np.einsum("n,jno->jo", weight, v) / total
+        d = v - mean[:, None]
+        m2 = np.einsum("n,jno,jno->jo", weight, d, d)
+        if self._mean is None:
+            self._mean, self._m2, self._weight = mean, m2, total
+            return
+        both = self._weight + total
+        delta = mean - self._mean
+        self._m2 = self._m2 + m2 + delta**2 * (self._weight / both * total)
+        self._mean = self._mean + delta * (total / both)
+        self._weight = both
+
+    def result(self) -> Any:
+        """Return a float (NaN of nothing); without aggregation an array with one for each output.
+
+        An output whose targets are all the same has no variance to explain: 1 if the predictions
+        are right, else 0, as in scikit-learn.
+        """
+        if self._mean is None:
+            return np.zeros(0) if self.class_aggregation is None else math.nan
+        total, residual = self._m2[0], self._residual()
+        scores = np.where(residual > 0, 0.0, 1.0)
+        np.divide(residual, total, out=scores, where=total > 0)
+        np.subtract(1, scores, out=scores, where=total > 0)
+        if self.class_aggregation is None:
+            return self._adjusted(scores)
+        if self.class_aggregation == "uniform_average" or not total.any():
+            return float(self._adjusted(scores.mean()))
+        return float(self._adjusted(np.dot(total, scores) / total.sum()))
+
+    def reset_state(self) -> None:
+        """Forget everything."""
+        self._mean = None
+        self._m2 = np.zeros((2, 0))
+        self._weight = 0.0
+        self._samples = 0
+
+    def _residual(self) -> Array:
+        """Return what is not explained, for each output."""
+        raise NotImplementedError
+
+    def _adjusted(self, score: Any) -> Any:
+        return score
+
+
+@register("metric", "r2")
+class R2Score(_Variance):
+    """Coefficient of determination: ``1 - Σ w (t - p)² / Σ w (t - mean t)²`` for each output.
+
+    Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
+
+    Args:
+        class_aggregation: of the outputs' scores: ``"uniform_average"`` their mean,
+            ``"variance_weighted_average"`` their mean weighted by the variance of the targets,
+            ``None`` all of them in an array.
+        num_regressors: p > 0 gives the adjusted score, ``1 - (1 - R²) (n - 1) / (n - p - 1)`` for n
+            samples; NaN where n is not above p + 1.
+        name: the key in logs and history.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])  # doctest: +ELLIPSIS
+        0.571428...
+    """
+
+    def __init__(
+        self,
+        class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(class_aggregation, name)
+        self.num_regressors = check_integer("R2Score", "num_regressors", num_regressors, minimum=0)
+
+    def _residual(self) -> Array:
+        """``Σ w d² = Σ w (d - mean d)² + W (mean d)²`` of the errors d."""
+        assert self._mean is not None
+        return self._m2[1] + self._weight * self._mean[1] ** 2
+
+    def _adjusted(self, score: Any) -> Any:
+        if not self.num_regressors:
+            return score
+        free = self._samples - self.num_regressors - 1
+        return 1 - (1 - score) * ((self._samples - 1) / free if free > 0 else math.nan)
+
+
+@register("metric")
+class ExplainedVariance(_Variance):
+    """``1 - Var(t - p) / Var(t)`` for each output: :class:`R2Score`, but a constant error is free.
+
+    Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
+
+    Args:
+        class_aggregation: of the outputs' scores, as in :class:`R2Score`.
+        name: the key in logs and history.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.ExplainedVariance()([[1.0], [2.0], [3.0]], [[2.0], [3.0], [4.0]])
+        1.0
+    """
+
+    def __init__(
+        self, class_aggregation: str | None = "uniform_average", name: str | None = None
+    ) -> None:
+        super().__init__(class_aggregation, name)
+
+    def _residual(self) -> Array:
+        """``Σ w (d - mean d)²`` of the errors d."""
+        return self._m2[1]
+
+
+def _wide(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    t, p = same_outputs(metric, y_true, y_pred)
+    return t.astype(np.float64, copy=False), p.astype(np.float64, copy=False)

@@ -63,6 +63,9 @@ class Layer(Configurable):
     # Layers whose backward takes input_gradient=False, which saves the product for dL/dx where
     # nobody needs it: in the first layer with weights.
     can_skip_input_gradient = False
+    # Whether forward gives the same with training=True as without: not with chance or batch
+    # statistics.
+    same_in_training = True
 
     def __init__(
         self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None

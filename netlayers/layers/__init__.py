@@ -15,23 +15,36 @@ from netlayers.activations.sigmoids import (
 from netlayers.activations.softmaxes import LogSoftmax, Softmax
 from netlayers.core.layer import Layer
 from netlayers.layers.activation import Activation
+from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.dense import Dense
+from netlayers.layers.group_normalization import GroupNormalization
 from netlayers.layers.input import Input
+from netlayers.layers.layer_normalization import (
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from netlayers.layers.normalization import Normalization
 
 __all__ = [
     "ELU",
     "GELU",
     "SELU",
     "Activation",
+    "BatchNormalization",
     "Dense",
     "Exponential",
+    "GroupNormalization",
     "HardSigmoid",
     "Input",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "Mish",
+    "Normalization",
+    "RMSNormalization",
     "ReLU",
     "SiLU",
     "Sigmoid",
@@ -39,4 +52,5 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
+    "UnitNormalization",
 ]

@@ -216,7 +216,9 @@ class Sequential(Model):
         for layer in self.layers:
             layer.bind(vector, in_model=True)
         self._vector = vector
-        trainable = [i for i, layer in enumerate(self.layers) if layer.slots]
+        trainable = [
+            i for i, layer in enumerate(self.layers) if any(not p.statistic for p in layer.slots)
+        ]
         self._lowest = trainable[0] if trainable else 0
 
     # Shapes and weights ----------------------------------------------------------------------

@@ -156,40 +156,29 @@ class Normalization(Layer):
             )
         if batch_size is not None:
             batch_size = check_integer(owner, "batch_size", batch_size, minimum=1)
-        count, mean, squares = 0, np.zeros(()), np.zeros(())
-        for array in data if isinstance(data, Iterator) else (data,):
-            array = self._checked(owner, array)
-            reduced = tuple(a for a in range(array.ndim) if a not in self._kept)
+        moments = _Moments()
+        for batch in data if isinstance(data, Iterator) else (data,):
+            array = self._checked(owner, batch)
             rows = batch_size or max(1, _PIECE // max(1, math.prod(array.shape[1:])))
-            for start in range(0, len(array), rows):
-                piece = array[start : start + rows].astype(np.float64)
-                n = math.prod(piece.shape[a] for a in reduced)
-                new = piece.mean(axis=reduced, keepdims=True)
-                np.subtract(piece, new, out=piece)
-                np.square(piece, out=piece)
-                step = new.reshape(np.delete(new.shape, reduced)) - mean
-                squares = (
-                    squares + piece.sum(axis=reduced) + step * step * (count * n / (count + n))
-                )
-                mean = mean + step * (n / (count + n))
-                count += n
-        if not count:
+            for start in range(0, len(array) if array.size else 0, rows):
+                moments.add(array[start : start + rows], self._kept)
+        if not moments.count:
             raise DataError(f"{owner}: the data are empty; give one sample or more.")
-        variance = squares / count
+        mean, variance = moments.mean + moments.origin, moments.squares / moments.count
         largest = float(np.finfo(self._dtype).max)
         if not (np.all(np.abs(mean) <= largest) and np.all(variance <= largest)):
             raise DataError(
                 f"{owner}: mean or variance of the data is too large for {self.compute_dtype} "
                 f"(above {largest:.2g}). Scale the data, or use dtype='float64'."
             )
-        self._found = (mean, variance, count)
+        self._found = (mean, variance, moments.count)
         if self._vector is None:  # weights of its own, until the model makes its vector
             in_model = self._in_model
             self._bind_alone()
             self._in_model = in_model
         self.adapt_mean[...] = mean
         self.adapt_variance[...] = variance
-        self.count[...] = count
+        self.count[...] = moments.count
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = (x - mean) / deviation``, or ``y = mean + x deviation``."""
@@ -254,6 +243,43 @@ class Normalization(Layer):
                 f"Normalization: variance must not be negative, got {variance!r}."
             )
         self.mean, self.variance = (array.astype(np.float64).tolist() for array in arrays)
+
+
+class _Moments:
+    """Mean and sum of squared deviations of data that come in pieces, in float64.
+
+    Attributes:
+        count: how many numbers each mean is taken of.
+        origin: the first of them. Only differences from it are added up, so that a large offset
+            costs no digits.
+        mean: less the origin.
+        squares: sum of the squared deviations from the mean.
+    """
+
+    count = 0
+    origin: Any = 0.0
+    mean: Any = 0.0
+    squares: Any = 0.0
+
+    def add(self, piece: Array, kept: list[int]) -> None:
+        """Take in a piece that is not empty, with moments for each index of the axes ``kept``."""
+        axes = range(piece.ndim)
+        reduced = tuple(a for a in axes if a not in kept)
+        sizes = [piece.shape[a] for a in kept]
+        piece = piece.astype(np.float64)
+        first = piece[tuple(slice(None) if a in kept else slice(1) for a in axes)]
+        if not self.count:
+            self.origin = first.reshape(sizes).copy()
+        piece -= self.origin.reshape(first.shape)
+        n = math.prod(piece.shape[a] for a in reduced)
+        new = piece.mean(axis=reduced, keepdims=True)
+        piece -= new
+        np.square(piece, out=piece)
+        step = new.reshape(sizes) - self.mean
+        total = self.count + n
+        self.squares = self.squares + piece.sum(axis=reduced) + step**2 * (self.count * n / total)
+        self.mean = self.mean + step * (n / total)
+        self.count = total
 
 
 class _Given(Initializer):

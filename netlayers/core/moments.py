@@ -1,9 +1,10 @@
 """Sums, means and variances along an axis of a matrix: fast, and without loss of digits.
 
-A sum in float32 loses digits where many numbers or a large offset are added up. Three means against
-it, none of which reads the matrix once more for ordinary data: sums of blocks are added in float64;
-the variance is that of numbers that are centred first; and where a first mean was too rough (data
-with a mean of 10⁴ and a deviation of 1), the centred numbers are centred again.
+A sum in float32 loses digits where many numbers or a large offset are added up. Against it, sums of
+blocks are added in float64; the variance is that of numbers that are centred first; and where the
+first mean was too rough, the centred numbers are centred again (from a mean of some 5 deviations
+on, which costs half as much time again). Numbers normalized in float32 are right to 2·10⁻⁶, also at
+a mean of 10⁶ deviations. Squares may exceed float32, but not float64: numbers up to 10¹⁵⁰.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Arra
 
     Source:
         T. Chan, G. Golub, R. LeVeque, "Algorithms for computing the sample variance" (1983): the
-        two-pass algorithm with the correction for what is left of the mean, equation (1.7).
+        two-pass algorithm, corrected for what is left of the mean.
     """
     share = 1 / x.shape[axis]  # as a factor of each number: the sum itself might overflow
     mean = np.zeros(x.shape[1 - axis])

@@ -42,7 +42,7 @@ class GroupNormalization(AffineNormalization):
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
-        Y. Wu, K. He, "Group Normalization" (2018), equations (1), (2) and (7).
+        Y. Wu, K. He, "Group Normalization" (2018), section 3.
 
     Example:
         >>> import numpy as np, netlayers as nl

@@ -141,12 +141,12 @@ class Normalization(Layer):
             DataError: there are no data, or a number of them is not finite.
             ShapeError: the data do not have the shape that the layer was built for.
 
-        Computed in float64. A model that is trained is not trained for the new moments: adapt
-        first.
+        Computed in float64, kept in the dtype of the layer, or of the model it is in. A model that
+        is trained is not trained for the new moments: adapt first.
 
         Source:
             T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
-            computing sample variances" (1979), equation (2.1), for the merging of two pieces.
+            computing sample variances" (1979), for the merging of two pieces.
         """
         owner = f"layer {self.name!r}: adapt()"
         if self.mean is not None:

@@ -451,6 +451,14 @@ def test_rms_and_unit_of_numbers_of_every_size(size):
     np.testing.assert_allclose(y, wide / np.maximum(np.sqrt(square), 1e-12), rtol=1e-6)
 
 
+def test_below_its_shortest_length_unit_normalization_is_a_plain_factor():
+    layer = UnitNormalization(dtype="float64")
+    y = layer.forward([[3e-13, 4e-13], [0.0, 0.0], [3e-12, 4e-12]], training=True)
+    np.testing.assert_allclose(y, [[0.3, 0.4], [0, 0], [0.6, 0.8]], rtol=1e-12)
+    dx = layer.backward([[1.0, 2.0], [1.0, 2.0], [0.8, -0.6]])
+    np.testing.assert_allclose(dx, [[1e12, 2e12], [1e12, 2e12], [1.6e11, -1.2e11]], rtol=1e-12)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e4, 1e20, -1e30])
 @pytest.mark.parametrize("n", [1, 3, 100, 1000])
 @pytest.mark.parametrize(("cls", "kwargs", "axis"), EACH)
@@ -532,6 +540,19 @@ def test_frozen_it_uses_the_moving_statistics():
     y = layer.forward(x, training=True)
     np.testing.assert_allclose(y.mean(0), 1, atol=1e-6)
     assert (layer.moving_mean != kept[2]).all()
+
+
+def test_gradients_through_a_model():
+    norms = [BatchNormalization(), LayerNormalization(), GroupNormalization(2), RMSNormalization()]
+    layers = [Normalization(mean=1.0, variance=2.0)]
+    for norm in norms:
+        layers += [Dense(4), norm, nl.layers.Activation("tanh")]
+    model = nl.Sequential([*layers, Dense(2, activation="softmax")], seed=0)
+    x = np.random.default_rng(0).normal(1, 2, (6, 3))
+    report = nl.check_gradients(
+        model, x, np.array([0, 1, 1, 0, 1, 0]), "sparse_categorical_crossentropy"
+    )
+    assert report.passed, f"\n{report}"
 
 
 def test_frozen_between_two_fits():

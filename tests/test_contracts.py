@@ -24,7 +24,15 @@ MODULES = [
     for m in pkgutil.walk_packages(nl.__path__, "netlayers.")
     if not m.name.endswith("__main__")
 ]
-BASES = {"ActivationLayer", "AxisActivation", "Chain", "Container", "Model"}
+BASES = {
+    "ActivationLayer",
+    "AffineNormalization",
+    "AxisActivation",
+    "Chain",
+    "Container",
+    "Model",
+    "NormalizingLayer",
+}
 # For each kind: its base class, where it is exported, and the bases that are no class to use.
 KINDS = {
     "layer": (nl.layers.Layer, nl.layers, BASES),
@@ -114,6 +122,8 @@ def make(cls, kwargs, shape, dtype="float64", seed=0):
     layer.build((None, *shape[1:]))
     rng = np.random.default_rng(seed)
     layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
+    statistics = layer.parameters.statistics
+    statistics[...] = np.abs(statistics) + 0.5  # a variance is positive
     return layer
 
 
@@ -153,7 +163,8 @@ def test_layer_gradients(cls, kwargs, shape):
     layer = make(cls, kwargs, shape)
     report = nl.check_gradients(layer, batch(shape), max_entries=None)
     assert report.passed, f"\n{report}"
-    assert [row.name for row in report.rows] == ["input", *(p.path for p in layer.slots)]
+    trainable = [p.path for p in layer.slots if p.trainable]
+    assert [row.name for row in report.rows] == ["input", *trainable]
     assert all(row.checked == np.prod(row.shape) for row in report.rows), f"\n{report}"
 
 
@@ -269,7 +280,8 @@ def views_alias_the_vector(layer):
         if not p.statistic:
             assert np.shares_memory(getattr(p.layer, "d_" + p.name), vector.gradients)
     vector.values[...] = np.arange(vector.values.size)
-    flat = [w.reshape(-1) for w in layer.weights]
+    vector.statistics[...] = -np.arange(vector.statistics.size)
+    flat = [p.value.reshape(-1) for p in layer.slots if not p.statistic]
     np.testing.assert_array_equal(np.concatenate([*flat, []]), np.arange(vector.values.size))
 
 
@@ -281,9 +293,13 @@ def test_layer_copies_within_a_model(cls, kwargs, shape):
     for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         np.testing.assert_array_equal(again.predict(x), model.predict(x))
         again.parameters.values[...] = 7
+        again.parameters.statistics[...] = 7
         assert all((w == 7).all() for w in again.layers[0].weights)
     for w in model.layers[0].weights:
-        assert np.shares_memory(w, model.parameters.values)
+        assert any(
+            np.shares_memory(w, vector)
+            for vector in (model.parameters.values, model.parameters.statistics)
+        )
 
 
 @each_example
@@ -327,7 +343,7 @@ def test_layer_takes_awkward_arrays(cls, kwargs, shape):
 
 def enlarged(cls, kwargs, shape):
     """A layer and an input shape of its rank with 2^18 entries and no short axis."""
-    sizes = {2: (512, 512), 3: (64, 64, 64), 4: (16, 16, 32, 32)}[len(shape)]
+    sizes = {2: (512, 512), 3: (64, 64, 64), 4: (16, 16, 32, 32), 5: (8, 8, 8, 8, 64)}[len(shape)]
 
     def wide(value):
         if isinstance(value, dict):

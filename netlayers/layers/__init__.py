@@ -13,6 +13,7 @@ from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, S
 from netlayers.core.layer import Layer
 from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
+from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.dense import Dense
 from netlayers.layers.dropout import (
     AlphaDropout,
@@ -21,7 +22,14 @@ from netlayers.layers.dropout import (
     GaussianNoise,
     SpatialDropout1D,
 )
+from netlayers.layers.group_normalization import GroupNormalization
 from netlayers.layers.input import Input
+from netlayers.layers.layer_normalization import (
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from netlayers.layers.normalization import Normalization
 from netlayers.layers.parallel import Parallel
 from netlayers.layers.prelu import PReLU
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
@@ -36,12 +44,14 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "AlphaDropout",
+    "BatchNormalization",
     "Dense",
     "Dropout",
     "Exponential",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GroupNormalization",
     "HardShrink",
     "HardSiLU",
     "HardSigmoid",
@@ -49,14 +59,17 @@ __all__ = [
     "Identity",
     "Input",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "Normalization",
     "PReLU",
     "Parallel",
     "Permute",
+    "RMSNormalization",
     "ReLU",
     "ReLU6",
     "RepeatVector",
@@ -77,4 +90,5 @@ __all__ = [
     "Tanh",
     "TanhShrink",
     "Threshold",
+    "UnitNormalization",
 ]

@@ -1,0 +1,189 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import initializers
+from netlayers.checks import check_integer, check_number
+from netlayers.core.moments import centre, sums
+from netlayers.errors import DataError
+from netlayers.layers.normalizing import AffineNormalization
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Examples, Identifier, Shape
+
+
+@register("layer")
+class BatchNormalization(AffineNormalization):
+    """Normalize each feature over the batch: ``y = gamma (x - μ) / √(σ² + epsilon) + beta``.
+
+    While training, μ and σ² are the mean and the (biased) variance of the feature in the batch, and
+    moving averages of them are kept, ``moving = momentum moving + (1 - momentum) batch``. At
+    inference the moving averages take their place, so an output does not depend on the other
+    samples.
+
+    With ``trainable=False`` the moving averages are used, and left as they are, in training too.
+
+    Shapes: ``x`` and ``y`` any of two axes or more; ``gamma``, ``beta``, ``moving_mean`` and
+    ``moving_variance`` (features,), the size of the axis ``axis``. All other axes count as batch.
+
+    Args:
+        axis: that of the features; 1 for images with the channels first.
+        momentum: how much of the moving averages is kept in a step.
+        epsilon: added to the variance.
+        center: whether to add ``beta``.
+        scale: whether to multiply by ``gamma``.
+        beta_initializer: fills ``beta``.
+        gamma_initializer: fills ``gamma``.
+        moving_mean_initializer: fills ``moving_mean``.
+        moving_variance_initializer: fills ``moving_variance``.
+        beta_regularizer: penalty on ``beta``.
+        gamma_regularizer: penalty on ``gamma``.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    A batch in which a feature has one value, such as a batch of one, has the variance 0 there: the
+    output is ``beta``, no gradient reaches ``x`` and ``gamma``, and the moving variance moves
+    towards 0, as in Keras. A variance too large for the dtype is kept as its largest number.
+
+    A large offset costs no digits: with a mean of 10⁶ deviations, the normalized numbers in float32
+    are right to 2·10⁻⁶ (while training; ``moving_mean`` is rounded to float32).
+
+    Source:
+        S. Ioffe, C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
+        Internal Covariate Shift" (2015), algorithm 1 and the gradients of section 3.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.BatchNormalization(dtype="float64")
+        >>> layer.forward(np.array([[1.0], [3.0], [5.0]]), training=True).round(3).tolist()
+        [[-1.225], [0.0], [1.225]]
+        >>> layer.moving_mean.round(3).tolist()  # 0.99 * 0 + 0.01 * 3
+        [0.03]
+    """
+
+    same_in_training = False
+    axis: int
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Identifier = "zeros",
+        gamma_initializer: Identifier = "ones",
+        moving_mean_initializer: Identifier = "zeros",
+        moving_variance_initializer: Identifier = "ones",
+        beta_regularizer: Identifier = None,
+        gamma_regularizer: Identifier = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            check_integer("BatchNormalization", "axis", axis),
+            epsilon,
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            **kwargs,
+        )
+        self.momentum = check_number(
+            "BatchNormalization", "momentum", momentum, minimum=0, maximum=1
+        )
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [
+            ({}, (6, 3)),
+            ({"axis": 1, "momentum": 0.5, "epsilon": 0.1}, (3, 4, 5)),
+            ({"axis": -1, "scale": False}, (3, 2, 2, 4)),
+            ({"axis": 1, "center": False, "gamma_regularizer": "l2"}, (3, 2, 2, 2, 3)),
+            ({"trainable": False}, (4, 3)),
+        ]
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare ``gamma``, ``beta``, ``moving_mean`` and ``moving_variance``, (features,)."""
+        shape = self.arrange_by(self.axis, input_shape)
+        self.add_gamma_and_beta(shape)
+        self.add_weight("moving_mean", shape, self.moving_mean_initializer, statistic=True)
+        self.add_weight("moving_variance", shape, self.moving_variance_initializer, statistic=True)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = gamma (x - μ) / √(σ² + epsilon) + beta``."""
+        x = self.prepare(x)
+        given = self.arranged("x", x, training)
+        rows = given.reshape(-1, given.shape[-1])
+        y = self.buffer("y", given.shape, training)
+        out = y.reshape(rows.shape)
+        learning = training and self.trainable
+        if learning:
+            centred = self.buffer("centred", rows.shape)
+            variance = self._take_moments(rows, centred)
+        else:
+            centred = np.subtract(rows, self.moving_mean, out=out)
+            variance = self.moving_variance.astype(np.float64)
+        inverse = 1 / np.sqrt(variance + self.epsilon)  # of the deviation; float64, as is σ²
+        factor = inverse.astype(self._dtype)
+        if self.scale:
+            factor *= self.gamma
+        np.multiply(centred, factor, out=out)
+        if self.center:
+            np.add(out, self.beta, out=out)
+        if training:
+            self.cache.shape = x.shape
+            self.cache.factor = factor
+            self.cache.batch = (centred, inverse) if learning else None
+        return self.arranged_back("output", y, training)
+
+    def backward(self, dy: Array) -> Array:
+        """Gradients, with ``x̂ = (x - μ) / √(σ² + epsilon)`` and sums over the batch of n.
+
+        ``dbeta = Σ dy``, ``dgamma = Σ dy x̂``,
+        ``dx = gamma / √(σ² + epsilon) (dy - (dbeta + x̂ dgamma) / n)``.
+
+        With the moving averages, which are constants: ``dx = gamma / √(σ² + epsilon) dy``.
+        """
+        factor = self.cache.factor
+        dy = self.arranged("dy", self.check_gradient(dy, self.cache.shape))
+        dx = self.workspace("dx", dy.shape, self._dtype)
+        rows, out = dy.reshape(-1, dy.shape[-1]), dx.reshape(-1, dy.shape[-1])
+        if self.cache.batch is None:
+            np.multiply(rows, factor, out=out)
+            return self.arranged_back("input gradient", dx)
+        centred, inverse = self.cache.batch
+        d_beta = sums(rows, 1, 0)
+        d_gamma = inverse * sums(rows, centred, 0)
+        if self.center:
+            self.d_beta[...] = d_beta
+        if self.scale:
+            self.d_gamma[...] = d_gamma
+        n = len(rows)
+        np.multiply(centred, (inverse * d_gamma / n).astype(self._dtype), out=out)
+        np.subtract(rows, out, out=out)
+        np.subtract(out, (d_beta / n).astype(self._dtype), out=out)
+        np.multiply(out, factor, out=out)
+        return self.arranged_back("input gradient", dx)
+
+    def _take_moments(self, rows: Array, centred: Array) -> Array:
+        """Write ``x - μ`` into ``centred``, move the averages, and return σ²."""
+        if not len(rows):
+            raise DataError(
+                f"layer {self.name!r} (BatchNormalization): the batch has no samples, hence no "
+                "mean; train on one sample or more."
+            )
+        mean, variance = centre(rows, centred, 0, self.epsilon)
+        largest = float(np.finfo(self._dtype).max)
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average = self.momentum * moving + (1 - self.momentum) * new
+            moving[...] = np.minimum(average, largest)
+        return variance

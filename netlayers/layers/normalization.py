@@ -1,0 +1,297 @@
+"""Normalization of a model's input by the moments of the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_integer
+from netlayers.core.arrays import as_array, check_finite
+from netlayers.core.layer import Layer
+from netlayers.core.shapes import shown_shape
+from netlayers.errors import ConfigurationError, DataError, ShapeError
+from netlayers.initializers import Initializer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, ArrayLike, Examples, Shape
+
+_SMALLEST = 1e-7  # deviation that is divided by at least, as in Keras
+_PIECE = 1 << 18  # numbers that adapt() looks at in one go
+
+
+@register("layer")
+class Normalization(Layer):
+    """Shift and scale each feature: ``y = (x - mean) / max(√variance, 10⁻⁷)``.
+
+    Mean and variance are given, or found in the data by :meth:`adapt`; without either they are 0
+    and 1. A constant feature becomes 0. Training and inference are the same, and nothing of this
+    layer is learned by an optimizer.
+
+    Shapes: ``x`` and ``y`` any of two axes or more; the weights ``adapt_mean`` and
+    ``adapt_variance``, which there are if ``mean`` was not given, have the sizes of the axes;
+    ``count`` () is the number of numbers that each mean was taken of.
+
+    Args:
+        axis: the axis, or axes, that have a mean and a variance for each index; ``None`` for one
+            mean and variance of all numbers.
+        mean: a number or an array that fits the axes; ``variance`` must be given too.
+        variance: in the shape of ``mean``.
+        invert: undo the normalization, ``y = mean + x max(√variance, 10⁻⁷)``.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Normalization(dtype="float64")
+        >>> layer.adapt([[0.0, 7.0], [2.0, 9.0]])
+        >>> layer.forward(np.array([[3.0, 8.0]])).tolist()
+        [[2.0, 0.0]]
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        mean: ArrayLike | None = None,
+        variance: ArrayLike | None = None,
+        invert: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if axis is None:
+            self.axis: int | list[int] | None = None
+        elif isinstance(axis, (list, tuple)):
+            self.axis = [check_integer("Normalization", "each axis", a) for a in axis]
+        else:
+            self.axis = check_integer("Normalization", "axis", axis)
+        if (mean is None) != (variance is None):
+            raise ConfigurationError(
+                f"Normalization: give both mean and variance, or neither, got mean={mean!r} and "
+                f"variance={variance!r}."
+            )
+        self.mean, self.variance = mean, variance
+        if mean is not None:
+            self._check_given(mean, variance)
+        self.invert = check_flag("Normalization", "invert", invert)
+        self._found: tuple[Array, Array, int] | None = None
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [
+            ({}, (4, 3)),
+            ({"axis": [1, 3], "invert": True}, (2, 3, 2, 4)),
+            ({"axis": None}, (2, 3, 2)),
+            ({"mean": [1.0, 2.0, -4.0], "variance": [0.25, 1.0, 9.0]}, (4, 2, 3)),
+            ({"axis": 1, "mean": 0.5, "variance": 4.0, "invert": True}, (4, 3)),
+        ]
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare ``adapt_mean``, ``adapt_variance`` and ``count``, or fit what was given."""
+        ndim = len(input_shape)
+        axes = [] if self.axis is None else np.atleast_1d(self.axis).tolist()
+        kept = sorted({a % ndim for a in axes if -ndim <= a < ndim})
+        sizes = tuple(size for a in kept if (size := input_shape[a]) is not None)
+        if len(sizes) < len(axes) or 0 in kept:
+            raise ShapeError(
+                f"layer {self.name!r} (Normalization): axis={self.axis} must name existing, "
+                "different axes of known size, not the batch (axis 0), of an input of shape "
+                f"{shown_shape(input_shape)}."
+            )
+        self._kept = kept
+        self._shape = tuple(input_shape[a] if a in kept else 1 for a in range(ndim))
+        if self.mean is None:
+            mean, variance, count = self._found or (0.0, 1.0, 0)
+            self.add_weight("adapt_mean", sizes, _Given(mean), statistic=True)
+            self.add_weight("adapt_variance", sizes, _Given(variance), statistic=True)
+            self.add_weight("count", (), _Given(count), statistic=True)
+            return
+        try:
+            self._given = tuple(
+                np.broadcast_to(np.asarray(value, np.float64), sizes)
+                for value in (self.mean, self.variance)
+            )
+        except ValueError:
+            raise ShapeError(
+                f"layer {self.name!r} (Normalization): mean and variance have the shape "
+                f"{np.shape(self.mean)}, which does not fit the axes of size {sizes} of an input "
+                f"of shape {shown_shape(input_shape)}."
+            ) from None
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError if the rank differs, or the size of an axis with moments."""
+        built = self.input_shape
+        assert built is not None
+        if len(shape) != len(built) or any(shape[a] != built[a] for a in self._kept):
+            super().check_input_shape(shape)
+
+    def adapt(self, data: Any, batch_size: int | None = None) -> None:
+        """Take mean and variance from data, in place of those that the layer had.
+
+        Args:
+            data: an array, or whatever becomes one, (samples, ...); a memory map is read piece by
+                piece. An iterator yields such arrays, one batch after the other.
+            batch_size: samples in a piece; by default as many as make 2 MB in float64. The result
+                does not depend on it, but for the last digits.
+
+        Raises:
+            ConfigurationError: mean and variance were given to the constructor.
+            DataError: there are no data, or a number of them is not finite.
+            ShapeError: the data do not have the shape that the layer was built for.
+
+        Computed in float64, kept in the dtype of the layer, or of the model it is in. A model that
+        is trained is not trained for the new moments: adapt first.
+
+        Source:
+            T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
+            computing sample variances" (1979), for the merging of two pieces.
+        """
+        owner = f"layer {self.name!r}: adapt()"
+        if self.mean is not None:
+            raise ConfigurationError(
+                f"{owner}: mean and variance were given to the constructor; there is nothing to "
+                "adapt. Leave them out there."
+            )
+        if batch_size is not None:
+            batch_size = check_integer(owner, "batch_size", batch_size, minimum=1)
+        moments = _Moments()
+        for batch in data if isinstance(data, Iterator) else (data,):
+            array = self._checked(owner, batch)
+            rows = batch_size or max(1, _PIECE // max(1, math.prod(array.shape[1:])))
+            for start in range(0, len(array) if array.size else 0, rows):
+                moments.add(array[start : start + rows], self._kept)
+        if not moments.count:
+            raise DataError(f"{owner}: the data are empty; give one sample or more.")
+        mean, variance = moments.mean + moments.origin, moments.squares / moments.count
+        largest = float(np.finfo(self._dtype).max)
+        if not (np.all(np.abs(mean) <= largest) and np.all(variance <= largest)):
+            raise DataError(
+                f"{owner}: mean or variance of the data is too large for {self.compute_dtype} "
+                f"(above {largest:.2g}). Scale the data, or use dtype='float64'."
+            )
+        self._found = (mean, variance, moments.count)
+        if self._vector is None:  # weights of its own, until the model makes its vector
+            in_model = self._in_model
+            self._bind_alone()
+            self._in_model = in_model
+        self.adapt_mean[...] = mean
+        self.adapt_variance[...] = variance
+        self.count[...] = moments.count
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = (x - mean) / deviation``, or ``y = mean + x deviation``."""
+        x = self.prepare(x)
+        mean, deviation = self._moments()
+        y = self.buffer("y", x.shape, training)
+        if self.invert:
+            np.multiply(x, deviation, out=y)
+            np.add(y, mean, out=y)
+        else:
+            np.subtract(x, mean, out=y)
+            np.divide(y, deviation, out=y)
+        if training:
+            self.cache.shape, self.cache.deviation = x.shape, deviation
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy / deviation``, or ``dx = dy deviation``."""
+        deviation = self.cache.deviation
+        dy = self.check_gradient(dy, self.cache.shape)
+        dx = self.workspace("dx", dy.shape, self._dtype)
+        return (np.multiply if self.invert else np.divide)(dy, deviation, out=dx)
+
+    def _moments(self) -> tuple[Array, Array]:
+        """Return the mean and the deviation, in shapes that broadcast against the input."""
+        if self.mean is None:
+            mean, variance = self.adapt_mean, self.adapt_variance
+        else:
+            mean, variance = self._given
+        deviation = np.maximum(np.sqrt(variance), _SMALLEST)
+        return (
+            mean.reshape(self._shape).astype(self._dtype, copy=False),
+            deviation.reshape(self._shape).astype(self._dtype, copy=False),
+        )
+
+    def _checked(self, owner: str, data: Any) -> Array:
+        """Return data to adapt to as an array of finite numbers that the layer is built for."""
+        array = as_array(owner, "data", data)
+        if array.ndim == 0:
+            raise DataError(
+                f"{owner}: data must have the shape (samples, ...), got the single number {array}."
+            )
+        check_finite(owner, "data", array)
+        if not self.built:
+            self.build((None, *array.shape[1:]))
+        self.check_input_shape(array.shape)
+        return array
+
+    def _check_given(self, mean: Any, variance: Any) -> None:
+        """Keep the given moments as plain numbers, once they are found to be possible."""
+        arrays = [as_array("Normalization", "mean", mean)]
+        arrays.append(as_array("Normalization", "variance", variance))
+        for name, array in zip(("mean", "variance"), arrays, strict=True):
+            check_finite("Normalization", name, array)
+        if arrays[0].shape != arrays[1].shape:
+            raise ConfigurationError(
+                "Normalization: mean and variance must have the same shape, got "
+                f"{arrays[0].shape} and {arrays[1].shape}."
+            )
+        if np.any(arrays[1] < 0):
+            raise ConfigurationError(
+                f"Normalization: variance must not be negative, got {variance!r}."
+            )
+        self.mean, self.variance = (array.astype(np.float64).tolist() for array in arrays)
+
+
+class _Moments:
+    """Mean and sum of squared deviations of data that come in pieces, in float64.
+
+    Attributes:
+        count: how many numbers each mean is taken of.
+        origin: the first of them. Only differences from it are added up, so that a large offset
+            costs no digits.
+        mean: less the origin.
+        squares: sum of the squared deviations from the mean.
+    """
+
+    count = 0
+    origin: Any = 0.0
+    mean: Any = 0.0
+    squares: Any = 0.0
+
+    def add(self, piece: Array, kept: list[int]) -> None:
+        """Take in a piece that is not empty, with moments for each index of the axes ``kept``."""
+        axes = range(piece.ndim)
+        reduced = tuple(a for a in axes if a not in kept)
+        sizes = [piece.shape[a] for a in kept]
+        piece = piece.astype(np.float64)
+        first = piece[tuple(slice(None) if a in kept else slice(1) for a in axes)]
+        if not self.count:
+            self.origin = first.reshape(sizes).copy()
+        piece -= self.origin.reshape(first.shape)
+        n = math.prod(piece.shape[a] for a in reduced)
+        new = piece.mean(axis=reduced, keepdims=True)
+        piece -= new
+        np.square(piece, out=piece)
+        step = new.reshape(sizes) - self.mean
+        total = self.count + n
+        self.squares = self.squares + piece.sum(axis=reduced) + step**2 * (self.count * n / total)
+        self.mean = self.mean + step * (n / total)
+        self.count = total
+
+
+class _Given(Initializer):
+    """What :meth:`Normalization.adapt` found, for weights that are made afterwards.
+
+    Args:
+        values: a number, or an array of the shape of the weight.
+    """
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
+        """Write the values into ``out``."""
+        out[...] = self.values

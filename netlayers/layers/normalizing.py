@@ -1,0 +1,135 @@
+"""What the normalization layers share: their axes, and the learned factor and offset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import initializers, regularizers
+from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.core.layer import Layer
+from netlayers.core.shapes import shown_shape
+from netlayers.errors import ConfigurationError, ShapeError
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Identifier, Shape
+
+
+def check_axes(owner: str, axis: Any) -> int | list[int]:
+    """Return ``axis`` as an int or a list of ints.
+
+    Raises:
+        ConfigurationError: it is neither, or empty.
+    """
+    if isinstance(axis, (list, tuple)):
+        if not axis:
+            raise ConfigurationError(f"{owner}: axis must name at least one axis, got {axis!r}.")
+        return [check_integer(owner, "each axis", a) for a in axis]
+    return check_integer(owner, "axis", axis)
+
+
+class NormalizingLayer(Layer):
+    """Base class of the layers that normalize along axes.
+
+    They compute on an arrangement of their input in which the axes in question come last, so that
+    a matrix holds what belongs together in its rows or columns. Where the axes are last already
+    (the usual case) that is the input itself, else a copy, and the output is copied back.
+    """
+
+    def arrange_by(self, axes: int | list[int], input_shape: Shape) -> tuple[int, ...]:
+        """Note the axes that come last, for :meth:`arranged`; return their sizes.
+
+        Raises:
+            ShapeError: an axis does not exist, is the batch or of unknown size, or stands twice.
+        """
+        ndim = len(input_shape)
+        wanted = axes if isinstance(axes, list) else [axes]
+        last = sorted({a % ndim for a in wanted if -ndim <= a < ndim})
+        sizes = tuple(size for a in last if (size := input_shape[a]) is not None)
+        if len(sizes) < len(wanted) or last[0] == 0:
+            raise ShapeError(
+                f"layer {self.name!r} ({type(self).__name__}): axis={axes} must name existing, "
+                "different axes of known size, not the batch (axis 0), of an input of shape "
+                f"{shown_shape(input_shape)}."
+            )
+        self._last = last
+        self.set_order([a for a in range(ndim) if a not in last] + last)
+        return sizes
+
+    def set_order(self, order: list[int]) -> None:
+        """Note the order of the axes for :meth:`arranged`."""
+        self._order = None if order == sorted(order) else tuple(order)
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError if the rank differs, or the size of an axis that is normalized."""
+        built = self.input_shape
+        assert built is not None
+        if len(shape) != len(built) or any(shape[a] != built[a] for a in self._last):
+            super().check_input_shape(shape)
+
+    def arranged(self, name: str, x: Array, training: bool = True) -> Array:
+        """Return ``x`` in the noted order of its axes: itself, or a copy in the buffer ``name``."""
+        if self._order is None:
+            return x
+        moved = x.transpose(self._order)
+        copy = self.buffer(name, moved.shape, training)
+        np.copyto(copy, moved)
+        return copy
+
+    def arranged_back(self, name: str, x: Array, training: bool = True) -> Array:
+        """Return what :meth:`arranged` arranged with its axes where they were in the input."""
+        if self._order is None:
+            return x
+        shape = [0] * x.ndim
+        for size, axis in zip(x.shape, self._order, strict=True):
+            shape[axis] = size
+        back = self.buffer(name, tuple(shape), training)
+        np.copyto(back.transpose(self._order), x)
+        return back
+
+
+class AffineNormalization(NormalizingLayer):
+    """Base class of the layers with ``y = gamma x̂ + beta`` for a normalized ``x̂``.
+
+    Args:
+        axis: see the subclass.
+        epsilon: added to the variance; positive, since a constant feature has the variance 0.
+        center: whether to add ``beta``.
+        scale: whether to multiply by ``gamma``.
+        beta_initializer: fills ``beta``.
+        gamma_initializer: fills ``gamma``.
+        beta_regularizer: penalty on ``beta``.
+        gamma_regularizer: penalty on ``gamma``.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    def __init__(
+        self,
+        axis: int | list[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Identifier = "zeros",
+        gamma_initializer: Identifier = "ones",
+        beta_regularizer: Identifier = None,
+        gamma_regularizer: Identifier = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        self.axis = check_axes(owner, axis)
+        self.epsilon = check_number(owner, "epsilon", epsilon, above=0)
+        self.center = check_flag(owner, "center", center)
+        self.scale = check_flag(owner, "scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+
+    def add_gamma_and_beta(self, shape: tuple[int, ...]) -> None:
+        """Declare ``gamma`` and ``beta``, those that are wanted."""
+        if self.scale:
+            self.add_weight("gamma", shape, self.gamma_initializer, self.gamma_regularizer)
+        if self.center:
+            self.add_weight("beta", shape, self.beta_initializer, self.beta_regularizer)

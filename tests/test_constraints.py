@@ -229,3 +229,23 @@ def test_the_slopes_of_prelu_can_be_constrained():
     alpha = model.layers[0].alpha
     assert alpha[0] == 0
     assert (alpha[1:] > 0.3).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        nl.layers.BatchNormalization,
+        nl.layers.LayerNormalization,
+        lambda **kw: nl.layers.GroupNormalization(1, **kw),
+    ],
+)
+def test_gamma_and_beta_can_be_constrained(make):
+    low = nl.constraints.MinMaxNorm(0.0, 0.5)
+    layer = make(gamma_constraint="non_neg", beta_constraint=low)
+    assert layer.get_config()["beta_constraint"]["class_name"] == "MinMaxNorm"
+    model = nl.Sequential([layer], seed=0)
+    model.compile(nl.optimizers.SGD(1.0), "mse")
+    x = np.random.default_rng(0).normal(size=(32, 3))
+    model.fit(x, 9 - 9 * x, epochs=4, verbose=0)  # without them gamma is -9 or so, beta 9
+    assert (layer.gamma == 0).all()
+    assert 0.4 < np.linalg.norm(layer.beta) < 0.5001

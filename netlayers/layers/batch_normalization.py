@@ -43,6 +43,8 @@ class BatchNormalization(AffineNormalization):
         moving_variance_initializer: fills ``moving_variance``.
         beta_regularizer: penalty on ``beta``.
         gamma_regularizer: penalty on ``gamma``.
+        beta_constraint: what ``beta`` must fulfil after each update.
+        gamma_constraint: what ``gamma`` must fulfil after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     A batch in which a feature has one value, such as a batch of one, has the variance 0 there: the
@@ -81,6 +83,8 @@ class BatchNormalization(AffineNormalization):
         moving_variance_initializer: Identifier = "ones",
         beta_regularizer: Identifier = None,
         gamma_regularizer: Identifier = None,
+        beta_constraint: Identifier = None,
+        gamma_constraint: Identifier = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -92,6 +96,8 @@ class BatchNormalization(AffineNormalization):
             gamma_initializer,
             beta_regularizer,
             gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
             **kwargs,
         )
         self.momentum = check_number(

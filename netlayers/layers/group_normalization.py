@@ -39,6 +39,8 @@ class GroupNormalization(AffineNormalization):
         gamma_initializer: fills ``gamma``.
         beta_regularizer: penalty on ``beta``.
         gamma_regularizer: penalty on ``gamma``.
+        beta_constraint: what ``beta`` must fulfil after each update.
+        gamma_constraint: what ``gamma`` must fulfil after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -64,6 +66,8 @@ class GroupNormalization(AffineNormalization):
         gamma_initializer: Identifier = "ones",
         beta_regularizer: Identifier = None,
         gamma_regularizer: Identifier = None,
+        beta_constraint: Identifier = None,
+        gamma_constraint: Identifier = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -75,6 +79,8 @@ class GroupNormalization(AffineNormalization):
             gamma_initializer,
             beta_regularizer,
             gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
             **kwargs,
         )
         self.groups = check_integer("GroupNormalization", "groups", groups, minimum=-1)

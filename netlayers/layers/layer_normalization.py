@@ -34,6 +34,8 @@ class LayerNormalization(AffineNormalization):
         gamma_initializer: fills ``gamma``.
         beta_regularizer: penalty on ``beta``.
         gamma_regularizer: penalty on ``gamma``.
+        beta_constraint: what ``beta`` must fulfil after each update.
+        gamma_constraint: what ``gamma`` must fulfil after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Where all numbers are equal, the output is ``beta``.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers import initializers, regularizers
+from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
@@ -101,6 +101,8 @@ class AffineNormalization(NormalizingLayer):
         gamma_initializer: fills ``gamma``.
         beta_regularizer: penalty on ``beta``.
         gamma_regularizer: penalty on ``gamma``.
+        beta_constraint: what ``beta`` must fulfil after each update.
+        gamma_constraint: what ``gamma`` must fulfil after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
@@ -114,6 +116,8 @@ class AffineNormalization(NormalizingLayer):
         gamma_initializer: Identifier = "ones",
         beta_regularizer: Identifier = None,
         gamma_regularizer: Identifier = None,
+        beta_constraint: Identifier = None,
+        gamma_constraint: Identifier = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -126,10 +130,24 @@ class AffineNormalization(NormalizingLayer):
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
 
     def add_gamma_and_beta(self, shape: tuple[int, ...]) -> None:
         """Declare ``gamma`` and ``beta``, those that are wanted."""
         if self.scale:
-            self.add_weight("gamma", shape, self.gamma_initializer, self.gamma_regularizer)
+            self.add_weight(
+                "gamma",
+                shape,
+                self.gamma_initializer,
+                self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
         if self.center:
-            self.add_weight("beta", shape, self.beta_initializer, self.beta_regularizer)
+            self.add_weight(
+                "beta",
+                shape,
+                self.beta_initializer,
+                self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )

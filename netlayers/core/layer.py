@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import initializers, regularizers
-from netlayers.checks import check_dtype, check_flag, check_shape
+from netlayers.checks import check_dtype, check_flag, check_number, check_shape
 from netlayers.core.arrays import as_float, in_order
 from netlayers.core.parameters import Parameter, ParameterVector, copy_into
 from netlayers.core.random import Streams
@@ -37,6 +37,7 @@ class Layer(Configurable):
         name: unique within a model; by default the class name in snake case, numbered.
         trainable: ``False`` freezes the weights.
         dtype: ``"float32"`` or ``"float64"``; by default the model's, alone ``"float32"``.
+        learning_rate_multiplier: factor of the optimizer's rate for these weights; 0 keeps them.
 
     Memory: what ``forward`` and ``backward`` return belongs to the layer and is valid until its
     next ``forward`` or ``backward``. Neither changes the array it is given.
@@ -65,7 +66,12 @@ class Layer(Configurable):
     can_skip_input_gradient = False
 
     def __init__(
-        self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+        learning_rate_multiplier: float = 1.0,
     ) -> None:
         owner = type(self).__name__
         if name is not None and (not isinstance(name, str) or not name):
@@ -79,6 +85,7 @@ class Layer(Configurable):
         self.output_shape: Shape | None = None
         self.slots: list[Parameter] = []
         self._set_up()
+        self.learning_rate_multiplier = learning_rate_multiplier
 
     def _set_up(self) -> None:
         """Attributes that a copy of the layer does not share with it."""
@@ -267,27 +274,35 @@ class Layer(Configurable):
             self._vector.refresh()
 
     @property
+    def learning_rate_multiplier(self) -> float:
+        """What the optimizer's learning rate is multiplied by for the weights of this layer."""
+        return self._multiplier
+
+    @learning_rate_multiplier.setter
+    def learning_rate_multiplier(self, value: float) -> None:
+        owner = f"layer {self.name!r}"
+        self._multiplier = check_number(owner, "learning_rate_multiplier", value, minimum=0)
+        if self._vector is not None:
+            self._vector.refresh()
+
+    @property
     def weights(self) -> list[Array]:
         """The weights, as views: the learned ones, then the running statistics."""
-        self._require_built()
         return [p.value for p in self._ordered()]  # type: ignore[misc]
 
     @property
     def gradients(self) -> list[Array]:
         """The gradients of the trainable weights, as views, in the order of the weights."""
-        self._require_built()
         return [p.gradient for p in self._ordered() if p.trainable]  # type: ignore[misc]
 
     @property
     def trainable_weights(self) -> list[Array]:
         """The weights that an optimizer changes, as views."""
-        self._require_built()
         return [p.value for p in self._ordered() if p.trainable]  # type: ignore[misc]
 
     @property
     def non_trainable_weights(self) -> list[Array]:
         """The weights that no optimizer changes, as views: statistics, a frozen layer's."""
-        self._require_built()
         return [p.value for p in self._ordered() if not p.trainable]  # type: ignore[misc]
 
     def count_params(self) -> int:
@@ -305,7 +320,6 @@ class Layer(Configurable):
         Raises:
             ShapeError: their number or a shape differs.
         """
-        self._require_built()
         copy_into(f"layer {self.name!r}", self._ordered(), weights)
 
     def compute_in(self, dtype: Dtype) -> None:
@@ -330,6 +344,7 @@ class Layer(Configurable):
         self._vector = self._row = None
 
     def _ordered(self) -> list[Parameter]:
+        self._require_built()
         return sorted(self.slots, key=lambda p: p.statistic)
 
     def _require_built(self) -> None:

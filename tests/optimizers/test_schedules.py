@@ -118,6 +118,8 @@ def test_restarts_fall_on_whole_steps():
     starts = [(3**n - 1) // 2 for n in range(20)]
     assert [schedule(step) for step in starts] == [0.5**n for n in range(20)]
     assert all(schedule(step - 1) < schedule(step) / 2 for step in starts[3:])
+    # And it may be whole a step too early: log(2^53 - 1) / log(2) is 53.
+    assert CosineDecayRestarts(1.0, 1)(2**53 - 2) < 1e-15
 
 
 @pytest.mark.parametrize("t_mul", [1.0, 1.0001, 1.3, 2.0, 10.0])

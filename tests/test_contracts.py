@@ -37,7 +37,7 @@ BASES = {
 KINDS = {
     "layer": (nl.layers.Layer, nl.layers, BASES),
     "loss": (nl.losses.Loss, nl.losses, {"AxisLoss", "Crossentropy", "OneHotTargets"}),
-    "optimizer": (nl.optimizers.Optimizer, nl.optimizers, set()),
+    "optimizer": (nl.optimizers.Optimizer, nl.optimizers, {"Moments"}),
     "schedule": (LearningRateSchedule, nl.optimizers.schedules, set()),
     "metric": (Metric, nl.metrics, {"MeanMetric", "LossMetric"}),
     "initializer": (nl.initializers.Initializer, nl.initializers, {"RandomInitializer"}),
@@ -853,11 +853,19 @@ OPTIMIZERS = {
     "RMSprop": [{}, {"momentum": 0.5, "centered": True, "clipnorm": 1.0}],
     "Adam": [{}, {"amsgrad": True, "clipvalue": 0.5, "on_nonfinite": "skip"}],
     "AdamW": [{}, {"weight_decay": 0.1, "global_clipnorm": 1.0}],
+    "Adagrad": [{}, {"initial_accumulator_value": 0.5, "epsilon": 1e-3, "use_ema": True}],
+    "Adadelta": [{}, {"rho": 0.5, "epsilon": 1e-3, "weight_decay": 0.1}],
+    "Adamax": [{}, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}],
+    "Nadam": [{}, {"beta_1": 0.5, "use_ema": True, "ema_overwrite_frequency": 2}],
+    "Lion": [{}, {"beta_1": 0.5, "beta_2": 0.8, "weight_decay": 0.1}],
+    "Lamb": [{}, {"beta_1": 0.5, "weight_decay": 0.1, "clipnorm": 1.0}],
+    "RAdam": [{}, {"beta_2": 0.9, "use_ema": True, "ema_momentum": 0.5}],
 }
 RATES = [
     0.05,
     nl.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5),
     nl.optimizers.schedules.CosineDecay(0.0, 5, 0.1, warmup_target=0.1, warmup_steps=2),
+    nl.optimizers.schedules.LinearWarmup(nl.optimizers.schedules.OneCycle(0.1, 5), 2, 0.01),
 ]
 each_optimizer = pytest.mark.parametrize(
     ("name", "kwargs"),
@@ -930,13 +938,15 @@ def test_optimizer_changes_only_trainable_segments(name, kwargs):
     before = model.get_weights()
     gradients = model.parameters.gradients
     optimizer = getattr(nl.optimizers, name)(0.05, **kwargs)
+    average = model.parameters.values.copy()
     update(optimizer, model.parameters, 3)
     kept = gradients.copy()
     changed = [bool((a != b).any()) for a, b in zip(before, model.weights, strict=True)]
     assert changed == [True, True, False, False, True, True]
     frozen = slice(12, 24)
-    for vector in optimizer.state.values():
-        assert not vector[frozen].any()
+    for key, vector in optimizer.state.items():
+        start = average[frozen] if key == "average" else optimizer.state_start.get(key, 0)
+        assert (vector[frozen] == np.float32(start)).all()
         assert vector[:12].all()
     np.testing.assert_array_equal(gradients[frozen], kept[frozen])
 
@@ -952,6 +962,13 @@ def largest_difference(y_true, y_pred):
 REQUIRED = {
     "ExponentialDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
     "CosineDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "alpha": 0.25},
+    "CosineDecayRestarts": {"initial_learning_rate": 0.1, "first_decay_steps": 3, "m_mul": 0.5},
+    "InverseTimeDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
+    "PiecewiseConstantDecay": {"boundaries": [2, 5], "values": [0.5, 0.25, 0.125]},
+    "PolynomialDecay": {"initial_learning_rate": 0.1, "decay_steps": 4, "cycle": True},
+    "LinearWarmup": {"learning_rate": 0.1, "warmup_steps": 4, "initial_learning_rate": 0.05},
+    "OneCycle": {"max_learning_rate": 0.1, "total_steps": 10, "pct_start": 0.5},
+    "Noam": {"d_model": 16, "warmup_steps": 4, "scale": 0.5},
     "Constant": {"value": 2.5},
     "VarianceScaling": {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
     "L1L2": {"l1": 0.25, "l2": 0.5},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import constraints, initializers, regularizers
-from netlayers.checks import check_dtype, check_flag, check_shape
+from netlayers.checks import check_dtype, check_flag, check_number, check_shape
 from netlayers.core.arrays import as_float, in_order
 from netlayers.core.building import checked_build
 from netlayers.core.parameters import Parameter, ParameterVector
@@ -36,6 +36,7 @@ class Layer(WeightAccess):
         name: unique within a model; by default the class name in snake case, numbered.
         trainable: ``False`` freezes the weights.
         dtype: ``"float32"`` or ``"float64"``; by default the model's, alone ``"float32"``.
+        learning_rate_multiplier: factor of the optimizer's rate for these weights; 0 keeps them.
 
     Memory: what ``forward`` and ``backward`` return belongs to the layer and is valid until its
     next ``forward`` or ``backward``. Neither changes the array it is given.
@@ -68,7 +69,12 @@ class Layer(WeightAccess):
     same_in_training = True
 
     def __init__(
-        self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+        learning_rate_multiplier: float = 1.0,
     ) -> None:
         owner = type(self).__name__
         if name is not None and (not isinstance(name, str) or not name):
@@ -83,6 +89,7 @@ class Layer(WeightAccess):
         self.slots: list[Parameter] = []
         self.rng: np.random.Generator | None = None
         self._set_up()
+        self.learning_rate_multiplier = learning_rate_multiplier
 
     def _set_up(self) -> None:
         """Attributes that a copy of the layer does not share with it."""
@@ -91,6 +98,7 @@ class Layer(WeightAccess):
         self._vector: ParameterVector | None = None
         self._in_model = False
         self.scope = ""  # names of the containers around it, each with a slash behind it
+        self.outer_multiplier = 1.0  # product of their learning-rate multipliers
         self.cache = Cache(f"{self.kind} {self.name!r}")
         self.workspace = Workspace()
 
@@ -277,6 +285,17 @@ class Layer(WeightAccess):
             self._vector.refresh()
 
     @property
+    def learning_rate_multiplier(self) -> float:
+        """What the optimizer's learning rate is multiplied by for the weights of this layer."""
+        return self._multiplier
+
+    @learning_rate_multiplier.setter
+    def learning_rate_multiplier(self, value: float) -> None:
+        self._multiplier = check_number(self.owner, "learning_rate_multiplier", value, minimum=0)
+        if self._vector is not None:
+            self._vector.refresh()
+
+    @property
     def parts(self) -> list[Layer]:
         """Layers that this one is made of: an activation; for a container, all its layers."""
         return [part for part in vars(self).values() if isinstance(part, Layer)]
@@ -305,6 +324,11 @@ class Layer(WeightAccess):
         self.cache._owner = f"{self.kind} {self.path!r}"
         for part in self.parts:
             part.cache._owner = self.cache._owner
+
+    def leave(self) -> None:
+        """Stand in no container any more."""
+        self._in_model, self.outer_multiplier = False, 1.0
+        self.enter("")
 
     def compute_in(self, dtype: Dtype) -> None:
         """Compute in this dtype from now on, with all layers that are part of this one."""
@@ -397,7 +421,7 @@ class Layer(WeightAccess):
         state = self.__dict__.copy()
         for name in self._views:
             del state[name]
-        for name in ("_views", "_row", "_vector", "_in_model", "scope", "cache", "workspace"):
+        for name in ("_views", "_row", "_vector", "_in_model", "cache", "workspace"):
             del state[name]
         return state
 

@@ -71,6 +71,11 @@ class Parameter:
         return not self.statistic and self.layer.trainable
 
     @property
+    def learning_rate_multiplier(self) -> float:
+        """The factor for the learning rate: its layer's, times those of the containers around."""
+        return self.layer.learning_rate_multiplier * self.layer.outer_multiplier
+
+    @property
     def path(self) -> str:
         """``layer/parameter``, with the containers in front, as messages and tables name it."""
         return f"{self.layer.path}/{self.name}"
@@ -92,8 +97,8 @@ class ParameterVector:
         statistics: running statistics, flat.
         all: every :class:`Parameter`, in the order of the layers.
         tensors: the trainable ones.
-        segments: slices of the vectors that are trainable, neighbours merged: one slice covering
-            everything unless layers are frozen.
+        segments: slices of the vectors that an optimizer changes, neighbours merged: one slice
+            covering everything unless layers are frozen or learn at 0 times the learning rate.
     """
 
     def __init__(self, parameters: Sequence[Parameter], dtype: Dtype) -> None:
@@ -119,20 +124,30 @@ class ParameterVector:
         self.refresh()
 
     def refresh(self) -> None:
-        """Find the trainable parameters again, after a layer was frozen or thawed."""
+        """Find the trainable parameters again, after a layer was frozen, thawed or slowed down."""
         self.tensors = [p for p in self.all if p.trainable]
         self.regularized = [p for p in self.tensors if p.regularizer is not None]
         self.constrained = [p for p in self.tensors if p.constraint is not None]
-        segments: list[slice] = []
-        for p in self.tensors:
-            if segments and segments[-1].stop == p.slice.start:
-                segments[-1] = slice(segments[-1].start, p.slice.stop)
-            else:
-                segments.append(p.slice)
-        self.segments = segments
+        self.segments = [segment for _, segment in self.runs(lambda p: None)]
         for p in self.all:
             if p.gradient is not None and not p.trainable:
                 p.gradient[...] = 0
+
+    def runs(self, key: Callable[[Parameter], Any]) -> list[tuple[Any, slice]]:
+        """Cut what an optimizer changes where ``key(parameter)`` changes.
+
+        Returns:
+            Keys with slices of the vectors: neighbours of one key are one slice.
+        """
+        found: list[tuple[Any, slice]] = []
+        for p in self.tensors:
+            if p.learning_rate_multiplier == 0:
+                continue
+            here, start = key(p), p.slice.start
+            if found and found[-1][0] == here and found[-1][1].stop == start:
+                start = found.pop()[1].start
+            found.append((here, slice(start, p.slice.stop)))
+        return found
 
     def initialize(self, new: Sequence[Parameter], rng: Callable[[str], Any]) -> None:
         """Fill the parameters in ``new`` with starting values; ``rng`` gives a stream by path."""

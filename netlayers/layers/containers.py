@@ -31,8 +31,8 @@ class Container(Layer):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
         self.layers: list[Layer] = []
+        super().__init__(**kwargs)
         self._built_here: list[Layer] = []
 
     def adopt_all(self, argument: str, layers: Any) -> None:
@@ -95,15 +95,14 @@ class Container(Layer):
             layer.name = f"{base}_{number}"
         layer._in_model = True
         layer.compute_in(self._dtype)
-        layer.enter(self.inner_scope)
+        self._place(layer)
         self.layers.append(layer)
         try:
             self.joined(layer)
         except BaseException:
             self.layers.pop()
             layer.name, layer._dtype, built = old
-            layer._in_model = False
-            layer.enter("")
+            layer.leave()
             layer.compute_in(layer._dtype)
             if not built:
                 layer.forget()
@@ -123,7 +122,11 @@ class Container(Layer):
         """Stand in a container, with all parts; see :meth:`Layer.enter`."""
         super().enter(scope)
         for part in self.parts:
-            part.enter(self.inner_scope)
+            self._place(part)
+
+    def _place(self, part: Layer) -> None:
+        part.outer_multiplier = self.learning_rate_multiplier * self.outer_multiplier
+        part.enter(self.inner_scope)
 
     # Shapes and weights ----------------------------------------------------------------------
 
@@ -175,6 +178,18 @@ class Container(Layer):
         Layer.trainable.fset(self, value)  # type: ignore[attr-defined]
         for part in self.parts:
             part.trainable = value
+
+    @property
+    def learning_rate_multiplier(self) -> float:
+        """A factor for the learning rate of all parts, on top of their own."""
+        return self._multiplier
+
+    @learning_rate_multiplier.setter
+    def learning_rate_multiplier(self, value: float) -> None:
+        Layer.learning_rate_multiplier.fset(self, value)  # type: ignore[attr-defined]
+        self.enter(self.scope)
+        if self._vector is not None:
+            self._vector.refresh()
 
     def _ordered(self) -> list[Parameter]:
         return [p for part in self.parts for p in part._ordered()]

@@ -37,6 +37,7 @@ class Sequential(Chain, Model):
         seed: a non-negative integer fixes every random number of the model: initial weights, the
             order of the samples, dropout. The same seed gives the same bits on the same machine.
         dtype: ``"float32"`` (also for ``None``) or ``"float64"``.
+        learning_rate_multiplier: factor for the learning rate of all layers, on top of their own.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -57,13 +58,18 @@ class Sequential(Chain, Model):
         *,
         seed: int | None = None,
         dtype: str | None = None,
+        learning_rate_multiplier: float = 1.0,
     ) -> None:
         if seed is not None:
             seed = check_integer("Sequential", "seed", seed, minimum=0)
         self.seed = seed
         self._streams = Streams(seed)
         super().__init__(
-            () if layers is None else layers, trainable=trainable, name=name, dtype=dtype
+            () if layers is None else layers,
+            trainable=trainable,
+            name=name,
+            dtype=dtype,
+            learning_rate_multiplier=learning_rate_multiplier,
         )
 
     @staticmethod
@@ -118,8 +124,7 @@ class Sequential(Chain, Model):
         if self._in_model and self.built:
             raise ConfigurationError(f"{self.owner}: it is part of a model and built.")
         layer = self.layers.pop()
-        layer._in_model = False
-        layer.enter("")
+        layer.leave()
         if layer in self._built_here:
             self._built_here.remove(layer)
         if layer.built:

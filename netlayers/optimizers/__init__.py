@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netlayers.optimizers import schedules
+from netlayers.optimizers.adadelta import Adadelta
+from netlayers.optimizers.adagrad import Adagrad
 from netlayers.optimizers.adam import Adam, AdamW
+from netlayers.optimizers.adamax import Adamax
 from netlayers.optimizers.base import Optimizer
+from netlayers.optimizers.lamb import Lamb
+from netlayers.optimizers.lion import Lion
+from netlayers.optimizers.nadam import Nadam
+from netlayers.optimizers.radam import RAdam
 from netlayers.optimizers.rmsprop import RMSprop
 from netlayers.optimizers.sgd import SGD
 from netlayers.registry import resolve
@@ -14,7 +21,22 @@ from netlayers.registry import resolve
 if TYPE_CHECKING:
     from netlayers._typing import Identifier
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lamb",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "get",
+    "schedules",
+]
 
 
 def get(identifier: Identifier) -> Optimizer:

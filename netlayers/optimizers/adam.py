@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_flag, check_number
-from netlayers.optimizers.base import Optimizer
+from netlayers.checks import check_flag
+from netlayers.optimizers.moments import Moments
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @register("optimizer")
-class Adam(Optimizer):
+class Adam(Moments):
     """Adaptive moments: ``w -= α m / (sqrt(v) + epsilon)``.
 
     ``m`` and ``v`` are running means of g and g²; ``α = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)``
@@ -46,27 +46,19 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        owner = type(self).__name__
-        self.beta_1 = check_number(owner, "beta_1", beta_1, minimum=0, below=1)
-        self.beta_2 = check_number(owner, "beta_2", beta_2, minimum=0, below=1)
-        self.epsilon = check_number(owner, "epsilon", epsilon, above=0)
-        self.amsgrad = check_flag(owner, "amsgrad", amsgrad)
-        self.state_names = ("m", "v", "v_max") if self.amsgrad else ("m", "v")
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
+        self.amsgrad = check_flag(type(self).__name__, "amsgrad", amsgrad)
+        if self.amsgrad:
+            self.state_names = ("m", "v", "v_max")
 
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
         """Update a block; see the class."""
-        # The vectors are kept without the factors 1 - beta, which leaves out two passes over
-        # memory of twelve: m / (1 - beta_1) and v / (1 - beta_2) are plain decaying sums.
         t, root = self.iterations, math.sqrt(1 - self.beta_2)
         alpha = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         m, v = state[:2]
-        np.multiply(m, self.beta_1, out=m)
-        np.add(m, g, out=m)
-        np.multiply(v, self.beta_2, out=v)
-        np.add(v, np.multiply(g, g, out=scratch), out=v)
+        self.take_in(g, m, v, scratch)
         if self.amsgrad:
             v = np.maximum(state[2], v, out=state[2])
         np.sqrt(v, out=scratch)

@@ -1,22 +1,25 @@
-"""What optimizers share: the order of an update, clipping, weight decay, state."""
+"""What optimizers share: the order of an update, clipping, weight decay, averages, state."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_choice, check_number
+from netlayers.checks import check_choice, check_flag, check_integer, check_number
 from netlayers.core.workspace import aligned
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.optimizers.clipping import norm, scale_to
-from netlayers.optimizers.schedules import LearningRateSchedule
-from netlayers.registry import Configurable, resolve, snake_case
+from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
+from netlayers.registry import Configurable, serialize, snake_case
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from netlayers._typing import Array
-    from netlayers.core.parameters import ParameterVector
+    from netlayers.core.parameters import Parameter, ParameterVector
 
 # An update reads and writes five arrays. In blocks of 262,144 numbers they stay in the processor's
 # cache from one operation to the next, where the whole vector would go through memory each time.
@@ -26,16 +29,26 @@ BLOCK = 1 << 18
 class Optimizer(Configurable):
     """Base class of optimizers. A rule of one's own is one method, :meth:`update`.
 
-    An update happens in this order: look for gradients that are not finite, clip, decay the
-    weights, apply the rule, apply the constraints of the weights.
+    An update happens in this order: accumulate the gradients, look for those that are not finite,
+    clip, decay the weights, apply the rule, apply the constraints, average the weights.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number, or a schedule of the number of updates.
         weight_decay: decoupled decay: ``w -= learning_rate * weight_decay * w``.
         clipnorm: each parameter's gradient is scaled down to this norm if it is above.
         clipvalue: each single gradient is cut to within ± this value.
         global_clipnorm: all gradients together are scaled down to this norm if it is above.
             Only one of the three clips may be used.
+        use_ema: keep a moving average of the weights, which takes their place when ``fit`` ends.
+            The first average is the weights after the first update, then
+            ``average = ema_momentum * average + (1 - ema_momentum) * w``.
+        ema_momentum: as above, in [0, 1].
+        ema_overwrite_frequency: also put the averages in place of the weights after every so many
+            updates.
+        gradient_accumulation_steps: update only at every so many calls of :meth:`step`, with the
+            mean of their gradients. With batches of one size and a loss that is a mean over the
+            batch, this is the update of one batch of all their samples. Schedules and averages
+            count updates (in Keras they count the calls).
         on_nonfinite: what a NaN or infinite gradient does: ``"raise"`` stops with an error that
             names layer and parameter, before any weight has changed; ``"skip"`` leaves out this
             update and counts it in ``skipped``; ``"ignore"`` updates all the same.
@@ -44,6 +57,7 @@ class Optimizer(Configurable):
     Attributes:
         iterations: updates done.
         skipped: updates left out.
+        accumulated: gradients gathered since the last update.
         grad_norm: norm of all gradients before clipping, where clipping is on.
 
     Example:
@@ -62,8 +76,14 @@ class Optimizer(Configurable):
         True
     """
 
-    # Names of the vectors that the rule keeps from one update to the next; they start at zero.
+    # Names of the vectors that the rule keeps from one update to the next, and the numbers that
+    # those of them are filled with at first that do not start at zero.
     state_names: tuple[str, ...] = ()
+    state_start: Mapping[str, float] = {}
+    # Arrays for intermediate results; if more than one, scratch is a matrix with this many rows.
+    scratch_rows = 1
+    # Whether the blocks are single parameters, whole: for rules that take a norm, for instance.
+    by_parameter = False
 
     def __init__(
         self,
@@ -73,11 +93,16 @@ class Optimizer(Configurable):
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        gradient_accumulation_steps: int | None = None,
         on_nonfinite: str = "raise",
         name: str | None = None,
     ) -> None:
         owner = type(self).__name__
-        self._learning_rate: float | LearningRateSchedule = self._check_rate(learning_rate)
+        self._learning_rate = check_rate(owner, learning_rate)
+        self._factor = 1.0
         if weight_decay is not None:
             weight_decay = check_number(owner, "weight_decay", weight_decay, minimum=0)
         self.weight_decay = weight_decay
@@ -91,15 +116,30 @@ class Optimizer(Configurable):
         self.clipnorm = given.get("clipnorm")
         self.clipvalue = given.get("clipvalue")
         self.global_clipnorm = given.get("global_clipnorm")
+        self.use_ema = check_flag(owner, "use_ema", use_ema)
+        self.ema_momentum = check_number(owner, "ema_momentum", ema_momentum, minimum=0, maximum=1)
+        if ema_overwrite_frequency is not None:
+            ema_overwrite_frequency = check_integer(
+                owner, "ema_overwrite_frequency", ema_overwrite_frequency, minimum=1
+            )
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        if gradient_accumulation_steps is not None:
+            gradient_accumulation_steps = check_integer(
+                owner, "gradient_accumulation_steps", gradient_accumulation_steps, minimum=1
+            )
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.on_nonfinite = check_choice(
             owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore")
         )
         self.name = snake_case(owner) if name is None else name
         self.iterations = 0
         self.skipped = 0
+        self.accumulated = 0
         self.grad_norm: float | None = None
         self.state: dict[str, Array] = {}
+        self._undecayed: list[re.Pattern[str]] = []
         self._parameters: ParameterVector | None = None
+        self._segments: list[slice] | None = None
 
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
@@ -122,17 +162,20 @@ class Optimizer(Configurable):
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next update; it can be set unless it follows a schedule."""
+        """The rate of the next update: number or schedule, times :attr:`learning_rate_factor`.
+
+        It can be set unless it follows a schedule; the factor is 1 again then.
+        """
         rate = self._learning_rate
         if not isinstance(rate, LearningRateSchedule):
-            return rate
+            return rate * self._factor
         value = float(rate(self.iterations))
         if not 0 <= value < math.inf:
             raise ConfigurationError(
                 f"{type(self).__name__}: the schedule {rate!r} gave the learning rate {value} for "
                 f"update {self.iterations}; it must be a finite number >= 0."
             )
-        return value
+        return value * self._factor
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -142,7 +185,38 @@ class Optimizer(Configurable):
                 f"{self._learning_rate!r}, so its learning rate is not settable. Make it with a "
                 "number as learning_rate to change it later."
             )
-        self._learning_rate = self._check_rate(value)
+        self._learning_rate = check_rate(type(self).__name__, value)
+        self._factor = 1.0
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the learning rate is multiplied by, also that of a schedule; 1 at first."""
+        return self._factor
+
+    @learning_rate_factor.setter
+    def learning_rate_factor(self, value: float) -> None:
+        owner = type(self).__name__
+        self._factor = check_number(owner, "learning_rate_factor", value, minimum=0)
+
+    def exclude_from_weight_decay(self, *, var_names: Sequence[str]) -> None:
+        """Let the weight decay leave out some parameters, in place of those named before.
+
+        Args:
+            var_names: regular expressions; a parameter whose ``layer/parameter`` name holds a match
+                of one of them is left out: ``["bias"]``, ``["^dense_1/"]``. As in Keras they are
+                no part of the configuration.
+        """
+        try:
+            if isinstance(var_names, str):
+                raise TypeError
+            patterns = [re.compile(name) for name in var_names]
+        except (TypeError, re.error):
+            raise ConfigurationError(
+                f"{type(self).__name__}: var_names must be a list of texts that are regular "
+                f"expressions, such as ['bias'], got {var_names!r}."
+            ) from None
+        self._undecayed = patterns
+        self._segments = None  # to be cut anew
 
     def step(self, parameters: ParameterVector) -> bool:
         """Update the trainable weights once.
@@ -151,25 +225,74 @@ class Optimizer(Configurable):
             parameters: ``model.parameters``, with gradients from ``backward``.
 
         Returns:
-            Whether the update took place (``False`` if it was skipped).
+            Whether the update took place (``False`` if it was skipped, or if the gradients were
+            added to those of the next).
 
         Raises:
             NonFiniteError: a gradient is not finite; no weight has changed.
         """
         if self._parameters is not parameters or self._segments is not parameters.segments:
             self._bind(parameters)
+        if self.gradient_accumulation_steps is not None and not self._accumulate(parameters):
+            return False
         if not self._transform_gradients(parameters):
             self.skipped += 1
             return False
-        lr = self.learning_rate
-        decay = None if self.weight_decay is None else 1 - lr * self.weight_decay
+        rate = self.learning_rate
         self.iterations += 1
-        for w, g, state, scratch in self._blocks:
-            if decay is not None:
-                np.multiply(w, decay, out=w)
-            self.update(w, g, lr, state, scratch)
+        for (multiplier, decay, _), blocks in self._groups:
+            lr = rate * multiplier
+            for w, g, state, scratch in blocks:
+                if decay:
+                    np.multiply(w, 1 - lr * decay, out=w)
+                self.update(w, g, lr, state, scratch)
         if parameters.constrained:
             parameters.constrain()
+        if self.use_ema:
+            self._average(parameters)
+        return True
+
+    def finalize_variable_values(self, parameters: ParameterVector) -> None:
+        """Put the averages of ``use_ema`` in place of the weights; ``fit`` does it at its end."""
+        average = self.state.get("average")
+        if average is not None:
+            for s in parameters.segments:
+                np.copyto(parameters.values[s], average[s])
+
+    def _average(self, parameters: ParameterVector) -> None:
+        """Take the weights into their average."""
+        for s in parameters.segments:
+            if self.iterations == 1:
+                np.copyto(self.state["average"][s], parameters.values[s])
+                continue
+            for start in range(s.start, s.stop, self._scratch.size):
+                part = slice(start, min(start + self._scratch.size, s.stop))
+                average = self.state["average"][part]
+                change = self._scratch[: average.size]
+                np.subtract(parameters.values[part], average, out=change)
+                np.multiply(change, 1 - self.ema_momentum, out=change)
+                np.add(average, change, out=average)
+        every = self.ema_overwrite_frequency
+        if every is not None and self.iterations % every == 0:
+            self.finalize_variable_values(parameters)
+
+    def _accumulate(self, parameters: ParameterVector) -> bool:
+        """Gather gradients; return whether they are complete, and then their mean is in place."""
+        gathered, steps = self.state["gradient_sum"], self.gradient_accumulation_steps
+        assert steps is not None
+        self.accumulated += 1
+        with np.errstate(all="ignore"):  # what is not finite is looked for in the mean
+            if self.accumulated < steps:
+                if self.accumulated == 1:
+                    np.copyto(gathered, parameters.gradients)
+                else:
+                    np.add(gathered, parameters.gradients, out=gathered)
+                return False
+            self.accumulated = 0
+            for s, g in zip(parameters.segments, self._gradients, strict=True):
+                if steps > 1:
+                    np.add(g, gathered[s], out=g)
+                np.multiply(g, 1 / steps, out=g)
         return True
 
     def _transform_gradients(self, parameters: ParameterVector) -> bool:
@@ -198,7 +321,7 @@ class Optimizer(Configurable):
         for p in reversed(parameters.tensors):  # where the backward pass met it first
             g = parameters.gradients[p.slice]
             bad = np.count_nonzero(~np.isfinite(g))
-            if bad:
+            if bad and p.learning_rate_multiplier != 0:
                 raise NonFiniteError(
                     f"{type(self).__name__}: the gradient of the parameter {p.name!r} of layer "
                     f"{p.layer.name!r} is not finite ({bad} of {g.size} values), at update "
@@ -217,43 +340,63 @@ class Optimizer(Configurable):
                 "(another model, or this one before a layer was added or removed). Make a new "
                 "optimizer for each model, and compile the model again."
             )
-        for name in self.state_names:
+        for name in self._vector_names():
             if name not in self.state:
                 self.state[name] = aligned(size, dtype)
+                if name == "average":  # also of what is frozen now and learns later
+                    self.state[name][...] = parameters.values
+                elif name in self.state_start:
+                    self.state[name].fill(self.state_start[name])
         self._parameters, self._segments = parameters, parameters.segments
         self._gradients = [parameters.gradients[s] for s in parameters.segments]
-        self._tensor_gradients = [parameters.gradients[p.slice] for p in parameters.tensors]
-        scratch = aligned(min(BLOCK, size), dtype)
-        self._blocks = []
-        for segment in parameters.segments:
-            for start in range(segment.start, segment.stop, BLOCK):
-                part = slice(start, min(start + BLOCK, segment.stop))
+        # What learns at 0 times the rate is in no segment, and clipped as little as it is counted.
+        self._tensor_gradients = [
+            parameters.gradients[p.slice]
+            for p in parameters.tensors
+            if p.learning_rate_multiplier != 0
+        ]
+        runs = parameters.runs(self._treatment)
+        lengths = [run.stop - run.start for _, run in runs]
+        longest = max(lengths, default=0) if self.by_parameter else min(BLOCK, size)
+        rows = aligned(self.scratch_rows * longest, dtype).reshape(self.scratch_rows, longest)
+        self._scratch = rows[0]
+        self._groups = []
+        for treatment, run in runs:
+            blocks = []
+            for start in range(run.start, run.stop, longest):
+                part = slice(start, min(start + longest, run.stop))
                 state = tuple(self.state[name][part] for name in self.state_names)
                 w, g = parameters.values[part], parameters.gradients[part]
-                self._blocks.append((w, g, state, scratch[: w.size]))
+                scratch = rows[:, : w.size] if len(rows) > 1 else rows[0, : w.size]
+                blocks.append((w, g, state, scratch))
+            self._groups.append((treatment, blocks))
 
-    def _check_rate(self, value: Any) -> float | LearningRateSchedule:
-        owner = type(self).__name__
-        if isinstance(value, dict):
-            value = resolve("schedule", value, LearningRateSchedule)
-        if isinstance(value, LearningRateSchedule):
-            return value
-        return check_number(owner, "learning_rate", value, minimum=0)
+    def _vector_names(self) -> list[str]:
+        names = list(self.state_names)
+        if self.use_ema:
+            names.append("average")
+        if self.gradient_accumulation_steps is not None:
+            names.append("gradient_sum")
+        return names
+
+    def _treatment(self, p: Parameter) -> tuple[float, float, Parameter | None]:
+        """Return what neighbours have in common that are updated as one."""
+        excluded = any(pattern.search(p.path) for pattern in self._undecayed)
+        decay = 0.0 if excluded or self.weight_decay is None else self.weight_decay
+        return p.learning_rate_multiplier, decay, p if self.by_parameter else None
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments; a schedule as its class name and arguments."""
+        """Return the constructor arguments; a schedule as its class name and arguments.
+
+        The learning rate is that without :attr:`learning_rate_factor`.
+        """
         config = super().get_config()
-        if isinstance(self._learning_rate, LearningRateSchedule):
-            schedule = self._learning_rate
-            config["learning_rate"] = {
-                "class_name": type(schedule).__name__,
-                "config": schedule.get_config(),
-            }
+        config["learning_rate"] = serialize(self._learning_rate)
         return config
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_segments", "_gradients", "_tensor_gradients", "_blocks"):
+        for name in ("_segments", "_gradients", "_tensor_gradients", "_groups", "_scratch"):
             state.pop(name, None)
         state["_parameters"] = None
         return state

@@ -33,7 +33,7 @@ def train(
     """Train for some epochs.
 
     However this ends, ``on_train_end`` is called; Ctrl-C leaves the weights of the last whole
-    update.
+    update. At a regular end an optimizer that averages the weights puts in the averages before.
     """
     model: Any = steps.model
     with Interrupts() as interrupts:
@@ -49,6 +49,8 @@ def train(
                 events.fire("on_epoch_end", epoch, logs)
                 if model.stop_training:
                     break
+            if epochs:
+                steps.optimizer.finalize_variable_values(model.parameters)
         finally:
             events.fire_all("on_train_end", {})
 

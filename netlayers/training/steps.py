@@ -101,9 +101,9 @@ class Steps:
 
     def update(self, count: int) -> float:
         """Apply the gradients, and take the batch of ``count`` samples into the means."""
-        self.optimizer.step(self.model.parameters)
+        updated = self.optimizer.step(self.model.parameters)
         self.loss_mean.add(self._loss, count)
-        if self.optimizer.clips and self.optimizer.grad_norm is not None:
+        if updated and self.optimizer.clips and self.optimizer.grad_norm is not None:
             self.norm_mean.add(self.optimizer.grad_norm)
         return self._loss
 

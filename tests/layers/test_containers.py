@@ -261,3 +261,27 @@ def test_an_explosion_inside_a_block_names_the_layer():
         np.errstate(all="ignore"),
     ):
         model.fit(X, np.ones(6), epochs=20, verbose=0)
+
+
+def test_factors_for_the_learning_rate_multiply_along_the_path():
+    inner = L.Dense(4, learning_rate_multiplier=0.5)
+    block = L.Residual([inner, L.Dense(4)], learning_rate_multiplier=0.1)
+    model = nl.Sequential([block, L.Dense(1)], seed=0)
+    model.build((None, 4))
+    factors = [p.learning_rate_multiplier for p in model.parameters.all[::2]]
+    assert factors == pytest.approx([0.05, 0.1, 1.0])
+    block.learning_rate_multiplier = 2.0
+    again = nl.Sequential.from_config(model.get_config())
+    again.build((None, 4))
+    for m in (model, copy.deepcopy(model), again):
+        factors = [p.learning_rate_multiplier for p in m.parameters.all[::2]]
+        assert factors == pytest.approx([1.0, 2.0, 1.0])
+    # One step of plain gradient descent moves each weight by its factor times the gradient.
+    model.compile(nl.optimizers.SGD(0.01), "mse")
+    before = model.parameters.values.copy()
+    model.train_on_batch(X, X[:, :1])
+    moved = (before - model.parameters.values) / 0.01
+    for p, factor in zip(model.parameters.all[::2], [1.0, 2.0, 1.0], strict=True):
+        np.testing.assert_allclose(
+            moved[p.slice], factor * model.parameters.gradients[p.slice], rtol=1e-3, atol=1e-4
+        )

@@ -8,7 +8,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.errors import ConfigurationError
-from netlayers.optimizers import SGD, Adam, AdamW, RMSprop, base, schedules
+from netlayers.optimizers import SGD, Adam, RAdam, base, schedules
 
 # Weights [1, -2] and [0.5] after four updates with GRADIENTS, by keras.optimizers of Keras 3.15.1
 # (JAX backend, float64).
@@ -33,8 +33,50 @@ KERAS = {
         -2.225,
         0.1150000381,
     ],
+    "Adagrad(0.1)": [0.8887097613, -1.9958427277, 0.3433587408],
+    "Adagrad(0.1, initial_accumulator_value=0.0, epsilon=0.01)": [
+        0.873971468,
+        -1.9940993796,
+        0.342359288,
+    ],
+    "Adadelta(0.1)": [0.9998438594, -2.0000536564, 0.4997342442],
+    "Adadelta(1.0, rho=0.8, epsilon=0.01)": [0.7727519112, -2.0969441307, 0.0955533984],
+    "Adamax(0.1)": [0.8349422507, -1.8919404798, 0.3171064715],
+    "Adamax(0.1, beta_1=0.7, beta_2=0.5, epsilon=0.1)": [
+        0.8709260739,
+        -1.9249585013,
+        0.2855082597,
+    ],
+    "Nadam(0.1)": [0.8594782299, -1.984939363, 0.3113112648],
+    "Nadam(0.1, beta_1=0.7, beta_2=0.5, epsilon=0.1)": [
+        0.8724253421,
+        -1.9997220253,
+        0.3139724449,
+    ],
+    "Lion(0.1)": [0.8, -2.2, 0.3],
+    "Lion(0.1, beta_1=0.5, beta_2=0.2, weight_decay=0.1)": [
+        0.96455611,
+        -1.92515212,
+        0.284258105,
+    ],
+    "Lamb(0.1)": [0.6962792512, -2.1314684966, 0.32805],
+    "Lamb(0.1, beta_1=0.7, beta_2=0.5, epsilon=0.1, weight_decay=0.1)": [
+        0.7658990194,
+        -2.0327541028,
+        0.3151235211,
+    ],
+    "Adam(0.1, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=2)": [
+        0.8918093625,
+        -1.9003276049,
+        0.3840715451,
+    ],
+    "SGD(0.1, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3)": [
+        0.9075,
+        -1.96875,
+        -0.04875,
+    ],
 }
-NAMES = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop, "schedules": schedules}
+NAMES = {n: getattr(nl.optimizers, n) for n in nl.optimizers.__all__}
 
 
 class Two(nl.layers.Layer):
@@ -89,16 +131,51 @@ def test_a_copy_goes_on_with_the_same_bits(rule, clone):
     assert other.iterations == 4
 
 
-def test_a_frozen_layer_keeps_its_bits_under_every_rule():
-    for optimizer in (SGD(0.1, momentum=0.9, weight_decay=0.1), RMSprop(0.1), AdamW(0.1)):
-        model = nl.Sequential([nl.layers.Dense(3), nl.layers.Dense(2), nl.layers.Dense(1)], seed=0)
-        model.compile(optimizer, "mse")
-        model.build((None, 4))
-        model.layers[1].trainable = False
-        before = model.get_weights()
-        model.fit(np.ones((8, 4)), np.zeros(8), epochs=2, verbose=0)
-        changed = [a.tobytes() != b.tobytes() for a, b in zip(before, model.weights, strict=True)]
-        assert changed == [True, True, False, False, True, True]
+@pytest.mark.parametrize("rule", KERAS)
+def test_a_frozen_layer_keeps_its_bits_under_every_rule(rule):
+    optimizer = eval(rule, NAMES)
+    model = nl.Sequential([nl.layers.Dense(3), nl.layers.Dense(2), nl.layers.Dense(1)], seed=0)
+    model.compile(optimizer, "mse")
+    model.build((None, 4))
+    model.layers[1].trainable = False
+    before = model.get_weights()
+    model.fit(np.ones((8, 4)), np.zeros(8), epochs=3, verbose=0)
+    changed = [a.tobytes() != b.tobytes() for a, b in zip(before, model.weights, strict=True)]
+    assert changed == [True, True, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("idle", "expected"),
+    [
+        (0, [0.8540972929, -1.8919638421, 0.0625150085]),
+        (5, [0.99672496, -1.998722354, 0.4945483556]),
+    ],
+)
+def test_radam_is_that_of_pytorch_but_for_its_fifth_update(idle, expected):
+    """Values of torch.optim.RAdam(lr=0.1, eps=1e-7) of PyTorch 2.13 (float64).
+
+    It begins to divide at ρ_t > 5, the paper at ρ_t > 4: update 6 and 5 for beta_2 = 0.999. So
+    here are four updates, and four after five with zero gradients, which change nothing.
+    """
+    gradients = [[0.0] * 3] * idle + GRADIENTS
+    values = run(RAdam(0.1), two(), gradients)
+    np.testing.assert_allclose(values, expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize("name", set(nl.optimizers.__all__) - {"Optimizer", "get", "schedules"})
+def test_names_in_lower_case(name):
+    assert type(nl.optimizers.get(name.lower())) is NAMES[name]
+
+
+@pytest.mark.parametrize("name", ["Adam", "Adamax", "Nadam", "Lion", "Lamb", "RAdam", "Adadelta"])
+def test_signs_and_sizes_after_very_many_updates(name):
+    optimizer, layer = NAMES[name](0.1), two()
+    run(optimizer, layer, GRADIENTS)
+    before = layer.get_weights()
+    optimizer.iterations = 10**7
+    values = run(optimizer, layer, [[1.0, -1.0, 1.0]] * 50)
+    assert np.isfinite(values).all()
+    assert (np.sign(values - np.concatenate(before)) == [-1, 1, -1]).all()
 
 
 def test_one_optimizer_is_for_one_model():

@@ -1,0 +1,67 @@
+"""Adadelta."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_number
+from netlayers.optimizers.base import Optimizer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("optimizer")
+class Adadelta(Optimizer):
+    """Steps in the unit of the weights: ``w -= lr Δ``.
+
+    ``Δ = sqrt(d + epsilon) / sqrt(v + epsilon) g``, where v and d are running means of g² and Δ²:
+    ``v = rho v + (1 - rho) g²`` before the step, ``d = rho d + (1 - rho) Δ²`` after it. The paper
+    has no learning rate: it is this with ``learning_rate=1``. The default is Keras's, which learns
+    a thousand times slower.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        rho: decay of the running means, in [0, 1).
+        epsilon: starts the steps, and keeps the root away from zero.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        M. Zeiler, "ADADELTA: an adaptive learning rate method", arXiv:1212.5701, algorithm 1.
+    """
+
+    state_names = ("squares", "steps")
+    scratch_rows = 2
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.rho = check_number("Adadelta", "rho", rho, minimum=0, below=1)
+        self.epsilon = check_number("Adadelta", "epsilon", epsilon, above=0)
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Update a block; see the class."""
+        # As in Adam the vectors are kept without the factor 1 - rho; the quotient of the roots is
+        # the same when epsilon is divided by it too.
+        (v, d), (delta, root) = state, scratch
+        epsilon = self.epsilon / (1 - self.rho)
+        np.multiply(v, self.rho, out=v)
+        np.add(v, np.multiply(g, g, out=delta), out=v)
+        np.add(d, epsilon, out=delta)
+        np.divide(delta, np.add(v, epsilon, out=root), out=delta)
+        np.sqrt(delta, out=delta)
+        np.multiply(delta, g, out=delta)
+        np.multiply(d, self.rho, out=d)
+        np.add(d, np.multiply(delta, delta, out=root), out=d)
+        np.multiply(delta, lr, out=delta)
+        np.subtract(w, delta, out=w)

@@ -1,0 +1,61 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_number
+from netlayers.optimizers.base import Optimizer
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("optimizer")
+class Adagrad(Optimizer):
+    """Gradients divided by the root of all their squares so far: ``w -= lr g / sqrt(v + epsilon)``.
+
+    ``v = v + g²``, from ``initial_accumulator_value``. As in Keras epsilon is inside the root; in
+    PyTorch it is outside.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        initial_accumulator_value: what v starts with.
+        epsilon: keeps the root away from zero.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and
+        stochastic optimization", JMLR 12 (2011), figure 1 with the diagonal matrix of section 1.2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.initial_accumulator_value = check_number(
+            "Adagrad", "initial_accumulator_value", initial_accumulator_value, minimum=0
+        )
+        self.epsilon = check_number("Adagrad", "epsilon", epsilon, above=0)
+        # The vector is v + epsilon, since a sum can begin with it: one pass over memory less.
+        self.state_names = ("accumulator",)
+        self.state_start = {"accumulator": self.initial_accumulator_value + self.epsilon}
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Update a block; see the class."""
+        (v,) = state
+        np.multiply(g, g, out=scratch)
+        np.add(v, scratch, out=v)
+        np.sqrt(v, out=scratch)
+        np.divide(g, scratch, out=scratch)
+        np.multiply(scratch, lr, out=scratch)
+        np.subtract(w, scratch, out=w)

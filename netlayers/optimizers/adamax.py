@@ -1,0 +1,49 @@
+"""Adamax."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlayers.optimizers.moments import Moments
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("optimizer")
+class Adamax(Moments):
+    """Adam with the largest gradient: ``w -= lr / (1 - beta_1^t) m / (u + epsilon)``.
+
+    ``m`` is the running mean of g, ``u = max(beta_2 u, |g|)``. The paper has no epsilon.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        beta_1: decay of m, in [0, 1).
+        beta_2: decay of u, in [0, 1).
+        epsilon: keeps the quotient finite.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 2.
+    """
+
+    state_names = ("m", "u")
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Update a block; see the class."""
+        m, u = state
+        np.multiply(m, self.beta_1, out=m)
+        np.add(m, g, out=m)
+        np.multiply(u, self.beta_2, out=u)
+        np.maximum(u, np.abs(g, out=scratch), out=u)
+        np.add(u, self.epsilon, out=scratch)
+        np.divide(m, scratch, out=scratch)
+        np.multiply(
+            scratch, lr * (1 - self.beta_1) / (1 - self.beta_1**self.iterations), out=scratch
+        )
+        np.subtract(w, scratch, out=w)

@@ -1,0 +1,56 @@
+"""Lamb."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlayers.optimizers.clipping import norm
+from netlayers.optimizers.moments import Moments
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("optimizer")
+class Lamb(Moments):
+    """Adam's step, made as long for each parameter as the parameter is: ``w -= lr |w| / |r| r``.
+
+    ``r = m̂ / (sqrt(v̂) + epsilon)`` with ``m̂ = m / (1 - beta_1^t)`` and ``v̂ = v / (1 - beta_2^t)``.
+    The quotient of the norms is 1 where one of them is 0. For large batches.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        beta_1: decay of m, in [0, 1).
+        beta_2: decay of v, in [0, 1).
+        epsilon: keeps the quotient finite.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        Y. You et al., "Large batch optimization for deep learning: training BERT in 76 minutes",
+        ICLR 2020, algorithm 2 with φ(z) = z. As in Keras the weight decay is apart from r, where
+        the paper adds ``weight_decay * w`` to r before its norm is taken.
+    """
+
+    by_parameter = True
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Update a parameter; see the class."""
+        t, (m, v) = self.iterations, state
+        correction = math.sqrt((1 - self.beta_2) / (1 - self.beta_2**t))
+        self.take_in(g, m, v, scratch)
+        np.sqrt(v, out=scratch)
+        np.add(scratch, self.epsilon / correction, out=scratch)
+        np.divide(m, scratch, out=scratch)
+        length, target = norm([scratch]).value, norm([w]).value
+        if length > 0 and target > 0:
+            factor = target / length
+        else:
+            factor = (1 - self.beta_1) / (1 - self.beta_1**t) / correction
+        np.multiply(scratch, lr * factor, out=scratch)
+        np.subtract(w, scratch, out=w)

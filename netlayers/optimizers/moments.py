@@ -1,0 +1,52 @@
+"""What Adam and its relatives share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_number
+from netlayers.optimizers.base import Optimizer
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+class Moments(Optimizer):
+    """Base class of rules that keep running means m and v of g and g².
+
+    The vectors are kept without the factors 1 - beta, which leaves out two passes over memory of
+    twelve: m / (1 - beta_1) and v / (1 - beta_2) are plain decaying sums. A rule puts the factors
+    into its last multiplication, and divides epsilon by the root of that of v.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        beta_1: decay of m, in [0, 1).
+        beta_2: decay of v, in [0, 1).
+        epsilon: keeps the quotient finite.
+        kwargs: see :class:`Optimizer`.
+    """
+
+    state_names: tuple[str, ...] = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        owner = type(self).__name__
+        self.beta_1 = check_number(owner, "beta_1", beta_1, minimum=0, below=1)
+        self.beta_2 = check_number(owner, "beta_2", beta_2, minimum=0, below=1)
+        self.epsilon = check_number(owner, "epsilon", epsilon, above=0)
+
+    def take_in(self, g: Array, m: Array, v: Array, scratch: Array) -> None:
+        """Take the gradients into m and v."""
+        np.multiply(m, self.beta_1, out=m)
+        np.add(m, g, out=m)
+        np.multiply(v, self.beta_2, out=v)
+        np.add(v, np.multiply(g, g, out=scratch), out=v)

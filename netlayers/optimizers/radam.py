@@ -1,0 +1,57 @@
+"""RAdam."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlayers.optimizers.moments import Moments
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+
+@register("optimizer")
+class RAdam(Moments):
+    """Adam that begins as momentum and is rectified while its v is still uncertain.
+
+    With ``ρ = 2 / (1 - beta_2) - 1`` and ``ρ_t = ρ - 2 t beta_2^t / (1 - beta_2^t)``: while
+    ``ρ_t <= 4`` the step is ``w -= lr m̂``, after it ``w -= α r m / (sqrt(v) + epsilon)`` with
+    Adam's α and ``r = sqrt((ρ_t - 4) (ρ_t - 2) ρ / ((ρ - 4) (ρ - 2) ρ_t))``. It makes a warm-up
+    needless.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        beta_1: decay of m, in [0, 1).
+        beta_2: decay of v, in [0, 1).
+        epsilon: keeps the quotient finite; where :class:`Adam` has it. The paper has none.
+        kwargs: see :class:`Optimizer`.
+
+    Source:
+        L. Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020,
+        algorithm 2. (PyTorch begins to divide at ``ρ_t > 5``, one update later.)
+    """
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Update a block; see the class."""
+        t, (m, v) = self.iterations, state
+        self.take_in(g, m, v, scratch)
+        alpha = lr * (1 - self.beta_1) / (1 - self.beta_1**t)
+        limit = 2 / (1 - self.beta_2) - 1
+        rho = limit - 2 * t * self.beta_2**t / (1 - self.beta_2**t)
+        if rho > 4:
+            root = math.sqrt(1 - self.beta_2)
+            alpha *= math.sqrt(1 - self.beta_2**t) / root
+            alpha *= math.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
+            np.sqrt(v, out=scratch)
+            np.add(scratch, self.epsilon / root, out=scratch)
+            np.divide(m, scratch, out=scratch)
+            np.multiply(scratch, alpha, out=scratch)
+        else:
+            np.multiply(m, alpha, out=scratch)
+        np.subtract(w, scratch, out=w)

@@ -1,0 +1,29 @@
+"""What schedules share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netlayers.checks import check_number
+from netlayers.registry import Configurable, resolve
+
+
+class LearningRateSchedule(Configurable):
+    """Base class. A subclass writes ``__call__``."""
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of an update; the first has the number 0."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
+
+
+def check_rate(owner: str, value: Any) -> float | LearningRateSchedule:
+    """Return ``value`` as a learning rate: a number >= 0, or a schedule or its configuration.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if isinstance(value, dict):
+        value = resolve("schedule", value, LearningRateSchedule)
+    if isinstance(value, LearningRateSchedule):
+        return value
+    return check_number(owner, "learning_rate", value, minimum=0)

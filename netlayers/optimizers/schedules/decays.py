@@ -1,0 +1,182 @@
+"""Learning rates that fall along a power, a quotient, steps or a polynomial."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from typing import TYPE_CHECKING
+
+from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.errors import ConfigurationError
+from netlayers.optimizers.schedules.base import LearningRateSchedule
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@register("schedule")
+class ExponentialDecay(LearningRateSchedule):
+    """``initial_learning_rate decay_rate^(step / decay_steps)``.
+
+    Args:
+        initial_learning_rate: rate of the first update.
+        decay_steps: updates until the rate is multiplied by ``decay_rate``.
+        decay_rate: that factor.
+        staircase: in whole steps: ``step // decay_steps``.
+        name: what it is called.
+
+    Example:
+        >>> from netlayers.optimizers.schedules import ExponentialDecay
+        >>> ExponentialDecay(0.1, decay_steps=100, decay_rate=0.5)(200)
+        0.025
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "ExponentialDecay",
+    ) -> None:
+        owner = "ExponentialDecay"
+        self.initial_learning_rate = check_number(
+            owner, "initial_learning_rate", initial_learning_rate, minimum=0
+        )
+        self.decay_steps = check_integer(owner, "decay_steps", decay_steps, minimum=1)
+        self.decay_rate = check_number(owner, "decay_rate", decay_rate, above=0)
+        self.staircase = check_flag(owner, "staircase", staircase)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of update ``step``."""
+        exponent = step // self.decay_steps if self.staircase else step / self.decay_steps
+        return self.initial_learning_rate * self.decay_rate**exponent
+
+
+@register("schedule")
+class InverseTimeDecay(LearningRateSchedule):
+    """``initial_learning_rate / (1 + decay_rate step / decay_steps)``.
+
+    Args:
+        initial_learning_rate: rate of the first update.
+        decay_steps: unit that the steps are counted in.
+        decay_rate: how much the divisor grows in each unit.
+        staircase: in whole units: ``step // decay_steps``.
+        name: what it is called.
+
+    Example:
+        >>> from netlayers.optimizers.schedules import InverseTimeDecay
+        >>> InverseTimeDecay(0.5, decay_steps=10, decay_rate=2.0)(20)
+        0.1
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "InverseTimeDecay",
+    ) -> None:
+        owner = "InverseTimeDecay"
+        self.initial_learning_rate = check_number(
+            owner, "initial_learning_rate", initial_learning_rate, minimum=0
+        )
+        self.decay_steps = check_integer(owner, "decay_steps", decay_steps, minimum=1)
+        self.decay_rate = check_number(owner, "decay_rate", decay_rate, minimum=0)
+        self.staircase = check_flag(owner, "staircase", staircase)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of update ``step``."""
+        units = step // self.decay_steps if self.staircase else step / self.decay_steps
+        return self.initial_learning_rate / (1 + self.decay_rate * units)
+
+
+@register("schedule")
+class PiecewiseConstantDecay(LearningRateSchedule):
+    """One rate up to and with the first boundary, the next up to the second, and so on.
+
+    Args:
+        boundaries: numbers of updates, rising.
+        values: the rates, one more than there are boundaries.
+        name: what it is called.
+
+    Raises:
+        ConfigurationError: the lengths do not go together, or the boundaries do not rise.
+
+    Example:
+        >>> from netlayers.optimizers.schedules import PiecewiseConstantDecay
+        >>> rate = PiecewiseConstantDecay([100, 200], [0.1, 0.01, 0.001])
+        >>> rate(0), rate(100), rate(101), rate(500)
+        (0.1, 0.1, 0.01, 0.001)
+    """
+
+    def __init__(
+        self,
+        boundaries: Sequence[int],
+        values: Sequence[float],
+        name: str = "PiecewiseConstant",
+    ) -> None:
+        owner = "PiecewiseConstantDecay"
+        self.boundaries = [check_integer(owner, "each boundary", b, minimum=0) for b in boundaries]
+        self.values = [check_number(owner, "each value", v, minimum=0) for v in values]
+        self.name = name
+        if len(self.values) != len(self.boundaries) + 1:
+            raise ConfigurationError(
+                f"{owner}: values must be one more than boundaries, got {len(self.values)} values "
+                f"and {len(self.boundaries)} boundaries."
+            )
+        if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
+            raise ConfigurationError(f"{owner}: boundaries must rise, got {self.boundaries!r}.")
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of update ``step``."""
+        return self.values[bisect.bisect_left(self.boundaries, step)]
+
+
+@register("schedule")
+class PolynomialDecay(LearningRateSchedule):
+    """``(initial_learning_rate - end_learning_rate) (1 - step / decay_steps)^power + end``.
+
+    Args:
+        initial_learning_rate: rate of the first update.
+        decay_steps: length of the decay.
+        end_learning_rate: rate at its end.
+        power: 1 falls along a line.
+        cycle: go up again after the end: the decay is then stretched to the next multiple of
+            ``decay_steps``. Otherwise the rate stays.
+        name: what it is called.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+        name: str = "PolynomialDecay",
+    ) -> None:
+        owner = "PolynomialDecay"
+        self.initial_learning_rate = check_number(
+            owner, "initial_learning_rate", initial_learning_rate, minimum=0
+        )
+        self.decay_steps = check_integer(owner, "decay_steps", decay_steps, minimum=1)
+        self.end_learning_rate = check_number(
+            owner, "end_learning_rate", end_learning_rate, minimum=0
+        )
+        self.power = check_number(owner, "power", power, minimum=0)
+        self.cycle = check_flag(owner, "cycle", cycle)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of update ``step``."""
+        length = self.decay_steps
+        if self.cycle:
+            length *= max(1, math.ceil(step / length))
+        left = 1 - min(step, length) / length
+        span = self.initial_learning_rate - self.end_learning_rate
+        return span * left**self.power + self.end_learning_rate

@@ -1,0 +1,87 @@
+"""Learning rates that begin small and rise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netlayers.checks import check_integer, check_number
+from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
+from netlayers.registry import register
+
+
+@register("schedule")
+class LinearWarmup(LearningRateSchedule):
+    """A straight line up to a rate, then that rate: a number, or a schedule from its start.
+
+    Args:
+        learning_rate: a number, or a schedule; its update 0 comes when the warm-up is over.
+        warmup_steps: length of the warm-up.
+        initial_learning_rate: rate of the first update.
+        name: what it is called.
+
+    Source:
+        P. Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour",
+        arXiv:1706.02677 (2017), section 2.2 (gradual warm-up).
+
+    Example:
+        >>> from netlayers.optimizers.schedules import CosineDecay, LinearWarmup
+        >>> rate = LinearWarmup(CosineDecay(0.5, decay_steps=100), warmup_steps=10)
+        >>> rate(0), rate(5), rate(10), rate(110)
+        (0.0, 0.25, 0.5, 0.0)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        warmup_steps: int,
+        initial_learning_rate: float = 0.0,
+        name: str = "LinearWarmup",
+    ) -> None:
+        owner = "LinearWarmup"
+        self.learning_rate = check_rate(owner, learning_rate)
+        self.warmup_steps = check_integer(owner, "warmup_steps", warmup_steps, minimum=0)
+        self.initial_learning_rate = check_number(
+            owner, "initial_learning_rate", initial_learning_rate, minimum=0
+        )
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of update ``step``."""
+        after = max(0, step - self.warmup_steps)
+        rate = self.learning_rate
+        target = rate(after) if isinstance(rate, LearningRateSchedule) else rate
+        if step >= self.warmup_steps:
+            return target
+        first = self.initial_learning_rate
+        return first + (target - first) * step / self.warmup_steps
+
+
+@register("schedule")
+class Noam(LearningRateSchedule):
+    """The schedule of the Transformer: a linear warm-up, then down with the root of the step.
+
+    ``scale d_model^(-1/2) min(t^(-1/2), t warmup_steps^(-3/2))``, where t is 1 for the first
+    update. It is highest for t = ``warmup_steps``.
+
+    Args:
+        d_model: width of the model; it sets the height.
+        warmup_steps: updates until the highest rate.
+        scale: a factor, 1 in the paper.
+        name: what it is called.
+
+    Source:
+        A. Vaswani et al., "Attention is all you need", NeurIPS 2017, eq. 3.
+    """
+
+    def __init__(
+        self, d_model: int, warmup_steps: int = 4000, scale: float = 1.0, name: str = "Noam"
+    ) -> None:
+        self.d_model = check_integer("Noam", "d_model", d_model, minimum=1)
+        self.warmup_steps = check_integer("Noam", "warmup_steps", warmup_steps, minimum=1)
+        self.scale = check_number("Noam", "scale", scale, minimum=0)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of update ``step``."""
+        t = step + 1
+        return self.scale * self.d_model**-0.5 * min(t**-0.5, t * self.warmup_steps**-1.5)

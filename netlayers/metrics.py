@@ -32,7 +32,13 @@ class Metric(Configurable):
 
     Args:
         name: the key in logs and history.
+
+    Attributes:
+        direction: ``"max"`` where more is better, ``"min"`` where less is; ``None`` where neither
+            is known, and callbacks that look for the best have to be told.
     """
+
+    direction: ClassVar[str | None] = None
 
     def __init__(self, name: str | None = None) -> None:
         self.name = snake_case(type(self).__name__) if name is None else name
@@ -117,6 +123,8 @@ class SparseCategoricalAccuracy(MeanMetric):
     classes).
     """
 
+    direction = "max"
+
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``argmax(y_pred) == y_true``."""
         if y_true.shape == (*y_pred.shape[:-1], 1):
@@ -131,6 +139,8 @@ class CategoricalAccuracy(MeanMetric):
 
     Shapes: ``y_true`` (one-hot) and ``y_pred`` (batch, ..., classes).
     """
+
+    direction = "max"
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``argmax(y_pred) == argmax(y_true)``."""
@@ -149,6 +159,8 @@ class BinaryAccuracy(MeanMetric):
         threshold: above it the prediction counts as 1. For logits it is 0.
     """
 
+    direction = "max"
+
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
         self.threshold = check_number("BinaryAccuracy", "threshold", threshold)
@@ -164,6 +176,7 @@ class BinaryAccuracy(MeanMetric):
 class _LossMetric(MeanMetric):
     """The mean of a loss over samples."""
 
+    direction = "min"
     _loss: ClassVar[type[losses.Loss]]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:

@@ -19,6 +19,7 @@ LEVELS = {
     "registry": 0,
     "_typing": 0,
     "initializers": 1,
+    "plotting": 1,  # knows what it draws by its attributes alone
     "regularizers": 1,
     "core": 2,
     "activations": 3,
@@ -32,6 +33,7 @@ LEVELS = {
     "models": 8,
     "datasets": 9,
     "checking": 9,
+    "rates": 9,
     "": 10,  # the root, which only gathers
 }
 # What a part of one level imports although a lower level would allow more.

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from netlayers.callbacks.reporting import scalars
 from netlayers.training.events import Callback
 
 if TYPE_CHECKING:
@@ -77,4 +78,9 @@ class ProgressBar(Callback):
 
 
 def _numbers(logs: Logs) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+    return "  ".join(f"{name} {_shown(value)}" for name, value in scalars(logs).items())
+
+
+def _shown(value: float) -> str:
+    """Four digits after the point, or four that count where the first would be zeros."""
+    return f"{value:.4f}" if value == 0 or not abs(value) < 1e-3 else f"{value:.3e}"

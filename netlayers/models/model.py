@@ -21,6 +21,7 @@ from netlayers.models.arguments import (
     validation_parts,
 )
 from netlayers.models.preparation import batch_of, build_for, columns_of, undone_on_error
+from netlayers.models.summary import Described
 from netlayers.training import loop
 from netlayers.training.compilation import (
     crossentropy_by_shape,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from netlayers.core.parameters import ParameterVector
 
 
-class Model:
+class Model(Described):
     """Base class of models. A subclass has ``forward``, ``backward``, ``parameters`` and ``build``.
 
     Attributes:
@@ -170,6 +171,11 @@ class Model:
             steps.resolve_metrics(target_shape)
             self._steps = steps
         return self._steps
+
+    @property
+    def metrics(self) -> list[metrics_module.Metric]:
+        """The metrics as objects; none before the first data, whose shapes decide on them."""
+        return list(self._steps.metrics or ()) if self._steps is not None else []
 
     def _require_compiled(self) -> None:
         if self.optimizer is None:

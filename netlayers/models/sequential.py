@@ -12,11 +12,10 @@ from netlayers.core.random import Streams
 from netlayers.errors import ConfigurationError, NotBuiltError
 from netlayers.layers.input import Input
 from netlayers.models.model import Model
-from netlayers.models.summary import print_summary
 from netlayers.registry import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from netlayers._typing import Array, ArrayLike, Shape, Weights
     from netlayers.core.parameters import Parameter
@@ -279,17 +278,6 @@ class Sequential(Model):
     def count_params(self) -> int:
         """Return the number of single values in all weights."""
         return sum(layer.count_params() for layer in self._built_layers())
-
-    def summary(
-        self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
-    ) -> None:
-        """Print a table of the layers.
-
-        Args:
-            line_length: width of the table.
-            print_fn: called with each line instead of ``print``.
-        """
-        print_summary(self, line_length, print if print_fn is None else print_fn)
 
     # Forward and backward --------------------------------------------------------------------
 

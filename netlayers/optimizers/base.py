@@ -42,6 +42,7 @@ class Optimizer(Configurable):
         name: what it is called.
 
     Attributes:
+        learning_rate_factor: what a callback multiplies the rate by, on top of a schedule.
         iterations: updates done.
         skipped: updates left out.
         grad_norm: norm of all gradients before clipping, where clipping is on.
@@ -95,6 +96,7 @@ class Optimizer(Configurable):
             owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore")
         )
         self.name = snake_case(owner) if name is None else name
+        self.learning_rate_factor = 1.0
         self.iterations = 0
         self.skipped = 0
         self.grad_norm: float | None = None
@@ -125,8 +127,8 @@ class Optimizer(Configurable):
         """The learning rate of the next update; it can be set unless it follows a schedule."""
         rate = self._learning_rate
         if not isinstance(rate, LearningRateSchedule):
-            return rate
-        value = float(rate(self.iterations))
+            return rate * self.learning_rate_factor
+        value = float(rate(self.iterations)) * self.learning_rate_factor
         if not 0 <= value < math.inf:
             raise ConfigurationError(
                 f"{type(self).__name__}: the schedule {rate!r} gave the learning rate {value} for "

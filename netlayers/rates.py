@@ -198,6 +198,6 @@ def _steepest(rates: Array, smoothed: Array) -> float | None:
     end = int(np.argmin(smoothed)) + 1 if len(smoothed) else 0
     if end < 2:
         return None
-    slopes = np.gradient(smoothed[:end], np.log(rates[:end]))
+    slopes = np.gradient(smoothed, np.log(rates))[:end]
     steepest = int(np.argmin(slopes))
     return float(rates[steepest]) if slopes[steepest] < 0 else None

@@ -100,6 +100,7 @@ class EarlyStopping(MonitorCallback):
             if self.verbose:
                 say(f"The weights are those of the best epoch, {self.best_epoch + 1}, again")
             self.model.set_weights(self.best_weights)
+            self.best_weights = None  # the model has them now
 
     def _keep_weights(self) -> None:
         if self.best_weights is None:

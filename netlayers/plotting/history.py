@@ -56,6 +56,10 @@ def plot_history(
         positive = shown[np.isfinite(shown)] > 0
         if (log_scale or name in ON_LOG_SCALE) and positive.all() and positive.size:
             axes.set_yscale("log")
+            if positive.size and shown[shown > 0].max() < 100 * shown[shown > 0].min():
+                ticker = matplotlib("ticker")  # 0.2 rather than 2 × 10^-1
+                axes.yaxis.set_major_formatter(ticker.LogFormatter())
+                axes.yaxis.set_minor_formatter(ticker.LogFormatter(minor_thresholds=(2, 0.5)))
         if "val_" + name in curves and name in curves:
             axes.legend(frameon=False)
     return save(figure, to_file, 150)

@@ -92,12 +92,24 @@ def test_what_is_not_finite_is_never_the_best(bad, mode):
 def test_kept_weights_are_copies_in_the_same_memory():
     stop = EarlyStopping(patience=5, restore_best_weights=True)
     model = FakeModel()
-    play(stop, [3.0, 2.0], model=model)
+    stop.set_model(model)
+    stop.on_train_begin()
+    stop.on_epoch_end(0, {"val_loss": 2.0})
     first = stop.best_weights[0]
     assert not np.shares_memory(first, model.weights[0])
-    stop.value(2, {"val_loss": 1.0})
-    stop.on_epoch_end(2, {"val_loss": 1.0})
+    model.weights[0][...] = 5
+    stop.on_epoch_end(1, {"val_loss": 1.0})
     assert stop.best_weights[0] is first
+    assert first == 5
+
+
+def test_a_run_that_never_began_gets_no_weights_of_the_last():
+    stop = EarlyStopping(restore_best_weights=True)
+    model = FakeModel()
+    play(stop, [1.0, 2.0], model=model)
+    model.weights[0][...] = 7
+    stop.on_train_end()  # as after an error in another callback's on_train_begin
+    assert model.weights[0] == 7
 
 
 def test_statistics_are_restored_too():

@@ -103,6 +103,13 @@ def test_the_rates_are_those_of_a_hand_written_loop():
     assert curve.reason == "all 20 rates were tried"
 
 
+def test_a_factor_of_the_optimizer_is_left_out():
+    model = make()
+    model.optimizer.learning_rate_factor = 0.1
+    curves = [nl.find_learning_rate(m, X, Y) for m in (model, make())]
+    np.testing.assert_array_equal(curves[0].losses, curves[1].losses)
+
+
 def test_a_quadratic_has_its_known_limit():
     """L = (w - 1)² + noise diverges under gradient descent above the rate 1, which is 2 / L''."""
     model = nl.Sequential([nl.layers.Dense(1, use_bias=False, kernel_initializer="zeros")], seed=0)

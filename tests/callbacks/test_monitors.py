@@ -84,6 +84,7 @@ def test_what_is_not_finite_is_never_the_best(bad, mode):
     assert stop.best == 2.0
     assert play(stop, [bad] * 4)[:2] == (3, 2)  # nothing to restore
     assert stop.best is stop.best_weights is None
+    assert play(EarlyStopping(mode=mode), [bad, bad, bad])[0] == 2  # the first epoch never stops
     plateau = ReduceLROnPlateau(patience=2, mode=mode, factor=0.5)
     assert play(plateau, [bad, 2.0, bad, bad])[2] == [0.1, 0.1, 0.1, 0.05]
     assert plateau.best == 2.0

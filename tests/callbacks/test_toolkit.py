@@ -1,7 +1,10 @@
 """The other callbacks: rates by epoch, log files, functions, ends of a run, TensorBoard."""
 
+import copy
 import csv
+import importlib.util
 import json
+import pickle
 import sys
 import time
 
@@ -413,3 +416,66 @@ def test_lines_show_small_numbers_and_leave_arrays_out(capsys):
     assert "small 1.500e-05" in line
     assert "none 0.0000" in line
     assert "matrix" not in line
+
+
+# What all callbacks have in common ------------------------------------------------------------
+
+
+def small(tmp_path):
+    """Return one of each callback that is exported."""
+    made = {
+        "CSVLogger": CSVLogger(tmp_path / "log.csv"),
+        "Callback": Callback(),
+        "EarlyStopping": nl.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True),
+        "History": nl.callbacks.History(),
+        "LambdaCallback": LambdaCallback(on_epoch_end=_pass),
+        "LearningRateScheduler": LearningRateScheduler(_halve),
+        "ProgressBar": nl.callbacks.ProgressBar(),
+        "ReduceLROnPlateau": nl.callbacks.ReduceLROnPlateau("loss", patience=1),
+        "TerminateOnNaN": TerminateOnNaN(),
+        "TimeBudget": TimeBudget(60),
+    }
+    if importlib.util.find_spec("tensorboardX"):
+        made["TensorBoard"] = TensorBoard(tmp_path / "logs", histogram_freq=1)
+    return made
+
+
+def _pass(epoch, logs):
+    pass
+
+
+def _halve(epoch, rate):
+    return rate / 2
+
+
+def test_each_is_listed_here(tmp_path):
+    assert {*small(tmp_path), "TensorBoard"} == set(nl.callbacks.__all__)
+
+
+def test_each_can_be_used_twice_copied_and_pickled(tmp_path):
+    """Also after a run that an error ended, and with all the others beside it."""
+    callbacks = small(tmp_path)
+    for name, callback in callbacks.items():
+        model = make()
+        model.fit(X, Y, epochs=2, callbacks=[callback], verbose=0)
+        fail = LambdaCallback(on_train_batch_end=lambda batch, logs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model.fit(X, Y, epochs=2, callbacks=[callback, fail], verbose=0)
+        callback.model = None
+        copy.deepcopy(callback)
+        pickle.loads(pickle.dumps(callback))
+        epochs = model.fit(X, Y, epochs=2, callbacks=[callback], verbose=0).epoch
+        assert epochs == [0, 1], name
+    assert make().fit(X, Y, epochs=2, callbacks=list(callbacks.values()), verbose=0).epoch == [0, 1]
+
+
+def test_none_changes_what_is_learned(tmp_path):
+    """Those that only watch leave the same bits as a run without them."""
+    plain = make()
+    plain.fit(X, Y, epochs=3, verbose=0)
+    callbacks = small(tmp_path)
+    for name in ("EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau"):
+        del callbacks[name]
+    watched = make()
+    watched.fit(X, Y, epochs=3, callbacks=list(callbacks.values()), verbose=0)
+    np.testing.assert_array_equal(watched.parameters.values, plain.parameters.values)

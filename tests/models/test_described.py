@@ -219,6 +219,20 @@ def test_no_text_overlaps_another_or_is_cut(agg, name, shown):
         assert frame.y0 < box.y0 < box.y1 < frame.y1
     for one, other in itertools.combinations(boxes, 2):
         assert not one.overlaps(other)
+    assert not any(t.get_parse_math() for t in figure.axes[0].texts)  # a name may have a $
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_line_crosses_a_text(agg, name):
+    figure = MODELS[name]().plot()
+    renderer, axes = agg(figure), figure.axes[0]
+    boxes = [t.get_window_extent(renderer) for t in axes.texts]
+    for line in axes.lines:
+        points = axes.transData.transform(np.array(line.get_data()).T)
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+            for box in boxes:
+                beside = max(x0, x1) < box.x0 or min(x0, x1) > box.x1
+                assert beside or max(y0, y1) < box.y0 or min(y0, y1) > box.y1
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -45,6 +45,7 @@ FORBIDDEN = {
 # At level 0 the parts are single files; these are allowed to see each other.
 WITHIN_LEVEL_0 = {("checks", "errors"), ("registry", "errors")}
 HEAVY = ["scipy", "tqdm", "matplotlib", "sklearn", "pandas", "torch", "jax", "tensorflow", "keras"]
+HEAVY += ["tensorboard", "tensorboardX"]
 LIMIT = 450
 
 

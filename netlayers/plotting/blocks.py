@@ -31,10 +31,10 @@ class Pen:
         self._measure = matplotlib("textpath").TextToPath()
 
     def width(self, text: str, size: float, bold: bool = False) -> float:
-        """Return the width of a line of text."""
+        """Return the width of a line of text, and a little more: pixels make letters wider."""
         font = self._fonts.FontProperties(size=size, weight="bold" if bold else "normal")
         measured: float = self._measure.get_text_width_height_descent(text, font, False)[0]
-        return measured
+        return 1.03 * measured + 1
 
     def text(
         self,

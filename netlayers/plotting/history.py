@@ -52,14 +52,8 @@ def plot_history(
         axes.set_title(name.replace("_", " "), fontsize=11, loc="left", parse_math=False)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(integer=True))
-        shown = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
-        positive = shown[np.isfinite(shown)] > 0
-        if (log_scale or name in ON_LOG_SCALE) and positive.all() and positive.size:
-            axes.set_yscale("log")
-            if positive.size and shown[shown > 0].max() < 100 * shown[shown > 0].min():
-                ticker = matplotlib("ticker")  # 0.2 rather than 2 × 10^-1
-                axes.yaxis.set_major_formatter(ticker.LogFormatter())
-                axes.yaxis.set_minor_formatter(ticker.LogFormatter(minor_thresholds=(2, 0.5)))
+        if log_scale or name in ON_LOG_SCALE:
+            _log_axis(axes)
         if "val_" + name in curves and name in curves:
             axes.legend(frameon=False)
     return save(figure, to_file, 150)
@@ -69,6 +63,20 @@ def _draw(axes: Any, epochs: Sequence[int], values: Any, label: str, colour: str
     marker = "o" if len(values) <= 30 else ""
     places = [epoch + 1 for epoch in epochs]  # as they are printed
     axes.plot(places, values, color=colour, label=label, marker=marker, markersize=3.5)
+
+
+def _log_axis(axes: Any) -> None:
+    """Make the axis logarithmic, unless a value is not above zero, or all are the same."""
+    shown = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    shown = shown[np.isfinite(shown)]
+    if not shown.size or shown.min() <= 0 or shown.min() == shown.max():
+        return
+    axes.set_yscale("log")
+    if shown.max() < 100 * shown.min():  # 0.2 and 0.5 rather than powers of ten
+        ticker = matplotlib("ticker")
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _curves(history: Mapping[str, Sequence[Any]]) -> dict[str, Any]:

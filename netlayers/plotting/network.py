@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_flag, check_integer
@@ -29,6 +30,7 @@ LEARNED, PLAIN, FROZEN = "#0072B2", "#9aa5b1", "#56B4E9"  # edges of boxes
 MARGIN = 18.0  # around the picture
 GUTTER = 36.0  # between two columns
 TALLEST = 800.0  # a chain above this is laid in columns
+SHAPE = 1.33  # width over height that they are to have
 
 
 def plot_network(
@@ -140,15 +142,17 @@ def _same_width(blocks: Sequence[Block]) -> None:
 def _columns(blocks: Sequence[Block]) -> list[Chain]:
     """Cut a long chain into columns, so that the picture is about a third wider than high."""
     pen = blocks[0].pen
-    best = [Chain(pen, blocks)]
+    best, far = [Chain(pen, blocks)], math.inf
     if best[0].height <= TALLEST:
         return best
     for count in range(2, len(blocks) + 1):
         chains = [Chain(pen, part) for part in _cut(blocks, count)]
         width = sum(c.width for c in chains) + GUTTER * (len(chains) - 1)
-        if width > 1.35 * max(c.height for c in chains):
+        ratio = math.log(width / max(c.height for c in chains) / SHAPE)
+        if abs(ratio) < far:
+            best, far = chains, abs(ratio)
+        if ratio > 0:
             break
-        best = chains
     return best
 
 

@@ -44,8 +44,8 @@ class History(Callback):
 
         Args:
             metrics: the names to draw, without ``val_``; by default all that are single numbers.
-            log_scale: logarithmic axes, where all values are above zero (the learning rate always
-                has one).
+            log_scale: logarithmic axes, where all values are above zero; the learning rate has
+                one in any case.
             to_file: path of a picture to write; its ending names the format (png, svg, pdf).
 
         Returns:

@@ -66,7 +66,7 @@ def test_log_scale_files_and_names(history, tmp_path):
     assert below.get_yscale() == "linear"  # it has values below zero
     assert "epoch" in path.read_text()
     assert len(history.plot("loss").axes) == 1
-    assert "matplotlib.pyplot" not in sys.modules
+    assert figure.canvas.manager is None  # no window of pyplot
 
 
 def test_values_that_are_not_finite_and_constant_rates(tmp_path):
@@ -74,10 +74,27 @@ def test_values_that_are_not_finite_and_constant_rates(tmp_path):
     history = nl.callbacks.History()
     for epoch, loss in enumerate([3.0, np.nan, np.inf, 1.0]):
         history.on_epoch_end(epoch, {"loss": loss, "learning_rate": 0.1})
-    history.plot(log_scale=True, to_file=tmp_path / "a.png")
+    loss, rate = history.plot(log_scale=True, to_file=tmp_path / "a.png").axes
+    assert loss.get_yscale() == "log"
+    assert rate.get_yscale() == "linear"  # one value needs no decades around it
     one = nl.callbacks.History()
     one.on_epoch_end(0, {"loss": np.nan, "learning_rate": 0.0})
     one.plot(log_scale=True, to_file=tmp_path / "b.png")
+
+
+def test_log_axes_have_labels():
+    """Also where the values lie close together, between 2 and 5."""
+    pytest.importorskip("matplotlib")
+    for low, high in ((0.3, 2.0), (0.31, 0.33), (1e-5, 1.0), (3.0, 3.001)):
+        history = nl.callbacks.History()
+        for epoch, loss in enumerate((high, low)):
+            history.on_epoch_end(epoch, {"loss": loss})
+        figure = history.plot(log_scale=True)
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        low, high = axes.get_ylim()
+        ticks = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        assert len([t for place, t in ticks if low <= place <= high and t.get_text()]) >= 2
 
 
 def test_what_can_not_be_drawn(history, monkeypatch):

@@ -29,12 +29,14 @@ from netlayers import (
 )
 from netlayers.checking import GradientReport, check_gradients
 from netlayers.models import Sequential
+from netlayers.rates import LearningRateCurve, find_learning_rate
 from netlayers.registry import register
 
 __version__ = "0.1.0"
 
 __all__ = [
     "GradientReport",
+    "LearningRateCurve",
     "Sequential",
     "activations",
     "callbacks",
@@ -42,6 +44,7 @@ __all__ = [
     "constraints",
     "datasets",
     "errors",
+    "find_learning_rate",
     "initializers",
     "layers",
     "losses",

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from netlayers.callbacks.csv_logger import CSVLogger
+from netlayers.callbacks.early_stopping import EarlyStopping
+from netlayers.callbacks.functions import LambdaCallback
+from netlayers.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from netlayers.callbacks.limits import TerminateOnNaN, TimeBudget
 from netlayers.callbacks.progress import ProgressBar
+from netlayers.callbacks.tensorboard import TensorBoard
 from netlayers.training.events import Callback
 from netlayers.training.history import History
 
-__all__ = ["Callback", "History", "ProgressBar"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ProgressBar",
+    "ReduceLROnPlateau",
+    "TensorBoard",
+    "TerminateOnNaN",
+    "TimeBudget",
+]

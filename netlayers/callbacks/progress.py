@@ -6,8 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from netlayers.callbacks.reporting import scalars
 from netlayers.training.events import Callback
 
 if TYPE_CHECKING:
@@ -80,5 +79,9 @@ class ProgressBar(Callback):
 
 def numbers_line(logs: Logs) -> str:
     """Return logs as text; arrays, such as a confusion matrix, are left out."""
-    numbers = {name: value for name, value in logs.items() if not np.ndim(value)}
-    return "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
+    return "  ".join(f"{name} {_shown(value)}" for name, value in scalars(logs).items())
+
+
+def _shown(value: float) -> str:
+    """Four digits after the point, or four that count where the first would be zeros."""
+    return f"{value:.4f}" if value == 0 or not abs(value) < 1e-3 else f"{value:.3e}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class _Share(MeanMetric):
     """A mean of booleans."""
 
-    direction = "up"
+    direction = "max"
 
 
 @register("metric")

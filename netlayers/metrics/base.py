@@ -26,7 +26,7 @@ class Metric(Configurable):
         name: the key in logs and history.
 
     Attributes:
-        direction: ``"up"`` where a larger result is the better one, ``"down"`` where a smaller one
+        direction: ``"max"`` where a larger result is the better one, ``"min"`` where a smaller one
             is, ``None`` where neither.
         each_batch: whether :meth:`result` is cheap enough to be in the logs of each batch.
 

@@ -180,7 +180,7 @@ class FalsePositives(TruePositives):
     Args: see :class:`TruePositives`.
     """
 
-    direction = "down"
+    direction = "min"
 
     def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``fp``."""
@@ -206,7 +206,7 @@ class FalseNegatives(TruePositives):
     Args: see :class:`TruePositives`.
     """
 
-    direction = "down"
+    direction = "min"
 
     def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``fn``."""
@@ -237,7 +237,7 @@ class Precision(_Counts):
         0.666...
     """
 
-    direction = "up"
+    direction = "max"
 
     def __init__(
         self,

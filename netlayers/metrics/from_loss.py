@@ -24,7 +24,7 @@ class LossMetric(MeanMetric):
         name: the key in logs and history.
     """
 
-    direction = "down"
+    direction = "min"
     loss_class: ClassVar[type[losses.Loss]]
 
     def __init__(self, name: str | None = None) -> None:

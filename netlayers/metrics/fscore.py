@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class _FScore(Metric):
     """``F = (1 + β²) tp / ((1 + β²) tp + β² fn + fp)`` for each output, and their average."""
 
-    direction = "up"
+    direction = "max"
     _counts: Array | None
 
     def __init__(

@@ -68,7 +68,7 @@ class AUC(Metric):
         0.75
     """
 
-    direction = "up"
+    direction = "max"
     _counts: Array | None
 
     def __init__(

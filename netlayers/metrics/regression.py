@@ -66,7 +66,7 @@ class MeanAbsolutePercentageError(MeanMetric):
         name: the key in logs and history.
     """
 
-    direction = "down"
+    direction = "min"
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``100 |t - p| / max(|t|, 1e-7)``."""
@@ -85,7 +85,7 @@ class CosineSimilarity(MeanMetric):
         axis: the axis of the vectors.
     """
 
-    direction = "up"
+    direction = "max"
 
     def __init__(self, name: str | None = None, axis: int = -1) -> None:
         super().__init__(name)
@@ -148,7 +148,7 @@ class _Variance(Metric):
         and recommendations", The American Statistician 37 (1983), equation 2.1.
     """
 
-    direction = "up"
+    direction = "max"
     _mean: Array | None  # of targets and errors, (2, outputs)
 
     def __init__(self, class_aggregation: str | None, name: str | None) -> None:

@@ -22,6 +22,7 @@ from netlayers.models.arguments import (
     validation_parts,
 )
 from netlayers.models.preparation import batch_of, build_for, columns_of, undone_on_error
+from netlayers.models.summary import Described
 from netlayers.training import loop
 from netlayers.training.compilation import (
     crossentropy_by_shape,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from netlayers.core.random import Streams
 
 
-class Model(Layer):
+class Model(Described, Layer):
     """A layer that can be trained: base class of models.
 
     Attributes:
@@ -119,6 +120,11 @@ class Model(Layer):
             steps.resolve_metrics(target_shape)
             self._steps = steps
         return self._steps
+
+    @property
+    def metrics(self) -> list[metrics_module.Metric]:
+        """The metrics as objects; none before the first data, whose shapes decide on them."""
+        return list(self._steps.metrics or ()) if self._steps is not None else []
 
     def _require_compiled(self) -> None:
         if self.optimizer is None:

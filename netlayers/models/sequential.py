@@ -11,11 +11,10 @@ from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Chain
 from netlayers.layers.input import Input
 from netlayers.models.model import Model
-from netlayers.models.summary import print_summary
 from netlayers.registry import register, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from netlayers._typing import Examples, Shape
     from netlayers.core.layer import Layer
@@ -197,17 +196,6 @@ class Sequential(Chain, Model):
     def _bind_alone(self) -> None:
         if self._vector is None:
             self.assemble(self._streams)
-
-    def summary(
-        self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
-    ) -> None:
-        """Print a table of the layers.
-
-        Args:
-            line_length: width of the table.
-            print_fn: called with each line instead of ``print``.
-        """
-        print_summary(self, line_length, print if print_fn is None else print_fn)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_steps": None}

@@ -1,35 +1,153 @@
-"""The table of a model's layers."""
+"""A model as a table and as a picture."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.checks import check_flag, check_integer
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import os
+    from collections.abc import Callable, Iterator
 
-    from netlayers.models.sequential import Sequential
+
+class Described:
+    """What shows a model: for classes with ``name``, ``layers`` and ``built``."""
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = True,
+    ) -> None:
+        """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
+
+        Args:
+            line_length: width of the table; it is never narrower than its contents.
+            print_fn: called with each line instead of ``print``.
+            expand_nested: show the layers within layers too, indented.
+            show_trainable: show that column.
+
+        Example:
+            >>> import netlayers as nl
+            >>> layers = [nl.layers.Dense(8, activation="relu"), nl.layers.Dense(1)]
+            >>> nl.Sequential([nl.layers.Input((4,)), *layers]).summary()
+            Model: "sequential"
+            Layer (type)     Output shape  Parameters  Bytes  Trainable
+            -----------------------------------------------------------
+            input (Input)    (None, 4)              0      0  -
+            dense (Dense)    (None, 8)             40    160  yes
+            dense_1 (Dense)  (None, 1)              9     36  yes
+            -----------------------------------------------------------
+            Total                                  49    196
+            Trainable                              49    196
+            Not trainable                           0      0
+        """
+        check_flag("summary", "expand_nested", expand_nested)
+        check_flag("summary", "show_trainable", show_trainable)
+        if line_length is not None:
+            check_integer("summary", "line_length", line_length, minimum=1)
+        lines = summary_lines(self, line_length, expand_nested, show_trainable)
+        for line in lines:
+            (print if print_fn is None else print_fn)(line)
+
+    def plot(
+        self,
+        to_file: str | os.PathLike[str] | None = None,
+        show_shapes: bool = True,
+        show_layer_names: bool = True,
+        expand_nested: bool = True,
+        dpi: int = 200,
+    ) -> Any:
+        """Draw the network: a box for each layer, with its output shape and parameters.
+
+        Args:
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+            show_shapes: show the output shapes.
+            show_layer_names: show the names of the layers, not their classes alone.
+            expand_nested: draw the layers within layers too, in frames.
+            dpi: dots per inch of the picture.
+
+        Returns:
+            The ``matplotlib.figure.Figure``; a notebook shows it.
+
+        Raises:
+            ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
+        """
+        from netlayers.plotting.network import plot_network
+
+        return plot_network(self, to_file, show_shapes, show_layer_names, expand_nested, dpi)
 
 
-def print_summary(model: Sequential, line_length: int | None, write: Callable[[str], Any]) -> None:
-    """Write the table, line by line."""
-    rows = [("Layer (type)", "Output shape", "Parameters")]
-    for layer in model.layers:
+def summary_lines(
+    model: Any, line_length: int | None, expand_nested: bool, show_trainable: bool
+) -> Iterator[str]:
+    """Yield the lines of the table."""
+    rows = [("Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable")]
+    for layer, depth in _walk(model.layers, expand_nested):
         shape = "?" if layer.output_shape is None else str(layer.output_shape)
-        count = f"{layer.count_params():,}" if layer.built else "not built"
-        frozen = "" if layer.trainable else ", frozen"
-        rows.append((f"{layer.name} ({type(layer).__name__}{frozen})", shape, count))
-    widths = [max(len(row[i]) for row in rows) + 2 for i in range(3)]
-    if line_length is not None:
-        widths[0] += max(0, line_length - sum(widths))
-    write(f'Model: "{model.name}"')
-    for i, (name, shape, count) in enumerate(rows):
-        write(f"{name:<{widths[0]}}{shape:<{widths[1]}}{count:>{widths[2]}}")
-        if i == 0:
-            write("-" * sum(widths))
-    write("-" * sum(widths))
-    if model.built:
-        total, trainable = model.count_params(), sum(w.size for w in model.trainable_weights)
-        size = total * model._dtype.itemsize / 1024
-        write(f"{total:,} parameters ({size:,.1f} KiB), {trainable:,} of them trainable")
-    else:
-        write("Not built yet: the shapes follow from the first data, or from layers.Input.")
+        title = f"{'  ' * depth}{layer.name} ({type(layer).__name__})"
+        sizes = _sizes(layer.weights) if layer.built else ("not built", "")
+        rows.append((title, shape, *sizes, _trainable(layer)))
+    totals = list(_totals(model)) if model.built else []
+    count = 5 if show_trainable else 4
+    widths = [max(len(row[i]) for row in [*rows, *totals]) for i in range(count)]
+    width = sum(widths) + 2 * (count - 1)
+    if line_length is not None and line_length > width:
+        widths[0] += line_length - width
+        width = line_length
+    yield f'Model: "{model.name}"'
+    yield _line(rows[0], widths)
+    yield "-" * width
+    for row in rows[1:]:
+        yield _line(row, widths)
+    yield "-" * width
+    for row in totals:
+        yield _line(row, widths)
+    if not model.built:
+        yield "Not built yet: the shapes follow from the first data, or from layers.Input."
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    cells = [f"{row[i]:{'>' if i in (2, 3) else '<'}{w}}" for i, w in enumerate(widths)]
+    return "  ".join(cells).rstrip()
+
+
+def _totals(model: Any) -> Iterator[tuple[str, str, str, str, str]]:
+    yield ("Total", "", *_sizes(model.weights), "")
+    yield ("Trainable", "", *_sizes(model.trainable_weights), "")
+    yield ("Not trainable", "", *_sizes(model.non_trainable_weights), "")
+    state = list(getattr(model.optimizer, "state", {}).values())
+    if state:
+        yield ("Optimizer state", "", *_sizes(state), "")
+
+
+def _sizes(arrays: list[Any]) -> tuple[str, str]:
+    return f"{sum(a.size for a in arrays):,}", f"{sum(a.nbytes for a in arrays):,}"
+
+
+def _walk(layers: list[Any], expand: bool, depth: int = 0) -> Iterator[tuple[Any, int]]:
+    """Yield each layer and how deep it lies."""
+    for layer in layers:
+        yield layer, depth
+        if expand:
+            yield from _walk(parts_of(layer), expand, depth + 1)
+
+
+def parts_of(layer: Any) -> list[Any]:
+    """Return the layers within a layer: its ``layers``, and a ``projection`` beside them."""
+    projection = getattr(layer, "projection", None)
+    parts = list(getattr(layer, "layers", ()))
+    return parts if projection is None else [*parts, projection]
+
+
+def _trainable(layer: Any) -> str:
+    if not layer.built:
+        return "yes" if layer.trainable else "no"
+    if not layer.weights:
+        return "-"
+    if not layer.trainable or not layer.trainable_weights:
+        return "no"
+    below = {_trainable(part) for part in parts_of(layer)} - {"-"}
+    return "partly" if below & {"no", "partly"} else "yes"

@@ -105,7 +105,7 @@ class Events:
         self.callbacks = list(callbacks)
         self.epoch: int | None = None
         self.batch: int | None = None
-        self._hooks: dict[str, list[Callable[..., Any]]] = {}
+        self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
@@ -119,11 +119,10 @@ class Events:
 
         An error of a callback goes on, with a note of where it happened.
         """
-        for function in self._defined(hook):
+        for callback, function in self._defined(hook):
             try:
                 function(*args)
             except BaseException as error:
-                callback = type(getattr(function, "__self__", function)).__name__
                 where = "" if self.epoch is None else f" in epoch {self.epoch}"
                 where += "" if self.batch is None else f", batch {self.batch}"
                 error.add_note(f"Raised by the callback {callback}, hook {hook}{where}.")
@@ -132,22 +131,21 @@ class Events:
     def fire_all(self, hook: str, *args: Any) -> None:
         """Call a hook of every callback, also if one of them raises; then raise the first error."""
         first: BaseException | None = None
-        for function in self._defined(hook):
+        for callback, function in self._defined(hook):
             try:
                 function(*args)
             except BaseException as error:
-                callback = type(getattr(function, "__self__", function)).__name__
                 error.add_note(f"Raised by the callback {callback}, hook {hook}.")
                 first = first or error
         if first is not None:
             raise first
 
-    def _defined(self, hook: str) -> list[Callable[..., Any]]:
+    def _defined(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        """Return name of the class and method of each callback that has more than the empty one."""
         if hook not in self._hooks:
-            ignored = getattr(Callback, hook)
+            empty = getattr(Callback, hook)
+            found = [(type(c).__name__, getattr(c, hook, empty)) for c in self.callbacks]
             self._hooks[hook] = [
-                getattr(c, hook)
-                for c in self.callbacks
-                if getattr(type(c), hook, None) is not ignored and hasattr(c, hook)
+                (name, f) for name, f in found if getattr(f, "__func__", f) is not empty
             ]
         return self._hooks[hook]

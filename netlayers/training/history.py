@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from netlayers.training.events import Callback
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
     from netlayers._typing import Logs
 
 
@@ -22,9 +25,36 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
+        self._when: dict[str, list[int]] = {}  # the epochs of each name: not all are in every one
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Note the epoch."""
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+            self._when.setdefault(name, []).append(epoch)
+
+    def plot(
+        self,
+        metrics: Sequence[str] | None = None,
+        log_scale: bool = False,
+        to_file: str | os.PathLike[str] | None = None,
+    ) -> Any:
+        """Draw the curves of loss, metrics and learning rate, training and validation together.
+
+        Args:
+            metrics: the names to draw, without ``val_``; by default all that are single numbers.
+            log_scale: logarithmic axes, where all values are above zero; the learning rate has
+                one in any case.
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+
+        Returns:
+            The ``matplotlib.figure.Figure``; a notebook shows it.
+
+        Raises:
+            ConfigurationError: matplotlib is not installed (``pip install "netlayers[plot]"``), or
+                there is no such curve.
+        """
+        from netlayers.plotting.history import plot_history
+
+        return plot_history(self.history, self._when, metrics, log_scale, to_file)

@@ -1,0 +1,125 @@
+"""The results of each epoch in a text file that spreadsheets open."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import warnings
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag
+from netlayers.errors import ConfigurationError
+from netlayers.training.events import Callback
+
+if TYPE_CHECKING:
+    from netlayers._typing import Logs
+
+# Results of the training alone: validation has none of them.
+_TRAINING_ONLY = ("learning_rate", "grad_norm")
+
+
+class CSVLogger(Callback):
+    """Writes a line for each epoch, readable at once (also after a crash).
+
+    The columns are ``epoch``, counted from 0, and the names in the logs of the first epoch in
+    alphabetical order. If none of these begins with ``val_``, a ``val_`` column follows for each:
+    with ``validation_freq`` the first epochs are not validated. What an epoch does not have is
+    ``NA``, an array is written as a list.
+
+    Args:
+        filename: path of the file.
+        separator: one character between the columns.
+        append: go on in a file that exists, in its columns, instead of writing over it.
+
+    Example:
+        >>> import csv, os, tempfile, numpy as np, netlayers as nl
+        >>> model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+        >>> model.compile("sgd", "mse")
+        >>> x = np.ones((8, 1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "log.csv")
+        ...     log = nl.callbacks.CSVLogger(path)
+        ...     _ = model.fit(x, x, epochs=2, callbacks=[log], validation_data=(x, x), verbose=0)
+        ...     with open(path, newline="") as file:
+        ...         rows = list(csv.DictReader(file))
+        >>> [row["epoch"] for row in rows], list(rows[0])
+        (['0', '1'], ['epoch', 'loss', 'val_loss'])
+    """
+
+    def __init__(
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        owner = "CSVLogger"
+        if not isinstance(separator, str) or len(separator) != 1 or separator in '\r\n"':
+            raise ConfigurationError(
+                f"{owner}: separator must be one character other than a quote or a line break, got "
+                f"{separator!r}."
+            )
+        self.filename = os.fspath(filename)
+        self.sep = separator
+        self.append = check_flag(owner, "append", append)
+        self._file: IO[str] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Open the file."""
+        self._close()
+        self._columns: list[str] | None = None
+        cut = False
+        if self.append and os.path.exists(self.filename):
+            with open(self.filename, newline="", encoding="utf-8") as file:
+                text = file.read()
+            cut = bool(text) and not text.endswith("\n")  # the run before was killed in a line
+            header = next(csv.reader(text.splitlines(), delimiter=self.sep), None)
+            self._columns = header or None
+        self._file = open(  # noqa: SIM115 - closed in on_train_end
+            self.filename, "a" if self.append else "w", newline="", encoding="utf-8"
+        )
+        if cut:
+            self._file.write("\r\n")
+        self._writer = csv.writer(self._file, delimiter=self.sep)
+        self._warned = False
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Write the line."""
+        assert self._file is not None
+        row = {"epoch": epoch, **(logs or {})}
+        if self._columns is None:
+            names = sorted(name for name in row if name != "epoch")
+            if not any(name.startswith("val_") for name in names):
+                names += [f"val_{name}" for name in names if name not in _TRAINING_ONLY]
+            self._columns = ["epoch", *names]
+            self._writer.writerow(self._columns)
+        missing = [name for name in row if name not in self._columns]
+        if missing and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"CSVLogger: {self.filename!r} has no column for {', '.join(missing)}, so that is "
+                "not written. Give the run a file of its own.",
+                stacklevel=2,
+            )
+        self._writer.writerow([_text(row.get(name, "NA")) for name in self._columns])
+        self._file.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Close the file."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state["_file"] = None
+        state.pop("_writer", None)
+        return state
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str) or np.ndim(value) == 0:
+        return value
+    return json.dumps(np.asarray(value).tolist())

@@ -1,0 +1,76 @@
+"""Callbacks from plain functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.errors import ConfigurationError
+from netlayers.registry import suggestion
+from netlayers.training.events import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Hook = Callable[..., Any] | None
+
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+class LambdaCallback(Callback):
+    """Calls the functions that it is given.
+
+    Args:
+        on_epoch_begin: called as ``function(epoch, logs)``.
+        on_epoch_end: the same.
+        on_train_begin: called as ``function(logs)``.
+        on_train_end: the same.
+        on_train_batch_begin: called as ``function(batch, logs)``.
+        on_train_batch_end: the same.
+        kwargs: any other hook of :class:`Callback`, by its name.
+
+    Raises:
+        ConfigurationError: there is no such hook, or it is given no function.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> seen = []
+        >>> note = nl.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+        >>> model = nl.Sequential([nl.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> _ = model.fit(np.ones((4, 1)), np.ones(4), epochs=3, callbacks=[note], verbose=0)
+        >>> seen
+        [0, 1, 2]
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Hook = None,
+        on_epoch_end: Hook = None,
+        on_train_begin: Hook = None,
+        on_train_end: Hook = None,
+        on_train_batch_begin: Hook = None,
+        on_train_batch_end: Hook = None,
+        **kwargs: Hook,
+    ) -> None:
+        given: dict[str, Hook] = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **kwargs,
+        }
+        for name, function in given.items():
+            if name not in HOOKS:
+                raise ConfigurationError(
+                    f"LambdaCallback: there is no hook {name!r}.{suggestion(name, HOOKS)} The "
+                    f"hooks are {', '.join(HOOKS)}."
+                )
+            if function is None:
+                continue
+            if not callable(function):
+                raise ConfigurationError(
+                    f"LambdaCallback: {name} must be a function, got {function!r}."
+                )
+            setattr(self, name, function)

@@ -1,0 +1,98 @@
+"""What the callbacks that watch one number have in common."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+from netlayers.callbacks.reporting import scalars
+from netlayers.checks import check_choice, check_number
+from netlayers.errors import ConfigurationError
+from netlayers.training.events import Callback
+
+if TYPE_CHECKING:
+    from netlayers._typing import Logs
+
+
+class MonitorCallback(Callback):
+    """Base class: reads one number of the logs, and knows which of two values is better.
+
+    Args:
+        monitor: the name in the logs, such as ``"val_loss"``.
+        mode: ``"min"`` or ``"max"``; ``"auto"`` takes the direction of the loss or metric.
+        min_delta: what a value must gain to count as better (the sign does not matter).
+
+    A value that is not finite is never better than anything.
+    """
+
+    def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+        owner = type(self).__name__
+        if not isinstance(monitor, str) or not monitor:
+            raise ConfigurationError(
+                f"{owner}: monitor must be a name in the logs such as 'val_loss', got {monitor!r}."
+            )
+        self.monitor = monitor
+        self.mode = check_choice(owner, "mode", mode, ("auto", "min", "max"))
+        self.min_delta = abs(check_number(owner, "min_delta", min_delta))
+        self._start()
+
+    def _start(self) -> None:
+        """Forget the last run."""
+        self.best: float | None = None
+        self._sign: int | None = None
+        self._seen = False
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Start anew, also after an earlier ``fit``."""
+        self._start()
+
+    def value(self, epoch: int, logs: Logs | None) -> float | None:
+        """Return the number to watch; ``None``, with a warning, where the epoch has none."""
+        owner = type(self).__name__
+        found = scalars(logs)
+        if self.monitor in found:
+            if self._sign is None:
+                self._sign = self._direction()
+            self._seen = True
+            return found[self.monitor]
+        if self.monitor in (logs or {}):
+            raise ConfigurationError(
+                f"{owner}: monitor={self.monitor!r} is an array, and only a single number can be "
+                f"better than another. There are: {', '.join(found)}."
+            )
+        if not self._seen:  # with validation_freq, later epochs may well be without it
+            self._seen = True
+            warnings.warn(
+                f"{owner}: monitor={self.monitor!r} is not among the results of epoch {epoch + 1}, "
+                f"so nothing is done. There are: {', '.join(found)}. (Names with val_ need "
+                "validation_data or validation_split, and are there in every validation_freq-th "
+                "epoch only.)",
+                stacklevel=2,
+            )
+        return None
+
+    def is_improvement(self, value: float, reference: float | None) -> bool:
+        """Whether ``value`` is better than ``reference`` by more than ``min_delta``."""
+        if not math.isfinite(value):
+            return False
+        assert self._sign is not None
+        gained = value - self._sign * self.min_delta
+        return reference is None or (gained > reference if self._sign > 0 else gained < reference)
+
+    def _direction(self) -> int:
+        """Return 1 where more is better, -1 where less is."""
+        mode = self.mode
+        if mode == "auto":
+            name = self.monitor.removeprefix("val_")
+            if name == "loss" or name.endswith("_loss"):
+                mode = "min"
+            for metric in getattr(self.model, "metrics", ()):
+                if metric.name == name:
+                    mode = getattr(metric, "direction", None) or mode
+        if mode == "auto":
+            raise ConfigurationError(
+                f"{type(self).__name__}: whether a high or a low {self.monitor!r} is good is not "
+                "known; pass mode='max' or mode='min'."
+            )
+        return 1 if mode == "max" else -1

@@ -1,0 +1,30 @@
+"""What callbacks say, and which numbers of the logs they can show."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from netlayers._typing import Logs
+
+
+def say(text: str) -> None:
+    """Print a line; on a terminal, one that does not break a bar that is being shown."""
+    if sys.stdout.isatty():
+        from tqdm import tqdm
+
+        tqdm.write(text)
+    else:
+        print(text, flush=True)
+
+
+def scalars(logs: Logs | None) -> dict[str, float]:
+    """Return the single numbers of ``logs`` as floats; arrays and texts are left out."""
+    return {
+        name: float(value)
+        for name, value in (logs or {}).items()
+        if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
+    }

@@ -1,0 +1,159 @@
+"""Curves and histograms for TensorBoard."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.callbacks.reporting import scalars
+from netlayers.checks import check_choice, check_flag, check_integer
+from netlayers.errors import ConfigurationError
+from netlayers.training.events import Callback
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Logs
+
+
+class TensorBoard(Callback):
+    """Writes what TensorBoard shows: ``tensorboard --logdir logs``.
+
+    Tags and runs are Keras's: ``epoch_<name>`` in the runs ``train`` and ``validation``, with the
+    learning rate as ``epoch_learning_rate``; ``batch_<name>`` with a batch ``update_freq``;
+    ``evaluation_<name>_vs_iterations`` after each validation; ``<layer>/<weight>/histogram`` of
+    the weights. Keras does not have ``<layer>/<weight>/gradient``: a histogram of the gradient of
+    the last batch of the epoch, as the optimizer used it (after clipping).
+
+    Args:
+        log_dir: folder to write into.
+        histogram_freq: histograms after every so many epochs, 0 for none.
+        write_graph: write the model's summary, which TensorBoard shows under Text.
+        write_steps_per_second: also ``epoch_steps_per_second`` (and ``batch_...``).
+        update_freq: ``"epoch"``, ``"batch"``, or a number: after so many batches the means of the
+            epoch so far are written too.
+
+    Raises:
+        ConfigurationError: the writer is not installed: ``pip install "netlayers[tensorboard]"``.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str] = "logs",
+        histogram_freq: int = 0,
+        write_graph: bool = True,
+        *,
+        write_steps_per_second: bool = False,
+        update_freq: str | int = "epoch",
+    ) -> None:
+        owner = "TensorBoard"
+        self.log_dir = os.fspath(log_dir)
+        self.histogram_freq = check_integer(owner, "histogram_freq", histogram_freq, minimum=0)
+        self.write_graph = check_flag(owner, "write_graph", write_graph)
+        self.write_steps_per_second = check_flag(
+            owner, "write_steps_per_second", write_steps_per_second
+        )
+        self.update_freq = update_freq
+        if isinstance(update_freq, str):
+            check_choice(owner, "update_freq", update_freq, ("epoch", "batch"))
+            self._every = int(update_freq == "batch")
+        else:
+            self._every = check_integer(owner, "update_freq", update_freq, minimum=1)
+        self._writers: dict[str, Any] = {}
+        self._training = False
+        _writer_class()  # better now than after an hour of training
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Start at batch 0."""
+        self._close()
+        self._training = True
+        self._batch = 0
+        if self.write_graph:
+            lines: list[str] = []
+            self.model.summary(print_fn=lines.append, expand_nested=True)
+            text = "\n".join("    " + line for line in lines)  # indented, it keeps its columns
+            self._writer("train").add_text("model", text, 0)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Start the clock."""
+        self._begin, self._first = time.perf_counter(), self._batch
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Start the clock of the batch."""
+        self._batch_begin = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Write the means so far."""
+        self._batch += 1
+        if self._every and self._batch % self._every == 0:
+            found = scalars(logs)
+            if self.write_steps_per_second:
+                found["steps_per_second"] = 1 / (time.perf_counter() - self._batch_begin)
+            self._write("train", "batch_{}", found, self._batch)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Write the result of an evaluation over the number of updates."""
+        step = int(self.model.optimizer.iterations)
+        self._write("validation", "evaluation_{}_vs_iterations", scalars(logs), step)
+        if not self._training:
+            self._close()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Write the results of the epoch, and the histograms."""
+        found = scalars(logs)
+        tests = {k.removeprefix("val_"): v for k, v in found.items() if k.startswith("val_")}
+        found = {k: v for k, v in found.items() if not k.startswith("val_")}
+        found["learning_rate"] = float(self.model.optimizer.learning_rate)
+        if self.write_steps_per_second:
+            steps = self._batch - self._first
+            found["steps_per_second"] = steps / (time.perf_counter() - self._begin)
+        self._write("train", "epoch_{}", found, epoch)
+        if tests:
+            self._write("validation", "epoch_{}", tests, epoch)
+        if self.histogram_freq and epoch % self.histogram_freq == 0:
+            for p in self.model.parameters.all:
+                self._histogram(f"{p.path}/histogram", p.value, epoch)
+                if p.trainable:
+                    self._histogram(f"{p.path}/gradient", p.gradient, epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Close the files."""
+        self._training = False
+        self._close()
+
+    def _write(self, run: str, tag: str, numbers: dict[str, float], step: int) -> None:
+        for name, value in numbers.items():
+            self._writer(run).add_scalar(tag.format(name), value, step)
+
+    def _histogram(self, tag: str, values: Array, step: int) -> None:
+        finite = values[np.isfinite(values)]  # a histogram has no place for the others
+        if finite.size:
+            self._writer("train").add_histogram(tag, finite, step)
+
+    def _writer(self, run: str) -> Any:
+        if run not in self._writers:
+            self._writers[run] = _writer_class()(os.path.join(self.log_dir, run))
+        return self._writers[run]
+
+    def _close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_writers": {}}
+
+
+def _writer_class() -> Any:
+    try:
+        module = importlib.import_module("tensorboardX")
+    except ImportError as error:
+        raise ConfigurationError(
+            "TensorBoard: the package tensorboardX, which writes the files, is not installed: "
+            'pip install "netlayers[tensorboard]"'
+        ) from error
+    return module.SummaryWriter

@@ -1,0 +1,1 @@
+"""Pictures, by matplotlib (``pip install "netlayers[plot]"``), which is loaded only when used."""

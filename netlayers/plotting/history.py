@@ -1,0 +1,89 @@
+"""Curves of a training run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag
+from netlayers.errors import ConfigurationError
+from netlayers.plotting.figures import COLOURS, clean_axes, matplotlib, new_figure, save
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+ON_LOG_SCALE = ("learning_rate",)
+
+
+def plot_history(
+    history: Mapping[str, Sequence[Any]],
+    epochs: Mapping[str, Sequence[int]],
+    metrics: Sequence[str] | None,
+    log_scale: bool,
+    to_file: str | os.PathLike[str] | None,
+) -> Any:
+    """Draw the curves of a history, over the epochs of each; see ``History.plot``."""
+    check_flag("plot", "log_scale", log_scale)
+    curves = _curves(history)
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in curves))
+    if metrics is not None:
+        chosen = [metrics] if isinstance(metrics, str) else list(metrics)
+        for name in chosen:
+            if name not in names:
+                raise ConfigurationError(
+                    f"History.plot: there is no curve {name!r}; there are {', '.join(names)}."
+                )
+        names = chosen
+    # The loss first, the learning rate last.
+    names.sort(key=lambda name: (name != "loss", name in ON_LOG_SCALE))
+    if not names:
+        raise ConfigurationError("History.plot: there is nothing to draw; no epoch is complete.")
+    columns = min(len(names), 3)
+    rows = -(-len(names) // columns)
+    figure = new_figure(4.6 * columns, 3.4 * rows, layout="constrained")
+    for i, name in enumerate(names):
+        axes = clean_axes(figure.add_subplot(rows, columns, i + 1))
+        for prefix, label, colour in (("", "train", 0), ("val_", "validation", 1)):
+            values = curves.get(prefix + name)
+            if values is not None:
+                _draw(axes, epochs[prefix + name], values, label, COLOURS[colour])
+        axes.set_title(name.replace("_", " "), fontsize=11, loc="left", parse_math=False)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(integer=True))
+        if log_scale or name in ON_LOG_SCALE:
+            _log_axis(axes)
+        if "val_" + name in curves and name in curves:
+            axes.legend(frameon=False)
+    return save(figure, to_file, 150)
+
+
+def _draw(axes: Any, epochs: Sequence[int], values: Any, label: str, colour: str) -> None:
+    marker = "o" if len(values) <= 30 else ""
+    places = [epoch + 1 for epoch in epochs]  # as they are printed
+    axes.plot(places, values, color=colour, label=label, marker=marker, markersize=3.5)
+
+
+def _log_axis(axes: Any) -> None:
+    """Make the axis logarithmic, unless a value is not above zero, or all are the same."""
+    shown = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    shown = shown[np.isfinite(shown)]
+    if not shown.size or shown.min() <= 0 or shown.min() == shown.max():
+        return
+    axes.set_yscale("log")
+    if shown.max() < 100 * shown.min():  # 0.2 and 0.5 rather than powers of ten
+        ticker = matplotlib("ticker")
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+
+
+def _curves(history: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the names whose values are single numbers; arrays can not be a curve."""
+    curves = {}
+    for name, values in history.items():
+        array = np.asarray(values) if all(np.ndim(v) == 0 for v in values) else None
+        if array is not None and array.dtype.kind in "biuf" and array.size:
+            curves[name] = array.astype(np.float64)
+    return curves

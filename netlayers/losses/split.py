@@ -90,6 +90,18 @@ class SplitLoss(Loss):
         ]
 
     @property
+    def value_names(self) -> list[str]:
+        """What the values are called in the logs of a model: ``mean_squared_error_loss``, ..."""
+        names: list[str] = []
+        for part in self.losses:
+            name, number = f"{part.name}_loss", 0
+            while name in names:
+                number += 1
+                name = f"{part.name}_{number}_loss"
+            names.append(name)
+        return names
+
+    @property
     def values(self) -> list[float]:
         """The values of the losses in the last :meth:`forward`, before their factors."""
         return list(self.cache.values)

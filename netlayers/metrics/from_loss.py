@@ -124,3 +124,83 @@ class SparseCategoricalCrossentropy(LossMetric):
                 counted = counted * weight.reshape(*weight.shape, *axes)
             sample_weight = counted
         super().update_state(y_true, y_pred, sample_weight)
+
+
+@register("metric", "msle", "MSLE")
+class MeanSquaredLogarithmicError(LossMetric):
+    """Mean of :class:`netlayers.losses.MeanSquaredLogarithmicError`.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.MeanSquaredLogarithmicError
+
+
+@register("metric", "logcosh")
+class LogCoshError(LossMetric):
+    """Mean of :class:`netlayers.losses.LogCosh`.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.LogCosh
+
+    def __init__(self, name: str | None = "logcosh") -> None:
+        super().__init__(name)
+
+
+@register("metric")
+class Poisson(LossMetric):
+    """Mean of :class:`netlayers.losses.Poisson`.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.Poisson
+
+
+@register("metric", "kld", "KLD", "kl_divergence")
+class KLDivergence(LossMetric):
+    """Mean of :class:`netlayers.losses.KLDivergence`.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.KLDivergence
+
+
+@register("metric")
+class Hinge(LossMetric):
+    """Mean of :class:`netlayers.losses.Hinge`.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.Hinge
+
+
+@register("metric")
+class SquaredHinge(LossMetric):
+    """Mean of :class:`netlayers.losses.SquaredHinge`.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.SquaredHinge
+
+
+@register("metric")
+class CategoricalHinge(LossMetric):
+    """Mean of :class:`netlayers.losses.CategoricalHinge`.
+
+    Args:
+        name: the key in logs and history.
+    """
+
+    loss_class = losses.CategoricalHinge

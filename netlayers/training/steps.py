@@ -44,6 +44,8 @@ class Steps:
         self.loss = loss
         self.fused = fused
         self.loss_mean = Mean("loss")
+        # The losses that a loss is made of, such as those of a SplitLoss.
+        self.part_means = [Mean(name) for name in getattr(loss, "value_names", ())]
         self.norm_mean = Mean("grad_norm")
         self._identifiers = list(metrics)
         self.metrics: list[Metric] | None = None
@@ -62,9 +64,7 @@ class Steps:
 
     def reset(self) -> None:
         """Start the means again."""
-        self.loss_mean.reset_state()
-        self.norm_mean.reset_state()
-        for metric in self.metrics or ():
+        for metric in (self.loss_mean, *self.part_means, self.norm_mean, *(self.metrics or ())):
             metric.reset_state()
 
     def logs(self, each_batch: bool = False) -> Logs:
@@ -74,6 +74,8 @@ class Steps:
             each_batch: leave out the metrics whose result is too costly after every batch.
         """
         logs: Logs = {"loss": self.loss_mean.result()}
+        for mean in self.part_means:
+            logs[mean.name] = mean.result()
         for name, metric in zip(self._names, self.metrics or (), strict=True):
             if metric.each_batch or not each_batch:
                 logs[name] = metric.result()
@@ -86,8 +88,8 @@ class Steps:
         self.compute_gradients(x, y, sample_weight)
         return self.update(len(x))
 
-    def compute_gradients(self, x: Array, y: Array, sample_weight: Array | None = None) -> None:
-        """Run forward and backward: the gradients of this batch's loss are in the parameters."""
+    def compute_gradients(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+        """Run forward and backward; return the loss. The gradients are in the parameters."""
         model, parameters = self.model, self.model.parameters
         self._loss = self._forward(x, y, sample_weight, training=True)
         dy = self.loss.backward()
@@ -98,6 +100,7 @@ class Steps:
         if parameters.regularized:
             self._loss += parameters.regularization()
             parameters.add_regularization_gradients(self._workspace)
+        return self._loss
 
     def update(self, count: int) -> float:
         """Apply the gradients, and take the batch of ``count`` samples into the means."""
@@ -122,6 +125,9 @@ class Steps:
             else:
                 y_pred = self.model.forward(x, training)
         loss = self.loss.forward(y, y_pred, sample_weight)
+        if self.part_means:
+            for mean, value in zip(self.part_means, self.loss.values, strict=True):  # type: ignore[attr-defined]
+                mean.add(value, len(x))
         if penalties:
             loss += sum(penalties)
         if self.metrics:

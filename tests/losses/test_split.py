@@ -88,3 +88,25 @@ def test_a_model_learns_both_tasks():
     out = model.predict(x)
     assert np.mean((out[:, 0] - y[:, 0]) ** 2) < 0.05
     assert np.mean(out[:, 1:].argmax(axis=1) == y[:, 1]) > 0.95
+
+
+def test_fit_and_evaluate_report_each_loss():
+    x = RNG.normal(size=(6, 4))
+    loss = losses.SplitLoss(["mse", *parts()[1:2], "mse"], [2, 3, 1], [0.5, 2.0, 1.0])
+    heads = [nl.layers.Dense(n) for n in (2, 3, 1)]
+    model = nl.Sequential([nl.layers.Dense(5, "relu"), nl.layers.Parallel(heads)], seed=0)
+    model.compile("adam", loss)
+    history = model.fit(x, T, batch_size=4, epochs=2, verbose=0, validation_data=(x, T)).history
+    names = [
+        "mean_squared_error_loss",
+        "sparse_categorical_crossentropy_loss",
+        "mean_squared_error_1_loss",
+    ]
+    assert list(history) == ["loss", *names, "val_loss", *(f"val_{n}" for n in names)]
+    logs = model.evaluate(x, T, batch_size=4, verbose=0, return_dict=True)
+    y = model.predict(x)
+    whole = loss.forward(T, y)
+    assert logs["loss"] == pytest.approx(whole, rel=1e-6)
+    for name, value in zip(names, loss.values, strict=True):
+        assert logs[name] == pytest.approx(value, rel=1e-6)
+        assert history[f"val_{name}"][-1] == pytest.approx(value, rel=1e-6)

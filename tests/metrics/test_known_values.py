@@ -439,3 +439,26 @@ def test_extreme_scores_give_no_warning():
                 for cls in (AUC, Precision, F1Score, BinaryCrossentropy):
                     expected = 0.0 if cls is BinaryCrossentropy else 1.0
                     assert cls(from_logits=True)(y, z) == expected
+
+
+# Metric, its name, the value on the arrays below, and with the weights [1, 3]: Keras 3.15.1.
+FORMS = [
+    ("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error", 0.042262431, 0.05193739),
+    # log(cosh(p - t)) by NumPy in float64; Keras's float32 gives 0.042254023 and 0.051847592.
+    ("LogCoshError", "logcosh", 0.0422539799, 0.0518475481),
+    ("Poisson", "poisson", 0.50830364, 0.53634298),
+    ("KLDivergence", "kl_divergence", 0.52490819, 0.60902619),
+    ("Hinge", "hinge", 0.93333334, 0.9666667),
+    ("SquaredHinge", "squared_hinge", 1.02, 1.0733334),
+    ("CategoricalHinge", "categorical_hinge", 0.64999998, 0.72500002),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "plain", "weighted"), FORMS)
+def test_losses_as_metrics_give_the_same_numbers_as_keras(name, key, plain, weighted):
+    metric = getattr(nl.metrics, name)()
+    assert metric.name == key
+    t, p = [[0.0, 1, 0], [1, 0, 0]], [[0.2, 0.7, 0.1], [0.5, 0.3, 0.2]]
+    assert metric(t, p) == pytest.approx(plain, rel=1e-6)
+    metric.reset_state()
+    assert metric(t, p, [1, 3]) == pytest.approx(weighted, rel=1e-6)

@@ -9,10 +9,11 @@ import numpy as np
 
 from netlayers import initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
-from netlayers.core.arrays import as_float, in_order
+from netlayers.core.arrays import as_float
 from netlayers.core.parameters import Parameter, ParameterVector, copy_into
 from netlayers.core.random import Streams
 from netlayers.core.shapes import shape_hint, shown_shape
+from netlayers.core.sparse import as_input, is_sparse, refuse_sparse
 from netlayers.core.workspace import Cache, Workspace
 from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
 from netlayers.registry import Configurable, snake_case
@@ -63,6 +64,8 @@ class Layer(Configurable):
     # Layers whose backward takes input_gradient=False, which saves the product for dL/dx where
     # nobody needs it: in the first layer with weights.
     can_skip_input_gradient = False
+    # Layers whose forward and backward also take a CSR matrix of SciPy as x.
+    takes_sparse = False
 
     def __init__(
         self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None
@@ -172,7 +175,8 @@ class Layer(Configurable):
 
         Raises:
             ShapeError: the shape is not the one the layer was built for.
-            DataError: the entries are no numbers.
+            DataError: the entries are no numbers, or ``x`` is sparse and the layer has not
+                ``takes_sparse``.
         """
         if (
             type(x) is np.ndarray
@@ -181,7 +185,9 @@ class Layer(Configurable):
             and x.flags.c_contiguous
         ):
             return x
-        x = in_order(as_float(f"layer {self.name!r}", "x", x, self._dtype))
+        if is_sparse(x):
+            refuse_sparse(self)
+        x = as_input(f"layer {self.name!r}", x, self._dtype)
         if not self.built:
             self.build((None, *x.shape[1:]))
         self.check_input_shape(x.shape)

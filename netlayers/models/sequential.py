@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_dtype, check_integer, check_shape
-from netlayers.core.arrays import as_float, in_order
 from netlayers.core.layer import Layer
 from netlayers.core.parameters import ParameterVector, copy_into
 from netlayers.core.random import Streams
+from netlayers.core.sparse import as_input
 from netlayers.errors import ConfigurationError, NotBuiltError
 from netlayers.layers.input import Input
 from netlayers.models.model import Model
@@ -340,8 +340,8 @@ class Sequential(Model):
             dz = last.backward_logits(dz)
         return self._backward(len(self.layers) - 1, dz, input_gradient)
 
-    def _start(self, x: ArrayLike) -> Any:
-        x = in_order(as_float(f"model {self.name!r}", "x", x, self._dtype))
+    def _start(self, x: Any) -> Any:
+        x = as_input(f"model {self.name!r}", x, self._dtype)
         if self._vector is None:
             if not self.layers:
                 raise ConfigurationError(f"model {self.name!r}: there are no layers; add one.")

@@ -71,16 +71,9 @@ def columns_of(
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     x, y, weight = _arrays(model, owner, x, y, sample_weight)
-    target_dtype = check_against(model, x, y)
-    columns = [column(x, model._dtype), column(y, target_dtype)]
-    if weight is None:
-        return [*columns, None]
-    check_weights(owner, weight)
-    if weight.ndim > 1 and weight.shape[1:] not in ((1,), y.shape[1:]):
-        raise ShapeError(
-            f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(y)},)."
-        )
-    return [*columns, column(weight, model._dtype)]
+    target_dtype = check_against(model, owner, x, y, weight)
+    weights = None if weight is None else column(weight, model._dtype)
+    return [column(x, model._dtype), column(y, target_dtype), weights]
 
 
 def batch_of(
@@ -102,8 +95,18 @@ def batch_of(
     return x, in_order(y), None if weight is None else in_order(weight)
 
 
-def check_against(model: Model, x: Any, y: Array) -> Dtype:
-    """Check x and y against the model and its loss; return the dtype for y."""
+def check_against(model: Model, owner: str, x: Any, y: Array, weight: Array | None) -> Dtype:
+    """Check x, y and weights against the model and its loss; return the dtype for y.
+
+    Raises:
+        DataError, ShapeError: what is wrong, where, and what to do.
+    """
+    if weight is not None:
+        check_weights(owner, weight)
+        if weight.ndim > 1 and weight.shape[1:] not in ((1,), y.shape[1:]):
+            raise ShapeError(
+                f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(y)},)."
+            )
     model.check_input_shape(x.shape)
     loss: Any = model.make_steps(y.shape).loss
     if hasattr(loss, "check_targets"):

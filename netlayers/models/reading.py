@@ -209,7 +209,7 @@ def _stream(
             model.check_input_shape(x.shape)
             return x, None, None
         x, y, weight = batch_of(model, owner, x, y, weight, class_weight)
-        check_against(model, x, y)
+        check_against(model, owner, x, y, weight)
         return x, y, weight
 
     stream = Stream(

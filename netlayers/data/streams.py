@@ -35,9 +35,12 @@ def is_stream(value: Any) -> bool:
     )
 
 
-def is_iterator(value: Any) -> bool:
-    """Whether ``value`` can be read only once."""
-    return hasattr(value, "__next__")
+def is_spent_once(value: Any) -> bool:
+    """Whether ``value`` is an iterator that can be read only once: a generator, a map, a zip.
+
+    Of an iterator of someone's own nobody knows; it may begin again with each ``iter()``.
+    """
+    return hasattr(value, "__next__") and type(value).__module__ in ("builtins", "itertools")
 
 
 def warn_of_end(owner: str, where: str) -> None:
@@ -80,7 +83,6 @@ class Stream:
         self._owner, self._source, self._check = owner, source, check
         self._rng, self._ahead = rng, read_ahead
         self._wanted, self._goes_on = steps, goes_on and steps is not None
-        self._once = is_iterator(source)
         self._is_sequence = hasattr(source, "__getitem__") and hasattr(source, "__len__")
         self._passes: Iterator[Any] | None = None
         self._reader: Any = None
@@ -103,7 +105,7 @@ class Stream:
         """
         if self._first is None:
             self._call("on_epoch_begin")
-            if self._passes is None or not (self._goes_on or self._once):
+            if self._passes is None or not self._goes_on:
                 self._end_pass()
                 self._passes = self._read()
             batches = islice(self._passes, self._wanted)
@@ -160,9 +162,9 @@ class Stream:
                     count += 1
                     yield batch
             finally:
-                if not self._once and hasattr(iterator, "close"):
+                if iterator is not self._source and hasattr(iterator, "close"):
                     iterator.close()
-            if not self._goes_on or self._once or count == 0:
+            if not self._goes_on or count == 0:
                 return
 
     def _begin(self) -> Iterator[Any]:
@@ -171,7 +173,7 @@ class Stream:
             count = len(source)
             order = range(count) if self._rng is None else self._rng.permutation(count)
             return (source[int(i)] for i in order)
-        if not (self._once or hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
+        if not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
             source = source()
             if not hasattr(source, "__iter__"):
                 raise DataError(

@@ -11,10 +11,10 @@ from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers.callbacks import History, ProgressBar
 from netlayers.checks import check_integer
-from netlayers.core.random import Streams
 from netlayers.core.sparse import is_sparse
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import batch_result, callback_list, check_verbose
+from netlayers.models.network import Network
 from netlayers.models.preparation import batch_of, input_of, undone_on_error
 from netlayers.models.reading import FitRequest, Reading, fit_data, prediction_data, test_data
 from netlayers.training import loop
@@ -29,13 +29,11 @@ from netlayers.training.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netlayers._typing import Array, ArrayLike, Dtype, Identifier, Shape
-    from netlayers.core.layer import Layer
-    from netlayers.core.parameters import ParameterVector
+    from netlayers._typing import Array, ArrayLike, Identifier, Shape
 
 
-class Model:
-    """Base class of models. A subclass has ``forward``, ``backward``, ``parameters`` and ``build``.
+class Model(Network):
+    """Base class of models: all that a :class:`Network` needs to be trained and used.
 
     Attributes:
         optimizer: set by :meth:`compile`.
@@ -44,67 +42,12 @@ class Model:
         stop_training: a callback sets it to end the run.
     """
 
-    name: str
-    dtype: str
-    layers: list[Layer]
-    input_shape: Shape | None
     optimizer: optimizers.Optimizer | None = None
     loss: losses.Loss | None = None
     history: History | None = None
     stop_training = False
-    _dtype: Dtype
-    _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()
-
-    # What a subclass has ---------------------------------------------------------------------
-
-    @property
-    def built(self) -> bool:
-        """Whether the shapes are known, and with them the weights."""
-        raise NotImplementedError
-
-    @property
-    def output_shape(self) -> Shape | None:
-        """Shape of the output, batch first."""
-        raise NotImplementedError
-
-    @property
-    def parameters(self) -> ParameterVector:
-        """The flat vectors of all weights and gradients."""
-        raise NotImplementedError
-
-    def build(self, input_shape: Any = None) -> None:
-        """Make the weights for an input shape, batch first."""
-        raise NotImplementedError
-
-    def assemble(self) -> None:
-        """Lay all weights into one vector."""
-        raise NotImplementedError
-
-    def unbuild(self) -> None:
-        """Forget the weights and shapes."""
-        raise NotImplementedError
-
-    def forward(self, x: ArrayLike, training: bool = False) -> Array:
-        """Return the output for a batch."""
-        raise NotImplementedError
-
-    def backward(self, dy: ArrayLike, input_gradient: bool = True) -> Any:
-        """Return dL/dx, and write the gradients of all weights."""
-        raise NotImplementedError
-
-    def forward_logits(self, x: ArrayLike, training: bool = False) -> Array:
-        """Return what the last activation is applied to."""
-        raise NotImplementedError
-
-    def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
-        """Return dL/dx for a gradient of the logits."""
-        raise NotImplementedError
-
-    def last_activation(self) -> Any:
-        """Return the activation that makes the output, or ``None``."""
-        return None
 
     # Compile ---------------------------------------------------------------------------------
 
@@ -241,8 +184,8 @@ class Model:
         - a function without arguments that returns an iterator, a generator function above all: it
           is called for each epoch;
         - an iterable, for instance a list of batches: it is begun for each epoch;
-        - an iterator, for instance a generator: it can be read once, and training ends, with a
-          warning, where it does. With ``steps_per_epoch``, no batch beyond those is read;
+        - an iterator, for instance a generator: most can be read only once, and training ends, with
+          a warning, where they do. With ``steps_per_epoch``, no batch beyond those is read;
         - a sequence, an object with ``__len__`` (batches in an epoch) and ``__getitem__``.
 
         If the source has ``on_epoch_begin()`` and ``on_epoch_end()`` they are called. A model that
@@ -432,6 +375,3 @@ class Model:
             x = input_of(self, "predict_on_batch", x)
         y = self.forward(x)
         return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y
-
-    def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the model can not take inputs of this shape."""

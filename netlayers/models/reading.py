@@ -11,7 +11,7 @@ import numpy as np
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.classes import class_weights, stratified_rows
-from netlayers.data.streams import Stream, is_iterator, is_stream, no_argument, parts_of
+from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.models.preparation import batch_of, check_against, columns_of, input_of
 
@@ -235,7 +235,7 @@ def _require_rows(owner: str, x: Any, y: Any) -> None:
 
 def _check_iterator(request: FitRequest) -> None:
     """Check that an iterator given as validation_data can serve as often as it is needed."""
-    if not is_iterator(request.validation_data):
+    if not is_spent_once(request.validation_data):
         return
     if request.validation_data is request.x:
         raise ConfigurationError("fit: x and validation_data are the same iterator.")

@@ -67,6 +67,17 @@ class SizedIterable(Iterable):
         return len(BATCHES)
 
 
+class Rewinding:
+    """An iterator that begins again with each iter()."""
+
+    def __iter__(self):
+        self.batches = iter(BATCHES)
+        return self
+
+    def __next__(self):
+        return next(self.batches)
+
+
 class OldProtocol:
     def __getitem__(self, index):
         return BATCHES[index]
@@ -86,6 +97,7 @@ REPEATABLE = {
     "sized iterable": SizedIterable,
     "__getitem__ alone": OldProtocol,
     "sequence": Sequence,
+    "rewinding iterator": Rewinding,
     "batches as lists": lambda: Sequence([list(b) for b in BATCHES]),
     "nested lists": lambda: Sequence([(x.tolist(), y.tolist()) for x, y in BATCHES]),
 }

@@ -16,7 +16,7 @@ from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import batch_result, callback_list, check_verbose
 from netlayers.models.network import Network
 from netlayers.models.preparation import batch_of, input_of, undone_on_error
-from netlayers.models.reading import FitRequest, Reading, fit_data, prediction_data, test_data
+from netlayers.models.reading import FitRequest, Reading, fit_data, prediction_data, evaluation_data
 from netlayers.training import loop
 from netlayers.training.compilation import (
     crossentropy_by_shape,
@@ -165,6 +165,7 @@ class Model(Network):
             steps_per_epoch: batches in an epoch. The next epoch goes on where this one ended, and
                 data that end within an epoch begin again (Keras cuts such an epoch short).
             validation_steps: batches of each validation, the first ones; of an iterator the next.
+                They have ``batch_size`` rows if no size is given for them, or are all the data.
             validation_batch_size: rows tested at a time.
             validation_freq: test after every so many epochs.
             stratify: ``validation_split`` takes that share of each class instead: its last samples,
@@ -273,7 +274,8 @@ class Model(Network):
             batch_size: rows tested at a time, by default 1024; it does not change the result.
             verbose: 0 silent, otherwise one line.
             sample_weight: weight of each sample.
-            steps: number of batches to test on, the first ones; by default all.
+            steps: number of batches to test on, the first ones; by default, and without
+                ``batch_size``, all.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
             return_dict: return a dict.
             read_ahead: see :meth:`fit`.
@@ -285,7 +287,7 @@ class Model(Network):
         verbose = check_verbose("evaluate", verbose)
         reading = Reading.checked("evaluate", read_ahead, batch_size=batch_size, steps=steps)
         with undone_on_error(self):
-            data = test_data(self, "evaluate", (x, y, sample_weight), reading)
+            data = evaluation_data(self, "evaluate", (x, y, sample_weight), reading)
         current: Any = self._steps
         with closing(data):
             params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
@@ -312,7 +314,8 @@ class Model(Network):
                 no part. A list is always rows.
             batch_size: rows computed at a time, by default 1024; bounds the memory.
             verbose: accepted as in Keras; nothing is shown.
-            steps: number of batches to predict, the first ones; by default all.
+            steps: number of batches to predict, the first ones; by default, and without
+                ``batch_size``, all.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
             read_ahead: see :meth:`fit`.
 

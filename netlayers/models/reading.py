@@ -115,13 +115,27 @@ def fit_data(model: Model, request: FitRequest, opened: ExitStack) -> tuple[Data
     opened.callback(data.close)
     if request.validation_data is not None:
         parts = _validation_parts(request.validation_data)
-        validation = test_data(model, "validation_data", parts, request.testing)
+        size = request.training.batch_size
+        validation = evaluation_data(model, "validation_data", parts, request.testing, size)
         opened.callback(validation.close)
     return data, validation
 
 
-def test_data(model: Model, owner: str, parts: tuple[Any, Any, Any], reading: Reading) -> Data:
+def evaluation_data(
+    model: Model,
+    owner: str,
+    parts: tuple[Any, Any, Any],
+    reading: Reading,
+    step_size: int | None = None,
+) -> Data:
     """Check x, y and sample_weight to test on; return their batches.
+
+    Args:
+        model: the model; it is built, if it was not.
+        owner: who asks, for messages.
+        parts: x, y and sample_weight.
+        reading: how to cut them.
+        step_size: rows in a step where ``reading`` counts steps, but no rows.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -133,8 +147,7 @@ def test_data(model: Model, owner: str, parts: tuple[Any, Any, Any], reading: Re
         )
         return _stream(model, owner, x, reading)
     _require_rows(owner, x, y)
-    columns = columns_of(model, owner, x, y, sample_weight)
-    return ArrayData(columns, reading.batch_size or INFERENCE_BATCH, steps=reading.steps)
+    return _test_arrays(columns_of(model, owner, x, y, sample_weight), reading, step_size)
 
 
 def prediction_data(model: Model, x: Any, reading: Reading) -> Data:
@@ -147,8 +160,7 @@ def prediction_data(model: Model, x: Any, reading: Reading) -> Data:
         no_argument("predict", batch_size=reading.batch_size)
         return _stream(model, "predict", x, reading, targets=False)
     x = input_of(model, "predict", x)
-    columns: list[AnyColumn | None] = [column(x, model._dtype), None, None]
-    return ArrayData(columns, reading.batch_size or INFERENCE_BATCH, steps=reading.steps)
+    return _test_arrays([column(x, model._dtype), None, None], reading)
 
 
 # Details -------------------------------------------------------------------------------------
@@ -170,13 +182,12 @@ def _training_data(model: Model, request: FitRequest) -> tuple[Data, Data | None
     _require_rows("fit", x, y)
     columns = columns_of(model, "fit", x, y, request.sample_weight)
     rows = validation = None
-    test_size = testing.batch_size or INFERENCE_BATCH
     if request.stratify:
         rows, held_out = stratified_rows("fit", _values(columns[1]), split)
-        validation = ArrayData(columns, test_size, rows=held_out, steps=testing.steps)
+        validation = _test_arrays(columns, testing, reading.batch_size, held_out)
     elif split:
         columns, rest = split_columns("fit", columns, split)
-        validation = ArrayData(rest, test_size, steps=testing.steps)
+        validation = _test_arrays(rest, testing, reading.batch_size)
     if request.class_weight is not None:  # of the training alone: the validation means stay plain
         weights = _class_column(model, _values(columns[1]), request.class_weight, rows)
         columns = [*columns[:2], weights]
@@ -184,6 +195,20 @@ def _training_data(model: Model, request: FitRequest) -> tuple[Data, Data | None
     default = 32 if reading.steps is None else -(-count // reading.steps)
     size = reading.batch_size or default
     return ArrayData(columns, size, rng, rows, reading.steps, goes_on=True), validation
+
+
+def _test_arrays(
+    columns: list[AnyColumn | None],
+    reading: Reading,
+    step_size: int | None = None,
+    rows: Array | None = None,
+) -> ArrayData:
+    """Return batches to test on; steps of no stated size are the whole data, as in Keras."""
+    size = reading.batch_size or INFERENCE_BATCH
+    if reading.steps is not None and reading.batch_size is None:
+        count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
+        size = step_size or max(1, -(-count // reading.steps))
+    return ArrayData(columns, size, rows=rows, steps=reading.steps)
 
 
 def _stream(

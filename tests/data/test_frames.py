@@ -85,7 +85,7 @@ def test_names_may_come_twice():
 
 text = ["a", "b"] * (N // 2)
 WRONG = {
-    "text": (FRAME.assign(city=text), ["'city' (str)", "get_dummies"]),
+    "text": (FRAME.assign(city=text), ["'city' (", "get_dummies"]),
     "object": (FRAME.assign(city=pd.Series(text, FRAME.index, dtype=object)), ["'city' (object)"]),
     "category": (FRAME.assign(kind=pd.Categorical(text)), ["'kind' (category)", "factorize"]),
     "two": (FRAME.assign(kind=pd.Categorical(text), z=text), ["columns 'kind'", "'z'"]),

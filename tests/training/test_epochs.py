@@ -88,13 +88,28 @@ def test_steps_of_a_validation_begin_with_the_first_row():
     assert [len(r) for r in rows_of(False, **options)] == [3, 3, 3, 1]
 
 
+def test_steps_of_a_validation_without_a_size():
+    """As Keras 3.15.1: all the rows in so many steps, or batches of the training's size."""
+    options = {"validation_data": (X, X), "validation_steps": 2}
+    assert [len(r) for r in rows_of(False, **options)] == [5, 5]
+    assert [len(r) for r in rows_of(False, batch_size=3, **options)] == [3, 3]
+    split = {"validation_split": 0.6, "validation_steps": 2}
+    assert [len(r) for r in rows_of(False, **split)] == [3, 3]
+    y = np.repeat([0, 1], 5)
+    held = rows_of(False, y=y, loss="bce", stratify=True, **split)
+    assert held == [[2, 3, 4], [7, 8, 9]]
+
+
 def test_steps_of_evaluate_and_predict():
     model = nl.Sequential([nl.layers.Dense(1)], seed=0)
     model.compile("sgd", "mse")
     part = model.evaluate(X[:6], X[:6], verbose=0)
     assert model.evaluate(X, X, batch_size=3, steps=2, verbose=0) == pytest.approx(part)
     assert model.predict(X, batch_size=3, steps=2).tobytes() == model.predict(X[:6]).tobytes()
-    assert model.predict(X, steps=3).shape == (10, 1)
+    assert model.predict(X, steps=3).shape == (10, 1)  # in batches of 4, 4 and 2, as Keras
+    assert model.predict(X[:0], steps=3).shape == (0, 1)
+    whole = model.evaluate(X, X, verbose=0)
+    assert model.evaluate(X, X, steps=3, verbose=0) == pytest.approx(whole)
     for bad in (0, -1, 1.5, "2"):
         with pytest.raises(ConfigurationError, match="steps"):
             model.predict(X, steps=bad)

@@ -16,7 +16,7 @@ from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import batch_result, callback_list, check_verbose
 from netlayers.models.network import Network
 from netlayers.models.preparation import batch_of, input_of, undone_on_error
-from netlayers.models.reading import FitRequest, Reading, fit_data, prediction_data, evaluation_data
+from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.training import loop
 from netlayers.training.compilation import (
     crossentropy_by_shape,
@@ -143,8 +143,10 @@ class Model(Network):
         """Train.
 
         Args:
-            x: inputs, (n, ...): an array, a memory map, a frame of pandas, a sparse matrix of SciPy
-                for a ``Dense`` layer; or data that come in batches, see below. Never changed.
+            x: inputs, (n, ...), never changed: an array; a memory map, which is checked piece by
+                piece and read batch by batch; a frame of pandas, whose index plays no part; a
+                sparse matrix of SciPy where ``Dense`` is the first layer, read in rows (CSR), to
+                which another format is converted once. Or data that come in batches, see below.
             y: targets, n rows. Never changed.
             batch_size: samples in one update; by default 32, with ``steps_per_epoch`` as many as
                 make an epoch one pass.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
         @property
         def rows(self) -> int | None:
-            """Rows in an epoch, the same."""
+            """Rows in an epoch, ``None`` where nobody knows."""
 
         def ready(self) -> bool:
             """Whether there are batches for another epoch."""

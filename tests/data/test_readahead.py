@@ -109,7 +109,7 @@ def test_ctrl_c_while_the_source_does_not_come_back(where):
     begin = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         model.fit(source, callbacks=[Wait()], verbose=0)
-    assert time.perf_counter() - begin < 3
+    assert time.perf_counter() - begin < 6
     key.join()
     assert model.optimizer.iterations == 1
     assert len(threads()) == 1  # no way to stop it; it keeps no process alive
@@ -128,7 +128,7 @@ def test_fit_does_not_wait_for_it_longer_than_a_second():
 
     begin = time.perf_counter()
     model.fit(source, callbacks=[Stop()], verbose=0)
-    assert time.perf_counter() - begin < 3
+    assert time.perf_counter() - begin < 6
     source.release.set()
     wait_for(lambda: not threads())
     assert source.closed
@@ -162,7 +162,7 @@ def test_it_keeps_no_process_alive():
 
 def test_it_works_while_the_network_learns():
     """Two things that take a while take about as long as one of them."""
-    pause, steps = 0.02, 10
+    pause, steps = 0.03, 10
 
     def source():
         for _ in range(steps):
@@ -179,4 +179,4 @@ def test_it_works_while_the_network_learns():
         make().fit(source, callbacks=[Slow()], read_ahead=ahead, verbose=0)
         times.append(time.perf_counter() - begin)
     assert times[0] > 2 * steps * pause
-    assert times[1] < 0.8 * times[0]
+    assert times[1] < 0.85 * times[0]

@@ -66,9 +66,9 @@ def make(dtype="float32", first=(), units=8, **options):
     return model
 
 
-def run(x):
+def run(x, dtype="float32"):
     """Everything that takes data, and what comes out of it."""
-    model = make(kernel_regularizer="l2")
+    model = make(dtype, kernel_regularizer="l2")
     results = [model.train_on_batch(x, Y), model.test_on_batch(x, Y)]
     results += [model.forward(x), model.predict_on_batch(x)]
     history = model.fit(x, Y, batch_size=16, epochs=2, validation_split=0.2, verbose=0).history
@@ -92,6 +92,13 @@ def test_equal_to_the_dense_result(kind):
     for array, copy in before:
         assert array is matrix.data or array is matrix.indices
         assert array.tobytes() == copy.tobytes()
+
+
+def test_equal_to_rounding_in_float64():
+    for got, expected in zip(
+        run(sp.csr_array(DENSE), "float64"), run(DENSE, "float64"), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint16, bool])

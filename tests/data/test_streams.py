@@ -2,13 +2,17 @@
 
 import threading
 import traceback
-from itertools import islice, pairwise
+import warnings
+from itertools import chain, islice, pairwise
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import netlayers as nl
+from netlayers.data.streams import Stream
 from netlayers.errors import ConfigurationError, DataError, NetlayersError, ShapeError
 
 RNG = np.random.default_rng(0)
@@ -174,6 +178,39 @@ def test_an_iterator_is_read_as_far_as_it_is_used(ahead):
     assert next(counted)[0] == 14
     model.fit(source, epochs=1, steps_per_epoch=2, read_ahead=ahead, verbose=0)  # still open
     assert next(counted)[0] == 17
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    length=st.integers(1, 6),
+    steps=st.none() | st.integers(1, 8),
+    epochs=st.integers(1, 4),
+    ahead=st.integers(0, 3),
+    goes_on=st.booleans(),
+)
+def test_what_is_read(length, steps, epochs, ahead, goes_on):
+    read = []
+
+    def source():
+        for i in range(length):
+            read.append(i)
+            yield i
+
+    stream = Stream("fit", source, lambda b: b, None, steps, goes_on, ahead)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        got = []
+        for _ in range(epochs):
+            assert stream.ready()
+            got.append(list(stream.batches()))
+    stream.close()
+    if steps is None:
+        assert got == [list(range(length))] * epochs
+    elif goes_on:
+        assert got == np.resize(np.arange(length), (epochs, steps)).tolist()
+    else:
+        assert got == [list(range(min(length, steps)))] * epochs
+    assert read == list(chain(*got))
 
 
 def test_an_iterator_that_ends_within_an_epoch():

@@ -14,7 +14,7 @@ from netlayers.core.layer import Layer
 from netlayers.core.penalties import collected_penalties
 from netlayers.core.random import Streams
 from netlayers.core.workspace import Workspace
-from netlayers.data.arrays import checked_input, checked_rows
+from netlayers.data.checks import checked_input, checked_rows
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.losses import get as get_loss
 

@@ -59,7 +59,9 @@ DATA = {
     "None within": ([[1.0, None, 1.0, 1.0]], [0], ["x", "object"]),
     "None": (None, Y, ["x"]),
     "no y": (X, None, ["y"]),
-    "sparse": (scipy.sparse.csr_array(X), Y, ["x", "toarray"]),
+    "sparse with NaN": (scipy.sparse.csr_array(changed(X, 7, NAN)), Y, ["x contains NaN", "row 7"]),
+    "sparse y": (X, scipy.sparse.csr_array(np.eye(3)[Y]), ["y is a sparse", "y.toarray()"]),
+    "sparse features": (scipy.sparse.csr_array(X[:, :3]), Y, ["4", "3", "layer"]),
     "empty": (X[:0], Y[:0], ["x is empty"]),
     "a number": (np.float32(1), Y, ["x"]),
     "unequal": (X, Y[:7], ["x has 20 rows", "y has 7 rows"]),
@@ -81,7 +83,7 @@ DATA = {
 @pytest.mark.parametrize("case", DATA)
 def test_bad_data(case, method, built):
     x, y, parts = DATA[case]
-    if not built and case in ("features", "rank 3"):
+    if not built and case in ("features", "rank 3", "sparse features"):
         pytest.skip("the first data say what is right")
     model = make(built)
     before = fingerprint(model)
@@ -94,7 +96,16 @@ def test_bad_data(case, method, built):
     model.fit(X, Y, verbose=0)  # and it goes on working
 
 
-PREDICT = ["features", "objects", "strings", "complex", "None", "sparse", "NaN in x", "too large"]
+PREDICT = [
+    "features",
+    "objects",
+    "strings",
+    "complex",
+    "None",
+    "sparse features",
+    "NaN in x",
+    "too large",
+]
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_on_batch", "forward"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.frames import frame_values, is_frame
 from netlayers.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
     """
     if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
         raise DataError(
-            f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which is not "
-            f"supported; pass {argument}.toarray()."
+            f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which can not be "
+            f"taken here; pass {argument}.toarray()."
         )
+    if is_frame(value):
+        value = frame_values(owner, argument, value)
     if type(value) is not np.ndarray and isinstance(value, np.ndarray):
         masked = getattr(value, "mask", False)  # without this look, np.ma would be imported
         if isinstance(masked, (bool, np.ndarray, np.bool_)) and np.any(masked):

@@ -8,11 +8,12 @@ import numpy as np
 
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_number, check_shape
-from netlayers.core.arrays import as_float, in_order
+from netlayers.core.arrays import as_float
 from netlayers.core.building import checked_build
 from netlayers.core.parameters import Parameter, ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.shapes import shape_hint, shown_shape
+from netlayers.core.sparse import as_input, is_sparse, refuse_sparse
 from netlayers.core.weights import WeightAccess
 from netlayers.core.workspace import Cache, Workspace
 from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
@@ -67,6 +68,8 @@ class Layer(WeightAccess):
     random = False
     # Layers whose output with training=True is that of inference: no chance, no batch statistics.
     same_in_training = True
+    # Layers whose forward and backward also take a CSR matrix of SciPy as x.
+    takes_sparse = False
 
     def __init__(
         self,
@@ -191,7 +194,8 @@ class Layer(WeightAccess):
 
         Raises:
             ShapeError: the shape is not the one the layer was built for.
-            DataError: the entries are no numbers.
+            DataError: the entries are no numbers, or ``x`` is sparse and the layer has not
+                ``takes_sparse``.
         """
         if (
             type(x) is np.ndarray
@@ -200,7 +204,9 @@ class Layer(WeightAccess):
             and x.flags.c_contiguous
         ):
             return x
-        x = in_order(as_float(self.owner, "x", x, self._dtype))
+        if is_sparse(x):
+            refuse_sparse(self)
+        x = as_input(self.owner, x, self._dtype)
         if not self.built:
             self.build((None, *x.shape[1:]))
         self.check_input_shape(x.shape)

@@ -1,21 +1,20 @@
-"""Arrays in memory or mapped from a file, as batches."""
+"""Arrays in memory or mapped from a file, and sparse matrices, as batches."""
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import all_finite, as_array, check_finite
+from netlayers.core.sparse import is_sparse
 from netlayers.core.workspace import Workspace
-from netlayers.errors import ConfigurationError, DataError
+from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from netlayers._typing import Array, Dtype
-
-_CHUNK = 1 << 20
 
 
 class Column:
@@ -31,11 +30,16 @@ class Column:
 
     def __init__(self, values: Array, dtype: Dtype) -> None:
         self.values = np.asarray(values)
+        self.rows = len(self.values)
         self.dtype = dtype
         flags = self.values.flags
         self._same = self.values.dtype == dtype and self.values.dtype.isnative
         self._plain = flags.c_contiguous and flags.aligned
         self._workspace = Workspace()
+
+    def part(self, start: int, stop: int) -> Column:
+        """Return some rows as a column of their own; nothing is copied."""
+        return Column(self.values[start:stop], self.dtype)
 
     def slice(self, start: int, stop: int) -> Array:
         """Return rows ``start`` to ``stop``."""
@@ -62,156 +66,121 @@ class Column:
         return out
 
 
+class SparseColumn:
+    """x as a CSR matrix, of which batches are taken that are CSR matrices too.
+
+    A batch takes as much memory as it has entries.
+
+    Args:
+        values: the matrix; never written to, and its entries are not put in order.
+        dtype: of the batches.
+    """
+
+    def __init__(self, values: Any, dtype: Dtype) -> None:
+        self.values = values
+        self.dtype = dtype
+        self.rows = int(values.shape[0])
+
+    def part(self, start: int, stop: int) -> SparseColumn:
+        """Return some rows as a column of their own."""
+        return SparseColumn(self.values[start:stop], self.dtype)
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Return rows ``start`` to ``stop``."""
+        return self.values[start:stop].astype(self.dtype, copy=False)
+
+    def take(self, rows: Array) -> Any:
+        """Return the given rows."""
+        return self.values[rows].astype(self.dtype, copy=False)
+
+
+AnyColumn = Column | SparseColumn
+
+
+def column(values: Any, dtype: Dtype) -> AnyColumn:
+    """Return the column for an array or a CSR matrix."""
+    return SparseColumn(values, dtype) if is_sparse(values) else Column(values, dtype)
+
+
 class ArrayData:
     """A data set of arrays.
 
     Args:
         columns: x, y and weights; y and weights may be missing.
         batch_size: rows in a batch; the last may be smaller.
-        rng: a random generator to shuffle by, anew in each epoch; ``None`` for the given order.
+        rng: a random generator to shuffle by, anew in each pass; ``None`` for the given order.
+        rows: numbers of the rows that the data set consists of; ``None`` for all.
+        steps: batches in an epoch; ``None`` for a pass over all rows.
+        goes_on: with ``steps``, whether an epoch begins where the last one ended, and begins the
+            data again where they end; otherwise every epoch begins with the first row.
     """
 
     def __init__(
         self,
-        columns: list[Column | None],
+        columns: list[AnyColumn | None],
         batch_size: int,
         rng: np.random.Generator | None = None,
+        rows: Array | None = None,
+        steps: int | None = None,
+        goes_on: bool = False,
     ) -> None:
         self._columns = columns
         self._batch_size = batch_size
         self._rng = rng
+        self._numbers = rows
+        self._goes_on = goes_on and steps is not None
         assert columns[0] is not None
-        self.rows = len(columns[0].values)
+        self._count = columns[0].rows if rows is None else len(rows)
+        self._whole = -(-self._count // batch_size)
+        self.steps = steps if goes_on and steps else min(self._whole, steps or self._whole)
+        self.rows = min(self._count, self.steps * batch_size)
+        self._current: Iterator[Any] = iter(())
 
-    @property
-    def steps(self) -> int:
-        """Batches in an epoch."""
-        return -(-self.rows // self._batch_size)
+    def ready(self) -> bool:
+        """Whether there are batches for another epoch: always."""
+        return True
+
+    def close(self) -> None:
+        """Let go of what an epoch holds: nothing."""
 
     def batches(self) -> Iterator[Any]:
         """Yield ``(x, y, sample_weight)`` for each batch of an epoch."""
-        order = None if self._rng is None else self._rng.permutation(self.rows)
-        for start in range(0, self.rows, self._batch_size):
-            stop = min(start + self._batch_size, self.rows)
-            if order is None:
+        if not self._goes_on:
+            return self._pass() if self.steps == self._whole else islice(self._pass(), self.steps)
+        return self._going_on()
+
+    def _going_on(self) -> Iterator[Any]:
+        for _ in range(self.steps):
+            batch = next(self._current, None)
+            if batch is None:
+                self._current = self._pass()
+                batch = next(self._current)
+            yield batch
+
+    def _pass(self) -> Iterator[Any]:
+        numbers = self._numbers
+        if self._rng is not None:
+            numbers = self._rng.permutation(self._count if numbers is None else numbers)
+        for start in range(0, self._count, self._batch_size):
+            stop = min(start + self._batch_size, self._count)
+            if numbers is None:
                 yield tuple(None if c is None else c.slice(start, stop) for c in self._columns)
             else:
-                rows = order[start:stop]
+                rows = numbers[start:stop]
                 yield tuple(None if c is None else c.take(rows) for c in self._columns)
 
 
-def split_rows(
-    owner: str, columns: list[Column | None], share: float
-) -> tuple[list[Column | None], list[Column | None]]:
+def split_columns(
+    owner: str, columns: list[AnyColumn | None], share: float
+) -> tuple[list[AnyColumn | None], list[AnyColumn | None]]:
     """Cut off the last share of the rows."""
-    rows = len(columns[0].values)  # type: ignore[union-attr]
+    rows = columns[0].rows  # type: ignore[union-attr]
     first = int(rows * (1 - share))
     if not 0 < first < rows:
         raise ConfigurationError(
             f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to "
             f"{'train on' if first == 0 else 'validate with'}."
         )
-    train = [None if c is None else Column(c.values[:first], c.dtype) for c in columns]
-    test = [None if c is None else Column(c.values[first:], c.dtype) for c in columns]
+    train = [None if c is None else c.part(0, first) for c in columns]
+    test = [None if c is None else c.part(first, rows) for c in columns]
     return train, test
-
-
-def check_values(owner: str, argument: str, values: Array, dtype: Dtype) -> None:
-    """Check, piece by piece, that all values are finite and stay so in ``dtype``.
-
-    Raises:
-        DataError: with the number of the first bad row.
-    """
-    narrowed = values.dtype.kind == "f" and values.dtype.itemsize > dtype.itemsize
-    if not narrowed:
-        check_finite(owner, argument, values)
-        return
-    rows = max(1, _CHUNK // max(1, values[:1].size))
-    for start in range(0, len(values), rows):
-        with np.errstate(over="ignore", invalid="ignore"):
-            block = values[start : start + rows].astype(dtype)
-        if all_finite(block):
-            continue
-        check_finite(owner, argument, values)
-        raise DataError(
-            f"{owner}: {argument} holds numbers too large for {dtype} (above "
-            f"{np.finfo(dtype).max:.2g}), the first of them within rows {start} to "
-            f"{start + len(block)}. Scale the data, or make the model with dtype='float64'."
-        )
-
-
-def checked_input(owner: str, x: Any, dtype: Dtype) -> Array:
-    """Return x as an array with at least one axis, of finite numbers.
-
-    Raises:
-        DataError: it is not.
-    """
-    x = as_array(owner, "x", x)
-    if x.ndim == 0:
-        raise DataError(f"{owner}: x must have the shape (batch, ...), got the single number {x}.")
-    check_values(owner, "x", x, dtype)
-    return x
-
-
-def checked_rows(owner: str, x: Array, dtype: Dtype, **others: Any) -> dict[str, Array]:
-    """Return the other arrays, each with as many rows as x.
-
-    Raises:
-        DataError: x has no rows, the numbers of rows differ, or numbers are not finite in dtype.
-    """
-    if len(x) == 0:
-        raise DataError(f"{owner}: x is empty (shape {x.shape}); there is nothing to learn from.")
-    arrays = {
-        name: as_array(owner, name, value) for name, value in others.items() if value is not None
-    }
-    if any(a.ndim == 0 or len(a) != len(x) for a in arrays.values()):
-        sizes = {"x": len(x), **{name: len(a) if a.ndim else None for name, a in arrays.items()}}
-        listed = ", ".join(
-            f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()
-        )
-        raise DataError(
-            f"{owner}: Data cardinality is ambiguous: {listed}. Give one row of each for every "
-            "sample."
-        )
-    for name, array in arrays.items():
-        check_values(owner, name, array, dtype)
-    return arrays
-
-
-def class_weights(owner: str, weights: Mapping[int, float], y: Array) -> Array:
-    """Return each sample's weight from the weight of its class.
-
-    Args:
-        owner: who asks, for the message.
-        weights: weight of a class by its number; classes that are left out weigh 1.
-        y: class numbers (n,) or (n, 1), or one-hot rows (n, classes).
-
-    Raises:
-        ConfigurationError: it is no dict of classes, or a weight is no number >= 0.
-    """
-    if not hasattr(weights, "items"):
-        raise ConfigurationError(
-            f"{owner}: class_weight must be a dict such as {{0: 1.0, 1: 5.0}}, got {weights!r}."
-        )
-    if y.ndim > 2:
-        raise ConfigurationError(
-            f"{owner}: class_weight needs one class for each sample, got y of shape {y.shape}; "
-            "pass sample_weight instead."
-        )
-    classes = y.argmax(axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-    present = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else None
-    result = np.ones(len(classes))
-    for label, weight in weights.items():
-        number = isinstance(weight, (int, float, np.number)) and np.isfinite(weight)
-        if not number or weight < 0:
-            raise ConfigurationError(
-                f"{owner}: class_weight[{label!r}] must be a finite number >= 0, got {weight!r}."
-            )
-        integer = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
-        if not integer or label < 0 or (present is not None and label >= present):
-            raise ConfigurationError(
-                f"{owner}: class_weight has the key {label!r}, which is no class number"
-                + ("." if present is None else f" from 0 to {present - 1}.")
-            )
-        result[classes == label] = weight
-    return result

@@ -254,6 +254,11 @@ class Chain(Container):
         """The activation that makes the output, or ``None``."""
         return getattr(self.layers[-1], "activation", None) if self.layers else None
 
+    @property
+    def takes_sparse(self) -> bool:  # type: ignore[override]
+        """Whether a sparse matrix can be passed on: to a first layer, which may still refuse it."""
+        return bool(self.layers)
+
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = f_n(... f_2(f_1(x)))``."""
         y = self.prepare(x)

@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers import activations, constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer
+from netlayers.core import sparse
 from netlayers.core.layer import Layer
 from netlayers.core.workspace import constant
 from netlayers.errors import ShapeError
@@ -37,6 +38,9 @@ class Dense(Layer):
         bias_constraint: what is true of ``b`` after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
+    A sparse matrix of SciPy is taken as x too, as it is in rows (CSR), else converted. The products
+    x W and xᵀ dz then cost as much as x has entries; dx, if it is asked for, is an ordinary array.
+
     Source:
         The backward equations are (BP1) to (BP4) of M. Nielsen, "Neural Networks and Deep
         Learning" (2015), chapter 2, for a whole batch at once.
@@ -51,6 +55,7 @@ class Dense(Layer):
     """
 
     can_skip_input_gradient = True
+    takes_sparse = True
 
     def __init__(
         self,
@@ -138,7 +143,10 @@ class Dense(Layer):
         """``z = x W + b``."""
         x = self.prepare(x)
         z = self.buffer("z", (*x.shape[:-1], self.units), training)
-        np.dot(_rows(x), self.kernel, out=_rows(z))
+        if sparse.is_sparse(x):
+            sparse.dot(x, self.kernel, out=z)
+        else:
+            np.dot(_rows(x), self.kernel, out=_rows(z))
         if self.use_bias:
             np.add(z, self.bias, out=z)
         if training:
@@ -152,7 +160,10 @@ class Dense(Layer):
         dz = self.check_gradient(dz, self.cache.z_shape)
         rows = _rows(dz)
         if self.trainable:
-            np.dot(_rows(x).T, rows, out=self.d_kernel)
+            if sparse.is_sparse(x):
+                sparse.dot_transposed(x, rows, out=self.d_kernel)
+            else:
+                np.dot(_rows(x).T, rows, out=self.d_kernel)
             if self.use_bias:  # a product with ones: BLAS sums columns 2 to 4 times faster
                 np.dot(constant(1, rows.shape[:1], self._dtype), rows, out=self.d_bias)
         if not input_gradient:

@@ -27,6 +27,8 @@ class Input(Layer):
         10
     """
 
+    takes_sparse = True
+
     def __init__(self, shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shape = check_shape("Input", "shape", shape)

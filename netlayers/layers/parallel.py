@@ -49,6 +49,7 @@ class Parallel(Container):
     """
 
     can_skip_input_gradient = True
+    takes_sparse = True  # if every branch does
 
     def __init__(
         self, branches: Iterable[Any], merge: str = "concat", axis: int = -1, **kwargs: Any

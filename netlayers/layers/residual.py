@@ -48,6 +48,7 @@ class Residual(Chain):
     """
 
     activation = None  # the output is a sum: no activation makes it
+    takes_sparse = False  # x is added to the output
 
     def __init__(self, layers: Iterable[Any] = (), **kwargs: Any) -> None:
         self.projection: Dense | None = None

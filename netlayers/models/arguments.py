@@ -6,12 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from netlayers.checks import check_choice, check_integer
+from netlayers.checks import check_choice
 from netlayers.errors import ConfigurationError
-
-# Rows that evaluate and predict take at a time when nothing else is said. Training takes 32, as in
-# Keras, because there the batch size changes the result.
-INFERENCE_BATCH = 1024
 
 
 def check_verbose(owner: str, verbose: Any) -> int:
@@ -20,11 +16,6 @@ def check_verbose(owner: str, verbose: Any) -> int:
         return int(verbose)
     check_choice(owner, "verbose", verbose, (0, 1, 2, "auto"))
     return 1 if verbose == "auto" else int(verbose)
-
-
-def check_batch_size(owner: str, argument: str, value: Any) -> int:
-    """Return a batch size for inference."""
-    return INFERENCE_BATCH if value is None else check_integer(owner, argument, value, minimum=1)
 
 
 def callback_list(callbacks: Any) -> list[Any]:
@@ -42,17 +33,6 @@ def callback_list(callbacks: Any) -> list[Any]:
                 f"callbacks: expected objects of netlayers.callbacks.Callback, got {callback!r}."
             )
     return chosen
-
-
-def validation_parts(data: Any) -> tuple[Any, ...]:
-    """Return x, y and perhaps sample_weight."""
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise ConfigurationError(
-            "fit: validation_data must be (x, y) or (x, y, sample_weight), got "
-            f"{type(data).__name__}"
-            + (f" of length {len(data)}." if isinstance(data, (tuple, list)) else ".")
-        )
-    return tuple(data)
 
 
 def batch_result(logs: dict[str, Any], return_dict: bool) -> Any:

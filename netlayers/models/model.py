@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,18 +11,13 @@ from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
-from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.checks import check_integer
 from netlayers.core.layer import Layer
-from netlayers.data.arrays import ArrayData, Column, checked_input, split_rows
+from netlayers.core.sparse import is_sparse
 from netlayers.errors import ConfigurationError, NotCompiledError
-from netlayers.models.arguments import (
-    batch_result,
-    callback_list,
-    check_batch_size,
-    check_verbose,
-    validation_parts,
-)
-from netlayers.models.preparation import batch_of, build_for, columns_of, undone_on_error
+from netlayers.models.arguments import batch_result, callback_list, check_verbose
+from netlayers.models.preparation import batch_of, input_of, undone_on_error
+from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.summary import Described
 from netlayers.training import loop
 from netlayers.training.compilation import (
@@ -136,40 +132,60 @@ class Model(Described, Layer):
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any = None,
+        y: ArrayLike | None = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str | bool = "auto",
         callbacks: Sequence[Any] | Any | None = None,
         validation_split: float = 0.0,
-        validation_data: Sequence[Any] | None = None,
+        validation_data: Any = None,
         shuffle: bool = True,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
         sample_weight: ArrayLike | None = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
+        *,
+        stratify: bool = False,
+        read_ahead: int = 2,
     ) -> History:
         """Train.
 
         Args:
-            x: inputs, (n, ...). Never changed.
+            x: inputs, (n, ...), never changed: an array; a memory map, which is checked piece by
+                piece and read batch by batch; a frame of pandas, whose index plays no part; a
+                sparse matrix of SciPy where ``Dense`` is the first layer, read in rows (CSR), to
+                which another format is converted once. Or data that come in batches, see below.
             y: targets, n rows. Never changed.
-            batch_size: samples in one update; by default 32.
+            batch_size: samples in one update; by default 32, with ``steps_per_epoch`` as many as
+                make an epoch one pass.
             epochs: number of the last epoch (with ``initial_epoch`` 0, how many there are).
             verbose: 0 silent, 1 a progress bar and a line for each epoch, 2 the lines only;
                 ``"auto"`` is 1. Without a terminal there is never a bar.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
             validation_split: share of the last samples (before shuffling) that is not trained on
                 but tested after each epoch.
-            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to test after each epoch.
-            shuffle: new order in each epoch, from the model's own random stream.
-            class_weight: weight of the samples of a class, by its number.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to test after each epoch, or
+                data that come in batches.
+            shuffle: new order in each epoch, from the model's own random stream; of a sequence of
+                batches, the order of the batches. Other batches come in their own order.
+            class_weight: weight of the samples of a class, by its number; ``"balanced"`` gives each
+                class the same weight in all, n / (k count) a sample. For the training alone.
             sample_weight: weight of each sample.
             initial_epoch: number to start counting at.
+            steps_per_epoch: batches in an epoch. The next epoch goes on where this one ended, and
+                data that end within an epoch begin again (Keras cuts such an epoch short).
+            validation_steps: batches of each validation, the first ones; of an iterator the next.
+                They have ``batch_size`` rows if no size is given for them, or are all the data.
             validation_batch_size: rows tested at a time.
             validation_freq: test after every so many epochs.
+            stratify: ``validation_split`` takes that share of each class instead: its last samples,
+                at least one and not all, unless there is only one. ``y`` must hold classes.
+            read_ahead: batches that a thread makes ahead where data come in batches; 0 for none,
+                which a source needs that works in one thread only.
 
         Returns:
             The History, also kept as ``model.history``.
@@ -177,130 +193,167 @@ class Model(Described, Layer):
         Raises:
             DataError, ShapeError, ConfigurationError, NotCompiledError: before anything changed.
             NonFiniteError: a gradient exploded; the weights are those of the last good update.
+
+        Data that come in batches, each ``(x, y)`` or ``(x, y, sample_weight)``, are one of these:
+
+        - a function without arguments that returns an iterator, a generator function above all: it
+          is called for each epoch;
+        - an iterable, for instance a list of batches: it is begun for each epoch;
+        - an iterator, for instance a generator: most can be read only once, and training ends, with
+          a warning, where they do. With ``steps_per_epoch``, no batch beyond those is read;
+        - a sequence, an object with ``__len__`` (batches in an epoch) and ``__getitem__``.
+
+        If the source has ``on_epoch_begin()`` and ``on_epoch_end()`` they are called. A model that
+        is not built is built for the first batch. Each batch is checked; an error names its number,
+        and the weights are then those of the update before it. Batches are copied as they are read,
+        so a source may fill the same arrays again.
+
+        The thread that reads ahead has ended when ``fit`` returns or raises, also after Ctrl-C, and
+        generators that ``fit`` made are closed. A source that does not come back (it waits for a
+        network) can not be stopped: ``fit`` then leaves after a second, and the thread ends when
+        the source does come back, or with the process. A run that ends within an epoch may have
+        read ``read_ahead`` + 1 batches of an iterator that it did not use.
+
+        Example:
+            >>> import numpy as np, netlayers as nl
+            >>> def batches():
+            ...     rng = np.random.default_rng(0)
+            ...     for _ in range(50):
+            ...         x = rng.normal(size=(16, 2))
+            ...         yield x, x.sum(axis=1)
+            >>> model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+            >>> model.compile(nl.optimizers.SGD(0.1), "mse")
+            >>> history = model.fit(batches, epochs=2, verbose=0)
+            >>> history.history["loss"][-1] < 1e-6
+            True
         """
         owner = "fit"
         self._require_compiled()
-        size = (
-            32 if batch_size is None else check_integer(owner, "batch_size", batch_size, minimum=1)
-        )
         epochs = check_integer(owner, "epochs", epochs, minimum=0)
         first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
         verbose = check_verbose(owner, verbose)
-        split = check_number(owner, "validation_split", validation_split, minimum=0, below=1)
-        shuffle = check_flag(owner, "shuffle", shuffle)
         freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
-        test_size = check_batch_size(owner, "validation_batch_size", validation_batch_size)
-        if class_weight is not None and sample_weight is not None:
-            raise ConfigurationError(
-                "fit: class_weight and sample_weight can not be given together; multiply them "
-                "into one sample_weight."
-            )
-        if split and validation_data is not None:
-            raise ConfigurationError("fit: give validation_split or validation_data, not both.")
         chosen = callback_list(callbacks)
-        with undone_on_error(self):
-            columns = columns_of(self, owner, x, y, sample_weight, class_weight)
-            validation = None
-            if split:
-                columns, held_out = split_rows(owner, columns, split)
-                validation = ArrayData(held_out, test_size)
-            elif validation_data is not None:
-                parts = validation_parts(validation_data)
-                validation = ArrayData(columns_of(self, "validation_data", *parts), test_size)
-            steps = self.make_steps(columns[1].values.shape)  # type: ignore[union-attr]
-        data = ArrayData(columns, size, self._streams.get("shuffle") if shuffle else None)
-        self.stop_training = False
-        self.history = History()
-        if verbose:
-            chosen.append(ProgressBar(bar=verbose == 1))
-        params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
-        events = Events([*chosen, self.history], self, params)
-        loop.train(steps, data, events, range(first, epochs), validation, freq)
+        request = FitRequest(
+            x=x,
+            y=y,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            validations=max(0, epochs // freq - first // freq),
+            stratify=stratify,
+            shuffle=shuffle,
+            training=Reading.checked(
+                owner, read_ahead, batch_size=batch_size, steps_per_epoch=steps_per_epoch
+            ),
+            testing=Reading.checked(
+                owner,
+                read_ahead,
+                validation_batch_size=validation_batch_size,
+                validation_steps=validation_steps,
+            ),
+        )
+        with ExitStack() as opened:
+            with undone_on_error(self):
+                data, validation = fit_data(self, request, opened)
+            steps: Any = self._steps
+            self.stop_training = False
+            self.history = History()
+            if verbose:
+                chosen.append(ProgressBar(bar=verbose == 1))
+            params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
+            events = Events([*chosen, self.history], self, params)
+            loop.train(steps, data, events, range(first, epochs), validation, freq)
         return self.history
 
     def evaluate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any = None,
+        y: ArrayLike | None = None,
         batch_size: int | None = None,
         verbose: int | str | bool = "auto",
         sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
         callbacks: Sequence[Any] | None = None,
         return_dict: bool = False,
+        *,
+        read_ahead: int = 2,
     ) -> Any:
         """Return the loss, or ``[loss, metric, ...]``, or a dict of both with ``return_dict``.
 
         Args:
-            x: inputs, (n, ...).
+            x: inputs, (n, ...), or data that come in batches; all that :meth:`fit` takes.
             y: targets, n rows.
             batch_size: rows tested at a time, by default 1024; it does not change the result.
             verbose: 0 silent, otherwise one line.
             sample_weight: weight of each sample.
+            steps: number of batches to test on, the first ones; by default, and without
+                ``batch_size``, all.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
             return_dict: return a dict.
+            read_ahead: see :meth:`fit`.
 
         Raises:
             DataError, ShapeError, NotCompiledError: see :meth:`fit`.
         """
         self._require_compiled()
         verbose = check_verbose("evaluate", verbose)
-        size = check_batch_size("evaluate", "batch_size", batch_size)
+        reading = Reading.checked("evaluate", read_ahead, batch_size=batch_size, steps=steps)
         with undone_on_error(self):
-            columns = columns_of(self, "evaluate", x, y, sample_weight)
-            steps = self.make_steps(columns[1].values.shape)  # type: ignore[union-attr]
-        data = ArrayData(columns, size)
-        params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
-        logs = loop.test(steps, data, Events(callback_list(callbacks), self, params))
+            data = evaluation_data(self, "evaluate", (x, y, sample_weight), reading)
+        current: Any = self._steps
+        with closing(data):
+            params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
+            logs = loop.test(current, data, Events(callback_list(callbacks), self, params))
         if verbose:
             print(numbers_line(logs), flush=True)
         return batch_result(logs, return_dict)
 
     def predict(
         self,
-        x: ArrayLike,
+        x: Any,
         batch_size: int | None = None,
         verbose: int | str | bool = "auto",
+        steps: int | None = None,
         callbacks: Sequence[Any] | None = None,
+        *,
+        read_ahead: int = 2,
     ) -> Array:
         """Return the outputs for all rows of x in a new array; safe from several threads at once.
 
         Args:
-            x: inputs, (n, ...); no rows give an output of shape (0, ...).
+            x: inputs, (n, ...); no rows give an output of shape (0, ...). Or data that come in
+                batches, see :meth:`fit`, where a batch is x, ``(x,)``, or has targets, which play
+                no part. A list is always rows.
             batch_size: rows computed at a time, by default 1024; bounds the memory.
             verbose: accepted as in Keras; nothing is shown.
+            steps: number of batches to predict, the first ones; by default, and without
+                ``batch_size``, all.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
+            read_ahead: see :meth:`fit`.
 
         Raises:
             DataError, ShapeError: the input does not fit the model.
         """
         check_verbose("predict", verbose)
-        size = check_batch_size("predict", "batch_size", batch_size)
-        x = checked_input("predict", x, self._dtype)
+        reading = Reading.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
+        chosen = callback_list(callbacks)
         with undone_on_error(self):
-            build_for(self, x)
-        events = Events(callback_list(callbacks), self, {"steps": -(-len(x) // size)})
-        events.fire("on_predict_begin", {})
-        if len(x) == 0:
-            y = np.empty((0, *self.forward(np.zeros((1, *x.shape[1:]))).shape[1:]), self._dtype)
-        column = Column(x, self._dtype)
-        for batch, start in enumerate(range(0, len(x), size)):
-            events.fire("on_predict_batch_begin", batch, {})
-            part = self.forward(column.slice(start, min(start + size, len(x))))
-            if start == 0:
-                y = np.empty((len(x), *part.shape[1:]), self._dtype)
-            y[start : start + len(part)] = part
-            events.fire("on_predict_batch_end", batch, {"outputs": part})
-        events.fire("on_predict_end", {})
-        return y
+            data = prediction_data(self, x, reading)
+        if data.rows == 0:  # the shape of the answer to one row
+            return np.array(self.forward(np.zeros((1, *np.shape(x)[1:])))[:0])
+        with closing(data):
+            return loop.predict(self, data, Events(chosen, self, {"steps": data.steps}))
 
     # One batch -------------------------------------------------------------------------------
 
     def train_on_batch(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
         return_dict: bool = False,
     ) -> Any:
         """Make one update; return the loss, or ``[loss, metric, ...]``, of this batch alone.
@@ -317,8 +370,8 @@ class Model(Described, Layer):
 
     def test_on_batch(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         return_dict: bool = False,
     ) -> Any:
@@ -333,11 +386,9 @@ class Model(Described, Layer):
         logs.pop("grad_norm", None)
         return batch_result(logs, return_dict)
 
-    def predict_on_batch(self, x: ArrayLike) -> Array:
+    def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for one batch in a new array."""
-        x = checked_input("predict_on_batch", x, self._dtype)
-        if not self.built:
-            with undone_on_error(self):
-                build_for(self, x)
+        with undone_on_error(self):
+            x = input_of(self, "predict_on_batch", x)
         y = self.forward(x)
-        return y.copy() if np.may_share_memory(y, x) else y
+        return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y

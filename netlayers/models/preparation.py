@@ -5,19 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.arrays import in_order
-from netlayers.data.arrays import Column, checked_input, checked_rows, class_weights
+from netlayers.core.sparse import is_sparse, refuse_sparse
+from netlayers.data.arrays import column
+from netlayers.data.checks import checked_input_or_csr, checked_rows
+from netlayers.data.classes import class_weights
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.layers.input import Input
 from netlayers.losses.base import check_weights
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Dtype
+    from netlayers.data.arrays import AnyColumn
     from netlayers.models.model import Model
 
 
-def build_for(model: Model, x: Array) -> None:
-    """Build the model for the shape of ``x``, if it is not built."""
+def build_for(model: Model, x: Any) -> None:
+    """Build the model for the shape of ``x``, if it is not built.
+
+    Raises:
+        DataError: ``x`` is sparse, and the first layer can not take that.
+    """
+    if is_sparse(x):
+        for layer in model.layers:
+            refuse_sparse(layer)
+            if not isinstance(layer, Input):  # which hands on what it is given
+                break
     if not model.built:
         model.build((None, *x.shape[1:]))
+
+
+def input_of(model: Model, owner: str, x: Any) -> Any:
+    """Check inputs without targets, and build the model for them; return them.
+
+    Raises:
+        DataError, ShapeError: they are no numbers, or do not fit the model.
+    """
+    x = checked_input_or_csr(owner, x, model._dtype)
+    build_for(model, x)
+    return x
 
 
 class undone_on_error:
@@ -38,41 +63,22 @@ class undone_on_error:
 
 
 def columns_of(
-    model: Model,
-    owner: str,
-    x: Any,
-    y: Any,
-    sample_weight: Any = None,
-    class_weight: Any = None,
-) -> list[Column | None]:
+    model: Model, owner: str, x: Any, y: Any, sample_weight: Any = None
+) -> list[AnyColumn | None]:
     """Check a whole data set; return x, y and weights, ready to be cut into batches.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
-    x, y, weight = _arrays(model, owner, x, y, sample_weight, class_weight)
-    model.check_input_shape(x.shape)
-    loss: Any = model.make_steps(y.shape).loss
-    if hasattr(loss, "check_targets"):
-        assert model.output_shape is not None
-        loss.check_targets(y, model.output_shape)
-    if hasattr(loss, "target_dtype"):
-        target_dtype = loss.target_dtype(model._dtype)
-    else:  # a loss that knows nothing of netlayers gets integers as integers
-        target_dtype = model._dtype if y.dtype.kind == "f" else y.dtype
-    if weight is None:
-        return [Column(x, model._dtype), Column(y, target_dtype), None]
-    check_weights(owner, weight)
-    if weight.ndim > 1 and weight.shape[1:] not in ((1,), y.shape[1:]):
-        raise ShapeError(
-            f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(x)},)."
-        )
-    return [Column(x, model._dtype), Column(y, target_dtype), Column(weight, model._dtype)]
+    x, y, weight = _arrays(model, owner, x, y, sample_weight)
+    target_dtype = check_against(model, owner, x, y, weight)
+    weights = None if weight is None else column(weight, model._dtype)
+    return [column(x, model._dtype), column(y, target_dtype), weights]
 
 
 def batch_of(
     model: Model, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
-) -> tuple[Array, Array, Array | None]:
+) -> tuple[Any, Array, Array | None]:
     """Check one batch; the loss checks its targets itself.
 
     Raises:
@@ -80,21 +86,45 @@ def batch_of(
     """
     if class_weight is not None and sample_weight is not None:
         raise ConfigurationError(
-            f"{owner}: class_weight and sample_weight can not be given together."
+            f"{owner}: class_weight and sample_weight can not be given together; multiply them "
+            "into one sample_weight."
         )
-    x, y, weight = _arrays(model, owner, x, y, sample_weight, class_weight)
+    x, y, weight = _arrays(model, owner, x, y, sample_weight)
+    if class_weight is not None:
+        weight = class_weights(owner, class_weight, y)
     return x, in_order(y), None if weight is None else in_order(weight)
 
 
+def check_against(model: Model, owner: str, x: Any, y: Array, weight: Array | None) -> Dtype:
+    """Check x, y and weights against the model and its loss; return the dtype for y.
+
+    Raises:
+        DataError, ShapeError: what is wrong, where, and what to do.
+    """
+    if weight is not None:
+        check_weights(owner, weight)
+        if weight.ndim > 1 and weight.shape[1:] not in ((1,), y.shape[1:]):
+            raise ShapeError(
+                f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(y)},)."
+            )
+    model.check_input_shape(x.shape)
+    loss: Any = model.make_steps(y.shape).loss
+    if hasattr(loss, "check_targets"):
+        assert model.output_shape is not None
+        loss.check_targets(y, model.output_shape)
+    if hasattr(loss, "target_dtype"):
+        target_dtype: Dtype = loss.target_dtype(model._dtype)
+        return target_dtype
+    # A loss that knows nothing of netlayers gets integers as integers.
+    return model._dtype if y.dtype.kind == "f" else y.dtype
+
+
 def _arrays(
-    model: Model, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any
-) -> tuple[Array, Array, Array | None]:
+    model: Model, owner: str, x: Any, y: Any, sample_weight: Any
+) -> tuple[Any, Array, Array | None]:
     if y is None:
         raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
-    x = checked_input(owner, x, model._dtype)
+    x = checked_input_or_csr(owner, x, model._dtype)
     others = checked_rows(owner, x, model._dtype, y=y, sample_weight=sample_weight)
     build_for(model, x)
-    y, weight = others["y"], others.get("sample_weight")
-    if class_weight is not None:
-        weight = class_weights(owner, class_weight, y)
-    return x, y, weight
+    return x, others["y"], others.get("sample_weight")

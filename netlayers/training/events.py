@@ -103,6 +103,7 @@ class Events:
 
     def __init__(self, callbacks: Sequence[Any], model: Any, params: dict[str, Any]) -> None:
         self.callbacks = list(callbacks)
+        self.params = params
         self.epoch: int | None = None
         self.batch: int | None = None
         self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {}

@@ -86,7 +86,7 @@ class Steps:
     def train(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """Learn from one batch; return its loss."""
         self.compute_gradients(x, y, sample_weight)
-        return self.update(len(x))
+        return self.update(x.shape[0])
 
     def compute_gradients(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """Run forward and backward; return the loss. The gradients are in the parameters."""
@@ -115,7 +115,7 @@ class Steps:
         loss = self._forward(x, y, sample_weight, training=False)
         if self.model.parameters.regularized:
             loss += self.model.parameters.regularization()
-        self.loss_mean.add(loss, len(x))
+        self.loss_mean.add(loss, x.shape[0])
         return loss
 
     def _forward(self, x: Array, y: Array, sample_weight: Array | None, training: bool) -> float:

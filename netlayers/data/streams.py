@@ -1,0 +1,244 @@
+"""Data that come batch by batch: from a generator, an iterable, or an object that has batches."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.data.readahead import ReadAhead
+from netlayers.errors import ConfigurationError, DataError, NetlayersError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_NOTHING = object()
+
+
+def is_stream(value: Any) -> bool:
+    """Whether ``value`` gives batches rather than being the rows.
+
+    Lists and the like are rows, save those of batches: of tuples that begin with an array.
+    """
+    if isinstance(value, Sequence):
+        first = value[0] if len(value) else None
+        return isinstance(first, tuple) and len(first) <= 3 and bool(getattr(first[0], "shape", ()))
+    if isinstance(value, (type, Mapping, np.generic)):
+        return False
+    if hasattr(value, "__array__") or hasattr(value, "toarray"):
+        return False
+    return callable(value) or any(
+        hasattr(value, name) for name in ("__next__", "__iter__", "__getitem__")
+    )
+
+
+def is_spent_once(value: Any) -> bool:
+    """Whether ``value`` is an iterator that can be read only once: a generator, a map, a zip.
+
+    Of an iterator of someone's own nobody knows; it may begin again with each ``iter()``.
+    """
+    return hasattr(value, "__next__") and type(value).__module__ in ("builtins", "itertools")
+
+
+def warn_of_end(owner: str, where: str) -> None:
+    """Warn that the data ended before they should."""
+    warnings.warn(
+        f"{owner}: the data ran out {where}. An iterator can be read only once: to go on where it "
+        "ends, pass a function that returns a new one.",
+        stacklevel=4,
+    )
+
+
+class Stream:
+    """A data set that comes in batches.
+
+    Args:
+        owner: who reads, for messages (``"fit"``).
+        source: a function that returns an iterable, an iterable, an iterator, or a sequence of
+            batches (``__len__`` and ``__getitem__``).
+        check: makes a batch for the model of what the source gave, or raises.
+        rng: a random generator to take the batches of a sequence by; ``None`` for their order.
+        steps: batches in an epoch; ``None`` for a pass over the source.
+        goes_on: with ``steps``, whether an epoch begins where the last one ended, and begins the
+            source again where it ends; otherwise every epoch begins the source again.
+        read_ahead: batches that may wait, read by a thread; 0 reads in the caller's thread.
+
+    Within an epoch the source is read by one thread alone, at most ``read_ahead`` + 1 batches ahead
+    and never beyond the epoch, so that nothing is lost between two of them.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        source: Any,
+        check: Callable[[Any], Any],
+        rng: np.random.Generator | None = None,
+        steps: int | None = None,
+        goes_on: bool = False,
+        read_ahead: int = 2,
+    ) -> None:
+        self._owner, self._source, self._check = owner, source, check
+        self._rng, self._ahead = rng, read_ahead
+        self._wanted, self._goes_on = steps, goes_on and steps is not None
+        self._is_sequence = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+        self._passes: Iterator[Any] | None = None
+        self._reader: Any = None
+        self._first: Any = None
+        self.steps = steps
+        self.rows: int | None = None
+        if steps is None and hasattr(source, "__len__"):
+            try:
+                self.steps = len(source)
+            except TypeError:  # some have a length only where what they wrap has one
+                self.steps = None
+
+    def ready(self) -> bool:
+        """Begin the next epoch, if it is not begun; return whether it has a batch.
+
+        Its first batch is read and checked.
+
+        Raises:
+            DataError, ShapeError: the first batch can not be used.
+        """
+        if self._first is None:
+            self._call("on_epoch_begin")
+            if self._passes is None or not self._goes_on:
+                self._end_pass()
+                self._passes = self._read()
+            batches = islice(self._passes, self._wanted)
+            self._reader = (
+                ReadAhead(batches, self._ahead, self._end_pass) if self._ahead else batches
+            )
+            first = next(self._reader, _NOTHING)
+            if first is _NOTHING:
+                return False
+            self._first = self._checked(0, first)
+        return True
+
+    def batches(self) -> Iterator[Any]:
+        """Yield the checked batches of an epoch.
+
+        Raises:
+            DataError, ShapeError: a batch can not be used; the message has its number.
+            DataError: there is none.
+        """
+        if not self.ready():
+            raise DataError(
+                f"{self._owner} has no batch left: an iterator can be read only once. Pass a "
+                "function that returns a new one."
+            )
+        batch, self._first = self._first, None
+        yield batch
+        number = 1
+        for batch in self._reader:
+            yield self._checked(number, batch)
+            number += 1
+        if self._wanted is None:
+            self.steps = number
+        elif number < self._wanted:
+            warn_of_end(self._owner, f"after {number} of {self._wanted} steps")
+        self._call("on_epoch_end")
+
+    def close(self) -> None:
+        """End the reading: the thread, and the generators that were made here."""
+        reader, self._reader, self._first = self._reader, None, None
+        if isinstance(reader, ReadAhead):
+            reader.close()
+            if reader.alive:
+                return  # it ends the pass itself, once the source comes back
+        self._end_pass()
+
+    # Details ---------------------------------------------------------------------------------
+
+    def _read(self) -> Iterator[Any]:
+        """Yield the batches of a pass, or of pass after pass."""
+        while True:
+            iterator, count = self._begin(), 0
+            try:
+                for batch in iterator:
+                    count += 1
+                    yield batch
+            finally:
+                if iterator is not self._source and hasattr(iterator, "close"):
+                    iterator.close()
+            if not self._goes_on or count == 0:
+                return
+
+    def _begin(self) -> Iterator[Any]:
+        source = self._source
+        if self._is_sequence:
+            count = len(source)
+            order = range(count) if self._rng is None else self._rng.permutation(count)
+            return (source[int(i)] for i in order)
+        if not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
+            source = source()
+            if not hasattr(source, "__iter__"):
+                raise DataError(
+                    f"{self._owner}: the function that is to give the batches must return an "
+                    f"iterator, it returned {type(source).__name__}."
+                )
+        return iter(source)
+
+    def _end_pass(self) -> None:
+        passes, self._passes = self._passes, None
+        if passes is not None:
+            passes.close()  # type: ignore[attr-defined]
+
+    def _checked(self, number: int, batch: Any) -> Any:
+        try:
+            return self._check(batch)
+        except NetlayersError as error:
+            raise type(error)(f"{error} (This is batch {number}, counted from 0.)") from None
+
+    def _call(self, hook: str) -> None:
+        function = getattr(self._source, hook, None)
+        if callable(function):
+            function()
+
+
+def parts_of(owner: str, batch: Any, targets: bool) -> tuple[Any, Any, Any]:
+    """Return x, y and weights of what a source gave as a batch.
+
+    Args:
+        owner: who asks, for the message.
+        batch: ``(x, y)`` or ``(x, y, sample_weight)``; without ``targets`` also x, or ``(x,)``.
+        targets: whether y is needed.
+
+    Raises:
+        DataError: it is something else.
+    """
+    packed = isinstance(batch, tuple) or (
+        isinstance(batch, list) and bool(batch) and hasattr(batch[0], "shape")
+    )
+    if not packed and not targets and not isinstance(batch, Mapping):
+        return batch, None, None
+    if not packed or not (2 if targets else 1) <= len(batch) <= 3:
+        got = type(batch).__name__ + (f" of length {len(batch)}" if packed else "")
+        expected = "(x, y) or (x, y, sample_weight)" if targets else "x or (x,)"
+        raise DataError(f"{owner}: a batch must be {expected}, got {got}.")
+    x, y, weight = (*batch, None, None)[:3]
+    return x, y, weight
+
+
+def no_argument(owner: str, **arguments: Any) -> None:
+    """Raise a ConfigurationError for arguments that go with arrays only."""
+    reasons = {
+        "y": "the targets are part of each batch, (x, y)",
+        "sample_weight": "the weights are part of each batch, (x, y, sample_weight)",
+        "batch_size": "the source makes the batches",
+        "validation_batch_size": "the source makes the batches",
+        "validation_split": "nobody knows which rows will come last; pass validation_data",
+        "stratify": "nobody knows which rows will come; pass validation_data",
+    }
+    for name, value in arguments.items():
+        if (
+            value is not None
+            and value is not False
+            and not (name == "validation_split" and not value)
+        ):
+            raise ConfigurationError(
+                f"{owner}: {name} can not be given with data that come in batches: {reasons[name]}."
+            )

@@ -1,0 +1,301 @@
+"""How fit, evaluate and predict read what they are given: arrays, or data that come in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.data.arrays import ArrayData, column, split_columns
+from netlayers.data.classes import class_weights, stratified_rows
+from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
+from netlayers.errors import ConfigurationError, DataError
+from netlayers.models.preparation import batch_of, check_against, columns_of, input_of
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from netlayers._typing import Array
+    from netlayers.data.arrays import AnyColumn
+    from netlayers.models.model import Model
+
+    Data = ArrayData | Stream
+
+# Rows that evaluate and predict take at a time when nothing else is said. Training takes 32, as in
+# Keras, because there the batch size changes the result.
+INFERENCE_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How data are cut into batches and epochs.
+
+    Attributes:
+        batch_size: rows in a batch, or ``None``.
+        steps: batches in an epoch, or ``None``.
+        read_ahead: batches that a thread makes ahead.
+        size_argument: what the user calls the batch size.
+    """
+
+    batch_size: int | None
+    steps: int | None
+    read_ahead: int
+    size_argument: str
+
+    @classmethod
+    def checked(cls, owner: str, read_ahead: Any, **sizes: Any) -> Reading:
+        """Check the arguments; ``sizes`` are batch size and steps, by the user's names for them.
+
+        Raises:
+            ConfigurationError: one is no integer, or too small.
+        """
+        size, steps = (
+            None if value is None else check_integer(owner, name, value, minimum=1)
+            for name, value in sizes.items()
+        )
+        ahead = check_integer(owner, "read_ahead", read_ahead, minimum=0)
+        return cls(size, steps, ahead, next(iter(sizes)))
+
+
+@dataclass
+class FitRequest:
+    """What ``fit`` is given to read; see there.
+
+    Raises:
+        ConfigurationError: arguments contradict each other or are out of range.
+    """
+
+    x: Any
+    y: Any
+    sample_weight: Any
+    class_weight: Any
+    validation_data: Any
+    validation_split: float
+    validations: int  # how often the validation data are read
+    stratify: bool
+    shuffle: bool
+    training: Reading
+    testing: Reading
+
+    def __post_init__(self) -> None:
+        split = check_number("fit", "validation_split", self.validation_split, minimum=0, below=1)
+        check_flag("fit", "shuffle", self.shuffle)
+        check_flag("fit", "stratify", self.stratify)
+        if self.class_weight is not None and self.sample_weight is not None:
+            raise ConfigurationError(
+                "fit: class_weight and sample_weight can not be given together; multiply them "
+                "into one sample_weight."
+            )
+        if split and self.validation_data is not None:
+            raise ConfigurationError("fit: give validation_split or validation_data, not both.")
+        if self.stratify and not split:
+            raise ConfigurationError("fit: stratify=True needs a validation_split to cut off.")
+        if self.testing.steps is not None and not split and self.validation_data is None:
+            raise ConfigurationError(
+                "fit: validation_steps needs validation_data or a validation_split."
+            )
+
+
+def fit_data(model: Model, request: FitRequest, opened: ExitStack) -> tuple[Data, Data | None]:
+    """Check what fit was given; return the data to train on, and to validate with.
+
+    Args:
+        model: the model; it is built, if it was not.
+        request: what fit was given.
+        opened: closes the data when the run has ended.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
+    """
+    _check_iterator(request)
+    data, validation = _training_data(model, request)
+    opened.callback(data.close)
+    if request.validation_data is not None:
+        parts = _validation_parts(request.validation_data)
+        size = request.training.batch_size
+        validation = evaluation_data(model, "validation_data", parts, request.testing, size)
+        opened.callback(validation.close)
+    return data, validation
+
+
+def evaluation_data(
+    model: Model,
+    owner: str,
+    parts: tuple[Any, Any, Any],
+    reading: Reading,
+    step_size: int | None = None,
+) -> Data:
+    """Check x, y and sample_weight to test on; return their batches.
+
+    Args:
+        model: the model; it is built, if it was not.
+        owner: who asks, for messages.
+        parts: x, y and sample_weight.
+        reading: how to cut them.
+        step_size: rows in a step where ``reading`` counts steps, but no rows.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
+    """
+    x, y, sample_weight = parts
+    if y is None and is_stream(x):
+        no_argument(
+            owner, sample_weight=sample_weight, **{reading.size_argument: reading.batch_size}
+        )
+        return _stream(model, owner, x, reading)
+    _require_rows(owner, x, y)
+    return _test_arrays(columns_of(model, owner, x, y, sample_weight), reading, step_size)
+
+
+def prediction_data(model: Model, x: Any, reading: Reading) -> Data:
+    """Check x to predict for; return its batches.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
+    """
+    if is_stream(x):
+        no_argument("predict", batch_size=reading.batch_size)
+        return _stream(model, "predict", x, reading, targets=False)
+    x = input_of(model, "predict", x)
+    return _test_arrays([column(x, model._dtype), None, None], reading)
+
+
+# Details -------------------------------------------------------------------------------------
+
+
+def _training_data(model: Model, request: FitRequest) -> tuple[Data, Data | None]:
+    x, y, reading = request.x, request.y, request.training
+    split, testing = request.validation_split, request.testing
+    rng = model._streams.get("shuffle") if request.shuffle else None
+    if y is None and is_stream(x):
+        no_argument(
+            "fit",
+            sample_weight=request.sample_weight,
+            batch_size=reading.batch_size,
+            validation_split=split or None,
+            stratify=request.stratify or None,
+        )
+        return _stream(model, "fit", x, reading, request.class_weight, rng=rng, goes_on=True), None
+    _require_rows("fit", x, y)
+    columns = columns_of(model, "fit", x, y, request.sample_weight)
+    rows = validation = None
+    if request.stratify:
+        rows, held_out = stratified_rows("fit", _values(columns[1]), split)
+        validation = _test_arrays(columns, testing, reading.batch_size, held_out)
+    elif split:
+        columns, rest = split_columns("fit", columns, split)
+        validation = _test_arrays(rest, testing, reading.batch_size)
+    if request.class_weight is not None:  # of the training alone: the validation means stay plain
+        weights = _class_column(model, _values(columns[1]), request.class_weight, rows)
+        columns = [*columns[:2], weights]
+    count = len(_values(columns[1])) if rows is None else len(rows)
+    default = 32 if reading.steps is None else -(-count // reading.steps)
+    size = reading.batch_size or default
+    return ArrayData(columns, size, rng, rows, reading.steps, goes_on=True), validation
+
+
+def _test_arrays(
+    columns: list[AnyColumn | None],
+    reading: Reading,
+    step_size: int | None = None,
+    rows: Array | None = None,
+) -> ArrayData:
+    """Return batches to test on; steps of no stated size are the whole data, as in Keras."""
+    size = reading.batch_size or INFERENCE_BATCH
+    if reading.steps is not None and reading.batch_size is None:
+        count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
+        size = step_size or max(1, -(-count // reading.steps))
+    return ArrayData(columns, size, rows=rows, steps=reading.steps)
+
+
+def _stream(
+    model: Model,
+    owner: str,
+    source: Any,
+    reading: Reading,
+    class_weight: Any = None,
+    targets: bool = True,
+    **options: Any,
+) -> Stream:
+    """Return the batches of a source, the first of them read, checked, and built for."""
+    if isinstance(class_weight, str):
+        raise ConfigurationError(
+            f"{owner}: class_weight={class_weight!r} counts the classes, which is not possible "
+            "with data that come in batches; pass a dict such as {0: 1.0, 1: 5.0}."
+        )
+
+    def check(batch: Any) -> tuple[Any, Any, Any]:
+        x, y, weight = parts_of(owner, batch, targets)
+        if not targets:
+            x = input_of(model, owner, x)
+            model.check_input_shape(x.shape)
+            return x, None, None
+        x, y, weight = batch_of(model, owner, x, y, weight, class_weight)
+        check_against(model, owner, x, y, weight)
+        return x, y, weight
+
+    stream = Stream(
+        owner, source, check, steps=reading.steps, read_ahead=reading.read_ahead, **options
+    )
+    try:
+        if not stream.ready():
+            raise DataError(f"{owner}: the data end before the first batch; there must be one.")
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _require_rows(owner: str, x: Any, y: Any) -> None:
+    if x is None:
+        raise ConfigurationError(f"{owner}: x is missing.")
+    if y is None:
+        raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
+    if is_stream(x) and not isinstance(x, Sequence):
+        no_argument(owner, y=y)
+
+
+def _check_iterator(request: FitRequest) -> None:
+    """Check that an iterator given as validation_data can serve as often as it is needed."""
+    if not is_spent_once(request.validation_data):
+        return
+    if request.validation_data is request.x:
+        raise ConfigurationError("fit: x and validation_data are the same iterator.")
+    if request.testing.steps is None and request.validations > 1:
+        raise ConfigurationError(
+            "fit: validation_data is an iterator, which can be read only once, but there are "
+            f"{request.validations} validations. Pass a function that returns a new one, or "
+            "validation_steps."
+        )
+
+
+def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
+    """Return x, y and sample_weight; of data that come in batches, x alone."""
+    if is_stream(data):
+        return data, None, None
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise ConfigurationError(
+            "fit: validation_data must be (x, y) or (x, y, sample_weight), or give such batches, "
+            f"got {type(data).__name__}"
+            + (f" of length {len(data)}." if isinstance(data, (tuple, list)) else ".")
+        )
+    x, y, weight = (*data, None)[:3]
+    return x, y, weight
+
+
+def _values(of: AnyColumn | None) -> Any:
+    assert of is not None
+    return of.values
+
+
+def _class_column(model: Model, y: Array, class_weight: Any, rows: Array | None) -> AnyColumn:
+    """Return the weights by class, counted over the rows to train on, in a column of all rows."""
+    if rows is None:
+        weight = class_weights("fit", class_weight, y)
+    else:
+        weight = np.zeros(len(y))
+        weight[rows] = class_weights("fit", class_weight, y[rows])
+    return column(weight, model._dtype)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers.core.layer import Layer
 from netlayers.core.parameters import ParameterVector
 from netlayers.errors import ConfigurationError
+from netlayers.layers.input import Input
 from netlayers.registry import resolve
 
 if TYPE_CHECKING:
@@ -256,8 +257,9 @@ class Chain(Container):
 
     @property
     def takes_sparse(self) -> bool:  # type: ignore[override]
-        """Whether a sparse matrix can be passed on: to a first layer, which may still refuse it."""
-        return bool(self.layers)
+        """Whether the first layer takes a sparse matrix; Input hands on what it is given."""
+        first = next((layer for layer in self.layers if not isinstance(layer, Input)), None)
+        return first is not None and first.takes_sparse
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = f_n(... f_2(f_1(x)))``."""

@@ -49,7 +49,6 @@ class Parallel(Container):
     """
 
     can_skip_input_gradient = True
-    takes_sparse = True  # if every branch does
 
     def __init__(
         self, branches: Iterable[Any], merge: str = "concat", axis: int = -1, **kwargs: Any
@@ -83,6 +82,11 @@ class Parallel(Container):
             ({"branches": [*two, dense(3)], "merge": "multiply"}, (2, 2, 3)),
             ({"branches": [*two, []], "merge": "maximum"}, (4, 3)),
         ]
+
+    @property
+    def takes_sparse(self) -> bool:  # type: ignore[override]
+        """Whether every branch takes a sparse matrix."""
+        return all(branch.takes_sparse for branch in self.layers)
 
     def build(self, input_shape: Shape) -> None:
         """Build every branch for the input."""

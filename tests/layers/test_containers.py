@@ -285,3 +285,32 @@ def test_factors_for_the_learning_rate_multiply_along_the_path():
         np.testing.assert_allclose(
             moved[p.slice], factor * model.parameters.gradients[p.slice], rtol=1e-3, atol=1e-4
         )
+
+
+def test_sparse_matrices_reach_the_first_layers_of_branches():
+    sparse = pytest.importorskip("scipy.sparse")
+    dense = np.where(RNG.random((20, 30)) < 0.2, RNG.normal(size=(20, 30)), 0)
+    x, y = sparse.csr_matrix(dense), RNG.normal(size=(20, 1))
+
+    def wide_and_deep():
+        deep = nl.Sequential([L.Dense(8, "relu"), L.Dense(3)])
+        model = nl.Sequential([L.Parallel([deep, L.Dense(2)]), L.Dense(1)], seed=0, dtype="float64")
+        model.compile("sgd", "mse")
+        return model
+
+    results = []
+    for given in (x, dense):
+        model = wide_and_deep()
+        model.fit(given, y, epochs=2, verbose=0)
+        results.append(model.predict(given))
+    np.testing.assert_allclose(*results, rtol=1e-10)
+    for layer, match in (
+        (L.Residual([L.Dense(30)]), r"'residual' \(Residual\)"),
+        (L.Parallel([L.Dense(2), []]), r"'parallel' \(Parallel\)"),
+        (nl.Sequential([L.Dropout(0.1), L.Dense(1)]), r"'sequential' \(Sequential\)"),
+    ):
+        model = nl.Sequential([layer, L.Dense(1)])
+        model.compile("sgd", "mse")
+        with pytest.raises(nl.errors.DataError, match=f"{match}.*Dense layer first"):
+            model.fit(x, y, verbose=0)
+        assert not model.built

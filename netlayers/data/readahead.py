@@ -23,6 +23,9 @@ class _Failure:
 class ReadAhead:
     """An iterator over another one, which a thread reads some items ahead; the order stays.
 
+    At first one item is read; the others once :meth:`go` is called, so that two of these are not at
+    work at once where their sources share something, such as an open file.
+
     The items are copied as they are read, for a source may fill the same arrays again and again.
     What the source raises is raised here, with its own traceback, in its place among the items.
 
@@ -39,7 +42,7 @@ class ReadAhead:
     def __init__(self, source: Iterator[Any], size: int, abandon: Callable[[], None]) -> None:
         self._source, self._abandon = source, abandon
         self._queue: queue.Queue[Any] = queue.Queue(size)
-        self._closed = threading.Event()
+        self._closed, self._going = threading.Event(), threading.Event()
         self._late: BaseException | None = None
         self._over = False
         # A copy of the context: np.errstate and the like hold there as they do here.
@@ -62,6 +65,10 @@ class ReadAhead:
             raise item.error
         raise StopIteration
 
+    def go(self) -> None:
+        """Read ahead from now on."""
+        self._going.set()
+
     @property
     def alive(self) -> bool:
         """Whether the thread is still at work."""
@@ -71,6 +78,7 @@ class ReadAhead:
         """End the thread; an error of the source's own clean-up is raised here."""
         self._over = True
         self._closed.set()
+        self._going.set()
         try:
             while True:  # a full queue holds the thread up
                 self._queue.get_nowait()
@@ -86,6 +94,7 @@ class ReadAhead:
             for item in self._source:
                 if not self._closed.is_set():
                     self._queue.put(copy.deepcopy(item))
+                    self._going.wait()
                 if self._closed.is_set():
                     break
         except BaseException as error:

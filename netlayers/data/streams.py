@@ -67,7 +67,8 @@ class Stream:
         read_ahead: batches that may wait, read by a thread; 0 reads in the caller's thread.
 
     Within an epoch the source is read by one thread alone, at most ``read_ahead`` + 1 batches ahead
-    and never beyond the epoch, so that nothing is lost between two of them.
+    and never beyond the epoch, so that nothing is lost between two of them, and that training and
+    validation are not read at the same time.
     """
 
     def __init__(
@@ -130,6 +131,8 @@ class Stream:
                 f"{self._owner} has no batch left: an iterator can be read only once. Pass a "
                 "function that returns a new one."
             )
+        if self._ahead:
+            self._reader.go()
         batch, self._first = self._first, None
         yield batch
         number = 1

@@ -208,11 +208,12 @@ class Model(Described, Layer):
         and the weights are then those of the update before it. Batches are copied as they are read,
         so a source may fill the same arrays again.
 
-        The thread that reads ahead has ended when ``fit`` returns or raises, also after Ctrl-C, and
-        generators that ``fit`` made are closed. A source that does not come back (it waits for a
-        network) can not be stopped: ``fit`` then leaves after a second, and the thread ends when
-        the source does come back, or with the process. A run that ends within an epoch may have
-        read ``read_ahead`` + 1 batches of an iterator that it did not use.
+        Training and validation are never read at the same time. The thread that reads ahead has
+        ended when ``fit`` returns or raises, also after Ctrl-C, and generators that ``fit`` made
+        are closed. A source that does not come back (it waits for a network) can not be stopped:
+        ``fit`` then leaves after a second, and the thread ends when the source does come back, or
+        with the process. A run that ends within an epoch may have read ``read_ahead`` + 1 batches
+        of an iterator that it did not use.
 
         Example:
             >>> import numpy as np, netlayers as nl

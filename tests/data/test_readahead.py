@@ -36,6 +36,7 @@ def wait_for(condition):
 
 def test_order_and_end():
     reader = ReadAhead(iter(range(1000)), 3, lambda: None)
+    reader.go()
     assert list(reader) == list(range(1000))
     assert list(reader) == []
     assert not reader.alive
@@ -51,6 +52,10 @@ def test_it_reads_so_far_ahead_and_no_further():
             yield i
 
     reader = ReadAhead(source(), 2, lambda: None)
+    wait_for(lambda: read)
+    time.sleep(0.02)
+    assert read == [0]  # until it is told to go
+    reader.go()
     for used in range(5):
         wait_for(lambda used=used: len(read) == min(100, used + 3))
         time.sleep(0.01)
@@ -64,6 +69,8 @@ def test_closing_at_any_moment():
     for i in range(200):
         closed = []
         reader = ReadAhead(iter(range(5)), 1 + i % 3, lambda closed=closed: closed.append(1))
+        if i % 7:
+            reader.go()
         for _ in range(i % 7):
             next(reader, None)
         reader.close()

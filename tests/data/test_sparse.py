@@ -213,6 +213,8 @@ def broken(part):
         m.indices[5] = 30
     elif part == "negative":
         m.indices[5] = -1
+    elif part == "short":
+        m.indices = m.indices[:-1]
     elif part == "first":
         m.indptr[0] = 1
     else:
@@ -229,6 +231,7 @@ BAD = {
     "negative": (lambda: broken("negative"), ["not well-formed"]),
     "indptr": (lambda: broken("indptr"), ["not well-formed"]),
     "first": (lambda: broken("first"), ["not well-formed"]),
+    "short": (lambda: broken("short"), ["not well-formed"]),
     "rank 1": (lambda: sp.coo_array(DENSE[0]), ["(batch, features)", "(30,)"]),
     "rows": (lambda: sp.csr_array(DENSE[:50]), ["x has 50 rows", "y has 60 rows"]),
     "empty": (lambda: sp.csr_array((0, 30)), ["x is empty"]),

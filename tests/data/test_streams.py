@@ -1,6 +1,7 @@
 """Data that come batch by batch: every kind of source, epochs, checks, and an end in good order."""
 
 import threading
+import time
 import traceback
 import warnings
 from itertools import chain, islice, pairwise
@@ -243,6 +244,25 @@ def test_order_of_a_sequence():
     make().fit(generator, epochs=2, validation_data=held, validation_steps=2, verbose=0)
     assert held.calls == ["begin", 0, 1, "end"] * 2
     assert calls == ["begin", *range(5), "end"]
+
+
+def test_training_and_validation_are_not_read_at_the_same_time():
+    """They may share an open file, as two objects of one class often do."""
+    lock, at_once = threading.Lock(), []
+
+    class Shared(Sequence):
+        def __getitem__(self, index):
+            at_once.append(not lock.acquire(blocking=False))
+            time.sleep(0.002)
+            if not at_once[-1]:
+                lock.release()
+            return self.batches[index]
+
+    data = Shared()
+    make().fit(data, epochs=3, validation_data=data, verbose=0)
+    make().fit(data, epochs=3, steps_per_epoch=3, validation_data=data, verbose=0)
+    assert len(at_once) == 30 + 24
+    assert not any(at_once)
 
 
 def test_a_sequence_may_change_between_epochs():

@@ -16,6 +16,7 @@ from netlayers.core.layer import Layer
 from netlayers.core.sparse import is_sparse
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import batch_result, callback_list, check_verbose
+from netlayers.models.full_batch import FullBatch
 from netlayers.models.preparation import batch_of, input_of, undone_on_error
 from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.summary import Described
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from netlayers.core.random import Streams
 
 
-class Model(Described, Layer):
+class Model(FullBatch, Described, Layer):
     """A layer that can be trained: base class of models.
 
     Attributes:

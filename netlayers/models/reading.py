@@ -114,7 +114,7 @@ def fit_data(model: Model, request: FitRequest, opened: ExitStack) -> tuple[Data
     data, validation = _training_data(model, request)
     opened.callback(data.close)
     if request.validation_data is not None:
-        parts = _validation_parts(request.validation_data)
+        parts = validation_parts(request.validation_data)
         size = request.training.batch_size
         validation = evaluation_data(model, "validation_data", parts, request.testing, size)
         opened.callback(validation.close)
@@ -272,7 +272,7 @@ def _check_iterator(request: FitRequest) -> None:
         )
 
 
-def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
+def validation_parts(data: Any) -> tuple[Any, Any, Any]:
     """Return x, y and sample_weight; of data that come in batches, x alone."""
     if is_stream(data):
         return data, None, None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netlayers._typing import Logs
+    from netlayers.training.lbfgs import LBFGSResult
 
 
 class History(Callback):
@@ -20,7 +21,10 @@ class History(Callback):
         history: ``{"loss": [...], "accuracy": [...], "val_loss": [...], ...}``, one entry an epoch.
         epoch: numbers of the epochs.
         params: settings of the run.
+        lbfgs: how a run of ``fit_lbfgs`` ended; ``None`` for one of ``fit``.
     """
+
+    lbfgs: LBFGSResult | None = None
 
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}

@@ -112,7 +112,8 @@ class _Maker:
     def _lines(self, layer: Any) -> list[tuple[str, str]]:
         kind = type(layer).__name__
         activation = type(getattr(layer, "activation", None)).__name__
-        if activation not in ("NoneType", "Linear", kind):
+        nested = hasattr(layer, "layers")  # its last layer shows the activation
+        if not nested and activation not in ("NoneType", "Linear", kind):
             kind += f" · {activation}"
         first = (layer.name, kind) if self.names else (kind, "")
         shape = "shape not known" if layer.output_shape is None else str(layer.output_shape)

@@ -144,6 +144,7 @@ def find_learning_rate(
     rates = np.geomspace(low, high, steps)
     optimizer = trial.optimizer
     optimizer.learning_rate_factor = 1.0
+    optimizer.gradient_accumulation_steps, optimizer.use_ema = None, False
     optimizer.on_nonfinite = "skip"
     step = trial.make_steps(columns[1].values.shape)  # type: ignore[union-attr]
     batches = _endless(ArrayData(columns, size, trial._streams.get("shuffle")))

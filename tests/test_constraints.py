@@ -249,3 +249,14 @@ def test_gamma_and_beta_can_be_constrained(make):
     model.fit(x, 9 - 9 * x, epochs=4, verbose=0)  # without them gamma is -9 or so, beta 9
     assert (layer.gamma == 0).all()
     assert 0.4 < np.linalg.norm(layer.beta) < 0.5001
+
+
+def test_weights_that_learn_at_no_rate_keep_their_bits_under_a_constraint():
+    layer = nl.layers.Dense(3, kernel_constraint="non_neg", learning_rate_multiplier=0)
+    model = nl.Sequential([layer, nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    model.build((None, 4))
+    before = layer.kernel.tobytes()
+    assert (layer.kernel < 0).any()
+    model.fit(np.ones((8, 4)), np.ones(8), verbose=0)
+    assert layer.kernel.tobytes() == before

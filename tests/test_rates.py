@@ -216,3 +216,13 @@ def test_it_refuses():
         nl.find_learning_rate(nl.Sequential([nl.layers.Dense(1)]), X, Y)
     with pytest.raises(ShapeError):
         nl.find_learning_rate(model, X, Y[:, :, None])
+
+
+def test_each_rate_is_one_update_also_with_accumulation():
+    x = np.random.default_rng(0).normal(size=(64, 3))
+    curves = []
+    for options in ({}, {"gradient_accumulation_steps": 50, "use_ema": True}):
+        model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+        model.compile(nl.optimizers.SGD(0.1, **options), "mse")
+        curves.append(nl.find_learning_rate(model, x, x.sum(axis=1)))
+    np.testing.assert_array_equal(curves[0].losses, curves[1].losses)

@@ -62,7 +62,7 @@ class ActivationLayer(Layer):
     def prepare(self, x: Any) -> Array:
         """Return ``x`` as an array of this layer's dtype; any shape will do."""
         if not (type(x) is np.ndarray and x.dtype is self._dtype and x.flags.c_contiguous):
-            x = in_order(as_float(f"layer {self.name!r}", "x", x, self._dtype))
+            x = in_order(as_float(self.owner, "x", x, self._dtype))
         return x
 
     def check_input_shape(self, shape: Shape) -> None:
@@ -132,6 +132,6 @@ class AxisActivation(ActivationLayer):
         """Raise a ShapeError if ``shape`` has no axis ``axis``."""
         if not -len(shape) <= self.axis < len(shape):
             raise ShapeError(
-                f"{self.cache._owner} ({type(self).__name__}): axis={self.axis} does not exist in "
+                f"{self.owner} ({type(self).__name__}): axis={self.axis} does not exist in "
                 f"an input of shape {shape}."
             )

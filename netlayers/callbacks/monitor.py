@@ -87,9 +87,8 @@ class MonitorCallback(Callback):
             name = self.monitor.removeprefix("val_")
             if name == "loss" or name.endswith("_loss"):
                 mode = "min"
-            for metric in getattr(self.model, "metrics", ()):
-                if metric.name == name:
-                    mode = getattr(metric, "direction", None) or mode
+            metric = getattr(self.model, "metrics_by_name", {}).get(name)
+            mode = getattr(metric, "direction", None) or mode
         if mode == "auto":
             raise ConfigurationError(
                 f"{type(self).__name__}: whether a high or a low {self.monitor!r} is good is not "

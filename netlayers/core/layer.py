@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,10 @@ class Layer(WeightAccess):
     # Layers whose backward takes input_gradient=False, which saves the product for dL/dx where
     # nobody needs it: in the first layer with weights.
     can_skip_input_gradient = False
+    # Whether an optimizer changes a weight; the vector of the weights says so.
+    learns = False
+    # Layers whose forward calls add_penalty, which adds to the loss.
+    adds_penalty = False
     # Layers that draw random numbers while training, from the generator self.rng.
     random = False
     # Layers whose output with training=True is that of inference: no chance, no batch statistics.
@@ -257,6 +262,8 @@ class Layer(WeightAccess):
     @property
     def parameters(self) -> ParameterVector:
         """The vectors of a layer that is in no model, as ``optimizer.step`` takes them."""
+        if self._vector is not None and not self._in_model:  # the usual case, in every step
+            return self._vector
         self._require_built()
         if self._in_model or self._vector is None:
             raise ConfigurationError(
@@ -422,6 +429,10 @@ class Layer(WeightAccess):
                 "x = self.prepare(x), which builds it.)"
             )
         raise AttributeError(f"layer {type(self).__name__} has no attribute {name!r}.{hint}")
+
+    def __copy__(self) -> Layer:
+        # Two layers can not share weights: each has views into a vector of its own.
+        return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

@@ -60,7 +60,7 @@ class Parameter:
         self.statistic = statistic
         self.constraint = constraint
         if constraint is not None:
-            constraint.check_shape(f"layer {layer.name!r}: {name}", shape)
+            constraint.check_shape(f"{layer.owner}: {name}", shape)
         self.slice = slice(0, 0)
         self.value: Array | None = None
         self.gradient: Array | None = None
@@ -127,7 +127,12 @@ class ParameterVector:
         """Find the trainable parameters again, after a layer was frozen, thawed or slowed down."""
         self.tensors = [p for p in self.all if p.trainable]
         self.regularized = [p for p in self.tensors if p.regularizer is not None]
-        self.constrained = [p for p in self.tensors if p.constraint is not None]
+        changed = [p for p in self.tensors if p.learning_rate_multiplier]
+        self.constrained = [p for p in changed if p.constraint is not None]
+        for p in self.all:
+            p.layer.learns = False
+        for p in self.tensors:
+            p.layer.learns = True
         self.segments = [segment for _, segment in self.runs(lambda p: None)]
         for p in self.all:
             if p.gradient is not None and not p.trainable:

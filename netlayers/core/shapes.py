@@ -15,6 +15,8 @@ def shown_shape(shape: Shape) -> str:
 
 def shape_hint(expected: Shape, shape: Shape) -> str:
     """Return what to do about an input of ``shape`` where ``expected`` was expected."""
+    if len(shape) == 1 and len(expected) == 2:
+        return "Add an axis: x[:, None] for samples of one feature, x[None, :] for a single sample."
     if len(shape) < len(expected):
         return "For a single sample, add the batch axis: x[None, ...]."
     if len(shape) > len(expected):

@@ -184,7 +184,7 @@ class BatchNormalization(AffineNormalization):
         """Write ``x - μ`` into ``centred``, move the averages, and return σ²."""
         if not len(rows):
             raise DataError(
-                f"layer {self.name!r} (BatchNormalization): the batch has no samples, hence no "
+                f"{self.owner} (BatchNormalization): the batch has no samples, hence no "
                 "mean; train on one sample or more."
             )
         mean, variance = centre(rows, centred, 0, self.epsilon)

@@ -46,8 +46,20 @@ class Container(Layer):
             raise ConfigurationError(
                 f"{self.owner}: {argument} must be a list of layers, got {layers!r}."
             )
-        for layer in layers:
-            self.adopt(resolve("layer", layer, Layer) if isinstance(layer, dict) else layer)
+        try:
+            for layer in layers:
+                self.adopt(resolve("layer", layer, Layer) if isinstance(layer, dict) else layer)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let the layers go, so that they can be used again."""
+        for layer in self._built_here:
+            layer.forget()
+        for layer in self.layers:
+            layer.leave()
+        self.layers, self._built_here = [], []
 
     @property
     def parts(self) -> list[Layer]:
@@ -76,7 +88,8 @@ class Container(Layer):
             raise ConfigurationError(
                 f"{owner}: the layer {layer.name!r} is used twice. A layer remembers one forward "
                 "pass for its backward pass, so it can stand only once, in one model. Make a new "
-                f"layer: {type(layer).__name__}.from_config(layer.get_config())."
+                f"layer, {type(layer).__name__}.from_config(layer.get_config()), or, with its "
+                "weights, copy.deepcopy(layer)."
             )
         # Not "in (None, ...)": to NumPy, float64 equals None.
         if layer._own_dtype is not None and layer._own_dtype != self._dtype:
@@ -179,6 +192,16 @@ class Container(Layer):
         Layer.trainable.fset(self, value)  # type: ignore[attr-defined]
         for part in self.parts:
             part.trainable = value
+
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        """Whether an optimizer changes a weight of a part."""
+        return any(part.learns for part in self.parts)
+
+    @property
+    def adds_penalty(self) -> bool:  # type: ignore[override]
+        """Whether a part adds to the loss."""
+        return any(part.adds_penalty for part in self.parts)
 
     @property
     def learning_rate_multiplier(self) -> float:
@@ -293,7 +316,7 @@ class Chain(Container):
     def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
         """Return dL/dx for a gradient of the logits; see :meth:`backward`."""
         below, last = self.layers[:-1], self.layers[-1]
-        needed = input_gradient or any(learns(layer) for layer in below)
+        needed = input_gradient or any(layer.learns for layer in below)
         dy = backward_of(last, dz, needed, "backward_logits")
         return self._backward(below, dy, input_gradient) if needed else None
 
@@ -302,17 +325,12 @@ class Chain(Container):
             for layer in reversed(layers):
                 dy = layer.backward(dy)
             return dy
-        lowest = next((i for i, layer in enumerate(layers) if learns(layer)), len(layers))
+        lowest = next((i for i, layer in enumerate(layers) if layer.learns), len(layers))
         for layer in reversed(layers[lowest + 1 :]):
             dy = layer.backward(dy)
         for layer in layers[lowest : lowest + 1]:  # below it nobody needs a gradient
             backward_of(layer, dy, input_gradient=False)
         return None
-
-
-def learns(layer: Layer) -> bool:
-    """Whether an optimizer changes a weight of the layer."""
-    return any(p.trainable for p in layer.slots)
 
 
 def backward_of(layer: Any, dy: Array, input_gradient: bool, method: str = "backward") -> Any:

@@ -100,7 +100,7 @@ class Dense(Layer):
         """Declare ``kernel`` (features, units) and ``bias`` (units,)."""
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(
-                f"layer {self.name!r} (Dense): expected an input of shape (batch, features) with "
+                f"{self.owner} (Dense): expected an input of shape (batch, features) with "
                 f"a known number of features, got {input_shape}. For a single sample, add the "
                 "batch axis: x[None, :]."
             )

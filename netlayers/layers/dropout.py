@@ -80,7 +80,7 @@ class _MaskLayer(_RandomLayer):
         )
         if not fits:
             raise ShapeError(
-                f"layer {self.name!r} ({type(self).__name__}): noise_shape {self.noise_shape} does "
+                f"{self.owner} ({type(self).__name__}): noise_shape {self.noise_shape} does "
                 f"not fit an input of shape {shown_shape(shape)}. Give one size for each axis, the "
                 "batch first: the input's own (or None) for a choice of its own at each place, 1 "
                 "for the same choice along the axis."

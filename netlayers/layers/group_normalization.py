@@ -105,7 +105,7 @@ class GroupNormalization(AffineNormalization):
         (channels,) = self.arrange_by(self.axis, input_shape)
         if channels % self.groups:
             raise ShapeError(
-                f"layer {self.name!r} (GroupNormalization): {channels} channels can not be cut "
+                f"{self.owner} (GroupNormalization): {channels} channels can not be cut "
                 f"into {self.groups} groups of equal size; choose groups from the divisors of "
                 f"{channels}, or -1."
             )

@@ -96,7 +96,7 @@ class Normalization(Layer):
         sizes = tuple(size for a in kept if (size := input_shape[a]) is not None)
         if len(sizes) < len(axes) or 0 in kept:
             raise ShapeError(
-                f"layer {self.name!r} (Normalization): axis={self.axis} must name existing, "
+                f"{self.owner} (Normalization): axis={self.axis} must name existing, "
                 "different axes of known size, not the batch (axis 0), of an input of shape "
                 f"{shown_shape(input_shape)}."
             )
@@ -115,7 +115,7 @@ class Normalization(Layer):
             )
         except ValueError:
             raise ShapeError(
-                f"layer {self.name!r} (Normalization): mean and variance have the shape "
+                f"{self.owner} (Normalization): mean and variance have the shape "
                 f"{np.shape(self.mean)}, which does not fit the axes of size {sizes} of an input "
                 f"of shape {shown_shape(input_shape)}."
             ) from None
@@ -148,7 +148,7 @@ class Normalization(Layer):
             T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
             computing sample variances" (1979), for the merging of two pieces.
         """
-        owner = f"layer {self.name!r}: adapt()"
+        owner = f"{self.owner}: adapt()"
         if self.mean is not None:
             raise ConfigurationError(
                 f"{owner}: mean and variance were given to the constructor; there is nothing to "

@@ -49,7 +49,7 @@ class NormalizingLayer(Layer):
         sizes = tuple(size for a in last if (size := input_shape[a]) is not None)
         if len(sizes) < len(wanted) or last[0] == 0:
             raise ShapeError(
-                f"layer {self.name!r} ({type(self).__name__}): axis={axes} must name existing, "
+                f"{self.owner} ({type(self).__name__}): axis={axes} must name existing, "
                 "different axes of known size, not the batch (axis 0), of an input of shape "
                 f"{shown_shape(input_shape)}."
             )

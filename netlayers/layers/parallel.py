@@ -56,9 +56,15 @@ class Parallel(Container):
         super().__init__(**kwargs)
         self.merge = check_choice("Parallel", "merge", merge, MERGES)
         self.axis = check_integer("Parallel", "axis", axis)
-        if isinstance(branches, (list, tuple)):
-            branches = [Chain(b) if isinstance(b, (list, tuple)) else b for b in branches]
-        self.adopt_all("branches", branches)
+        chains: list[Chain] = []
+        try:
+            if isinstance(branches, (list, tuple)):
+                branches = [_branch(branch, chains) for branch in branches]
+            self.adopt_all("branches", branches)
+        except BaseException:
+            for chain in chains:
+                chain.release()
+            raise
         if not self.layers:
             raise ConfigurationError(f"{self.owner}: branches must hold at least one branch.")
 
@@ -102,7 +108,7 @@ class Parallel(Container):
         for branch, shape, rest in zip(self.layers, shapes, known, strict=True):
             if rest != known[0] or len(shape) != len(shapes[0]):
                 raise ShapeError(
-                    f"{self.cache._owner} (Parallel): the branch {branch.name!r} gives the shape "
+                    f"{self.owner} (Parallel): the branch {branch.name!r} gives the shape "
                     f"{shape}, the branch {self.layers[0].name!r} {shapes[0]}; to {self.merge} "
                     "them they must agree"
                     + ("." if axis is None else f" in all axes but axis {axis}.")
@@ -197,7 +203,15 @@ class Parallel(Container):
     def _axis(self, ndim: int) -> int:
         if not -ndim < self.axis < ndim or self.axis == 0:
             raise ShapeError(
-                f"{self.cache._owner} (Parallel): axis={self.axis} is no axis of features in "
+                f"{self.owner} (Parallel): axis={self.axis} is no axis of features in "
                 f"outputs with {ndim} axes (the first is the batch)."
             )
         return self.axis % ndim
+
+
+def _branch(branch: Any, chains: list[Chain]) -> Any:
+    """Return a list of layers as a Chain, noted in ``chains``; anything else as it is."""
+    if not isinstance(branch, (list, tuple)):
+        return branch
+    chains.append(Chain(branch))
+    return chains[-1]

@@ -76,7 +76,7 @@ class PReLU(Layer):
         for axis in self.shared_axes or ():
             if axis >= len(shape):
                 raise ShapeError(
-                    f"layer {self.name!r} (PReLU): shared_axes={self.shared_axes}, but an input of "
+                    f"{self.owner} (PReLU): shared_axes={self.shared_axes}, but an input of "
                     f"shape {input_shape} has no axis {axis}."
                 )
             shape[axis] = 1

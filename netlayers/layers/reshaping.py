@@ -113,7 +113,7 @@ class Reshape(_Reshaping):
         fixed = math.prod(size for size in target if size != -1)
         if entries % fixed or (-1 not in target and entries != fixed):
             raise ShapeError(
-                f"layer {self.name!r} (Reshape): a sample of shape {shown_shape(input_shape)} has "
+                f"{self.owner} (Reshape): a sample of shape {shown_shape(input_shape)} has "
                 f"{entries} entries, target_shape {target} "
                 f"{'needs a multiple of' if -1 in target else 'has'} {fixed}."
             )
@@ -153,7 +153,7 @@ class Permute(Layer):
         """Declare nothing; another number of axes than ``dims`` has is a ShapeError."""
         if len(input_shape) != len(self._axes):
             raise ShapeError(
-                f"layer {self.name!r} (Permute): dims {self.dims} orders {len(self.dims)} axes, an "
+                f"{self.owner} (Permute): dims {self.dims} orders {len(self.dims)} axes, an "
                 f"input of shape {shown_shape(input_shape)} has {len(input_shape) - 1} beside the "
                 "batch."
             )
@@ -206,7 +206,7 @@ class RepeatVector(Layer):
         """Declare nothing; an input that is not (batch, features) is a ShapeError."""
         if len(input_shape) != 2:
             raise ShapeError(
-                f"layer {self.name!r} (RepeatVector): expected an input of shape "
+                f"{self.owner} (RepeatVector): expected an input of shape "
                 f"(batch, features), got {shown_shape(input_shape)}. Put layers.Flatten() before."
             )
 
@@ -264,7 +264,7 @@ class Rescaling(Layer):
         for name, value in (("scale", self.scale), ("offset", self.offset)):
             if isinstance(value, tuple) and (len(shape) < 2 or shape[-1] not in (None, len(value))):
                 raise ShapeError(
-                    f"layer {self.name!r} (Rescaling): {name} has {len(value)} numbers, the last "
+                    f"{self.owner} (Rescaling): {name} has {len(value)} numbers, the last "
                     f"axis of an input of shape {shown_shape(shape)} must be as long."
                 )
 

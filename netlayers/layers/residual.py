@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 from netlayers.layers.containers import Chain, backward_of
 from netlayers.layers.dense import Dense
-from netlayers.registry import register
+from netlayers.registry import register, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from netlayers._typing import Array, Examples, Shape
-    from netlayers.core.layer import Layer
 
 
 @register("layer")
@@ -31,6 +31,8 @@ class Residual(Chain):
 
     Args:
         layers: the layers of f.
+        projection: a layer for x on its way around f; by default the ``Dense`` one, where it is
+            needed.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
@@ -50,9 +52,14 @@ class Residual(Chain):
     activation = None  # the output is a sum: no activation makes it
     takes_sparse = False  # x is added to the output
 
-    def __init__(self, layers: Iterable[Any] = (), **kwargs: Any) -> None:
-        self.projection: Dense | None = None
+    def __init__(self, layers: Iterable[Any] = (), projection: Any = None, **kwargs: Any) -> None:
+        self.projection: Layer | None = None
+        self._own_projection = False  # made here, because the shapes differ
         super().__init__(layers, **kwargs)
+        if isinstance(projection, dict):
+            projection = resolve("layer", projection, Layer)
+        if projection is not None:
+            self._project(projection)
 
     @staticmethod
     def examples() -> Examples:
@@ -66,6 +73,7 @@ class Residual(Chain):
             ({"layers": [dense(2, "relu")]}, (4, 3)),
             ({"layers": [dense(2, "tanh"), dense(5, "sigmoid")]}, (2, 3, 4)),
             ({"layers": []}, (4, 3)),
+            ({"layers": [dense(2, "tanh")], "projection": dense(2, "sigmoid")}, (4, 3)),
         ]
 
     @property
@@ -79,14 +87,24 @@ class Residual(Chain):
         shape = self.compute_output_shape(input_shape)
         if shape != input_shape and self.projection is None:
             self._check_shapes(input_shape, shape)
-            self._project(int(shape[-1] or 0))
+            own = Dense(int(shape[-1] or 0), use_bias=False, name="projection")
+            own._auto_named = True  # it yields to a layer of that name
+            self._project(own)
+            self._own_projection = True
         if self.projection is not None:
             yield self.projection, input_shape
+            around = self.projection.compute_output_shape(input_shape)
+            if around != shape:
+                raise ShapeError(
+                    f"{self.owner} (Residual): the layers turn the shape {input_shape} into "
+                    f"{shape}, the projection into {around}; they must agree."
+                )
 
     def forget(self) -> None:
-        """Become unbuilt again, with no projection."""
+        """Become unbuilt again, without the projection that was made for the shapes."""
         super().forget()
-        self.projection = None
+        if self._own_projection:
+            self.projection, self._own_projection = None, False
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = x + f(x)``, or ``x W + f(x)``."""
@@ -105,18 +123,18 @@ class Residual(Chain):
             return None
         return np.add(dy, df, out=self.workspace("dx", df.shape, self._dtype))
 
-    def _project(self, units: int) -> None:
-        name = "projection"
-        while any(layer.name == name for layer in self.layers):
-            name += "_"
-        self.projection = Dense(units, use_bias=False, name=name, trainable=self.trainable)
-        self.projection._in_model = True
-        self.compute_in(self._dtype)
+    def _project(self, layer: Layer) -> None:
+        try:
+            self.adopt(layer)  # under a name of its own; but it is no part of the chain
+        except BaseException:
+            self.release()
+            raise
+        self.projection = self.layers.pop()
 
     def _check_shapes(self, x: Shape, y: Shape) -> None:
         if len(x) != len(y) or x[:-1] != y[:-1] or len(x) < 2 or x[-1] is None:
             raise ShapeError(
-                f"{self.cache._owner} (Residual): the layers turn the shape {x} into {y}; only the "
+                f"{self.owner} (Residual): the layers turn the shape {x} into {y}; only the "
                 "last axis may differ from the input's, so that a projection can match it. Put a "
                 "Flatten or Reshape before the block."
             )

@@ -93,10 +93,15 @@ class KLDivergence(OneHotTargets):
         return t
 
 
-def check_not_negative(loss: Loss, y_pred: Array, meaning: str) -> None:
+def check_not_negative(
+    loss: Loss,
+    y_pred: Array,
+    meaning: str,
+    hint: str = "Let the last layer end with activation='softplus' or 'exponential'.",
+) -> None:
     """Raise a DataError where what can not be negative was predicted so; NaN is let through."""
     if y_pred.min() < 0:
         raise DataError(
             f"loss {loss.name!r}: y_pred holds {meaning}, which must not be negative, got "
-            f"{y_pred.min():g}. Let the last layer end with activation='softplus' or 'exponential'."
+            f"{y_pred.min():g}. {hint}"
         )

@@ -129,7 +129,11 @@ class GaussianNLL(Loss):
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ (log v + d r) / (2 k)`` with ``d = μ - t``, ``r = d / v``, ``v`` clipped."""
         mean, variance = np.split(y_pred, 2, axis=-1)
-        check_not_negative(self, variance, "variances in its last half")
+        hint = (
+            "Let the last layer be Parallel([Dense(k), Dense(k, activation='softplus')]): means of "
+            "any sign, and variances above 0."
+        )
+        check_not_negative(self, variance, "variances in its last half", hint)
         v = np.maximum(variance, self.epsilon, out=self.buffer("v", mean))
         d = np.subtract(mean, y_true, out=self.buffer("d", mean))
         r = np.divide(d, v, out=self.buffer("r", mean))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from netlayers.callbacks import History, ProgressBar
 from netlayers.checks import check_integer, check_number
 from netlayers.data.arrays import ArrayData
+from netlayers.data.streams import is_stream
+from netlayers.errors import ConfigurationError
 from netlayers.models.arguments import callback_list, check_verbose
 from netlayers.models.preparation import columns_of, undone_on_error
 from netlayers.models.reading import Reading, evaluation_data, validation_parts
@@ -62,8 +64,9 @@ class FullBatch:
             run ended: ``converged``, ``message``, ``iterations``, ``evaluations``.
 
         Raises:
-            ConfigurationError: a layer draws random numbers, or a weight has a constraint; and what
-                :meth:`fit` raises. Nothing has changed then.
+            ConfigurationError: a layer draws random numbers or keeps moving averages, a weight has
+                a constraint; and what :meth:`fit` raises. Nothing has changed then.
+            NonFiniteError: the loss of the weights at the start is not finite.
 
         Source:
             D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization",
@@ -83,14 +86,19 @@ class FullBatch:
         owner = "fit_lbfgs"
         model._require_compiled()
         count = check_integer(owner, "max_iterations", max_iterations, minimum=1)
+        searches = check_integer(owner, "max_line_search", max_line_search, minimum=1)
         options = {
             "maxiter": count,
-            "maxfun": count * (1 + max_line_search),
+            "maxfun": count * (1 + searches),
             "gtol": check_number(owner, "gradient_tolerance", gradient_tolerance, minimum=0),
             "ftol": check_number(owner, "loss_tolerance", loss_tolerance, minimum=0),
             "maxcor": check_integer(owner, "history_size", history_size, minimum=1),
-            "maxls": check_integer(owner, "max_line_search", max_line_search, minimum=1),
+            "maxls": searches,
         }
+        if is_stream(x):
+            raise ConfigurationError(
+                f"{owner}: x must be an array, as all data are needed at once, got {x!r}."
+            )
         verbose = check_verbose(owner, verbose)
         chosen = callback_list(callbacks)
         validation = None

@@ -123,7 +123,18 @@ class Model(FullBatch, Described, Layer):
         """The metrics as objects; none before the first data, whose shapes decide on them."""
         return list(self._steps.metrics or ()) if self._steps is not None else []
 
+    @property
+    def metrics_by_name(self) -> dict[str, metrics_module.Metric]:
+        """The metrics by their keys in the logs; a second ``auc`` is ``auc_1``."""
+        steps = self._steps
+        return {} if steps is None else dict(zip(steps.metric_names, self.metrics, strict=True))
+
     def _require_compiled(self) -> None:
+        if self._in_model:
+            raise ConfigurationError(
+                f"{self.owner} is part of another model, and is trained and evaluated with that. "
+                "For it alone use copy.deepcopy of it; predict() works as it is."
+            )
         if self.optimizer is None:
             raise NotCompiledError(
                 f"{self.owner} is not compiled: call compile(optimizer, loss) first."
@@ -366,8 +377,8 @@ class Model(FullBatch, Described, Layer):
         with undone_on_error(self):
             x, y, weight = batch_of(self, "train_on_batch", x, y, sample_weight, class_weight)
             steps = self.make_steps(y.shape)
-            steps.reset()
-            steps.train(x, y, weight)
+        steps.reset()
+        steps.train(x, y, weight)
         return batch_result(steps.logs(), return_dict)
 
     def test_on_batch(
@@ -382,8 +393,8 @@ class Model(FullBatch, Described, Layer):
         with undone_on_error(self):
             x, y, weight = batch_of(self, "test_on_batch", x, y, sample_weight)
             steps = self.make_steps(y.shape)
-            steps.reset()
-            steps.test(x, y, weight)
+        steps.reset()
+        steps.test(x, y, weight)
         logs = steps.logs()
         logs.pop("grad_norm", None)
         return batch_result(logs, return_dict)

@@ -122,6 +122,7 @@ class Sequential(Chain, Model):
             raise ConfigurationError(f"{self.owner}: there is no layer to pop.")
         if self._in_model and self.built:
             raise ConfigurationError(f"{self.owner}: it is part of a model and built.")
+        self._steps = None
         layer = self.layers.pop()
         layer.leave()
         if layer in self._built_here:
@@ -135,7 +136,8 @@ class Sequential(Chain, Model):
         return layer
 
     def _lay_out(self) -> None:
-        """Lay the weights out anew, after a layer came or went."""
+        """Lay the weights out anew, after a layer came or went; the loss may then go otherwise."""
+        self._steps = None
         assert self.input_shape is not None
         self.output_shape = self.compute_output_shape(self.input_shape)
         self.slots = [p for layer in self.layers for p in layer.slots]

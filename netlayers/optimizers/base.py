@@ -324,7 +324,7 @@ class Optimizer(Configurable):
             if bad and p.learning_rate_multiplier != 0:
                 raise NonFiniteError(
                     f"{type(self).__name__}: the gradient of the parameter {p.name!r} of layer "
-                    f"{p.layer.name!r} is not finite ({bad} of {g.size} values), at update "
+                    f"{p.layer.path!r} is not finite ({bad} of {g.size} values), at update "
                     f"{self.iterations + 1}. No weight was changed. Try a smaller learning rate, "
                     "gradient clipping (global_clipnorm=1.0), another initializer or scaled "
                     "inputs; on_nonfinite='skip' leaves such updates out."

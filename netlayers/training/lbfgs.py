@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.training import loop
 
 if TYPE_CHECKING:
@@ -80,7 +81,13 @@ def train(
         steps.reset()
         loss = steps.compute_gradients(x, y, sample_weight)
         steps.loss_mean.add(loss)
-        return loss, gather(parameters.gradients)
+        gradient = gather(parameters.gradients)
+        if evaluations == 1 and not (math.isfinite(loss) and np.isfinite(gradient).all()):
+            raise NonFiniteError(
+                f"fit_lbfgs: the loss of the first weights is {loss}, or a gradient is not finite. "
+                "Try another initializer or scaled inputs; no weight was changed."
+            )
+        return loss, gradient
 
     accepted = gather(parameters.values)
     iteration = 0
@@ -112,22 +119,38 @@ def train(
     finally:
         scatter(accepted)
         events.fire_all("on_train_end", {})
-    return LBFGSResult(bool(result.status == 0), str(result.message), iteration, evaluations)
+    message = str(result.message)
+    if message.startswith("ABNORMAL"):
+        message = (
+            "the line search found no lower loss: the numbers have no more digits "
+            f"({parameters.dtype}), or a gradient is wrong"
+        )
+    return LBFGSResult(bool(result.status == 0), message, iteration, evaluations)
 
 
 def check_deterministic(model: Any) -> None:
     """Check that the same weights always give the same loss, and that they may take any value.
 
     Raises:
-        ConfigurationError: a layer draws random numbers, or a weight has a constraint.
+        ConfigurationError: a layer draws random numbers or keeps moving averages, a weight has a
+            constraint, or all layers are frozen.
     """
     for layer in model.walk():
-        if getattr(layer, "rng", None) is not None:
+        reason = None
+        if layer.random and getattr(layer, "rate", 1):
+            reason = "draws random numbers, and a line search needs the same loss for the same "
+            reason += "weights"
+        elif (
+            not layer.same_in_training and layer.trainable and any(p.statistic for p in layer.slots)
+        ):
+            reason = "keeps moving averages, which a few iterations do not bring up to date"
+        if reason:
             raise ConfigurationError(
-                f"fit_lbfgs: {layer.owner} ({type(layer).__name__}) draws random numbers, and a "
-                "line search needs the same loss for the same weights. Leave the layer out, or "
-                "train with fit() and another optimizer."
+                f"fit_lbfgs: {layer.owner} ({type(layer).__name__}) {reason}. Leave the layer out, "
+                "or train with fit() and another optimizer."
             )
+    if not model.parameters.segments:
+        raise ConfigurationError("fit_lbfgs: there is nothing to learn: all layers are frozen.")
     for p in model.parameters.constrained:
         raise ConfigurationError(
             f"fit_lbfgs: the weight {p.path!r} has the constraint {p.constraint!r}, which "

@@ -49,8 +49,9 @@ class Steps:
         self.norm_mean = Mean("grad_norm")
         self._identifiers = list(metrics)
         self.metrics: list[Metric] | None = None
-        self._names: list[str] = []
+        self.metric_names: list[str] = []
         self._workspace = Workspace()
+        self._penalized = bool(getattr(model, "adds_penalty", False))
 
     def resolve_metrics(self, target_shape: Shape) -> None:
         """Turn names of metrics into objects, now that the shape of the targets is known."""
@@ -60,7 +61,7 @@ class Steps:
                 metrics_module.get(m, target_shape, self.model.output_shape, logits)
                 for m in self._identifiers
             ]
-            self._names = unique_names(self.metrics)
+            self.metric_names = unique_names(self.metrics)
 
     def reset(self) -> None:
         """Start the means again."""
@@ -76,7 +77,7 @@ class Steps:
         logs: Logs = {"loss": self.loss_mean.result()}
         for mean in self.part_means:
             logs[mean.name] = mean.result()
-        for name, metric in zip(self._names, self.metrics or (), strict=True):
+        for name, metric in zip(self.metric_names, self.metrics or (), strict=True):
             if metric.each_batch or not each_batch:
                 logs[name] = metric.result()
         if self.optimizer.clips:
@@ -119,11 +120,13 @@ class Steps:
         return loss
 
     def _forward(self, x: Array, y: Array, sample_weight: Array | None, training: bool) -> float:
-        with collected_penalties() as penalties:
-            if self.fused:
-                y_pred = self.model.forward_logits(x, training)
-            else:
-                y_pred = self.model.forward(x, training)
+        forward = self.model.forward_logits if self.fused else self.model.forward
+        penalties: list[float] = []
+        if self._penalized:
+            with collected_penalties() as penalties:
+                y_pred = forward(x, training)
+        else:
+            y_pred = forward(x, training)
         loss = self.loss.forward(y, y_pred, sample_weight)
         if self.part_means:
             for mean, value in zip(self.part_means, self.loss.values, strict=True):  # type: ignore[attr-defined]

@@ -289,3 +289,14 @@ def test_bad_arguments(cls, arguments):
 def test_a_callback_can_be_copied():
     stop = copy.deepcopy(EarlyStopping(patience=2))
     assert play(stop, LOSSES)[:2] == (6, 5)
+
+
+def test_the_second_metric_of_a_kind_can_be_monitored():
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    y = (x[:, 0] > 0).astype(int)
+    model = nl.Sequential([nl.layers.Dense(1, "sigmoid")], seed=0)
+    metrics = [nl.metrics.AUC(), nl.metrics.AUC(curve="PR")]
+    model.compile("adam", "binary_crossentropy", metrics=metrics)
+    stop = nl.callbacks.EarlyStopping("val_auc_1", patience=1)
+    history = model.fit(x, y, epochs=3, validation_split=0.5, callbacks=stop, verbose=0)
+    assert "val_auc_1" in history.history

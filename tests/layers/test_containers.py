@@ -314,3 +314,64 @@ def test_sparse_matrices_reach_the_first_layers_of_branches():
         with pytest.raises(nl.errors.DataError, match=f"{match}.*Dense layer first"):
             model.fit(x, y, verbose=0)
         assert not model.built
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda a, b: nl.Sequential([a, b, "relu"]),
+        lambda a, b: nl.Sequential([L.Input((3, 4)), a, L.Flatten(), b, L.Permute((2, 1))]),
+        lambda a, b: L.Parallel([[a], [b, a]]),
+        lambda a, b: L.Parallel([[a], b, 3]),
+        lambda a, b: L.Residual([a, b], projection=3),
+    ],
+)
+def test_a_constructor_that_fails_lets_its_layers_go(wrong):
+    a, b = L.Dense(3), L.Dense(3)
+    with pytest.raises((ConfigurationError, ShapeError)):
+        wrong(a, b)
+    model = nl.Sequential([a, b], seed=0)
+    assert model.predict(X).shape == (6, 3)
+    assert [p.path for p in model.parameters.all[::2]] == ["dense/kernel", "dense_1/kernel"]
+
+
+def test_a_projection_can_be_chosen_and_stays_as_it_is_set():
+    block = L.Residual([L.Dense(8, trainable=False)])
+    block.build((None, 4))
+    assert block.projection.trainable  # what is inside the block does not freeze the way around it
+    block.projection.trainable = False
+    block.projection.learning_rate_multiplier = 0.5
+    again = L.Residual.from_config(block.get_config())
+    again.build((None, 4))
+    assert not again.projection.trainable
+    assert again.projection.learning_rate_multiplier == 0.5
+    own = L.Residual([L.Dense(8)], projection=L.Dense(8, kernel_initializer="zeros", name="way"))
+    model = nl.Sequential([own], seed=0)
+    model.build((None, 4))
+    assert [p.path for p in model.parameters.all][-2:] == [
+        "residual/way/kernel",
+        "residual/way/bias",
+    ]
+    np.testing.assert_array_equal(model.predict(X), own.layers[0].forward(X.astype("float32")))
+    with pytest.raises(ShapeError, match=r"the projection into \(None, 7\)"):
+        L.Residual([L.Dense(8)], projection=L.Dense(7)).build((None, 4))
+    named = L.Residual([L.Dense(8, name="projection")])
+    named.build((None, 4))
+    assert [p.path for p in named.slots][::2] == [
+        "residual/projection/kernel",
+        "residual/projection_1/kernel",
+    ]
+
+
+def test_a_model_within_a_model_says_how_to_use_it_alone():
+    inner = nl.Sequential([L.Dense(3)])
+    inner.compile("sgd", "mse")
+    nl.Sequential([inner, L.Dense(1)]).build((None, 4))
+    for use in (lambda: inner.fit(X, X[:, :3]), lambda: inner.evaluate(X, X[:, :3])):
+        with pytest.raises(
+            ConfigurationError, match=r"'sequential' is part of another model.*copy"
+        ):
+            use()
+    alone = copy.deepcopy(inner)
+    alone.compile("sgd", "mse")
+    assert alone.evaluate(X, inner.predict(X), verbose=0) < 1e-12

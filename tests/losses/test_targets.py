@@ -161,3 +161,8 @@ def test_an_axis_of_outputs_is_checked_where_the_model_has_it():
         loss.check_targets(t, (None, 3, 4))
         with pytest.raises(ShapeError):
             loss.check_targets(t, (None, 4, 3))
+
+
+def test_negative_variances_are_told_how_to_become_positive_without_the_means():
+    with pytest.raises(DataError, match=r"variances.*Parallel\(\[Dense\(k\), Dense\(k, act"):
+        nl.losses.GaussianNLL().forward([[1.0]], [[-3.0, -0.5]])

@@ -136,3 +136,25 @@ def test_float64():
     model = make(dtype="float64")
     assert model.forward(X).dtype == np.float64
     assert model.parameters.values.dtype == np.float64
+
+
+def test_another_last_layer_after_compile_gets_a_loss_of_its_own():
+    y = np.array([0, 1, 2, 0, 1, 2])
+    model = nl.Sequential([nl.layers.Dense(3, "softmax")], seed=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.evaluate(X, y, verbose=0)
+    model.pop()
+    model.add(nl.layers.Dense(3, "sigmoid"))
+    got = model.evaluate(X, y, verbose=0)  # not from logits of a softmax any more
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert got == model.evaluate(X, y, verbose=0)
+
+
+def test_a_shallow_copy_is_a_deep_one():
+    model = make()
+    model.build((None, 4))
+    for thing in (model, model.layers[0]):
+        again = copy.copy(thing)
+        again.weights[0][...] = 7
+        assert not (thing.weights[0] == 7).any()
+    assert np.shares_memory(model.layers[0].kernel, model.parameters.values)

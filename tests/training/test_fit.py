@@ -279,3 +279,14 @@ def test_memory_maps_and_booleans(tmp_path):
         model.fit(a, Y[:40], verbose=0)
         bits.append(model.parameters.values.tobytes())
     assert bits[0] == bits[1] == bits[2]
+
+
+def test_a_first_batch_that_explodes_leaves_a_model_that_can_be_trained():
+    model = nl.Sequential([nl.layers.Dense(3)], seed=0)
+    model.compile("adam", "mse")
+    y = np.ones((4, 3))
+    with pytest.raises(nl.errors.NonFiniteError), np.errstate(all="ignore"):
+        model.train_on_batch(np.full((4, 6), 3e38, "float32"), y)
+    before = model.get_weights()
+    assert np.isfinite(model.train_on_batch(np.ones((4, 6)), y))
+    assert not np.array_equal(before[0], model.get_weights()[0])

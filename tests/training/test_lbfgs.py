@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, NonFiniteError
 
 L = nl.layers
 RNG = np.random.default_rng(0)
@@ -133,3 +133,33 @@ def test_what_a_line_search_can_not_work_with(layer, match):
 def test_bad_arguments(wrong):
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         linear().fit_lbfgs(X, Y, **wrong)
+
+
+def test_what_it_can_not_start_from():
+    model = nl.Sequential([L.Dense(3, "tanh"), L.BatchNormalization(), L.Dense(1)])
+    model.compile(loss="mse")
+    with pytest.raises(ConfigurationError, match=r"'batch_normalization'.*moving averages"):
+        model.fit_lbfgs(X, Y, verbose=0)
+    model.layers[1].trainable = False  # its averages stand still: fine
+    assert len(model.fit_lbfgs(X, Y, 3, verbose=0).epoch) == 3
+    model.trainable = False
+    with pytest.raises(ConfigurationError, match="all layers are frozen"):
+        model.fit_lbfgs(X, Y, verbose=0)
+    model = linear()
+    with pytest.raises(ConfigurationError, match="x must be an array"):
+        model.fit_lbfgs(iter([(X, Y)]), None, verbose=0)
+    with pytest.raises(ConfigurationError, match="max_line_search must be an integer"):
+        model.fit_lbfgs(X, Y, max_line_search="20", verbose=0)
+    model.build((None, 3))
+    model.layers[0].kernel[...] = 1e300
+    before = model.parameters.values.tobytes()
+    with pytest.raises(NonFiniteError, match="first weights"), np.errstate(all="ignore"):
+        model.fit_lbfgs(X, Y, verbose=0)
+    assert model.parameters.values.tobytes() == before
+
+
+def test_no_more_digits_are_named_as_the_reason():
+    model = nl.Sequential([L.Dense(1)], seed=0)
+    model.compile(loss="mse")
+    history = model.fit_lbfgs(X, Y, 500, gradient_tolerance=0, loss_tolerance=0, verbose=0)
+    assert history.lbfgs.converged or "float32" in history.lbfgs.message

@@ -26,8 +26,10 @@ from netlayers import (
     models,
     optimizers,
     regularizers,
+    utils,
 )
 from netlayers.checking import GradientReport, check_gradients
+from netlayers.layers import Input
 from netlayers.models import Sequential
 from netlayers.rates import LearningRateCurve, find_learning_rate
 from netlayers.registry import register
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GradientReport",
+    "Input",
     "LearningRateCurve",
     "Sequential",
     "activations",
@@ -53,4 +56,5 @@ __all__ = [
     "optimizers",
     "register",
     "regularizers",
+    "utils",
 ]

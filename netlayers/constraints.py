@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Identifier
 
-__all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
+__all__ = [
+    "Constraint",
+    "MaxNorm",
+    "MinMaxNorm",
+    "NonNeg",
+    "UnitNorm",
+    "get",
+    "max_norm",
+    "min_max_norm",
+    "non_neg",
+    "unit_norm",
+]
 
 _EPSILON = 1e-7  # added to a norm before a division, as in Keras
 
@@ -171,6 +182,10 @@ def _checked_axis(owner: str, axis: Any) -> int | list[int]:
     if isinstance(axis, (list, tuple)) and axis:
         return [check_integer(owner, "each axis", a) for a in axis]
     return check_integer(owner, "axis", axis)
+
+
+# As Keras also calls them.
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 
 def get(identifier: Identifier) -> Constraint | None:

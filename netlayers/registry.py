@@ -40,11 +40,30 @@ def _constructor_arguments(cls: Any) -> dict[str, Any]:
 constructor_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_constructor_arguments)
 
 
+class _ConstructorSignature:
+    """What ``help()`` and editors show of a class: the arguments of all its constructors."""
+
+    def __get__(self, thing: Any, cls: type) -> inspect.Signature:
+        if thing is not None:
+            raise AttributeError("__signature__")
+        own = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+        shown = [p for p in own if p.kind is not p.VAR_KEYWORD]
+        names = {p.name for p in shown}
+        shown += [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+            for name, default in constructor_arguments(cls).items()
+            if name not in names
+        ]
+        return inspect.Signature(shown)
+
+
 class Configurable:
     """An object that can be written down as its constructor arguments.
 
     The one rule: each constructor argument is kept in an attribute of its own name.
     """
+
+    __signature__ = _ConstructorSignature()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
         known = constructor_arguments(cls)

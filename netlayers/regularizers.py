@@ -16,7 +16,7 @@ from netlayers.registry import Configurable, register, resolve
 if TYPE_CHECKING:
     from netlayers._typing import Array, Identifier
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
 
 class Regularizer(Configurable):
@@ -92,6 +92,10 @@ class L2(L1L2):
 
     def __init__(self, l2: float = 0.01) -> None:
         super().__init__(l2=l2)
+
+
+# As Keras also calls them.
+l1, l2, l1_l2 = L1, L2, L1L2
 
 
 def get(identifier: Identifier) -> Regularizer | None:

@@ -23,6 +23,7 @@ LEVELS = {
     "regularizers": 1,
     "constraints": 1,
     "core": 2,
+    "utils": 3,
     "activations": 3,
     "layers": 4,
     "losses": 4,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import constraints, initializers, regularizers
-from netlayers.checks import check_dtype, check_flag, check_number, check_shape
+from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float
 from netlayers.core.building import checked_build
 from netlayers.core.parameters import Parameter, ParameterVector
@@ -23,7 +23,7 @@ from netlayers.registry import snake_case
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlayers._typing import Array, Dtype, Examples, Identifier, Shape
+    from netlayers._typing import Array, ArrayLike, Dtype, Examples, Identifier, Shape
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -139,6 +139,10 @@ class Layer(WeightAccess):
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return the output for a batch; with ``training``, remember what backward needs."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(x, training=False)")
+
+    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
+        """Return :meth:`forward`, as Keras's layers and models are called."""
+        return self.forward(x, training)  # type: ignore[arg-type]
 
     def backward(self, dy: Array) -> Array:
         """Return dL/dx for dL/dy, and write dL/dweight into each ``d_<weight>`` (no adding up)."""
@@ -287,28 +291,6 @@ class Layer(WeightAccess):
         return self._dtype.name
 
     @property
-    def trainable(self) -> bool:
-        """Whether the weights are learned; ``False`` freezes them where they are."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = check_flag(self.owner, "trainable", value)
-        if self._vector is not None:
-            self._vector.refresh()
-
-    @property
-    def learning_rate_multiplier(self) -> float:
-        """What the optimizer's learning rate is multiplied by for the weights of this layer."""
-        return self._multiplier
-
-    @learning_rate_multiplier.setter
-    def learning_rate_multiplier(self, value: float) -> None:
-        self._multiplier = check_number(self.owner, "learning_rate_multiplier", value, minimum=0)
-        if self._vector is not None:
-            self._vector.refresh()
-
-    @property
     def parts(self) -> list[Layer]:
         """Layers that this one is made of: an activation; for a container, all its layers."""
         return [part for part in vars(self).values() if isinstance(part, Layer)]
@@ -423,7 +405,8 @@ class Layer(WeightAccess):
             self._bind_alone()
             return self.__dict__[name]
         hint = ""
-        if not name.startswith("__") and "input_shape" in self.__dict__ and not self.built:
+        unbuilt = "input_shape" in self.__dict__ and not self.built
+        if unbuilt and self.kind == "layer" and not name.startswith("__"):
             hint = (
                 " (The layer is not built yet; a layer's forward() begins with "
                 "x = self.prepare(x), which builds it.)"

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlayers.checks import check_flag, check_number
 from netlayers.core.parameters import copy_into
 from netlayers.registry import Configurable
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Weights
-    from netlayers.core.parameters import Parameter
+    from netlayers.core.parameters import Parameter, ParameterVector
 
 
 class WeightAccess(Configurable):
     """What a layer and a model show of their weights."""
 
     slots: list[Parameter]
+    _trainable: bool
+    _multiplier: float
+    _vector: ParameterVector | None
 
     @property
     def owner(self) -> str:
@@ -24,6 +28,28 @@ class WeightAccess(Configurable):
 
     def _require_built(self) -> None:
         raise NotImplementedError
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the weights are learned; ``False`` freezes them where they are."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = check_flag(self.owner, "trainable", value)
+        if self._vector is not None:
+            self._vector.refresh()
+
+    @property
+    def learning_rate_multiplier(self) -> float:
+        """What the optimizer's learning rate is multiplied by for the weights of this layer."""
+        return self._multiplier
+
+    @learning_rate_multiplier.setter
+    def learning_rate_multiplier(self, value: float) -> None:
+        self._multiplier = check_number(self.owner, "learning_rate_multiplier", value, minimum=0)
+        if self._vector is not None:
+            self._vector.refresh()
 
     @property
     def weights(self) -> list[Array]:

@@ -11,7 +11,7 @@ from netlayers.checks import check_flag, check_integer
 from netlayers.core import sparse
 from netlayers.core.layer import Layer
 from netlayers.core.workspace import constant
-from netlayers.errors import ShapeError
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Dense(Layer):
         bias_initializer: fills ``b``.
         kernel_regularizer: penalty on ``W``.
         bias_regularizer: penalty on ``b``.
+        activity_regularizer: must be ``None``: put :class:`ActivityRegularization` behind the
+            layer.
         kernel_constraint: what is true of ``W`` after each update, such as ``"max_norm"``.
         bias_constraint: what is true of ``b`` after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
@@ -66,6 +68,7 @@ class Dense(Layer):
         bias_initializer: Identifier = "zeros",
         kernel_regularizer: Identifier = None,
         bias_regularizer: Identifier = None,
+        activity_regularizer: None = None,
         kernel_constraint: Identifier = None,
         bias_constraint: Identifier = None,
         **kwargs: Any,
@@ -78,6 +81,12 @@ class Dense(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
+        if activity_regularizer is not None:
+            raise ConfigurationError(
+                f"Dense: activity_regularizer={activity_regularizer!r} is not taken; put "
+                "layers.ActivityRegularization(l1, l2) behind the layer."
+            )
+        self.activity_regularizer = None
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         self.compute_in(self._dtype)

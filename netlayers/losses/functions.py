@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from netlayers.losses.binary import BinaryCrossentropy
@@ -19,10 +20,10 @@ from netlayers.losses.regression import (
     MeanSquaredLogarithmicError,
 )
 from netlayers.losses.similarity import CosineSimilarity
-from netlayers.registry import snake_case
+from netlayers.registry import constructor_arguments, snake_case
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, ArrayLike
+    from netlayers._typing import Array
     from netlayers.losses.base import Loss
 
 
@@ -30,7 +31,7 @@ class LossFunction:
     """A loss as a function of targets and predictions, without weights and without a reduction.
 
     Args:
-        loss: the class; the function takes its arguments by their names.
+        loss: the class; the function takes its arguments, by name or in their order.
 
     Example:
         >>> from netlayers import losses
@@ -43,9 +44,22 @@ class LossFunction:
         self.__name__ = snake_case(loss.__name__)
         self.__doc__ = f"Return the losses of the samples; see :class:`{loss.__name__}`."
 
-    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, **arguments: Any) -> Array:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        arguments = {"y_true": inspect.Parameter.empty, "y_pred": inspect.Parameter.empty}
+        arguments |= constructor_arguments(loss)
+        self.__signature__ = inspect.Signature(
+            [
+                inspect.Parameter(name, kind, default=default)
+                for name, default in arguments.items()
+                if name not in ("reduction", "name")
+            ]
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Array:
         """Return the losses of the samples, (batch, ...)."""
-        losses: Any = self.loss(**arguments, reduction=None).forward(y_true, y_pred)
+        given = self.__signature__.bind(*args, **kwargs).arguments
+        y_true, y_pred = given.pop("y_true"), given.pop("y_pred")
+        losses: Any = self.loss(**given, reduction=None).forward(y_true, y_pred)
         return losses
 
     def __repr__(self) -> str:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from netlayers.core.random import Streams
 
 
+_IGNORED = {"run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"}
+
+
 class Model(FullBatch, Described, Layer):
     """A layer that can be trained: base class of models.
 
@@ -62,7 +65,10 @@ class Model(FullBatch, Described, Layer):
         self,
         optimizer: Identifier = "rmsprop",
         loss: Identifier = None,
-        metrics: Sequence[Any] | str | None = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **options: Any,
     ) -> None:
         """Choose how the model is trained.
 
@@ -70,8 +76,15 @@ class Model(FullBatch, Described, Layer):
             optimizer: a name or an optimizer.
             loss: a name or a loss. ``"crossentropy"`` becomes the binary, sparse or categorical
                 one by the shapes.
+            loss_weights: must be ``None``: the weights of several losses are an argument of
+                :class:`netlayers.losses.SplitLoss`.
             metrics: names, metrics or functions of ``y_true`` and ``y_pred``, reported for each
-                epoch. Sample and class weights count in them.
+                epoch. Sample and class weights count in them. A name such as ``"accuracy"`` or
+                ``"precision"`` counts above 0 where the loss takes logits; a metric object counts
+                as its own arguments say.
+            weighted_metrics: further ones, the same here.
+            options: ``run_eagerly``, ``steps_per_execution``, ``jit_compile`` and
+                ``auto_scale_loss`` are accepted as in Keras; they have nothing to choose here.
 
         Raises:
             ConfigurationError: a name is unknown, or an object is of the wrong kind.
@@ -90,10 +103,15 @@ class Model(FullBatch, Described, Layer):
                 f"{owner}: the loss has reduction={resolved.reduction!r}, which gives an array; "
                 "training minimizes one number. Use 'sum_over_batch_size' or 'sum'."
             )
-        if metrics is None:
-            metrics = ()
-        elif isinstance(metrics, str) or not isinstance(metrics, (list, tuple)):
-            metrics = (metrics,)
+        if loss_weights is not None:
+            raise ConfigurationError(
+                f"{owner}: loss_weights={loss_weights!r}: give the weights of several losses to "
+                "losses.SplitLoss(losses, sizes, weights); for metrics write metrics=."
+            )
+        unknown = options.keys() - _IGNORED
+        if unknown:
+            raise TypeError(f"{owner}: compile() has no argument {', '.join(sorted(unknown))}.")
+        metrics = [*_listed(metrics), *_listed(weighted_metrics)]
         for metric in metrics:
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
                 metrics_module.get(metric)
@@ -377,8 +395,8 @@ class Model(FullBatch, Described, Layer):
         with undone_on_error(self):
             x, y, weight = batch_of(self, "train_on_batch", x, y, sample_weight, class_weight)
             steps = self.make_steps(y.shape)
-        steps.reset()
-        steps.train(x, y, weight)
+            steps.reset()
+            steps.train(x, y, weight)
         return batch_result(steps.logs(), return_dict)
 
     def test_on_batch(
@@ -393,8 +411,8 @@ class Model(FullBatch, Described, Layer):
         with undone_on_error(self):
             x, y, weight = batch_of(self, "test_on_batch", x, y, sample_weight)
             steps = self.make_steps(y.shape)
-        steps.reset()
-        steps.test(x, y, weight)
+            steps.reset()
+            steps.test(x, y, weight)
         logs = steps.logs()
         logs.pop("grad_norm", None)
         return batch_result(logs, return_dict)
@@ -405,3 +423,10 @@ class Model(FullBatch, Described, Layer):
             x = input_of(self, "predict_on_batch", x)
         y = self.forward(x)
         return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y
+
+
+def _listed(metrics: Any) -> list[Any]:
+    """Return metrics as a list: ``None`` and a single one may be given too."""
+    if metrics is None:
+        return []
+    return list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]

@@ -56,10 +56,13 @@ class undone_on_error:
         pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if kind is not None:
-            self._model._steps = self._steps
-            if not self._built:
-                self._model.forget()
+        if kind is None:
+            return
+        self._model._steps = self._steps
+        # Once the optimizer has its state beside these weights, they stay.
+        begun = getattr(self._model.optimizer, "_parameters", None) is not None
+        if not self._built and not begun:
+            self._model.forget()
 
 
 def columns_of(

@@ -17,6 +17,7 @@ class Described:
     def summary(
         self,
         line_length: int | None = None,
+        positions: Any = None,
         print_fn: Callable[[str], Any] | None = None,
         expand_nested: bool = False,
         show_trainable: bool = True,
@@ -25,6 +26,7 @@ class Described:
 
         Args:
             line_length: width of the table; it is never narrower than its contents.
+            positions: accepted as in Keras; the columns are as wide as they have to be.
             print_fn: called with each line instead of ``print``.
             expand_nested: show the layers within layers too, indented.
             show_trainable: show that column.

@@ -14,8 +14,8 @@ class Callback:
     """Base class of callbacks: every hook exists and does nothing.
 
     Hooks are called with the numbers of epoch and batch, counted from 0, and with ``logs``, a dict
-    of numbers that belongs to the callback (a few metrics give arrays, and those that are costly
-    are not in the logs of batches).
+    of numbers that the callbacks share: what one adds, those after it and the History see. A few
+    metrics give arrays, and those that are costly are not in the logs of batches.
 
     Attributes:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the

@@ -40,17 +40,17 @@ class History(Callback):
 
     def plot(
         self,
-        metrics: Sequence[str] | None = None,
-        log_scale: bool = False,
         to_file: str | os.PathLike[str] | None = None,
+        metrics: Sequence[str] | str | None = None,
+        log_scale: bool = False,
     ) -> Any:
         """Draw the curves of loss, metrics and learning rate, training and validation together.
 
         Args:
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
             metrics: the names to draw, without ``val_``; by default all that are single numbers.
             log_scale: logarithmic axes, where all values are above zero; the learning rate has
                 one in any case.
-            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
 
         Returns:
             The ``matplotlib.figure.Figure``; a notebook shows it.
@@ -61,4 +61,5 @@ class History(Callback):
         """
         from netlayers.plotting.history import plot_history
 
-        return plot_history(self.history, self._when, metrics, log_scale, to_file)
+        names = [metrics] if isinstance(metrics, str) else metrics
+        return plot_history(self.history, self._when, names, log_scale, to_file)

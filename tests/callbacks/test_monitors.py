@@ -195,7 +195,7 @@ def test_plateau_and_schedule_multiply():
 
 def fit(callback, metrics=(), **arguments):
     model = nl.Sequential([nl.layers.Dense(3, activation="softmax")], seed=0)
-    model.compile(nl.optimizers.SGD(0.0), "sparse_categorical_crossentropy", list(metrics))
+    model.compile(nl.optimizers.SGD(0.0), "sparse_categorical_crossentropy", metrics=list(metrics))
     x, y = np.ones((6, 2)), np.arange(6) % 3
     return model.fit(x, y, epochs=6, callbacks=[callback], verbose=0, **arguments)
 
@@ -216,7 +216,7 @@ def test_the_direction_is_that_of_the_loss_or_metric(monitor, metrics, sign):
         on_epoch_end=lambda epoch, logs: logs.update(val_head_loss=1.0)
     )
     model = nl.Sequential([nl.layers.Dense(3, activation="softmax")], seed=0)
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=metrics)
     x, y = np.ones((6, 2)), np.arange(6) % 3
     model.fit(x, y, validation_data=(x, y), callbacks=[note, stop], verbose=0)
     assert stop._direction() == sign

@@ -27,7 +27,7 @@ W = RNG.random(N)
 def make():
     layers = [nl.layers.Dense(4, activation="tanh"), nl.layers.Dense(2, activation="softmax")]
     model = nl.Sequential(layers, seed=0)
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

@@ -24,7 +24,7 @@ rng = np.random.default_rng(0)
 y = rng.integers(0, 4, rows)
 model = nl.Sequential([nl.layers.Dense(8, activation="relu"), nl.layers.Dense(4)], seed=0)
 loss = nl.losses.SparseCategoricalCrossentropy(from_logits=True)
-model.compile("sgd", loss, ["accuracy"])
+model.compile("sgd", loss, metrics=["accuracy"])
 model.fit(np.zeros((2000, features), kind), y[:2000], batch_size=1000, verbose=0)
 
 

@@ -62,7 +62,7 @@ def make(dtype="float32", first=(), units=8, **options):
     layers = [*first, nl.layers.Dense(units, activation="relu", **options), nl.layers.Dense(3)]
     model = nl.Sequential(layers, seed=0, dtype=dtype)
     loss = nl.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(nl.optimizers.Adam(0.01), loss, ["accuracy"])
+    model.compile(nl.optimizers.Adam(0.01), loss, metrics=["accuracy"])
     return model
 
 

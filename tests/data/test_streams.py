@@ -26,7 +26,7 @@ BATCHES = [(X[i : i + 8], Y[i : i + 8]) for i in range(0, 40, 8)]
 def make(built=False):
     layers = [nl.layers.Dense(5, activation="tanh"), nl.layers.Dense(3, activation="softmax")]
     model = nl.Sequential(layers, seed=0)
-    model.compile(nl.optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(nl.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     if built:
         model.build((None, 4))
     return model

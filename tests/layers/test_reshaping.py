@@ -148,7 +148,7 @@ def test_in_a_model():
         L.Dense(2, "softmax"),
     ]
     model = nl.Sequential(layers, seed=0)
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(pictures, labels, epochs=15, batch_size=8, verbose=0)
     assert history.history["loss"][-1] < history.history["loss"][0]
     assert model.predict(pictures[:0]).shape == (0, 2)

@@ -1,6 +1,7 @@
 """The container: layers, weights, copies, forward and backward."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -158,3 +159,24 @@ def test_a_shallow_copy_is_a_deep_one():
         again.weights[0][...] = 7
         assert not (thing.weights[0] == 7).any()
     assert np.shares_memory(model.layers[0].kernel, model.parameters.values)
+
+
+def test_compile_takes_what_keras_takes():
+    y = np.ones((6, 2))
+    model = make()
+    model.compile("sgd", "mse", None, ["mae"], ["mse"], run_eagerly=True, jit_compile=False)
+    history = model.fit(X, y, sample_weight=np.ones(6), verbose=0).history
+    assert list(history) == ["loss", "mae", "mse"]
+    with pytest.raises(ConfigurationError, match=r"loss_weights.*SplitLoss"):
+        model.compile("sgd", "mse", ["mae"])
+    with pytest.raises(TypeError, match="no argument metrix"):
+        model.compile("sgd", "mse", metrix=["mae"])
+    np.testing.assert_array_equal(model(X), model.predict(X))
+
+
+def test_signatures_show_the_arguments_of_all_constructors():
+    shown = str(inspect.signature(nl.layers.Dense))
+    assert shown.startswith("(units: 'int', activation: 'Identifier' = None, use_bias")
+    assert "*, name=None, trainable=True, dtype=None" in shown
+    assert "y_true, y_pred, delta=1.0" in str(inspect.signature(nl.losses.huber))
+    assert nl.losses.huber([0.0], [4.0], 2.0) == 6.0  # by hand: 2 (4 - 2 / 2)

@@ -210,7 +210,9 @@ def test_a_step_allocates_nothing_large(optimizer):
     layers = [nl.layers.Dense(400, activation="relu") for _ in range(3)]
     model = nl.Sequential([*layers, nl.layers.Dense(10)], seed=0)
     options = {"class_name": optimizer, "config": {"global_clipnorm": 1.0}}
-    model.compile(options, nl.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+    model.compile(
+        options, nl.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
     for _ in range(2):
         model.train_on_batch(x, y)
     tracemalloc.start()
@@ -227,7 +229,7 @@ def test_crossentropy_and_accuracy_are_chosen_by_shapes():
         model = make(loss="crossentropy")
         assert model.fit(X, y, epochs=30, verbose=0).history["accuracy"][-1] > 0.9
     model = nl.Sequential([nl.layers.Dense(1)], seed=0)
-    model.compile("adam", nl.losses.BinaryCrossentropy(from_logits=True), ["acc"])
+    model.compile("adam", nl.losses.BinaryCrossentropy(from_logits=True), metrics=["acc"])
     model.fit(X, Y, epochs=3, verbose=0)
     accuracy = model.evaluate(X, Y, verbose=0)[1]
     assert accuracy == np.mean((model.predict(X)[:, 0] > 0) == Y)

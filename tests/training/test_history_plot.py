@@ -60,12 +60,12 @@ def test_the_curves_are_the_history(history):
 
 def test_log_scale_files_and_names(history, tmp_path):
     path = tmp_path / "curves.svg"
-    figure = history.plot(["mae", "below"], log_scale=True, to_file=path)
+    figure = history.plot(path, ["mae", "below"], log_scale=True)
     mae, below = figure.axes
     assert mae.get_yscale() == "log"
     assert below.get_yscale() == "linear"  # it has values below zero
     assert "epoch" in path.read_text()
-    assert len(history.plot("loss").axes) == 1
+    assert len(history.plot(metrics="loss").axes) == 1
     assert figure.canvas.manager is None  # no window of pyplot
 
 
@@ -99,7 +99,7 @@ def test_log_axes_have_labels():
 
 def test_what_can_not_be_drawn(history, monkeypatch):
     with pytest.raises(ConfigurationError, match=r"no curve 'matrix'; there are loss"):
-        history.plot(["matrix"])
+        history.plot(metrics=["matrix"])
     with pytest.raises(ConfigurationError, match="nothing to draw"):
         nl.callbacks.History().plot()
     with pytest.raises(ConfigurationError, match="log_scale"):

@@ -26,13 +26,14 @@ from netlayers import (
     models,
     optimizers,
     regularizers,
+    saving,
 )
+from netlayers._version import __version__ as __version__
 from netlayers.checking import GradientReport, check_gradients
 from netlayers.models import Sequential
 from netlayers.rates import LearningRateCurve, find_learning_rate
 from netlayers.registry import register
-
-__version__ = "0.1.0"
+from netlayers.saving import load_model
 
 __all__ = [
     "GradientReport",
@@ -47,10 +48,12 @@ __all__ = [
     "find_learning_rate",
     "initializers",
     "layers",
+    "load_model",
     "losses",
     "metrics",
     "models",
     "optimizers",
     "register",
     "regularizers",
+    "saving",
 ]

@@ -22,6 +22,7 @@ from netlayers.models.arguments import (
     validation_parts,
 )
 from netlayers.models.preparation import batch_of, build_for, columns_of, undone_on_error
+from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
 from netlayers.training import loop
 from netlayers.training.compilation import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from netlayers.core.random import Streams
 
 
-class Model(Described, Layer):
+class Model(Described, Saved, Layer):
     """A layer that can be trained: base class of models.
 
     Attributes:

@@ -16,8 +16,7 @@ MAX_BYTES = 8 << 20
 MAX_CONTAINERS = 100_000
 MAX_VALUES = 300_000
 MAX_DEPTH = 200
-MAX_OBJECTS = 20_000  # configurations in a description
-MAX_LIST = 4096  # configurations in one list
+MAX_WORK = 16_000_000  # 3900 layers in a row, or 1000 residual blocks of 3 layers
 
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -75,21 +74,22 @@ def check_size(path: str, place: str, text: str | bytes) -> None:
             raise FileError(path, place, f"at most {limit} {what}", found)
 
 
-def check_configurations(path: str, value: Any) -> None:
-    """Raise a FileError if a description holds more configurations than is allowed.
+def check_configurations(path: str, place: str, value: Any) -> None:
+    """Raise a FileError if making what a description names would take more than some seconds.
 
-    The time to make a container grows with the square of its number of layers.
+    The time to make a container grows with the square of its layers, that of a layer with the
+    square of how deep it lies.
     """
-    total, todo = 0, [value]
+    work, todo = 0, [(value, 0)]
     while todo:
-        item = todo.pop()
+        item, depth = todo.pop()
         children = list(item.values() if isinstance(item, dict) else item)
-        here = sum(isinstance(child, dict) and "class_name" in child for child in children)
-        total += here
-        if here > MAX_LIST or total > MAX_OBJECTS:
-            expected = f"at most {MAX_OBJECTS} configurations, {MAX_LIST} of them in one list"
-            raise FileError(path, "description: model", expected, "more")
-        todo += [child for child in children if isinstance(child, (dict, list))]
+        named = sum(isinstance(child, dict) and "class_name" in child for child in children)
+        depth += isinstance(item, dict) and "class_name" in item
+        work += named**2 + 32 * named * depth**2
+        if work > MAX_WORK:
+            raise FileError(path, place, "fewer layers, or layers that lie less deep", "more")
+        todo += [(child, depth) for child in children if isinstance(child, (dict, list))]
 
 
 class Section:

@@ -35,7 +35,7 @@ def construct(path: str, config: Any, custom_objects: Mapping[str, Any] | None) 
     Raises:
         FileError: the configuration is none.
     """
-    check_configurations(path, [config])
+    check_configurations(path, "model", [config])
     try:
         with names_of_a_file(custom_objects):
             return resolve("layer", config, Layer)
@@ -121,7 +121,7 @@ def compile_again(file: StoredFile, model: Any, custom_objects: Mapping[str, Any
         return
     settings, own = file.section.section("compile"), dict(custom_objects or {})
     metrics = settings.get("metrics", list, "a list")
-    check_configurations(file.path, settings.values)
+    check_configurations(file.path, "compile", settings.values)
     arguments = {
         kind: unnamed(file.path, f"compile: {kind}", kind, settings.values.get(kind), own)
         for kind in ("optimizer", "loss")

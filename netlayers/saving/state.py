@@ -15,6 +15,7 @@ from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.metrics.function import function_name
 from netlayers.registry import Configurable, registered, serialize
+from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def architecture(path: str, model: Layer) -> dict[str, Any]:
     except (AttributeError, ConfigurationError) as error:
         hint = "Each constructor argument must be kept in an attribute of its name."
         raise FileError(path, "model", "a configuration", f"an error: {error}", hint) from error
+    check_configurations(path, "model", [config])
     return config
 
 

@@ -53,7 +53,7 @@ def from_text(path: str, place: str, text: str) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise FileError(path, place, "JSON text", f"an error: {short(error)}") from None
-    _check_depth(path, place, value)
+    _check_tree(path, place, value)
     return value
 
 
@@ -151,7 +151,7 @@ class Section:
 
 
 def _plain(path: str, place: str, value: Any) -> Any:
-    if value is None or isinstance(value, (bool, str)):
+    if value is None or isinstance(value, bool) or is_text(value):
         return value
     if isinstance(value, np.bool_):
         return bool(value)
@@ -166,7 +166,7 @@ def _plain(path: str, place: str, value: Any) -> Any:
         return _plain(path, place, value.tolist())
     if isinstance(value, dict):
         for key in value:
-            if not isinstance(key, str) or key == "$float":
+            if not is_text(key) or key == "$float":
                 raise FileError(path, place, "texts as keys", short(key))
         return {key: _plain(path, f"{place}: {key}", item) for key, item in value.items()}
     hint = "get_config() must return numbers, texts, lists and dicts of them."
@@ -194,10 +194,26 @@ def _number(path: str, place: str, text: str) -> float:
     return value
 
 
-def _check_depth(path: str, place: str, value: Any) -> None:
+def is_text(value: Any) -> bool:
+    """Whether a value is a text: half of a surrogate pair, which JSON can name, is none."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_tree(path: str, place: str, value: Any) -> None:
+    """Raise a FileError if nested data are too deep, or hold what is no text."""
     level = [value]
     for _ in range(MAX_DEPTH):
         inner = [item for item in level if isinstance(item, (dict, list))]
+        words = [item for item in level if isinstance(item, str)]
+        words += [key for item in inner if isinstance(item, dict) for key in item]
+        if not all(map(is_text, words)):
+            raise FileError(path, place, "texts of whole characters", "half of one")
         if not inner:
             return
         level = [

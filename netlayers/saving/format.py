@@ -160,13 +160,7 @@ def _bytes_of(array: Array) -> memoryview:
 
 
 def _is_name(name: Any) -> bool:
-    if not isinstance(name, str) or name == "__metadata__":
-        return False
-    try:
-        name.encode()  # half of a surrogate pair is no text
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text.is_text(name) and name != "__metadata__"
 
 
 # Read --------------------------------------------------------------------------------------------

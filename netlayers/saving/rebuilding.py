@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers import metrics as metrics_module
 from netlayers.core.drafting import draft
 from netlayers.core.layer import Layer
 from netlayers.core.parameters import ParameterVector
@@ -129,6 +130,7 @@ def compile_again(file: StoredFile, model: Any, custom_objects: Mapping[str, Any
     chosen = [unnamed(file.path, "compile: metrics", "metric", m, own) for m in metrics]
     try:
         with names_of_a_file(custom_objects):
+            chosen = [metrics_module.get(m) if isinstance(m, dict) else m for m in chosen]
             model.compile(metrics=chosen, **arguments)
     except Exception as error:
         raise _refused(file.path, "compile", error) from error
@@ -136,7 +138,8 @@ def compile_again(file: StoredFile, model: Any, custom_objects: Mapping[str, Any
     for name in stored_vectors(file, model, model.optimizer):
         memory = aligned(model.parameters.values.size, model.parameters.dtype)
         vectors[name] = file.read(OPTIMIZER + name, memory)
-    put_optimizer(file, model, vectors)
+    put_counters(model.optimizer, stored_counters(file, model))
+    model.optimizer.state.update(vectors)
 
 
 def stored_vectors(file: StoredFile, model: Any, optimizer: Any) -> list[str]:
@@ -164,21 +167,31 @@ def stored_vectors(file: StoredFile, model: Any, optimizer: Any) -> list[str]:
     return listed
 
 
-def put_optimizer(file: StoredFile, model: Any, vectors: dict[str, Array]) -> None:
-    """Let an optimizer go on where the one in the file was."""
-    section, optimizer = file.section.section("optimizer"), model.optimizer
-    names = {p.path for p in model.slots}
-    counts = {key: section.count(key) for key in ("iterations", "skipped", "accumulated")}
-    factor = section.number("learning_rate_factor")
-    left_out = section.texts("not_decayed")
-    if not set(left_out) <= names:
+def stored_counters(file: StoredFile, model: Any) -> dict[str, Any]:
+    """Return what an optimizer counts, and the weights that it does not decay.
+
+    Raises:
+        FileError: they are no such numbers, or no weights of the model.
+    """
+    section = file.section.section("optimizer")
+    found: dict[str, Any] = {
+        key: section.count(key) for key in ("iterations", "skipped", "accumulated")
+    }
+    found["learning_rate_factor"] = section.number("learning_rate_factor")
+    found["not_decayed"] = section.texts("not_decayed")
+    if not {p.path for p in model.slots}.issuperset(found["not_decayed"]):
         raise section.fail("not_decayed", "names of weights of the model")
-    for key, value in counts.items():
-        setattr(optimizer, key, value)
-    optimizer.learning_rate_factor = factor
-    if left_out:
-        optimizer.exclude_from_weight_decay(var_names=[f"^{re.escape(n)}$" for n in left_out])
-    optimizer.state.update(vectors)
+    return found
+
+
+def put_counters(optimizer: Any, counters: dict[str, Any]) -> None:
+    """Let an optimizer count on from these numbers."""
+    left_out = counters.pop("not_decayed")
+    for name, value in counters.items():
+        setattr(optimizer, name, value)
+    if left_out or optimizer._undecayed:
+        patterns = [f"^{re.escape(name)}$" for name in left_out]
+        optimizer.exclude_from_weight_decay(var_names=patterns)
 
 
 def put_back(file: StoredFile, model: Any) -> None:
@@ -190,8 +203,9 @@ def put_back(file: StoredFile, model: Any) -> None:
     section = file.section
     weights = weights_of(file.path, model)
     check_weights(file, weights)
-    optimizer = getattr(model, "optimizer", None)
-    names = []
+    optimizer: Any = getattr(model, "optimizer", None)
+    names: list[str] = []
+    counters: dict[str, Any] = {}
     rate: Any = None
     if "compile" in section.values:
         if optimizer is None:
@@ -201,6 +215,7 @@ def put_back(file: StoredFile, model: Any) -> None:
         if stored.text("class_name") != type(optimizer).__name__:
             raise stored.fail("class_name", type(optimizer).__name__)
         names = stored_vectors(file, model, optimizer)
+        counters = stored_counters(file, model)
         if not isinstance(optimizer._learning_rate, LearningRateSchedule):
             rate = stored.section("config").number("learning_rate")
     new = stored_streams(section.section("random"))
@@ -215,13 +230,14 @@ def put_back(file: StoredFile, model: Any) -> None:
     if old is not None:
         old.entropy = new.entropy
         for name, generator in new._generators.items():
-            old.get(name).bit_generator.state = generator.bit_generator.state
+            here = old._generators.setdefault(name, generator)  # a layer may hold it too
+            here.bit_generator.state = generator.bit_generator.state
     for generator, state in states:
         generator.bit_generator.state = state
-    if optimizer is not None and "compile" in section.values:
+    if counters:
         if rate is not None:
             optimizer.learning_rate = rate
-        put_optimizer(file, model, {})
+        put_counters(optimizer, counters)
         optimizer.state = vectors
         optimizer._segments = None  # to be laid out anew
 

@@ -55,6 +55,13 @@ def whole_files(folder):
         path = Path(folder) / name
         nl.saving.save_model(model, path, arrays={"order": np.arange(3)}, extra={"best": np.inf})
         found[name] = model, path.read_bytes()
+        if model.built:  # what is read into it has to show
+            model.parameters.values[...] += 1
+            model.parameters.statistics[...] += 1
+            model._streams.get("shuffle").random()
+            model.optimizer.iterations += 1
+            for vector in model.optimizer.state.values():
+                vector += 1
     return found
 
 
@@ -288,7 +295,7 @@ SLOW = {"grown": grown}  # one in a hundred: each is as large as a header may be
 # What comes out -----------------------------------------------------------------------------------
 
 
-def outcome(path, model):
+def outcome(path, original):
     """Return ``"loaded"`` or the place of the error; anything else is raised.
 
     The model in memory has to be as it was when a file is refused, byte by byte.
@@ -298,7 +305,8 @@ def outcome(path, model):
         result = "loaded"
     except FileError as error:
         result = place_of(error)
-    if model is not None and model.built:
+    if original.built:
+        model = copy.deepcopy(original)
         before = snapshot(model)
         for load in (nl.saving.restore, lambda p, m: m.load_weights(p)):
             try:
@@ -306,7 +314,8 @@ def outcome(path, model):
             except FileError:
                 assert snapshot(model) == before, "half of a file was loaded"
             else:
-                put_back(model, before)
+                model = copy.deepcopy(original)
+                before = snapshot(model)
     return result
 
 
@@ -325,16 +334,12 @@ def streams(model):
     return model._streams._generators
 
 
-def put_back(model, before):
-    values = np.frombuffer(before[0], model.parameters.dtype)
-    model.parameters.values[...] = values
-    model.parameters.statistics[...] = np.frombuffer(before[1], model.parameters.dtype)
-
-
 def place_of(error):
-    place = error.place.split(":")[0]
+    place, *rest = error.place.split(": ")
+    if place == "description" and rest and rest[0] in ("built", "compile", "optimizer", "random"):
+        place = rest[0]
     known = ("header", "first 8 bytes", "description", "data", "model", "compile", "optimizer")
-    known += ("weights", "checksums", "names of arrays", "random")
+    known += ("built", "checksums", "names of arrays", "random", "weights")
     return place if place in known else "an array"
 
 

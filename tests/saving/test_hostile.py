@@ -289,11 +289,11 @@ def deep(levels):
 ARCHITECTURES = {
     "a layer of 10^12 units": chain(dense(units=10**12)),
     "a layer of 10^400 units": chain(dense(units=10**400)),
-    "many large layers": chain(*[dense(units=10**5)] * 1000),
+    "many large layers": chain(*[dense(units=10**5)] * 200),
     "a million layers": chain(*[{"class_name": "ReLU"}] * 10**6),
     "ten thousand layers": chain(*[{"class_name": "ReLU"}] * 10**4),
     "wide and deep": chain(*[chain(*[chain(*[dense(units=1)] * 20)] * 20)] * 5),
-    "60 levels": deep(60),
+    "40 levels": deep(40),
     "250 levels": deep(250),
     "5000 levels": "[" * 5000,
     "inputs in inputs": chain(
@@ -574,7 +574,7 @@ def test_arrays_of_every_kind(path):
 
 
 @settings(
-    max_examples=300,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -587,7 +587,7 @@ def test_a_mutated_file_is_a_model_or_the_exception(files, path, base, mutation,
     model, data = files[base]
     rng.randbytes = lambda n: bytes(rng.randrange(256) for _ in range(n))
     path.write_bytes(fuzz.MUTATIONS[mutation](data, rng, files["nested"][1]))
-    fuzz.outcome(path, copy.deepcopy(model))
+    fuzz.outcome(path, model)
 
 
 def test_mutations_reach_every_check(tmp_path):

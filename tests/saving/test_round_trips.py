@@ -272,6 +272,15 @@ def largest_error(y_true, y_pred):
     return np.abs(y_true - y_pred).max(axis=-1)
 
 
+class Share(nl.metrics.MeanMetric):
+    def __init__(self, limit=0.5, name=None):
+        super().__init__(name)
+        self.limit = limit
+
+    def values(self, y_true, y_pred):
+        return (abs(y_true - y_pred) < self.limit).mean(axis=-1)
+
+
 class PlainLoss:
     def forward(self, y_true, y_pred, sample_weight=None):
         self.difference = y_pred - y_true
@@ -284,7 +293,9 @@ class PlainLoss:
 def test_custom_objects(path):
     loss = PlainLoss()
     model = nl.Sequential([Twice(np.float32(3)), nl.layers.Dense(1)], seed=0)
-    model.compile("sgd", loss, [largest_error, nl.metrics.MeanMetricWrapper(largest_error, "e")])
+    model.compile(
+        "sgd", loss, [largest_error, nl.metrics.MeanMetricWrapper(largest_error, "e"), Share(9)]
+    )
     x = data((8, 2))
     model.fit(x, x[:, :1], epochs=1, verbose=0)
     model.save(path)
@@ -294,6 +305,7 @@ def test_custom_objects(path):
         nl.load_model(path, {"Twice": Twice})
     assert nl.load_model(path, {"Twice": Twice}, compile=False).layers[0].factor == 3
     objects = {"Twice": Twice, "plain_loss": loss, "largest_error": largest_error}
+    objects["Share"] = Share
     again = nl.load_model(path, objects)
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
     assert again.loss is loss
@@ -301,6 +313,7 @@ def test_custom_objects(path):
         "loss",
         "largest_error",
         "e",
+        "share",
     ]
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from netlayers import saving
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
-from netlayers.registry import serialize
-from netlayers.saving.description import from_text
+from netlayers.saving.description import from_text, to_text
 from netlayers.saving.rebuilding import construct
+from netlayers.saving.state import architecture
 
 if TYPE_CHECKING:
     import os
@@ -90,8 +90,13 @@ class Saved:
 
         Args:
             kwargs: passed on to ``json.dumps``, such as ``indent=2``.
+
+        Raises:
+            FileError: an argument of a layer is no plain data.
         """
-        return json.dumps(serialize(self), **kwargs)
+        where = "to_json"
+        plain = to_text(where, "model", architecture(where, self))
+        return json.dumps(json.loads(plain), **kwargs) if kwargs else plain
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

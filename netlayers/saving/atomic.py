@@ -42,7 +42,7 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
     """
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
+    _make(folder)
     remove_abandoned(folder)
     file, temporary = _create(folder, name)
     try:
@@ -62,6 +62,16 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
             os.unlink(temporary)
         raise
     _flush_folder(folder)
+
+
+def _make(folder: str) -> None:
+    """Make a folder and those above it that are missing, and flush their names to the disk."""
+    if os.path.isdir(folder):
+        return
+    above = os.path.dirname(folder)
+    _make(above)
+    os.makedirs(folder, exist_ok=True)
+    _flush_folder(above)
 
 
 def remove_abandoned(folder: str) -> None:

@@ -60,7 +60,7 @@ def save_model(
 
 
 def load_model(
-    path: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True
+    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> Any:
     """Return the model that :meth:`netlayers.models.Model.save` wrote.
 
@@ -70,7 +70,7 @@ def load_model(
     checked before memory is taken, and no byte of it can change unnoticed.
 
     Args:
-        path: the file.
+        filepath: the file.
         custom_objects: classes of your own by name, and the functions and objects that had no
             name: metrics, losses.
         compile: whether to compile it as it was.
@@ -93,7 +93,7 @@ def load_model(
         (True, 2)
     """
     check_flag("load_model", "compile", compile)
-    with StoredFile(path) as file:
+    with StoredFile(filepath) as file:
         _check_kind(file, MODEL)
         model = rebuild(file, custom_objects)
         if compile:

@@ -105,7 +105,7 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
     return arrays, description
 
 
-def architecture(path: str, model: Layer) -> dict[str, Any]:
+def architecture(path: str, model: Any) -> dict[str, Any]:
     """Return the class name and the constructor arguments."""
     try:
         config: dict[str, Any] = serialize(model)
@@ -162,7 +162,7 @@ def named(path: str, thing: Any) -> Any:
         function = function_name(thing.fn)
         return {"custom": function, "name": thing.name}
     if isinstance(thing, Configurable):
-        return architecture(path, thing)  # type: ignore[arg-type]
+        return architecture(path, thing)
     if isinstance(thing, (str, dict)):
         return thing
     if isinstance(thing, type):

@@ -57,10 +57,13 @@ def test_overwrite(path):
         model_of(2).save(3)
 
 
-def test_a_missing_folder_is_made(tmp_path):
+def test_a_missing_folder_is_made(tmp_path, monkeypatch):
     path = tmp_path / "a" / "b" / "model"
+    flushed, real = [], atomic._flush_folder
+    monkeypatch.setattr(atomic, "_flush_folder", lambda f: (flushed.append(f), real(f)))
     model_of(5).save(str(path))
     assert value_in(path) == 5
+    assert flushed == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

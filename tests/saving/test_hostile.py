@@ -191,6 +191,16 @@ def test_an_extra_array_and_an_uncovered_range(files, path):
     refuses(path, lying(files, lambda e, d: body + b"\0" * 16), "data: expected")
 
 
+@pytest.mark.parametrize("shift", [-4, 4])
+def test_ranges_that_overlap_or_leave_gaps(files, path, shift):
+    """Under right checksums, so that nothing else is wrong with them."""
+    entries, description, body = fuzz.opened(files["plain"][1])
+    start, stop = entries["dense_1/kernel"]["data_offsets"]
+    entries["dense_1/kernel"]["data_offsets"] = [start + shift, stop + shift]
+    description = fuzz.with_checksums(entries, description, body)
+    refuses(path, fuzz.sealed(entries, description, body), f"begins at {start}|begins at {stop}")
+
+
 @pytest.mark.parametrize(
     "size", [0, 1, 27, 2**20, 2**40, 2**63, 2**64 - 1], ids=lambda n: f"length {n}"
 )

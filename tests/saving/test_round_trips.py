@@ -340,6 +340,14 @@ def test_json(fitted):
     assert type(model).from_config(model.get_config()).get_config() == model.get_config()
 
 
+def test_json_of_numbers_of_numpy():
+    model = nl.Sequential([Twice(np.float32(0.5)), Twice(np.inf)])
+    again = nl.models.model_from_json(model.to_json(), {"Twice": Twice})
+    assert [layer.factor for layer in again.layers] == [0.5, np.inf]
+    with pytest.raises(nl.errors.FileError, match="factor: expected plain data"):
+        nl.Sequential([Twice(print)]).to_json()
+
+
 def test_json_of_a_stranger():
     for text in ("[", "{}", "3", '{"class_name": "os.system", "config": {}}', '{"a": 1, "a": 2}'):
         with pytest.raises(nl.errors.FileError):

@@ -78,7 +78,7 @@ def check_configurations(path: str, place: str, value: Any) -> None:
     """Raise a FileError if making what a description names would take more than some seconds.
 
     The time to make a container grows with the square of its layers, that of a layer with the
-    square of how deep it lies.
+    third power of how deep it lies.
     """
     work, todo = 0, [(value, 0)]
     while todo:
@@ -86,7 +86,7 @@ def check_configurations(path: str, place: str, value: Any) -> None:
         children = list(item.values() if isinstance(item, dict) else item)
         named = sum(isinstance(child, dict) and "class_name" in child for child in children)
         depth += isinstance(item, dict) and "class_name" in item
-        work += named**2 + 32 * named * depth**2
+        work += named**2 + 2 * named * depth**3
         if work > MAX_WORK:
             raise FileError(path, place, "fewer layers, or layers that lie less deep", "more")
         todo += [(child, depth) for child in children if isinstance(child, (dict, list))]

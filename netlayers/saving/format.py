@@ -11,7 +11,6 @@ import math
 import os
 import stat
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -90,6 +89,8 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
         ('m', array([0., 1., 2.]))
         >>> folder.cleanup()
     """
+    from concurrent.futures import ThreadPoolExecutor  # which takes a while to load
+
     path = os.fspath(path)
     # Numbers of eight bytes first, so that each array begins at a multiple of its numbers' size.
     order = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)

@@ -39,7 +39,6 @@ _START = b'{"__metadata__":{"checksum":"'  # a header begins with it, and the ch
 _DIGEST = 64  # characters of a SHA-256
 _ALIGNMENT = 64
 _PIECE = 1 << 20  # bytes read at a time
-_LARGE = 1 << 24  # bytes of data that take the disk longer than one more flush
 _CHANGED = "The file was changed or cut after it was written; use an older one."
 _NOT_NETLAYERS = "Only files that netlayers wrote are read; see netlayers/saving/FORMAT.md."
 
@@ -125,9 +124,11 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
         file.seek(length)
         for piece in data.values():
             file.write(piece)
-        if end > _LARGE and not digests.done():  # the disk works while checksums are computed
+        if hasattr(
+            os, "posix_fadvise"
+        ):  # lets Linux write to the disk while checksums are computed
             file.flush()
-            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         whole["checksums"] = digests.result()
         file.seek(0)
         file.write(_header(path, entries, whole))

@@ -26,15 +26,16 @@ from netlayers import (
     models,
     optimizers,
     regularizers,
+    saving,
     utils,
 )
+from netlayers._version import __version__ as __version__
 from netlayers.checking import GradientReport, check_gradients
 from netlayers.layers import Input
 from netlayers.models import Sequential
 from netlayers.rates import LearningRateCurve, find_learning_rate
 from netlayers.registry import register
-
-__version__ = "0.1.0"
+from netlayers.saving import load_model
 
 __all__ = [
     "GradientReport",
@@ -50,11 +51,13 @@ __all__ = [
     "find_learning_rate",
     "initializers",
     "layers",
+    "load_model",
     "losses",
     "metrics",
     "models",
     "optimizers",
     "register",
     "regularizers",
+    "saving",
     "utils",
 ]

@@ -38,3 +38,25 @@ class NoForwardError(NetlayersError, RuntimeError):
 
 class NonFiniteError(NetlayersError, ArithmeticError):
     """A gradient became infinite or NaN."""
+
+
+class FileError(NetlayersError, ValueError):
+    """A file can not be trusted, or a model can not be written into one.
+
+    Attributes:
+        path: the file.
+        place: where in it: ``"header"``, ``"dense/kernel"``, ``"description: optimizer"``.
+        expected: what should be there.
+        got: what is there.
+    """
+
+    def __init__(
+        self, path: object, place: str, expected: object, got: object, hint: str = ""
+    ) -> None:
+        self.path, self.place, self.expected, self.got = str(path), place, expected, got
+        self.hint = hint
+        message = f"{path}: {place}: expected {expected}, got {got}."
+        super().__init__(f"{message} {hint}" if hint else message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path, self.place, self.expected, self.got, self.hint)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netlayers.errors import ConfigurationError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
+# The classes that a caller adds to it while a file is read; None when no file is.
+_ADDED: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 
 Class = TypeVar("Class", bound=type)
 
@@ -151,6 +154,26 @@ def registered(kind: str) -> dict[str, Callable[..., Any]]:
     return dict(_REGISTRY.get(kind, {}))
 
 
+class names_of_a_file:
+    """Within this context, names come from a file, which nobody vouches for.
+
+    A name finds the registered classes and those in ``custom_objects``, and only a class is made
+    an object of: a function that is known by a name is never called.
+
+    Args:
+        custom_objects: further classes by their names.
+    """
+
+    def __init__(self, custom_objects: Mapping[str, Any] | None = None) -> None:
+        self._added = dict(custom_objects or {})
+
+    def __enter__(self) -> None:
+        self._token = _ADDED.set(self._added)
+
+    def __exit__(self, *_: object) -> None:
+        _ADDED.reset(self._token)
+
+
 def resolve(kind: str, identifier: Any, base: type) -> Any:
     """Turn what a user wrote into an object.
 
@@ -168,15 +191,26 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
     if isinstance(identifier, type) and issubclass(identifier, base):
         return identifier()
     if isinstance(identifier, str):
-        return lookup(kind, identifier)()
+        return _class_in_a_file(kind, identifier, base)()
     if isinstance(identifier, dict) and "class_name" in identifier:
-        factory = lookup(kind, identifier["class_name"])
+        factory = _class_in_a_file(kind, identifier["class_name"], base)
         config = identifier.get("config") or {}
         return getattr(factory, "from_config", lambda c: factory(**c))(config)
     raise ConfigurationError(
         f"{kind} must be a name such as {min(registered(kind), key=len)!r}, or a "
         f"{base.__name__} object, got {identifier!r}."
     )
+
+
+def _class_in_a_file(kind: str, name: str, base: type) -> Any:
+    """Return what :func:`lookup` finds; where a file is read, a class of the right kind alone."""
+    factory = lookup(kind, name)
+    if _ADDED.get() is not None and not (isinstance(factory, type) and issubclass(factory, base)):
+        raise ConfigurationError(
+            f"{kind} {name!r}: expected the name of a {base.__name__} class, but it stands for "
+            f"{factory!r}."
+        )
+    return factory
 
 
 def lookup(kind: str, name: str) -> Any:
@@ -187,6 +221,9 @@ def lookup(kind: str, name: str) -> Any:
     """
     if not isinstance(name, str):
         raise ConfigurationError(f"the name of a {kind} must be a text, got {name!r}.")
+    added = _ADDED.get()
+    if added and name in added:
+        return added[name]
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:

@@ -18,6 +18,7 @@ LEVELS = {
     "checks": 0,
     "registry": 0,
     "_typing": 0,
+    "_version": 0,
     "initializers": 1,
     "plotting": 1,  # knows what it draws by its attributes alone
     "regularizers": 1,
@@ -31,6 +32,7 @@ LEVELS = {
     "optimizers": 5,
     "data": 5,
     "training": 6,
+    "saving": 6,
     "callbacks": 7,
     "models": 8,
     "datasets": 9,

@@ -11,6 +11,7 @@ from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float
 from netlayers.core.building import checked_build
+from netlayers.core.drafting import drafting
 from netlayers.core.parameters import Parameter, ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.shapes import shape_hint, shown_shape
@@ -355,16 +356,22 @@ class Layer(WeightAccess):
         if self._vector is None:
             self.assemble(Streams(), keep_streams=True)
 
-    def assemble(self, streams: Streams, *, keep_streams: bool = False) -> None:
+    def assemble(
+        self, streams: Streams, *, keep_streams: bool = False, initialize: bool = True
+    ) -> None:
         """Lay all weights into one new vector: those that exist with their values.
 
         Args:
             streams: random numbers, for the starting values of the others and for :meth:`forward`.
             keep_streams: let layers go on with the random numbers that they draw already.
+            initialize: ``False`` leaves new weights at 0, for values that come from a file.
         """
+        if drafting():
+            return
         new = [p for p in self.slots if p.value is None]
         vector = ParameterVector(self.slots, self._dtype)
-        vector.initialize(new, streams.new)
+        if initialize:
+            vector.initialize(new, streams.new)
         self.bind(vector)
         self.use_streams(streams, keep_streams)
 
@@ -400,8 +407,10 @@ class Layer(WeightAccess):
 
     def __getattr__(self, name: str) -> Any:
         declared = self.__dict__.get("slots", ())
-        mine = (p for p in declared if p.layer is self)
-        if any(name in (p.name, "d_" + p.name) for p in mine) and self._vector is None:
+        mine = {n: p for p in declared if p.layer is self for n in (p.name, "d_" + p.name)}
+        if name in mine and self._vector is None:
+            if drafting():  # its shape is known, and it takes no memory
+                return np.broadcast_to(self._dtype.type(0), mine[name].shape)
             self._bind_alone()
             return self.__dict__[name]
         hint = ""

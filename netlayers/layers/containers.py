@@ -103,10 +103,11 @@ class Container(Layer):
                 f"{owner}: two layers are named {layer.name!r}; names must differ."
             )
         old = layer.name, layer._dtype, layer.built
-        base, number = layer.name, 0
-        while layer.name in names:
+        name, number = layer.name, 0
+        while name in names:
             number += 1
-            layer.name = f"{base}_{number}"
+            name = f"{layer.name}_{number}"
+        layer.name = name
         layer._in_model = True
         layer.compute_in(self._dtype)
         self._place(layer)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, ArrayLike
 
+_MOST_THRESHOLDS = 1_000_000  # each takes memory before there are data
 _MARGIN = 1e-7  # Keras's: the outermost thresholds are that far below 0 and above 1
 
 
@@ -86,6 +87,11 @@ class AUC(Metric):
         super().__init__(name)
         if num_thresholds is not None:
             num_thresholds = check_integer("AUC", "num_thresholds", num_thresholds, minimum=2)
+            if num_thresholds > _MOST_THRESHOLDS:
+                raise ConfigurationError(
+                    f"AUC: num_thresholds must be at most {_MOST_THRESHOLDS}, got "
+                    f"{num_thresholds}. Without it the area is exact."
+                )
         self.num_thresholds = num_thresholds
         self.curve = check_choice("AUC", "curve", curve, ("ROC", "PR"))
         self.summation_method = check_choice(

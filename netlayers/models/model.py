@@ -19,6 +19,7 @@ from netlayers.models.arguments import batch_result, callback_list, check_verbos
 from netlayers.models.full_batch import FullBatch
 from netlayers.models.preparation import batch_of, input_of, undone_on_error
 from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
+from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
 from netlayers.training import loop
 from netlayers.training.compilation import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _IGNORED = {"run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"}
 
 
-class Model(FullBatch, Described, Layer):
+class Model(FullBatch, Described, Saved, Layer):
     """A layer that can be trained: base class of models.
 
     Attributes:

@@ -400,3 +400,9 @@ class Optimizer(Configurable):
             state.pop(name, None)
         state["_parameters"] = None
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name, vector in self.state.items():
+            if not vector.flags.writeable:  # joblib gives read-only maps of a file
+                self.state[name] = np.array(vector)

@@ -1,0 +1,29 @@
+"""Saving and loading. ``FORMAT.md`` beside this file describes the files byte by byte.
+
+Every file is a safetensors file: named arrays, and a description in JSON. It is written in one step
+(the old file or the new one is there, whatever happens) and read with distrust: no code is run, no
+memory is taken before a claim is checked, and a changed byte is found. Whatever is wrong with a
+file is one exception, :class:`netlayers.errors.FileError`.
+"""
+
+from __future__ import annotations
+
+from netlayers.saving.format import Entry, StoredFile, write_file
+from netlayers.saving.models import (
+    load_model,
+    load_weights,
+    restore,
+    save_model,
+    save_weights,
+)
+
+__all__ = [
+    "Entry",
+    "StoredFile",
+    "load_model",
+    "load_weights",
+    "restore",
+    "save_model",
+    "save_weights",
+    "write_file",
+]

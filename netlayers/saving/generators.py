@@ -1,0 +1,113 @@
+"""Where the random streams of a model stand, as plain data, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.random import Streams
+
+if TYPE_CHECKING:
+    from netlayers.core.layer import Layer
+    from netlayers.saving.description import Section
+
+Generator = np.random.Generator
+
+
+def random_state(model: Any, layers: list[Layer]) -> dict[str, Any]:
+    """Return the seed and the state of every stream of a model, and of its layers' own generators.
+
+    Args:
+        model: a model with streams, or a layer without.
+        layers: the model and all that it is made of; a generator of a layer is called by the
+            layer's place in this list and the attribute, such as ``"3.rng"``.
+    """
+    streams: Streams | None = getattr(model, "_streams", None)
+    known = {} if streams is None else streams._generators
+    shared = {id(generator) for generator in known.values()}
+    own = own_generators(layers)
+    return {
+        "entropy": None if streams is None else streams.entropy,
+        "streams": {name: g.bit_generator.state for name, g in known.items()},
+        "layers": {k: g.bit_generator.state for k, g in own.items() if id(g) not in shared},
+    }
+
+
+def own_generators(layers: list[Layer]) -> dict[str, Generator]:
+    """Return every generator that is an attribute of a layer."""
+    return {
+        f"{i}.{attribute}": value
+        for i, layer in enumerate(layers)
+        for attribute, value in vars(layer).items()
+        if isinstance(value, Generator)
+    }
+
+
+def stored_streams(section: Section) -> Streams:
+    """Return the streams of a model as they were stored.
+
+    Raises:
+        FileError: a state is none of a PCG64.
+    """
+    entropy = section.values.get("entropy")
+    seed = entropy if isinstance(entropy, list) else [entropy]
+    good = all(type(n) is int and 0 <= n < 1 << 20_000 for n in seed)
+    if entropy is not None and not good:
+        raise section.fail("entropy", "a non-negative integer")
+    streams = Streams(entropy)
+    states = section.section("streams")
+    for name in states.values:
+        generator = Generator(np.random.PCG64(0))
+        _set(generator, stored_state(states, name, generator))
+        streams._generators[name] = generator
+    return streams
+
+
+def stored_layer_states(section: Section, layers: list[Layer]) -> list[tuple[Generator, Any]]:
+    """Return each generator of the layers with the state that was stored for it.
+
+    Raises:
+        FileError: there is no such generator, or the state is none of its kind.
+    """
+    states, own = section.section("layers"), own_generators(layers)
+    found = []
+    for name in states.values:
+        if name not in own:
+            raise states.fail(name, "a generator of the model")
+        found.append((own[name], stored_state(states, name, own[name])))
+    return found
+
+
+def stored_state(section: Section, name: str, generator: Generator) -> Any:
+    """Return a state that a generator of the same kind can take."""
+    state = _as_arrays(section.section(name).values)
+    kind = type(generator.bit_generator)
+    expected = f"a state of {kind.__name__}"
+    try:
+        trial = Generator(kind(0))
+        _set(trial, state)
+        same = _as_lists(trial.bit_generator.state) == _as_lists(state)
+    except (TypeError, ValueError, KeyError, OverflowError, AttributeError, IndexError):
+        same = False
+    if not same:
+        raise section.fail(name, expected)
+    return state
+
+
+def _set(generator: Generator, state: Any) -> None:
+    generator.bit_generator.state = state
+
+
+def _as_arrays(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_arrays(item) for key, item in value.items()}
+    if isinstance(value, list) and all(type(n) is int and 0 <= n < 1 << 64 for n in value):
+        return np.array(value, np.uint64)
+    return value
+
+
+def _as_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_lists(item) for key, item in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value

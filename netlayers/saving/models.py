@@ -1,0 +1,198 @@
+"""Save a model, its weights, or a model with whatever else belongs to its training."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from netlayers.checks import check_flag
+from netlayers.errors import ConfigurationError, FileError
+from netlayers.saving.format import StoredFile, write_file
+from netlayers.saving.rebuilding import check_weights, compile_again, put_back, rebuild
+from netlayers.saving.state import (
+    EXTRA,
+    arrays_of,
+    describe,
+    require_finite,
+    weights_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netlayers._typing import Array
+
+MODEL, WEIGHTS = "model", "weights"
+
+
+def save_model(
+    model: Any,
+    path: Any,
+    overwrite: bool = True,
+    *,
+    allow_nonfinite: bool = False,
+    arrays: Mapping[str, Array] | None = None,
+    extra: Any = None,
+) -> None:
+    """Save a whole model: see :meth:`netlayers.models.Model.save`.
+
+    Args:
+        model: a model or any layer.
+        path: the file.
+        overwrite: whether a file that is there may be replaced.
+        allow_nonfinite: whether weights that are not finite may take its place.
+        arrays: further arrays to keep, by name; :func:`restore` returns them.
+        extra: further plain data to keep, such as counters of callbacks; numbers need not be
+            finite.
+
+    Raises:
+        FileError: see there.
+        OSError: the disk is full, or the folder can not be written to; the old file is whole.
+    """
+    path = _target(path, overwrite, allow_nonfinite)
+    stored, description = describe(path, model)
+    _guard(path, stored, description["weights"], allow_nonfinite)
+    if arrays:
+        stored.update({EXTRA + name: array for name, array in arrays.items()})
+    description["extra"] = extra
+    write_file(path, stored, description)
+
+
+def load_model(
+    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True
+) -> Any:
+    """Return the model that :meth:`netlayers.models.Model.save` wrote.
+
+    It predicts the same bits and goes on training with the same bits: weights, statistics,
+    optimizer, random streams. No code of the file is run: its names find the classes that are
+    registered or in ``custom_objects``, nothing is imported or unpickled. Sizes and shapes are
+    checked before memory is taken, and no byte of it can change unnoticed.
+
+    Args:
+        filepath: the file.
+        custom_objects: classes of your own by name, and the functions and objects that had no
+            name: metrics, losses.
+        compile: whether to compile it as it was.
+
+    Raises:
+        FileError: the file is cut, changed, of another version, or no model.
+        OSError: it can not be read.
+
+    Example:
+        >>> import os, tempfile, numpy as np, netlayers as nl
+        >>> model = nl.Sequential([nl.layers.Dense(3, "relu"), nl.layers.Dense(1)], seed=0)
+        >>> model.compile("adam", "mse")
+        >>> x = np.linspace(-1, 1, 32).reshape(16, 2)
+        >>> history = model.fit(x, x.sum(axis=1), epochs=2, verbose=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.safetensors")
+        ...     model.save(path)
+        ...     again = nl.load_model(path)
+        >>> bool((again.predict(x) == model.predict(x)).all()), again.optimizer.iterations
+        (True, 2)
+    """
+    check_flag("load_model", "compile", compile)
+    with StoredFile(filepath) as file:
+        _check_kind(file, MODEL)
+        model = rebuild(file, custom_objects)
+        if compile:
+            compile_again(file, model, custom_objects)
+        file.check_rest()
+    return model
+
+
+def restore(path: Any, model: Any) -> tuple[dict[str, Array], Any]:
+    """Put what :func:`save_model` wrote back into a model of the same layers: all, or nothing.
+
+    The model and its optimizer go on as the saved ones would have. The settings of the compiled
+    model stay, but for the learning rate.
+
+    Args:
+        path: the file.
+        model: built, and compiled if the saved one was.
+
+    Returns:
+        The further arrays and the further data of :func:`save_model`.
+
+    Raises:
+        FileError: the file is damaged, or is not of such a model; the model is as it was.
+        OSError: it can not be read.
+    """
+    with StoredFile(path) as file:
+        _check_kind(file, MODEL)
+        further = {n[len(EXTRA) :]: file.read(n) for n in file.entries if n.startswith(EXTRA)}
+        put_back(file, model)
+        return further, file.description.get("extra")
+
+
+def save_weights(
+    model: Any, path: Any, overwrite: bool = True, *, allow_nonfinite: bool = False
+) -> None:
+    """Save the weights alone; see :meth:`netlayers.models.Model.save_weights`."""
+    path = _target(path, overwrite, allow_nonfinite)
+    arrays = arrays_of(path, model)
+    if not arrays and not model.built:
+        model._require_built()
+    _guard(path, arrays, list(arrays), allow_nonfinite)
+    write_file(path, arrays, {"kind": WEIGHTS, "weights": list(arrays)})
+
+
+def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
+    """Load weights into a model; see :meth:`netlayers.models.Model.load_weights`."""
+    check_flag("load_weights", "skip_mismatch", skip_mismatch)
+    model._require_built()
+    with StoredFile(path) as file:
+        _check_kind(file, MODEL, WEIGHTS)
+        weights = weights_of(file.path, model)
+        if skip_mismatch:
+            fitting, skipped = {}, []
+            for name, p in weights.items():
+                try:
+                    file.check(name, p.shape, p.layer._dtype)
+                    fitting[name] = p
+                except FileError as error:
+                    skipped.append(f"{error.place}: the file has {error.got}")
+        else:
+            check_weights(file, weights)
+            fitting, skipped = weights, []
+        values = {name: file.read(name) for name in fitting}
+        file.check_rest()
+    for name, p in fitting.items():
+        p.value[...] = values[name]  # type: ignore[index]
+    if skipped:
+        warnings.warn(
+            f"load_weights: {len(skipped)} of {len(weights)} weights were left as they are. "
+            + "; ".join(skipped[:5])
+            + ("; ..." if len(skipped) > 5 else "."),
+            stacklevel=3,
+        )
+
+
+def _target(path: Any, overwrite: bool, allow_nonfinite: bool) -> str:
+    check_flag("save", "overwrite", overwrite)
+    check_flag("save", "allow_nonfinite", allow_nonfinite)
+    try:
+        path = os.fsdecode(path)
+    except TypeError:
+        raise ConfigurationError(f"save: path must be the path of a file, got {path!r}.") from None
+    if os.path.isdir(path):
+        raise FileError(path, "file", "the path of a file", "that of a folder")
+    if not overwrite and os.path.exists(path):
+        raise FileError(path, "file", "none yet", "one", "Pass overwrite=True to replace it.")
+    return path
+
+
+def _guard(path: str, arrays: dict[str, Array], names: list[str], allow_nonfinite: bool) -> None:
+    if not allow_nonfinite and os.path.exists(path):
+        require_finite(path, {name: arrays[name] for name in names})
+
+
+def _check_kind(file: StoredFile, *kinds: str) -> None:
+    if file.section.text("kind") not in kinds:
+        hint = (
+            "These are weights alone: make the model and call load_weights."
+            if MODEL in kinds
+            else ""
+        )
+        raise file.section.fail("kind", " or ".join(kinds), hint)

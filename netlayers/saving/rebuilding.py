@@ -1,0 +1,259 @@
+"""A model made from a file: everything is compared before memory is taken."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import metrics as metrics_module
+from netlayers.core.drafting import draft
+from netlayers.core.layer import Layer
+from netlayers.core.parameters import ParameterVector
+from netlayers.core.random import Streams
+from netlayers.core.workspace import aligned
+from netlayers.errors import FileError
+from netlayers.optimizers.schedules.base import LearningRateSchedule
+from netlayers.registry import names_of_a_file, resolve
+from netlayers.saving.description import check_configurations, short
+from netlayers.saving.generators import stored_layer_states, stored_streams
+from netlayers.saving.state import EXTRA, OPTIMIZER, layers_of, unnamed, weights_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netlayers._typing import Array
+    from netlayers.core.parameters import Parameter
+    from netlayers.saving.format import StoredFile
+
+_NAMES = "Pass custom_objects={name: class} for a class of your own."
+
+
+def construct(path: str, config: Any, custom_objects: Mapping[str, Any] | None) -> Any:
+    """Return a layer or model made from its configuration; only known classes are made.
+
+    Raises:
+        FileError: the configuration is none.
+    """
+    check_configurations(path, "model", [config])
+    try:
+        with names_of_a_file(custom_objects):
+            return resolve("layer", config, Layer)
+    except Exception as error:  # whatever a constructor makes of arguments that are not its own
+        raise _refused(path, "model", error) from error
+
+
+def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
+    """Return the model that a file describes, with its weights and random streams.
+
+    Its layers are drafted first, without memory; what they declare has to be what the file holds.
+
+    Raises:
+        FileError: the description is none of a model, or not of these arrays.
+    """
+    section = file.section
+    places = section.section("built").values
+    with draft():
+        model = construct(file.path, section.values.get("model"), custom_objects)
+        parts = {"": model} | {part.path: part for part in list(layers_of(model))[1:]}
+        for name, shape in places.items():
+            if name not in parts or not isinstance(shape, list):
+                raise section.section("built").fail(name, "the shape of a layer of the model")
+            try:
+                parts[name].build(shape)
+            except Exception as error:
+                raise _refused(file.path, f"model: {short(name)}", error) from error
+            if any(p.size >= 1 << 48 for p in parts[name].slots):
+                raise section.section("built").fail(name, "the shape of a layer in memory")
+    check_weights(file, weights_of(file.path, model))
+    try:
+        if model.built != ("" in places) or not all(parts[name].built for name in places):
+            raise section.fail("built", "the layers that the model builds")
+        streams = stored_streams(section.section("random"))
+        if hasattr(model, "_streams"):
+            model._streams = streams
+        allocate(model, {name: parts[name] for name in places}, streams)
+        for generator, state in stored_layer_states(
+            section.section("random"), list(layers_of(model))
+        ):
+            generator.bit_generator.state = state
+    except FileError:
+        raise
+    except Exception as error:
+        raise _refused(file.path, "model", error) from error
+    for name, p in weights_of(file.path, model).items():
+        file.read(name, p.value)
+    return model
+
+
+def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:
+    """Give drafted layers their memory; the weights stay 0."""
+    if model.built:
+        model.assemble(streams, initialize=False)
+        return
+    for part in built.values():  # as those that were built before they came into the model
+        part.bind(ParameterVector(part.slots, part._dtype), in_model=True)
+        part.use_streams(Streams(), True)
+
+
+def check_weights(file: StoredFile, weights: Mapping[str, Parameter]) -> None:
+    """Raise a FileError unless a file holds these weights, in this order, and no other."""
+    listed = file.section.texts("weights")
+    for name, p in weights.items():
+        file.check(name, p.shape, p.layer._dtype)
+    for name in listed:
+        if name not in weights:
+            raise FileError(file.path, name[:200], "no such array in this model", "one")
+    if listed != list(weights):
+        raise FileError(file.path, "weights", "the order of the model", "another order")
+    for name in file.entries:
+        if name not in weights and not name.startswith((OPTIMIZER, EXTRA)):
+            raise FileError(file.path, name[:200], "an array of the model", "an extra one")
+
+
+def compile_again(file: StoredFile, model: Any, custom_objects: Mapping[str, Any] | None) -> None:
+    """Compile a model as the one in the file was; its optimizer goes on where that one was.
+
+    Raises:
+        FileError: the description is none of such settings.
+    """
+    if "compile" not in file.section.values:
+        return
+    settings, own = file.section.section("compile"), dict(custom_objects or {})
+    metrics = settings.get("metrics", list, "a list")
+    check_configurations(file.path, "compile", settings.values)
+    arguments = {
+        kind: unnamed(file.path, f"compile: {kind}", kind, settings.values.get(kind), own)
+        for kind in ("optimizer", "loss")
+    }
+    chosen = [unnamed(file.path, "compile: metrics", "metric", m, own) for m in metrics]
+    try:
+        with names_of_a_file(custom_objects):
+            chosen = [metrics_module.get(m) if isinstance(m, dict) else m for m in chosen]
+            model.compile(metrics=chosen, **arguments)
+    except Exception as error:
+        raise _refused(file.path, "compile", error) from error
+    vectors = {}
+    for name in stored_vectors(file, model, model.optimizer):
+        memory = aligned(model.parameters.values.size, model.parameters.dtype)
+        vectors[name] = file.read(OPTIMIZER + name, memory)
+    put_counters(model.optimizer, stored_counters(file, model))
+    model.optimizer.state.update(vectors)
+
+
+def stored_vectors(file: StoredFile, model: Any, optimizer: Any) -> list[str]:
+    """Return the names of the optimizer's vectors in a file; all are there, or none yet.
+
+    Raises:
+        FileError: they are not those that this optimizer keeps for this model.
+    """
+    listed = file.section.section("optimizer").texts("vectors")
+    needed = optimizer._vector_names()
+    if listed and set(listed) != set(needed):
+        raise FileError(
+            file.path,
+            "optimizer: vectors",
+            f"those of {type(optimizer).__name__}: {', '.join(needed) or 'none'}",
+            short(", ".join(listed)),
+        )
+    held = [name for name in file.entries if name.startswith(OPTIMIZER)]
+    if sorted(held) != sorted(OPTIMIZER + name for name in listed):
+        raise FileError(file.path, "optimizer", f"{len(listed)} arrays", len(held))
+    if listed and not model.built:
+        raise FileError(file.path, "optimizer", "no vectors of a model not built", len(listed))
+    for name in listed:
+        file.check(OPTIMIZER + name, model.parameters.values.shape, model.parameters.dtype)
+    return listed
+
+
+def stored_counters(file: StoredFile, model: Any) -> dict[str, Any]:
+    """Return what an optimizer counts, and the weights that it does not decay.
+
+    Raises:
+        FileError: they are no such numbers, or no weights of the model.
+    """
+    section = file.section.section("optimizer")
+    found: dict[str, Any] = {
+        key: section.count(key) for key in ("iterations", "skipped", "accumulated")
+    }
+    found["learning_rate_factor"] = section.number("learning_rate_factor")
+    found["not_decayed"] = section.texts("not_decayed")
+    if not {p.path for p in model.slots}.issuperset(found["not_decayed"]):
+        raise section.fail("not_decayed", "names of weights of the model")
+    return found
+
+
+def put_counters(optimizer: Any, counters: dict[str, Any]) -> None:
+    """Let an optimizer count on from these numbers."""
+    left_out = counters.pop("not_decayed")
+    for name, value in counters.items():
+        setattr(optimizer, name, value)
+    if left_out or optimizer._undecayed:
+        patterns = [f"^{re.escape(name)}$" for name in left_out]
+        optimizer.exclude_from_weight_decay(var_names=patterns)
+
+
+def put_back(file: StoredFile, model: Any) -> None:
+    """Put everything of a file into a model that is there, or nothing of it.
+
+    Raises:
+        FileError: the model, or its optimizer, is not the one that was saved.
+    """
+    section = file.section
+    weights = weights_of(file.path, model)
+    check_weights(file, weights)
+    optimizer: Any = getattr(model, "optimizer", None)
+    names: list[str] = []
+    counters: dict[str, Any] = {}
+    rate: Any = None
+    if "compile" in section.values:
+        if optimizer is None:
+            hint = "Call compile(optimizer, loss) first."
+            raise FileError(file.path, "optimizer", "a compiled model", "one that is not", hint)
+        stored = section.section("compile").section("optimizer")
+        if stored.text("class_name") != type(optimizer).__name__:
+            raise stored.fail("class_name", type(optimizer).__name__)
+        names = stored_vectors(file, model, optimizer)
+        counters = stored_counters(file, model)
+        if not isinstance(optimizer._learning_rate, LearningRateSchedule):
+            rate = stored.section("config").number("learning_rate")
+    new = stored_streams(section.section("random"))
+    values = {name: file.read(name) for name in weights}
+    vectors = {name: _aligned_read(file, OPTIMIZER + name) for name in names}
+    file.check_rest()
+    old = getattr(model, "_streams", None)
+    states = stored_layer_states(section.section("random"), list(layers_of(model)))
+    # From here on nothing fails.
+    for name, p in weights.items():
+        p.value[...] = values[name]  # type: ignore[index]
+    if old is not None:
+        old.entropy = new.entropy
+        for name, generator in new._generators.items():
+            here = old._generators.setdefault(name, generator)  # a layer may hold it too
+            here.bit_generator.state = generator.bit_generator.state
+    for generator, state in states:
+        generator.bit_generator.state = state
+    if counters:
+        if rate is not None:
+            optimizer.learning_rate = rate
+        put_counters(optimizer, counters)
+        optimizer.state = vectors
+        optimizer._segments = None  # to be laid out anew
+
+
+def _aligned_read(file: StoredFile, name: str) -> Array:
+    entry = file.entries[name]
+    return file.read(name, aligned(entry.shape[0], np.dtype(entry.dtype)))
+
+
+def _refused(path: str, place: str, error: Exception) -> FileError:
+    if isinstance(error, FileError):
+        return error
+    return FileError(
+        path,
+        place,
+        "what can be made again",
+        f"{type(error).__name__}: {short(error)}",
+        _NAMES,
+    )

@@ -1,0 +1,192 @@
+"""What a model consists of, as named arrays and a description, and back.
+
+It works on any layer: a model is one that can be compiled too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import metrics as metrics_module
+from netlayers.core.arrays import all_finite
+from netlayers.core.layer import Layer
+from netlayers.errors import ConfigurationError, FileError
+from netlayers.metrics.function import function_name
+from netlayers.registry import Configurable, registered, serialize
+from netlayers.saving.description import check_configurations
+from netlayers.saving.generators import random_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlayers._typing import Array
+    from netlayers.core.parameters import Parameter
+
+OPTIMIZER = "optimizer."  # begins the names of its vectors; those of weights have a slash
+EXTRA = "extra."  # begins the names of arrays that a caller adds
+
+
+def layers_of(layer: Layer) -> Iterator[Layer]:
+    """Yield a layer and all that it is made of, at any depth."""
+    yield layer
+    for part in layer.parts:
+        yield from layers_of(part)
+
+
+def built_layers(layer: Layer) -> dict[str, Layer]:
+    """Return the layers that have shapes, by path; of one that has, nothing inside it.
+
+    The whole model has the path ``""``. In a model that is not built yet there may be layers that
+    are, such as one that was adapted to data.
+    """
+    if layer.built:
+        return {"": layer}
+    return {k or part.path: b for part in layer.parts for k, b in built_layers(part).items()}
+
+
+def weights_of(path: str, layer: Layer) -> dict[str, Parameter]:
+    """Return the weights by their names in a file, ``layer/weight``.
+
+    Raises:
+        FileError: two of them have the same name.
+    """
+    found: dict[str, Parameter] = {}
+    for part in built_layers(layer).values():
+        for p in part.slots:
+            if p.path in found:
+                hint = "Give the layers names that differ; a slash in a name can be the reason."
+                raise FileError(path, "weights", "each name once", f"{p.path!r} twice", hint)
+            found[p.path] = p
+    return found
+
+
+def arrays_of(path: str, layer: Layer) -> dict[str, Array]:
+    """Return the values of all weights by name, as views."""
+    for part in built_layers(layer).values():
+        part._require_built()
+    return {name: p.value for name, p in weights_of(path, layer).items()}  # type: ignore[misc]
+
+
+def require_finite(path: str, arrays: dict[str, Array]) -> None:
+    """Raise a FileError that names the first array with a NaN or an infinity."""
+    for name, array in arrays.items():
+        if not all_finite(array):
+            count = np.count_nonzero(~np.isfinite(array))
+            raise FileError(
+                path,
+                name,
+                "finite numbers, to take the place of the file that is there",
+                f"{count} of {array.size} that are NaN or infinite",
+                "The old file was kept. Save under another name, or pass allow_nonfinite=True.",
+            )
+
+
+def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return all arrays of a model, and everything else of it as plain data.
+
+    Raises:
+        FileError: something of it can not be written down.
+    """
+    arrays = arrays_of(path, model)
+    description = {
+        "kind": "model",
+        "model": architecture(path, model),
+        "built": {name: list(part.input_shape or ()) for name, part in built_layers(model).items()},
+        "weights": list(arrays),
+        "random": random_state(model, list(layers_of(model))),
+    }
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None:
+        description["compile"] = compile_settings(path, model)
+        description["optimizer"] = optimizer_state(path, model, optimizer)
+        arrays.update({OPTIMIZER + name: vector for name, vector in optimizer.state.items()})
+    return arrays, description
+
+
+def architecture(path: str, model: Any) -> dict[str, Any]:
+    """Return the class name and the constructor arguments."""
+    try:
+        config: dict[str, Any] = serialize(model)
+    except (AttributeError, ConfigurationError) as error:
+        hint = "Each constructor argument must be kept in an attribute of its name."
+        raise FileError(path, "model", "a configuration", f"an error: {error}", hint) from error
+    check_configurations(path, "model", [config])
+    return config
+
+
+def optimizer_state(path: str, model: Any, optimizer: Any) -> dict[str, Any]:
+    """Return the numbers that an optimizer keeps from one update to the next, vectors apart.
+
+    Parameters that weight decay leaves out are named one by one: a regular expression from a file
+    could take for ever to search.
+    """
+    left_out: list[str] = []
+    if optimizer._undecayed:
+        if not model.built:
+            hint = "Build the model first, with build(input_shape) or by a first batch."
+            raise FileError(path, "optimizer", "the names of weights", "a model not built", hint)
+        left_out = [
+            p.path for p in model.slots if any(r.search(p.path) for r in optimizer._undecayed)
+        ]
+    return {
+        "iterations": optimizer.iterations,
+        "skipped": optimizer.skipped,
+        "accumulated": optimizer.accumulated,
+        "learning_rate_factor": optimizer.learning_rate_factor,
+        "not_decayed": left_out,
+        "vectors": list(optimizer.state),
+    }
+
+
+# Compile settings --------------------------------------------------------------------------------
+
+
+def compile_settings(path: str, model: Any) -> dict[str, Any]:
+    """Return the arguments of ``compile`` as plain data."""
+    return {
+        "optimizer": named(path, model.optimizer),
+        "loss": named(path, model.loss),
+        "metrics": [named(path, metric) for metric in model._metrics],
+    }
+
+
+def named(path: str, thing: Any) -> Any:
+    """Return a loss, metric or optimizer as a name or a configuration.
+
+    What has no configuration, such as a function, is ``{"custom": name}``: whoever loads the file
+    hands it in by that name.
+    """
+    if isinstance(thing, metrics_module.MeanMetricWrapper):
+        function = function_name(thing.fn)
+        return {"custom": function, "name": thing.name}
+    if isinstance(thing, Configurable):
+        return architecture(path, thing)
+    if isinstance(thing, (str, dict)):
+        return thing
+    if isinstance(thing, type):
+        return {"class_name": thing.__name__, "config": {}}
+    return {"custom": function_name(thing)}
+
+
+def unnamed(path: str, place: str, kind: str, value: Any, custom_objects: dict[str, Any]) -> Any:
+    """Return what :func:`named` wrote down, for ``compile`` to resolve.
+
+    Raises:
+        FileError: it is to be handed in, and was not.
+    """
+    if not (isinstance(value, dict) and "custom" in value):
+        return value
+    name, own = value["custom"], value.get("name")
+    if not isinstance(name, str) or not isinstance(own, (str, type(None))):
+        raise FileError(path, place, "a text", type(name).__name__)
+    thing = custom_objects.get(name)
+    if thing is None and kind == "metric":
+        thing = registered("metric").get(name)
+    if thing is None:
+        hint = f"Pass custom_objects={{{name[:80]!r}: ...}}, or compile=False."
+        raise FileError(path, place, f"a {kind} called {name[:80]!r}", "none of this name", hint)
+    if kind == "metric" and own is not None:
+        return metrics_module.MeanMetricWrapper(thing, own)
+    return thing

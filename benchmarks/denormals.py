@@ -1,4 +1,4 @@
-"""Do optimizers slow down when their moments have decayed towards zero?
+"""Time an update of each optimizer before and after its moments have decayed towards zero.
 
 A weight whose gradient stays zero (a dead unit) has moments that shrink with each update, down to
 the denormal numbers at the edge of the format, with which many processors compute several times
@@ -23,21 +23,21 @@ import netlayers as nl
 
 SIZE, SMALL = 1_000_000, 10_000
 MAKE = {
-    "Adam": lambda: nl.optimizers.Adam(),
+    "Adam": nl.optimizers.Adam,
     "Adam, amsgrad": lambda: nl.optimizers.Adam(amsgrad=True),
-    "AdamW": lambda: nl.optimizers.AdamW(),
+    "AdamW": nl.optimizers.AdamW,
     "AdamW, decay 0.01 a step": lambda: nl.optimizers.AdamW(0.1, weight_decay=0.1),
-    "RMSprop": lambda: nl.optimizers.RMSprop(),
+    "RMSprop": nl.optimizers.RMSprop,
     "RMSprop, momentum": lambda: nl.optimizers.RMSprop(momentum=0.9, centered=True),
     "SGD, momentum": lambda: nl.optimizers.SGD(momentum=0.9),
     "SGD, Nesterov": lambda: nl.optimizers.SGD(momentum=0.9, nesterov=True),
-    "Adagrad": lambda: nl.optimizers.Adagrad(),
-    "Adadelta": lambda: nl.optimizers.Adadelta(),
-    "Nadam": lambda: nl.optimizers.Nadam(),
-    "Adamax": lambda: nl.optimizers.Adamax(),
-    "Lion": lambda: nl.optimizers.Lion(),
-    "Lamb": lambda: nl.optimizers.Lamb(),
-    "RAdam": lambda: nl.optimizers.RAdam(),
+    "Adagrad": nl.optimizers.Adagrad,
+    "Adadelta": nl.optimizers.Adadelta,
+    "Nadam": nl.optimizers.Nadam,
+    "Adamax": nl.optimizers.Adamax,
+    "Lion": nl.optimizers.Lion,
+    "Lamb": nl.optimizers.Lamb,
+    "RAdam": nl.optimizers.RAdam,
     "SGD, averaged": lambda: nl.optimizers.SGD(0.1, weight_decay=0.1, use_ema=True),
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_number, check_shape
 from netlayers.core.arrays import as_float
-from netlayers.core.building import checked_build
+from netlayers.core.building import building, checked_build
 from netlayers.core.parameters import Parameter, ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.shapes import shape_hint, shown_shape
@@ -364,7 +364,12 @@ class Layer(WeightAccess):
     def _bind_alone(self) -> None:
         """Give a layer that is in no model a vector of its own."""
         if self._vector is None:
-            self.assemble(Streams(), keep_streams=True)
+            with building:
+                if self._vector is None:
+                    self._assemble_alone()
+
+    def _assemble_alone(self) -> None:
+        self.assemble(Streams(), keep_streams=True)
 
     def assemble(self, streams: Streams, *, keep_streams: bool = False) -> None:
         """Lay all weights into one new vector: those that exist with their values.
@@ -386,7 +391,6 @@ class Layer(WeightAccess):
 
     def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
         """Take views into ``vector`` as weights; called once everything is declared."""
-        self._vector = vector
         self._in_model = in_model
         views: dict[str, Array] = {}
         for p in self.slots:
@@ -397,6 +401,7 @@ class Layer(WeightAccess):
         for name, view in views.items():
             setattr(self, name, view)
         self._views = views
+        self._vector = vector  # last, as it tells other threads that the weights are there
         if self.input_shape is not None:
             self._row = self.input_shape[1:]
 
@@ -412,9 +417,10 @@ class Layer(WeightAccess):
     def __getattr__(self, name: str) -> Any:
         declared = self.__dict__.get("slots", ())
         mine = (p for p in declared if p.layer is self)
-        if any(name in (p.name, "d_" + p.name) for p in mine) and self._vector is None:
-            self._bind_alone()
-            return self.__dict__[name]
+        if any(name in (p.name, "d_" + p.name) for p in mine):
+            self._bind_alone()  # or another thread has just done it
+            if name in self.__dict__:
+                return self.__dict__[name]
         hint = ""
         if not name.startswith("__") and "input_shape" in self.__dict__ and not self.built:
             hint = (

@@ -341,8 +341,7 @@ class Model(FullBatch, Described, Layer):
         check_verbose("predict", verbose)
         reading = Reading.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
         chosen = callback_list(callbacks)
-        with undone_on_error(self):
-            data = prediction_data(self, x, reading)
+        data = prediction_data(self, x, reading)
         if data.rows == 0:  # the shape of the answer to one row
             return np.array(self.forward(np.zeros((1, *np.shape(x)[1:])))[:0])
         with closing(data):
@@ -390,7 +389,6 @@ class Model(FullBatch, Described, Layer):
 
     def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for one batch in a new array."""
-        with undone_on_error(self):
-            x = input_of(self, "predict_on_batch", x)
+        x = input_of(self, "predict_on_batch", x)
         y = self.forward(x)
         return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y

@@ -20,6 +20,7 @@ from netlayers.models.full_batch import FullBatch
 from netlayers.models.preparation import batch_of, input_of, undone_on_error
 from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.summary import Described
+from netlayers.models.turns import one_at_a_time
 from netlayers.training import loop
 from netlayers.training.compilation import (
     crossentropy_by_shape,
@@ -131,6 +132,7 @@ class Model(FullBatch, Described, Layer):
 
     # Train -----------------------------------------------------------------------------------
 
+    @one_at_a_time
     def fit(
         self,
         x: Any = None,
@@ -193,6 +195,7 @@ class Model(FullBatch, Described, Layer):
 
         Raises:
             DataError, ShapeError, ConfigurationError, NotCompiledError: before anything changed.
+            BusyError: another thread trains or tests this model, or this is called by a callback.
             NonFiniteError: a gradient exploded; the weights are those of the last good update.
 
         Data that come in batches, each ``(x, y)`` or ``(x, y, sample_weight)``, are one of these:
@@ -269,6 +272,7 @@ class Model(FullBatch, Described, Layer):
             loop.train(steps, data, events, range(first, epochs), validation, freq)
         return self.history
 
+    @one_at_a_time
     def evaluate(
         self,
         x: Any = None,
@@ -324,6 +328,9 @@ class Model(FullBatch, Described, Layer):
     ) -> Array:
         """Return the outputs for all rows of x in a new array; safe from several threads at once.
 
+        Also while another thread trains the model: the answer is then that of weights between two
+        updates, or of some before and some after one.
+
         Args:
             x: inputs, (n, ...); no rows give an output of shape (0, ...). Or data that come in
                 batches, see :meth:`fit`, where a batch is x, ``(x,)``, or has targets, which play
@@ -349,6 +356,7 @@ class Model(FullBatch, Described, Layer):
 
     # One batch -------------------------------------------------------------------------------
 
+    @one_at_a_time
     def train_on_batch(
         self,
         x: Any,
@@ -369,6 +377,7 @@ class Model(FullBatch, Described, Layer):
             steps.train(x, y, weight)
         return batch_result(steps.logs(), return_dict)
 
+    @one_at_a_time
     def test_on_batch(
         self,
         x: Any,

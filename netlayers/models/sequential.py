@@ -197,4 +197,6 @@ class Sequential(Chain, Model):
         self.assemble(self._streams)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_steps": None}
+        state = {**super().__getstate__(), "_steps": None}
+        state.pop("_turn", None)  # a copy is not the one that is being trained
+        return state

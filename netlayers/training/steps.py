@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
@@ -11,7 +13,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.metrics import Mean, Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Array, Logs, Shape
     from netlayers.losses import Loss
@@ -64,8 +66,24 @@ class Steps:
 
     def reset(self) -> None:
         """Start the means again."""
-        for metric in (self.loss_mean, *self.part_means, self.norm_mean, *(self.metrics or ())):
+        for metric in self._all_metrics():
             metric.reset_state()
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Let others begin again with the means; afterwards they are as they were."""
+        kept = [(vars(metric), dict(vars(metric))) for metric in self._all_metrics()]
+        for attributes, before in kept:
+            attributes.update(copy.deepcopy(before))
+        try:
+            yield
+        finally:
+            for attributes, before in kept:
+                attributes.clear()
+                attributes.update(before)
+
+    def _all_metrics(self) -> list[Metric]:
+        return [self.loss_mean, *self.part_means, self.norm_mean, *(self.metrics or ())]
 
     def logs(self, each_batch: bool = False) -> Logs:
         """Return the means since the last :meth:`reset`.

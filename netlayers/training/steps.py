@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
-from netlayers.core.penalties import collected_penalties
+from netlayers.core.penalties import collect_penalties
 from netlayers.core.workspace import Workspace
 from netlayers.errors import ConfigurationError
 from netlayers.metrics import Mean, Metric
@@ -137,11 +137,8 @@ class Steps:
         return loss
 
     def _forward(self, x: Array, y: Array, sample_weight: Array | None, training: bool) -> float:
-        with collected_penalties() as penalties:
-            if self.fused:
-                y_pred = self.model.forward_logits(x, training)
-            else:
-                y_pred = self.model.forward(x, training)
+        forward = self.model.forward_logits if self.fused else self.model.forward
+        y_pred, penalties = collect_penalties(forward, x, training)
         loss = self.loss.forward(y, y_pred, sample_weight)
         if self.part_means:
             for mean, value in zip(self.part_means, self.loss.values, strict=True):  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from netlayers.core.penalties import penalties_wanted
 from netlayers.errors import BusyError, DataError
 
 X = np.random.default_rng(0).normal(size=(48, 5)).astype(np.float32)
@@ -240,6 +241,7 @@ def test_the_model_is_free_after_a_ctrl_c_at_every_single_call_in_it():
     after = 0
     while interrupted(after):
         assert "_turn" not in vars(model), after
+        assert not penalties_wanted(), after
         after += 1
     assert after > 100
     model.train_on_batch(X[:4], Y[:4])

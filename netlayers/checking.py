@@ -11,7 +11,7 @@ import numpy as np
 from netlayers.checks import check_integer, check_number
 from netlayers.core.arrays import as_array
 from netlayers.core.layer import Layer
-from netlayers.core.penalties import collected_penalties
+from netlayers.core.penalties import collect_penalties
 from netlayers.core.random import Streams
 from netlayers.core.workspace import Workspace
 from netlayers.data.checks import checked_input, checked_rows
@@ -171,9 +171,8 @@ def check_gradients(
 
     def evaluate() -> float:
         frozen.restore()
-        with collected_penalties() as penalties:
-            result = value(target.forward(inputs, training=True))
-        return result + vector.regularization() + sum(penalties)
+        y, penalties = collect_penalties(target.forward, inputs, True)
+        return value(y) + vector.regularization() + sum(penalties)
 
     reference = evaluate()
     if not np.isfinite(reference):

@@ -36,6 +36,10 @@ class NoForwardError(NetlayersError, RuntimeError):
     """``backward`` was called with no ``forward(..., training=True)`` before it."""
 
 
+class BusyError(NetlayersError, RuntimeError):
+    """Another call trains or tests this model at the moment."""
+
+
 class NonFiniteError(NetlayersError, ArithmeticError):
     """A gradient became infinite or NaN."""
 

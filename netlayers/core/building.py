@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import threading
 from typing import TYPE_CHECKING
 
 from netlayers.checks import check_shape
@@ -17,14 +19,28 @@ if TYPE_CHECKING:
     Build = Callable[[Layer, Shape], None]
 
 
+# Who builds a layer or binds its weights holds this: several threads may be the first to use it.
+# One lock for all, so that a layer holds none, which could not be copied or pickled. Threads that
+# hold it at a fork finish before, for in the child process they do not go on.
+building = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=building.acquire, after_in_parent=building.release, after_in_child=building.release
+    )
+
+
 def checked_build(build: Build) -> Build:
     """Wrap a ``build`` method: check the shape, start from no weights, note the output shape."""
 
     @functools.wraps(build)
     def checked(self: Layer, input_shape: Shape = ()) -> None:
-        if self.__dict__.get("_building"):  # super().build(...) within a build
-            build(self, input_shape)
-            return
+        with building:
+            if self.__dict__.get("_building"):  # super().build(...) within a build
+                build(self, input_shape)
+            else:
+                build_once(self, input_shape)
+
+    def build_once(self: Layer, input_shape: Shape) -> None:
         shape = check_shape(self.owner, "input_shape", input_shape)
         if not shape:
             raise ConfigurationError(
@@ -48,8 +64,8 @@ def checked_build(build: Build) -> Build:
             raise
         finally:
             del self._building
-        self.input_shape = shape
         self.output_shape = tuple(output_shape)
+        self.input_shape = shape  # it counts as built from here on
         self.after_build()
 
     return checked

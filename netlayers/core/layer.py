@@ -10,7 +10,7 @@ import numpy as np
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float
-from netlayers.core.building import checked_build
+from netlayers.core.building import building, checked_build
 from netlayers.core.drafting import drafting
 from netlayers.core.parameters import Parameter, ParameterVector
 from netlayers.core.random import Streams
@@ -354,7 +354,12 @@ class Layer(WeightAccess):
     def _bind_alone(self) -> None:
         """Give a layer that is in no model a vector of its own."""
         if self._vector is None:
-            self.assemble(Streams(), keep_streams=True)
+            with building:
+                if self._vector is None:
+                    self._assemble_alone()
+
+    def _assemble_alone(self) -> None:
+        self.assemble(Streams(), keep_streams=True)
 
     def assemble(
         self, streams: Streams, *, keep_streams: bool = False, initialize: bool = True
@@ -382,7 +387,6 @@ class Layer(WeightAccess):
 
     def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
         """Take views into ``vector`` as weights; called once everything is declared."""
-        self._vector = vector
         self._in_model = in_model
         views: dict[str, Array] = {}
         for p in self.slots:
@@ -393,6 +397,7 @@ class Layer(WeightAccess):
         for name, view in views.items():
             setattr(self, name, view)
         self._views = views
+        self._vector = vector  # last, as it tells other threads that the weights are there
         if self.input_shape is not None:
             self._row = self.input_shape[1:]
 
@@ -408,11 +413,12 @@ class Layer(WeightAccess):
     def __getattr__(self, name: str) -> Any:
         declared = self.__dict__.get("slots", ())
         mine = {n: p for p in declared if p.layer is self for n in (p.name, "d_" + p.name)}
-        if name in mine and self._vector is None:
-            if drafting():  # its shape is known, and it takes no memory
+        if name in mine:
+            if self._vector is None and drafting():  # its shape is known, and it takes no memory
                 return np.broadcast_to(self._dtype.type(0), mine[name].shape)
-            self._bind_alone()
-            return self.__dict__[name]
+            self._bind_alone()  # or another thread has just done it
+            if name in self.__dict__:
+                return self.__dict__[name]
         hint = ""
         unbuilt = "input_shape" in self.__dict__ and not self.built
         if unbuilt and self.kind == "layer" and not name.startswith("__"):

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Result = TypeVar("Result")
 
 # One list for each thread (and task), so models in several threads do not see each other's.
 _collected: ContextVar[list[float] | None] = ContextVar("penalties", default=None)
 
 
-class collected_penalties:
-    """Collect what layers add in a forward pass within this context.
+def collect_penalties(function: Callable[..., Result], *args: Any) -> tuple[Result, list[float]]:
+    """Call a function; return its result, and what layers have added in the forward passes in it.
+
+    It runs in a copy of the context, which is left behind however the call ends: no Ctrl-C can
+    come before the end of the collecting.
 
     Example:
         >>> import numpy as np
-        >>> from netlayers.core.penalties import collected_penalties
+        >>> from netlayers.core.penalties import collect_penalties
         >>> from netlayers.layers import ActivityRegularization
-        >>> with collected_penalties() as penalties:
-        ...     y = ActivityRegularization(l1=0.5).forward(np.ones((2, 3)))
+        >>> layer = ActivityRegularization(l1=0.5)
+        >>> y, penalties = collect_penalties(layer.forward, np.ones((2, 3)))
         >>> sum(penalties)
         1.5
     """
+    penalties: list[float] = []
 
-    def __enter__(self) -> list[float]:
-        penalties: list[float] = []
-        self._token = _collected.set(penalties)
-        return penalties
+    def collecting() -> Result:
+        _collected.set(penalties)
+        return function(*args)
 
-    def __exit__(self, *_: object) -> None:
-        _collected.reset(self._token)
+    return copy_context().run(collecting), penalties
 
 
 def add_penalty(value: float) -> None:

@@ -48,7 +48,7 @@ def warn_of_end(owner: str, where: str) -> None:
     warnings.warn(
         f"{owner}: the data ran out {where}. An iterator can be read only once: to go on where it "
         "ends, pass a function that returns a new one.",
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

@@ -188,8 +188,10 @@ class BatchNormalization(AffineNormalization):
                 "mean; train on one sample or more."
             )
         mean, variance = centre(rows, centred, 0, self.epsilon)
-        largest = float(np.finfo(self._dtype).max)
+        numbers = np.finfo(self._dtype)
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
             average = self.momentum * moving + (1 - self.momentum) * new
-            moving[...] = np.minimum(average, largest)
+            # A feature that is 0 from now on shall not leave denormal numbers, which are slow.
+            average *= np.abs(average) >= numbers.tiny
+            moving[...] = np.minimum(average, numbers.max)
         return variance

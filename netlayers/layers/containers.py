@@ -172,9 +172,10 @@ class Container(Layer):
 
     def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
         """Let every part take its views into ``vector``."""
-        self._vector, self._in_model = vector, in_model
+        self._in_model = in_model
         for part in self.parts:
             part.bind(vector, in_model=True)
+        self._vector = vector
         if self.input_shape is not None:
             self._row = self.input_shape[1:]
 

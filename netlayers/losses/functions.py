@@ -57,7 +57,13 @@ class LossFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Array:
         """Return the losses of the samples, (batch, ...)."""
-        given = self.__signature__.bind(*args, **kwargs).arguments
+        try:
+            given = self.__signature__.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(
+                f"{self.__name__} ({self.loss.__name__}): {error}. It takes "
+                f"{', '.join(self.__signature__.parameters)}."
+            ) from None
         y_true, y_pred = given.pop("y_true"), given.pop("y_pred")
         losses: Any = self.loss(**given, reduction=None).forward(y_true, y_pred)
         return losses

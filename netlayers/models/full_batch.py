@@ -13,6 +13,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.models.arguments import callback_list, check_verbose
 from netlayers.models.preparation import columns_of, undone_on_error
 from netlayers.models.reading import Reading, evaluation_data, validation_parts
+from netlayers.models.turns import one_at_a_time
 from netlayers.training import lbfgs
 from netlayers.training.events import Events
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 class FullBatch:
     """What trains a model with L-BFGS: for the class ``Model``."""
 
+    @one_at_a_time
     def fit_lbfgs(
         self,
         x: Any,

@@ -21,6 +21,7 @@ from netlayers.models.preparation import batch_of, input_of, undone_on_error
 from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
+from netlayers.models.turns import one_at_a_time
 from netlayers.training import loop
 from netlayers.training.compilation import (
     crossentropy_by_shape,
@@ -161,6 +162,7 @@ class Model(FullBatch, Described, Saved, Layer):
 
     # Train -----------------------------------------------------------------------------------
 
+    @one_at_a_time
     def fit(
         self,
         x: Any = None,
@@ -223,6 +225,7 @@ class Model(FullBatch, Described, Saved, Layer):
 
         Raises:
             DataError, ShapeError, ConfigurationError, NotCompiledError: before anything changed.
+            BusyError: another thread trains or tests this model, or this is called by a callback.
             NonFiniteError: a gradient exploded; the weights are those of the last good update.
 
         Data that come in batches, each ``(x, y)`` or ``(x, y, sample_weight)``, are one of these:
@@ -299,6 +302,7 @@ class Model(FullBatch, Described, Saved, Layer):
             loop.train(steps, data, events, range(first, epochs), validation, freq)
         return self.history
 
+    @one_at_a_time
     def evaluate(
         self,
         x: Any = None,
@@ -354,6 +358,9 @@ class Model(FullBatch, Described, Saved, Layer):
     ) -> Array:
         """Return the outputs for all rows of x in a new array; safe from several threads at once.
 
+        Also while another thread trains the model: the answer is then that of weights between two
+        updates, or of some before and some after one.
+
         Args:
             x: inputs, (n, ...); no rows give an output of shape (0, ...). Or data that come in
                 batches, see :meth:`fit`, where a batch is x, ``(x,)``, or has targets, which play
@@ -371,8 +378,7 @@ class Model(FullBatch, Described, Saved, Layer):
         check_verbose("predict", verbose)
         reading = Reading.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
         chosen = callback_list(callbacks)
-        with undone_on_error(self):
-            data = prediction_data(self, x, reading)
+        data = prediction_data(self, x, reading)
         if data.rows == 0:  # the shape of the answer to one row
             return np.array(self.forward(np.zeros((1, *np.shape(x)[1:])))[:0])
         with closing(data):
@@ -380,6 +386,7 @@ class Model(FullBatch, Described, Saved, Layer):
 
     # One batch -------------------------------------------------------------------------------
 
+    @one_at_a_time
     def train_on_batch(
         self,
         x: Any,
@@ -400,6 +407,7 @@ class Model(FullBatch, Described, Saved, Layer):
             steps.train(x, y, weight)
         return batch_result(steps.logs(), return_dict)
 
+    @one_at_a_time
     def test_on_batch(
         self,
         x: Any,
@@ -420,8 +428,7 @@ class Model(FullBatch, Described, Saved, Layer):
 
     def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for one batch in a new array."""
-        with undone_on_error(self):
-            x = input_of(self, "predict_on_batch", x)
+        x = input_of(self, "predict_on_batch", x)
         y = self.forward(x)
         return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y
 

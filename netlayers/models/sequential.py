@@ -195,9 +195,10 @@ class Sequential(Chain, Model):
         """Name of the dtype that the model computes in."""
         return self._dtype.name
 
-    def _bind_alone(self) -> None:
-        if self._vector is None:
-            self.assemble(self._streams)
+    def _assemble_alone(self) -> None:
+        self.assemble(self._streams)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_steps": None}
+        state = {**super().__getstate__(), "_steps": None}
+        state.pop("_turn", None)  # a copy is not the one that is being trained
+        return state

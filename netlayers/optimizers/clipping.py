@@ -44,7 +44,7 @@ def norm(arrays: Sequence[Array]) -> Norm:
         squares += float(np.vdot(a, a))  # other than dot, it does not warn of overflow
     if 1e-30 < squares < math.inf:
         return Norm(1.0, math.sqrt(squares))
-    largest = max((float(np.abs(a).max()) for a in arrays if a.size), default=0.0)
+    largest = max((max(float(a.max()), -float(a.min())) for a in arrays if a.size), default=0.0)
     if not 0 < largest < math.inf:  # all zero, or not finite
         return Norm(1.0, largest)
     total = 0.0

@@ -47,9 +47,11 @@ class Lamb(Moments):
         np.sqrt(v, out=scratch)
         np.add(scratch, self.epsilon / correction, out=scratch)
         np.divide(m, scratch, out=scratch)
-        length, target = norm([scratch]).value, norm([w]).value
-        if length > 0 and target > 0:
-            factor = target / length
+        length, target = norm([scratch]), norm([w]).value
+        if length.value > 0 and target > 0:
+            if length.largest != 1:  # the quotient alone may be larger than the dtype has numbers
+                np.divide(scratch, length.largest, out=scratch)
+            factor = target / length.relative
         else:
             factor = (1 - self.beta_1) / (1 - self.beta_1**t) / correction
         np.multiply(scratch, lr * factor, out=scratch)

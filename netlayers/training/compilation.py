@@ -41,5 +41,5 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
         warnings.warn(
             "A softmax over one output is always 1, so nothing can be learned. For two classes use "
             "one output with activation='sigmoid' and loss='binary_crossentropy', or two outputs.",
-            stacklevel=4,
+            stacklevel=5,
         )

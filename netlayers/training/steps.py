@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
-from netlayers.core.penalties import collected_penalties
+from netlayers.core.penalties import collect_penalties
 from netlayers.core.workspace import Workspace
 from netlayers.errors import ConfigurationError
 from netlayers.metrics import Mean, Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Array, Logs, Shape
     from netlayers.losses import Loss
@@ -65,8 +67,24 @@ class Steps:
 
     def reset(self) -> None:
         """Start the means again."""
-        for metric in (self.loss_mean, *self.part_means, self.norm_mean, *(self.metrics or ())):
+        for metric in self._all_metrics():
             metric.reset_state()
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Let others begin again with the means; afterwards they are as they were."""
+        kept = [(vars(metric), dict(vars(metric))) for metric in self._all_metrics()]
+        for attributes, before in kept:
+            attributes.update(copy.deepcopy(before))
+        try:
+            yield
+        finally:
+            for attributes, before in kept:
+                attributes.clear()
+                attributes.update(before)
+
+    def _all_metrics(self) -> list[Metric]:
+        return [self.loss_mean, *self.part_means, self.norm_mean, *(self.metrics or ())]
 
     def logs(self, each_batch: bool = False) -> Logs:
         """Return the means since the last :meth:`reset`.
@@ -121,12 +139,10 @@ class Steps:
 
     def _forward(self, x: Array, y: Array, sample_weight: Array | None, training: bool) -> float:
         forward = self.model.forward_logits if self.fused else self.model.forward
-        penalties: list[float] = []
         if self._penalized:
-            with collected_penalties() as penalties:
-                y_pred = forward(x, training)
+            y_pred, penalties = collect_penalties(forward, x, training)
         else:
-            y_pred = forward(x, training)
+            y_pred, penalties = forward(x, training), []
         loss = self.loss.forward(y, y_pred, sample_weight)
         if self.part_means:
             for mean, value in zip(self.part_means, self.loss.values, strict=True):  # type: ignore[attr-defined]

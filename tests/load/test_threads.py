@@ -1,0 +1,251 @@
+"""Several threads on one model: inference writes to nothing, so they get the serial answers."""
+
+import copy
+import hashlib
+import pickle
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers.registry import registered
+
+THREADS = 8
+LAYERS = sorted(
+    {cls for cls in registered("layer").values() if cls.__module__.startswith("netlayers")},
+    key=lambda cls: cls.__name__,
+)
+EXAMPLES = [
+    pytest.param(cls, kwargs, shape, id=f"{cls.__name__}-{i}")
+    for cls in LAYERS
+    for i, (kwargs, shape) in enumerate(cls.examples())
+]
+
+
+@pytest.fixture(autouse=True)
+def impatient():
+    """Let Python change between threads 5000 times as often as it does by default."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def in_threads(work, count=THREADS):
+    """Call ``work(i)`` in so many threads, all at once; return what they return, or raise."""
+    start, results = threading.Barrier(count), [None] * count
+
+    def run(i):
+        start.wait()
+        try:
+            results[i] = work(i)
+        except BaseException as error:
+            results[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def block():
+    """A model of everything: nested containers, statistics, chance, normalization, shapes."""
+    layers = nl.layers
+    return nl.Sequential(
+        [
+            layers.Normalization(mean=[0.1] * 6, variance=[2.0] * 6),
+            layers.Dense(12, "gelu", kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.3),
+            layers.Residual([layers.Dense(12, "tanh"), layers.LayerNormalization()]),
+            layers.Parallel(
+                [
+                    [layers.Dense(4, "relu"), layers.AlphaDropout(0.1)],
+                    layers.Residual([layers.Dense(6), layers.PReLU()]),
+                    nl.Sequential([layers.Dense(5, "softmax"), layers.GaussianNoise(0.1)]),
+                ],
+                merge="concat",
+            ),
+            layers.Reshape((3, 5)),
+            layers.Permute((2, 1)),
+            layers.GroupNormalization(groups=3),
+            layers.RMSNormalization(),
+            layers.ActivityRegularization(l2=0.1),
+            layers.Flatten(),
+            layers.UnitNormalization(),
+            layers.Dense(3, "softmax"),
+        ],
+        seed=0,
+    )
+
+
+def rows(count, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, 6)).astype(np.float32)
+
+
+def trained():
+    model = block()
+    model.compile("adam", "crossentropy", metrics=["accuracy"])
+    model.fit(rows(64), np.arange(64) % 3, batch_size=16, epochs=2, verbose=0)
+    return model
+
+
+# Inference writes to nothing ------------------------------------------------------------------
+
+
+def fingerprint(value, seen=None):
+    """Everything that an object holds, at any depth: equal only if nothing in it has changed."""
+    seen = set() if seen is None else seen
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return (id(value), value.shape, str(value.dtype), digest)
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    if isinstance(value, dict):
+        return {str(k): fingerprint(v, seen) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [fingerprint(v, seen) for v in value]
+    netlayers_own = type(value).__module__.startswith("netlayers")
+    if isinstance(value, nl.layers.Layer) or (netlayers_own and hasattr(value, "__dict__")):
+        if id(value) in seen:
+            return id(value)
+        seen.add(id(value))
+        return (id(value), fingerprint(vars(value), seen))
+    return repr(value)
+
+
+def example(cls, kwargs, shape):
+    """Return a layer of an example that has trained, and data."""
+    layer = cls(**kwargs)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shape).astype(np.float32)
+    layer.backward(np.ones_like(layer.forward(x, training=True)))
+    return layer, x
+
+
+@pytest.mark.parametrize(("cls", "kwargs", "shape"), EXAMPLES)
+def test_inference_changes_nothing_in_a_layer(cls, kwargs, shape):
+    layer, x = example(cls, kwargs, shape)
+    before = fingerprint(layer)
+    for batch in (x, x[:1], np.concatenate([x, x]), x.astype(np.float64), x[:0]):
+        if len(batch):
+            layer.forward(batch)
+        assert fingerprint(layer) == before
+    assert np.array_equal(layer.forward(x), layer.forward(x))
+    assert fingerprint(layer) == before
+
+
+def test_prediction_changes_nothing_in_a_model():
+    model = trained()
+    before = fingerprint(model)
+    model.predict(rows(7))
+    model.predict(rows(70), batch_size=16)
+    model.predict_on_batch(rows(3).tolist())
+    model.predict(rows(0))
+    assert fingerprint(model) == before
+
+
+def test_the_fingerprint_sees_a_layer_that_writes():
+    class Forgetful(nl.layers.Layer):
+        def forward(self, x, training=False):
+            x = self.prepare(x)
+            return np.multiply(x, 2, out=self.workspace("y", x.shape, x.dtype))
+
+        def backward(self, dy):
+            return 2 * dy
+
+    layer = Forgetful()
+    layer.forward(np.ones((2, 3)), training=True)
+    before = fingerprint(layer)
+    layer.forward(np.zeros((2, 3)))
+    assert fingerprint(layer) != before
+
+
+# Predictions of several threads ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cls", "kwargs", "shape"), EXAMPLES)
+def test_each_layer_alone_from_eight_threads(cls, kwargs, shape):
+    layer, _ = example(cls, kwargs, shape)
+    rng = np.random.default_rng(1)
+    inputs = [rng.normal(size=(i % 3 + 1, *shape[1:])).astype(np.float32) for i in range(THREADS)]
+    serial = [layer.forward(x).copy() for x in inputs]
+    for i, answers in enumerate(in_threads(lambda i: [layer.forward(inputs[i]) for _ in range(5)])):
+        for answer in answers:
+            np.testing.assert_array_equal(answer, serial[i])
+
+
+def test_a_model_from_eight_threads():
+    model = trained()
+    inputs = [rows(20 + i, seed=i) for i in range(THREADS)]
+    serial = [model.predict(x) for x in inputs]
+
+    def work(i):
+        answers = [model.predict(inputs[i], batch_size=size) for size in (1024, 7)]
+        return [*answers, model.predict_on_batch(inputs[i]), model.predict(list(inputs[i]))]
+
+    for _ in range(5):
+        for i, answers in enumerate(in_threads(work)):
+            for batch_size, answer in zip((1024, 7, None, 1024), answers, strict=True):
+                expected = serial[i]
+                if batch_size == 7:
+                    expected = model.predict(inputs[i], batch_size=7)
+                np.testing.assert_array_equal(answer, expected)
+
+
+@pytest.mark.parametrize("state", ["not built", "unpickled", "copied", "forgotten"])
+def test_the_first_prediction_from_eight_threads(state):
+    x = rows(16)
+    expected = block().predict(x)
+    for _ in range(20):
+        model = block()
+        if state != "not built":
+            model.build((None, 6))
+        if state == "unpickled":
+            model = pickle.loads(pickle.dumps(model))
+        elif state == "copied":
+            model = copy.deepcopy(model)
+        elif state == "forgotten":
+            model.forget()
+        for answer in in_threads(lambda _, model=model: model.predict(x)):
+            np.testing.assert_array_equal(answer, expected)
+
+
+@pytest.mark.parametrize(("cls", "kwargs", "shape"), EXAMPLES)
+def test_the_first_pass_of_each_layer_alone_from_eight_threads(cls, kwargs, shape):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    for again in range(3):
+        layer = cls(**kwargs)
+        if again == 1:
+            layer = pickle.loads(pickle.dumps(example(cls, kwargs, shape)[0]))
+        answers = in_threads(lambda _, layer=layer: layer.forward(x).copy())
+        for answer in answers:  # initial weights are drawn once, whoever came first
+            np.testing.assert_array_equal(answer, layer.forward(x))
+
+
+def test_shapes_that_do_not_fit_from_several_threads_leave_the_others_alone():
+    # Who comes first decides on the shape; the others get their answer, or the error they would
+    # have got one after the other.
+    for _ in range(20):
+        model = nl.Sequential([nl.layers.Dense(4, "tanh"), nl.layers.Dense(2)], seed=0)
+
+        def work(i, model=model):
+            try:
+                return model.predict(np.ones((2, 3 + i % 2)))
+            except nl.errors.ShapeError as error:
+                return str(error)
+
+        answers = in_threads(work)
+        width = model.input_shape[1]
+        for i, answer in enumerate(answers):
+            if 3 + i % 2 == width:
+                np.testing.assert_array_equal(answer, model.predict(np.ones((2, width))))
+            else:
+                assert f"expected an input of shape (batch, {width})" in answer

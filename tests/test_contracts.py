@@ -18,6 +18,7 @@ from netlayers.errors import ConfigurationError, NoForwardError, ShapeError
 from netlayers.metrics import Mean, MeanMetric, MeanMetricWrapper, Metric, Sum
 from netlayers.optimizers.schedules import LearningRateSchedule
 from netlayers.registry import registered, snake_case
+from netlayers.training.state import pack, unpack
 
 MODULES = [
     importlib.import_module(m.name)
@@ -1045,6 +1046,28 @@ def test_config_round_trip(kind, cls):
         assert again.get_config() == config
         assert repr(again) == repr(thing)
         np.testing.assert_array_equal(behaviour(kind, again), behaviour(kind, thing))
+
+
+@pytest.mark.parametrize("cls", concrete("metric"), ids=lambda c: c.__name__)
+def test_metrics_go_on_in_another_process(cls):
+    """Half the samples, the state through JSON, the other half: the result of all, to the bit."""
+    options = REQUIRED.get(cls.__name__, {})
+    whole, first, second = cls(**options), cls(**options), cls(**options)
+    rng = np.random.default_rng(0)
+    y, y_pred = np.arange(8) % 3, rng.uniform(0.1, 1, size=(8, 3))
+    y_true = y if "Sparse" in cls.__name__ else np.eye(3)[y]
+    plain_mean = cls in (Mean, Sum)
+    for part in (slice(0, 3), slice(3, 5), slice(5, 8)):
+        batch = (y_pred[part],) if plain_mean else (y_true[part], y_pred[part])
+        whole.update_state(*batch)
+        if part.stop == 8:
+            plain, arrays = pack(first.get_state())
+            second.set_state(unpack(json.loads(json.dumps(plain)), arrays))
+            assert np.array_equal(first.result(), second.result(), equal_nan=True)
+            second.update_state(*batch)
+        else:
+            first.update_state(*batch)
+    np.testing.assert_array_equal(second.result(), whole.result())
 
 
 @pytest.mark.parametrize(("kind", "cls"), SMALL)

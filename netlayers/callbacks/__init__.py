@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from netlayers.callbacks.backup import BackupAndRestore
+from netlayers.callbacks.checkpoint import ModelCheckpoint
 from netlayers.callbacks.csv_logger import CSVLogger
 from netlayers.callbacks.early_stopping import EarlyStopping
 from netlayers.callbacks.functions import LambdaCallback
@@ -13,12 +15,14 @@ from netlayers.training.events import Callback
 from netlayers.training.history import History
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "EarlyStopping",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
+    "ModelCheckpoint",
     "ProgressBar",
     "ReduceLROnPlateau",
     "TensorBoard",

@@ -68,19 +68,41 @@ class CSVLogger(Callback):
         self._close()
         self._columns: list[str] | None = None
         cut = False
-        if self.append and os.path.exists(self.filename):
+        resumed = getattr(self, "params", {}).get("resumed", False)
+        append = self.append or resumed  # set_state() cuts off the lines that come again
+        if append and os.path.exists(self.filename):
             with open(self.filename, newline="", encoding="utf-8") as file:
                 text = file.read()
             cut = bool(text) and not text.endswith("\n")  # the run before was killed in a line
             header = next(csv.reader(text.splitlines(), delimiter=self.sep), None)
             self._columns = header or None
         self._file = open(  # noqa: SIM115 - closed in on_train_end
-            self.filename, "a" if self.append else "w", newline="", encoding="utf-8"
+            self.filename, "a" if append else "w", newline="", encoding="utf-8"
         )
         if cut:
             self._file.write("\r\n")
         self._writer = csv.writer(self._file, delimiter=self.sep)
         self._warned = False
+
+    def get_state(self) -> dict[str, Any]:
+        """Return how long the file is, and its columns."""
+        assert self._file is not None
+        return {"length": os.path.getsize(self.filename), "columns": self._columns}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on after the lines that were there, without those of epochs that come again."""
+        assert self._file is not None
+        self._columns = state["columns"]
+        if os.path.getsize(self.filename) >= state["length"]:
+            self._file.truncate(state["length"])
+        elif self._columns is not None:
+            warnings.warn(
+                f"CSVLogger: {self.filename!r} is shorter than it was when the run was backed up, "
+                "so lines are missing.",
+                stacklevel=2,
+            )
+            if os.path.getsize(self.filename) == 0:
+                self._writer.writerow(self._columns)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the line."""

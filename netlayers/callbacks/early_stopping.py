@@ -68,6 +68,14 @@ class EarlyStopping(MonitorCallback):
             owner, "start_from_epoch", start_from_epoch, minimum=0
         )
 
+    state_names = (
+        *MonitorCallback.state_names,
+        "wait",
+        "stopped_epoch",
+        "best_epoch",
+        "best_weights",
+    )
+
     def _start(self) -> None:
         super()._start()
         self.wait = self.stopped_epoch = self.best_epoch = 0

@@ -115,6 +115,8 @@ class ReduceLROnPlateau(MonitorCallback):
         self.cooldown = check_integer(owner, "cooldown", cooldown, minimum=0)
         self.min_lr = check_number(owner, "min_lr", min_lr, minimum=0)
 
+    state_names = (*MonitorCallback.state_names, "wait", "cooldown_counter")
+
     def _start(self) -> None:
         super()._start()
         self.wait = self.cooldown_counter = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlayers.callbacks.reporting import say
 from netlayers.checks import check_choice, check_flag, check_number
@@ -74,6 +74,14 @@ class TerminateOnNaN(Callback):
         say(f"{where}: {what}, training stopped")
         self.model.stop_training = True
 
+    def get_state(self) -> dict[str, Any]:
+        """Return how many updates had been left out before the run."""
+        return {"skipped": self._skipped}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Count from there."""
+        self._skipped = state["skipped"]
+
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Let the optimizer raise again."""
         if self._raises:
@@ -85,7 +93,8 @@ class TimeBudget(Callback):
     """Stops the run when a time has passed, after the batch that is under way.
 
     The epoch then ends as any other, with its validation where one is due, so the run takes a
-    batch and a validation longer than the budget at most.
+    batch and a validation longer than the budget at most. In a run that goes on in another process
+    (see :class:`BackupAndRestore`) the time before counts too, the time between does not.
 
     Args:
         seconds: the budget.
@@ -136,7 +145,7 @@ class TimeBudget(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start the clock."""
-        self.stopped = False
+        self.stopped, self._epoch = False, 0
         self._begin = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
@@ -156,6 +165,18 @@ class TimeBudget(Callback):
                 f"Epoch {self._epoch + 1}: the time budget of {self.seconds:g} s is used up "
                 f"({passed:.1f} s), training stopped"
             )
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the time that is used up."""
+        seconds = time.monotonic() - self._begin
+        return {"seconds": seconds, "stopped": self.stopped, "epoch": self._epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Count on; a budget that was used up and is larger now goes on too."""
+        self._begin, self._epoch = time.monotonic() - state["seconds"], state["epoch"]
+        self.stopped = state["stopped"] and state["seconds"] >= self.seconds
+        if state["stopped"] and not self.stopped:
+            self.model.stop_training = False
 
     def _look(self) -> None:
         if not self.stopped and time.monotonic() - self._begin >= self.seconds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlayers.callbacks.reporting import scalars
 from netlayers.checks import check_choice, check_number
@@ -46,6 +46,18 @@ class MonitorCallback(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start anew, also after an earlier ``fit``."""
         self._start()
+
+    # What is kept of a run by the names of the attributes.
+    state_names: tuple[str, ...] = ("best", "_sign", "_seen")
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the best value and the counters."""
+        return {name: getattr(self, name) for name in self.state_names}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with these."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def value(self, epoch: int, logs: Logs | None) -> float | None:
         """Return the number to watch; ``None``, with a warning, where the epoch has none."""

@@ -22,6 +22,8 @@ class ProgressBar(Callback):
         bar: whether to show the bar.
     """
 
+    part_of_run = False  # what is shown changes nothing
+
     def __init__(self, bar: bool = True) -> None:
         self._wanted = bar
         self._bar: Any = None
@@ -52,7 +54,7 @@ class ProgressBar(Callback):
         """Move the bar."""
         if self._bar is None:
             return
-        self._bar.update()
+        self._bar.update(batch + 1 - self._bar.n)  # a run may go on within an epoch
         now = time.perf_counter()
         if now - self._shown > 0.2:  # formatting numbers for every batch would cost more than it
             self._shown = now

@@ -69,12 +69,21 @@ class TensorBoard(Callback):
         """Start at batch 0."""
         self._close()
         self._training = True
-        self._batch = 0
+        self._batch = self._first = 0
         if self.write_graph:
             lines: list[str] = []
             self.model.summary(print_fn=lines.append, expand_nested=True)
             text = "\n".join("    " + line for line in lines)  # indented, it keeps its columns
             self._writer("train").add_text("model", text, 0)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the number of batches, over which the means of batches are drawn."""
+        return {"batch": self._batch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Count on."""
+        self._first += state["batch"] - self._batch
+        self._batch = state["batch"]
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start the clock."""

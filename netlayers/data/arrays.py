@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers.core.sparse import is_sparse
 from netlayers.core.workspace import Workspace
+from netlayers.data.places import Place, Places, order_state, set_order
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -135,39 +135,103 @@ class ArrayData:
         self.steps = steps if goes_on and steps else min(self._whole, steps or self._whole)
         self.rows = min(self._count, self.steps * batch_size)
         self._current: Iterator[Any] = iter(())
+        self._places = Places()
 
     def ready(self) -> bool:
-        """Whether there are batches for another epoch: always."""
+        """Begin the next epoch, if it is not begun; whether it has batches: always."""
+        if not self._places.active:
+            self._places.begin(self._between())
         return True
 
     def close(self) -> None:
         """Let go of what an epoch holds: nothing."""
 
-    def batches(self) -> Iterator[Any]:
-        """Yield ``(x, y, sample_weight)`` for each batch of an epoch."""
-        if not self._goes_on:
-            return self._pass() if self.steps == self._whole else islice(self._pass(), self.steps)
-        return self._going_on()
+    def batches(self, start: int = 0) -> Iterator[Any]:
+        """Yield ``(x, y, sample_weight)`` for each batch of an epoch.
 
-    def _going_on(self) -> Iterator[Any]:
-        for _ in range(self.steps):
-            batch = next(self._current, None)
-            if batch is None:
-                self._current = self._pass()
-                batch = next(self._current)
-            yield batch
+        Args:
+            start: how many batches of it are done, in a run that goes on within an epoch.
+        """
+        if start == 0:
+            self.ready()
+            if not self._goes_on:
+                self._current = iter(())
+        number = start
+        try:
+            for number in range(start, self.steps):
+                batch = next(self._current, None)
+                if batch is None:
+                    self._current = self._pass(number, Place(order_state(self._rng)))
+                    batch = next(self._current)
+                yield batch
+        except GeneratorExit:
+            self._places.end(number + 1)
+            raise
+        self._places.end(self.steps)
 
-    def _pass(self) -> Iterator[Any]:
+    def _pass(self, number: int, place: Place) -> Iterator[Any]:
+        """Draw the order; return the batches after a place. ``number`` of the epoch lie before."""
+        self._places.mark(number, place)
+        set_order(self._rng, place.order)
         numbers = self._numbers
         if self._rng is not None:
             numbers = self._rng.permutation(self._count if numbers is None else numbers)
-        for start in range(0, self._count, self._batch_size):
+        return self._cut(numbers, place.count * self._batch_size)
+
+    def _cut(self, numbers: Array | None, first: int) -> Iterator[Any]:
+        for start in range(first, self._count, self._batch_size):
             stop = min(start + self._batch_size, self._count)
             if numbers is None:
                 yield tuple(None if c is None else c.slice(start, stop) for c in self._columns)
             else:
                 rows = numbers[start:stop]
                 yield tuple(None if c is None else c.take(rows) for c in self._columns)
+
+    # To go on in another process ---------------------------------------------------------------
+
+    def get_state(self, done: int | None = None) -> dict[str, Any]:
+        """Return where the data stand, as plain data.
+
+        Args:
+            done: batches of the epoch that are done, ``None`` between two epochs.
+        """
+        return (self._places.after(done) if done else self._between()).get_state()
+
+    def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
+        """Go on where :meth:`get_state` was called."""
+        place = Place.from_state(state)
+        set_order(self._rng, place.order)
+        self._places.begin(place, done or 0)
+        self._current = iter(())
+        if done or self._goes_on:
+            self._current = self._pass(done or 0, place)
+        if not done:
+            self._places.end(0)
+
+    def _between(self) -> Place:
+        known = self._places.between
+        if known is not None and (self._goes_on or self._places.active):
+            return known
+        return Place(order_state(self._rng))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what must be the same in a run that goes on."""
+        kinds = [
+            None if c is None else [c.values.dtype.name, list(c.values.shape[1:])]
+            for c in self._columns
+        ]
+        return {
+            "kind": "rows",
+            "rows": self._count,
+            "batch_size": self._batch_size,
+            "steps": self.steps,
+            "shuffle": self._rng is not None,
+            "columns": kinds,
+        }
+
+    def doubt(self) -> str | None:
+        """Return why another process might read other batches: there is no reason."""
+        return None
 
 
 def split_columns(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.data.places import Place, Places, order_state, set_order
 from netlayers.data.readahead import ReadAhead
 from netlayers.errors import ConfigurationError, DataError, NetlayersError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-_NOTHING = object()
 
 
 def is_stream(value: Any) -> bool:
@@ -85,9 +85,14 @@ class Stream:
         self._rng, self._ahead = rng, read_ahead
         self._wanted, self._goes_on = steps, goes_on and steps is not None
         self._is_sequence = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+        self._has_state = hasattr(source, "get_state") and hasattr(source, "set_state")
+        self._spent_once = is_spent_once(source)
         self._passes: Iterator[Any] | None = None
         self._reader: Any = None
         self._first: Any = None
+        self._taken = 0  # batches read from the source so far
+        self._from: Place | None = None  # where the next pass begins, if not at its start
+        self._places = Places()
         self.steps = steps
         self.rows: int | None = None
         if steps is None and hasattr(source, "__len__"):
@@ -105,45 +110,53 @@ class Stream:
             DataError, ShapeError: the first batch can not be used.
         """
         if self._first is None:
+            self._places.begin(self._between())
             self._call("on_epoch_begin")
-            if self._passes is None or not self._goes_on:
-                self._end_pass()
-                self._passes = self._read()
-            batches = islice(self._passes, self._wanted)
-            self._reader = (
-                ReadAhead(batches, self._ahead, self._end_pass) if self._ahead else batches
-            )
-            first = next(self._reader, _NOTHING)
-            if first is _NOTHING:
+            self._open(0)
+            first: Any = next(self._reader, None)
+            if first is None:
                 return False
-            self._first = self._checked(0, first)
+            self._first = first[0], self._checked(0, first[1])
         return True
 
-    def batches(self) -> Iterator[Any]:
+    def batches(self, start: int = 0) -> Iterator[Any]:
         """Yield the checked batches of an epoch.
+
+        Args:
+            start: how many batches of it are done, in a run that goes on within an epoch.
 
         Raises:
             DataError, ShapeError: a batch can not be used; the message has its number.
             DataError: there is none.
         """
-        if not self.ready():
+        if start:
+            self._open(start)
+        elif not self.ready():
             raise DataError(
                 f"{self._owner} has no batch left: an iterator can be read only once. Pass a "
                 "function that returns a new one."
             )
         if self._ahead:
             self._reader.go()
-        batch, self._first = self._first, None
-        yield batch
-        number = 1
-        for batch in self._reader:
-            yield self._checked(number, batch)
-            number += 1
+        number = start
+        try:
+            if not start:
+                (place, batch), self._first, number = self._first, None, 1
+                self._places.mark(number, place)
+                yield batch
+            for place, batch in self._reader:
+                number += 1
+                self._places.mark(number, place)
+                yield self._checked(number - 1, batch)
+        except GeneratorExit:
+            self._places.end(number)
+            raise
         if self._wanted is None:
             self.steps = number
         elif number < self._wanted:
             warn_of_end(self._owner, f"after {number} of {self._wanted} steps")
         self._call("on_epoch_end")
+        self._places.end(number)
 
     def close(self) -> None:
         """End the reading: the thread, and the generators that were made here."""
@@ -154,28 +167,45 @@ class Stream:
                 return  # it ends the pass itself, once the source comes back
         self._end_pass()
 
-    # Details ---------------------------------------------------------------------------------
+    def _open(self, start: int) -> None:
+        """Begin to read the rest of an epoch, of which ``start`` batches are done."""
+        if self._passes is None or not self._goes_on:
+            self._end_pass()
+            self._passes = self._read()
+        wanted = self._wanted
+        batches = islice(self._passes, None if wanted is None else wanted - start)
+        self._reader = ReadAhead(batches, self._ahead, self._end_pass) if self._ahead else batches
 
-    def _read(self) -> Iterator[Any]:
-        """Yield the batches of a pass, or of pass after pass."""
+    def _read(self) -> Iterator[tuple[Place, Any]]:
+        """Yield the batches of a pass, or of pass after pass, with the place behind each."""
         while True:
-            iterator, count = self._begin(), 0
+            place, self._from = self._from or Place(order_state(self._rng)), None
+            iterator, count = self._begin(place), place.count
             try:
                 for batch in iterator:
                     count += 1
-                    yield batch
+                    self._taken += 1
+                    yield self._place(place.order, count), batch
             finally:
                 if iterator is not self._source and hasattr(iterator, "close"):
                     iterator.close()
             if not self._goes_on or count == 0:
                 return
 
-    def _begin(self) -> Iterator[Any]:
+    def _place(self, order: Any, count: int) -> Place:
+        return Place(order, self._taken if self._spent_once else count, self._source_state())
+
+    def _source_state(self) -> Any:
+        return deepcopy(self._source.get_state()) if self._has_state else None
+
+    def _begin(self, place: Place) -> Iterator[Any]:
+        """Return an iterator over the batches of a pass that come after a place."""
         source = self._source
         if self._is_sequence:
             count = len(source)
+            set_order(self._rng, place.order)
             order = range(count) if self._rng is None else self._rng.permutation(count)
-            return (source[int(i)] for i in order)
+            return (source[int(i)] for i in order[place.count :])
         if not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
             source = source()
             if not hasattr(source, "__iter__"):
@@ -183,7 +213,69 @@ class Stream:
                     f"{self._owner}: the function that is to give the batches must return an "
                     f"iterator, it returned {type(source).__name__}."
                 )
-        return iter(source)
+        iterator = iter(source)
+        if not self._has_state:
+            done = self._taken if self._spent_once else 0
+            for _ in range(place.count - done):
+                next(iterator, None)
+                self._taken += 1
+        return iterator
+
+    # To go on in another process ---------------------------------------------------------------
+
+    def get_state(self, done: int | None = None) -> dict[str, Any]:
+        """Return where the data stand, as plain data.
+
+        Args:
+            done: batches of the epoch that are done, ``None`` between two epochs.
+        """
+        place = self._places.after(done) if done else self._between()
+        return {**place.get_state(), "steps": self.steps}
+
+    def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
+        """Go on where :meth:`get_state` was called."""
+        place = Place.from_state(state)
+        self.steps = state["steps"]
+        if self._spent_once and not place.count:
+            return  # the batch that was read already is the first
+        self.close()
+        if self._has_state:
+            self._source.set_state(place.source)
+        self._from = place
+        self._places.begin(place, done or 0)
+        if not done:
+            self._places.end(0)
+
+    def _between(self) -> Place:
+        known = self._places.between
+        if known is not None and (self._goes_on or self._places.active):
+            return known
+        count = self._taken if self._spent_once else 0
+        return Place(order_state(self._rng), count, self._source_state())
+
+    def describe(self) -> dict[str, Any]:
+        """Return what must be the same in a run that goes on."""
+        return {
+            "kind": type(self._source).__name__,
+            "batches": len(self._source) if self._is_sequence else None,
+            "steps": self._wanted,
+            "shuffle": self._is_sequence and self._rng is not None,
+        }
+
+    def doubt(self) -> str | None:
+        """Return why another process might read other batches, or ``None`` if it can not."""
+        hooked = any(
+            callable(getattr(self._source, hook, None))
+            for hook in ("on_epoch_begin", "on_epoch_end")
+        )
+        if self._has_state or (self._is_sequence and not hooked):
+            return None
+        what = type(self._source).__name__
+        if self._is_sequence:
+            return f"{what} does something of its own between epochs"
+        return f"{what} does not say where it stands"
+
+    # Details ---------------------------------------------------------------------------------
 
     def _end_pass(self) -> None:
         passes, self._passes = self._passes, None

@@ -9,7 +9,7 @@ import numpy as np
 
 from netlayers.checks import check_name
 from netlayers.errors import ShapeError
-from netlayers.registry import Configurable, register, snake_case
+from netlayers.registry import Configurable, constructor_arguments, register, snake_case
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike
@@ -57,6 +57,20 @@ class Metric(Configurable):
     def reset_state(self) -> None:
         """Forget everything."""
         raise NotImplementedError(f"{type(self).__name__} must define reset_state")
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what was taken in since the last reset, for a run that goes on elsewhere.
+
+        By default these are all attributes that are no constructor arguments: numbers, texts and
+        arrays, in lists and dicts. A class of your own that keeps something else writes both.
+        """
+        arguments = constructor_arguments(type(self))
+        return {name: value for name, value in vars(self).items() if name not in arguments}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on after what :meth:`get_state` returned."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take in a batch and return the result so far, as in Keras."""
@@ -130,6 +144,10 @@ class Mean(Metric):
         """Forget everything."""
         self._total = 0.0
         self._weight: float = 0  # an integer as long as the weights are
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the sums."""
+        return {"_total": self._total, "_weight": self._weight}
 
 
 class MeanMetric(Mean):

@@ -163,6 +163,11 @@ class AUC(Metric):
         self._counts = None
         self._chunks: list[tuple[Array, Array, Array | None]] = []
 
+    def get_state(self) -> dict[str, Any]:
+        """Return all scores in one piece, or the counts."""
+        self._join()
+        return {"_counts": self._counts, "_chunks": self._chunks}
+
     def _check_outputs(self, outputs: int) -> None:
         expected = self.num_labels
         if expected is None and self.label_weights is not None:
@@ -177,8 +182,17 @@ class AUC(Metric):
             )
 
     def _exact(self) -> list[float]:
-        if not self._chunks:
-            return []
+        self._join()
+        return [
+            self._area(scores[:, i], positive[:, i], None if weight is None else weight[:, i])
+            for scores, positive, weight in self._chunks
+            for i in range(scores.shape[1])
+        ]
+
+    def _join(self) -> None:
+        """Put the scores of all batches together."""
+        if len(self._chunks) < 2:
+            return
         scores = np.concatenate([s for s, _, _ in self._chunks])
         positive = np.concatenate([p for _, p, _ in self._chunks])
         weight = None
@@ -187,10 +201,6 @@ class AUC(Metric):
                 [np.ones(s.shape) if w is None else w for s, _, w in self._chunks]
             )
         self._chunks = [(scores, positive, weight)]
-        return [
-            self._area(scores[:, i], positive[:, i], None if weight is None else weight[:, i])
-            for i in range(scores.shape[1])
-        ]
 
     def _area(self, scores: Array, positive: Array, weight: Array | None) -> float:
         if np.isnan(scores).any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from netlayers.callbacks import History, ProgressBar
+from netlayers.callbacks import BackupAndRestore, History, ProgressBar
 from netlayers.checks import check_integer, check_number
 from netlayers.data.arrays import ArrayData
 from netlayers.data.streams import is_stream
@@ -67,7 +67,8 @@ class FullBatch:
 
         Raises:
             ConfigurationError: a layer draws random numbers or keeps moving averages, a weight has
-                a constraint; and what :meth:`fit` raises. Nothing has changed then.
+                a constraint, a callback is BackupAndRestore; and what :meth:`fit` raises. Nothing
+                has changed then.
             NonFiniteError: the loss of the weights at the start is not finite.
 
         Source:
@@ -103,6 +104,11 @@ class FullBatch:
             )
         verbose = check_verbose(owner, verbose)
         chosen = callback_list(callbacks)
+        if any(isinstance(callback, BackupAndRestore) for callback in chosen):
+            raise ConfigurationError(
+                f"{owner}: BackupAndRestore is for fit(): SciPy's line search can not go on in "
+                "another process. Use ModelCheckpoint to keep the weights of each iteration."
+            )
         validation = None
         with ExitStack() as opened:
             with undone_on_error(model):

@@ -29,6 +29,7 @@ from netlayers.training.compilation import (
     warn_of_single_softmax,
 )
 from netlayers.training.events import Events
+from netlayers.training.run import Run
 from netlayers.training.steps import Steps
 
 if TYPE_CHECKING:
@@ -247,7 +248,8 @@ class Model(FullBatch, Described, Saved, Layer):
         are closed. A source that does not come back (it waits for a network) can not be stopped:
         ``fit`` then leaves after a second, and the thread ends when the source does come back, or
         with the process. A run that ends within an epoch may have read ``read_ahead`` + 1 batches
-        of an iterator that it did not use.
+        of an iterator that it did not use. A source that says where it stands can go on in another
+        process, see :class:`netlayers.callbacks.BackupAndRestore`.
 
         Example:
             >>> import numpy as np, netlayers as nl
@@ -299,7 +301,7 @@ class Model(FullBatch, Described, Saved, Layer):
                 chosen.append(ProgressBar(bar=verbose == 1))
             params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
             events = Events([*chosen, self.history], self, params)
-            loop.train(steps, data, events, range(first, epochs), validation, freq)
+            loop.train(Run(steps, data, events, range(first, epochs), validation, freq))
         return self.history
 
     @one_at_a_time

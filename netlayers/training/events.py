@@ -20,7 +20,8 @@ class Callback:
     Attributes:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the
             current batch.
-        params: ``epochs``, ``steps`` per epoch, ``verbose``.
+        params: ``epochs``, ``steps`` per epoch, ``verbose``; and ``resumed`` (true) in a run of
+            ``fit`` that goes on where another process left it.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -37,6 +38,8 @@ class Callback:
 
     model: Any = None
     params: dict[str, Any]
+    # Whether a run that goes on in another process must have this callback again.
+    part_of_run = True
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Take the settings of the run."""
@@ -45,6 +48,17 @@ class Callback:
     def set_model(self, model: Any) -> None:
         """Take the model."""
         self.model = model
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the callback has to remember if the run goes on in another process.
+
+        Numbers, texts and arrays, in lists and dicts with texts as keys; nothing by default. See
+        :class:`netlayers.callbacks.BackupAndRestore`.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on after what :meth:`get_state` returned; called after :meth:`on_train_begin`."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start of ``fit``."""

@@ -38,6 +38,14 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
             self._when.setdefault(name, []).append(epoch)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the epochs so far."""
+        return {"history": self.history, "epoch": self.epoch, "when": self._when}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on after these epochs."""
+        self.history, self.epoch, self._when = state["history"], state["epoch"], state["when"]
+
     def plot(
         self,
         to_file: str | os.PathLike[str] | None = None,

@@ -1,8 +1,10 @@
-"""Ctrl-C between two updates, never within one."""
+"""Ctrl-C and SIGTERM between two steps, never within one."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +13,40 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Interrupts:
-    """While this context lasts, Ctrl-C waits for the end of an update that has begun.
+class Terminated(BaseException):
+    """SIGTERM came: leads out of ``fit``, where the process then ends as it would have at once."""
 
-    Set :attr:`busy` around an update, then call :meth:`release`. Outside the main thread, where
-    Python delivers no signals, nothing happens.
+
+class Interrupts:
+    """While this context lasts, Ctrl-C and SIGTERM wait for the end of a step that has begun.
+
+    Set :attr:`busy` at the beginning of what must not be cut, and call :meth:`release` at its end.
+    In between, as while data are waited for, a signal acts at once. A second Ctrl-C does not wait,
+    but for the end of an update of the weights (:attr:`updating`).
+
+    What a signal does is what it would have done without this: the handler that was there is
+    called. Where SIGTERM has none, :class:`Terminated` is raised, and the process ends by the
+    signal when the context does. Outside the main thread, where Python delivers no signals, nothing
+    happens.
+
+    Attributes:
+        delivered: whether a signal is what is being raised.
     """
 
     def __init__(self) -> None:
-        self.busy = False
-        self._waiting: tuple[int, FrameType | None] | None = None
-        self._previous: Any = None
+        self.busy = self.updating = self.delivered = False
+        self._waiting: list[tuple[int, FrameType | None]] = []
+        self._previous: dict[int, Any] = {}
+        self._ends = False
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            previous = signal.getsignal(signal.SIGINT)
-            if callable(previous):
-                self._previous = previous
-                signal.signal(signal.SIGINT, self._handle)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                previous = signal.getsignal(number)
+                default = number == signal.SIGTERM and previous is signal.SIG_DFL
+                if default or callable(previous):
+                    self._previous[number] = previous
+                    signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -37,19 +55,34 @@ class Interrupts:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self.release()
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        late = signal.SIGTERM in [number for number, _ in self._waiting]
+        if self._ends or (late and self._previous[signal.SIGTERM] is signal.SIG_DFL):
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(Exception):
+                    stream.flush()
+            signal.raise_signal(signal.SIGTERM)
+        self.release()
 
     def release(self) -> None:
-        """Let a Ctrl-C that had to wait happen now."""
-        self.busy = False
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            self._previous(*waiting)
+        """Let a signal that had to wait act now."""
+        self.busy = self.updating = False
+        if self._waiting:
+            self._deliver(*self._waiting.pop(0))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.busy:
-            self._waiting = (number, frame)
+        again = number == signal.SIGINT and any(n == number for n, _ in self._waiting)
+        if self.updating or (self.busy and not again):
+            self._waiting.append((number, frame))
         else:
-            self._previous(number, frame)
+            self._waiting.clear()
+            self._deliver(number, frame)
+
+    def _deliver(self, number: int, frame: FrameType | None) -> None:
+        self.delivered = True
+        if self._previous[number] is signal.SIG_DFL:
+            self._ends = True
+            raise Terminated
+        self._previous[number](number, frame)
+        self.delivered = False  # that handler did not end the run

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Logs
     from netlayers.training.events import Events
+    from netlayers.training.run import Run
     from netlayers.training.steps import Steps
 
     Batch = tuple[Array, Array, Array | None]
@@ -32,67 +33,92 @@ if TYPE_CHECKING:
         def ready(self) -> bool:
             """Whether there are batches for another epoch."""
 
-        def batches(self) -> Iterator[Batch]:
-            """Yield the batches of an epoch."""
+        def batches(self, start: int = 0) -> Iterator[Batch]:
+            """Yield the batches of an epoch, or those after the first ``start``."""
 
         def close(self) -> None:
             """Let go of the source."""
 
+        def get_state(self, done: int | None = None) -> dict[str, Any]:
+            """Return the place after so many batches of an epoch, or between two epochs."""
 
-def train(
-    steps: Steps,
-    data: Data,
-    events: Events,
-    epochs: range,
-    validation: Data | None = None,
-    validation_freq: int = 1,
-) -> None:
+        def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
+            """Go on at such a place."""
+
+        def describe(self) -> dict[str, Any]:
+            """Return what makes data the same."""
+
+        def doubt(self) -> str | None:
+            """Return why another process might read other batches, or ``None``."""
+
+
+def train(run: Run) -> None:
     """Train for some epochs.
 
-    However this ends, ``on_train_end`` is called; Ctrl-C leaves the weights of the last whole
-    update. At a regular end an optimizer that averages the weights puts in the averages before.
+    However this ends, ``on_train_end`` is called. Ctrl-C and SIGTERM leave the model after a whole
+    step, an error leaves the weights of the last whole update. At a regular end an optimizer that
+    averages the weights puts in the averages before.
     """
-    model: Any = steps.model
     with Interrupts() as interrupts:
         try:
-            events.fire("on_train_begin", {})
-            for epoch in epochs:
-                if not data.ready():
-                    warn_of_end("fit", f"before epoch {epoch + 1} of {epochs.stop}")
-                    break
-                events.epoch, events.batch = epoch, None
-                events.fire("on_epoch_begin", epoch, {})
-                logs = train_epoch(steps, data, events, interrupts)
-                events.params["steps"] = data.steps
-                if validation is not None and (epoch + 1) % validation_freq == 0:
-                    results = test(steps, validation, events)
-                    logs |= {f"val_{name}": value for name, value in results.items()}
-                events.fire("on_epoch_end", epoch, logs)
-                if model.stop_training:
-                    break
-            if epochs:
-                steps.optimizer.finalize_variable_values(model.parameters)
+            interrupts.busy = True
+            run.begin()
+            interrupts.release()
+            train_epochs(run, interrupts)
+            if run.epochs:
+                run.steps.optimizer.finalize_variable_values(run.model.parameters)
+        except BaseException:
+            if interrupts.delivered and not interrupts.busy:
+                interrupts.busy = True  # the next SIGTERM must not cut this
+                run.interrupted()
+            raise
         finally:
-            events.fire_all("on_train_end", {})
+            run.events.fire_all("on_train_end", {})
+        run.finish()
 
 
-def train_epoch(steps: Steps, data: Data, events: Events, interrupts: Interrupts) -> Logs:
-    """Train on every batch once; return the means of the epoch."""
-    model: Any = steps.model
+def train_epochs(run: Run, interrupts: Interrupts) -> None:
+    """Train epoch by epoch, from where the run stands."""
+    while run.epoch < run.epochs.stop and not run.stopped:
+        if run.batch is None and not run.data.ready():
+            warn_of_end("fit", f"before epoch {run.epoch + 1} of {run.epochs.stop}")
+            break
+        interrupts.busy = True
+        run.begin_epoch()
+        interrupts.release()
+        if run.logs is None:
+            run.logs = train_epoch(run, interrupts)
+        run.events.params["steps"] = run.data.steps
+        logs = dict(run.logs)
+        if run.validates:
+            results = test(run.steps, run.validation, run.events)  # type: ignore[arg-type]
+            logs |= {f"val_{name}": value for name, value in results.items()}
+        interrupts.busy = True
+        run.end_epoch(logs)
+        interrupts.release()
+
+
+def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
+    """Train on every batch once, or on those that are left; return the means of the epoch."""
+    steps, events, keeper, model = run.steps, run.events, run.keeper, run.model
     begin, end = events.has("on_train_batch_begin"), events.has("on_train_batch_end")
-    steps.reset()
-    for batch, (x, y, sample_weight) in enumerate(data.batches()):
-        events.batch = batch
+    start = run.batch or 0
+    if not start:
+        steps.reset()
+    for batch, (x, y, sample_weight) in enumerate(run.data.batches(start), start):
+        interrupts.busy, events.batch = True, batch
         if begin:
             events.fire("on_train_batch_begin", batch, {})
         steps.compute_gradients(x, y, sample_weight)
-        interrupts.busy = True
-        try:
-            steps.update(x.shape[0])
-        finally:
-            interrupts.release()
+        interrupts.updating = True
+        steps.update(x.shape[0])
+        interrupts.updating = False
         if end:
             events.fire("on_train_batch_end", batch, steps.logs(each_batch=True))
+        run.batch = batch + 1
+        if keeper is not None:
+            keeper.after_batch(run)
+        interrupts.release()
         if model.stop_training:
             break
     events.batch = None

@@ -70,18 +70,23 @@ class Steps:
         for metric in self._all_metrics():
             metric.reset_state()
 
+    def get_state(self) -> list[Any]:
+        """Return the means since the last :meth:`reset`, for a run that goes on elsewhere."""
+        return [metric.get_state() for metric in self._all_metrics()]
+
+    def set_state(self, state: list[Any]) -> None:
+        """Go on after what :meth:`get_state` returned."""
+        for metric, its in zip(self._all_metrics(), state, strict=True):
+            metric.set_state(its)
+
     @contextmanager
     def set_aside(self) -> Iterator[None]:
         """Let others begin again with the means; afterwards they are as they were."""
-        kept = [(vars(metric), dict(vars(metric))) for metric in self._all_metrics()]
-        for attributes, before in kept:
-            attributes.update(copy.deepcopy(before))
+        kept = copy.deepcopy(self.get_state())
         try:
             yield
         finally:
-            for attributes, before in kept:
-                attributes.clear()
-                attributes.update(before)
+            self.set_state(kept)
 
     def _all_metrics(self) -> list[Metric]:
         return [self.loss_mean, *self.part_means, self.norm_mean, *(self.metrics or ())]

@@ -424,12 +424,14 @@ def test_lines_show_small_numbers_and_leave_arrays_out(capsys):
 def small(tmp_path):
     """Return one of each callback that is exported."""
     made = {
+        "BackupAndRestore": nl.callbacks.BackupAndRestore(tmp_path / "backup"),
         "CSVLogger": CSVLogger(tmp_path / "log.csv"),
         "Callback": Callback(),
         "EarlyStopping": nl.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True),
         "History": nl.callbacks.History(),
         "LambdaCallback": LambdaCallback(on_epoch_end=_pass),
         "LearningRateScheduler": LearningRateScheduler(_halve),
+        "ModelCheckpoint": nl.callbacks.ModelCheckpoint(tmp_path / "{epoch}.safetensors"),
         "ProgressBar": nl.callbacks.ProgressBar(),
         "ReduceLROnPlateau": nl.callbacks.ReduceLROnPlateau("loss", patience=1),
         "TerminateOnNaN": TerminateOnNaN(),

@@ -1,0 +1,273 @@
+"""Backups of a run, from which it goes on after its process ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.callbacks.reporting import say
+from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.errors import ConfigurationError, FileError
+from netlayers.saving import StoredFile, restore, save_model
+from netlayers.saving.description import from_text, to_text
+from netlayers.saving.state import architecture, compile_settings
+from netlayers.training.run import RunKeeper
+from netlayers.training.state import differences, pack, unpack
+
+if TYPE_CHECKING:
+    from netlayers.training.run import Run
+
+_SHOWN = 5  # differences that a message names
+
+
+class BackupAndRestore(RunKeeper):
+    """Writes backups of a run. The same script, started again, goes on with the same bits.
+
+    A run that was killed at any moment, also within an epoch, ends as if it had not been: weights,
+    running statistics, optimizer with moments, averages and gathered gradients, History, learning
+    rate and schedule, counters and best weights of callbacks, the order of the samples, every
+    stream of dropout and noise, metrics under way, and the place in the data. What came after the
+    last backup is computed again.
+
+    Ctrl-C and SIGTERM let ``fit`` finish its step and write a backup before the process ends. Call
+    ``fit`` with the same arguments again to go on; ``epochs`` may be another number.
+
+    Args:
+        backup_dir: a folder for the backups of this run alone; it is made if it is missing.
+        save_freq: ``"epoch"``, or a number: a backup after every so many batches.
+        double_checkpoint: keep the backup before the last one too, in case the disk loses that.
+        delete_checkpoint: delete the backups when the run has come to its end. Keep them to train
+            on with more ``epochs`` later, or where the script could be killed after ``fit``.
+        seconds: a backup after the batch that comes so many seconds after the last one, in place
+            of ``save_freq``.
+
+    Raises:
+        ConfigurationError: in ``fit``: the backup is of another model, other compile settings,
+            data of other shapes, or other callbacks; the message names what differs.
+        FileError: in ``fit``: the backup is damaged.
+
+    A backup is a file that :func:`netlayers.load_model` loads too. It is replaced in one step, so a
+    kill while it is written leaves the one before. If it can not be written (the disk is full),
+    that is a warning, and training goes on.
+
+    A callback of your own with something to remember gives it as ``get_state()`` and takes it back
+    as ``set_state(state)``. ``on_train_begin`` is called in the new process too, and
+    ``on_epoch_begin`` in an epoch that had begun; then the state is put back. A metric or a layer's
+    own generator is kept by itself.
+
+    Data that come in batches may give ``get_state()``, which is called after each batch that is
+    read, and ``set_state(state)``, after which ``iter(source)`` (or ``source[i]``) goes on with the
+    next one. A sequence without them is taken to give the same batch for the same number. Of other
+    sources a new process reads, and skips, as many batches as were used; a warning says that the
+    bits may differ. So may they with another version of NumPy, or on another kind of processor.
+
+    Example:
+        >>> import os, tempfile, numpy as np, netlayers as nl
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> def script(folder, callbacks=()):
+        ...     layers = [nl.layers.Dense(4), nl.layers.Dropout(0.5), nl.layers.Dense(1)]
+        ...     model = nl.Sequential(layers, seed=0)
+        ...     model.compile("adam", "mse")
+        ...     backup = nl.callbacks.BackupAndRestore(folder, save_freq=3)
+        ...     model.fit(x, x[:, 0], epochs=5, callbacks=[backup, *callbacks], verbose=0)
+        ...     return model
+        >>> def fail(epoch, logs):
+        ...     if epoch == 2:
+        ...         raise RuntimeError("something happened")
+        >>> class Power(nl.callbacks.LambdaCallback):
+        ...     pass
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     whole = script(os.path.join(folder, "a"), [Power()])
+        ...     try:
+        ...         script(os.path.join(folder, "b"), [Power(on_epoch_end=fail)])
+        ...     except RuntimeError:
+        ...         again = script(os.path.join(folder, "b"), [Power()])
+        >>> bool((again.parameters.values == whole.parameters.values).all())
+        True
+        >>> again.history.epoch, again.history.history == whole.history.history
+        ([0, 1, 2, 3, 4], True)
+    """
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike[str],
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
+        *,
+        seconds: float | None = None,
+    ) -> None:
+        owner = "BackupAndRestore"
+        self.backup_dir = os.fspath(backup_dir)
+        if not self.backup_dir:
+            raise ConfigurationError(f"{owner}: backup_dir must name a folder, got ''.")
+        if isinstance(save_freq, str):
+            check_choice(owner, "save_freq", save_freq, ("epoch",))
+        else:
+            save_freq = check_integer(owner, "save_freq", save_freq, minimum=1)
+        self.save_freq = save_freq
+        self.double_checkpoint = check_flag(owner, "double_checkpoint", double_checkpoint)
+        self.delete_checkpoint = check_flag(owner, "delete_checkpoint", delete_checkpoint)
+        if seconds is not None:
+            seconds = check_number(owner, "seconds", seconds, above=0)
+            if save_freq != "epoch":
+                raise ConfigurationError(f"{owner}: give save_freq or seconds, not both.")
+        self.seconds = seconds
+        self._path = os.path.join(self.backup_dir, "backup.safetensors")
+        self._earlier = os.path.join(self.backup_dir, "previous.safetensors")
+
+    # What the run calls ------------------------------------------------------------------------
+
+    def find(self, run: Run) -> bool:
+        """Look for a backup, check that it is of this run, and tell the run where it stands."""
+        for callback in run.events.callbacks:
+            if isinstance(callback, BackupAndRestore) and callback is not self:
+                raise ConfigurationError("fit: one BackupAndRestore is enough, there are two.")
+        self._warn_of_doubts(run)
+        self._script = self._describe(run)
+        self._seen, self._time = 0, time.monotonic()
+        self._written: Any = None  # the place of the last backup
+        self._found = self._whole_backup()
+        if self._found is None:
+            return False
+        with StoredFile(self._found) as file:
+            numpy, extra = file.description["numpy"], file.description["extra"]
+        self._check_same(extra["script"], run.model.optimizer.iterations > 0)
+        if numpy != np.__version__:
+            warnings.warn(
+                f"BackupAndRestore: the run was begun with NumPy {numpy}, this is {np.__version__}."
+                " It goes on, but may end with other bits.",
+                stacklevel=2,
+            )
+        run.go_to(extra["place"])
+        if run.events.params.get("verbose"):
+            where = f" after {run.batch} batches" if run.batch else ""
+            say(f"The run in {self.backup_dir!r} goes on in epoch {run.epoch + 1}{where}")
+        return True
+
+    def restore(self, run: Run) -> None:
+        """Go on with the run in the backup."""
+        arrays, extra = restore(self._found, run.model)
+        run.set_state(unpack(extra["state"], arrays))
+        self._written = run.place()
+
+    def after_batch(self, run: Run) -> None:
+        """Write a backup if one is due after this batch."""
+        if self.seconds is not None:
+            if time.monotonic() - self._time >= self.seconds:
+                self._write(run)
+        elif self.save_freq != "epoch":
+            self._seen += 1
+            if self._seen >= int(self.save_freq):
+                self._seen = 0
+                self._write(run)
+
+    def after_epoch(self, run: Run) -> None:
+        """Write a backup if each epoch ends with one."""
+        if self.save_freq == "epoch" and self.seconds is None:
+            self._write(run)
+
+    def interrupted(self, run: Run) -> None:
+        """Write a backup before the process ends."""
+        self._write(run)
+
+    def finished(self, run: Run) -> None:
+        """Delete the backups."""
+        if not self.delete_checkpoint:
+            return
+        for path in (self._path, self._earlier):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        with contextlib.suppress(OSError):  # something else is in it
+            os.rmdir(self.backup_dir)
+
+    # Details -----------------------------------------------------------------------------------
+
+    def _write(self, run: Run) -> None:
+        if run.place() == self._written and run.logs is None:
+            return
+        state, arrays = pack(run.get_state())
+        extra = {"script": self._script, "place": run.place(), "state": state}
+        try:
+            if self.double_checkpoint and os.path.exists(self._path):
+                os.replace(self._path, self._earlier)
+            save_model(run.model, self._path, allow_nonfinite=True, arrays=arrays, extra=extra)
+            self._written = run.place()
+        except OSError as error:
+            warnings.warn(
+                f"BackupAndRestore: no backup was written in epoch {run.epoch + 1}: {error}. "
+                "Training goes on, with the backup before.",
+                stacklevel=2,
+            )
+        self._time = time.monotonic()
+
+    def _whole_backup(self) -> str | None:
+        """Return the path of the last backup that is whole; ``None`` if there are none.
+
+        Raises:
+            FileError: there are backups, and all of them are damaged.
+        """
+        damaged: FileError | None = None
+        for path in (self._path, self._earlier):
+            if not os.path.exists(path):
+                continue
+            try:
+                with StoredFile(path) as file:
+                    file.check_rest()
+            except FileError as error:
+                damaged = damaged or error
+                continue
+            if damaged is not None:
+                warnings.warn(
+                    f"BackupAndRestore: {damaged} The run goes on from the backup before.",
+                    stacklevel=3,
+                )
+            return path
+        if damaged is None:
+            return None
+        damaged.add_note(f"Delete the folder {self.backup_dir!r} to begin anew.")
+        raise damaged
+
+    def _warn_of_doubts(self, run: Run) -> None:
+        for name, data in (("x", run.data), ("validation_data", run.validation)):
+            doubt = None if data is None else data.doubt()
+            if doubt is not None:
+                warnings.warn(
+                    f"BackupAndRestore: if this run has to go on in another process, it may end "
+                    f"with other bits: {name}, {doubt}. The batches that were used will be read "
+                    "again and skipped. Give it get_state() and set_state(), or pass arrays or an "
+                    "object with __len__ and __getitem__.",
+                    stacklevel=2,
+                )
+
+    def _describe(self, run: Run) -> dict[str, Any]:
+        """Return what must be the same in the script that goes on, as it comes from a file."""
+        script = {
+            "model": architecture(self._path, run.model),
+            "compile": compile_settings(self._path, run.model),
+            **run.describe(),
+        }
+        text = to_text(self._path, "the script", script)
+        plain: dict[str, Any] = from_text(self._path, "the script", text)
+        return plain
+
+    def _check_same(self, script: Any, trained: bool) -> None:
+        found = [
+            f"{place}: {was!r} there, {now!r} here"
+            for place, was, now in differences(script, self._script)
+            # Where fit() is called again in a process, callbacks may have changed the rate.
+            if not (trained and place == "compile: optimizer: config: learning_rate")
+        ]
+        if not found:
+            return
+        shown = "; ".join(found[:_SHOWN])
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise ConfigurationError(
+            f"BackupAndRestore: the backup in {self.backup_dir!r} is of another run. {shown}{more}."
+            " Go on with the script that wrote it, or delete the folder to begin anew."
+        )

@@ -1,0 +1,97 @@
+"""The state of a run as plain data and named arrays, and what differs between two of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from netlayers._typing import Array
+
+_MARK = "__"  # the key of what is no plain data
+_LONG = 32  # lists of so many numbers become arrays: a history of a million epochs is no text
+
+
+def pack(state: Any) -> tuple[Any, dict[str, Array]]:
+    """Return a state as plain data, and the arrays that are in it, by names.
+
+    Args:
+        state: numbers, texts, ``None`` and arrays, in lists, tuples (which come back as lists) and
+            dicts with texts as keys. Numbers of NumPy keep their types.
+
+    Raises:
+        ConfigurationError: something else is in it; the message says where.
+
+    Example:
+        >>> import numpy as np
+        >>> plain, arrays = pack({"best": np.float32(0.5), "weights": [np.zeros(2)]})
+        >>> plain["weights"], list(arrays)
+        ([{'__': 'array', 'name': 'weights/0'}], ['weights/0'])
+        >>> unpack(plain, arrays)
+        {'best': np.float32(0.5), 'weights': [array([0., 0.])]}
+    """
+    arrays: dict[str, Array] = {}
+
+    def packed(path: str, value: Any) -> Any:
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            arrays[path] = value.view(np.uint8) if value.dtype == bool else value
+            return {_MARK: "booleans" if value.dtype == bool else "array", "name": path}
+        if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+            return {_MARK: "number", "dtype": value.dtype.name, "value": value.item()}
+        if isinstance(value, (list, tuple)):
+            kind = type(value[0]) if len(value) >= _LONG else None
+            if kind in (float, int) and all(type(item) is kind for item in value):
+                array = np.array(value)
+                if array.dtype.kind in "fi":  # not integers of more than 64 bits
+                    arrays[path] = array
+                    return {_MARK: "list", "name": path}
+            return [packed(f"{path}/{i}", item) for i, item in enumerate(value)]
+        texts = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+        if texts and _MARK not in value:
+            return {k: packed(f"{path}/{k}" if path else k, v) for k, v in value.items()}
+        raise ConfigurationError(
+            f"The state of the run can not be kept: {path} is {value!r}. get_state() must return "
+            "numbers, texts and arrays, in lists and in dicts with texts as keys."
+        )
+
+    return packed("", state), arrays
+
+
+def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
+    """Return the state that :func:`pack` took apart."""
+    if isinstance(plain, list):
+        return [unpack(item, arrays) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    kind = plain.get(_MARK)
+    if kind is None:
+        return {key: unpack(value, arrays) for key, value in plain.items()}
+    if kind == "number":
+        return np.dtype(plain["dtype"]).type(plain["value"])
+    array = arrays[plain["name"]]
+    if kind == "list":
+        return array.tolist()
+    return array.view(bool) if kind == "booleans" else array
+
+
+def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the places at which two pieces of plain data differ, with what is in each."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(k for k in new if k not in old)]:
+            inner = f"{place}: {key}" if place else str(key)
+            if key in old and key in new:
+                yield from differences(old[key], new[key], inner)
+            else:
+                yield inner, old.get(key, "nothing"), new.get(key, "nothing")
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for i, (a, b) in enumerate(zip(old, new, strict=True)):
+            yield from differences(a, b, f"{place}[{i}]")
+    elif old != new and not (old != old and new != new):  # NaN is the same as NaN here
+        yield place, old, new

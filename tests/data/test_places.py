@@ -1,0 +1,125 @@
+"""Where data stand: after each batch, after the one before it, and between epochs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from netlayers.data.arrays import ArrayData, Column
+from netlayers.data.streams import Stream
+
+X = np.arange(10.0)[:, None]
+
+
+class Counter:
+    """An endless iterator that can be set."""
+
+    def __init__(self):
+        self.n = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.n += 1
+        return self.n
+
+    def get_state(self):
+        return {"n": self.n}
+
+    def set_state(self, state):
+        self.n = state["n"]
+
+
+def rows(steps):
+    column = Column(X, np.dtype(float))
+    return ArrayData([column, None, None], 3, np.random.default_rng(0), steps=steps, goes_on=True)
+
+
+def stream(source, ahead):
+    def make(steps):
+        rng = np.random.default_rng(0)
+        return Stream("fit", source(), lambda batch: batch, rng, steps, True, ahead)
+
+    return make
+
+
+def numbers():
+    yield from range(7)
+
+
+KINDS = {
+    "rows": rows,
+    "sequence": stream(lambda: list(range(5)), 0),
+    "sequence-ahead": stream(lambda: list(range(5)), 2),
+    "counter": stream(Counter, 0),
+    "counter-ahead": stream(Counter, 2),
+    "function": stream(lambda: numbers, 2),
+    "iterator": stream(lambda: iter(range(1000)), 2),
+}
+
+
+def plain(batch):
+    return batch[0].tolist() if isinstance(batch, tuple) else batch
+
+
+def epoch(data, start=0):
+    if not start:
+        data.ready()
+    return [plain(batch) for batch in data.batches(start)]
+
+
+def through_json(state):
+    return json.loads(json.dumps(state))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("steps", [None, 1, 2, 4, 6])
+@pytest.mark.parametrize("behind", [0, 1])
+def test_after_each_batch(kind, steps, behind):
+    """Also the place before the batch that was handed out last, which may not have been used."""
+    if steps is None and ("counter" in kind or kind == "iterator"):
+        steps = 5
+    whole = KINDS[kind](steps)
+    expected = [epoch(whole) for _ in range(3)]
+    whole.close()
+    for stop in range(1 + behind, len(expected[1]) + 1):
+        cut = KINDS[kind](steps)
+        assert epoch(cut) == expected[0]
+        cut.ready()
+        batches = cut.batches()
+        for _ in range(stop):
+            next(batches)
+        done = stop - behind
+        state = through_json(cut.get_state(done))
+        again = KINDS[kind](steps)
+        again.ready()  # as fit does, before it knows of a backup
+        again.set_state(state, done)
+        assert epoch(again, done) == expected[1][done:]
+        assert epoch(again) == expected[2]
+        cut.close()
+        again.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("steps", [None, 1, 4])
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_between_epochs(kind, steps, begun, before):
+    """Also when the first batch of the next epoch was read already."""
+    if steps is None and ("counter" in kind or kind == "iterator"):
+        steps = 5
+    cut = KINDS[kind](steps)
+    cut.ready()
+    for _ in range(before):
+        epoch(cut)
+    if begun:
+        cut.ready()
+    state = through_json(cut.get_state())
+    expected = [epoch(cut), epoch(cut)]
+    again = KINDS[kind](steps)
+    again.ready()
+    again.set_state(state)
+    assert [epoch(again), epoch(again)] == expected
+    cut.close()
+    again.close()

@@ -1,0 +1,199 @@
+"""Runs that are killed: `python training.py CASE FOLDER`, with `--backup` as often as it takes.
+
+Each case trains a small network in some way, and writes all that the run ended with into
+FOLDER/end.npz. With `--backup` it keeps backups in FOLDER/backup.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+import netlayers as nl
+from netlayers import callbacks, layers, optimizers
+
+ROWS, FEATURES = 300, 6
+PAUSE = 0.004  # seconds after each batch: a run lasts long enough to be killed within
+
+
+class Jitter:
+    """An endless source with random numbers of its own, which says where it stands."""
+
+    def __init__(self, x, y):
+        self.x, self.y, self.rng = x, y, np.random.default_rng(11)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        rows = self.rng.integers(0, len(self.x), 24)
+        return self.x[rows] + self.rng.normal(0, 0.1, (24, self.x.shape[1])), self.y[rows]
+
+    def get_state(self):
+        return self.rng.bit_generator.state
+
+    def set_state(self, state):
+        self.rng.bit_generator.state = state
+
+
+class Batches:
+    """A sequence of batches."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return 13
+
+    def __getitem__(self, i):
+        return self.x[i * 23 : i * 23 + 23], self.y[i * 23 : i * 23 + 23]
+
+
+def network(*middle, dtype=None):
+    return nl.Sequential(
+        [
+            layers.Dense(12, activation="relu"),
+            *middle,
+            layers.Dense(8, activation="tanh"),
+            layers.Dense(1, activation="sigmoid"),
+        ],
+        seed=3,
+        dtype=dtype,
+    )
+
+
+def rows(x, y, **more):
+    return {"x": x, "y": y, "batch_size": 20, "epochs": 12, "validation_split": 0.2, **more}
+
+
+def adam(x, y, folder):
+    """Adam with averages of the weights, dropout, batch normalization, early stopping, AUC."""
+    model = network(layers.BatchNormalization(), layers.Dropout(0.3))
+    rule = optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9)
+    model.compile(
+        rule, "crossentropy", metrics=["accuracy", nl.metrics.AUC(), nl.metrics.F1Score()]
+    )
+    stop = callbacks.EarlyStopping(patience=4, restore_best_weights=True, start_from_epoch=3)
+    return model, rows(x, y, epochs=30), [stop], {"save_freq": 3}
+
+
+def sgd(x, y, folder):
+    """SGD with Nesterov's momentum, schedule and plateau, accumulation, clipping, steps."""
+    model = network(layers.LayerNormalization(), layers.Dropout(0.2, seed=5))
+    rate = optimizers.schedules.CosineDecay(0.2, 200, warmup_steps=10, warmup_target=0.3)
+    rule = optimizers.SGD(
+        rate, momentum=0.9, nesterov=True, gradient_accumulation_steps=3, global_clipnorm=0.5
+    )
+    model.compile(rule, "mse", metrics=["mae"])
+    plateau = callbacks.ReduceLROnPlateau("loss", factor=0.7, patience=1, min_delta=0.01)
+    more = {"steps_per_epoch": 11, "validation_split": 0.0}
+    return model, rows(x, y, **more), [plateau, callbacks.TerminateOnNaN()], {"save_freq": 1}
+
+
+def rmsprop(x, y, folder):
+    """RMSprop, noise with a seed of its own, a rate for each epoch, a table, backups by epoch."""
+    model = network(layers.GaussianNoise(0.1, seed=9), layers.BatchNormalization())
+    model.compile(
+        optimizers.RMSprop(0.02, momentum=0.5, centered=True), "crossentropy", metrics=["auc"]
+    )
+    halve = callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9)
+    table = callbacks.CSVLogger(folder / "table.csv")
+    return model, rows(x, y, validation_freq=2), [halve, table], {"save_freq": "epoch"}
+
+
+def nadam(x, y, folder):
+    """Nadam on a generator that says where it stands, read ahead; backups by the clock; files."""
+    model = network(layers.AlphaDropout(0.1), layers.BatchNormalization(), dtype="float64")
+    model.compile(optimizers.Nadam(0.01), "crossentropy", metrics=["accuracy"])
+    files = callbacks.ModelCheckpoint(
+        folder / "files" / "{epoch:02d}.safetensors", keep_last=2, save_best_only=True
+    )
+    more = {"steps_per_epoch": 12, "epochs": 12, "validation_data": (x[:50], y[:50])}
+    return model, {"x": Jitter(x, y), **more}, [files], {"seconds": 0.05}
+
+
+def lamb(x, y, folder):
+    """LAMB on a sequence in random order, steps across its end, two backups in turns."""
+    model = network(layers.GaussianDropout(0.2), layers.BatchNormalization())
+    rule = optimizers.Lamb(0.02, weight_decay=0.01, use_ema=True, ema_overwrite_frequency=7)
+    model.compile(rule, "mse", metrics=["r2_score"])
+    more = {"steps_per_epoch": 9, "epochs": 16}
+    return model, {"x": Batches(x, y), **more}, [], {"save_freq": 5, "double_checkpoint": True}
+
+
+def adamw(x, y, folder):
+    """AdamW with AMSGrad, a sequence an epoch, a time budget, plateau on what a plain rate has."""
+    model = network(layers.Dropout(0.4), layers.BatchNormalization())
+    model.compile(
+        optimizers.AdamW(0.02, amsgrad=True, clipvalue=0.1), "crossentropy", metrics=["accuracy"]
+    )
+    plateau = callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=1, cooldown=1)
+    more = {"epochs": 12, "validation_data": Batches(x, y), "validation_steps": 4}
+    others = [plateau, callbacks.TimeBudget(hours=1)]
+    return model, {"x": Batches(x, y), **more}, others, {"save_freq": 4}
+
+
+CASES = {case.__name__: case for case in (adam, sgd, rmsprop, nadam, lamb, adamw)}
+
+
+class Pause(callbacks.Callback):
+    """Says that the training is under way, and makes each batch take its time."""
+
+    def on_train_begin(self, logs=None):
+        print("training", flush=True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        time.sleep(PAUSE)
+
+
+def end_of(model, others, folder):
+    """Return all that a run ended with, as arrays."""
+    optimizer, history = model.optimizer, model.history
+    generators = {f"stream {name}": g for name, g in model._streams._generators.items()}
+    generators |= {f"rng {part.path}": part.rng for part in model.walk() if part.rng is not None}
+    numbers = {
+        "iterations": optimizer.iterations,
+        "skipped": optimizer.skipped,
+        "accumulated": optimizer.accumulated,
+        "factor": optimizer.learning_rate_factor,
+        "rate": float(optimizer.learning_rate),
+        "epochs": history.epoch,
+        "generators": {name: g.bit_generator.state for name, g in generators.items()},
+        "counters": [
+            {name: getattr(c, name) for name in ("best", "wait", "best_epoch") if hasattr(c, name)}
+            for c in others
+        ],
+    }
+    found = {f"history {name}": np.array(value) for name, value in history.history.items()}
+    found |= {f"optimizer {name}": vector for name, vector in optimizer.state.items()}
+    found["weights"], found["statistics"] = model.parameters.values, model.parameters.statistics
+    if (folder / "table.csv").exists():
+        numbers["table"] = (folder / "table.csv").read_text()
+    for path in sorted(folder.glob("files/*")):
+        found[f"file {path.name}"] = nl.load_model(path).parameters.values
+    return {**found, "numbers": np.array(json.dumps(numbers, sort_keys=True))}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--backup", action="store_true")
+    arguments = parser.parse_args()
+    folder = arguments.folder
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(ROWS, FEATURES))
+    y = ((x[:, 0] * x[:, 1] + x[:, 2] + rng.normal(0, 0.3, ROWS)) > 0).astype(float)[:, None]
+    model, data, others, freq = CASES[arguments.case](x, y, folder)
+    chosen = list(others)
+    if arguments.backup:
+        chosen.append(callbacks.BackupAndRestore(folder / "backup", **freq))
+        chosen.append(Pause())
+    model.fit(**data, callbacks=chosen, verbose=0)
+    np.savez(folder / "end.npz", **end_of(model, others, folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -303,7 +303,9 @@ class Chain(Container):
             input_gradient: ``False`` leaves out dL/dx, and the matrix product for it; the result
                 is then ``None``.
         """
-        dy = self.check_gradient(dy, self.cache.shape)
+        shape = self.cache.shape
+        if not self.layers or getattr(dy, "shape", None) != shape:
+            dy = self.check_gradient(dy, shape)  # the last layer checks the rest
         return self._backward(self.layers, dy, input_gradient)
 
     def forward_logits(self, x: Array, training: bool = False) -> Array:
@@ -327,11 +329,13 @@ class Chain(Container):
             for layer in reversed(layers):
                 dy = layer.backward(dy)
             return dy
-        lowest = next((i for i, layer in enumerate(layers) if layer.learns), len(layers))
-        for layer in reversed(layers[lowest + 1 :]):
+        lowest = 0
+        while lowest < len(layers) and not layers[lowest].learns:
+            lowest += 1
+        for layer in layers[:lowest:-1]:
             dy = layer.backward(dy)
-        for layer in layers[lowest : lowest + 1]:  # below it nobody needs a gradient
-            backward_of(layer, dy, input_gradient=False)
+        if lowest < len(layers):  # below it nobody needs a gradient
+            backward_of(layers[lowest], dy, input_gradient=False)
         return None
 
 

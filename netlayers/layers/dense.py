@@ -152,10 +152,10 @@ class Dense(Layer):
         """``z = x W + b``."""
         x = self.prepare(x)
         z = self.buffer("z", (*x.shape[:-1], self.units), training)
-        if sparse.is_sparse(x):
-            sparse.dot(x, self.kernel, out=z)
-        else:
+        if type(x) is np.ndarray:
             np.dot(_rows(x), self.kernel, out=_rows(z))
+        else:
+            sparse.dot(x, self.kernel, out=z)
         if self.use_bias:
             np.add(z, self.bias, out=z)
         if training:
@@ -169,10 +169,10 @@ class Dense(Layer):
         dz = self.check_gradient(dz, self.cache.z_shape)
         rows = _rows(dz)
         if self.trainable:
-            if sparse.is_sparse(x):
-                sparse.dot_transposed(x, rows, out=self.d_kernel)
-            else:
+            if type(x) is np.ndarray:
                 np.dot(_rows(x).T, rows, out=self.d_kernel)
+            else:
+                sparse.dot_transposed(x, rows, out=self.d_kernel)
             if self.use_bias:  # a product with ones: BLAS sums columns 2 to 4 times faster
                 np.dot(constant(1, rows.shape[:1], self._dtype), rows, out=self.d_bias)
         if not input_gradient:

@@ -100,9 +100,10 @@ class Steps:
         logs: Logs = {"loss": self.loss_mean.result()}
         for mean in self.part_means:
             logs[mean.name] = mean.result()
-        for name, metric in zip(self.metric_names, self.metrics or (), strict=True):
-            if metric.each_batch or not each_batch:
-                logs[name] = metric.result()
+        if self.metrics:
+            for name, metric in zip(self.metric_names, self.metrics, strict=True):
+                if metric.each_batch or not each_batch:
+                    logs[name] = metric.result()
         if self.optimizer.clips:
             logs["grad_norm"] = self.norm_mean.result()
         return logs
@@ -130,7 +131,7 @@ class Steps:
         """Apply the gradients, and take the batch of ``count`` samples into the means."""
         updated = self.optimizer.step(self.model.parameters)
         self.loss_mean.add(self._loss, count)
-        if updated and self.optimizer.clips and self.optimizer.grad_norm is not None:
+        if updated and self.optimizer.grad_norm is not None:  # there is one where clipping is on
             self.norm_mean.add(self.optimizer.grad_norm)
         return self._loss
 

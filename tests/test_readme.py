@@ -10,7 +10,8 @@ import numpy as np
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_the_python_of_the_readme_runs():
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it saves a model
     blocks = re.findall(r"```python\n(.*?)```\n(?:\n```\n(.*?)```)?", README.read_text(), re.DOTALL)
     assert len(blocks) >= 4
     names = {}

@@ -9,7 +9,34 @@ anew in every epoch, in a thread beside the training (as P. Simard, D. Steinkrau
 practices for convolutional neural networks applied to visual document analysis", ICDAR 2003, did
 with two-layer networks). It needs SciPy, which netlayers installs.
 
-OUTPUT
+Output, on one core of two (OPENBLAS_NUM_THREADS=1):
+
+    Model: "sequential"
+    Layer (type)                                Output shape  Parameters      Bytes  Trainable
+    ------------------------------------------------------------------------------------------
+    input (Input)                               (None, 784)            0          0  -
+    dense (Dense)                               (None, 1024)     802,816  3,211,264  yes
+    batch_normalization (BatchNormalization)    (None, 1024)       4,096     16,384  yes
+    re_lu (ReLU)                                (None, 1024)           0          0  -
+    dropout (Dropout)                           (None, 1024)           0          0  -
+    dense_1 (Dense)                             (None, 1024)   1,048,576  4,194,304  yes
+    batch_normalization_1 (BatchNormalization)  (None, 1024)       4,096     16,384  yes
+    re_lu_1 (ReLU)                              (None, 1024)           0          0  -
+    dropout_1 (Dropout)                         (None, 1024)           0          0  -
+    dense_2 (Dense)                             (None, 10)        10,250     41,000  yes
+    ------------------------------------------------------------------------------------------
+    Total                                                      1,869,834  7,479,336
+    Trainable                                                  1,865,738  7,462,952
+    Not trainable                                                  4,096     16,384
+    Epoch  1/30   12.5 s  loss 0.9280  accuracy 0.7738
+    ...
+    Epoch  5/30   12.8 s  loss 0.4625  accuracy 0.9509  val_loss 0.3601  val_accuracy 0.9855
+    Epoch 10/30   18.2 s  loss 0.4126  accuracy 0.9662  val_loss 0.3378  val_accuracy 0.9902
+    Epoch 15/30   13.4 s  loss 0.3868  accuracy 0.9744  val_loss 0.3254  val_accuracy 0.9912
+    Epoch 20/30   11.6 s  loss 0.3683  accuracy 0.9796  val_loss 0.3156  val_accuracy 0.9936
+    Epoch 25/30   10.6 s  loss 0.3572  accuracy 0.9829  val_loss 0.3113  val_accuracy 0.9939
+    Epoch 30/30   10.8 s  loss 0.3534  accuracy 0.9838  val_loss 0.3107  val_accuracy 0.9945
+    test accuracy 99.45% after 381 s
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_flag, check_integer
+from netlayers.layers.containers import Container
 
 if TYPE_CHECKING:
     import os
@@ -134,14 +135,12 @@ def _walk(layers: list[Any], expand: bool, depth: int = 0) -> Iterator[tuple[Any
     for layer in layers:
         yield layer, depth
         if expand:
-            yield from _walk(parts_of(layer), expand, depth + 1)
+            yield from _walk(_inside(layer), expand, depth + 1)
 
 
-def parts_of(layer: Any) -> list[Any]:
-    """Return the layers within a layer: its ``layers``, and a ``projection`` beside them."""
-    projection = getattr(layer, "projection", None)
-    parts = list(getattr(layer, "layers", ()))
-    return parts if projection is None else [*parts, projection]
+def _inside(layer: Any) -> list[Any]:
+    """Return what a container is made of; the activation of a layer is no row of its own."""
+    return layer.parts if isinstance(layer, Container) else []
 
 
 def _trainable(layer: Any) -> str:
@@ -151,5 +150,5 @@ def _trainable(layer: Any) -> str:
         return "-"
     if not layer.trainable or not layer.trainable_weights:
         return "no"
-    below = {_trainable(part) for part in parts_of(layer)} - {"-"}
+    below = {_trainable(part) for part in _inside(layer)} - {"-"}
     return "partly" if below & {"no", "partly"} else "yes"

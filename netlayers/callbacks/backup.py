@@ -136,7 +136,8 @@ class BackupAndRestore(RunKeeper):
         if self._found is None:
             return False
         with StoredFile(self._found) as file:
-            numpy, extra = file.description["numpy"], file.description["extra"]
+            numpy, extra = file.description["numpy"], file.description.get("extra")
+        self._check_kind(extra)
         self._check_same(extra["script"], run.model.optimizer.iterations > 0)
         if numpy != np.__version__:
             warnings.warn(
@@ -152,8 +153,21 @@ class BackupAndRestore(RunKeeper):
 
     def restore(self, run: Run) -> None:
         """Go on with the run in the backup."""
+        parameters = run.model.parameters
+        before = parameters.values.copy(), parameters.statistics.copy()
         arrays, extra = restore(self._found, run.model)
-        run.set_state(unpack(extra["state"], arrays))
+        try:
+            run.set_state(unpack(extra["state"], arrays))
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as e:
+            parameters.values[...], parameters.statistics[...] = before
+            raise self._foreign(f"{type(e).__name__}: {e}") from e
         self._written = run.place()
 
     def after_batch(self, run: Run) -> None:
@@ -177,12 +191,19 @@ class BackupAndRestore(RunKeeper):
         self._write(run)
 
     def finished(self, run: Run) -> None:
-        """Delete the backups."""
-        if not self.delete_checkpoint:
+        """Delete the backups, unless a time budget ended the run, which then is not at its end."""
+        budgets = (getattr(callback, "stopped", False) for callback in run.events.callbacks)
+        if not self.delete_checkpoint or any(budgets):
             return
         for path in (self._path, self._earlier):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                warnings.warn(
+                    f"BackupAndRestore: {path!r} could not be deleted: {error}.", stacklevel=2
+                )
         with contextlib.suppress(OSError):  # something else is in it
             os.rmdir(self.backup_dir)
 
@@ -196,15 +217,28 @@ class BackupAndRestore(RunKeeper):
         try:
             if self.double_checkpoint and os.path.exists(self._path):
                 os.replace(self._path, self._earlier)
-            save_model(run.model, self._path, allow_nonfinite=True, arrays=arrays, extra=extra)
+            save_model(run.model, self._path, arrays=arrays, extra=extra)
             self._written = run.place()
-        except OSError as error:
+        except (FileError, OSError) as error:  # weights that are not finite, or a full disk
             warnings.warn(
-                f"BackupAndRestore: no backup was written in epoch {run.epoch + 1}: {error}. "
-                "Training goes on, with the backup before.",
+                f"BackupAndRestore: no backup was written after epoch {run.epoch}, batch "
+                f"{run.batch or 0}: {error} Training goes on; an earlier backup stays.",
                 stacklevel=2,
             )
         self._time = time.monotonic()
+
+    def _check_kind(self, extra: Any) -> None:
+        """Raise a FileError unless ``extra`` is what a backup has beside the model."""
+        kinds = {"script": dict, "place": dict, "state": dict}
+        if not isinstance(extra, dict) or not all(
+            isinstance(extra.get(name), kind) for name, kind in kinds.items()
+        ):
+            raise self._foreign("it holds a model alone")
+
+    def _foreign(self, reason: str) -> FileError:
+        error = FileError(str(self._found), "extra", "the state of a run of this script", reason)
+        error.add_note(f"Delete the folder {self.backup_dir!r} to begin anew.")
+        return error
 
     def _whole_backup(self) -> str | None:
         """Return the path of the last backup that is whole; ``None`` if there are none.

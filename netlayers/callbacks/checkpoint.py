@@ -138,15 +138,35 @@ class ModelCheckpoint(MonitorCallback):
                 stacklevel=2,
             )
             return
-        if self.save_weights_only:
-            self.model.save_weights(path)
-        else:
-            self.model.save(path)
+        try:
+            if self.save_weights_only:
+                self.model.save_weights(path)
+            else:
+                self.model.save(path)
+        except OSError as error:
+            warnings.warn(
+                f"ModelCheckpoint: epoch {epoch + 1}: {path!r} was not written: {error}. Training "
+                "goes on.",
+                stacklevel=2,
+            )
+            return
         if self.save_best_only:
             self.best = current
         if self.verbose:
             say(f"Epoch {epoch + 1}{said}: saved as {path}")
         self._tidy(path)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with these; only files in this callback's own folder may be deleted later."""
+        super().set_state(state)
+        folder = os.path.dirname(os.path.abspath(self.filepath))
+        self.files = [
+            path
+            for path in self.files
+            if isinstance(path, str)
+            and path.endswith(".safetensors")
+            and os.path.dirname(os.path.abspath(path)) == folder
+        ]
 
     def _tidy(self, path: str) -> None:
         """Delete the files that are too many."""

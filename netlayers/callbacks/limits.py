@@ -50,7 +50,7 @@ class TerminateOnNaN(Callback):
         optimizer = self.model.optimizer
         self._raises = not self.raise_error and optimizer.on_nonfinite == "raise"
         if self._raises:
-            optimizer.on_nonfinite = "skip"
+            optimizer.nonfinite_override = "skip"
         self._skipped = optimizer.skipped
         self._epoch = 0
 
@@ -85,7 +85,7 @@ class TerminateOnNaN(Callback):
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Let the optimizer raise again."""
         if self._raises:
-            self.model.optimizer.on_nonfinite = "raise"
+            self.model.optimizer.nonfinite_override = None
             self._raises = False
 
 

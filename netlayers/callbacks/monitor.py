@@ -55,9 +55,9 @@ class MonitorCallback(Callback):
         return {name: getattr(self, name) for name in self.state_names}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with these."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        """Go on with these; what has another name is no state of this callback."""
+        for name in self.state_names:
+            setattr(self, name, state[name])
 
     def value(self, epoch: int, logs: Logs | None) -> float | None:
         """Return the number to watch; ``None``, with a warning, where the epoch has none."""

@@ -21,7 +21,7 @@ from netlayers.models.preparation import batch_of, input_of, undone_on_error
 from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
-from netlayers.models.turns import one_at_a_time
+from netlayers.models.turns import one_at_a_time, refuse_elsewhere
 from netlayers.training import loop
 from netlayers.training.compilation import (
     crossentropy_by_shape,
@@ -96,6 +96,7 @@ class Model(FullBatch, Described, Saved, Layer):
         together, from the logits: the same numbers, but exact also where probabilities round to 0.
         """
         owner = self.owner
+        refuse_elsewhere(self, "compile")
         if loss is None:
             raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
         chosen = optimizers.get(optimizer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers import saving
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
+from netlayers.models.turns import refuse_elsewhere
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.rebuilding import construct
 from netlayers.saving.state import architecture
@@ -31,7 +32,8 @@ class Saved:
 
         :func:`netlayers.load_model` gives it back, and training goes on with the same bits. The
         file is replaced in one step: if the disk is full or the process is killed, the old one is
-        whole. Any reader of safetensors opens it. The model must not be trained meanwhile.
+        whole. Any reader of safetensors opens it. Callbacks may save; another
+        thread may not while the model is trained.
 
         Args:
             filepath: the file; a folder that is missing is made.
@@ -41,8 +43,10 @@ class Saved:
         Raises:
             FileError: the file is there and may not be replaced, weights are not finite, or
                 something can not be written down.
+            BusyError: another thread trains the model.
             OSError: the disk is full, or the folder can not be written to.
         """
+        refuse_elsewhere(self, "save")
         saving.save_model(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
 
     def save_weights(
@@ -56,6 +60,7 @@ class Saved:
 
         Args and errors: see :meth:`save`.
         """
+        refuse_elsewhere(self, "save_weights")
         saving.save_weights(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
 
     def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
@@ -83,6 +88,7 @@ class Saved:
             >>> bool((models[0].weights[0] == models[1].weights[0]).all())
             True
         """
+        refuse_elsewhere(self, "load_weights")
         saving.load_weights(self, filepath, skip_mismatch)
 
     def to_json(self, **kwargs: Any) -> str:

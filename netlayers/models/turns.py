@@ -55,6 +55,17 @@ def one_at_a_time(method: Method) -> Method:
     return guarded  # type: ignore[return-value]
 
 
+def refuse_elsewhere(model: Any, wanted: str) -> None:
+    """Check that no other thread trains or tests the model; a callback of its own may go on.
+
+    Raises:
+        BusyError: one does.
+    """
+    holder = model.__dict__.get("_turn")
+    if holder is not None and holder[2] == getpid() and holder[1] != get_ident():
+        _check_within(model, holder, (wanted, get_ident(), getpid()))
+
+
 def _check_within(model: Any, holder: Turn, turn: Turn) -> None:
     """Check that a call may happen while ``holder`` has the model."""
     (running, thread, _), (wanted, this_thread, _) = holder, turn

@@ -135,6 +135,7 @@ class Optimizer(Configurable):
                 owner, "gradient_accumulation_steps", gradient_accumulation_steps, minimum=1
             )
         self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.nonfinite_override: str | None = None  # a callback's, for its run alone
         self.on_nonfinite = check_choice(
             owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore")
         )
@@ -321,12 +322,13 @@ class Optimizer(Configurable):
 
     def _transform_gradients(self, parameters: ParameterVector) -> bool:
         """Clip the gradients; return whether the update may happen."""
-        if not self.clips and self.on_nonfinite == "ignore":
+        policy = self.nonfinite_override or self.on_nonfinite
+        if not self.clips and policy == "ignore":
             return True
         size = norm(self._gradients)
-        suspect = not size.value < math.inf and self.on_nonfinite != "ignore"
+        suspect = not size.value < math.inf and policy != "ignore"
         if suspect and not all(np.isfinite(g).all() for g in self._gradients):
-            if self.on_nonfinite == "skip":
+            if policy == "skip":
                 return False
             self._raise_nonfinite(parameters)
         if self.clips:

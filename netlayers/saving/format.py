@@ -11,6 +11,7 @@ import math
 import os
 import stat
 import sys
+import threading
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -88,8 +89,6 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
         ('m', array([0., 1., 2.]))
         >>> folder.cleanup()
     """
-    from concurrent.futures import ThreadPoolExecutor  # which takes a while to load
-
     path = os.fspath(path)
     # Numbers of eight bytes first, so that each array begins at a multiple of its numbers' size.
     order = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)
@@ -118,9 +117,18 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
         "checksums": dict.fromkeys(order, "0" * _DIGEST),
     }
     length = len(_header(path, entries, whole))
-    with ThreadPoolExecutor(1) as pool, replacing(path) as file:
-        # One thread computes checksums while this one writes; their length is known before.
-        digests = pool.submit(lambda: {n: hashlib.sha256(d).hexdigest() for n, d in data.items()})
+    digests: dict[str, str] = {}
+
+    def digest() -> None:
+        digests.update({name: hashlib.sha256(d).hexdigest() for name, d in data.items()})
+
+    # One thread computes checksums while this one writes; their length is known before.
+    worker = threading.Thread(target=digest, name="netlayers-checksums")
+    with replacing(path) as file:
+        try:
+            worker.start()
+        except RuntimeError:  # at the end of the process there are no new threads
+            digest()
         file.seek(length)
         for piece in data.values():
             file.write(piece)
@@ -129,7 +137,11 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
         ):  # lets Linux write to the disk while checksums are computed
             file.flush()
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        whole["checksums"] = digests.result()
+        if worker.ident is not None:
+            worker.join()
+        if digests.keys() != data.keys():
+            raise RuntimeError("netlayers: the checksums of a file could not be computed.")
+        whole["checksums"] = {name: digests[name] for name in order}
         file.seek(0)
         file.write(_header(path, entries, whole))
 

@@ -66,6 +66,7 @@ def train(run: Run) -> None:
             interrupts.release()
             train_epochs(run, interrupts)
             if run.epochs:
+                interrupts.busy = True  # the averages are no state to go on from
                 run.steps.optimizer.finalize_variable_values(run.model.parameters)
         except BaseException:
             if interrupts.delivered and not interrupts.busy:

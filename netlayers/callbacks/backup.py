@@ -41,7 +41,8 @@ class BackupAndRestore(RunKeeper):
         backup_dir: a folder for the backups of this run alone; it is made if it is missing.
         save_freq: ``"epoch"``, or a number: a backup after every so many batches.
         double_checkpoint: keep the backup before the last one too, in case the disk loses that.
-        delete_checkpoint: delete the backups when the run has come to its end. Keep them to train
+        delete_checkpoint: delete the backups when the run has come to its end (a time budget that
+            is used up is none). Keep them to train
             on with more ``epochs`` later, or where the script could be killed after ``fit``.
         seconds: a backup after the batch that comes so many seconds after the last one, in place
             of ``save_freq``.
@@ -52,8 +53,8 @@ class BackupAndRestore(RunKeeper):
         FileError: in ``fit``: the backup is damaged.
 
     A backup is a file that :func:`netlayers.load_model` loads too. It is replaced in one step, so a
-    kill while it is written leaves the one before. If it can not be written (the disk is full),
-    that is a warning, and training goes on.
+    kill while it is written leaves the one before. If it can not be written (the disk is full, or
+    weights are not finite), that is a warning, and training goes on.
 
     A callback of your own with something to remember gives it as ``get_state()`` and takes it back
     as ``set_state(state)``. ``on_train_begin`` is called in the new process too, and

@@ -481,3 +481,13 @@ def test_none_changes_what_is_learned(tmp_path):
     watched = make()
     watched.fit(X, Y, epochs=3, callbacks=list(callbacks.values()), verbose=0)
     np.testing.assert_array_equal(watched.parameters.values, plain.parameters.values)
+
+
+def test_a_model_saved_under_terminate_on_nan_keeps_its_optimizers_settings(tmp_path):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    keep = nl.callbacks.ModelCheckpoint(tmp_path / "m.safetensors")
+    x = np.ones((8, 1))
+    model.fit(x, x, callbacks=[nl.callbacks.TerminateOnNaN(), keep], verbose=0)
+    loaded = nl.load_model(tmp_path / "m.safetensors")
+    assert loaded.optimizer.on_nonfinite == model.optimizer.on_nonfinite == "raise"

@@ -245,3 +245,38 @@ def test_the_model_is_free_after_a_ctrl_c_at_every_single_call_in_it():
         after += 1
     assert after > 100
     model.train_on_batch(X[:4], Y[:4])
+
+
+def test_no_other_thread_saves_loads_or_compiles_while_a_model_is_trained(tmp_path):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    x = np.ones((8, 1))
+    model.fit(x, x, verbose=0)
+    path = tmp_path / "model"
+    model.save_weights(path)
+    found = []
+
+    def attempt(use):
+        try:
+            use()
+        except nl.errors.BusyError as error:
+            found.append(str(error))
+
+    class Others(nl.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            uses = [
+                lambda: model.save(path),
+                lambda: model.save_weights(path),
+                lambda: model.load_weights(path),
+                lambda: model.compile("adam", "mse"),
+            ]
+            for use in uses:
+                thread = threading.Thread(target=attempt, args=(use,))
+                thread.start()
+                thread.join()
+            model.save(tmp_path / "by a callback")  # of the thread that trains: whole
+
+    model.fit(x, x, callbacks=Others(), verbose=0)
+    assert len(found) == 4
+    assert all("another thread" in text for text in found)
+    assert nl.load_model(tmp_path / "by a callback").predict(x).shape == (8, 1)

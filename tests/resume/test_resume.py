@@ -683,3 +683,73 @@ def test_kills(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("| none |") == 2
+
+
+def small(**options):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile(nl.optimizers.SGD(0.01, **options), "mse")
+    return model
+
+
+SMALL = np.linspace(-1, 1, 16)[:, None]
+
+
+def test_a_model_in_the_place_of_a_backup_is_refused(tmp_path):
+    model = small()
+    model.build((None, 1))
+    model.save(tmp_path / "backup.safetensors")
+    before = model.parameters.values.tobytes()
+    backup = nl.callbacks.BackupAndRestore(tmp_path)
+    with pytest.raises(nl.errors.FileError, match="holds a model alone"):
+        model.fit(SMALL, SMALL, callbacks=backup, verbose=0)
+    assert model.parameters.values.tobytes() == before
+
+
+def test_a_time_budget_keeps_the_backup(tmp_path):
+    def callbacks(seconds):
+        budget = nl.callbacks.TimeBudget(seconds=seconds, verbose=0)
+        return [budget, nl.callbacks.BackupAndRestore(tmp_path / "b")]
+
+    small().fit(SMALL, SMALL, epochs=3, callbacks=callbacks(0), verbose=0)
+    assert (tmp_path / "b" / "backup.safetensors").exists()
+    history = small().fit(SMALL, SMALL, epochs=3, callbacks=callbacks(60), verbose=0)
+    assert len(history.epoch) == 3
+    assert not (tmp_path / "b").exists()
+
+
+def test_weights_that_are_not_finite_do_not_replace_a_good_backup(tmp_path):
+    class Spoil(nl.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.parameters.values[...] = np.nan
+
+    backup = nl.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    with pytest.warns(UserWarning, match="no backup was written after epoch 2"):
+        small(on_nonfinite="ignore").fit(
+            SMALL, SMALL, epochs=2, callbacks=[Spoil(), backup], verbose=0
+        )
+    assert np.isfinite(nl.load_model(tmp_path / "backup.safetensors").parameters.values).all()
+
+
+def test_a_backup_that_can_not_be_deleted_is_a_warning(tmp_path, monkeypatch):
+    def refuse(path, *args, **kwargs):
+        raise PermissionError(13, "refused")
+
+    backup = nl.callbacks.BackupAndRestore(tmp_path)
+    model = small()
+    monkeypatch.setattr("netlayers.callbacks.backup.os.unlink", refuse)
+    with pytest.warns(UserWarning, match="could not be deleted"):
+        model.fit(SMALL, SMALL, callbacks=backup, verbose=0)
+
+
+def test_a_backup_names_no_files_that_a_checkpoint_deletes(tmp_path):
+    victim = tmp_path / "elsewhere" / "victim.safetensors"
+    keep = nl.callbacks.ModelCheckpoint(tmp_path / "{epoch}.safetensors", keep_last=1)
+    keep.on_train_begin()
+    state = keep.get_state() | {
+        "files": [str(victim), str(tmp_path / "1.safetensors"), 3],
+        "filepath": "other",
+    }
+    keep.set_state(state)
+    assert keep.files == [str(tmp_path / "1.safetensors")]
+    assert str(keep.filepath).startswith(str(tmp_path))

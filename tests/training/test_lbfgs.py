@@ -158,8 +158,17 @@ def test_what_it_can_not_start_from():
     assert model.parameters.values.tobytes() == before
 
 
-def test_no_more_digits_are_named_as_the_reason():
+def test_a_line_search_that_fails_says_why():
+    class Uphill(nl.losses.MeanSquaredError):
+        def backward_samples(self, dl):
+            return -super().backward_samples(dl)  # a gradient that is wrong on purpose
+
     model = nl.Sequential([L.Dense(1)], seed=0)
-    model.compile(loss="mse")
-    history = model.fit_lbfgs(X, Y, 500, gradient_tolerance=0, loss_tolerance=0, verbose=0)
-    assert history.lbfgs.converged or "float32" in history.lbfgs.message
+    model.compile(loss=Uphill())
+    model.build((None, 3))
+    before = model.parameters.values.tobytes()
+    history = model.fit_lbfgs(X, Y, verbose=0)
+    assert not history.lbfgs.converged
+    assert "no lower loss" in history.lbfgs.message
+    assert "(float32), or a gradient is wrong" in history.lbfgs.message
+    assert model.parameters.values.tobytes() == before  # no step was accepted

@@ -31,14 +31,15 @@ LEVELS = {
     "metrics": 5,
     "optimizers": 5,
     "data": 5,
-    "training": 6,
-    "saving": 6,
-    "callbacks": 7,
-    "models": 8,
-    "datasets": 9,
-    "checking": 9,
-    "rates": 9,
-    "": 10,  # the root, which only gathers
+    "inspection": 6,  # looks at layers, losses and optimizers; knows no loop
+    "training": 7,
+    "saving": 7,
+    "callbacks": 8,
+    "models": 9,
+    "datasets": 10,
+    "checking": 10,
+    "rates": 10,
+    "": 11,  # the root, which only gathers
 }
 # What a part of one level imports although a lower level would allow more.
 FORBIDDEN = {

@@ -17,6 +17,7 @@ from netlayers.core.sparse import is_sparse
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import batch_result, callback_list, check_verbose
 from netlayers.models.full_batch import FullBatch
+from netlayers.models.inspected import Inspected
 from netlayers.models.preparation import batch_of, input_of, undone_on_error
 from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.saved import Saved
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _IGNORED = {"run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"}
 
 
-class Model(FullBatch, Described, Saved, Layer):
+class Model(FullBatch, Described, Saved, Inspected, Layer):
     """A layer that can be trained: base class of models.
 
     Attributes:

@@ -1,0 +1,1 @@
+"""The gradient laboratory: looking into a network while it computes."""

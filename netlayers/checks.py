@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
+import os
+import stat
 from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, FileError
 
 
 def check_number(
@@ -145,3 +147,37 @@ def check_shape(owner: str, argument: str, value: Any) -> tuple[int | None, ...]
         None if size is None else check_integer(owner, f"each size in {argument}", size, minimum=1)
         for size in sizes
     )
+
+
+def check_path(owner: str, argument: str, value: Any, *, folder: bool = False) -> str:
+    """Return a path that a user gave as a text, with ``~`` as the home folder.
+
+    Args:
+        owner: who takes the argument, for the message.
+        argument: its name.
+        value: a text, bytes, or an object such as a ``pathlib.Path``.
+        folder: whether it is to be the path of a folder rather than that of a file.
+
+    Raises:
+        ConfigurationError: ``value`` is no path, or an empty one.
+        FileError: what has this path is no file (or no folder): to put a file into the place of a
+            pipe or a device would break it, and reading one might never end.
+    """
+    kind = "folder" if folder else "file"
+    try:
+        path = os.path.expanduser(os.fsdecode(value))
+    except TypeError:
+        path = ""
+    if not path or "\0" in path:
+        raise ConfigurationError(
+            f"{owner}: {argument} must be the path of a {kind}, got {value!r}."
+        )
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # nothing is there, or whoever opens it says why it can not be reached
+        return path
+    if not (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)):
+        got = "a file" if folder else "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        expected = "a folder" if folder else "an ordinary file"
+        raise FileError(path, argument, expected, got)
+    return path

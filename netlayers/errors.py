@@ -16,6 +16,10 @@ class ConfigurationError(NetlayersError, ValueError):
     """An argument is outside its range, unknown, or contradicts another one."""
 
 
+class UnknownNameError(ConfigurationError):
+    """A name that nothing is registered by."""
+
+
 class ShapeError(NetlayersError, ValueError):
     """An array has a shape that the layer, loss or metric can not work with."""
 
@@ -59,7 +63,7 @@ class FileError(NetlayersError, ValueError):
     ) -> None:
         self.path, self.place, self.expected, self.got = str(path), place, expected, got
         self.hint = hint
-        message = f"{path}: {place}: expected {expected}, got {got}."
+        message = f"{path}: {place}: expected {expected}, got {str(got).removesuffix('.')}."
         super().__init__(f"{message} {hint}" if hint else message)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, UnknownNameError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -75,7 +75,7 @@ class Configurable:
         for name in kwargs:
             if name not in known:
                 raise TypeError(
-                    f"{cls.__name__}: unknown argument {name!r}.{suggestion(name, known)} "
+                    f"{cls.__name__}: unknown argument {_shown(name)}.{suggestion(name, known)} "
                     f"It takes {', '.join(known) or 'no arguments'}."
                 )
         return super().__new__(cls)
@@ -198,7 +198,7 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
         return getattr(factory, "from_config", lambda c: factory(**c))(config)
     raise ConfigurationError(
         f"{kind} must be a name such as {min(registered(kind), key=len)!r}, or a "
-        f"{base.__name__} object, got {identifier!r}."
+        f"{base.__name__} object, got {_shown(identifier)}."
     )
 
 
@@ -220,7 +220,7 @@ def lookup(kind: str, name: str) -> Any:
         ConfigurationError: there is none; the message names the close ones.
     """
     if not isinstance(name, str):
-        raise ConfigurationError(f"the name of a {kind} must be a text, got {name!r}.")
+        raise ConfigurationError(f"the name of a {kind} must be a text, got {_shown(name)}.")
     added = _ADDED.get()
     if added and name in added:
         return added[name]
@@ -228,17 +228,34 @@ def lookup(kind: str, name: str) -> Any:
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:
         names = sorted({n for n in known if n == n.lower()})
-        raise ConfigurationError(
-            f"unknown {kind} {name!r}.{suggestion(name, names)} "
+        raise UnknownNameError(
+            f"unknown {kind} {_shown(name)}.{suggestion(name, names)} "
             f"Known names: {', '.join(names)}. A class of your own is made known by "
             f"netlayers.register({kind!r}), or is passed as an object."
         )
     return found
 
 
+def check_custom_objects(owner: str, value: Any) -> None:
+    """Raise a ConfigurationError unless ``value`` is ``None`` or a mapping of names."""
+    if value is None or (isinstance(value, Mapping) and all(isinstance(k, str) for k in value)):
+        return
+    raise ConfigurationError(
+        f"{owner}: custom_objects must be a dict such as {{'Mine': Mine}}, got {_shown(value)}."
+    )
+
+
+def _shown(value: Any) -> str:
+    """Return what a message shows of a value: a file may name a class in megabytes."""
+    text = repr(value[:200] if isinstance(value, str) else value)
+    return text if len(text) <= 200 else f"{text[:180]}..."
+
+
 def suggestion(name: str, known: Any) -> str:
     """`` Did you mean 'relu'?``, or nothing when nothing is close."""
     import difflib  # only errors need it
 
+    if len(name) > 100:  # nobody meant that, and to compare it would take for ever
+        return ""
     close = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

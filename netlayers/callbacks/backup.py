@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.callbacks.reporting import say
-from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import from_text, to_text
@@ -104,9 +104,7 @@ class BackupAndRestore(RunKeeper):
         seconds: float | None = None,
     ) -> None:
         owner = "BackupAndRestore"
-        self.backup_dir = os.fspath(backup_dir)
-        if not self.backup_dir:
-            raise ConfigurationError(f"{owner}: backup_dir must name a folder, got ''.")
+        self.backup_dir = check_path(owner, "backup_dir", backup_dir, folder=True)
         if isinstance(save_freq, str):
             check_choice(owner, "save_freq", save_freq, ("epoch",))
         else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say, scalars
-from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
 from netlayers.core.arrays import all_finite
 from netlayers.errors import ConfigurationError
 
@@ -72,7 +72,7 @@ class ModelCheckpoint(MonitorCallback):
         keep_last: int | None = None,
     ) -> None:
         owner = "ModelCheckpoint"
-        self.filepath = os.fspath(filepath)
+        self.filepath = check_path(owner, "filepath", filepath)
         self.verbose = check_choice(owner, "verbose", verbose, (0, 1, 2))
         self.save_best_only = check_flag(owner, "save_best_only", save_best_only)
         self.save_weights_only = check_flag(owner, "save_weights_only", save_weights_only)

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_flag
+from netlayers.checks import check_flag, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.training.events import Callback
 
@@ -58,7 +58,7 @@ class CSVLogger(Callback):
                 f"{owner}: separator must be one character other than a quote or a line break, got "
                 f"{separator!r}."
             )
-        self.filename = os.fspath(filename)
+        self.filename = check_path(owner, "filename", filename)
         self.sep = separator
         self.append = check_flag(owner, "append", append)
         self._file: IO[str] | None = None

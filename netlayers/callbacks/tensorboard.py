@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.callbacks.reporting import scalars
-from netlayers.checks import check_choice, check_flag, check_integer
+from netlayers.checks import check_choice, check_flag, check_integer, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.training.events import Callback
 
@@ -49,7 +49,7 @@ class TensorBoard(Callback):
         update_freq: str | int = "epoch",
     ) -> None:
         owner = "TensorBoard"
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = check_path(owner, "log_dir", log_dir, folder=True)
         self.histogram_freq = check_integer(owner, "histogram_freq", histogram_freq, minimum=0)
         self.write_graph = check_flag(owner, "write_graph", write_graph)
         self.write_steps_per_second = check_flag(

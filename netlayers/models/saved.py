@@ -9,6 +9,7 @@ from netlayers import saving
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
 from netlayers.models.turns import refuse_elsewhere
+from netlayers.registry import check_custom_objects
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.rebuilding import construct
 from netlayers.saving.state import architecture
@@ -36,7 +37,7 @@ class Saved:
         thread may not while the model is trained.
 
         Args:
-            filepath: the file; a folder that is missing is made.
+            filepath: the file, ``~`` being the home folder; a folder that is missing is made.
             overwrite: whether a file that is there may be replaced.
             allow_nonfinite: whether weights that are NaN or infinite may take the place of a file.
 
@@ -114,6 +115,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
     Raises:
         FileError: the text describes no model.
+        ConfigurationError: an argument is of another kind.
 
     Example:
         >>> import netlayers as nl
@@ -126,5 +128,6 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
             f"model_from_json: json_string must be a text, got {type(json_string).__name__}."
         )
     where = "model_from_json"
+    check_custom_objects(where, custom_objects)
     model: Layer = construct(where, from_text(where, "text", json_string), custom_objects)
     return model

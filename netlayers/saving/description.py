@@ -16,6 +16,7 @@ MAX_BYTES = 8 << 20
 MAX_CONTAINERS = 100_000
 MAX_VALUES = 300_000
 MAX_DEPTH = 200
+MAX_BITS = 14_284  # of an integer: so that it has no more than the 4300 digits that Python reads
 MAX_WORK = 16_000_000  # 3900 layers in a row, or 1000 residual blocks of 3 layers
 
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -156,10 +157,13 @@ def _plain(path: str, place: str, value: Any) -> Any:
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, (int, np.integer)):
-        return int(value)
+        number = int(value)
+        if number.bit_length() > MAX_BITS:
+            raise FileError(path, place, f"integers of at most {MAX_BITS} bits", short(number))
+        return number
     if isinstance(value, (float, np.floating)):
-        number = float(value)
-        return number if math.isfinite(number) else {"$float": str(number)}
+        real = float(value)
+        return real if math.isfinite(real) else {"$float": str(real)}
     if isinstance(value, (list, tuple)):
         return [_plain(path, place, item) for item in value]
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":

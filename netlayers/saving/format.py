@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import os
-import stat
 import sys
 import threading
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netlayers._version import __version__
+from netlayers.checks import check_path
 from netlayers.errors import FileError
 from netlayers.saving import description as text
 from netlayers.saving.atomic import replacing
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Dtype
 
-VERSION = 1
+FORMAT, VERSION = "netlayers", 1
 # The names that safetensors gives to the types of numbers.
 _DTYPES = {
     f"{letter}{8 * np.dtype(kind).itemsize}": np.dtype(kind)
@@ -89,7 +89,7 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
         ('m', array([0., 1., 2.]))
         >>> folder.cleanup()
     """
-    path = os.fspath(path)
+    path = check_path("write_file", "path", path)
     # Numbers of eight bytes first, so that each array begins at a multiple of its numbers' size.
     order = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)
     entries: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
 def _header(path: str, entries: Mapping[str, Any], description: Mapping[str, Any]) -> bytes:
     """Return the length, the header and the spaces behind it, as bytes."""
     words = {
-        "format": "netlayers",
+        "format": FORMAT,
         "description": text.to_text(path, "description", description),
     }
     metadata = json.dumps(words, separators=(",", ":"))[1:]
@@ -199,9 +199,7 @@ class StoredFile:
     """
 
     def __init__(self, path: Any) -> None:
-        self.path = os.fspath(path)
-        if not stat.S_ISREG(os.stat(self.path).st_mode):  # opening a pipe would wait for ever
-            raise FileError(self.path, "file", "an ordinary file", "something else")
+        self.path = check_path("StoredFile", "path", path)  # opening a pipe would wait for ever
         self._file: IO[bytes] = open(self.path, "rb", buffering=0)  # noqa: SIM115
         self._unread: set[str] = set()
         try:
@@ -209,6 +207,10 @@ class StoredFile:
             header = self._read_header(size)
             values = text.from_text(self.path, "header", header.decode("ascii"))
             metadata = text.Section(self.path, "header", values).section("__metadata__")
+            if metadata.values.keys() != {"checksum", "format", "description"}:
+                raise self._fail("header", "the metadata of this format", "others", _NOT_NETLAYERS)
+            if metadata.text("format") != FORMAT:
+                raise metadata.fail("format", FORMAT, _NOT_NETLAYERS)
             described = metadata.text("description")
             del header, values["__metadata__"]["description"]
             self.description = text.from_text(self.path, "description", described)

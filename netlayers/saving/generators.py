@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.random import Streams
+from netlayers.saving.description import MAX_BITS
 
 if TYPE_CHECKING:
     from netlayers.core.layer import Layer
@@ -52,7 +53,7 @@ def stored_streams(section: Section) -> Streams:
     """
     entropy = section.values.get("entropy")
     seed = entropy if isinstance(entropy, list) else [entropy]
-    good = all(type(n) is int and 0 <= n < 1 << 20_000 for n in seed)
+    good = all(type(n) is int and 0 <= n < 1 << MAX_BITS for n in seed)
     if entropy is not None and not good:
         raise section.fail("entropy", "a non-negative integer")
     streams = Streams(entropy)

@@ -6,8 +6,9 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_flag
-from netlayers.errors import ConfigurationError, FileError
+from netlayers.checks import check_flag, check_path
+from netlayers.errors import FileError
+from netlayers.registry import check_custom_objects
 from netlayers.saving.format import StoredFile, write_file
 from netlayers.saving.rebuilding import check_weights, compile_again, put_back, rebuild
 from netlayers.saving.state import (
@@ -50,7 +51,7 @@ def save_model(
         FileError: see there.
         OSError: the disk is full, or the folder can not be written to; the old file is whole.
     """
-    path = _target(path, overwrite, allow_nonfinite)
+    path = _target("save", path, overwrite, allow_nonfinite)
     stored, description = describe(path, model)
     _guard(path, stored, description["weights"], allow_nonfinite)
     if arrays:
@@ -60,7 +61,10 @@ def save_model(
 
 
 def load_model(
-    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True
+    filepath: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
 ) -> Any:
     """Return the model that :meth:`netlayers.models.Model.save` wrote.
 
@@ -74,8 +78,10 @@ def load_model(
         custom_objects: classes of your own by name, and the functions and objects that had no
             name: metrics, losses.
         compile: whether to compile it as it was.
+        safe_mode: of Keras, and without effect: loading is always safe, also with ``False``.
 
     Raises:
+        ConfigurationError: an argument is of another kind.
         FileError: the file is cut, changed, of another version, or no model.
         OSError: it can not be read.
 
@@ -93,7 +99,9 @@ def load_model(
         (True, 2)
     """
     check_flag("load_model", "compile", compile)
-    with StoredFile(filepath) as file:
+    check_flag("load_model", "safe_mode", safe_mode)
+    check_custom_objects("load_model", custom_objects)
+    with StoredFile(check_path("load_model", "filepath", filepath)) as file:
         _check_kind(file, MODEL)
         model = rebuild(file, custom_objects)
         if compile:
@@ -130,7 +138,7 @@ def save_weights(
     model: Any, path: Any, overwrite: bool = True, *, allow_nonfinite: bool = False
 ) -> None:
     """Save the weights alone; see :meth:`netlayers.models.Model.save_weights`."""
-    path = _target(path, overwrite, allow_nonfinite)
+    path = _target("save_weights", path, overwrite, allow_nonfinite)
     arrays = arrays_of(path, model)
     if not arrays and not model.built:
         model._require_built()
@@ -141,6 +149,7 @@ def save_weights(
 def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
     """Load weights into a model; see :meth:`netlayers.models.Model.load_weights`."""
     check_flag("load_weights", "skip_mismatch", skip_mismatch)
+    path = check_path("load_weights", "filepath", path)
     model._require_built()
     with StoredFile(path) as file:
         _check_kind(file, MODEL, WEIGHTS)
@@ -169,15 +178,10 @@ def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
         )
 
 
-def _target(path: Any, overwrite: bool, allow_nonfinite: bool) -> str:
-    check_flag("save", "overwrite", overwrite)
-    check_flag("save", "allow_nonfinite", allow_nonfinite)
-    try:
-        path = os.fsdecode(path)
-    except TypeError:
-        raise ConfigurationError(f"save: path must be the path of a file, got {path!r}.") from None
-    if os.path.isdir(path):
-        raise FileError(path, "file", "the path of a file", "that of a folder")
+def _target(owner: str, path: Any, overwrite: bool, allow_nonfinite: bool) -> str:
+    check_flag(owner, "overwrite", overwrite)
+    check_flag(owner, "allow_nonfinite", allow_nonfinite)
+    path = check_path(owner, "filepath", path)
     if not overwrite and os.path.exists(path):
         raise FileError(path, "file", "none yet", "one", "Pass overwrite=True to replace it.")
     return path

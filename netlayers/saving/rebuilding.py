@@ -13,7 +13,7 @@ from netlayers.core.layer import Layer
 from netlayers.core.parameters import ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.workspace import aligned
-from netlayers.errors import FileError
+from netlayers.errors import FileError, UnknownNameError
 from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.registry import names_of_a_file, resolve
 from netlayers.saving.description import check_configurations, short
@@ -250,10 +250,6 @@ def _aligned_read(file: StoredFile, name: str) -> Array:
 def _refused(path: str, place: str, error: Exception) -> FileError:
     if isinstance(error, FileError):
         return error
-    return FileError(
-        path,
-        place,
-        "what can be made again",
-        f"{type(error).__name__}: {short(error)}",
-        _NAMES,
-    )
+    hint = _NAMES if isinstance(error, UnknownNameError) else ""
+    got = f"{type(error).__name__}: {short(error)}"
+    return FileError(path, place, "what can be made again", got, hint)

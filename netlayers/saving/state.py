@@ -144,7 +144,24 @@ def optimizer_state(path: str, model: Any, optimizer: Any) -> dict[str, Any]:
 
 
 def compile_settings(path: str, model: Any) -> dict[str, Any]:
-    """Return the arguments of ``compile`` as plain data."""
+    """Return the arguments of ``compile`` as plain data.
+
+    Raises:
+        FileError: two different functions or classes have the same name: whoever loads the file
+            could hand in only one of them.
+    """
+    known: dict[str, Any] = {}
+    for thing in (model.optimizer, model.loss, *model._metrics):
+        own = thing.fn if isinstance(thing, metrics_module.MeanMetricWrapper) else thing
+        if isinstance(own, (str, dict)):
+            continue
+        if isinstance(own, Configurable):
+            own = type(own)
+        name = own.__name__ if isinstance(own, type) else function_name(own)
+        first = known.setdefault(name, own)
+        if first is not own and first != own:  # methods of one object are equal, not the same
+            hint = "Give one of them another name (__name__)."
+            raise FileError(path, "compile", "each name once", f"two things called {name!r}", hint)
     return {
         "optimizer": named(path, model.optimizer),
         "loss": named(path, model.loss),
@@ -184,6 +201,8 @@ def unnamed(path: str, place: str, kind: str, value: Any, custom_objects: dict[s
     thing = custom_objects.get(name)
     if thing is None and kind == "metric":
         thing = registered("metric").get(name)
+        if isinstance(thing, type):  # a class of that name is not the function that was saved
+            thing = None
     if thing is None:
         hint = f"Pass custom_objects={{{name[:80]!r}: ...}}, or compile=False."
         raise FileError(path, place, f"a {kind} called {name[:80]!r}", "none of this name", hint)

@@ -2,7 +2,10 @@
 
 import copy
 import json
+import os
 import pickle
+import stat
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -407,3 +410,119 @@ def test_names_that_collide(path):
     with pytest.raises(nl.errors.FileError, match="'a/b/c/kernel' twice"):
         model.save(path)
     assert not path.exists()
+
+
+def test_two_functions_of_one_name_are_refused(path):
+    def error(y_true, y_pred):
+        return np.abs(y_true - y_pred)
+
+    first = error
+
+    def error(y_true, y_pred):
+        return 2 * np.abs(y_true - y_pred)
+
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.build((None, 2))
+    model.compile("sgd", "mse", metrics=[first, error])
+    with pytest.raises(nl.errors.FileError, match="two things called 'error'"):
+        model.save(path)
+    assert not path.exists()
+    wrapper = nl.metrics.MeanMetricWrapper
+    model.compile("sgd", "mse", metrics=[first, wrapper(first, "again")])
+    model.save(path)
+    assert nl.load_model(path, {"error": first}).optimizer is not None
+
+
+def test_a_function_is_not_taken_for_a_class_of_its_name(path):
+    def accuracy(y_true, y_pred):
+        return np.abs(y_true - y_pred)
+
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.build((None, 2))
+    model.compile("sgd", "mse", metrics=[accuracy])
+    model.save(path)
+    with pytest.raises(nl.errors.FileError, match="a metric called 'accuracy'"):
+        nl.load_model(path)
+    assert nl.load_model(path, {"accuracy": accuracy}).optimizer is not None
+
+
+# Arguments --------------------------------------------------------------------------------------
+
+
+def test_paths(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.build((None, 2))
+    model.save("~/home.safetensors")
+    assert (tmp_path / "home.safetensors").exists()
+    model.load_weights(b"~/home.safetensors")
+    assert nl.load_model("~/home.safetensors", safe_mode=False).built
+    calls = [nl.load_model, model.save, model.save_weights, model.load_weights]
+    for call in calls:
+        for wrong in ("", None, 3, "a\0b"):
+            with pytest.raises(nl.errors.ConfigurationError, match="must be the path of a file"):
+                call(wrong)
+        with pytest.raises(nl.errors.FileError, match="a folder"):
+            call(tmp_path)
+    for make in (nl.callbacks.ModelCheckpoint, nl.callbacks.CSVLogger):
+        with pytest.raises(nl.errors.ConfigurationError, match="must be the path of a file"):
+            make(None)
+    with pytest.raises(nl.errors.ConfigurationError, match="must be the path of a folder"):
+        nl.callbacks.BackupAndRestore(None)
+    with pytest.raises(nl.errors.FileError, match="expected a folder"):
+        nl.callbacks.BackupAndRestore(tmp_path / "home.safetensors")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.build((None, 2))
+    for call in (nl.load_model, model.save, model.save_weights, model.load_weights):
+        with pytest.raises(nl.errors.FileError, match="a pipe or a device"):
+            call(path)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("wrong", [[1], "Dense", {nl.layers.Dense: 1}])
+def test_custom_objects_are_a_mapping(wrong):
+    for call in (nl.load_model, nl.models.model_from_json):
+        with pytest.raises(nl.errors.ConfigurationError, match="custom_objects must be a dict"):
+            call("x", wrong)
+
+
+def test_the_hint_is_for_unknown_names_alone():
+    def message(layer):
+        text = json.dumps({"class_name": "Sequential", "config": {"layers": [layer]}})
+        with pytest.raises(nl.errors.FileError) as caught:
+            nl.models.model_from_json(text)
+        return str(caught.value)
+
+    assert "custom_objects" in message({"class_name": "Mine", "config": {}})
+    wrong = message({"class_name": "Dense", "config": {"units": -1}})
+    assert "custom_objects" not in wrong
+    assert ".." not in wrong
+
+
+def test_a_name_of_megabytes_costs_little():
+    with pytest.raises(nl.errors.ConfigurationError) as caught:
+        nl.layers.get("x" * (8 << 20)) if hasattr(nl.layers, "get") else nl.registry.lookup(
+            "layer", "x" * (8 << 20)
+        )
+    assert len(str(caught.value)) < 10_000
+    tracemalloc.start()
+    with pytest.raises(nl.errors.UnknownNameError):
+        nl.registry.lookup("layer", "x" * (4 << 20))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * (4 << 20)  # the name, without spaces and in small letters
+
+
+def test_integers_of_too_many_digits(path):
+    with pytest.raises(nl.errors.FileError, match="14284 bits"):
+        nl.saving.write_file(path, {}, {"x": 1 << 14_284})
+    nl.saving.write_file(path, {}, {"x": (1 << 14_284) - 1})
+    with nl.saving.StoredFile(path) as file:
+        assert file.description["x"] == (1 << 14_284) - 1

@@ -27,15 +27,34 @@ _spec.loader.exec_module(contracts)
 
 HELPERS = {"_split", "_distance_term", "_backward", "unclipped", "spread"}
 SWAPPED = {
-    **{"add": "subtract", "subtract": "add", "multiply": "divide", "divide": "multiply"},
-    **{"greater": "less", "less": "greater", "minimum": "maximum", "maximum": "minimum"},
-    **{"greater_equal": "less_equal", "negative": "positive", "not_equal": "equal"},
-    **{"equal": "not_equal", "exp": "positive", "sign": "positive", "tanh": "positive"},
-    **{"logical_and": "logical_or", "logical_not": "logical_and", "sqrt": "positive"},
+    "add": "subtract",
+    "subtract": "add",
+    "multiply": "divide",
+    "divide": "multiply",
+    "greater": "less",
+    "less": "greater",
+    "minimum": "maximum",
+    "maximum": "minimum",
+    "greater_equal": "less_equal",
+    "negative": "positive",
+    "not_equal": "equal",
+    "equal": "not_equal",
+    "exp": "positive",
+    "sign": "positive",
+    "tanh": "positive",
+    "logical_and": "logical_or",
+    "logical_not": "logical_and",
+    "sqrt": "positive",
 }
 OPERATORS = {
-    **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult},
-    **{ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq},
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.Gt: ast.Lt,
+    ast.Lt: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
 }
 
 
@@ -112,10 +131,15 @@ def cases(cls, seed=0):
                 y_true, y_pred = contracts.loss_data(kwargs, pred, true, shape)
                 for weight in (None, np.arange(1.0, shape[0] + 1)):
                     yield cls(**kwargs), y_pred, y_true, weight
+                if pred == "shares" and cls is not nl.losses.SplitLoss:
+                    clipped = y_pred.copy()  # beyond what losses clip shares to
+                    clipped.flat[::5] = 1.5 if "Focal" not in cls.__name__ else 1 - 1e-9
+                    yield cls(**kwargs), clipped, y_true, None
         return
     for kwargs, shape in cls.examples():
         layer = contracts.make(cls, kwargs, shape, seed=seed)
-        yield layer, contracts.batch(shape, seed=seed + 1), None, None
+        for scale in (1, 4):  # the larger numbers reach where functions are cut off
+            yield layer, scale * contracts.batch(shape, seed=seed + 1), None, None
 
 
 def caught(classes):
@@ -224,7 +248,9 @@ def main(words):
         [
             "# Faults planted in every backward",
             "Written by `python tests/mutation/faults.py`. Equivalent: all gradients are equal to "
-            "1e-12 on the examples and on other random numbers; the fault changes no value there.",
+            "1e-12 on the examples and on other random numbers; the fault changes no value there. "
+            "That includes code that a check does not run: `input_gradient=False` and "
+            "`Chain.backward_logits`, which training alone uses.",
             *(["## By kind", table(rows, 3), "## By class", table(rows, 0)] if rows else []),
             "## Not caught (line within the function)",
             "\n".join(odd),

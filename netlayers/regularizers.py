@@ -54,9 +54,9 @@ class L1L2(Regularizer):
         """Return ``l1 Σ|w| + l2 Σw²``, summed in float64."""
         penalty = 0.0
         if self.l1:
-            penalty += self.l1 * float(np.sum(np.abs(w), dtype=np.float64))
+            penalty += self.l1 * np.sum(np.abs(w), dtype=np.float64).item()
         if self.l2:
-            penalty += self.l2 * float(np.einsum("i,i->", w.ravel(), w.ravel(), dtype=np.float64))
+            penalty += self.l2 * np.einsum("i,i->", w.ravel(), w.ravel(), dtype=np.float64).item()
         return penalty
 
     def add_gradient(self, w: Array, dw: Array, scratch: Array) -> None:

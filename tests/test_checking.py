@@ -93,3 +93,104 @@ def test_a_loss_needs_targets_and_targets_a_loss():
         nl.check_gradients(nl.layers.Dense(1), X, loss="mse")
     with pytest.raises(ConfigurationError, match="pass loss="):
         nl.check_gradients(nl.layers.Dense(1), X, y=np.ones(5))
+
+
+class Halved(nl.losses.MeanSquaredError):
+    """A loss with a mistake."""
+
+    def backward_samples(self, dl):
+        return super().backward_samples(dl) * 0.5
+
+
+def test_losses_are_checked_alone():
+    y_pred, y_true = X, np.ones((5, 4))
+    weight = np.arange(5.0)
+    for loss in ("huber", nl.losses.LogCosh(reduction="none"), nl.losses.MeanSquaredError()):
+        report = nl.check_gradients(loss, y_pred, y_true, sample_weight=weight)
+        assert report.passed, f"\n{report}"
+        assert [(r.name, r.method) for r in report.rows] == [("y_pred", "complex")]
+    assert not nl.check_gradients(Halved(), y_pred, y_true).passed
+    with pytest.raises(ConfigurationError, match="pass y"):
+        nl.check_gradients("mse", y_pred)
+
+
+def test_the_complex_step_is_exact_to_the_last_digits():
+    layers = [nl.layers.Dense(6, "gelu"), nl.layers.BatchNormalization(), nl.layers.Dense(3, "elu")]
+    model = nl.Sequential([*layers, nl.layers.Dense(3, "softmax")], seed=0)
+    y = np.eye(3)[[0, 1, 2, 0, 1]]
+    exact = nl.check_gradients(model, X, y, "categorical_crossentropy", method="complex")
+    rough = nl.check_gradients(model, X, y, "categorical_crossentropy", method="central")
+    assert {r.method for r in exact.rows} == {"complex"}
+    assert {r.method for r in rough.rows} == {"central"}
+    assert exact.passed
+    assert rough.passed
+    assert max(r.max_absolute_error for r in exact.rows) < 1e-14
+    assert max(r.max_absolute_error for r in rough.rows) > 1e-13
+
+
+class Stripped(nl.layers.Layer):
+    """Loses the derivative: the arrays it computes with are plain complex ones."""
+
+    def forward(self, x, training=False):
+        x = np.asarray(self.prepare(x))
+        self.cache.x = x
+        return np.abs(x).astype(x.dtype)
+
+    def backward(self, dy):
+        return dy * np.sign(self.cache.x)
+
+
+class RealOnly(nl.layers.Layer):
+    """Computes with a function that refuses complex numbers."""
+
+    def forward(self, x, training=False):
+        from scipy.special import expit
+
+        self.cache.y = expit(self.prepare(x))
+        return self.cache.y
+
+    def backward(self, dy):
+        y = self.cache.y
+        return dy * y * (1 - y)
+
+
+@pytest.mark.parametrize(
+    ("layer", "note"), [(Stripped(), "disagrees"), (RealOnly(), "TypeError")], ids=str
+)
+def test_where_complex_numbers_fail_central_differences_are_used(layer, note):
+    report = nl.check_gradients(layer, X)
+    assert report.passed, f"\n{report}"
+    assert report.rows[0].method == "central"
+    assert note in str(report)
+    if note == "TypeError":
+        with pytest.raises(ConfigurationError, match="complex step"):
+            nl.check_gradients(layer, X, method="complex")
+
+
+def test_a_direction_finds_a_fault_that_the_sampled_entries_miss():
+    class One(nl.layers.Dense):
+        def backward(self, dy, input_gradient=True):
+            dx = super().backward(dy, input_gradient)
+            self.d_kernel[17, 3] *= 1.5
+            return dx
+
+    x = np.random.default_rng(0).normal(size=(3, 40))
+    report = nl.check_gradients(One(30, name="one"), x, max_entries=5)
+    row = report.rows[1]
+    assert (row.checked, row.directions) == (5, 2)
+    assert row.max_relative_error < 1e-9 < 1e-5 < row.direction_error
+    assert not report.passed
+    assert "random direction" in str(report)
+    assert nl.check_gradients(One(30), x, max_entries=5, directions=0).passed
+    assert nl.check_gradients(nl.layers.Dense(30, "relu"), x, max_entries=5).passed
+
+
+@pytest.mark.parametrize("method", ["auto", "central"])
+def test_a_wrong_backward_does_not_hide_in_a_corner(method):
+    class Twice(nl.layers.ReLU):
+        def backward(self, dy):
+            return super().backward(dy) * 2 + dy * 2 * (self.cache.y == 0)
+
+    report = nl.check_gradients(Twice(), np.zeros((2, 3)), method=method)
+    assert not report.passed
+    assert report.rows[0].kinks == 0

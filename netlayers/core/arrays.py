@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.complex_step import ComplexStep
 from netlayers.core.frames import frame_values, is_frame
 from netlayers.errors import DataError
 
@@ -28,6 +29,8 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
         DataError: the entries are no real numbers (text, objects, complex), rows are ragged, or
             entries are masked.
     """
+    if isinstance(value, ComplexStep):  # the gradient check's; stands for a real array
+        return value
     if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
         raise DataError(
             f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which can not be "
@@ -75,6 +78,8 @@ def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
     if type(value) is np.ndarray and value.dtype is dtype:
         return value
     array = as_array(owner, argument, value)
+    if isinstance(array, ComplexStep):
+        return array
     if array.dtype == dtype and array.dtype.isnative:
         return np.asarray(array)
     with np.errstate(over="ignore"):

@@ -18,7 +18,7 @@ from netlayers.core.workspace import constant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Dtype
 
 # Numbers that are added up in the matrix's own dtype, before float64 takes over. In a column they
 # are added one by one; along a row, BLAS keeps some 32 sums at a time.
@@ -38,7 +38,7 @@ def sums(x: Array, factor: Array | float, axis: int) -> Array:
     """
     if axis == 0:
         return _column_sums(x, factor)
-    total = np.zeros(len(x))
+    total = np.zeros(len(x), _wide(x))
     for start in range(0, x.shape[1], _ROW_BLOCK):
         block = slice(start, start + _ROW_BLOCK)
         part = x[:, block]
@@ -49,8 +49,13 @@ def sums(x: Array, factor: Array | float, axis: int) -> Array:
     return total
 
 
+def _wide(x: Array) -> Dtype:
+    """Return the dtype to add up in: float64, or what is complex for the gradient check."""
+    return np.result_type(x.dtype, np.float64)
+
+
 def _column_sums(x: Array, factor: Array | float) -> Array:
-    total = np.zeros(x.shape[1])
+    total = np.zeros(x.shape[1], _wide(x))
     for start in range(0, len(x), _COLUMN_BLOCK):
         block = slice(start, start + _COLUMN_BLOCK)
         part = x[block]
@@ -87,7 +92,7 @@ def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Arra
         two-pass algorithm, corrected for what is left of the mean.
     """
     share = 1 / x.shape[axis]  # as a factor of each number: the sum itself might overflow
-    mean = np.zeros(x.shape[1 - axis])
+    mean = np.zeros(x.shape[1 - axis], _wide(x))
     left = sums(x, share, axis)
     rough = 8 * float(np.finfo(x.dtype).eps)
     source = x

@@ -152,7 +152,7 @@ class Dense(Layer):
         """``z = x W + b``."""
         x = self.prepare(x)
         z = self.buffer("z", (*x.shape[:-1], self.units), training)
-        if type(x) is np.ndarray:
+        if not sparse.is_sparse(x):
             np.dot(_rows(x), self.kernel, out=_rows(z))
         else:
             sparse.dot(x, self.kernel, out=z)
@@ -169,7 +169,7 @@ class Dense(Layer):
         dz = self.check_gradient(dz, self.cache.z_shape)
         rows = _rows(dz)
         if self.trainable:
-            if type(x) is np.ndarray:
+            if not sparse.is_sparse(x):
                 np.dot(_rows(x).T, rows, out=self.d_kernel)
             else:
                 sparse.dot_transposed(x, rows, out=self.d_kernel)

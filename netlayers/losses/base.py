@@ -125,8 +125,8 @@ class Loss(Configurable):
         if self.reduction in ("none", None):
             return np.array(losses * scale)  # type: ignore[return-value]
         if isinstance(scale, float):
-            return float(np.add.reduce(losses, axis=None, dtype=np.float64)) * scale
-        return float(np.add.reduce(losses * scale, axis=None, dtype=np.float64))
+            return np.add.reduce(losses, axis=None, dtype=np.float64).item() * scale
+        return np.add.reduce(losses * scale, axis=None, dtype=np.float64).item()
 
     def backward(self) -> Array:
         """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""

@@ -1,0 +1,237 @@
+"""The check itself: which arrays, which entries and directions, by which method."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checking.differences import Central, Complex
+from netlayers.checking.functions import Head, LayerFunction, LossFunction, float_copy
+from netlayers.checking.report import GradientReport, GradientRow
+from netlayers.checks import check_choice, check_integer, check_number
+from netlayers.core.arrays import as_array
+from netlayers.core.layer import Layer
+from netlayers.data.checks import checked_input, checked_rows
+from netlayers.errors import ConfigurationError
+from netlayers.losses import Loss
+from netlayers.losses import get as get_loss
+from netlayers.registry import registered
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, ArrayLike, Identifier
+
+_FLOAT64 = np.dtype(np.float64)
+_OWNER = "check_gradients"
+METHODS = ("auto", "central", "complex")
+
+
+def check_gradients(
+    model_or_layer: Any,
+    x: ArrayLike,
+    y: ArrayLike | None = None,
+    loss: Identifier = None,
+    *,
+    sample_weight: ArrayLike | None = None,
+    method: str = "auto",
+    tolerance: float = 1e-5,
+    max_entries: int | None = 1000,
+    directions: int = 2,
+    seed: int = 0,
+) -> GradientReport:
+    """Compare ``backward`` with numerical derivatives, in float64.
+
+    The derivative of L is taken along entries of the input and of each trainable parameter, by the
+    complex step ``Im L(v + i h) / h`` where the arithmetic on the way allows it, else by central
+    differences ``(L(v + h) - L(v - h)) / 2h``. The complex step is believed only if it gives the
+    same L, and for each array the same derivative as central differences along a random direction;
+    an entry that it finds wrong is looked at by central differences as well.
+
+    An array with more than ``max_entries`` entries is compared along random directions too, which
+    move all its entries: they find a fault anywhere in it, the entries say where. A model with more
+    than 100,000 weights is compared at fewer entries, so that a check takes seconds.
+
+    At a kink nearby, central differences make h smaller, down to 1e-8; the complex step need not.
+    An entry that sits on a kink (left and right derivative differ, and ``backward`` gives one
+    between them) is left out and counted. Random layers draw the same numbers every time.
+
+    The relative error has a floor in its denominator, a thousandth of the largest gradient of the
+    array and 1e-5 of L, below which differences are rounding.
+
+    Args:
+        model_or_layer: a model, or any layer; or a loss or its name, with the predictions as ``x``
+            and the targets as ``y``. A copy is used, nothing of it changes.
+        x: a batch of inputs.
+        y: targets; needed with a loss.
+        loss: what to differentiate; by default the loss the model was compiled with (if ``y`` is
+            given), else the sum of the outputs with random weights.
+        sample_weight: weights of the samples in the loss.
+        method: ``"auto"``, ``"complex"`` or ``"central"``.
+        tolerance: largest relative error that passes.
+        max_entries: entries compared of each array, chosen at random from a larger one;
+            ``None`` for all.
+        directions: random directions for each array of which not all entries are compared.
+        seed: of these choices, and of those weights.
+
+    Raises:
+        ConfigurationError, DataError, ShapeError: the arguments do not fit each other, or the
+            complex step was asked for and the arithmetic does not allow it.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(3, activation="tanh", name="hidden")
+        >>> report = nl.check_gradients(layer, np.linspace(-1, 1, 8).reshape(2, 4))
+        >>> [row.name for row in report.rows], report.passed
+        (['input', 'hidden/kernel', 'hidden/bias'], True)
+        >>> nl.check_gradients(nl.losses.Huber(), [[0.2, 3.0]], [[0.0, 1.0]]).passed
+        True
+
+    Source:
+        Central differences and the choice of h: W. Press et al., "Numerical Recipes", 3rd ed.,
+        section 5.7. Complex step: W. Squire, G. Trapp, "Using complex variables to estimate
+        derivatives of real functions", SIAM Review 40 (1998) 110.
+    """
+    tolerance = check_number(_OWNER, "tolerance", tolerance, above=0)
+    method = check_choice(_OWNER, "method", method, METHODS)
+    directions = check_integer(_OWNER, "directions", directions, minimum=0)
+    if max_entries is not None:
+        max_entries = check_integer(_OWNER, "max_entries", max_entries, minimum=1)
+    rng = np.random.default_rng(check_integer(_OWNER, "seed", seed, minimum=0))
+    given = checked_input(_OWNER, x, _FLOAT64)
+    checked_rows(_OWNER, given, _FLOAT64, y=y)
+    inputs = np.array(given, _FLOAT64)
+    function = _function(model_or_layer, inputs, y, loss, sample_weight, seed, rng)
+    reference = function.value()
+    if not np.isfinite(reference):
+        raise ConfigurationError(f"{_OWNER}: the function to differentiate is {reference}.")
+    gradients = function.gradients()
+    report = GradientReport(tolerance)
+    central = Central(function.value, reference, tolerance)
+    step = _complex_step(function, reference, method, report)
+    if max_entries is not None:
+        weights = sum(values.size for _, values in function.arrays)
+        max_entries = min(max_entries, max(20, int(1e8 / (weights * len(function.arrays) + 1))))
+    for place, ((name, values), analytic) in enumerate(
+        zip(function.arrays, gradients, strict=True)
+    ):
+        entries = np.arange(values.size)
+        if max_entries is not None and values.size > max_entries:
+            entries = np.sort(rng.choice(values.size, max_entries, replace=False))
+        row = GradientRow(name, values.shape)
+        count = directions if len(entries) < values.size else 0
+        vectors = [rng.standard_normal(values.shape) for _ in range(count)]
+        chosen = step
+        if step is not None and method == "auto" and values.size:
+            probe = vectors[0] if vectors else rng.standard_normal(values.shape)
+            if not step.agrees(place, values, probe, analytic, central):
+                chosen = None
+                report.notes.append(
+                    f"{name}: the complex step disagrees with central differences; not used."
+                )
+        row.method = "central" if chosen is None else "complex"
+        _compare(row, values, analytic, entries, vectors, central, chosen, place)
+        report.rows.append(row)
+    return report
+
+
+def _compare(
+    row: GradientRow,
+    values: Array,
+    analytic: Array,
+    entries: Array,
+    vectors: list[Array],
+    central: Central,
+    step: Complex | None,
+    place: int,
+) -> None:
+    """Fill in a row."""
+    floor = central.floor(analytic)
+    for vector in vectors:
+        a = float(np.vdot(analytic, vector))
+        wide = floor * float(np.sqrt(values.size))
+        error, _, corner = central.compare(values, vector, a, wide, step, place)
+        if corner:
+            row.kinks += 1
+        else:
+            row.directions += 1
+            row.direction_error = max(row.direction_error, error)
+    for i in entries:
+        index = tuple(int(k) for k in np.unravel_index(int(i), values.shape))
+        a = float(analytic[index])
+        error, n, corner = central.compare(values, index, a, floor, step, place)
+        if corner:
+            row.kinks += 1
+            continue
+        row.checked += 1
+        row.max_absolute_error = max(row.max_absolute_error, abs(a - n))
+        if not error <= row.max_relative_error:
+            row.max_relative_error = error
+            row.worst = (index, a, n)
+
+
+def _complex_step(
+    function: Any, reference: float, method: str, report: GradientReport
+) -> Complex | None:
+    """Return the complex step, or ``None`` with a note where the arithmetic does not allow it."""
+    if method == "central":
+        return None
+    reason = ""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("error")  # a derivative that is dropped is a ComplexWarning
+            twin = function.in_complex()
+            value = complex(twin.value())
+        if abs(value.real - reference) <= 1e-9 * (1 + abs(reference)):
+            return Complex(twin)
+        reason = f"it computes {value.real:.6g}, not {reference:.6g}"
+    except Exception as error:  # whatever an unknown layer raises for complex numbers
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    if method == "complex":
+        raise ConfigurationError(
+            f"{_OWNER}: the complex step is not possible here ({reason}). Use method='auto'."
+        )
+    report.notes.append(f"no complex step ({reason}); central differences were used.")
+    return None
+
+
+def _function(
+    original: Any,
+    inputs: Array,
+    y: Any,
+    loss: Any,
+    sample_weight: Any,
+    seed: int,
+    rng: np.random.Generator,
+) -> Any:
+    """Return L as a function of arrays."""
+    named = isinstance(original, str) and original in registered("loss")
+    if named or isinstance(original, Loss):
+        if y is None:
+            raise ConfigurationError(f"{_OWNER}: a loss needs targets; pass y.")
+        targets = as_array(_OWNER, "y", y)
+        return LossFunction(Head(copy.deepcopy(get_loss(original)), targets, sample_weight), inputs)
+    if isinstance(original, type) or not isinstance(original, Layer):
+        raise ConfigurationError(
+            "check_gradients: expected a model or an object of a class from "
+            f"netlayers.layers.Layer, or a loss, got {original!r}."
+        )
+    target = float_copy(original, inputs.shape, seed=seed)
+    if loss is None and y is not None:
+        loss = getattr(original, "loss", None)
+        if loss is None:
+            raise ConfigurationError(
+                "check_gradients: y was given, but there is no loss to compare it with; pass "
+                "loss=, or compile the model."
+            )
+    if loss is None:
+        weights = rng.standard_normal(target.forward(inputs, training=True).shape)
+        target = float_copy(original, inputs.shape, seed=seed)
+        return LayerFunction(target, inputs, Head(None, None, None, weights))
+    if y is None:
+        raise ConfigurationError("check_gradients: a loss needs targets; pass y.")
+    if isinstance(loss, str) and loss in ("ce", "crossentropy"):
+        raise ConfigurationError("check_gradients: pass the loss by its full name.")
+    head = Head(copy.deepcopy(get_loss(loss)), as_array(_OWNER, "y", y), sample_weight)
+    return LayerFunction(target, inputs, head)

@@ -31,6 +31,7 @@ from netlayers import (
 )
 from netlayers._version import __version__ as __version__
 from netlayers.checking import GradientReport, check_gradients
+from netlayers.core.kernels import kernels_in_use, use_kernels
 from netlayers.layers import Input
 from netlayers.models import Sequential
 from netlayers.rates import LearningRateCurve, find_learning_rate
@@ -50,6 +51,7 @@ __all__ = [
     "errors",
     "find_learning_rate",
     "initializers",
+    "kernels_in_use",
     "layers",
     "load_model",
     "losses",
@@ -59,5 +61,6 @@ __all__ = [
     "register",
     "regularizers",
     "saving",
+    "use_kernels",
     "utils",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.activations.base import ActivationLayer
 from netlayers.checks import check_number
-from netlayers.core.workspace import constant
+from netlayers.core.kernels import kernels
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class ReLU(ActivationLayer):
         """``y = max(x, 0)``."""
         x, y = self.start_forward(x, training, inplace)
         if self._plain:
-            return np.maximum(x, constant(0, x.shape[-1:], self._dtype), out=y)
+            kernels.relu(x, y)
+            return y
         low = np.less(x, self.threshold, out=self.buffer("mask", x.shape, training, _BOOL))
         below: Any = 0
         if self.negative_slope:
@@ -103,8 +104,8 @@ class ReLU(ActivationLayer):
         dy, dx = self.start_backward(dy)
         mask = self.workspace("mask", dy.shape, _BOOL)
         if self._plain:
-            np.greater(self.cache.y, 0, out=mask)
-            return np.multiply(dy, mask, out=dx)
+            kernels.relu_gradient(dy, self.cache.y, dx, mask)
+            return dx
         x = self.cache.x
         np.multiply(dy, self.negative_slope, out=dx)
         np.copyto(dx, dy, where=np.greater(x, self.threshold, out=mask))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlayers.activations.base import ActivationLayer
+from netlayers.core.kernels import kernels
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -37,10 +38,8 @@ class Sigmoid(ActivationLayer):
     def backward(self, dy: Array) -> Array:
         """``dx = dy y (1 - y)``."""
         dy, dx = self.start_backward(dy)
-        y = self.cache.y
-        np.subtract(1, y, out=dx)
-        np.multiply(dx, y, out=dx)
-        return np.multiply(dx, dy, out=dx)
+        kernels.sigmoid_gradient(dy, self.cache.y, dx)
+        return dx
 
 
 @register("layer", "tanh")
@@ -55,10 +54,8 @@ class Tanh(ActivationLayer):
     def backward(self, dy: Array) -> Array:
         """``dx = dy (1 - y²)``."""
         dy, dx = self.start_backward(dy)
-        y = self.cache.y
-        np.multiply(y, y, out=dx)
-        np.subtract(1, dx, out=dx)
-        return np.multiply(dx, dy, out=dx)
+        kernels.tanh_gradient(dy, self.cache.y, dx)
+        return dx
 
 
 @register("layer", "softsign")

@@ -9,6 +9,7 @@ import numpy as np
 from netlayers import activations, constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer
 from netlayers.core import sparse
+from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
 from netlayers.core.workspace import constant
 from netlayers.errors import ConfigurationError, ShapeError
@@ -157,7 +158,7 @@ class Dense(Layer):
         else:
             sparse.dot(x, self.kernel, out=z)
         if self.use_bias:
-            np.add(z, self.bias, out=z)
+            kernels.add_bias(z, self.bias)
         if training:
             self.cache.x = x
             self.cache.z_shape = z.shape

@@ -9,6 +9,7 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.arrays import as_array, check_finite
+from netlayers.core.kernels import kernels
 from netlayers.errors import DataError, ShapeError
 from netlayers.losses.axis import AxisLoss, OneHotTargets
 from netlayers.losses.base import EPSILON
@@ -87,11 +88,9 @@ class Crossentropy(AxisLoss):
     def softmax(self, z: Array) -> tuple[Array, Array, Array]:
         """Return ``z - max z``, ``log Σ exp(z - max z)``, and keep the softmax ``p``."""
         shifted, p = self.buffer("shifted", z), self.buffer("p", z)
-        np.subtract(z, np.maximum.reduce(z, axis=-1, keepdims=True), out=shifted)
-        np.exp(shifted, out=p)
-        total = np.add.reduce(p, axis=-1, keepdims=True)
-        self.cache.p = np.divide(p, total, out=p)
-        return shifted, np.log(total[..., 0]), p
+        lse = kernels.softmax(z, shifted, p)
+        self.cache.p = p
+        return shifted, lse, p
 
     def normalize(self, p: Array) -> tuple[Array, Array]:
         """Return ``q = p / Σ p`` and keep it, and the probabilities clipped away from 0 and 1."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag
+from netlayers.core.kernels import kernels
 from netlayers.optimizers.moments import Moments
 from netlayers.registry import register
 
@@ -61,11 +62,8 @@ class Adam(Moments):
         self.take_in(g, m, v, scratch)
         if self.amsgrad:
             v = np.maximum(state[2], v, out=state[2])
-        np.sqrt(v, out=scratch)
-        np.add(scratch, self.epsilon / root, out=scratch)
-        np.divide(m, scratch, out=scratch)
-        np.multiply(scratch, alpha * (1 - self.beta_1) / root, out=scratch)
-        np.subtract(w, scratch, out=w)
+        alpha *= (1 - self.beta_1) / root
+        kernels.descend_by_quotient(w, m, v, alpha, self.epsilon / root, scratch)
 
 
 @register("optimizer")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers.checks import check_number
+from netlayers.core.kernels import kernels
 from netlayers.optimizers.base import Optimizer
 
 if TYPE_CHECKING:
@@ -46,7 +45,4 @@ class Moments(Optimizer):
 
     def take_in(self, g: Array, m: Array, v: Array, scratch: Array) -> None:
         """Take the gradients into m and v."""
-        np.multiply(m, self.beta_1, out=m)
-        np.add(m, g, out=m)
-        np.multiply(v, self.beta_2, out=v)
-        np.add(v, np.multiply(g, g, out=scratch), out=v)
+        kernels.take_in(g, m, v, self.beta_1, self.beta_2, scratch)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_number
+from netlayers.core.kernels import kernels
 from netlayers.optimizers.base import Optimizer
 from netlayers.registry import register
 
@@ -51,15 +52,15 @@ class SGD(Optimizer):
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
         """Update a block; see the class."""
-        step = np.multiply(g, -lr, out=scratch)
         if not self.momentum:
-            np.add(w, step, out=w)
+            kernels.descend(w, g, lr, scratch)
             return
         (m,) = state
-        np.multiply(m, self.momentum, out=m)
-        np.add(m, step, out=m)
-        if self.nesterov:
+        if not self.nesterov:
+            kernels.descend_with_momentum(w, g, m, lr, self.momentum, scratch)
+        else:
+            step = np.multiply(g, -lr, out=scratch)
+            np.multiply(m, self.momentum, out=m)
+            np.add(m, step, out=m)
             np.add(w, step, out=w)
             np.add(w, np.multiply(m, self.momentum, out=scratch), out=w)
-        else:
-            np.add(w, m, out=w)

@@ -1,0 +1,210 @@
+"""The kernels compiled by numba: one pass over memory each, on one thread.
+
+Only :func:`netlayers.core.kernels.use_kernels` imports this. A loop is called with arrays in C
+order alone: their layout is part of their type, and a loop over neighbours becomes vector
+instructions. Arithmetic is that of IEEE 754, with NaN and infinities as in NumPy; a product and the
+sum that it goes into may be rounded once instead of twice ("contract"), which is the whole
+difference from NumPy beside that of exp and log.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.kernels import Kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlayers._typing import Array
+
+# NumPy's exp computes several numbers at a time, the compiled one does not: for rows of more
+# classes than these NumPy is faster.
+_FEW = 16
+
+
+def _add_bias(z: Array, b: Array) -> None:
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            z[i, j] += b[j]
+
+
+def _relu(x: Array, y: Array) -> None:
+    zero = x.dtype.type(0)
+    for i in range(y.size):
+        y[i] = zero if x[i] <= zero else x[i]  # NaN stays NaN
+
+
+def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
+    zero, one = dx.dtype.type(0), dx.dtype.type(1)
+    for i in range(dx.size):
+        dx[i] = dy[i] * (one if y[i] > zero else zero)  # a NaN in dy stays one
+
+
+def _sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
+    one = dx.dtype.type(1)
+    for i in range(dx.size):
+        dx[i] = (one - y[i]) * y[i] * dy[i]
+
+
+def _tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
+    one = dx.dtype.type(1)
+    for i in range(dx.size):
+        dx[i] = (one - y[i] * y[i]) * dy[i]
+
+
+def _softmax(z: Array, shifted: Array, p: Array, lse: Array) -> None:
+    for i in range(z.shape[0]):
+        top = z[i, 0]
+        for j in range(1, z.shape[1]):
+            top = max(top, z[i, j])
+        total = z.dtype.type(0)
+        for j in range(z.shape[1]):
+            shifted[i, j] = z[i, j] - top
+            p[i, j] = math.exp(shifted[i, j])
+            total += p[i, j]
+        for j in range(z.shape[1]):
+            p[i, j] /= total
+        lse[i] = math.log(total)
+
+
+def _descend(w: Array, g: Array, lr: float) -> None:
+    lr = w.dtype.type(lr)
+    for i in range(w.size):
+        w[i] -= lr * g[i]
+
+
+def _descend_with_momentum(w: Array, g: Array, m: Array, lr: float, momentum: float) -> None:
+    lr, momentum = w.dtype.type(lr), w.dtype.type(momentum)
+    for i in range(w.size):
+        m[i] = momentum * m[i] - lr * g[i]
+        w[i] += m[i]
+
+
+def _take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float) -> None:
+    beta_1, beta_2 = g.dtype.type(beta_1), g.dtype.type(beta_2)
+    for i in range(g.size):
+        m[i] = beta_1 * m[i] + g[i]
+        v[i] = beta_2 * v[i] + g[i] * g[i]
+
+
+def _descend_by_quotient(w: Array, m: Array, v: Array, alpha: float, epsilon: float) -> None:
+    alpha, epsilon = w.dtype.type(alpha), w.dtype.type(epsilon)
+    for i in range(w.size):
+        w[i] -= alpha * (m[i] / (math.sqrt(v[i]) + epsilon))
+
+
+def _flat(x: Array) -> Array:
+    """All numbers in C order: a view of an array in that order, of another a copy to read from."""
+    return x.reshape(-1)
+
+
+def add_bias(z: Array, b: Array) -> None:
+    """See :meth:`Kernels.add_bias`."""
+    _add_bias(z if z.ndim == 2 else z.reshape(-1, z.shape[-1]), b)
+
+
+def relu(x: Array, y: Array) -> None:
+    """See :meth:`Kernels.relu`."""
+    _relu(_flat(x), _flat(y))
+
+
+def relu_gradient(dy: Array, y: Array, dx: Array, mask: Array) -> None:
+    """See :meth:`Kernels.relu_gradient`."""
+    _relu_gradient(_flat(dy), _flat(y), _flat(dx))
+
+
+def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
+    """See :meth:`Kernels.sigmoid_gradient`."""
+    _sigmoid_gradient(_flat(dy), _flat(y), _flat(dx))
+
+
+def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
+    """See :meth:`Kernels.tanh_gradient`."""
+    _tanh_gradient(_flat(dy), _flat(y), _flat(dx))
+
+
+def softmax(z: Array, shifted: Array, p: Array) -> Array:
+    """See :meth:`Kernels.softmax`."""
+    columns = z.shape[-1]
+    if columns > _FEW or not z.size or not z.flags.c_contiguous:
+        return Kernels.softmax(z, shifted, p)
+    lse = np.empty(z.shape[:-1], z.dtype)
+    by_row = (-1, columns)
+    _softmax(z.reshape(by_row), shifted.reshape(by_row), p.reshape(by_row), _flat(lse))
+    return lse
+
+
+def descend(w: Array, g: Array, lr: float, scratch: Array) -> None:
+    """See :meth:`Kernels.descend`."""
+    _descend(w, g, lr)
+
+
+def descend_with_momentum(
+    w: Array, g: Array, m: Array, lr: float, momentum: float, scratch: Array
+) -> None:
+    """See :meth:`Kernels.descend_with_momentum`."""
+    _descend_with_momentum(w, g, m, lr, momentum)
+
+
+def take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
+    """See :meth:`Kernels.take_in`."""
+    _take_in(g, m, v, beta_1, beta_2)
+
+
+def descend_by_quotient(
+    w: Array, m: Array, v: Array, alpha: float, epsilon: float, scratch: Array
+) -> None:
+    """See :meth:`Kernels.descend_by_quotient`."""
+    _descend_by_quotient(w, m, v, alpha, epsilon)
+
+
+LOOPS = (
+    _add_bias,
+    _relu,
+    _relu_gradient,
+    _sigmoid_gradient,
+    _tanh_gradient,
+    _softmax,
+    _descend,
+    _descend_with_momentum,
+    _take_in,
+    _descend_by_quotient,
+)
+KERNELS = (
+    add_bias,
+    relu,
+    relu_gradient,
+    sigmoid_gradient,
+    tanh_gradient,
+    softmax,
+    descend,
+    descend_with_momentum,
+    take_in,
+    descend_by_quotient,
+)
+
+
+@functools.cache
+def compiled_kernels() -> dict[str, Callable[..., Any]]:
+    """Put the compiled loops in place of those of Python, and return the kernels by their names.
+
+    A loop is compiled when it is first called, and the code is kept on the disk where it can be.
+
+    Raises:
+        ImportError: numba is not installed.
+    """
+    numba = importlib.import_module("numba")
+    options = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
+    for loop in LOOPS:
+        try:
+            compiled = numba.njit(cache=True, **options)(loop)
+        except RuntimeError:  # no folder can be written to: each process compiles for itself
+            compiled = numba.njit(**options)(loop)
+        globals()[loop.__name__] = compiled
+    return {kernel.__name__: kernel for kernel in KERNELS}

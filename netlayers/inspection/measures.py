@@ -248,7 +248,9 @@ class StepMeasures:
         def call(parameters: Any) -> bool:
             with np.errstate(all="ignore"):
                 self._see_gradient()
-            raw = self._buffer("raw") if "clipped" in self._wanted and self.optimizer.clips else None
+            raw = (
+                self._buffer("raw") if "clipped" in self._wanted and self.optimizer.clips else None
+            )
             if raw is not None:
                 np.copyto(raw, self._vector.gradients)
             done = transform(parameters)

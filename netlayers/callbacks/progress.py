@@ -80,7 +80,7 @@ class ProgressBar(Callback):
 
 
 def numbers_line(logs: Logs) -> str:
-    """Return logs as text; arrays, such as a confusion matrix, and values of layers are left out."""
+    """Return logs as text, without arrays (a confusion matrix) and the values of layers."""
     found = {name: value for name, value in scalars(logs).items() if not of_a_layer(name)}
     return "  ".join(f"{name} {_shown(value)}" for name, value in found.items())
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LOOK_ROWS = 512  # a unit that is dead in so many rows is dead, or nearly so
 STEPS = 20  # enough for a rate that is much too high to show itself
-FASTER = 100.0  # how much higher the rate is that a suspiciously low one is compared with
 
 _COLUMNS = {
     "activation_mean": "mean",
@@ -131,9 +130,10 @@ def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array)
             path: float(np.median(its)) for path, its in ratios.items()
         }
         evidence.loss_after = steps.compute_gradients(*look)
-        if diagnosis_layers.suspiciously_slow(evidence):
+        factor = diagnosis_layers.faster(evidence)
+        if factor is not None:
             trial.parameters.values[...], trial.parameters.statistics[...] = start, statistics
-            optimizer.learning_rate_factor *= FASTER
+            optimizer.learning_rate_factor *= factor
             for batch in rows:
                 steps.train(*batch)
             evidence.loss_faster = steps.compute_gradients(*look)

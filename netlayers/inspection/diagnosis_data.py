@@ -65,7 +65,7 @@ def inputs(evidence: Evidence) -> Iterator[Finding]:
 
 
 def loss_and_activation(evidence: Evidence) -> Iterator[Finding]:
-    """A loss that is made for another last activation."""
+    """Find a loss that is made for another last activation."""
     loss: Any = evidence.loss
     layer = evidence.output
     activation = getattr(layer, "activation", None)
@@ -75,7 +75,10 @@ def loss_and_activation(evidence: Evidence) -> Iterator[Finding]:
     if isinstance(loss, losses.Crossentropy):
         problem, advice = _crossentropy(loss, kind, name, evidence.fused)
     elif isinstance(loss, REGRESSION) and name == "softmax":
-        problem = f"{kind} of a softmax: the gradient is tiny wherever the softmax is sure, right or wrong"
+        problem = (
+            f"{kind} of a softmax: its gradient is tiny wherever the softmax is sure, right or "
+        )
+        problem += "wrong"
         advice = "categorical_crossentropy for classes, or no activation for a regression."
     elif isinstance(loss, POSITIVE) and name in ("linear", "tanh", "softsign"):
         problem = f"{kind} takes the logarithm of the outputs, and {name} makes negative ones"
@@ -116,7 +119,8 @@ def _crossentropy(loss: Any, kind: str, name: str, fused: bool) -> tuple[str | N
     if name == loss.link:
         return None, None
     return (
-        f"{kind} wants probabilities, the outputs of a {loss.link}, and the last activation is {name}",
+        f"{kind} wants probabilities, the outputs of a {loss.link}, and the last activation is "
+        f"{name}",
         f"activation='{loss.link}' in the last layer"
         + (", or from_logits=True." if name == "linear" else ".")
         + (
@@ -142,7 +146,8 @@ def _targets(evidence: Evidence, name: str) -> Iterator[Finding]:
                 path,
                 "serious",
                 {"low": low, "high": high},
-                f"the targets go from {low:.3g} to {high:.3g}, the {name} of `{path}` only {limits}.",
+                f"the targets go from {low:.3g} to {high:.3g}, the {name} of `{path}` only "
+                f"{limits}.",
                 "a last layer without activation, or targets scaled into that range.",
                 [path],
             )

@@ -34,11 +34,12 @@ SATURATED = 0.5
 # "Somewhere around 1e-3": the rule of thumb of CS231n, "Neural Networks Part 3", which Karpathy
 # repeats as -3 on a scale of powers of ten. It is a habit, no theorem, and Adam's first updates are
 # ten times that in healthy networks; so a rate is only called wrong if the loss says so too.
+RATIO_TRIED = 1e-2  # ten times that: a few steps then show what many would bring
 RATIO_TOO_HIGH = 1e-1
 RATIO_WITH_RISING_LOSS = 1e-2
 RATIO_TOO_LOW = 1e-4
 LOSS_RISES = 1.5
-LOSS_FALLS_FASTER = 0.9  # at a hundred times the rate, the loss must be under so much of it
+LOSS_FALLS_FASTER = 0.9  # at that rate, the loss must be under so much of what it is now
 # Standard deviation of a kernel times the root of its fan-in, divided by what keeps the signal
 # (1 for tanh: Glorot and Bengio 2010; the root of 2 for ReLU: He et al. 2015, eq. 10), multiplied
 # over the layers that follow each other. Glorot with ReLU gets there in ten layers.
@@ -176,8 +177,8 @@ def gradient_flow(evidence: Evidence) -> Iterator[Finding]:
             worst,
             "serious",
             {"ratio": share, "backprop_rms": signal[worst]},
-            f"`{worst}` receives {share:.0e} of the gradient of `{other}` (dL/dy {signal[worst]:.1e} "
-            f"against {signal[other]:.1e}){cause}",
+            f"`{worst}` receives {share:.0e} of the gradient of `{other}` (dL/dy "
+            f"{signal[worst]:.1e} against {signal[other]:.1e}){cause}",
             _HEALERS,
             list(low),
         )
@@ -215,12 +216,13 @@ def _cause(evidence: Evidence, paths: list[str]) -> str:
     kinds = [_kind(evidence, path) for path in paths[:-1]]
     squashing = [k for k in kinds if "sigmoid" in k]
     if squashing:
-        return f"; {len(squashing)} layers of {squashing[0]} lie between, each with a slope of 1/4 at most."
+        count = len(squashing)
+        return f"; {count} layers of {squashing[0]} lie between, each with a slope of 1/4 at most."
     return "."
 
 
 def initializers(evidence: Evidence) -> Iterator[Finding]:
-    """Initial kernels that let the signal shrink or grow from layer to layer."""
+    """Find initial kernels that let the signal shrink or grow from layer to layer."""
     if not evidence.fresh:
         return
     for run in _runs(evidence):
@@ -280,13 +282,16 @@ def _ratio(evidence: Evidence) -> float:
     return float(np.median(its)) if its else 0.0
 
 
-def suspiciously_slow(evidence: Evidence) -> bool:
-    """Whether it is worth trying what a higher rate would do."""
-    return math.isfinite(evidence.loss_after) and 0 < _ratio(evidence) < RATIO_TOO_LOW
+def faster(evidence: Evidence) -> float | None:
+    """Return how much higher a rate is worth trying, or ``None`` if that is not to be asked."""
+    ratio = _ratio(evidence)
+    if not math.isfinite(evidence.loss_after) or not 0 < ratio < RATIO_TOO_LOW:
+        return None
+    return RATIO_TRIED / ratio
 
 
 def rate(evidence: Evidence) -> Iterator[Finding]:
-    """A learning rate that is too high or too low, by the size of the updates and by the loss."""
+    """Judge the learning rate by the size of the updates and by the loss."""
     ratio, before, after = _ratio(evidence), evidence.loss_before, evidence.loss_after
     numbers = {"update_ratio": ratio, "loss_before": before, "loss_after": after}
     rises = not after <= LOSS_RISES * before
@@ -305,7 +310,7 @@ def rate(evidence: Evidence) -> Iterator[Finding]:
             "nl.find_learning_rate.",
         )
     elif evidence.loss_faster < LOSS_FALLS_FASTER * after:
-        numbers["loss_faster"] = evidence.loss_faster
+        numbers["loss_faster"], factor = evidence.loss_faster, RATIO_TRIED / ratio
         yield Finding(
             "learning rate too low",
             None,
@@ -313,8 +318,8 @@ def rate(evidence: Evidence) -> Iterator[Finding]:
             numbers,
             f"an update changes the weights by {ratio:.1g} of their size {rule}; "
             f"{len(evidence.losses)} steps brought the loss from {before:.3g} to {after:.3g}, the "
-            f"same steps at a hundred times the rate to {evidence.loss_faster:.3g}.",
-            "a rate ten or a hundred times higher, or nl.find_learning_rate.",
+            f"same steps at {factor:.0f} times the rate to {evidence.loss_faster:.3g}.",
+            f"the rate {evidence.optimizer.learning_rate / 10:.1g}, or nl.find_learning_rate.",
         )
 
 

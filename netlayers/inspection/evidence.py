@@ -91,7 +91,7 @@ class Evidence:
         while isinstance(part, Container) and type(part).__name__ in ("Sequential", "Chain"):
             below = None
             for layer in part.layers:
-                if isinstance(layer, Dense) or isinstance(layer, Container):
+                if isinstance(layer, (Dense, Container)):
                     below = layer
                     break
                 if layer.slots and not isinstance(layer, Input):

@@ -223,7 +223,7 @@ class StepMeasures:
     def _see_output(self, layer: Layer, method: str, y: Array) -> None:
         path = layer.path
         if method == "forward_logits":  # the loss does what the activation would
-            activation: Any = layer.activation  # type: ignore[attr-defined]
+            activation: Any = layer.activation
             y = type(activation).forward(activation, y)
         self._set("activation_mean", path, y, _mean, first=False)
         self._set("activation_std", path, y, _std, first=False)

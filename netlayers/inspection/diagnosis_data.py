@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # BackProp", 1998, section 4.3. Pixels from 0 to 1 and standardized features are far within these
 # limits, pixels up to 255 and salaries beside ages far outside. Sizes are of values that are not 0:
 # a pixel that is rarely on is no small feature.
-INPUT_TOO_LARGE = 20.0
+INPUT_TOO_LARGE = 10.0
 INPUT_TOO_SMALL = 1e-2
 FEATURES_APART = 100.0
 TARGET_TOO_LARGE = 100.0  # an output starts near 0, and has to grow as far as that

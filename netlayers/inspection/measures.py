@@ -246,6 +246,8 @@ class StepMeasures:
         """Stand around the optimizer's clipping: measure the gradient before, and what changed."""
 
         def call(parameters: Any) -> bool:
+            if self.complete:  # a callback trains on a batch of its own, after the step
+                return transform(parameters)
             with np.errstate(all="ignore"):
                 self._see_gradient()
             raw = (

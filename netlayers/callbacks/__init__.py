@@ -7,6 +7,7 @@ from netlayers.callbacks.checkpoint import ModelCheckpoint
 from netlayers.callbacks.csv_logger import CSVLogger
 from netlayers.callbacks.early_stopping import EarlyStopping
 from netlayers.callbacks.functions import LambdaCallback
+from netlayers.callbacks.gradient_monitor import GradientMonitor
 from netlayers.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from netlayers.callbacks.limits import TerminateOnNaN, TimeBudget
 from netlayers.callbacks.progress import ProgressBar
@@ -19,6 +20,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "EarlyStopping",
+    "GradientMonitor",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",

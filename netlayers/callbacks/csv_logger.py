@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.callbacks.reporting import of_a_layer
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.training.events import Callback
@@ -111,7 +112,7 @@ class CSVLogger(Callback):
         if self._columns is None:
             names = sorted(name for name in row if name != "epoch")
             if not any(name.startswith("val_") for name in names):
-                names += [f"val_{name}" for name in names if name not in _TRAINING_ONLY]
+                names += [f"val_{name}" for name in names if not _training_only(name)]
             self._columns = ["epoch", *names]
             self._writer.writerow(self._columns)
         missing = [name for name in row if name not in self._columns]
@@ -139,6 +140,10 @@ class CSVLogger(Callback):
         state["_file"] = None
         state.pop("_writer", None)
         return state
+
+
+def _training_only(name: str) -> bool:
+    return name in _TRAINING_ONLY or of_a_layer(name)
 
 
 def _text(value: Any) -> Any:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from netlayers.callbacks.reporting import scalars
+from netlayers.callbacks.reporting import of_a_layer, scalars
 from netlayers.training.events import Callback
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ class ProgressBar(Callback):
 
 
 def numbers_line(logs: Logs) -> str:
-    """Return logs as text; arrays, such as a confusion matrix, are left out."""
-    return "  ".join(f"{name} {_shown(value)}" for name, value in scalars(logs).items())
+    """Return logs as text, without arrays (a confusion matrix) and the values of layers."""
+    found = {name: value for name, value in scalars(logs).items() if not of_a_layer(name)}
+    return "  ".join(f"{name} {_shown(value)}" for name, value in found.items())
 
 
 def _shown(value: float) -> str:

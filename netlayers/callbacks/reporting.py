@@ -28,3 +28,8 @@ def scalars(logs: Logs | None) -> dict[str, float]:
         for name, value in (logs or {}).items()
         if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
     }
+
+
+def of_a_layer(name: str) -> bool:
+    """Whether a name in the logs is of a value of a single layer: ``dense/gradient_norm``."""
+    return "/" in name

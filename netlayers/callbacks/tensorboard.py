@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.callbacks.reporting import scalars
+from netlayers.callbacks.reporting import of_a_layer, scalars
 from netlayers.checks import check_choice, check_flag, check_integer, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.training.events import Callback
@@ -26,6 +26,9 @@ class TensorBoard(Callback):
     ``evaluation_<name>_vs_iterations`` after each validation; ``<layer>/<weight>/histogram`` of
     the weights. Keras does not have ``<layer>/<weight>/gradient``: a histogram of the gradient of
     the last batch of the epoch, as the optimizer used it (after clipping).
+
+    Values of single layers, such as a ``GradientMonitor`` gives, keep their names as tags:
+    ``dense/gradient_norm``, over the epochs, or with a batch ``update_freq`` over the batches.
 
     Args:
         log_dir: folder to write into.
@@ -118,6 +121,8 @@ class TensorBoard(Callback):
         if self.write_steps_per_second:
             steps = self._batch - self._first
             found["steps_per_second"] = steps / (time.perf_counter() - self._begin)
+        if self._every:  # they were written over the batches
+            found = {name: value for name, value in found.items() if not of_a_layer(name)}
         self._write("train", "epoch_{}", found, epoch)
         if tests:
             self._write("validation", "epoch_{}", tests, epoch)
@@ -136,7 +141,9 @@ class TensorBoard(Callback):
 
     def _write(self, run: str, tag: str, numbers: dict[str, float], step: int) -> None:
         for name, value in numbers.items():
-            self._writer(run).add_scalar(tag.format(name), value, step)
+            # The values of a layer stand beside its histograms.
+            shown = name if of_a_layer(name) else tag.format(name)
+            self._writer(run).add_scalar(shown, value, step)
 
     def _histogram(self, tag: str, values: Array, step: int) -> None:
         finite = values[np.isfinite(values)]  # a histogram has no place for the others

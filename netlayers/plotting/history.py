@@ -28,7 +28,9 @@ def plot_history(
     check_flag("plot", "log_scale", log_scale)
     curves = _curves(history)
     names = list(dict.fromkeys(name.removeprefix("val_") for name in curves))
-    if metrics is not None:
+    if metrics is None:
+        names = [name for name in names if "/" not in name]  # the values of single layers
+    else:
         chosen = [metrics] if isinstance(metrics, str) else list(metrics)
         for name in chosen:
             if name not in names:

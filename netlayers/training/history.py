@@ -56,7 +56,8 @@ class History(Callback):
 
         Args:
             to_file: path of a picture to write; its ending names the format (png, svg, pdf).
-            metrics: the names to draw, without ``val_``; by default all that are single numbers.
+            metrics: the names to draw, without ``val_``; by default all that are single numbers,
+                but not those of single layers (``dense/gradient_norm``).
             log_scale: logarithmic axes, where all values are above zero; the learning rate has
                 one in any case.
 

@@ -428,6 +428,7 @@ def small(tmp_path):
         "CSVLogger": CSVLogger(tmp_path / "log.csv"),
         "Callback": Callback(),
         "EarlyStopping": nl.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True),
+        "GradientMonitor": nl.callbacks.GradientMonitor(),
         "History": nl.callbacks.History(),
         "LambdaCallback": LambdaCallback(on_epoch_end=_pass),
         "LearningRateScheduler": LearningRateScheduler(_halve),

@@ -1,0 +1,262 @@
+"""Gradients, weights and activations of every layer, watched while a network trains."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import math
+import os
+import warnings
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any
+
+from netlayers.checks import check_choice, check_integer
+from netlayers.errors import ConfigurationError
+from netlayers.inspection.measures import MEASURES, StepMeasures, watched_layers
+from netlayers.training.events import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Logs
+    from netlayers.core.layer import Layer
+
+
+class GradientMonitor(Callback):
+    """Measures every layer in some of the steps of ``fit``: how the gradient flows, and what moves.
+
+    The step that is measured is the real one, and its result is the same to the bit. The measures
+    are ``gradient_norm``, ``weight_norm``, ``update_ratio``, ``clipped``, ``activation_mean``,
+    ``activation_std``, ``backprop_rms``, ``dead``, ``saturated`` and ``nonfinite``;
+    :class:`netlayers.inspection.measures.StepMeasures` defines them.
+
+    Where the values go:
+
+    - into this object, one for each measured step: see the attributes;
+    - into the logs of the step, and, as the mean of the steps that were measured in it, into the
+      logs of the epoch, under names such as ``dense/gradient_norm``. So they are in the
+      ``History``, and a ``CSVLogger`` or ``TensorBoard`` that follows in ``callbacks`` writes them
+      too (TensorBoard under these names as tags). The progress bar leaves them out;
+    - into the file ``csv``, a line for each measured step and layer, readable at once.
+
+    A step that ends the run with an error is measured too, as far as it came, if it came to its
+    gradients.
+
+    Args:
+        every: ``"epoch"`` for the first step of each epoch, or a number n for the first step and
+            every n-th.
+        layers: paths of the layers to watch, such as ``["dense", "residual/dense"]``; by default
+            all that compute something.
+        measures: which measures; by default all.
+        csv: path of a file to write, with the columns ``epoch`` (from 0), ``step`` (from 1),
+            ``layer`` and the measures. What does not exist or is NaN is an empty field.
+
+    Attributes:
+        steps: numbers of the measured steps, counted from 1 over the whole run.
+        epochs: the epoch of each, counted from 0.
+        values: ``values[measure][layer]`` is the list of the values, one for each of ``steps``. The
+            layers are in their order, from input to output; those for which a measure does not
+            exist (weights of a layer that has none, say) are not there. NaN stands for what a step
+            did not come to.
+
+    Raises:
+        ConfigurationError: there is no such measure or layer.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layers = [nl.layers.Dense(8, activation="tanh"), nl.layers.Dense(1)]
+        >>> model = nl.Sequential(layers, seed=0)
+        >>> model.compile(nl.optimizers.SGD(0.1), "mse")
+        >>> monitor = nl.callbacks.GradientMonitor(every=4)
+        >>> x = np.linspace(-1, 1, 64)[:, None]
+        >>> history = model.fit(x, x**2, 8, epochs=1, callbacks=[monitor], verbose=0)
+        >>> monitor.steps, list(monitor.values["gradient_norm"])
+        ([1, 4, 8], ['dense', 'dense_1'])
+        >>> len(monitor.values["saturated"]["dense"]), "dense/saturated" in history.history
+        (3, True)
+    """
+
+    def __init__(
+        self,
+        every: str | int = "epoch",
+        layers: Sequence[str] | None = None,
+        measures: Sequence[str] | None = None,
+        *,
+        csv: str | os.PathLike[str] | None = None,
+    ) -> None:
+        owner = "GradientMonitor"
+        if isinstance(every, str):
+            self.every: str | int = check_choice(owner, "every", every, ("epoch",))
+        else:
+            self.every = check_integer(owner, "every", every, minimum=1)
+        self.layers = _names(owner, "layers", layers)
+        self.measures = _names(owner, "measures", measures) or list(MEASURES)
+        for name in self.measures:
+            check_choice(owner, "each of measures", name, tuple(MEASURES))
+        self.csv = None if csv is None else os.fspath(csv)
+        self._start()
+
+    def _start(self) -> None:
+        self.steps: list[int] = []
+        self.epochs: list[int] = []
+        self.values: dict[str, dict[str, list[float]]] = {}
+        self._step = 0
+        self._epoch = 0
+        self._first = 0  # the place in steps of the first one of this epoch
+        self._new_epoch = True
+        self._paths: list[str] = []
+        self._measures: StepMeasures | None = None
+        self._watching: ExitStack | None = None
+        self._file: IO[str] | None = None
+        self._warned = False
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Start with an empty table."""
+        self._start()
+        model = self.model
+        self._measures = StepMeasures(model, model.optimizer, self.measures, self._chosen(model))
+        self.values = {
+            measure: {path: [] for path in its} for measure, its in self._measures.values.items()
+        }
+        self._paths = self._measures.paths
+        self._write_file()
+
+    def _chosen(self, model: Any) -> list[Layer] | None:
+        if self.layers is None:
+            return None
+        found = {layer.path: layer for layer in watched_layers(model)}
+        for name in self.layers:
+            check_choice("GradientMonitor", "each of layers", name, tuple(found))
+        return [layer for path, layer in found.items() if path in self.layers]
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Note the epoch."""
+        self._epoch, self._first, self._new_epoch = epoch, len(self.steps), True
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Begin to watch, if it is the turn of this step."""
+        self._step += 1
+        if self.every == "epoch":
+            due, self._new_epoch = self._new_epoch, False
+        else:
+            due = self._step == 1 or self._step % int(self.every) == 0
+        if due:
+            assert self._measures is not None
+            self._watching = ExitStack()
+            self._watching.enter_context(self._measures)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Take the values of this step."""
+        if self._watching is not None:
+            self._stop_watching()
+            values = self._record()
+            if logs is not None:
+                logs.update(values)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Put the means of the measured steps into the logs."""
+        if not self._step and not self._warned:
+            self._warned = True
+            warnings.warn(
+                "GradientMonitor: there are no steps to measure in fit_lbfgs; it watches fit.",
+                stacklevel=2,
+            )
+        if logs is None:
+            return
+        for path, measure in self._pairs():
+            there = [v for v in self.values[measure][path][self._first :] if v == v]
+            if there:
+                # Plain sums: an infinite value makes the mean infinite, without a warning.
+                logs[f"{path}/{measure}"] = sum(there) / len(there)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Stop watching, also in the middle of a step that an error ended."""
+        if self._watching is not None:
+            self._stop_watching()
+            if self._measures is not None and self._measures.complete:
+                self._record()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._measures = None  # it holds buffers as large as the weights
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the table so far."""
+        values = [self.values[measure][path] for path, measure in self._pairs()]
+        return {
+            "step": self._step,
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "values": values,
+            "first": self._first,
+            "new_epoch": self._new_epoch,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with this table; the file is written anew, without steps that come again."""
+        self._step, self._first = state["step"], state["first"]
+        self._new_epoch = state["new_epoch"]
+        self.steps, self.epochs = list(state["steps"]), list(state["epochs"])
+        for (path, measure), values in zip(self._pairs(), state["values"], strict=True):
+            self.values[measure][path] = list(values)
+        self._write_file()
+
+    # Details ----------------------------------------------------------------------------------
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Return each layer with each of its measures, layer by layer."""
+        return [(p, m) for p in self._paths for m, its in self.values.items() if p in its]
+
+    def _stop_watching(self) -> None:
+        assert self._watching is not None
+        self._watching.close()
+        self._watching = None
+
+    def _record(self) -> dict[str, float]:
+        """Take the values of the last step into the table; return those that are not NaN."""
+        assert self._measures is not None
+        self.steps.append(self._step)
+        self.epochs.append(self._epoch)
+        found = {}
+        for measure, its in self._measures.values.items():
+            for path, value in its.items():
+                self.values[measure][path].append(value)
+                if value == value:
+                    found[f"{path}/{measure}"] = value
+        if self._file is not None:
+            self._write_rows(-1)
+            self._file.flush()
+        return found
+
+    def _write_file(self) -> None:
+        """Write the file from its beginning, with all that is in the table."""
+        if self.csv is None:
+            return
+        if self._file is not None:
+            self._file.close()
+        self._file = open(self.csv, "w", newline="", encoding="utf-8")  # noqa: SIM115
+        csv_module.writer(self._file).writerow(["epoch", "step", "layer", *self.values])
+        for i in range(len(self.steps)):
+            self._write_rows(i)
+        self._file.flush()
+
+    def _write_rows(self, i: int) -> None:
+        """Write the lines of the i-th measured step, one for each layer."""
+        assert self._file is not None
+        writer = csv_module.writer(self._file)
+        for path in self._paths:
+            row = (its[path][i] if path in its else math.nan for its in self.values.values())
+            fields = ("" if value != value else repr(value) for value in row)
+            writer.writerow([self.epochs[i], self.steps[i], path, *fields])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None, "_measures": None, "_watching": None}
+
+
+def _names(owner: str, argument: str, value: Any) -> list[str] | None:
+    """Return a list of names, of which there may be none, or only one without a list."""
+    if value is None:
+        return None
+    names = [value] if isinstance(value, str) else list(value)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(f"{owner}: {argument} must be a list of names, got {value!r}.")
+    return names

@@ -1,0 +1,142 @@
+"""Why a network does not learn: a few steps of a copy of it, and a verdict in plain words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.inspection import diagnosis_data, diagnosis_layers
+from netlayers.inspection.evidence import Evidence, Finding
+from netlayers.inspection.measures import StepMeasures, watched_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlayers._typing import Array
+
+LOOK_ROWS = 512  # a unit that is dead in so many rows is dead, or nearly so
+STEPS = 20  # enough for a rate that is much too high to show itself
+
+_COLUMNS = {
+    "activation_mean": "mean",
+    "activation_std": "deviation",
+    "dead": "dead",
+    "saturated": "saturated",
+    "backprop_rms": "dL/dy",
+    "gradient_norm": "gradient",
+    "weight_norm": "weights",
+    "update_ratio": "update",
+}
+
+
+@dataclass
+class Diagnosis:
+    """What ``model.diagnose`` found; printed, it is a table by layer and the findings.
+
+    Attributes:
+        findings: the illnesses, the graver ones first; see :class:`Finding`.
+        values: ``values[measure][layer]``: the measures of
+            :class:`netlayers.inspection.measures.StepMeasures` before the steps; ``update_ratio``
+            is the median over the steps.
+        losses: the loss of each step.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def __str__(self) -> str:
+        lines = self._table()
+        if self.losses:
+            lines.append(
+                f"loss {self.losses[0]:.4g} at the first of {len(self.losses)} steps, "
+                f"{self.losses[-1]:.4g} at the last"
+            )
+        lines.append("")
+        if self.healthy:
+            lines.append("Nothing suspicious was found.")
+        for i, finding in enumerate(self.findings, 1):
+            lines.append(f"{i}. {finding}")
+        return "\n".join(lines)
+
+    def _table(self) -> list[str]:
+        paths = list(self.values.get("activation_mean", ()))
+        table = [["layer", *_COLUMNS.values()]]
+        for path in paths:
+            cells = [(name, self.values[name].get(path, math.nan)) for name in _COLUMNS]
+            table.append([path, *(_cell(name, value) for name, value in cells)])
+        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+        return [
+            "  ".join(
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in table
+        ]
+
+
+def _cell(name: str, value: float) -> str:
+    if value != value:
+        return "-"
+    return f"{value:.0%}" if name in ("dead", "saturated") else f"{value:.2g}"
+
+
+def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array) -> Diagnosis:
+    """Look into a model, which is trained for a few steps, and say what is wrong.
+
+    Args:
+        trial: a compiled and built model that may be changed: a copy.
+        steps: what trains it on a batch, with ``compute_gradients`` and ``train``.
+        batches: yields batches, as many as are asked for.
+        look: a batch of up to :data:`LOOK_ROWS` rows to look at before the steps.
+        y: all targets.
+    """
+    optimizer = trial.optimizer
+    optimizer.on_nonfinite = "skip"
+    optimizer.gradient_accumulation_steps, optimizer.use_ema = None, False
+    layers = watched_layers(trial)
+    evidence = Evidence(trial, steps.loss, steps.fused, optimizer, layers, y)
+    evidence.fresh = optimizer.iterations == 0
+    measures = StepMeasures(trial, optimizer)
+    with np.errstate(all="ignore"):
+        evidence.see_input(look[0])
+        with measures:
+            evidence.loss_before = steps.compute_gradients(*look)
+        evidence.values = {name: dict(its) for name, its in measures.values.items()}
+        evidence.see_gradients()
+        start = trial.parameters.values.copy()
+        statistics = trial.parameters.statistics.copy()
+        rows = [
+            [part if part is None else part.copy() for part in next(batches)] for _ in range(STEPS)
+        ]
+        ratios: dict[str, list[float]] = {path: [] for path in measures.values["update_ratio"]}
+        for batch in rows:
+            with measures:
+                loss = steps.train(*batch)
+            evidence.losses.append(loss)
+            for path, ratio in measures.values["update_ratio"].items():
+                ratios[path].append(ratio)
+            if not math.isfinite(loss):
+                break
+        evidence.values["update_ratio"] = {
+            path: float(np.median(its)) for path, its in ratios.items()
+        }
+        evidence.loss_after = steps.compute_gradients(*look)
+        factor = diagnosis_layers.faster(evidence)
+        if factor is not None:
+            trial.parameters.values[...], trial.parameters.statistics[...] = start, statistics
+            optimizer.learning_rate_factor *= factor
+            for batch in rows:
+                steps.train(*batch)
+            evidence.loss_faster = steps.compute_gradients(*look)
+        findings = [*diagnosis_data.findings(evidence), *diagnosis_layers.findings(evidence)]
+    findings.sort(key=lambda finding: finding.severity != "serious")
+    return Diagnosis(findings, evidence.values, evidence.losses)

@@ -145,7 +145,9 @@ class TerminateOnNaN(Callback):
             text = f"A snapshot is in {self.snapshot!r}: netlayers.replay_snapshot runs it again. "
         if (updated or ignores) and self.snapshot is None:
             # The weights before the step are gone. They were finite, as was each one before it.
-            found = bad_weights("update", self.model.parameters) if updated else None
+            if not updated:
+                return "Where it began is not known: on_nonfinite='ignore' made an update of it. "
+            found = bad_weights("update", self.model.parameters)
         else:
             try:
                 found = find_nonfinite(self._steps.twin(), given)

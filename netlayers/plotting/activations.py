@@ -39,7 +39,7 @@ def _histogram(axes: Any, layer: Any) -> None:
         axes.spines[side].set_visible(False)
     axes.set_yticks([])
     top = float(share.max()) or 1.0
-    axes.set_ylim(0, 1.5 * top)  # the facts are written above
+    axes.set_ylim(0, 1.65 * top)  # the facts are written above
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(5))
     name = layer.layer if len(layer.layer) <= 28 else "…" + layer.layer[-27:]

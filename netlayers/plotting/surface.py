@@ -35,8 +35,9 @@ def plot_surface(
     axes.contour(surface.a, surface.b, shown, levels, colors="white", linewidths=0.4, alpha=0.6)
     if surface.path is not None:
         axes.plot(*surface.path.T, "-o", color="white", markersize=3, linewidth=1, label="run")
-    mark = "the model" if surface.path is None else "its end"
-    axes.plot([0], [0], "*", color=COLOURS[1], markersize=12, markeredgecolor="white", label=mark)
+    axes.plot(
+        [0], [0], "*", color=COLOURS[1], markersize=12, markeredgecolor="white", label="the model"
+    )
     names = ["random direction 1", "random direction 2"]
     if surface.explained is not None:
         names = [f"principal direction {i + 1} ({s:.0%})" for i, s in enumerate(surface.explained)]

@@ -20,6 +20,7 @@ from netlayers import (
     datasets,
     errors,
     initializers,
+    inspection,
     layers,
     losses,
     metrics,
@@ -36,12 +37,14 @@ from netlayers.layers import Input
 from netlayers.models import Sequential
 from netlayers.rates import LearningRateCurve, find_learning_rate
 from netlayers.registry import register
+from netlayers.replaying import Replay, replay_snapshot
 from netlayers.saving import load_model
 
 __all__ = [
     "GradientReport",
     "Input",
     "LearningRateCurve",
+    "Replay",
     "Sequential",
     "activations",
     "callbacks",
@@ -51,6 +54,7 @@ __all__ = [
     "errors",
     "find_learning_rate",
     "initializers",
+    "inspection",
     "kernels_in_use",
     "layers",
     "load_model",
@@ -60,6 +64,7 @@ __all__ = [
     "optimizers",
     "register",
     "regularizers",
+    "replay_snapshot",
     "saving",
     "use_kernels",
     "utils",

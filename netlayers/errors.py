@@ -45,7 +45,26 @@ class BusyError(NetlayersError, RuntimeError):
 
 
 class NonFiniteError(NetlayersError, ArithmeticError):
-    """A gradient became infinite or NaN."""
+    """A loss or a gradient became infinite or NaN.
+
+    Where training finds out in which place that began, the message says it, and these say it too;
+    they are ``None`` otherwise.
+
+    Attributes:
+        layer: path of the layer that made the first number that is not finite; the name of the
+            loss, if that did.
+        direction: in what it did: ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``; or
+            what was not finite before the batch: ``"input"`` or ``"weights"``.
+        epoch: number of the epoch, from 0.
+        batch: number of the batch in it, from 0.
+        rows: indices of the rows of the batch.
+    """
+
+    layer: str | None = None
+    direction: str | None = None
+    epoch: int | None = None
+    batch: int | None = None
+    rows: list[int] | None = None
 
 
 class FileError(NetlayersError, ValueError):

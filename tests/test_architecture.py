@@ -39,6 +39,7 @@ LEVELS = {
     "datasets": 10,
     "checking": 10,
     "rates": 10,
+    "replaying": 10,
     "": 11,  # the root, which only gathers
 }
 # What a part of one level imports although a lower level would allow more.

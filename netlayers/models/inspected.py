@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any
-
 from netlayers.checks import check_choice, check_integer
+from netlayers.checks import check_integer
+from netlayers.checks import check_integer, check_number
 from netlayers.data.arrays import ArrayData
 from netlayers.inspection import diagnosis
+from netlayers.inspection.activations import ActivationHistograms, activation_histograms
+from netlayers.inspection.profile import ProfileReport, profile_steps
+from netlayers.inspection.surface import LossSurface, loss_surface
+from netlayers.inspection.trace import Trace, trace_step
+from netlayers.models.preparation import batch_of
+from netlayers.models.preparation import batch_of, input_of
 from netlayers.models.preparation import columns_of
 from netlayers.models.turns import refuse_elsewhere
+from typing import TYPE_CHECKING, Any
+import copy
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
+    from collections.abc import Sequence
+    from netlayers._typing import Array, ArrayLike
     from netlayers._typing import ArrayLike
     from netlayers.inspection.diagnosis import Diagnosis
 
@@ -86,6 +95,190 @@ class Inspected:
         if verbose:
             print(report, flush=True)
         return report
+
+    def activation_histograms(self, x: Any, bins: int = 60) -> ActivationHistograms:
+        """Return how the outputs of each layer are distributed for a batch, at inference.
+
+        Args:
+            x: inputs, (n, ...).
+            bins: bars of each histogram.
+
+        Returns:
+            Printed, it is a table with mean, deviation, and shares of dead units and saturated
+            outputs; its ``plot(to_file)`` draws the histograms.
+
+        Raises:
+            DataError, ShapeError: the input does not fit the model.
+
+        Example:
+            >>> import numpy as np, netlayers as nl
+            >>> model = nl.Sequential([nl.layers.Dense(8, "relu"), nl.layers.Dense(1)], seed=0)
+            >>> found = model.activation_histograms(np.ones((4, 3)))
+            >>> [(a.layer, a.kind, int(a.counts.sum())) for a in found.layers]
+            [('dense', 'ReLU', 32), ('dense_1', 'Dense', 4)]
+        """
+        owner: Any = self
+        count = check_integer("activation_histograms", "bins", bins, minimum=2)
+        return activation_histograms(self, input_of(owner, "activation_histograms", x), count)
+
+    def loss_surface(
+        self,
+        x: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        size: int = 25,
+        span: float = 1.0,
+        trajectory: Sequence[Array] | None = None,
+        seed: int = 0,
+    ) -> LossSurface:
+        """Compute the loss in a plane through the weights, on a copy of the model.
+
+        Two random directions span it, each filter of which (a column of a kernel) is as long as
+        that of the weights; or, for a trajectory, its two principal directions. The loss is that of
+        ``evaluate``, of all rows at once, ``size``² times.
+
+        Args:
+            x: inputs, (n, ...).
+            y: targets, n rows.
+            sample_weight: weight of each sample.
+            size: places along each direction.
+            span: how far to go: 1 is as far as the weights are long.
+            trajectory: weights of a run, copies of ``model.parameters.values``.
+            seed: draws the random directions.
+
+        Returns:
+            The losses; ``plot(to_file)`` draws them.
+
+        Raises:
+            ConfigurationError, DataError, ShapeError, NotCompiledError: the arguments do not fit.
+
+        Source:
+            H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the loss landscape of
+            neural nets", NeurIPS 2018, sections 4 and 7.2.
+
+        Example:
+            >>> import numpy as np, netlayers as nl
+            >>> model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+            >>> model.compile("sgd", "mse")
+            >>> x = np.random.default_rng(0).normal(size=(64, 3))
+            >>> surface = model.loss_surface(x, x[:, 0], size=5)
+            >>> surface.loss.shape, bool(abs(surface.loss[2, 2] - model.evaluate(
+            ...     x, x[:, 0], verbose=0)) < 1e-6)
+            ((5, 5), True)
+        """
+        owner = "loss_surface"
+        size = check_integer(owner, "size", size, minimum=2)
+        span = check_number(owner, "span", span, above=0)
+        seed = check_integer(owner, "seed", seed, minimum=0)
+        trial: Any = copy.deepcopy(self)
+        trial._require_compiled()
+        trial._metrics = ()
+        given, targets, weight = batch_of(trial, owner, x, y, sample_weight)
+        steps = trial.make_steps(targets.shape)
+        return loss_surface(
+            trial.parameters,
+            lambda: steps.test(given, targets, weight),
+            np.random.default_rng(seed),
+            size,
+            span,
+            trajectory,
+        )
+
+    def trace(
+        self,
+        x: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        digits: int = 4,
+        rows: int = 6,
+        columns: int = 6,
+    ) -> Trace:
+        """Return one training step with all its numbers: forward, loss, backward, update.
+
+        The step is made on a copy: the model, its optimizer, statistics and random streams stay as
+        they are. The numbers are those that ``train_on_batch`` would compute, to the bit.
+
+        Args:
+            x: one batch of inputs.
+            y: its targets.
+            sample_weight: weight of each sample.
+            digits: significant digits of the largest number of an array; the others have as many
+                decimals, and a smaller one an exponent.
+            rows: most rows of an array that are shown; of more, the first and the last, with the
+                smallest number, the largest, and the norm of all.
+            columns: most columns that are shown.
+
+        Returns:
+            A :class:`netlayers.inspection.trace.Trace`: print it, ``save("trace.html")`` it as a
+            page to step through with the arrow keys, or read its arrays.
+
+        Raises:
+            DataError, ShapeError, NotCompiledError: see :meth:`fit`.
+            NonFiniteError: a gradient exploded.
+            BusyError: another thread trains the model.
+
+        Example:
+            >>> import netlayers as nl
+            >>> model = nl.Sequential([nl.layers.Dense(1, "sigmoid", name="out")], dtype="float64")
+            >>> model.compile(nl.optimizers.SGD(0.5), "mse")
+            >>> model.build((None, 2))
+            >>> model.set_weights([[[0.4], [0.45]], [0.6]])
+            >>> trace = model.trace([[0.593, 0.597]], [[0.01]])
+            >>> trace["out"].y, trace["out"].dz
+            (array([[0.75135461]]), array([[0.27700101]]))
+        """
+        model: Any = self
+        model._require_compiled()
+        refuse_elsewhere(model, "trace")
+        traced = copy.deepcopy(model)
+        traced._metrics = ()
+        x, y, weight = batch_of(traced, "trace", x, y, sample_weight)
+        return trace_step(
+            traced.make_steps(y.shape), x, y, weight, digits=digits, rows=rows, columns=columns
+        )
+
+    def profile(
+        self, x: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, steps: int = 30
+    ) -> ProfileReport:
+        """Return where the time of a training step goes, by layer and operation.
+
+        The steps are made with a copy: the model, its optimizer and its random numbers stay as they
+        are. A model that is not built is built in the copy alone.
+
+        Args:
+            x: one batch of inputs, as large as in training: shares depend on its size.
+            y: its targets.
+            sample_weight: weight of each sample.
+            steps: how many steps are watched; times are means over the middle half of them. As many
+                more are timed without watching.
+
+        Returns:
+            A :class:`netlayers.inspection.profile.ProfileReport`; printed, it is a table: for each
+            layer and activation its time forward and backward, without that of the parts in it, for
+            ``Dense`` the operations of its matrix products too; the loss, the metrics, the
+            optimizer; and how long the whole step takes when nobody watches.
+
+        Raises:
+            DataError, ShapeError, ConfigurationError, NotCompiledError: see :meth:`fit`.
+
+        Example:
+            >>> import numpy as np, netlayers as nl
+            >>> layers = [nl.layers.Dense(64, activation="relu"), nl.layers.Dense(1)]
+            >>> model = nl.Sequential(layers, seed=0)
+            >>> model.compile("adam", "mse")
+            >>> report = model.profile(np.ones((32, 16)), np.ones((32, 1)), steps=5)
+            >>> [row.name for row in report.rows][:3]
+            ['dense', 'dense (ReLU)', 'dense_1']
+            >>> report.rows[0].flop  # 2 * 32 * 16 * 64 for x W, the same for the gradient of W
+            131072
+        """
+        check_integer("profile", "steps", steps, minimum=1)
+        self._require_compiled()  # type: ignore[attr-defined]
+        model: Any = copy.deepcopy(self)
+        checked = batch_of(model, "profile", x, y, sample_weight)
+        return profile_steps(model.make_steps(checked[1].shape), *checked, steps)
 
 
 def _endless(data: ArrayData) -> Iterator[Any]:

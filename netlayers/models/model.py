@@ -229,7 +229,8 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         Raises:
             DataError, ShapeError, ConfigurationError, NotCompiledError: before anything changed.
             BusyError: another thread trains or tests this model, or this is called by a callback.
-            NonFiniteError: a gradient exploded; the weights are those of the last good update.
+            NonFiniteError: a gradient is not finite; the message says where that began. The weights
+                are those of the last good update.
 
         Data that come in batches, each ``(x, y)`` or ``(x, y, sample_weight)``, are one of these:
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from netlayers.data.streams import warn_of_end
+from netlayers.errors import NonFiniteError
+from netlayers.inspection.nonfinite import explain
 from netlayers.training.interrupts import Interrupts
 
 if TYPE_CHECKING:
@@ -110,9 +112,14 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
         interrupts.busy, events.batch = True, batch
         if begin:
             events.fire("on_train_batch_begin", batch, {})
-        steps.compute_gradients(x, y, sample_weight)
-        interrupts.updating = True
-        steps.update(x.shape[0])
+        steps.batch = x, y, sample_weight
+        try:
+            steps.compute_gradients(x, y, sample_weight)
+            interrupts.updating = True
+            steps.update(x.shape[0])
+        except NonFiniteError as error:
+            explain(error, steps, steps.batch, run.epoch, batch)
+            raise
         interrupts.updating = False
         if end:
             events.fire("on_train_batch_end", batch, steps.logs(each_batch=True))
@@ -122,7 +129,7 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
         interrupts.release()
         if model.stop_training:
             break
-    events.batch = None
+    events.batch = steps.batch = None
     return steps.logs()
 
 

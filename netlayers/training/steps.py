@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
 from netlayers.core.penalties import collect_penalties
 from netlayers.core.workspace import Workspace
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, NonFiniteError
+from netlayers.inspection.nonfinite import explain
 from netlayers.metrics import Mean, Metric
+from netlayers.training.before import Before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +34,11 @@ class Steps:
         metrics: names, objects, functions or configurations. Sample weights count in them.
         fused: ``loss`` takes the logits of the model: its last activation and the loss are
             computed together, and metrics see the probabilities that the loss computes.
+
+    Attributes:
+        batch: x, y and weights of the batch that a run of ``fit`` is at, for its callbacks.
+        skip_nonfinite_loss: leave out the update of a batch whose loss is not finite; a callback
+            sets it for its run.
     """
 
     def __init__(
@@ -54,6 +62,9 @@ class Steps:
         self.metric_names: list[str] = []
         self._workspace = Workspace()
         self._penalized = bool(getattr(model, "adds_penalty", False))
+        self.batch: tuple[Array, Array, Array | None] | None = None
+        self.skip_nonfinite_loss = False
+        self._before: Before | None = None
 
     def resolve_metrics(self, target_shape: Shape) -> None:
         """Turn names of metrics into objects, now that the shape of the targets is known."""
@@ -110,12 +121,17 @@ class Steps:
 
     def train(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """Learn from one batch; return its loss."""
-        self.compute_gradients(x, y, sample_weight)
-        return self.update(x.shape[0])
+        try:
+            self.compute_gradients(x, y, sample_weight)
+            return self.update(x.shape[0])
+        except NonFiniteError as error:
+            explain(error, self, (x, y, sample_weight))
+            raise
 
     def compute_gradients(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """Run forward and backward; return the loss. The gradients are in the parameters."""
         model, parameters = self.model, self.model.parameters
+        self.before.take()
         self._loss = self._forward(x, y, sample_weight, training=True)
         dy = self.loss.backward()
         if self.fused:
@@ -129,11 +145,39 @@ class Steps:
 
     def update(self, count: int) -> float:
         """Apply the gradients, and take the batch of ``count`` samples into the means."""
-        updated = self.optimizer.step(self.model.parameters)
+        updated = self._step()
         self.loss_mean.add(self._loss, count)
         if updated and self.optimizer.grad_norm is not None:  # there is one where clipping is on
             self.norm_mean.add(self.optimizer.grad_norm)
         return self._loss
+
+    def _step(self) -> bool:
+        """Update; a step that is left out leaves the running statistics as they were, too."""
+        optimizer = self.optimizer
+        if self.skip_nonfinite_loss and not math.isfinite(self._loss):
+            self.before.restore_statistics()
+            return False
+        skipped = optimizer.skipped
+        try:
+            updated = optimizer.step(self.model.parameters)
+        except NonFiniteError:
+            self.before.restore_statistics()
+            raise
+        if optimizer.skipped != skipped:
+            self.before.restore_statistics()
+        return updated
+
+    @property
+    def before(self) -> Before:
+        """What the last batch started from."""
+        if self._before is None:
+            self._before = Before(self.model, self.optimizer)
+        return self._before
+
+    def twin(self) -> Steps:
+        """Return a copy, without metrics, that stands before the last batch; see ``Before``."""
+        model, optimizer, loss = self.before.copies(self.loss)
+        return Steps(model, optimizer, loss, (), self.fused)
 
     def test(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """Return the loss of one batch, and take it into the means."""

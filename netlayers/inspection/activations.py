@@ -1,0 +1,146 @@
+"""How the outputs of every layer are distributed, for a batch."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.activations import ActivationLayer, AxisActivation
+from netlayers.core.observing import observed
+from netlayers.inspection.slopes import shape_of
+from netlayers.layers.containers import Container
+from netlayers.layers.input import Input
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
+
+    from netlayers._typing import Array
+    from netlayers.core.layer import Layer
+
+_SATURATED = 0.05  # of the largest slope
+
+
+@dataclass(frozen=True)
+class LayerActivations:
+    """The outputs of a layer for a batch.
+
+    Attributes:
+        layer: its path.
+        kind: the class of its activation, or its own.
+        counts: how many outputs lie between two of ``edges``; NaN and infinities in none.
+        edges: one more than ``counts``.
+        mean: their mean.
+        deviation: their standard deviation.
+        dead: share of units whose activation has the slope 0 for every row; ``None`` where the
+            layer has no activation that works element by element.
+        saturated: share of outputs where the slope is under a twentieth of the largest one;
+            ``None`` unless the activation is flat on both sides.
+    """
+
+    layer: str
+    kind: str
+    counts: Array
+    edges: Array
+    mean: float
+    deviation: float
+    dead: float | None
+    saturated: float | None
+
+
+@dataclass(frozen=True)
+class ActivationHistograms:
+    """What :meth:`netlayers.models.Model.activation_histograms` found; printed, it is a table.
+
+    Attributes:
+        layers: the layers from input to output, containers by their parts.
+    """
+
+    layers: Sequence[LayerActivations]
+
+    def __str__(self) -> str:
+        width = max((len(a.layer) for a in self.layers), default=0)
+        lines = [f"{'layer':{width}}  {'mean':>10}  {'deviation':>10}  {'dead':>7}  saturated"]
+        for a in self.layers:
+            dead, saturated = ("-" if s is None else f"{s:.1%}" for s in (a.dead, a.saturated))
+            lines.append(
+                f"{a.layer:{width}}  {a.mean:10.3g}  {a.deviation:10.3g}  {dead:>7}  {saturated:>9}"
+            )
+        return "\n".join(lines)
+
+    def plot(self, to_file: str | os.PathLike[str] | None = None) -> Any:
+        """Draw a histogram for each layer; return the ``matplotlib.figure.Figure``.
+
+        Args:
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+
+        Raises:
+            ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
+        """
+        from netlayers.plotting.activations import plot_activations
+
+        return plot_activations(self.layers, to_file)
+
+
+def activation_histograms(model: Any, x: Any, bins: int) -> ActivationHistograms:
+    """Return the distributions of the outputs; see ``Model.activation_histograms``."""
+    layers = list(_leaves(model))
+    wanted = {id(layer): layer for layer in layers}
+    owners = {id(a): layer for layer in layers if (a := _activation(layer)) is not None}
+    outputs: dict[int, Array] = {}
+    given_to: dict[int, Array] = {}  # what the activation of each layer was given
+
+    def around(layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
+        if id(layer) in owners:
+            given_to[id(owners[id(layer)])] = np.array(given)  # it may write into it
+        result = run()
+        if id(layer) in wanted:
+            outputs[id(layer)] = np.array(result, np.float64)
+        return result
+
+    with observed(model, around):
+        model.forward(x)
+    found = []
+    for layer in layers:
+        y = outputs.get(id(layer))
+        if y is None:
+            continue
+        z = given_to.get(id(layer))
+        dead, saturated = (None, None) if z is None else _slopes(_activation(layer), z)
+        good = y[np.isfinite(y)]
+        counts, edges = np.histogram(good, bins=bins)
+        activation = getattr(layer, "activation", None)
+        named = type(activation).__name__
+        kind = type(layer).__name__ if named in ("NoneType", "Linear") else named
+        mean, deviation = (float(good.mean()), float(good.std())) if good.size else (np.nan,) * 2
+        found.append(
+            LayerActivations(layer.path, kind, counts, edges, mean, deviation, dead, saturated)
+        )
+    return ActivationHistograms(found)
+
+
+def _leaves(layer: Layer) -> Iterator[Layer]:
+    if isinstance(layer, Container):
+        for part in layer.parts:
+            yield from _leaves(part)
+    elif not isinstance(layer, Input):
+        yield layer
+
+
+def _activation(layer: Layer) -> ActivationLayer | None:
+    found = layer if isinstance(layer, ActivationLayer) else getattr(layer, "activation", None)
+    simple = isinstance(found, ActivationLayer) and not isinstance(found, AxisActivation)
+    return found if simple and type(found).__name__ != "Linear" else None
+
+
+def _slopes(activation: Any, z: Array) -> tuple[float, float | None]:
+    """Return the shares of dead units and of saturated outputs."""
+    shape, probe = shape_of(activation), copy.deepcopy(activation)
+    probe.forward(z, training=True)
+    slope = np.abs(probe.backward(np.ones_like(z)))
+    alive = slope.reshape(-1, slope.shape[-1]).any(axis=0)
+    small = float(np.mean(slope < _SATURATED * shape.largest_slope))
+    return 1 - float(np.mean(alive)), small if shape.saturates else None

@@ -1,0 +1,146 @@
+"""The loss around the weights, along two directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.errors import ConfigurationError, ShapeError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from netlayers._typing import Array
+
+
+@dataclass(frozen=True)
+class LossSurface:
+    """What :meth:`netlayers.models.Model.loss_surface` computed.
+
+    Attributes:
+        a: places along the first direction; 0 is the model.
+        b: places along the second direction.
+        loss: the loss at each place, shape ``(len(b), len(a))``.
+        directions: the two directions, each as long as ``model.parameters.values``.
+        path: places of a trajectory, shape (n, 2), or ``None``.
+        explained: share of the trajectory's variation along each direction, or ``None``.
+    """
+
+    a: Array
+    b: Array
+    loss: Array
+    directions: tuple[Array, Array]
+    path: Array | None = None
+    explained: tuple[float, float] | None = None
+
+    def plot(
+        self, to_file: str | os.PathLike[str] | None = None, three_dimensional: bool = False
+    ) -> Any:
+        """Draw lines of equal loss; return the ``matplotlib.figure.Figure``.
+
+        Args:
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+            three_dimensional: draw the surface beside them.
+
+        Raises:
+            ConfigurationError: matplotlib is not installed (``pip install "netlayers[plot]"``), or
+                no loss is finite.
+        """
+        from netlayers.plotting.surface import plot_surface
+
+        return plot_surface(self, to_file, three_dimensional)
+
+
+def loss_surface(
+    parameters: Any,
+    evaluate: Callable[[], float],
+    rng: np.random.Generator,
+    size: int,
+    span: float,
+    trajectory: Sequence[Array] | None = None,
+) -> LossSurface:
+    """Evaluate the loss on a grid around the weights; see ``Model.loss_surface``.
+
+    Args:
+        parameters: the vectors of a model, whose values are changed.
+        evaluate: returns the loss at these values.
+        rng: draws directions.
+        size: places along each direction.
+        span: the largest place, where there is no trajectory.
+        trajectory: weights of a run.
+    """
+    centre = parameters.values.copy()
+    path = explained = None
+    if trajectory is None:
+        first, second = (filter_normalized(parameters, rng) for _ in range(2))
+        a = b = np.linspace(-span, span, size)
+    else:
+        first, second, path, explained = principal_directions(centre, trajectory)
+        a, b = (_around(path[:, i], size) for i in range(2))
+    loss = np.empty((len(b), len(a)))
+    with np.errstate(all="ignore"):  # far out, a loss may overflow
+        for i, along_b in enumerate(b):
+            for j, along_a in enumerate(a):
+                parameters.values[...] = centre + along_a * first + along_b * second
+                loss[i, j] = evaluate()
+    parameters.values[...] = centre
+    return LossSurface(a, b, loss, (first, second), path, explained)
+
+
+def filter_normalized(parameters: Any, rng: np.random.Generator) -> Array:
+    """Return a random direction, each filter of which is as long as that of the weights.
+
+    A filter is what feeds one unit: a column of a kernel. Vectors (biases, ``gamma``, ``beta``) are
+    not moved, as in the authors' program, nor is what is frozen.
+
+    Source:
+        H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the loss landscape of neural
+        nets", NeurIPS 2018, section 4: ``d_ij <- d_ij / ‖d_ij‖ ‖θ_ij‖``.
+    """
+    direction = np.zeros(parameters.values.shape)
+    for p in parameters.tensors:
+        if len(p.shape) < 2:
+            continue
+        filters = rng.normal(size=p.shape).reshape(-1, p.shape[-1])
+        theta = p.value.reshape(filters.shape).astype(np.float64)
+        filters *= np.linalg.norm(theta, axis=0) / np.linalg.norm(filters, axis=0)
+        direction[p.slice] = filters.reshape(-1)
+    return direction
+
+
+def principal_directions(
+    centre: Array, trajectory: Sequence[Array]
+) -> tuple[Array, Array, Array, tuple[float, float]]:
+    """Return two unit directions, the places of the trajectory along them, and their shares.
+
+    The directions are the first two principal components of the weights' differences from the last
+    ones (Li et al. 2018, section 7.2).
+
+    Raises:
+        ConfigurationError, ShapeError: the trajectory spans no plane, or is of other weights.
+    """
+    owner = "loss_surface"
+    if len(trajectory) < 2:
+        raise ConfigurationError(f"{owner}: a trajectory needs at least 2 weights before the last.")
+    for i, weights in enumerate(trajectory):
+        if np.shape(weights) != centre.shape:
+            raise ShapeError(
+                f"{owner}: trajectory[{i}] has the shape {np.shape(weights)}, expected "
+                f"{centre.shape}: copies of model.parameters.values."
+            )
+    difference = np.array(trajectory, np.float64) - centre
+    _, sizes, rows = np.linalg.svd(difference, full_matrices=False)
+    if not sizes[1] > 10 * np.finfo(centre.dtype).eps * sizes[0]:  # more than rounding
+        raise ConfigurationError(f"{owner}: the trajectory lies on a line; it must span a plane.")
+    share = sizes**2 / np.sum(sizes**2)
+    path = difference @ rows[:2].T
+    return rows[0], rows[1], path, (float(share[0]), float(share[1]))
+
+
+def _around(places: Array, size: int) -> Array:
+    low, high = min(float(places.min()), 0.0), max(float(places.max()), 0.0)
+    margin = 0.15 * (high - low)
+    return np.linspace(low - margin, high + margin, size)

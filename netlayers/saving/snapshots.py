@@ -1,0 +1,72 @@
+"""A model as it was before a step, with the batch of that step, in one file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.sparse import is_sparse
+from netlayers.errors import FileError
+from netlayers.saving.format import StoredFile
+from netlayers.saving.models import load_model, save_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CSR = ("data", "indices", "indptr", "shape")
+
+
+def save_snapshot(path: str, model: Any, batch: Any, place: dict[str, Any]) -> None:
+    """Save a model, which may hold numbers that are not finite, with x, y and sample weights.
+
+    Args:
+        path: the file; it may be replaced.
+        model: as it was before the step.
+        batch: x (an array or a CSR matrix), y, and sample weights or ``None``.
+        place: numbers of epoch and batch.
+    """
+    x, y, sample_weight = batch
+    if is_sparse(x):
+        arrays = {f"x.{part}": np.asarray(getattr(x, part)) for part in _CSR}
+    else:
+        arrays = {"x": x}
+    arrays["y"] = y
+    if sample_weight is not None:
+        arrays["sample_weight"] = sample_weight
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    save_model(model, path, allow_nonfinite=True, arrays=arrays, extra={"snapshot": place})
+
+
+def load_snapshot(
+    path: Any, custom_objects: Mapping[str, Any] | None = None
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return model, batch and place, as :func:`save_snapshot` wrote them.
+
+    Raises:
+        FileError: the file is damaged, or no snapshot.
+    """
+    model = load_model(path, custom_objects)
+    with StoredFile(path) as file:
+        extra = file.description.get("extra")
+        place: Any = extra.get("snapshot") if isinstance(extra, dict) else None
+        arrays = {n[len("extra.") :]: file.read(n) for n in file.entries if n.startswith("extra.")}
+        whole = "y" in arrays and ("x" in arrays or all(f"x.{part}" in arrays for part in _CSR))
+        good = isinstance(place, dict) and all(
+            type(place.get(n)) is int for n in ("epoch", "batch")
+        )
+        if not (whole and good):
+            raise FileError(file.path, "extra", "the batch of a snapshot", "none")
+    x: Any
+    if "x" in arrays:
+        x = arrays["x"]
+    else:
+        from scipy.sparse import csr_matrix
+
+        data, indices, indptr, shape = (arrays[f"x.{part}"] for part in _CSR)
+        try:
+            x = csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
+            x.check_format()
+        except (ValueError, TypeError, IndexError) as error:
+            raise FileError(file.path, "extra", "a sparse matrix", f"an error: {error}") from None
+    return model, (x, arrays["y"], arrays.get("sample_weight")), place

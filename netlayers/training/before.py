@@ -1,0 +1,95 @@
+"""What a step of training starts from, so that it can be run again."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.observing import every_layer
+from netlayers.core.workspace import aligned
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+_COUNTERS = ("iterations", "skipped", "accumulated")
+
+
+class Before:
+    """The state of a model and its optimizer before a step.
+
+    Weights and the optimizer's vectors need no copy where the step was left out, which is why they
+    are copied only if ``whole`` is set. Random streams and running statistics change in the forward
+    pass already: they are noted before every step, which costs nothing where there are none.
+
+    Args:
+        model: a built model.
+        optimizer: what updates it.
+
+    Attributes:
+        whole: copy the weights and the optimizer's vectors too.
+    """
+
+    def __init__(self, model: Any, optimizer: Any) -> None:
+        self._model, self._optimizer = model, optimizer
+        self.whole = False
+        self._whole_taken = False
+        self._layers = [
+            (i, layer, name)
+            for i, layer in enumerate(every_layer(model))
+            for name, value in vars(layer).items()
+            if isinstance(value, np.random.Generator)
+        ]
+        self._statistics: Array = model.parameters.statistics.copy()
+        self._chance: list[Any] = []
+        self._values: Array | None = None
+        self._vectors: dict[str, Array] = {}
+
+    def take(self) -> None:
+        """Note the state as it is now."""
+        optimizer, parameters = self._optimizer, self._model.parameters
+        self._counters = optimizer.iterations, optimizer.skipped, optimizer.accumulated
+        if self._layers:
+            self._chance = [getattr(layer, n).bit_generator.state for _, layer, n in self._layers]
+        if self._statistics.size:
+            np.copyto(self._statistics, parameters.statistics)
+        self._whole_taken = self.whole
+        if self.whole:
+            self._values = _copied(parameters.values, self._values)
+            self._vectors = {
+                name: _copied(vector, self._vectors.get(name))
+                for name, vector in optimizer.state.items()
+            }
+
+    def restore_statistics(self) -> None:
+        """Put the running statistics back, of a step that is left out."""
+        if self._statistics.size:
+            np.copyto(self._model.parameters.statistics, self._statistics)
+
+    def copies(self, loss: Any) -> tuple[Any, Any, Any]:
+        """Return copies of model, optimizer and loss, the first two as they were before the step.
+
+        Without ``whole`` that is so as long as the step has made no update.
+        """
+        model, optimizer, loss = copy.deepcopy((self._model, self._optimizer, loss))
+        parameters = model.parameters
+        parameters.statistics[...] = self._statistics
+        for name, value in zip(_COUNTERS, self._counters, strict=True):
+            setattr(optimizer, name, value)
+        layers = list(every_layer(model))
+        for (i, _, name), state in zip(self._layers, self._chance, strict=True):
+            getattr(layers[i], name).bit_generator.state = state
+        if self._whole_taken:
+            assert self._values is not None
+            parameters.values[...] = self._values
+            optimizer.state = {name: _copied(v, None) for name, v in self._vectors.items()}
+        optimizer.nonfinite_override = "ignore"  # a copy may go on where the other stopped
+        return model, optimizer, loss
+
+
+def _copied(vector: Array, into: Array | None) -> Array:
+    if into is None or into.size != vector.size:
+        into = aligned(vector.size, vector.dtype)
+    np.copyto(into, vector)
+    return into

@@ -1,0 +1,111 @@
+"""A trace as plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.inspection.trace_math import to_text as formula_text
+from netlayers.inspection.trace_numbers import cut
+
+if TYPE_CHECKING:
+    from netlayers.inspection.trace_steps import Line, Shown, Step
+
+WIDTH = 100
+HEADINGS = {
+    "start": "THE BATCH",
+    "forward": "FORWARD",
+    "loss": "LOSS",
+    "backward": "BACKWARD",
+    "update": "UPDATE",
+}
+BETWEEN = "  │  "
+
+
+def to_text(trace: Any) -> str:
+    """Return a trace as text; arrays stand beside each other, and each is shown once."""
+    lines = [f"One training step of {trace.name!r}"]
+    phase = ""
+    for step in trace.steps:
+        if step.phase != phase:
+            phase = step.phase
+            lines += ["", f"──── {HEADINGS[phase]} ".ljust(WIDTH, "─")]
+        lines += _step(step, trace)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _step(step: Step, trace: Any) -> list[str]:
+    lines = []
+    if step.phase != "start":
+        place = f"{step.number} {step.name}: " if step.number else ""
+        lines += ["", place + step.title]
+    if step.phase in ("start", "update") or "multiplied" in step.text:
+        lines += [f"  {part}" for part in _wrapped(step.text)]
+    waiting: list[list[str]] = []
+    for line in step.lines:
+        says = _says(line)
+        blocks = [_block(item, trace) for item in line.arrays if not item.again]
+        if says and waiting:
+            lines += _beside(waiting)
+            waiting = []
+        lines += [f"  {part}" for part in says]
+        waiting += blocks
+    return lines + _beside(waiting)
+
+
+def _says(line: Line) -> list[str]:
+    said = [formula_text(line.formula)] if line.formula else []
+    said += _wrapped(line.code) if line.code else []
+    return said + (_wrapped(line.note) if line.note else [])
+
+
+def _wrapped(text: str) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + len(word) + 1 > WIDTH - 4:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def _block(shown: Shown, trace: Any) -> list[str]:
+    """Return the lines of an array: symbol and shape, numbers, and what is known of the rest."""
+    seen = cut(shown.value, trace.rows, trace.columns, trace.digits)
+    symbol = formula_text(shown.symbol)
+    if shown.value.ndim == 0:
+        return [f"{symbol} = {seen.rows[0][0]}"]
+    shape = " × ".join(map(str, shown.value.shape))
+    widths = [max(len(row[j]) for row in seen.rows) for j in range(len(seen.rows[0]))]
+    lines = [f"{symbol}  ({shape})"]
+    lines += [" ".join(t.rjust(w) for t, w in zip(r, widths, strict=True)) for r in seen.rows]
+    if seen.facts:
+        lines.append("  ".join(f"{name} {value}" for name, value in seen.facts.items()))
+    return lines
+
+
+def _beside(blocks: list[list[str]]) -> list[str]:
+    """Put blocks beside each other, as many as the width holds."""
+    lines: list[str] = []
+    row: list[list[str]] = []
+    used = 0
+    for block in [*blocks, None]:
+        width = 0 if block is None else max(map(len, block))
+        if row and (block is None or used + width > WIDTH - 4):
+            lines += _joined(row)
+            row, used = [], 0
+        if block is not None:
+            row.append(block)
+            used += width + len(BETWEEN)
+    return lines
+
+
+def _joined(row: list[list[str]]) -> list[str]:
+    height = max(map(len, row))
+    widths = [max(map(len, block)) for block in row]
+    return [
+        "    "
+        + BETWEEN.join(
+            (block[i] if i < len(block) else "").ljust(w)
+            for block, w in zip(row, widths, strict=True)
+        )
+        for i in range(height)
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 # in; each is the rule that the class's forward and backward state.
 ACTIVATIONS = {
     "Sigmoid": (r"\frac{1}{1 + e^{-{z}}}", r"{a} \odot (1 - {a})"),
-    "Tanh": (r"\tanh {z}", r"1 - {a}^2"),
+    "Tanh": (r"\tanh {z}", r"1 - {a} \odot {a}"),
     "ReLU": (r"\max({z}, 0)", r"1\ \mathrm{where}\ {z} > 0,\ 0\ \mathrm{elsewhere}"),
     "Softmax": (r"\frac{e^{{z}}}{\sum e^{{z}}}", None),
     "Exponential": (r"e^{{z}}", r"{a}"),
@@ -21,7 +21,7 @@ ACTIVATIONS = {
 # targets, n the number of samples, k that of outputs. For the mean over the batch without weights.
 LOSSES = {
     "MeanSquaredError": (r"\frac{1}{n k} \sum ({a} - t)^2", r"\frac{2}{n k} ({a} - t)"),
-    "MeanAbsoluteError": (r"\frac{1}{n k} \sum | {a} - t |", r"\frac{1}{n k} \sign({a} - t)"),
+    "MeanAbsoluteError": (r"\frac{1}{n k} \sum | {a} - t |", r"\frac{1}{n k} \mathrm{sign}({a} - t)"),
     "CategoricalCrossentropy": (r"-\frac{1}{n} \sum t \log {a}", None),
     "SparseCategoricalCrossentropy": (r"-\frac{1}{n} \sum \log {a}_t", None),
     "BinaryCrossentropy": (
@@ -68,17 +68,25 @@ def documented(thing: Any, method: str) -> str:
     source = type(thing) if method == "class" else getattr(type(thing), method, None)
     if source is None or (method != "class" and _inherited(thing, method)):
         return ""
-    paragraph = (inspect.getdoc(source) or "").split("\n\n")[0].replace("\n", " ")
-    if "``" not in paragraph:
-        return ""
-    if method != "class":
-        return paragraph.replace("``", "").rstrip(".")
-    return ", ".join(re.findall(r"``(.+?)``", paragraph))
+    if method == "class":
+        kinds = [k for k in type(thing).__mro__ if k.__name__ not in ("Optimizer", "Moments")]
+        found = [f for k in kinds for f in re.findall(r"``(.+?)``", _paragraph(k))]
+        return ", ".join(dict.fromkeys(found))
+    paragraph = _paragraph(source)
+    return paragraph.replace("``", "").rstrip(".") if "``" in paragraph else ""
+
+
+def _paragraph(source: Any) -> str:
+    """Return the first paragraph of a docstring, with the next one if that is formulas."""
+    paragraphs = [p.replace("\n", " ") for p in inspect.cleandoc(source.__doc__ or "").split("\n\n")]
+    more = len(paragraphs) > 1 and paragraphs[1].startswith("``")
+    return " ".join(paragraphs[: 1 + more])
 
 
 def shown_name(activation: Any) -> str:
-    """Return what an activation is called: ``"sigmoid"``."""
-    return str(getattr(activation, "name", type(activation).__name__)).rstrip("_0123456789")
+    """Return what an activation is called: ``"sigmoid"``, ``"ReLU"``."""
+    name = type(activation).__name__
+    return name.lower() if name[1:].islower() else name
 
 
 def _inherited(thing: Any, method: str) -> bool:

@@ -111,6 +111,6 @@ def _array(shown: Shown, trace: Any) -> str:
     label = html.escape(f"{symbol}, {shape or 'a number'}")
     return (
         f'<figure class="array{again}" data-symbol="{html.escape(symbol)}">'
-        f'<figcaption>{to_mathml(shown.symbol)}{under}</figcaption><div class="scroll">'
+        f'<figcaption>{to_mathml(shown.symbol, block=True)}{under}</figcaption><div class="scroll">'
         f'<table aria-label="{label}"><tbody>{"".join(rows)}</tbody></table></div>{known}</figure>'
     )

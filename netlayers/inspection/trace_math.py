@@ -34,8 +34,8 @@ SIGNS = {
     "in": ("∈", True),
     "|": ("‖", False),
 }
-FUNCTIONS = {"exp", "log", "max", "min", "tanh", "sign", "softmax", "sigmoid"}
-_SPACES = {",": "0.17em", "quad": "1em"}
+FUNCTIONS = {"exp", "log", "max", "min", "tanh"}
+_SPACES = {",": "0.17em", " ": "0.3em", "quad": "1em"}
 _RAISED = str.maketrans("0123456789+-=()Tn", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵀⁿ")
 _LOWERED = str.maketrans("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|[0-9]+(?:\.[0-9]+)?|\s+|.")
@@ -130,7 +130,7 @@ def to_mathml(latex: str, block: bool = False) -> str:
         >>> to_mathml("x^2")
         '<math><msup><mi>x</mi><mn>2</mn></msup></math>'
     """
-    display = ' display="block"' if block else ""
+    display = ' displaystyle="true"' if block else ""
     return f"<math{display}>{_mathml(parse(latex))}</math>"
 
 
@@ -149,6 +149,8 @@ def _mathml(node: Node) -> str:
         return f"<mi>{text}</mi><mo>&#x2061;</mo>"
     if node.kind == "name":
         return f'<mi mathvariant="normal">{text}</mi>'
+    if node.text == "′":
+        return '<mo lspace="0" rspace="0">′</mo>'
     if node.text == "ᵀ":
         return '<mi mathvariant="normal">T</mi>'
     return {"id": "<mi>{}</mi>", "number": "<mn>{}</mn>"}.get(node.kind, "<mo>{}</mo>").format(text)
@@ -179,7 +181,7 @@ def _text(node: Node) -> str:
             small = small[1:-1]
         moved = small.translate(_RAISED if node.kind == "sup" else _LOWERED)
         if any(a == b for a, b in zip(small, moved, strict=True)):
-            return f"{base}{'^' if node.kind == 'sup' else '_'}{_closed(small)}"
+            return f"{base}{'^' if node.kind == 'sup' else '_'}{small if len(small) == 1 else f'({small})'}"
         return base + moved
     if node.kind == "space":
         return "   " if node.text == "quad" else " "
@@ -190,23 +192,25 @@ def _row_text(parts: list[Node]) -> str:
     text = ""
     for i, part in enumerate(parts):
         piece = _text(part)
-        sign = part.kind == "op" and piece in "=+−⊙·×←→≤∈"
-        unary = sign and piece == "−" and (i == 0 or parts[i - 1].text in ("(", "=", ","))
-        if sign and not unary:
+        before = parts[i - 1] if i else Node("op", "(")
+        sign = part.kind == "op" and piece in "=+−⊙·×←→≤∈>"
+        if sign and not (piece == "−" and before.text in ("(", "=", ",")):
             piece = f" {piece} "
-        elif piece == ",":
-            piece = ", "
-        elif text and not _touching(parts[i - 1], part):
+        elif not (sign or _touching(text, before, part, piece)):
             piece = f" {piece}"
         text += piece
     return text
 
 
-def _touching(left: Node, right: Node) -> bool:
-    """Whether no space stands between two factors."""
-    if left.kind == "op" or right.kind == "op" or left.text in ("∂", "Δ", "‖") or right.text == "‖":
-        return left.text not in (")", "∑") or right.kind == "op"
-    return left.kind == "number" and right.kind == "id"
+def _touching(text: str, before: Node, part: Node, piece: str) -> bool:
+    """Whether no space stands between a row so far and its next piece."""
+    if not text or text[-1] in "([|‖∂Δ− " or piece[0] in ")],‖" or before.text == ",":
+        return before.text != ","
+    if piece[0] == "|":
+        return True
+    if piece[0] == "(":
+        return before.kind in ("function", "name") or text[-1] in "'φ"
+    return before.kind == "number" and part.kind == "id"
 
 
 def _closed(text: str) -> str:

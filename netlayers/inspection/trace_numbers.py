@@ -18,9 +18,9 @@ def number_format(values: Array, digits: int) -> Any:
     """Return a function that writes a number of an array.
 
     All numbers of an array have the same number of decimals, so many that the largest has
-    ``digits`` significant digits. A number of which less than two digits would be left is
+    ``digits`` significant digits. A number of which no digit would be left is
     written with an exponent, as is all of an array whose largest number is below 0.001 or has
-    more than six digits before the point. What is written is the number, correctly rounded.
+    more than six digits before the point. Whole numbers have no decimals. What is written is the number, correctly rounded.
 
     Example:
         >>> import numpy as np
@@ -33,10 +33,12 @@ def number_format(values: Array, digits: int) -> Any:
         return str
     finite = values[np.isfinite(values)]
     largest = float(np.abs(finite).max(initial=0.0))
+    if finite.size == values.size and largest < 1e6 and np.array_equal(values, np.rint(values)):
+        return lambda value: str(int(value))
     exponent = math.floor(math.log10(largest)) if largest else 0
     decimals = max(0, digits - 1 - exponent)
     scientific = not -3 <= exponent < 6
-    smallest = 10.0 ** (1 - decimals if decimals > 2 else -decimals)
+    smallest = 10.0**-decimals
 
     def written(value: Any) -> str:
         v = float(value)

@@ -100,15 +100,17 @@ def _neurons(trace: Any, dense: list[LayerTrace], story: Story) -> str:
         nodes.append(_text(40 + column * ACROSS, height - 8, name[:18], "name"))
         parts.append(f'<g class="nodes" data-l="{number}">{"".join(nodes)}</g>')
     x = 40 + len(columns) * ACROSS - 40
-    parts.append(_loss(x, middle, len(parts) and 40 + (len(columns) - 1) * ACROSS + RADIUS, trace))
+    last = len(columns) - 1
+    ends = [place(last, _width(columns[-1]), i) for i in range(_width(columns[-1]))]
+    parts.append(_loss(x, middle, [(u + RADIUS, v) for u, v in ends], trace))
     return _svg(x + 74, height, f"The network {trace.name}", parts)
 
 
-def _loss(x: float, y: float, start: float, trace: Any) -> str:
+def _loss(x: float, y: float, starts: list[tuple[float, float]], trace: Any) -> str:
     value = number_format(np.asarray(trace.loss.total), 3)(trace.loss.total)
+    path = " ".join(f"M{u:.1f} {v:.1f} L{x - 32:.1f} {y:.1f}" for u, v in starts)
     return (
-        f'<g class="nodes" data-l="loss"><path class="wire" d="M{start + 4:.1f} {y:.1f} '
-        f'L{x - 34:.1f} {y:.1f}"/><rect x="{x - 32:.1f}" y="{y - 26:.1f}" width="76" height="52" '
+        f'<g class="nodes" data-l="loss"><path class="wire" d="{path}"/><rect x="{x - 32:.1f}" y="{y - 26:.1f}" width="76" height="52" '
         f'rx="9"/>{_text(x + 6, y - 4, "loss L", "name")}{_text(x + 6, y + 15, value, "value")}</g>'
     )
 
@@ -156,6 +158,7 @@ class _Drawing:
             for part in r.parts:
                 w, h = self.size(part)
                 if w:
+                    self.wire(x, y, x + 10, down + h / 2)
                     self.draw(part, x + 10, down + h / 2)
                     self.wire(x + 10 + w, down + h / 2, x + width - 50, inside)
                 down += h + 14 if w else 0
@@ -201,8 +204,8 @@ class _Drawing:
             f'<g class="nodes" data-l="{r.number}"><title>{html.escape(r.name)}</title>'
             f'<rect x="{x:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" width="{BOX_WIDTH}" '
             f'height="{BOX_HEIGHT}" rx="9"/>'
-            + _text(middle, y - 11, _short(r.name.rsplit("/", 1)[-1], 15), "name")
-            + _text(middle, y + 5, _short(kind, 17), "kind")
+            + _text(middle, y - 11, _short(r.name.rsplit("/", 1)[-1], 13), "name")
+            + _text(middle, y + 5, _short(kind, 16), "kind")
             + _text(middle, y + 21, width, "value")
             + "</g>"
         )
@@ -227,5 +230,5 @@ def _boxes(trace: Any, story: Story) -> str:
     drawing.wire(68, y, 68 + GAP, y)
     drawing.draw(trace.model, 68 + GAP, y)
     end = 68 + GAP + width
-    drawing.parts.append(_loss(end + GAP + 34, y, end - 4, trace))
+    drawing.parts.append(_loss(end + GAP + 32, y, [(end, y)], trace))
     return _svg(end + GAP + 84, height, f"The network {trace.name}", drawing.parts)

@@ -99,7 +99,8 @@ class Story:
         self.top, self.loss, self.optimizer = top, loss, optimizer
         self.numbered = sorted((r for r in top.walk() if r.number), key=lambda r: r.number)
         # Symbols by the identity of the arrays: where an array came from is what it is called.
-        self.symbols: dict[int, str] = {id(top.x): "x"}
+        self.x = self.numbered[0].x if self.numbered else top.x  # in the dtype of the model
+        self.symbols: dict[int, str] = {id(self.x): "x"}
         for record in self.numbered:
             if record.y is not record.x or record.kind != "other":
                 self.symbols[id(record.y)] = self.out(record)
@@ -109,7 +110,12 @@ class Story:
     def steps(self) -> list[Step]:
         """Return all steps."""
         rest = (self._forward, self._loss, self._backward, self._update)
-        return [self._start(), *(step for part in rest for step in part())]
+        steps = [self._start(), *(step for part in rest for step in part())]
+        seen: set[int] = set()
+        for shown in (s for step in steps for line in step.lines for s in line.arrays):
+            shown.again = shown.again or id(shown.value) in seen
+            seen.add(id(shown.value))
+        return steps
 
     # Symbols ---------------------------------------------------------------------------------
 
@@ -143,8 +149,7 @@ class Story:
         count = sum(w.before.size for r in self.top.walk() for w in r.weights.values())
         n = len(self.loss.y_true)
         samples = "1 sample" if n == 1 else f"{n} samples"
-        assert self.top.x is not None
-        lines = [Line(items=[Shown("x", self.top.x), Shown("t", self.loss.y_true)])]
+        lines = [Line(items=[Shown("x", _array(self.x)), Shown("t", self.loss.y_true)])]
         if self.loss.sample_weight is not None:
             weights = Shown(r"\mathrm{weight}", self.loss.sample_weight)
             lines.append(Line(items=[weights], note="The weights of the samples."))
@@ -172,7 +177,7 @@ class Story:
         x, w, b = self.into(r), self.weight("kernel", r), self.weight("bias", r)
         bias = "bias" in r.weights
         items: list[Shown | str] = [
-            Shown(x, _array(r.x), again=x != "" and id(r.x) in self.symbols),
+            Shown(x, _array(r.x)),
             r"\cdot",
             Shown(w, r.weights["kernel"].before),
         ]
@@ -390,7 +395,7 @@ class Story:
             lines += list(self._gradient(symbol, w))
             items: list[Shown | str] = []
             used = _array(w.used)
-            g = by(symbol) if np.array_equal(used, _array(w.gradient)) else "g"
+            g = by(symbol) if np.array_equal(used, _array(w.gradient)) else f"g_{{{symbol}}}"
             if plain:
                 items = [r"-\eta \cdot", Shown(g, used, again=True), "="]
             items.append(Shown(rf"\Delta {symbol}", w.change))
@@ -407,7 +412,7 @@ class Story:
     def _gradient(self, symbol: str, w: WeightTrace) -> Iterator[Line]:
         """Yield what became of a gradient before the optimizer's rule used it."""
         o = self.optimizer
-        dw = by(symbol)
+        dw, g = by(symbol), f"g_{{{symbol}}}"
         gradient, used = _array(w.gradient), _array(w.used)
         total = gradient
         items: list[Shown | str] = [Shown(dw, gradient, again=True)]
@@ -415,12 +420,13 @@ class Story:
             total = gradient + w.penalty
             items += ["+", Shown(rf"\frac{{\partial R}}{{\partial {symbol}}}", w.penalty)]
             note = "The gradient of the penalty is added."
-            yield Line("", [*items, "=", Shown("g", total)], note=note)
+            yield Line("", [*items, "=", Shown(g, total)], note=note)
         if not np.array_equal(total, used):
             note = "The mean with the gradients gathered before."
             if o.norm is not None:
                 note = f"Clipped ({_limit(o.optimizer)}); the norm of all gradients is {o.norm:.6g}."
-            yield Line("", [Shown("g", total, again=True), r"\to", Shown("g", used)], note=note)
+            before = dw if total is gradient else g
+            yield Line("", [Shown(before, total, again=True), r"\to", Shown(g, used)], note=note)
 
     def _end(self) -> Step:
         loss = self.loss

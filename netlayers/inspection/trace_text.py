@@ -40,16 +40,11 @@ def _step(step: Step, trace: Any) -> list[str]:
         lines += ["", place + step.title]
     if step.phase in ("start", "update") or "multiplied" in step.text:
         lines += [f"  {part}" for part in _wrapped(step.text)]
-    waiting: list[list[str]] = []
+    said: list[str] = []
     for line in step.lines:
-        says = _says(line)
-        blocks = [_block(item, trace) for item in line.arrays if not item.again]
-        if says and waiting:
-            lines += _beside(waiting)
-            waiting = []
-        lines += [f"  {part}" for part in says]
-        waiting += blocks
-    return lines + _beside(waiting)
+        said += [part for part in _says(line) if part not in said]
+    shown = [item for line in step.lines for item in line.arrays if not item.again]
+    return [*lines, *(f"  {part}" for part in said), *_beside([_block(i, trace) for i in shown])]
 
 
 def _says(line: Line) -> list[str]:

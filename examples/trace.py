@@ -65,7 +65,7 @@ def main() -> None:
     trace.save(folder / "trace.md")
     rng = np.random.default_rng(0)
     images, digits = rng.uniform(size=(128, 784)), rng.integers(0, 10, 128)
-    cut_out = large().trace(images, digits, rows=4, columns=5)
+    cut_out = large().trace(images, digits, rows=4, columns=4)
     print(f"\n{cut_out}")
     cut_out.save(folder / "trace_large.html")
 

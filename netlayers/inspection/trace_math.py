@@ -194,7 +194,7 @@ def _row_text(parts: list[Node]) -> str:
         piece = _text(part)
         before = parts[i - 1] if i else Node("op", "(")
         sign = part.kind == "op" and piece in "=+−⊙·×←→≤∈>"
-        if sign and not (piece == "−" and before.text in ("(", "=", ",")):
+        if sign and not (piece == "−" and before.text in ("(", "=", ",", "⊙")):
             piece = f" {piece} "
         elif not (sign or _touching(text, before, part, piece)):
             piece = f" {piece}"

@@ -36,7 +36,7 @@ def number_format(values: Array, digits: int) -> Any:
     if finite.size == values.size and largest < 1e6 and np.array_equal(values, np.rint(values)):
         return lambda value: str(int(value))
     exponent = math.floor(math.log10(largest)) if largest else 0
-    decimals = max(0, digits - 1 - exponent)
+    decimals = max(1, digits - 1 - exponent)
     scientific = not -3 <= exponent < 6
     smallest = 10.0**-decimals
 

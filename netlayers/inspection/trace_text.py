@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from netlayers.inspection.trace_math import to_text as formula_text
@@ -25,25 +26,29 @@ def to_text(trace: Any) -> str:
     """Return a trace as text; arrays stand beside each other, and each is shown once."""
     lines = [f"One training step of {trace.name!r}"]
     phase = ""
-    for step in trace.steps:
-        if step.phase != phase:
-            phase = step.phase
+    # What a layer does in one direction stands together.
+    for _, together in itertools.groupby(trace.steps, key=lambda s: (s.phase, s.number or id(s))):
+        steps = list(together)
+        if steps[0].phase != phase:
+            phase = steps[0].phase
             lines += ["", f"──── {HEADINGS[phase]} ".ljust(WIDTH, "─")]
-        lines += _step(step, trace)
+        lines += _together(steps, trace)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _step(step: Step, trace: Any) -> list[str]:
+def _together(steps: list[Step], trace: Any) -> list[str]:
     lines = []
-    if step.phase != "start":
-        place = f"{step.number} {step.name}: " if step.number else ""
-        lines += ["", place + step.title]
-    if step.phase in ("start", "update") or "multiplied" in step.text:
-        lines += [f"  {part}" for part in _wrapped(step.text)]
+    first = steps[0]
+    if first.phase != "start":
+        place = f"{first.number} {first.name}: " if first.number else ""
+        lines += ["", place + "; ".join(step.title for step in steps)]
+    if first.phase in ("start", "update") or "multiplied" in first.text:
+        lines += [f"  {part}" for part in _wrapped(first.text)]
     said: list[str] = []
-    for line in step.lines:
+    every = [line for step in steps for line in step.lines]
+    for line in every:
         said += [part for part in _says(line) if part not in said]
-    shown = [item for line in step.lines for item in line.arrays if not item.again]
+    shown = [item for line in every for item in line.arrays if not item.again]
     return [*lines, *(f"  {part}" for part in said), *_beside([_block(i, trace) for i in shown])]
 
 

@@ -59,7 +59,7 @@ def nested():
 
 
 def binary():
-    layers = [L.Dense(3, "glu" if False else "softsign"), L.Dropout(0.5), L.Dense(1, "sigmoid")]
+    layers = [L.Dense(3, "softsign"), L.Dropout(0.5), L.Dense(1, "sigmoid")]
     model = nl.Sequential(layers, seed=3, name="binary")
     model.compile(nl.optimizers.SGD(0.1, clipvalue=0.01), "binary_crossentropy")
     return model, CLASSES[:, None] % 2

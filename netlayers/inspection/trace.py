@@ -11,7 +11,8 @@ from netlayers.checks import check_integer
 from netlayers.errors import ConfigurationError
 from netlayers.inspection.trace_html import to_html
 from netlayers.inspection.trace_markdown import to_markdown
-from netlayers.inspection.trace_steps import Step, Story
+from netlayers.inspection.trace_steps import Step
+from netlayers.inspection.trace_story import Story
 from netlayers.inspection.trace_text import to_text
 from netlayers.inspection.tracing import LayerTrace, LossTrace, OptimizerTrace, record_step
 

@@ -21,7 +21,10 @@ ACTIVATIONS = {
 # targets, n the number of samples, k that of outputs. For the mean over the batch without weights.
 LOSSES = {
     "MeanSquaredError": (r"\frac{1}{n k} \sum ({a} - t)^2", r"\frac{2}{n k} ({a} - t)"),
-    "MeanAbsoluteError": (r"\frac{1}{n k} \sum | {a} - t |", r"\frac{1}{n k} \mathrm{sign}({a} - t)"),
+    "MeanAbsoluteError": (
+        r"\frac{1}{n k} \sum | {a} - t |",
+        r"\frac{1}{n k} \mathrm{sign}({a} - t)",
+    ),
     "CategoricalCrossentropy": (r"-\frac{1}{n} \sum t \log {a}", None),
     "SparseCategoricalCrossentropy": (r"-\frac{1}{n} \sum \log {a}_t", None),
     "BinaryCrossentropy": (
@@ -78,7 +81,9 @@ def documented(thing: Any, method: str) -> str:
 
 def _paragraph(source: Any) -> str:
     """Return the first paragraph of a docstring, with the next one if that is formulas."""
-    paragraphs = [p.replace("\n", " ") for p in inspect.cleandoc(source.__doc__ or "").split("\n\n")]
+    paragraphs = [
+        p.replace("\n", " ") for p in inspect.cleandoc(source.__doc__ or "").split("\n\n")
+    ]
     more = len(paragraphs) > 1 and paragraphs[1].startswith("``")
     return " ".join(paragraphs[: 1 + more])
 

@@ -94,12 +94,12 @@ class _Parser:
         return Node("id" if token.isalpha() else "op", token.replace("-", "−"))
 
     def word(self) -> Node:
-        """An upright word in braces; spaces in it were no tokens, so ``~`` stands for one."""
+        """Read an upright word in braces."""
         end = self.tokens.index("}", self.at)
         letters = self.tokens[self.at + 1 : end]
         self.at = end + 1
         text = "".join(t[1:] if t.startswith("\\") else t for t in letters)
-        return Node("name", text.replace("~", " "))
+        return Node("name", text)
 
     def command(self, name: str) -> Node:
         if name in FUNCTIONS:
@@ -181,7 +181,8 @@ def _text(node: Node) -> str:
             small = small[1:-1]
         moved = small.translate(_RAISED if node.kind == "sup" else _LOWERED)
         if any(a == b for a, b in zip(small, moved, strict=True)):
-            return f"{base}{'^' if node.kind == 'sup' else '_'}{small if len(small) == 1 else f'({small})'}"
+            small = small if len(small) == 1 else f"({small})"
+            return f"{base}{'^' if node.kind == 'sup' else '_'}{small}"
         return base + moved
     if node.kind == "space":
         return "   " if node.text == "quad" else " "

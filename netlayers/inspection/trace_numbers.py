@@ -18,9 +18,10 @@ def number_format(values: Array, digits: int) -> Any:
     """Return a function that writes a number of an array.
 
     All numbers of an array have the same number of decimals, so many that the largest has
-    ``digits`` significant digits. A number of which no digit would be left is
-    written with an exponent, as is all of an array whose largest number is below 0.001 or has
-    more than six digits before the point. Whole numbers have no decimals. What is written is the number, correctly rounded.
+    ``digits`` significant digits. A number of which no digit would be left is written with an
+    exponent, as is all of an array whose largest number is below 0.001 or has more than six digits
+    before the point. Whole numbers have no decimals. What is written is the number, correctly
+    rounded.
 
     Example:
         >>> import numpy as np

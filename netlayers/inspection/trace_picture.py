@@ -11,7 +11,7 @@ from netlayers.inspection.trace_math import to_text
 from netlayers.inspection.trace_numbers import number_format
 
 if TYPE_CHECKING:
-    from netlayers.inspection.trace_steps import Story
+    from netlayers.inspection.trace_story import Story
     from netlayers.inspection.tracing import LayerTrace
 
 MOST_NEURONS, MOST_COLUMNS = 8, 6
@@ -110,8 +110,9 @@ def _loss(x: float, y: float, starts: list[tuple[float, float]], trace: Any) -> 
     value = number_format(np.asarray(trace.loss.total), 3)(trace.loss.total)
     path = " ".join(f"M{u:.1f} {v:.1f} L{x - 32:.1f} {y:.1f}" for u, v in starts)
     return (
-        f'<g class="nodes" data-l="loss"><path class="wire" d="{path}"/><rect x="{x - 32:.1f}" y="{y - 26:.1f}" width="76" height="52" '
-        f'rx="9"/>{_text(x + 6, y - 4, "loss L", "name")}{_text(x + 6, y + 15, value, "value")}</g>'
+        f'<g class="nodes" data-l="loss"><path class="wire" d="{path}"/>'
+        f'<rect x="{x - 32:.1f}" y="{y - 26:.1f}" width="76" height="52" rx="9"/>'
+        f"{_text(x + 6, y - 4, 'loss L', 'name')}{_text(x + 6, y + 15, value, 'value')}</g>"
     )
 
 
@@ -165,7 +166,8 @@ class _Drawing:
         else:
             self.row(r.parts, x + 10, inside)
             self.wire(x + width - 50 - GAP, inside, x + width - 50, inside)
-            skip = f"M{x:.1f} {y:.1f} V{y + height / 2 - 8:.1f} H{x + width - 30:.1f} V{inside + 18:.1f}"
+            below, end = y + height / 2 - 8, x + width - 30
+            skip = f"M{x:.1f} {y:.1f} V{below:.1f} H{end:.1f} V{inside + 18:.1f}"
             self.parts.append(f'<path class="wire" d="{skip}"/>')
         sign = {"concat": "‖", "multiply": "×", "maximum": "max"}.get(
             getattr(r.layer, "merge", ""), "+"

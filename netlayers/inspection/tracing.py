@@ -99,7 +99,7 @@ class LayerTrace:
     @property
     def activation(self) -> Any:
         """The activation of a layer that is dense or an activation."""
-        return self.layer.activation  # type: ignore[attr-defined]
+        return self.layer.activation
 
     def walk(self) -> Iterator[LayerTrace]:
         """Yield this record and those of all its parts."""
@@ -205,9 +205,12 @@ class Recorder:
     def keep(self, array: Any) -> Array:
         """Return a copy, the one that was made before if the numbers are the same."""
         kept = self._copies.get(id(array))
-        if kept is not None and kept[0] is array:
-            if is_sparse(array) or np.array_equal(kept[1], array, equal_nan=True):
-                return kept[1]
+        if (
+            kept is not None
+            and kept[0] is array
+            and (is_sparse(array) or np.array_equal(kept[1], array, equal_nan=True))
+        ):
+            return kept[1]
         copy = array.toarray() if is_sparse(array) else np.array(array)
         self._copies[id(array)] = (array, copy)
         return copy
@@ -244,7 +247,7 @@ def record_step(
     before = steps.test(x, y, sample_weight)
     recorder = Recorder()
     seen: dict[str, Any] = {}
-    with observed(model, recorder), _loss_seen(loss, seen):
+    with observed(model, recorder), _loss_seen(loss, seen, recorder.keep):
         total = steps.compute_gradients(x, y, sample_weight, input_gradient=True)
     (top,) = recorder.top
     records = list(top.walk())
@@ -269,9 +272,7 @@ def record_step(
             weight.after = p.value.copy()
             if weight.gradient is not None:
                 weight.used = p.gradient.copy()  # type: ignore[union-attr]
-    number = 0
-    for record in _in_order(top):
-        number += 1
+    for number, record in enumerate(_in_order(top), start=1):
         record.number = number
     outcome = LossTrace(
         loss=loss,
@@ -292,18 +293,18 @@ def record_step(
 
 
 @contextmanager
-def _loss_seen(loss: Any, into: dict[str, Any]) -> Iterator[None]:
+def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
     """Note what goes into the loss and what comes out of it."""
     forward, backward = loss.forward, loss.backward
 
     def watched_forward(y_true: Any, y_pred: Array, *args: Any) -> float:
-        into["y_pred"] = np.array(y_pred)
+        into["y_pred"] = keep(y_pred)
         into["value"] = value = forward(y_true, y_pred, *args)
         return value
 
     def watched_backward() -> Array:
         dy: Array = backward()
-        into["gradient"] = np.array(dy)
+        into["gradient"] = keep(dy)
         return dy
 
     loss.forward, loss.backward = watched_forward, watched_backward

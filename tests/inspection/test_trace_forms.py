@@ -163,7 +163,11 @@ def test_markdown(trace):
 
 
 def test_markdown_knows_only_latex_that_readers_know(trace):
-    names = set(re.findall(r"\\([a-zA-Z]+)", "".join(re.findall("```math(.*?)```", trace.markdown(), re.DOTALL))))
+    names = set(
+        re.findall(
+            r"\\([a-zA-Z]+)", "".join(re.findall("```math(.*?)```", trace.markdown(), re.DOTALL))
+        )
+    )
     known = "frac partial odot cdot cdots times sum leftarrow to top sigma varphi eta Delta ell "
     known += "gamma beta exp log max min tanh mathrm text quad begin end pmatrix underset"
     assert names <= set(known.split())
@@ -230,7 +234,7 @@ def test_html_needs_nothing_from_outside(trace):
 
 def test_a_large_network_is_a_cut_out():
     trace = large()
-    assert len(trace.text().splitlines()) < 220
+    assert len(trace.text().splitlines()) <= 220
     assert len(trace.html()) < 300_000
     assert len(trace.markdown()) < 60_000
 

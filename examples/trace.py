@@ -1,4 +1,19 @@
-"""One training step with all its numbers: a textbook's network, and a cut-out of a large one."""
+"""One training step with all its numbers: a textbook's network, and a cut-out of a large one.
+
+    python examples/trace.py                 # prints both, and writes pages to step through
+    python examples/trace.py --folder pages
+
+The first network is that of M. Mazur, "A step by step backpropagation example" (2015),
+https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/: 2-2-2, sigmoid, learning
+rate 0.5. His figures stand beside ours. (He leaves the biases as they are, so his loss after the
+step is another one.) The second is 784-512-512-10 on a batch of 128: of each array the corners.
+
+`trace.html`, `trace_large.html`: open one in a browser, and step with the arrow keys.
+
+Output:
+
+@@@
+"""
 
 from __future__ import annotations
 
@@ -48,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Trace one training step of two networks.")
     parser.add_argument("--folder", default=".", help="where the files go")
     folder = Path(parser.parse_args().folder)
+    folder.mkdir(parents=True, exist_ok=True)
     trace = textbook().trace([[0.05, 0.10]], [[0.01, 0.99]], digits=9)
     print(trace)
     print("\nBeside Mazur's figures:")
@@ -68,6 +84,7 @@ def main() -> None:
     cut_out = large().trace(images, digits, rows=4, columns=4)
     print(f"\n{cut_out}")
     cut_out.save(folder / "trace_large.html")
+    print("\nwritten: trace.html, trace.md, trace_large.html")
 
 
 if __name__ == "__main__":

@@ -71,12 +71,13 @@ def _line(line: Line, trace: Any) -> str:
         parts.append(f"<p><code>{html.escape(line.code)}</code></p>")
     if line.formula:
         parts.append(f'<div class="formula">{to_mathml(line.formula, block=True)}</div>')
-    items = []
-    for item in line.items:
+    items, signs = [], ""
+    for item in line.items:  # a sign stays with what it stands before
         if isinstance(item, str):
-            items.append(f'<span class="sign">{to_mathml(item)}</span>')
+            signs += f'<span class="sign">{to_mathml(item)}</span>'
         else:
-            items.append(_array(item, trace))
+            items.append(f'<div class="term">{signs}{_array(item, trace)}</div>')
+            signs = ""
     if items:
         parts.append(f'<div class="equation">{"".join(items)}</div>')
     return f'<div class="line">{"".join(parts)}</div>'

@@ -46,8 +46,8 @@ class Node:
     """A part of a formula.
 
     Attributes:
-        kind: ``row``, ``frac``, ``sup``, ``sub``, ``id``, ``op``, ``number``, ``function``,
-            ``name`` or ``space``.
+        kind: ``row``, ``frac``, ``sup``, ``sub``, ``id``, ``op``, ``prefix`` (a sign before a
+            number), ``number``, ``function``, ``name`` or ``space``.
         text: the character or word, where there is one.
         parts: the nodes that it is made of.
     """
@@ -74,7 +74,10 @@ class _Parser:
                 self.at += 1
                 parts[-1] = Node("sup", "", [parts[-1], Node("op", "′")])
             else:
-                parts.append(self.one())
+                node = self.one()
+                if node.text == "−" and (not parts or parts[-1].kind == "op"):
+                    node.kind = "prefix"
+                parts.append(node)
         self.at += 1
         return parts[0] if len(parts) == 1 else Node("row", "", parts)
 
@@ -149,6 +152,8 @@ def _mathml(node: Node) -> str:
         return f"<mi>{text}</mi><mo>&#x2061;</mo>"
     if node.kind == "name":
         return f'<mi mathvariant="normal">{text}</mi>'
+    if node.kind == "prefix":
+        return f'<mo form="prefix">{text}</mo>'
     if node.text == "′":
         return '<mo lspace="0" rspace="0">′</mo>'
     if node.text == "ᵀ":
@@ -195,9 +200,9 @@ def _row_text(parts: list[Node]) -> str:
         piece = _text(part)
         before = parts[i - 1] if i else Node("op", "(")
         sign = part.kind == "op" and piece in "=+−⊙·×←→≤∈>"
-        if sign and not (piece == "−" and before.text in ("(", "=", ",", "⊙")):
+        if sign:
             piece = f" {piece} "
-        elif not (sign or _touching(text, before, part, piece)):
+        elif not _touching(text, before, part, piece):
             piece = f" {piece}"
         text += piece
     return text

@@ -33,7 +33,7 @@ def _changed(symbols: Symbols, r: LayerTrace) -> Step:
     rate = o.learning_rate * r.layer.learning_rate_multiplier * r.layer.outer_multiplier
     for name, w in r.weights.items():
         symbol = symbols.weight(name, r)
-        new = Shown(rf"{symbol} \mathrm{{new}}", w.after)
+        new = Shown(rf"{symbol}\ \mathrm{{new}}", w.after)
         if w.gradient is None:
             why = "kept" if np.array_equal(w.before, w.after) else "moved by the forward pass"
             why = why if r.layer.trainable else "frozen"
@@ -81,7 +81,7 @@ def _gradient(symbols: Symbols, symbol: str, w: WeightTrace) -> Iterator[Line]:
 def _end(symbols: Symbols) -> Step:
     loss = symbols.loss
     items: list[Shown | str] = [Shown(r"L", np.asarray(loss.before)), r"\to"]
-    items.append(Shown(r"L \mathrm{new}", np.asarray(loss.after)))
+    items.append(Shown(r"L\ \mathrm{new}", np.asarray(loss.after)))
     text = (
         "The loss of the same batch, as test_on_batch gives it, with the old weights and "
         "with the new ones."

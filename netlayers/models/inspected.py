@@ -58,7 +58,7 @@ class Inspected:
             >>> model.set_weights([[[0.4], [0.45]], [0.6]])
             >>> trace = model.trace([[0.593, 0.597]], [[0.01]])
             >>> trace["out"].y, trace["out"].dz
-            (array([[0.75136915]]), array([[0.27699651]]))
+            (array([[0.75135461]]), array([[0.27700101]]))
         """
         model: Any = self
         model._require_compiled()

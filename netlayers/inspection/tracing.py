@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -211,9 +212,9 @@ class Recorder:
             and (is_sparse(array) or np.array_equal(kept[1], array, equal_nan=True))
         ):
             return kept[1]
-        copy = array.toarray() if is_sparse(array) else np.array(array)
-        self._copies[id(array)] = (array, copy)
-        return copy
+        own_copy = array.toarray() if is_sparse(array) else np.array(array)
+        self._copies[id(array)] = (array, own_copy)
+        return own_copy
 
     def _record(self, layer: Layer) -> LayerTrace:
         record = self.records.get(id(layer))
@@ -318,8 +319,8 @@ def _samples(loss: Any, y: Array, y_pred: Array, sample_weight: Array | None) ->
     """Return the losses of the samples, of a loss that has them."""
     if not isinstance(loss, Loss) or type(loss).forward is not Loss.forward:
         return None
-    # A loss that weighs in itself is none of its samples' alone.
-    twin: Any = type(loss).from_config({**loss.get_config(), "reduction": "none"})
+    twin = copy.deepcopy(loss)
+    twin.reduction = "none"
     return np.asarray(twin.forward(y, y_pred, sample_weight))
 
 

@@ -226,6 +226,9 @@ class Scale(L.Layer):
 
 
 class Half(nl.losses.Loss):
+    def __init__(self):
+        super().__init__()
+
     def forward_samples(self, y_true, y_pred):
         self.cache.d = y_pred - y_true
         return (self.cache.d**2).sum(axis=-1) / 2
@@ -238,6 +241,8 @@ def test_classes_of_ones_own():
     model = nl.Sequential([Scale(name="mine"), L.Dense(3, name="out")], seed=0)
     model.compile("adam", Half())
     trace = model.trace(X, ONE_HOT)
+    squares = (trace["out"].y - ONE_HOT) ** 2
+    np.testing.assert_allclose(trace.loss.samples, squares.sum(1) / 2, rtol=1e-6)
     assert "y = scale x" in trace.text()
     mine = trace["mine"]
     np.testing.assert_array_equal(mine.weights["scale"].gradient, (mine.dy * X).sum(0))

@@ -93,6 +93,30 @@ def check_facts(text, value):
         check_number(found["norm"], np.linalg.norm(value.astype(np.float64).ravel()))
 
 
+def test_every_equation_is_true(trace):
+    """What stands before an ``=`` between arrays is what stands behind it."""
+    count = 0
+    for line in (line for step in trace.steps for line in step.lines):
+        if "=" not in line.items or r"\to" in line.items:
+            continue
+        value, sign, scale = None, "+", 1.0
+        for item in line.items[: line.items.index("=")]:
+            if item == r"-\eta \cdot":
+                scale = -trace.optimizer.learning_rate
+            elif isinstance(item, str):
+                sign = item
+            else:
+                array = np.asarray(item.value, np.float64)
+                table = array if array.ndim < 2 else array.reshape(-1, array.shape[-1])
+                apply = {"+": np.add, r"\odot": np.multiply, r"\cdot": np.matmul}[sign]
+                value = scale * table if value is None else apply(value, table)
+        result = np.asarray(line.items[-1].value, np.float64)
+        rounding = 1e-5 * np.abs(result).max() + 1e-7
+        np.testing.assert_allclose(value.reshape(result.shape), result, rtol=1e-4, atol=rounding)
+        count += 1
+    assert count >= 3 * len([r for r in trace.model.walk() if r.kind == "dense"])
+
+
 # Text --------------------------------------------------------------------------------------------
 
 

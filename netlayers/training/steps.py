@@ -128,16 +128,25 @@ class Steps:
             explain(error, self, (x, y, sample_weight))
             raise
 
-    def compute_gradients(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
-        """Run forward and backward; return the loss. The gradients are in the parameters."""
+    def compute_gradients(
+        self,
+        x: Array,
+        y: Array,
+        sample_weight: Array | None = None,
+        input_gradient: bool = False,
+    ) -> float:
+        """Run forward and backward; return the loss. The gradients are in the parameters.
+
+        With ``input_gradient`` that of x is computed too, by every layer.
+        """
         model, parameters = self.model, self.model.parameters
         self.before.take()
         self._loss = self._forward(x, y, sample_weight, training=True)
         dy = self.loss.backward()
         if self.fused:
-            model.backward_logits(dy, input_gradient=False)
+            model.backward_logits(dy, input_gradient=input_gradient)
         else:
-            model.backward(dy, input_gradient=False)
+            model.backward(dy, input_gradient=input_gradient)
         if parameters.regularized:
             self._loss += parameters.regularization()
             parameters.add_regularization_gradients(self._workspace)

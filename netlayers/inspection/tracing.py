@@ -1,0 +1,368 @@
+"""What one training step computes, layer by layer, kept as copies of the arrays."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.activations import ActivationLayer
+from netlayers.core.observing import observed
+from netlayers.core.sparse import is_sparse
+from netlayers.core.workspace import Workspace
+from netlayers.layers import Dense, Input
+from netlayers.layers.containers import Chain
+from netlayers.losses import Loss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from netlayers._typing import Array
+    from netlayers.core.layer import Layer
+    from netlayers.core.parameters import Parameter
+
+
+@dataclass
+class WeightTrace:
+    """A weight in one step.
+
+    Attributes:
+        name: ``"kernel"``, ``"bias"``, ...
+        before: its value at the start.
+        gradient: dL/dweight as ``backward`` gave it; ``None`` for a statistic or a frozen weight.
+        penalty: gradient of its regularizer, ``None`` if it has none.
+        used: the gradient that the optimizer used: with the penalty, accumulated, clipped.
+        after: its value at the end.
+        change: ``after - before``.
+    """
+
+    name: str
+    before: Array
+    gradient: Array | None = None
+    penalty: Array | None = None
+    used: Array | None = None
+    after: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def change(self) -> Array:
+        """What the step added."""
+        return self.after - self.before
+
+
+@dataclass
+class LayerTrace:
+    """A layer in one step; an array that there is not is ``None``.
+
+    Attributes:
+        name: its path, such as ``"residual/dense"``.
+        layer: the layer itself, of the copy that was traced.
+        number: its place in the order of computation, from 1; 0 for a container that only calls
+            its parts one after the other, and for ``Input``.
+        x: input.
+        z: what its activation was applied to.
+        y: output, the book's a.
+        dy: dL/dy, which came from above.
+        slope: activation'(z), of an activation that works element by element.
+        dz: dL/dz, the book's δ.
+        dx: dL/dx, which goes on below.
+        weights: by name.
+        parts: the layers that it is made of, in the order of their computation.
+        fused: its activation was computed together with the loss, so there is no dL/dy.
+    """
+
+    name: str
+    layer: Layer
+    number: int = 0
+    x: Array | None = None
+    z: Array | None = None
+    y: Array | None = None
+    dy: Array | None = None
+    slope: Array | None = None
+    dz: Array | None = None
+    dx: Array | None = None
+    weights: dict[str, WeightTrace] = field(default_factory=dict)
+    parts: list[LayerTrace] = field(default_factory=list)
+    fused: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``"dense"``, ``"activation"``, ``"chain"`` (parts one after the other) or ``"other"``."""
+        layer = self.layer
+        if isinstance(layer, Dense) and type(layer).forward is Dense.forward:
+            return "dense"
+        if isinstance(layer, ActivationLayer) or type(layer).__name__ == "Activation":
+            return "activation"
+        return "chain" if type(layer).forward is Chain.forward else "other"
+
+    @property
+    def activation(self) -> Any:
+        """The activation of a layer that is dense or an activation."""
+        return self.layer.activation
+
+    def walk(self) -> Iterator[LayerTrace]:
+        """Yield this record and those of all its parts."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+
+@dataclass
+class LossTrace:
+    """The loss in one step.
+
+    Attributes:
+        loss: the loss itself; on logits if ``fused``.
+        fused: it was computed together with the last activation, from z.
+        y_true: targets.
+        y_pred: the outputs of the model.
+        probabilities: what a loss on logits makes of them, else ``None``.
+        sample_weight: weights of the samples, or ``None``.
+        samples: the losses of the samples, times their weights, where the loss gives them.
+        value: the loss without penalties.
+        penalty: all penalties, of weights and activations.
+        total: what ``train_on_batch`` reports.
+        gradient: dL/dy_pred, or dL/dz if ``fused``.
+        before: loss of the batch as ``test_on_batch`` gives it before the step.
+        after: the same after the step.
+    """
+
+    loss: Any
+    fused: bool
+    y_true: Array
+    y_pred: Array
+    gradient: Array
+    value: float
+    total: float
+    probabilities: Array | None = None
+    sample_weight: Array | None = None
+    samples: Array | None = None
+    before: float = 0.0
+    after: float = 0.0
+
+    @property
+    def penalty(self) -> float:
+        """What regularizers and layers added to the loss."""
+        return self.total - self.value
+
+
+@dataclass
+class OptimizerTrace:
+    """The update of one step.
+
+    Attributes:
+        optimizer: the optimizer itself, after the step.
+        learning_rate: the rate of this update.
+        updated: whether the weights were updated: gradients may be gathered for a later update.
+        norm: norm of all gradients before clipping, ``None`` where clipping is off.
+    """
+
+    optimizer: Any
+    learning_rate: float
+    updated: bool
+    norm: float | None
+
+
+class Recorder:
+    """Sees the calls of layers, as ``around`` of :func:`netlayers.core.observing.observed`.
+
+    Arrays that are the same at two places (the output of a layer and the input of the next) are
+    kept once: where they came from is then seen by their identity.
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[int, LayerTrace] = {}
+        self.top: list[LayerTrace] = []
+        self._open: list[LayerTrace] = []
+        self._copies: dict[int, tuple[Any, Array]] = {}
+
+    def __call__(self, layer: Layer, method: str, given: Array, run: Callable[[], Any]) -> Any:
+        """Record one call."""
+        record = self._record(layer)
+        before = self.keep(given)
+        self._open.append(record)
+        result = run()
+        self._open.pop()
+        after = None if result is None else self.keep(result)
+        if method.startswith("forward"):
+            record.x = before
+            if method == "forward":
+                record.y = after
+            else:
+                record.z = after
+            return result
+        if method == "backward":
+            record.dy = before
+        else:
+            record.dz = before
+        record.dx = after
+        for p in own(layer):
+            if p.gradient is not None and p.trainable:
+                record.weights[p.name].gradient = p.gradient.copy()
+        return result
+
+    def keep(self, array: Any) -> Array:
+        """Return a copy, the one that was made before if the numbers are the same."""
+        kept = self._copies.get(id(array))
+        if (
+            kept is not None
+            and kept[0] is array
+            and (is_sparse(array) or np.array_equal(kept[1], array, equal_nan=True))
+        ):
+            return kept[1]
+        own_copy = array.toarray() if is_sparse(array) else np.array(array)
+        self._copies[id(array)] = (array, own_copy)
+        return own_copy
+
+    def _record(self, layer: Layer) -> LayerTrace:
+        record = self.records.get(id(layer))
+        if record is None:
+            record = self.records[id(layer)] = LayerTrace(layer.path, layer)
+            for p in own(layer):
+                assert p.value is not None
+                record.weights[p.name] = WeightTrace(p.name, p.value.copy())
+            (self._open[-1].parts if self._open else self.top).append(record)
+        return record
+
+
+def own(layer: Layer) -> list[Parameter]:
+    """Return the parameters that a layer declared itself."""
+    return [p for p in layer.slots if p.layer is layer]
+
+
+def record_step(
+    steps: Any, x: Any, y: Array, sample_weight: Array | None
+) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
+    """Train on one batch, and return all that was computed.
+
+    Args:
+        steps: the ``Steps`` of a model that is a copy: it learns.
+        x: checked inputs.
+        y: checked targets.
+        sample_weight: checked weights, or ``None``.
+    """
+    model, optimizer, loss = steps.model, steps.optimizer, steps.loss
+    parameters = model.parameters
+    before = steps.test(x, y, sample_weight)
+    recorder = Recorder()
+    seen: dict[str, Any] = {}
+    with observed(model, recorder), _loss_seen(loss, seen, recorder.keep):
+        total = steps.compute_gradients(x, y, sample_weight, input_gradient=True)
+    (top,) = recorder.top
+    records = list(top.walk())
+    probabilities = None
+    if getattr(loss, "from_logits", False) and hasattr(loss, "probabilities"):
+        probabilities = np.array(loss.probabilities)
+    y_pred = seen["y_pred"]
+    if steps.fused:
+        assert probabilities is not None
+        y_pred = probabilities
+        for record in records:
+            if record.y is None:
+                record.y, record.fused = probabilities, True
+    _add_slopes(records)
+    _add_penalties(records)
+    rate = optimizer.learning_rate
+    updated = optimizer.step(parameters)
+    for record in records:
+        for p in own(record.layer):
+            weight = record.weights[p.name]
+            assert p.value is not None
+            weight.after = p.value.copy()
+            if weight.gradient is not None:
+                weight.used = p.gradient.copy()  # type: ignore[union-attr]
+    for number, record in enumerate(_in_order(top), start=1):
+        record.number = number
+    outcome = LossTrace(
+        loss=loss,
+        fused=steps.fused,
+        y_true=np.array(y),
+        y_pred=y_pred,
+        gradient=seen["gradient"],
+        value=seen["value"],
+        total=total,
+        probabilities=probabilities,
+        sample_weight=None if sample_weight is None else np.array(sample_weight),
+        samples=_samples(loss, y, seen["y_pred"], sample_weight),
+        before=before,
+        after=steps.test(x, y, sample_weight),
+    )
+    norm = optimizer.grad_norm if getattr(optimizer, "clips", False) and updated else None
+    return top, outcome, OptimizerTrace(optimizer, rate, updated, norm)
+
+
+@contextmanager
+def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
+    """Note what goes into the loss and what comes out of it."""
+    forward, backward = loss.forward, loss.backward
+
+    def watched_forward(y_true: Any, y_pred: Array, *args: Any) -> float:
+        into["y_pred"] = keep(y_pred)
+        into["value"] = value = forward(y_true, y_pred, *args)
+        return value
+
+    def watched_backward() -> Array:
+        dy: Array = backward()
+        into["gradient"] = keep(dy)
+        return dy
+
+    loss.forward, loss.backward = watched_forward, watched_backward
+    try:
+        yield
+    finally:
+        del loss.forward, loss.backward
+
+
+def _samples(loss: Any, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
+    """Return the losses of the samples, of a loss that has them."""
+    if not isinstance(loss, Loss) or type(loss).forward is not Loss.forward:
+        return None
+    twin = copy.deepcopy(loss)
+    twin.reduction = "none"
+    return np.asarray(twin.forward(y, y_pred, sample_weight))
+
+
+def _add_slopes(records: list[LayerTrace]) -> None:
+    """Compute activation'(z) as ``backward`` does: for a gradient of ones.
+
+    That is the derivative only of an activation that works element by element, so the product with
+    dL/dy must be what the step computed.
+    """
+    for record in records:
+        if record.kind not in ("dense", "activation"):
+            continue
+        inner = record.parts[0] if record.parts else record
+        if record.kind == "dense":
+            record.dy = inner.dy if not record.fused else None
+        if inner.dy is None or inner.dx is None:
+            continue
+        if record is not inner or record.dz is None:
+            record.dz = inner.dx
+        if record.z is None:
+            record.z = record.x
+        slope = np.array(record.activation.backward(np.ones_like(inner.dy)))
+        if slope.shape == inner.dx.shape == inner.dy.shape:
+            with np.errstate(all="ignore"):
+                if np.allclose(slope * inner.dy, inner.dx, rtol=1e-4, atol=1e-30, equal_nan=True):
+                    record.slope = slope
+
+
+def _add_penalties(records: list[LayerTrace]) -> None:
+    for record in records:
+        for p in own(record.layer):
+            weight = record.weights[p.name]
+            if p.regularizer is not None and weight.gradient is not None:
+                weight.penalty = np.zeros_like(weight.before)
+                scratch = Workspace()("scratch", p.shape, weight.before.dtype)
+                p.regularizer.add_gradient(weight.before, weight.penalty, scratch)
+
+
+def _in_order(record: LayerTrace) -> Iterator[LayerTrace]:
+    """Yield the records that compute something themselves, in the order of their outputs."""
+    if record.kind in ("chain", "other"):
+        for part in record.parts:
+            yield from _in_order(part)
+    if record.kind != "chain" and not isinstance(record.layer, Input):
+        yield record

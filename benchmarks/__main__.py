@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import footprint, machine, report, steps
+from benchmarks import footprint, jobs, machine, report, steps
 from benchmarks.cases import CASES, Case, data
 from benchmarks.peers import PEERS, missing, missing_line
 from benchmarks.turns import Clients, PeerError, take_turns
 
-PARTS = ("steps", "inference", "footprint", "threads", "profile")
+PARTS = ("steps", "jobs", "inference", "footprint", "threads", "profile")
 OWN = ["netlayers", "train_on_batch", "floor"]
 
 
@@ -34,6 +34,7 @@ def main() -> None:
     count = os.cpu_count() or 1
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2] if count > 1 else [1])
     parser.add_argument("--out", type=Path, help="folder for results.json and RESULTS.md")
+    parser.add_argument("--data", help="folder of MNIST; see netlayers.datasets.mnist")
     parser.add_argument("--quick", action="store_true", help="a look whether all runs")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -91,6 +92,7 @@ def run_profile(names: list[str], options: Any) -> dict[str, str]:
 
 RUN = {
     "steps": lambda names, options: steps.run(names, options.cases, options),
+    "jobs": jobs.run,
     "inference": run_inference,
     "footprint": footprint.run,
     "threads": lambda names, options: steps.run_threads(names, options.cases, options),

@@ -132,8 +132,28 @@ def footprint(found: dict[str, Any]) -> str:
     return table(["", "installed, MB", "import, s", "resident after it, MiB"], rows)
 
 
+def jobs(found: dict[str, Any]) -> str:
+    """Return the seconds to the goal, and what they are made of."""
+    if not found:
+        return "MNIST was not there."
+    epochs = statistics.median(one["epochs"] for runs in found.values() for one in runs)
+    rows = []
+    for loop, runs in found.items():
+        column = {key: [one[key] for one in runs] for key in runs[0]}
+        middle = {key: statistics.median(values) for key, values in column.items()}
+        even = middle["ready"] + middle["first_epoch"] + (epochs - 1) * middle["epoch"]
+        spread = f"{min(column['seconds']):.1f} to {max(column['seconds']):.1f}"
+        training = statistics.median(one["seconds"] - one["ready"] for one in runs)
+        numbers = [training, middle["ready"], middle["first_epoch"], middle["epoch"], even]
+        cells = [f"{middle['seconds']:.1f} ({spread})", *(f"{n:.2f}" for n in numbers)]
+        rows.append([loop, *cells, f"{middle['epochs']:.0f}"])
+    header = ["", "seconds to 98 %", "without start-up", "start-up", "first epoch", "later epoch"]
+    return table([*header, f"all, of {epochs:.0f} epochs", "epochs needed"], rows)
+
+
 SECTIONS = [
     ("Steps", "steps", steps),
+    ("Whole jobs", "jobs", jobs),
     ("Inference", "inference", inference),
     ("Footprint", "footprint", footprint),
     ("Threads", "threads", threads),

@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import footprint, jobs, machine, report, steps
+from benchmarks import footprint, growth, jobs, machine, report, steps
 from benchmarks.cases import CASES, Case, data
 from benchmarks.peers import PEERS, missing, missing_line
 from benchmarks.turns import Clients, PeerError, take_turns
 
-PARTS = ("steps", "jobs", "inference", "footprint", "threads", "profile")
+PARTS = ("steps", "jobs", "inference", "growth", "footprint", "threads", "profile")
 OWN = ["netlayers", "train_on_batch", "floor"]
 
 
@@ -61,6 +61,8 @@ def main() -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        if "growth" in results:
+            growth.draw(results["growth"], options.out / "plots")
         (options.out / "RESULTS.md").write_text(text)
 
 
@@ -94,6 +96,7 @@ RUN = {
     "steps": lambda names, options: steps.run(names, options.cases, options),
     "jobs": jobs.run,
     "inference": run_inference,
+    "growth": growth.run,
     "footprint": footprint.run,
     "threads": lambda names, options: steps.run_threads(names, options.cases, options),
     "profile": run_profile,

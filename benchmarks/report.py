@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from benchmarks.cases import TARGETS
+from benchmarks.growth import lines
 from benchmarks.stats import ratio
 
 
@@ -151,10 +152,20 @@ def jobs(found: dict[str, Any]) -> str:
     return table([*header, f"all, of {epochs:.0f} epochs", "epochs needed"], rows)
 
 
+def growth(found: dict[str, Any]) -> str:
+    """Return the fitted exponents, with their standard errors."""
+    text = table(
+        ["grows with", "exponent of time", "of memory", "backward and update by forward"],
+        lines(found),
+    )
+    return text + "\n\n![time](plots/growth_step.png)\n\n![memory](plots/growth_memory.png)"
+
+
 SECTIONS = [
     ("Steps", "steps", steps),
     ("Whole jobs", "jobs", jobs),
     ("Inference", "inference", inference),
+    ("Growth", "growth", growth),
     ("Footprint", "footprint", footprint),
     ("Threads", "threads", threads),
     ("Where the time goes", "profile", profile),

@@ -81,6 +81,13 @@ def run_inference(names: list[str], options: Any) -> dict[str, Any]:
                 print(f"  {name} is left out: {error}")
         for rows in ("1", "32", "10000"):
             found[rows] = take_turns(taking, rows, options.seconds, options.rounds)
+    found["first"] = {name: [] for name in taking}
+    for _ in range(options.rounds):  # the first answer of a new process, from its start
+        for name in taking:
+            begin = time.perf_counter()
+            with Clients([name], options.threads[-1]) as clients:
+                clients[name].ask("open_predictor", case=case.to_dict(), rows=[1])
+                found["first"][name].append(time.perf_counter() - begin)
     return found
 
 

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
-from benchmarks.turns import environment
+from benchmarks.cases import CASES
+from benchmarks.turns import Clients, environment
 
 IMPORTS = {"netlayers": "netlayers", "torch": "torch", "jax": "jax, jax.numpy", "keras": "keras"}
 IMPORTS["sklearn"] = "sklearn.neural_network"
@@ -42,7 +43,10 @@ def run(names: list[str], options: Any) -> dict[str, dict[str, float]]:
         seconds, memory = (statistics.median(column) for column in zip(*pairs, strict=True))
         packages = with_dependencies(DISTRIBUTIONS.get(name, name))
         size = sum(map(installed_bytes, packages)) / 1e6
-        found[name] = {"size": size, "seconds": seconds, "memory": memory}
+        with Clients([name], options.threads[-1]) as clients:
+            clients[name].ask("open", case=CASES["mnist"].to_dict(), steps=20)
+            training = clients[name].ask("memory")["mib"]
+        found[name] = {"size": size, "seconds": seconds, "memory": memory, "training": training}
         print(f"  {name}: {size:,.0f} MB, {seconds:.2f} s, {memory:,.0f} MiB", flush=True)
     return found
 

@@ -119,8 +119,9 @@ def profile(found: dict[str, str]) -> str:
 def inference(found: dict[str, Any]) -> str:
     """Return the times of predictions."""
     names = next(iter(found.values()))
+    labels = {"first": "first answer of a new process"}
     rows = [
-        [f"{count} rows", microseconds(times["netlayers"])]
+        [labels.get(count, f"{count} rows"), microseconds(times["netlayers"])]
         + [str(ratio(times[n], times["netlayers"])) for n in names if n != "netlayers"]
         for count, times in found.items()
     ]
@@ -129,8 +130,13 @@ def inference(found: dict[str, Any]) -> str:
 
 def footprint(found: dict[str, Any]) -> str:
     """Return sizes, import times and memory."""
-    rows = [[n, *(f"{f[k]:,.1f}" for k in ("size", "seconds", "memory"))] for n, f in found.items()]
-    return table(["", "installed, MB", "import, s", "resident after it, MiB"], rows)
+    rows = [
+        [n, *(f"{f[k]:,.1f}" for k in ("size", "seconds", "memory", "training"))]
+        for n, f in found.items()
+    ]
+    return table(
+        ["", "installed, MB", "import, s", "resident after it, MiB", "training mnist"], rows
+    )
 
 
 def jobs(found: dict[str, Any]) -> str:

@@ -96,7 +96,9 @@ def test_the_report_of_a_run():
                 "threads": 2,
             },
             "inference": {"1": times},
-            "footprint": {"netlayers": {"size": 100.0, "seconds": 0.1, "memory": 30.0}},
+            "footprint": {
+                "netlayers": {"size": 100.0, "seconds": 0.1, "memory": 30.0, "training": 50.0}
+            },
         }
     )
     assert "| torch | 4.00 (3.00 to 4.50) / 4 |" in text
@@ -105,4 +107,4 @@ def test_the_report_of_a_run():
     assert "`OPENBLAS_CORETYPE=Zen`" in text
     assert "jax is left out" in text
     assert "| 1 rows | 100 | 4.00 (3.00 to 4.50) |" in text
-    assert "| netlayers | 100.0 | 0.1 | 30.0 |" in text
+    assert "| netlayers | 100.0 | 0.1 | 30.0 | 50.0 |" in text

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.peers import PEERS
 
 ROOT = Path(__file__).parents[1]
-REST = 0.05  # seconds between turns, in which the threads of the last one come to rest
+REST = 0.15  # seconds between turns: threads of OpenBLAS spin for about 50 ms
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

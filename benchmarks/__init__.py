@@ -1,0 +1,1 @@
+"""How fast netlayers is, beside PyTorch, JAX, Keras and scikit-learn: ``python -m benchmarks``."""

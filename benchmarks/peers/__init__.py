@@ -1,0 +1,53 @@
+"""The frameworks that are measured: one file each, with the same functions.
+
+``trainer(case)`` returns an object with ``step()``, one update by one batch, whose result may be
+under way; ``value(result)``, its loss as a number; and ``wait()``, which comes back when all is
+computed. ``predictor(case)`` returns a function from an array to an array. ``job(recipe)`` trains
+on MNIST and yields after each epoch. All begin with the weights of :mod:`benchmarks.cases`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How a peer is found and started.
+
+    Attributes:
+        module: its file here.
+        options: what its functions are told.
+        needs: packages without which it is left out.
+        environment: variables of its process.
+    """
+
+    module: str
+    options: dict[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+_KERAS = {"KERAS_BACKEND": "jax"}
+PEERS = {
+    "netlayers": Peer("ours"),
+    "train_on_batch": Peer("ours", {"way": "train_on_batch"}),
+    "floor": Peer("floor"),
+    "torch": Peer("pytorch", needs=("torch",)),
+    "torch.compile": Peer("pytorch", {"way": "compile"}, needs=("torch",)),
+    "jax": Peer("jaxed", needs=("jax",)),
+    "keras": Peer("keras_jax", {}, ("keras", "jax"), _KERAS),
+    "keras stateless": Peer("keras_jax", {"way": "stateless"}, ("keras", "jax"), _KERAS),
+    "sklearn": Peer("sklearn_mlp", needs=("sklearn",)),
+}
+
+
+def missing(name: str) -> list[str]:
+    """Return the packages that a peer needs and that are not installed."""
+    return [package for package in PEERS[name].needs if not importlib.util.find_spec(package)]
+
+
+def missing_line(name: str, packages: list[str]) -> str:
+    """Say that a peer is left out."""
+    return f"{name} is left out: {', '.join(packages)} is not installed."

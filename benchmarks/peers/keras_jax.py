@@ -1,0 +1,124 @@
+"""Keras on JAX: ``train_on_batch`` and ``fit``, and the jitted loop of its guide (stateless)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from benchmarks.cases import (
+    BETA_1,
+    BETA_2,
+    BN_EPSILON,
+    BN_MOMENTUM,
+    CLIP,
+    EPSILON,
+    MOMENTUM,
+    RATE,
+    SGD_RATE,
+    Case,
+    data,
+    weights,
+)
+
+
+def make_model(case: Case, seed: int = 0) -> Any:
+    """Return the compiled model with the weights of the case."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((case.sizes[0],))])
+    for i, (w, b) in enumerate(weights(case, seed)):
+        last = i == len(case.sizes) - 2
+        norm = case.normalized and not last
+        activation = case.activation if case.activated(i) else None
+        dense = keras.layers.Dense(len(b), None if norm else activation, use_bias=not norm)
+        model.add(dense)
+        dense.set_weights([w] if norm else [w, b])
+        if norm:
+            model.add(keras.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON))
+            model.add(keras.layers.Activation(case.activation))
+        if case.dropout and not last:
+            model.add(keras.layers.Dropout(case.dropout))
+    optimizer = {
+        "sgd": lambda: keras.optimizers.SGD(SGD_RATE),
+        "adam": lambda: keras.optimizers.Adam(RATE, BETA_1, BETA_2, EPSILON),
+        "momentum": lambda: keras.optimizers.SGD(SGD_RATE, MOMENTUM, global_clipnorm=CLIP),
+    }[case.optimizer]()
+    loss = (
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if case.loss == "crossentropy"
+        else keras.losses.MeanSquaredError()
+    )
+    model.compile(optimizer, loss)
+    return model
+
+
+class Trainer:
+    """Makes steps."""
+
+    def __init__(self, case: Case, way: str = "") -> None:
+        x, y = data(case)
+        model = make_model(case)
+        self.state: Any = ()
+        if way == "stateless":
+            self.step = self._stateless(model, jnp.asarray(x), jnp.asarray(y))
+        else:
+            self.step = lambda: model.train_on_batch(x, y)
+
+    def _stateless(self, model: Any, x: Any, y: Any) -> Callable[[], Any]:
+        optimizer = model.optimizer
+        optimizer.build(model.trainable_variables)
+
+        def compute(trainable: Any, rest: Any) -> Any:
+            output, rest = model.stateless_call(trainable, rest, x, training=True)
+            return model.loss(y, output), rest
+
+        @partial(jax.jit, donate_argnums=(0, 1, 2))
+        def update(trainable: Any, rest: Any, own: Any) -> Any:
+            (value, rest), g = jax.value_and_grad(compute, has_aux=True)(trainable, rest)
+            trainable, own = optimizer.stateless_apply(own, g, trainable)
+            return trainable, rest, own, value
+
+        variables = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+        self.state = [[jnp.copy(v.value) for v in some] for some in variables]
+
+        def step() -> Any:
+            *self.state, value = update(*self.state)
+            return value
+
+        return step
+
+    def value(self, result: Any) -> float:
+        """Return the loss of a step."""
+        return float(result)
+
+    def wait(self) -> None:
+        """Wait until every step is computed."""
+        jax.block_until_ready(self.state)
+
+
+def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
+    """Return ``predict_on_batch``."""
+    return make_model(case).predict_on_batch
+
+
+def job(recipe: Any) -> Iterator[Any]:
+    """Train with ``fit``, one epoch after the other."""
+    model = make_model(recipe.case, recipe.seed)
+    x, y, x_test, y_test = recipe.arrays()
+    yield "ready"
+
+    def right() -> float:
+        output = model.predict(x_test, batch_size=1024, verbose=0)
+        return float((output.argmax(axis=1) == y_test).mean())
+
+    for epoch in range(recipe.epochs):
+        model.fit(x, y, recipe.case.batch, epochs=epoch + 1, initial_epoch=epoch, verbose=0)
+        yield right
+
+
+trainer = Trainer

@@ -1,0 +1,110 @@
+"""netlayers: the loop that a user writes, and ``train_on_batch``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import netlayers as nl
+from benchmarks.cases import (
+    BETA_1,
+    BETA_2,
+    BN_EPSILON,
+    BN_MOMENTUM,
+    CLIP,
+    EPSILON,
+    MOMENTUM,
+    RATE,
+    SGD_RATE,
+    Case,
+    data,
+    weights,
+)
+
+
+def make_model(case: Case, seed: int = 0) -> nl.Sequential:
+    """Return the compiled model with the weights of the case."""
+    layers: list[Any] = []
+    for i, m in enumerate(case.sizes[1:]):
+        last = i == len(case.sizes) - 2
+        norm = case.normalized and not last
+        activation = case.activation if case.activated(i) else None
+        layers.append(nl.layers.Dense(m, None if norm else activation, use_bias=not norm))
+        if norm:
+            layers.append(nl.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON))
+            layers.append(nl.layers.Activation(case.activation))
+        if case.dropout and not last:
+            layers.append(nl.layers.Dropout(case.dropout))
+    model = nl.Sequential(layers, seed=seed)
+    optimizer = {
+        "sgd": lambda: nl.optimizers.SGD(SGD_RATE),
+        "adam": lambda: nl.optimizers.Adam(RATE, BETA_1, BETA_2, EPSILON),
+        "momentum": lambda: nl.optimizers.SGD(SGD_RATE, MOMENTUM, global_clipnorm=CLIP),
+    }[case.optimizer]()
+    if case.loss == "crossentropy":
+        loss: Any = nl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    else:
+        loss = nl.losses.MeanSquaredError()
+    model.compile(optimizer, loss)
+    model.build((None, case.sizes[0]))
+    dense = [layer for layer in layers if isinstance(layer, nl.layers.Dense)]
+    for layer, (w, b) in zip(dense, weights(case, seed), strict=True):
+        layer.kernel[...] = w
+        if layer.use_bias:
+            layer.bias[...] = b
+    return model
+
+
+class Trainer:
+    """Makes steps."""
+
+    def __init__(self, case: Case, way: str = "") -> None:
+        x, y = data(case)
+        self.model = model = make_model(case)
+        loss, optimizer, parameters = model.loss, model.optimizer, model.parameters
+
+        def by_hand() -> float:
+            value = loss.forward(y, model.forward(x, training=True))
+            model.backward(loss.backward(), input_gradient=False)
+            optimizer.step(parameters)
+            return value
+
+        def by_model() -> float:
+            return model.train_on_batch(x, y)
+
+        def forward() -> float:
+            return loss.forward(y, model.forward(x, training=True))
+
+        self.step = by_model if way else by_hand
+        self.forward = forward
+
+    def value(self, result: Any) -> float:
+        """Return the loss of a step."""
+        return float(result)
+
+    def wait(self) -> None:
+        """Everything is computed."""
+
+
+def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
+    """Return ``predict_on_batch``."""
+    return make_model(case).predict_on_batch
+
+
+def job(recipe: Any) -> Iterator[Any]:
+    """Train with ``fit``, one epoch after the other; yield the share of right answers."""
+    model = make_model(recipe.case, recipe.seed)
+    x, y, x_test, y_test = recipe.arrays()
+    yield "ready"
+
+    def right() -> float:
+        return float((model.predict(x_test, verbose=0).argmax(axis=1) == y_test).mean())
+
+    for epoch in range(recipe.epochs):
+        model.fit(x, y, recipe.case.batch, epochs=epoch + 1, initial_epoch=epoch, verbose=0)
+        yield right
+
+
+trainer = Trainer

@@ -1,0 +1,151 @@
+"""PyTorch: eager, and with ``torch.compile``; fused optimizers, gradients set to ``None``.
+
+PyTorch's Adam adds epsilon after the correction for the start at zero, where Keras and netlayers
+add it before; with 10⁻⁷ the losses differ in the last digits only.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.cases import (
+    BETA_1,
+    BETA_2,
+    BN_EPSILON,
+    BN_MOMENTUM,
+    CLIP,
+    EPSILON,
+    MOMENTUM,
+    RATE,
+    SGD_RATE,
+    Case,
+    data,
+    weights,
+)
+
+KINDS = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
+
+
+def make_model(case: Case, seed: int = 0) -> Any:
+    """Return the modules with the weights of the case; PyTorch keeps W transposed."""
+    torch.manual_seed(seed)
+    modules: list[Any] = []
+    first = weights(case, seed)
+    for i, (n, m) in enumerate(itertools.pairwise(case.sizes)):
+        last = i == len(case.sizes) - 2
+        norm = case.normalized and not last
+        linear = torch.nn.Linear(n, m, bias=not norm)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(first[i][0].T))
+            if not norm:
+                linear.bias.copy_(torch.from_numpy(first[i][1]))
+        modules.append(linear)
+        if norm:
+            modules.append(torch.nn.BatchNorm1d(m, BN_EPSILON, 1 - BN_MOMENTUM))
+        if case.activated(i):
+            modules.append(KINDS[case.activation]())
+        if case.dropout and not last:
+            modules.append(torch.nn.Dropout(case.dropout))
+    return torch.nn.Sequential(*modules)
+
+
+def make_optimizer(case: Case, model: Any) -> Any:
+    """Return the fused optimizer."""
+    p = model.parameters()
+    if case.optimizer == "adam":
+        return torch.optim.Adam(p, RATE, (BETA_1, BETA_2), EPSILON, fused=True)
+    momentum = MOMENTUM if case.optimizer == "momentum" else 0
+    return torch.optim.SGD(p, SGD_RATE, momentum=momentum, fused=True)
+
+
+class Trainer:
+    """Makes steps."""
+
+    def __init__(self, case: Case, way: str = "") -> None:
+        x, y = (torch.from_numpy(v) for v in data(case))
+        model = make_model(case)
+        loss = torch.nn.CrossEntropyLoss() if case.loss == "crossentropy" else torch.nn.MSELoss()
+        optimizer = make_optimizer(case, model)
+        parameters = list(model.parameters())
+
+        def forward() -> Any:
+            return loss(model(x), y)
+
+        if way == "compile":
+            forward = torch.compile(forward, fullgraph=True)
+
+        def step() -> Any:
+            optimizer.zero_grad(set_to_none=True)
+            value = forward()
+            value.backward()
+            if case.optimizer == "momentum":
+                torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+            optimizer.step()
+            return value
+
+        self.step, self.forward = step, forward
+
+    def value(self, result: Any) -> float:
+        """Return the loss of a step."""
+        return float(result.detach())
+
+    def wait(self) -> None:
+        """Everything is computed."""
+
+
+def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
+    """Return the network in inference mode."""
+    model = make_model(case).eval()
+    if way == "compile":
+        model = torch.compile(model)
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return model(torch.from_numpy(x)).numpy()
+
+    return predict
+
+
+def job(recipe: Any) -> Iterator[Any]:
+    """Train with a DataLoader, or (``hand``, ``compile``) with batches cut by hand."""
+    case, way = recipe.case, recipe.way
+    model = make_model(case, recipe.seed)
+    optimizer, loss = make_optimizer(case, model), torch.nn.CrossEntropyLoss()
+    x, y, x_test, y_test = (torch.from_numpy(v) for v in recipe.arrays())
+
+    def compute(bx: Any, by: Any) -> Any:
+        return loss(model(bx), by)
+
+    if way == "compile":
+        compute = torch.compile(compute)
+    loader = None
+    if way == "loader":
+        loader = torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(x, y), batch_size=case.batch, shuffle=True
+        )
+    yield "ready"
+
+    def batches() -> Iterator[Any]:
+        for part in torch.randperm(len(x)).split(case.batch):
+            yield x[part], y[part]
+
+    def right() -> float:
+        model.eval()
+        with torch.inference_mode():
+            return float((model(x_test).argmax(dim=1) == y_test).float().mean())
+
+    for _ in range(recipe.epochs):
+        model.train()
+        for bx, by in batches() if loader is None else loader:
+            optimizer.zero_grad(set_to_none=True)
+            compute(bx, by).backward()
+            optimizer.step()
+        yield right
+
+
+trainer = Trainer

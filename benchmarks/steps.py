@@ -1,0 +1,96 @@
+"""Parts 1 and 6: training steps, on the threads asked for, and on one beside two."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.cases import CASES, Case
+from benchmarks.stats import agreement
+from benchmarks.turns import Clients, PeerError, take_turns
+
+FIRST_STEPS = 20
+# What is not the same function or rule, so that losses can not agree.
+DIFFERENT = {
+    ("sklearn", "tiny"): "no sigmoid on its output",
+    ("sklearn", "tabular"): "one output for two classes",
+    ("sklearn", "deep"): "no clipping",
+}
+
+
+def run(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
+    """Return the times of steps by case and peer, and how their losses agree."""
+    found: dict[str, Any] = {}
+    with Clients(names, options.threads[-1]) as clients:
+        for name in cases:
+            case = CASES[name]
+            taking, checks = opened(clients, case)
+            times = take_turns(taking, "step", options.seconds, options.rounds)
+            found[name] = {"times": times, "checks": checks}
+            print(f"  {name}: {1e6 * statistics.median(times['netlayers']):,.0f} µs", flush=True)
+        idle = {n: statistics.median(c.idle) for n, c in clients.items() if c.idle}
+    return {"cases": found, "idle": idle, "threads": options.threads[-1]}
+
+
+def opened(clients: Clients, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the clients that can train a case, ready, and the check of each one's losses."""
+    taking: dict[str, Any] = {}
+    losses: dict[str, list[float]] = {}
+    checks: dict[str, Any] = {}
+    exact = replace(case, dropout=0.0)
+    for name, client in clients.items():
+        try:
+            first = client.ask("open", case=exact.to_dict(), steps=FIRST_STEPS)
+            losses[name] = first["losses"]
+            answer = first
+            if case.dropout:
+                answer = client.ask("open", case=case.to_dict(), steps=2 * FIRST_STEPS)
+                losses[f"{name} random"] = answer["losses"]
+            checks[name] = {"first": answer["first"]}
+        except PeerError as error:
+            print(f"  {case.name}: {name} is left out: {error}", flush=True)
+            checks[name] = {"error": str(error)}
+            continue
+        taking[name] = client
+        if name == "floor":
+            continue
+        if (name, case.name) in DIFFERENT:
+            checks[name]["different"] = DIFFERENT[name, case.name]
+            continue
+        apart, agrees = agreement(losses[name], losses["netlayers"], random=False)
+        checks[name] |= {"loss": losses[name][-1], "apart": apart, "agrees": agrees}
+        if case.dropout:
+            random = losses[f"{name} random"], losses["netlayers random"]
+            apart, close = agreement(*random, random=True)
+            checks[name] |= {"apart_random": apart, "agrees": agrees and close}
+        if not checks[name]["agrees"]:
+            print(f"  {case.name}: the losses of {name} do NOT agree with ours", flush=True)
+    return taking, checks
+
+
+def run_threads(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
+    """Return the times of steps with each number of threads."""
+    chosen = [n for n in names if n in ("netlayers", "floor", "torch", "jax")]
+    found: dict[str, Any] = {}
+    for case in cases:
+        for count in options.threads:
+            with Clients(chosen, count) as clients:
+                taking, _ = opened(clients, CASES[case])
+                times = take_turns(taking, "step", options.seconds / 2, options.rounds)
+            found.setdefault(case, {})[str(count)] = times
+        ours = [statistics.median(t["netlayers"]) for t in found[case].values()]
+        print(f"  {case}: " + ", ".join(f"{1e6 * t:,.0f} µs" for t in ours), flush=True)
+    return {"cases": found, "libraries": libraries()}
+
+
+def libraries() -> list[dict[str, Any]]:
+    """Return what threadpoolctl says of the libraries with threads in this process."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        print("  threadpoolctl is not installed: the libraries are not named")
+        return []
+    import numpy  # noqa: F401
+
+    return [{k: v for k, v in i.items() if k != "filepath"} for i in threadpool_info()]

@@ -1,0 +1,116 @@
+"""The process of one peer: it does what it is told on its input, a line of JSON at a time.
+
+    python -m benchmarks.worker NAME THREADS
+
+It may use the first THREADS processors only, from before the framework is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+WARM_UP = 0.1  # share of the steps that are made before the clock starts
+
+
+class Worker:
+    """What a peer can be asked; each method takes the keys of a command and returns an answer."""
+
+    def __init__(self, name: str) -> None:
+        from benchmarks.peers import PEERS
+
+        self.peer = PEERS[name]
+        self.module = importlib.import_module(f"benchmarks.peers.{self.peer.module}")
+        self.functions: dict[str, Any] = {}
+        self.trainer: Any = None
+
+    def open(self, case: dict[str, Any], steps: int) -> dict[str, Any]:
+        """Make a trainer; return the losses of its first steps, and how long the first took."""
+        from benchmarks.cases import from_dict
+
+        self.functions, self.trainer = {}, None
+        begin = time.perf_counter()
+        self.trainer = trainer = self.module.trainer(from_dict(case), **self.peer.options)
+        losses = [trainer.value(trainer.step())]
+        first = time.perf_counter() - begin
+        losses += [trainer.value(trainer.step()) for _ in range(steps - 1)]
+        self.functions = {"step": trainer.step, "forward": getattr(trainer, "forward", None)}
+        return {"losses": losses, "first": first}
+
+    def open_predictor(self, case: dict[str, Any], rows: list[int]) -> dict[str, Any]:
+        """Make a predictor, with a function for each number of rows."""
+        from benchmarks.cases import from_dict
+
+        made = from_dict(case)
+        predict = self.module.predictor(made, **self.peer.options)
+        rng = np.random.default_rng(2)
+        self.functions, self.trainer = {}, None
+        for n in rows:
+            x = rng.standard_normal((n, made.sizes[0]), dtype=np.float32)
+            self.functions[str(n)] = lambda x=x: predict(x)
+        return {"shape": list(np.shape(self.functions[str(rows[0])]()))}
+
+    def time(self, what: str, count: int) -> dict[str, Any]:
+        """Return the seconds of one call."""
+        call = self.functions[what]
+        wait = self.trainer.wait if self.trainer else lambda: None
+        for _ in range(1 + int(count * WARM_UP)):
+            result = call()
+        wait()
+        begin = time.perf_counter()
+        for _ in range(count):
+            result = call()
+        wait()
+        if what == "forward":
+            self.trainer.value(result)
+        return {"seconds": (time.perf_counter() - begin) / count}
+
+    def memory(self) -> dict[str, Any]:
+        """Return the resident memory in MiB."""
+        return {"mib": resident()}
+
+
+def resident() -> float:
+    """Return the resident memory of this process in MiB, or NaN where the system does not say."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except OSError:
+        try:
+            import psutil
+        except ImportError:
+            return float("nan")
+        return psutil.Process().memory_info().rss / 2**20
+
+
+def confine(threads: int) -> None:
+    """Let this process use the first processors only, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a framework prints is no answer
+    confine(int(sys.argv[2]))
+    worker, idle_from = None, time.process_time()
+    for line in sys.stdin:
+        idle = time.process_time() - idle_from  # what other threads did while this one waited
+        command = json.loads(line)
+        try:
+            worker = worker or Worker(sys.argv[1])
+            answer = getattr(worker, command.pop("do"))(**command)
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps({**answer, "idle": idle}), file=answers, flush=True)
+        idle_from = time.process_time()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ Output: the median norm of all gradients (before clipping -> after it) at three 
 accuracy with its deviation, of five starts:
 
     20 layers           rate          step 1        step 100       step 1760   test accuracy
-      no clipping         0.1            1.8e+03               -               -  not finite at step 3
+      no clipping         0.1            1.8e+03               -               -  stops at step 3
       clipvalue 0.01      0.1       1.8e+03 -> 2         33 -> 2      7.8 -> 1.2  95.1% ±0.9%
       clipnorm 0.25       0.1     1.8e+03 -> 1.6       25 -> 1.6      3.2 -> 1.1  93.5% ±0.8%
       global_clipnorm 1.0 0.1       1.8e+03 -> 1         33 -> 1        1.8 -> 1  95.1% ±0.4%
@@ -105,9 +105,9 @@ def cell(runs: list[Run], step: int, clipped: bool) -> str:
 
 
 def summary(runs: list[Run]) -> str:
-    """Return the mean accuracy and its deviation, or when the training broke off."""
+    """Return the mean accuracy and its deviation, or the step whose gradients are not finite."""
     broke = [len(run.before) for run in runs if math.isnan(run.accuracy)]
-    text = f"not finite at step {max(broke)}" if broke else ""
+    text = f"stops at step {max(broke)}" if broke else ""
     accuracies = [run.accuracy for run in runs if not math.isnan(run.accuracy)]
     if not accuracies:
         return text

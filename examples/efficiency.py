@@ -175,7 +175,7 @@ def growth(sizes: dict[str, list[int]], repeats: int) -> Growth:
                 flush=True,
             )
         found[name] = (values, forward, backward)
-        upper = slice(len(values) // 2, None)
+        upper = slice(-max(3, (len(values) + 1) // 2), None)  # a line and its error need three
         both = [f + b for f, b in zip(forward, backward, strict=True)]
         print(f"  time ~ {name} ^ {exponent(values, both)}", end="")
         print(f"; the upper half alone: {exponent(values[upper], both[upper])}")
@@ -208,7 +208,9 @@ def main() -> None:
     """Measure on one thread, and draw."""
     parser = argparse.ArgumentParser(description="The cost of backpropagation.")
     parser.add_argument("--repeats", type=int, default=15, help="of which the fastest one counts")
-    parser.add_argument("--largest", type=int, default=1024, help="width of the largest network")
+    parser.add_argument(
+        "--largest", type=int, default=1024, help="width of the largest network, at least 64"
+    )
     parser.add_argument("--plot", metavar="FILE", help="draw into this file")
     arguments = parser.parse_args()
     try:

@@ -5,9 +5,10 @@
 
 Numerical differentiation needs two passes forward for every weight, backpropagation one forward and
 one backward for all of them: the ratio grows with the number of weights, which is why networks can
-be trained at all. A layer multiplies once forward (x W) and twice backward (xᵀ dz and dz Wᵀ), but
-the first one needs no dz Wᵀ: with 4 layers the ratio is 7/4 by count of products. Small sizes
-are ruled by what a call costs, not by arithmetic, so exponents are also given for the upper half.
+be trained at all. A layer multiplies once forward (x W) and twice backward (xᵀ dz and dz Wᵀ), so by
+count of products backward / forward is 2, and the ratio above is 2 / (1 + 2) for each weight. Small
+sizes are ruled by what a call costs, not by arithmetic, so exponents are also given for the upper
+half. (Training leaves dz Wᵀ out in the first layer, where nobody needs it; here it is done in all.)
 
 Output, on one core of two (processor time of one thread, the fastest of 15; exponents are fitted to
 the logarithms, with their standard errors):
@@ -88,7 +89,7 @@ class Job:
         return self.loss.forward(self.y, self.model.forward(self.x, training=True))
 
     def backward(self) -> None:
-        """One pass backward, after a pass forward."""
+        """One pass backward, after a pass forward; the gradient of the input is computed too."""
         self.model.backward(self.loss.backward())
 
     def gradient(self) -> np.ndarray:

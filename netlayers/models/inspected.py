@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from netlayers.checks import check_choice, check_integer
-from netlayers.checks import check_integer
-from netlayers.checks import check_integer, check_number
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_choice, check_integer, check_number
 from netlayers.data.arrays import ArrayData
 from netlayers.inspection import diagnosis
 from netlayers.inspection.activations import ActivationHistograms, activation_histograms
 from netlayers.inspection.profile import ProfileReport, profile_steps
 from netlayers.inspection.surface import LossSurface, loss_surface
 from netlayers.inspection.trace import Trace, trace_step
-from netlayers.models.preparation import batch_of
-from netlayers.models.preparation import batch_of, input_of
-from netlayers.models.preparation import columns_of
+from netlayers.models.preparation import batch_of, columns_of, input_of
 from netlayers.models.turns import refuse_elsewhere
-from typing import TYPE_CHECKING, Any
-import copy
-import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
     from netlayers._typing import Array, ArrayLike
-    from netlayers._typing import ArrayLike
     from netlayers.inspection.diagnosis import Diagnosis
 
 

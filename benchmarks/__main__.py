@@ -33,7 +33,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="of a peer in a round")
     count = os.cpu_count() or 1
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2] if count > 1 else [1])
-    parser.add_argument("--out", type=Path, help="folder for results.json and RESULTS.md")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for results.json and RESULTS.md; parts that are there already stay",
+    )
     parser.add_argument("--data", help="folder of MNIST; see netlayers.datasets.mnist")
     parser.add_argument("--quick", action="store_true", help="a look whether all runs")
     options = parser.parse_args()
@@ -56,14 +60,17 @@ def main() -> None:
         begin = time.perf_counter()
         results[part] = RUN[part](names, options)
         print(f"{part}: {time.perf_counter() - begin:.0f} s", flush=True)
-    text = report.markdown(results)
-    print(f"\n{text}")
+    print(f"\n{report.markdown(results)}")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        path = options.out / "results.json"
+        before = json.loads(path.read_text()) if path.exists() else {}
+        if before.get("machine", {}).get("versions") == results["machine"]["versions"]:
+            results = {**before, **results}  # the parts that were not measured again
+        path.write_text(json.dumps(results, indent=1) + "\n")
         if "growth" in results:
             growth.draw(results["growth"], options.out / "plots")
-        (options.out / "RESULTS.md").write_text(text)
+        (options.out / "RESULTS.md").write_text(report.markdown(results))
 
 
 def run_inference(names: list[str], options: Any) -> dict[str, Any]:

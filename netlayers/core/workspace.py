@@ -32,7 +32,7 @@ def aligned(size: int, dtype: Dtype) -> Array:
     Vector instructions on lines that are cut in two take a tenth longer; NumPy aligns to 16 bytes.
     """
     memory = np.zeros(size + 64 // dtype.itemsize, dtype)
-    start = -memory.ctypes.data % 64 // dtype.itemsize
+    start = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
     return memory[start : start + size]
 
 

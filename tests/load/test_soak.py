@@ -53,7 +53,7 @@ def growth(name, count):
     [
         ("fit, arrays", 600, 4000),  # the History has an epoch more
         ("fit, stream of 200 sizes", 600, 1_000_000),
-        ("fit of 20 steps, repeated", 400, 2000),
+        ("fit of 20 steps, repeated", 3000, 2000),  # the free lists of Python fill first
         ("train_on_batch, 1,500 sizes", 800, 1_000_000),
         ("predict", 500, 2000),
         ("predict, 3,000 sizes", 200, 20_000),

@@ -33,6 +33,7 @@ _KERAS = {"KERAS_BACKEND": "jax"}
 PEERS = {
     "netlayers": Peer("ours"),
     "train_on_batch": Peer("ours", {"way": "train_on_batch"}),
+    "with numba": Peer("ours", {}, ("numba",), {"NETLAYERS_KERNELS": "numba"}),
     "floor": Peer("floor"),
     "torch": Peer("pytorch", needs=("torch",)),
     "torch.compile": Peer("pytorch", {"way": "compile"}, needs=("torch",)),

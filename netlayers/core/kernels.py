@@ -105,6 +105,22 @@ class Kernels:
         np.multiply(scratch, alpha, out=scratch)
         np.subtract(w, scratch, out=w)
 
+    @staticmethod
+    def adam(
+        w: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        beta_1: float,
+        beta_2: float,
+        alpha: float,
+        epsilon: float,
+        scratch: Array,
+    ) -> None:
+        """:meth:`take_in`, then :meth:`descend_by_quotient`: the whole update of Adam."""
+        Kernels.take_in(g, m, v, beta_1, beta_2, scratch)
+        Kernels.descend_by_quotient(w, m, v, alpha, epsilon, scratch)
+
 
 kernels = Kernels()
 

@@ -93,9 +93,21 @@ def _take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float) -> None
         v[i] = beta_2 * v[i] + g[i] * g[i]
 
 
-def _descend_by_quotient(w: Array, m: Array, v: Array, alpha: float, epsilon: float) -> None:
+def _adam(
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    beta_1: float,
+    beta_2: float,
+    alpha: float,
+    epsilon: float,
+) -> None:
+    beta_1, beta_2 = g.dtype.type(beta_1), g.dtype.type(beta_2)
     alpha, epsilon = w.dtype.type(alpha), w.dtype.type(epsilon)
     for i in range(w.size):
+        m[i] = beta_1 * m[i] + g[i]
+        v[i] = beta_2 * v[i] + g[i] * g[i]
         w[i] -= alpha * (m[i] / (math.sqrt(v[i]) + epsilon))
 
 
@@ -157,11 +169,19 @@ def take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch:
     _take_in(g, m, v, beta_1, beta_2)
 
 
-def descend_by_quotient(
-    w: Array, m: Array, v: Array, alpha: float, epsilon: float, scratch: Array
+def adam(
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    beta_1: float,
+    beta_2: float,
+    alpha: float,
+    epsilon: float,
+    scratch: Array,
 ) -> None:
-    """See :meth:`Kernels.descend_by_quotient`."""
-    _descend_by_quotient(w, m, v, alpha, epsilon)
+    """See :meth:`Kernels.adam`."""
+    _adam(w, g, m, v, beta_1, beta_2, alpha, epsilon)
 
 
 LOOPS = (
@@ -174,7 +194,7 @@ LOOPS = (
     _descend,
     _descend_with_momentum,
     _take_in,
-    _descend_by_quotient,
+    _adam,
 )
 KERNELS = (
     add_bias,
@@ -186,7 +206,7 @@ KERNELS = (
     descend,
     descend_with_momentum,
     take_in,
-    descend_by_quotient,
+    adam,
 )
 
 

@@ -58,12 +58,14 @@ class Adam(Moments):
         """Update a block; see the class."""
         t, root = self.iterations, math.sqrt(1 - self.beta_2)
         alpha = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        alpha, epsilon = alpha * (1 - self.beta_1) / root, self.epsilon / root
         m, v = state[:2]
+        if not self.amsgrad:
+            kernels.adam(w, g, m, v, self.beta_1, self.beta_2, alpha, epsilon, scratch)
+            return
         self.take_in(g, m, v, scratch)
-        if self.amsgrad:
-            v = np.maximum(state[2], v, out=state[2])
-        alpha *= (1 - self.beta_1) / root
-        kernels.descend_by_quotient(w, m, v, alpha, self.epsilon / root, scratch)
+        v_max = np.maximum(state[2], v, out=state[2])
+        kernels.descend_by_quotient(w, m, v_max, alpha, epsilon, scratch)
 
 
 @register("optimizer")

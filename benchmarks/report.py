@@ -61,7 +61,7 @@ def steps(found: dict[str, Any]) -> str:
         [
             text,
             table(["", *cases], rows),
-            "How far the losses of the first steps are from ours, by the first loss; with dropout, "
+            "How far the losses of steps 11 to 20 are from ours, by the first loss; with dropout, "
             "first without it, then the means of later steps with it.",
             table(["", *cases], checks),
             f"Processor time of a process while it waited, median: {idle}.",

@@ -49,7 +49,7 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
             kind = type(value[0]) if len(value) >= _LONG else None
             if kind in (float, int) and all(type(item) is kind for item in value):
                 array = np.array(value)
-                if array.dtype.kind in "fi":  # not integers of more than 64 bits
+                if array.dtype.kind in ("f" if kind is float else "iu"):  # exact, or as text
                     arrays[path] = array
                     return {_MARK: "list", "name": path}
             return [packed(f"{path}/{i}", item) for i, item in enumerate(value)]

@@ -58,6 +58,14 @@ def test_long_lists_are_no_text():
     assert unpack(plain, arrays)["epoch"][999] == 999
 
 
+@pytest.mark.parametrize("large", [2**63, 2**64 - 1, 2**64, -(2**63) - 1])
+def test_integers_are_exact(large):
+    """NumPy makes floats of integers of which some need 64 bits without a sign."""
+    for state in ([large] + [-1] * 31, [large] * 32, [2**63 + 1] * 32, [large, 1] * 16):
+        plain, arrays = pack({"list": state})
+        same(unpack(json.loads(json.dumps(plain)), arrays)["list"], state)
+
+
 def test_arrays_are_not_copied():
     x = np.arange(3.0)
     _, arrays = pack({"x": x, "mask": np.array([True, False])})

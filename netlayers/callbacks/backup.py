@@ -49,7 +49,8 @@ class BackupAndRestore(RunKeeper):
 
     Raises:
         ConfigurationError: in ``fit``: the backup is of another model, other compile settings,
-            data of other shapes, or other callbacks; the message names what differs.
+            data of other shapes, or other callbacks; the message names what differs. Or a
+            callback's state can not be kept, which is tried once after ``on_train_begin``.
         FileError: in ``fit``: the backup is damaged.
 
     A backup is a file that :func:`netlayers.load_model` loads too. It is replaced in one step, so a
@@ -150,6 +151,10 @@ class BackupAndRestore(RunKeeper):
             say(f"The run in {self.backup_dir!r} goes on in epoch {run.epoch + 1}{where}")
         return True
 
+    def begun(self, run: Run) -> None:
+        """See that the state can be kept, as long as there is nothing to lose."""
+        pack(run.get_state())
+
     def restore(self, run: Run) -> None:
         """Go on with the run in the backup."""
         parameters = run.model.parameters
@@ -190,7 +195,18 @@ class BackupAndRestore(RunKeeper):
         self._write(run)
 
     def finished(self, run: Run) -> None:
-        """Delete the backups, unless a time budget ended the run, which then is not at its end."""
+        """Delete the backups, unless the run is not at its end, or beyond it.
+
+        A time budget may have ended it, or an earlier process went on after these epochs.
+        """
+        if run.beyond and self.delete_checkpoint:
+            warnings.warn(
+                f"BackupAndRestore: the backup in {self.backup_dir!r} is of epoch {run.epoch + 1}, "
+                f"and epochs={run.epochs.stop}, so nothing was trained. It is kept: go on with "
+                "more epochs, or delete the folder to begin anew.",
+                stacklevel=2,
+            )
+            return
         budgets = (getattr(callback, "stopped", False) for callback in run.events.callbacks)
         if not self.delete_checkpoint or any(budgets):
             return
@@ -211,14 +227,15 @@ class BackupAndRestore(RunKeeper):
     def _write(self, run: Run) -> None:
         if run.place() == self._written and run.logs is None:
             return
-        state, arrays = pack(run.get_state())
-        extra = {"script": self._script, "place": run.place(), "state": state}
         try:
+            state, arrays = pack(run.get_state())
+            extra = {"script": self._script, "place": run.place(), "state": state}
             if self.double_checkpoint and os.path.exists(self._path):
                 os.replace(self._path, self._earlier)
             save_model(run.model, self._path, arrays=arrays, extra=extra)
             self._written = run.place()
-        except (FileError, OSError) as error:  # weights that are not finite, or a full disk
+        except (ConfigurationError, FileError, OSError) as error:
+            # A state that can not be kept any more, weights that are not finite, or a full disk.
             warnings.warn(
                 f"BackupAndRestore: no backup was written after epoch {run.epoch}, batch "
                 f"{run.batch or 0}: {error} Training goes on; an earlier backup stays.",

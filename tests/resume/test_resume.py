@@ -352,8 +352,47 @@ def test_what_can_not_be_kept(tmp_path):
         def get_state(self):
             return {"of mine": [1, {2, 3}]}
 
-    with pytest.raises(nl.errors.ConfigurationError, match=r"callbacks/0/of mine/1 is \{2, 3\}"):
-        fit(tmp_path, more=[Mine()])
+    train = Knife(1, ["on_epoch_begin"])  # it is known before anything can be lost
+    with pytest.raises(nl.errors.ConfigurationError, match=r"callbacks/1/of mine/1 is \{2, 3\}"):
+        fit(tmp_path, more=[train, Mine()])
+
+
+def test_what_can_not_be_kept_any_more(tmp_path):
+    """A state that turns bad within the run costs its backup, not the run."""
+
+    class Mine(callbacks.Callback):
+        seen = None
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seen = {epoch} if epoch == 1 else None
+
+        def get_state(self):
+            return {"seen": self.seen}
+
+    with pytest.warns(UserWarning, match=r"no backup was written after epoch 2.*seen is \{1\}"):
+        model = fit(tmp_path, more=[Mine()], epochs=3)
+    assert model.history.epoch == [0, 1, 2]
+
+
+@pytest.mark.parametrize("freq", ["epoch", 7])  # 5 batches an epoch: the last backup is within one
+def test_fewer_epochs_than_in_the_backup(tmp_path, freq):
+    """Nothing is trained, and nothing is deleted."""
+
+    def run(epochs, knife=0):
+        chosen = [Knife(knife, ["on_epoch_end"]), callbacks.BackupAndRestore(tmp_path / "b", freq)]
+        model = small()
+        model.fit(X[:, :1], Y, batch_size=8, epochs=epochs, callbacks=chosen, verbose=0)
+        return model
+
+    with pytest.raises(Cut):
+        run(9, 6)
+    path = tmp_path / "b" / "backup.safetensors"
+    before = path.read_bytes()
+    with pytest.warns(UserWarning, match="nothing was trained. It is kept"):
+        run(3)
+    assert path.read_bytes() == before
+    assert run(9).history.epoch == list(range(9))
+    assert not path.parent.exists()
 
 
 def test_arguments(tmp_path):

@@ -15,6 +15,7 @@ from netlayers.checks import check_choice, check_flag, check_integer, check_numb
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import from_text, to_text
+from netlayers.saving.lock import FolderLock
 from netlayers.saving.state import architecture, compile_settings
 from netlayers.training.run import RunKeeper
 from netlayers.training.state import differences, pack, unpack
@@ -52,6 +53,7 @@ class BackupAndRestore(RunKeeper):
             data of other shapes, or other callbacks; the message names what differs. Or a
             callback's state can not be kept, which is tried once after ``on_train_begin``.
         FileError: in ``fit``: the backup is damaged.
+        BusyError: in ``fit``: another run keeps its backups in this folder at the moment.
 
     A backup is a file that :func:`netlayers.load_model` loads too. It is replaced in one step, so a
     kill while it is written leaves the one before. If it can not be written (the disk is full, or
@@ -120,6 +122,8 @@ class BackupAndRestore(RunKeeper):
         self.seconds = seconds
         self._path = os.path.join(self.backup_dir, "backup.safetensors")
         self._earlier = os.path.join(self.backup_dir, "previous.safetensors")
+        self._lock: FolderLock | None = None
+        self._run: Run | None = None  # the one that holds the lock
 
     # What the run calls ------------------------------------------------------------------------
 
@@ -128,6 +132,7 @@ class BackupAndRestore(RunKeeper):
         for callback in run.events.callbacks:
             if isinstance(callback, BackupAndRestore) and callback is not self:
                 raise ConfigurationError("fit: one BackupAndRestore is enough, there are two.")
+        self._lock, self._run = FolderLock("BackupAndRestore", self.backup_dir), run
         self._warn_of_doubts(run)
         self._script = self._describe(run)
         self._seen, self._time = 0, time.monotonic()
@@ -219,8 +224,15 @@ class BackupAndRestore(RunKeeper):
                 warnings.warn(
                     f"BackupAndRestore: {path!r} could not be deleted: {error}.", stacklevel=2
                 )
+        self.close(run)
         with contextlib.suppress(OSError):  # something else is in it
             os.rmdir(self.backup_dir)
+
+    def close(self, run: Run) -> None:
+        """Leave the folder to other runs, if it was this one that had it."""
+        if self._lock is not None and self._run is run:
+            self._lock.release()
+            self._lock = self._run = None
 
     # Details -----------------------------------------------------------------------------------
 

@@ -103,6 +103,11 @@ class Run:
         if self.keeper is not None:
             self.keeper.finished(self)
 
+    def close(self) -> None:
+        """Let go of what the run held for itself, however it ended."""
+        if self.keeper is not None:
+            self.keeper.close(self)
+
     def _restore(self) -> None:
         if self._found:
             assert self.keeper is not None
@@ -196,3 +201,6 @@ class RunKeeper(Callback):
 
     def finished(self, run: Run) -> None:
         """After a run that was not interrupted."""
+
+    def close(self, run: Run) -> None:
+        """After a run, however it ended, and after all else."""

@@ -50,7 +50,7 @@ class BackupAndRestore(RunKeeper):
 
     Raises:
         ConfigurationError: in ``fit``: the backup is of another model, other compile settings,
-            data of other shapes, or other callbacks; the message names what differs. Or a
+            other data, or other callbacks; the message names what differs. Or a
             callback's state can not be kept, which is tried once after ``on_train_begin``.
         FileError: in ``fit``: the backup is damaged.
         BusyError: in ``fit``: another run keeps its backups in this folder at the moment.
@@ -324,6 +324,7 @@ class BackupAndRestore(RunKeeper):
             for place, was, now in differences(script, self._script)
             # Where fit() is called again in a process, callbacks may have changed the rate.
             if not (trained and place == "compile: optimizer: config: learning_rate")
+            and not (place.endswith(": checksum") and was == "nothing")  # of an earlier version
         ]
         if not found:
             return

@@ -273,11 +273,13 @@ def test_no_warning_where_bits_are_promised(tmp_path):
 # Another script ----------------------------------------------------------------------------------
 
 
-def fit(folder, units=3, rate=0.1, loss="mse", rows=ROWS, size=8, more=(), seed=0, **arguments):
+def fit(
+    folder, units=3, rate=0.1, loss="mse", rows=ROWS, size=8, more=(), seed=0, x=X, y=Y, **arguments
+):
     model = nl.Sequential([layers.Dense(units, name="first"), layers.Dense(1)], seed=seed)
     model.compile(nl.optimizers.SGD(rate), loss)
     keep = callbacks.BackupAndRestore(folder, delete_checkpoint=False)
-    model.fit(X[:rows], Y[:rows], batch_size=size, callbacks=[*more, keep], verbose=0, **arguments)
+    model.fit(x[:rows], y[:rows], batch_size=size, callbacks=[*more, keep], verbose=0, **arguments)
     return model
 
 
@@ -288,6 +290,8 @@ def fit(folder, units=3, rate=0.1, loss="mse", rows=ROWS, size=8, more=(), seed=
         ({"seed": 1}, r"model: config: seed: 0 there, 1 here"),
         ({"rate": 0.2}, r"compile: optimizer: config: learning_rate: 0.1 there, 0.2 here"),
         ({"loss": "mae"}, r"compile: loss: .*there"),
+        ({"x": X + 1}, r"data: checksum: x: '\w{8}' there, '\w{8}' here"),
+        ({"y": 1 - Y}, r"data: checksum: y: '\w{8}' there, '\w{8}' here"),
         ({"rows": 36}, r"data: rows: 37 there, 36 here"),
         ({"size": 9}, r"data: batch_size: 8 there, 9 here"),
         ({"shuffle": False}, r"data: shuffle: True there, False here"),
@@ -303,6 +307,21 @@ def test_another_script_is_refused(tmp_path, change, message):
         fit(tmp_path, **change)
     assert "delete the folder" in str(raised.value)
     assert fit(tmp_path).history.epoch == [0]  # it is still there
+
+
+def test_backups_without_checksums_of_the_data(tmp_path, monkeypatch):
+    """Those of earlier versions go on."""
+    described = nl.data.arrays.ArrayData.describe
+    testing = (X[:9], Y[:9])
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "netlayers.data.arrays.ArrayData.describe",
+            lambda data: {k: v for k, v in described(data).items() if k != "checksum"},
+        )
+        fit(tmp_path, validation_data=testing)
+    assert fit(tmp_path, validation_data=testing, epochs=2).history.epoch == [0, 1]
+    with pytest.raises(nl.errors.ConfigurationError, match="validation: checksum: x"):
+        fit(tmp_path, validation_data=(X[1:10], Y[:9]), epochs=3)
 
 
 def test_fit_again_in_the_same_process(tmp_path):

@@ -68,10 +68,12 @@ def test_the_rows_that_a_class_balance_or_split_chose():
     assert data(x[:1])["x"] != data(x[1:2])["x"]
 
 
-def test_it_reads_little(tmp_path):
-    """64 rows of 3072 entries, of whatever size the data are: not the 400 MB of this file."""
-    path = tmp_path / "x"
-    x = np.memmap(path, np.float32, "w+", shape=(1000, 100_000))  # sparse on the disk
-    began = time.process_time()
-    data(x)
-    assert time.process_time() - began < 0.5
+def test_it_reads_little():
+    """64 rows of 3072 entries take 3 ms; all of these 400 MB would take a few hundred."""
+    x = np.zeros((1000, 100_000), np.float32)  # no memory is taken before it is read
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        data(x)
+        times.append(time.process_time() - began)
+    assert min(times) < 0.1

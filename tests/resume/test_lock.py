@@ -22,9 +22,8 @@ HOLD = """
 import os, sys, time
 from netlayers.saving.lock import FolderLock
 lock = FolderLock("Other", sys.argv[1])
-if sys.argv[2:] and os.fork() == 0:
-    time.sleep(60)  # the child outlives its parent
-print("held", flush=True)
+if not sys.argv[2:] or os.fork() == 0:  # the child runs, and outlives its parent
+    print("held", flush=True)
 time.sleep(60)
 """
 

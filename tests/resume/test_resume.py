@@ -681,6 +681,62 @@ def test_a_handler_that_does_not_end_the_run(tmp_path):
     assert model.history.epoch == [0, 1, 2]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_within_a_callback(tmp_path, number):
+    """Both end: the inner one after its step, with a backup; the outer one keeps the one it had."""
+    ended = []
+
+    def leave(number, frame):
+        raise KeyboardInterrupt
+
+    def inner(batch, logs):
+        if batch == 3:
+            press = Press("on_train_batch_begin", 7, number)
+            try:
+                interrupted(tmp_path / "inner", press)
+            finally:
+                ended.append(press.after)
+
+    model = network()
+    model.compile("sgd", "mse")
+    hook = callbacks.LambdaCallback(on_train_batch_end=inner)
+    keep = callbacks.BackupAndRestore(tmp_path / "outer", save_freq=1)
+    old = signal.signal(number, leave)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, Y, batch_size=8, epochs=3, callbacks=[hook, keep], verbose=0)
+        assert signal.getsignal(number) is leave
+    finally:
+        signal.signal(number, old)
+    assert ended == [1]
+    done = [
+        nl.load_model(tmp_path / name / "backup.safetensors").optimizer.iterations
+        for name in ("inner", "outer")
+    ]
+    assert done == [7, 3]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+def test_sigterm_ends_both_runs():
+    """Without a handler of the user's, as Python would have ended."""
+    program = """
+import signal, numpy as np, netlayers as nl
+def fit(hook):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    press = nl.callbacks.LambdaCallback(on_train_batch_begin=hook)
+    model.fit(np.ones((8, 1)), np.ones(8), epochs=3, callbacks=[press], verbose=0)
+    print("went on", flush=True)
+fit(lambda *_: fit(lambda *_: signal.raise_signal(signal.SIGTERM)))
+"""
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, "", "")
+
+
 def start(folder, *options):
     environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
     return subprocess.Popen(

@@ -17,6 +17,7 @@ from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.state import architecture, compile_settings
+from netlayers.saving.undoing import unchanged_on_error
 from netlayers.training.run import RunKeeper
 from netlayers.training.state import differences, pack, unpack
 
@@ -162,11 +163,12 @@ class BackupAndRestore(RunKeeper):
 
     def restore(self, run: Run) -> None:
         """Go on with the run in the backup."""
-        parameters = run.model.parameters
-        before = parameters.values.copy(), parameters.statistics.copy()
-        arrays, extra = restore(self._found, run.model)
         try:
-            run.set_state(unpack(extra["state"], arrays))
+            with unchanged_on_error(run.model, run.kept_callbacks):
+                arrays, extra = restore(self._found, run.model)
+                run.set_state(unpack(extra["state"], arrays))
+        except FileError:
+            raise
         except (
             ArithmeticError,
             AssertionError,
@@ -175,7 +177,6 @@ class BackupAndRestore(RunKeeper):
             TypeError,
             ValueError,
         ) as e:
-            parameters.values[...], parameters.statistics[...] = before
             raise self._foreign(f"{type(e).__name__}: {e}") from e
         self._written = run.place()
 

@@ -15,7 +15,9 @@ from netlayers.checks import check_choice, check_flag, check_integer, check_numb
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import from_text, to_text
+from netlayers.saving.lock import FolderLock
 from netlayers.saving.state import architecture, compile_settings
+from netlayers.saving.undoing import unchanged_on_error
 from netlayers.training.run import RunKeeper
 from netlayers.training.state import differences, pack, unpack
 
@@ -49,8 +51,10 @@ class BackupAndRestore(RunKeeper):
 
     Raises:
         ConfigurationError: in ``fit``: the backup is of another model, other compile settings,
-            data of other shapes, or other callbacks; the message names what differs.
+            other data, or other callbacks; the message names what differs. Or a
+            callback's state can not be kept, which is tried once after ``on_train_begin``.
         FileError: in ``fit``: the backup is damaged.
+        BusyError: in ``fit``: another run keeps its backups in this folder at the moment.
 
     A backup is a file that :func:`netlayers.load_model` loads too. It is replaced in one step, so a
     kill while it is written leaves the one before. If it can not be written (the disk is full, or
@@ -119,6 +123,8 @@ class BackupAndRestore(RunKeeper):
         self.seconds = seconds
         self._path = os.path.join(self.backup_dir, "backup.safetensors")
         self._earlier = os.path.join(self.backup_dir, "previous.safetensors")
+        self._lock: FolderLock | None = None
+        self._run: Run | None = None  # the one that holds the lock
 
     # What the run calls ------------------------------------------------------------------------
 
@@ -127,6 +133,7 @@ class BackupAndRestore(RunKeeper):
         for callback in run.events.callbacks:
             if isinstance(callback, BackupAndRestore) and callback is not self:
                 raise ConfigurationError("fit: one BackupAndRestore is enough, there are two.")
+        self._lock, self._run = FolderLock("BackupAndRestore", self.backup_dir), run
         self._warn_of_doubts(run)
         self._script = self._describe(run)
         self._seen, self._time = 0, time.monotonic()
@@ -150,13 +157,18 @@ class BackupAndRestore(RunKeeper):
             say(f"The run in {self.backup_dir!r} goes on in epoch {run.epoch + 1}{where}")
         return True
 
+    def begun(self, run: Run) -> None:
+        """See that the state can be kept, as long as there is nothing to lose."""
+        pack(run.get_state())
+
     def restore(self, run: Run) -> None:
         """Go on with the run in the backup."""
-        parameters = run.model.parameters
-        before = parameters.values.copy(), parameters.statistics.copy()
-        arrays, extra = restore(self._found, run.model)
         try:
-            run.set_state(unpack(extra["state"], arrays))
+            with unchanged_on_error(run.model, run.kept_callbacks):
+                arrays, extra = restore(self._found, run.model)
+                run.set_state(unpack(extra["state"], arrays))
+        except FileError:
+            raise
         except (
             ArithmeticError,
             AssertionError,
@@ -165,7 +177,6 @@ class BackupAndRestore(RunKeeper):
             TypeError,
             ValueError,
         ) as e:
-            parameters.values[...], parameters.statistics[...] = before
             raise self._foreign(f"{type(e).__name__}: {e}") from e
         self._written = run.place()
 
@@ -190,7 +201,18 @@ class BackupAndRestore(RunKeeper):
         self._write(run)
 
     def finished(self, run: Run) -> None:
-        """Delete the backups, unless a time budget ended the run, which then is not at its end."""
+        """Delete the backups, unless the run is not at its end, or beyond it.
+
+        A time budget may have ended it, or an earlier process went on after these epochs.
+        """
+        if run.beyond and self.delete_checkpoint:
+            warnings.warn(
+                f"BackupAndRestore: the backup in {self.backup_dir!r} is of epoch {run.epoch + 1}, "
+                f"and epochs={run.epochs.stop}, so nothing was trained. It is kept: go on with "
+                "more epochs, or delete the folder to begin anew.",
+                stacklevel=2,
+            )
+            return
         budgets = (getattr(callback, "stopped", False) for callback in run.events.callbacks)
         if not self.delete_checkpoint or any(budgets):
             return
@@ -203,22 +225,30 @@ class BackupAndRestore(RunKeeper):
                 warnings.warn(
                     f"BackupAndRestore: {path!r} could not be deleted: {error}.", stacklevel=2
                 )
+        self.close(run)
         with contextlib.suppress(OSError):  # something else is in it
             os.rmdir(self.backup_dir)
+
+    def close(self, run: Run) -> None:
+        """Leave the folder to other runs, if it was this one that had it."""
+        if self._lock is not None and self._run is run:
+            self._lock.release()
+            self._lock = self._run = None
 
     # Details -----------------------------------------------------------------------------------
 
     def _write(self, run: Run) -> None:
         if run.place() == self._written and run.logs is None:
             return
-        state, arrays = pack(run.get_state())
-        extra = {"script": self._script, "place": run.place(), "state": state}
         try:
+            state, arrays = pack(run.get_state())
+            extra = {"script": self._script, "place": run.place(), "state": state}
             if self.double_checkpoint and os.path.exists(self._path):
                 os.replace(self._path, self._earlier)
             save_model(run.model, self._path, arrays=arrays, extra=extra)
             self._written = run.place()
-        except (FileError, OSError) as error:  # weights that are not finite, or a full disk
+        except (ConfigurationError, FileError, OSError) as error:
+            # A state that can not be kept any more, weights that are not finite, or a full disk.
             warnings.warn(
                 f"BackupAndRestore: no backup was written after epoch {run.epoch}, batch "
                 f"{run.batch or 0}: {error} Training goes on; an earlier backup stays.",
@@ -295,6 +325,7 @@ class BackupAndRestore(RunKeeper):
             for place, was, now in differences(script, self._script)
             # Where fit() is called again in a process, callbacks may have changed the rate.
             if not (trained and place == "compile: optimizer: config: learning_rate")
+            and not (place.endswith(": checksum") and was == "nothing")  # of an earlier version
         ]
         if not found:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array, Dtype
+
+
+_SAMPLED_ROWS = 64  # of which a checksum is taken
+_SAMPLED = 1024  # entries of such a row, at its begin, in its middle and at its end
+
+
+def _sampled(size: int) -> list[slice]:
+    """Return the parts of a row of ``size`` entries that a checksum is taken of."""
+    if size <= 3 * _SAMPLED:
+        return [slice(0, size)]
+    middle = (size - _SAMPLED) // 2
+    return [slice(i, i + _SAMPLED) for i in (0, middle, size - _SAMPLED)]
+
+
+def _crc(entries: Array, before: int) -> int:
+    """Go on with a checksum, which is the same on all machines."""
+    order = entries.dtype.newbyteorder("<")
+    return zlib.crc32(entries.astype(order, copy=False).tobytes(), before)
 
 
 class Column:
@@ -65,6 +84,15 @@ class Column:
         np.copyto(out, np.take(self.values, rows, axis=0, out=raw, mode="clip"), casting="unsafe")
         return out
 
+    def checksum(self, rows: Array) -> int:
+        """Return a checksum of some rows; of long ones, of parts of them."""
+        crc = 0
+        for i in rows:
+            row = self.values[i : i + 1].flat
+            for part in _sampled(len(row)):
+                crc = _crc(row[part], crc)
+        return crc
+
 
 class SparseColumn:
     """x as a CSR matrix, of which batches are taken that are CSR matrices too.
@@ -92,6 +120,17 @@ class SparseColumn:
     def take(self, rows: Array) -> Any:
         """Return the given rows."""
         return self.values[rows].astype(self.dtype, copy=False)
+
+    def checksum(self, rows: Array) -> int:
+        """Return a checksum of some rows; of those with many entries, of parts of them."""
+        crc = 0
+        for i in rows:
+            start, stop = (int(n) for n in self.values.indptr[i : i + 2])
+            for part in _sampled(stop - start):
+                its = slice(start + part.start, start + part.stop)
+                crc = _crc(self.values.indices[its].astype(np.int64), crc)
+                crc = _crc(self.values.data[its], crc)
+        return crc
 
 
 AnyColumn = Column | SparseColumn
@@ -215,7 +254,10 @@ class ArrayData:
         return Place(order_state(self._rng))
 
     def describe(self) -> dict[str, Any]:
-        """Return what must be the same in a run that goes on."""
+        """Return what must be the same in a run that goes on: shapes, and a checksum of a few rows.
+
+        So other values are found out unless they are rare, at the cost of some milliseconds.
+        """
         kinds = [
             None if c is None else [c.values.dtype.name, list(c.values.shape[1:])]
             for c in self._columns
@@ -227,6 +269,18 @@ class ArrayData:
             "steps": self.steps,
             "shuffle": self._rng is not None,
             "columns": kinds,
+            "checksum": self._checksums(),
+        }
+
+    def _checksums(self) -> dict[str, str | None]:
+        """Return a checksum of x, of y and of the weights, over rows from all parts of the data."""
+        rows = np.linspace(0, self._count - 1, min(self._count, _SAMPLED_ROWS)).astype(np.int64)
+        if self._numbers is not None:
+            rows = self._numbers[rows]
+        names = ("x", "y", "sample_weight")
+        return {
+            name: None if c is None else f"{c.checksum(rows):08x}"
+            for name, c in zip(names, self._columns, strict=True)
         }
 
     def doubt(self) -> str | None:

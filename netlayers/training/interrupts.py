@@ -26,8 +26,9 @@ class Interrupts:
 
     What a signal does is what it would have done without this: the handler that was there is
     called. Where SIGTERM has none, :class:`Terminated` is raised, and the process ends by the
-    signal when the context does. Outside the main thread, where Python delivers no signals, nothing
-    happens.
+    signal when the context does. A run within a callback of another run ends first, then the other
+    one, whose hook is cut: it keeps the backup that it had. Outside the main thread, where Python
+    delivers no signals, nothing happens.
 
     Attributes:
         delivered: whether a signal is what is being raised.
@@ -84,5 +85,12 @@ class Interrupts:
         if self._previous[number] is signal.SIG_DFL:
             self._ends = True
             raise Terminated
-        self._previous[number](number, frame)
+        previous = self._previous[number]
+        outer = getattr(previous, "__self__", None)
+        if isinstance(outer, Interrupts):
+            # A callback of that run began this one. It ends with this one: to wait for the end of
+            # its step would be to wait for the end of this whole run.
+            outer._deliver(number, frame)
+        else:
+            previous(number, frame)
         self.delivered = False  # that handler did not end the run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -61,7 +62,7 @@ def train(run: Run) -> None:
     step, an error leaves the weights of the last whole update. At a regular end an optimizer that
     averages the weights puts in the averages before.
     """
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, closing(run):
         try:
             interrupts.busy = True
             run.begin()

@@ -53,6 +53,12 @@ class Run:
         self._found = False
 
     @property
+    def beyond(self) -> bool:
+        """Whether an earlier process had gone on after the epochs of this run."""
+        stop = self.epochs.stop
+        return self.epoch > stop or (self.epoch == stop and self.batch is not None)
+
+    @property
     def validates(self) -> bool:
         """Whether this epoch ends with a test."""
         return self.validation is not None and (self.epoch + 1) % self.validation_freq == 0
@@ -63,6 +69,8 @@ class Run:
         if self._found:
             self.events.params["resumed"] = True
         self.events.fire("on_train_begin", {})
+        if self.keeper is not None and not self._found:
+            self.keeper.begun(self)
         if self.batch is None or self.epoch >= self.epochs.stop:
             self._restore()
 
@@ -94,6 +102,11 @@ class Run:
         """Let go of what was kept: the run came to its end."""
         if self.keeper is not None:
             self.keeper.finished(self)
+
+    def close(self) -> None:
+        """Let go of what the run held for itself, however it ended."""
+        if self.keeper is not None:
+            self.keeper.close(self)
 
     def _restore(self) -> None:
         if self._found:
@@ -170,6 +183,9 @@ class RunKeeper(Callback):
         """Look for what an earlier process left; if there is such a thing, tell ``run`` where."""
         raise NotImplementedError
 
+    def begun(self, run: Run) -> None:
+        """After ``on_train_begin`` of a run that begins anew."""
+
     def restore(self, run: Run) -> None:
         """Put what was found into the run."""
         raise NotImplementedError
@@ -185,3 +201,6 @@ class RunKeeper(Callback):
 
     def finished(self, run: Run) -> None:
         """After a run that was not interrupted."""
+
+    def close(self, run: Run) -> None:
+        """After a run, however it ended, and after all else."""

@@ -40,18 +40,17 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
     def packed(path: str, value: Any) -> Any:
         if value is None or type(value) in (bool, int, float, str):
             return value
-        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-            arrays[path] = value.view(np.uint8) if value.dtype == bool else value
+        if isinstance(value, np.ndarray) and _kept(value.dtype):
+            arrays[path] = _as_bytes(value)
             return {_MARK: "booleans" if value.dtype == bool else "array", "name": path}
-        if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        if isinstance(value, np.generic) and _kept(value.dtype):
             return {_MARK: "number", "dtype": value.dtype.name, "value": value.item()}
         if isinstance(value, (list, tuple)):
-            kind = type(value[0]) if len(value) >= _LONG else None
-            if kind in (float, int) and all(type(item) is kind for item in value):
-                array = np.array(value)
-                if array.dtype.kind in "fi":  # not integers of more than 64 bits
-                    arrays[path] = array
-                    return {_MARK: "list", "name": path}
+            together = _together(value) if len(value) >= _LONG else None
+            if together is not None:
+                kind, array = together
+                arrays[path] = _as_bytes(array)
+                return {_MARK: kind, "name": path, "booleans": array.dtype == bool}
             return [packed(f"{path}/{i}", item) for i, item in enumerate(value)]
         texts = isinstance(value, dict) and all(isinstance(key, str) for key in value)
         if texts and _MARK not in value:
@@ -62,6 +61,32 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
         )
 
     return packed("", state), arrays
+
+
+def _kept(dtype: Any) -> bool:
+    """Whether numbers of this type look the same everywhere: long doubles do not."""
+    return dtype.kind in "biuf" and dtype.char != "g"
+
+
+def _as_bytes(array: Array) -> Array:
+    return array.view(np.uint8) if array.dtype == bool else array
+
+
+def _together(items: Any) -> tuple[str, Array] | None:
+    """Return items of one kind as one array, and what they were; ``None`` if they are not."""
+    first = items[0]
+    kind = type(first)
+    if any(type(item) is not kind for item in items):
+        return None
+    if kind in (float, int):
+        array = np.array(items)
+        exact = array.dtype.kind in ("f" if kind is float else "iu")  # and not of so many bits
+        return ("list", array) if exact else None
+    if (kind is not np.ndarray and not isinstance(first, np.generic)) or not _kept(first.dtype):
+        return None
+    if any(item.dtype != first.dtype or item.shape != first.shape for item in items):
+        return None
+    return ("arrays" if kind is np.ndarray else "numbers"), np.stack(items)
 
 
 def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
@@ -78,7 +103,13 @@ def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
     array = arrays[plain["name"]]
     if kind == "list":
         return array.tolist()
-    return array.view(bool) if kind == "booleans" else array
+    if kind == "booleans" or plain.get("booleans"):
+        array = array.view(bool)
+    if kind == "numbers":
+        return list(array)
+    if kind == "arrays":
+        return [array[i, ...] for i in range(len(array))]
+    return array
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -273,11 +273,13 @@ def test_no_warning_where_bits_are_promised(tmp_path):
 # Another script ----------------------------------------------------------------------------------
 
 
-def fit(folder, units=3, rate=0.1, loss="mse", rows=ROWS, size=8, more=(), seed=0, **arguments):
+def fit(
+    folder, units=3, rate=0.1, loss="mse", rows=ROWS, size=8, more=(), seed=0, x=X, y=Y, **arguments
+):
     model = nl.Sequential([layers.Dense(units, name="first"), layers.Dense(1)], seed=seed)
     model.compile(nl.optimizers.SGD(rate), loss)
     keep = callbacks.BackupAndRestore(folder, delete_checkpoint=False)
-    model.fit(X[:rows], Y[:rows], batch_size=size, callbacks=[*more, keep], verbose=0, **arguments)
+    model.fit(x[:rows], y[:rows], batch_size=size, callbacks=[*more, keep], verbose=0, **arguments)
     return model
 
 
@@ -288,6 +290,8 @@ def fit(folder, units=3, rate=0.1, loss="mse", rows=ROWS, size=8, more=(), seed=
         ({"seed": 1}, r"model: config: seed: 0 there, 1 here"),
         ({"rate": 0.2}, r"compile: optimizer: config: learning_rate: 0.1 there, 0.2 here"),
         ({"loss": "mae"}, r"compile: loss: .*there"),
+        ({"x": X + 1}, r"data: checksum: x: '\w{8}' there, '\w{8}' here"),
+        ({"y": 1 - Y}, r"data: checksum: y: '\w{8}' there, '\w{8}' here"),
         ({"rows": 36}, r"data: rows: 37 there, 36 here"),
         ({"size": 9}, r"data: batch_size: 8 there, 9 here"),
         ({"shuffle": False}, r"data: shuffle: True there, False here"),
@@ -303,6 +307,21 @@ def test_another_script_is_refused(tmp_path, change, message):
         fit(tmp_path, **change)
     assert "delete the folder" in str(raised.value)
     assert fit(tmp_path).history.epoch == [0]  # it is still there
+
+
+def test_backups_without_checksums_of_the_data(tmp_path, monkeypatch):
+    """Those of earlier versions go on."""
+    described = nl.data.arrays.ArrayData.describe
+    testing = (X[:9], Y[:9])
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "netlayers.data.arrays.ArrayData.describe",
+            lambda data: {k: v for k, v in described(data).items() if k != "checksum"},
+        )
+        fit(tmp_path, validation_data=testing)
+    assert fit(tmp_path, validation_data=testing, epochs=2).history.epoch == [0, 1]
+    with pytest.raises(nl.errors.ConfigurationError, match="validation: checksum: x"):
+        fit(tmp_path, validation_data=(X[1:10], Y[:9]), epochs=3)
 
 
 def test_fit_again_in_the_same_process(tmp_path):
@@ -352,8 +371,47 @@ def test_what_can_not_be_kept(tmp_path):
         def get_state(self):
             return {"of mine": [1, {2, 3}]}
 
-    with pytest.raises(nl.errors.ConfigurationError, match=r"callbacks/0/of mine/1 is \{2, 3\}"):
-        fit(tmp_path, more=[Mine()])
+    train = Knife(1, ["on_epoch_begin"])  # it is known before anything can be lost
+    with pytest.raises(nl.errors.ConfigurationError, match=r"callbacks/1/of mine/1 is \{2, 3\}"):
+        fit(tmp_path, more=[train, Mine()])
+
+
+def test_what_can_not_be_kept_any_more(tmp_path):
+    """A state that turns bad within the run costs its backup, not the run."""
+
+    class Mine(callbacks.Callback):
+        seen = None
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seen = {epoch} if epoch == 1 else None
+
+        def get_state(self):
+            return {"seen": self.seen}
+
+    with pytest.warns(UserWarning, match=r"no backup was written after epoch 2.*seen is \{1\}"):
+        model = fit(tmp_path, more=[Mine()], epochs=3)
+    assert model.history.epoch == [0, 1, 2]
+
+
+@pytest.mark.parametrize("freq", ["epoch", 7])  # 5 batches an epoch: the last backup is within one
+def test_fewer_epochs_than_in_the_backup(tmp_path, freq):
+    """Nothing is trained, and nothing is deleted."""
+
+    def run(epochs, knife=0):
+        chosen = [Knife(knife, ["on_epoch_end"]), callbacks.BackupAndRestore(tmp_path / "b", freq)]
+        model = small()
+        model.fit(X[:, :1], Y, batch_size=8, epochs=epochs, callbacks=chosen, verbose=0)
+        return model
+
+    with pytest.raises(Cut):
+        run(9, 6)
+    path = tmp_path / "b" / "backup.safetensors"
+    before = path.read_bytes()
+    with pytest.warns(UserWarning, match="nothing was trained. It is kept"):
+        run(3)
+    assert path.read_bytes() == before
+    assert run(9).history.epoch == list(range(9))
+    assert not path.parent.exists()
 
 
 def test_arguments(tmp_path):
@@ -621,6 +679,62 @@ def test_a_handler_that_does_not_end_the_run(tmp_path):
         signal.signal(signal.SIGTERM, old)
     assert calls == [1]
     assert model.history.epoch == [0, 1, 2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_within_a_callback(tmp_path, number):
+    """Both end: the inner one after its step, with a backup; the outer one keeps the one it had."""
+    ended = []
+
+    def leave(number, frame):
+        raise KeyboardInterrupt
+
+    def inner(batch, logs):
+        if batch == 3:
+            press = Press("on_train_batch_begin", 7, number)
+            try:
+                interrupted(tmp_path / "inner", press)
+            finally:
+                ended.append(press.after)
+
+    model = network()
+    model.compile("sgd", "mse")
+    hook = callbacks.LambdaCallback(on_train_batch_end=inner)
+    keep = callbacks.BackupAndRestore(tmp_path / "outer", save_freq=1)
+    old = signal.signal(number, leave)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, Y, batch_size=8, epochs=3, callbacks=[hook, keep], verbose=0)
+        assert signal.getsignal(number) is leave
+    finally:
+        signal.signal(number, old)
+    assert ended == [1]
+    done = [
+        nl.load_model(tmp_path / name / "backup.safetensors").optimizer.iterations
+        for name in ("inner", "outer")
+    ]
+    assert done == [7, 3]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+def test_sigterm_ends_both_runs():
+    """Without a handler of the user's, as Python would have ended."""
+    program = """
+import signal, numpy as np, netlayers as nl
+def fit(hook):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    press = nl.callbacks.LambdaCallback(on_train_batch_begin=hook)
+    model.fit(np.ones((8, 1)), np.ones(8), epochs=3, callbacks=[press], verbose=0)
+    print("went on", flush=True)
+fit(lambda *_: fit(lambda *_: signal.raise_signal(signal.SIGTERM)))
+"""
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, "", "")
 
 
 def start(folder, *options):

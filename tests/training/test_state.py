@@ -19,6 +19,10 @@ ARRAYS = st.sampled_from(DTYPES).flatmap(
 )
 SCALARS = st.sampled_from(DTYPES).flatmap(lambda d: arrays_of.arrays(d, ()).map(lambda a: a[()]))
 LONG = st.lists(st.floats(), min_size=32) | st.lists(st.integers(), min_size=32)
+ALIKE = st.tuples(st.sampled_from(DTYPES), st.sampled_from([(), (0,), (3,), (2, 2)])).flatmap(
+    lambda how: st.lists(arrays_of.arrays(*how), min_size=32, max_size=40)
+)
+LONG |= ALIKE | ALIKE.map(lambda items: [item.reshape(-1)[0] for item in items if item.size])
 STATES = st.recursive(
     NUMBERS | ARRAYS | SCALARS | LONG,
     lambda inner: st.lists(inner) | st.dictionaries(st.text().filter(lambda k: k != "__"), inner),
@@ -58,6 +62,32 @@ def test_long_lists_are_no_text():
     assert unpack(plain, arrays)["epoch"][999] == 999
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.uint64, np.bool_])
+def test_a_long_history_of_numpy_fits_a_header(kind):
+    """More than 100,000 containers are refused where a file is read."""
+    scalars = [kind(i % 2) for i in range(120_000)]
+    state = {"scalars": scalars, "arrays": [np.array([x, x]) for x in scalars]}
+    plain, arrays = pack(state)
+    assert len(json.dumps(plain)) < 200
+    assert len(arrays) == 2
+    same(unpack(plain, arrays), state)
+
+
+def test_what_is_not_alike_stays_apart():
+    for odd in (1.0, np.float32(1), np.zeros(2), np.zeros(3, np.float32), [0.0]):
+        state = {"list": [np.zeros(3)] * 40 + [odd], "numbers": [np.float64(1)] * 40 + [odd]}
+        plain, arrays = pack(state)
+        same(unpack(json.loads(json.dumps(plain)), arrays), state)
+
+
+@pytest.mark.parametrize("large", [2**63, 2**64 - 1, 2**64, -(2**63) - 1])
+def test_integers_are_exact(large):
+    """NumPy makes floats of integers of which some need 64 bits without a sign."""
+    for state in ([large] + [-1] * 31, [large] * 32, [2**63 + 1] * 32, [large, 1] * 16):
+        plain, arrays = pack({"list": state})
+        same(unpack(json.loads(json.dumps(plain)), arrays)["list"], state)
+
+
 def test_arrays_are_not_copied():
     x = np.arange(3.0)
     _, arrays = pack({"x": x, "mask": np.array([True, False])})
@@ -73,6 +103,10 @@ def test_arrays_are_not_copied():
         ({"a": {"__": 2}}, "a is"),
         ({"a": np.array(["text"])}, "a is array"),
         ({"a": 1j}, "a is 1j"),
+        ({"a": np.longdouble(1)}, "a is"),
+        ({"a": np.zeros(2, np.longdouble)}, "a is"),
+        ({"a": [np.longdouble(1)] * 40}, "a/0 is"),
+        ({"a": [np.zeros(2, np.longdouble)] * 40}, "a/0 is"),
     ],
 )
 def test_what_is_no_state(state, message):

@@ -1,0 +1,144 @@
+"""A backup whose checksums are right and whose state is not: an error, and nothing is changed."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers import callbacks, layers
+from netlayers.saving import StoredFile, write_file
+from netlayers.saving.generators import own_generators
+from netlayers.saving.state import layers_of
+
+X = np.random.default_rng(1).normal(size=(24, 3))
+Y = (X[:, :1] > 0).astype(float)
+
+
+class Cut(Exception):
+    pass
+
+
+def script(folder, cut=None):
+    """Return a model and how to fit it; its epochs have three batches."""
+    model = nl.Sequential(
+        [
+            layers.Dense(3),
+            layers.BatchNormalization(),
+            layers.Dropout(0.2, seed=3),
+            layers.Dense(1),
+        ],
+        seed=0,
+    )
+    rule = nl.optimizers.Adam(0.05, use_ema=True)
+    model.compile(rule, "mse", metrics=["mae"])
+    seen = []
+
+    def count(*_):
+        seen.append(1)
+        if len(seen) == cut:
+            raise Cut
+
+    class Count(callbacks.LambdaCallback):
+        pass
+
+    chosen = [
+        callbacks.EarlyStopping("loss", patience=3, restore_best_weights=True),
+        callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1),
+        Count(on_train_batch_begin=count),
+        callbacks.BackupAndRestore(folder, save_freq=1),
+    ]
+
+    def fit():
+        model.fit(X, Y, batch_size=8, epochs=4, validation_data=(X, Y), callbacks=chosen, verbose=0)
+
+    return model, fit
+
+
+def script_values(folder):
+    """Return the weights with which the script begins."""
+    model, _ = script(folder)
+    model.build((None, 3))
+    return model.parameters.values.tobytes()
+
+
+def state_of(model):
+    """Return all that must not change, as plain data."""
+    optimizer, streams = model.optimizer, model._streams
+    generators = streams._generators | own_generators(list(layers_of(model)))
+    return copy.deepcopy(
+        {
+            "values": model.parameters.values.tobytes(),
+            "statistics": model.parameters.statistics.tobytes(),
+            "optimizer": {k: v for k, v in vars(optimizer).items() if type(v) in (int, float)},
+            "vectors": {name: vector.tobytes() for name, vector in optimizer.state.items()},
+            "entropy": streams.entropy,
+            "generators": {name: g.bit_generator.state for name, g in generators.items()},
+        }
+    )
+
+
+def places(value, path=()):
+    """Yield the path of everything in plain data, from the outside to the inside."""
+    if path:
+        yield path
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*path, key))
+
+
+def damaged(value, path, new):
+    """Return a copy with something else in a place; without the place if that is ``None``."""
+    value = copy.deepcopy(value)
+    inner = value
+    for key in path[:-1]:
+        inner = inner[key]
+    if new is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = new
+    return value
+
+
+@pytest.mark.parametrize("cut", [6, 7])  # within an epoch, and where one has ended
+@pytest.mark.parametrize("new", [None, "text", {"other": 1}, -1])
+def test_damaged_at_every_key(tmp_path, monkeypatch, cut, new):
+    model, fit = script(tmp_path, cut)
+    with pytest.raises(Cut):
+        fit()
+    path = tmp_path / "backup.safetensors"
+    with StoredFile(path) as file:
+        description = file.description
+        arrays = {name: file.read(name) for name in file.entries}
+    restore = callbacks.BackupAndRestore.restore
+    refused = []
+
+    def noted(self, run):
+        before = state_of(run.model)
+        try:
+            restore(self, run)
+        except nl.errors.FileError as error:
+            refused.append((place, error.__notes__[0]))
+            assert state_of(run.model) == before, place
+            raise
+        raise Cut  # it was of the right kind: this is no damage that could be seen here
+
+    monkeypatch.setattr(callbacks.BackupAndRestore, "restore", noted)
+    every = list(places(description["extra"]["state"]))
+    assert len(every) > 40
+    for place in every:
+        extra = damaged(description["extra"]["state"], place, new)
+        whole = description | {"extra": description["extra"] | {"state": extra}}
+        write_file(str(path), arrays, whole)
+        model, fit = script(tmp_path)
+        model.build((None, 3))
+        seen = len(refused)
+        try:
+            fit()
+        except nl.errors.FileError:
+            # Nor does EarlyStopping put back the best weights of the run that it is not.
+            assert model.parameters.values.tobytes() == script_values(tmp_path), place
+        except Exception:
+            assert len(refused) == seen, place  # of a callback, at the end of a run that went on
+    assert len({place for place, _ in refused}) > 10
+    assert all("Delete the folder" in note for _, note in refused)

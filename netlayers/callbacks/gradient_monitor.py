@@ -179,6 +179,27 @@ class GradientMonitor(Callback):
             self._file = None
         self._measures = None  # it holds buffers as large as the weights
 
+    def plot(
+        self, measure: str = "gradient_norm", to_file: str | os.PathLike[str] | None = None
+    ) -> Any:
+        """Draw a measure of every layer over the measured steps, as lines and as a map.
+
+        Args:
+            measure: one of those that were measured.
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+
+        Returns:
+            The ``matplotlib.figure.Figure``; a notebook shows it.
+
+        Raises:
+            ConfigurationError: there is no such measure, nothing was measured, or matplotlib is not
+                installed (``pip install "netlayers[plot]"``).
+        """
+        from netlayers.plotting.layers import plot_layers
+
+        check_choice("GradientMonitor", "measure", measure, tuple(self.measures))
+        return plot_layers(self.steps, self.values.get(measure, {}), measure, to_file)
+
     def get_state(self) -> dict[str, Any]:
         """Return the table so far."""
         values = [self.values[measure][path] for path, measure in self._pairs()]

@@ -182,3 +182,20 @@ def test_lbfgs_has_no_steps():
     model.compile("sgd", "mse")
     with pytest.warns(UserWarning, match="no steps to measure in fit_lbfgs"):
         model.fit_lbfgs(X, Y, callbacks=[GradientMonitor()], verbose=0)
+
+
+def test_a_measure_is_drawn():
+    pytest.importorskip("matplotlib")
+    monitor = nl.callbacks.GradientMonitor(every=2)
+    model = nl.Sequential([nl.layers.Dense(4, "tanh"), nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(32, 3))
+    with pytest.raises(ConfigurationError, match="no values of 'gradient_norm' to draw"):
+        monitor.plot()
+    model.fit(x, x.sum(axis=1), 8, epochs=2, callbacks=[monitor], verbose=0)
+    lines = monitor.plot("weight_norm").axes[0].get_lines()
+    for line, values in zip(lines, monitor.values["weight_norm"].values(), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), monitor.steps)
+        np.testing.assert_array_equal(line.get_ydata(), values)
+    with pytest.raises(ConfigurationError, match=r"GradientMonitor: measure must be .*'norm'"):
+        monitor.plot("norm")

@@ -349,7 +349,7 @@ class StoredFile:
 
     def check_rest(self) -> None:
         """Raise a FileError if the bytes of an array that was not read yet have changed."""
-        memory = memoryview(bytearray(_PIECE))
+        memory = memoryview(bytearray(_PIECE if self._unread else 0))
         for name in sorted(self._unread):
             entry, digest = self.entries[name], hashlib.sha256()
             for place in range(entry.start, entry.stop, _PIECE):

@@ -37,7 +37,7 @@ def check_gradients(
     sample_weight: ArrayLike | None = None,
     method: str = "auto",
     tolerance: float = 1e-5,
-    max_entries: int | None = 1000,
+    max_entries: int | str | None = "auto",
     directions: int = 2,
     seed: int = 0,
 ) -> GradientReport:
@@ -50,8 +50,7 @@ def check_gradients(
     an entry that it finds wrong is looked at by central differences as well.
 
     An array with more than ``max_entries`` entries is compared along random directions too, which
-    move all its entries: they find a fault anywhere in it, the entries say where. A model with more
-    than 100,000 weights is compared at fewer entries, so that a check takes seconds.
+    move all its entries: they find a fault anywhere in it, the entries say where.
 
     At a kink nearby, central differences make h smaller, down to 1e-8; the complex step need not.
     An entry that sits on a kink (left and right derivative differ, and ``backward`` gives one
@@ -70,8 +69,8 @@ def check_gradients(
         sample_weight: weights of the samples in the loss.
         method: ``"auto"``, ``"complex"`` or ``"central"``.
         tolerance: largest relative error that passes.
-        max_entries: entries compared of each array, chosen at random from a larger one;
-            ``None`` for all.
+        max_entries: entries compared of each array, chosen at random from a larger one; ``None``
+            for all. ``"auto"`` is 1,000, and down to 20 in a model of more than 100,000 weights.
         directions: random directions for each array of which not all entries are compared.
         seed: of these choices, and of those weights.
 
@@ -96,7 +95,7 @@ def check_gradients(
     tolerance = check_number(_OWNER, "tolerance", tolerance, above=0)
     method = check_choice(_OWNER, "method", method, METHODS)
     directions = check_integer(_OWNER, "directions", directions, minimum=0)
-    if max_entries is not None:
+    if max_entries is not None and max_entries != "auto":
         max_entries = check_integer(_OWNER, "max_entries", max_entries, minimum=1)
     rng = np.random.default_rng(check_integer(_OWNER, "seed", seed, minimum=0))
     given = checked_input(_OWNER, x, _FLOAT64)
@@ -110,15 +109,16 @@ def check_gradients(
     report = GradientReport(tolerance)
     central = Central(function.value, reference, tolerance)
     step = _complex_step(function, reference, method, report)
-    if max_entries is not None:
+    most = max_entries
+    if most == "auto":  # a check shall take seconds
         weights = sum(values.size for _, values in function.arrays)
-        max_entries = min(max_entries, max(20, int(1e8 / (weights * len(function.arrays) + 1))))
+        most = min(1000, max(20, int(1e8 / (weights * len(function.arrays) + 1))))
     for place, ((name, values), analytic) in enumerate(
         zip(function.arrays, gradients, strict=True)
     ):
         entries = np.arange(values.size)
-        if max_entries is not None and values.size > max_entries:
-            entries = np.sort(rng.choice(values.size, max_entries, replace=False))
+        if isinstance(most, int) and values.size > most:
+            entries = np.sort(rng.choice(values.size, most, replace=False))
         row = GradientRow(name, values.shape)
         count = directions if len(entries) < values.size else 0
         vectors = [rng.standard_normal(values.shape) for _ in range(count)]

@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.activations import ActivationLayer, AxisActivation
+from netlayers.activations.rectifiers import Linear
 from netlayers.core.observing import observed
+from netlayers.inspection.measures import SATURATED_BELOW, activation_of, watched_layers
 from netlayers.inspection.slopes import shape_of
-from netlayers.layers.containers import Container
-from netlayers.layers.input import Input
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
-
-_SATURATED = 0.05  # of the largest slope
 
 
 @dataclass(frozen=True)
@@ -87,9 +84,14 @@ class ActivationHistograms:
 
 def activation_histograms(model: Any, x: Any, bins: int) -> ActivationHistograms:
     """Return the distributions of the outputs; see ``Model.activation_histograms``."""
-    layers = list(_leaves(model))
+    layers = watched_layers(model)
     wanted = {id(layer): layer for layer in layers}
-    owners = {id(a): layer for layer in layers if (a := _activation(layer)) is not None}
+    activations = {id(layer): activation_of(layer) for layer in layers}
+    owners = {
+        id(a): layer
+        for layer in layers
+        if (a := activations[id(layer)]) is not None and not isinstance(a, Linear)
+    }
     outputs: dict[int, Array] = {}
     given_to: dict[int, Array] = {}  # what the activation of each layer was given
 
@@ -109,7 +111,7 @@ def activation_histograms(model: Any, x: Any, bins: int) -> ActivationHistograms
         if y is None:
             continue
         z = given_to.get(id(layer))
-        dead, saturated = (None, None) if z is None else _slopes(_activation(layer), z)
+        dead, saturated = (None, None) if z is None else _slopes(activations[id(layer)], z)
         good = y[np.isfinite(y)]
         counts, edges = np.histogram(good, bins=bins)
         activation = getattr(layer, "activation", None)
@@ -122,25 +124,11 @@ def activation_histograms(model: Any, x: Any, bins: int) -> ActivationHistograms
     return ActivationHistograms(found)
 
 
-def _leaves(layer: Layer) -> Iterator[Layer]:
-    if isinstance(layer, Container):
-        for part in layer.parts:
-            yield from _leaves(part)
-    elif not isinstance(layer, Input):
-        yield layer
-
-
-def _activation(layer: Layer) -> ActivationLayer | None:
-    found = layer if isinstance(layer, ActivationLayer) else getattr(layer, "activation", None)
-    simple = isinstance(found, ActivationLayer) and not isinstance(found, AxisActivation)
-    return found if simple and type(found).__name__ != "Linear" else None
-
-
 def _slopes(activation: Any, z: Array) -> tuple[float, float | None]:
     """Return the shares of dead units and of saturated outputs."""
     shape, probe = shape_of(activation), copy.deepcopy(activation)
     probe.forward(z, training=True)
     slope = np.abs(probe.backward(np.ones_like(z)))
     alive = slope.reshape(-1, slope.shape[-1]).any(axis=0)
-    small = float(np.mean(slope < _SATURATED * shape.largest_slope))
+    small = float(np.mean(slope < SATURATED_BELOW * shape.largest_slope))
     return 1 - float(np.mean(alive)), small if shape.saturates else None

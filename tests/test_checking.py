@@ -194,3 +194,28 @@ def test_a_wrong_backward_does_not_hide_in_a_corner(method):
     report = nl.check_gradients(Twice(), np.zeros((2, 3)), method=method)
     assert not report.passed
     assert report.rows[0].kinks == 0
+
+
+def test_what_fit_computes_together_is_checked_together(monkeypatch):
+    model = nl.Sequential([nl.layers.Dense(4, "tanh"), nl.layers.Dense(3, "softmax")], seed=0)
+    model.compile("sgd", "crossentropy")
+    x, y = np.random.default_rng(0).normal(size=(6, 2)), np.arange(6) % 3
+    assert nl.check_gradients(model, x, y).passed
+    backward = nl.losses.SparseCategoricalCrossentropy.backward
+
+    def wrong(self):
+        return backward(self) * (2 if self.from_logits else 1)
+
+    monkeypatch.setattr(nl.losses.SparseCategoricalCrossentropy, "backward", wrong)
+    assert not nl.check_gradients(model, x, y).passed
+    assert nl.check_gradients(model, x, y, "sparse_categorical_crossentropy").passed
+
+
+def test_fewer_entries_by_default_are_named_and_a_given_number_is_kept():
+    layer, x = nl.layers.Dense(500), np.ones((2, 400))
+    report = nl.check_gradients(layer, x)
+    assert report.rows[1].checked < 1000
+    assert any("max_entries" in note for note in report.notes)
+    report = nl.check_gradients(layer, x, max_entries=300)
+    assert report.rows[1].checked == 300
+    assert not report.notes

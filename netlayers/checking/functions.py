@@ -69,11 +69,12 @@ class LossFunction:
 class LayerFunction:
     """A layer or a model as a function of its input and its trainable weights.
 
-    Random layers draw the same numbers in every evaluation, and running statistics stay.
+    Random layers draw the same numbers in every evaluation, and running statistics stay. With
+    ``fused``, the loss takes the logits, as it does in training.
     """
 
-    def __init__(self, layer: Any, x: Array, head: Head) -> None:
-        self.layer, self.head, self.x = layer, head, x
+    def __init__(self, layer: Any, x: Array, head: Head, fused: bool = False) -> None:
+        self.layer, self.head, self.x, self.fused = layer, head, x, fused
         self.vector = layer.parameters
         self.arrays = [("input", x), *((p.path, p.value) for p in self.vector.tensors)]
         self._states = [(g, g.bit_generator.state) for g in generators_of(layer)]
@@ -84,12 +85,14 @@ class LayerFunction:
         for generator, state in self._states:
             generator.bit_generator.state = state
         self.vector.statistics[...] = self._statistics
-        output, penalties = collect_penalties(self.layer.forward, self.x, True)
+        forward = self.layer.forward_logits if self.fused else self.layer.forward
+        output, penalties = collect_penalties(forward, self.x, True)
         return self.head.value(output) + self.vector.regularization() + sum(penalties)
 
     def gradients(self) -> list[Array]:
         """Return what ``backward`` gives for each array, after a :meth:`value`."""
-        dx = checked("x", self.layer.backward(self.head.gradient()), self.x)
+        backward = self.layer.backward_logits if self.fused else self.layer.backward
+        dx = checked("x", backward(self.head.gradient()), self.x)
         self.vector.add_regularization_gradients(Workspace())
         return [dx, *(np.array(p.gradient) for p in self.vector.tensors)]
 
@@ -100,7 +103,7 @@ class LayerFunction:
             p.value = stepping_view(p.value)
         layer.bind(layer.parameters)
         _complex_buffers(layer)
-        twin = LayerFunction(layer, stepping(self.x), self.head.in_complex())
+        twin = LayerFunction(layer, stepping(self.x), self.head.in_complex(), self.fused)
         theirs = [state for _, state in self._states]
         twin._states = [(g, s) for (g, _), s in zip(twin._states, theirs, strict=True)]
         return twin

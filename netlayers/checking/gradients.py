@@ -19,6 +19,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.losses import Loss
 from netlayers.losses import get as get_loss
 from netlayers.registry import registered
+from netlayers.training.compilation import crossentropy_by_shape, fused_loss
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Identifier
@@ -65,7 +66,8 @@ def check_gradients(
         x: a batch of inputs.
         y: targets; needed with a loss.
         loss: what to differentiate; by default the loss the model was compiled with (if ``y`` is
-            given), else the sum of the outputs with random weights.
+            given), together with its last activation where ``fit`` computes both in one; else the
+            sum of the outputs with random weights. A loss that is given here takes the outputs.
         sample_weight: weights of the samples in the loss.
         method: ``"auto"``, ``"complex"`` or ``"central"``.
         tolerance: largest relative error that passes.
@@ -113,6 +115,11 @@ def check_gradients(
     if most == "auto":  # a check shall take seconds
         weights = sum(values.size for _, values in function.arrays)
         most = min(1000, max(20, int(1e8 / (weights * len(function.arrays) + 1))))
+        if most < 1000:
+            report.notes.append(
+                f"{most} entries of each array are compared, of {weights} numbers in all; "
+                "max_entries= sets how many."
+            )
     for place, ((name, values), analytic) in enumerate(
         zip(function.arrays, gradients, strict=True)
     ):
@@ -218,6 +225,7 @@ def _function(
             f"netlayers.layers.Layer, or a loss, got {original!r}."
         )
     target = float_copy(original, inputs.shape, seed=seed)
+    compiled = loss is None
     if loss is None and y is not None:
         loss = getattr(original, "loss", None)
         if loss is None:
@@ -231,7 +239,10 @@ def _function(
         return LayerFunction(target, inputs, Head(None, None, None, weights))
     if y is None:
         raise ConfigurationError("check_gradients: a loss needs targets; pass y.")
+    targets = as_array(_OWNER, "y", y)
     if isinstance(loss, str) and loss in ("ce", "crossentropy"):
-        raise ConfigurationError("check_gradients: pass the loss by its full name.")
-    head = Head(copy.deepcopy(get_loss(loss)), as_array(_OWNER, "y", y), sample_weight)
-    return LayerFunction(target, inputs, head)
+        loss = crossentropy_by_shape(targets.shape, target.compute_output_shape(inputs.shape))
+    loss = copy.deepcopy(get_loss(loss))
+    fused = fused_loss(loss, getattr(target, "activation", None)) if compiled else None
+    head = Head(fused or loss, targets, sample_weight)
+    return LayerFunction(target, inputs, head, fused is not None)

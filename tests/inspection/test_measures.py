@@ -1,6 +1,10 @@
 """The measures of a step against the same numbers, computed here in plain NumPy."""
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,3 +191,18 @@ def test_shapes_of_activations(name, largest, saturates, low, high):
     shape = shape_of(nl.activations.get(name))
     assert shape.largest_slope == pytest.approx(largest, rel=1e-3)
     assert (shape.saturates, shape.low, shape.high) == (saturates, low, high)
+
+
+def test_reports_are_importable_by_name_and_not_loaded_before():
+    from netlayers import inspection
+
+    for name in inspection.__all__:
+        assert getattr(inspection, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing"):
+        inspection.nothing  # noqa: B018
+    code = "import sys, netlayers; print('netlayers.inspection.trace' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(nl.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == ["False"]

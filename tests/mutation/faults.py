@@ -19,6 +19,7 @@ import numpy as np
 import netlayers as nl
 from netlayers.checking.gradients import _function
 from netlayers.core import moments
+from netlayers.core.kernels import Kernels
 
 HERE = Path(__file__).parent
 _spec = importlib.util.spec_from_file_location("contracts", HERE.parent / "test_contracts.py")
@@ -120,6 +121,8 @@ def uses():
     for name in ("BatchNormalization", "LayerNormalization", "GroupNormalization"):
         cls = getattr(nl.layers, name)
         found[moments, "standardize_backward"].append(cls)
+    for name in ("relu", "sigmoid", "tanh"):
+        found[Kernels, f"{name}_gradient"].append(type(nl.activations.get(name)))
     return found
 
 
@@ -136,6 +139,12 @@ def cases(cls, seed=0):
                     clipped.flat[::5] = 1.5 if "Focal" not in cls.__name__ else 1 - 1e-9
                     yield cls(**kwargs), clipped, y_true, None
         return
+    if cls is nl.Sequential:  # the last activation and the loss in one, as in training
+        model = nl.Sequential(
+            [nl.layers.Dense(4, "tanh"), nl.layers.Dense(3, "softmax")], seed=seed
+        )
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        yield model, contracts.batch((5, 4), seed=seed), np.array([0, 1, 2, 1, 0]), None
     for kwargs, shape in cls.examples():
         layer = contracts.make(cls, kwargs, shape, seed=seed)
         for scale in (1, 4):  # the larger numbers reach where functions are cut off
@@ -170,15 +179,16 @@ def gradients(classes, seeds=(0, 3, 5)):
 
 def plant(owner, name, tree):
     """Put the mutated function in the place of the old; return what undoes it."""
-    old = vars(owner)[name]
+    before = vars(owner)[name]
+    old = getattr(before, "__func__", before)
     space = {**old.__globals__, "_cls": owner}
     exec(compile(tree, "<mutant>", "exec"), space)
     if owner is moments:  # other modules hold the function itself
         code = old.__code__
         old.__code__ = space[name].__code__
         return lambda: setattr(old, "__code__", code)
-    setattr(owner, name, space[name])
-    return lambda: setattr(owner, name, old)
+    setattr(owner, name, space[name] if before is old else staticmethod(space[name]))
+    return lambda: setattr(owner, name, before)
 
 
 def parsed(owner, name):
@@ -249,8 +259,8 @@ def main(words):
             "# Faults planted in every backward",
             "Written by `python tests/mutation/faults.py`. Equivalent: all gradients are equal to "
             "1e-12 on the examples and on other random numbers; the fault changes no value there. "
-            "That includes code that a check does not run: `input_gradient=False` and "
-            "`Chain.backward_logits`, which training alone uses.",
+            "That includes code that a check does not run: `input_gradient=False`, which training "
+            "alone uses.",
             *(["## By kind", table(rows, 3), "## By class", table(rows, 0)] if rows else []),
             "## Not caught (line within the function)",
             "\n".join(odd),

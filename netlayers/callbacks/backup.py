@@ -12,6 +12,7 @@ import numpy as np
 
 from netlayers.callbacks.reporting import say
 from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
+from netlayers.core.kernels import kernels_in_use
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import from_text, to_text
@@ -70,6 +71,7 @@ class BackupAndRestore(RunKeeper):
     next one. A sequence without them is taken to give the same batch for the same number. Of other
     sources a new process reads, and skips, as many batches as were used; a warning says that the
     bits may differ. So may they with another version of NumPy, or on another kind of processor.
+    With other kernels (:func:`netlayers.use_kernels`) they do, and the run is refused.
 
     Example:
         >>> import os, tempfile, numpy as np, netlayers as nl
@@ -313,6 +315,7 @@ class BackupAndRestore(RunKeeper):
         script = {
             "model": architecture(self._path, run.model),
             "compile": compile_settings(self._path, run.model),
+            "kernels": kernels_in_use(),  # they round differently
             **run.describe(),
         }
         text = to_text(self._path, "the script", script)
@@ -325,7 +328,8 @@ class BackupAndRestore(RunKeeper):
             for place, was, now in differences(script, self._script)
             # Where fit() is called again in a process, callbacks may have changed the rate.
             if not (trained and place == "compile: optimizer: config: learning_rate")
-            and not (place.endswith(": checksum") and was == "nothing")  # of an earlier version
+            # What earlier versions did not note.
+            and not (was == "nothing" and (place == "kernels" or place.endswith(": checksum")))
         ]
         if not found:
             return

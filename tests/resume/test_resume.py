@@ -309,14 +309,33 @@ def test_another_script_is_refused(tmp_path, change, message):
     assert fit(tmp_path).history.epoch == [0]  # it is still there
 
 
-def test_backups_without_checksums_of_the_data(tmp_path, monkeypatch):
-    """Those of earlier versions go on."""
+def test_other_kernels_are_refused(tmp_path, monkeypatch):
+    """They round differently, so the bits would not be those of one run."""
+    here = nl.kernels_in_use()
+    fit(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("netlayers.callbacks.backup.kernels_in_use", lambda: "others")
+        with pytest.raises(
+            nl.errors.ConfigurationError, match=rf"kernels: '{here}' there, 'others' here"
+        ):
+            fit(tmp_path, epochs=2)
+    assert fit(tmp_path, epochs=2).history.epoch == [0, 1]
+
+
+def test_backups_of_earlier_versions(tmp_path, monkeypatch):
+    """They hold no checksums of the data, and no kernels, and go on."""
     described = nl.data.arrays.ArrayData.describe
     testing = (X[:9], Y[:9])
     with monkeypatch.context() as patch:
         patch.setattr(
             "netlayers.data.arrays.ArrayData.describe",
             lambda data: {k: v for k, v in described(data).items() if k != "checksum"},
+        )
+        whole = callbacks.BackupAndRestore._describe
+        patch.setattr(
+            callbacks.BackupAndRestore,
+            "_describe",
+            lambda keep, run: {k: v for k, v in whole(keep, run).items() if k != "kernels"},
         )
         fit(tmp_path, validation_data=testing)
     assert fit(tmp_path, validation_data=testing, epochs=2).history.epoch == [0, 1]

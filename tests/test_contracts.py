@@ -13,7 +13,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.activations import ActivationFunction, ActivationLayer
-from netlayers.checking import generators_of
+from netlayers.core.random import generators_of
 from netlayers.errors import ConfigurationError, NoForwardError, ShapeError
 from netlayers.metrics import Mean, MeanMetric, MeanMetricWrapper, Metric, Sum
 from netlayers.optimizers.schedules import LearningRateSchedule
@@ -137,7 +137,7 @@ def step(layer, x, seed=2):
 
     Random layers draw the same numbers in every step, so that two of them can be compared.
     """
-    for generator in generators_of(layer):
+    for generator in generators_of(layer).values():
         generator.bit_generator.state = np.random.PCG64(0).state
     y = np.array(layer.forward(x, training=True))
     dx = np.array(layer.backward(batch(y.shape, y.dtype, seed)))
@@ -454,7 +454,7 @@ def test_layers_with_chance_say_so():
     for p in EXAMPLES:
         cls, kwargs, shape = p.values
         layer = make(cls, kwargs, shape)
-        assert cls.random is bool(list(generators_of(layer)))
+        assert cls.random is bool(generators_of(layer))
         assert not (cls.random and cls.same_in_training)
 
 
@@ -464,9 +464,9 @@ def test_random_layer_draws_anew_in_each_step_and_never_at_inference(cls, kwargs
     x = large(shape)
     first, second = draws(layer, x, 2)
     assert (first != second).any()
-    states = [g.bit_generator.state for g in generators_of(layer)]
+    states = [g.bit_generator.state for g in generators_of(layer).values()]
     layer.forward(x)
-    assert states == [g.bit_generator.state for g in generators_of(layer)]
+    assert states == [g.bit_generator.state for g in generators_of(layer).values()]
 
 
 @each_random

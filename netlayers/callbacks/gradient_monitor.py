@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv as csv_module
 import math
-import os
 import warnings
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
-from netlayers.checks import check_choice, check_integer
+from netlayers.checks import check_choice, check_integer, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.inspection.measures import MEASURES, StepMeasures, watched_layers
 from netlayers.training.events import Callback
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from netlayers._typing import Logs
@@ -92,7 +92,7 @@ class GradientMonitor(Callback):
         self.measures = _names(owner, "measures", measures) or list(MEASURES)
         for name in self.measures:
             check_choice(owner, "each of measures", name, tuple(MEASURES))
-        self.csv = None if csv is None else os.fspath(csv)
+        self.csv = None if csv is None else check_path(owner, "csv", csv)
         self._start()
 
     def _start(self) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netlayers.callbacks.reporting import say
-from netlayers.checks import check_choice, check_flag, check_number
+from netlayers.checks import check_choice, check_flag, check_number, check_path
 from netlayers.core.arrays import all_finite
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.inspection.nonfinite import bad_weights, describe, find_nonfinite
@@ -17,6 +16,8 @@ from netlayers.saving.snapshots import save_snapshot
 from netlayers.training.events import Callback
 
 if TYPE_CHECKING:
+    import os
+
     from netlayers._typing import Logs
     from netlayers.inspection.nonfinite import NonFiniteOrigin
 
@@ -65,7 +66,9 @@ class TerminateOnNaN(Callback):
         self, raise_error: bool = False, *, snapshot: str | os.PathLike[str] | None = None
     ) -> None:
         self.raise_error = check_flag("TerminateOnNaN", "raise_error", raise_error)
-        self.snapshot = None if snapshot is None else os.fspath(snapshot)
+        self.snapshot = None
+        if snapshot is not None:
+            self.snapshot = check_path("TerminateOnNaN", "snapshot", snapshot)
         self.origin: NonFiniteOrigin | None = None
         self._overrides = False
 

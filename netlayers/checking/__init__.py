@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from netlayers.checking.functions import generators_of
 from netlayers.checking.gradients import check_gradients
 from netlayers.checking.report import GradientReport, GradientRow
 
-__all__ = ["GradientReport", "GradientRow", "check_gradients", "generators_of"]
+__all__ = ["GradientReport", "GradientRow", "check_gradients"]

@@ -10,14 +10,12 @@ import numpy as np
 from netlayers.core.complex_step import ComplexStep, ComplexWorkspace
 from netlayers.core.layer import Layer
 from netlayers.core.penalties import collect_penalties
-from netlayers.core.random import Streams
+from netlayers.core.random import Streams, generators_of
 from netlayers.core.workspace import Workspace
 from netlayers.errors import ShapeError
 from netlayers.losses.base import Loss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from netlayers._typing import Array
 
 _FLOAT64, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
@@ -77,7 +75,7 @@ class LayerFunction:
         self.layer, self.head, self.x, self.fused = layer, head, x, fused
         self.vector = layer.parameters
         self.arrays = [("input", x), *((p.path, p.value) for p in self.vector.tensors)]
-        self._states = [(g, g.bit_generator.state) for g in generators_of(layer)]
+        self._states = [(g, g.bit_generator.state) for g in generators_of(layer).values()]
         self._statistics = self.vector.statistics.copy()
 
     def value(self) -> Any:
@@ -145,12 +143,3 @@ def _complex_buffers(thing: Any) -> None:
         parts = thing.parts if isinstance(thing, Layer) else getattr(thing, "losses", ())
         for part in parts:
             _complex_buffers(part)
-
-
-def generators_of(layer: Layer) -> Iterator[np.random.Generator]:
-    """Yield every random generator of a layer and of its parts."""
-    for value in vars(layer).values():
-        if isinstance(value, np.random.Generator):
-            yield value
-    for part in layer.parts:
-        yield from generators_of(part)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from netlayers.core.tables import text_table
+
 
 @dataclass
 class GradientRow:
@@ -95,8 +97,7 @@ class GradientReport:
                     verdict,
                 )
             )
-        widths = [max(len(line[i]) for line in table) for i in range(len(header))]
-        lines = ["  ".join(f"{c:<{w}}" for c, w in zip(t, widths, strict=True)) for t in table]
+        lines = text_table(table, left=len(header))
         for row in self.rows:
             if row.direction_error > self.tolerance:
                 lines.append(
@@ -116,4 +117,4 @@ class GradientReport:
             f"{verdict}: largest relative error {self.max_relative_error:.1e}, tolerance "
             f"{self.tolerance:.0e}"
         )
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(lines)

@@ -59,6 +59,8 @@ class ComplexStep(np.ndarray):
         return out[0] if len(out) == 1 else _wrapped(result)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.clip:
+            return _clip(*args, **kwargs)
         return _wrapped(super().__array_function__(function, types, args, _in_complex(kwargs)))
 
 
@@ -138,22 +140,21 @@ def _minimum(a: Any, b: Any) -> Any:
     return np.where((np.real(a) <= np.real(b)) | np.isnan(a), a, b)
 
 
-def _clip(x: Any, low: Any, high: Any) -> Any:
-    return _minimum(_maximum(x, low), high)
+def _clip(x: Any, low: Any, high: Any, out: Any = None) -> Any:
+    return np.minimum(np.maximum(x, low), high, out=out)
 
 
 def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     return np.einsum("...i,...i->...", np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1))
 
 
-_RULES = {
+_RULES: dict[Any, Any] = {
     np.absolute: _absolute,
     np.sign: _sign,
     np.maximum: _maximum,
     np.fmax: _maximum,
     np.minimum: _minimum,
     np.fmin: _minimum,
-    np._core.umath.clip: _clip,  # type: ignore[attr-defined]  # what np.clip calls
     np.vecdot: _vecdot,
     np.conjugate: lambda x: x,
     **{f: _rounded(f) for f in (np.floor, np.ceil, np.trunc, np.rint)},

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
@@ -50,18 +50,34 @@ def observed(layer: Layer, around: Around) -> Iterator[None]:
         net forward (2, 2, 2) -> (2, 3)
     """
     thread = threading.get_ident()
-    watched = [(part, name) for part in every_layer(layer) for name in METHODS]
-    watched = [(part, name) for part, name in watched if hasattr(type(part), name)]
-    own = [(part, name, part.__dict__.get(name)) for part, name in watched]
+    methods = [
+        (part, name, _watched(part, name, around, thread))
+        for part in every_layer(layer)
+        for name in METHODS
+        if hasattr(type(part), name)
+    ]
+    with replaced(methods):
+        yield
+
+
+@contextmanager
+def replaced(methods: Iterable[tuple[Any, str, Callable[..., Any]]]) -> Iterator[None]:
+    """Put functions in the place of methods of single objects, as long as the block lasts.
+
+    Args:
+        methods: object, name of the method, and the function, for each.
+    """
+    methods = list(methods)
+    before = [(thing, name, vars(thing).get(name)) for thing, name, _ in methods]
     try:
-        for part, name in watched:
-            part.__dict__[name] = _watched(part, name, around, thread)
+        for thing, name, function in methods:
+            vars(thing)[name] = function
         yield
     finally:
-        for part, name, function in own:
-            part.__dict__.pop(name, None)
-            if function is not None:
-                part.__dict__[name] = function
+        for thing, name, own in before:
+            vars(thing).pop(name, None)
+            if own is not None:
+                vars(thing)[name] = own
 
 
 def every_layer(layer: Layer) -> Iterator[Layer]:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers.core.observing import every_layer
+
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.core.layer import Layer
 
 PARTS = 1 << 16  # what keep_mask cuts a probability into
 _CHUNK = 1 << 15  # entries drawn at a time: 64 KiB, which stay in the processor's cache
@@ -38,6 +41,19 @@ class Streams:
         if name not in self._generators:
             self._generators[name] = self.new(name)
         return self._generators[name]
+
+
+def generators_of(layer: Layer) -> dict[str, np.random.Generator]:
+    """Return every random generator that is an attribute of a layer or of a part of it.
+
+    Each is called by the layer's place in :func:`every_layer` and the attribute, as in ``"3.rng"``.
+    """
+    return {
+        f"{i}.{attribute}": value
+        for i, part in enumerate(every_layer(layer))
+        for attribute, value in vars(part).items()
+        if isinstance(value, np.random.Generator)
+    }
 
 
 def keep_mask(rng: np.random.Generator, dropped: int, out: Array) -> None:

@@ -10,7 +10,13 @@ import numpy as np
 
 from netlayers.activations.rectifiers import Linear
 from netlayers.core.observing import observed
-from netlayers.inspection.measures import SATURATED_BELOW, activation_of, watched_layers
+from netlayers.core.tables import text_table
+from netlayers.inspection.measures import (
+    SATURATED_BELOW,
+    activation_of,
+    dead_share,
+    watched_layers,
+)
 from netlayers.inspection.slopes import shape_of
 
 if TYPE_CHECKING:
@@ -59,14 +65,11 @@ class ActivationHistograms:
     layers: Sequence[LayerActivations]
 
     def __str__(self) -> str:
-        width = max((len(a.layer) for a in self.layers), default=0)
-        lines = [f"{'layer':{width}}  {'mean':>10}  {'deviation':>10}  {'dead':>7}  saturated"]
+        rows = [["layer", "mean", "deviation", "dead", "saturated"]]
         for a in self.layers:
-            dead, saturated = ("-" if s is None else f"{s:.1%}" for s in (a.dead, a.saturated))
-            lines.append(
-                f"{a.layer:{width}}  {a.mean:10.3g}  {a.deviation:10.3g}  {dead:>7}  {saturated:>9}"
-            )
-        return "\n".join(lines)
+            shares = ("-" if s is None else f"{s:.1%}" for s in (a.dead, a.saturated))
+            rows.append([a.layer, f"{a.mean:.3g}", f"{a.deviation:.3g}", *shares])
+        return "\n".join(text_table(rows))
 
     def plot(self, to_file: str | os.PathLike[str] | None = None) -> Any:
         """Draw a histogram for each layer; return the ``matplotlib.figure.Figure``.
@@ -129,6 +132,5 @@ def _slopes(activation: Any, z: Array) -> tuple[float, float | None]:
     shape, probe = shape_of(activation), copy.deepcopy(activation)
     probe.forward(z, training=True)
     slope = np.abs(probe.backward(np.ones_like(z)))
-    alive = slope.reshape(-1, slope.shape[-1]).any(axis=0)
     small = float(np.mean(slope < SATURATED_BELOW * shape.largest_slope))
-    return 1 - float(np.mean(alive)), small if shape.saturates else None
+    return dead_share(slope), small if shape.saturates else None

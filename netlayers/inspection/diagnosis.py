@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.tables import text_table
 from netlayers.inspection import diagnosis_data, diagnosis_layers
 from netlayers.inspection.evidence import Evidence, Finding
 from netlayers.inspection.measures import StepMeasures, watched_layers
@@ -73,14 +74,7 @@ class Diagnosis:
         for path in paths:
             cells = [(name, self.values[name].get(path, math.nan)) for name in _COLUMNS]
             table.append([path, *(_cell(name, value) for name, value in cells)])
-        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-        return [
-            "  ".join(
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
+        return text_table(table)
 
 
 def _cell(name: str, value: float) -> str:

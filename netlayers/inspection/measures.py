@@ -10,7 +10,7 @@ import numpy as np
 
 from netlayers.activations import ActivationLayer, AxisActivation
 from netlayers.activations.rectifiers import Linear
-from netlayers.core.observing import observed
+from netlayers.core.observing import observed, replaced
 from netlayers.core.workspace import Workspace
 from netlayers.inspection.slopes import shape_of
 from netlayers.layers.containers import Container
@@ -170,9 +170,9 @@ class StepMeasures:
         with ExitStack() as stack:
             stack.enter_context(observed(self.model, self._around))
             # Between the gradient and its clipping there is no other place to stand.
-            transform = self.optimizer._transform_gradients
-            self.optimizer._transform_gradients = self._clipping(transform)
-            stack.callback(self.optimizer.__dict__.pop, "_transform_gradients")
+            name = "_transform_gradients"
+            around = self._clipping(getattr(self.optimizer, name))
+            stack.enter_context(replaced([(self.optimizer, name, around)]))
             self._stack = stack.pop_all()
         return self
 
@@ -238,7 +238,7 @@ class StepMeasures:
         ones = self._workspace("ones", dy.shape, dy.dtype)
         ones.fill(1)
         slope = np.abs(type(activation).backward(activation, ones), out=ones)
-        self._set("dead", path, slope, _dead, first=False)
+        self._set("dead", path, slope, dead_share, first=False)
         limit = SATURATED_BELOW * self._largest[path]
         self._set("saturated", path, slope, lambda s: float(np.mean(s < limit)), first=False)
 
@@ -313,7 +313,8 @@ def _rms(a: Array) -> float:
     return norm([a.reshape(-1)]).value / math.sqrt(max(a.size, 1))
 
 
-def _dead(slope: Array) -> float:
+def dead_share(slope: Array) -> float:
+    """Return the share of units, places of the last axis, with the slope 0 in all rows."""
     alive = slope.reshape(-1, slope.shape[-1]).any(axis=0)
     return 1 - float(np.mean(alive))
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.arrays import all_finite
-from netlayers.core.observing import observed
+from netlayers.core.observing import observed, replaced
 from netlayers.core.penalties import add_penalty, collect_penalties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
@@ -170,8 +171,7 @@ class _Finder:
             return
         gathered = self.steps.optimizer.state.get("gradient_sum")
         try:
-            with observed(self.steps.model, self._around):
-                self._watch_loss()
+            with observed(self.steps.model, self._around), self._loss_watched():
                 total = self.steps.compute_gradients(*self.batch)
             if self.origin is None:
                 self._look_at_penalties(total)
@@ -257,7 +257,7 @@ class _Finder:
 
     # Loss ------------------------------------------------------------------------------------
 
-    def _watch_loss(self) -> None:
+    def _loss_watched(self) -> AbstractContextManager[None]:
         loss = self.steps.loss
         forward, backward = loss.forward, loss.backward
 
@@ -281,7 +281,7 @@ class _Finder:
                 self._set("backward", self._loss_name(), what, dy, self._rows(dy))
             return dy
 
-        loss.forward, loss.backward = watched_forward, watched_backward
+        return replaced([(loss, "forward", watched_forward), (loss, "backward", watched_backward)])
 
     def _look_at_penalties(self, total: float) -> None:
         parameters = self.steps.model.parameters

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.observing import observed
+from netlayers.core.observing import observed, replaced
+from netlayers.core.tables import text_table
 from netlayers.layers.containers import Container
 from netlayers.layers.dense import Dense
 
@@ -105,11 +105,7 @@ class ProfileReport:
         flop = sum(row.flop or 0 for row in self.rows)
         total = ("all", "", *(f"{1e6 * s:,.1f}" for s in sums), "100.0%", f"{flop / 1e6:,.2f}")
         table.append((*total, f"{flop / self.seconds / 1e9:,.1f}" if self.seconds else "-"))
-        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-        lines = [
-            "  ".join(f"{c:{'<' if i < 2 else '>'}{widths[i]}}" for i, c in enumerate(line))
-            for line in table
-        ]
+        lines = text_table(table, left=2)
         rule = "-" * len(lines[0])
         lines[1:1] = [rule]
         lines[-1:-1] = [rule]
@@ -118,7 +114,7 @@ class ProfileReport:
             f"middle half of {self.steps}); watching it takes {1e6 * self.watching:,.1f} µs more, "
             "left out above."
         )
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(lines)
 
 
 _PHASES = ("forward", "backward", "update")
@@ -147,9 +143,12 @@ def profile_steps(
 
     for _ in range(_WARM_UP):
         step()
-    rows, watched_methods = _rows(steps)
+    rows, others = _rows(steps)
     names = {id(part): name for part, name in _named(steps.model)}
     watch = _Watch()
+    methods = [
+        (part, name, _watching(getattr(part, name), key, watch)) for part, name, key in others
+    ]
 
     def around(layer: Layer, method: str, given: Array, run: Callable[[], Any]) -> Any:
         name = names[id(layer)]
@@ -163,7 +162,7 @@ def profile_steps(
         step()
         alone.append(time.perf_counter() - begin)
         watch.reset()
-        with observed(steps.model, around), _wrapped(watched_methods, watch):
+        with observed(steps.model, around), replaced(methods):
             begin = time.perf_counter()
             watch.call((_REST, "update"), step)
             watched.append(time.perf_counter() - begin)
@@ -288,16 +287,6 @@ def _rows(steps: Any) -> tuple[dict[str, ProfileRow], list[_Watched]]:
     add("optimizer", steps.optimizer, step="update")
     rows[_REST] = ProfileRow(_REST, "")
     return rows, methods
-
-
-@contextmanager
-def _wrapped(methods: list[_Watched], watch: _Watch) -> Iterator[None]:
-    """Let ``watch`` see the calls of these methods, as long as the block lasts."""
-    with ExitStack() as undo:
-        for part, name, key in methods:
-            undo.callback(part.__dict__.pop, name, None)
-            part.__dict__[name] = _watching(getattr(part, name), key, watch)
-        yield
 
 
 def _watching(method: Any, key: tuple[str, str], watch: _Watch) -> Callable[..., Any]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_integer
+from netlayers.checks import check_integer, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.inspection.trace_html import to_html
 from netlayers.inspection.trace_markdown import to_markdown
@@ -17,6 +16,8 @@ from netlayers.inspection.trace_text import to_text
 from netlayers.inspection.tracing import LayerTrace, LossTrace, OptimizerTrace, record_step
 
 if TYPE_CHECKING:
+    import os
+
     from netlayers._typing import Array
 
 __all__ = ["LayerTrace", "LossTrace", "OptimizerTrace", "Step", "Trace", "trace_step"]
@@ -96,14 +97,15 @@ class Trace:
             ConfigurationError: the ending is another one.
             OSError: the file can not be written.
         """
+        name = check_path("trace.save", "path", path)
         forms = {".html": self.html, ".md": self.markdown, ".txt": self.text}
-        ending = Path(path).suffix.lower()
+        ending = Path(name).suffix.lower()
         if ending not in forms:
             raise ConfigurationError(
-                f"trace.save: the name must end in .html, .md or .txt, got {os.fspath(path)!r}."
+                f"trace.save: the name must end in .html, .md or .txt, got {name!r}."
             )
         text = forms[ending]()
-        Path(path).write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+        Path(name).write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
         return self.text()

@@ -11,17 +11,10 @@ import numpy as np
 from netlayers.inspection.trace_math import to_mathml, to_text
 from netlayers.inspection.trace_numbers import DOTS, cut, full
 from netlayers.inspection.trace_picture import picture
+from netlayers.inspection.trace_steps import PHASES
 
 if TYPE_CHECKING:
     from netlayers.inspection.trace_steps import Line, Shown, Step
-
-PHASES = {
-    "start": "Start",
-    "forward": "Forward",
-    "loss": "Loss",
-    "backward": "Backward",
-    "update": "Update",
-}
 
 
 def to_html(trace: Any) -> str:

@@ -8,17 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.inspection.trace_numbers import DOTS, Cut, cut
+from netlayers.inspection.trace_steps import PHASES
 
 if TYPE_CHECKING:
     from netlayers.inspection.trace_steps import Line, Shown
 
-HEADINGS = {
-    "start": "The batch",
-    "forward": "Forward",
-    "loss": "Loss",
-    "backward": "Backward",
-    "update": "Update",
-}
 # An equation of matrices with more columns of numbers is written one matrix a line.
 WIDEST = 9
 
@@ -30,7 +24,7 @@ def to_markdown(trace: Any) -> str:
     for step in trace.steps:
         if step.phase != phase:
             phase = step.phase
-            lines += ["", f"## {HEADINGS[phase]}"]
+            lines += ["", f"## {PHASES[phase]}"]
         if phase != "start":
             place = f"{step.number} `{step.name}`: " if step.number else ""
             lines += ["", f"### {place}{step.title}"]

@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.inspection.tracing import LayerTrace, LossTrace, OptimizerTrace
 
+# The parts of the story, and what they are called.
+PHASES = {
+    "start": "The batch",
+    "forward": "Forward",
+    "loss": "Loss",
+    "backward": "Backward",
+    "update": "Update",
+}
 SYMBOLS = {"kernel": "W", "bias": "b", "gamma": r"\gamma", "beta": r"\beta", "alpha": r"\alpha"}
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from netlayers.inspection.trace_math import to_text as formula_text
 from netlayers.inspection.trace_numbers import cut
+from netlayers.inspection.trace_steps import PHASES
 
 if TYPE_CHECKING:
     from netlayers.inspection.trace_steps import Line, Shown, Step
 
 WIDTH = 100
-HEADINGS = {
-    "start": "THE BATCH",
-    "forward": "FORWARD",
-    "loss": "LOSS",
-    "backward": "BACKWARD",
-    "update": "UPDATE",
-}
 BETWEEN = "  │  "
 
 
@@ -31,7 +26,7 @@ def to_text(trace: Any) -> str:
         steps = list(together)
         if steps[0].phase != phase:
             phase = steps[0].phase
-            lines += ["", f"──── {HEADINGS[phase]} ".ljust(WIDTH, "─")]
+            lines += ["", f"──── {PHASES[phase].upper()} ".ljust(WIDTH, "─")]
         lines += _together(steps, trace)
     return "\n".join(line.rstrip() for line in lines)
 
@@ -54,17 +49,11 @@ def _together(steps: list[Step], trace: Any) -> list[str]:
 
 def _says(line: Line) -> list[str]:
     said = [formula_text(line.formula)] if line.formula else []
-    said += _wrapped(line.code) if line.code else []
-    return said + (_wrapped(line.note) if line.note else [])
+    return [*said, *_wrapped(line.code), *_wrapped(line.note)]
 
 
 def _wrapped(text: str) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) + 1 > WIDTH - 4:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
+    return textwrap.wrap(text, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
 
 
 def _block(shown: Shown, trace: Any) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.activations import ActivationLayer
-from netlayers.core.observing import observed
+from netlayers.core.observing import observed, replaced
 from netlayers.core.sparse import is_sparse
 from netlayers.core.workspace import Workspace
 from netlayers.layers import Dense, Input
@@ -308,11 +308,8 @@ def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) ->
         into["gradient"] = keep(dy)
         return dy
 
-    loss.forward, loss.backward = watched_forward, watched_backward
-    try:
+    with replaced([(loss, "forward", watched_forward), (loss, "backward", watched_backward)]):
         yield
-    finally:
-        del loss.forward, loss.backward
 
 
 def _samples(loss: Any, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:

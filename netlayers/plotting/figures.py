@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from netlayers.checks import check_path
 from netlayers.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import os
 
 # Colours that are told apart in all common kinds of colour blindness: M. Okabe, K. Ito, "Color
 # Universal Design" (2008).
@@ -35,7 +38,8 @@ def new_figure(width: float, height: float, **settings: Any) -> Any:
 def save(figure: Any, to_file: str | os.PathLike[str] | None, dpi: int | None = None) -> Any:
     """Write the figure into a file, if one is named, and return it."""
     if to_file is not None:
-        figure.savefig(os.fspath(to_file), dpi="figure" if dpi is None else dpi)
+        path = check_path("plot", "to_file", to_file)
+        figure.savefig(path, dpi="figure" if dpi is None else dpi)
     return figure
 
 

@@ -32,7 +32,6 @@ _KINDS = {
     "backprop_rms": _Kind("dL/doutput, root mean square", "log"),
     "activation_mean": _Kind("mean of the outputs", "linear"),
     "activation_std": _Kind("standard deviation of the outputs", "log"),
-    "activation_deviation": _Kind("standard deviation of the outputs", "log"),
     "dead": _Kind("dead units, %", "share"),
     "saturated": _Kind("saturated outputs, %", "share"),
     "clipped": _Kind("clipped gradients, %", "share"),

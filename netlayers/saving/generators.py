@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.random import Streams
+from netlayers.core.random import Streams, generators_of
 from netlayers.saving.description import MAX_BITS
 
 if TYPE_CHECKING:
@@ -16,32 +16,20 @@ if TYPE_CHECKING:
 Generator = np.random.Generator
 
 
-def random_state(model: Any, layers: list[Layer]) -> dict[str, Any]:
+def random_state(model: Any) -> dict[str, Any]:
     """Return the seed and the state of every stream of a model, and of its layers' own generators.
 
     Args:
         model: a model with streams, or a layer without.
-        layers: the model and all that it is made of; a generator of a layer is called by the
-            layer's place in this list and the attribute, such as ``"3.rng"``.
     """
     streams: Streams | None = getattr(model, "_streams", None)
     known = {} if streams is None else streams._generators
     shared = {id(generator) for generator in known.values()}
-    own = own_generators(layers)
+    own = generators_of(model)
     return {
         "entropy": None if streams is None else streams.entropy,
         "streams": {name: g.bit_generator.state for name, g in known.items()},
         "layers": {k: g.bit_generator.state for k, g in own.items() if id(g) not in shared},
-    }
-
-
-def own_generators(layers: list[Layer]) -> dict[str, Generator]:
-    """Return every generator that is an attribute of a layer."""
-    return {
-        f"{i}.{attribute}": value
-        for i, layer in enumerate(layers)
-        for attribute, value in vars(layer).items()
-        if isinstance(value, Generator)
     }
 
 
@@ -65,13 +53,13 @@ def stored_streams(section: Section) -> Streams:
     return streams
 
 
-def stored_layer_states(section: Section, layers: list[Layer]) -> list[tuple[Generator, Any]]:
+def stored_layer_states(section: Section, model: Layer) -> list[tuple[Generator, Any]]:
     """Return each generator of the layers with the state that was stored for it.
 
     Raises:
         FileError: there is no such generator, or the state is none of its kind.
     """
-    states, own = section.section("layers"), own_generators(layers)
+    states, own = section.section("layers"), generators_of(model)
     found = []
     for name in states.values:
         if name not in own:

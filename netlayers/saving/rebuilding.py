@@ -10,6 +10,7 @@ import numpy as np
 from netlayers import metrics as metrics_module
 from netlayers.core.drafting import draft
 from netlayers.core.layer import Layer
+from netlayers.core.observing import every_layer
 from netlayers.core.parameters import ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.workspace import aligned
@@ -18,7 +19,7 @@ from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.registry import names_of_a_file, resolve
 from netlayers.saving.description import check_configurations, short
 from netlayers.saving.generators import stored_layer_states, stored_streams
-from netlayers.saving.state import EXTRA, OPTIMIZER, layers_of, unnamed, weights_of
+from netlayers.saving.state import EXTRA, OPTIMIZER, unnamed, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
     places = section.section("built").values
     with draft():
         model = construct(file.path, section.values.get("model"), custom_objects)
-        parts = {"": model} | {part.path: part for part in list(layers_of(model))[1:]}
+        parts = {"": model} | {part.path: part for part in list(every_layer(model))[1:]}
         for name, shape in places.items():
             if name not in parts or not isinstance(shape, list):
                 raise section.section("built").fail(name, "the shape of a layer of the model")
@@ -74,9 +75,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
         if hasattr(model, "_streams"):
             model._streams = streams
         allocate(model, {name: parts[name] for name in places}, streams)
-        for generator, state in stored_layer_states(
-            section.section("random"), list(layers_of(model))
-        ):
+        for generator, state in stored_layer_states(section.section("random"), model):
             generator.bit_generator.state = state
     except FileError:
         raise
@@ -223,7 +222,7 @@ def put_back(file: StoredFile, model: Any) -> None:
     vectors = {name: _aligned_read(file, OPTIMIZER + name) for name in names}
     file.check_rest()
     old = getattr(model, "_streams", None)
-    states = stored_layer_states(section.section("random"), list(layers_of(model)))
+    states = stored_layer_states(section.section("random"), model)
     # From here on nothing fails.
     for name, p in weights.items():
         p.value[...] = values[name]  # type: ignore[index]

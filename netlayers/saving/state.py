@@ -19,20 +19,11 @@ from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
 
 OPTIMIZER = "optimizer."  # begins the names of its vectors; those of weights have a slash
 EXTRA = "extra."  # begins the names of arrays that a caller adds
-
-
-def layers_of(layer: Layer) -> Iterator[Layer]:
-    """Yield a layer and all that it is made of, at any depth."""
-    yield layer
-    for part in layer.parts:
-        yield from layers_of(part)
 
 
 def built_layers(layer: Layer) -> dict[str, Layer]:
@@ -95,7 +86,7 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
         "model": architecture(path, model),
         "built": {name: list(part.input_shape or ()) for name, part in built_layers(model).items()},
         "weights": list(arrays),
-        "random": random_state(model, list(layers_of(model))),
+        "random": random_state(model),
     }
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:

@@ -6,8 +6,7 @@ import contextlib
 import copy
 from typing import TYPE_CHECKING, Any
 
-from netlayers.saving.generators import own_generators
-from netlayers.saving.state import layers_of
+from netlayers.core.random import generators_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +25,7 @@ def unchanged_on_error(model: Any, others: Iterable[Any] = ()) -> Iterator[None]
     vectors = parameters.values.copy(), parameters.statistics.copy()
     attributes = [(vars(thing), dict(vars(thing))) for thing in (model.optimizer, *others)]
     entropy, known = streams.entropy, dict(streams._generators)
-    generators = [*known.values(), *own_generators(list(layers_of(model))).values()]
+    generators = [*known.values(), *generators_of(model).values()]
     states = [copy.deepcopy(generator.bit_generator.state) for generator in generators]
     try:
         yield

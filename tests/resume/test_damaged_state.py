@@ -7,9 +7,8 @@ import pytest
 
 import netlayers as nl
 from netlayers import callbacks, layers
+from netlayers.core.random import generators_of
 from netlayers.saving import StoredFile, write_file
-from netlayers.saving.generators import own_generators
-from netlayers.saving.state import layers_of
 
 X = np.random.default_rng(1).normal(size=(24, 3))
 Y = (X[:, :1] > 0).astype(float)
@@ -65,7 +64,7 @@ def script_values(folder):
 def state_of(model):
     """Return all that must not change, as plain data."""
     optimizer, streams = model.optimizer, model._streams
-    generators = streams._generators | own_generators(list(layers_of(model)))
+    generators = streams._generators | generators_of(model)
     return copy.deepcopy(
         {
             "values": model.parameters.values.tobytes(),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.checking import generators_of
+from netlayers.core.random import generators_of
 from netlayers.registry import registered
 
 LAYERS = sorted(
@@ -50,7 +50,7 @@ def assert_same(a, b):
         one, two = getattr(a.parameters, kind), getattr(b.parameters, kind)
         assert one.dtype == two.dtype
         np.testing.assert_array_equal(one.view(np.uint8), two.view(np.uint8))
-    states = [[g.bit_generator.state for g in generators_of(m)] for m in (a, b)]
+    states = [[g.bit_generator.state for g in generators_of(m).values()] for m in (a, b)]
     assert states[0] == states[1]
     assert a._streams.entropy == b._streams.entropy
     assert streams_of(a) == streams_of(b)

@@ -1,5 +1,6 @@
 """Bad input: an error that names what is wrong, and a model that is as it was."""
 
+import os
 import re
 
 import numpy as np
@@ -325,3 +326,24 @@ def test_losses_alone():
     ]:
         with pytest.raises((ShapeError, DataError), match="loss"):
             loss.forward(y, p)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path, model: nl.callbacks.TerminateOnNaN(snapshot=path),
+        lambda path, model: nl.callbacks.GradientMonitor(csv=path),
+        lambda path, model: model.trace(np.ones((2, 3)), np.ones((2, 1))).save(path),
+        lambda path, model: model.plot(path),
+    ],
+    ids=["snapshot", "csv", "trace", "picture"],
+)
+def test_no_pipe_is_written_to(write, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    model = nl.Sequential([nl.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.build((None, 3))
+    with pytest.raises(nl.errors.FileError, match="an ordinary file, got a pipe or a device"):
+        write(path, model)

@@ -133,7 +133,7 @@ def use_kernels(name: str) -> None:
     Args:
         name: ``"numpy"``, or ``"numba"``: compiled when they are first used, which takes some
             seconds once; the compiled code is kept on the disk. The last digits of results differ
-            from NumPy's: a run goes on (``BackupAndRestore``) with the kernels that it was begun with.
+            from NumPy's: a run that was killed goes on with the kernels that it was begun with.
 
     Raises:
         ConfigurationError: there are no such kernels, or numba is not installed.

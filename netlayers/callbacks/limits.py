@@ -57,7 +57,7 @@ class TerminateOnNaN(Callback):
         ... # doctest: +NORMALIZE_WHITESPACE
         Epoch 7, batch 1: the loss is inf, training stopped
         It began in the loss, by 'mean_squared_error', from finite predictions: its value is
-        infinite, for 8 of 8 rows: rows 0, 1, 2, 3, 4, ...
+        infinite, for 8 of 8 rows: rows 0, 1, 2, 3, 4 and 3 more.
         >>> bool(np.isfinite(model.parameters.values).all())
         True
     """

@@ -79,7 +79,8 @@ class NonFiniteOrigin:
         if not self.rows:
             return "; no row alone makes it so, all together do"
         shown = ", ".join(map(str, self.rows[:_SHOWN]))
-        more = ", ..." if len(self.rows) > _SHOWN else ""
+        left = len(self.rows) - _SHOWN
+        more = f" and {left} more" if left > 0 else ""
         word = "row" if len(self.rows) == 1 else "rows"
         return f", for {len(self.rows)} of {self.row_count} rows: {word} {shown}{more}"
 

@@ -18,8 +18,12 @@ from netlayers.core.workspace import constant
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array
 
+# Activations that a compiled stack of Dense layers computes itself; it tells them by their place.
+STACKED = ("Linear", "ReLU", "Tanh", "Sigmoid")
 # Environment variable that chooses the kernels when netlayers is imported.
 VARIABLE = "NETLAYERS_KERNELS"
 
@@ -29,9 +33,20 @@ class Kernels:
 
     Attributes:
         name: which set this is.
+        stack_forward: ``stack_forward(values, x, memory, y, table)`` sends ``x`` through Dense
+            layers one on another. A row of ``table`` is a layer: inputs n, units m, the places of
+            W and b in ``values`` (that of b is 0 without bias), how many units come before it,
+            which is where its output is in ``memory``, its activation's place in ``STACKED``,
+            whether it learns. The last output goes to ``y``. ``None`` in NumPy: see ``Dense``.
+        stack_backward: ``stack_backward(values, gradients, x, memory, y, dy, scratch, ones, dx,
+            table, lowest)``: for these and dL/dy writes dL/dvalues, down to the layer ``lowest``,
+            and dL/dx unless ``dx`` is empty. ``scratch`` holds two outputs of the widest layer,
+            ``ones`` a number for each row.
     """
 
     name = "numpy"
+    stack_forward: Callable[..., None] | None = None
+    stack_backward: Callable[..., None] | None = None
 
     @staticmethod
     def add_bias(z: Array, b: Array) -> None:

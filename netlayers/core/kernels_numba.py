@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.kernels import Kernels
+from netlayers.core.stack_numba import compiled_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,10 +222,13 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
     """
     numba = importlib.import_module("numba")
     options = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-    for loop in LOOPS:
+
+    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
-            compiled = numba.njit(cache=True, **options)(loop)
+            return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
         except RuntimeError:  # no folder can be written to: each process compiles for itself
-            compiled = numba.njit(**options)(loop)
-        globals()[loop.__name__] = compiled
-    return {kernel.__name__: kernel for kernel in KERNELS}
+            return numba.njit(**options)(function)  # type: ignore[no-any-return]
+
+    for loop in LOOPS:
+        globals()[loop.__name__] = compiled(loop)
+    return {**{kernel.__name__: kernel for kernel in KERNELS}, **compiled_stack(compiled)}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
 from netlayers.core.parameters import ParameterVector
 from netlayers.errors import ConfigurationError
+from netlayers.layers.dense_stack import stacked
 from netlayers.layers.input import Input
 from netlayers.registry import resolve
 
@@ -246,6 +248,8 @@ class Chain(Container):
     """
 
     can_skip_input_gradient = True
+    _stacked: tuple[Any, ...] | list[Any] = ()
+    _stacked_of: tuple[Any, ...] | list[Any] = ()
 
     def __init__(self, layers: Iterable[Any] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -289,7 +293,7 @@ class Chain(Container):
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = f_n(... f_2(f_1(x)))``."""
         y = self.prepare(x)
-        for layer in self.layers:
+        for layer in self._stages():
             y = layer.forward(y, training)
         if training:
             self.cache.shape = y.shape
@@ -306,25 +310,35 @@ class Chain(Container):
         shape = self.cache.shape
         if not self.layers or getattr(dy, "shape", None) != shape:
             dy = self.check_gradient(dy, shape)  # the last layer checks the rest
-        return self._backward(self.layers, dy, input_gradient)
+        return self._backward(self._stages(), dy, input_gradient)
 
     def forward_logits(self, x: Array, training: bool = False) -> Array:
         """Return what the last activation is applied to."""
         y = self.prepare(x)
-        for layer in self.layers[:-1]:
+        stages = self._stages()
+        for layer in stages[:-1]:
             y = layer.forward(y, training)
-        last: Any = self.layers[-1]
+        last: Any = stages[-1]
         logits: Array = last.forward_logits(y, training)
         return logits
 
     def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
         """Return dL/dx for a gradient of the logits; see :meth:`backward`."""
-        below, last = self.layers[:-1], self.layers[-1]
+        stages = self._stages()
+        below, last = stages[:-1], stages[-1]
         needed = input_gradient or any(layer.learns for layer in below)
         dy = backward_of(last, dz, needed, "backward_logits")
         return self._backward(below, dy, input_gradient) if needed else None
 
-    def _backward(self, layers: list[Layer], dy: Any, input_gradient: bool) -> Any:
+    def _stages(self) -> list[Any]:
+        """Return the layers; with compiled kernels, those of a stack of Dense layers as one."""
+        if kernels.stack_forward is None:
+            return self.layers
+        if self._stacked_of != self.layers:
+            self._stacked, self._stacked_of = stacked(self.layers), list(self.layers)
+        return self._stacked
+
+    def _backward(self, layers: list[Any], dy: Any, input_gradient: bool) -> Any:
         if input_gradient:
             for layer in reversed(layers):
                 dy = layer.backward(dy)

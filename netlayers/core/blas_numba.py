@@ -1,0 +1,151 @@
+"""Matrix products in compiled code, by the very BLAS that NumPy uses.
+
+The same library and the same calls as in ``np.dot`` give the same bits, and there is one pool of
+threads. numba's own ``np.dot`` takes that of SciPy, a second library with threads of its own, which
+would fight with NumPy's for the processors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlayers._typing import Array
+
+# How the functions of CBLAS are named in NumPy's wheels, in other builds with integers of 64 bits,
+# and elsewhere. An integer of 32 bits is read from the lower half of one of 64.
+_SYMBOLS = ("scipy_cblas_{}64_", "cblas_{}64_", "cblas_{}")
+_NAMES = ("sgemm", "dgemm", "sgemv", "dgemv", "sdot", "ddot")
+# Constants of the CBLAS interface.
+_ROWS, _AS_IT_IS, _TRANSPOSED = 101, 111, 112
+
+
+# Which function computes a product is decided as in NumPy, for the sake of the bits: the product
+# with a single column is one of matrix and vector, the sum of a single column one of vectors.
+
+
+def multiply(a: Array, b: Array, out: Array) -> None:
+    """``out = a b``; in compiled code only, and all three in C order."""
+    if b.shape[1] == 1 and a.shape[0] > 1:
+        _gemv(_AS_IT_IS, a, b, out)
+    else:
+        _gemm(_AS_IT_IS, _AS_IT_IS, a.shape[1], a, b, out)
+
+
+def multiply_at(a: Array, b: Array, out: Array) -> None:
+    """``out = aᵀ b``."""
+    if b.shape[1] == 1 and a.shape[1] > 1:
+        _gemv(_TRANSPOSED, a, b, out)
+    else:
+        _gemm(_TRANSPOSED, _AS_IT_IS, a.shape[0], a, b, out)
+
+
+def multiply_bt(a: Array, b: Array, out: Array) -> None:
+    """``out = a bᵀ``."""
+    if b.shape[0] == 1 and a.shape[0] > 1:
+        _gemv(_AS_IT_IS, a, b, out)
+    else:
+        _gemm(_AS_IT_IS, _TRANSPOSED, a.shape[1], a, b, out)
+
+
+def sum_rows(a: Array, ones: Array, out: Array) -> None:
+    """``out = aᵀ ones``: the sum of the rows of a, for a vector of as many ones."""
+    if a.shape[1] == 1:
+        out[0] = _dot(ones, a)
+    else:
+        _gemv(_TRANSPOSED, a, ones, out)
+
+
+# These three stand for the functions of BLAS in what is not compiled yet.
+
+
+def _gemm(a_is: int, b_is: int, inner: int, a: Array, b: Array, out: Array) -> None: ...
+
+
+def _gemv(a_is: int, a: Array, x: Array, out: Array) -> None: ...
+
+
+def _dot(x: Array, y: Array) -> Any: ...
+
+
+def addresses() -> dict[str, int]:
+    """Return where the functions of NumPy's BLAS are in memory; empty if they are not found."""
+    library = ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
+    found: dict[str, int] = {}
+    for name in _NAMES:
+        for symbol in _SYMBOLS:
+            function = getattr(library, symbol.format(name), None)
+            if function is not None:
+                found[name] = ctypes.cast(function, ctypes.c_void_p).value or 0
+                break
+    return found if len(found) == len(_NAMES) else {}
+
+
+def compiled_products(compiled: Callable[..., Any]) -> bool:
+    """Let compiled code call the products above; return whether there is a BLAS for them.
+
+    Args:
+        compiled: compiles a function.
+    """
+    found = addresses()
+    if not found:
+        return False
+    symbols = importlib.import_module("llvmlite.binding")
+    types: Any = importlib.import_module("numba").types
+    overload = importlib.import_module("numba.extending").overload
+    n, array = types.int64, types.voidptr
+    functions: dict[str, Any] = {}
+    for name, address in found.items():
+        symbols.add_symbol(f"netlayers_{name}", address)
+        real = types.float32 if name[0] == "s" else types.float64
+        signature = {
+            "gemm": types.void(n, n, n, n, n, n, real, array, n, array, n, real, array, n),
+            "gemv": types.void(n, n, n, n, real, array, n, array, n, real, array, n),
+            "dot": real(n, array, n, array, n),
+        }[name[1:]]
+        functions[name] = types.ExternalFunction(f"netlayers_{name}", signature)
+
+    def of(array: Any, name: str) -> Any:
+        return functions[("s" if array.dtype == types.float32 else "d") + name]
+
+    @overload(_gemm)
+    def _(a_is: Any, b_is: Any, inner: Any, a: Any, b: Any, out: Any) -> Any:
+        gemm = of(out, "gemm")
+
+        def call(a_is: Any, b_is: Any, inner: Any, a: Any, b: Any, out: Any) -> Any:
+            (m, n), lda, ldb = out.shape, a.shape[1], b.shape[1]
+            one, zero = out.dtype.type(1), out.dtype.type(0)
+            gemm(
+                _ROWS, a_is, b_is, m, n, inner,
+                one, a.ctypes, lda, b.ctypes, ldb, zero, out.ctypes, n,
+            )  # fmt: skip
+
+        return call
+
+    @overload(_gemv)
+    def _(a_is: Any, a: Any, x: Any, out: Any) -> Any:
+        gemv = of(out, "gemv")
+
+        def call(a_is: Any, a: Any, x: Any, out: Any) -> Any:
+            m, n = a.shape
+            one, zero = out.dtype.type(1), out.dtype.type(0)
+            gemv(_ROWS, a_is, m, n, one, a.ctypes, n, x.ctypes, 1, zero, out.ctypes, 1)
+
+        return call
+
+    @overload(_dot)
+    def _(x: Any, y: Any) -> Any:
+        dot = of(x, "dot")
+
+        def call(x: Any, y: Any) -> Any:
+            return dot(x.size, x.ctypes, 1, y.ctypes, 1)
+
+        return call
+
+    for function in (multiply, multiply_at, multiply_bt, sum_rows):
+        globals()[function.__name__] = compiled(function)
+    return True

@@ -248,8 +248,8 @@ class Chain(Container):
     """
 
     can_skip_input_gradient = True
-    _stacked: tuple[Any, ...] | list[Any] = ()
-    _stacked_of: tuple[Any, ...] | list[Any] = ()
+    # The layers, and what _stages makes of them.
+    _stacked: tuple[list[Layer], list[Any]] = ([], [])
 
     def __init__(self, layers: Iterable[Any] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -331,12 +331,15 @@ class Chain(Container):
         return self._backward(below, dy, input_gradient) if needed else None
 
     def _stages(self) -> list[Any]:
-        """Return the layers; with compiled kernels, those of a stack of Dense layers as one."""
+        """Return the layers; where kernels are compiled, Dense layers one on another as one."""
         if kernels.stack_forward is None:
             return self.layers
-        if self._stacked_of != self.layers:
-            self._stacked, self._stacked_of = stacked(self.layers), list(self.layers)
-        return self._stacked
+        if self._stacked[0] != self.layers:
+            self._stacked = list(self.layers), stacked(self.layers)
+        return self._stacked[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k != "_stacked"}
 
     def _backward(self, layers: list[Any], dy: Any, input_gradient: bool) -> Any:
         if input_gradient:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.kernels import STACKED, kernels
-from netlayers.core.workspace import Workspace, aligned, constant
+from netlayers.core.workspace import aligned, constant
 from netlayers.layers.dense import Dense
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netlayers.core.layer import Layer
     from netlayers.core.parameters import ParameterVector
 
-    Buffers = tuple[Array, list[Array], Array]
+    Buffers = tuple[Array, list[Array], Array, Array, Array]
 
 
 def stacked(layers: list[Layer]) -> list[Any]:
@@ -62,8 +62,9 @@ class DenseStack:
         self.layers = layers
         self._activations = [layer.activation for layer in layers]
         self._last_is_compiled = _kind(layers[-1]) is not None
-        # Where a method is put in the place of one of the layer's own, by somebody who watches.
-        self._attributes = [vars(thing) for thing in (*layers, *self._activations)]
+        # With their attributes, where somebody who watches puts methods in the place of their own.
+        pairs = zip(layers, self._activations, strict=True)
+        self._watched = [(a, vars(a), b, vars(b)) for a, b in pairs]
         self._vector: ParameterVector | None = None
         self._segments: list[slice] | None = None
         self._buffers: dict[int, Buffers] = {}
@@ -71,7 +72,10 @@ class DenseStack:
     @property
     def learns(self) -> bool:
         """Whether an optimizer changes a weight of a layer."""
-        return any(layer.learns for layer in self.layers)
+        for layer in self.layers:  # faster than any(...) with a generator, and in every step
+            if layer.learns:
+                return True
+        return False
 
     # Forward and backward --------------------------------------------------------------------
 
@@ -113,32 +117,27 @@ class DenseStack:
             y = np.empty((rows, last), vector.dtype)
             kernels.stack_forward(vector.values, x, memory, y, self._tables[logits])  # type: ignore
             return y
-        memory, outputs, _ = self._buffers.get(rows) or self._make_buffers(rows)
-        kernels.stack_forward(vector.values, x, memory, outputs[-1], self._tables[logits])  # type: ignore
-        for layer, activation, y in zip(self.layers, self._activations, outputs, strict=True):
-            layer.cache.x, layer.cache.z_shape = x, y.shape
+        memory, outputs, *_ = self._buffers.get(rows) or self._make_buffers(rows)
+        y = outputs[-1]
+        kernels.stack_forward(vector.values, x, memory, y, self._tables[logits])  # type: ignore
+        for (layer, _, activation, _), y in zip(self._watched, outputs, strict=True):
+            cache = layer.cache
+            cache.x, cache.z_shape = x, y.shape
             activation.cache.y = x = y
-        return outputs[-1]
+        return y
 
     def _backward(self, dy: Array, input_gradient: bool, logits: bool) -> Any:
-        last = self.layers[-1]
+        first, last = self.layers[0], self.layers[-1]
         dy = np.ascontiguousarray(last.check_gradient(dy, last.cache.z_shape))
-        x, vector = self.layers[0].cache.x, self._vector
-        memory, outputs, scratch = self._buffers[len(x)]
-        dx = self._workspace("dx", x.shape if input_gradient else (0, 0), x.dtype)
+        x: Array = first.cache.x
+        vector: Any = self._vector
+        memory, outputs, scratch, ones, nothing = self._buffers[len(x)]
+        dx = first.workspace("dx", x.shape, x.dtype) if input_gradient else nothing
+        lowest = 0 if input_gradient else self._lowest
         kernels.stack_backward(  # type: ignore[misc]
-            vector.values,  # type: ignore[union-attr]
-            vector.gradients,  # type: ignore[union-attr]
-            x,
-            memory,
-            outputs[-1],
-            dy,
-            scratch,
-            constant(1, x.shape[:1], x.dtype),
-            dx,
-            self._tables[logits],
-            0 if input_gradient else self._lowest,
-        )
+            vector.values, vector.gradients, x, memory, outputs[-1], dy, scratch, ones, dx,
+            self._tables[logits], lowest,
+        )  # fmt: skip
         return dx if input_gradient else None
 
     def _forward_one_by_one(self, x: Array, training: bool, method: str) -> Array:
@@ -169,11 +168,10 @@ class DenseStack:
         return vector.dtype.char in "fd"
 
     def _looked_at(self) -> bool:
-        """Return whether methods of a layer were replaced, or its activation."""
-        for attributes in self._attributes:
-            if "forward" in attributes or "backward" in attributes:
+        """Return whether a method of a layer was replaced, or its activation."""
+        for layer, its, activation, those in self._watched:
+            if "forward" in its or "backward" in its or "forward" in those or "backward" in those:
                 return True
-        for layer, activation in zip(self.layers, self._activations, strict=True):
             if layer.activation is not activation:
                 return True
         return False
@@ -186,11 +184,11 @@ class DenseStack:
         vector = self.layers[0]._vector
         if vector is not self._vector or vector.segments is not self._segments:
             return False
-        outputs = self._buffers[len(x)][1]
-        for layer, given in zip(self.layers[1:], outputs, strict=False):
-            if layer.cache.x is not given:
+        for (layer, *_), output in zip(self._watched, self._buffers[len(x)][1], strict=True):
+            if layer.cache.x is not x:
                 return False
-        return self._activations[-1].cache.y is outputs[-1]
+            x = output
+        return self._activations[-1].cache.y is x
 
     def _lay_out(self, vector: ParameterVector) -> None:
         """Note where the weights are, and how much comes out of which layer."""
@@ -207,12 +205,12 @@ class DenseStack:
         self._tables = table, of_logits
         self._units, self._widest = before, int(table[:, :2].max())
         self._lowest = next((i for i, layer in enumerate(self.layers) if layer.learns), 0)
-        self._rows, self._buffers, self._workspace = 0, {}, Workspace()
+        self._rows, self._buffers = 0, {}
         self._segments = vector.segments
         self._vector = vector  # last, as it tells other threads that the rest is there
 
     def _make_buffers(self, rows: int) -> Buffers:
-        """Return memory for all outputs of so many rows, these outputs in it, and scratch."""
+        """Return memory for all outputs of so many rows, these outputs in it, and the rest."""
         vector: Any = self._vector
         if rows > self._rows or len(self._buffers) > 16:  # batches of ever new sizes
             self._rows, self._buffers = max(rows, self._rows), {}
@@ -224,5 +222,6 @@ class DenseStack:
             outputs.append(self._memory[start:stop].reshape(rows, layer.units))
             start = stop
         scratch = self._scratch[: 2 * rows * self._widest]
-        buffers = self._buffers[rows] = self._memory, outputs, scratch
+        ones, nothing = constant(1, (rows,), vector.dtype), np.empty((0, 0), vector.dtype)
+        buffers = self._buffers[rows] = self._memory, outputs, scratch, ones, nothing
         return buffers

@@ -1,0 +1,313 @@
+"""Dense layers that are computed in one compiled call give what they give one by one, bit by bit."""
+
+import copy
+import importlib.util
+import pickle
+import threading
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import netlayers as nl
+from netlayers.core.kernels import kernels
+from netlayers.core.observing import observed
+from netlayers.layers.dense_stack import DenseStack, stacked
+
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
+Dense = nl.layers.Dense
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    before = nl.kernels_in_use()
+    nl.use_kernels("numba")
+    yield
+    nl.use_kernels(before)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Names of the compiled stacks that were called, in their order."""
+    made = []
+    for name in ("stack_forward", "stack_backward"):
+        kernel = getattr(kernels, name)
+
+        def call(*args, name=name, kernel=kernel):
+            made.append(name)
+            kernel(*args)
+
+        monkeypatch.setitem(vars(kernels), name, call)
+    return made
+
+
+def one_by_one(model):
+    """Let the layers of a model be computed one by one."""
+    return observed(model, lambda layer, method, given, run: run())
+
+
+def model_of(*layers, dtype="float32", inputs=5):
+    model = nl.Sequential(list(layers), seed=0, dtype=dtype)
+    model.build((None, inputs))
+    for layer in model.layers:
+        if getattr(layer, "use_bias", False):
+            layer.bias[...] = np.linspace(-0.5, 0.5, layer.units)
+    return model
+
+
+def arrays(model, x, dy, **options):
+    """Return the output, the gradient of the input and those of the weights."""
+    model.parameters.gradients[...] = np.nan
+    y = model.forward(x, training=True).copy()
+    dx = model.backward(dy, **options)
+    gradients = model.parameters.gradients.copy()
+    inference = model.forward(x)
+    return [y, None if dx is None else np.array(dx), gradients, inference]
+
+
+def assert_same(first, second):
+    for a, b in zip(first, second, strict=True):
+        if a is None or b is None:
+            assert a is b
+        else:
+            np.testing.assert_array_equal(a, b)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_the_bits_are_those_of_the_layers_alone(data):
+    draw = lambda strategy, name: data.draw(strategy, name)  # noqa: E731
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 20), "seed"))
+    dtype = draw(st.sampled_from(["float32", "float64"]), "dtype")
+    sizes = draw(st.lists(st.integers(1, 40), min_size=2, max_size=5), "sizes")
+    rows = draw(st.integers(1, 70), "rows")
+    layers = []
+    for m in sizes[1:]:
+        name = draw(st.sampled_from([None, "relu", "tanh", "sigmoid", "softmax", "elu"]), "f")
+        layers.append(Dense(m, name, draw(st.booleans(), "bias"), "he_normal"))
+        layers[-1].trainable = draw(st.sampled_from([True, True, True, False]), "learns")
+    model = model_of(*layers, dtype=dtype, inputs=sizes[0])
+    x = rng.normal(size=(rows, sizes[0])).astype(dtype)
+    dy = rng.normal(size=(rows, sizes[-1])).astype(dtype)
+    options = {"input_gradient": draw(st.booleans(), "input_gradient")}
+    kept = x.copy(), dy.copy()
+    together = arrays(model, x, dy, **options)
+    with one_by_one(model):
+        assert_same(together, arrays(model, x, dy, **options))
+    assert_same((x, dy), kept)
+
+
+def test_it_is_really_used(calls):
+    model = model_of(Dense(4, "relu"), Dense(3, "tanh"), Dense(2))
+    arrays(model, np.ones((6, 5), np.float32), np.ones((6, 2), np.float32))
+    assert calls == ["stack_forward", "stack_backward", "stack_forward"]
+
+
+def test_what_stands_between_ends_a_stack():
+    layers = [
+        nl.layers.Dropout(0.1),
+        Dense(4, "relu"),
+        Dense(4, "gelu"),
+        Dense(4, nl.activations.ReLU(max_value=6)),
+        nl.layers.BatchNormalization(),
+        Dense(4),
+        Dense(2, "softmax"),
+    ]
+    found = [len(part.layers) if isinstance(part, DenseStack) else 0 for part in stacked(layers)]
+    assert found == [0, 2, 1, 0, 2]
+
+
+class Louder(Dense):
+    def forward(self, x, training=False):
+        return 2 * super().forward(x, training)
+
+
+def test_a_class_of_ones_own_is_no_part_of_a_stack():
+    assert [type(part) for part in stacked([Louder(3)])] == [Louder]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", nl.optimizers.SGD(0.1, momentum=0.9)])
+@pytest.mark.parametrize(
+    ("last", "loss"),
+    [
+        ("softmax", "sparse_categorical_crossentropy"),
+        (None, nl.losses.SparseCategoricalCrossentropy(from_logits=True)),
+        ("softmax", "mse"),
+    ],
+)
+def test_fit_gives_the_same_weights(calls, last, loss, optimizer):
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(70, 5)), rng.integers(0, 3, 70)
+    if loss == "mse":
+        y = np.eye(3)[y]
+    weights = []
+    for watch in (False, True):
+        model = model_of(Dense(9, "relu"), nl.layers.Dropout(0.2), Dense(8, "tanh"), Dense(3, last))
+        model.compile(copy.deepcopy(optimizer), copy.deepcopy(loss), metrics=["accuracy"])
+        calls.clear()
+        if watch:
+            with one_by_one(model):
+                model.fit(x, y, epochs=3, verbose=0)
+            assert not calls
+        else:
+            model.fit(x, y, epochs=3, verbose=0)
+            assert calls
+        weights.append(model.parameters.values.copy())
+    np.testing.assert_array_equal(*weights)
+
+
+def test_gradients_are_right_by_numbers():
+    x = np.random.default_rng(0).normal(size=(6, 5))
+    for name in ("relu", "tanh", "sigmoid", None):
+        model = model_of(Dense(4, name), Dense(3, name, use_bias=False), Dense(2, "softmax"))
+        assert nl.check_gradients(model, x).passed
+        assert nl.check_gradients(model, x, np.eye(2)[[0, 1] * 3], "categorical_crossentropy")
+
+
+def test_backward_can_be_called_again():
+    model = model_of(Dense(4, "relu"), Dense(3, "tanh"))
+    x, dy = np.ones((2, 5), np.float32), np.ones((2, 3), np.float32)
+    model.forward(x, training=True)
+    first = model.backward(dy).copy()
+    np.testing.assert_array_equal(model.backward(dy), first)
+
+
+def test_batches_of_any_size_take_turns():
+    model = model_of(Dense(4, "relu"), Dense(3, "tanh"))
+    rng = np.random.default_rng(0)
+    for rows in (3, 8, 2, 20, *range(1, 25), 8, 3):
+        x, dy = (rng.normal(size=(rows, n)).astype(np.float32) for n in (5, 3))
+        together = arrays(model, x, dy)
+        with one_by_one(model):
+            assert_same(together, arrays(model, x, dy))
+
+
+def test_forward_and_backward_may_go_different_ways():
+    """What one way remembers, the other goes back from."""
+    model = model_of(Dense(4, "relu"), Dense(3, "tanh"))
+    x, dy = np.ones((2, 5), np.float32), np.ones((2, 3), np.float32)
+    expected = arrays(model, x, dy)
+    for watched in ("forward", "backward"):
+        with one_by_one(model) if watched == "forward" else one_by_one(model.layers[0]):
+            if watched == "forward":
+                model.forward(x, training=True)
+        if watched == "backward":
+            model.forward(x, training=True)
+            with one_by_one(model):
+                dx = model.backward(dy)
+        else:
+            dx = model.backward(dy)
+        np.testing.assert_array_equal(dx, expected[1])
+        np.testing.assert_array_equal(model.parameters.gradients, expected[2])
+
+
+def test_backward_follows_a_layer_that_was_called_alone():
+    model = model_of(Dense(4, "relu"), Dense(3, "tanh"))
+    x, dy = np.ones((2, 5), np.float32), np.ones((2, 3), np.float32)
+    results = []
+    for watch in (False, True):
+        with one_by_one(model) if watch else one_by_one(nl.layers.Dense(1)):
+            h = model.layers[0].forward(x, training=True)
+            model.forward(-x, training=True)
+            model.layers[0].forward(x, training=True)
+            results.append([model.backward(dy).copy(), model.parameters.gradients.copy(), h.copy()])
+    assert_same(*results)
+
+
+def test_it_follows_every_change_of_the_model(calls):
+    model = model_of(Dense(4, "relu"), Dense(3, "tanh"), Dense(3))
+    x, dy = np.ones((2, 5), np.float32), np.ones((2, 3), np.float32)
+
+    def check():
+        calls.clear()
+        together = arrays(model, x, dy)
+        with one_by_one(model):
+            assert_same(together, arrays(model, x, dy))
+        return len(calls)
+
+    assert check() == 3
+    model.layers[1].trainable = False
+    assert check() == 3
+    model.layers[1].trainable = True
+    model.add(Dense(3, "sigmoid"))
+    assert check() == 3
+    model.pop()
+    model.layers[0].kernel[...] *= 2
+    assert check() == 3
+    model.layers[0].activation = nl.activations.get("elu")
+    assert check() == 0  # it is no longer what it was
+    nl.use_kernels("numpy")
+    try:
+        assert check() == 0
+    finally:
+        nl.use_kernels("numba")
+
+
+def test_copies_have_weights_of_their_own():
+    model = model_of(Dense(4, "relu"), Dense(3))
+    x = np.ones((2, 5), np.float32)
+    y = model.predict(x)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        twin.layers[0].kernel[...] = 0
+        assert not np.array_equal(twin.predict(x), y)
+    np.testing.assert_array_equal(model.predict(x), y)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.ones((2, 3, 5)),
+        np.ones((0, 5)),
+        scipy.sparse.csr_matrix(np.eye(4, 5)),
+        np.broadcast_to(np.float32(1), (4, 5)),
+        np.asfortranarray(np.ones((4, 5), np.float32)),
+        [[1, 2, 3, 4, 5]],
+    ],
+    ids=["3d", "no rows", "sparse", "read-only", "columns", "list"],
+)
+def test_every_other_input_is_taken_as_ever(x):
+    model = model_of(Dense(4, "relu"), Dense(3))
+    got = model.forward(x)
+    with one_by_one(model):
+        np.testing.assert_array_equal(got, model.forward(x))
+
+
+def test_errors_are_those_of_the_layers():
+    model = model_of(Dense(4, "relu", name="low"), Dense(3, name="top"))
+    with pytest.raises(nl.errors.NoForwardError, match="'low'|'top'|forward"):
+        model.backward(np.ones((2, 3), np.float32))
+    with pytest.raises(nl.errors.ShapeError, match="expected an input of shape"):
+        model.forward(np.ones((2, 4), np.float32))
+    model.forward(np.ones((2, 5), np.float32), training=True)
+    with pytest.raises(nl.errors.ShapeError, match="'top'|dL/dy"):
+        model.backward(np.ones((2, 4), np.float32))
+
+
+def test_threads_predict_while_one_trains():
+    model = model_of(Dense(16, "relu"), Dense(16, "tanh"), Dense(3))
+    model.compile(nl.optimizers.SGD(0.0), "mse")  # the weights stay, so the answer must
+    rng = np.random.default_rng(0)
+    x, targets = rng.normal(size=(64, 5)), rng.normal(size=(64, 3))
+    expected, wrong = model.predict(x), []
+
+    def ask():
+        for _ in range(200):
+            if not np.array_equal(model.predict(x), expected):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    model.fit(x, targets, batch_size=16, epochs=50, verbose=0)
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_without_the_blas_of_numpy_the_layers_go_alone(monkeypatch):
+    from netlayers.core import stack_numba
+
+    monkeypatch.setattr(stack_numba, "addresses", dict)
+    assert stack_numba.compiled_stack(lambda function: function) == {}

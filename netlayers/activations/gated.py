@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.activations.base import ActivationLayer, AxisActivation
-from netlayers.activations.sigmoids import logistic
 from netlayers.activations.softpluses import softplus
 from netlayers.checks import check_flag
+from netlayers.core.kernels import kernels
 from netlayers.errors import ShapeError
 from netlayers.registry import register
 
@@ -104,7 +104,8 @@ class SiLU(ActivationLayer):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x s`` with ``s = sigmoid(x)``."""
         x, y = self.start_forward(x, training, inplace)
-        gate = logistic(x, out=self.buffer("gate", x.shape, training))
+        gate = self.buffer("gate", x.shape, training)
+        kernels.sigmoid(x, gate)
         if training:
             self.cache.gate = gate
         return np.multiply(x, gate, out=y)
@@ -179,7 +180,7 @@ class Mish(ActivationLayer):
         dy, dx = self.start_backward(dy)
         x, gate = self.cache.x, self.cache.gate
         scratch = self.workspace("scratch", dy.shape, self._dtype)
-        logistic(x, out=dx)
+        kernels.sigmoid(x, dx)
         np.multiply(gate, gate, out=scratch)
         dx *= np.subtract(1, scratch, out=scratch)
         dx *= x
@@ -244,7 +245,7 @@ class GLU(AxisActivation):
         a, gate = (self.buffer(name, y.shape, training) for name in ("a", "gate"))
         for half, copy in zip(self._halves(x), (a, gate), strict=True):
             np.copyto(copy, half)  # NumPy is faster on whole arrays, and allocates nothing for them
-        logistic(gate, out=gate)
+        kernels.sigmoid(gate, gate)
         if training:
             self.cache.a, self.cache.gate, self.cache.x_shape = a, gate, x.shape
         return np.multiply(a, gate, out=y)

@@ -14,18 +14,6 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 
-def logistic(x: Array, out: Array) -> Array:
-    """Write ``1 / (1 + exp(-x))`` into ``out``, which may be ``x`` itself.
-
-    For very negative x, exp(-x) overflows to infinity and the quotient is the right 0.
-    """
-    np.negative(x, out=out)
-    with np.errstate(over="ignore"):
-        np.exp(out, out=out)
-    np.add(out, 1, out=out)
-    return np.divide(1, out, out=out)
-
-
 @register("layer", "sigmoid")
 class Sigmoid(ActivationLayer):
     """Logistic function, ``y = 1 / (1 + exp(-x))``."""
@@ -33,7 +21,8 @@ class Sigmoid(ActivationLayer):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = 1 / (1 + exp(-x))``."""
         x, y = self.start_forward(x, training, inplace)
-        return logistic(x, out=y)
+        kernels.sigmoid(x, y)
+        return y
 
     def backward(self, dy: Array) -> Array:
         """``dx = dy y (1 - y)``."""
@@ -49,7 +38,8 @@ class Tanh(ActivationLayer):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = tanh(x)``."""
         x, y = self.start_forward(x, training, inplace)
-        return np.tanh(x, out=y)
+        kernels.tanh(x, y)
+        return y
 
     def backward(self, dy: Array) -> Array:
         """``dx = dy (1 - y²)``."""

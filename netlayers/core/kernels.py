@@ -64,6 +64,23 @@ class Kernels:
         np.multiply(dy, np.greater(y, 0, out=mask), out=dx)
 
     @staticmethod
+    def sigmoid(x: Array, y: Array) -> None:
+        """``y = 1 / (1 + exp(-x))``; ``y`` may be ``x``.
+
+        For very negative x, exp(-x) overflows to infinity and the quotient is the right 0.
+        """
+        np.negative(x, out=y)
+        with np.errstate(over="ignore"):
+            np.exp(y, out=y)
+        np.add(y, 1, out=y)
+        np.divide(1, y, out=y)
+
+    @staticmethod
+    def tanh(x: Array, y: Array) -> None:
+        """``y = tanh x``; ``y`` may be ``x``."""
+        np.tanh(x, out=y)
+
+    @staticmethod
     def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
         """``dx = dy y (1 - y)``."""
         np.subtract(1, y, out=dx)

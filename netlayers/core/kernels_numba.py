@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.functions_numba import OPTIONS, declare, sigmoid_of, tanh_of
 from netlayers.core.kernels import Kernels
 from netlayers.core.stack_numba import compiled_stack
 
@@ -45,6 +46,16 @@ def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
     zero, one = dx.dtype.type(0), dx.dtype.type(1)
     for i in range(dx.size):
         dx[i] = dy[i] * (one if y[i] > zero else zero)  # a NaN in dy stays one
+
+
+def _sigmoid(x: Array, y: Array) -> None:
+    for i in range(y.size):
+        y[i] = sigmoid_of(x[i])
+
+
+def _tanh(x: Array, y: Array) -> None:
+    for i in range(y.size):
+        y[i] = tanh_of(x[i])
 
 
 def _sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
@@ -132,6 +143,16 @@ def relu_gradient(dy: Array, y: Array, dx: Array, mask: Array) -> None:
     _relu_gradient(_flat(dy), _flat(y), _flat(dx))
 
 
+def sigmoid(x: Array, y: Array) -> None:
+    """See :meth:`Kernels.sigmoid`."""
+    _sigmoid(_flat(x), _flat(y))
+
+
+def tanh(x: Array, y: Array) -> None:
+    """See :meth:`Kernels.tanh`."""
+    _tanh(_flat(x), _flat(y))
+
+
 def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
     """See :meth:`Kernels.sigmoid_gradient`."""
     _sigmoid_gradient(_flat(dy), _flat(y), _flat(dx))
@@ -189,6 +210,8 @@ LOOPS = (
     _add_bias,
     _relu,
     _relu_gradient,
+    _sigmoid,
+    _tanh,
     _sigmoid_gradient,
     _tanh_gradient,
     _softmax,
@@ -201,6 +224,8 @@ KERNELS = (
     add_bias,
     relu,
     relu_gradient,
+    sigmoid,
+    tanh,
     sigmoid_gradient,
     tanh_gradient,
     softmax,
@@ -221,7 +246,8 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
         ImportError: numba is not installed.
     """
     numba = importlib.import_module("numba")
-    options = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
+    declare()
+    options = {**OPTIONS, "nogil": True}
 
     def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         try:

@@ -9,10 +9,10 @@ Only :func:`netlayers.core.kernels.use_kernels` imports this.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core import blas_numba as blas
+from netlayers.core.functions_numba import sigmoid_of, tanh_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ _LINEAR, _RELU, _TANH, _SIGMOID = range(4)
 
 def _activate(z: Array, b: Array, kind: int) -> None:
     """``z = f(z + b)``, row by row; no bias is one of no length."""
-    zero, one = z.dtype.type(0), z.dtype.type(1)
+    zero = z.dtype.type(0)
     for i in range(z.shape[0]):
         for j in range(b.size):
             z[i, j] += b[j]
@@ -34,10 +34,10 @@ def _activate(z: Array, b: Array, kind: int) -> None:
                 z[i, j] = zero if z[i, j] <= zero else z[i, j]  # NaN stays NaN
         elif kind == _TANH:
             for j in range(z.shape[1]):
-                z[i, j] = math.tanh(z[i, j])
+                z[i, j] = tanh_of(z[i, j])
         elif kind == _SIGMOID:
             for j in range(z.shape[1]):
-                z[i, j] = one / (one + math.exp(-z[i, j]))
+                z[i, j] = sigmoid_of(z[i, j])
 
 
 def _gradient(dy: Array, y: Array, dz: Array, kind: int) -> None:

@@ -307,7 +307,7 @@ def test_threads_predict_while_one_trains():
 
 
 def test_without_the_blas_of_numpy_the_layers_go_alone(monkeypatch):
-    from netlayers.core import stack_numba
+    from netlayers.core import blas_numba, stack_numba
 
-    monkeypatch.setattr(stack_numba, "addresses", dict)
+    monkeypatch.setattr(blas_numba, "addresses", dict)
     assert stack_numba.compiled_stack(lambda function: function) == {}

@@ -1,9 +1,12 @@
 """The compiled kernels are held to those of NumPy; without numba, most of this is skipped."""
 
+import hashlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,3 +235,17 @@ def test_nothing_has_to_be_written_to_the_disk(tmp_path):
     )
     done = run(code)
     assert done.stdout.strip() == "[[0.0, 2.0]]", done.stderr
+
+
+CORE = Path(nl.__file__).parent / "core"
+
+
+@pytest.mark.parametrize("path", sorted(CORE.glob("*_numba.py")), ids=lambda path: path.stem)
+def test_a_file_says_what_its_compiled_code_was_compiled_with(path):
+    """Or numba would go on with code of an older version after an update."""
+    text = path.read_text()
+    for name in set(re.findall(r"(\w+_numba) import|core import (\w+_numba)", text)):
+        called = "".join(name)
+        if called not in ("stack_numba",):  # whose functions are called from Python alone
+            digest = hashlib.sha256((CORE / f"{called}.py").read_bytes()).hexdigest()[:12]
+            assert f"{called} {digest}" in text, f"{path.name} must say: {called} {digest}"

@@ -24,32 +24,47 @@ _NAMES = ("sgemm", "dgemm", "sgemv", "dgemv", "sdot", "ddot")
 _ROWS, _AS_IT_IS, _TRANSPOSED = 101, 111, 112
 
 
-# Which function computes a product is decided as in NumPy, for the sake of the bits: the product
-# with a single column is one of matrix and vector, the sum of a single column one of vectors.
+# Which function computes a product is decided as in NumPy, for the sake of the bits: that of two
+# vectors, of a matrix and a vector, or of two matrices.
 
 
 def multiply(a: Array, b: Array, out: Array) -> None:
     """``out = a b``; in compiled code only, and all three in C order."""
-    if b.shape[1] == 1 and a.shape[0] > 1:
-        _gemv(_AS_IT_IS, a, b, out)
-    else:
+    rows, columns = out.shape
+    if rows > 1 and columns > 1:
         _gemm(_AS_IT_IS, _AS_IT_IS, a.shape[1], a, b, out)
+    elif rows > 1:
+        _gemv(_AS_IT_IS, a, b, out)
+    elif columns > 1:
+        _gemv(_TRANSPOSED, b, a, out)
+    else:
+        out[0, 0] = _dot(a, b)
 
 
 def multiply_at(a: Array, b: Array, out: Array) -> None:
     """``out = aᵀ b``."""
-    if b.shape[1] == 1 and a.shape[1] > 1:
-        _gemv(_TRANSPOSED, a, b, out)
-    else:
+    rows, columns = out.shape
+    if rows > 1 and columns > 1:
         _gemm(_TRANSPOSED, _AS_IT_IS, a.shape[0], a, b, out)
+    elif rows > 1:
+        _gemv(_TRANSPOSED, a, b, out)
+    elif columns > 1:
+        _gemv(_TRANSPOSED, b, a, out)
+    else:
+        out[0, 0] = _dot(a, b)
 
 
 def multiply_bt(a: Array, b: Array, out: Array) -> None:
     """``out = a bᵀ``."""
-    if b.shape[0] == 1 and a.shape[0] > 1:
-        _gemv(_AS_IT_IS, a, b, out)
-    else:
+    rows, columns = out.shape
+    if rows > 1 and columns > 1:
         _gemm(_AS_IT_IS, _TRANSPOSED, a.shape[1], a, b, out)
+    elif rows > 1:
+        _gemv(_AS_IT_IS, a, b, out)
+    elif columns > 1:
+        _gemv(_AS_IT_IS, b, a, out)
+    else:
+        out[0, 0] = _dot(a, b)
 
 
 def sum_rows(a: Array, ones: Array, out: Array) -> None:
@@ -112,7 +127,7 @@ def compiled_products(compiled: Callable[..., Any]) -> bool:
     def of(array: Any, name: str) -> Any:
         return functions[("s" if array.dtype == types.float32 else "d") + name]
 
-    @overload(_gemm)
+    @overload(_gemm)  # type: ignore[untyped-decorator]
     def _(a_is: Any, b_is: Any, inner: Any, a: Any, b: Any, out: Any) -> Any:
         gemm = of(out, "gemm")
 
@@ -126,7 +141,7 @@ def compiled_products(compiled: Callable[..., Any]) -> bool:
 
         return call
 
-    @overload(_gemv)
+    @overload(_gemv)  # type: ignore[untyped-decorator]
     def _(a_is: Any, a: Any, x: Any, out: Any) -> Any:
         gemv = of(out, "gemv")
 
@@ -137,7 +152,7 @@ def compiled_products(compiled: Callable[..., Any]) -> bool:
 
         return call
 
-    @overload(_dot)
+    @overload(_dot)  # type: ignore[untyped-decorator]
     def _(x: Any, y: Any) -> Any:
         dot = of(x, "dot")
 

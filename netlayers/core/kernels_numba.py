@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
 
+# numba keeps compiled code until its file changes, and does not look at the files of what it calls.
+# Therefore this one says what it was compiled with: functions_numba 174678aaf4b5.
+
 # NumPy's exp computes several numbers at a time, the compiled one does not: for rows of more
 # classes than these NumPy is faster.
 _FEW = 16
@@ -251,9 +254,9 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
 
     def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
-            return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+            return numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder can be written to: each process compiles for itself
-            return numba.njit(**options)(function)  # type: ignore[no-any-return]
+            return numba.njit(**options)(function)
 
     for loop in LOOPS:
         globals()[loop.__name__] = compiled(loop)

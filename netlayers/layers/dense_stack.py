@@ -45,6 +45,13 @@ def _kind(layer: Dense) -> int | None:
     return STACKED.index(name)
 
 
+def _of_logits(table: Array) -> Array:
+    """Return the table without the last activation."""
+    table = table.copy()
+    table[-1, 5] = STACKED.index("Linear")
+    return table
+
+
 class DenseStack:
     """Dense layers that are computed together, or one by one where somebody looks at them.
 
@@ -72,10 +79,7 @@ class DenseStack:
     @property
     def learns(self) -> bool:
         """Whether an optimizer changes a weight of a layer."""
-        for layer in self.layers:  # faster than any(...) with a generator, and in every step
-            if layer.learns:
-                return True
-        return False
+        return any([layer.learns for layer in self.layers])  # noqa: C419 - twice as fast as lazily
 
     # Forward and backward --------------------------------------------------------------------
 
@@ -112,10 +116,9 @@ class DenseStack:
         x, rows = self.layers[0].prepare(x), len(x)
         vector: Any = self._vector
         if not training:  # nothing is written to that another thread might be reading
-            last = self.layers[-1].units
-            memory = np.empty(rows * (self._units - last), vector.dtype)
-            y = np.empty((rows, last), vector.dtype)
-            kernels.stack_forward(vector.values, x, memory, y, self._tables[logits])  # type: ignore
+            memory = np.empty(2 * rows * self._widest, vector.dtype)
+            y = np.empty((rows, self.layers[-1].units), vector.dtype)
+            kernels.stack_forward(vector.values, x, memory, y, self._passing[logits])  # type: ignore
             return y
         memory, outputs, *_ = self._buffers.get(rows) or self._make_buffers(rows)
         y = outputs[-1]
@@ -181,14 +184,16 @@ class DenseStack:
         x = self.layers[0].cache.x
         if type(x) is not np.ndarray or len(x) not in self._buffers or self._looked_at():
             return False
-        vector = self.layers[0]._vector
-        if vector is not self._vector or vector.segments is not self._segments:
+        vector = self._vector
+        if vector is None or vector is not self.layers[0]._vector:
+            return False
+        if vector.segments is not self._segments:
             return False
         for (layer, *_), output in zip(self._watched, self._buffers[len(x)][1], strict=True):
             if layer.cache.x is not x:
                 return False
             x = output
-        return self._activations[-1].cache.y is x
+        return not self._last_is_compiled or vars(self._activations[-1].cache).get("y") is x
 
     def _lay_out(self, vector: ParameterVector) -> None:
         """Note where the weights are, and how much comes out of which layer."""
@@ -200,10 +205,10 @@ class DenseStack:
             rows.append((*layer.kernel.shape, *weights, before, kind, layer.trainable))
             before += layer.units
         table = np.array(rows, np.int64)
-        of_logits = table.copy()
-        of_logits[-1, 5] = 0  # Linear
-        self._tables = table, of_logits
         self._units, self._widest = before, int(table[:, :2].max())
+        passing = table.copy()  # of what is not remembered, an output needs to last for one layer
+        passing[:, 4] = np.arange(len(rows)) % 2 * self._widest
+        self._tables, self._passing = ((t, _of_logits(t)) for t in (table, passing))
         self._lowest = next((i for i, layer in enumerate(self.layers) if layer.learns), 0)
         self._rows, self._buffers = 0, {}
         self._segments = vector.segments

@@ -1,9 +1,10 @@
-"""Dense layers that are computed in one compiled call give what they give one by one, bit by bit."""
+"""Dense layers computed in one compiled call give what they give one by one, bit by bit."""
 
 import copy
 import importlib.util
 import pickle
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def assert_same(first, second):
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_the_bits_are_those_of_the_layers_alone(data):
-    draw = lambda strategy, name: data.draw(strategy, name)  # noqa: E731
+    draw = data.draw
     rng = np.random.default_rng(draw(st.integers(0, 1 << 20), "seed"))
     dtype = draw(st.sampled_from(["float32", "float64"]), "dtype")
     sizes = draw(st.lists(st.integers(1, 40), min_size=2, max_size=5), "sizes")
@@ -99,8 +100,9 @@ def test_the_bits_are_those_of_the_layers_alone(data):
     assert_same((x, dy), kept)
 
 
-def test_it_is_really_used(calls):
-    model = model_of(Dense(4, "relu"), Dense(3, "tanh"), Dense(2))
+@pytest.mark.parametrize("last", [None, "sigmoid", "softmax", "elu"])
+def test_it_is_really_used(calls, last):
+    model = model_of(Dense(4, "relu"), Dense(3, "tanh"), Dense(2, last))
     arrays(model, np.ones((6, 5), np.float32), np.ones((6, 2), np.float32))
     assert calls == ["stack_forward", "stack_backward", "stack_forward"]
 
@@ -184,36 +186,32 @@ def test_batches_of_any_size_take_turns():
             assert_same(together, arrays(model, x, dy))
 
 
-def test_forward_and_backward_may_go_different_ways():
+@pytest.mark.parametrize("watched", ["forward", "backward"])
+@pytest.mark.parametrize("sizes", [(3,), (4, 3)])
+@pytest.mark.parametrize("last", ["sigmoid", "softmax"])
+def test_forward_and_backward_may_go_different_ways(watched, sizes, last):
     """What one way remembers, the other goes back from."""
-    model = model_of(Dense(4, "relu"), Dense(3, "tanh"))
-    x, dy = np.ones((2, 5), np.float32), np.ones((2, 3), np.float32)
-    expected = arrays(model, x, dy)
-    for watched in ("forward", "backward"):
-        with one_by_one(model) if watched == "forward" else one_by_one(model.layers[0]):
-            if watched == "forward":
-                model.forward(x, training=True)
-        if watched == "backward":
-            model.forward(x, training=True)
-            with one_by_one(model):
-                dx = model.backward(dy)
-        else:
-            dx = model.backward(dy)
-        np.testing.assert_array_equal(dx, expected[1])
-        np.testing.assert_array_equal(model.parameters.gradients, expected[2])
+    model = model_of(*(Dense(m, last) for m in sizes))
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, 5)).astype("f"), rng.normal(size=(2, 3)).astype("f")
+    expected = arrays(model, x, dy)[1:3]
+    model.forward(-x, training=True)
+    with one_by_one(model) if watched == "forward" else nullcontext():
+        model.forward(x, training=True)
+    with one_by_one(model) if watched == "backward" else nullcontext():
+        dx = model.backward(dy)
+    assert_same([dx, model.parameters.gradients], expected)
 
 
-def test_backward_follows_a_layer_that_was_called_alone():
+def test_backward_follows_layers_that_were_called_alone():
     model = model_of(Dense(4, "relu"), Dense(3, "tanh"))
     x, dy = np.ones((2, 5), np.float32), np.ones((2, 3), np.float32)
-    results = []
-    for watch in (False, True):
-        with one_by_one(model) if watch else one_by_one(nl.layers.Dense(1)):
-            h = model.layers[0].forward(x, training=True)
-            model.forward(-x, training=True)
-            model.layers[0].forward(x, training=True)
-            results.append([model.backward(dy).copy(), model.parameters.gradients.copy(), h.copy()])
-    assert_same(*results)
+    expected = arrays(model, x, dy)[1:3]
+    model.forward(-x, training=True)
+    h = x
+    for layer in model.layers:
+        h = layer.forward(h, training=True)
+    assert_same([model.backward(dy), model.parameters.gradients], expected)
 
 
 def test_it_follows_every_change_of_the_model(calls):
@@ -276,12 +274,12 @@ def test_every_other_input_is_taken_as_ever(x):
 
 def test_errors_are_those_of_the_layers():
     model = model_of(Dense(4, "relu", name="low"), Dense(3, name="top"))
-    with pytest.raises(nl.errors.NoForwardError, match="'low'|'top'|forward"):
+    with pytest.raises(nl.errors.NoForwardError, match="forward"):
         model.backward(np.ones((2, 3), np.float32))
     with pytest.raises(nl.errors.ShapeError, match="expected an input of shape"):
         model.forward(np.ones((2, 4), np.float32))
     model.forward(np.ones((2, 5), np.float32), training=True)
-    with pytest.raises(nl.errors.ShapeError, match="'top'|dL/dy"):
+    with pytest.raises(nl.errors.ShapeError, match="backward"):
         model.backward(np.ones((2, 4), np.float32))
 
 
@@ -293,9 +291,7 @@ def test_threads_predict_while_one_trains():
     expected, wrong = model.predict(x), []
 
     def ask():
-        for _ in range(200):
-            if not np.array_equal(model.predict(x), expected):
-                wrong.append(1)
+        wrong.extend(not np.array_equal(model.predict(x), expected) for _ in range(200))
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
@@ -303,7 +299,7 @@ def test_threads_predict_while_one_trains():
     model.fit(x, targets, batch_size=16, epochs=50, verbose=0)
     for thread in threads:
         thread.join()
-    assert not wrong
+    assert not any(wrong)
 
 
 def test_without_the_blas_of_numpy_the_layers_go_alone(monkeypatch):

@@ -1,4 +1,4 @@
-"""exp, tanh and the sigmoid of one number, such that a compiled loop over them becomes vectors.
+"""Functions for compiled loops that become vector instructions: exp, tanh, the sigmoid, a sum.
 
 In Python they are NumPy's. Once :func:`declare` was called, a loop compiled by numba that calls one
 of them gets sums and products in its place, which the compiler makes vector instructions of, where
@@ -52,6 +52,11 @@ def sigmoid_of(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
+def sum_of(x: Any) -> Any:
+    """``Σ x`` of a vector; several sums are kept at a time, and added up in the end."""
+    return np.sum(x)
+
+
 @functools.cache
 def declare() -> None:
     """Tell numba what to compile where a loop calls one of the functions above.
@@ -75,6 +80,19 @@ def declare() -> None:
 
     for place, function in enumerate((exp_of, tanh_of, sigmoid_of)):
         extending.overload(function, jit_options=OPTIONS)(chooser(place))
+
+    def choose_sum(x: Any) -> Any:
+        return _sum
+
+    in_any_order = {**OPTIONS, "fastmath": {"contract", "reassoc"}}
+    extending.overload(sum_of, jit_options=in_any_order)(choose_sum)
+
+
+def _sum(x: Any) -> Any:
+    total = x.dtype.type(0)
+    for i in range(x.size):
+        total += x[i]
+    return total
 
 
 def _functions(njit: Any, kind: Any, whole: Any, degree: int) -> tuple[Callable[..., Any], ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.functions_numba import OPTIONS, declare, sigmoid_of, tanh_of
+from netlayers.core.functions_numba import OPTIONS, declare, exp_of, sigmoid_of, sum_of, tanh_of
 from netlayers.core.kernels import Kernels
 from netlayers.core.stack_numba import compiled_stack
 
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba keeps compiled code until its file changes, and does not look at the files of what it calls.
-# Therefore this one says what it was compiled with: functions_numba 174678aaf4b5.
-
-# NumPy's exp computes several numbers at a time, the compiled one does not: for rows of more
-# classes than these NumPy is faster.
-_FEW = 16
+# Therefore this one says what it was compiled with: functions_numba 6879c179f5c9.
 
 
 def _add_bias(z: Array, b: Array) -> None:
@@ -78,11 +74,12 @@ def _softmax(z: Array, shifted: Array, p: Array, lse: Array) -> None:
         top = z[i, 0]
         for j in range(1, z.shape[1]):
             top = max(top, z[i, j])
-        total = z.dtype.type(0)
         for j in range(z.shape[1]):
             shifted[i, j] = z[i, j] - top
-            p[i, j] = math.exp(shifted[i, j])
-            total += p[i, j]
+    for k in range(p.size):  # over all rows: one of 10 numbers fills no vector
+        p.flat[k] = exp_of(shifted.flat[k])
+    for i in range(z.shape[0]):
+        total = sum_of(p[i])
         for j in range(z.shape[1]):
             p[i, j] /= total
         lse[i] = math.log(total)
@@ -168,11 +165,10 @@ def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
 
 def softmax(z: Array, shifted: Array, p: Array) -> Array:
     """See :meth:`Kernels.softmax`."""
-    columns = z.shape[-1]
-    if columns > _FEW or not z.size or not z.flags.c_contiguous:
+    if not z.size or not z.flags.c_contiguous:
         return Kernels.softmax(z, shifted, p)
     lse = np.empty(z.shape[:-1], z.dtype)
-    by_row = (-1, columns)
+    by_row = (-1, z.shape[-1])
     _softmax(z.reshape(by_row), shifted.reshape(by_row), p.reshape(by_row), _flat(lse))
     return lse
 

@@ -70,7 +70,7 @@ def _is_ready(x: Any, model: Model) -> bool:
 
 
 def _are_ready(y: Any, x: Array) -> bool:
-    """The same for targets, beside inputs that are ready."""
+    """Whether targets are ready too, beside such inputs."""
     return (
         type(y) is np.ndarray
         and y.shape[:1] == x.shape[:1]

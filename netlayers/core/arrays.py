@@ -29,6 +29,8 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
         DataError: the entries are no real numbers (text, objects, complex), rows are ragged, or
             entries are masked.
     """
+    if type(value) is np.ndarray and value.dtype.kind in "fiub":  # the usual case, in every step
+        return value
     if isinstance(value, ComplexStep):  # the gradient check's; stands for a real array
         return value
     if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
@@ -105,16 +107,20 @@ def all_finite(array: Array) -> bool:
     if array.dtype.kind != "f":
         return True
     if array.flags.c_contiguous and array.dtype.isnative and array.itemsize >= 4:
+        if array.size <= _CHUNK:
+            return _finite(array)
         flat = array.reshape(-1)
-        for start in range(0, flat.size, _CHUNK):
-            chunk = flat[start : start + _CHUNK]
-            # A sum of squares is the fastest look at every entry: it is finite only if all are. It
-            # may overflow for large finite ones (vdot, other than dot, does not warn of that), and
-            # the exact look then clears them.
-            if not math.isfinite(np.vdot(chunk, chunk)) and not np.isfinite(chunk).all():
-                return False
-        return True
+        return all(_finite(flat[i : i + _CHUNK]) for i in range(0, flat.size, _CHUNK))
     return first_not_finite(array) is None
+
+
+def _finite(array: Array) -> bool:
+    """Look at a sum of squares, the fastest way to see every entry: it is finite only if all are.
+
+    It may overflow for large finite ones, and an exact look then clears them.
+    """
+    # vdot, other than dot, does not warn of an overflow.
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
 def first_not_finite(array: Array) -> int | None:

@@ -11,6 +11,7 @@ from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float
 from netlayers.core.building import building, checked_build
+from netlayers.core.declared import declare, is_taken
 from netlayers.core.drafting import drafting
 from netlayers.core.parameters import Parameter, ParameterVector
 from netlayers.core.random import Streams
@@ -173,7 +174,7 @@ class Layer(WeightAccess):
         """
         taken = {n for p in self.slots for n in (p.name, "d_" + p.name)} | set(self.__dict__)
         if not name.isidentifier() or any(
-            n in taken or hasattr(type(self), n) for n in (name, "d_" + name)
+            n in taken or is_taken(type(self), n) for n in (name, "d_" + name)
         ):
             raise ConfigurationError(
                 f"{self.owner}: a weight can not be named {name!r}; the name must be a free "
@@ -185,6 +186,7 @@ class Layer(WeightAccess):
                 f"{self.owner}: the weight {name!r} would have the shape {sizes}; give the "
                 "size of every axis (with layers.Input(shape), or by the first data)."
             )
+        declare(type(self), name)
         self.slots.append(
             Parameter(
                 self,
@@ -410,23 +412,9 @@ class Layer(WeightAccess):
             )
         object.__setattr__(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        declared = self.__dict__.get("slots", ())
-        mine = {n: p for p in declared if p.layer is self for n in (p.name, "d_" + p.name)}
-        if name in mine:
-            if self._vector is None and drafting():  # its shape is known, and it takes no memory
-                return np.broadcast_to(self._dtype.type(0), mine[name].shape)
-            self._bind_alone()  # or another thread has just done it
-            if name in self.__dict__:
-                return self.__dict__[name]
-        hint = ""
-        unbuilt = "input_shape" in self.__dict__ and not self.built
-        if unbuilt and self.kind == "layer" and not name.startswith("__"):
-            hint = (
-                " (The layer is not built yet; a layer's forward() begins with "
-                "x = self.prepare(x), which builds it.)"
-            )
-        raise AttributeError(f"layer {type(self).__name__} has no attribute {name!r}.{hint}")
+    if TYPE_CHECKING:  # weights are attributes that nobody but build() knows of
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __copy__(self) -> Layer:
         # Two layers can not share weights: each has views into a vector of its own.

@@ -108,10 +108,13 @@ def checked_rows(owner: str, x: Any, dtype: Dtype, **others: Any) -> dict[str, A
     rows = x.shape[0]
     if rows == 0:
         raise DataError(f"{owner}: x is empty (shape {x.shape}); there is nothing to learn from.")
-    arrays = {
-        name: as_array(owner, name, value) for name, value in others.items() if value is not None
-    }
-    if any(a.ndim == 0 or len(a) != rows for a in arrays.values()):
+    arrays: dict[str, Array] = {}
+    fits = True
+    for name, value in others.items():  # plain loops: this is part of every train_on_batch
+        if value is not None:
+            arrays[name] = array = as_array(owner, name, value)
+            fits = fits and array.ndim > 0 and len(array) == rows
+    if not fits:
         sizes = {"x": rows, **{name: len(a) if a.ndim else None for name, a in arrays.items()}}
         listed = ", ".join(
             f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()

@@ -154,7 +154,7 @@ class Dense(Layer):
         x = self.prepare(x)
         z = self.buffer("z", (*x.shape[:-1], self.units), training)
         if not sparse.is_sparse(x):
-            np.dot(_rows(x), self.kernel, out=_rows(z))
+            _rows(x).dot(self.kernel, out=_rows(z))
         else:
             sparse.dot(x, self.kernel, out=z)
         if self.use_bias:
@@ -171,15 +171,15 @@ class Dense(Layer):
         rows = _rows(dz)
         if self.trainable:
             if not sparse.is_sparse(x):
-                np.dot(_rows(x).T, rows, out=self.d_kernel)
+                _rows(x).T.dot(rows, out=self.d_kernel)
             else:
                 sparse.dot_transposed(x, rows, out=self.d_kernel)
             if self.use_bias:  # a product with ones: BLAS sums columns 2 to 4 times faster
-                np.dot(constant(1, rows.shape[:1], self._dtype), rows, out=self.d_bias)
+                constant(1, rows.shape[:1], self._dtype).dot(rows, out=self.d_bias)
         if not input_gradient:
             return dz
         dx = self.workspace("dx", x.shape, self._dtype)
-        np.dot(rows, self.kernel.T, out=_rows(dx))
+        rows.dot(self.kernel.T, out=_rows(dx))
         return dx
 
 

@@ -39,5 +39,5 @@ def batch_result(logs: dict[str, Any], return_dict: bool) -> Any:
     """Return logs as Keras does: the loss, or ``[loss, metric, ...]``, or the dict."""
     if return_dict:
         return logs
-    values = [value for name, value in logs.items() if name != "grad_norm"]
-    return values[0] if len(values) == 1 else values
+    logs.pop("grad_norm", None)
+    return logs["loss"] if len(logs) == 1 else list(logs.values())

@@ -22,7 +22,7 @@ from netlayers.models.preparation import batch_of, input_of, undone_on_error
 from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
-from netlayers.models.turns import one_at_a_time, refuse_elsewhere
+from netlayers.models.turns import Turn, one_at_a_time, refuse_elsewhere
 from netlayers.training import loop
 from netlayers.training.compilation import (
     crossentropy_by_shape,
@@ -62,6 +62,10 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
     _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()
+
+    def _set_up(self) -> None:
+        super()._set_up()
+        self._turns: dict[str, Turn] = {}  # a copy is not the one that is being trained
 
     # Compile ---------------------------------------------------------------------------------
 

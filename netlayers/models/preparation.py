@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from netlayers.core.arrays import in_order
 from netlayers.core.sparse import is_sparse, refuse_sparse
@@ -14,6 +18,8 @@ from netlayers.layers.input import Input
 from netlayers.losses.base import check_weights
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from netlayers._typing import Array, Dtype
     from netlayers.data.arrays import AnyColumn
     from netlayers.models.model import Model
@@ -40,14 +46,50 @@ def input_of(model: Model, owner: str, x: Any) -> Any:
     Raises:
         DataError, ShapeError: they are no numbers, or do not fit the model.
     """
+    if _is_ready(x, model):
+        return x
     x = checked_input_or_csr(owner, x, model._dtype)
     build_for(model, x)
     return x
 
 
-class undone_on_error:
-    """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
+def _is_ready(x: Any, model: Model) -> bool:
+    """Whether x is an array as the model computes with it, of finite numbers: a quick look.
 
+    It takes a fourth of the time of the checks, which say what is wrong, and find a few ready that
+    it does not: where a sum of squares overflows, for instance.
+    """
+    return (
+        type(x) is np.ndarray
+        and x.dtype is model._dtype
+        and x.shape[1:] == model._row
+        and len(x) > 0
+        and x.flags.c_contiguous
+        and math.isfinite(np.vdot(x, x))
+    )
+
+
+def _are_ready(y: Any, x: Array) -> bool:
+    """Whether targets are ready too, beside such inputs."""
+    return (
+        type(y) is np.ndarray
+        and y.shape[:1] == x.shape[:1]
+        and y.flags.c_contiguous
+        and (y.dtype.kind in "iub" or (y.dtype is x.dtype and math.isfinite(np.vdot(y, y))))
+    )
+
+
+def undone_on_error(model: Model) -> AbstractContextManager[None]:
+    """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
+    if model.built and model._steps is not None:  # data of a model in use change nothing of it
+        return _UNCHANGED
+    return _Undoing(model)
+
+
+_UNCHANGED = nullcontext()
+
+
+class _Undoing:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._built, self._steps = model.built, model._steps
@@ -92,6 +134,8 @@ def batch_of(
             f"{owner}: class_weight and sample_weight can not be given together; multiply them "
             "into one sample_weight."
         )
+    if sample_weight is None and class_weight is None and _is_ready(x, model) and _are_ready(y, x):
+        return x, y, None
     x, y, weight = _arrays(model, owner, x, y, sample_weight)
     if class_weight is not None:
         weight = class_weights(owner, class_weight, y)

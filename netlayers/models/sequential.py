@@ -200,5 +200,5 @@ class Sequential(Chain, Model):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_steps": None}
-        state.pop("_turn", None)  # a copy is not the one that is being trained
+        del state["_turns"]
         return state

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
 from contextlib import nullcontext
-from os import getpid
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,21 @@ Method = TypeVar("Method", bound="Callable[..., Any]")
 
 # A call that has the model for itself: its method, thread and process. A new tuple for each call,
 # told from others by its identity; it costs a third of what an object of a class would.
-Turn = tuple[str, int, int]
+Turn = tuple[str, int, object]
+
+
+class _Process:
+    """Stands for this process: in one made by fork, which got a copy of it all, it is another."""
+
+    this = object()
+
+    @classmethod
+    def renew(cls) -> None:
+        cls.this = object()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Process.renew)
 
 
 def one_at_a_time(method: Method) -> Method:
@@ -35,22 +49,23 @@ def one_at_a_time(method: Method) -> Method:
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        turn: Turn = (name, get_ident(), getpid())
-        attributes = self.__dict__
+        turn: Turn = (name, get_ident(), _Process.this)
+        # Not an attribute of its own: Python finds methods slower where attributes come and go.
+        turns = self._turns
         try:
-            holder = attributes.setdefault("_turn", turn)  # one step that no thread can come into
+            holder = turns.setdefault("now", turn)  # one step that no thread can come into
             if holder is turn:
                 return method(self, *args, **kwargs)
-            if holder[2] != turn[2]:  # this process was made by fork within a turn
-                attributes["_turn"] = turn
+            if holder[2] is not turn[2]:  # this process was made by fork within a turn
+                turns["now"] = turn
                 return method(self, *args, **kwargs)
             _check_within(self, holder, turn)
             with nullcontext() if self._steps is None else self._steps.set_aside():
                 return method(self, *args, **kwargs)
         finally:
             # Without a call, since Python lets a Ctrl-C in after each.
-            if "_turn" in attributes and attributes["_turn"] is turn:
-                del attributes["_turn"]
+            if "now" in turns and turns["now"] is turn:
+                del turns["now"]
 
     return guarded  # type: ignore[return-value]
 
@@ -61,9 +76,9 @@ def refuse_elsewhere(model: Any, wanted: str) -> None:
     Raises:
         BusyError: one does.
     """
-    holder = model.__dict__.get("_turn")
-    if holder is not None and holder[2] == getpid() and holder[1] != get_ident():
-        _check_within(model, holder, (wanted, get_ident(), getpid()))
+    holder = model._turns.get("now")
+    if holder is not None and holder[2] is _Process.this and holder[1] != get_ident():
+        _check_within(model, holder, (wanted, get_ident(), _Process.this))
 
 
 def _check_within(model: Any, holder: Turn, turn: Turn) -> None:

@@ -48,15 +48,15 @@ class Before:
 
     def take(self) -> None:
         """Note the state as it is now."""
-        optimizer, parameters = self._optimizer, self._model.parameters
+        optimizer = self._optimizer
         self._counters = optimizer.iterations, optimizer.skipped, optimizer.accumulated
         if self._layers:
             self._chance = [getattr(layer, n).bit_generator.state for _, layer, n in self._layers]
         if self._statistics.size:
-            np.copyto(self._statistics, parameters.statistics)
+            np.copyto(self._statistics, self._model.parameters.statistics)
         self._whole_taken = self.whole
         if self.whole:
-            self._values = _copied(parameters.values, self._values)
+            self._values = _copied(self._model.parameters.values, self._values)
             self._vectors = {
                 name: _copied(vector, self._vectors.get(name))
                 for name, vector in optimizer.state.items()

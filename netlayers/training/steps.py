@@ -57,6 +57,7 @@ class Steps:
         # The losses that a loss is made of, such as those of a SplitLoss.
         self.part_means = [Mean(name) for name in getattr(loss, "value_names", ())]
         self.norm_mean = Mean("grad_norm")
+        self._means: list[Metric] = [self.loss_mean, *self.part_means, self.norm_mean]
         self._identifiers = list(metrics)
         self.metrics: list[Metric] | None = None
         self.metric_names: list[str] = []
@@ -75,19 +76,20 @@ class Steps:
                 for m in self._identifiers
             ]
             self.metric_names = unique_names(self.metrics)
+            self._means += self.metrics
 
     def reset(self) -> None:
         """Start the means again."""
-        for metric in self._all_metrics():
+        for metric in self._means:
             metric.reset_state()
 
     def get_state(self) -> list[Any]:
         """Return the means since the last :meth:`reset`, for a run that goes on elsewhere."""
-        return [metric.get_state() for metric in self._all_metrics()]
+        return [metric.get_state() for metric in self._means]
 
     def set_state(self, state: list[Any]) -> None:
         """Go on after what :meth:`get_state` returned."""
-        for metric, its in zip(self._all_metrics(), state, strict=True):
+        for metric, its in zip(self._means, state, strict=True):
             metric.set_state(its)
 
     @contextmanager
@@ -98,9 +100,6 @@ class Steps:
             yield
         finally:
             self.set_state(kept)
-
-    def _all_metrics(self) -> list[Metric]:
-        return [self.loss_mean, *self.part_means, self.norm_mean, *(self.metrics or ())]
 
     def logs(self, each_batch: bool = False) -> Logs:
         """Return the means since the last :meth:`reset`.

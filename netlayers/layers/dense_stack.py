@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers import activations
 from netlayers.core.kernels import STACKED, kernels
 from netlayers.core.workspace import aligned, constant
 from netlayers.layers.dense import Dense
@@ -36,13 +37,16 @@ def stacked(layers: list[Layer]) -> list[Any]:
     return [DenseStack(part) if isinstance(part, list) else part for part in found]
 
 
+# By the class itself: one that is derived from it may compute something else.
+_COMPILED = [getattr(activations, name) for name in STACKED]
+
+
 def _kind(layer: Dense) -> int | None:
     """Return the place of the layer's activation among those that are compiled."""
     activation: Any = layer.activation
-    name = type(activation).__name__
-    if name not in STACKED or not getattr(activation, "_plain", True):
+    if type(activation) not in _COMPILED or not getattr(activation, "_plain", True):
         return None
-    return STACKED.index(name)
+    return _COMPILED.index(type(activation))
 
 
 def _of_logits(table: Array) -> Array:
@@ -123,7 +127,7 @@ class DenseStack:
         memory, outputs, *_ = self._buffers.get(rows) or self._make_buffers(rows)
         y = outputs[-1]
         kernels.stack_forward(vector.values, x, memory, y, self._tables[logits])  # type: ignore
-        for (layer, _, activation, _), y in zip(self._watched, outputs, strict=True):
+        for layer, activation, y in zip(self.layers, self._activations, outputs, strict=True):
             cache = layer.cache
             cache.x, cache.z_shape = x, y.shape
             activation.cache.y = x = y
@@ -189,7 +193,7 @@ class DenseStack:
             return False
         if vector.segments is not self._segments:
             return False
-        for (layer, *_), output in zip(self._watched, self._buffers[len(x)][1], strict=True):
+        for layer, output in zip(self.layers, self._buffers[len(x)][1], strict=True):
             if layer.cache.x is not x:
                 return False
             x = output

@@ -126,8 +126,18 @@ class Louder(Dense):
         return 2 * super().forward(x, training)
 
 
+class ReLU(nl.activations.ReLU):
+    def forward(self, x, training=False, inplace=False):
+        return 2 * super().forward(x, training)
+
+
 def test_a_class_of_ones_own_is_no_part_of_a_stack():
     assert [type(part) for part in stacked([Louder(3)])] == [Louder]
+    assert len(stacked([Dense(3, ReLU()), Dense(2)])) == 2
+    model = model_of(Dense(3, ReLU()))
+    plain = model_of(Dense(3, "relu"))
+    x = np.ones((2, 5), np.float32)
+    np.testing.assert_array_equal(model.forward(x), 2 * plain.forward(x))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", nl.optimizers.SGD(0.1, momentum=0.9)])

@@ -12,10 +12,12 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core import kernels_numba_losses
 from netlayers.core.kernels import Kernels
 
 if TYPE_CHECKING:
@@ -220,11 +222,16 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
         ImportError: numba is not installed.
     """
     numba = importlib.import_module("numba")
-    options = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-    for loop in LOOPS:
-        try:
-            compiled = numba.njit(cache=True, **options)(loop)
-        except RuntimeError:  # no folder can be written to: each process compiles for itself
-            compiled = numba.njit(**options)(loop)
-        globals()[loop.__name__] = compiled
-    return {kernel.__name__: kernel for kernel in KERNELS}
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+    kernels: dict[str, Callable[..., Any]] = {}
+    for module in (sys.modules[__name__], kernels_numba_losses):
+        for loop in module.LOOPS:
+            any_order = loop in kernels_numba_losses.SUMS
+            options["fastmath"] = {"contract", "reassoc"} if any_order else {"contract"}
+            try:
+                compiled = numba.njit(cache=True, **options)(loop)
+            except RuntimeError:  # no folder can be written to: each process compiles for itself
+                compiled = numba.njit(**options)(loop)
+            setattr(module, loop.__name__, compiled)
+        kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
+    return kernels

@@ -12,10 +12,12 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core import kernels_numba_losses
 from netlayers.core.functions_numba import OPTIONS, declare, exp_of, sigmoid_of, sum_of, tanh_of
 from netlayers.core.kernels import Kernels
 from netlayers.core.stack_numba import compiled_stack
@@ -246,14 +248,19 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
     """
     numba = importlib.import_module("numba")
     declare()
-    options = {**OPTIONS, "nogil": True}
 
-    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    def compiled(function: Callable[..., Any], any_order: bool = False) -> Callable[..., Any]:
+        options = {**OPTIONS, "nogil": True}
+        if any_order:  # sums may be added up in several parts
+            options["fastmath"] = {"contract", "reassoc"}
         try:
             return numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder can be written to: each process compiles for itself
             return numba.njit(**options)(function)
 
-    for loop in LOOPS:
-        globals()[loop.__name__] = compiled(loop)
-    return {**{kernel.__name__: kernel for kernel in KERNELS}, **compiled_stack(compiled)}
+    kernels = compiled_stack(compiled)
+    for module in (sys.modules[__name__], kernels_numba_losses):
+        for loop in module.LOOPS:
+            setattr(module, loop.__name__, compiled(loop, loop in kernels_numba_losses.SUMS))
+        kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
+    return kernels

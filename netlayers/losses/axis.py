@@ -23,8 +23,8 @@ class AxisLoss(Loss):
 
     def _predictions(self, y_pred: Any) -> Array:
         y_pred = super()._predictions(y_pred)
-        self.cache.moved = self.axis not in (-1, y_pred.ndim - 1)
-        if not self.cache.moved:
+        moves = self.cache.moved = self.axis != -1 and self.axis != y_pred.ndim - 1
+        if not moves:
             return y_pred
         if not -y_pred.ndim <= self.axis < y_pred.ndim or self.axis % y_pred.ndim == 0:
             raise ShapeError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_choice
 from netlayers.core.arrays import as_array, as_float, check_finite
+from netlayers.core.kernels import kernels
 from netlayers.core.workspace import Cache, Workspace
 from netlayers.errors import DataError, ShapeError
 from netlayers.registry import Configurable, snake_case
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Dtype, Shape
 
 EPSILON = 1e-7  # Keras's: a probability is clipped to [1e-7, 1 - 1e-7] before its logarithm
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
@@ -120,13 +122,12 @@ class Loss(Configurable):
         y_true = self.targets(y_true, y_pred.shape, y_pred.dtype)
         sample_weight = self.take_weights(sample_weight, y_pred)
         losses = self.forward_samples(y_true, y_pred)
-        scale = self._scale(losses, sample_weight)
-        self.cache.scale = scale
+        scale = self.cache.scale = self._scale(losses, sample_weight)
         if self.reduction in ("none", None):
             return np.array(losses * scale)  # type: ignore[return-value]
         if isinstance(scale, float):
-            return np.add.reduce(losses, axis=None, dtype=np.float64).item() * scale
-        return np.add.reduce(losses * scale, axis=None, dtype=np.float64).item()
+            return kernels.total(losses) * scale
+        return kernels.total(losses * scale)
 
     def backward(self) -> Array:
         """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
@@ -157,19 +158,25 @@ class Loss(Configurable):
             ShapeError: their shape does not fit.
             DataError: their values are not what this loss takes.
         """
-        y_true = as_float(f"loss {self.name!r}", "y_true", y_true, dtype)
-        expected = (*shape[:-1], self.target_size(shape[-1]))
+        if type(y_true) is not np.ndarray or y_true.dtype is not dtype:
+            y_true = as_float(f"loss {self.name!r}", "y_true", y_true, dtype)
+        columns = self.target_size(shape[-1])
+        expected = shape if columns == shape[-1] else (*shape[:-1], columns)
         return y_true if y_true.shape == expected else self.match_shape(y_true, expected, shape)
 
     def check_range(
         self, y_true: Array, low: float, high: float | None, expected: str, hint: str = ""
     ) -> None:
         """Raise a DataError unless all targets are within ``low`` and ``high``."""
+        if y_true.flags.c_contiguous:  # the place is found in a fifth of the time
+            smallest, largest = y_true.flat[y_true.argmin()], y_true.flat[y_true.argmax()]
+        else:  # argmin would copy it
+            smallest, largest = y_true.min(), y_true.max()
         # Written so that NaN fails too.
-        if not (y_true.min() >= low and (high is None or y_true.max() <= high)):
+        if not (smallest >= low and (high is None or largest <= high)):
             raise DataError(
                 f"loss {self.name!r}: y_true must be {expected}, got values from "
-                f"{y_true.min():g} to {y_true.max():g}. {hint}".rstrip()
+                f"{smallest:g} to {largest:g}. {hint}".rstrip()
             )
 
     def match_shape(self, y_true: Array, expected: Shape, outputs: Shape) -> Array:
@@ -219,18 +226,18 @@ class Loss(Configurable):
     # Details ---------------------------------------------------------------------------------
 
     def _predictions(self, y_pred: Any) -> Array:
-        if not (type(y_pred) is np.ndarray and y_pred.dtype.char in "fd" and y_pred.dtype.isnative):
+        dtype = y_pred.dtype if type(y_pred) is np.ndarray else None
+        if dtype is not _FLOAT32 and dtype is not _FLOAT64:
             array = as_array(f"loss {self.name!r}", "y_pred", y_pred)
             kept = array.dtype.char == "d" and isinstance(y_pred, np.ndarray)
             dtype = np.dtype(np.float64 if kept else np.float32)
             y_pred = as_float(f"loss {self.name!r}", "y_pred", array, dtype)
-        if y_pred.ndim == 0 or y_pred.shape[0] == 0:
+        shape = self.cache.shape = y_pred.shape
+        if not shape or not shape[0]:
             raise ShapeError(
-                f"loss {self.name!r}: y_pred must hold at least one sample, got the shape "
-                f"{y_pred.shape}."
+                f"loss {self.name!r}: y_pred must hold at least one sample, got the shape {shape}."
             )
-        self.cache.shape = y_pred.shape
-        return y_pred if y_pred.ndim > 1 else y_pred[:, None]
+        return y_pred if len(shape) > 1 else y_pred[:, None]
 
     def _scale(self, losses: Array, sample_weight: Any) -> Any:
         """Return dL/dl: a float where it is the same for all samples, else an array like losses."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.arrays import as_array, check_finite
-from netlayers.core.kernels import kernels
+from netlayers.core.kernels import kernels, places
 from netlayers.errors import DataError, ShapeError
 from netlayers.losses.axis import AxisLoss, OneHotTargets
 from netlayers.losses.base import EPSILON
@@ -17,6 +16,8 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
+
+_INTEGER = np.dtype(np.intp)
 
 
 class Crossentropy(AxisLoss):
@@ -191,21 +192,21 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     def forward_logits(self, t: Array, z: Array) -> Array:
         """``l = log Σ exp(z) - z[t]``."""
-        shifted, lse, _ = self.softmax(z)
-        self.cache.at = at = self._places(t, z.shape[-1])
-        return lse - shifted.reshape(-1).take(at).reshape(lse.shape)
+        self.cache.t = t if self.ignore_class is None else self._counted(t)
+        p = self.cache.p = self.buffer("p", z)
+        return kernels.sparse_crossentropy(z, t, p)
 
     def backward_logits(self, dl: Any) -> Array:
         """``dz = dl (p - onehot(t))``."""
         p = self.cache.p
-        dz = np.multiply(p, dl, out=self.buffer("dy", p))
-        dz.reshape(-1)[self.cache.at] -= dl if isinstance(dl, float) else dl.reshape(-1)
+        dz = self.buffer("dy", p)
+        kernels.sparse_crossentropy_gradient(p, self.cache.t, dl, dz)
         return dz
 
     def forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -log c[t]`` with ``c = clip(q)`` and ``q = p / Σ p``."""
         _, c = self.normalize(p)
-        at = self.cache.at = self._places(t, p.shape[-1])
+        at = self.cache.at = places(self._counted(t), p.shape[-1])
         return -np.log(c.reshape(-1).take(at)).reshape(t.shape)
 
     def backward_probabilities(self, dl: Any) -> Array:
@@ -218,17 +219,15 @@ class SparseCategoricalCrossentropy(Crossentropy):
         dp.reshape(-1)[at] += dq
         return np.divide(dp, self.cache.total, out=dp)
 
-    def _places(self, t: Array, classes: int) -> Array:
-        """Where the true classes are in the flat array of predictions."""
-        self.cache.ignored = None
-        if self.ignore_class is not None:
-            self.cache.ignored = t == self.ignore_class
-            t = np.where(self.cache.ignored, 0, t)
-        return _row_starts(t.size, classes) + t.reshape(-1)
+    def _counted(self, t: Array) -> Array:
+        """Return the classes, 0 for one that is ignored, and note where those are."""
+        if self.ignore_class is None:
+            return t
+        ignored = self.cache.ignored = t == self.ignore_class
+        return np.where(ignored, 0, t)
 
     def _scale(self, losses: Array, sample_weight: Any) -> Any:
-        ignored = self.cache.ignored
-        if ignored is None or not ignored.any():
+        if self.ignore_class is None or not (ignored := self.cache.ignored).any():
             return super()._scale(losses, sample_weight)
         valid = (~ignored).astype(losses.dtype)
         if sample_weight is not None:
@@ -241,7 +240,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     def target_dtype(self, dtype: Dtype) -> Dtype:
         """Return the dtype of the targets: integers."""
-        return np.dtype(np.intp)
+        return _INTEGER
 
     def target_size(self, outputs: int) -> int:
         """Return how many columns the targets have: one, the class number."""
@@ -249,35 +248,44 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the classes as checked integers, (batch, ...)."""
+        fits = type(y_true) is np.ndarray and y_true.dtype is _INTEGER
+        if fits and y_true.shape == shape[:-1]:
+            given = t = y_true
+        else:
+            given, t = self._as_integers(y_true, shape)
+        if not kernels.all_below(t, shape[-1]):
+            self._check_classes(given, t, shape[-1])
+        return t
+
+    def _as_integers(self, y_true: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """Return the classes in the shape (batch, ...), as they were given and as integers."""
         owner = f"loss {self.name!r}"
         given = as_array(owner, "y_true", y_true)
         if given.shape != shape[:-1]:
             given = self._class_axis(given, shape)
-        if given.dtype.kind == "f":
-            check_finite(owner, "y_true", given)
-            fractions = given != np.trunc(given)
-            if fractions.any():
-                raise DataError(
-                    f"{owner}: y_true must be class numbers, integers from 0 to {shape[-1] - 1}, "
-                    f"got {given[fractions].flat[0]}. For other targets use a regression loss."
-                )
-            with np.errstate(invalid="ignore"):  # 1e300 is no integer: it becomes a negative one
-                t = given.astype(np.intp)
-        else:
-            t = given.astype(np.intp, copy=False)
-        # As unsigned numbers, negative classes are huge: one comparison finds both kinds.
-        if t.size and t.view(np.uintp).max() >= shape[-1]:
-            wrong = (t < 0) | (t >= shape[-1])
-            if self.ignore_class is not None:
-                wrong &= t != self.ignore_class
-            if wrong.any():
-                raise DataError(
-                    f"{owner}: y_true must be class numbers from 0 to {shape[-1] - 1}, as the "
-                    f"model has {shape[-1]} outputs, got {given[wrong].flat[0]} in row "
-                    f"{int(np.argwhere(wrong)[0, 0])}. Number the classes from 0, or give the "
-                    "last layer one output for each class."
-                )
-        return t
+        if given.dtype.kind != "f":
+            return given, given.astype(np.intp, copy=False)
+        check_finite(owner, "y_true", given)
+        fractions = given != np.trunc(given)
+        if fractions.any():
+            raise DataError(
+                f"{owner}: y_true must be class numbers, integers from 0 to {shape[-1] - 1}, "
+                f"got {given[fractions].flat[0]}. For other targets use a regression loss."
+            )
+        with np.errstate(invalid="ignore"):  # 1e300 is no integer: it becomes a negative one
+            return given, given.astype(np.intp)
+
+    def _check_classes(self, given: Array, t: Array, classes: int) -> None:
+        wrong = (t < 0) | (t >= classes)
+        if self.ignore_class is not None:
+            wrong &= t != self.ignore_class
+        if wrong.any():
+            raise DataError(
+                f"loss {self.name!r}: y_true must be class numbers from 0 to {classes - 1}, as the "
+                f"model has {classes} outputs, got {given[wrong].flat[0]} in row "
+                f"{int(np.argwhere(wrong)[0, 0])}. Number the classes from 0, or give the last "
+                "layer one output for each class."
+            )
 
     def _class_axis(self, t: Array, shape: tuple[int, ...]) -> Array:
         if t.shape == (*shape[:-1], 1):
@@ -292,10 +300,3 @@ class SparseCategoricalCrossentropy(Crossentropy):
             f"loss {self.name!r}: y_true has the shape {t.shape}, the predictions have {shape}. "
             f"{hint}"
         )
-
-
-@functools.lru_cache(maxsize=64)
-def _row_starts(rows: int, columns: int) -> Array:
-    starts = np.arange(0, rows * columns, columns)
-    starts.flags.writeable = False
-    return starts

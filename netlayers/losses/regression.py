@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
+from netlayers.core.kernels import kernels
 from netlayers.losses.base import EPSILON, Loss
 from netlayers.registry import register
 
@@ -38,13 +39,15 @@ class MeanSquaredError(_Difference):
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ d² / k`` with ``d = p - t``."""
-        d = self.difference(y_true, y_pred)
-        return np.vecdot(d, d) / d.shape[-1]
+        d = self.cache.d = self.buffer("d", y_pred)
+        return kernels.squared_error(y_pred, y_true, d)
 
     def backward_samples(self, dl: Any) -> Array:
         """``dp = dl 2 d / k``."""
         d = self.cache.d
-        return np.multiply(d, dl * (2 / d.shape[-1]), out=self.scratch(d))
+        dp = self.scratch(d)
+        kernels.scale(d, dl * (2 / d.shape[-1]), dp)
+        return dp
 
 
 @register("loss", "mae", "MAE")

@@ -11,7 +11,7 @@ import numpy as np
 from netlayers.checks import check_choice, check_flag, check_integer, check_number
 from netlayers.core.workspace import aligned
 from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.optimizers.clipping import norm, scale_to
+from netlayers.optimizers.clipping import norm, scale_to, sum_of_squares
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
 from netlayers.registry import Configurable, serialize, snake_case
 
@@ -322,8 +322,8 @@ class Optimizer(Configurable):
 
     def _transform_gradients(self, parameters: ParameterVector) -> bool:
         """Clip the gradients; return whether the update may happen."""
-        policy = self.nonfinite_override or self.on_nonfinite
-        if not self.clips and policy == "ignore":
+        policy, clips = self.nonfinite_override or self.on_nonfinite, self.clips
+        if not clips and (policy == "ignore" or sum_of_squares(self._gradients) < math.inf):
             return True
         size = norm(self._gradients)
         suspect = not size.value < math.inf and policy != "ignore"
@@ -331,7 +331,7 @@ class Optimizer(Configurable):
             if policy == "skip":
                 return False
             self._raise_nonfinite(parameters)
-        if self.clips:
+        if clips:
             self.grad_norm = size.value
             if self.global_clipnorm is not None:
                 scale_to(self._gradients, size, self.global_clipnorm)

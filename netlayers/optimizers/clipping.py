@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from netlayers.core.kernels import kernels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,11 +39,17 @@ class Norm(NamedTuple):
         return self.largest * self.relative
 
 
-def norm(arrays: Sequence[Array]) -> Norm:
-    """Return the Euclidean norm of flat arrays, as if they were one."""
+def sum_of_squares(arrays: Sequence[Array]) -> float:
+    """Return the sum of all squares of flat arrays: finite only if each number is."""
     squares = 0.0
     for a in arrays:
-        squares += float(np.vdot(a, a))  # other than dot, it does not warn of overflow
+        squares += kernels.sum_of_squares(a)
+    return squares
+
+
+def norm(arrays: Sequence[Array]) -> Norm:
+    """Return the Euclidean norm of flat arrays, as if they were one."""
+    squares = sum_of_squares(arrays)
     if 1e-30 < squares < math.inf:
         return Norm(1.0, math.sqrt(squares))
     largest = max((max(float(a.max()), -float(a.min())) for a in arrays if a.size), default=0.0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers import activations, constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer
 from netlayers.core import sparse

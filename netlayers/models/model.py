@@ -15,7 +15,7 @@ from netlayers.checks import check_integer
 from netlayers.core.layer import Layer
 from netlayers.core.sparse import is_sparse
 from netlayers.errors import ConfigurationError, NotCompiledError
-from netlayers.models.arguments import batch_result, callback_list, check_verbose
+from netlayers.models.arguments import batch_result, callback_list, check_verbose, listed
 from netlayers.models.full_batch import FullBatch
 from netlayers.models.inspected import Inspected
 from netlayers.models.preparation import batch_of, input_of, undone_on_error
@@ -120,7 +120,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         unknown = options.keys() - _IGNORED
         if unknown:
             raise TypeError(f"{owner}: compile() has no argument {', '.join(sorted(unknown))}.")
-        metrics = [*_listed(metrics), *_listed(weighted_metrics)]
+        metrics = [*listed(metrics), *listed(weighted_metrics)]
         for metric in metrics:
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
                 metrics_module.get(metric)
@@ -439,11 +439,6 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         """Return the outputs for one batch in a new array."""
         x = input_of(self, "predict_on_batch", x)
         y = self.forward(x)
+        if type(y) is np.ndarray and y.base is None and y is not x:  # memory of its own
+            return y
         return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y
-
-
-def _listed(metrics: Any) -> list[Any]:
-    """Return metrics as a list: ``None`` and a single one may be given too."""
-    if metrics is None:
-        return []
-    return list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]

@@ -81,7 +81,7 @@ def _are_ready(y: Any, x: Array) -> bool:
 
 def undone_on_error(model: Model) -> AbstractContextManager[None]:
     """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
-    if model.built and model._steps is not None:  # data of a model in use change nothing of it
+    if model._steps is not None:  # the model is in use: data change nothing of it
         return _UNCHANGED
     return _Undoing(model)
 

@@ -162,7 +162,10 @@ def inference(found: dict[str, Any]) -> str:
     """Return the times of predictions."""
     names = next(iter(found.values()))
     labels = {"first": "first answer of a new process"}
-    parts = ["A peer's time by ours in the same round: median (smallest to largest)."]
+    parts = [
+        "A peer's time by ours in the same round: median (smallest to largest). To be reached: one "
+        "row in half of PyTorch's time, which is a ratio of 2."
+    ]
     for ours, kernels in OURS.items():
         if ours not in names:
             continue
@@ -182,9 +185,17 @@ def footprint(found: dict[str, Any]) -> str:
         [n, *(f"{f[k]:,.1f}" for k in ("size", "seconds", "memory", "training"))]
         for n, f in found.items()
     ]
-    return table(
-        ["", "installed, MB", "import, s", "resident after it, MiB", "training mnist"], rows
-    )
+    header = ["", "installed, MB", "import, s", "resident after it, MiB", "training mnist"]
+    text = "To be reached: size and import a tenth of PyTorch's."
+    if "torch" in found:
+        text += " By PyTorch's: " + "; ".join(
+            f"{n} {f['size'] / found['torch']['size']:.2f} of the size, "
+            f"{f['seconds'] / found['torch']['seconds']:.2f} of the import"
+            for n, f in found.items()
+            if n.startswith("netlayers")
+        )
+        text += "."
+    return f"{text}\n\n{table(header, rows)}"
 
 
 def jobs(found: dict[str, Any]) -> str:
@@ -215,7 +226,7 @@ def jobs(found: dict[str, Any]) -> str:
             f"784-512-512-10: {seeds} seeds, {epochs} epochs with each, the rate of Adam a tenth "
             "after two. Code that can be kept compiled on disk was compiled by an earlier run. "
             "Seconds: median (smallest to largest) over the seeds; a run that did not reach it "
-            "counts as above all others.",
+            "counts as above all others. To be reached: the fewest seconds of all.",
             table(["", "seconds to 98 %", *beside, "reached by", "in epoch"], when),
             "What they are made of, in seconds, medians over the seeds; the last column is a run "
             "with nothing compiled yet, to the end of its first epoch.",
@@ -253,7 +264,8 @@ def growth(found: dict[str, Any]) -> str:
         f"adds to a process that has made steps of a tiny one, points from {LEAST_MIB:.0f} MiB on. "
         "Width and parameters: three hidden layers, batch 128, the same networks. Depth: hidden "
         "layers of 256, batch 128. Batch: three hidden layers of 512. Smaller sizes are left out: "
-        "there a step is overhead, and no power of the size."
+        "there a step is overhead, and no power of the size. To be reached: an exponent of time in "
+        "parameters of at most 1.05."
     )
     pictures = "![time](plots/growth_step.png)\n\n![memory](plots/growth_memory.png)"
     return f"{about}\n\n{text}\n\n{pictures}"

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import footprint, growth, jobs, kernels, machine, report, steps
+from benchmarks import footprint, growth, jobs, kernels, machine, picture, report, steps
 from benchmarks.cases import CASES, Case, data
 from benchmarks.peers import PEERS, missing, missing_line
 from benchmarks.turns import Clients, PeerError, take_turns
@@ -72,7 +72,7 @@ def main() -> None:
         if "growth" in results:
             growth.draw(results["growth"], options.out / "plots")
         if "steps" in results:
-            steps.draw(results["steps"], options.out / "plots")
+            picture.draw(results["steps"], options.out / "plots")
         (options.out / "RESULTS.md").write_text(report.markdown(results))
 
 

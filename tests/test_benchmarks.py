@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks import footprint, growth, jobs, peers, products, report, stats, steps
+from benchmarks import footprint, growth, jobs, peers, picture, products, report, stats
 from benchmarks.cases import CASES, TARGETS, data, weights
 from netlayers.core.kernels import Kernels, kernels
 
@@ -232,8 +232,8 @@ def test_the_picture_of_the_steps(tmp_path):
     times = {"netlayers": [1e-4, 2e-4], "with numba": [5e-5, 1e-4], "torch": [4e-4, 9e-4]}
     less = {"netlayers": [1e-4, 2e-4], "jax": [1e-4, 2e-4]}
     found = {"cases": {"tiny": {"times": times}, "deep": {"times": less}}}
-    assert steps.draw(found, tmp_path) == ["steps.png"]
+    assert picture.draw(found, tmp_path) == ["steps.png"]
     assert (tmp_path / "steps.png").stat().st_size > 10_000
     alone = {"cases": {"tiny": {"times": {"netlayers": [1.0]}}}}
-    assert steps.draw(alone, tmp_path / "none") == []
+    assert picture.draw(alone, tmp_path / "none") == []
     assert not (tmp_path / "none").exists()

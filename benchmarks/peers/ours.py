@@ -105,9 +105,9 @@ def without_each(step: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
     called: list[str] = []
 
     def watched(name: str, kernel: Any) -> Any:
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
             called.append(name)
-            return kernel(*args)
+            return kernel(*args, **options)
 
         return call
 

@@ -56,19 +56,23 @@ def main() -> None:
             print(results["missing"][-1])
         else:
             names.append(name)
+    kept: dict[str, Any] = {}
+    path = options.out and options.out / "results.json"
+    if path and path.exists():
+        before = json.loads(path.read_text())
+        if before["machine"]["versions"] == results["machine"]["versions"]:
+            kept = before  # the parts that are not measured again
     for part in options.parts or PARTS:
         print(f"{part} ...", flush=True)
         begin = time.perf_counter()
         results[part] = RUN[part](names, options)
         print(f"{part}: {time.perf_counter() - begin:.0f} s", flush=True)
+        if path:  # at once, so that no hour is lost by what goes wrong later
+            options.out.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({**kept, **results}, indent=1) + "\n")
     print(f"\n{report.markdown(results)}")
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        path = options.out / "results.json"
-        before = json.loads(path.read_text()) if path.exists() else {}
-        if before.get("machine", {}).get("versions") == results["machine"]["versions"]:
-            results = {**before, **results}  # the parts that were not measured again
-        path.write_text(json.dumps(results, indent=1) + "\n")
+    if path:
+        results = {**kept, **results}
         if "growth" in results:
             growth.draw(results["growth"], options.out / "plots")
         if "steps" in results:

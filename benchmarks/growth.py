@@ -37,11 +37,12 @@ def run(names: list[str], options: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     chosen = [n for n in names if n in NAMES]
     for what, cases in series().items():
+        cases = cases[:3] if options.quick else cases
         if what == "parameters":  # the networks of "width", by another measure
             found[what] = {**found["width"], "sizes": [size for size, _ in cases]}
             continue
         one: dict[str, Any] = {"sizes": [], "step": {}, "memory": {}, "backward": {}}
-        for size, case in cases[:3] if options.quick else cases:
+        for size, case in cases:
             # New processes, so that the memory is that of this case alone; what the framework
             # itself takes to make a step has been taken by a tiny network before.
             with Clients(chosen, options.threads[-1]) as clients:

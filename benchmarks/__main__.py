@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import footprint, growth, jobs, machine, report, steps
+from benchmarks import footprint, growth, jobs, kernels, machine, picture, report, steps
 from benchmarks.cases import CASES, Case, data
 from benchmarks.peers import PEERS, missing, missing_line
 from benchmarks.turns import Clients, PeerError, take_turns
 
-PARTS = ("steps", "jobs", "inference", "growth", "footprint", "threads", "profile")
+PARTS = ("steps", "jobs", "inference", "growth", "footprint", "threads", "kernels", "profile")
 OWN = ["netlayers", "train_on_batch", "floor"]
 
 
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a peer in a round")
+    parser.add_argument("--seeds", type=int, default=5, help="of the jobs")
     count = os.cpu_count() or 1
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2] if count > 1 else [1])
     parser.add_argument(
@@ -55,21 +56,27 @@ def main() -> None:
             print(results["missing"][-1])
         else:
             names.append(name)
+    kept: dict[str, Any] = {}
+    path = options.out and options.out / "results.json"
+    if path and path.exists():
+        before = json.loads(path.read_text())
+        if before["machine"]["versions"] == results["machine"]["versions"]:
+            kept = before  # the parts that are not measured again
     for part in options.parts or PARTS:
         print(f"{part} ...", flush=True)
         begin = time.perf_counter()
         results[part] = RUN[part](names, options)
         print(f"{part}: {time.perf_counter() - begin:.0f} s", flush=True)
+        if path:  # at once, so that no hour is lost by what goes wrong later
+            options.out.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({**kept, **results}, indent=1) + "\n")
     print(f"\n{report.markdown(results)}")
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        path = options.out / "results.json"
-        before = json.loads(path.read_text()) if path.exists() else {}
-        if before.get("machine", {}).get("versions") == results["machine"]["versions"]:
-            results = {**before, **results}  # the parts that were not measured again
-        path.write_text(json.dumps(results, indent=1) + "\n")
+    if path:
+        results = {**kept, **results}
         if "growth" in results:
             growth.draw(results["growth"], options.out / "plots")
+        if "steps" in results:
+            picture.draw(results["steps"], options.out / "plots")
         (options.out / "RESULTS.md").write_text(report.markdown(results))
 
 
@@ -77,7 +84,7 @@ def run_inference(names: list[str], options: Any) -> dict[str, Any]:
     """Return the times of predictions of one row, 32 and 10,000."""
     case = Case("predict", (784, 128, 10), "relu", 128, "adam")
     found: dict[str, Any] = {}
-    chosen = [n for n in names if n not in ("train_on_batch", "floor", "keras stateless")]
+    chosen = [n for n in names if not PEERS[n].steps_only]
     with Clients(chosen, options.threads[-1]) as clients:
         taking = {}
         for name, client in clients.items():
@@ -113,6 +120,7 @@ RUN = {
     "growth": growth.run,
     "footprint": footprint.run,
     "threads": lambda names, options: steps.run_threads(names, options.cases, options),
+    "kernels": kernels.run,
     "profile": run_profile,
 }
 

@@ -7,57 +7,101 @@ import re
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.cases import CASES
-from benchmarks.turns import Clients, environment
+from benchmarks.turns import environment
 
-IMPORTS = {"netlayers": "netlayers", "torch": "torch", "jax": "jax, jax.numpy", "keras": "keras"}
-IMPORTS["sklearn"] = "sklearn.neural_network"
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
-CODE = """
-import time
+
+@dataclass
+class Row:
+    """What is installed and imported.
+
+    Attributes:
+        peer: whose steps are made.
+        imports: the modules.
+        distributions: what a user installs by name.
+        without: a package that is left out, with what only it needs.
+    """
+
+    peer: str
+    imports: str
+    distributions: tuple[str, ...]
+    without: str = ""
+
+
+ROWS = {
+    "netlayers": Row("netlayers", "netlayers", ("netlayers",)),
+    "netlayers without SciPy": Row("netlayers", "netlayers", ("netlayers",), "scipy"),
+    "netlayers with numba": Row("with numba", "netlayers", ("netlayers", "numba")),
+    "torch": Row("torch", "torch", ("torch",)),
+    "jax": Row("jax", "jax, jax.numpy", ("jax",)),
+    "keras on jax": Row("keras", "keras", ("keras", "jax")),
+    "sklearn": Row("sklearn", "sklearn.neural_network", ("scikit-learn",)),
+}
+# A package that is left out can not be imported.
+WITHOUT = """
+import sys, time
+if {without!r}:
+    sys.modules[{without!r}] = None
+"""
+IMPORT = """
 begin = time.perf_counter()
-import {module}
+import {imports}
 seconds = time.perf_counter() - begin
 from benchmarks.worker import resident
 print(seconds, resident())
+"""
+TRAIN = """
+from benchmarks.cases import CASES
+from benchmarks.worker import Worker, confine, resident
+confine({threads})
+Worker({peer!r}).open(CASES["mnist"].to_dict(), steps=20)
+print(resident())
 """
 
 
 def run(names: list[str], options: Any) -> dict[str, dict[str, float]]:
     """Return size in MB, seconds and MiB of each."""
     found: dict[str, dict[str, float]] = {}
-    chosen = [n for n in names if n in IMPORTS]
+    threads = options.threads[-1]
+    chosen = {n: row for n, row in ROWS.items() if row.peer in names}
+    if options.quick:
+        chosen = {n: row for n, row in chosen.items() if row.peer in options.peers}
     taken: dict[str, list[list[float]]] = {n: [] for n in chosen}
     for turn in range(options.rounds + 1):  # the first fills the caches
-        for name in chosen:
-            code = CODE.format(module=IMPORTS[name])
-            env = environment(name, options.threads[-1])
-            text = subprocess.check_output(
-                [sys.executable, "-c", code], env=env, text=True, stderr=subprocess.DEVNULL
-            )
+        for name, row in chosen.items():
+            numbers = printed(row, IMPORT.format(imports=row.imports), threads)
             if turn:
-                taken[name].append([float(v) for v in text.split()[-2:]])
-    for name, pairs in taken.items():
-        seconds, memory = (statistics.median(column) for column in zip(*pairs, strict=True))
-        packages = with_dependencies(DISTRIBUTIONS.get(name, name))
+                taken[name].append(numbers)
+    for name, row in chosen.items():
+        seconds, memory = (statistics.median(column) for column in zip(*taken[name], strict=True))
+        (training,) = printed(row, TRAIN.format(peer=row.peer, threads=threads), threads)
+        packages = set().union(*(with_dependencies(d, row.without) for d in row.distributions))
         size = sum(map(installed_bytes, packages)) / 1e6
-        with Clients([name], options.threads[-1]) as clients:
-            clients[name].ask("open", case=CASES["mnist"].to_dict(), steps=20)
-            training = clients[name].ask("memory")["mib"]
         found[name] = {"size": size, "seconds": seconds, "memory": memory, "training": training}
         print(f"  {name}: {size:,.0f} MB, {seconds:.2f} s, {memory:,.0f} MiB", flush=True)
     return found
 
 
-def with_dependencies(name: str) -> set[str]:
-    """Return a distribution and all installed ones that it needs, without extras."""
+def printed(row: Row, code: str, threads: int) -> list[float]:
+    """Return the numbers in the last line that a new process prints."""
+    text = subprocess.check_output(
+        [sys.executable, "-c", WITHOUT.format(without=row.without) + code],
+        env=environment(row.peer, threads),
+        text=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return [float(v) for v in text.splitlines()[-1].split()]
+
+
+def with_dependencies(name: str, without: str = "") -> set[str]:
+    """Return a distribution and all installed ones that it needs, without extras and one other."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
         current = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if current in found:
+        if current in found or current == without:
             continue
         try:
             needs = importlib.metadata.requires(current) or []

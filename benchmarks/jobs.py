@@ -2,13 +2,18 @@
 
     python -m benchmarks.jobs NAME WAY SEED FOLDER EPOCHS
 
-is such a process. It prints a line of JSON when it is ready, and one after each epoch.
+is such a process. It prints a line when it is ready, and the share after each epoch.
+
+A share around the goal is chance: one seed reaches it an epoch before the next. So each loop makes
+the same number of epochs with each seed, the share after every epoch is noted with its time, and
+medians over seeds are told. The rate falls to a tenth after two epochs, for all: the share then
+rises clearly above the goal, and all loops reach it in about the same epoch.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
+import os
 import statistics
 import subprocess
 import sys
@@ -20,14 +25,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Case
+from benchmarks.cases import RATE, Case
 from benchmarks.peers import PEERS
 
 CASE = Case("job", (784, 512, 512, 10), "relu", 128, "adam")
-GOAL, EPOCHS, SEEDS = 0.98, 20, 3
+GOAL, EPOCHS = 0.98, 5
 # Loop: peer, and the way that its job is told.
+OURS, NUMBA = "netlayers fit", "netlayers fit, numba"
 LOOPS = {
-    "netlayers fit": ("netlayers", ""),
+    OURS: ("netlayers", ""),
+    NUMBA: ("with numba", ""),
     "Keras fit": ("keras", ""),
     "PyTorch DataLoader": ("torch", "loader"),
     "PyTorch by hand": ("torch", "hand"),
@@ -36,6 +43,12 @@ LOOPS = {
     "scikit-learn partial_fit": ("sklearn", ""),
 }
 FILES = ("x", "y", "x_test", "y_test")
+# Where compiled code is kept from one run to the next: each framework's own way.
+CACHES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
+KEEP_ALL = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 
 @dataclass
@@ -52,9 +65,17 @@ class Recipe:
         """Return training and test data: rows of float32 from 0 to 1, and int64 classes."""
         return [np.load(Path(self.folder) / f"{name}.npy") for name in FILES]
 
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 0."""
+        return RATE if epoch < 2 else RATE / 10
+
+    def order(self, epoch: int, count: int) -> np.ndarray:
+        """Return the order of the samples in an epoch, for the loops that are told one."""
+        return np.random.default_rng([self.seed, epoch]).permutation(count)
+
 
 def run(names: list[str], options: Any) -> dict[str, Any]:
-    """Return for each loop what :func:`one` found for each seed; loops take turns."""
+    """Return for each loop its first run, which compiles, and a run for each seed, in turns."""
     from benchmarks.turns import environment
     from netlayers.datasets import mnist
 
@@ -64,18 +85,27 @@ def run(names: list[str], options: Any) -> dict[str, Any]:
         print(f"  left out: {error}")
         return {}
     arrays = [rows(x), y.astype(np.int64), rows(x_test), y_test.astype(np.int64)]
-    found: dict[str, Any] = {}
+    loops = {loop: way for loop, way in LOOPS.items() if way[0] in names}
+    found: dict[str, Any] = {loop: {"runs": []} for loop in loops}
     with tempfile.TemporaryDirectory() as folder:
         for name, array in zip(FILES, arrays, strict=True):
             np.save(Path(folder) / f"{name}.npy", array)
-        for seed in range(1 if options.rounds < 5 else SEEDS):
-            for loop, (peer, way) in LOOPS.items():
-                if peer in names:
-                    arguments = [peer, way, str(seed), folder, str(EPOCHS)]
-                    env = environment(peer, options.threads[-1])
-                    taken = one(arguments, env)
-                    found.setdefault(loop, []).append(taken)
-                    print(f"  {loop}, seed {seed}: {taken}", flush=True)
+        kept = {**dict.fromkeys(CACHES, str(Path(folder) / "compiled")), **KEEP_ALL}
+        for seed in range(-1, options.seeds):
+            for loop, (peer, way) in loops.items():
+                # Before the seeds, one epoch with nothing compiled yet.
+                epochs = EPOCHS if seed >= 0 else 1
+                arguments = [peer, way, str(max(seed, 0)), folder, str(epochs)]
+                taken = one(arguments, {**environment(peer, options.threads[-1]), **kept})
+                if len(taken["shares"]) < epochs:
+                    print(f"  {loop} is left out: its process ended early", flush=True)
+                    found.pop(loop, None)
+                elif seed < 0:
+                    found[loop]["cold"] = taken
+                else:
+                    found[loop]["runs"].append(taken)
+                print(f"  {loop}, seed {seed}: {taken}", flush=True)
+            loops = {loop: way for loop, way in loops.items() if loop in found}
     return found
 
 
@@ -84,34 +114,49 @@ def rows(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
-def one(arguments: list[str], env: dict[str, str]) -> dict[str, float]:
-    """Return seconds from the start of a process to the goal, those before training, and so on."""
+def one(arguments: list[str], env: dict[str, str]) -> dict[str, Any]:
+    """Return the seconds from the start of a process to READY and each epoch's end, and shares."""
+    times: list[float] = []
+    shares: list[float] = []
     begin = time.perf_counter()
     command = [sys.executable, "-m", "benchmarks.jobs", *arguments]
+    error = None if "NETLAYERS_BENCH_DEBUG" in os.environ else subprocess.DEVNULL
     with subprocess.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, env=env, stdout=subprocess.PIPE, stderr=error, text=True
     ) as process:
         assert process.stdout is not None
-        ready, ends, share = float("nan"), [], 0.0
         for line in process.stdout:
-            now = time.perf_counter() - begin
-            share = json.loads(line)
-            if share < 0:
-                ready = now
-                continue
-            ends.append(now)
-            if share >= GOAL:
-                break
-        process.kill()
-    epochs = np.diff([ready, *ends])
-    later = epochs[1:] if len(epochs) > 1 else epochs
+            times.append(time.perf_counter() - begin)
+            shares.append(float(line))
+    return {"ready": times[0] if times else None, "ends": times[1:], "shares": shares[1:]}
+
+
+def seconds_to_goal(taken: dict[str, Any]) -> float:
+    """Return when a run reached the goal, or infinity."""
+    pairs = zip(taken["ends"], taken["shares"], strict=True)
+    return next((end for end, share in pairs if share >= GOAL), float("inf"))
+
+
+def epochs_to_goal(taken: dict[str, Any]) -> float:
+    """Return in which epoch, counted from 1, a run reached the goal, or infinity."""
+    return next((i + 1.0 for i, share in enumerate(taken["shares"]) if share >= GOAL), float("inf"))
+
+
+def summary(loop: dict[str, Any]) -> dict[str, Any]:
+    """Return the medians over the seeds of a loop, and its mean share after each epoch."""
+    runs = loop["runs"]
+    epochs = [np.diff([r["ready"], *r["ends"]]) for r in runs]
     return {
-        "seconds": ends[-1] if share >= GOAL else float("inf"),
-        "ready": ready,
-        "first_epoch": float(epochs[0]) if len(epochs) else float("nan"),
-        "epoch": statistics.median(later) if len(later) else float("nan"),
-        "epochs": len(ends),
-        "share": share,
+        "seconds": statistics.median(map(seconds_to_goal, runs)),
+        "all_seconds": [seconds_to_goal(r) for r in runs],
+        "epochs": [epochs_to_goal(r) for r in runs],
+        "ready": statistics.median(r["ready"] for r in runs),
+        "first_epoch": statistics.median(float(e[0]) for e in epochs),
+        "later_epoch": statistics.median(float(np.median(e[1:])) for e in epochs),
+        "whole": [r["ends"][-1] for r in runs],
+        "cold": loop["cold"]["ends"][0],
+        "warm": statistics.median(r["ends"][0] for r in runs),
+        "shares": np.mean([r["shares"] for r in runs], axis=0).tolist(),
     }
 
 
@@ -119,12 +164,12 @@ def main() -> None:
     from benchmarks.worker import confine
 
     name, way, seed, folder, epochs = sys.argv[1:]
-    import os
-
     confine(int(os.environ["OMP_NUM_THREADS"]))
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a framework prints is no answer
     module = importlib.import_module(f"benchmarks.peers.{PEERS[name].module}")
-    for event in module.job(Recipe(way, int(seed), folder, int(epochs))):
-        print(-1 if event == "ready" else event(), flush=True)
+    recipe = Recipe(way, int(seed), folder, int(epochs))
+    module.job(recipe, lambda share: print(float(share), file=answers, flush=True))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("netlayers", "numpy", "scipy", "torch", "jax", "jaxlib", "keras", "scikit-learn")
+PACKAGES = ("netlayers", "numpy", "scipy", "numba", "torch", "jax", "jaxlib", "keras")
+PACKAGES += ("scikit-learn",)
 VARIABLES = ("OPENBLAS_CORETYPE", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "XLA_FLAGS")
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from benchmarks import jobs as told
 from benchmarks.cases import TARGETS
-from benchmarks.growth import lines
+from benchmarks.growth import LEAST_MIB, LEAST_SECONDS, lines
 from benchmarks.stats import ratio
+
+# Ours: what each is called in the text.
+OURS = {"netlayers": "NumPy", "with numba": "numba"}
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -40,27 +44,32 @@ def machine(found: dict[str, Any]) -> str:
 
 
 def steps(found: dict[str, Any]) -> str:
-    """Return the table of ratios with the targets, the times, and the check of the losses."""
+    """Return the tables of ratios with the targets, and the check of the losses."""
     cases = found["cases"]
     names = list(dict.fromkeys(n for c in cases.values() for n in c["times"]))
-    ours = [microseconds(c["times"]["netlayers"]) for c in cases.values()]
-    rows = [["netlayers, µs", *ours]]
-    rows += [
-        [name, *(ratio_cell(c["times"], name, case) for case, c in cases.items())]
-        for name in names
-        if name != "netlayers"
+    parts = [
+        f"A peer's time by ours in the same round, on {found['threads']} threads: median (smallest "
+        "to largest); behind it what is to be reached. Above 1, netlayers is faster.",
+        "![A peer's time by ours, for each case](plots/steps.png)",
     ]
-    text = (
-        f"Time by that of netlayers in the same round, on {found['threads']} threads: median "
-        "(smallest to largest); behind it what is to be reached. Above 1, netlayers is faster."
-    )
+    for ours, kernels in OURS.items():
+        if ours not in names:
+            continue
+        times = {case: c["times"] for case, c in cases.items()}
+        rows = [[f"{ours}, µs", *(microseconds(t[ours]) for t in times.values())]]
+        rows += [
+            [name, *(ratio_cell(t, name, ours, case) for case, t in times.items())]
+            for name in names
+            if name != ours
+        ]
+        parts += [f"### Beside netlayers with {kernels}", table(["", *cases], rows)]
     checks = [[n, *(check_cell(c["checks"].get(n)) for c in cases.values())] for n in names]
     checks = [row for row in checks if row[0] not in ("netlayers", "floor")]
     idle = ", ".join(f"{n} {1e3 * s:.0f} ms" for n, s in found["idle"].items())
     return "\n\n".join(
         [
-            text,
-            table(["", *cases], rows),
+            *parts,
+            "### The same losses",
             "How far the losses of steps 11 to 20 are from ours, by the first loss; with dropout, "
             "first without it, then the means of later steps with it.",
             table(["", *cases], checks),
@@ -69,12 +78,12 @@ def steps(found: dict[str, Any]) -> str:
     )
 
 
-def ratio_cell(times: dict[str, list[float]], name: str, case: str) -> str:
+def ratio_cell(times: dict[str, list[float]], name: str, ours: str, case: str) -> str:
     """Return a ratio with its spread and target."""
-    if name not in times:
+    if name not in times or ours not in times:
         return "-"
     target = TARGETS.get(name, {}).get(case)
-    return str(ratio(times[name], times["netlayers"])) + (f" / {target:.3g}" if target else "")
+    return str(ratio(times[name], times[ours])) + (f" / {target:.3g}" if target else "")
 
 
 def check_cell(check: dict[str, Any] | None) -> str:
@@ -95,20 +104,53 @@ def microseconds(times: list[float]) -> str:
 
 
 def threads(found: dict[str, Any]) -> str:
-    """Return the times of steps on each number of threads, and which of ours is shorter."""
+    """Return the times of steps and of single products on each number of threads."""
     rows = []
     for case, counts in found["cases"].items():
         names = next(iter(counts.values()))
-        for name in names:
-            medians = {n: statistics.median(t[name]) for n, t in counts.items()}
-            best = min(medians, key=medians.__getitem__)
-            rows.append([f"{case}, {name}", *(f"{1e6 * m:,.0f}" for m in medians.values()), best])
+        rows += [[f"{case}, {n}", *by_threads({c: t[n] for c, t in counts.items()})] for n in names]
     counts = list(next(iter(found["cases"].values())))
-    text = table(["µs on threads", *counts, "best"], rows)
-    for library in found["libraries"]:
-        text += f"\n\n{library.get('internal_api')} {library.get('version')}, "
-        text += f"{library.get('threading_layer')}, {library.get('architecture')}."
-    return text
+    parts = [table(["µs on threads", *counts, "best"], rows)]
+    if products := found.get("products"):
+        rows = [[f"{n} x {n}", *by_threads(times)] for n, times in products.items()]
+        parts += [
+            "Single products of two square matrices by NumPy, in one process that changes its "
+            "number of threads:",
+            table(["µs on threads", *next(iter(products.values())), "best"], rows),
+        ]
+    parts += [
+        f"{library.get('internal_api')} {library.get('version')}, "
+        f"{library.get('threading_layer')}, {library.get('architecture')}."
+        for library in found["libraries"]
+    ]
+    return "\n\n".join(parts)
+
+
+def by_threads(times: dict[str, list[float]]) -> list[str]:
+    """Return the cells of medians, and the number of threads that is best: by 5 % at least."""
+    medians = {n: statistics.median(t) for n, t in times.items()}
+    best = min(medians, key=medians.__getitem__)
+    clear = all(medians[best] < 0.95 * m for n, m in medians.items() if n != best)
+    cells = [f"{1e6 * m:,.1f}" if m < 1e-4 else f"{1e6 * m:,.0f}" for m in medians.values()]
+    return [*cells, best if clear else "same"]
+
+
+def kernels(found: dict[str, Any]) -> str:
+    """Return what leaving out a kernel costs, and in how many cases that is a tenth."""
+    if not found:
+        return "numba was not there."
+    names = list(dict.fromkeys(n for times in found.values() for n in times if n != "all"))
+    rows = [["all, µs", *(microseconds(times["all"]) for times in found.values()), ""]]
+    for name in names:
+        ratios = [ratio(t[name], t["all"]) if name in t else None for t in found.values()]
+        wins = sum(r is not None and r.median >= 1.1 for r in ratios)
+        rows.append([f"`{name}`", *(str(r or "-") for r in ratios), str(wins)])
+    text = (
+        "A step without this compiled kernel (NumPy's in its place) by one with all, in the same "
+        "round: above 1 the kernel wins. The last column counts the cases in which it wins a "
+        "tenth or more; - is a kernel that a step does not call while all are there."
+    )
+    return text + "\n\n" + table(["", *found, "wins"], rows)
 
 
 def profile(found: dict[str, str]) -> str:
@@ -120,12 +162,21 @@ def inference(found: dict[str, Any]) -> str:
     """Return the times of predictions."""
     names = next(iter(found.values()))
     labels = {"first": "first answer of a new process"}
-    rows = [
-        [labels.get(count, f"{count} rows"), microseconds(times["netlayers"])]
-        + [str(ratio(times[n], times["netlayers"])) for n in names if n != "netlayers"]
-        for count, times in found.items()
+    parts = [
+        "A peer's time by ours in the same round: median (smallest to largest). To be reached: one "
+        "row in half of PyTorch's time, which is a ratio of 2."
     ]
-    return table(["", "netlayers, µs", *(n for n in names if n != "netlayers")], rows)
+    for ours, kernels in OURS.items():
+        if ours not in names:
+            continue
+        others = [n for n in names if n != ours]
+        rows = [
+            [labels.get(count, f"{count} rows"), microseconds(times[ours])]
+            + [str(ratio(times[n], times[ours])) for n in others]
+            for count, times in found.items()
+        ]
+        parts += [f"### Beside netlayers with {kernels}", table(["", f"{ours}, µs", *others], rows)]
+    return "\n\n".join(parts)
 
 
 def footprint(found: dict[str, Any]) -> str:
@@ -134,37 +185,90 @@ def footprint(found: dict[str, Any]) -> str:
         [n, *(f"{f[k]:,.1f}" for k in ("size", "seconds", "memory", "training"))]
         for n, f in found.items()
     ]
-    return table(
-        ["", "installed, MB", "import, s", "resident after it, MiB", "training mnist"], rows
-    )
+    header = ["", "installed, MB", "import, s", "resident after it, MiB", "training mnist"]
+    text = "To be reached: size and import a tenth of PyTorch's."
+    if "torch" in found:
+        text += " By PyTorch's: " + "; ".join(
+            f"{n} {f['size'] / found['torch']['size']:.2f} of the size, "
+            f"{f['seconds'] / found['torch']['seconds']:.2f} of the import"
+            for n, f in found.items()
+            if n.startswith("netlayers")
+        )
+        text += "."
+    return f"{text}\n\n{table(header, rows)}"
 
 
 def jobs(found: dict[str, Any]) -> str:
-    """Return the seconds to the goal, and what they are made of."""
+    """Return the seconds to the goal, what they are made of, and the shares."""
     if not found:
         return "MNIST was not there."
-    epochs = statistics.median(one["epochs"] for runs in found.values() for one in runs)
-    rows = []
-    for loop, runs in found.items():
-        column = {key: [one[key] for one in runs] for key in runs[0]}
-        middle = {key: statistics.median(values) for key, values in column.items()}
-        even = middle["ready"] + middle["first_epoch"] + (epochs - 1) * middle["epoch"]
-        spread = f"{min(column['seconds']):.1f} to {max(column['seconds']):.1f}"
-        training = statistics.median(one["seconds"] - one["ready"] for one in runs)
-        numbers = [training, middle["ready"], middle["first_epoch"], middle["epoch"], even]
-        cells = [f"{middle['seconds']:.1f} ({spread})", *(f"{n:.2f}" for n in numbers)]
-        rows.append([loop, *cells, f"{middle['epochs']:.0f}"])
-    header = ["", "seconds to 98 %", "without start-up", "start-up", "first epoch", "later epoch"]
-    return table([*header, f"all, of {epochs:.0f} epochs", "epochs needed"], rows)
+    middle = {loop: told.summary(one) for loop, one in found.items()}
+    ours = [loop for loop in (told.OURS, told.NUMBA) if loop in middle]
+    first, when, parts_of, shares = next(iter(middle.values())), [], [], []
+    seeds, epochs = len(first["epochs"]), len(first["shares"])
+    for loop, m in middle.items():
+        reached = [e for e in m["epochs"] if e <= epochs]
+        in_epoch = f"{min(reached):.0f} to {max(reached):.0f}" if reached else "-"
+        beside = [quotient(m["seconds"], middle[o]["seconds"]) for o in ours]
+        seconds = goal(m["seconds"], m["all_seconds"])
+        when.append([loop, seconds, *beside, f"{len(reached)} of {seeds}", in_epoch])
+        whole = [str(ratio(m["whole"], middle[o]["whole"])) for o in ours]
+        numbers = [m["ready"], m["first_epoch"], m["later_epoch"], statistics.median(m["whole"])]
+        parts_of.append(
+            [loop, *(f"{n:.2f}" for n in numbers), *whole, f"{m['warm']:.1f}", f"{m['cold']:.1f}"]
+        )
+        shares.append([loop, *(f"{100 * s:.2f}" for s in m["shares"])])
+    beside = [f"by {o}" for o in ours]
+    header = ["", "start-up", "first epoch", "later epoch", f"all {epochs} epochs"]
+    return "\n\n".join(
+        [
+            f"From the start of a process to {100 * told.GOAL:.0f} % on MNIST's test set, "
+            f"784-512-512-10: {seeds} seeds, {epochs} epochs with each, the rate of Adam a tenth "
+            "after two. Code that can be kept compiled on disk was compiled by an earlier run. "
+            "Seconds: median (smallest to largest) over the seeds; a run that did not reach it "
+            "counts as above all others. To be reached: the fewest seconds of all.",
+            table(["", "seconds to 98 %", *beside, "reached by", "in epoch"], when),
+            "What they are made of, in seconds, medians over the seeds; the last column is a run "
+            "with nothing compiled yet, to the end of its first epoch.",
+            table([*header, *beside, "start and first epoch", "the first run ever"], parts_of),
+            "Right answers on the test set after each epoch, in %, mean over the seeds.",
+            table(["", *(str(e + 1) for e in range(epochs))], shares),
+        ]
+    )
+
+
+def goal(middle: float, seconds: list[float]) -> str:
+    """Return a median with its spread; where runs have not got there, say so."""
+    texts = [
+        "not reached" if s == float("inf") else f"{s:.1f}" for s in (min(seconds), max(seconds))
+    ]
+    if middle == float("inf"):
+        return "not reached"
+    return f"{middle:.1f} ({texts[0]} to {texts[1]})"
+
+
+def quotient(a: float, b: float) -> str:
+    """Return one median by another, if both were reached."""
+    return f"{a / b:.2f}" if max(a, b) < float("inf") else "-"
 
 
 def growth(found: dict[str, Any]) -> str:
     """Return the fitted exponents, with their standard errors."""
     text = table(
-        ["grows with", "exponent of time", "of memory", "backward and update by forward"],
+        ["grows with", "sizes", "exponent of time", "of memory", "backward and update by forward"],
         lines(found),
     )
-    return text + "\n\n![time](plots/growth_step.png)\n\n![memory](plots/growth_memory.png)"
+    about = (
+        "Lines through the logarithms, with the standard errors of their slopes. Time: medians of "
+        f"rounds in turns, points from {1e6 * LEAST_SECONDS:.0f} µs on. Memory: what a network "
+        f"adds to a process that has made steps of a tiny one, points from {LEAST_MIB:.0f} MiB on. "
+        "Width and parameters: three hidden layers, batch 128, the same networks. Depth: hidden "
+        "layers of 256, batch 128. Batch: three hidden layers of 512. Smaller sizes are left out: "
+        "there a step is overhead, and no power of the size. To be reached: an exponent of time in "
+        "parameters of at most 1.05."
+    )
+    pictures = "![time](plots/growth_step.png)\n\n![memory](plots/growth_memory.png)"
+    return f"{about}\n\n{text}\n\n{pictures}"
 
 
 SECTIONS = [
@@ -174,5 +278,6 @@ SECTIONS = [
     ("Growth", "growth", growth),
     ("Footprint", "footprint", footprint),
     ("Threads", "threads", threads),
+    ("Compiled kernels, one by one", "kernels", kernels),
     ("Where the time goes", "profile", profile),
 ]

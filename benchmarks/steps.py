@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from dataclasses import replace
 from typing import Any
 
+from benchmarks import products
 from benchmarks.cases import CASES, Case
 from benchmarks.stats import agreement
-from benchmarks.turns import Clients, PeerError, take_turns
+from benchmarks.turns import Client, Clients, PeerError, take_turns
 
 FIRST_STEPS = 20
 # What is not the same function or rule, so that losses can not agree.
@@ -70,18 +72,24 @@ def opened(clients: Clients, case: Case) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def run_threads(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
-    """Return the times of steps with each number of threads."""
-    chosen = [n for n in names if n in ("netlayers", "floor", "torch", "jax")]
+    """Return the times of steps with each number of threads, which take turns."""
+    chosen = [n for n in names if n in ("netlayers", "with numba", "floor", "torch", "jax")]
     found: dict[str, Any] = {}
     for case in cases:
-        for count in options.threads:
-            with Clients(chosen, count) as clients:
-                taking, _ = opened(clients, CASES[case])
-                times = take_turns(taking, "step", options.seconds / 2, options.rounds)
-            found.setdefault(case, {})[str(count)] = times
+        with contextlib.ExitStack() as stack:
+            taking: dict[str, Client] = {}
+            for count in options.threads:
+                clients = stack.enter_context(Clients(chosen, count))
+                ready, _ = opened(clients, CASES[case])
+                taking |= {f"{count} {name}": client for name, client in ready.items()}
+            times = take_turns(taking, "step", options.seconds / 2, options.rounds)
+        found[case] = {}
+        for key, taken in times.items():
+            count, _, name = key.partition(" ")
+            found[case].setdefault(count, {})[name] = taken
         ours = [statistics.median(t["netlayers"]) for t in found[case].values()]
         print(f"  {case}: " + ", ".join(f"{1e6 * t:,.0f} µs" for t in ours), flush=True)
-    return {"cases": found, "libraries": libraries()}
+    return {"cases": found, "libraries": libraries(), "products": products.run(options)}
 
 
 def libraries() -> list[dict[str, Any]]:

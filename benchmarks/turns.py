@@ -97,21 +97,27 @@ class Clients(dict[str, Client]):
 
 
 def take_turns(
-    clients: dict[str, Client], what: str, seconds: float, rounds: int
+    clients: dict[str, Client], what: str | None, seconds: float, rounds: int
 ) -> dict[str, list[float]]:
     """Return the seconds of one call of each, a number for each round.
 
     In each round each of them computes for about ``seconds``, one after the other.
+
+    Args:
+        clients: by name; the same client may be there several times.
+        what: the function that each calls; if ``None``, that of its name.
+        seconds: of one in a round.
+        rounds: how many.
     """
     counts = {}
     for name, client in clients.items():
-        once = client.ask("time", what=what, count=3)["seconds"]
+        once = client.ask("time", what=what or name, count=3)["seconds"]
         few = max(3, min(200, int(0.2 * seconds / max(once, 1e-7))))
-        once = client.ask("time", what=what, count=few)["seconds"]
+        once = client.ask("time", what=what or name, count=few)["seconds"]
         counts[name] = max(3, int(seconds / max(once, 1e-7)))
     times: dict[str, list[float]] = {name: [] for name in clients}
     for _ in range(rounds):
         for name, client in clients.items():
             time.sleep(REST)
-            times[name].append(client.ask("time", what=what, count=counts[name])["seconds"])
+            times[name].append(client.ask("time", what=what or name, count=counts[name])["seconds"])
     return times

@@ -43,6 +43,12 @@ class Worker:
         self.functions = {"step": trainer.step, "forward": getattr(trainer, "forward", None)}
         return {"losses": losses, "first": first}
 
+    def open_kernels(self, case: dict[str, Any]) -> dict[str, Any]:
+        """Make a trainer of ours, with a function for the step without each compiled kernel."""
+        self.open(case, steps=2)
+        self.functions = self.module.without_each(self.trainer.step)
+        return {"called": list(self.functions)}
+
     def open_predictor(self, case: dict[str, Any], rows: list[int]) -> dict[str, Any]:
         """Make a predictor, with a function for each number of rows."""
         from benchmarks.cases import from_dict

@@ -2,10 +2,23 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from benchmarks import peers, report, stats
+from benchmarks import footprint, growth, jobs, peers, picture, products, report, stats
 from benchmarks.cases import CASES, TARGETS, data, weights
+from netlayers.core.kernels import Kernels, kernels
+
+MACHINE = {
+    "processor": "P",
+    "cores": 2,
+    "system": "S",
+    "python": "3.11",
+    "threads": [1, 2],
+    "versions": {"torch": "2.13"},
+    "environment": {"OPENBLAS_CORETYPE": "Zen"},
+    "load": [0.5, 0, 0],
+}
 
 
 def test_a_ratio_is_that_of_the_same_round():
@@ -75,20 +88,16 @@ def test_the_targets():
 
 
 def test_the_report_of_a_run():
-    times = {"netlayers": [1e-4, 2e-4, 1e-4], "torch": [4e-4, 9e-4, 3e-4]}
+    times = {
+        "netlayers": [1e-4, 2e-4, 1e-4],
+        "with numba": [5e-5, 1e-4, 5e-5],
+        "torch": [4e-4, 9e-4, 3e-4],
+    }
     checks = {"netlayers": {"apart": 0.0, "agrees": True}, "torch": {"apart": 0.5, "agrees": False}}
+    numbers = {"size": 100.0, "seconds": 0.1, "memory": 30.0, "training": 50.0}
     text = report.markdown(
         {
-            "machine": {
-                "processor": "P",
-                "cores": 2,
-                "system": "S",
-                "python": "3.11",
-                "threads": [1, 2],
-                "versions": {"torch": "2.13"},
-                "environment": {"OPENBLAS_CORETYPE": "Zen"},
-                "load": [0.5, 0, 0],
-            },
+            "machine": MACHINE,
             "missing": ["jax is left out: jax is not installed."],
             "steps": {
                 "cases": {"tiny": {"times": times, "checks": checks}},
@@ -96,8 +105,12 @@ def test_the_report_of_a_run():
                 "threads": 2,
             },
             "inference": {"1": times},
-            "footprint": {
-                "netlayers": {"size": 100.0, "seconds": 0.1, "memory": 30.0, "training": 50.0}
+            "footprint": {"netlayers": numbers},
+            "kernels": {"tiny": {"all": [1.0, 1.0], "relu": [1.3, 1.1]}, "deep": {"all": [1.0]}},
+            "threads": {
+                "cases": {"tiny": {"1": {"floor": [1e-5]}, "2": {"floor": [2e-5]}}},
+                "libraries": [],
+                "products": {"16": {"1": [1e-6], "2": [1e-6]}, "512": {"1": [2e-3], "2": [1e-3]}},
             },
         }
     )
@@ -106,5 +119,121 @@ def test_the_report_of_a_run():
     assert "| torch | **5e-01** |" in text  # losses that do not agree stand out
     assert "`OPENBLAS_CORETYPE=Zen`" in text
     assert "jax is left out" in text
-    assert "| 1 rows | 100 | 4.00 (3.00 to 4.50) |" in text
+    assert "| 1 rows | 100 | 0.50 (0.50 to 0.50) | 4.00 (3.00 to 4.50) |" in text
     assert "| netlayers | 100.0 | 0.1 | 30.0 | 50.0 |" in text
+    # Beside netlayers with numba.
+    assert "| with numba, µs | 50 |" in text
+    assert "| torch | 8.00 (6.00 to 9.00) / 4 |" in text
+    assert "| 1 rows | 50 | 2.00 (2.00 to 2.00) | 8.00 (6.00 to 9.00) |" in text
+    assert "| `relu` | 1.20 (1.10 to 1.30) | - | 1 |" in text
+    assert "| tiny, floor | 10.0 | 20.0 | 1 |" in text
+    assert "| 16 x 16 | 1.0 | 1.0 | same |" in text
+    assert "| 512 x 512 | 2,000 | 1,000 | 2 |" in text
+
+
+def a_run(ends, shares):
+    return {"ready": 1.0, "ends": ends, "shares": shares}
+
+
+def test_jobs_are_medians_over_seeds():
+    ours = {
+        "cold": a_run([9.0], [0.9]),
+        "runs": [
+            a_run([2.0, 3.0, 4.0], [0.97, 0.98, 0.99]),
+            a_run([3.0, 4.0, 5.0], [0.97, 0.979, 0.98]),
+            a_run([3.0, 5.0, 7.0], [0.97, 0.97, 0.97]),  # counts as above the others
+        ],
+    }
+    peer = {"cold": a_run([20.0], [0.9]), "runs": [a_run([5.0, 9.0, 13.0], [0.9, 0.98, 0.9])] * 3}
+    never = {"cold": a_run([9.0], [0.9]), "runs": [a_run([2.0, 3.0, 4.0], [0.9] * 3)] * 3}
+    found = jobs.summary(ours)
+    assert found["seconds"] == 5.0
+    assert found["epochs"] == [2.0, 3.0, math.inf]
+    assert (found["ready"], found["first_epoch"], found["later_epoch"]) == (1.0, 2.0, 1.0)
+    assert (found["cold"], found["warm"], found["whole"]) == (9.0, 3.0, [4.0, 5.0, 7.0])
+    assert found["shares"] == pytest.approx([0.97, (0.98 + 0.979 + 0.97) / 3, 0.98])
+    loops = {jobs.OURS: ours, "peer": peer, "never": never}
+    text = report.jobs(loops)
+    assert f"| {jobs.OURS} | 5.0 (3.0 to not reached) | 1.00 | 2 of 3 | 2 to 3 |" in text
+    assert "| peer | 9.0 (9.0 to 9.0) | 1.80 | 3 of 3 | 2 to 2 |" in text
+    assert "| never | not reached | - | 0 of 3 | - |" in text
+    assert "| peer | 1.00 | 4.00 | 4.00 | 13.00 | 2.60 (1.86 to 3.25) | 5.0 | 20.0 |" in text
+    assert "| peer | 90.00 | 98.00 | 90.00 |" in text
+
+
+def test_loops_by_hand_are_dealt_one_order():
+    recipe = jobs.Recipe("", 3, "", 2)
+    assert sorted(recipe.order(1, 50)) == list(range(50))
+    assert (recipe.order(1, 50) == jobs.Recipe("hand", 3, "", 2).order(1, 50)).all()
+    assert (recipe.order(0, 50) != recipe.order(1, 50)).any()
+    assert [recipe.rate(epoch) for epoch in range(4)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+
+
+def test_overhead_is_no_growth():
+    sizes = [1.0, 2.0, 4.0, 8.0, 16.0]
+    fitted = growth.fit(sizes, [5.0, 5.0, 8.0, 16.0, 32.0], least=6.0)
+    assert fitted.slope == pytest.approx(1)
+    assert growth.fit(sizes, [1.0, 1.0, 1.0, 8.0, 16.0], least=6.0) is None
+
+
+def test_what_only_a_left_out_package_needs_is_not_counted(monkeypatch):
+    needs = {"a": ["b>1", "c", "d; extra == 'x'"], "b": ["e"], "c": [], "e": []}
+    monkeypatch.setattr("importlib.metadata.requires", needs.__getitem__)
+    assert footprint.with_dependencies("a") == {"a", "b", "c", "e"}
+    assert footprint.with_dependencies("a", without="b") == {"a", "c"}
+
+
+def test_each_kernel_is_left_out_alone():
+    from benchmarks.peers import ours
+
+    before = dict(vars(kernels))
+    used = []
+
+    def compiled(name):
+        def kernel(*args):
+            used.append(name)
+            getattr(Kernels, name)(*args)
+
+        return kernel
+
+    names = ("add_bias", "relu", "descend")
+    z, b = np.ones((2, 3)), np.ones(3)
+
+    def step():
+        used.clear()
+        kernels.add_bias(z, b)
+        kernels.relu(z, z)
+        return list(used)
+
+    try:
+        vars(kernels).clear()
+        vars(kernels).update({n: compiled(n) for n in names}, name="numba")
+        ways = ours.without_each(step)
+        assert list(ways) == ["all", "add_bias", "relu"]  # "descend" is not called
+        for _ in range(2):
+            assert ways["all"]() == ["add_bias", "relu"]
+            assert ways["relu"]() == ["add_bias"]
+            assert ways["add_bias"]() == ["relu"]
+    finally:
+        vars(kernels).clear()
+        vars(kernels).update(before)
+
+
+def test_products_on_each_number_of_threads(monkeypatch):
+    pytest.importorskip("threadpoolctl")
+    monkeypatch.setattr(products, "SIZES", (4, 8))
+    found = products.measure(1e-4, 2, [1])
+    assert list(found) == ["4", "8"]
+    assert all(len(times["1"]) == 2 and min(times["1"]) > 0 for times in found.values())
+
+
+def test_the_picture_of_the_steps(tmp_path):
+    pytest.importorskip("matplotlib")
+    times = {"netlayers": [1e-4, 2e-4], "with numba": [5e-5, 1e-4], "torch": [4e-4, 9e-4]}
+    less = {"netlayers": [1e-4, 2e-4], "jax": [1e-4, 2e-4]}
+    found = {"cases": {"tiny": {"times": times}, "deep": {"times": less}}}
+    assert picture.draw(found, tmp_path) == ["steps.png"]
+    assert (tmp_path / "steps.png").stat().st_size > 10_000
+    alone = {"cases": {"tiny": {"times": {"netlayers": [1.0]}}}}
+    assert picture.draw(alone, tmp_path / "none") == []
+    assert not (tmp_path / "none").exists()

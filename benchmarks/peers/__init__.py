@@ -2,8 +2,9 @@
 
 ``trainer(case)`` returns an object with ``step()``, one update by one batch, whose result may be
 under way; ``value(result)``, its loss as a number; and ``wait()``, which comes back when all is
-computed. ``predictor(case)`` returns a function from an array to an array. ``job(recipe)`` trains
-on MNIST and yields after each epoch. All begin with the weights of :mod:`benchmarks.cases`.
+computed. ``predictor(case)`` returns a function from an array to an array. ``job(recipe, tell)``
+trains on MNIST; it tells ``READY`` before the first epoch and the share of right answers after
+each. All begin with the weights of :mod:`benchmarks.cases`.
 """
 
 from __future__ import annotations
@@ -21,25 +22,34 @@ class Peer:
         options: what its functions are told.
         needs: packages without which it is left out.
         environment: variables of its process.
+        steps_only: another way to make the steps of a peer that is there already.
     """
 
     module: str
     options: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    steps_only: bool = False
 
 
+READY = -1.0
 _KERAS = {"KERAS_BACKEND": "jax"}
+_NUMPY, _NUMBA = {"NETLAYERS_KERNELS": "numpy"}, {"NETLAYERS_KERNELS": "numba"}
+_METHOD = {"way": "train_on_batch"}
 PEERS = {
-    "netlayers": Peer("ours"),
-    "train_on_batch": Peer("ours", {"way": "train_on_batch"}),
-    "with numba": Peer("ours", {}, ("numba",), {"NETLAYERS_KERNELS": "numba"}),
-    "floor": Peer("floor"),
+    "netlayers": Peer("ours", environment=_NUMPY),
+    "train_on_batch": Peer("ours", _METHOD, (), _NUMPY, steps_only=True),
+    "with numba": Peer("ours", {}, ("numba",), _NUMBA),
+    "train_on_batch with numba": Peer("ours", _METHOD, ("numba",), _NUMBA, steps_only=True),
+    "floor": Peer("floor", steps_only=True),
     "torch": Peer("pytorch", needs=("torch",)),
     "torch.compile": Peer("pytorch", {"way": "compile"}, needs=("torch",)),
     "jax": Peer("jaxed", needs=("jax",)),
+    "jax, loss read": Peer("jaxed", {"way": "read"}, ("jax",), steps_only=True),
     "keras": Peer("keras_jax", {}, ("keras", "jax"), _KERAS),
-    "keras stateless": Peer("keras_jax", {"way": "stateless"}, ("keras", "jax"), _KERAS),
+    "keras stateless": Peer(
+        "keras_jax", {"way": "stateless"}, ("keras", "jax"), _KERAS, steps_only=True
+    ),
     "sklearn": Peer("sklearn_mlp", needs=("sklearn",)),
 }
 

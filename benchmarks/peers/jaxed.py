@@ -1,12 +1,12 @@
 """JAX: the whole step in one jitted function with donated buffers; data put on the device once.
 
 Dropout draws from the generator ``rbg``, which is faster than JAX's default. The loop does not wait
-for a step before it gives JAX the next.
+for a step before it gives JAX the next; the way ``read`` does, as it makes a number of each loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from benchmarks.cases import (
     data,
     weights,
 )
+from benchmarks.peers import READY
 
 KINDS = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "tanh": jnp.tanh}
 tree = jax.tree_util.tree_map
@@ -79,8 +80,10 @@ def loss(case: Case, params: Any, moving: Any, x: Any, y: Any, key: Any) -> Any:
     return jnp.mean((h - y) ** 2), moving
 
 
-def update(case: Case, params: Any, moving: Any, state: Any, key: Any, x: Any, y: Any) -> Any:
-    """Return everything after one step, and the loss."""
+def update(
+    case: Case, params: Any, moving: Any, state: Any, key: Any, x: Any, y: Any, rate: Any = RATE
+) -> Any:
+    """Return everything after one step, and the loss; ``rate`` is that of Adam."""
     key, mine = jax.random.split(key) if case.dropout else (key, key)
     compute = partial(loss, case)
     (value, moving), g = jax.value_and_grad(compute, has_aux=True)(params, moving, x, y, mine)
@@ -88,14 +91,14 @@ def update(case: Case, params: Any, moving: Any, state: Any, key: Any, x: Any, y
         return tree(lambda w, d: w - SGD_RATE * d, params, g), moving, state, key, value
     if case.optimizer == "momentum":
         norm = jnp.sqrt(sum(jnp.sum(d * d) for d in jax.tree_util.tree_leaves(g)))
-        rate = SGD_RATE * jnp.minimum(1.0, CLIP / norm)
-        state = tree(lambda m, d: MOMENTUM * m - rate * d, state, g)
+        clipped = SGD_RATE * jnp.minimum(1.0, CLIP / norm)
+        state = tree(lambda m, d: MOMENTUM * m - clipped * d, state, g)
         return tree(jnp.add, params, state), moving, state, key, value
     m, v, t = state
     t = t + 1
     m = tree(lambda m, d: m + (1 - BETA_1) * (d - m), m, g)
     v = tree(lambda v, d: v + (1 - BETA_2) * (d * d - v), v, g)
-    alpha = RATE * jnp.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
+    alpha = rate * jnp.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
     params = tree(lambda w, m, v: w - alpha * m / (jnp.sqrt(v) + EPSILON), params, m, v)
     return params, moving, (m, v, t), key, value
 
@@ -116,7 +119,8 @@ class Trainer:
         def forward() -> Any:
             return compute(self.state[0], self.state[1], x, y, self.state[3])[0]
 
-        self.step, self.forward = step, forward
+        self.step = (lambda: float(step())) if way == "read" else step
+        self.forward = forward
 
     def value(self, result: Any) -> float:
         """Return the loss of a step."""
@@ -134,32 +138,29 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     return lambda x: np.asarray(compiled(x))
 
 
-def job(recipe: Any) -> Iterator[Any]:
+def job(recipe: Any, tell: Callable[[float], None]) -> None:
     """Train with a loop; the rows of a batch are gathered within the jitted step."""
     case = recipe.case
     x, y, x_test, y_test = (jnp.asarray(v) for v in recipe.arrays())
     state = (*start(case, recipe.seed), jax.random.key(recipe.seed, impl="rbg"))
-    rng = np.random.default_rng(recipe.seed)
 
     @partial(jax.jit, donate_argnums=(0, 1, 2, 3))
-    def step(params: Any, moving: Any, state: Any, key: Any, x: Any, y: Any, rows: Any) -> Any:
-        return update(case, params, moving, state, key, x[rows], y[rows])
+    def step(
+        params: Any, moving: Any, state: Any, key: Any, x: Any, y: Any, rows: Any, rate: Any
+    ) -> Any:
+        return update(case, params, moving, state, key, x[rows], y[rows], rate)
 
     @jax.jit
-    def share(params: Any, moving: Any) -> Any:
+    def share(params: Any, moving: Any, x_test: Any, y_test: Any) -> Any:
         return (network(case, params, moving, x_test)[0].argmax(axis=1) == y_test).mean()
 
-    yield "ready"
-
-    def right() -> float:
-        return float(share(state[0], state[1]))
-
-    for _ in range(recipe.epochs):
-        order = rng.permutation(len(x)).astype(np.int32)
+    tell(READY)
+    for epoch in range(recipe.epochs):
+        order = recipe.order(epoch, len(x)).astype(np.int32)
+        rate = jnp.float32(recipe.rate(epoch))
         for begin in range(0, len(order), case.batch):
-            *state, _ = step(*state, x, y, order[begin : begin + case.batch])
-        jax.block_until_ready(state[0])
-        yield right
+            *state, _ = step(*state, x, y, order[begin : begin + case.batch], rate)
+        tell(share(state[0], state[1], x_test, y_test))
 
 
 trainer = Trainer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from benchmarks.cases import (
     data,
     weights,
 )
+from benchmarks.peers import READY
 
 
 def make_model(case: Case, seed: int = 0) -> Any:
@@ -106,19 +107,21 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     return make_model(case).predict_on_batch
 
 
-def job(recipe: Any) -> Iterator[Any]:
-    """Train with ``fit``, one epoch after the other."""
+def job(recipe: Any, tell: Callable[[float], None]) -> None:
+    """Train with ``fit`` and two callbacks: the rate, and the test after each epoch."""
     model = make_model(recipe.case, recipe.seed)
     x, y, x_test, y_test = recipe.arrays()
-    yield "ready"
 
-    def right() -> float:
+    def test(epoch: int, logs: Any) -> None:
         output = model.predict(x_test, batch_size=1024, verbose=0)
-        return float((output.argmax(axis=1) == y_test).mean())
+        tell((output.argmax(axis=1) == y_test).mean())
 
-    for epoch in range(recipe.epochs):
-        model.fit(x, y, recipe.case.batch, epochs=epoch + 1, initial_epoch=epoch, verbose=0)
-        yield right
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(recipe.rate),
+        keras.callbacks.LambdaCallback(on_epoch_end=test),
+    ]
+    tell(READY)
+    model.fit(x, y, recipe.case.batch, recipe.epochs, callbacks=callbacks, verbose=0)
 
 
 trainer = Trainer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from benchmarks.cases import (
     data,
     weights,
 )
+from benchmarks.peers import READY
+from netlayers.core.kernels import kernels
 
 
 def make_model(case: Case, seed: int = 0) -> nl.Sequential:
@@ -93,18 +95,58 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     return make_model(case).predict_on_batch
 
 
-def job(recipe: Any) -> Iterator[Any]:
-    """Train with ``fit``, one epoch after the other; yield the share of right answers."""
+def without_each(step: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
+    """Return a step with ``all`` compiled kernels, and without each of those that it calls.
+
+    Where one is left out, that of NumPy takes its place, as the seam has it: what an instance does
+    not hold, its class does.
+    """
+    compiled = {name: k for name, k in vars(kernels).items() if callable(k)}
+    called: list[str] = []
+
+    def watched(name: str, kernel: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            called.append(name)
+            return kernel(*args, **options)
+
+        return call
+
+    vars(kernels).update({name: watched(name, k) for name, k in compiled.items()})
+    try:
+        step()
+    finally:
+        vars(kernels).update(compiled)
+
+    now = "all"
+
+    def without(name: str) -> Callable[[], Any]:
+        def one() -> Any:
+            nonlocal now
+            if now != name:
+                now = name
+                vars(kernels).update(compiled)
+                vars(kernels).pop(name, None)
+            return step()
+
+        return one
+
+    return {name: without(name) for name in ["all", *dict.fromkeys(called)]}
+
+
+def job(recipe: Any, tell: Callable[[float], None]) -> None:
+    """Train with ``fit`` and two callbacks: the rate, and the test after each epoch."""
     model = make_model(recipe.case, recipe.seed)
     x, y, x_test, y_test = recipe.arrays()
-    yield "ready"
 
-    def right() -> float:
-        return float((model.predict(x_test, verbose=0).argmax(axis=1) == y_test).mean())
+    def test(epoch: int, logs: Any) -> None:
+        tell((model.predict(x_test, verbose=0).argmax(axis=1) == y_test).mean())
 
-    for epoch in range(recipe.epochs):
-        model.fit(x, y, recipe.case.batch, epochs=epoch + 1, initial_epoch=epoch, verbose=0)
-        yield right
+    callbacks = [
+        nl.callbacks.LearningRateScheduler(recipe.rate),
+        nl.callbacks.LambdaCallback(on_epoch_end=test),
+    ]
+    tell(READY)
+    model.fit(x, y, recipe.case.batch, recipe.epochs, callbacks=callbacks, verbose=0)
 
 
 trainer = Trainer

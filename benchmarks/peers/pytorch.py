@@ -7,7 +7,7 @@ add it before; with 10⁻⁷ the losses differ in the last digits only.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from benchmarks.cases import (
     data,
     weights,
 )
+from benchmarks.peers import READY
 
 KINDS = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 
@@ -111,41 +112,55 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     return predict
 
 
-def job(recipe: Any) -> Iterator[Any]:
+class Dealt(torch.utils.data.Sampler):
+    """The order of an epoch that all loops by hand share."""
+
+    def __init__(self, recipe: Any, rows: Sized) -> None:
+        self.recipe, self.count, self.epoch = recipe, len(rows), 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.recipe.order(self.epoch, self.count).tolist())
+
+
+def job(recipe: Any, tell: Callable[[float], None]) -> None:
     """Train with a DataLoader, or (``hand``, ``compile``) with batches cut by hand."""
     case, way = recipe.case, recipe.way
     model = make_model(case, recipe.seed)
     optimizer, loss = make_optimizer(case, model), torch.nn.CrossEntropyLoss()
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda e: recipe.rate(e) / RATE)
     x, y, x_test, y_test = (torch.from_numpy(v) for v in recipe.arrays())
 
     def compute(bx: Any, by: Any) -> Any:
         return loss(model(bx), by)
 
-    if way == "compile":
-        compute = torch.compile(compute)
+    if way == "compile":  # for each of the two sizes of a batch: one code for both is slower
+        compute = torch.compile(compute, dynamic=False)
+    order = Dealt(recipe, x)
     loader = None
     if way == "loader":
         loader = torch.utils.data.DataLoader(
-            torch.utils.data.TensorDataset(x, y), batch_size=case.batch, shuffle=True
+            torch.utils.data.TensorDataset(x, y), batch_size=case.batch, sampler=order
         )
-    yield "ready"
+    tell(READY)
 
-    def batches() -> Iterator[Any]:
-        for part in torch.randperm(len(x)).split(case.batch):
+    def batches(epoch: int) -> Iterator[Any]:
+        for part in torch.from_numpy(recipe.order(epoch, len(x))).split(case.batch):
             yield x[part], y[part]
 
-    def right() -> float:
-        model.eval()
-        with torch.inference_mode():
-            return float((model(x_test).argmax(dim=1) == y_test).float().mean())
-
-    for _ in range(recipe.epochs):
+    for epoch in range(recipe.epochs):
         model.train()
-        for bx, by in batches() if loader is None else loader:
+        order.epoch = epoch
+        for bx, by in batches(epoch) if loader is None else loader:
             optimizer.zero_grad(set_to_none=True)
             compute(bx, by).backward()
             optimizer.step()
-        yield right
+        schedule.step()
+        model.eval()
+        with torch.inference_mode():
+            tell((model(x_test).argmax(dim=1) == y_test).float().mean())
 
 
 trainer = Trainer

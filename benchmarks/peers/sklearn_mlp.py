@@ -7,7 +7,7 @@ Its squared loss is half of ours; epsilon is halved too, so Adam's steps are the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from benchmarks.cases import BETA_1, BETA_2, EPSILON, MOMENTUM, RATE, SGD_RATE, Case, data, weights
+from benchmarks.peers import READY
 
 
 def make_model(case: Case, seed: int = 0) -> Any:
@@ -99,14 +100,18 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     return model.predict_proba if case.loss == "crossentropy" else model.predict
 
 
-def job(recipe: Any) -> Iterator[Any]:
-    """Train with ``partial_fit`` on all samples, which is an epoch in batches, shuffled."""
+def job(recipe: Any, tell: Callable[[float], None]) -> None:
+    """Train with ``partial_fit`` on all samples, which is an epoch in batches, shuffled.
+
+    The optimizer read ``learning_rate_init`` when it was made, so its own rate is set.
+    """
     model = make_model(recipe.case, recipe.seed)
     x, y, x_test, y_test = recipe.arrays()
-    yield "ready"
-    for _ in range(recipe.epochs):
+    tell(READY)
+    for epoch in range(recipe.epochs):
+        model._optimizer.learning_rate_init = recipe.rate(epoch)
         model.partial_fit(x, y)
-        yield lambda: float(model.score(x_test, y_test))
+        tell(model.score(x_test, y_test))
 
 
 trainer = Trainer

@@ -11,6 +11,7 @@ from netlayers.activations.base import ActivationLayer, AxisActivation
 from netlayers.activations.softpluses import softplus
 from netlayers.checks import check_flag
 from netlayers.core.kernels import kernels
+from netlayers.core.optional import scipy
 from netlayers.errors import ShapeError
 from netlayers.registry import register
 
@@ -61,9 +62,7 @@ class GELU(ActivationLayer):
             gate += 1
             gate *= 0.5
         else:
-            from scipy.special import ndtr  # costs 0.1 s to import, and few need it
-
-            ndtr(x, out=gate)
+            scipy("GELU (exact; approximate=True does without)", "special").ndtr(x, out=gate)
         if training:
             self.cache.gate = gate
         return np.multiply(x, gate, out=y)

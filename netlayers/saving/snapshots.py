@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.optional import scipy
 from netlayers.core.sparse import is_sparse
 from netlayers.errors import FileError
 from netlayers.saving.format import StoredFile
@@ -45,6 +46,7 @@ def load_snapshot(
 
     Raises:
         FileError: the file is damaged, or no snapshot.
+        ConfigurationError: its batch is sparse, and SciPy is not installed.
     """
     model = load_model(path, custom_objects)
     with StoredFile(path) as file:
@@ -61,8 +63,7 @@ def load_snapshot(
     if "x" in arrays:
         x = arrays["x"]
     else:
-        from scipy.sparse import csr_matrix
-
+        csr_matrix = scipy("load_snapshot: the sparse batch of this file", "sparse").csr_matrix
         data, indices, indptr, shape = (arrays[f"x.{part}"] for part in _CSR)
         try:
             x = csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))

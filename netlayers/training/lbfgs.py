@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.optional import scipy
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.training import loop
 
@@ -58,8 +59,7 @@ def train(
         D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization",
         Mathematical Programming 45 (1989), algorithm 2.1.
     """
-    from scipy.optimize import minimize  # costs 0.2 s to import, and few need it
-
+    minimize = scipy("fit_lbfgs", "optimize").minimize
     model, parameters = steps.model, steps.model.parameters
     ((x, y, sample_weight),) = data.batches()
     segments = parameters.segments

@@ -1,0 +1,27 @@
+"""SciPy, which exact GELU, L-BFGS and sparse matrices need and nothing else does."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from netlayers.errors import ConfigurationError
+
+
+def scipy(owner: str, part: str) -> Any:
+    """Return a module of SciPy; it is loaded when it is first asked for, which takes 0.1 to 0.2 s.
+
+    Args:
+        owner: who needs it, for the error.
+        part: such as ``"special"``.
+
+    Raises:
+        ConfigurationError: SciPy is not installed.
+    """
+    try:
+        return importlib.import_module(f"scipy.{part}")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{owner} needs the package SciPy, which could not be imported ({error}). "
+            "Install it with: pip install scipy"
+        ) from error

@@ -155,7 +155,7 @@ class DenseStack:
 
     def _backward_one_by_one(self, dy: Array, input_gradient: bool, method: str) -> Any:
         last = len(self.layers) - 1
-        lowest = 0 if input_gradient else [layer.learns for layer in self.layers].index(True)
+        lowest = 0 if input_gradient else self._lowest_that_learns()
         for i in range(last, lowest - 1, -1):
             backward = getattr(self.layers[i], method if i == last else "backward")
             dy = backward(dy, input_gradient=input_gradient or i > lowest)
@@ -213,10 +213,15 @@ class DenseStack:
         passing = table.copy()  # of what is not remembered, an output needs to last for one layer
         passing[:, 4] = np.arange(len(rows)) % 2 * self._widest
         self._tables, self._passing = ((t, _of_logits(t)) for t in (table, passing))
-        self._lowest = next((i for i, layer in enumerate(self.layers) if layer.learns), 0)
+        self._lowest = self._lowest_that_learns()
         self._rows, self._buffers = 0, {}
         self._segments = vector.segments
         self._vector = vector  # last, as it tells other threads that the rest is there
+
+    def _lowest_that_learns(self) -> int:
+        """Return its place; where none learns, that of the last layer."""
+        learn = (i for i, layer in enumerate(self.layers) if layer.learns)
+        return next(learn, len(self.layers) - 1)
 
     def _make_buffers(self, rows: int) -> Buffers:
         """Return memory for all outputs of so many rows, these outputs in it, and the rest."""

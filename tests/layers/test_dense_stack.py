@@ -58,13 +58,14 @@ def model_of(*layers, dtype="float32", inputs=5):
     return model
 
 
-def arrays(model, x, dy, **options):
+def arrays(model, x, dy, logits=False, **options):
     """Return the output, the gradient of the input and those of the weights."""
     model.parameters.gradients[...] = np.nan
-    y = model.forward(x, training=True).copy()
-    dx = model.backward(dy, **options)
+    forward = model.forward_logits if logits else model.forward
+    y = forward(x, training=True).copy()
+    dx = (model.backward_logits if logits else model.backward)(dy, **options)
     gradients = model.parameters.gradients.copy()
-    inference = model.forward(x)
+    inference = forward(x)
     return [y, None if dx is None else np.array(dx), gradients, inference]
 
 
@@ -88,12 +89,14 @@ def test_the_bits_are_those_of_the_layers_alone(data):
     for m in sizes[1:]:
         name = draw(st.sampled_from([None, "relu", "tanh", "sigmoid", "softmax", "elu"]), "f")
         layers.append(Dense(m, name, draw(st.booleans(), "bias"), "he_normal"))
-        layers[-1].trainable = draw(st.sampled_from([True, True, True, False]), "learns")
+    for layer in layers if draw(st.booleans(), "some are frozen") else ():
+        layer.trainable = draw(st.booleans(), "learns")
     model = model_of(*layers, dtype=dtype, inputs=sizes[0])
     x = rng.normal(size=(rows, sizes[0])).astype(dtype)
     dy = rng.normal(size=(rows, sizes[-1])).astype(dtype)
     options = {"input_gradient": draw(st.booleans(), "input_gradient")}
     kept = x.copy(), dy.copy()
+    options["logits"] = draw(st.booleans(), "logits")
     together = arrays(model, x, dy, **options)
     with one_by_one(model):
         assert_same(together, arrays(model, x, dy, **options))

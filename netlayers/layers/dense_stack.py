@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -117,11 +117,10 @@ class DenseStack:
         return self._backward(dz, input_gradient, logits=True)
 
     def _forward(self, x: Array, training: bool, logits: bool) -> Array:
-        x, rows = self.layers[0].prepare(x), len(x)
-        vector: Any = self._vector
+        rows, vector = len(x), cast("ParameterVector", self._vector)
         if not training:  # nothing is written to that another thread might be reading
-            memory = np.empty(2 * rows * self._widest, vector.dtype)
-            y = np.empty((rows, self.layers[-1].units), vector.dtype)
+            memory = np.empty(2 * rows * self._widest, self._dtype)
+            y = np.empty((rows, self.layers[-1].units), self._dtype)
             kernels.stack_forward(vector.values, x, memory, y, self._passing[logits])  # type: ignore
             return y
         memory, outputs, *_ = self._buffers.get(rows) or self._make_buffers(rows)
@@ -137,7 +136,7 @@ class DenseStack:
         first, last = self.layers[0], self.layers[-1]
         dy = np.ascontiguousarray(last.check_gradient(dy, last.cache.z_shape))
         x: Array = first.cache.x
-        vector: Any = self._vector
+        vector = cast("ParameterVector", self._vector)
         memory, outputs, scratch, ones, nothing = self._buffers[len(x)]
         dx = first.workspace("dx", x.shape, x.dtype) if input_gradient else nothing
         lowest = 0 if input_gradient else self._lowest
@@ -164,15 +163,19 @@ class DenseStack:
     # What makes it possible ------------------------------------------------------------------
 
     def _together(self, x: Any) -> bool:
-        """Return whether the layers can be computed in one call."""
-        if type(x) is not np.ndarray or x.ndim != 2 or not len(x) or self._looked_at():
-            return False
+        """Return whether the layers can be computed in one call: ``x`` is as they compute."""
         vector = self.layers[0]._vector
-        if vector is None:  # not built yet
+        if vector is None or type(x) is not np.ndarray:  # not built yet, or sparse, or a list
             return False
         if vector is not self._vector or vector.segments is not self._segments:
             self._lay_out(vector)
-        return vector.dtype.char in "fd"
+        return (
+            x.shape[1:] == self._row
+            and x.dtype is self._dtype
+            and x.flags.c_contiguous
+            and len(x) > 0
+            and not self._looked_at()
+        )
 
     def _looked_at(self) -> bool:
         """Return whether a method of a layer was replaced, or its activation."""
@@ -215,6 +218,9 @@ class DenseStack:
         self._tables, self._passing = ((t, _of_logits(t)) for t in (table, passing))
         self._lowest = self._lowest_that_learns()
         self._rows, self._buffers = 0, {}
+        # No input is like that where there are no loops for the dtype, such as complex numbers.
+        self._row = (int(table[0, 0]),) if vector.dtype.char in "fd" else None
+        self._dtype = vector.dtype
         self._segments = vector.segments
         self._vector = vector  # last, as it tells other threads that the rest is there
 
@@ -225,17 +231,16 @@ class DenseStack:
 
     def _make_buffers(self, rows: int) -> Buffers:
         """Return memory for all outputs of so many rows, these outputs in it, and the rest."""
-        vector: Any = self._vector
         if rows > self._rows or len(self._buffers) > 16:  # batches of ever new sizes
             self._rows, self._buffers = max(rows, self._rows), {}
-            self._memory = aligned(self._rows * self._units, vector.dtype)
-            self._scratch = aligned(2 * self._rows * self._widest, vector.dtype)
+            self._memory = aligned(self._rows * self._units, self._dtype)
+            self._scratch = aligned(2 * self._rows * self._widest, self._dtype)
         outputs, start = [], 0
         for layer in self.layers:
             stop = start + rows * layer.units
             outputs.append(self._memory[start:stop].reshape(rows, layer.units))
             start = stop
         scratch = self._scratch[: 2 * rows * self._widest]
-        ones, nothing = constant(1, (rows,), vector.dtype), np.empty((0, 0), vector.dtype)
+        ones, nothing = constant(1, (rows,), self._dtype), np.empty((0, 0), self._dtype)
         buffers = self._buffers[rows] = self._memory, outputs, scratch, ones, nothing
         return buffers

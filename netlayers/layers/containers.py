@@ -332,7 +332,7 @@ class Chain(Container):
 
     def _stages(self) -> list[Any]:
         """Return the layers; where kernels are compiled, Dense layers one on another as one."""
-        if kernels.stack_forward is None:
+        if kernels.stack_forward is None or kernels.stack_backward is None:
             return self.layers
         if self._stacked[0] != self.layers:
             self._stacked = list(self.layers), stacked(self.layers)

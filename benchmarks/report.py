@@ -208,7 +208,8 @@ def jobs(found: dict[str, Any]) -> str:
     seeds, epochs = len(first["epochs"]), len(first["shares"])
     for loop, m in middle.items():
         reached = [e for e in m["epochs"] if e <= epochs]
-        in_epoch = f"{min(reached):.0f} to {max(reached):.0f}" if reached else "-"
+        ends = sorted({min(reached), max(reached)}) if reached else []
+        in_epoch = " to ".join(f"{e:.0f}" for e in ends) or "-"
         beside = [quotient(m["seconds"], middle[o]["seconds"]) for o in ours]
         seconds = goal(m["seconds"], m["all_seconds"])
         when.append([loop, seconds, *beside, f"{len(reached)} of {seeds}", in_epoch])

@@ -155,7 +155,7 @@ def test_jobs_are_medians_over_seeds():
     loops = {jobs.OURS: ours, "peer": peer, "never": never}
     text = report.jobs(loops)
     assert f"| {jobs.OURS} | 5.0 (3.0 to not reached) | 1.00 | 2 of 3 | 2 to 3 |" in text
-    assert "| peer | 9.0 (9.0 to 9.0) | 1.80 | 3 of 3 | 2 to 2 |" in text
+    assert "| peer | 9.0 (9.0 to 9.0) | 1.80 | 3 of 3 | 2 |" in text
     assert "| never | not reached | - | 0 of 3 | - |" in text
     assert "| peer | 1.00 | 4.00 | 4.00 | 13.00 | 2.60 (1.86 to 3.25) | 5.0 | 20.0 |" in text
     assert "| peer | 90.00 | 98.00 | 90.00 |" in text

@@ -136,7 +136,7 @@ def job(recipe: Any, tell: Callable[[float], None]) -> None:
     def compute(bx: Any, by: Any) -> Any:
         return loss(model(bx), by)
 
-    if way == "compile":  # for each of the two sizes of a batch: one code for both is slower
+    if way == "compile":  # a code for each of the two sizes of a batch, not one for any size
         compute = torch.compile(compute, dynamic=False)
     order = Dealt(recipe, x)
     loader = None

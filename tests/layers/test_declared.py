@@ -76,6 +76,10 @@ def test_what_a_class_has_of_its_own_is_no_name_for_a_weight():
     assert isinstance(Scale.scale, Declared)
 
 
+def test_attributes_of_layers_are_found_the_fast_way():
+    assert not hasattr(nl.Sequential, "__getattr__")
+
+
 def test_copies_have_weights_of_their_own():
     layer = Scale()
     layer.build((None, 2))

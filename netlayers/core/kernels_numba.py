@@ -233,5 +233,6 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
             except RuntimeError:  # no folder can be written to: each process compiles for itself
                 compiled = numba.njit(**options)(loop)
             setattr(module, loop.__name__, compiled)
+            kernels[loop.__name__.removeprefix("_")] = compiled
         kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
     return kernels

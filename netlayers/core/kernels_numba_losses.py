@@ -12,14 +12,16 @@ from netlayers.core.kernels import Kernels
 if TYPE_CHECKING:
     from netlayers._typing import Array
 
-# As in kernels_numba: exp of many numbers is faster in NumPy.
+# NumPy's exp and log1p compute several numbers at a time, the compiled ones do not: in rows of more
+# classes than these, or for more numbers, NumPy is faster.
 _FEW = 16
+_FEW_NUMBERS = 1024
 
 
 def _total(x: Array) -> float:
     total = 0.0
-    for i in range(x.size):
-        total += x[i]
+    for number in x.flat:
+        total += number
     return total
 
 
@@ -31,10 +33,17 @@ def _sum_of_squares(x: Array) -> float:
 
 
 def _all_below(t: Array, n: int) -> bool:
-    count = 0
-    for i in range(t.size):
-        count += 0 <= t[i] < n
-    return count == t.size
+    below = 0
+    for number in t.flat:
+        below += 0 <= number < n
+    return below == t.size
+
+
+def _all_within(x: Array, low: float, high: float) -> bool:
+    within = 0
+    for number in x.flat:
+        within += low <= number <= high
+    return within == x.size
 
 
 def _squared_error(p: Array, t: Array, d: Array, l: Array) -> None:  # noqa: E741
@@ -52,6 +61,47 @@ def _scale(x: Array, c: float, y: Array) -> None:
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
             y[i, j] = c * x[i, j]
+
+
+def _scaled_difference(p: Array, t: Array, c: float, y: Array) -> None:
+    c = y.dtype.type(c)
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[i, j] = c * (p[i, j] - t[i, j])
+
+
+def _binary_crossentropy(z: Array, t: Array, p: Array, l: Array) -> None:  # noqa: E741
+    zero, one = z.dtype.type(0), z.dtype.type(1)
+    for i in range(z.shape[0]):
+        total = zero
+        for j in range(z.shape[1]):
+            e = math.exp(-abs(z[i, j]))
+            p[i, j] = (e if z[i, j] < zero else one) / (one + e)
+            total += math.log1p(e) + max(z[i, j], zero) - z[i, j] * t[i, j]
+        l[i] = total / z.dtype.type(z.shape[1])
+
+
+def _crossentropy(z: Array, t: Array, p: Array, mass: Array, l: Array) -> None:  # noqa: E741
+    for i in range(z.shape[0]):
+        top = z[i, 0]
+        for j in range(1, z.shape[1]):
+            top = max(top, z[i, j])
+        total, of_t, mass[i] = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
+        for j in range(z.shape[1]):
+            p[i, j] = math.exp(z[i, j] - top)
+            total += p[i, j]
+            of_t += t[i, j] * (z[i, j] - top)
+            mass[i] += t[i, j]
+        for j in range(z.shape[1]):
+            p[i, j] /= total
+        l[i] = mass[i] * math.log(total) - of_t
+
+
+def _crossentropy_gradient(p: Array, t: Array, mass: Array, dl: float, dz: Array) -> None:
+    dl = dz.dtype.type(dl)
+    for i in range(dz.shape[0]):
+        for j in range(dz.shape[1]):
+            dz[i, j] = dl * (mass[i] * p[i, j] - t[i, j])
 
 
 def _sparse_crossentropy(z: Array, t: Array, p: Array, l: Array) -> None:  # noqa: E741
@@ -78,17 +128,14 @@ def _sparse_crossentropy_gradient(p: Array, t: Array, dl: float, dz: Array) -> N
 
 def total(x: Array) -> float:
     """See :meth:`Kernels.total`."""
-    return _total(x.ravel()) if type(x) is np.ndarray else Kernels.total(x)
+    return _total(x) if type(x) is np.ndarray else Kernels.total(x)
 
 
-def sum_of_squares(x: Array) -> float:
-    """See :meth:`Kernels.sum_of_squares`."""
-    return _sum_of_squares(x)
-
-
-def all_below(t: Array, n: int) -> bool:
-    """See :meth:`Kernels.all_below`."""
-    return _all_below(t.ravel(), n)
+def all_within(x: Array, low: float, high: float) -> bool:
+    """See :meth:`Kernels.all_within`."""
+    if x.flags.c_contiguous and x.dtype.kind == "f":
+        return _all_within(x, low, high)
+    return Kernels.all_within(x, low, high)
 
 
 def squared_error(p: Array, t: Array, d: Array) -> Array:
@@ -108,10 +155,46 @@ def scale(x: Array, c: Any, y: Array) -> None:
         Kernels.scale(x, c, y)
 
 
+def scaled_difference(p: Array, t: Array, c: Any, y: Array) -> None:
+    """See :meth:`Kernels.scaled_difference`."""
+    if type(c) is float and p.ndim == 2 and t.flags.c_contiguous:
+        _scaled_difference(p, t, c, y)
+    else:
+        Kernels.scaled_difference(p, t, c, y)
+
+
+def binary_crossentropy(z: Array, t: Array, p: Array, l: Array, scratch: Array) -> Array:  # noqa: E741
+    """See :meth:`Kernels.binary_crossentropy`."""
+    few = type(z) is np.ndarray and z.ndim == 2 and z.size <= _FEW_NUMBERS
+    if not (few and z.flags.c_contiguous and t.flags.c_contiguous):
+        return Kernels.binary_crossentropy(z, t, p, l, scratch)
+    l = np.empty(len(z), z.dtype)  # noqa: E741
+    _binary_crossentropy(z, t, p, l)
+    return l
+
+
+def crossentropy(z: Array, t: Array, p: Array, mass: Array) -> Array:
+    """See :meth:`Kernels.crossentropy`."""
+    few = type(z) is np.ndarray and z.ndim == 2 and 0 < z.shape[1] <= _FEW
+    if not (few and z.flags.c_contiguous and t.flags.c_contiguous):
+        return Kernels.crossentropy(z, t, p, mass)
+    l = np.empty(len(z), z.dtype)  # noqa: E741
+    _crossentropy(z, t, p, mass, l)
+    return l
+
+
+def crossentropy_gradient(p: Array, t: Array, mass: Array, dl: Any, dz: Array) -> None:
+    """See :meth:`Kernels.crossentropy_gradient`."""
+    if type(dl) is float and p.ndim == 2 and t.flags.c_contiguous:
+        _crossentropy_gradient(p, t, mass, dl, dz)
+    else:
+        Kernels.crossentropy_gradient(p, t, mass, dl, dz)
+
+
 def sparse_crossentropy(z: Array, t: Array, p: Array) -> Array:
     """See :meth:`Kernels.sparse_crossentropy`."""
-    few = z.ndim == 2 and 0 < z.shape[1] <= _FEW
-    if not (few and z.flags.c_contiguous and t.flags.c_contiguous):
+    few = type(z) is np.ndarray and z.ndim == 2 and 0 < z.shape[1] <= _FEW
+    if not (few and z.flags.c_contiguous):
         return Kernels.sparse_crossentropy(z, t, p)
     l = np.empty(len(z), z.dtype)  # noqa: E741
     _sparse_crossentropy(z, t, p, l)
@@ -120,7 +203,7 @@ def sparse_crossentropy(z: Array, t: Array, p: Array) -> Array:
 
 def sparse_crossentropy_gradient(p: Array, t: Array, dl: Any, dz: Array) -> None:
     """See :meth:`Kernels.sparse_crossentropy_gradient`."""
-    if type(dl) is float and p.ndim == 2 and t.flags.c_contiguous:
+    if type(dl) is float and p.ndim == 2:
         _sparse_crossentropy_gradient(p, t, dl, dz)
     else:
         Kernels.sparse_crossentropy_gradient(p, t, dl, dz)
@@ -132,16 +215,24 @@ LOOPS = (
     _total,
     *SUMS,
     _all_below,
+    _all_within,
     _scale,
+    _scaled_difference,
+    _binary_crossentropy,
+    _crossentropy,
+    _crossentropy_gradient,
     _sparse_crossentropy,
     _sparse_crossentropy_gradient,
 )
 KERNELS = (
     total,
-    sum_of_squares,
-    all_below,
+    all_within,
     squared_error,
     scale,
+    scaled_difference,
+    binary_crossentropy,
+    crossentropy,
+    crossentropy_gradient,
     sparse_crossentropy,
     sparse_crossentropy_gradient,
 )

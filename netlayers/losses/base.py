@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,15 +169,10 @@ class Loss(Configurable):
         self, y_true: Array, low: float, high: float | None, expected: str, hint: str = ""
     ) -> None:
         """Raise a DataError unless all targets are within ``low`` and ``high``."""
-        if y_true.flags.c_contiguous:  # the place is found in a fifth of the time
-            smallest, largest = y_true.flat[y_true.argmin()], y_true.flat[y_true.argmax()]
-        else:  # argmin would copy it
-            smallest, largest = y_true.min(), y_true.max()
-        # Written so that NaN fails too.
-        if not (smallest >= low and (high is None or largest <= high)):
+        if not kernels.all_within(y_true, low, math.inf if high is None else high):
             raise DataError(
                 f"loss {self.name!r}: y_true must be {expected}, got values from "
-                f"{smallest:g} to {largest:g}. {hint}".rstrip()
+                f"{y_true.min():g} to {y_true.max():g}. {hint}".rstrip()
             )
 
     def match_shape(self, y_true: Array, expected: Shape, outputs: Shape) -> Array:

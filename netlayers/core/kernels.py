@@ -85,16 +85,16 @@ class Kernels:
     ) -> None:
         """``m = momentum m - lr g``, then ``w = w + m``."""
         np.multiply(g, -lr, out=scratch)
-        np.multiply(m, momentum, out=m)
+        np.multiply(m, _factor(momentum, m), out=m)
         np.add(m, scratch, out=m)
         np.add(w, m, out=w)
 
     @staticmethod
     def take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
         """``m = beta_1 m + g``, ``v = beta_2 v + g²``."""
-        np.multiply(m, beta_1, out=m)
+        np.multiply(m, _factor(beta_1, m), out=m)
         np.add(m, g, out=m)
-        np.multiply(v, beta_2, out=v)
+        np.multiply(v, _factor(beta_2, v), out=v)
         np.add(v, np.multiply(g, g, out=scratch), out=v)
 
     @staticmethod
@@ -103,7 +103,7 @@ class Kernels:
     ) -> None:
         """``w = w - alpha m / (√v + epsilon)``."""
         np.sqrt(v, out=scratch)
-        np.add(scratch, epsilon, out=scratch)
+        np.add(scratch, _factor(epsilon, scratch), out=scratch)
         np.divide(m, scratch, out=scratch)
         np.multiply(scratch, alpha, out=scratch)
         np.subtract(w, scratch, out=w)
@@ -177,16 +177,13 @@ class Kernels:
     @staticmethod
     def binary_crossentropy(z: Array, t: Array, p: Array, l: Array, scratch: Array) -> Array:  # noqa: E741
         """``p = sigmoid(z)``; return ``Σ l / k``, ``l = max(z, 0) - z t + log(1 + exp(-|z|))``."""
-        np.negative(z, out=p)
-        with np.errstate(over="ignore"):  # exp(-z) may become infinite: then p is the right 0
-            np.exp(p, out=p)
-        np.add(p, 1, out=p)
-        np.divide(1, p, out=p)
-        np.abs(z, out=l)
-        np.negative(l, out=l)
-        np.exp(l, out=l)
-        np.log1p(l, out=l)
-        np.add(l, np.maximum(z, 0, out=scratch), out=l)
+        zero, one = _factor(0, z), _factor(1, z)
+        np.exp(np.minimum(z, zero, out=p), out=p)
+        e = np.exp(np.negative(np.abs(z, out=l), out=l), out=l)
+        # exp(min(z, 0)) / (1 + exp(-|z|)), in which nothing overflows.
+        np.divide(p, np.add(e, one, out=scratch), out=p)
+        np.log1p(e, out=l)
+        np.add(l, np.maximum(z, zero, out=scratch), out=l)
         np.subtract(l, np.multiply(z, t, out=scratch), out=l)
         return row_means(l)
 
@@ -225,8 +222,11 @@ class Kernels:
 
 
 def _factor(c: Any, x: Array) -> Array:
-    """Return a number as an array: NumPy multiplies by it in half the time."""
-    return constant(c, (), x.dtype) if type(c) is float else np.asarray(c)
+    """Return a number as an array like ``x``: NumPy computes with it in half the time.
+
+    For numbers that stay the same from step to step: another one has to be made first.
+    """
+    return constant(c, (), x.dtype) if isinstance(c, (int, float)) else np.asarray(c)
 
 
 def _shift(z: Array, shifted: Array) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # NumPy's exp and log1p compute several numbers at a time, the compiled ones do not: in rows of more
 # classes than these, or for more numbers, NumPy is faster.
 _FEW = 16
-_FEW_NUMBERS = 1024
+_FEW_NUMBERS = 512
 
 
 def _total(x: Array) -> float:
@@ -57,17 +57,15 @@ def _squared_error(p: Array, t: Array, d: Array, l: Array) -> None:  # noqa: E74
 
 
 def _scale(x: Array, c: float, y: Array) -> None:
-    c = y.dtype.type(c)
-    for i in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            y[i, j] = c * x[i, j]
+    c, x, y = y.dtype.type(c), x.ravel(), y.ravel()
+    for i in range(y.size):
+        y[i] = c * x[i]
 
 
 def _scaled_difference(p: Array, t: Array, c: float, y: Array) -> None:
-    c = y.dtype.type(c)
-    for i in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            y[i, j] = c * (p[i, j] - t[i, j])
+    c, p, t, y = y.dtype.type(c), p.ravel(), t.ravel(), y.ravel()
+    for i in range(y.size):
+        y[i] = c * (p[i] - t[i])
 
 
 def _binary_crossentropy(z: Array, t: Array, p: Array, l: Array) -> None:  # noqa: E741
@@ -149,7 +147,7 @@ def squared_error(p: Array, t: Array, d: Array) -> Array:
 
 def scale(x: Array, c: Any, y: Array) -> None:
     """See :meth:`Kernels.scale`."""
-    if type(c) is float and x.ndim == 2 and x.flags.c_contiguous:
+    if type(c) is float and x.flags.c_contiguous:
         _scale(x, c, y)
     else:
         Kernels.scale(x, c, y)
@@ -157,7 +155,7 @@ def scale(x: Array, c: Any, y: Array) -> None:
 
 def scaled_difference(p: Array, t: Array, c: Any, y: Array) -> None:
     """See :meth:`Kernels.scaled_difference`."""
-    if type(c) is float and p.ndim == 2 and t.flags.c_contiguous:
+    if type(c) is float and t.flags.c_contiguous:
         _scaled_difference(p, t, c, y)
     else:
         Kernels.scaled_difference(p, t, c, y)
@@ -210,9 +208,8 @@ def sparse_crossentropy_gradient(p: Array, t: Array, dl: Any, dz: Array) -> None
 
 
 # Sums that may be added up in any order, several numbers at a time, as in BLAS.
-SUMS = (_sum_of_squares, _squared_error)
+SUMS = (_total, _sum_of_squares, _squared_error)
 LOOPS = (
-    _total,
     *SUMS,
     _all_below,
     _all_within,

@@ -132,9 +132,9 @@ class Loss(Configurable):
 
     def backward(self) -> Array:
         """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
-        scale = self.cache.scale
+        scale, shape = self.cache.scale, self.cache.shape
         dy = self.backward_samples(scale if isinstance(scale, float) else self.spread(scale))
-        return dy.reshape(self.cache.shape) if dy.shape != self.cache.shape else dy
+        return dy if dy.shape == shape else dy.reshape(shape)
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None

@@ -17,7 +17,7 @@ _LONGEST = 8192
 
 
 def row_sums(x: Array) -> Array:
-    """Return the sum of each row (..., k), in the dtype of ``x``.
+    """Return the sum of each row of (n, ..., k), in the dtype of ``x``.
 
     A product with ones takes a third of the time of ``np.add.reduce``.
     """
@@ -31,7 +31,7 @@ def row_sums(x: Array) -> Array:
 
 
 def row_means(x: Array) -> Array:
-    """Return the mean of each row (..., k), in the dtype of ``x``."""
+    """Return the mean of each row of (n, ..., k), in the dtype of ``x``."""
     sums = row_sums(x)
     return np.divide(sums, constant(x.shape[-1], (), sums.dtype), out=sums)
 

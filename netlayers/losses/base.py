@@ -92,6 +92,14 @@ class Loss(Configurable):
         """Return dL/dl, which has the shape of the losses, so that it broadcasts to y_pred."""
         return scale[..., None]
 
+    def to_last_axis(self, y_pred: Array) -> Array:
+        """Return predictions with the outputs on the last axis, where they are computed with."""
+        return y_pred
+
+    def from_last_axis(self, dy: Array) -> Array:
+        """Return a gradient with the outputs where they are in the predictions."""
+        return dy
+
     def buffer(self, name: str, like: Array) -> Array:
         """Return a buffer with the shape and dtype of ``like``."""
         return self.workspace(name, like.shape, like.dtype)
@@ -134,7 +142,7 @@ class Loss(Configurable):
         """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
         scale, shape = self.cache.scale, self.cache.shape
         dy = self.backward_samples(scale if isinstance(scale, float) else self.spread(scale))
-        return dy if dy.shape == shape else dy.reshape(shape)
+        return self.from_last_axis(dy if dy.shape == shape else dy.reshape(shape))
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -233,7 +241,7 @@ class Loss(Configurable):
             raise ShapeError(
                 f"loss {self.name!r}: y_pred must hold at least one sample, got the shape {shape}."
             )
-        return y_pred if len(shape) > 1 else y_pred[:, None]
+        return self.to_last_axis(y_pred if len(shape) > 1 else y_pred[:, None])
 
     def _scale(self, losses: Array, sample_weight: Any) -> Any:
         """Return dL/dl: a float where it is the same for all samples, else an array like losses."""

@@ -253,7 +253,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
             given = t = y_true
         else:
             given, t = self._as_integers(y_true, shape)
-        if not kernels.all_below(t, shape[-1]):
+        if t.size and not kernels.all_below(t, shape[-1]):
             self._check_classes(given, t, shape[-1])
         return t
 

@@ -130,7 +130,7 @@ class Kernels:
     def total(x: Array) -> float:
         """Return the sum of all numbers, added up in float64."""
         if type(x) is np.ndarray and x.size <= _FEW:
-            # A product with ones takes half the time of add.reduce.
+            # A product with ones takes a fifth to a third less time than add.reduce.
             return float(constant(1, (x.size,), _FLOAT64).dot(x.ravel()))
         total: float = np.add.reduce(x, axis=None, dtype=_FLOAT64).item()
         return total

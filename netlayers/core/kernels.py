@@ -7,7 +7,6 @@ one pass over memory where NumPy makes several; the results agree to the last di
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlayers.checks import check_choice
+from netlayers.core.rows import places, row_means, row_sums
 from netlayers.core.workspace import constant
 from netlayers.errors import ConfigurationError
 
@@ -116,16 +116,16 @@ class Kernels:
     ) -> None:
         """``m = momentum m - lr g``, then ``w = w + m``."""
         np.multiply(g, -lr, out=scratch)
-        np.multiply(m, momentum, out=m)
+        np.multiply(m, _factor(momentum, m), out=m)
         np.add(m, scratch, out=m)
         np.add(w, m, out=w)
 
     @staticmethod
     def take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
         """``m = beta_1 m + g``, ``v = beta_2 v + g²``."""
-        np.multiply(m, beta_1, out=m)
+        np.multiply(m, _factor(beta_1, m), out=m)
         np.add(m, g, out=m)
-        np.multiply(v, beta_2, out=v)
+        np.multiply(v, _factor(beta_2, v), out=v)
         np.add(v, np.multiply(g, g, out=scratch), out=v)
 
     @staticmethod
@@ -134,7 +134,7 @@ class Kernels:
     ) -> None:
         """``w = w - alpha m / (√v + epsilon)``."""
         np.sqrt(v, out=scratch)
-        np.add(scratch, epsilon, out=scratch)
+        np.add(scratch, _factor(epsilon, scratch), out=scratch)
         np.divide(m, scratch, out=scratch)
         np.multiply(scratch, alpha, out=scratch)
         np.subtract(w, scratch, out=w)
@@ -161,7 +161,7 @@ class Kernels:
     def total(x: Array) -> float:
         """Return the sum of all numbers, added up in float64."""
         if type(x) is np.ndarray and x.size <= _FEW:
-            # A product with ones takes half the time of add.reduce.
+            # A product with ones takes a fifth to a third less time than add.reduce.
             return float(constant(1, (x.size,), _FLOAT64).dot(x.ravel()))
         total: float = np.add.reduce(x, axis=None, dtype=_FLOAT64).item()
         return total
@@ -180,15 +180,62 @@ class Kernels:
         return bool(unsigned.item(unsigned.argmax()) < n)
 
     @staticmethod
+    def all_within(x: Array, low: float, high: float) -> bool:
+        """Return whether ``low <= x <= high`` for all numbers ``x``; NaN is not."""
+        if not x.flags.c_contiguous:  # argmin would copy it
+            return bool(x.min() >= low and x.max() <= high)
+        # The place of the smallest is found in a fourth of the time that it itself is.
+        return bool(x.flat[x.argmin()] >= low and x.flat[x.argmax()] <= high)
+
+    @staticmethod
     def squared_error(p: Array, t: Array, d: Array) -> Array:
         """``d = p - t``; return ``Σ d² / k`` over the k numbers of each row."""
         np.subtract(p, t, out=d)
-        return np.vecdot(d, d) / d.shape[-1]
+        squares = np.vecdot(d, d)
+        return np.divide(squares, constant(d.shape[-1], (), d.dtype), out=squares)
 
     @staticmethod
     def scale(x: Array, c: Any, y: Array) -> None:
         """``y = c x`` for a number c, or an array that broadcasts to x."""
         np.multiply(x, _factor(c, x), out=y)
+
+    @staticmethod
+    def scaled_difference(p: Array, t: Array, c: Any, y: Array) -> None:
+        """``y = c (p - t)`` for a number c, or an array that broadcasts to p."""
+        np.subtract(p, t, out=y)
+        np.multiply(y, _factor(c, y), out=y)
+
+    @staticmethod
+    def binary_crossentropy(z: Array, t: Array, p: Array, l: Array, scratch: Array) -> Array:  # noqa: E741
+        """``p = sigmoid(z)``; return ``Σ l / k``, ``l = max(z, 0) - z t + log(1 + exp(-|z|))``."""
+        zero, one = _factor(0, z), _factor(1, z)
+        np.exp(np.minimum(z, zero, out=p), out=p)
+        e = np.exp(np.negative(np.abs(z, out=l), out=l), out=l)
+        # exp(min(z, 0)) / (1 + exp(-|z|)), in which nothing overflows.
+        np.divide(p, np.add(e, one, out=scratch), out=p)
+        np.log1p(e, out=l)
+        np.add(l, np.maximum(z, zero, out=scratch), out=l)
+        np.subtract(l, np.multiply(z, t, out=scratch), out=l)
+        return row_means(l)
+
+    @staticmethod
+    def crossentropy(z: Array, t: Array, p: Array, mass: Array) -> Array:
+        """``p = softmax(z)``, ``mass = Σ t``; return ``mass log Σ exp(s) - Σ t s`` of each row.
+
+        There ``s = z - max z``.
+        """
+        _shift(z, p)
+        of_t = np.vecdot(t, p)
+        mass[...] = row_sums(t)
+        lse = _softmax(p, p)
+        return np.subtract(np.multiply(mass, lse, out=lse), of_t, out=lse)
+
+    @staticmethod
+    def crossentropy_gradient(p: Array, t: Array, mass: Array, dl: Any, dz: Array) -> None:
+        """``dz = dl (mass p - t)``; ``dl`` a number, or (..., 1), one for each row."""
+        np.multiply(p, mass[..., None], out=dz)
+        np.subtract(dz, t, out=dz)
+        np.multiply(dz, _factor(dl, dz), out=dz)
 
     @staticmethod
     def sparse_crossentropy(z: Array, t: Array, p: Array) -> Array:
@@ -206,8 +253,11 @@ class Kernels:
 
 
 def _factor(c: Any, x: Array) -> Array:
-    """Return a number as an array: NumPy multiplies by it in half the time."""
-    return constant(c, (), x.dtype) if type(c) is float else np.asarray(c)
+    """Return a number as an array like ``x``: NumPy computes with it in half the time.
+
+    For numbers that stay the same from step to step: another one has to be made first.
+    """
+    return constant(c, (), x.dtype) if isinstance(c, (int, float)) else np.asarray(c)
 
 
 def _shift(z: Array, shifted: Array) -> None:
@@ -223,22 +273,9 @@ def _shift(z: Array, shifted: Array) -> None:
 def _softmax(shifted: Array, p: Array) -> Array:
     """``p = exp(shifted) / Σ``; return ``log Σ exp(shifted)``. ``p`` may be ``shifted``."""
     np.exp(shifted, out=p)
-    # A product with ones adds up rows in a third of the time of add.reduce.
-    total = p.dot(constant(1, p.shape[-1:], p.dtype))
+    total = row_sums(p)
     np.divide(p, total[..., None], out=p)
     return np.log(total)
-
-
-def places(t: Array, columns: int) -> Array:
-    """Return where ``x[..., t]`` of each row is in the flat array x with so many columns."""
-    return _row_starts(t.size, columns) + t.ravel()
-
-
-@functools.lru_cache(maxsize=64)
-def _row_starts(rows: int, columns: int) -> Array:
-    starts = np.arange(0, rows * columns, columns)
-    starts.flags.writeable = False
-    return starts
 
 
 kernels = Kernels()

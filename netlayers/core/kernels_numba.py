@@ -261,6 +261,9 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
     kernels = compiled_stack(compiled)
     for module in (sys.modules[__name__], kernels_numba_losses):
         for loop in module.LOOPS:
-            setattr(module, loop.__name__, compiled(loop, loop in kernels_numba_losses.SUMS))
+            made = compiled(loop, loop in kernels_numba_losses.SUMS)
+            setattr(module, loop.__name__, made)
+            if hasattr(Kernels, name := loop.__name__.removeprefix("_")):
+                kernels[name] = made  # unless one of KERNELS calls it
         kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
     return kernels

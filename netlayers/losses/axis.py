@@ -21,8 +21,8 @@ class AxisLoss(Loss):
         super().__init__(reduction, name)
         self.axis = check_integer(type(self).__name__, "axis", axis)
 
-    def _predictions(self, y_pred: Any) -> Array:
-        y_pred = super()._predictions(y_pred)
+    def to_last_axis(self, y_pred: Array) -> Array:
+        """Return predictions with the outputs on the last axis."""
         moves = self.cache.moved = self.axis != -1 and self.axis != y_pred.ndim - 1
         if not moves:
             return y_pred
@@ -35,9 +35,8 @@ class AxisLoss(Loss):
         self.cache.shape = moved.shape
         return moved
 
-    def backward(self) -> Array:
-        """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
-        dy = super().backward()
+    def from_last_axis(self, dy: Array) -> Array:
+        """Return a gradient with the outputs where they are in the predictions."""
         return np.moveaxis(dy, -1, self.axis) if self.cache.moved else dy
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:

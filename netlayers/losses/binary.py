@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.kernels import kernels
+from netlayers.core.rows import row_means
 from netlayers.losses.base import EPSILON
 from netlayers.losses.crossentropy import Crossentropy
 from netlayers.registry import register
@@ -43,26 +45,16 @@ class BinaryCrossentropy(Crossentropy):
 
     def forward_logits(self, t: Array, z: Array) -> Array:
         """``l = Σ (max(z, 0) - z t + log(1 + exp(-|z|))) / k``, and ``p = sigmoid(z)``."""
-        p, l, scratch = self.buffer("p", z), self.buffer("l", z), self.buffer("dy", z)  # noqa: E741
-        np.negative(z, out=p)
-        with np.errstate(over="ignore"):  # exp(-z) may become infinite: then p is the right 0
-            np.exp(p, out=p)
-        np.add(p, 1, out=p)
-        np.divide(1, p, out=p)
-        np.abs(z, out=l)
-        np.negative(l, out=l)
-        np.exp(l, out=l)
-        np.log1p(l, out=l)
-        np.add(l, np.maximum(z, 0, out=scratch), out=l)
-        np.subtract(l, np.multiply(z, t, out=scratch), out=l)
+        p = self.buffer("p", z)
         self.cache.p, self.cache.t = p, t
-        return np.mean(l, axis=-1)
+        return kernels.binary_crossentropy(z, t, p, self.buffer("l", z), self.buffer("dy", z))
 
     def backward_logits(self, dl: Any) -> Array:
         """``dz = dl (p - t) / k``."""
         p = self.cache.p
-        dz = np.subtract(p, self.cache.t, out=self.buffer("dy", p))
-        return np.multiply(dz, dl * (1 / p.shape[-1]), out=dz)
+        dz = self.buffer("dy", p)
+        kernels.scaled_difference(p, self.cache.t, dl * (1 / p.shape[-1]), dz)
+        return dz
 
     def forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ (t log c + (1 - t) log(1 - c)) / k`` with ``c = clip(p)``."""
@@ -73,7 +65,7 @@ class BinaryCrossentropy(Crossentropy):
         np.multiply(l, t, out=l)
         np.log1p(np.negative(c, out=other), out=other)
         np.multiply(other, np.subtract(1, t, out=scratch), out=other)
-        return -np.mean(np.add(l, other, out=l), axis=-1)
+        return -row_means(np.add(l, other, out=l))
 
     def backward_probabilities(self, dl: Any) -> Array:
         """``dp = dl (c - t) / (c (1 - c)) / k`` where not clipped, else 0."""

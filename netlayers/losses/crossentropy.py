@@ -8,7 +8,8 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.arrays import as_array, check_finite
-from netlayers.core.kernels import kernels, places
+from netlayers.core.kernels import kernels
+from netlayers.core.rows import places, row_sums
 from netlayers.errors import DataError, ShapeError
 from netlayers.losses.axis import AxisLoss, OneHotTargets
 from netlayers.losses.base import EPSILON
@@ -96,7 +97,7 @@ class Crossentropy(AxisLoss):
     def normalize(self, p: Array) -> tuple[Array, Array]:
         """Return ``q = p / Σ p`` and keep it, and the probabilities clipped away from 0 and 1."""
         q, c = self.buffer("q", p), self.buffer("clipped", p)
-        total = np.add.reduce(p, axis=-1, keepdims=True)
+        total = row_sums(p)[..., None]
         np.divide(p, total, out=q)
         np.clip(q, EPSILON, 1 - EPSILON, out=c)
         self.cache.total, self.cache.q, self.cache.c, self.cache.p = total, q, c, p
@@ -134,17 +135,16 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
 
     def forward_logits(self, t: Array, z: Array) -> Array:
         """``l = (Σ t) log Σ exp(z) - Σ t z``: the logarithm of a sum of exponentials, shifted."""
-        shifted, lse, _ = self.softmax(z)
-        mass = np.add.reduce(t, axis=-1)
-        self.cache.t, self.cache.mass = t, mass
-        return mass * lse - np.vecdot(t, shifted)
+        p, mass = self.buffer("p", z), self.workspace("mass", z.shape[:-1], z.dtype)
+        self.cache.t, self.cache.p, self.cache.mass = t, p, mass
+        return kernels.crossentropy(z, t, p, mass)
 
     def backward_logits(self, dl: Any) -> Array:
         """``dz = dl (p Σ t - t)``."""
-        p, t = self.cache.p, self.cache.t
-        dz = np.multiply(p, self.cache.mass[..., None], out=self.buffer("dy", p))
-        np.subtract(dz, t, out=dz)
-        return np.multiply(dz, dl, out=dz)
+        p = self.cache.p
+        dz = self.buffer("dy", p)
+        kernels.crossentropy_gradient(p, self.cache.t, self.cache.mass, dl, dz)
+        return dz
 
     def forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ t log c`` with ``c = clip(q)`` and ``q = p / Σ p``."""
@@ -253,7 +253,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
             given = t = y_true
         else:
             given, t = self._as_integers(y_true, shape)
-        if not kernels.all_below(t, shape[-1]):
+        if t.size and not kernels.all_below(t, shape[-1]):
             self._check_classes(given, t, shape[-1])
         return t
 

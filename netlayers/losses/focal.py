@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_number
+from netlayers.core.rows import row_means
 from netlayers.errors import ShapeError
 from netlayers.losses.binary import BinaryCrossentropy
 from netlayers.losses.crossentropy import CategoricalCrossentropy
@@ -132,7 +133,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
             np.multiply(t, 2 * self.alpha - 1, out=scratch)  # t α + (1 - t) (1 - α)
             np.multiply(factor, np.add(scratch, 1 - self.alpha, out=scratch), out=factor)
         self.cache.b, self.cache.m, self.cache.factor = b, m, factor
-        return np.mean(np.multiply(factor, b, out=scratch), axis=-1)
+        return row_means(np.multiply(factor, b, out=scratch))
 
     def _distance_term(self) -> Array:
         """Return ``γ (1 - 2 t) b / m``, which stands for d(m^γ)/dp b / m^γ."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.rows import row_means
 from netlayers.errors import DataError
 from netlayers.losses.axis import OneHotTargets
 from netlayers.losses.base import Loss
@@ -60,7 +61,7 @@ class Hinge(_Margin):
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ m / k`` with ``m = max(1 - t p, 0)``."""
-        return np.mean(self.margin(y_true, y_pred), axis=-1)
+        return row_means(self.margin(y_true, y_pred))
 
     def backward_samples(self, dl: Any) -> Array:
         """``dp = -dl t / k`` where ``m > 0``, else 0."""

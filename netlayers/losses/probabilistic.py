@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.rows import row_means
 from netlayers.errors import DataError
 from netlayers.losses.axis import OneHotTargets
 from netlayers.losses.base import EPSILON, Loss
@@ -37,7 +38,7 @@ class Poisson(Loss):
         self.cache.q, self.cache.t = q, y_true
         l = np.log(q, out=self.buffer("scratch", q))  # noqa: E741
         np.multiply(l, y_true, out=l)
-        return np.mean(np.subtract(y_pred, l, out=l), axis=-1)
+        return row_means(np.subtract(y_pred, l, out=l))
 
     def backward_samples(self, dl: Any) -> Array:
         """``dp = dl (1 - t / q) / k``."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_number
 from netlayers.core.kernels import kernels
+from netlayers.core.rows import row_means
 from netlayers.losses.base import EPSILON, Loss
 from netlayers.registry import register
 
@@ -62,7 +63,7 @@ class MeanAbsoluteError(_Difference):
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ |d| / k`` with ``d = p - t``."""
         d = self.difference(y_true, y_pred)
-        return np.mean(np.abs(d, out=self.scratch(d)), axis=-1)
+        return row_means(np.abs(d, out=self.scratch(d)))
 
     def backward_samples(self, dl: Any) -> Array:
         """``dp = dl sign(d) / k``; 0 at the kink."""
@@ -130,7 +131,7 @@ class LogCosh(_Difference):
         np.expm1(l, out=l)
         np.multiply(l, 0.5, out=l)
         np.log1p(l, out=l)
-        return np.mean(np.add(l, a, out=l), axis=-1)
+        return row_means(np.add(l, a, out=l))
 
     def backward_samples(self, dl: Any) -> Array:
         """``dp = dl tanh(d) / k``."""
@@ -154,7 +155,7 @@ class MeanAbsolutePercentageError(_Difference):
         m = np.abs(y_true, out=self.buffer("m", d))
         self.cache.m = np.maximum(m, EPSILON, out=m)
         l = np.abs(d, out=self.scratch(d))  # noqa: E741
-        return 100 * np.mean(np.divide(l, m, out=l), axis=-1)
+        return 100 * row_means(np.divide(l, m, out=l))
 
     def backward_samples(self, dl: Any) -> Array:
         """``dp = dl 100 sign(d) / m / k``; 0 at the kink."""

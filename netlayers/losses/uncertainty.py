@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_number
+from netlayers.core.rows import row_means
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.losses.base import Loss
 from netlayers.losses.probabilistic import check_not_negative
@@ -66,7 +67,7 @@ class Quantile(Loss):
         d = self.cache.d = np.subtract(y_true, y_pred, out=self.buffer("d", y_pred))
         below = np.multiply(d, q - 1, out=self.buffer("below", d))
         l = np.multiply(d, q, out=self.buffer("scratch", d))  # noqa: E741
-        return np.mean(np.maximum(l, below, out=l), axis=-1)
+        return row_means(np.maximum(l, below, out=l))
 
     def backward_samples(self, dl: Any) -> Array:
         """``dp = dl (1/2 - q - sign(d) / 2) / k``: -q above, 1 - q below, their middle between."""
@@ -140,7 +141,7 @@ class GaussianNLL(Loss):
         self.cache.variance, self.cache.v, self.cache.r = variance, v, r
         l = np.log(v, out=self.buffer("scratch", mean))  # noqa: E741
         np.add(l, np.multiply(d, r, out=d), out=l)
-        losses = 0.5 * np.mean(l, axis=-1)
+        losses = 0.5 * row_means(l)
         return losses + 0.5 * math.log(2 * math.pi) if self.full else losses
 
     def backward_samples(self, dl: Any) -> Array:

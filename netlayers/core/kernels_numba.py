@@ -12,10 +12,12 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core import kernels_numba_layers as layers
 from netlayers.core.functions_numba import OPTIONS, declare, exp_of, sigmoid_of, sum_of
 from netlayers.core.kernels import Kernels
 
@@ -203,6 +205,7 @@ LOOPS = (
     _descend_with_momentum,
     _take_in,
     _adam,
+    *layers.LOOPS,
 )
 KERNELS = (
     add_bias,
@@ -216,6 +219,7 @@ KERNELS = (
     descend_with_momentum,
     take_in,
     adam,
+    *layers.KERNELS,
 )
 
 
@@ -236,5 +240,5 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
             compiled = numba.njit(cache=True, **options)(loop)
         except RuntimeError:  # no folder can be written to: each process compiles for itself
             compiled = numba.njit(**options)(loop)
-        globals()[loop.__name__] = compiled
+        setattr(sys.modules[loop.__module__], loop.__name__, compiled)
     return {kernel.__name__: kernel for kernel in KERNELS}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _COLUMN_BLOCK = 256
 _ROW_BLOCK = 8192
 _PIECE = 1 << 16  # numbers
-_CENTRINGS = 8  # each takes the error of the mean down by 10⁶; 10²⁰ needs five
+CENTRINGS = 8  # each takes the error of the mean down by 10⁶; 10²⁰ needs five
 
 
 def sums(x: Array, factor: Array | float, axis: int) -> Array:
@@ -96,7 +96,7 @@ def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Arra
     left = sums(x, share, axis)
     rough = 8 * float(np.finfo(x.dtype).eps)
     source = x
-    for _ in range(_CENTRINGS):
+    for _ in range(CENTRINGS):
         step = left.astype(x.dtype)
         np.subtract(source, step if axis == 0 else step[:, None], out=out)
         mean += step

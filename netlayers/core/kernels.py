@@ -55,16 +55,17 @@ class Kernels:
 
         For very negative x, exp(-x) overflows to infinity and the quotient is the right 0.
         """
+        one = constant(1, (), x.dtype)  # a number of Python takes NumPy 0.4 µs to look at
         np.negative(x, out=y)
         with np.errstate(over="ignore"):
             np.exp(y, out=y)
-        np.add(y, 1, out=y)
-        np.divide(1, y, out=y)
+        np.add(y, one, out=y)
+        np.divide(one, y, out=y)
 
     @staticmethod
     def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
         """``dx = dy y (1 - y)``."""
-        np.subtract(1, y, out=dx)
+        np.subtract(constant(1, (), y.dtype), y, out=dx)
         np.multiply(dx, y, out=dx)
         np.multiply(dx, dy, out=dx)
 
@@ -72,7 +73,7 @@ class Kernels:
     def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
         """``dx = dy (1 - y²)``."""
         np.multiply(y, y, out=dx)
-        np.subtract(1, dx, out=dx)
+        np.subtract(constant(1, (), y.dtype), dx, out=dx)
         np.multiply(dx, dy, out=dx)
 
     @staticmethod

@@ -14,6 +14,8 @@ digit: exp 1.1 (NumPy's own, in float32: 2.5), tanh 2.6, the sigmoid 2.5. NaN st
 infinite or 0 where the dtype has no other number for it, and right down to the smallest one. The
 sigmoid is 0 where exp(-x) is infinite, as it is in NumPy.
 
+A loop that is kept on the disk is compiled anew when its own file has changed, not when this has.
+
 Source:
     W. Cody, W. Waite, "Software Manual for the Elementary Functions" (1980), chapter 6: the
     reduction of the argument, with log 2 in two parts.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlayers.checks import check_choice
+from netlayers.core.moments import centre, sums
 from netlayers.core.rows import places, row_means, row_sums
 from netlayers.core.workspace import constant
 from netlayers.errors import ConfigurationError
@@ -74,11 +75,12 @@ class Kernels:
 
         For very negative x, exp(-x) overflows to infinity and the quotient is the right 0.
         """
+        one = constant(1, (), x.dtype)  # a number of Python takes NumPy 0.4 µs to look at
         np.negative(x, out=y)
         with np.errstate(over="ignore"):
             np.exp(y, out=y)
-        np.add(y, 1, out=y)
-        np.divide(1, y, out=y)
+        np.add(y, one, out=y)
+        np.divide(one, y, out=y)
 
     @staticmethod
     def tanh(x: Array, y: Array) -> None:
@@ -88,7 +90,7 @@ class Kernels:
     @staticmethod
     def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
         """``dx = dy y (1 - y)``."""
-        np.subtract(1, y, out=dx)
+        np.subtract(constant(1, (), y.dtype), y, out=dx)
         np.multiply(dx, y, out=dx)
         np.multiply(dx, dy, out=dx)
 
@@ -96,7 +98,7 @@ class Kernels:
     def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
         """``dx = dy (1 - y²)``."""
         np.multiply(y, y, out=dx)
-        np.subtract(1, dx, out=dx)
+        np.subtract(constant(1, (), y.dtype), dx, out=dx)
         np.multiply(dx, dy, out=dx)
 
     @staticmethod
@@ -104,6 +106,49 @@ class Kernels:
         """``shifted = z - max z``, ``p = exp(shifted) / Σ``; return ``log Σ exp(shifted)``."""
         _shift(z, shifted)
         return _softmax(shifted, p)
+
+    @staticmethod
+    def centre_columns(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
+        """``out = x - μ``; return μ and σ² of the columns in float64; see :func:`centre`."""
+        return centre(x, out, 0, epsilon)
+
+    @staticmethod
+    def column_sums(x: Array, y: Array) -> tuple[Array, Array]:
+        """Return ``Σ x`` and ``Σ x y`` of each column, in float64."""
+        return sums(x, 1, 0), sums(x, y, 0)
+
+    @staticmethod
+    def scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
+        """``y = factor x + offset`` for every row of x; ``y`` may be ``x``."""
+        np.multiply(x, factor, out=y)
+        np.add(y, offset, out=y)
+
+    @staticmethod
+    def batch_gradient(
+        dy: Array, centred: Array, mean: Array, slope: Array, factor: Array, dx: Array
+    ) -> None:
+        """``dx = factor (dy - slope centred - mean)`` for every row."""
+        np.multiply(centred, slope, out=dx)
+        np.subtract(dy, dx, out=dx)
+        np.subtract(dx, mean, out=dx)
+        np.multiply(dx, factor, out=dx)
+
+    @staticmethod
+    def move_average(average: Array, new: Array, momentum: float) -> None:
+        """``average = momentum average + (1 - momentum) new``, at most the largest number.
+
+        What has fallen to a denormal number, which is slow to compute with, becomes 0.
+        """
+        numbers = np.finfo(average.dtype)
+        moved = momentum * average + (1 - momentum) * new
+        moved *= np.abs(moved) >= numbers.tiny
+        average[...] = np.minimum(moved, numbers.max)
+
+    @staticmethod
+    def keep(x: Array, mask: Array, factor: float, y: Array) -> None:
+        """``y = factor m x`` with 1 for true in ``mask`` and 0 for false; ``y`` may be ``x``."""
+        np.multiply(x, mask, out=y)
+        np.multiply(y, factor, out=y)
 
     @staticmethod
     def descend(w: Array, g: Array, lr: float, scratch: Array) -> None:

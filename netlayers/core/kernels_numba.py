@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core import kernels_numba_losses
+from netlayers.core import kernels_numba_layers, kernels_numba_losses
 from netlayers.core.functions_numba import OPTIONS, declare, exp_of, sigmoid_of, sum_of, tanh_of
 from netlayers.core.kernels import Kernels
 from netlayers.core.stack_numba import compiled_stack
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba keeps compiled code until its file changes, and does not look at the files of what it calls.
-# Therefore this one says what it was compiled with: functions_numba 6879c179f5c9.
+# Therefore this one says what it was compiled with: functions_numba d35890799e9c.
 
 
 def _add_bias(z: Array, b: Array) -> None:
@@ -259,7 +259,7 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
             return numba.njit(**options)(function)
 
     kernels = compiled_stack(compiled)
-    for module in (sys.modules[__name__], kernels_numba_losses):
+    for module in (sys.modules[__name__], kernels_numba_layers, kernels_numba_losses):
         for loop in module.LOOPS:
             made = compiled(loop, loop in kernels_numba_losses.SUMS)
             setattr(module, loop.__name__, made)

@@ -13,7 +13,7 @@ from netlayers.core.kernels import Kernels
 if TYPE_CHECKING:
     from netlayers._typing import Array
 
-# As in kernels_numba: functions_numba 6879c179f5c9.
+# As in kernels_numba: functions_numba d35890799e9c.
 
 # NumPy's log1p computes several numbers at a time, the compiled one does not: for more numbers than
 # these NumPy is faster.

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _COLUMN_BLOCK = 256
 _ROW_BLOCK = 8192
 _PIECE = 1 << 16  # numbers
-_CENTRINGS = 8  # each takes the error of the mean down by 10⁶; 10²⁰ needs five
+_FLOAT64, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
+CENTRINGS = 8  # each takes the error of the mean down by 10⁶; 10²⁰ needs five
 
 
 def sums(x: Array, factor: Array | float, axis: int) -> Array:
@@ -51,7 +52,7 @@ def sums(x: Array, factor: Array | float, axis: int) -> Array:
 
 def _wide(x: Array) -> Dtype:
     """Return the dtype to add up in: float64, or what is complex for the gradient check."""
-    return np.result_type(x.dtype, np.float64)
+    return _COMPLEX if x.dtype.kind == "c" else _FLOAT64  # six times faster than np.result_type
 
 
 def _column_sums(x: Array, factor: Array | float) -> Array:
@@ -96,13 +97,13 @@ def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Arra
     left = sums(x, share, axis)
     rough = 8 * float(np.finfo(x.dtype).eps)
     source = x
-    for _ in range(_CENTRINGS):
+    for _ in range(CENTRINGS):
         step = left.astype(x.dtype)
         np.subtract(source, step if axis == 0 else step[:, None], out=out)
         mean += step
         left = sums(out, share, axis)
         variance = np.maximum(mean_square(out, axis) - left * left, 0)
-        if not np.any(left * left > rough * rough * (variance + epsilon)):
+        if not (left * left > rough * rough * (variance + epsilon)).any():
             break
         source = out
     return mean + left, variance

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # numba keeps compiled code until its file changes, and does not look at the files of what it calls.
 # Therefore this one says what it was compiled with: blas_numba 1b41f771c48a,
-# functions_numba 6879c179f5c9.
+# functions_numba d35890799e9c.
 
 # Places of the activations in netlayers.core.kernels.STACKED.
 _LINEAR, _RELU, _TANH, _SIGMOID = range(4)

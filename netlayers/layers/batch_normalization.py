@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers import initializers
 from netlayers.checks import check_integer, check_number
-from netlayers.core.moments import centre, sums
+from netlayers.core.kernels import kernels
 from netlayers.errors import DataError
 from netlayers.layers.normalizing import AffineNormalization
 from netlayers.registry import register
@@ -142,9 +142,10 @@ class BatchNormalization(AffineNormalization):
         factor = inverse.astype(self._dtype)
         if self.scale:
             factor *= self.gamma
-        np.multiply(centred, factor, out=out)
         if self.center:
-            np.add(out, self.beta, out=out)
+            kernels.scale_and_shift(centred, factor, self.beta, out)
+        else:
+            np.multiply(centred, factor, out=out)
         if training:
             self.cache.shape = x.shape
             self.cache.factor = factor
@@ -167,17 +168,15 @@ class BatchNormalization(AffineNormalization):
             np.multiply(rows, factor, out=out)
             return self.arranged_back("input gradient", dx)
         centred, inverse = self.cache.batch
-        d_beta = sums(rows, 1, 0)
-        d_gamma = inverse * sums(rows, centred, 0)
+        d_beta, along = kernels.column_sums(rows, centred)
+        d_gamma = inverse * along
         if self.center:
             self.d_beta[...] = d_beta
         if self.scale:
             self.d_gamma[...] = d_gamma
-        n = len(rows)
-        np.multiply(centred, (inverse * d_gamma / n).astype(self._dtype), out=out)
-        np.subtract(rows, out, out=out)
-        np.subtract(out, (d_beta / n).astype(self._dtype), out=out)
-        np.multiply(out, factor, out=out)
+        mean = (d_beta / len(rows)).astype(self._dtype)
+        slope = (inverse * d_gamma / len(rows)).astype(self._dtype)
+        kernels.batch_gradient(rows, centred, mean, slope, factor, out)
         return self.arranged_back("input gradient", dx)
 
     def _take_moments(self, rows: Array, centred: Array) -> Array:
@@ -187,11 +186,7 @@ class BatchNormalization(AffineNormalization):
                 f"{self.owner} (BatchNormalization): the batch has no samples, hence no "
                 "mean; train on one sample or more."
             )
-        mean, variance = centre(rows, centred, 0, self.epsilon)
-        numbers = np.finfo(self._dtype)
-        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            average = self.momentum * moving + (1 - self.momentum) * new
-            # A feature that is 0 from now on shall not leave denormal numbers, which are slow.
-            average *= np.abs(average) >= numbers.tiny
-            moving[...] = np.minimum(average, numbers.max)
+        mean, variance = kernels.centre_columns(rows, centred, self.epsilon)
+        kernels.move_average(self.moving_mean, mean, self.momentum)
+        kernels.move_average(self.moving_variance, variance, self.momentum)
         return variance

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_integer, check_number, check_shape
+from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
 from netlayers.core.random import PARTS, keep_mask
 from netlayers.core.shapes import shown_shape
@@ -103,11 +104,8 @@ class _MaskLayer(_RandomLayer):
         assert self.rng is not None
         keep_mask(self.rng, self._parts, mask)
         if self._shift:
-            np.subtract(x, self._shift, out=y)
-            np.multiply(y, mask, out=y)
-        else:
-            np.multiply(x, mask, out=y)
-        np.multiply(y, self._factor, out=y)
+            x = np.subtract(x, self._shift, out=y)
+        kernels.keep(x, mask, self._factor, y)
         if self._offset:
             np.add(y, self._offset, out=y)
         self.cache.mask = mask
@@ -120,8 +118,8 @@ class _MaskLayer(_RandomLayer):
         if mask is None:
             return dy
         dx = self.workspace("dx", dy.shape, self._dtype)
-        np.multiply(dy, mask, out=dx)
-        return np.multiply(dx, self._factor, out=dx)
+        kernels.keep(dy, mask, self._factor, dx)
+        return dx
 
 
 @register("layer")

@@ -123,6 +123,8 @@ def uses():
         found[moments, "standardize_backward"].append(cls)
     for name in ("relu", "sigmoid", "tanh"):
         found[Kernels, f"{name}_gradient"].append(type(nl.activations.get(name)))
+    for name in ("batch_gradient", "column_sums"):
+        found[Kernels, name].append(nl.layers.BatchNormalization)
     return found
 
 

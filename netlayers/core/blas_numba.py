@@ -9,29 +9,36 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Array
 
-# How the functions of CBLAS are named in NumPy's wheels, in other builds with integers of 64 bits,
-# and elsewhere. An integer of 32 bits is read from the lower half of one of 64.
-_SYMBOLS = ("scipy_cblas_{}64_", "cblas_{}64_", "cblas_{}")
+# How the functions of CBLAS are named in NumPy's wheels, in Apple's Accelerate, in other builds
+# with integers of 64 bits, and elsewhere. One of 32 bits is the lower half of the 64 passed.
+_PATTERNS = ("scipy_cblas_{}64_", "cblas_{}$NEWLAPACK$ILP64", "cblas_{}64_", "cblas_{}")
 _NAMES = ("sgemm", "dgemm", "sgemv", "dgemv", "sdot", "ddot")
 # Constants of the CBLAS interface.
 _ROWS, _AS_IT_IS, _TRANSPOSED = 101, 111, 112
 
 
-# Which function computes a product is decided as in NumPy, for the sake of the bits: that of two
-# vectors, of a matrix and a vector, or of two matrices.
+# Which function computes a product is decided as in NumPy, for the sake of the bits: that of a
+# number, of two vectors, of a matrix and a vector, or of two matrices. The following are for
+# compiled code, and for arrays in C order, of which out is none of the others.
 
 
 def multiply(a: Array, b: Array, out: Array) -> None:
-    """``out = a b``; in compiled code only, and all three in C order."""
+    """``out = a b``."""
     rows, columns = out.shape
-    if rows > 1 and columns > 1:
+    if a.size == 1 or b.size == 1:
+        _scale(a, b, out)
+    elif rows > 1 and columns > 1:
         _gemm(_AS_IT_IS, _AS_IT_IS, a.shape[1], a, b, out)
     elif rows > 1:
         _gemv(_AS_IT_IS, a, b, out)
@@ -44,7 +51,9 @@ def multiply(a: Array, b: Array, out: Array) -> None:
 def multiply_at(a: Array, b: Array, out: Array) -> None:
     """``out = aᵀ b``."""
     rows, columns = out.shape
-    if rows > 1 and columns > 1:
+    if a.size == 1 or b.size == 1:
+        _scale(a, b, out)
+    elif rows > 1 and columns > 1:
         _gemm(_TRANSPOSED, _AS_IT_IS, a.shape[0], a, b, out)
     elif rows > 1:
         _gemv(_TRANSPOSED, a, b, out)
@@ -57,7 +66,9 @@ def multiply_at(a: Array, b: Array, out: Array) -> None:
 def multiply_bt(a: Array, b: Array, out: Array) -> None:
     """``out = a bᵀ``."""
     rows, columns = out.shape
-    if rows > 1 and columns > 1:
+    if a.size == 1 or b.size == 1:
+        _scale(a, b, out)
+    elif rows > 1 and columns > 1:
         _gemm(_AS_IT_IS, _TRANSPOSED, a.shape[1], a, b, out)
     elif rows > 1:
         _gemv(_AS_IT_IS, a, b, out)
@@ -65,6 +76,13 @@ def multiply_bt(a: Array, b: Array, out: Array) -> None:
         _gemv(_AS_IT_IS, b, a, out)
     else:
         out[0, 0] = _dot(a, b)
+
+
+def _scale(a: Array, b: Array, out: Array) -> None:
+    """Multiply by an operand of one number; 0 makes 0 of infinity and NaN, too."""
+    number, others = (a.flat[0], b) if a.size == 1 else (b.flat[0], a)
+    for i in range(out.size):
+        out.flat[i] = number * others.flat[i] if number != 0 else number * 0
 
 
 def sum_rows(a: Array, ones: Array, out: Array) -> None:
@@ -89,15 +107,30 @@ def _dot(x: Array, y: Array) -> Any: ...
 
 def addresses() -> dict[str, int]:
     """Return where the functions of NumPy's BLAS are in memory; empty if they are not found."""
-    library = ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
-    found: dict[str, int] = {}
-    for name in _NAMES:
-        for symbol in _SYMBOLS:
-            function = getattr(library, symbol.format(name), None)
-            if function is not None:
-                found[name] = ctypes.cast(function, ctypes.c_void_p).value or 0
-                break
-    return found if len(found) == len(_NAMES) else {}
+    module = importlib.import_module("numpy._core._multiarray_umath")
+    beside = Path(np.__file__).parent.parent / "numpy.libs"  # where Windows has the library alone
+    for path in (getattr(module, "__file__", None), *sorted(beside.glob("*openblas*.dll"))):
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        for pattern in _PATTERNS:
+            functions = [getattr(library, pattern.format(name), None) for name in _NAMES]
+            if None not in functions and sys.byteorder == "little" and _multiplies(functions[0]):
+                pointers = [ctypes.cast(f, ctypes.c_void_p) for f in functions]  # type: ignore
+                return {n: p.value or 0 for n, p in zip(_NAMES, pointers, strict=True)}
+    return {}
+
+
+def _multiplies(sgemm: Any) -> bool:
+    """Return whether the function does what is expected of it."""
+    a, b, out = np.array([[1, 2, 3]], "f"), np.array([[4], [5], [6]], "f"), np.zeros((1, 1), "f")
+    n, array, real = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
+    sgemm.argtypes = (n, n, n, n, n, n, real, array, n, array, n, real, array, n)
+    sgemm.restype = None
+    at = [x.ctypes.data for x in (a, b, out)]
+    sgemm(_ROWS, _AS_IT_IS, _AS_IT_IS, 1, 1, 3, 1, at[0], 3, at[1], 1, 0, at[2], 1)
+    return bool(out[0, 0] == 32)
 
 
 def compiled_products(compiled: Callable[..., Any]) -> bool:
@@ -161,6 +194,6 @@ def compiled_products(compiled: Callable[..., Any]) -> bool:
 
         return call
 
-    for function in (multiply, multiply_at, multiply_bt, sum_rows):
+    for function in (_scale, multiply, multiply_at, multiply_bt, sum_rows):
         globals()[function.__name__] = compiled(function)
     return True

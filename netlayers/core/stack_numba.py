@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba keeps compiled code until its file changes, and does not look at the files of what it calls.
-# Therefore this one says what it was compiled with: blas_numba 1b41f771c48a,
+# Therefore this one says what it was compiled with: blas_numba 2789136364cc,
 # functions_numba d35890799e9c.
 
 # Places of the activations in netlayers.core.kernels.STACKED.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlayers.core.layer import Layer
     from netlayers.core.parameters import ParameterVector
 
-    Buffers = tuple[Array, list[Array], Array, Array, Array]
+    Buffers = tuple[Array, list[Array], Array, Array]
 
 
 def stacked(layers: list[Layer]) -> list[Any]:
@@ -39,6 +39,7 @@ def stacked(layers: list[Layer]) -> list[Any]:
 
 # By the class itself: one that is derived from it may compute something else.
 _COMPILED = [getattr(activations, name) for name in STACKED]
+_PLACE, _KIND = 4, 5  # columns of the table, see Kernels
 
 
 def _kind(layer: Dense) -> int | None:
@@ -49,19 +50,12 @@ def _kind(layer: Dense) -> int | None:
     return _COMPILED.index(type(activation))
 
 
-def _of_logits(table: Array) -> Array:
-    """Return the table without the last activation."""
-    table = table.copy()
-    table[-1, 5] = STACKED.index("Linear")
-    return table
-
-
 class DenseStack:
     """Dense layers that are computed together, or one by one where somebody looks at them.
 
-    The numbers, and what the layers remember, are the same either way. It stands in the place of
-    its layers while a :class:`Chain` computes, and is no layer itself: it has no weights and no
-    name, nothing of it is shown or saved.
+    The numbers are the same either way, and what one way remembers, the other goes back from. It
+    stands in the place of its layers while a :class:`Chain` computes, and is no layer itself: it
+    has no weights and no name, nothing of it is shown or saved.
 
     Args:
         layers: the layers; only the last one may have an activation that is not compiled.
@@ -76,9 +70,8 @@ class DenseStack:
         # With their attributes, where somebody who watches puts methods in the place of their own.
         pairs = zip(layers, self._activations, strict=True)
         self._watched = [(a, vars(a), b, vars(b)) for a, b in pairs]
-        self._vector: ParameterVector | None = None
-        self._segments: list[slice] | None = None
-        self._buffers: dict[int, Buffers] = {}
+        self._layout: Layout | None = None
+        self._left: tuple[Layout, Buffers] | None = None  # what the last forward pass wrote to
 
     @property
     def learns(self) -> bool:
@@ -89,60 +82,74 @@ class DenseStack:
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return what the last layer makes of ``x``."""
-        if not self._together(x):
+        layout = self._layout_for(x)
+        if layout is None:
             return self._forward_one_by_one(x, training, "forward")
-        y = self._forward(x, training, logits=not self._last_is_compiled)
+        y = self._forward(layout, x, training, logits=not self._last_is_compiled)
         if self._last_is_compiled:
             return y
         return self._activations[-1].forward(y, training, inplace=True)
 
     def forward_logits(self, x: Array, training: bool = False) -> Array:
         """Return what the activation of the last layer is applied to."""
-        if not self._together(x):
+        layout = self._layout_for(x)
+        if layout is None:
             return self._forward_one_by_one(x, training, "forward_logits")
-        return self._forward(x, training, logits=True)
+        return self._forward(layout, x, training, logits=True)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Any:
         """Write the gradients of all weights, and return dL/dx for ``dy`` = dL/dy."""
-        if not self._remembered():
+        if not self._is_as_left():
             return self._backward_one_by_one(dy, input_gradient, "backward")
         if not self._last_is_compiled:
-            dy = self._activations[-1].backward(dy)
-        return self._backward(dy, input_gradient, logits=not self._last_is_compiled)
+            dz = self._activations[-1].backward(dy)
+            return self.backward_logits(dz, input_gradient)
+        return self._backward(dy, input_gradient, "backward")
 
     def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
         """As :meth:`backward`, for a gradient of what :meth:`forward_logits` returned."""
-        if not self._remembered():
+        if not self._is_as_left():
             return self._backward_one_by_one(dz, input_gradient, "backward_logits")
-        return self._backward(dz, input_gradient, logits=True)
+        return self._backward(dz, input_gradient, "backward_logits")
 
-    def _forward(self, x: Array, training: bool, logits: bool) -> Array:
-        rows, vector = len(x), cast("ParameterVector", self._vector)
+    def _forward(self, layout: Layout, x: Array, training: bool, logits: bool) -> Array:
+        values, rows = layout.vector.values, len(x)
         if not training:  # nothing is written to that another thread might be reading
-            memory = np.empty(2 * rows * self._widest, self._dtype)
-            y = np.empty((rows, self.layers[-1].units), self._dtype)
-            kernels.stack_forward(vector.values, x, memory, y, self._passing[logits])  # type: ignore
+            memory = np.empty(2 * rows * layout.widest, x.dtype)
+            y = np.empty((rows, self.layers[-1].units), x.dtype)
+            kernels.stack_forward(values, x, memory, y, layout.passing[logits])  # type: ignore
             return y
-        memory, outputs, *_ = self._buffers.get(rows) or self._make_buffers(rows)
+        buffers = layout.buffers(rows)
+        memory, outputs, *_ = buffers
+        if np.may_share_memory(x, memory):  # the model's own output: it would be written over
+            x = x.copy()
         y = outputs[-1]
-        kernels.stack_forward(vector.values, x, memory, y, self._tables[logits])  # type: ignore
+        kernels.stack_forward(values, x, memory, y, layout.tables[logits])  # type: ignore
         for layer, activation, y in zip(self.layers, self._activations, outputs, strict=True):
             cache = layer.cache
             cache.x, cache.z_shape = x, y.shape
             activation.cache.y = x = y
+        self._left = layout, buffers
         return y
 
-    def _backward(self, dy: Array, input_gradient: bool, logits: bool) -> Any:
-        first, last = self.layers[0], self.layers[-1]
-        dy = np.ascontiguousarray(last.check_gradient(dy, last.cache.z_shape))
-        x: Array = first.cache.x
-        vector = cast("ParameterVector", self._vector)
-        memory, outputs, scratch, ones, nothing = self._buffers[len(x)]
-        dx = first.workspace("dx", x.shape, x.dtype) if input_gradient else nothing
-        lowest = 0 if input_gradient else self._lowest
+    def _backward(self, dy: Array, input_gradient: bool, method: str) -> Any:
+        layout, (memory, outputs, scratch, ones) = cast("tuple[Layout, Buffers]", self._left)
+        y, x = outputs[-1], self.layers[0].cache.x
+        if not (
+            type(dy) is np.ndarray
+            and dy.dtype is y.dtype
+            and dy.shape == y.shape
+            and dy.flags.c_contiguous
+        ):
+            return self._backward_one_by_one(dy, input_gradient, method)
+        dx, lowest = layout.nothing, layout.lowest
+        if input_gradient:
+            dx, lowest = self.layers[0].workspace("dx", x.shape, x.dtype), 0
+            if np.may_share_memory(dx, dy):  # what this method returned before
+                dy = dy.copy()
         kernels.stack_backward(  # type: ignore[misc]
-            vector.values, vector.gradients, x, memory, outputs[-1], dy, scratch, ones, dx,
-            self._tables[logits], lowest,
+            layout.vector.values, layout.vector.gradients, x, memory, y, dy, scratch, ones, dx,
+            layout.tables[method == "backward_logits"], lowest,
         )  # fmt: skip
         return dx if input_gradient else None
 
@@ -153,8 +160,7 @@ class DenseStack:
         return y
 
     def _backward_one_by_one(self, dy: Array, input_gradient: bool, method: str) -> Any:
-        last = len(self.layers) - 1
-        lowest = 0 if input_gradient else self._lowest_that_learns()
+        lowest, last = 0 if input_gradient else _lowest(self.layers), len(self.layers) - 1
         for i in range(last, lowest - 1, -1):
             backward = getattr(self.layers[i], method if i == last else "backward")
             dy = backward(dy, input_gradient=input_gradient or i > lowest)
@@ -162,85 +168,116 @@ class DenseStack:
 
     # What makes it possible ------------------------------------------------------------------
 
-    def _together(self, x: Any) -> bool:
-        """Return whether the layers can be computed in one call: ``x`` is as they compute."""
+    def _layout_for(self, x: Any) -> Layout | None:
+        """Return the layout where the layers can be computed in one call, else ``None``."""
         vector = self.layers[0]._vector
         if vector is None or type(x) is not np.ndarray:  # not built yet, or sparse, or a list
-            return False
-        if vector is not self._vector or vector.segments is not self._segments:
-            self._lay_out(vector)
-        return (
-            x.shape[1:] == self._row
-            and x.dtype is self._dtype
-            and x.flags.c_contiguous
-            and len(x) > 0
-            and not self._looked_at()
-        )
+            return None
+        layout = self._layout
+        if layout is None or layout.is_old(vector):  # a new one, as other threads may use the old
+            layout = self._layout = Layout(self.layers, vector)
+        fits = x.shape[1:] == layout.row and x.dtype is vector.dtype and len(x) > 0
+        return layout if fits and x.flags.c_contiguous and not self._looked_at() else None
 
     def _looked_at(self) -> bool:
         """Return whether a method of a layer was replaced, or its activation."""
         for layer, its, activation, those in self._watched:
             if "forward" in its or "backward" in its or "forward" in those or "backward" in those:
                 return True
+            if "forward_logits" in its or "backward_logits" in its:
+                return True
             if layer.activation is not activation:
                 return True
         return False
 
-    def _remembered(self) -> bool:
+    def _is_as_left(self) -> bool:
         """Return whether the layers remember what :meth:`_forward` left them, and nothing newer."""
-        x = self.layers[0].cache.x
-        if type(x) is not np.ndarray or len(x) not in self._buffers or self._looked_at():
+        if self._left is None or self._looked_at():
             return False
-        vector = self._vector
-        if vector is None or vector is not self.layers[0]._vector:
+        layout, (_, outputs, *_) = self._left
+        if layout.vector is not self.layers[0]._vector or layout.is_old(layout.vector):
             return False
-        if vector.segments is not self._segments:
+        x = vars(self.layers[0].cache).get("x")
+        rows = len(outputs[0])
+        if type(x) is not np.ndarray or x.shape[1:] != layout.row or len(x) != rows:
             return False
-        for layer, output in zip(self.layers, self._buffers[len(x)][1], strict=True):
-            if layer.cache.x is not x:
-                return False
-            x = output
-        return not self._last_is_compiled or vars(self._activations[-1].cache).get("y") is x
+        for layer, activation, y in zip(self.layers, self._activations, outputs, strict=True):
+            if layer.cache.x is not x or vars(activation.cache).get("y") is not y:
+                # What is not compiled remembers an output of its own.
+                return layer.cache.x is x and y is outputs[-1] and not self._last_is_compiled
+            x = y
+        return True
 
-    def _lay_out(self, vector: ParameterVector) -> None:
-        """Note where the weights are, and how much comes out of which layer."""
-        rows, before = [], 0
-        for layer in self.layers:
+
+class Layout:
+    """Where the weights of a stack are, and its memory; what changes gets a new one.
+
+    Args:
+        layers: the layers.
+        vector: their weights.
+
+    Attributes:
+        row: shape of a row of inputs; ``None`` if there are no loops for the dtype.
+        tables: what the kernels take, with the last activation and without it.
+        passing: the same where nothing is remembered: an output needs to last for one layer.
+        widest: largest number of inputs or units.
+        lowest: place of the lowest layer that learns.
+        nothing: an array without numbers.
+    """
+
+    def __init__(self, layers: list[Dense], vector: ParameterVector) -> None:
+        self.vector, self._segments = vector, vector.segments
+        rows, units = [], 0
+        for layer in layers:
             places = {p.name: p.slice.start for p in layer.slots}
-            kind = _kind(layer) or 0
             weights = places["kernel"], places.get("bias", 0)
-            rows.append((*layer.kernel.shape, *weights, before, kind, layer.trainable))
-            before += layer.units
+            rows.append((*layer.kernel.shape, *weights, units, _kind(layer) or 0, layer.trainable))
+            units += layer.units
         table = np.array(rows, np.int64)
-        self._units, self._widest = before, int(table[:, :2].max())
-        passing = table.copy()  # of what is not remembered, an output needs to last for one layer
-        passing[:, 4] = np.arange(len(rows)) % 2 * self._widest
-        self._tables, self._passing = ((t, _of_logits(t)) for t in (table, passing))
-        self._lowest = self._lowest_that_learns()
-        self._rows, self._buffers = 0, {}
-        # No input is like that where there are no loops for the dtype, such as complex numbers.
-        self._row = (int(table[0, 0]),) if vector.dtype.char in "fd" else None
-        self._dtype = vector.dtype
-        self._segments = vector.segments
-        self._vector = vector  # last, as it tells other threads that the rest is there
+        self.widest = int(table[:, :2].max())
+        passing = table.copy()
+        passing[:, _PLACE] = np.arange(len(rows)) % 2 * self.widest
+        self.tables, self.passing = ((t, _of_logits(t)) for t in (table, passing))
+        self.lowest = _lowest(layers)
+        self.row = (int(table[0, 0]),) if vector.dtype.char in "fd" else None
+        self.nothing = np.empty((0, 0), vector.dtype)
+        self._units = [layer.units for layer in layers]
+        self._buffers: dict[int, Buffers] = {}
 
-    def _lowest_that_learns(self) -> int:
-        """Return its place; where none learns, that of the last layer."""
-        learn = (i for i, layer in enumerate(self.layers) if layer.learns)
-        return next(learn, len(self.layers) - 1)
+    def is_old(self, vector: ParameterVector) -> bool:
+        """Return whether the weights are elsewhere now, or others of them learn."""
+        return vector is not self.vector or vector.segments is not self._segments
+
+    def buffers(self, rows: int) -> Buffers:
+        """Return memory for the outputs for so many rows, these in it, scratch, and ones."""
+        found = self._buffers.get(rows)
+        if found is None:
+            found = self._buffers[rows] = self._make_buffers(rows)
+        return found
 
     def _make_buffers(self, rows: int) -> Buffers:
-        """Return memory for all outputs of so many rows, these outputs in it, and the rest."""
-        if rows > self._rows or len(self._buffers) > 16:  # batches of ever new sizes
-            self._rows, self._buffers = max(rows, self._rows), {}
-            self._memory = aligned(self._rows * self._units, self._dtype)
-            self._scratch = aligned(2 * self._rows * self._widest, self._dtype)
+        largest = max(self._buffers, default=0)
+        if rows > largest or len(self._buffers) > 16:  # batches of ever new sizes
+            self._buffers, largest = {}, max(rows, largest)
+            memory = aligned(largest * sum(self._units), self.vector.dtype)
+            scratch = aligned(2 * largest * self.widest, self.vector.dtype)
+        else:
+            memory, _, scratch, _ = self._buffers[largest]
         outputs, start = [], 0
-        for layer in self.layers:
-            stop = start + rows * layer.units
-            outputs.append(self._memory[start:stop].reshape(rows, layer.units))
-            start = stop
-        scratch = self._scratch[: 2 * rows * self._widest]
-        ones, nothing = constant(1, (rows,), self._dtype), np.empty((0, 0), self._dtype)
-        buffers = self._buffers[rows] = self._memory, outputs, scratch, ones, nothing
-        return buffers
+        for units in self._units:
+            outputs.append(memory[start : start + rows * units].reshape(rows, units))
+            start += rows * units
+        ones = constant(1, (rows,), self.vector.dtype)
+        return memory, outputs, scratch[: 2 * rows * self.widest], ones
+
+
+def _of_logits(table: Array) -> Array:
+    """Return the table without the last activation."""
+    table = table.copy()
+    table[-1, _KIND] = STACKED.index("Linear")
+    return table
+
+
+def _lowest(layers: list[Dense]) -> int:
+    """Return the place of the lowest layer that learns; where none does, of the last."""
+    return next((i for i, layer in enumerate(layers) if layer.learns), len(layers) - 1)

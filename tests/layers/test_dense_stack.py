@@ -3,7 +3,9 @@
 import copy
 import importlib.util
 import pickle
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
@@ -92,14 +94,17 @@ def test_the_bits_are_those_of_the_layers_alone(data):
     for layer in layers if draw(st.booleans(), "some are frozen") else ():
         layer.trainable = draw(st.booleans(), "learns")
     model = model_of(*layers, dtype=dtype, inputs=sizes[0])
-    x = rng.normal(size=(rows, sizes[0])).astype(dtype)
-    dy = rng.normal(size=(rows, sizes[-1])).astype(dtype)
+    x, dy = (rng.normal(size=(rows, n)).astype(dtype) for n in (sizes[0], sizes[-1]))
+    for a in (x, dy, *model.get_weights()) if draw(st.booleans(), "extreme") else ():
+        places = rng.random(a.shape) < 0.2
+        a[places] = rng.choice([0, -0.0, 1e30, np.inf, -np.inf, np.nan], places.sum())
     options = {"input_gradient": draw(st.booleans(), "input_gradient")}
     kept = x.copy(), dy.copy()
     options["logits"] = draw(st.booleans(), "logits")
-    together = arrays(model, x, dy, **options)
-    with one_by_one(model):
-        assert_same(together, arrays(model, x, dy, **options))
+    with np.errstate(all="ignore"):
+        together = arrays(model, x, dy, **options)
+        with one_by_one(model):
+            assert_same(together, arrays(model, x, dy, **options))
     assert_same((x, dy), kept)
 
 
@@ -320,3 +325,130 @@ def test_without_the_blas_of_numpy_the_layers_go_alone(monkeypatch):
 
     monkeypatch.setattr(blas_numba, "addresses", dict)
     assert stack_numba.compiled_stack(lambda function: function) == {}
+
+
+def with_numpy(function):
+    """Return what a function of nothing returns with NumPy's kernels."""
+    nl.use_kernels("numpy")
+    try:
+        return function()
+    finally:
+        nl.use_kernels("numba")
+
+
+@pytest.mark.parametrize("last", [None, "relu", "softmax"])
+def test_what_backward_returned_may_be_given_to_it(last):
+    def twice(method):
+        model = model_of(Dense(64, last), inputs=64)
+        x = np.random.default_rng(0).normal(size=(4, 64)).astype("f")
+        getattr(model, f"forward{method}")(x, training=True)
+        backward = getattr(model, f"backward{method}")
+        model.cache.shape = (4, 64)
+        return backward(backward(x)).copy(), model.parameters.gradients.copy()
+
+    for method in ("", "_logits"):
+        for a, b in zip(twice(method), with_numpy(lambda m=method: twice(m)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_what_forward_returned_may_be_given_to_it():
+    def twice():
+        model = model_of(Dense(64), inputs=64)
+        x = np.random.default_rng(0).normal(size=(4, 64)).astype("f")
+        y = model.forward(model.forward(x, training=True), training=True).copy()
+        return y, model.backward(x).copy()
+
+    for a, b in zip(twice(), with_numpy(twice), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["forward", "forward_logits", "backward", "backward_logits"])
+def test_methods_of_ones_own_are_called(name):
+    def run():
+        model = model_of(Dense(4, "relu"), Dense(3))
+        layer, seen = model.layers[0], []
+        method = getattr(layer, name)
+
+        def own(*args, **kwargs):
+            seen.append(name)
+            return method(*args, **kwargs)
+
+        setattr(layer, name, own)
+        arrays(model, np.ones((4, 5), "f"), np.ones((4, 3), "f"))
+        return seen
+
+    assert run() == with_numpy(run) != []
+
+
+def test_a_first_layer_that_remembers_nothing():
+    model = model_of(Dense(4, "relu"), Dense(3))
+    layer = model.layers[0]
+    layer.forward = lambda x, training=False: np.maximum(x[:, :4], 0)
+    layer.backward = lambda dy, input_gradient=True: np.zeros((4, 5), "f")
+    arrays(model, np.ones((4, 5), "f"), np.ones((4, 3), "f"))
+
+
+@pytest.mark.parametrize("last", [None, "softmax", "relu"])
+def test_batches_of_more_axes_between_others(last):
+    model = model_of(Dense(3, last))
+    flat, deep = np.ones((2, 5), "f"), np.ones((2, 3, 5), "f")
+    for x in (flat, deep, flat):
+        dy = np.ones((*x.shape[:-1], 3), "f")
+        together = arrays(model, x, dy)
+        with one_by_one(model):
+            assert_same(together, arrays(model, x, dy))
+
+
+@pytest.mark.parametrize("change", [np.asfortranarray, lambda dy: dy[::-1], list])
+@pytest.mark.parametrize("last", [None, "relu"])
+def test_gradients_in_any_order(change, last):
+    model = model_of(Dense(16, "tanh"), Dense(64, last))
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(33, 5)).astype("f"), change(rng.normal(size=(33, 64)).astype("f"))
+    together = arrays(model, x, dy)
+    with one_by_one(model):
+        assert_same(together, arrays(model, x, dy))
+
+
+def test_an_activation_that_was_called_alone():
+    def run():
+        model = model_of(Dense(4, "relu"), Dense(3))
+        x, dy = np.linspace(-1, 1, 20, dtype="f").reshape(4, 5), np.ones((4, 3), "f")
+        model.forward(x, training=True)
+        model.layers[0].activation.forward(np.ones((4, 4), "f"), training=True)
+        return model.backward(dy).copy()
+
+    np.testing.assert_allclose(run(), with_numpy(run), rtol=1e-5)
+
+
+def test_threads_may_be_the_first_to_use_a_model(request):
+    """Laying out memory for one thread takes none from another."""
+    interval = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(interval))
+    sys.setswitchinterval(1e-6)
+    x, dy = np.ones((8, 5), np.float32), np.ones((8, 3), np.float32)
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(200):
+            model = model_of(Dense(16, "relu"), Dense(3))
+            asked = [pool.submit(model.predict, x) for _ in range(3)]
+            for trainable in (True, False, True):
+                model.layers[0].trainable = trainable
+                model.forward(x, training=True)
+                model.backward(dy)
+            for answer in asked:
+                answer.result()
+
+
+def test_a_blas_is_not_trusted_unseen(monkeypatch):
+    from netlayers.core import blas_numba
+
+    assert len(blas_numba.addresses()) == 6
+    monkeypatch.setattr(blas_numba, "_multiplies", lambda function: False)
+    assert blas_numba.addresses() == {}
+    monkeypatch.undo()
+    monkeypatch.setattr(blas_numba.ctypes, "CDLL", raises_os_error)
+    assert blas_numba.addresses() == {}
+
+
+def raises_os_error(path):
+    raise OSError(path)

@@ -336,6 +336,11 @@ def use_kernels(name: str) -> None:
             seconds once; the compiled code is kept on the disk. The last digits of results differ
             from NumPy's: a run that was killed goes on with the kernels that it was begun with.
 
+    With ``"numba"``, Dense layers one on another are one compiled call, which gives the bits of the
+    layers one by one; a method of a class of layers that is replaced is not called then (one of an
+    object is). Compiled code gives no warnings of overflow, and knows no complex numbers, so that
+    ``check_gradients`` may take differences where it took the complex step.
+
     Raises:
         ConfigurationError: there are no such kernels, or numba is not installed.
 

@@ -622,7 +622,7 @@ def test_fifty_layers_train_only_with_batch_normalization():
         return np.mean(history.history["accuracy"][-5:])
 
     assert accuracy(normalized=False) < 0.55
-    assert accuracy(normalized=True) > 0.85
+    assert accuracy(normalized=True) > 0.7  # with other seeds and other roundings 0.77 to 0.94
 
 
 # Arguments ------------------------------------------------------------------------------------

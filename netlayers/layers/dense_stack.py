@@ -220,7 +220,7 @@ class Layout:
         row: shape of a row of inputs; ``None`` if there are no loops for the dtype.
         tables: what the kernels take, with the last activation and without it.
         passing: the same where nothing is remembered: an output needs to last for one layer.
-        widest: largest number of inputs or units.
+        widest: largest number of units.
         lowest: place of the lowest layer that learns.
         nothing: an array without numbers.
     """
@@ -234,7 +234,7 @@ class Layout:
             rows.append((*layer.kernel.shape, *weights, units, _kind(layer) or 0, layer.trainable))
             units += layer.units
         table = np.array(rows, np.int64)
-        self.widest = int(table[:, :2].max())
+        self.widest = int(table[:, 1].max())
         passing = table.copy()
         passing[:, _PLACE] = np.arange(len(rows)) % 2 * self.widest
         self.tables, self.passing = ((t, _of_logits(t)) for t in (table, passing))

@@ -37,10 +37,13 @@ def _add_bias(z: Array, b: Array) -> None:
             z[i, j] += b[j]
 
 
-def _relu(x: Array, y: Array) -> None:
-    zero = x.dtype.type(0)
+# A loop from one array to another is no vector loop where both may be the same: these are in place.
+
+
+def _relu(y: Array) -> None:
+    zero = y.dtype.type(0)
     for i in range(y.size):
-        y[i] = zero if x[i] <= zero else x[i]  # NaN stays NaN
+        y[i] = zero if y[i] <= zero else y[i]  # NaN stays NaN
 
 
 def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
@@ -49,14 +52,14 @@ def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
         dx[i] = dy[i] * (one if y[i] > zero else zero)  # a NaN in dy stays one
 
 
-def _sigmoid(x: Array, y: Array) -> None:
+def _sigmoid(y: Array) -> None:
     for i in range(y.size):
-        y[i] = sigmoid_of(x[i])
+        y[i] = sigmoid_of(y[i])
 
 
-def _tanh(x: Array, y: Array) -> None:
+def _tanh(y: Array) -> None:
     for i in range(y.size):
-        y[i] = tanh_of(x[i])
+        y[i] = tanh_of(y[i])
 
 
 def _sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
@@ -137,7 +140,9 @@ def add_bias(z: Array, b: Array) -> None:
 
 def relu(x: Array, y: Array) -> None:
     """See :meth:`Kernels.relu`."""
-    _relu(_flat(x), _flat(y))
+    if x is not y:
+        np.copyto(y, x)
+    _relu(_flat(y))
 
 
 def relu_gradient(dy: Array, y: Array, dx: Array, mask: Array) -> None:
@@ -147,12 +152,16 @@ def relu_gradient(dy: Array, y: Array, dx: Array, mask: Array) -> None:
 
 def sigmoid(x: Array, y: Array) -> None:
     """See :meth:`Kernels.sigmoid`."""
-    _sigmoid(_flat(x), _flat(y))
+    if x is not y:
+        np.copyto(y, x)
+    _sigmoid(_flat(y))
 
 
 def tanh(x: Array, y: Array) -> None:
     """See :meth:`Kernels.tanh`."""
-    _tanh(_flat(x), _flat(y))
+    if x is not y:
+        np.copyto(y, x)
+    _tanh(_flat(y))
 
 
 def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.activations.base import ActivationLayer
 from netlayers.checks import check_number
-from netlayers.core.kernels import kernels
+from netlayers.core.workspace import constant
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class ReLU(ActivationLayer):
         """``y = max(x, 0)``."""
         x, y = self.start_forward(x, training, inplace)
         if self._plain:
-            kernels.relu(x, y)
-            return y
+            return np.maximum(x, constant(0, x.shape[-1:], x.dtype), out=y)
         low = np.less(x, self.threshold, out=self.buffer("mask", x.shape, training, _BOOL))
         below: Any = 0
         if self.negative_slope:
@@ -104,8 +103,7 @@ class ReLU(ActivationLayer):
         dy, dx = self.start_backward(dy)
         mask = self.workspace("mask", dy.shape, _BOOL)
         if self._plain:
-            kernels.relu_gradient(dy, self.cache.y, dx, mask)
-            return dx
+            return np.multiply(dy, np.greater(self.cache.y, 0, out=mask), out=dx)
         x = self.cache.x
         np.multiply(dy, self.negative_slope, out=dx)
         np.copyto(dx, dy, where=np.greater(x, self.threshold, out=mask))

@@ -1,6 +1,6 @@
 """The loops in which a step spends its time beside the matrix products: in NumPy, or compiled.
 
-Layers, losses and optimizers call them by name, as in ``kernels.add_bias(z, b)``. What stands here,
+Layers, losses and optimizers call them by name, as in ``kernels.tanh(x, y)``. What stands here,
 in NumPy, says what each computes. :func:`use_kernels` puts compiled ones in their place that make
 one pass over memory where NumPy makes several; the results agree to the last digits.
 """
@@ -53,21 +53,6 @@ class Kernels:
     name = "numpy"
     stack_forward: Callable[..., None] | None = None
     stack_backward: Callable[..., None] | None = None
-
-    @staticmethod
-    def add_bias(z: Array, b: Array) -> None:
-        """``z = z + b`` for every row of z."""
-        np.add(z, b, out=z)
-
-    @staticmethod
-    def relu(x: Array, y: Array) -> None:
-        """``y = max(x, 0)``; ``y`` may be ``x``."""
-        np.maximum(x, constant(0, x.shape[-1:], x.dtype), out=y)
-
-    @staticmethod
-    def relu_gradient(dy: Array, y: Array, dx: Array, mask: Array) -> None:
-        """``dx = dy (y > 0)``; ``mask`` is an array of booleans to work in."""
-        np.multiply(dy, np.greater(y, 0, out=mask), out=dx)
 
     @staticmethod
     def sigmoid(x: Array, y: Array) -> None:

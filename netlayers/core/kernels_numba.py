@@ -31,25 +31,7 @@ if TYPE_CHECKING:
 # Therefore this one says what it was compiled with: functions_numba d35890799e9c.
 
 
-def _add_bias(z: Array, b: Array) -> None:
-    for i in range(z.shape[0]):
-        for j in range(z.shape[1]):
-            z[i, j] += b[j]
-
-
 # A loop from one array to another is no vector loop where both may be the same: these are in place.
-
-
-def _relu(y: Array) -> None:
-    zero = y.dtype.type(0)
-    for i in range(y.size):
-        y[i] = zero if y[i] <= zero else y[i]  # NaN stays NaN
-
-
-def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
-    zero, one = dx.dtype.type(0), dx.dtype.type(1)
-    for i in range(dx.size):
-        dx[i] = dy[i] * (one if y[i] > zero else zero)  # a NaN in dy stays one
 
 
 def _sigmoid(y: Array) -> None:
@@ -133,23 +115,6 @@ def _flat(x: Array) -> Array:
     return x.reshape(-1)
 
 
-def add_bias(z: Array, b: Array) -> None:
-    """See :meth:`Kernels.add_bias`."""
-    _add_bias(z if z.ndim == 2 else z.reshape(-1, z.shape[-1]), b)
-
-
-def relu(x: Array, y: Array) -> None:
-    """See :meth:`Kernels.relu`."""
-    if x is not y:
-        np.copyto(y, x)
-    _relu(_flat(y))
-
-
-def relu_gradient(dy: Array, y: Array, dx: Array, mask: Array) -> None:
-    """See :meth:`Kernels.relu_gradient`."""
-    _relu_gradient(_flat(dy), _flat(y), _flat(dx))
-
-
 def sigmoid(x: Array, y: Array) -> None:
     """See :meth:`Kernels.sigmoid`."""
     if x is not y:
@@ -217,9 +182,6 @@ def adam(
 
 
 LOOPS = (
-    _add_bias,
-    _relu,
-    _relu_gradient,
     _sigmoid,
     _tanh,
     _sigmoid_gradient,
@@ -231,9 +193,6 @@ LOOPS = (
     _adam,
 )
 KERNELS = (
-    add_bias,
-    relu,
-    relu_gradient,
     sigmoid,
     tanh,
     sigmoid_gradient,

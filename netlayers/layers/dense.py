@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from netlayers import activations, constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer
 from netlayers.core import sparse
-from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
 from netlayers.core.workspace import constant
 from netlayers.errors import ConfigurationError, ShapeError
@@ -156,7 +157,7 @@ class Dense(Layer):
         else:
             sparse.dot(x, self.kernel, out=z)
         if self.use_bias:
-            kernels.add_bias(z, self.bias)
+            np.add(z, self.bias, out=z)
         if training:
             self.cache.x = x
             self.cache.z_shape = z.shape

@@ -121,10 +121,17 @@ def uses():
     for name in ("BatchNormalization", "LayerNormalization", "GroupNormalization"):
         cls = getattr(nl.layers, name)
         found[moments, "standardize_backward"].append(cls)
-    for name in ("relu", "sigmoid", "tanh"):
-        found[Kernels, f"{name}_gradient"].append(type(nl.activations.get(name)))
-    for name in ("batch_gradient", "column_sums"):
-        found[Kernels, name].append(nl.layers.BatchNormalization)
+    for name, cls in {
+        "sigmoid_gradient": nl.activations.Sigmoid,
+        "tanh_gradient": nl.activations.Tanh,
+        "batch_gradient": nl.layers.BatchNormalization,
+        "column_sums": nl.layers.BatchNormalization,
+        "scale": nl.losses.MeanSquaredError,
+        "scaled_difference": nl.losses.BinaryCrossentropy,
+        "crossentropy_gradient": nl.losses.CategoricalCrossentropy,
+        "sparse_crossentropy_gradient": nl.losses.SparseCategoricalCrossentropy,
+    }.items():
+        found[Kernels, name].append(cls)
     return found
 
 

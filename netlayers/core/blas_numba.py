@@ -28,52 +28,38 @@ _NAMES = ("sgemm", "dgemm", "sgemv", "dgemv", "sdot", "ddot")
 _ROWS, _AS_IT_IS, _TRANSPOSED = 101, 111, 112
 
 
-# Which function computes a product is decided as in NumPy, for the sake of the bits: that of a
-# number, of two vectors, of a matrix and a vector, or of two matrices. The following are for
-# compiled code, and for arrays in C order, of which out is none of the others.
+# These are for compiled code, and for arrays in C order, of which out is none of the others.
 
 
 def multiply(a: Array, b: Array, out: Array) -> None:
     """``out = a b``."""
-    rows, columns = out.shape
-    if a.size == 1 or b.size == 1:
-        _scale(a, b, out)
-    elif rows > 1 and columns > 1:
-        _gemm(_AS_IT_IS, _AS_IT_IS, a.shape[1], a, b, out)
-    elif rows > 1:
-        _gemv(_AS_IT_IS, a, b, out)
-    elif columns > 1:
-        _gemv(_TRANSPOSED, b, a, out)
-    else:
-        out[0, 0] = _dot(a, b)
+    _product(_AS_IT_IS, _AS_IT_IS, a.shape[1], a, b, out)
 
 
 def multiply_at(a: Array, b: Array, out: Array) -> None:
     """``out = aᵀ b``."""
-    rows, columns = out.shape
-    if a.size == 1 or b.size == 1:
-        _scale(a, b, out)
-    elif rows > 1 and columns > 1:
-        _gemm(_TRANSPOSED, _AS_IT_IS, a.shape[0], a, b, out)
-    elif rows > 1:
-        _gemv(_TRANSPOSED, a, b, out)
-    elif columns > 1:
-        _gemv(_TRANSPOSED, b, a, out)
-    else:
-        out[0, 0] = _dot(a, b)
+    _product(_TRANSPOSED, _AS_IT_IS, a.shape[0], a, b, out)
 
 
 def multiply_bt(a: Array, b: Array, out: Array) -> None:
     """``out = a bᵀ``."""
+    _product(_AS_IT_IS, _TRANSPOSED, a.shape[1], a, b, out)
+
+
+def _product(a_is: int, b_is: int, inner: int, a: Array, b: Array, out: Array) -> None:
+    """Choose the function as NumPy does, for the sake of the bits.
+
+    It is that for a number, for two matrices, for a matrix and a vector, or for two vectors.
+    """
     rows, columns = out.shape
     if a.size == 1 or b.size == 1:
         _scale(a, b, out)
     elif rows > 1 and columns > 1:
-        _gemm(_AS_IT_IS, _TRANSPOSED, a.shape[1], a, b, out)
+        _gemm(a_is, b_is, inner, a, b, out)
     elif rows > 1:
-        _gemv(_AS_IT_IS, a, b, out)
-    elif columns > 1:
-        _gemv(_AS_IT_IS, b, a, out)
+        _gemv(a_is, a, b, out)
+    elif columns > 1:  # as the product of bᵀ and a
+        _gemv(_TRANSPOSED if b_is == _AS_IT_IS else _AS_IT_IS, b, a, out)
     else:
         out[0, 0] = _dot(a, b)
 
@@ -194,6 +180,6 @@ def compiled_products(compiled: Callable[..., Any]) -> bool:
 
         return call
 
-    for function in (_scale, multiply, multiply_at, multiply_bt, sum_rows):
+    for function in (_scale, _product, multiply, multiply_at, multiply_bt, sum_rows):
         globals()[function.__name__] = compiled(function)
     return True

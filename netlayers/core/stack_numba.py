@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba keeps compiled code until its file changes, and does not look at the files of what it calls.
-# Therefore this one says what it was compiled with: blas_numba 2789136364cc,
+# Therefore this one says what it was compiled with: blas_numba effe3e57b4e9,
 # functions_numba d35890799e9c.
 
 # Places of the activations in netlayers.core.kernels.STACKED.

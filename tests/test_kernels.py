@@ -126,7 +126,7 @@ def test_a_compiled_kernel_computes_what_numpy_does(name, data):
                 np.asarray(size) > 0
             )
             same = (got[i] == expected[i]) | (np.isnan(got[i]) & np.isnan(expected[i]))
-            if name in ("scale_and_shift", "batch_gradient", "crossentropy_gradient"):
+            if name in ("scale_and_shift", "batch_gradient") or name.startswith("crossentropy"):
                 # A product that overflows and meets an infinity: NaN, if it was rounded before.
                 lost = ~np.isfinite(got[i]) & ~np.isfinite(expected[i])
                 same |= lost & ~(np.asarray(size) <= np.finfo(dtype).max)

@@ -152,10 +152,13 @@ class Dense(Layer):
         """``z = x W + b``."""
         x = self.prepare(x)
         z = self.buffer("z", (*x.shape[:-1], self.units), training)
-        if not sparse.is_sparse(x):
-            _rows(x).dot(self.kernel, out=_rows(z))
-        else:
+        if sparse.is_sparse(x):
             sparse.dot(x, self.kernel, out=z)
+        elif self.units > 1:
+            _rows(x).dot(self.kernel, out=_rows(z))
+        else:  # with a vector, NumPy may warn though the result is right: see row_sums
+            with np.errstate(invalid="ignore"):
+                _rows(x).dot(self.kernel, out=_rows(z))
         if self.use_bias:
             np.add(z, self.bias, out=z)
         if training:

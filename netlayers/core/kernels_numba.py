@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core import kernels_numba_layers, kernels_numba_losses
-from netlayers.core.functions_numba import OPTIONS, declare, exp_of, sigmoid_of, sum_of, tanh_of
+from netlayers.core.functions_numba import OPTIONS, declare, sigmoid_of, tanh_of
 from netlayers.core.kernels import Kernels
 from netlayers.core.stack_numba import compiled_stack
 
@@ -54,22 +54,6 @@ def _tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
     one = dx.dtype.type(1)
     for i in range(dx.size):
         dx[i] = (one - y[i] * y[i]) * dy[i]
-
-
-def _softmax(z: Array, shifted: Array, p: Array, lse: Array) -> None:
-    for i in range(z.shape[0]):
-        top = z[i, 0]
-        for j in range(1, z.shape[1]):
-            top = max(top, z[i, j])
-        for j in range(z.shape[1]):
-            shifted[i, j] = z[i, j] - top
-    for k in range(p.size):  # over all rows: one of 10 numbers fills no vector
-        p.flat[k] = exp_of(shifted.flat[k])
-    for i in range(z.shape[0]):
-        total = sum_of(p[i])
-        for j in range(z.shape[1]):
-            p[i, j] /= total
-        lse[i] = math.log(total)
 
 
 def _descend(w: Array, g: Array, lr: float) -> None:
@@ -139,16 +123,6 @@ def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
     _tanh_gradient(_flat(dy), _flat(y), _flat(dx))
 
 
-def softmax(z: Array, shifted: Array, p: Array) -> Array:
-    """See :meth:`Kernels.softmax`."""
-    if not z.size or not z.flags.c_contiguous:
-        return Kernels.softmax(z, shifted, p)
-    lse = np.empty(z.shape[:-1], z.dtype)
-    by_row = (-1, z.shape[-1])
-    _softmax(z.reshape(by_row), shifted.reshape(by_row), p.reshape(by_row), _flat(lse))
-    return lse
-
-
 def descend(w: Array, g: Array, lr: float, scratch: Array) -> None:
     """See :meth:`Kernels.descend`."""
     _descend(w, g, lr)
@@ -186,7 +160,6 @@ LOOPS = (
     _tanh,
     _sigmoid_gradient,
     _tanh_gradient,
-    _softmax,
     _descend,
     _descend_with_momentum,
     _take_in,
@@ -197,7 +170,6 @@ KERNELS = (
     tanh,
     sigmoid_gradient,
     tanh_gradient,
-    softmax,
     descend,
     descend_with_momentum,
     take_in,

@@ -45,6 +45,7 @@ def _centre_columns(
     out: Array,
     epsilon: float,
     rough: float,
+    centrings: int,
     step: Array,
     mean: Array,
     left: Array,
@@ -54,7 +55,7 @@ def _centre_columns(
     left[:] = 0.0
     variance[:] = 0.0
     _add_columns(x, None, share, left, variance)
-    for turn in range(CENTRINGS):
+    for turn in range(centrings):
         for j in range(step.size):
             step[j] = left[j]
             mean[j] += step[j]
@@ -110,7 +111,8 @@ def centre_columns(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
     columns = x.shape[1]
     mean, left, variance = np.zeros(columns), np.empty(columns), np.empty(columns)
     step = np.empty(columns, x.dtype)
-    _centre_columns(x, out, epsilon, 8 * np.finfo(x.dtype).eps, step, mean, left, variance)
+    rough = 8 * np.finfo(x.dtype).eps
+    _centre_columns(x, out, epsilon, rough, CENTRINGS, step, mean, left, variance)
     return mean, variance
 
 
@@ -119,11 +121,6 @@ def column_sums(x: Array, y: Array) -> tuple[Array, Array]:
     total, products = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     _add_columns(np.ascontiguousarray(x), y, 1.0, total, products)
     return total, products
-
-
-def scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
-    """See :meth:`Kernels.scale_and_shift`."""
-    _scale_and_shift(x, factor, offset, y)
 
 
 def batch_gradient(
@@ -159,7 +156,6 @@ LOOPS = (
 KERNELS = (
     centre_columns,
     column_sums,
-    scale_and_shift,
     batch_gradient,
     move_average,
     keep,

@@ -155,7 +155,7 @@ def find_learning_rate(
         for i, rate in enumerate(rates.tolist()):
             optimizer._learning_rate = rate  # also in the place of a schedule
             skipped = optimizer.skipped
-            loss = step.train(*next(batches))
+            loss = step.train(next(batches))
             if not math.isfinite(loss):
                 reason, diverged_at = f"the loss is {loss} at the rate {rate:.2e}", rate
                 break

@@ -75,12 +75,12 @@ def replay_snapshot(
         >>> replay.origin.layer, replay.origin.direction, replay.origin.rows
         ('activation', 'forward', [2])
     """
-    model, (x, y, sample_weight), place = load_snapshot(path, custom_objects)
-    steps = model.make_steps(y.shape)
+    model, batch, place = load_snapshot(path, custom_objects)
+    steps = model.make_steps(batch.targets.shape)
     steps.before.take()
     with np.errstate(all="ignore"):
-        loss = steps.twin().compute_gradients(x, y, sample_weight)
-    origin = find_nonfinite(steps.twin(), (x, y, sample_weight))
+        loss = steps.twin().compute_gradients(batch)
+    origin = find_nonfinite(steps.twin(), batch)
     if origin is not None:
         origin = replace(origin, epoch=place["epoch"], batch=place["batch"])
-    return Replay(origin, loss, model, x, y, sample_weight)
+    return Replay(origin, loss, model, batch.inputs, batch.targets, batch.weights)

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse
 
 import netlayers as nl
+from netlayers.data.batch import Batch
 from netlayers.saving.snapshots import save_snapshot
 
 ROOT = Path(nl.__file__).parents[1]
@@ -89,7 +90,7 @@ print("done", not any(name.startswith("scipy.") for name in sys.modules))
 def test_what_needs_scipy_names_it(code, who, tmp_path):
     model = nl.Sequential([nl.layers.Dense(2)], seed=0)
     model.compile("sgd", "mse")
-    batch = scipy.sparse.random(8, 4, format="csr", random_state=0), np.ones((8, 2)), None
+    batch = Batch(scipy.sparse.random(8, 4, format="csr", random_state=0), np.ones((8, 2)), None, 8)
     model.fit(*batch[:2], verbose=0)
     save_snapshot(str(tmp_path / "sparse.safetensors"), model, batch, {"epoch": 0, "batch": 0})
     said = without_scipy(code, tmp_path)

@@ -9,6 +9,7 @@ import numpy as np
 
 from netlayers.core.sparse import is_sparse
 from netlayers.core.workspace import Workspace
+from netlayers.data.batch import Batch
 from netlayers.data.places import Place, Places, order_state, set_order
 from netlayers.errors import ConfigurationError
 
@@ -186,7 +187,7 @@ class ArrayData:
         """Let go of what an epoch holds: nothing."""
 
     def batches(self, start: int = 0) -> Iterator[Any]:
-        """Yield ``(x, y, sample_weight)`` for each batch of an epoch.
+        """Yield the batches of an epoch.
 
         Args:
             start: how many batches of it are done, in a run that goes on within an epoch.
@@ -223,14 +224,16 @@ class ArrayData:
         for start in range(first, self._count, self._batch_size):
             stop = min(start + self._batch_size, self._count)
             if numbers is None:
-                yield (
+                yield Batch(
                     x.slice(start, stop),
                     y and y.slice(start, stop),
                     weights and weights.slice(start, stop),
+                    stop - start,
                 )
             else:
                 rows = numbers[start:stop]
-                yield x.take(rows), y and y.take(rows), weights and weights.take(rows)
+                its_weights = weights and weights.take(rows)
+                yield Batch(x.take(rows), y and y.take(rows), its_weights, stop - start)
 
     # To go on in another process ---------------------------------------------------------------
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array
+    from netlayers.data.batch import Batch
 
 LOOK_ROWS = 512  # a unit that is dead in so many rows is dead, or nearly so
 STEPS = 20  # enough for a rate that is much too high to show itself
@@ -101,20 +102,18 @@ def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array)
     evidence.fresh = optimizer.iterations == 0
     measures = StepMeasures(trial, optimizer)
     with np.errstate(all="ignore"):
-        evidence.see_input(look[0])
+        evidence.see_input(look.inputs)
         with measures:
-            evidence.loss_before = steps.compute_gradients(*look)
+            evidence.loss_before = steps.compute_gradients(look)
         evidence.values = {name: dict(its) for name, its in measures.values.items()}
         evidence.see_gradients()
         start = trial.parameters.values.copy()
         statistics = trial.parameters.statistics.copy()
-        rows = [
-            [part if part is None else part.copy() for part in next(batches)] for _ in range(STEPS)
-        ]
+        rows = [_copied(next(batches)) for _ in range(STEPS)]
         ratios: dict[str, list[float]] = {path: [] for path in measures.values["update_ratio"]}
         for batch in rows:
             with measures:
-                loss = steps.train(*batch)
+                loss = steps.train(batch)
             evidence.losses.append(loss)
             for path, ratio in measures.values["update_ratio"].items():
                 ratios[path].append(ratio)
@@ -123,14 +122,23 @@ def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array)
         evidence.values["update_ratio"] = {
             path: float(np.median(its)) for path, its in ratios.items()
         }
-        evidence.loss_after = steps.compute_gradients(*look)
+        evidence.loss_after = steps.compute_gradients(look)
         factor = diagnosis_layers.faster(evidence)
         if factor is not None:
             trial.parameters.values[...], trial.parameters.statistics[...] = start, statistics
             optimizer.learning_rate_factor *= factor
             for batch in rows:
-                steps.train(*batch)
-            evidence.loss_faster = steps.compute_gradients(*look)
+                steps.train(batch)
+            evidence.loss_faster = steps.compute_gradients(look)
         findings = [*diagnosis_data.findings(evidence), *diagnosis_layers.findings(evidence)]
     findings.sort(key=lambda finding: finding.severity != "serious")
     return Diagnosis(findings, evidence.values, evidence.losses)
+
+
+def _copied(batch: Batch) -> Batch:
+    inputs, targets, weights, _ = batch
+    return batch._replace(
+        inputs=inputs.copy(),
+        targets=targets.copy(),
+        weights=None if weights is None else weights.copy(),
+    )

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
     from netlayers.core.parameters import Parameter
+    from netlayers.data.batch import Batch
     from netlayers.errors import NonFiniteError
-
-    Batch = tuple[Any, Array, Array | None]
 
 _SHOWN = 5  # rows that a text names
 
@@ -90,7 +89,7 @@ def find_nonfinite(steps: Any, batch: Batch, update: bool = True) -> NonFiniteOr
 
     Args:
         steps: what trains a batch, on a copy of the model: the step changes it.
-        batch: x, y and sample weights.
+        batch: checked data.
         update: look at the update too.
 
     Returns:
@@ -114,7 +113,7 @@ def explain(
     Args:
         error: the error of the optimizer, which has made no update.
         steps: what trained the batch.
-        batch: x, y and sample weights.
+        batch: checked data.
         epoch: number of the epoch, if there is one.
         number: number of the batch, if there is one.
     """
@@ -155,13 +154,13 @@ class _Finder:
 
     def __init__(self, steps: Any, batch: Batch) -> None:
         self.steps, self.batch = steps, batch
-        self.count = batch[0].shape[0]
+        self.count = batch.size
         self.origin: NonFiniteOrigin | None = None
         self._names = dict(_names(steps.model))
         self._inputs: dict[int, Array] = {}  # of each layer's forward
 
     def run(self, update: bool) -> None:
-        x = self.batch[0]
+        x = self.batch.inputs
         numbers: Any = x if isinstance(x, np.ndarray) else x.data
         parameters = self.steps.model.parameters
         self.origin = bad_weights("weights", parameters)
@@ -173,7 +172,7 @@ class _Finder:
         gathered = self.steps.optimizer.state.get("gradient_sum")
         try:
             with observed(self.steps.model, self._around), self._loss_watched():
-                total = self.steps.compute_gradients(*self.batch)
+                total = self.steps.compute_gradients(self.batch)
             if self.origin is None:
                 self._look_at_penalties(total)
             if self.origin is None and update:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
+    from netlayers.data.batch import Batch
 
 __all__ = ["ProfileReport", "ProfileRow", "profile_steps"]
 
@@ -120,16 +121,12 @@ class ProfileReport:
 _PHASES = ("forward", "backward", "update")
 
 
-def profile_steps(
-    steps: Any, x: Array, y: Array, sample_weight: Array | None = None, count: int = 30
-) -> ProfileReport:
+def profile_steps(steps: Any, batch: Batch, count: int = 30) -> ProfileReport:
     """Make training steps on one batch, and return where their time goes.
 
     Args:
         steps: a :class:`netlayers.training.steps.Steps`; its model learns.
-        x: a checked batch of inputs.
-        y: its targets.
-        sample_weight: weight of each sample.
+        batch: checked data.
         count: how many steps are watched.
 
     Steps that are watched and steps that are not take turns; means are over the middle half. A
@@ -139,7 +136,7 @@ def profile_steps(
     """
 
     def step() -> None:
-        steps.train(x, y, sample_weight)
+        steps.train(batch)
 
     for _ in range(_WARM_UP):
         step()
@@ -174,7 +171,7 @@ def profile_steps(
     step_alone = fmean(alone[i] for i in _middle(alone))
     more = max(0.0, median(b - a for a, b in zip(alone, watched, strict=True)))
     shown = [row for row in rows.values() if row.seconds > 0 or row.flop]
-    return ProfileReport(len(y), count, step_alone, more, shown)
+    return ProfileReport(batch.size, count, step_alone, more, shown)
 
 
 def _middle(seconds: list[float]) -> list[int]:

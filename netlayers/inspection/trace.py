@@ -18,7 +18,7 @@ from netlayers.inspection.tracing import LayerTrace, LossTrace, OptimizerTrace, 
 if TYPE_CHECKING:
     import os
 
-    from netlayers._typing import Array
+    from netlayers.data.batch import Batch
 
 __all__ = ["LayerTrace", "LossTrace", "OptimizerTrace", "Step", "Trace", "trace_step"]
 
@@ -114,16 +114,14 @@ class Trace:
         return f"<Trace of {self.name!r}: {len(self.steps)} steps, loss {self.loss.total:.6g}>"
 
 
-def trace_step(steps: Any, x: Any, y: Array, sample_weight: Array | None, **shown: Any) -> Trace:
+def trace_step(steps: Any, batch: Batch, **shown: Any) -> Trace:
     """Train on one batch, and return what was computed.
 
     Args:
         steps: the ``Steps`` of a model that is a copy: it learns.
-        x: checked inputs.
-        y: checked targets.
-        sample_weight: checked weights, or ``None``.
+        batch: checked data.
         shown: ``digits``, ``rows`` and ``columns`` of :class:`Trace`.
     """
     steps.loss = copy.deepcopy(steps.loss)
-    parts = record_step(steps, x, y, sample_weight)
+    parts = record_step(steps, batch)
     return Trace(steps.model.name, *parts, **shown)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
     from netlayers.core.parameters import Parameter
+    from netlayers.data.batch import Batch
 
 
 @dataclass
@@ -232,24 +233,21 @@ def own(layer: Layer) -> list[Parameter]:
     return [p for p in layer.slots if p.layer is layer]
 
 
-def record_step(
-    steps: Any, x: Any, y: Array, sample_weight: Array | None
-) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
+def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
     """Train on one batch, and return all that was computed.
 
     Args:
         steps: the ``Steps`` of a model that is a copy: it learns.
-        x: checked inputs.
-        y: checked targets.
-        sample_weight: checked weights, or ``None``.
+        batch: checked data.
     """
     model, optimizer, loss = steps.model, steps.optimizer, steps.loss
+    _, y, sample_weight, _ = batch
     parameters = model.parameters
-    before = steps.test(x, y, sample_weight)
+    before = steps.test(batch)
     recorder = Recorder()
     seen: dict[str, Any] = {}
     with observed(model, recorder), _loss_seen(loss, seen, recorder.keep):
-        total = steps.compute_gradients(x, y, sample_weight, input_gradient=True)
+        total = steps.compute_gradients(batch, input_gradient=True)
     (top,) = recorder.top
     records = list(top.walk())
     probabilities = None
@@ -287,7 +285,7 @@ def record_step(
         sample_weight=None if sample_weight is None else np.array(sample_weight),
         samples=_samples(loss, y, seen["y_pred"], sample_weight),
         before=before,
-        after=steps.test(x, y, sample_weight),
+        after=steps.test(batch),
     )
     norm = optimizer.grad_norm if getattr(optimizer, "clips", False) and updated else None
     return top, outcome, OptimizerTrace(optimizer, rate, updated, norm)

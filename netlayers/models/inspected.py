@@ -179,11 +179,11 @@ class Inspected:
         trial: Any = copy.deepcopy(self)
         trial._require_compiled()
         trial._metrics = ()
-        given, targets, weight = batch_of(trial, owner, x, y, sample_weight)
-        steps = trial.make_steps(targets.shape)
+        batch = batch_of(trial, owner, x, y, sample_weight)
+        steps = trial.make_steps(batch.targets.shape)
         return loss_surface(
             trial.parameters,
-            lambda: steps.test(given, targets, weight),
+            lambda: steps.test(batch),
             np.random.default_rng(seed),
             size,
             span,
@@ -241,10 +241,9 @@ class Inspected:
         refuse_elsewhere(model, "trace")
         traced = copy.deepcopy(model)
         traced._metrics = ()
-        x, y, weight = batch_of(traced, "trace", x, y, sample_weight)
-        return trace_step(
-            traced.make_steps(y.shape), x, y, weight, digits=digits, rows=rows, columns=columns
-        )
+        batch = batch_of(traced, "trace", x, y, sample_weight)
+        learner = traced.make_steps(batch.targets.shape)
+        return trace_step(learner, batch, digits=digits, rows=rows, columns=columns)
 
     def profile(
         self, x: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, steps: int = 30
@@ -286,8 +285,8 @@ class Inspected:
         check_integer("profile", "steps", steps, minimum=1)
         self._require_compiled()  # type: ignore[attr-defined]
         model: Any = copy.deepcopy(self)
-        checked = batch_of(model, "profile", x, y, sample_weight)
-        return profile_steps(model.make_steps(checked[1].shape), *checked, steps)
+        batch = batch_of(model, "profile", x, y, sample_weight)
+        return profile_steps(model.make_steps(batch.targets.shape), batch, steps)
 
 
 def _endless(data: ArrayData) -> Iterator[Any]:

@@ -410,10 +410,10 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         """
         self._require_compiled()
         with undone_on_error(self):
-            x, y, weight = batch_of(self, "train_on_batch", x, y, sample_weight, class_weight)
-            steps = self.make_steps(y.shape)
+            batch = batch_of(self, "train_on_batch", x, y, sample_weight, class_weight)
+            steps = self.make_steps(batch.targets.shape)
             steps.reset()
-            steps.train(x, y, weight)
+            steps.train(batch)
         return batch_result(steps.logs(), return_dict)
 
     @one_at_a_time
@@ -427,10 +427,10 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         """Return the loss, or ``[loss, metric, ...]``, of a batch; nothing is learned."""
         self._require_compiled()
         with undone_on_error(self):
-            x, y, weight = batch_of(self, "test_on_batch", x, y, sample_weight)
-            steps = self.make_steps(y.shape)
+            batch = batch_of(self, "test_on_batch", x, y, sample_weight)
+            steps = self.make_steps(batch.targets.shape)
             steps.reset()
-            steps.test(x, y, weight)
+            steps.test(batch)
         logs = steps.logs()
         logs.pop("grad_norm", None)
         return batch_result(logs, return_dict)

@@ -11,6 +11,7 @@ import numpy as np
 from netlayers.core.arrays import in_order
 from netlayers.core.sparse import is_sparse, refuse_sparse
 from netlayers.data.arrays import column
+from netlayers.data.batch import Batch
 from netlayers.data.checks import checked_input_or_csr, checked_rows
 from netlayers.data.classes import class_weights
 from netlayers.errors import ConfigurationError, ShapeError
@@ -124,7 +125,7 @@ def columns_of(
 
 def batch_of(
     model: Model, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
-) -> tuple[Any, Array, Array | None]:
+) -> Batch:
     """Check one batch; the loss checks its targets itself.
 
     Raises:
@@ -136,11 +137,11 @@ def batch_of(
             "into one sample_weight."
         )
     if sample_weight is None and class_weight is None and _is_ready(x, model) and _are_ready(y, x):
-        return x, y, None
+        return Batch(x, y, None, len(x))
     x, y, weight = _arrays(model, owner, x, y, sample_weight)
     if class_weight is not None:
         weight = class_weights(owner, class_weight, y)
-    return x, in_order(y), None if weight is None else in_order(weight)
+    return Batch(x, in_order(y), None if weight is None else in_order(weight), x.shape[0])
 
 
 def check_against(model: Model, owner: str, x: Any, y: Array, weight: Array | None) -> Dtype:

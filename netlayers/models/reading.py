@@ -10,6 +10,7 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.data.arrays import ArrayData, column, split_columns
+from netlayers.data.batch import Batch
 from netlayers.data.classes import class_weights, stratified_rows
 from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
 from netlayers.errors import ConfigurationError, DataError
@@ -227,15 +228,15 @@ def _stream(
             "with data that come in batches; pass a dict such as {0: 1.0, 1: 5.0}."
         )
 
-    def check(batch: Any) -> tuple[Any, Any, Any]:
-        x, y, weight = parts_of(owner, batch, targets)
+    def check(given: Any) -> Batch:
+        x, y, weight = parts_of(owner, given, targets)
         if not targets:
             x = input_of(model, owner, x)
             model.check_input_shape(x.shape)
-            return x, None, None
-        x, y, weight = batch_of(model, owner, x, y, weight, class_weight)
-        check_against(model, owner, x, y, weight)
-        return x, y, weight
+            return Batch(x, None, None, x.shape[0])
+        batch = batch_of(model, owner, x, y, weight, class_weight)
+        check_against(model, owner, batch.inputs, batch.targets, batch.weights)
+        return batch
 
     stream = Stream(
         owner, source, check, steps=reading.steps, read_ahead=reading.read_ahead, **options

@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers.core.optional import scipy
 from netlayers.core.sparse import is_sparse
+from netlayers.data.batch import Batch
 from netlayers.errors import FileError
 from netlayers.saving.format import StoredFile
 from netlayers.saving.models import load_model, save_model
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 _CSR = ("data", "indices", "indptr", "shape")
 
 
-def save_snapshot(path: str, model: Any, batch: Any, place: dict[str, Any]) -> None:
+def save_snapshot(path: str, model: Any, batch: Batch, place: dict[str, Any]) -> None:
     """Save a model, which may hold numbers that are not finite, with x, y and sample weights.
 
     Args:
         path: the file; it may be replaced.
         model: as it was before the step.
-        batch: x (an array or a CSR matrix), y, and sample weights or ``None``.
+        batch: checked data; the inputs are an array or a CSR matrix.
         place: numbers of epoch and batch.
     """
-    x, y, sample_weight = batch
+    x, y, sample_weight, _ = batch
     if is_sparse(x):
         arrays = {f"x.{part}": np.asarray(getattr(x, part)) for part in _CSR}
     else:
@@ -41,7 +42,7 @@ def save_snapshot(path: str, model: Any, batch: Any, place: dict[str, Any]) -> N
 
 def load_snapshot(
     path: Any, custom_objects: Mapping[str, Any] | None = None
-) -> tuple[Any, Any, dict[str, Any]]:
+) -> tuple[Any, Batch, dict[str, Any]]:
     """Return model, batch and place, as :func:`save_snapshot` wrote them.
 
     Raises:
@@ -70,4 +71,4 @@ def load_snapshot(
             x.check_format()
         except (ValueError, TypeError, IndexError) as error:
             raise FileError(file.path, "extra", "a sparse matrix", f"an error: {error}") from None
-    return model, (x, arrays["y"], arrays.get("sample_weight")), place
+    return model, Batch(x, arrays["y"], arrays.get("sample_weight"), x.shape[0]), place

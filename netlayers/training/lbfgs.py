@@ -61,7 +61,7 @@ def train(
     """
     minimize = scipy("fit_lbfgs", "optimize").minimize
     model, parameters = steps.model, steps.model.parameters
-    ((x, y, sample_weight),) = data.batches()
+    (batch,) = data.batches()
     segments = parameters.segments
 
     def gather(vector: Array) -> Array:
@@ -79,7 +79,7 @@ def train(
         evaluations += 1
         scatter(w)
         steps.reset()
-        loss = steps.compute_gradients(x, y, sample_weight)
+        loss = steps.compute_gradients(batch)
         steps.loss_mean.add(loss)
         gradient = gather(parameters.gradients)
         if evaluations == 1 and not (math.isfinite(loss) and np.isfinite(gradient).all()):

@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array, Logs
+    from netlayers.data.batch import Batch
     from netlayers.training.events import Events
     from netlayers.training.run import Run
     from netlayers.training.steps import Steps
 
-    Batch = tuple[Array, Array, Array | None]
-
     class Data(Protocol):
-        """What the loops read: batches of x, y and weights, epoch by epoch."""
+        """What the loops read: batches, epoch by epoch."""
 
         @property
         def steps(self) -> int | None:
@@ -109,22 +108,22 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
     start = run.batch or 0
     if not start:
         steps.reset()
-    for batch, (x, y, sample_weight) in enumerate(run.data.batches(start), start):
-        interrupts.busy, events.batch = True, batch
+    for number, batch in enumerate(run.data.batches(start), start):
+        interrupts.busy, events.batch = True, number
         if begin:
-            events.fire("on_train_batch_begin", batch, {})
-        steps.batch = x, y, sample_weight
+            events.fire("on_train_batch_begin", number, {})
+        steps.batch = batch
         try:
-            steps.compute_gradients(x, y, sample_weight)
+            steps.compute_gradients(batch)
             interrupts.updating = True
-            steps.update(x.shape[0])
+            steps.update(batch.size)
         except NonFiniteError as error:
-            explain(error, steps, steps.batch, run.epoch, batch)
+            explain(error, steps, batch, run.epoch, number)
             raise
         interrupts.updating = False
         if end:
-            events.fire("on_train_batch_end", batch, steps.logs(each_batch=True))
-        run.batch = batch + 1
+            events.fire("on_train_batch_end", number, steps.logs(each_batch=True))
+        run.batch = number + 1
         if keeper is not None:
             keeper.after_batch(run)
         interrupts.release()
@@ -139,12 +138,12 @@ def test(steps: Steps, data: Data, events: Events) -> Logs:
     events.fire("on_test_begin", {})
     steps.reset()
     begin, end = events.has("on_test_batch_begin"), events.has("on_test_batch_end")
-    for batch, (x, y, sample_weight) in enumerate(data.batches()):
+    for number, batch in enumerate(data.batches()):
         if begin:
-            events.fire("on_test_batch_begin", batch, {})
-        steps.test(x, y, sample_weight)
+            events.fire("on_test_batch_begin", number, {})
+        steps.test(batch)
         if end:
-            events.fire("on_test_batch_end", batch, steps.logs(each_batch=True))
+            events.fire("on_test_batch_end", number, steps.logs(each_batch=True))
     logs = steps.logs()
     logs.pop("grad_norm", None)  # there are no gradients in a test
     events.fire("on_test_end", dict(logs))
@@ -159,9 +158,9 @@ def predict(model: Any, data: Data, events: Events) -> Array:
     events.fire("on_predict_begin", {})
     parts: list[Array] = []
     done = 0
-    for batch, (x, _, _) in enumerate(data.batches()):
-        events.fire("on_predict_batch_begin", batch, {})
-        part = model.forward(x)
+    for number, batch in enumerate(data.batches()):
+        events.fire("on_predict_batch_begin", number, {})
+        part = model.forward(batch.inputs)
         if data.rows is None:
             parts.append(np.array(part))  # a layer may hand on its input
         else:
@@ -169,6 +168,6 @@ def predict(model: Any, data: Data, events: Events) -> Array:
                 parts.append(np.empty((data.rows, *part.shape[1:]), part.dtype))
             parts[0][done : done + len(part)] = part
         done += len(part)
-        events.fire("on_predict_batch_end", batch, {"outputs": part})
+        events.fire("on_predict_batch_end", number, {"outputs": part})
     events.fire("on_predict_end", {})
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

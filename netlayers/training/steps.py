@@ -18,7 +18,8 @@ from netlayers.training.before import Before
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlayers._typing import Array, Logs, Shape
+    from netlayers._typing import Logs, Shape
+    from netlayers.data.batch import Batch
     from netlayers.losses import Loss
     from netlayers.optimizers import Optimizer
 
@@ -36,7 +37,7 @@ class Steps:
             computed together, and metrics see the probabilities that the loss computes.
 
     Attributes:
-        batch: x, y and weights of the batch that a run of ``fit`` is at, for its callbacks.
+        batch: the batch that a run of ``fit`` is at, for its callbacks.
         skip_nonfinite_loss: leave out the update of a batch whose loss is not finite; a callback
             sets it for its run.
     """
@@ -63,7 +64,7 @@ class Steps:
         self.metric_names: list[str] = []
         self._workspace = Workspace()
         self._penalized = bool(getattr(model, "adds_penalty", False))
-        self.batch: tuple[Array, Array, Array | None] | None = None
+        self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
         self._before: Before | None = None
 
@@ -118,29 +119,23 @@ class Steps:
             logs["grad_norm"] = self.norm_mean.result()
         return logs
 
-    def train(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+    def train(self, batch: Batch) -> float:
         """Learn from one batch; return its loss."""
         try:
-            self.compute_gradients(x, y, sample_weight)
-            return self.update(x.shape[0])
+            self.compute_gradients(batch)
+            return self.update(batch.size)
         except NonFiniteError as error:
-            explain(error, self, (x, y, sample_weight))
+            explain(error, self, batch)
             raise
 
-    def compute_gradients(
-        self,
-        x: Array,
-        y: Array,
-        sample_weight: Array | None = None,
-        input_gradient: bool = False,
-    ) -> float:
+    def compute_gradients(self, batch: Batch, input_gradient: bool = False) -> float:
         """Run forward and backward; return the loss. The gradients are in the parameters.
 
         With ``input_gradient`` that of x is computed too, by every layer.
         """
         model, parameters = self.model, self.model.parameters
         self.before.take()
-        self._loss = self._forward(x, y, sample_weight, training=True)
+        self._loss = self._forward(batch, training=True)
         dy = self.loss.backward()
         if self.fused:
             model.backward_logits(dy, input_gradient=input_gradient)
@@ -187,15 +182,16 @@ class Steps:
         model, optimizer, loss = self.before.copies(self.loss)
         return Steps(model, optimizer, loss, (), self.fused)
 
-    def test(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+    def test(self, batch: Batch) -> float:
         """Return the loss of one batch, and take it into the means."""
-        loss = self._forward(x, y, sample_weight, training=False)
+        loss = self._forward(batch, training=False)
         if self.model.parameters.regularized:
             loss += self.model.parameters.regularization()
-        self.loss_mean.add(loss, x.shape[0])
+        self.loss_mean.add(loss, batch.size)
         return loss
 
-    def _forward(self, x: Array, y: Array, sample_weight: Array | None, training: bool) -> float:
+    def _forward(self, batch: Batch, training: bool) -> float:
+        x, y, sample_weight, size = batch
         forward = self.model.forward_logits if self.fused else self.model.forward
         if self._penalized:
             y_pred, penalties = collect_penalties(forward, x, training)
@@ -204,7 +200,7 @@ class Steps:
         loss = self.loss.forward(y, y_pred, sample_weight)
         if self.part_means:
             for mean, value in zip(self.part_means, self.loss.values, strict=True):  # type: ignore[attr-defined]
-                mean.add(value, len(x))
+                mean.add(value, size)
         if penalties:
             loss += sum(penalties)
         if self.metrics:

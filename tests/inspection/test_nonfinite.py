@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import netlayers as nl
 from netlayers import layers as L
 from netlayers.callbacks import TerminateOnNaN
+from netlayers.data.batch import Batch
 from netlayers.errors import FileError, NonFiniteError
 from netlayers.inspection.nonfinite import find_nonfinite
 
@@ -300,7 +301,7 @@ def test_the_penalty_on_a_weight():
     kernel = L.Dense(2, kernel_initializer=large, kernel_regularizer=nl.regularizers.L2(1.0))
     model = nl.Sequential([L.Dense(4), kernel], dtype="float64", seed=0)
     model.compile("sgd", "mae")
-    origin = find_nonfinite(steps_of(model, X, Y), (X[:N], Y[:N], None), update=False)
+    origin = find_nonfinite(steps_of(model, X, Y), Batch(X[:N], Y[:N], None, N), update=False)
     assert (origin.direction, origin.layer) == ("loss", "dense_1")
     assert "the penalty on 'kernel' is infinite" in str(origin)
 
@@ -310,7 +311,7 @@ def test_the_penalty_of_an_activation():
     model = nl.Sequential(layers, dtype="float64", seed=0)
     model.compile("sgd", "mae")
     x = X[:N].astype(np.float64) * 1e160
-    origin = find_nonfinite(steps_of(model, x, Y), (x, Y[:N], None), update=False)
+    origin = find_nonfinite(steps_of(model, x, Y), Batch(x, Y[:N], None, N), update=False)
     assert (origin.direction, origin.layer) == ("loss", "activity")
 
 
@@ -331,7 +332,7 @@ def test_weights_and_inputs_that_are_not_finite_already():
         fit(model)
     x = X[:N].copy()
     x[3, 0] = np.inf
-    origin = find_nonfinite(steps_of(make(), x, Y), (x, Y[:N], None))
+    origin = find_nonfinite(steps_of(make(), x, Y), Batch(x, Y[:N], None, N))
     assert (origin.direction, origin.rows) == ("input", [3])
 
 
@@ -444,7 +445,7 @@ def test_the_numbers_of_a_replay_are_those_of_the_run(tmp_path, optimizer):
     assert replay.origin == watch.origin
     assert (replay.origin.direction, replay.origin.rows) == ("loss", [4])
     steps = replay.model.make_steps(replay.y.shape)
-    steps.compute_gradients(replay.x, replay.y, replay.sample_weight)
+    steps.compute_gradients(Batch(replay.x, replay.y, replay.sample_weight, len(replay.x)))
     assert np.isfinite(seen[-1]).all()
     np.testing.assert_array_equal(replay.model.parameters.gradients, seen[-1])
     np.testing.assert_array_equal(replay.model.parameters.values, model.parameters.values)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.binding import assemble, bind
 from netlayers.core.complex_step import ComplexStep, ComplexWorkspace
 from netlayers.core.layer import Layer
 from netlayers.core.penalties import collect_penalties
@@ -99,7 +100,7 @@ class LayerFunction:
         layer = float_copy(self.layer, self.x.shape, _COMPLEX)
         for p in layer.parameters.all:
             p.value = stepping_view(p.value)
-        layer.bind(layer.parameters)
+        bind(layer, layer.parameters.vector)
         _complex_buffers(layer)
         twin = LayerFunction(layer, stepping(self.x), self.head.in_complex(), self.fused)
         theirs = [state for _, state in self._states]
@@ -122,7 +123,7 @@ def float_copy(original: Any, shape: tuple[int, ...], dtype: Any = _FLOAT64, see
     target: Any = copy.deepcopy(original)
     target.compute_in(dtype)
     target.build((None, *shape[1:]))
-    target.assemble(Streams(seed))
+    assemble(target, Streams(seed))
     return target
 
 

@@ -13,6 +13,7 @@ from netlayers.errors import DataError
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
+    from netlayers.core.spec import InputSpec
 
 _CHUNK = 1 << 20  # elements looked at in one go: bounds the memory of a check of a memory map
 
@@ -92,6 +93,27 @@ def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
             f"{np.finfo(dtype).max:.2g}). Scale the data, or use dtype='float64'."
         )
     return result
+
+
+def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype) -> Array:
+    """Return ``value`` as an array of the kind that an input is declared with.
+
+    Args:
+        owner: who asks, for the message.
+        argument: the name of ``value``, for the message.
+        value: an array, a list, or anything that NumPy makes an array of.
+        spec: the declaration; only its ``dtype`` counts here.
+        dtype: what ``"float"`` is converted to; the other kinds arrive as they are.
+
+    Raises:
+        DataError: the entries are of another kind.
+    """
+    if spec.dtype == "float":
+        return in_order(as_float(owner, argument, value, dtype))
+    array = np.asarray(value)
+    if spec.dtype == "integer" and array.dtype.kind == "f" and (array == np.trunc(array)).all():
+        array = array.astype(np.int64)
+    return in_order(array)
 
 
 def in_order(array: Array) -> Array:

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from netlayers.checks import check_shape
+from netlayers.core.shapes import any_batch, checked_shape, listed_shapes
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ def checked_build(build: Build) -> Build:
                 build_once(self, input_shape)
 
     def build_once(self: Layer, input_shape: Shape) -> None:
-        shape = check_shape(self.owner, "input_shape", input_shape)
-        if not shape:
+        shape = checked_shape(self.owner, "input_shape", input_shape)
+        if not all(listed_shapes(shape)):
             raise ConfigurationError(
                 f"{self.owner}: build() needs the input shape, batch first, such as (None, 784)."
             )
-        shape = (None, *shape[1:])
+        shape = any_batch(shape)
         if self.built:
             if self.input_shape != shape and (self.slots or self._in_model):
                 self.check_input_shape(shape)
@@ -54,13 +54,13 @@ def checked_build(build: Build) -> Build:
             if self.input_shape == shape:
                 return
         self._building = True
-        self.slots = []
+        self.slots, self.states = [], {}
         self.compute_in(self._dtype)
         try:
             build(self, shape)
             output_shape = self.compute_output_shape(shape)
         except BaseException:
-            self.slots = []
+            self.slots, self.states = [], {}
             raise
         finally:
             del self._building

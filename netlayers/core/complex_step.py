@@ -67,9 +67,9 @@ class ComplexStep(np.ndarray):
 class ComplexWorkspace(Workspace):
     """Buffers whose complex arrays are :class:`ComplexStep`."""
 
-    def __call__(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
-        """Return the buffer ``name`` in the given shape."""
-        return _wrapped(super().__call__(name, shape, dtype))
+    def _make(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        view = self.views[name, shape, dtype] = _wrapped(super()._make(name, shape, dtype))
+        return view
 
 
 def _plain(value: Any) -> Any:

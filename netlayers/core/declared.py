@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.binding import gradient_view, own
 from netlayers.core.drafting import drafting
 
 if TYPE_CHECKING:
@@ -31,13 +32,15 @@ class Declared:
         if layer is None:
             return self
         name = self.name
-        mine = {n: p for p in layer.slots if p.layer is layer for n in (p.name, "d_" + p.name)}
+        mine = {n: p for p in own(layer) for n in (p.name, "d_" + p.name)}
         if name in mine:
             if layer._vector is None and drafting():  # its shape is known, and it takes no memory
                 return np.broadcast_to(layer._dtype.type(0), mine[name].shape)
             layer._bind_alone()  # or another thread has just done it
             if name in vars(layer):
                 return vars(layer)[name]
+            if mine[name].gradient is not None:
+                return gradient_view(layer, mine[name])
         hint = ""
         if not layer.built and layer.kind == "layer":
             hint = (

@@ -10,24 +10,33 @@ import numpy as np
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float
+from netlayers.core.binding import assemble, unbind
+from netlayers.core.buffers import State
 from netlayers.core.building import building, checked_build
+from netlayers.core.calls import Call
 from netlayers.core.declared import declare, is_taken
-from netlayers.core.drafting import drafting
-from netlayers.core.parameters import Parameter, ParameterVector
+from netlayers.core.inputs import check_shapes, prepared
+from netlayers.core.observing import every_layer
+from netlayers.core.parameters import Parameter, Parameters
 from netlayers.core.random import Streams
-from netlayers.core.shapes import shape_hint, shown_shape
-from netlayers.core.sparse import as_input, is_sparse, refuse_sparse
+from netlayers.core.spec import FLOAT
 from netlayers.core.weights import WeightAccess
 from netlayers.core.workspace import Cache, Workspace
 from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
 from netlayers.registry import snake_case
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from weakref import ref
 
     from netlayers._typing import Array, ArrayLike, Dtype, Examples, Identifier, Shape
+    from netlayers.core.parameters import ParameterVector
+    from netlayers.core.spec import InputSpec
 
 _FLOAT32 = np.dtype(np.float32)
+_NOT_COPIED = (
+    "_views", "_row", "_vector", "_parameters", "_homes", "_calls", "cache", "workspace", "call"
+)  # fmt: skip
 
 
 class Layer(WeightAccess):
@@ -77,6 +86,13 @@ class Layer(WeightAccess):
     same_in_training = True
     # Layers whose forward and backward also take a CSR matrix of SciPy as x.
     takes_sparse = False
+    # What forward takes: one input, or a tuple of them for a tuple of arrays.
+    input_spec: InputSpec | tuple[InputSpec, ...] = FLOAT
+    # Layers whose forward also takes mask=, and those that hand on the mask of their input.
+    takes_mask = False
+    supports_masking = False
+    # Which use of the layer in a network is being computed; see new_call.
+    call = 1
 
     def __init__(
         self,
@@ -97,6 +113,7 @@ class Layer(WeightAccess):
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
         self.slots: list[Parameter] = []
+        self.states: dict[str, State] = {}
         self.rng: np.random.Generator | None = None
         self._set_up()
         self.learning_rate_multiplier = learning_rate_multiplier
@@ -106,7 +123,9 @@ class Layer(WeightAccess):
         self._views: dict[str, Array] = {}
         self._row: tuple[int | None, ...] | None = None  # what prepare() compares rows with
         self._vector: ParameterVector | None = None
-        self._in_model = False
+        self._parameters: Parameters | None = None
+        self._homes: list[ref[Layer]] = []  # the containers that it stands in
+        self._calls = 1
         self.scope = ""  # names of the containers around it, each with a slash behind it
         self.outer_multiplier = 1.0  # product of their learning-rate multipliers
         self.cache = Cache(f"{self.kind} {self.name!r}")
@@ -142,6 +161,15 @@ class Layer(WeightAccess):
         """Return the output for a batch; with ``training``, remember what backward needs."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(x, training=False)")
 
+    def compute_mask(self, x: Any, mask: Any = None) -> Any:
+        """Return the mask of the output: booleans (batch, time), or ``None`` for no mask.
+
+        Args:
+            x: the input of ``forward``.
+            mask: its mask, a tuple of masks for several inputs, or ``None``.
+        """
+        return mask if self.supports_masking and not isinstance(mask, tuple) else None
+
     def __call__(self, x: ArrayLike, training: bool = False) -> Array:
         """Return :meth:`forward`, as Keras's layers and models are called."""
         return self.forward(x, training)  # type: ignore[arg-type]
@@ -161,6 +189,7 @@ class Layer(WeightAccess):
         *,
         statistic: bool = False,
         constraint: Identifier = None,
+        dtype: str | None = None,
     ) -> None:
         """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
 
@@ -170,8 +199,16 @@ class Layer(WeightAccess):
             initializer: fills it when it is first bound.
             regularizer: penalty on it, part of the model's loss.
             statistic: a running statistic, which optimizers leave alone and which has no gradient.
-            constraint: what is true of it after each update.
+            constraint: constraint applied to it after each update.
+            dtype: name of the dtype of a statistic, such as ``"int64"``; by default the layer's,
+                which learned weights always have.
         """
+        own_dtype = None if dtype is None else np.dtype(dtype)
+        if own_dtype is not None and not statistic:
+            raise ConfigurationError(
+                f"{self.owner}: the weight {name!r} is learned and has the dtype of the layer; "
+                "dtype= is for statistic=True."
+            )
         taken = {n for p in self.slots for n in (p.name, "d_" + p.name)} | set(self.__dict__)
         if not name.isidentifier() or any(
             n in taken or is_taken(type(self), n) for n in (name, "d_" + name)
@@ -196,18 +233,38 @@ class Layer(WeightAccess):
                 regularizers.get(regularizer),
                 statistic,
                 constraints.get(constraint),
+                own_dtype,
             )
         )
 
-    def prepare(self, x: Any) -> Array:
+    def add_state(self, name: str, shape: Sequence[int], dtype: str | None = None) -> None:
+        """Declare what the layer remembers from batch to batch; call it in :meth:`build`.
+
+        Args:
+            name: its name; :meth:`state` returns the array.
+            shape: of the row that belongs to one sample.
+            dtype: name of a dtype; by default the layer's.
+        """
+        sizes = tuple(int(size) for size in shape)
+        self.states[name] = State(name, sizes, None if dtype is None else np.dtype(dtype))
+
+    def state(self, name: str, count: int) -> Array:
+        """Return a state, (count, *shape), zero at first; write into it what is to be remembered.
+
+        Raises:
+            ShapeError: the state belongs to batches of another size.
+        """
+        return self.states[name].rows(self, count)
+
+    def prepare(self, x: Any) -> Any:
         """Return ``x`` as this layer's input: converted, built for, and checked.
 
         An array of the right dtype and shape passes at the cost of three comparisons.
 
         Raises:
             ShapeError: the shape is not the one the layer was built for.
-            DataError: the entries are no numbers, or ``x`` is sparse and the layer has not
-                ``takes_sparse``.
+            DataError: the entries are not what the layer takes, or ``x`` is sparse and the layer
+                has not ``takes_sparse``.
         """
         if (
             type(x) is np.ndarray
@@ -216,27 +273,11 @@ class Layer(WeightAccess):
             and x.flags.c_contiguous
         ):
             return x
-        if is_sparse(x):
-            refuse_sparse(self)
-        x = as_input(self.owner, x, self._dtype)
-        if not self.built:
-            self.build((None, *x.shape[1:]))
-        self.check_input_shape(x.shape)
-        self._bind_alone()
-        return x
+        return prepared(self, x)
 
     def check_input_shape(self, shape: Shape) -> None:
         """Raise a ShapeError if the layer can not take this shape (by default: as built)."""
-        assert self.input_shape is not None
-        expected = self.input_shape
-        fits = len(shape) == len(expected) and all(
-            want is None or want == got for want, got in zip(expected[1:], shape[1:], strict=True)
-        )
-        if not fits:
-            raise ShapeError(
-                f"{self.owner} ({type(self).__name__}): expected an input of shape "
-                f"{shown_shape(expected)}, got {shown_shape(shape)}. {shape_hint(expected, shape)}"
-            )
+        check_shapes(self, shape)
 
     def buffer(
         self, name: str, shape: tuple[int, ...], training: bool = True, dtype: Dtype | None = None
@@ -245,16 +286,22 @@ class Layer(WeightAccess):
 
         At inference nothing of the layer is written to, so threads may predict side by side.
         """
-        if training:
-            return self.workspace(name, shape, dtype or self._dtype)
-        return np.empty(shape, dtype or self._dtype)
+        dtype = dtype or self._dtype
+        if not training:
+            return np.empty(shape, dtype)
+        made = self.workspace.views.get((name, shape, dtype))
+        return self.workspace(name, shape, dtype) if made is None else made
 
     def check_gradient(self, dy: Any, shape: tuple[int, ...]) -> Array:
         """Return ``dy`` as an array of this layer's dtype.
 
+        ``None``, for an output that nobody used, becomes zeros.
+
         Raises:
             ShapeError: it has another shape than the output had.
         """
+        if dy is None:
+            return np.zeros(shape, self._dtype)
         if not (type(dy) is np.ndarray and dy.dtype is self._dtype):
             dy = as_float(self.owner, "dy", dy, self._dtype)
         if dy.shape != shape:
@@ -267,16 +314,48 @@ class Layer(WeightAccess):
     # Weights ---------------------------------------------------------------------------------
 
     @property
-    def parameters(self) -> ParameterVector:
-        """The vectors of a layer that is in no model, as ``optimizer.step`` takes them."""
-        if self._vector is not None and not self._in_model:  # the usual case, in every step
-            return self._vector
-        self._require_built()
-        if self._in_model or self._vector is None:
-            raise ConfigurationError(
-                f"{self.owner}: its weights are part of the model's vector; use model.parameters."
-            )
-        return self._vector
+    def parameters(self) -> Parameters:
+        """The parameters and the vectors they lie in, as ``optimizer.step`` takes them."""
+        if self._parameters is None:
+            self._require_built()
+            assert self._vector is not None
+            self._parameters = Parameters(self.slots, self._vector)
+        return self._parameters
+
+    def new_call(self) -> Call:
+        """Return a further use of this layer: the same weights, and a cache and buffers of its own.
+
+        ``layer.forward`` and ``layer.backward`` are the first use.
+
+        Example:
+            >>> import numpy as np, netlayers as nl
+            >>> layer = nl.layers.Dense(2)
+            >>> again = layer.new_call()
+            >>> a = layer.forward(np.ones((1, 3)), training=True)
+            >>> b = again.forward(np.zeros((4, 3)), training=True)
+            >>> layer.backward(np.ones((1, 2))).shape, again.backward(np.ones((4, 2))).shape
+            ((1, 3), (4, 3))
+        """
+        self._calls += 1
+        return Call(self, self._calls)
+
+    def reset_states(self) -> None:
+        """Forget what the layer and its parts remember from earlier batches."""
+        for part in every_layer(self):
+            for state in part.states.values():
+                state.value = None
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the layer, or a part of it, remembers something from batch to batch."""
+        return any(part.states for part in every_layer(self))
+
+    def get_assets(self) -> dict[str, list[str] | bytes]:
+        """Return what belongs to the layer and is no array of numbers, such as a vocabulary."""
+        return {}
+
+    def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
+        """Take what :meth:`get_assets` returned, from a file."""
 
     @property
     def built(self) -> bool:
@@ -323,10 +402,28 @@ class Layer(WeightAccess):
         for part in self.parts:
             part.cache._owner = self.cache._owner
 
-    def leave(self) -> None:
-        """Stand in no container any more."""
-        self._in_model, self.outer_multiplier = False, 1.0
+    @property
+    def homes(self) -> list[Any]:
+        """The containers that the layer stands in, in the order in which it came there."""
+        return [home for known in self._homes if (home := known()) is not None]
+
+    @property
+    def _in_model(self) -> bool:
+        return bool(self.homes)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the layer, or a container around it, stands in more than one container."""
+        homes = self.homes
+        return len(homes) > 1 or any(home.shared for home in homes)
+
+    def leave(self, container: Layer) -> None:
+        """Stand in this container no more; the name then is that in the next one, if any."""
+        self._homes = [known for known in self._homes if known() not in (None, container)]
+        self.outer_multiplier = 1.0
         self.enter("")
+        for home in self.homes[:1]:
+            home._place(self)
 
     def compute_in(self, dtype: Dtype) -> None:
         """Compute in this dtype from now on, with all layers that are part of this one."""
@@ -337,12 +434,9 @@ class Layer(WeightAccess):
 
     def forget(self) -> None:
         """Become unbuilt again: no shapes, no weights."""
-        for name in self._views:
-            del self.__dict__[name]
-        self._views = {}
-        self.slots = []
-        self.input_shape = self.output_shape = None
-        self._vector = self._row = None
+        unbind(self)
+        self.slots, self.states = [], {}
+        self.input_shape = self.output_shape = self._row = None
 
     def _require_built(self) -> None:
         if not self.built:
@@ -361,47 +455,12 @@ class Layer(WeightAccess):
                     self._assemble_alone()
 
     def _assemble_alone(self) -> None:
-        self.assemble(Streams(), keep_streams=True)
-
-    def assemble(
-        self, streams: Streams, *, keep_streams: bool = False, initialize: bool = True
-    ) -> None:
-        """Lay all weights into one new vector: those that exist with their values.
-
-        Args:
-            streams: random numbers, for the starting values of the others and for :meth:`forward`.
-            keep_streams: let layers go on with the random numbers that they draw already.
-            initialize: ``False`` leaves new weights at 0, for values that come from a file.
-        """
-        if drafting():
-            return
-        new = [p for p in self.slots if p.value is None]
-        vector = ParameterVector(self.slots, self._dtype)
-        if initialize:
-            vector.initialize(new, streams.new)
-        self.bind(vector)
-        self.use_streams(streams, keep_streams)
+        assemble(self, Streams(), keep_streams=True)
 
     def use_streams(self, streams: Streams, keep: bool = False) -> None:
         """Draw from a stream of the layer's own; a layer with a ``seed`` has one already."""
         if self.random and getattr(self, "seed", None) is None and not (keep and self.rng):
             self.rng = streams.get(f"layer/{self.path}")
-
-    def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
-        """Take views into ``vector`` as weights; called once everything is declared."""
-        self._in_model = in_model
-        views: dict[str, Array] = {}
-        for p in self.slots:
-            views[p.name] = p.value  # type: ignore[assignment]
-            if p.gradient is not None:
-                views["d_" + p.name] = p.gradient
-        self._views = {}  # lifts the guard of __setattr__
-        for name, view in views.items():
-            setattr(self, name, view)
-        self._views = views
-        self._vector = vector  # last, as it tells other threads that the weights are there
-        if self.input_shape is not None:
-            self._row = self.input_shape[1:]
 
     def __setattr__(self, name: str, value: Any) -> None:
         views = self.__dict__.get("_views")
@@ -424,8 +483,8 @@ class Layer(WeightAccess):
         state = self.__dict__.copy()
         for name in self._views:
             del state[name]
-        for name in ("_views", "_row", "_vector", "_in_model", "cache", "workspace"):
-            del state[name]
+        for name in _NOT_COPIED:
+            state.pop(name, None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

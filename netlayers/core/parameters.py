@@ -2,21 +2,21 @@
 
 A layer holds named views into them. Whatever works on the whole model (an optimizer's rule, a norm
 for clipping, a check of the gradient) then works on one array, however many layers there are.
+Models that share layers share one vector; each keeps its own list of places in it.
 """
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from weakref import WeakSet, ref
 
 from netlayers.core.arrays import as_float
 from netlayers.core.workspace import aligned
 from netlayers.errors import ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from netlayers._typing import Array, Dtype, Weights
     from netlayers.constraints import Constraint
@@ -34,11 +34,13 @@ class Parameter:
         shape: its shape.
         initializer: fills it.
         regularizer: penalty on it, or ``None``.
-        statistic: a running statistic: kept with the model, never seen by an optimizer.
-        constraint: what is true of it after each update, or ``None``.
-        slice: its place in ``values`` and ``gradients`` (or in ``statistics``).
-        value: view into the values; ``None`` until bound.
-        gradient: view into the gradients; ``None`` until bound, and for a statistic.
+        statistic: a running statistic or another array that is kept with the model and that no
+            optimizer changes; it has no gradient.
+        constraint: constraint applied to it after each update, or ``None``.
+        own_dtype: dtype of a statistic that differs from the layer's, or ``None``.
+        vector: the vectors that it lies in; ``None`` until bound.
+        slice: its place in ``values`` and ``gradients``, or in ``statistics``.
+        value: its numbers, a view into the vector; ``None`` until bound.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Parameter:
         regularizer: Regularizer | None = None,
         statistic: bool = False,
         constraint: Constraint | None = None,
+        own_dtype: Dtype | None = None,
     ) -> None:
         self.layer = layer
         self.name = name
@@ -59,11 +62,25 @@ class Parameter:
         self.regularizer = regularizer
         self.statistic = statistic
         self.constraint = constraint
+        self.own_dtype = own_dtype
         if constraint is not None:
             constraint.check_shape(f"{layer.owner}: {name}", shape)
+        self.vector: ParameterVector | None = None
         self.slice = slice(0, 0)
         self.value: Array | None = None
-        self.gradient: Array | None = None
+        self._gradient: Array | None = None
+
+    @property
+    def dtype(self) -> Dtype:
+        """The dtype of its numbers."""
+        return self.layer._dtype if self.own_dtype is None else self.own_dtype
+
+    @property
+    def gradient(self) -> Array | None:
+        """dL/dvalue, a view into the vector; ``None`` until bound, and for a statistic."""
+        if self._gradient is None and self.vector is not None and not self.statistic:
+            self._gradient = self.vector.gradients[self.slice].reshape(self.shape)
+        return self._gradient
 
     @property
     def trainable(self) -> bool:
@@ -80,85 +97,172 @@ class Parameter:
         """``layer/parameter``, with the containers in front, as messages and tables name it."""
         return f"{self.layer.path}/{self.name}"
 
+    def move(self, vector: ParameterVector, place: slice) -> None:
+        """Lie in ``vector`` from now on, with the numbers that it has."""
+        old = self.value
+        if self.own_dtype is not None:
+            view = aligned(self.size, self.own_dtype).reshape(self.shape) if old is None else old
+        else:
+            memory = vector.statistics if self.statistic else vector.values
+            view = memory[place].reshape(self.shape)
+            if old is not None:
+                view[...] = old
+        self.vector, self.slice, self.value, self._gradient = vector, place, view, None
+
     def __getstate__(self) -> dict[str, Any]:
         # A copied or unpickled view would no longer be part of a vector: keep the numbers alone.
         state = self.__dict__.copy()
         state["value"] = None if self.value is None else self.value.copy()
-        state["gradient"] = None
+        state["vector"] = state["_gradient"] = None
         return state
 
 
 class ParameterVector:
-    """The vectors, and where each parameter lies in them.
+    """The memory of all weights that belong together, and of their gradients.
+
+    Args:
+        parameters: what lies in it, in this order; those that have numbers keep them.
+        dtype: of the numbers.
 
     Attributes:
         values: every learned value, flat.
-        gradients: dL/dvalue, in the same places; ``backward`` overwrites it.
-        statistics: running statistics, flat.
-        all: every :class:`Parameter`, in the order of the layers.
-        tensors: the trainable ones.
-        segments: slices of the vectors that an optimizer changes, neighbours merged: one slice
-            covering everything unless layers are frozen or learn at 0 times the learning rate.
+        statistics: running statistics of the same dtype, flat.
+        models: the :class:`Parameters` of the models (and layers in no model) that lie in it.
+        layers: the layers and models whose weights lie in it.
+        version: a new object whenever what is trainable may have changed.
+        users: calls that have one of these models for themselves, see ``one_at_a_time``.
+        gradients_ready: called with a slice of ``gradients`` as soon as a backward pass has
+            written the last of it; ``None`` for nobody.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], dtype: Dtype) -> None:
-        def size(statistic: bool) -> int:
-            return sum(p.size for p in parameters if p.statistic is statistic)
-
+    def __init__(self, parameters: Iterable[Parameter], dtype: Dtype) -> None:
         self.dtype = dtype
-        self.all = list(parameters)
-        self.values = aligned(size(False), dtype)
-        self.gradients = aligned(size(False), dtype)
-        self.statistics = aligned(size(True), dtype)
+        here = list(parameters)
+        self._all = [ref(p) for p in here]  # weak: a model that is gone leaves no layers behind
         ends = {False: 0, True: 0}
-        for p in self.all:
+        places = []
+        for p in here:
             start = ends[p.statistic]
-            ends[p.statistic] = start + p.size
-            p.slice = slice(start, start + p.size)
-            vector = self.statistics if p.statistic else self.values
-            view = vector[p.slice].reshape(p.shape)
-            if p.value is not None:  # it comes from another vector, with its numbers
-                view[...] = p.value
-            p.value = view
-            p.gradient = None if p.statistic else self.gradients[p.slice].reshape(p.shape)
-        self.refresh()
+            if p.own_dtype is None:
+                ends[p.statistic] = start + p.size
+            places.append(slice(start, ends[p.statistic]))
+        self.values = aligned(ends[False], dtype)
+        self.statistics = aligned(ends[True], dtype)
+        self._gradients: Array | None = None
+        for p, place in zip(here, places, strict=True):
+            p.move(self, place)
+        self.models: WeakSet[Parameters] = WeakSet()
+        self.layers: WeakSet[Layer] = WeakSet()
+        self.version = object()
+        self.users: dict[str, Any] = {}
+        self.gradients_ready: Callable[[slice], None] | None = None
+
+    @property
+    def all(self) -> list[Parameter]:
+        """The parameters that lie in it."""
+        found = [known() for known in self._all]
+        return [p for p in found if p is not None and p.vector is self]
+
+    @property
+    def gradients(self) -> Array:
+        """dL/dvalue, in the places of the values; ``backward`` overwrites it.
+
+        Made when it is first asked for: a model that only predicts never needs it.
+        """
+        if self._gradients is None:
+            self._gradients = aligned(self.values.size, self.dtype)
+        return self._gradients
 
     def refresh(self) -> None:
         """Find the trainable parameters again, after a layer was frozen, thawed or slowed down."""
+        here = self.all
+        for p in here:
+            p.layer.learns = False
+        for p in here:
+            if p.trainable:
+                p.layer.learns = True
+            elif self._gradients is not None and p.gradient is not None:
+                p.gradient[...] = 0
+        self.version = object()
+        for parameters in self.models:
+            parameters.refresh()
+
+
+class Parameters:
+    """The parameters of one model: which they are, and where they lie in the vector.
+
+    Args:
+        parameters: the parameters, in the order of the model's layers.
+        vector: where they lie; other models may have weights in it too.
+
+    Attributes:
+        all: every :class:`Parameter`.
+        vector: the :class:`ParameterVector`.
+        dtype: of the numbers.
+        values: the vector's values, flat. A model that shares no layer owns all of them.
+        statistics: the vector's running statistics, flat.
+        size: number of learned values of this model.
+        tensors: the trainable parameters.
+        segments: slices of the vector that an optimizer changes, neighbours merged: one slice
+            covering everything unless layers are frozen, shared, or learn at 0 times the rate.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], vector: ParameterVector) -> None:
+        self.all = list(parameters)
+        places: dict[int, int] = {}
+        self.size = 0
+        for p in self.all:
+            if not p.statistic:
+                places[id(p)] = self.size
+                self.size += p.size
+        self._own_places = places
+        self.attach(vector)
+
+    def attach(self, vector: ParameterVector) -> None:
+        """Lie in this vector from now on."""
+        self.vector, self.dtype = vector, vector.dtype
+        self.values, self.statistics = vector.values, vector.statistics
+        vector.models.add(self)
+        self.refresh()
+
+    @property
+    def gradients(self) -> Array:
+        """dL/dvalue, in the places of the values; ``backward`` overwrites it."""
+        return self.vector.gradients
+
+    def refresh(self) -> None:
+        """Find the trainable parameters again; see :meth:`ParameterVector.refresh`."""
         self.tensors = [p for p in self.all if p.trainable]
         self.regularized = [p for p in self.tensors if p.regularizer is not None]
         changed = [p for p in self.tensors if p.learning_rate_multiplier]
         self.constrained = [p for p in changed if p.constraint is not None]
-        for p in self.all:
-            p.layer.learns = False
-        for p in self.tensors:
-            p.layer.learns = True
-        self.segments = [segment for _, segment in self.runs(lambda p: None)]
-        for p in self.all:
-            if p.gradient is not None and not p.trainable:
-                p.gradient[...] = 0
+        self.segments = [place for _, place, _ in self.runs(lambda p: None)]
 
-    def runs(self, key: Callable[[Parameter], Any]) -> list[tuple[Any, slice]]:
+    def runs(self, key: Callable[[Parameter], Any]) -> list[tuple[Any, slice, slice]]:
         """Cut what an optimizer changes where ``key(parameter)`` changes.
 
         Returns:
-            Keys with slices of the vectors: neighbours of one key are one slice.
+            Keys with slices of the vector, and of the model's own values in their order, where an
+            optimizer keeps its state: neighbours of one key are one slice.
         """
-        found: list[tuple[Any, slice]] = []
+        found: list[tuple[Any, slice, slice]] = []
         for p in self.tensors:
             if p.learning_rate_multiplier == 0:
                 continue
-            here, start = key(p), p.slice.start
-            if found and found[-1][0] == here and found[-1][1].stop == start:
-                start = found.pop()[1].start
-            found.append((here, slice(start, p.slice.stop)))
+            here, start, own = key(p), p.slice.start, self._own_places[id(p)]
+            if found:
+                last, place, mine = found[-1]
+                if last == here and place.stop == start and mine.stop == own:
+                    found.pop()
+                    start, own = place.start, mine.start
+            length = p.slice.stop - start
+            found.append((here, slice(start, p.slice.stop), slice(own, own + length)))
         return found
 
-    def initialize(self, new: Sequence[Parameter], rng: Callable[[str], Any]) -> None:
-        """Fill the parameters in ``new`` with starting values; ``rng`` gives a stream by path."""
-        for p in new:
-            assert p.value is not None
-            p.initializer.fill(p.value, rng(f"initialize/{p.path}"))
+    def own_slice(self, p: Parameter) -> slice:
+        """Return the place of a learned parameter among the model's own values."""
+        start = self._own_places[id(p)]
+        return slice(start, start + p.size)
 
     def regularization(self) -> float:
         """Return the sum of all penalties."""
@@ -171,9 +275,16 @@ class ParameterVector:
             p.regularizer.add_gradient(p.value, p.gradient, scratch)  # type: ignore[union-attr,arg-type]
 
     def constrain(self) -> None:
-        """Make all constraints true again, in place; an optimizer does so after each update."""
+        """Apply all constraints, in place; an optimizer does so after each update."""
         for p in self.constrained:
             p.constraint.apply(p.value)  # type: ignore[union-attr,arg-type]
+
+
+def initialize(parameters: Iterable[Parameter], rng: Callable[[str], Any]) -> None:
+    """Fill parameters with starting values; ``rng`` gives a stream by name."""
+    for p in parameters:
+        assert p.value is not None
+        p.initializer.fill(p.value, rng(f"initialize/{p.path}"))
 
 
 def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> None:
@@ -188,7 +299,7 @@ def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> 
         )
     arrays = []
     for p, weight in zip(parameters, weights, strict=True):
-        array = as_float(owner, p.path, weight, np.dtype(p.value.dtype))  # type: ignore[union-attr]
+        array = as_float(owner, p.path, weight, p.dtype)
         if array.shape != p.shape:
             raise ShapeError(
                 f"{owner}: the weight {p.path!r} has the shape {p.shape}, got {array.shape}."

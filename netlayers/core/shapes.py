@@ -1,15 +1,52 @@
-"""Shapes, as messages show them."""
+"""Shapes: of one array or of several, and as messages show them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from netlayers.checks import check_shape
 
 if TYPE_CHECKING:
     from netlayers._typing import Shape
 
 
+def is_several(shape: Any) -> bool:
+    """Whether these are the shapes of several arrays rather than the shape of one."""
+    return isinstance(shape, (tuple, list)) and bool(shape) and isinstance(shape[0], (tuple, list))
+
+
+def listed_shapes(shape: Any) -> list[Any]:
+    """Return the shapes of several arrays, or the one shape, as a list."""
+    return list(shape) if is_several(shape) else [shape]
+
+
+def shape_of(x: Any) -> Any:
+    """Return the shape of an array, or those of a tuple of arrays."""
+    return tuple(a.shape for a in x) if isinstance(x, tuple) else x.shape
+
+
+def any_batch(shape: Any) -> Any:
+    """Return the shape, or the shapes, for a batch of any size."""
+    if is_several(shape):
+        return tuple(any_batch(one) for one in shape)
+    return (None, *shape[1:])
+
+
+def checked_shape(owner: str, argument: str, shape: Any) -> Any:
+    """Return a shape, or the shapes of several arrays, as tuples.
+
+    Raises:
+        ConfigurationError: it is no sequence of sizes.
+    """
+    if is_several(shape):
+        return tuple(check_shape(owner, argument, one) for one in shape)
+    return check_shape(owner, argument, shape)
+
+
 def shown_shape(shape: Shape) -> str:
     """``(None, 784)`` as ``(batch, 784)``."""
+    if is_several(shape):
+        return " and ".join(shown_shape(one) for one in shape)  # type: ignore[arg-type]
     return "(" + ", ".join(["batch", *(str(size or "any") for size in shape[1:])]) + ")"
 
 

@@ -45,11 +45,11 @@ class Workspace:
 
     def __init__(self) -> None:
         self._memory: dict[tuple[str, Dtype], Array] = {}
-        self._views: dict[tuple[str, tuple[int, ...], Dtype], Array] = {}
+        self.views: dict[tuple[str, tuple[int, ...], Dtype], Array] = {}
 
     def __call__(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the buffer ``name`` in the given shape; it holds whatever was there before."""
-        view = self._views.get((name, shape, dtype))
+        view = self.views.get((name, shape, dtype))
         return self._make(name, shape, dtype) if view is None else view
 
     def _make(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
@@ -57,10 +57,10 @@ class Workspace:
         memory = self._memory.get((name, dtype))
         if memory is None or memory.size < size:
             memory = self._memory[name, dtype] = aligned(size, dtype)
-            self._views = {k: v for k, v in self._views.items() if (k[0], k[2]) != (name, dtype)}
-        if len(self._views) > 256:  # batches of ever new sizes must not fill the memory with views
-            self._views.clear()
-        view = self._views[name, shape, dtype] = memory[:size].reshape(shape)
+            self.views = {k: v for k, v in self.views.items() if (k[0], k[2]) != (name, dtype)}
+        if len(self.views) > 256:  # batches of ever new sizes must not fill the memory with views
+            self.views.clear()
+        view = self.views[name, shape, dtype] = memory[:size].reshape(shape)
         return view
 
 

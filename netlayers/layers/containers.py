@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
-from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
-from netlayers.core.parameters import ParameterVector
+from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError
-from netlayers.layers.dense_stack import stacked
 from netlayers.layers.input import Input
+from netlayers.layers.network import Network
 from netlayers.registry import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from netlayers._typing import Array, Shape
+    from netlayers._typing import Shape
     from netlayers.core.parameters import Parameter
-    from netlayers.core.random import Streams
+    from netlayers.core.spec import InputSpec
 
 
-class Container(Layer):
+class Container(Network):
     """Base class of layers made of layers: their weights, names, dtype and freezing in one place.
 
     The weights of a container are those of its parts, in their order; a part's name in messages
@@ -35,6 +35,7 @@ class Container(Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         self.layers: list[Layer] = []
+        self.calls: list[Any] = []
         super().__init__(**kwargs)
         self._built_here: list[Layer] = []
 
@@ -57,11 +58,10 @@ class Container(Layer):
 
     def release(self) -> None:
         """Let the layers go, so that they can be used again."""
-        for layer in self._built_here:
-            layer.forget()
+        self._forget_parts()
         for layer in self.layers:
-            layer.leave()
-        self.layers, self._built_here = [], []
+            layer.leave(self)
+        self.layers, self.calls = [], []
 
     @property
     def parts(self) -> list[Layer]:
@@ -78,54 +78,78 @@ class Container(Layer):
     def adopt(self, layer: Layer) -> None:
         """Take a layer in, at the end of :attr:`layers`.
 
+        A layer that stands in another model already is shared: both models have the same weights.
+
         Raises:
-            ConfigurationError: it is no layer, stands in a model already, or has a name or dtype
-                that does not go with the others.
+            ConfigurationError: it is no layer, stands here already, or has a name or dtype that
+                does not go with the others.
         """
         owner = self.owner
         if not isinstance(layer, Layer):
             what = "a class; make an object of it" if isinstance(layer, type) else repr(layer)
             raise ConfigurationError(f"{owner}: layers must be objects of Layer, got {what}.")
-        if layer._in_model or layer is self:
+        if layer is self or layer in self.layers or layer in self._around():
             raise ConfigurationError(
-                f"{owner}: the layer {layer.name!r} is used twice. A layer remembers one forward "
-                "pass for its backward pass, so it can stand only once, in one model. Make a new "
-                f"layer, {type(layer).__name__}.from_config(layer.get_config()), or, with its "
+                f"{owner}: the layer {layer.name!r} is used twice. In a chain each layer stands "
+                "once. Make a new layer, "
+                f"{type(layer).__name__}.from_config(layer.get_config()), or, with its "
                 "weights, copy.deepcopy(layer)."
             )
+        elsewhere = bool(layer.homes)
         # Not "in (None, ...)": to NumPy, float64 equals None.
-        if layer._own_dtype is not None and layer._own_dtype != self._dtype:
+        wrong = layer._own_dtype is not None and layer._own_dtype != self._dtype
+        if wrong or (elsewhere and layer._dtype != self._dtype):
             raise ConfigurationError(
-                f"{owner}: the layer {layer.name!r} has dtype {layer.dtype}, expected "
+                f"{owner}: the layer {layer.name!r} has dtype {layer.compute_dtype}, expected "
                 f"{self.compute_dtype}; a model has one dtype."
             )
-        names = {other.name for other in self.layers}
-        if layer.name in names and not layer._auto_named:
-            raise ConfigurationError(
-                f"{owner}: two layers are named {layer.name!r}; names must differ."
-            )
-        old = layer.name, layer._dtype, layer.built
-        name, number = layer.name, 0
-        while name in names:
-            number += 1
-            name = f"{layer.name}_{number}"
-        layer.name = name
-        layer._in_model = True
+        before = layer.name, layer._dtype, layer.built
+        self._give_name(layer, elsewhere)
+        layer._homes.append(ref(self))
         layer.compute_in(self._dtype)
-        self._place(layer)
+        if not elsewhere:
+            self._place(layer)
         self.layers.append(layer)
+        self.calls.append(layer.new_call() if elsewhere else layer)
         try:
             self.joined(layer)
         except BaseException:
             self.layers.pop()
-            layer.name, layer._dtype, built = old
-            layer.leave()
+            self.calls.pop()
+            layer.name, layer._dtype, built = before
+            layer.leave(self)
             layer.compute_in(layer._dtype)
             if not built:
                 layer.forget()
             raise
         if not self._trainable:
             layer.trainable = False
+        self.rewire()
+
+    def _give_name(self, layer: Layer, elsewhere: bool) -> None:
+        """Let the names of the layers differ: one that nobody chose gives way, with a number."""
+        names = {other.name: other for other in self.layers}
+        other = names.get(layer.name)
+        if other is None:
+            return
+        yields = layer
+        if elsewhere or not layer._auto_named:  # its name stands in another model, or was chosen
+            yields = other
+        if not yields._auto_named or (yields is other and (not elsewhere or other.shared)):
+            raise ConfigurationError(
+                f"{self.owner}: two layers are named {layer.name!r}; names must differ."
+            )
+        name, number = yields.name, 0
+        while name in names:
+            number += 1
+            name = f"{yields.name}_{number}"
+        yields.name = name
+        if yields is other:
+            self._place(other)
+
+    def _around(self) -> list[Any]:
+        """Return the containers around this one, at any distance."""
+        return [c for home in self.homes for c in (home, *home._around())]
 
     def joined(self, layer: Layer) -> None:
         """Do what has to be done once a layer has come in; what this raises undoes it."""
@@ -158,7 +182,13 @@ class Container(Layer):
         except BaseException:
             self.forget()
             raise
-        self.slots = [p for part in self.parts for p in part.slots]
+        self.gather()
+
+    def gather(self) -> None:
+        """Note the weights of the parts, each once, and how the calls are connected."""
+        found = {id(p): p for part in self.parts for p in part.slots}
+        self.slots = list(found.values())
+        self.rewire()
 
     def after_build(self) -> None:
         """Bind at once: a part that is asked for its weights must not bind itself alone."""
@@ -167,24 +197,14 @@ class Container(Layer):
 
     def forget(self) -> None:
         """Become unbuilt again; parts that were built before they came here stay so."""
-        for part in self._built_here:
-            part.forget()
-        self._built_here = []
+        self._forget_parts()
         super().forget()
 
-    def bind(self, vector: ParameterVector, *, in_model: bool = False) -> None:
-        """Let every part take its views into ``vector``."""
-        self._in_model = in_model
-        for part in self.parts:
-            part.bind(vector, in_model=True)
-        self._vector = vector
-        if self.input_shape is not None:
-            self._row = self.input_shape[1:]
-
-    def use_streams(self, streams: Streams, keep: bool = False) -> None:
-        """Let every part draw from a stream of its own."""
-        for part in self.parts:
-            part.use_streams(streams, keep)
+    def _forget_parts(self) -> None:
+        for part in self._built_here:
+            if not part.shared:
+                part.forget()
+        self._built_here = []
 
     @property
     def trainable(self) -> bool:
@@ -220,18 +240,21 @@ class Container(Layer):
             self._vector.refresh()
 
     def _ordered(self) -> list[Parameter]:
-        return [p for part in self.parts for p in part._ordered()]
+        found = {id(p): p for part in self.parts for p in part._ordered()}
+        return list(found.values())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "slots"}
+        left_out = ("slots", "calls", "_nodes", "_results", "_repeated")
+        return {k: v for k, v in super().__getstate__().items() if k not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.slots = []
+        self.slots, self.calls = [], []
         super().__setstate__(state)
+        self.calls = [layer.new_call() if layer.homes else layer for layer in self.layers]
         for part in self.parts:
-            part._in_model = True
+            part._homes.append(ref(self))
         self.enter(self.scope)
-        self.slots = [p for part in self.parts for p in part.slots]
+        self.gather()
         if self.built:
             self._bind_alone()
 
@@ -246,10 +269,6 @@ class Chain(Container):
         layers: layers, or their configurations.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
-
-    can_skip_input_gradient = True
-    # The layers, and what _stages makes of them.
-    _stacked: tuple[list[Layer], list[Any]] = ([], [])
 
     def __init__(self, layers: Iterable[Any] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -285,80 +304,16 @@ class Chain(Container):
         return getattr(self.layers[-1], "activation", None) if self.layers else None
 
     @property
+    def first(self) -> Layer | None:
+        """The first layer that computes something; Input hands on what it is given."""
+        return next((layer for layer in self.layers if not isinstance(layer, Input)), None)
+
+    @property
     def takes_sparse(self) -> bool:  # type: ignore[override]
-        """Whether the first layer takes a sparse matrix; Input hands on what it is given."""
-        first = next((layer for layer in self.layers if not isinstance(layer, Input)), None)
-        return first is not None and first.takes_sparse
+        """Whether the first layer takes a sparse matrix."""
+        return self.first is not None and self.first.takes_sparse
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """``y = f_n(... f_2(f_1(x)))``."""
-        y = self.prepare(x)
-        for layer in self._stages():
-            y = layer.forward(y, training)
-        if training:
-            self.cache.shape = y.shape
-        return y
-
-    def backward(self, dy: Array, input_gradient: bool = True) -> Any:
-        """``dx = f_1'(f_2'(... f_n'(dy)))``: the chain rule, from the last layer to the first.
-
-        Args:
-            dy: gradient of the output, (batch, ...).
-            input_gradient: ``False`` leaves out dL/dx, and the matrix product for it; the result
-                is then ``None``.
-        """
-        shape = self.cache.shape
-        if not self.layers or getattr(dy, "shape", None) != shape:
-            dy = self.check_gradient(dy, shape)  # the last layer checks the rest
-        return self._backward(self._stages(), dy, input_gradient)
-
-    def forward_logits(self, x: Array, training: bool = False) -> Array:
-        """Return what the last activation is applied to."""
-        y = self.prepare(x)
-        stages = self._stages()
-        for layer in stages[:-1]:
-            y = layer.forward(y, training)
-        last: Any = stages[-1]
-        logits: Array = last.forward_logits(y, training)
-        return logits
-
-    def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
-        """Return dL/dx for a gradient of the logits; see :meth:`backward`."""
-        stages = self._stages()
-        below, last = stages[:-1], stages[-1]
-        needed = input_gradient or any(layer.learns for layer in below)
-        dy = backward_of(last, dz, needed, "backward_logits")
-        return self._backward(below, dy, input_gradient) if needed else None
-
-    def _stages(self) -> list[Any]:
-        """Return the layers; where kernels are compiled, Dense layers one on another as one."""
-        if kernels.stack_forward is None or kernels.stack_backward is None:
-            return self.layers
-        if self._stacked[0] != self.layers:
-            self._stacked = list(self.layers), stacked(self.layers)
-        return self._stacked[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_stacked"}
-
-    def _backward(self, layers: list[Any], dy: Any, input_gradient: bool) -> Any:
-        if input_gradient:
-            for layer in reversed(layers):
-                dy = layer.backward(dy)
-            return dy
-        lowest = 0
-        while lowest < len(layers) and not layers[lowest].learns:
-            lowest += 1
-        for layer in layers[:lowest:-1]:
-            dy = layer.backward(dy)
-        if lowest < len(layers):  # below it nobody needs a gradient
-            backward_of(layers[lowest], dy, input_gradient=False)
-        return None
-
-
-def backward_of(layer: Any, dy: Array, input_gradient: bool, method: str = "backward") -> Any:
-    """Call a layer's ``backward``, without the product for dL/dx if nobody needs it."""
-    backward = getattr(layer, method)
-    if layer.can_skip_input_gradient:
-        return backward(dy, input_gradient=input_gradient)
-    return backward(dy)
+    @property
+    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
+        """What the first layer takes."""
+        return FLOAT if self.first is None else self.first.input_spec

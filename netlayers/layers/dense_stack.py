@@ -14,7 +14,7 @@ from netlayers.layers.dense import Dense
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
-    from netlayers.core.parameters import ParameterVector
+    from netlayers.core.parameters import Parameter, ParameterVector
 
     Buffers = tuple[Array, list[Array], Array, Array]
 
@@ -77,6 +77,11 @@ class DenseStack:
     def learns(self) -> bool:
         """Whether an optimizer changes a weight of a layer."""
         return any([layer.learns for layer in self.layers])  # noqa: C419 - twice as fast as lazily
+
+    @property
+    def slots(self) -> list[Parameter]:
+        """The weights of the layers."""
+        return [p for layer in self.layers for p in layer.slots]
 
     # Forward and backward --------------------------------------------------------------------
 
@@ -226,7 +231,7 @@ class Layout:
     """
 
     def __init__(self, layers: list[Dense], vector: ParameterVector) -> None:
-        self.vector, self._segments = vector, vector.segments
+        self.vector, self._version = vector, vector.version
         rows, units = [], 0
         for layer in layers:
             places = {p.name: p.slice.start for p in layer.slots}
@@ -246,7 +251,7 @@ class Layout:
 
     def is_old(self, vector: ParameterVector) -> bool:
         """Return whether the weights are elsewhere now, or others of them learn."""
-        return vector is not self.vector or vector.segments is not self._segments
+        return vector is not self.vector or vector.version is not self._version
 
     def buffers(self, rows: int) -> Buffers:
         """Return memory for the outputs for so many rows, these in it, scratch, and ones."""

@@ -172,10 +172,7 @@ class Normalization(Layer):
                 f"(above {largest:.2g}). Scale the data, or use dtype='float64'."
             )
         self._found = (mean, variance, moments.count)
-        if self._vector is None:  # weights of its own, until the model makes its vector
-            in_model = self._in_model
-            self._bind_alone()
-            self._in_model = in_model
+        self._bind_alone()  # weights of its own, until the model makes its vector
         self.adapt_mean[...] = mean
         self.adapt_variance[...] = variance
         self.count[...] = moments.count

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers.checks import check_choice, check_integer
+from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.layers.containers import Chain, Container, backward_of
+from netlayers.layers.containers import Chain, Container
+from netlayers.layers.merging import Add, Average, Concatenate, Maximum, Merge, Multiply
+from netlayers.layers.network import Node
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from netlayers._typing import Array, Examples, Shape
+    from netlayers._typing import Examples, Shape
+    from netlayers.core.spec import InputSpec
+    from netlayers.layers.network import Source
 
 MERGES = ("concat", "add", "multiply", "average", "maximum")
 
@@ -94,6 +97,11 @@ class Parallel(Container):
         """Whether every branch takes a sparse matrix."""
         return all(branch.takes_sparse for branch in self.layers)
 
+    @property
+    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
+        """What the first branch takes."""
+        return self.layers[0].input_spec if self.layers else FLOAT
+
     def build(self, input_shape: Shape) -> None:
         """Build every branch for the input."""
         self.build_parts((branch, input_shape) for branch in self.layers)
@@ -124,81 +132,24 @@ class Parallel(Container):
         for branch in self.layers:
             branch.check_input_shape(shape)
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """``y = merge(f_1(x), ..., f_n(x))``."""
-        x = self.prepare(x)
-        outputs = [branch.forward(x, training) for branch in self.layers]
-        first = outputs[0]
-        if self.merge == "concat":
-            axis = self._axis(first.ndim)
-            sizes = [output.shape[axis] for output in outputs]
-            shape = (*first.shape[:axis], sum(sizes), *first.shape[axis + 1 :])
-            y = np.concatenate(outputs, axis=axis, out=self.buffer("y", shape, training))
-        else:
-            y = self.buffer("y", first.shape, training)
-            np.copyto(y, first)
-            combine = {"multiply": np.multiply, "maximum": np.maximum}.get(self.merge, np.add)
-            for output in outputs[1:]:
-                combine(y, output, out=y)
-            if self.merge == "average":
-                y /= len(outputs)
-        if training:
-            self.cache.outputs, self.cache.y = outputs, y
-        return y
+    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+        """``y = merge(f_1(x), ..., f_n(x))``, so ``dx = Σ f_i'(dy_i)``.
 
-    def backward(self, dy: Array, input_gradient: bool = True) -> Any:
-        """``dx = Σ f_i'(dy_i)``, with ``dy_i`` what of dy goes to branch i.
-
-        That is its part of dy (concat), dy itself (add), ``dy / n`` (average), dy times the other
-        outputs (multiply), or dy where the branch is the first that has the largest output.
+        ``dy_i`` is what of dy goes to branch i: its part of dy (concat), dy itself (add), ``dy / n``
+        (average), dy times the other outputs (multiply), or dy where the branch is the first that
+        has the largest output.
         """
-        y = self.cache.y
-        dy = self.check_gradient(dy, y.shape)
-        dx = None
-        for branch, dy_i in zip(self.layers, self._split(dy, y), strict=True):
-            part = backward_of(branch, dy_i, input_gradient)
-            if not input_gradient:
-                continue
-            if dx is None:
-                dx = self.workspace("dx", part.shape, self._dtype)
-                np.copyto(dx, part)
-            else:
-                np.add(dx, part, out=dx)
-        return dx
+        nodes = [Node(call, ((0, None),)) for call in calls]
+        if len(calls) > 1 or self.merge == "concat":
+            outputs = tuple((number, None) for number in range(1, len(nodes) + 1))
+            nodes.append(Node(self._merging(), outputs))
+        return nodes, ((len(nodes), None),)
 
-    def _split(self, dy: Array, y: Array) -> Any:
-        """Yield ``dy_i`` for each branch, in a buffer that the next one overwrites."""
-        outputs = self.cache.outputs
-        if self.merge == "add":
-            yield from (dy for _ in outputs)
-        elif self.merge == "average":
-            share = np.divide(dy, len(outputs), out=self.workspace("dy", dy.shape, self._dtype))
-            yield from (share for _ in outputs)
-        elif self.merge == "concat":
-            axis, start = self._axis(dy.ndim), 0
-            for output in outputs:
-                stop = start + output.shape[axis]
-                own = self.workspace("dy", output.shape, self._dtype)
-                np.copyto(own, dy[(slice(None),) * axis + (slice(start, stop),)])
-                yield own
-                start = stop
-        elif self.merge == "multiply":
-            own = self.workspace("dy", dy.shape, self._dtype)
-            for i in range(len(outputs)):
-                np.copyto(own, dy)
-                for other in outputs[:i] + outputs[i + 1 :]:
-                    np.multiply(own, other, out=own)
-                yield own
-        else:
-            own = self.workspace("dy", dy.shape, self._dtype)
-            free = self.workspace("free", dy.shape, np.dtype(bool))
-            mine = self.workspace("mine", dy.shape, np.dtype(bool))
-            free[...] = True
-            for output in outputs:
-                np.logical_and(np.equal(output, y, out=mine), free, out=mine)
-                np.multiply(dy, mine, out=own)
-                np.logical_and(free, np.logical_not(mine, out=mine), out=free)
-                yield own
+    def _merging(self) -> Merge:
+        if self.merge == "concat":
+            return Concatenate(self, self._axis)
+        kinds = {"add": Add, "multiply": Multiply, "average": Average, "maximum": Maximum}
+        return kinds[self.merge](self)
 
     def _axis(self, ndim: int) -> int:
         if not -ndim < self.axis < ndim or self.axis == 0:

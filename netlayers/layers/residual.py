@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
-from netlayers.layers.containers import Chain, backward_of
+from netlayers.layers.containers import Chain
 from netlayers.layers.dense import Dense
+from netlayers.layers.merging import Add
+from netlayers.layers.network import Node
 from netlayers.registry import register, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from netlayers._typing import Array, Examples, Shape
+    from netlayers._typing import Examples, Shape
+    from netlayers.layers.network import Source
 
 
 @register("layer")
@@ -105,23 +106,17 @@ class Residual(Chain):
         super().forget()
         if self._own_projection:
             self.projection, self._own_projection = None, False
+            self.rewire()
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """``y = x + f(x)``, or ``x W + f(x)``."""
-        x = self.prepare(x)
-        f = super().forward(x, training)
-        way = x if self.projection is None else self.projection.forward(x, training)
-        return np.add(way, f, out=self.buffer("y", f.shape, training))
-
-    def backward(self, dy: Array, input_gradient: bool = True) -> Any:
-        """``dx = dy + f'(dy)``, or ``dy Wᵀ + f'(dy)``."""
-        df = super().backward(dy, input_gradient)
-        dy = self.check_gradient(dy, self.cache.shape)
+    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+        """``y = x + f(x)``, or ``x W + f(x)``; so ``dx = dy + f'(dy)``, or ``dy Wᵀ + f'(dy)``."""
+        nodes = [Node(call, ((number, None),)) for number, call in enumerate(calls)]
+        f, way = (len(nodes), None), (0, None)
         if self.projection is not None:
-            dy = backward_of(self.projection, dy, input_gradient)
-        if not input_gradient:
-            return None
-        return np.add(dy, df, out=self.workspace("dx", df.shape, self._dtype))
+            nodes.append(Node(self.projection, ((0, None),)))
+            way = (len(nodes), None)
+        nodes.append(Node(Add(self), (way, f)))
+        return nodes, ((len(nodes), None),)
 
     def _project(self, layer: Layer) -> None:
         try:
@@ -130,6 +125,8 @@ class Residual(Chain):
             self.release()
             raise
         self.projection = self.layers.pop()
+        self.calls.pop()
+        self.rewire()
 
     def _check_shapes(self, x: Shape, y: Shape) -> None:
         if len(x) != len(y) or x[:-1] != y[:-1] or len(x) < 2 or x[-1] is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_integer
+from netlayers.core.binding import assemble, bind
 from netlayers.core.parameters import ParameterVector
 from netlayers.core.random import Streams
 from netlayers.errors import ConfigurationError
@@ -124,11 +125,12 @@ class Sequential(Chain, Model):
             raise ConfigurationError(f"{self.owner}: it is part of a model and built.")
         self._steps = None
         layer = self.layers.pop()
-        layer.leave()
+        self.calls.pop()
+        layer.leave(self)
         if layer in self._built_here:
             self._built_here.remove(layer)
-        if layer.built:
-            layer.bind(ParameterVector(layer.slots, self._dtype))
+        if layer.built and not layer.homes:
+            bind(layer, ParameterVector(layer.slots, self._dtype))
         if isinstance(layer, Input):
             self.forget()
         elif self.input_shape is not None:
@@ -140,8 +142,8 @@ class Sequential(Chain, Model):
         self._steps = None
         assert self.input_shape is not None
         self.output_shape = self.compute_output_shape(self.input_shape)
-        self.slots = [p for layer in self.layers for p in layer.slots]
-        self.assemble(self._streams)
+        self.gather()
+        assemble(self, self._streams)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by its name or its place.
@@ -196,7 +198,7 @@ class Sequential(Chain, Model):
         return self._dtype.name
 
     def _assemble_alone(self) -> None:
-        self.assemble(self._streams)
+        assemble(self, self._streams)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_steps": None}

@@ -382,12 +382,12 @@ class Optimizer(Configurable):
             if p.learning_rate_multiplier != 0
         ]
         runs = parameters.runs(self._treatment)
-        lengths = [run.stop - run.start for _, run in runs]
+        lengths = [run.stop - run.start for _, run, _ in runs]
         longest = max(lengths, default=0) if self.by_parameter else min(BLOCK, size)
         rows = aligned(self.scratch_rows * longest, dtype).reshape(self.scratch_rows, longest)
         self._scratch, self._keep = rows[0], np.empty(longest, bool)
         self._groups = []
-        for treatment, run in runs:
+        for treatment, run, _ in runs:
             blocks = []
             for start in range(run.start, run.stop, longest):
                 part = slice(start, min(start + longest, run.stop))

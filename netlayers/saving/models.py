@@ -158,7 +158,7 @@ def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
             fitting, skipped = {}, []
             for name, p in weights.items():
                 try:
-                    file.check(name, p.shape, p.layer._dtype)
+                    file.check(name, p.shape, p.dtype)
                     fitting[name] = p
                 except FileError as error:
                     skipped.append(f"{error.place}: the file has {error.got}")

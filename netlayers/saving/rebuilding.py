@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import metrics as metrics_module
+from netlayers.core.binding import assemble, bind
 from netlayers.core.drafting import draft
 from netlayers.core.layer import Layer
 from netlayers.core.observing import every_layer
@@ -89,10 +90,10 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
 def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:
     """Give drafted layers their memory; the weights stay 0."""
     if model.built:
-        model.assemble(streams, initialize=False)
+        assemble(model, streams, fill=False)
         return
     for part in built.values():  # as those that were built before they came into the model
-        part.bind(ParameterVector(part.slots, part._dtype), in_model=True)
+        bind(part, ParameterVector(part.slots, part._dtype))
         part.use_streams(Streams(), True)
 
 
@@ -100,7 +101,7 @@ def check_weights(file: StoredFile, weights: Mapping[str, Parameter]) -> None:
     """Raise a FileError unless a file holds these weights, in this order, and no other."""
     listed = file.section.texts("weights")
     for name, p in weights.items():
-        file.check(name, p.shape, p.layer._dtype)
+        file.check(name, p.shape, p.dtype)
     for name in listed:
         if name not in weights:
             raise FileError(file.path, name[:200], "no such array in this model", "one")
@@ -135,7 +136,7 @@ def compile_again(file: StoredFile, model: Any, custom_objects: Mapping[str, Any
         raise _refused(file.path, "compile", error) from error
     vectors = {}
     for name in stored_vectors(file, model, model.optimizer):
-        memory = aligned(model.parameters.values.size, model.parameters.dtype)
+        memory = aligned(model.parameters.size, model.parameters.dtype)
         vectors[name] = file.read(OPTIMIZER + name, memory)
     put_counters(model.optimizer, stored_counters(file, model))
     model.optimizer.state.update(vectors)
@@ -162,7 +163,7 @@ def stored_vectors(file: StoredFile, model: Any, optimizer: Any) -> list[str]:
     if listed and not model.built:
         raise FileError(file.path, "optimizer", "no vectors of a model not built", len(listed))
     for name in listed:
-        file.check(OPTIMIZER + name, model.parameters.values.shape, model.parameters.dtype)
+        file.check(OPTIMIZER + name, (model.parameters.size,), model.parameters.dtype)
     return listed
 
 

@@ -1,0 +1,114 @@
+"""From declared weights to arrays: one vector for all weights that belong together, and views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.core.drafting import drafting
+from netlayers.core.observing import every_layer
+from netlayers.core.parameters import ParameterVector, initialize
+from netlayers.errors import BusyError
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+    from netlayers.core.layer import Layer
+    from netlayers.core.parameters import Parameter
+    from netlayers.core.random import Streams
+
+
+def assemble(
+    layer: Layer, streams: Streams, *, keep_streams: bool = False, fill: bool = True
+) -> None:
+    """Lay all weights of a layer or model into one new vector: those that exist with their values.
+
+    Weights that share a vector with others, because a layer is in several models, move together
+    with those; the models see each other's updates as before.
+
+    Args:
+        layer: what has been built; its parts too.
+        streams: random numbers, for the starting values of new weights and for ``forward``.
+        keep_streams: let layers go on with the random numbers that they draw already.
+        fill: ``False`` leaves new weights at 0, for values that come from a file.
+
+    Raises:
+        BusyError: a model that shares a layer is being trained.
+    """
+    if drafting():
+        return
+    new = [p for p in layer.slots if p.vector is None and p.value is None]
+    old = {id(p.vector): p.vector for p in layer.slots if p.vector is not None}
+    mine = {id(p) for p in layer.slots}
+    shared = any(id(p) not in mine for vector in old.values() for p in vector.all)
+    users = getattr(layer, "_turns", {})
+    if any(vector.users and vector.users is not users for vector in old.values()):
+        raise BusyError(
+            f"{layer.owner}: it shares layers with a model that is being trained now; build it "
+            "before or after."
+        )
+    parameters = layer.slots
+    if shared:  # each model keeps its weights together, as far as that goes
+        moving = [p for vector in old.values() for p in vector.all]
+        known = {id(p) for p in moving}
+        parameters = [*moving, *(p for p in layer.slots if id(p) not in known)]
+    vector = ParameterVector(parameters, layer._dtype)
+    vector.users = users
+    if fill:
+        initialize(new, streams.new)
+    layer._parameters = None  # made anew when it is asked for: its weights may be others
+    for before in old.values():
+        for its in list(before.models):
+            if all(p.vector is vector for p in its.all):
+                its.attach(vector)
+        for other in list(before.layers):
+            take_views(other, vector)
+    bind(layer, vector)
+    for part in every_layer(layer):
+        part.use_streams(streams, keep_streams or part.shared)
+
+
+def bind(layer: Layer, vector: ParameterVector) -> None:
+    """Let a layer and all its parts take views into ``vector`` as weights."""
+    for part in reversed(list(every_layer(layer))):  # the whole last: it tells that all is there
+        take_views(part, vector)
+    vector.refresh()
+
+
+def take_views(layer: Layer, vector: ParameterVector) -> None:
+    """Let one layer take views into ``vector``; those of its gradients come when asked for."""
+    if layer._vector is not None:
+        layer._vector.layers.discard(layer)
+    views: dict[str, Array] = {p.name: p.value for p in own(layer)}  # type: ignore[misc]
+    before, layer._views = layer._views, {}  # lifts the guard of __setattr__
+    for name, view in views.items():
+        setattr(layer, name, view)
+    for name in before.keys() - views.keys():
+        vars(layer).pop(name, None)
+    layer._views = views
+    if "_turns" in vars(layer):
+        layer._turns = vector.users  # type: ignore[attr-defined]
+    if layer.input_shape is not None:
+        layer._row = layer.input_shape[1:]
+    vector.layers.add(layer)
+    layer._vector = vector  # last, as it tells other threads that the weights are there
+
+
+def unbind(layer: Layer) -> None:
+    """Take the views out of a layer's attributes; it has no weights then."""
+    if layer._vector is not None:
+        layer._vector.layers.discard(layer)
+    for name in layer._views:
+        vars(layer).pop(name, None)
+    layer._views, layer._vector, layer._parameters = {}, None, None
+
+
+def own(layer: Layer) -> list[Parameter]:
+    """Return the parameters that a layer declared itself."""
+    return [p for p in layer.slots if p.layer is layer]
+
+
+def gradient_view(layer: Layer, p: Parameter) -> Any:
+    """Give a layer the view of a gradient as an attribute, and return it."""
+    name = "d_" + p.name
+    layer._views[name] = p.gradient  # type: ignore[assignment]
+    vars(layer)[name] = p.gradient
+    return p.gradient

@@ -1,0 +1,104 @@
+"""Arrays of a layer that no optimizer changes: states with a batch axis; and copies of them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.observing import every_layer
+from netlayers.errors import ShapeError
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Dtype
+    from netlayers.core.layer import Layer
+
+
+class State:
+    """What a layer remembers from one batch to the next: a row for each sample of the batch.
+
+    It is allocated, with zeros, for the first batch. Row i belongs to sample i of each batch.
+
+    Args:
+        owner: who has it, for messages.
+        name: its name.
+        shape: shape of a row.
+        dtype: of the numbers.
+
+    Attributes:
+        value: the array, (batch, *shape); ``None`` before the first batch.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...], dtype: Dtype | None) -> None:
+        self.name, self.shape, self.dtype = name, shape, dtype
+        self.value: Array | None = None
+
+    def rows(self, layer: Layer, count: int) -> Array:
+        """Return the array for a batch of ``count`` samples.
+
+        Raises:
+            ShapeError: it was made for another batch size.
+        """
+        if self.value is None:
+            self.value = np.zeros((count, *self.shape), self.dtype or layer._dtype)
+        if len(self.value) != count:
+            raise ShapeError(
+                f"{layer.owner}: its state {self.name!r} belongs to batches of {len(self.value)} "
+                f"samples, got {count}. Give batches of one size (drop the last, smaller one), or "
+                "call reset_states() before."
+            )
+        return self.value
+
+
+def states_of(layer: Layer) -> dict[str, tuple[Layer, State]]:
+    """Return the states of a layer and its parts, by ``path/name``."""
+    return {
+        f"{part.path}/{state.name}": (part, state)
+        for part in every_layer(layer)
+        for state in part.states.values()
+    }
+
+
+class BufferCopies:
+    """Copies of all that a forward pass may change in a model: statistics and states.
+
+    Args:
+        model: a built model.
+
+    Attributes:
+        empty: whether there is nothing to copy, now or later.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._states = [state for _, state in states_of(model).values()]
+        self._own = [p for p in model.parameters.all if p.own_dtype is not None]
+        self._copies: list[Array | None] = []
+        self.empty = not (model.parameters.statistics.size or self._own or self._states)
+
+    def take(self) -> None:
+        """Note the arrays as they are now."""
+        now = self._arrays()
+        fitting = len(now) == len(self._copies) and all(
+            a is not None and b is not None and a.shape == b.shape
+            for a, b in zip(now, self._copies, strict=True)
+        )
+        if not fitting:
+            self._copies = [None if a is None else a.copy() for a in now]
+            return
+        for kept, array in zip(self._copies, now, strict=True):
+            np.copyto(kept, array)  # type: ignore[arg-type]
+
+    def restore(self, model: Any = None) -> None:
+        """Put them back, into the model or a copy of it."""
+        target = self if model is None else BufferCopies(model)
+        for array, kept in zip(target._arrays(), self._copies, strict=True):
+            if array is not None and kept is not None and array.shape == kept.shape:
+                array[...] = kept
+        for state, kept in zip(target._states, self._copies[1 + len(self._own) :], strict=True):
+            if kept is None or state.value is None or state.value.shape != kept.shape:
+                state.value = None if kept is None else kept.copy()
+
+    def _arrays(self) -> list[Array | None]:
+        own = [p.value for p in self._own]
+        return [self._model.parameters.statistics, *own, *(s.value for s in self._states)]

@@ -1,0 +1,97 @@
+"""What comes into a layer: one array or several, converted, built for, and checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.core.arrays import as_kind
+from netlayers.core.shapes import (
+    any_batch,
+    is_several,
+    listed_shapes,
+    shape_hint,
+    shape_of,
+    shown_shape,
+)
+from netlayers.core.sparse import as_input, is_sparse, refuse_sparse
+from netlayers.errors import DataError, ShapeError
+
+if TYPE_CHECKING:
+    from netlayers._typing import Shape
+    from netlayers.core.layer import Layer
+    from netlayers.core.spec import InputSpec
+
+
+def specs_of(layer: Any) -> tuple[InputSpec, ...]:
+    """Return the declarations of a layer's inputs, one for each."""
+    spec = layer.input_spec
+    return spec if isinstance(spec, tuple) else (spec,)
+
+
+def input_names(specs: tuple[InputSpec, ...]) -> list[str]:
+    """Return what messages call the inputs: ``"x"``, or ``"x_0"``, ``"x_1"``, ... of several."""
+    if len(specs) == 1:
+        return [specs[0].name or "x"]
+    return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
+
+
+def prepared(layer: Layer, x: Any) -> Any:
+    """Return the input of a layer, or the tuple of its inputs; see :meth:`Layer.prepare`."""
+    specs = specs_of(layer)
+    names = input_names(specs)
+    several = isinstance(layer.input_spec, tuple)
+    given = list(x) if isinstance(x, (tuple, list)) and several else [x]
+    if len(given) != len(specs) or (isinstance(x, tuple) and not several):
+        count = len(x) if isinstance(x, (tuple, list)) else 1
+        takes = f"takes {len(specs)} inputs" if several else "takes one input"
+        hint = "Pass them as a tuple." if several else "Put a layer that takes several before it."
+        raise DataError(
+            f"{layer.owner} ({type(layer).__name__}): {takes}"
+            f"{' (' + ', '.join(names) + ')' if several else ''}, got {count}. {hint}"
+        )
+    arrays = [
+        _as_declared(layer, name, value, spec)
+        for name, value, spec in zip(names, given, specs, strict=True)
+    ]
+    if len({a.shape[0] for a in arrays if a.shape}) > 1:
+        rows = ", ".join(f"{n} has {a.shape[0]}" for n, a in zip(names, arrays, strict=True))
+        raise ShapeError(f"{layer.owner}: its inputs differ in their number of rows: {rows}.")
+    x = tuple(arrays) if several else arrays[0]
+    if not layer.built:
+        layer.build(any_batch(shape_of(x)))
+    layer.check_input_shape(shape_of(x))
+    layer._bind_alone()
+    return x
+
+
+def _as_declared(layer: Layer, name: str, value: Any, spec: InputSpec) -> Any:
+    if is_sparse(value):
+        refuse_sparse(layer)
+        return as_input(layer.owner, value, layer._dtype)
+    array = as_kind(layer.owner, name, value, spec, layer._dtype)
+    wanted = f"{spec.ndim}" if spec.ndim is not None else f"at least {spec.min_ndim}"
+    if array.ndim != spec.ndim if spec.ndim is not None else array.ndim < spec.min_ndim:
+        raise ShapeError(
+            f"{layer.owner} ({type(layer).__name__}): {name} must have {wanted} axes, the batch "
+            f"first, got the shape {array.shape}."
+        )
+    return array
+
+
+def check_shapes(layer: Layer, shape: Shape) -> None:
+    """Raise a ShapeError unless a layer was built for this shape, or these shapes."""
+    assert layer.input_shape is not None
+    given, built = listed_shapes(shape), listed_shapes(layer.input_shape)
+    if len(given) == len(built) and all(map(_fits, given, built)):
+        return
+    hint = "" if is_several(layer.input_shape) else shape_hint(layer.input_shape, shape)
+    raise ShapeError(
+        f"{layer.owner} ({type(layer).__name__}): expected an input of shape "
+        f"{shown_shape(layer.input_shape)}, got {shown_shape(shape)}. {hint}".rstrip()
+    )
+
+
+def _fits(shape: Shape, expected: Shape) -> bool:
+    return len(shape) == len(expected) and all(
+        want is None or want == got for want, got in zip(expected[1:], shape[1:], strict=True)
+    )

@@ -1,0 +1,344 @@
+"""The executor: a list of calls of layers, run forward, and backward in reverse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from netlayers.core.kernels import kernels
+from netlayers.core.layer import Layer
+from netlayers.core.shapes import shape_of
+from netlayers.layers.dense_stack import stacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from netlayers._typing import Array
+    from netlayers.core.parameters import Parameter
+
+    Source = tuple[int, int | None]
+
+
+class Node(NamedTuple):
+    """One call in a network, and where its input comes from.
+
+    Attributes:
+        call: a layer, a further call of one, or whatever has ``forward`` and ``backward``.
+        sources: for each input, the number of the value that it is (0 is the network's input, i is
+            the output of call i, counted from 1), and which array of it, ``None`` for all of it.
+    """
+
+    call: Any
+    sources: tuple[Source, ...]
+
+
+class Network(Layer):
+    """Base class of what runs a list of calls.
+
+    A subclass fills ``calls`` and says in :meth:`wire` how they are connected, unless each takes
+    what the one before it gave.
+
+    Attributes:
+        calls: a layer, or a further call of one, for each use of a layer.
+    """
+
+    can_skip_input_gradient = True
+    calls: list[Any]
+    _nodes: list[Node] | None = None
+    _results: tuple[Source, ...] = ()
+    _masks = False
+    _repeated: dict[int, list[Parameter]] = {}
+
+    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
+        """Return the calls with their sources, and those of the output; ``None`` for a chain."""
+        return None
+
+    def rewire(self) -> None:
+        """Note how the calls are connected, after one came or went, or after they were built."""
+        wired = self.wire(self.calls)
+        self._masks = any(_deals_with_masks(call) for call in self.calls)
+        self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
+        if wired is None and (self._masks or self._repeated):
+            wired = _chain(self.calls)
+        self._nodes, self._results = (None, ()) if wired is None else wired
+        vars(self.workspace).pop("stages", None)
+
+    # Forward ---------------------------------------------------------------------------------
+
+    def forward(
+        self, x: Any, training: bool = False, mask: Any = None, mask_out: list[Any] | None = None
+    ) -> Any:
+        """Run the calls in their order: of a chain, ``y = f_n(... f_2(f_1(x)))``.
+
+        Args:
+            x: the input, or the tuple of inputs.
+            training: remember what :meth:`backward` needs.
+            mask: mask of the input.
+            mask_out: a list to which the mask of the output is appended.
+        """
+        y = self.prepare(x)
+        if self._nodes is None and mask is None:
+            for call in self.calls if kernels.stack_forward is None else self._stages():
+                y = call.forward(y, training)
+        else:
+            y, mask = self._run(y, training, mask)
+        if mask_out is not None:
+            mask_out.append(mask)
+        if training:
+            self.cache.shape = shape_of(y) if type(y) is tuple else y.shape
+        return y
+
+    def backward(self, dy: Any, input_gradient: bool = True) -> Any:
+        """Run the calls backward, from the last to the first: the chain rule.
+
+        Of a chain, ``dx = f_1'(f_2'(... f_n'(dy)))``. Where a value goes to several calls, their
+        gradients are added up; where a layer is called several times, those of its weights are.
+
+        Args:
+            dy: gradient of the output, (batch, ...).
+            input_gradient: ``False`` leaves out dL/dx, and the matrix product for it; the result
+                is then ``None``.
+        """
+        shape = self.cache.shape
+        if isinstance(dy, np.ndarray) and (not self.calls or dy.shape != shape):
+            dy = self.check_gradient(dy, shape)  # the last layer checks the rest
+        if self._nodes is not None:
+            return self._run_backward(dy, input_gradient)
+        return self._chain_backward(
+            self.calls if kernels.stack_forward is None else self._stages(), dy, input_gradient
+        )
+
+    def forward_logits(self, x: Any, training: bool = False, mask: Any = None) -> Any:
+        """Return what the last activation is applied to."""
+        y = self.prepare(x)
+        if self._nodes is not None or mask is not None:
+            return self._run(y, training, mask, "forward_logits")[0]
+        stages = self.calls if kernels.stack_forward is None else self._stages()
+        for call in stages[:-1]:
+            y = call.forward(y, training)
+        return stages[-1].forward_logits(y, training)
+
+    def backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
+        """Return dL/dx for a gradient of the logits; see :meth:`backward`."""
+        if self._nodes is not None:
+            return self._run_backward(dz, input_gradient, "backward_logits")
+        stages = self.calls if kernels.stack_forward is None else self._stages()
+        return self._chain_backward(stages, dz, input_gradient, "backward_logits")
+
+    def compute_mask(self, x: Any, mask: Any = None) -> Any:
+        """Return the mask of the output, for which the network is run."""
+        return self._run(self.prepare(x), False, mask)[1]
+
+    # A chain ---------------------------------------------------------------------------------
+
+    def _chain_backward(
+        self, calls: Sequence[Any], dy: Any, input_gradient: bool, method: str = "backward"
+    ) -> Any:
+        """Run a chain backward, down to the lowest call whose result anybody needs."""
+        lowest = 0
+        if not input_gradient:
+            while lowest < len(calls) and not calls[lowest].learns:
+                lowest += 1
+        ready = None if self._vector is None else self._vector.gradients_ready
+        for i in range(len(calls) - 1, lowest - 1, -1):
+            call = calls[i]
+            if method == "backward" and (i > lowest or input_gradient):
+                dy = call.backward(dy)
+            else:
+                dy = backward_of(call, dy, i > lowest or input_gradient, method)
+                method = "backward"
+            if ready is not None:
+                _announce(call, ready)
+            if dy is None and i > lowest:  # what stands here passes no gradient on
+                for below in calls[lowest:i]:
+                    _clear_gradients(below)
+                return None
+        return dy if input_gradient else None
+
+    def _stages(self) -> list[Any]:
+        """Return the calls with Dense layers one on another as one, for compiled kernels."""
+        known = vars(self.workspace).get("stages")
+        if known is None or known[0] != self.calls:
+            known = self.workspace.stages = list(self.calls), stacked(self.calls)  # type: ignore
+        return known[1]  # type: ignore[no-any-return]
+
+    # A graph ---------------------------------------------------------------------------------
+
+    def _run(self, x: Any, training: bool, mask: Any, last: str = "forward") -> tuple[Any, Any]:
+        """Return the output and its mask."""
+        nodes, results = self._wired()
+        values, masks = [x], [mask]
+        for number, (call, sources) in enumerate(nodes, 1):
+            given = _picked(values, sources)
+            its_mask = _picked(masks, sources)
+            if last != "forward" and number == len(nodes):
+                masked = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
+                values.append(call.forward_logits(given, training, **masked))
+                masks.append(None)
+                break
+            y, its_mask = _forward_of(call, given, training, its_mask)
+            values.append(y)
+            masks.append(its_mask)
+        if training:
+            self.cache.sizes = [len(v) if isinstance(v, tuple) else None for v in values]
+        return _picked(values, results), _picked(masks, results)
+
+    def _run_backward(self, dy: Any, input_gradient: bool, last: str = "backward") -> Any:
+        """Return dL/dx; what several calls add to the gradient of a value is summed in order."""
+        nodes, results = self._wired()
+        needed = [input_gradient]
+        for call, sources in nodes:
+            needed.append(call.learns or any(needed[value] for value, _ in sources))
+        parts: list[list[tuple[int | None, Any]]] = [[] for _ in needed]
+        _give(parts, results, dy)
+        ready = None if self._vector is None else self._vector.gradients_ready
+        for number in range(len(nodes), 0, -1):
+            call, sources = nodes[number - 1]
+            if not needed[number]:
+                continue
+            d = self._total(number, parts[number])
+            below = any(needed[value] for value, _ in sources)
+            if _is_nothing(d):
+                if number - 1 not in self._repeated:
+                    _clear_gradients(call)
+                continue
+            method = last if number == len(nodes) else "backward"
+            kept = [
+                (p, self._copied(f"kept {number}/{i}", p.gradient))
+                for i, p in enumerate(self._repeated.get(number - 1, ()))
+                if p.trainable
+            ]
+            dx = backward_of(call, d, below, method)
+            for p, before in kept:
+                p.gradient += before  # type: ignore[assignment]
+            if ready is not None:
+                _announce(call, ready, self._to_come(number))
+            if below:
+                _give(parts, sources, dx)
+        return self._total(0, parts[0]) if input_gradient else None
+
+    def _to_come(self, number: int) -> set[int]:
+        """Return the parameters that calls before this one will add to."""
+        return {id(p) for n, its in self._repeated.items() if n < number - 1 for p in its}
+
+    def _wired(self) -> tuple[list[Node], tuple[Source, ...]]:
+        if kernels.stack_forward is None or self._masks or self._repeated:
+            if self._nodes is None:  # a mask comes into a chain that has none of its own
+                return _chain(self.calls)
+            return self._nodes, self._results
+        wired = self.wire(self._stages())
+        return _chain(self.calls) if wired is None else wired
+
+    def _total(self, number: int, parts: list[tuple[int | None, Any]]) -> Any:
+        """Return the gradient of a value: the sum of what its users gave, in their order."""
+        given = parts[::-1]
+        size = self.cache.sizes[number]
+        if size is None:
+            return self._sum(f"d{number}", [d for _, d in given])
+        found = []
+        for i in range(size):
+            its = [d if item == i else d[i] for item, d in given if item in (i, None)]
+            found.append(self._sum(f"d{number}/{i}", its))
+        return tuple(found)
+
+    def _sum(self, name: str, gradients: list[Any]) -> Any:
+        there = [d for d in gradients if d is not None]
+        if len(there) < 2:
+            return there[0] if there else None
+        total = self.workspace(name, there[0].shape, self._dtype)
+        np.add(there[0], there[1], out=total)
+        for d in there[2:]:
+            np.add(total, d, out=total)
+        return total
+
+    def _copied(self, name: str, array: Any) -> Array:
+        kept = self.workspace(name, array.shape, self._dtype)
+        np.copyto(kept, array)
+        return kept
+
+
+def backward_of(layer: Any, dy: Any, input_gradient: bool, method: str = "backward") -> Any:
+    """Call a layer's ``backward``, without the product for dL/dx if nobody needs it."""
+    backward = getattr(layer, method)
+    if layer.can_skip_input_gradient:
+        return backward(dy, input_gradient=input_gradient)
+    return backward(dy)
+
+
+def _chain(calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+    nodes = [Node(call, ((number, None),)) for number, call in enumerate(calls)]
+    return nodes, ((len(nodes), None),)
+
+
+def _picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
+    found = tuple(values[v] if i is None or values[v] is None else values[v][i] for v, i in sources)
+    return found[0] if len(found) == 1 else found
+
+
+def _give(parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any) -> None:
+    """Note what a call gave back for each of its sources; the sum is taken in reverse."""
+    gradients = (dx,) if len(sources) == 1 else dx or (None,) * len(sources)
+    for (value, item), d in reversed(list(zip(sources, gradients, strict=True))):
+        if d is not None:
+            parts[value].append((item, d))
+
+
+def _forward_of(call: Any, x: Any, training: bool, mask: Any) -> tuple[Any, Any]:
+    """Return the output of a call and its mask."""
+    layer = getattr(call, "layer", call)
+    if _is_network(call):
+        found: list[Any] = []
+        return call.forward(x, training, mask=mask, mask_out=found), found[0]
+    if not isinstance(layer, Layer):
+        return call.forward(x, training), None
+    out = layer.compute_mask(x, mask)
+    if layer.takes_mask:
+        return call.forward(x, training, mask=mask), out
+    return call.forward(x, training), out
+
+
+def _is_network(call: Any) -> bool:
+    return isinstance(getattr(call, "layer", call), Network)
+
+
+def _deals_with_masks(call: Any) -> bool:
+    layer = getattr(call, "layer", call)
+    if isinstance(layer, Network):
+        return layer._masks
+    if not isinstance(layer, Layer):
+        return False
+    return layer.takes_mask or type(layer).compute_mask is not Layer.compute_mask
+
+
+def _repeated(calls: Sequence[Any]) -> dict[int, list[Parameter]]:
+    """Return for each call the parameters whose gradients a later call writes too."""
+    seen: set[int] = set()
+    found = {}
+    for number in range(len(calls) - 1, -1, -1):
+        its = calls[number].slots
+        again = [p for p in its if id(p) in seen]
+        if again:
+            found[number] = again
+        seen |= {id(p) for p in its}
+    return found
+
+
+def _is_nothing(d: Any) -> bool:
+    return d is None or (isinstance(d, tuple) and all(part is None for part in d))
+
+
+def _clear_gradients(call: Any) -> None:
+    """Let the gradients of a call that is not run be zero."""
+    for p in call.slots:
+        if p.gradient is not None:
+            p.gradient[...] = 0
+
+
+def _announce(call: Any, ready: Callable[[slice], None], but: set[int] | None = None) -> None:
+    """Say of each of a layer's weights that its gradient is complete."""
+    if _is_network(call):
+        return  # its own calls have been announced
+    for p in call.slots:
+        if p.trainable and not (but and id(p) in but):
+            ready(p.slice)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.random import Streams, generators_of
+from netlayers.core.random import KeyedGenerator, Streams, generators_of
 from netlayers.saving.description import MAX_BITS
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ Generator = np.random.Generator
 def random_state(model: Any) -> dict[str, Any]:
     """Return the seed and the state of every stream of a model, and of its layers' own generators.
 
+    Of keyed streams there is no state to keep: seed, step and shard give their numbers.
+
     Args:
         model: a model with streams, or a layer without.
     """
@@ -29,7 +31,11 @@ def random_state(model: Any) -> dict[str, Any]:
     return {
         "entropy": None if streams is None else streams.entropy,
         "streams": {name: g.bit_generator.state for name, g in known.items()},
-        "layers": {k: g.bit_generator.state for k, g in own.items() if id(g) not in shared},
+        "layers": {
+            name: generator.bit_generator.state
+            for name, generator in own.items()
+            if id(generator) not in shared and not isinstance(generator, KeyedGenerator)
+        },
     }
 
 

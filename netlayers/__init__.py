@@ -33,6 +33,7 @@ from netlayers import (
 from netlayers._version import __version__ as __version__
 from netlayers.checking import GradientReport, check_gradients
 from netlayers.core.kernels import kernels_in_use, use_kernels
+from netlayers.core.spec import InputSpec
 from netlayers.layers import Input
 from netlayers.models import Sequential
 from netlayers.rates import LearningRateCurve, find_learning_rate
@@ -43,6 +44,7 @@ from netlayers.saving import load_model
 __all__ = [
     "GradientReport",
     "Input",
+    "InputSpec",
     "LearningRateCurve",
     "Replay",
     "Sequential",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.core.observing import every_layer, observed
+from netlayers.core.naming import every_layer
+from netlayers.core.observing import observed
 
 
 def network():

@@ -55,7 +55,8 @@ class ActivationLayer(Layer):
         Args:
             x: any shape.
             training: remember what :meth:`backward` needs.
-            inplace: the caller gives ``x`` away, it may be overwritten.
+            inplace: ``x`` is the caller's own array of sums, in the right dtype, and may be
+                overwritten.
         """
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
@@ -74,7 +75,8 @@ class ActivationLayer(Layer):
         ``forward`` must therefore have read an element of ``x`` for the last time when it writes
         that of ``y``: true of every NumPy function with ``out=y``.
         """
-        x = self.prepare(x)
+        if not inplace:
+            x = self.prepare(x)
         if inplace and not (training and self.needs_input):
             y = x
         else:
@@ -88,7 +90,7 @@ class ActivationLayer(Layer):
     def start_backward(self, dy: Any) -> tuple[Array, Array]:
         """Return the checked ``dy``, and the array for dL/dx."""
         dy = self.check_gradient(dy, self.cache.y.shape)
-        return dy, self.workspace("dx", dy.shape, self._dtype)
+        return dy, self.buffer("dx", dy.shape)
 
     # An activation computes nothing before itself: its logits are its input.
 

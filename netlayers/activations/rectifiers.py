@@ -23,7 +23,7 @@ class Linear(ActivationLayer):
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x``."""
-        y = self.prepare(x)
+        y = x if inplace else self.prepare(x)
         if training:
             self.cache.y = y
         return y
@@ -101,7 +101,7 @@ class ReLU(ActivationLayer):
     def backward(self, dy: Array) -> Array:
         """``dx = dy`` where ``y > 0``, else 0."""
         dy, dx = self.start_backward(dy)
-        mask = self.workspace("mask", dy.shape, _BOOL)
+        mask = self.buffer("mask", dy.shape, dtype=_BOOL)
         if self._plain:
             return np.multiply(dy, np.greater(self.cache.y, 0, out=mask), out=dx)
         x = self.cache.x

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.observing import every_layer
+from netlayers.core.naming import every_layer
 from netlayers.errors import ShapeError
 
 if TYPE_CHECKING:

@@ -1,10 +1,11 @@
-"""What happens around the ``build`` of a layer."""
+"""Building layers: shape checks, thread safety, and building without memory."""
 
 from __future__ import annotations
 
 import functools
 import os
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from netlayers.core.shapes import any_batch, checked_shape, listed_shapes
@@ -69,3 +70,33 @@ def checked_build(build: Build) -> Build:
         self.after_build()
 
     return checked
+
+
+_drafting: ContextVar[bool] = ContextVar("drafting", default=False)
+
+
+class draft:
+    """Within this context, ``build`` declares the weights of layers and makes no arrays.
+
+    The layers are complete but for their vector; ``assemble`` makes it afterwards.
+
+    Example:
+        >>> import netlayers as nl
+        >>> from netlayers.core.building import draft
+        >>> with draft():
+        ...     layer = nl.layers.Dense(10**12)
+        ...     layer.build((None, 10**6))
+        >>> [p.shape for p in layer.slots]
+        [(1000000, 1000000000000), (1000000000000,)]
+    """
+
+    def __enter__(self) -> None:
+        self._token = _drafting.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _drafting.reset(self._token)
+
+
+def drafting() -> bool:
+    """Whether arrays are left out for now."""
+    return _drafting.get()

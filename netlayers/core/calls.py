@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from netlayers.core.observing import every_layer
+from netlayers.core.naming import every_layer
 from netlayers.core.workspace import Cache
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ class Call:
     def forward_logits(self, x: Any, training: bool = False) -> Any:
         """Return what the last activation is applied to."""
         with self._in_place(training):
-            return self.layer.forward_logits(x, training)  # type: ignore[attr-defined]
+            return self.layer.forward_logits(x, training)
 
     def backward_logits(self, dz: Any, **options: Any) -> Any:
         """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
         with self._in_place(True):
-            return self.layer.backward_logits(dz, **options)  # type: ignore[attr-defined]
+            return self.layer.backward_logits(dz, **options)
 
     def use_streams(self, streams: Streams) -> None:
         """Draw from streams of this call's own."""

@@ -10,27 +10,25 @@ import numpy as np
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float
-from netlayers.core.binding import assemble, unbind
+from netlayers.core.binding import declare, is_taken, own, unbind
 from netlayers.core.buffers import State
-from netlayers.core.building import building, checked_build
+from netlayers.core.building import checked_build
 from netlayers.core.calls import Call
-from netlayers.core.declared import declare, is_taken
 from netlayers.core.inputs import check_shapes, prepared
-from netlayers.core.observing import every_layer
+from netlayers.core.naming import Named, every_layer
 from netlayers.core.parameters import Parameter, Parameters
-from netlayers.core.random import Streams
 from netlayers.core.spec import FLOAT
 from netlayers.core.weights import WeightAccess
 from netlayers.core.workspace import Cache, Workspace
-from netlayers.errors import ConfigurationError, NotBuiltError, ShapeError
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.registry import snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from weakref import ref
 
     from netlayers._typing import Array, ArrayLike, Dtype, Examples, Identifier, Shape
     from netlayers.core.parameters import ParameterVector
+    from netlayers.core.random import Streams
     from netlayers.core.spec import InputSpec
 
 _FLOAT32 = np.dtype(np.float32)
@@ -39,7 +37,7 @@ _NOT_COPIED = (
 )  # fmt: skip
 
 
-class Layer(WeightAccess):
+class Layer(Named, WeightAccess):
     """Base class of all layers.
 
     A subclass writes :meth:`forward` and, right under it, :meth:`backward`; with weights also
@@ -124,10 +122,8 @@ class Layer(WeightAccess):
         self._row: tuple[int | None, ...] | None = None  # what prepare() compares rows with
         self._vector: ParameterVector | None = None
         self._parameters: Parameters | None = None
-        self._homes: list[ref[Layer]] = []  # the containers that it stands in
         self._calls = 1
-        self.scope = ""  # names of the containers around it, each with a slash behind it
-        self.outer_multiplier = 1.0  # product of their learning-rate multipliers
+        self._set_up_name()
         self.cache = Cache(f"{self.kind} {self.name!r}")
         self.workspace = Workspace()
 
@@ -230,9 +226,9 @@ class Layer(WeightAccess):
                 name,
                 tuple(size for size in sizes if size is not None),
                 initializers.get(initializer),
-                regularizers.get(regularizer),
+                None if regularizer is None else regularizers.get(regularizer),
                 statistic,
-                constraints.get(constraint),
+                None if constraint is None else constraints.get(constraint),
                 own_dtype,
             )
         )
@@ -377,54 +373,6 @@ class Layer(WeightAccess):
         """Layers that this one is made of: an activation; for a container, all its layers."""
         return [part for part in vars(self).values() if isinstance(part, Layer)]
 
-    @property
-    def kind(self) -> str:
-        """What messages call it: ``"layer"``."""
-        return "layer"
-
-    @property
-    def owner(self) -> str:
-        """What messages call the layer: ``"layer 'residual/dense'"``."""
-        return self.cache._owner
-
-    @property
-    def path(self) -> str:
-        """The name with those of the containers around it, such as ``"residual/dense"``."""
-        return self.scope + self.name
-
-    def enter(self, scope: str) -> None:
-        """Stand in a container: messages, tables and files then name the layer by its path.
-
-        Messages of an activation name the layer that it is part of, which is the one the user made.
-        """
-        self.scope = scope
-        self.cache._owner = f"{self.kind} {self.path!r}"
-        for part in self.parts:
-            part.cache._owner = self.cache._owner
-
-    @property
-    def homes(self) -> list[Any]:
-        """The containers that the layer stands in, in the order in which it came there."""
-        return [home for known in self._homes if (home := known()) is not None]
-
-    @property
-    def _in_model(self) -> bool:
-        return bool(self.homes)
-
-    @property
-    def shared(self) -> bool:
-        """Whether the layer, or a container around it, stands in more than one container."""
-        homes = self.homes
-        return len(homes) > 1 or any(home.shared for home in homes)
-
-    def leave(self, container: Layer) -> None:
-        """Stand in this container no more; the name then is that in the next one, if any."""
-        self._homes = [known for known in self._homes if known() not in (None, container)]
-        self.outer_multiplier = 1.0
-        self.enter("")
-        for home in self.homes[:1]:
-            home._place(self)
-
     def compute_in(self, dtype: Dtype) -> None:
         """Compute in this dtype from now on, with all layers that are part of this one."""
         self._dtype = dtype
@@ -438,27 +386,9 @@ class Layer(WeightAccess):
         self.slots, self.states = [], {}
         self.input_shape = self.output_shape = self._row = None
 
-    def _require_built(self) -> None:
-        if not self.built:
-            raise NotBuiltError(
-                f"{self.owner} ({type(self).__name__}) has no weights yet: their shapes "
-                "depend on the input. Call build(input_shape) with the batch first, such as "
-                "build((None, 784)), or forward(x) with data."
-            )
-        self._bind_alone()
-
-    def _bind_alone(self) -> None:
-        """Give a layer that is in no model a vector of its own."""
-        if self._vector is None:
-            with building:
-                if self._vector is None:
-                    self._assemble_alone()
-
-    def _assemble_alone(self) -> None:
-        assemble(self, Streams(), keep_streams=True)
-
     def use_streams(self, streams: Streams, keep: bool = False) -> None:
         """Draw from a stream of the layer's own; a layer with a ``seed`` has one already."""
+        keep = keep or self.shared
         if self.random and getattr(self, "seed", None) is None and not (keep and self.rng):
             self.rng = streams.get(f"layer/{self.path}")
 
@@ -490,6 +420,8 @@ class Layer(WeightAccess):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._set_up()
+        for p in own(self):
+            declare(type(self), p.name)  # in another process nothing has been built yet
         self.compute_in(self._dtype)
 
 

@@ -6,6 +6,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from netlayers.core.naming import every_layer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -78,13 +80,6 @@ def replaced(methods: Iterable[tuple[Any, str, Callable[..., Any]]]) -> Iterator
             vars(thing).pop(name, None)
             if own is not None:
                 vars(thing)[name] = own
-
-
-def every_layer(layer: Layer) -> Iterator[Layer]:
-    """Yield a layer and all that it is made of, at any depth; a layer before its parts."""
-    yield layer
-    for part in layer.parts:
-        yield from every_layer(part)
 
 
 def _watched(part: Layer, name: str, around: Around, thread: int) -> Callable[..., Any]:

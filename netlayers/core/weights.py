@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netlayers.checks import check_flag, check_number
+from netlayers.core.binding import assemble
+from netlayers.core.building import building
 from netlayers.core.parameters import copy_into
+from netlayers.core.random import Streams
+from netlayers.errors import NotBuiltError
 from netlayers.registry import Configurable
 
 if TYPE_CHECKING:
@@ -21,13 +25,15 @@ class WeightAccess(Configurable):
     _multiplier: float
     _vector: ParameterVector | None
 
-    @property
-    def owner(self) -> str:
-        """What messages call the object."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    def _require_built(self) -> None:
-        raise NotImplementedError
+        @property
+        def owner(self) -> str:
+            """What messages call the object."""
+
+        @property
+        def built(self) -> bool:
+            """Whether the shapes of the weights are known."""
 
     @property
     def trainable(self) -> bool:
@@ -95,3 +101,22 @@ class WeightAccess(Configurable):
 
     def _ordered(self) -> list[Parameter]:
         return sorted(self.slots, key=lambda p: p.statistic)
+
+    def _require_built(self) -> None:
+        if not self.built:
+            raise NotBuiltError(
+                f"{self.owner} ({type(self).__name__}) has no weights yet: their shapes "
+                "depend on the input. Call build(input_shape) with the batch first, such as "
+                "build((None, 784)), or forward(x) with data."
+            )
+        self._bind_alone()
+
+    def _bind_alone(self) -> None:
+        """Give a layer that is in no model a vector of its own."""
+        if self._vector is None:
+            with building:
+                if self._vector is None:
+                    self._assemble_alone()
+
+    def _assemble_alone(self) -> None:
+        assemble(self, Streams(), keep_streams=True)  # type: ignore[arg-type]

@@ -65,9 +65,15 @@ def loss_formula(loss: Any, a: str, fused: bool, weighted: bool) -> tuple[str | 
 def documented(thing: Any, method: str) -> str:
     """Return the formula that a method's documentation states, as it is written there.
 
-    That is the first paragraph of the docstring of ``method`` (of an optimizer: of its class) if
-    it holds code in double backquotes; else nothing.
+    Of a container whose calls are wired, ``wire`` states that of forward and that of backward.
+    Otherwise it is the first paragraph of the docstring of ``method`` (of an optimizer: of its
+    class) if it holds code in double backquotes; else nothing.
     """
+    wire = getattr(type(thing), "wire", None)
+    if wire is not None and method in ("forward", "backward") and not _inherited(thing, "wire"):
+        stated = inspect.cleandoc(wire.__doc__ or "").split("\n\n")
+        text = stated[method == "backward"] if len(stated) > 1 else ""
+        return text.replace("\n", " ").replace("``", "").rstrip(".") if "``" in text else ""
     source = type(thing) if method == "class" else getattr(type(thing), method, None)
     if source is None or (method != "class" and _inherited(thing, method)):
         return ""
@@ -98,7 +104,8 @@ def _inherited(thing: Any, method: str) -> bool:
     """Whether the method is that of the base class ``Layer``, which states no formula."""
     for kind in type(thing).__mro__:
         if method in vars(kind):
-            return kind.__name__ in ("Layer", "ActivationLayer", "Loss")
+            return kind.__name__ in ("Layer", "ActivationLayer", "Loss", "Network")
+
     return True
 
 

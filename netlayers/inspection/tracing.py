@@ -96,7 +96,7 @@ class LayerTrace:
             return "dense"
         if isinstance(layer, ActivationLayer) or type(layer).__name__ == "Activation":
             return "activation"
-        return "chain" if type(layer).forward is Chain.forward else "other"
+        return "chain" if isinstance(layer, Chain) and type(layer).wire is Chain.wire else "other"
 
     @property
     def activation(self) -> Any:

@@ -11,6 +11,7 @@ from netlayers.activations.sigmoids import Exponential, Sigmoid, Softsign, Tanh
 from netlayers.activations.softmaxes import LogSoftmax, Softmax, Sparsemax
 from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, Squareplus
 from netlayers.core.layer import Layer
+from netlayers.core.spec import InputSpec
 from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
 from netlayers.layers.batch_normalization import BatchNormalization
@@ -58,6 +59,7 @@ __all__ = [
     "HardTanh",
     "Identity",
     "Input",
+    "InputSpec",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",

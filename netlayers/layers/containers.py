@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from netlayers.core.calls import Call
 from netlayers.core.layer import Layer
+from netlayers.core.naming import every_layer
 from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError
 from netlayers.layers.input import Input
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Shape
     from netlayers.core.parameters import Parameter
+    from netlayers.core.random import Streams
     from netlayers.core.spec import InputSpec
 
 
@@ -88,10 +91,10 @@ class Container(Network):
         if not isinstance(layer, Layer):
             what = "a class; make an object of it" if isinstance(layer, type) else repr(layer)
             raise ConfigurationError(f"{owner}: layers must be objects of Layer, got {what}.")
-        if layer is self or layer in self.layers or layer in self._around():
+        if layer is self or layer in self.parts or layer in self._around() or self._holds(layer):
             raise ConfigurationError(
-                f"{owner}: the layer {layer.name!r} is used twice. In a chain each layer stands "
-                "once. Make a new layer, "
+                f"{owner}: the layer {layer.name!r} is used twice. In one model each layer stands "
+                "once; two models may share it. Make a new layer, "
                 f"{type(layer).__name__}.from_config(layer.get_config()), or, with its "
                 "weights, copy.deepcopy(layer)."
             )
@@ -147,6 +150,22 @@ class Container(Network):
         if yields is other:
             self._place(other)
 
+    def make_calls(self) -> list[Any]:
+        """Return for each layer the call that stands here: a further one if it stands elsewhere."""
+        others = [any(home is not self for home in layer.homes) for layer in self.layers]
+        return [
+            layer.new_call() if elsewhere else layer
+            for layer, elsewhere in zip(self.layers, others, strict=True)
+        ]
+
+    def _holds(self, layer: Layer) -> bool:
+        """Whether a layer, or one inside it, stands already in a model that this is a part of."""
+        known = [part for part in every_layer(layer) if len(part.homes) > (part is not layer)]
+        if not known:  # the usual case: nothing of it stands elsewhere
+            return False
+        tops = [top for top in (self, *self._around()) if not top.homes]
+        return any(part in known for top in tops for part in every_layer(top))
+
     def _around(self) -> list[Any]:
         """Return the containers around this one, at any distance."""
         return [c for home in self.homes for c in (home, *home._around())]
@@ -189,6 +208,14 @@ class Container(Network):
         found = {id(p): p for part in self.parts for p in part.slots}
         self.slots = list(found.values())
         self.rewire()
+
+    def use_streams(self, streams: Streams, keep: bool = False) -> None:
+        """Let every part, and every further call of one, draw from a stream of its own."""
+        for part in self.parts:
+            part.use_streams(streams, keep)
+        for call in self.calls:
+            if isinstance(call, Call):
+                call.use_streams(streams)
 
     def after_build(self) -> None:
         """Bind at once: a part that is asked for its weights must not bind itself alone."""
@@ -250,7 +277,7 @@ class Container(Network):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.slots, self.calls = [], []
         super().__setstate__(state)
-        self.calls = [layer.new_call() if layer.homes else layer for layer in self.layers]
+        self.calls = self.make_calls()
         for part in self.parts:
             part._homes.append(ref(self))
         self.enter(self.scope)

@@ -152,13 +152,14 @@ class Dense(Layer):
         """``z = x W + b``."""
         x = self.prepare(x)
         z = self.buffer("z", (*x.shape[:-1], self.units), training)
-        if sparse.is_sparse(x):
+        rows, out = (x, z) if x.ndim == 2 else (_rows(x), _rows(z))
+        if not isinstance(x, np.ndarray):
             sparse.dot(x, self.kernel, out=z)
         elif self.units > 1:
-            _rows(x).dot(self.kernel, out=_rows(z))
+            rows.dot(self.kernel, out=out)
         else:  # with a vector, NumPy may warn though the result is right: see row_sums
             with np.errstate(invalid="ignore"):
-                _rows(x).dot(self.kernel, out=_rows(z))
+                rows.dot(self.kernel, out=out)
         if self.use_bias:
             np.add(z, self.bias, out=z)
         if training:
@@ -170,21 +171,21 @@ class Dense(Layer):
         """``dW = xᵀ dz``, ``db = Σ dz`` over the batch, ``dx = dz Wᵀ``."""
         x = self.cache.x
         dz = self.check_gradient(dz, self.cache.z_shape)
-        rows = _rows(dz)
-        if self.trainable:
-            if not sparse.is_sparse(x):
-                _rows(x).T.dot(rows, out=self.d_kernel)
+        rows = dz if dz.ndim == 2 else _rows(dz)
+        if self._trainable:
+            if isinstance(x, np.ndarray):
+                (x if x.ndim == 2 else _rows(x)).T.dot(rows, out=self.d_kernel)
             else:
                 sparse.dot_transposed(x, rows, out=self.d_kernel)
             if self.use_bias:  # a product with ones: BLAS sums columns 2 to 4 times faster
                 constant(1, rows.shape[:1], self._dtype).dot(rows, out=self.d_bias)
         if not input_gradient:
             return dz
-        dx = self.workspace("dx", x.shape, self._dtype)
-        rows.dot(self.kernel.T, out=_rows(dx))
+        dx = self.buffer("dx", x.shape)
+        rows.dot(self.kernel.T, out=dx if dx.ndim == 2 else _rows(dx))
         return dx
 
 
 def _rows(x: Array) -> Array:
     """(batch, ..., features) as (all samples, features), a view."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    return x.reshape(-1, x.shape[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from netlayers.core.shapes import shape_of
 from netlayers.layers.dense_stack import stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
@@ -48,7 +49,7 @@ class Network(Layer):
     _nodes: list[Node] | None = None
     _results: tuple[Source, ...] = ()
     _masks = False
-    _repeated: dict[int, list[Parameter]] = {}
+    _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
 
     def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
         """Return the calls with their sources, and those of the output; ``None`` for a chain."""
@@ -161,7 +162,7 @@ class Network(Layer):
         known = vars(self.workspace).get("stages")
         if known is None or known[0] != self.calls:
             known = self.workspace.stages = list(self.calls), stacked(self.calls)  # type: ignore
-        return known[1]  # type: ignore[no-any-return]
+        return known[1]
 
     # A graph ---------------------------------------------------------------------------------
 
@@ -211,7 +212,7 @@ class Network(Layer):
             ]
             dx = backward_of(call, d, below, method)
             for p, before in kept:
-                p.gradient += before  # type: ignore[assignment]
+                np.add(p.gradient, before, out=p.gradient)  # type: ignore[arg-type]
             if ready is not None:
                 _announce(call, ready, self._to_come(number))
             if below:

@@ -133,11 +133,11 @@ class Parallel(Container):
             branch.check_input_shape(shape)
 
     def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
-        """``y = merge(f_1(x), ..., f_n(x))``, so ``dx = Σ f_i'(dy_i)``.
+        """``y = merge(f_1(x), ..., f_n(x))``.
 
-        ``dy_i`` is what of dy goes to branch i: its part of dy (concat), dy itself (add), ``dy / n``
-        (average), dy times the other outputs (multiply), or dy where the branch is the first that
-        has the largest output.
+        ``dx = Σ f_i'(dy_i)``, with ``dy_i`` what of dy goes to branch i: its part of dy (concat),
+        dy itself (add), ``dy / n`` (average), dy times the other outputs (multiply), or dy where
+        the branch is the first that has the largest output.
         """
         nodes = [Node(call, ((0, None),)) for call in calls]
         if len(calls) > 1 or self.merge == "concat":

@@ -109,7 +109,10 @@ class Residual(Chain):
             self.rewire()
 
     def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
-        """``y = x + f(x)``, or ``x W + f(x)``; so ``dx = dy + f'(dy)``, or ``dy Wᵀ + f'(dy)``."""
+        """``y = x + f(x)``, or ``x W + f(x)``.
+
+        ``dx = dy + f'(dy)``, or ``dy Wᵀ + f'(dy)``.
+        """
         nodes = [Node(call, ((number, None),)) for number, call in enumerate(calls)]
         f, way = (len(nodes), None), (0, None)
         if self.projection is not None:

@@ -157,11 +157,6 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         return {} if steps is None else dict(zip(steps.metric_names, self.metrics, strict=True))
 
     def _require_compiled(self) -> None:
-        if self._in_model:
-            raise ConfigurationError(
-                f"{self.owner} is part of another model, and is trained and evaluated with that. "
-                "For it alone use copy.deepcopy of it; predict() works as it is."
-            )
         if self.optimizer is None:
             raise NotCompiledError(
                 f"{self.owner} is not compiled: call compile(optimizer, loss) first."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netlayers._typing import Array
-    from netlayers.core.parameters import Parameter, ParameterVector
+    from netlayers.core.parameters import Parameter, Parameters
 
 # An update reads and writes five arrays. In blocks of 262,144 numbers they stay in the processor's
 # cache from one operation to the next, where the whole vector would go through memory each time.
@@ -146,7 +146,7 @@ class Optimizer(Configurable):
         self.grad_norm: float | None = None
         self.state: dict[str, Array] = {}
         self._undecayed: list[re.Pattern[str]] = []
-        self._parameters: ParameterVector | None = None
+        self._parameters: Parameters | None = None
         self._segments: list[slice] | None = None
 
     def update(
@@ -226,7 +226,7 @@ class Optimizer(Configurable):
         self._undecayed = patterns
         self._segments = None  # to be cut anew
 
-    def step(self, parameters: ParameterVector) -> bool:
+    def step(self, parameters: Parameters) -> bool:
         """Update the trainable weights once.
 
         Args:
@@ -262,14 +262,14 @@ class Optimizer(Configurable):
             self._flush(parameters)
         return True
 
-    def finalize_variable_values(self, parameters: ParameterVector) -> None:
+    def finalize_variable_values(self, parameters: Parameters) -> None:
         """Put the averages of ``use_ema`` in place of the weights; ``fit`` does it at its end."""
         average = self.state.get("average")
         if average is not None:
             for s in parameters.segments:
                 np.copyto(parameters.values[s], average[s])
 
-    def _average(self, parameters: ParameterVector) -> None:
+    def _average(self, parameters: Parameters) -> None:
         """Take the weights into their average."""
         for s in parameters.segments:
             if self.iterations == 1:
@@ -286,7 +286,7 @@ class Optimizer(Configurable):
         if every is not None and self.iterations % every == 0:
             self.finalize_variable_values(parameters)
 
-    def _flush(self, parameters: ParameterVector) -> None:
+    def _flush(self, parameters: Parameters) -> None:
         """Set to 0 what has decayed to almost nothing, see ``FLUSH_EVERY``: state and weights."""
         vectors = [vector for name, vector in self.state.items() if name != "gradient_sum"]
         if self.weight_decay or parameters.regularized:
@@ -301,7 +301,7 @@ class Optimizer(Configurable):
                     keep = np.greater(size, limit, out=self._keep[: numbers.size])
                     np.multiply(numbers, keep, out=numbers)
 
-    def _accumulate(self, parameters: ParameterVector) -> bool:
+    def _accumulate(self, parameters: Parameters) -> bool:
         """Gather gradients; return whether they are complete, and then their mean is in place."""
         gathered, steps = self.state["gradient_sum"], self.gradient_accumulation_steps
         assert steps is not None
@@ -320,7 +320,7 @@ class Optimizer(Configurable):
                 np.multiply(g, 1 / steps, out=g)
         return True
 
-    def _transform_gradients(self, parameters: ParameterVector) -> bool:
+    def _transform_gradients(self, parameters: Parameters) -> bool:
         """Clip the gradients; return whether the update may happen."""
         policy, clips = self.nonfinite_override or self.on_nonfinite, self.clips
         if not clips and (policy == "ignore" or sum_of_squares(self._gradients) < math.inf):
@@ -343,7 +343,7 @@ class Optimizer(Configurable):
                     scale_to([g], norm([g]), self.clipnorm)
         return True
 
-    def _raise_nonfinite(self, parameters: ParameterVector) -> None:
+    def _raise_nonfinite(self, parameters: Parameters) -> None:
         for p in reversed(parameters.tensors):  # where the backward pass met it first
             g = parameters.gradients[p.slice]
             bad = np.count_nonzero(~np.isfinite(g))
@@ -356,7 +356,7 @@ class Optimizer(Configurable):
                     "inputs; on_nonfinite='skip' leaves such updates out."
                 )
 
-    def _bind(self, parameters: ParameterVector) -> None:
+    def _bind(self, parameters: Parameters) -> None:
         """Lay the state out beside the parameters, and cut both into blocks."""
         size, dtype = parameters.values.size, parameters.dtype
         fits = all(v.size == size and v.dtype == dtype for v in self.state.values())

@@ -9,9 +9,9 @@ import numpy as np
 
 from netlayers import metrics as metrics_module
 from netlayers.core.binding import assemble, bind
-from netlayers.core.drafting import draft
+from netlayers.core.building import draft
 from netlayers.core.layer import Layer
-from netlayers.core.observing import every_layer
+from netlayers.core.naming import every_layer
 from netlayers.core.parameters import ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.workspace import aligned

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.observing import every_layer
+from netlayers.core.naming import every_layer
 from netlayers.core.workspace import aligned
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 import netlayers as nl
 from netlayers import layers
 from netlayers.callbacks import BackupAndRestore, Callback, CSVLogger, GradientMonitor
-from netlayers.core.observing import every_layer
+from netlayers.core.naming import every_layer
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.inspection.measures import MEASURES, StepMeasures
 

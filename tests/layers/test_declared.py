@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.core.declared import Declared
-from netlayers.core.drafting import draft
+from netlayers.core.binding import Declared
+from netlayers.core.building import draft
 from netlayers.errors import ConfigurationError
 
 L = nl.layers

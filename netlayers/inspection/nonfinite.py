@@ -274,8 +274,8 @@ class _Finder:
                 value = forward(y, y_pred, weight)  # what backward goes by
             return value
 
-        def watched_backward() -> Any:
-            dy = backward()
+        def watched_backward(*denominator: float) -> Any:
+            dy = backward(*denominator)
             if self.origin is None and not all_finite(dy):
                 what = "the gradient of the predictions"
                 self._set("backward", self._loss_name(), what, dy, self._rows(dy))

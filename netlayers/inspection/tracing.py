@@ -301,8 +301,8 @@ def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) ->
         into["value"] = value = forward(y_true, y_pred, *args)
         return value
 
-    def watched_backward() -> Array:
-        dy: Array = backward()
+    def watched_backward(*denominator: float) -> Array:
+        dy: Array = backward(*denominator)
         into["gradient"] = keep(dy)
         return dy
 

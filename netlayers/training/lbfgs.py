@@ -80,7 +80,6 @@ def train(
         scatter(w)
         steps.reset()
         loss = steps.compute_gradients(batch)
-        steps.loss_mean.add(loss)
         gradient = gather(parameters.gradients)
         if evaluations == 1 and not (math.isfinite(loss) and np.isfinite(gradient).all()):
             raise NonFiniteError(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.arrays import as_float
+from netlayers.core.gradients import RowGradient, rows_of
 from netlayers.core.workspace import aligned
 from netlayers.errors import ShapeError
 
@@ -36,9 +37,14 @@ class Parameter:
         regularizer: penalty on it, or ``None``.
         statistic: a running statistic: kept with the model, never seen by an optimizer.
         constraint: what is true of it after each update, or ``None``.
+        row_gradient: its gradient is a :class:`RowGradient`, for a table of which a batch touches
+            few rows.
         slice: its place in ``values`` and ``gradients`` (or in ``statistics``).
+        own: its place in the model's own order, that of the layers, in which files and optimizers
+            keep what belongs to each learned value (as ``slice`` for a statistic).
         value: view into the values; ``None`` until bound.
-        gradient: view into the gradients; ``None`` until bound, and for a statistic.
+        gradient: view into the gradients, or a ``RowGradient``; ``None`` until bound, and for a
+            statistic.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Parameter:
         regularizer: Regularizer | None = None,
         statistic: bool = False,
         constraint: Constraint | None = None,
+        row_gradient: bool = False,
     ) -> None:
         self.layer = layer
         self.name = name
@@ -61,7 +68,8 @@ class Parameter:
         self.constraint = constraint
         if constraint is not None:
             constraint.check_shape(f"{layer.owner}: {name}", shape)
-        self.slice = slice(0, 0)
+        self.row_gradient = row_gradient
+        self.slice = self.own = slice(0, 0)
         self.value: Array | None = None
         self.gradient: Array | None = None
 
@@ -92,8 +100,10 @@ class ParameterVector:
     """The vectors, and where each parameter lies in them.
 
     Attributes:
-        values: every learned value, flat.
-        gradients: dL/dvalue, in the same places; ``backward`` overwrites it.
+        values: every learned value, flat; those with a gradient by rows come last.
+        gradients: dL/dvalue, in the same places, as far as it is no gradient by rows; ``backward``
+            overwrites it.
+        size: number of learned values.
         statistics: running statistics, flat.
         all: every :class:`Parameter`, in the order of the layers.
         tensors: the trainable ones.
@@ -102,25 +112,39 @@ class ParameterVector:
     """
 
     def __init__(self, parameters: Sequence[Parameter], dtype: Dtype) -> None:
-        def size(statistic: bool) -> int:
-            return sum(p.size for p in parameters if p.statistic is statistic)
+        def size(statistic: bool, row_gradient: bool = False) -> int:
+            return sum(
+                p.size
+                for p in parameters
+                if p.statistic is statistic and p.row_gradient is row_gradient
+            )
 
         self.dtype = dtype
         self.all = list(parameters)
-        self.values = aligned(size(False), dtype)
-        self.gradients = aligned(size(False), dtype)
+        dense = size(False)
+        self.size = dense + size(False, row_gradient=True)
+        self.values = aligned(self.size, dtype)
+        self.gradients = aligned(dense, dtype)
         self.statistics = aligned(size(True), dtype)
-        ends = {False: 0, True: 0}
+        # Next free place: of statistics, of values with a gradient by rows, of the other values.
+        ends, own = {(True, False): 0, (False, True): dense, (False, False): 0}, 0
         for p in self.all:
-            start = ends[p.statistic]
-            ends[p.statistic] = start + p.size
-            p.slice = slice(start, start + p.size)
+            kind = p.statistic, p.row_gradient
+            start = ends[kind]
+            ends[kind] = start + p.size
+            p.slice = p.own = slice(start, start + p.size)
+            if not p.statistic:
+                p.own = slice(own, own + p.size)
+                own += p.size
             vector = self.statistics if p.statistic else self.values
             view = vector[p.slice].reshape(p.shape)
             if p.value is not None:  # it comes from another vector, with its numbers
                 view[...] = p.value
             p.value = view
-            p.gradient = None if p.statistic else self.gradients[p.slice].reshape(p.shape)
+            if p.row_gradient:
+                p.gradient = RowGradient(p.shape, dtype)  # type: ignore[assignment]
+            else:
+                p.gradient = None if p.statistic else self.gradients[p.slice].reshape(p.shape)
         self.refresh()
 
     def refresh(self) -> None:
@@ -133,26 +157,34 @@ class ParameterVector:
             p.layer.learns = False
         for p in self.tensors:
             p.layer.learns = True
-        self.segments = [segment for _, segment in self.runs(lambda p: None)]
+        self.segments = [segment for _, segment, _ in self.runs(lambda p: None)]
         for p in self.all:
-            if p.gradient is not None and not p.trainable:
+            if p.trainable or p.gradient is None:
+                continue
+            if p.row_gradient:
+                rows_of(p).clear()
+            else:
                 p.gradient[...] = 0
 
-    def runs(self, key: Callable[[Parameter], Any]) -> list[tuple[Any, slice]]:
+    def runs(self, key: Callable[[Parameter], Any]) -> list[tuple[Any, slice, slice]]:
         """Cut what an optimizer changes where ``key(parameter)`` changes.
 
         Returns:
-            Keys with slices of the vectors: neighbours of one key are one slice.
+            Keys, each with a slice of the vectors and the slice of the same values in the model's
+            own order: neighbours of one key are one slice.
         """
-        found: list[tuple[Any, slice]] = []
+        found: list[tuple[Any, slice, slice]] = []
         for p in self.tensors:
             if p.learning_rate_multiplier == 0:
                 continue
-            here, start = key(p), p.slice.start
-            if found and found[-1][0] == here and found[-1][1].stop == start:
-                start = found.pop()[1].start
-            found.append((here, slice(start, p.slice.stop)))
-        return found
+            here, at, own = (key(p), p.row_gradient), p.slice, p.own
+            if found and found[-1][0] == here:
+                _, before, own_before = found[-1]
+                if before.stop == at.start and own_before.stop == own.start:
+                    at, own = slice(before.start, at.stop), slice(own_before.start, own.stop)
+                    found.pop()
+            found.append((here, at, own))
+        return [(here, at, own) for (here, _), at, own in found]
 
     def initialize(self, new: Sequence[Parameter], rng: Callable[[str], Any]) -> None:
         """Fill the parameters in ``new`` with starting values; ``rng`` gives a stream by path."""
@@ -168,7 +200,10 @@ class ParameterVector:
         """Add the penalties' gradients to ``gradients``, in place."""
         for p in self.regularized:
             scratch = workspace("regularization", p.shape, self.dtype)
-            p.regularizer.add_gradient(p.value, p.gradient, scratch)  # type: ignore[union-attr,arg-type]
+            gradient = rows_of(p).dense() if p.row_gradient else p.gradient
+            p.regularizer.add_gradient(p.value, gradient, scratch)  # type: ignore[union-attr,arg-type]
+            if p.row_gradient:  # a penalty is on all rows
+                rows_of(p).set_dense(gradient)
 
     def constrain(self) -> None:
         """Make all constraints true again, in place; an optimizer does so after each update."""

@@ -190,7 +190,7 @@ class _Finder:
         optimizer = self.steps.optimizer
         for name, vector in optimizer.state.items():
             for p in self.steps.model.parameters.tensors:
-                part = vector[p.slice]
+                part = vector[p.own]
                 if not all_finite(part):
                     what = f"{name!r} of {type(optimizer).__name__} for {p.name!r}"
                     return _of_array("update", p.layer.path, what, part)

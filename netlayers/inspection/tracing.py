@@ -242,7 +242,6 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     """
     model, optimizer, loss = steps.model, steps.optimizer, steps.loss
     _, y, sample_weight, _ = batch
-    parameters = model.parameters
     before = steps.test(batch)
     recorder = Recorder()
     seen: dict[str, Any] = {}
@@ -263,7 +262,9 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     _add_slopes(records)
     _add_penalties(records)
     rate = optimizer.learning_rate
-    updated = optimizer.step(parameters)
+    updates = optimizer.iterations
+    steps.update(batch.size)
+    updated = optimizer.iterations > updates
     for record in records:
         for p in own(record.layer):
             weight = record.weights[p.name]

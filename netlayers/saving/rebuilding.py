@@ -135,7 +135,7 @@ def compile_again(file: StoredFile, model: Any, custom_objects: Mapping[str, Any
         raise _refused(file.path, "compile", error) from error
     vectors = {}
     for name in stored_vectors(file, model, model.optimizer):
-        memory = aligned(model.parameters.values.size, model.parameters.dtype)
+        memory = aligned(model.parameters.size, model.parameters.dtype)
         vectors[name] = file.read(OPTIMIZER + name, memory)
     put_counters(model.optimizer, stored_counters(file, model))
     model.optimizer.state.update(vectors)
@@ -176,6 +176,10 @@ def stored_counters(file: StoredFile, model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         key: section.count(key) for key in ("iterations", "skipped", "accumulated")
     }
+    found["denominators"] = None
+    if "denominators" in section.values:
+        pair = section.section("denominators")
+        found["denominators"] = [pair.number("first"), pair.number("sum")]
     found["learning_rate_factor"] = section.number("learning_rate_factor")
     found["not_decayed"] = section.texts("not_decayed")
     if not {p.path for p in model.slots}.issuperset(found["not_decayed"]):

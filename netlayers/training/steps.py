@@ -58,8 +58,10 @@ class Steps:
         # The losses that a loss is made of, such as those of a SplitLoss.
         self._parts: dict[str, RunningLoss] = {}
         if hasattr(loss, "value_names"):
-            parts = map(RunningLoss, loss.losses)  # type: ignore[attr-defined]
-            self._parts = dict(zip(loss.value_names, parts, strict=True))
+            names = loss.value_names
+            losses = getattr(loss, "losses", [None] * len(names))
+            self._parts = dict(zip(names, map(RunningLoss, losses), strict=True))
+        self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
         self._identifiers = list(metrics)
         self.metrics: list[Metric] | None = None
         self.metric_names: list[str] = []
@@ -85,8 +87,7 @@ class Steps:
         # Plain numbers, as a step of a small network takes a few microseconds. Those of the loss
         # are of value times denominator and of denominators; penalties are means over rows.
         self._total = self._weight = self._penalties = self._norms = 0.0
-        self._rows: float = 0
-        self._updates: float = 0
+        self._rows = self._updates = 0
         for part in self._parts.values():
             part.reset_state()
         for metric in self.metrics or ():
@@ -108,8 +109,8 @@ class Steps:
         loss, norms = state[0], state[1 + parts]
         self._total, self._weight = loss["_total"], loss["_weight"]
         # Earlier versions kept the penalties in the total.
-        self._penalties, self._rows = loss.get("_penalties", 0.0), loss.get("_rows", 0)
-        self._norms, self._updates = norms["_total"], norms["_weight"]
+        self._penalties, self._rows = loss.get("_penalties", 0.0), int(loss.get("_rows", 0))
+        self._norms, self._updates = norms["_total"], int(norms["_weight"])
         further = [*self._parts.values(), *(self.metrics or ())]
         states = state[1 : 1 + parts] + state[2 + parts :]
         for its, kept in zip(further, states, strict=True):
@@ -131,11 +132,12 @@ class Steps:
             each_batch: leave out the metrics whose result is too costly after every batch.
         """
         loss = self.loss
-        if self._parts:
-            parts = {name: part.result() for name, part in self._parts.items()}
+        parts = {name: part.result() for name, part in self._parts.items()}
+        value: float
+        if self._combined:
             value = sum(w * its for w, its in zip(loss.factors, parts.values(), strict=True))  # type: ignore[attr-defined]
         else:
-            parts, value = {}, quotient(loss, self._total, self._weight)
+            value = quotient(loss, self._total, self._weight)
         if self._penalties:
             value += self._penalties / self._rows
         logs: Logs = {"loss": value, **parts}
@@ -156,46 +158,92 @@ class Steps:
             explain(error, self, batch)
             raise
 
-    def compute_gradients(self, batch: Batch, input_gradient: bool = False) -> float:
+    def compute_gradients(
+        self, batch: Batch, input_gradient: bool = False, accumulate: bool = True
+    ) -> float:
         """Run forward and backward; return the loss. The gradients are in the parameters.
 
-        With ``input_gradient`` that of x is computed too, by every layer.
+        Where the optimizer accumulates gradients, those of the penalties on the weights are not
+        among them: it adds them once to the sum.
+
+        Args:
+            batch: checked data.
+            input_gradient: compute that of x too, by every layer.
+            accumulate: ``False`` for gradients that the optimizer does not get.
+
+        Raises:
+            ConfigurationError: gradients of this loss can not be accumulated.
         """
         model, parameters = self.model, self.model.parameters
         self.before.take()
         self._loss = self._forward(batch, training=True)
+        steps = self.optimizer.gradient_accumulation_steps
+        self._denominator: float | None = None
+        if steps is not None and steps > 1 and accumulate:
+            self._denominator = self._divided_by(batch.size)
         dy = self.loss.backward()
         if self.fused:
             model.backward_logits(dy, input_gradient=input_gradient)
         else:
             model.backward(dy, input_gradient=input_gradient)
-        if parameters.regularized:
+        if parameters.regularized and self._denominator is None:
             parameters.add_regularization_gradients(self._workspace)
         return self._loss
 
-    def update(self, count: int) -> float:
-        """Apply the gradients of a batch of ``count`` samples; return its loss."""
-        updated = self._step()
-        if updated and self.optimizer.grad_norm is not None:  # there is one where clipping is on
-            self._norms += self.optimizer.grad_norm
-            self._updates += 1
-        return self._loss
+    def _divided_by(self, size: int) -> float:
+        """Return what the gradients of a batch are divided by, so that several can be added up.
 
-    def _step(self) -> bool:
-        """Update; a step that is left out leaves the running statistics as they were, too."""
-        optimizer = self.optimizer
+        Raises:
+            ConfigurationError: their sum would not be the gradient of the joint batch.
+        """
+        loss = self.loss
+        name = getattr(loss, "name", type(loss).__name__)
+        if not getattr(loss, "is_quotient", True):
+            raise ConfigurationError(
+                f"gradient_accumulation_steps: gradients of the loss {name!r} can not be added up "
+                f"over batches: {getattr(loss, 'no_quotient', 'it is no sum over samples')}. Use "
+                "larger batches without gradient_accumulation_steps, or another loss."
+            )
+        denominator = weight_of(loss, size)
+        if getattr(loss, "reduction", None) == "sum" and hasattr(loss, "is_quotient"):
+            denominator = 0.0
+        if self._penalized:
+            share = denominator / size
+            if not self.optimizer.accumulated:
+                self._share = share
+            if not share or not math.isclose(share, self._share):
+                raise ConfigurationError(
+                    "gradient_accumulation_steps: the model has penalties on activations, which "
+                    f"are means over rows, but the loss {name!r} is not divided by their number: "
+                    "leave out the sample weights, ignore_class or reduction that make it so, or "
+                    "gradient_accumulation_steps."
+                )
+        return denominator
+
+    def update(self, count: int) -> float:
+        """Apply the gradients of a batch of ``count`` samples; return its loss.
+
+        A step that is left out leaves the running statistics as they were, too.
+        """
+        optimizer, parameters = self.optimizer, self.model.parameters
         if self.skip_nonfinite_loss and not math.isfinite(self._loss):
             self.before.restore_statistics()
-            return False
+            return self._loss
         skipped = optimizer.skipped
         try:
-            updated = optimizer.step(self.model.parameters)
+            if self._denominator is None:
+                updated = optimizer.step(parameters)
+            else:
+                updated = optimizer.step(parameters, self._denominator)
         except NonFiniteError:
             self.before.restore_statistics()
             raise
         if optimizer.skipped != skipped:
             self.before.restore_statistics()
-        return updated
+        if updated and optimizer.grad_norm is not None:  # there is one where clipping is on
+            self._norms += optimizer.grad_norm
+            self._updates += 1
+        return self._loss
 
     @property
     def before(self) -> Before:
@@ -228,10 +276,9 @@ class Steps:
         if self._parts:
             for part, its in zip(self._parts.values(), loss.values, strict=True):  # type: ignore[attr-defined]
                 part.add(its, size)
-        else:
-            weight = weight_of(loss, size)
-            self._total += value * weight
-            self._weight += weight
+        weight = weight_of(loss, size)
+        self._total += value * weight
+        self._weight += weight
         if model.parameters.regularized:
             penalty += model.parameters.regularization()
         self._rows += size

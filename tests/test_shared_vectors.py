@@ -37,9 +37,7 @@ def test_they_see_each_others_updates():
     assert not np.array_equal(common.kernel, kernel)
     assert not np.array_equal(b.predict(X), before)
     np.testing.assert_array_equal(a.layers[0].kernel, b.layers[0].kernel)
-    losses = []
-    for _ in range(60):
-        losses.append((a.train_on_batch(X, Y[:, :1]), b.train_on_batch(X, Y[:, 1:])))
+    losses = [(a.train_on_batch(X, Y[:, :1]), b.train_on_batch(X, Y[:, 1:])) for _ in range(60)]
     assert (np.array(losses[-1]) < np.array(losses[0])).all()
 
 
@@ -69,7 +67,7 @@ def test_an_update_is_that_of_the_model_alone(optimizer):
 
 
 def test_only_the_own_weights_change():
-    common, a, b = pair(nl.optimizers.Adam(0.1, weight_decay=0.1, use_ema=True, global_clipnorm=1))
+    _, a, b = pair(nl.optimizers.Adam(0.1, weight_decay=0.1, use_ema=True, global_clipnorm=1))
     a.build((None, 4))
     b.optimizer = copy.deepcopy(b.optimizer)
     b.build((None, 4))

@@ -110,7 +110,7 @@ def own(layer: Layer) -> list[Parameter]:
 def _gradient_view(layer: Layer, p: Parameter) -> Any:
     """Give a layer the view of a gradient as an attribute, and return it."""
     name = "d_" + p.name
-    layer._views[name] = p.gradient  # type: ignore[assignment]
+    layer._views[name] = p.gradient
     vars(layer)[name] = p.gradient
     return p.gradient
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
 from netlayers.core.arrays import as_float
+from netlayers.core.gradients import RowGradient, rows_of
 from netlayers.core.workspace import aligned
 from netlayers.errors import ShapeError
 
@@ -38,6 +39,8 @@ class Parameter:
             optimizer changes; it has no gradient.
         constraint: constraint applied to it after each update, or ``None``.
         own_dtype: dtype of a statistic that differs from the layer's, or ``None``.
+        row_gradient: its gradient is a :class:`RowGradient`, for a table of which a batch touches
+            few rows.
         vector: the vectors that it lies in; ``None`` until bound.
         slice: its place in ``values`` and ``gradients``, or in ``statistics``.
         value: its numbers, a view into the vector; ``None`` until bound.
@@ -53,6 +56,7 @@ class Parameter:
         statistic: bool = False,
         constraint: Constraint | None = None,
         own_dtype: Dtype | None = None,
+        row_gradient: bool = False,
     ) -> None:
         self.layer = layer
         self.name = name
@@ -63,12 +67,13 @@ class Parameter:
         self.statistic = statistic
         self.constraint = constraint
         self.own_dtype = own_dtype
+        self.row_gradient = row_gradient
         if constraint is not None:
             constraint.check_shape(f"{layer.owner}: {name}", shape)
         self.vector: ParameterVector | None = None
         self.slice = slice(0, 0)
         self.value: Array | None = None
-        self._gradient: Array | None = None
+        self._gradient: Any = None
 
     @property
     def dtype(self) -> Dtype:
@@ -76,11 +81,24 @@ class Parameter:
         return self.layer._dtype if self.own_dtype is None else self.own_dtype
 
     @property
-    def gradient(self) -> Array | None:
-        """dL/dvalue, a view into the vector; ``None`` until bound, and for a statistic."""
+    def gradient(self) -> Any:
+        """dL/dvalue, a view into the vector or a :class:`RowGradient`.
+
+        ``None`` until bound, and for a statistic.
+        """
         if self._gradient is None and self.vector is not None and not self.statistic:
-            self._gradient = self.vector.gradients[self.slice].reshape(self.shape)
+            if self.row_gradient:
+                self._gradient = RowGradient(self.shape, self.vector.dtype)
+            else:
+                self._gradient = self.vector.gradients[self.slice].reshape(self.shape)
         return self._gradient
+
+    def clear_gradient(self) -> None:
+        """Let the gradient be zero."""
+        if self.row_gradient:
+            rows_of(self).clear()
+        elif not self.statistic:
+            self.gradient[...] = 0
 
     @property
     def trainable(self) -> bool:
@@ -125,7 +143,7 @@ class ParameterVector:
         dtype: of the numbers.
 
     Attributes:
-        values: every learned value, flat.
+        values: every learned value, flat; those with a gradient by rows come last.
         statistics: running statistics of the same dtype, flat.
         models: the :class:`Parameters` of the models (and layers in no model) that lie in it.
         layers: the layers and models whose weights lie in it.
@@ -139,15 +157,19 @@ class ParameterVector:
         self.dtype = dtype
         here = list(parameters)
         self._all = [ref(p) for p in here]  # weak: a model that is gone leaves no layers behind
-        ends = {False: 0, True: 0}
+        dense = sum(p.size for p in here if not p.statistic and not p.row_gradient)
+        # Next free place: of statistics, of values with a gradient by rows, of the other values.
+        ends = {(True, False): 0, (False, True): dense, (False, False): 0}
         places = []
         for p in here:
-            start = ends[p.statistic]
+            kind = p.statistic, p.row_gradient
+            start = ends[kind]
             if p.own_dtype is None:
-                ends[p.statistic] = start + p.size
-            places.append(slice(start, ends[p.statistic]))
-        self.values = aligned(ends[False], dtype)
-        self.statistics = aligned(ends[True], dtype)
+                ends[kind] = start + p.size
+            places.append(slice(start, ends[kind]))
+        self.values = aligned(ends[False, True], dtype)
+        self.statistics = aligned(ends[True, False], dtype)
+        self._dense = dense
         self._gradients: Array | None = None
         for p, place in zip(here, places, strict=True):
             p.move(self, place)
@@ -165,12 +187,13 @@ class ParameterVector:
 
     @property
     def gradients(self) -> Array:
-        """dL/dvalue, in the places of the values; ``backward`` overwrites it.
+        """dL/dvalue, in the places of the values, as far as it is no gradient by rows.
 
-        Made when it is first asked for: a model that only predicts never needs it.
+        ``backward`` overwrites it. Made when it is first asked for: a model that only predicts
+        never needs it.
         """
         if self._gradients is None:
-            self._gradients = aligned(self.values.size, self.dtype)
+            self._gradients = aligned(self._dense, self.dtype)
         return self._gradients
 
     def refresh(self) -> None:
@@ -181,8 +204,8 @@ class ParameterVector:
         for p in here:
             if p.trainable:
                 p.layer.learns = True
-            elif self._gradients is not None and p.gradient is not None:
-                p.gradient[...] = 0
+            elif self._gradients is not None:
+                p.clear_gradient()
         self.version = object()
         for parameters in self.models:
             parameters.refresh()
@@ -249,15 +272,14 @@ class Parameters:
         for p in self.tensors:
             if p.learning_rate_multiplier == 0:
                 continue
-            here, start, own = key(p), p.slice.start, self._own_places[id(p)]
-            if found:
-                last, place, mine = found[-1]
-                if last == here and place.stop == start and mine.stop == own:
+            here, at, own = (key(p), p.row_gradient), p.slice, self.own_slice(p)
+            if found and found[-1][0] == here:
+                _, before, own_before = found[-1]
+                if before.stop == at.start and own_before.stop == own.start:
+                    at, own = slice(before.start, at.stop), slice(own_before.start, own.stop)
                     found.pop()
-                    start, own = place.start, mine.start
-            length = p.slice.stop - start
-            found.append((here, slice(start, p.slice.stop), slice(own, own + length)))
-        return found
+            found.append((here, at, own))
+        return [(here, at, own) for (here, _), at, own in found]
 
     def own_slice(self, p: Parameter) -> slice:
         """Return the place of a learned parameter among the model's own values."""
@@ -272,7 +294,10 @@ class Parameters:
         """Add the penalties' gradients to ``gradients``, in place."""
         for p in self.regularized:
             scratch = workspace("regularization", p.shape, self.dtype)
-            p.regularizer.add_gradient(p.value, p.gradient, scratch)  # type: ignore[union-attr,arg-type]
+            gradient = rows_of(p).dense() if p.row_gradient else p.gradient
+            p.regularizer.add_gradient(p.value, gradient, scratch)  # type: ignore[union-attr,arg-type]
+            if p.row_gradient:  # a penalty is on all rows
+                rows_of(p).set_dense(gradient)
 
     def constrain(self) -> None:
         """Apply all constraints, in place; an optimizer does so after each update."""

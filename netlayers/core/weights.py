@@ -67,7 +67,7 @@ class WeightAccess(Configurable):
     def gradients(self) -> list[Array]:
         """The gradients of the trainable weights, as views, in the order of the weights."""
         self._require_built()
-        return [p.gradient for p in self._ordered() if p.trainable]  # type: ignore[misc]
+        return [p.gradient for p in self._ordered() if p.trainable]
 
     @property
     def trainable_weights(self) -> list[Array]:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers.activations import ActivationLayer, AxisActivation
 from netlayers.activations.rectifiers import Linear
-from netlayers.core.observing import observed, replaced
+from netlayers.core.observing import observed
 from netlayers.core.workspace import Workspace
 from netlayers.inspection.slopes import shape_of
 from netlayers.layers.containers import Container
 from netlayers.layers.input import Input
 from netlayers.optimizers.clipping import norm
+from netlayers.optimizers.transforms import Accumulate, AddPenalties, Divide, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from netlayers._typing import Array
+    from netlayers.core.gradients import Gradients
     from netlayers.core.layer import Layer
 
 # Each measure, and what it is of a layer.
@@ -161,7 +163,7 @@ class StepMeasures:
     def __enter__(self) -> StepMeasures:
         for its in self.values.values():
             its.update(dict.fromkeys(its, math.nan))
-        self._forward_done = self._over = self.complete = False
+        self._forward_done = self._over = self.complete = self._clips = False
         self._inside: list[Layer] = []  # the watched layers whose forward is under way
         self._counts = dict.fromkeys(self.values.get("nonfinite", {}), 0)
         if "update_ratio" in self._wanted:
@@ -169,10 +171,7 @@ class StepMeasures:
             np.copyto(before, self._vector.values)
         with ExitStack() as stack:
             stack.enter_context(observed(self.model, self._around))
-            # Between the gradient and its clipping there is no other place to stand.
-            name = "_transform_gradients"
-            around = self._clipping(getattr(self.optimizer, name))
-            stack.enter_context(replaced([(self.optimizer, name, around)]))
+            stack.enter_context(self._beside_clipping())
             self._stack = stack.pop_all()
         return self
 
@@ -242,25 +241,39 @@ class StepMeasures:
         limit = SATURATED_BELOW * self._largest[path]
         self._set("saturated", path, slope, lambda s: float(np.mean(s < limit)), first=False)
 
-    def _clipping(self, transform: Callable[..., bool]) -> Callable[..., bool]:
-        """Stand around the optimizer's clipping: measure the gradient before, and what changed."""
+    @contextmanager
+    def _beside_clipping(self) -> Iterator[None]:
+        """Stand in the optimizer's list: before the search for NaN and the clipping, and after."""
+        self.optimizer.bind(self._vector)
+        transforms = self.optimizer.transforms
+        changing = (Accumulate, Divide, AddPenalties)
+        place = sum(isinstance(transform, changing) for transform in transforms)
+        before, after = _Watch(self._before_clipping), _Watch(self._after_clipping)
+        transforms.insert(place, before)
+        transforms.append(after)
+        try:
+            yield
+        finally:
+            transforms.remove(before)
+            transforms.remove(after)
 
-        def call(parameters: Any) -> bool:
-            if self.complete:  # a callback trains on a batch of its own, after the step
-                return transform(parameters)
-            with np.errstate(all="ignore"):
-                self._see_gradient()
-            raw = (
-                self._buffer("raw") if "clipped" in self._wanted and self.optimizer.clips else None
-            )
-            if raw is not None:
-                np.copyto(raw, self._vector.gradients)
-            done = transform(parameters)
+    def _before_clipping(self) -> None:
+        self._raw: Array | None = None
+        if self.complete:  # a callback trains on a batch of its own, after the step
+            return
+        with np.errstate(all="ignore"):
+            self._see_gradient()
+        self._clips = True
+        if "clipped" in self._wanted and self.optimizer.clips:
+            self._raw = self._buffer("raw")
+            np.copyto(self._raw, self._vector.gradients)
+
+    def _after_clipping(self) -> None:
+        if self._clips:
+            self._clips = False
             for path in self.values.get("clipped", ()):
+                raw = self._raw
                 self.values["clipped"][path] = 0.0 if raw is None else self._clipped(path, raw)
-            return done
-
-        return call
 
     def _clipped(self, path: str, raw: Array) -> float:
         places, clipped = self._places[path], self._vector.gradients
@@ -299,6 +312,18 @@ class StepMeasures:
                 self.values["update_ratio"][path] = (
                     change / size if size else math.inf if change else 0.0
                 )
+
+
+class _Watch(Transform):
+    """A place in the list of an optimizer's transforms at which something is looked at."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+
+    def apply(self, gradients: Gradients) -> bool:
+        """Look, and change nothing."""
+        self._look()
+        return True
 
 
 def _mean(a: Array) -> float:

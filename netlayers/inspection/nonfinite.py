@@ -190,7 +190,7 @@ class _Finder:
         optimizer = self.steps.optimizer
         for name, vector in optimizer.state.items():
             for p in self.steps.model.parameters.tensors:
-                part = vector[p.slice]
+                part = vector[self.steps.model.parameters.own_slice(p)]
                 if not all_finite(part):
                     what = f"{name!r} of {type(optimizer).__name__} for {p.name!r}"
                     return _of_array("update", p.layer.path, what, part)
@@ -227,7 +227,7 @@ class _Finder:
             self._set("backward", self._name(layer), what, dx, self._rows(dx))
             return
         for p in layer.slots:
-            if p.trainable and p.learning_rate_multiplier and not all_finite(p.gradient):  # type: ignore[arg-type]
+            if p.trainable and p.learning_rate_multiplier and not all_finite(p.gradient):
                 what = f"the gradient of {p.name!r}" + self._part(layer)
                 rows = self._rows_of_gradient(layer, method, dy, p)
                 self._set("backward", self._name(layer), what, p.gradient, rows)
@@ -241,7 +241,7 @@ class _Finder:
         if not isinstance(x, np.ndarray) or layer.random or not layer.same_in_training:
             return None
         forward = getattr(layer, method.replace("backward", "forward"))
-        backward, kept = getattr(layer, method), p.gradient.copy()  # type: ignore[union-attr]
+        backward, kept = getattr(layer, method), p.gradient.copy()
 
         def alone(i: int) -> Any:
             forward(x[i : i + 1], True)
@@ -253,7 +253,7 @@ class _Finder:
             return self._each_row(alone, len(dy))
         finally:
             self.origin = None
-            p.gradient[...] = kept  # type: ignore[index]
+            p.gradient[...] = kept
 
     # Loss ------------------------------------------------------------------------------------
 
@@ -274,8 +274,8 @@ class _Finder:
                 value = forward(y, y_pred, weight)  # what backward goes by
             return value
 
-        def watched_backward() -> Any:
-            dy = backward()
+        def watched_backward(*denominator: float) -> Any:
+            dy = backward(*denominator)
             if self.origin is None and not all_finite(dy):
                 what = "the gradient of the predictions"
                 self._set("backward", self._loss_name(), what, dy, self._rows(dy))

@@ -280,7 +280,10 @@ def _rows(steps: Any) -> tuple[dict[str, ProfileRow], list[_Watched]]:
     add("loss", steps.loss, forward="forward", backward="backward")
     for name, metric in zip(steps.metric_names, steps.metrics or (), strict=True):
         add(f"metric {name}", metric, update_state="forward")
-    add("gradient norm, clipping", steps.optimizer, _transform_gradients="update")
+    title = "gradient norm, clipping"
+    rows[title] = ProfileRow(title, type(steps.optimizer).__name__)
+    steps.optimizer.bind(steps.model.parameters)
+    methods += [(part, "apply", (title, "update")) for part in steps.optimizer.transforms]
     add("optimizer", steps.optimizer, step="update")
     rows[_REST] = ProfileRow(_REST, "")
     return rows, methods

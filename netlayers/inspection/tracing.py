@@ -242,7 +242,6 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     """
     model, optimizer, loss = steps.model, steps.optimizer, steps.loss
     _, y, sample_weight, _ = batch
-    parameters = model.parameters
     before = steps.test(batch)
     recorder = Recorder()
     seen: dict[str, Any] = {}
@@ -263,14 +262,16 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     _add_slopes(records)
     _add_penalties(records)
     rate = optimizer.learning_rate
-    updated = optimizer.step(parameters)
+    updates = optimizer.iterations
+    steps.update(batch.size)
+    updated = optimizer.iterations > updates
     for record in records:
         for p in own(record.layer):
             weight = record.weights[p.name]
             assert p.value is not None
             weight.after = p.value.copy()
             if weight.gradient is not None:
-                weight.used = p.gradient.copy()  # type: ignore[union-attr]
+                weight.used = p.gradient.copy()
     for number, record in enumerate(_in_order(top), start=1):
         record.number = number
     outcome = LossTrace(
@@ -301,8 +302,8 @@ def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) ->
         into["value"] = value = forward(y_true, y_pred, *args)
         return value
 
-    def watched_backward() -> Array:
-        dy: Array = backward()
+    def watched_backward(*denominator: float) -> Array:
+        dy: Array = backward(*denominator)
         into["gradient"] = keep(dy)
         return dy
 

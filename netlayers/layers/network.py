@@ -15,7 +15,6 @@ from netlayers.layers.dense_stack import stacked
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
 
     Source = tuple[int, int | None]
@@ -205,14 +204,14 @@ class Network(Layer):
                     _clear_gradients(call)
                 continue
             method = last if number == len(nodes) else "backward"
-            kept = [
-                (p, self._copied(f"kept {number}/{i}", p.gradient))
-                for i, p in enumerate(self._repeated.get(number - 1, ()))
-                if p.trainable
-            ]
+            again = [p for p in self._repeated.get(number - 1, ()) if p.trainable]
+            kept = [self._kept(f"kept {number}/{i}", p) for i, p in enumerate(again)]
             dx = backward_of(call, d, below, method)
-            for p, before in kept:
-                np.add(p.gradient, before, out=p.gradient)  # type: ignore[arg-type]
+            for p, before in zip(again, kept, strict=True):
+                if p.row_gradient:
+                    p.gradient.add(*before)
+                else:
+                    np.add(p.gradient, before, out=p.gradient)
             if ready is not None:
                 _announce(call, ready, self._to_come(number))
             if below:
@@ -253,9 +252,12 @@ class Network(Layer):
             np.add(total, d, out=total)
         return total
 
-    def _copied(self, name: str, array: Any) -> Array:
-        kept = self.workspace(name, array.shape, self._dtype)
-        np.copyto(kept, array)
+    def _kept(self, name: str, p: Parameter) -> Any:
+        """Return a copy of a gradient, which the next call of the layer overwrites."""
+        if p.row_gradient:
+            return p.gradient.rows, p.gradient.values
+        kept = self.workspace(name, p.shape, self._dtype)
+        np.copyto(kept, p.gradient)
         return kept
 
 
@@ -332,8 +334,7 @@ def _is_nothing(d: Any) -> bool:
 def _clear_gradients(call: Any) -> None:
     """Let the gradients of a call that is not run be zero."""
     for p in call.slots:
-        if p.gradient is not None:
-            p.gradient[...] = 0
+        p.clear_gradient()
 
 
 def _announce(call: Any, ready: Callable[[slice], None], but: set[int] | None = None) -> None:

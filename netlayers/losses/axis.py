@@ -20,11 +20,12 @@ class AxisLoss(Loss):
     def __init__(self, axis: int, reduction: str | None, name: str | None) -> None:
         super().__init__(reduction, name)
         self.axis = check_integer(type(self).__name__, "axis", axis)
+        self.moves_axis = self.axis != -1
 
     def to_last_axis(self, y_pred: Array) -> Array:
         """Return predictions with the outputs on the last axis."""
-        moves = self.cache.moved = self.axis != -1 and self.axis != y_pred.ndim - 1
-        if not moves:
+        self.cache.moved = self.axis != y_pred.ndim - 1
+        if not self.cache.moved:
             return y_pred
         if not -y_pred.ndim <= self.axis < y_pred.ndim or self.axis % y_pred.ndim == 0:
             raise ShapeError(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-7  # Keras's: a probability is clipped to [1e-7, 1 - 1e-7] before its logarithm
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
@@ -36,11 +37,22 @@ class Loss(Configurable):
             ``"none"`` or ``None``: the array of w l, whose sum :meth:`backward` differentiates.
         name: what it is called.
 
+    Attributes:
+        numerator: after a :meth:`forward`, Σ w l.
+        denominator: after a :meth:`forward`, what the numerator is divided by: n, Σ w, or 1 for
+            ``"sum"``. The value of several batches is the sum of their numerators divided by that
+            of their denominators, or for ``"sum"`` the sum of the numerators.
+        is_quotient: whether that is so. A loss of whole sets, such as :class:`Dice` over a batch,
+            is no such quotient: its value for several batches is the mean of theirs, weighted by
+            their rows, and gradients can not be accumulated.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> loss = nl.losses.MeanSquaredError()
         >>> loss.forward([[1.0, 2.0]], [[1.0, 4.0]])
         2.0
+        >>> loss.numerator, loss.denominator
+        (2.0, 1.0)
         >>> loss.backward()
         array([[0., 2.]], dtype=float32)
     """
@@ -48,6 +60,12 @@ class Loss(Configurable):
     # The activation ("softmax", "sigmoid") whose outputs are the probabilities that the loss takes.
     link: str | None = None
     from_logits = False
+    # Whether the outputs are on another axis than the last: to_last_axis and from_last_axis then
+    # move them.
+    moves_axis = False
+    is_quotient = True
+    numerator: float = 0.0
+    denominator: float | None = None  # of a subclass that computes in another way: the rows
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None):
         owner = type(self).__name__
@@ -85,7 +103,10 @@ class Loss(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define backward_samples")
 
     def take_weights(self, sample_weight: Any, y_pred: Array) -> Any:
-        """Return the weights of the losses; what is not by sample uses them up in itself."""
+        """Return the weights of the losses; what is not by sample uses them up in itself.
+
+        It is called only where there are weights.
+        """
         return sample_weight
 
     def spread(self, scale: Array) -> Array:
@@ -127,22 +148,53 @@ class Loss(Configurable):
             ShapeError: the shapes do not belong together.
             DataError: the targets are not what this loss takes.
         """
-        y_pred = self._predictions(y_pred)
-        y_true = self.targets(y_true, y_pred.shape, y_pred.dtype)
-        sample_weight = self.take_weights(sample_weight, y_pred)
-        losses = self.forward_samples(y_true, y_pred)
-        scale = self.cache.scale = self._scale(losses, sample_weight)
-        if self.reduction in ("none", None):
-            return np.array(losses * scale)  # type: ignore[return-value]
-        if isinstance(scale, float):
-            return kernels.total(losses) * scale
-        return kernels.total(losses * scale)
+        p: Any = y_pred
+        dtype = p.dtype if type(p) is np.ndarray else None
+        if (dtype is _FLOAT32 or dtype is _FLOAT64) and p.ndim > 1 and len(p):
+            self.cache.shape = p.shape
+        else:
+            p = self._predictions(p)
+        if self.moves_axis:
+            p = self.to_last_axis(p)
+        t = self.targets(y_true, p.shape, p.dtype)
+        if sample_weight is not None:
+            sample_weight = self.take_weights(sample_weight, p)
+        losses = self.forward_samples(t, p)
+        weight, count = self.counted(losses, sample_weight)
+        self.cache.weights = weight
+        if weight is not None:
+            losses = losses * weight
+        reduction = self.reduction
+        if reduction == "mean_with_sample_weight" and weight is not None:
+            denominator = float(np.add.reduce(weight, axis=None, dtype=_FLOAT64))
+        elif reduction in MEANS:
+            denominator = float(count)
+        else:
+            denominator = 1.0
+        self.denominator = denominator
+        numerator = self.numerator = kernels.total(losses)
+        if reduction in ("none", None):
+            return np.array(losses)  # type: ignore[return-value]
+        return numerator * (1.0 / denominator) if denominator else numerator
 
-    def backward(self) -> Array:
-        """Return dL/dy_pred for the last :meth:`forward`; valid until the next one."""
-        scale, shape = self.cache.scale, self.cache.shape
-        dy = self.backward_samples(scale if isinstance(scale, float) else self.spread(scale))
-        return self.from_last_axis(dy if dy.shape == shape else dy.reshape(shape))
+    def backward(self, denominator: float | None = None) -> Array:
+        """Return dL/dy_pred for the last :meth:`forward`; valid until the next one.
+
+        Args:
+            denominator: what the numerator is divided by; by default :attr:`denominator`. With 1
+                it is the gradient of the numerator, which can be added up over batches.
+        """
+        weight, shape = self.cache.weights, self.cache.shape
+        if denominator is None:
+            denominator = self.denominator
+        denominator = denominator or 1.0  # of nothing that counts: the numerator is 0 as well
+        if weight is None:
+            dy = self.backward_samples(1.0 / denominator)
+        else:
+            dy = self.backward_samples(self.spread(weight / denominator))
+        if dy.shape != shape:
+            dy = dy.reshape(shape)
+        return self.from_last_axis(dy) if self.moves_axis else dy
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -230,6 +282,7 @@ class Loss(Configurable):
     # Details ---------------------------------------------------------------------------------
 
     def _predictions(self, y_pred: Any) -> Array:
+        """Return predictions as floats with at least two axes; their own shape is kept."""
         dtype = y_pred.dtype if type(y_pred) is np.ndarray else None
         if dtype is not _FLOAT32 and dtype is not _FLOAT64:
             array = as_array(f"loss {self.name!r}", "y_pred", y_pred)
@@ -241,21 +294,13 @@ class Loss(Configurable):
             raise ShapeError(
                 f"loss {self.name!r}: y_pred must hold at least one sample, got the shape {shape}."
             )
-        return self.to_last_axis(y_pred if len(shape) > 1 else y_pred[:, None])
+        return y_pred if len(shape) > 1 else y_pred[:, None]
 
-    def _scale(self, losses: Array, sample_weight: Any) -> Any:
-        """Return dL/dl: a float where it is the same for all samples, else an array like losses."""
-        mean = self.reduction in ("sum_over_batch_size", "mean")
+    def counted(self, losses: Array, sample_weight: Any) -> tuple[Array | None, int]:
+        """Return the weights in the shape of the losses, ``None`` for all 1, and how many count."""
         if sample_weight is None:
-            count = losses.size
-            return 1.0 / count if mean or self.reduction == "mean_with_sample_weight" else 1.0
-        weight = self.sample_weights(sample_weight, losses.shape, losses.dtype)
-        if mean:
-            return weight / losses.size
-        if self.reduction == "mean_with_sample_weight":
-            total = float(np.add.reduce(weight, axis=None, dtype=np.float64))
-            return weight / total if total else weight
-        return weight
+            return None, losses.size
+        return self.sample_weights(sample_weight, losses.shape, losses.dtype), losses.size
 
     def sample_weights(self, sample_weight: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return sample weights in the shape of the losses.

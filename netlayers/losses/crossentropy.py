@@ -192,7 +192,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     def forward_logits(self, t: Array, z: Array) -> Array:
         """``l = log Σ exp(z) - z[t]``."""
-        self.cache.t = t if self.ignore_class is None else self._counted(t)
+        self.cache.t = t if self.ignore_class is None else self._known(t)
         p = self.cache.p = self.buffer("p", z)
         return kernels.sparse_crossentropy(z, t, p)
 
@@ -206,7 +206,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
     def forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -log c[t]`` with ``c = clip(q)`` and ``q = p / Σ p``."""
         _, c = self.normalize(p)
-        at = self.cache.at = places(self._counted(t), p.shape[-1])
+        at = self.cache.at = places(self._known(t), p.shape[-1])
         return -np.log(c.reshape(-1).take(at)).reshape(t.shape)
 
     def backward_probabilities(self, dl: Any) -> Array:
@@ -219,24 +219,22 @@ class SparseCategoricalCrossentropy(Crossentropy):
         dp.reshape(-1)[at] += dq
         return np.divide(dp, self.cache.total, out=dp)
 
-    def _counted(self, t: Array) -> Array:
+    def _known(self, t: Array) -> Array:
         """Return the classes, 0 for one that is ignored, and note where those are."""
         if self.ignore_class is None:
             return t
         ignored = self.cache.ignored = t == self.ignore_class
         return np.where(ignored, 0, t)
 
-    def _scale(self, losses: Array, sample_weight: Any) -> Any:
+    def counted(self, losses: Array, sample_weight: Any) -> tuple[Array | None, int]:
+        """Return the weights, 0 where a sample is ignored, and how many are not."""
+        weight, count = super().counted(losses, sample_weight)
         if self.ignore_class is None or not (ignored := self.cache.ignored).any():
-            return super()._scale(losses, sample_weight)
+            return weight, count
         valid = (~ignored).astype(losses.dtype)
-        if sample_weight is not None:
-            valid *= self.sample_weights(sample_weight, losses.shape, losses.dtype)
-        scale = super()._scale(losses, valid)
-        if self.reduction in ("sum_over_batch_size", "mean"):
-            counted = losses.size - int(np.count_nonzero(ignored))
-            scale = scale * (losses.size / max(1, counted))
-        return scale
+        if weight is not None:
+            valid *= weight
+        return valid, count - int(np.count_nonzero(ignored))
 
     def target_dtype(self, dtype: Dtype) -> Dtype:
         """Return the dtype of the targets: integers."""

@@ -14,13 +14,16 @@ from netlayers.registry import register
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlayers._typing import Array, Dtype
+    from netlayers._typing import Array, ArrayLike, Dtype
 
 
 class _Overlap(Loss):
     """``l = 1 - n I / D`` with ``D = a I + b T + c P + 1e-7`` of three sums over ``axis``.
 
     ``I = Σ t p``, ``T = Σ t`` and ``P = Σ p``; a subclass gives the four :attr:`numbers`.
+
+    Where the batch is among the axes, the loss is no sum over samples divided by their number:
+    ``is_quotient`` is false, see :class:`Loss`.
     """
 
     def __init__(
@@ -33,6 +36,30 @@ class _Overlap(Loss):
             self.axis = tuple(check_integer(owner, "each axis", a) for a in axis)
         elif axis is not None:
             self.axis = check_integer(owner, "axis", axis)
+
+    def forward(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the loss of a batch; see :meth:`Loss.forward`."""
+        self.cache.weight = None
+        return super().forward(y_true, y_pred, sample_weight)
+
+    @property
+    def is_quotient(self) -> bool:  # type: ignore[override]
+        """Whether it is a sum over samples: the batch is not summed over in the loss itself.
+
+        An axis that is counted from the end is known after a :meth:`forward`.
+        """
+        given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        return 0 not in self.cache.__dict__.get("axes", given) and self.axis is not None
+
+    @property
+    def no_quotient(self) -> str:
+        """Why it is no quotient, and what to do."""
+        return (
+            f"axis={self.axis} sums over the batch itself. With axis=(1, ...) it is one loss for "
+            "each sample"
+        )
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
@@ -57,9 +84,7 @@ class _Overlap(Loss):
 
     def take_weights(self, sample_weight: Any, y_pred: Array) -> Any:
         """Keep the weights as factors in the sums where the batch is summed over."""
-        self.cache.axes = self.axes(y_pred.ndim)
-        self.cache.weight = None
-        if sample_weight is None or 0 not in self.cache.axes:
+        if 0 not in self.axes(y_pred.ndim):
             return sample_weight
         self.cache.weight = self.sample_weights(sample_weight, y_pred.shape[:-1], y_pred.dtype)[
             ..., None
@@ -69,6 +94,7 @@ class _Overlap(Loss):
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = 1 - n I / D``."""
         n, a, b, c = self.numbers
+        self.cache.axes = self.axes(y_pred.ndim)
         weight, scratch = self.cache.weight, self.buffer("scratch", y_pred)
 
         def total(values: Array) -> Array:
@@ -118,7 +144,10 @@ class Dice(_Overlap):
         name: what it is called.
         axis: axes of the predictions that are summed over; ``None`` for all. Where the batch is
             among them, sample weights are factors in the sums: a sample of weight 2 counts like two
-            such samples. (In Keras they are factors of the one loss.)
+            such samples. (In Keras they are factors of the one loss.) The loss is then no quotient
+            of sums over samples (``is_quotient`` is false): its value for an epoch is the mean of
+            those of the batches, weighted by their rows, so that it depends on ``batch_size``, and
+            gradients can not be accumulated.
 
     Source:
         F. Milletari, N. Navab and S.-A. Ahmadi, "V-Net", 3DV 2016; here, as in Keras, without

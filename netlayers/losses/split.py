@@ -40,6 +40,10 @@ class SplitLoss(Loss):
 
     Attributes:
         values: after a :meth:`forward`, the values of the losses before their factors.
+        is_quotient: whether ``L`` is one quotient of sums, which gradient accumulation needs: all
+            the losses are, and have the same denominator. It is false where one of several losses
+            ignores a class. The value of an epoch is right in any case: it is made of the epoch's
+            values of the losses, each the quotient of its own sums.
 
     Raises:
         ConfigurationError: the lists are not of one length, or the reductions differ.
@@ -124,16 +128,41 @@ class SplitLoss(Loss):
                 f"loss {self.name!r}: with reduction={self.reduction!r} the losses have different "
                 f"shapes, {', '.join(map(str, sorted(shapes)))}, and can not be added."
             )
-        return sum(w * value for w, value in zip(self._factors(), values, strict=True))
+        self.denominator = self.losses[0].denominator
+        self.numerator = sum(
+            w * part.numerator for w, part in zip(self.factors, self.losses, strict=True)
+        )
+        return sum(w * value for w, value in zip(self.factors, values, strict=True))
 
-    def backward(self) -> Array:
-        """``dy_pred = [weight_i dL_i/dy_pred_i, ...]``, side by side."""
+    def backward(self, denominator: float | None = None) -> Array:
+        """``dy_pred = [weight_i dL_i/dy_pred_i, ...]``, side by side; see :meth:`Loss.backward`."""
         y_pred = self.cache.y_pred
         dy = self.buffer("dy", y_pred)
         places = _split(dy, self.sizes)
-        for part, w, place in zip(self.losses, self._factors(), places, strict=True):
-            np.multiply(part.backward(), w, out=place)
+        for part, w, place in zip(self.losses, self.factors, places, strict=True):
+            np.multiply(part.backward(denominator), w, out=place)
         return dy.reshape(self.cache.shape)
+
+    @property
+    def is_quotient(self) -> bool:  # type: ignore[override]
+        """Whether all the losses are quotients with one denominator."""
+        ignoring = any(getattr(part, "ignore_class", None) is not None for part in self.losses)
+        return (
+            all(part.is_quotient for part in self.losses)
+            and not (ignoring and len(self.losses) > 1)
+            and len({part.denominator for part in self.losses}) == 1
+        )
+
+    @property
+    def no_quotient(self) -> str:
+        """Why it is no quotient."""
+        parts = ", ".join(f"{part.name!r} by {part.denominator:g}" for part in self.losses)
+        return f"its parts are divided by numbers of their own ({parts} in this batch)"
+
+    @property
+    def factors(self) -> Sequence[float]:
+        """The factors of the losses."""
+        return self.weights if self.weights is not None else [1.0] * len(self.losses)
 
     def target_size(self, outputs: int) -> int:
         """Return how many columns the targets have: the sum of ``target_sizes``."""
@@ -157,9 +186,6 @@ class SplitLoss(Loss):
             f"The losses take {self.target_sizes} columns of it, side by side: put them together "
             "with np.concatenate(..., axis=-1), or give target_sizes."
         )
-
-    def _factors(self) -> Sequence[float]:
-        return self.weights if self.weights is not None else [1.0] * len(self.losses)
 
     def _part(self, identifier: Identifier) -> Loss:
         """Return a loss of our own, with our reduction."""

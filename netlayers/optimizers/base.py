@@ -1,4 +1,4 @@
-"""What optimizers share: the order of an update, clipping, weight decay, averages, state."""
+"""What optimizers share: the order of an update, the rate, weight decay, averages, state."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.core.gradients import Gradients
 from netlayers.core.workspace import aligned
-from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.optimizers.clipping import norm, scale_to, sum_of_squares
+from netlayers.errors import ConfigurationError
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
+from netlayers.optimizers.transforms import transforms_for
 from netlayers.registry import Configurable, serialize, snake_case
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter, Parameters
+    from netlayers.optimizers.transforms import Transform
 
 # An update reads and writes five arrays. In blocks of 262,144 numbers they stay in the processor's
 # cache from one operation to the next, where the whole vector would go through memory each time.
@@ -33,11 +35,27 @@ FLUSH_EVERY = 100
 FLUSH_BELOW = 2.0**20
 
 
+class Setting:
+    """An attribute of an optimizer that it prepares for: when it is set, that is done again."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        optimizer.__dict__[self.name] = value  # where it is also read: there is no __get__
+        optimizer._segments = None
+
+    if TYPE_CHECKING:
+
+        def __get__(self, optimizer: Any, owner: Any) -> Any: ...
+
+
 class Optimizer(Configurable):
     """Base class of optimizers. A rule of one's own is one method, :meth:`update`.
 
-    An update happens in this order: accumulate the gradients, look for those that are not finite,
-    clip, decay the weights, apply the rule, apply the constraints, average the weights.
+    An update happens in this order: transform the gradients (accumulate them, look for those that
+    are not finite, clip), decay the weights, apply the rule, apply the constraints, average the
+    weights.
 
     Args:
         learning_rate: a number, or a schedule of the number of updates.
@@ -52,9 +70,10 @@ class Optimizer(Configurable):
         ema_momentum: as above, in [0, 1].
         ema_overwrite_frequency: also put the averages in place of the weights after every so many
             updates.
-        gradient_accumulation_steps: update only at every so many calls of :meth:`step`, with the
-            mean of their gradients. With batches of one size and a loss that is a mean over the
-            batch, this is the update of one batch of all their samples. Schedules and averages
+        gradient_accumulation_steps: update only at every so many calls of :meth:`step`. In ``fit``
+            this is the update of one batch of all their samples, also with sample weights, ignored
+            classes and batches of different sizes; by hand it is the mean of their gradients. What
+            an epoch leaves over goes into the first update of the next one. Schedules and averages
             count updates (in Keras they count the calls).
         on_nonfinite: what a NaN or infinite gradient does: ``"raise"`` stops with an error that
             names layer and parameter, before any weight has changed; ``"skip"`` leaves out this
@@ -65,6 +84,10 @@ class Optimizer(Configurable):
         iterations: updates done.
         skipped: updates left out.
         accumulated: gradients gathered since the last update.
+        denominators: the first denominator of these that is not 0, and the sum of all; ``None``
+            where they come from a file that does not have them.
+        transforms: what happens to the gradients before the rule uses them, in this order; see
+            ``netlayers.optimizers.transforms``. It is made at the first :meth:`step`.
         grad_norm: norm of all gradients before clipping, where clipping is on.
 
     Example:
@@ -135,7 +158,7 @@ class Optimizer(Configurable):
                 owner, "gradient_accumulation_steps", gradient_accumulation_steps, minimum=1
             )
         self.gradient_accumulation_steps = gradient_accumulation_steps
-        self.nonfinite_override: str | None = None  # a callback's, for its run alone
+        self.nonfinite_override = None
         self.on_nonfinite = check_choice(
             owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore")
         )
@@ -143,6 +166,8 @@ class Optimizer(Configurable):
         self.iterations = 0
         self.skipped = 0
         self.accumulated = 0
+        self.denominators: list[float] | None = [0.0, 0.0]
+        self.transforms: list[Transform] = []
         self.grad_norm: float | None = None
         self.state: dict[str, Array] = {}
         self._undecayed: list[re.Pattern[str]] = []
@@ -162,6 +187,14 @@ class Optimizer(Configurable):
             scratch: for intermediate results.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update")
+
+    # These decide on the transforms, which are listed anew when one of them is set.
+    clipnorm = Setting()
+    clipvalue = Setting()
+    global_clipnorm = Setting()
+    gradient_accumulation_steps = Setting()
+    on_nonfinite = Setting()
+    nonfinite_override = Setting()  # a callback's, for its run alone
 
     @property
     def clips(self) -> bool:
@@ -226,11 +259,14 @@ class Optimizer(Configurable):
         self._undecayed = patterns
         self._segments = None  # to be cut anew
 
-    def step(self, parameters: Parameters) -> bool:
+    def step(self, parameters: Parameters, denominator: float | None = None) -> bool:
         """Update the trainable weights once.
 
         Args:
             parameters: ``model.parameters``, with gradients from ``backward``.
+            denominator: where gradients are accumulated: what these have been divided by, 0 for
+                those of a sum, and the gradients of penalties are not among them but added here,
+                once for each update. By default all gradients count alike, and nothing is added.
 
         Returns:
             Whether the update took place (``False`` if it was skipped, or if the gradients were
@@ -240,12 +276,14 @@ class Optimizer(Configurable):
             NonFiniteError: a gradient is not finite; no weight has changed.
         """
         if self._parameters is not parameters or self._segments is not parameters.segments:
-            self._bind(parameters)
-        if self.gradient_accumulation_steps is not None and not self._accumulate(parameters):
-            return False
-        if not self._transform_gradients(parameters):
-            self.skipped += 1
-            return False
+            self.bind(parameters)
+        gradients = self._gradients
+        gradients.denominator = denominator
+        if gradients.tables:
+            gradients.collect()
+        for transform in self.transforms:
+            if not transform.apply(gradients):
+                return False
         rate = self.learning_rate
         self.iterations += 1
         for (multiplier, decay, _), blocks in self._groups:
@@ -266,18 +304,18 @@ class Optimizer(Configurable):
         """Put the averages of ``use_ema`` in place of the weights; ``fit`` does it at its end."""
         average = self.state.get("average")
         if average is not None:
-            for s in parameters.segments:
-                np.copyto(parameters.values[s], average[s])
+            for _, at, own in parameters.runs(lambda p: None):
+                np.copyto(parameters.values[at], average[own])
 
     def _average(self, parameters: Parameters) -> None:
         """Take the weights into their average."""
-        for s in parameters.segments:
+        whole = self.state["average"]
+        for at, own in self._pieces:
             if self.iterations == 1:
-                np.copyto(self.state["average"][s], parameters.values[s])
+                np.copyto(whole[own], parameters.values[at])
                 continue
-            for start in range(s.start, s.stop, self._scratch.size):
-                part = slice(start, min(start + self._scratch.size, s.stop))
-                average = self.state["average"][part]
+            for part, own_part in cut(at, own, self._scratch.size):
+                average = whole[own_part]
                 change = self._scratch[: average.size]
                 np.subtract(parameters.values[part], average, out=change)
                 np.multiply(change, 1 - self.ema_momentum, out=change)
@@ -289,76 +327,26 @@ class Optimizer(Configurable):
     def _flush(self, parameters: Parameters) -> None:
         """Set to 0 what has decayed to almost nothing, see ``FLUSH_EVERY``: state and weights."""
         vectors = [vector for name, vector in self.state.items() if name != "gradient_sum"]
-        if self.weight_decay or parameters.regularized:
-            vectors.append(parameters.values)
+        decays = self.weight_decay or parameters.regularized
         limit = np.finfo(parameters.dtype).tiny * FLUSH_BELOW
-        for s in parameters.segments:
-            for start in range(s.start, s.stop, self._scratch.size):
-                part = slice(start, min(start + self._scratch.size, s.stop))
-                for vector in vectors:
-                    numbers = vector[part]
+        for at, own in self._pieces:
+            for part, own_part in cut(at, own, self._scratch.size):
+                blocks = [vector[own_part] for vector in vectors]
+                if decays:
+                    blocks.append(parameters.values[part])
+                for numbers in blocks:
                     size = np.abs(numbers, out=self._scratch[: numbers.size])
                     keep = np.greater(size, limit, out=self._keep[: numbers.size])
                     np.multiply(numbers, keep, out=numbers)
 
-    def _accumulate(self, parameters: Parameters) -> bool:
-        """Gather gradients; return whether they are complete, and then their mean is in place."""
-        gathered, steps = self.state["gradient_sum"], self.gradient_accumulation_steps
-        assert steps is not None
-        self.accumulated += 1
-        with np.errstate(all="ignore"):  # what is not finite is looked for in the mean
-            if self.accumulated < steps:
-                if self.accumulated == 1:
-                    np.copyto(gathered, parameters.gradients)
-                else:
-                    np.add(gathered, parameters.gradients, out=gathered)
-                return False
-            self.accumulated = 0
-            for s, g in zip(parameters.segments, self._gradients, strict=True):
-                if steps > 1:
-                    np.add(g, gathered[s], out=g)
-                np.multiply(g, 1 / steps, out=g)
-        return True
+    def bind(self, parameters: Parameters) -> None:
+        """Lay the state out beside the parameters, cut both into blocks, list the transforms.
 
-    def _transform_gradients(self, parameters: Parameters) -> bool:
-        """Clip the gradients; return whether the update may happen."""
-        policy, clips = self.nonfinite_override or self.on_nonfinite, self.clips
-        if not clips and (policy == "ignore" or sum_of_squares(self._gradients) < math.inf):
-            return True
-        size = norm(self._gradients)
-        suspect = not size.value < math.inf and policy != "ignore"
-        if suspect and not all(np.isfinite(g).all() for g in self._gradients):
-            if policy == "skip":
-                return False
-            self._raise_nonfinite(parameters)
-        if clips:
-            self.grad_norm = size.value
-            if self.global_clipnorm is not None:
-                scale_to(self._gradients, size, self.global_clipnorm)
-            elif self.clipvalue is not None:
-                for g in self._gradients:
-                    np.clip(g, -self.clipvalue, self.clipvalue, out=g)
-            elif self.clipnorm is not None:
-                for g in self._tensor_gradients:
-                    scale_to([g], norm([g]), self.clipnorm)
-        return True
-
-    def _raise_nonfinite(self, parameters: Parameters) -> None:
-        for p in reversed(parameters.tensors):  # where the backward pass met it first
-            g = parameters.gradients[p.slice]
-            bad = np.count_nonzero(~np.isfinite(g))
-            if bad and p.learning_rate_multiplier != 0:
-                raise NonFiniteError(
-                    f"{type(self).__name__}: the gradient of the parameter {p.name!r} of layer "
-                    f"{p.layer.path!r} is not finite ({bad} of {g.size} values), at update "
-                    f"{self.iterations + 1}. No weight was changed. Try a smaller learning rate, "
-                    "gradient clipping (global_clipnorm=1.0), another initializer or scaled "
-                    "inputs; on_nonfinite='skip' leaves such updates out."
-                )
-
-    def _bind(self, parameters: Parameters) -> None:
-        """Lay the state out beside the parameters, and cut both into blocks."""
-        size, dtype = parameters.values.size, parameters.dtype
+        The vectors of the state are in the model's own order of its parameters.
+        """
+        if self._parameters is parameters and self._segments is parameters.segments:
+            return
+        size, dtype = parameters.size, parameters.dtype
         fits = all(v.size == size and v.dtype == dtype for v in self.state.values())
         if not fits or self._parameters not in (None, parameters):
             raise ConfigurationError(
@@ -370,28 +358,25 @@ class Optimizer(Configurable):
             if name not in self.state:
                 self.state[name] = aligned(size, dtype)
                 if name == "average":  # also of what is frozen now and learns later
-                    self.state[name][...] = parameters.values
+                    for p in parameters.all:
+                        if not p.statistic:
+                            self.state[name][parameters.own_slice(p)] = parameters.values[p.slice]
                 elif name in self.state_start:
                     self.state[name].fill(self.state_start[name])
         self._parameters, self._segments = parameters, parameters.segments
-        self._gradients = [parameters.gradients[s] for s in parameters.segments]
-        # What learns at 0 times the rate is in no segment, and clipped as little as it is counted.
-        self._tensor_gradients = [
-            parameters.gradients[p.slice]
-            for p in parameters.tensors
-            if p.learning_rate_multiplier != 0
-        ]
+        self._gradients = Gradients(parameters)
+        self.transforms = transforms_for(self, self._gradients)
+        self._pieces = [(at, own) for _, at, own in parameters.runs(lambda p: None)]
         runs = parameters.runs(self._treatment)
-        lengths = [run.stop - run.start for _, run, _ in runs]
+        lengths = [at.stop - at.start for _, at, _ in runs]
         longest = max(lengths, default=0) if self.by_parameter else min(BLOCK, size)
         rows = aligned(self.scratch_rows * longest, dtype).reshape(self.scratch_rows, longest)
         self._scratch, self._keep = rows[0], np.empty(longest, bool)
         self._groups = []
-        for treatment, run, _ in runs:
+        for treatment, at, own in runs:
             blocks = []
-            for start in range(run.start, run.stop, longest):
-                part = slice(start, min(start + longest, run.stop))
-                state = tuple(self.state[name][part] for name in self.state_names)
+            for part, own_part in cut(at, own, longest):
+                state = tuple(self.state[name][own_part] for name in self.state_names)
                 w, g = parameters.values[part], parameters.gradients[part]
                 scratch = rows[:, : w.size] if len(rows) > 1 else rows[0, : w.size]
                 blocks.append((w, g, state, scratch))
@@ -425,17 +410,25 @@ class Optimizer(Configurable):
         for name in (
             "_segments",
             "_gradients",
-            "_tensor_gradients",
+            "_pieces",
             "_groups",
             "_scratch",
             "_keep",
         ):
             state.pop(name, None)
-        state["_parameters"] = None
+        state["_parameters"], state["transforms"] = None, []
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.__dict__.setdefault("denominators", None)  # in a pickle of an earlier version
         for name, vector in self.state.items():
             if not vector.flags.writeable:  # joblib gives read-only maps of a file
                 self.state[name] = np.array(vector)
+
+
+def cut(at: slice, own: slice, longest: int) -> Iterator[tuple[slice, slice]]:
+    """Yield two slices of one length in parts of at most ``longest``."""
+    for start in range(0, at.stop - at.start, longest):
+        stop = min(start + longest, at.stop - at.start)
+        yield slice(at.start + start, at.start + stop), slice(own.start + start, own.start + stop)

@@ -177,6 +177,10 @@ def stored_counters(file: StoredFile, model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         key: section.count(key) for key in ("iterations", "skipped", "accumulated")
     }
+    found["denominators"] = None
+    if "denominators" in section.values:
+        pair = section.section("denominators")
+        found["denominators"] = [pair.number("first"), pair.number("sum")]
     found["learning_rate_factor"] = section.number("learning_rate_factor")
     found["not_decayed"] = section.texts("not_decayed")
     if not {p.path for p in model.slots}.issuperset(found["not_decayed"]):

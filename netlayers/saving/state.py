@@ -121,10 +121,15 @@ def optimizer_state(path: str, model: Any, optimizer: Any) -> dict[str, Any]:
         left_out = [
             p.path for p in model.slots if any(r.search(p.path) for r in optimizer._undecayed)
         ]
+    denominators = {}
+    if optimizer.denominators is not None:
+        first, total = optimizer.denominators
+        denominators = {"denominators": {"first": first, "sum": total}}
     return {
         "iterations": optimizer.iterations,
         "skipped": optimizer.skipped,
         "accumulated": optimizer.accumulated,
+        **denominators,
         "learning_rate_factor": optimizer.learning_rate_factor,
         "not_decayed": left_out,
         "vectors": list(optimizer.state),

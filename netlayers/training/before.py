@@ -13,7 +13,7 @@ from netlayers.core.workspace import aligned
 if TYPE_CHECKING:
     from netlayers._typing import Array
 
-_COUNTERS = ("iterations", "skipped", "accumulated")
+_COUNTERS = ("iterations", "skipped", "accumulated", "denominators")
 
 
 class Before:
@@ -49,7 +49,7 @@ class Before:
     def take(self) -> None:
         """Note the state as it is now."""
         optimizer = self._optimizer
-        self._counters = optimizer.iterations, optimizer.skipped, optimizer.accumulated
+        self._counters = [getattr(optimizer, name) for name in _COUNTERS]
         if self._layers:
             self._chance = [getattr(layer, n).bit_generator.state for _, layer, n in self._layers]
         if self._statistics.size:

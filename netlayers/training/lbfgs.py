@@ -79,8 +79,7 @@ def train(
         evaluations += 1
         scatter(w)
         steps.reset()
-        loss = steps.compute_gradients(batch)
-        steps.loss_mean.add(loss)
+        loss = steps.compute_gradients(batch, accumulate=False)
         gradient = gather(parameters.gradients)
         if evaluations == 1 and not (math.isfinite(loss) and np.isfinite(gradient).all()):
             raise NonFiniteError(

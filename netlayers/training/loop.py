@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,7 +67,10 @@ def train(run: Run) -> None:
             interrupts.busy = True
             run.begin()
             interrupts.release()
+            optimizer = run.steps.optimizer
+            before = optimizer.iterations, optimizer.accumulated
             train_epochs(run, interrupts)
+            warn_of_no_update(optimizer, *before)
             if run.epochs:
                 interrupts.busy = True  # the averages are no state to go on from
                 run.steps.optimizer.finalize_variable_values(run.model.parameters)
@@ -78,6 +82,18 @@ def train(run: Run) -> None:
         finally:
             run.events.fire_all("on_train_end", {})
         run.finish()
+
+
+def warn_of_no_update(optimizer: Any, updates: int, accumulated: int) -> None:
+    """Warn of a run that only gathered gradients."""
+    if optimizer.iterations == updates and optimizer.accumulated > accumulated:
+        warnings.warn(
+            f"fit: the run made no update: {optimizer.accumulated} of "
+            f"{optimizer.gradient_accumulation_steps} gradients are gathered "
+            "(gradient_accumulation_steps), which go into the first update of the next run. Use "
+            "smaller batches, more epochs or fewer accumulation steps.",
+            stacklevel=5,
+        )
 
 
 def train_epochs(run: Run, interrupts: Interrupts) -> None:

@@ -12,7 +12,7 @@ from netlayers.core.penalties import collect_penalties
 from netlayers.core.workspace import Workspace
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.inspection.nonfinite import explain
-from netlayers.metrics import Mean, Metric
+from netlayers.losses.running import RunningLoss, quotient, weight_of
 from netlayers.training.before import Before
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from netlayers._typing import Logs, Shape
     from netlayers.data.batch import Batch
     from netlayers.losses import Loss
+    from netlayers.metrics import Metric
     from netlayers.optimizers import Optimizer
 
 
 class Steps:
-    """Trains and tests a model on batches, and keeps the running means of an epoch.
+    """Trains and tests a model on batches, and keeps what an epoch's numbers are made of.
 
     Args:
         model: anything with ``forward``, ``backward``, ``parameters`` and ``output_shape``; where
@@ -54,16 +55,19 @@ class Steps:
         self.optimizer = optimizer
         self.loss = loss
         self.fused = fused
-        self.loss_mean = Mean("loss")
         # The losses that a loss is made of, such as those of a SplitLoss.
-        self.part_means = [Mean(name) for name in getattr(loss, "value_names", ())]
-        self.norm_mean = Mean("grad_norm")
-        self._means: list[Metric] = [self.loss_mean, *self.part_means, self.norm_mean]
+        self._parts: dict[str, RunningLoss] = {}
+        if hasattr(loss, "value_names"):
+            names = loss.value_names
+            losses = getattr(loss, "losses", [None] * len(names))
+            self._parts = dict(zip(names, map(RunningLoss, losses), strict=True))
+        self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
         self._identifiers = list(metrics)
         self.metrics: list[Metric] | None = None
         self.metric_names: list[str] = []
         self._workspace = Workspace()
         self._penalized = bool(getattr(model, "adds_penalty", False))
+        self.reset()
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
         self._before: Before | None = None
@@ -77,21 +81,40 @@ class Steps:
                 for m in self._identifiers
             ]
             self.metric_names = unique_names(self.metrics)
-            self._means += self.metrics
 
     def reset(self) -> None:
-        """Start the means again."""
-        for metric in self._means:
+        """Start the sums again."""
+        # Plain numbers, as a step of a small network takes a few microseconds. Those of the loss
+        # are of value times denominator and of denominators; penalties are means over rows.
+        self._total = self._weight = self._penalties = self._norms = 0.0
+        self._rows = self._updates = 0
+        for part in self._parts.values():
+            part.reset_state()
+        for metric in self.metrics or ():
             metric.reset_state()
 
     def get_state(self) -> list[Any]:
-        """Return the means since the last :meth:`reset`, for a run that goes on elsewhere."""
-        return [metric.get_state() for metric in self._means]
+        """Return the sums since the last :meth:`reset`, for a run that goes on elsewhere."""
+        loss = {"_total": self._total, "_weight": self._weight}
+        loss |= {"_penalties": self._penalties, "_rows": self._rows}
+        norms = {"_total": self._norms, "_weight": self._updates}
+        further = [*self._parts.values(), *(self.metrics or ())]
+        states = [its.get_state() for its in further]
+        parts = len(self._parts)
+        return [loss, *states[:parts], norms, *states[parts:]]
 
     def set_state(self, state: list[Any]) -> None:
         """Go on after what :meth:`get_state` returned."""
-        for metric, its in zip(self._means, state, strict=True):
-            metric.set_state(its)
+        parts = len(self._parts)
+        loss, norms = state[0], state[1 + parts]
+        self._total, self._weight = loss["_total"], loss["_weight"]
+        # Earlier versions kept the penalties in the total.
+        self._penalties, self._rows = loss.get("_penalties", 0.0), int(loss.get("_rows", 0))
+        self._norms, self._updates = norms["_total"], int(norms["_weight"])
+        further = [*self._parts.values(), *(self.metrics or ())]
+        states = state[1 : 1 + parts] + state[2 + parts :]
+        for its, kept in zip(further, states, strict=True):
+            its.set_state(kept)
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
@@ -108,15 +131,22 @@ class Steps:
         Args:
             each_batch: leave out the metrics whose result is too costly after every batch.
         """
-        logs: Logs = {"loss": self.loss_mean.result()}
-        for mean in self.part_means:
-            logs[mean.name] = mean.result()
+        loss = self.loss
+        parts = {name: part.result() for name, part in self._parts.items()}
+        value: float
+        if self._combined:
+            value = sum(w * its for w, its in zip(loss.factors, parts.values(), strict=True))  # type: ignore[attr-defined]
+        else:
+            value = quotient(loss, self._total, self._weight)
+        if self._penalties:
+            value += self._penalties / self._rows
+        logs: Logs = {"loss": value, **parts}
         if self.metrics:
             for name, metric in zip(self.metric_names, self.metrics, strict=True):
                 if metric.each_batch or not each_batch:
                     logs[name] = metric.result()
         if self.optimizer.clips:
-            logs["grad_norm"] = self.norm_mean.result()
+            logs["grad_norm"] = self._norms / self._updates if self._updates else 0.0
         return logs
 
     def train(self, batch: Batch) -> float:
@@ -128,47 +158,92 @@ class Steps:
             explain(error, self, batch)
             raise
 
-    def compute_gradients(self, batch: Batch, input_gradient: bool = False) -> float:
+    def compute_gradients(
+        self, batch: Batch, input_gradient: bool = False, accumulate: bool = True
+    ) -> float:
         """Run forward and backward; return the loss. The gradients are in the parameters.
 
-        With ``input_gradient`` that of x is computed too, by every layer.
+        Where the optimizer accumulates gradients, those of the penalties on the weights are not
+        among them: it adds them once to the sum.
+
+        Args:
+            batch: checked data.
+            input_gradient: compute that of x too, by every layer.
+            accumulate: ``False`` for gradients that the optimizer does not get.
+
+        Raises:
+            ConfigurationError: gradients of this loss can not be accumulated.
         """
         model, parameters = self.model, self.model.parameters
         self.before.take()
         self._loss = self._forward(batch, training=True)
+        steps = self.optimizer.gradient_accumulation_steps
+        self._denominator: float | None = None
+        if steps is not None and steps > 1 and accumulate:
+            self._denominator = self._divided_by(batch.size)
         dy = self.loss.backward()
         if self.fused:
             model.backward_logits(dy, input_gradient=input_gradient)
         else:
             model.backward(dy, input_gradient=input_gradient)
-        if parameters.regularized:
-            self._loss += parameters.regularization()
+        if parameters.regularized and self._denominator is None:
             parameters.add_regularization_gradients(self._workspace)
         return self._loss
 
-    def update(self, count: int) -> float:
-        """Apply the gradients, and take the batch of ``count`` samples into the means."""
-        updated = self._step()
-        self.loss_mean.add(self._loss, count)
-        if updated and self.optimizer.grad_norm is not None:  # there is one where clipping is on
-            self.norm_mean.add(self.optimizer.grad_norm)
-        return self._loss
+    def _divided_by(self, size: int) -> float:
+        """Return what the gradients of a batch are divided by, so that several can be added up.
 
-    def _step(self) -> bool:
-        """Update; a step that is left out leaves the running statistics as they were, too."""
-        optimizer = self.optimizer
+        Raises:
+            ConfigurationError: their sum would not be the gradient of the joint batch.
+        """
+        loss = self.loss
+        name = getattr(loss, "name", type(loss).__name__)
+        if not getattr(loss, "is_quotient", True):
+            raise ConfigurationError(
+                f"gradient_accumulation_steps: gradients of the loss {name!r} can not be added up "
+                f"over batches: {getattr(loss, 'no_quotient', 'it is no sum over samples')}. Use "
+                "larger batches without gradient_accumulation_steps, or another loss."
+            )
+        denominator = weight_of(loss, size)
+        if getattr(loss, "reduction", None) == "sum" and hasattr(loss, "is_quotient"):
+            denominator = 0.0
+        if self._penalized:
+            share = denominator / size
+            if not self.optimizer.accumulated:
+                self._share = share
+            if not share or not math.isclose(share, self._share):
+                raise ConfigurationError(
+                    "gradient_accumulation_steps: the model has penalties on activations, which "
+                    f"are means over rows, but the loss {name!r} is not divided by their number: "
+                    "leave out the sample weights, ignore_class or reduction that make it so, or "
+                    "gradient_accumulation_steps."
+                )
+        return denominator
+
+    def update(self, count: int) -> float:
+        """Apply the gradients of a batch of ``count`` samples; return its loss.
+
+        A step that is left out leaves the running statistics as they were, too.
+        """
+        optimizer, parameters = self.optimizer, self.model.parameters
         if self.skip_nonfinite_loss and not math.isfinite(self._loss):
             self.before.restore_statistics()
-            return False
+            return self._loss
         skipped = optimizer.skipped
         try:
-            updated = optimizer.step(self.model.parameters)
+            if self._denominator is None:
+                updated = optimizer.step(parameters)
+            else:
+                updated = optimizer.step(parameters, self._denominator)
         except NonFiniteError:
             self.before.restore_statistics()
             raise
         if optimizer.skipped != skipped:
             self.before.restore_statistics()
-        return updated
+        if updated and optimizer.grad_norm is not None:  # there is one where clipping is on
+            self._norms += optimizer.grad_norm
+            self._updates += 1
+        return self._loss
 
     @property
     def before(self) -> Before:
@@ -183,32 +258,39 @@ class Steps:
         return Steps(model, optimizer, loss, (), self.fused)
 
     def test(self, batch: Batch) -> float:
-        """Return the loss of one batch, and take it into the means."""
-        loss = self._forward(batch, training=False)
-        if self.model.parameters.regularized:
-            loss += self.model.parameters.regularization()
-        self.loss_mean.add(loss, batch.size)
-        return loss
+        """Return the loss of one batch, and take it into the sums."""
+        return self._forward(batch, training=False)
 
     def _forward(self, batch: Batch, training: bool) -> float:
+        """Return the loss of a batch with all penalties, and take both into the sums."""
         x, y, sample_weight, size = batch
-        forward = self.model.forward_logits if self.fused else self.model.forward
+        model, loss = self.model, self.loss
+        forward = model.forward_logits if self.fused else model.forward
+        penalty = 0.0
         if self._penalized:
             y_pred, penalties = collect_penalties(forward, x, training)
+            penalty += sum(penalties)
         else:
-            y_pred, penalties = forward(x, training), []
-        loss = self.loss.forward(y, y_pred, sample_weight)
-        if self.part_means:
-            for mean, value in zip(self.part_means, self.loss.values, strict=True):  # type: ignore[attr-defined]
-                mean.add(value, size)
-        if penalties:
-            loss += sum(penalties)
+            y_pred = forward(x, training)
+        value = loss.forward(y, y_pred, sample_weight)
+        if self._parts:
+            for part, its in zip(self._parts.values(), loss.values, strict=True):  # type: ignore[attr-defined]
+                part.add(its, size)
+        weight = weight_of(loss, size)
+        self._total += value * weight
+        self._weight += weight
+        if model.parameters.regularized:
+            penalty += model.parameters.regularization()
+        self._rows += size
+        if penalty:
+            self._penalties += penalty * size
+            value += penalty
         if self.metrics:
             if self.fused:
-                y_pred = self.loss.probabilities  # type: ignore[attr-defined]
+                y_pred = loss.probabilities  # type: ignore[attr-defined]
             for metric in self.metrics:
                 metric.update_state(y, y_pred, sample_weight)
-        return loss
+        return value
 
 
 def unique_names(metrics: Sequence[Metric]) -> list[str]:

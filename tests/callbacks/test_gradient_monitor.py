@@ -154,7 +154,7 @@ def test_a_step_that_fails_is_measured_and_nothing_stays_behind():
         fit(model, monitor)
     assert monitor.steps == [1]
     assert monitor.values["nonfinite"]["b"][0] > 0
-    assert "_transform_gradients" not in vars(model.optimizer)
+    assert all(type(t).__module__.endswith("transforms") for t in model.optimizer.transforms)
     for names, layer in zip(before, every_layer(model), strict=True):
         assert not {"forward", "backward"} & (set(vars(layer)) - names)
 

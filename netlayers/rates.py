@@ -13,7 +13,7 @@ from netlayers.checks import check_integer, check_number
 from netlayers.data.arrays import ArrayData
 from netlayers.errors import ConfigurationError
 from netlayers.models.model import Model
-from netlayers.models.preparation import columns_of
+from netlayers.training.inputs import columns_of
 
 if TYPE_CHECKING:
     import os

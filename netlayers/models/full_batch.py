@@ -11,11 +11,11 @@ from netlayers.data.arrays import ArrayData
 from netlayers.data.streams import is_stream
 from netlayers.errors import ConfigurationError
 from netlayers.models.arguments import callback_list, check_verbose
-from netlayers.models.preparation import columns_of, undone_on_error
-from netlayers.models.reading import Reading, evaluation_data, validation_parts
 from netlayers.models.turns import one_at_a_time
 from netlayers.training import lbfgs
+from netlayers.training.batching import Reading, evaluation_data, validation_parts
 from netlayers.training.events import Events
+from netlayers.training.inputs import columns_of, undone_on_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ import numpy as np
 
 from netlayers.checks import check_choice, check_integer, check_number
 from netlayers.data.arrays import ArrayData
-from netlayers.models.preparation import batch_of, columns_of, input_of
 from netlayers.models.turns import refuse_elsewhere
+from netlayers.training.inputs import batch_of, columns_of, input_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -18,18 +18,24 @@ from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import batch_result, callback_list, check_verbose, listed
 from netlayers.models.full_batch import FullBatch
 from netlayers.models.inspected import Inspected
-from netlayers.models.preparation import batch_of, input_of, undone_on_error
-from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
 from netlayers.models.turns import Turn, one_at_a_time, refuse_elsewhere
 from netlayers.training import loop
+from netlayers.training.batching import (
+    FitRequest,
+    Reading,
+    evaluation_data,
+    fit_data,
+    prediction_data,
+)
 from netlayers.training.compilation import (
     crossentropy_by_shape,
     fused_loss,
     warn_of_single_softmax,
 )
 from netlayers.training.events import Events
+from netlayers.training.inputs import batch_of, input_of, undone_on_error
 from netlayers.training.run import Run
 from netlayers.training.steps import Steps
 

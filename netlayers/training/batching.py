@@ -14,14 +14,13 @@ from netlayers.data.batch import Batch
 from netlayers.data.classes import class_weights, stratified_rows
 from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
 from netlayers.errors import ConfigurationError, DataError
-from netlayers.models.preparation import batch_of, check_against, columns_of, input_of
+from netlayers.training.inputs import batch_of, check_against, columns_of, input_of
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from netlayers._typing import Array
     from netlayers.data.arrays import AnyColumn
-    from netlayers.models.model import Model
 
     Data = ArrayData | Stream
 
@@ -100,7 +99,7 @@ class FitRequest:
             )
 
 
-def fit_data(model: Model, request: FitRequest, opened: ExitStack) -> tuple[Data, Data | None]:
+def fit_data(model: Any, request: FitRequest, opened: ExitStack) -> tuple[Data, Data | None]:
     """Check what fit was given; return the data to train on, and to validate with.
 
     Args:
@@ -123,7 +122,7 @@ def fit_data(model: Model, request: FitRequest, opened: ExitStack) -> tuple[Data
 
 
 def evaluation_data(
-    model: Model,
+    model: Any,
     owner: str,
     parts: tuple[Any, Any, Any],
     reading: Reading,
@@ -151,7 +150,7 @@ def evaluation_data(
     return _test_arrays(columns_of(model, owner, x, y, sample_weight), reading, step_size)
 
 
-def prediction_data(model: Model, x: Any, reading: Reading) -> Data:
+def prediction_data(model: Any, x: Any, reading: Reading) -> Data:
     """Check x to predict for; return its batches.
 
     Raises:
@@ -167,7 +166,7 @@ def prediction_data(model: Model, x: Any, reading: Reading) -> Data:
 # Details -------------------------------------------------------------------------------------
 
 
-def _training_data(model: Model, request: FitRequest) -> tuple[Data, Data | None]:
+def _training_data(model: Any, request: FitRequest) -> tuple[Data, Data | None]:
     x, y, reading = request.x, request.y, request.training
     split, testing = request.validation_split, request.testing
     rng = model._streams.get("shuffle") if request.shuffle else None
@@ -213,7 +212,7 @@ def _test_arrays(
 
 
 def _stream(
-    model: Model,
+    model: Any,
     owner: str,
     source: Any,
     reading: Reading,
@@ -292,7 +291,7 @@ def _values(of: AnyColumn | None) -> Any:
     return of.values
 
 
-def _class_column(model: Model, y: Array, class_weight: Any, rows: Array | None) -> AnyColumn:
+def _class_column(model: Any, y: Array, class_weight: Any, rows: Array | None) -> AnyColumn:
     """Return the weights by class, counted over the rows to train on, in a column of all rows."""
     if rows is None:
         weight = class_weights("fit", class_weight, y)

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Dtype
     from netlayers.data.arrays import AnyColumn
-    from netlayers.models.model import Model
 
 
-def build_for(model: Model, x: Any) -> None:
+def build_for(model: Any, x: Any) -> None:
     """Build the model for the shape of ``x``, if it is not built.
 
     Raises:
@@ -41,7 +40,7 @@ def build_for(model: Model, x: Any) -> None:
         model.build((None, *x.shape[1:]))
 
 
-def input_of(model: Model, owner: str, x: Any) -> Any:
+def input_of(model: Any, owner: str, x: Any) -> Any:
     """Check inputs without targets, and build the model for them; return them.
 
     Raises:
@@ -54,7 +53,7 @@ def input_of(model: Model, owner: str, x: Any) -> Any:
     return x
 
 
-def _is_ready(x: Any, model: Model) -> bool:
+def _is_ready(x: Any, model: Any) -> bool:
     """Whether x is an array as the model computes with it, of finite numbers: a quick look.
 
     What is not ready goes through the checks, which make it so or say what is wrong. They pass
@@ -81,7 +80,7 @@ def _are_ready(y: Any, x: Array) -> bool:
     )
 
 
-def undone_on_error(model: Model) -> AbstractContextManager[None]:
+def undone_on_error(model: Any) -> AbstractContextManager[None]:
     """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
     if model._steps is not None:  # the model is in use: data change nothing of it
         return _UNCHANGED
@@ -92,7 +91,7 @@ _UNCHANGED = nullcontext()
 
 
 class _Undoing:
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Any) -> None:
         self._model = model
         self._built, self._steps = model.built, model._steps
 
@@ -110,7 +109,7 @@ class _Undoing:
 
 
 def columns_of(
-    model: Model, owner: str, x: Any, y: Any, sample_weight: Any = None
+    model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None
 ) -> list[AnyColumn | None]:
     """Check a whole data set; return x, y and weights, ready to be cut into batches.
 
@@ -124,7 +123,7 @@ def columns_of(
 
 
 def batch_of(
-    model: Model, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
+    model: Any, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
 ) -> Batch:
     """Check one batch; the loss checks its targets itself.
 
@@ -144,7 +143,7 @@ def batch_of(
     return Batch(x, in_order(y), None if weight is None else in_order(weight), x.shape[0])
 
 
-def check_against(model: Model, owner: str, x: Any, y: Array, weight: Array | None) -> Dtype:
+def check_against(model: Any, owner: str, x: Any, y: Array, weight: Array | None) -> Dtype:
     """Check x, y and weights against the model and its loss; return the dtype for y.
 
     Raises:
@@ -169,7 +168,7 @@ def check_against(model: Model, owner: str, x: Any, y: Array, weight: Array | No
 
 
 def _arrays(
-    model: Model, owner: str, x: Any, y: Any, sample_weight: Any
+    model: Any, owner: str, x: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Array, Array | None]:
     if y is None:
         raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")

@@ -94,8 +94,9 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
         run.events.params["steps"] = run.data.steps
         logs = dict(run.logs)
         if run.validates:
-            results = test(run.steps, run.validation, run.events)  # type: ignore[arg-type]
-            logs |= {f"val_{name}": value for name, value in results.items()}
+            results = validate(run.steps, run.validation, run.events)  # type: ignore[arg-type]
+            run.validation_ended = not results
+            logs |= results
         interrupts.busy = True
         run.end_epoch(logs)
         interrupts.release()
@@ -131,6 +132,15 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
             break
     events.batch = steps.batch = None
     return steps.logs()
+
+
+def validate(steps: Steps, data: Data, events: Events) -> Logs:
+    """Return the means of :func:`test` as ``val_...``; nothing, with a warning, without data."""
+    if not data.ready():
+        epoch = 1 + (events.epoch or 0)
+        warn_of_end("fit: validation_data", f"before epoch {epoch} was validated")
+        return {}
+    return {f"val_{name}": value for name, value in test(steps, data, events).items()}
 
 
 def test(steps: Steps, data: Data, events: Events) -> Logs:

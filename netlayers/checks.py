@@ -100,6 +100,21 @@ def check_choice(owner: str, argument: str, value: Any, choices: tuple[Any, ...]
     return value
 
 
+def check_verbose(owner: str, verbose: Any) -> int:
+    """Return the argument ``verbose`` as 0, 1 or 2; ``"auto"`` is 1."""
+    if isinstance(verbose, (bool, np.bool_)):
+        return int(verbose)
+    check_choice(owner, "verbose", verbose, (0, 1, 2, "auto"))
+    return 1 if verbose == "auto" else int(verbose)
+
+
+def listed(values: Any) -> list[Any]:
+    """Return values as a list: ``None`` and a single one may be given too."""
+    if values is None:
+        return []
+    return list(values) if isinstance(values, (list, tuple)) else [values]
+
+
 def check_name(owner: str, value: Any, default: str) -> str:
     """Return ``value`` if it is a text that can name something, ``default`` for ``None``.
 

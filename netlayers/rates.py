@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers.checks import check_integer, check_number
-from netlayers.data.arrays import ArrayData
 from netlayers.errors import ConfigurationError
 from netlayers.models.model import Model
-from netlayers.models.preparation import columns_of
+from netlayers.training.samples import steps_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
 
     from netlayers._typing import Array, ArrayLike
 
@@ -82,8 +81,8 @@ class LearningRateCurve:
 
 def find_learning_rate(
     model: Any,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Any,
+    y: ArrayLike | None = None,
     min_rate: float = 1e-7,
     max_rate: float = 10.0,
     steps: int = 100,
@@ -104,12 +103,13 @@ def find_learning_rate(
     Args:
         model: a compiled model; a copy is trained, and nothing of the model, its optimizer or its
             random streams changes. A schedule of the optimizer is left out.
-        x: inputs, (n, ...).
+        x: inputs, (n, ...), or data that come in batches: all that ``fit`` takes. They begin again
+            where they end.
         y: targets, n rows.
         min_rate: first rate.
         max_rate: last rate.
         steps: number of updates.
-        batch_size: samples in one update.
+        batch_size: samples in one update; batches of a source have their own size.
         sample_weight: weight of each sample.
         stop_factor: how far the loss may rise.
 
@@ -140,22 +140,27 @@ def find_learning_rate(
         raise ConfigurationError(f"{owner}: expected a compiled model, got {model!r}.")
     model._require_compiled()
     trial: Any = copy.deepcopy(model)
-    columns = columns_of(trial, owner, x, y, sample_weight)
+    data = steps_of(trial, owner, x, y, sample_weight, steps, size)
     rates = np.geomspace(low, high, steps)
     optimizer = trial.optimizer
     optimizer.learning_rate_factor = 1.0
     optimizer.gradient_accumulation_steps, optimizer.use_ema = None, False
     optimizer.on_nonfinite = "skip"
-    step = trial.make_steps(columns[1].values.shape)  # type: ignore[union-attr]
-    batches = _endless(ArrayData(columns, size, trial._streams.get("shuffle")))
+    step = trial._steps
+    batches = data.batches()
     losses: list[float] = []
     mean, lowest = 0.0, math.inf
     reason, diverged_at = f"all {steps} rates were tried", None
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # it is meant to diverge
+    # It is meant to diverge.
+    with closing(data), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for i, rate in enumerate(rates.tolist()):
             optimizer._learning_rate = rate  # also in the place of a schedule
             skipped = optimizer.skipped
-            loss = step.train(next(batches))
+            batch = next(batches, None)
+            if batch is None:
+                reason = f"the data ended after {i} of {steps} batches"
+                break
+            loss = step.train(batch)
             if not math.isfinite(loss):
                 reason, diverged_at = f"the loss is {loss} at the rate {rate:.2e}", rate
                 break
@@ -176,11 +181,6 @@ def find_learning_rate(
     return LearningRateCurve(
         rates, found, smoothed, _steepest(rates, smoothed), diverged_at, reason
     )
-
-
-def _endless(data: ArrayData) -> Iterator[Any]:
-    while True:
-        yield from data.batches()
 
 
 def _smooth(losses: Array) -> Array:

@@ -24,6 +24,21 @@ _ADDED: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", defa
 
 Class = TypeVar("Class", bound=type)
 
+# Arguments of Keras that choose only how something is executed. They are accepted where Keras has
+# them and change nothing; every other argument is honoured or refused.
+EXECUTION_ARGUMENTS = {
+    "auto_scale_loss": "there is no mixed precision, whose loss has to be scaled",
+    "autocast": "a model computes in one dtype",
+    "flash_attention": "there is one way to compute attention",
+    "jit_compile": "kernels are chosen for the whole process, by use_kernels",
+    "run_eagerly": "everything runs eagerly",
+    "steps_per_execution": "a step is one call",
+    "unroll": "there is no graph to unroll a loop in",
+    "use_cudnn": "there is no GPU",
+    "use_multiprocessing": "batches are read ahead by a thread, see read_ahead",
+    "workers": "batches are read ahead by a thread, see read_ahead",
+}
+
 
 def _constructor_arguments(cls: Any) -> dict[str, Any]:
     """Arguments that ``cls(...)`` takes with their defaults, those in ``**kwargs`` included."""
@@ -33,7 +48,8 @@ def _constructor_arguments(cls: Any) -> dict[str, Any]:
             continue
         parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
         for p in parameters:
-            if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
+            named = p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+            if named and p.name not in EXECUTION_ARGUMENTS:
                 arguments.setdefault(p.name, p.default)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
@@ -73,7 +89,7 @@ class Configurable:
         if args and not known:  # without an __init__, Python would ignore them
             raise TypeError(f"{cls.__name__}: takes no arguments, got {args!r}.")
         for name in kwargs:
-            if name not in known:
+            if name not in known and name not in EXECUTION_ARGUMENTS:
                 raise TypeError(
                     f"{cls.__name__}: unknown argument {_shown(name)}.{suggestion(name, known)} "
                     f"It takes {', '.join(known) or 'no arguments'}."

@@ -25,13 +25,13 @@ LEVELS = {
     "regularizers": 1,
     "constraints": 1,
     "core": 2,
+    "data": 3,
     "utils": 3,
     "activations": 3,
     "layers": 4,
     "losses": 4,
     "metrics": 5,
     "optimizers": 5,
-    "data": 5,
     "inspection": 6,  # looks at layers, losses and optimizers; knows no loop
     "training": 7,
     "saving": 7,
@@ -47,7 +47,6 @@ LEVELS = {
 FORBIDDEN = {
     "optimizers": {"activations", "layers", "losses"},
     "losses": {"activations"},
-    "data": {"activations", "layers", "losses"},
 }
 # At level 0 the parts are single files; these are allowed to see each other.
 WITHIN_LEVEL_0 = {("checks", "errors"), ("registry", "errors")}

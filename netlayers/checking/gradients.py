@@ -12,14 +12,19 @@ from netlayers.checking.differences import Central, Complex
 from netlayers.checking.functions import Head, LayerFunction, LossFunction, float_copy
 from netlayers.checking.report import GradientReport, GradientRow
 from netlayers.checks import check_choice, check_integer, check_number
-from netlayers.core.arrays import as_array
+from netlayers.core.arrays import as_array, as_kind
+from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
-from netlayers.data.checks import checked_input, checked_rows
+from netlayers.data.batch import one
+from netlayers.data.checks import check_rows, check_values, checked_input
+from netlayers.data.streams import first_parts, is_stream
+from netlayers.data.structure import arrays_by_name, flatten, label
 from netlayers.errors import ConfigurationError
 from netlayers.losses import Loss
 from netlayers.losses import get as get_loss
 from netlayers.registry import registered
 from netlayers.training.compilation import crossentropy_by_shape, fused_loss
+from netlayers.training.inputs import input_names
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Identifier
@@ -31,7 +36,7 @@ METHODS = ("auto", "central", "complex")
 
 def check_gradients(
     model_or_layer: Any,
-    x: ArrayLike,
+    x: Any,
     y: ArrayLike | None = None,
     loss: Identifier = None,
     *,
@@ -63,7 +68,7 @@ def check_gradients(
     Args:
         model_or_layer: a model, or any layer; or a loss or its name, with the predictions as ``x``
             and the targets as ``y``. A copy is used, nothing of it changes.
-        x: a batch of inputs.
+        x: a batch of inputs; of data that come in batches, the first is taken.
         y: targets; needed with a loss.
         loss: what to differentiate; by default the loss the model was compiled with (if ``y`` is
             given), together with its last activation where ``fit`` computes both in one; else the
@@ -100,10 +105,17 @@ def check_gradients(
     if max_entries is not None and max_entries != "auto":
         max_entries = check_integer(_OWNER, "max_entries", max_entries, minimum=1)
     rng = np.random.default_rng(check_integer(_OWNER, "seed", seed, minimum=0))
-    given = checked_input(_OWNER, x, _FLOAT64)
-    checked_rows(_OWNER, given, _FLOAT64, y=y)
-    inputs = np.array(given, _FLOAT64)
-    function = _function(model_or_layer, inputs, y, loss, sample_weight, seed, rng)
+    if y is None and is_stream(x):
+        x, y, its_weight = first_parts(_OWNER, x)
+        sample_weight = its_weight if sample_weight is None else sample_weight
+        if loss is None and getattr(model_or_layer, "loss", None) is None:
+            y = None  # of a layer alone
+    inputs = _inputs(model_or_layer, x)
+    targets = None if y is None else as_array(_OWNER, "y", one(flatten(y)))
+    check_rows(_OWNER, inputs, {"y": targets})
+    if targets is not None:
+        check_values(_OWNER, "y", targets, _FLOAT64)
+    function = _function(model_or_layer, inputs, targets, loss, sample_weight, seed, rng)
     reference = function.value()
     if not np.isfinite(reference):
         raise ConfigurationError(f"{_OWNER}: the function to differentiate is {reference}.")
@@ -203,6 +215,21 @@ def _complex_step(
     return None
 
 
+def _inputs(model_or_layer: Any, x: Any) -> Any:
+    """Return a copy of x in float64, as far as it is float: one array, or a tuple of them."""
+    specs = specs_of(model_or_layer)
+    names = input_names(model_or_layer, specs)
+    inputs = []
+    arrays = arrays_by_name(_OWNER, "x", x, names)
+    for array, spec, name in zip(arrays, specs, names, strict=True):
+        argument = label("x", name, names)
+        if spec.dtype == "float":
+            array = as_array(_OWNER, argument, array)
+        array = checked_input(_OWNER, argument, array, spec, _FLOAT64)
+        inputs.append(np.array(as_kind(_OWNER, argument, array, spec, _FLOAT64)))
+    return one(inputs)
+
+
 def _function(
     original: Any,
     inputs: Array,
@@ -217,8 +244,7 @@ def _function(
     if named or isinstance(original, Loss):
         if y is None:
             raise ConfigurationError(f"{_OWNER}: a loss needs targets; pass y.")
-        targets = as_array(_OWNER, "y", y)
-        return LossFunction(Head(copy.deepcopy(get_loss(original)), targets, sample_weight), inputs)
+        return LossFunction(Head(copy.deepcopy(get_loss(original)), y, sample_weight), inputs)
     if isinstance(original, type) or not isinstance(original, Layer):
         raise ConfigurationError(
             "check_gradients: expected a model or an object of a class from "
@@ -239,10 +265,9 @@ def _function(
         return LayerFunction(target, inputs, Head(None, None, None, weights))
     if y is None:
         raise ConfigurationError("check_gradients: a loss needs targets; pass y.")
-    targets = as_array(_OWNER, "y", y)
     if isinstance(loss, str) and loss in ("ce", "crossentropy"):
-        loss = crossentropy_by_shape(targets.shape, target.compute_output_shape(inputs.shape))
+        loss = crossentropy_by_shape(y.shape, target.compute_output_shape(inputs.shape))
     loss = copy.deepcopy(get_loss(loss))
     fused = fused_loss(loss, getattr(target, "activation", None)) if compiled else None
-    head = Head(fused or loss, targets, sample_weight)
+    head = Head(fused or loss, y, sample_weight)
     return LayerFunction(target, inputs, head, fused is not None)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.complex_step import ComplexStep
+from netlayers.core.foreign import blocks, numpy_dtype, numpy_of
 from netlayers.core.frames import frame_values, is_frame
 from netlayers.errors import DataError
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
-    from netlayers.core.spec import InputSpec
+    from netlayers.core.spec import InputSpec, Kind
 
 _CHUNK = 1 << 20  # elements looked at in one go: bounds the memory of a check of a memory map
 
@@ -49,27 +50,125 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
                 f"number. Fill them, for instance with {argument}.filled(0), or leave such rows "
                 "out."
             )
+    array = _numpy(owner, argument, value)
+    if array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{owner}: {argument} must hold real numbers, got the dtype {array.dtype}. "
+            f"{_hint(array)}"
+        )
+    return array
+
+
+def _numpy(owner: str, argument: str, value: Any) -> Array:
+    """Return whatever NumPy makes of ``value``, of any dtype.
+
+    Raises:
+        DataError: rows are ragged, or the value can not be read.
+    """
     try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # whatever __array__ may raise
+        return numpy_dtype(np.asarray(numpy_of(value)))
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:  # what __array__ may raise
         raise DataError(
             f"{owner}: {argument} must be an array of numbers with rows of equal length; NumPy "
             f"could not make one of it ({error})."
         ) from None
-    if array.dtype.kind not in "fiub":
-        hint = {
-            "O": "Convert it first, for instance with np.asarray(values, dtype='float32'); None "
-            "and ragged rows have no number.",
-            "U": "Turn text into numbers first, for instance with np.unique(text, "
-            "return_inverse=True)[1].",
-            "S": "Turn text into numbers first, for instance with np.unique(text, "
-            "return_inverse=True)[1].",
-            "c": "Pass the real and the imaginary part as two features.",
-        }.get(array.dtype.kind, "Convert it to numbers first.")
-        raise DataError(
-            f"{owner}: {argument} must hold real numbers, got the dtype {array.dtype}. {hint}"
-        )
-    return array
+
+
+def _hint(array: Array) -> str:
+    """Return what to do about an array that holds no numbers."""
+    kind = array.dtype.kind
+    if kind == "O":
+        first = next((v for v in array.flat if v is not None), None)
+        if isinstance(first, (str, bytes)):
+            kind = "U"
+        elif not isinstance(first, (int, float, np.number)):
+            return f"Its entries are of the type {type(first).__name__}; turn them into numbers."
+    return {
+        "O": "Convert it first, for instance with np.asarray(values, dtype='float32'); None "
+        "and ragged rows have no number.",
+        "U": "Turn text into numbers first, for instance with np.unique(text, "
+        "return_inverse=True)[1].",
+        "S": "Turn text into numbers first, for instance with np.unique(text, "
+        "return_inverse=True)[1].",
+        "c": "Pass the real and the imaginary part as two features.",
+    }.get(kind, "Convert it to numbers first.")
+
+
+def as_text(owner: str, argument: str, value: Any) -> Array:
+    """Return ``value`` as an array of text: ``str`` or ``bytes`` of NumPy, or objects of ``str``.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    if is_frame(value):
+        value = value.to_numpy()
+    array = _numpy(owner, argument, value)
+    if array.dtype.kind in "UST":
+        return array
+    wrong = array.dtype.name
+    if array.dtype.kind == "O":
+        other = next((v for v in array.flat if not isinstance(v, str)), None)
+        if other is None and not any(v is None for v in array.flat):
+            return array
+        wrong = f"an entry {other!r}"
+    raise DataError(f"{owner}: {argument} must hold text, got {wrong}. Use {argument}.astype(str).")
+
+
+def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype) -> Array:
+    """Return ``value`` as an array in C order of what ``spec`` declares, uncopied if it is one.
+
+    Args:
+        owner: who asks, for the message.
+        argument: the name of ``value``, for the message.
+        value: what the user gave.
+        spec: declares the kind. ``"float"`` becomes ``dtype``. Integers keep their dtype and every
+            value; booleans and whole floats become int64. Numbers 0 and 1 become booleans.
+        dtype: what floats become.
+
+    Raises:
+        DataError: the values are of another kind.
+    """
+    if spec.dtype == "float":
+        return in_order(as_float(owner, argument, value, dtype))
+    if spec.dtype == "string":
+        array = as_text(owner, argument, value)
+    else:
+        array = as_array(owner, argument, value)
+        check_kind(owner, argument, array, spec.dtype)
+    return np.asarray(array.astype(kind_dtype(array.dtype, spec.dtype, dtype), "C", copy=False))
+
+
+def kind_dtype(given: Dtype, kind: Kind, dtype: Dtype) -> Dtype:
+    """Return the dtype that numbers of the dtype ``given`` become; see :func:`as_kind`."""
+    if kind == "float":
+        return dtype
+    if kind == "boolean":
+        return np.dtype(bool)
+    if kind == "integer" and given.kind not in "iu":
+        return np.dtype(np.int64)
+    return given.newbyteorder("=")
+
+
+def check_kind(owner: str, argument: str, array: Any, kind: Kind) -> None:
+    """Raise a DataError, with the first such row, if numbers are not all integers (or 0 and 1).
+
+    Looks at pieces of bounded size, so ``array`` may be a memory map.
+    """
+    if array.dtype.kind == "b" or (kind == "integer" and array.dtype.kind in "iu"):
+        return
+    for start, block in blocks(array if array.ndim else array.reshape(1)):
+        if kind == "integer":  # 2^63 is the first float that int64 does not hold
+            good = (block == np.trunc(block)) & (np.abs(block) < 2.0**63)
+            expected, hint = "integers", "Round it, or give the column of numbers that is meant."
+        else:
+            good = (block == 0) | (block == 1)
+            expected, hint = "booleans", f"Compare it first, for instance {argument} > 0."
+        if not good.all():
+            place = tuple(int(i) for i in np.argwhere(~good)[0])
+            raise DataError(
+                f"{owner}: {argument} must hold {expected}, got {block[place]} "
+                f"(row {start + place[0]}). {hint}"
+            )
 
 
 def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
@@ -93,27 +192,6 @@ def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
             f"{np.finfo(dtype).max:.2g}). Scale the data, or use dtype='float64'."
         )
     return result
-
-
-def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype) -> Array:
-    """Return ``value`` as an array of the kind that an input is declared with.
-
-    Args:
-        owner: who asks, for the message.
-        argument: the name of ``value``, for the message.
-        value: an array, a list, or anything that NumPy makes an array of.
-        spec: the declaration; only its ``dtype`` counts here.
-        dtype: what ``"float"`` is converted to; the other kinds arrive as they are.
-
-    Raises:
-        DataError: the entries are of another kind.
-    """
-    if spec.dtype == "float":
-        return in_order(as_float(owner, argument, value, dtype))
-    array = np.asarray(value)
-    if spec.dtype == "integer" and array.dtype.kind == "f" and (array == np.trunc(array)).all():
-        array = array.astype(np.int64)
-    return in_order(array)
 
 
 def in_order(array: Array) -> Array:
@@ -159,8 +237,11 @@ def first_not_finite(array: Array) -> int | None:
     return None
 
 
-def check_finite(owner: str, argument: str, array: Array) -> None:
-    """Raise a DataError that names the first row of ``array`` with a NaN or an infinity."""
+def check_finite(owner: str, argument: str, array: Array, first: int = 0) -> None:
+    """Raise a DataError that names the first row of ``array`` with a NaN or an infinity.
+
+    ``first`` is the number of its first row.
+    """
     if all_finite(array):
         return
     row = first_not_finite(array)
@@ -168,9 +249,11 @@ def check_finite(owner: str, argument: str, array: Array) -> None:
         return
     values = array[row : row + 1].reshape(-1) if array.ndim else array.reshape(1)
     count = int(np.count_nonzero(~np.isfinite(values)))
-    kind = "NaN" if np.isnan(values).any() else "an infinite number"
+    kind, hint = "NaN", f"fill the gaps before, for instance with np.nan_to_num({argument})."
+    if not np.isnan(values).any():
+        kind = "an infinite number"
+        hint = f"bound the numbers before, for instance with np.clip({argument}, -1e6, 1e6)."
     raise DataError(
-        f"{owner}: {argument} contains {kind}; the first such row is row {row} "
-        f"({count} of its {values.size} values). Remove such rows or fill the gaps before, "
-        "for instance with np.nan_to_num."
+        f"{owner}: {argument} contains {kind}; the first such row is row {first + row} "
+        f"({count} of its {values.size} values). Remove such rows, or {hint}"
     )

@@ -9,6 +9,7 @@ import numpy as np
 from netlayers.core.building import drafting
 from netlayers.core.naming import every_layer
 from netlayers.core.parameters import ParameterVector, initialize
+from netlayers.core.shapes import is_several
 from netlayers.errors import BusyError
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def take_views(layer: Layer, vector: ParameterVector) -> None:
     layer._views = views
     if "_turns" in vars(layer):
         layer._turns = vector.users
-    if layer.input_shape is not None:
-        layer._row = layer.input_shape[1:]
+    layer._row = _plain_row(layer)
     vector.layers.add(layer)
     layer._vector = vector  # last, as it tells other threads that the weights are there
 
@@ -100,6 +100,13 @@ def unbind(layer: Layer) -> None:
     for name in layer._views:
         vars(layer).pop(name, None)
     layer._views, layer._vector, layer._parameters = {}, None, None
+
+
+def _plain_row(layer: Layer) -> Any:
+    """Return the shape of a row if the layer takes one array of floats, to be known at a glance."""
+    spec, shape = layer.input_spec, layer.input_shape
+    plain = shape is not None and not isinstance(spec, tuple) and spec.dtype == "float"
+    return shape[1:] if plain and not is_several(shape) else None  # type: ignore[index]
 
 
 def own(layer: Layer) -> list[Parameter]:

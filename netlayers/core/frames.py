@@ -57,6 +57,53 @@ def frame_values(owner: str, argument: str, frame: Any) -> Array:
     return np.asarray(frame.to_numpy(dtype=common))
 
 
+def column_names(value: Any) -> list[str] | None:
+    """Return the names of a frame's columns, if all of them are texts; else ``None``.
+
+    A frame of pandas or polars, or whatever has ``columns`` and ``__array__``.
+    """
+    if type(value) is np.ndarray or not hasattr(value, "__array__"):
+        return None
+    columns = getattr(value, "columns", None)
+    try:
+        names = list(columns)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def check_names(owner: str, argument: str, names: list[str], known: list[str]) -> None:
+    """Raise a DataError if the columns of a frame are not those that a model was trained with.
+
+    Args:
+        owner: who asks, for the message.
+        argument: what the frame is called.
+        names: the names of its columns.
+        known: those of the frame that the model was trained with.
+    """
+    if names == known:
+        return
+    missing = [name for name in known if name not in names]
+    extra = [name for name in names if name not in known]
+    if missing or extra or len(names) != len(known):
+        found = [f"missing: {_listed(missing)}" if missing else ""]
+        found.append(f"new: {_listed(extra)}" if extra else "")
+        what = "; ".join(part for part in found if part) or f"{len(names)} for {len(known)}"
+    else:
+        i = next(i for i, pair in enumerate(zip(names, known, strict=True)) if len({*pair}) > 1)
+        what = f"the same names in another order, from column {i}: {names[i]!r} for {known[i]!r}"
+    raise DataError(
+        f"{owner}: the columns of {argument} are not those that the model was trained with "
+        f"({what}). Expected {_listed(known)}. Select them with {argument}[names], or pass "
+        f"{argument}.to_numpy() to go by their places."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:20])
+    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more"
+
+
 def _numpy_dtype(dtype: Any) -> Any:
     """Return the dtype of the numbers behind one of pandas's own dtypes."""
     if type(dtype).__name__ == "SparseDtype":

@@ -14,6 +14,7 @@ from netlayers.core.shapes import (
     shown_shape,
 )
 from netlayers.core.sparse import as_input, is_sparse, refuse_sparse
+from netlayers.core.spec import FLOAT
 from netlayers.errors import DataError, ShapeError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def specs_of(layer: Any) -> tuple[InputSpec, ...]:
     """Return the declarations of a layer's inputs, one for each."""
-    spec = layer.input_spec
+    spec = getattr(layer, "input_spec", FLOAT)
     return spec if isinstance(spec, tuple) else (spec,)
 
 

@@ -48,6 +48,7 @@ class Layer(Named, WeightAccess):
         trainable: ``False`` freezes the weights.
         dtype: ``"float32"`` or ``"float64"``; by default the model's, alone ``"float32"``.
         learning_rate_multiplier: factor of the optimizer's rate for these weights; 0 keeps them.
+        autocast: accepted as in Keras, without effect: a model computes in one dtype.
 
     Memory: what ``forward`` and ``backward`` return belongs to the layer and is valid until its
     next ``forward`` or ``backward``. Neither changes the array it is given.
@@ -99,6 +100,7 @@ class Layer(Named, WeightAccess):
         trainable: bool = True,
         dtype: str | None = None,
         learning_rate_multiplier: float = 1.0,
+        autocast: bool = True,
     ) -> None:
         owner = type(self).__name__
         if name is not None and (not isinstance(name, str) or not name):

@@ -1,12 +1,14 @@
-"""Arrays in memory or mapped from a file, and sparse matrices, as batches."""
+"""Arrays in memory or in a file, sparse matrices, and several of these, as batches."""
 
 from __future__ import annotations
 
 import zlib
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.foreign import LazyRows
 from netlayers.core.sparse import is_sparse
 from netlayers.core.workspace import Workspace
 from netlayers.data.batch import Batch
@@ -14,7 +16,7 @@ from netlayers.data.places import Place, Places, order_state, set_order
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Array, Dtype
 
@@ -95,6 +97,34 @@ class Column:
         return crc
 
 
+class LazyColumn:
+    """An array outside of the memory, such as a data set of an HDF5 file, read batch by batch.
+
+    Args:
+        values: the rows of it.
+        dtype: of the batches.
+    """
+
+    def __init__(self, values: LazyRows, dtype: Dtype) -> None:
+        self.values, self.dtype, self.rows = values, dtype, len(values)
+
+    def part(self, start: int, stop: int) -> LazyColumn:
+        """Return some rows as a column of their own; nothing is read."""
+        return LazyColumn(self.values.part(start, stop), self.dtype)
+
+    def slice(self, start: int, stop: int) -> Array:
+        """Read rows ``start`` to ``stop``."""
+        return self.values[start:stop].astype(self.dtype, order="C", copy=False)
+
+    def take(self, rows: Array) -> Array:
+        """Read the given rows."""
+        return self.values.take(rows).astype(self.dtype, order="C", copy=False)
+
+    def checksum(self, rows: Array) -> int:
+        """Return a checksum of some rows; of long ones, of parts of them."""
+        return Column(self.values.take(rows), self.dtype).checksum(np.arange(len(rows)))
+
+
 class SparseColumn:
     """x as a CSR matrix, of which batches are taken that are CSR matrices too.
 
@@ -134,12 +164,62 @@ class SparseColumn:
         return crc
 
 
-AnyColumn = Column | SparseColumn
+class Columns:
+    """Several inputs, or targets of several outputs: a batch is a tuple with one of each.
+
+    All have the same number of rows.
+    """
+
+    def __init__(self, columns: Sequence[Column | LazyColumn | SparseColumn]) -> None:
+        self.columns, self.rows = tuple(columns), columns[0].rows
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The arrays."""
+        return tuple(c.values for c in self.columns)
+
+    def part(self, start: int, stop: int) -> Columns:
+        """Return some rows of each as columns of their own."""
+        return Columns([c.part(start, stop) for c in self.columns])
+
+    def slice(self, start: int, stop: int) -> tuple[Any, ...]:
+        """Return rows ``start`` to ``stop`` of each."""
+        return tuple(c.slice(start, stop) for c in self.columns)
+
+    def take(self, rows: Array) -> tuple[Any, ...]:
+        """Return the given rows of each."""
+        return tuple(c.take(rows) for c in self.columns)
+
+    def checksum(self, rows: Array) -> int:
+        """Return a checksum of some rows of all."""
+        return zlib.crc32(repr([c.checksum(rows) for c in self.columns]).encode())
 
 
-def column(values: Any, dtype: Dtype) -> AnyColumn:
-    """Return the column for an array or a CSR matrix."""
-    return SparseColumn(values, dtype) if is_sparse(values) else Column(values, dtype)
+AnyColumn = Column | LazyColumn | SparseColumn | Columns
+
+
+def column(values: Any, dtype: Any) -> AnyColumn:
+    """Return the column for an array, lazy rows, or a CSR matrix; for a tuple, those of each.
+
+    ``dtype`` is that of the batches; for a tuple, one or one for each.
+    """
+    if type(values) is not np.ndarray:
+        if isinstance(values, tuple):
+            dtypes = dtype if isinstance(dtype, tuple) else (dtype,) * len(values)
+            pairs = zip(values, dtypes, strict=True)
+            return Columns([column(v, d) for v, d in pairs])  # type: ignore[misc]
+        if isinstance(values, LazyRows):
+            return LazyColumn(values, dtype)
+        if is_sparse(values):
+            return SparseColumn(values, dtype)
+    return Column(values, dtype)
+
+
+def _kind(of: AnyColumn | None) -> Any:
+    """Return what :meth:`ArrayData.describe` says of a column: dtype and shape of a row."""
+    if isinstance(of, Columns):
+        return [_kind(c) for c in of.columns]
+    return None if of is None else [of.values.dtype.name, list(of.values.shape[1:])]
 
 
 class ArrayData:
@@ -182,6 +262,10 @@ class ArrayData:
         if not self._places.active:
             self._places.begin(self._between())
         return True
+
+    def row(self) -> Any:
+        """Return inputs of one sample, zeros: for the shape of the output where there are none."""
+        return _zeros(self._columns[0])
 
     def close(self) -> None:
         """Let go of what an epoch holds: nothing."""
@@ -267,17 +351,13 @@ class ArrayData:
 
         So other values are found out unless they are rare, at the cost of some milliseconds.
         """
-        kinds = [
-            None if c is None else [c.values.dtype.name, list(c.values.shape[1:])]
-            for c in self._columns
-        ]
         return {
             "kind": "rows",
             "rows": self._count,
             "batch_size": self._batch_size,
             "steps": self.steps,
             "shuffle": self._rng is not None,
-            "columns": kinds,
+            "columns": [_kind(c) for c in self._columns],
             "checksum": self._checksums(),
         }
 
@@ -297,12 +377,19 @@ class ArrayData:
         return None
 
 
+def _zeros(of: Any) -> Any:
+    if isinstance(of, Columns):
+        return tuple(map(_zeros, of.columns))
+    return np.zeros((1, *of.values.shape[1:]), of.dtype)
+
+
 def split_columns(
     owner: str, columns: list[AnyColumn | None], share: float
 ) -> tuple[list[AnyColumn | None], list[AnyColumn | None]]:
     """Cut off the last share of the rows."""
     rows = columns[0].rows  # type: ignore[union-attr]
-    first = int(rows * (1 - share))
+    # Of the number as it is written: in floats, 100 (1 - 0.8) is 19.999...
+    first = int(rows * (1 - Fraction(repr(share))))
     if not 0 < first < rows:
         raise ConfigurationError(
             f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to "

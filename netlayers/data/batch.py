@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Batch(NamedTuple):
@@ -20,3 +26,58 @@ class Batch(NamedTuple):
     targets: Any
     weights: Any
     size: int
+
+
+def ready_batch(
+    model: Any, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
+) -> Batch | None:
+    """Return a batch of arrays just as the model computes with them, or ``None``: a quick look.
+
+    What is not ready goes through the checks, which make it so or say what is wrong. They pass
+    everything that this does, and more: finite numbers whose sum of squares overflows, for one.
+    A model whose last decisions (``_steps``) are not made yet is never ready.
+    """
+    if (
+        model._steps is not None
+        and sample_weight is None
+        and class_weight is None
+        and type(x) is type(y) is np.ndarray
+        and x.dtype is model._dtype
+        and x.shape[1:] == model._row
+        and (rows := len(x)) > 0
+        and y.ndim > 0
+        and len(y) == rows
+        and x.flags.c_contiguous
+        and y.flags.c_contiguous
+        and math.isfinite(np.vdot(x, x))
+        and (y.dtype.kind in "iub" or (y.dtype is x.dtype and math.isfinite(np.vdot(y, y))))
+    ):
+        return Batch(x, y, None, rows)
+    return None
+
+
+def is_ready_input(model: Any, x: Any) -> bool:
+    """Whether x is an array just as the model computes with it, of finite numbers."""
+    return (
+        type(x) is np.ndarray
+        and x.dtype is model._dtype
+        and x.shape[1:] == model._row
+        and len(x) > 0
+        and x.flags.c_contiguous
+        and math.isfinite(np.vdot(x, x))
+    )
+
+
+def one(values: Sequence[Any]) -> Any:
+    """Return the array of a model with one input, else the tuple of all."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def each(values: Any) -> tuple[Any, ...]:
+    """Return the arrays of what :func:`one` returned."""
+    return values if isinstance(values, tuple) else (values,)
+
+
+def shapes_of(values: Any) -> Any:
+    """Return the shape of an array, or the shapes of a tuple of them."""
+    return tuple(v.shape for v in values) if isinstance(values, tuple) else values.shape

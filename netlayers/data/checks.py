@@ -6,33 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import all_finite, as_array, check_finite
+from netlayers.core.arrays import all_finite, as_array, as_text, check_finite, check_kind
+from netlayers.core.foreign import LazyRows, blocks, is_lazy
 from netlayers.core.sparse import as_csr, is_sparse
+from netlayers.data.batch import each
 from netlayers.errors import DataError
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Dtype
+    from collections.abc import Mapping
+
+    from netlayers._typing import Dtype
+    from netlayers.core.spec import InputSpec
 
 _CHUNK = 1 << 20
 
 
-def check_values(owner: str, argument: str, values: Array, dtype: Dtype) -> None:
+def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
     """Check, piece by piece, that all values are finite and stay so in ``dtype``.
 
     Raises:
         DataError: with the number of the first bad row.
     """
-    narrowed = values.dtype.kind == "f" and values.dtype.itemsize > dtype.itemsize
-    if not narrowed:
+    if values.dtype.kind != "f":
+        return
+    lazy = isinstance(values, LazyRows)
+    if values.dtype.itemsize <= dtype.itemsize and not lazy:
         check_finite(owner, argument, values)
         return
-    rows = max(1, _CHUNK // max(1, values[:1].size))
-    for start in range(0, len(values), rows):
+    for start, piece in blocks(values):
         with np.errstate(over="ignore", invalid="ignore"):
-            block = values[start : start + rows].astype(dtype)
+            block = piece.astype(dtype, copy=False)
         if all_finite(block):
             continue
-        check_finite(owner, argument, values)
+        check_finite(owner, argument, piece, start)
         raise DataError(
             f"{owner}: {argument} holds numbers too large for {dtype} (above "
             f"{np.finfo(dtype).max:.2g}), the first of them within rows {start} to "
@@ -40,27 +46,78 @@ def check_values(owner: str, argument: str, values: Array, dtype: Dtype) -> None
         )
 
 
-def checked_input(owner: str, x: Any, dtype: Dtype) -> Array:
-    """Return x as an array with at least one axis, of finite numbers.
+def as_data(owner: str, argument: str, value: Any) -> Any:
+    """Return ``value`` as an array of numbers, or as :class:`LazyRows` where it is no memory.
 
     Raises:
-        DataError: it is not.
+        DataError: it does not hold real numbers.
     """
-    x = as_array(owner, "x", x)
+    if type(value) is not np.ndarray and is_lazy(value):
+        as_array(owner, argument, value[:0])  # its dtype
+        return LazyRows(value)
+    return as_array(owner, argument, value)
+
+
+def checked_input(owner: str, argument: str, x: Any, spec: InputSpec, dtype: Dtype) -> Any:
+    """Return one input as an array, LazyRows or a CSR matrix, of such values as ``spec`` declares.
+
+    The values are not converted yet: a memory map stays one.
+
+    Raises:
+        DataError, ShapeError: it is none; values are of another kind, or not finite in ``dtype``.
+    """
+    if type(x) is not np.ndarray and is_sparse(x):
+        if spec.dtype != "float":
+            raise DataError(
+                f"{owner}: {argument} is a sparse matrix, where an array of {spec.dtype} values is "
+                f"taken; pass {argument}.toarray()."
+            )
+        return _checked_csr(owner, argument, x, dtype)
+    x = as_text(owner, argument, x) if spec.dtype == "string" else as_data(owner, argument, x)
     if x.ndim == 0:
-        raise DataError(f"{owner}: x must have the shape (batch, ...), got the single number {x}.")
-    check_values(owner, "x", x, dtype)
+        raise DataError(
+            f"{owner}: {argument} must have the shape (batch, ...), got the single value {x}."
+        )
+    if spec.dtype == "float":
+        check_values(owner, argument, x, dtype)
+    elif spec.dtype != "string":
+        check_kind(owner, argument, x, spec.dtype)
     return x
 
 
-def checked_input_or_csr(owner: str, x: Any, dtype: Dtype) -> Any:
-    """Return x as :func:`checked_input` does, or a sparse x as a checked CSR matrix.
+def check_rows(owner: str, x: Any, others: Mapping[str, Any]) -> None:
+    """Check that all inputs, targets and weights have the same number of rows, one or more.
+
+    Args:
+        owner: who asks, for the message.
+        x: the input, or a tuple of them.
+        others: further arrays, or tuples of arrays, by name; ``None`` is passed over.
 
     Raises:
-        DataError, ShapeError: it is not well-formed, or its numbers are not finite in ``dtype``.
+        DataError: there are none, or their numbers differ.
     """
-    if not is_sparse(x):
-        return checked_input(owner, x, dtype)
+    rows = each(x)[0].shape[0]
+    if rows == 0:
+        shape = each(x)[0].shape
+        raise DataError(f"{owner}: x is empty (shape {shape}); there is nothing to learn from.")
+    every = {"x": x, **{name: value for name, value in others.items() if value is not None}}
+    sizes = {
+        name if not isinstance(value, tuple) else f"{name}[{i}]": a.shape[0] if a.ndim else None
+        for name, value in every.items()
+        for i, a in enumerate(each(value))
+    }
+    if any(n != rows for n in sizes.values()):
+        listed = ", ".join(
+            f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()
+        )
+        raise DataError(
+            f"{owner}: Data cardinality is ambiguous: {listed}. Give one row of each for every "
+            "sample."
+        )
+
+
+def _checked_csr(owner: str, argument: str, x: Any, dtype: Dtype) -> Any:
+    """Return a sparse x as a checked CSR matrix."""
     x = as_csr(owner, x)
     rows, columns = x.shape
     starts, entries = x.indptr, int(x.indptr[-1]) if len(x.indptr) else 0
@@ -74,17 +131,17 @@ def checked_input_or_csr(owner: str, x: Any, dtype: Dtype) -> Any:
     )
     if broken:
         raise DataError(
-            f"{owner}: the sparse matrix x of shape {x.shape} is not well-formed: its indptr or "
-            "indices point outside of it. x.check_format() of SciPy says more."
+            f"{owner}: the sparse matrix {argument} of shape {x.shape} is not well-formed: its "
+            f"indptr or indices point outside of it. {argument}.check_format() of SciPy says more."
         )
     try:
-        check_values(owner, "x", x.data[:entries], dtype)
+        check_values(owner, argument, x.data[:entries], dtype)
     except DataError:
-        raise _named_entry(owner, x, dtype) from None
+        raise _named_entry(owner, argument, x, dtype) from None
     return x
 
 
-def _named_entry(owner: str, x: Any, dtype: Dtype) -> DataError:
+def _named_entry(owner: str, argument: str, x: Any, dtype: Dtype) -> DataError:
     """Return the error for the first entry of a CSR matrix that is not finite in ``dtype``."""
     with np.errstate(over="ignore", invalid="ignore"):
         entry = int(np.flatnonzero(~np.isfinite(x.data.astype(dtype)))[0])
@@ -94,35 +151,6 @@ def _named_entry(owner: str, x: Any, dtype: Dtype) -> DataError:
     if np.isfinite(value):
         what = f"a number too large for {dtype} ({value:.2g})"
     return DataError(
-        f"{owner}: the sparse matrix x contains {what}; the first such row is row {row} (column "
-        f"{x.indices[entry]}). Remove such rows, or mend the entries in x.data."
+        f"{owner}: the sparse matrix {argument} contains {what}; the first such row is row {row} "
+        f"(column {x.indices[entry]}). Remove such rows, or mend the entries in {argument}.data."
     )
-
-
-def checked_rows(owner: str, x: Any, dtype: Dtype, **others: Any) -> dict[str, Array]:
-    """Return the other arrays, each with as many rows as x.
-
-    Raises:
-        DataError: x has no rows, the numbers of rows differ, or numbers are not finite in dtype.
-    """
-    rows = x.shape[0]
-    if rows == 0:
-        raise DataError(f"{owner}: x is empty (shape {x.shape}); there is nothing to learn from.")
-    arrays: dict[str, Array] = {}
-    fits = True
-    for name, value in others.items():  # plain loops: this is part of every train_on_batch
-        if value is not None:
-            arrays[name] = array = as_array(owner, name, value)
-            fits = fits and array.ndim > 0 and len(array) == rows
-    if not fits:
-        sizes = {"x": rows, **{name: len(a) if a.ndim else None for name, a in arrays.items()}}
-        listed = ", ".join(
-            f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()
-        )
-        raise DataError(
-            f"{owner}: Data cardinality is ambiguous: {listed}. Give one row of each for every "
-            "sample."
-        )
-    for name, array in arrays.items():
-        check_values(owner, name, array, dtype)
-    return arrays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +72,9 @@ def stratified_rows(owner: str, y: Array, share: float) -> tuple[Array, Array]:
         ConfigurationError: there is nothing to hold out.
     """
     _, places, counts = _classes(f"{owner}: stratify=True", y)
-    held = np.rint(share * counts).clip(1, np.maximum(counts - 1, 1)).astype(np.intp)
+    exact = Fraction(repr(share))  # 0.7 of 5 is 3.5, in floats 3.4999...
+    wanted = np.array([round(exact * count) for count in counts.tolist()], np.intp)
+    held = wanted.clip(1, np.maximum(counts - 1, 1))
     held[counts == 1] = 0
     if not held.any():
         raise ConfigurationError(

@@ -93,7 +93,7 @@ class ReadAhead:
         try:
             for item in self._source:
                 if not self._closed.is_set():
-                    self._queue.put(copy.deepcopy(item))
+                    self._queue.put(_copied(item))
                     self._going.wait()
                 if self._closed.is_set():
                     break
@@ -108,3 +108,12 @@ class ReadAhead:
             self._abandon()
         except BaseException as error:
             self._late = error
+
+
+def _copied(item: Any) -> Any:
+    """Return a copy of a batch; of a tensor that requires a gradient, one without it."""
+    if isinstance(item, (list, tuple)) and type(item) in (list, tuple):
+        return type(item)(_copied(part) for part in item)
+    if hasattr(item, "detach"):  # a tensor that was computed can not be copied
+        item = item.detach()
+    return copy.deepcopy(item)

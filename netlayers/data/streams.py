@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.foreign import is_lazy
 from netlayers.data.places import Place, Places, order_state, set_order
 from netlayers.data.readahead import ReadAhead
+from netlayers.data.structure import holds_arrays, is_array
 from netlayers.errors import ConfigurationError, DataError, NetlayersError
 
 if TYPE_CHECKING:
@@ -21,14 +24,22 @@ if TYPE_CHECKING:
 def is_stream(value: Any) -> bool:
     """Whether ``value`` gives batches rather than being the rows.
 
-    Lists and the like are rows, save those of batches: of tuples that begin with an array.
+    Lists and the like are rows or inputs, save those of batches: of tuples ``(x, y)`` whose x is
+    an array, or a structure of arrays.
     """
     if isinstance(value, Sequence):
         first = value[0] if len(value) else None
-        return isinstance(first, tuple) and len(first) <= 3 and bool(getattr(first[0], "shape", ()))
+        if not isinstance(first, tuple) or not 1 <= len(first) <= 3:
+            return False
+        x = first[0]
+        if isinstance(x, Mapping):
+            x = list(x.values())
+        return is_array(x) or holds_arrays(x)
     if isinstance(value, (type, Mapping, np.generic)):
         return False
-    if hasattr(value, "__array__") or hasattr(value, "toarray"):
+    if any(hasattr(value, name) for name in ("__array__", "__dlpack__", "toarray")):
+        return False
+    if is_lazy(value):
         return False
     return callable(value) or any(
         hasattr(value, name) for name in ("__next__", "__iter__", "__getitem__")
@@ -306,16 +317,52 @@ def parts_of(owner: str, batch: Any, targets: bool) -> tuple[Any, Any, Any]:
         DataError: it is something else.
     """
     packed = isinstance(batch, tuple) or (
-        isinstance(batch, list) and bool(batch) and hasattr(batch[0], "shape")
+        isinstance(batch, list) and bool(batch) and _begins_with_arrays(batch[0])
     )
-    if not packed and not targets and not isinstance(batch, Mapping):
+    if not packed and not targets:
         return batch, None, None
     if not packed or not (2 if targets else 1) <= len(batch) <= 3:
         got = type(batch).__name__ + (f" of length {len(batch)}" if packed else "")
+        if isinstance(batch, Mapping):
+            got += f" with {', '.join(map(repr, list(batch)[:10]))}"
         expected = "(x, y) or (x, y, sample_weight)" if targets else "x or (x,)"
-        raise DataError(f"{owner}: a batch must be {expected}, got {got}.")
+        hint = ", where x may be a dict of inputs" if isinstance(batch, Mapping) else ""
+        raise DataError(f"{owner}: a batch must be {expected}{hint}; got a {got}.")
     x, y, weight = (*batch, None, None)[:3]
     return x, y, weight
+
+
+def _begins_with_arrays(x: Any) -> bool:
+    return is_array(x) or holds_arrays(x) or isinstance(x, Mapping)
+
+
+def inputs_of(owner: str, source: Any) -> Iterator[Any]:
+    """Yield x of each batch of a source, read once, in the caller's thread."""
+    with closing(Stream(owner, source, lambda batch: batch, read_ahead=0)) as stream:
+        if stream.ready():
+            for batch in stream.batches():
+                yield parts_of(owner, batch, targets=False)[0]
+
+
+def first_parts(owner: str, source: Any) -> tuple[Any, Any, Any]:
+    """Return x, y and weights of the first batch of a source; y and weights may be missing.
+
+    Raises:
+        DataError: there is none.
+    """
+    with closing(Stream(owner, source, lambda batch: batch, steps=1, read_ahead=0)) as stream:
+        for batch in stream.batches():
+            return parts_of(owner, batch, targets=False)
+    raise AssertionError("batches() yields one, or raises")
+
+
+def refuse_stream(owner: str, x: Any) -> None:
+    """Raise a ConfigurationError if x is data that come in batches, where one batch is taken."""
+    if is_stream(x):
+        raise ConfigurationError(
+            f"{owner}: takes one batch, x and y, but x is a {type(x).__name__}, which gives "
+            "batches. Call it for each of them, or pass the data to fit, evaluate or predict."
+        )
 
 
 def no_argument(owner: str, **arguments: Any) -> None:

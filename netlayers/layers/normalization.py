@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,9 @@ from netlayers.checks import check_flag, check_integer
 from netlayers.core.arrays import as_array, check_finite
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
+from netlayers.data.checks import as_data, check_values
+from netlayers.data.streams import inputs_of, is_stream
+from netlayers.data.structure import arrays_by_name
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.initializers import Initializer
 from netlayers.registry import register
@@ -131,8 +133,10 @@ class Normalization(Layer):
         """Take mean and variance from data, in place of those that the layer had.
 
         Args:
-            data: an array, or whatever becomes one, (samples, ...); a memory map is read piece by
-                piece. An iterator yields such arrays, one batch after the other.
+            data: an array, or whatever becomes one, (samples, ...); a memory map, or a data set of
+                h5py or zarr, is read piece by piece. Or data that come in batches, all that
+                ``model.fit`` takes, read once: each batch is x, or ``(x, y)``, whose y plays no
+                part.
             batch_size: samples in a piece; by default as many as make 2 MB in float64. The result
                 does not depend on it, but for the last digits.
 
@@ -157,10 +161,11 @@ class Normalization(Layer):
         if batch_size is not None:
             batch_size = check_integer(owner, "batch_size", batch_size, minimum=1)
         moments = _Moments()
-        for batch in data if isinstance(data, Iterator) else (data,):
+        for batch in inputs_of(owner, data) if is_stream(data) else (data,):
             array = self._checked(owner, batch)
-            rows = batch_size or max(1, _PIECE // max(1, math.prod(array.shape[1:])))
-            for start in range(0, len(array) if array.size else 0, rows):
+            row = math.prod(array.shape[1:])
+            rows = batch_size or max(1, _PIECE // max(1, row))
+            for start in range(0, len(array) if row else 0, rows):
                 moments.add(array[start : start + rows], self._kept)
         if not moments.count:
             raise DataError(f"{owner}: the data are empty; give one sample or more.")
@@ -212,13 +217,17 @@ class Normalization(Layer):
         )
 
     def _checked(self, owner: str, data: Any) -> Array:
-        """Return data to adapt to as an array of finite numbers that the layer is built for."""
-        array = as_array(owner, "data", data)
+        """Return data to adapt to as an array of finite numbers that the layer is built for.
+
+        What does not lie in memory stays there, and is read piece by piece.
+        """
+        (data,) = arrays_by_name(owner, "data", data, ["data"])
+        array: Any = as_data(owner, "data", data)
         if array.ndim == 0:
             raise DataError(
                 f"{owner}: data must have the shape (samples, ...), got the single number {array}."
             )
-        check_finite(owner, "data", array)
+        check_values(owner, "data", array, np.dtype(np.float64))
         if not self.built:
             self.build((None, *array.shape[1:]))
         self.check_input_shape(array.shape)

@@ -6,16 +6,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from netlayers.callbacks import BackupAndRestore, History, ProgressBar
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_integer, check_number, check_verbose
 from netlayers.data.arrays import ArrayData
-from netlayers.data.streams import is_stream
 from netlayers.errors import ConfigurationError
-from netlayers.models.arguments import callback_list, check_verbose
-from netlayers.models.preparation import columns_of, undone_on_error
-from netlayers.models.reading import Reading, evaluation_data, validation_parts
 from netlayers.models.turns import one_at_a_time
 from netlayers.training import lbfgs
-from netlayers.training.events import Events
+from netlayers.training.batching import Reading, evaluation_data, validation_parts
+from netlayers.training.events import Events, callback_list
+from netlayers.training.inputs import undone_on_error
+from netlayers.training.samples import columns_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,7 @@ class FullBatch:
     def fit_lbfgs(
         self,
         x: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         max_iterations: int = 100,
         *,
         gradient_tolerance: float = 1e-5,
@@ -49,7 +48,7 @@ class FullBatch:
         not used; its loss and metrics are. Iterations count as epochs.
 
         Args:
-            x: inputs, (n, ...).
+            x: inputs, (n, ...), as for :meth:`fit`; data that come in batches are read into memory.
             y: targets, n rows.
             max_iterations: the most iterations.
             gradient_tolerance: done when no entry of the gradient is larger.
@@ -98,10 +97,6 @@ class FullBatch:
             "maxcor": check_integer(owner, "history_size", history_size, minimum=1),
             "maxls": searches,
         }
-        if is_stream(x):
-            raise ConfigurationError(
-                f"{owner}: x must be an array, as all data are needed at once, got {x!r}."
-            )
         verbose = check_verbose(owner, verbose)
         chosen = callback_list(callbacks)
         if any(isinstance(callback, BackupAndRestore) for callback in chosen):
@@ -112,7 +107,7 @@ class FullBatch:
         validation = None
         with ExitStack() as opened:
             with undone_on_error(model):
-                columns = columns_of(model, owner, x, y, sample_weight)
+                columns, _ = columns_in_memory(model, owner, x, y, sample_weight)
                 if validation_data is not None:
                     parts = validation_parts(validation_data)
                     reading = Reading(None, None, 0, "batch_size")

@@ -9,8 +9,9 @@ import numpy as np
 
 from netlayers.checks import check_choice, check_integer, check_number
 from netlayers.data.arrays import ArrayData
-from netlayers.models.preparation import batch_of, columns_of, input_of
+from netlayers.data.batch import shapes_of
 from netlayers.models.turns import refuse_elsewhere
+from netlayers.training.samples import columns_in_memory, one_batch, one_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ class Inspected:
     def diagnose(
         self,
         x: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         batch_size: int = 32,
@@ -48,10 +49,10 @@ class Inspected:
         and numbers that are not finite. A diagnosis that finds nothing is no proof of health.
 
         Args:
-            x: inputs, (n, ...): arrays as for ``fit``.
+            x: inputs, (n, ...), as for ``fit``; of data that come in batches, as many as needed.
             y: targets, n rows.
             sample_weight: weight of each sample.
-            batch_size: samples in one update.
+            batch_size: samples in one update; batches of a source have their own size.
             verbose: 0 prints nothing.
 
         Returns:
@@ -87,12 +88,14 @@ class Inspected:
         refuse_elsewhere(model, owner)
         model._require_compiled()
         trial = copy.deepcopy(model)
-        columns = columns_of(trial, owner, x, y, sample_weight)
+        enough = max(diagnosis.LOOK_ROWS, diagnosis.STEPS * size)
+        columns, theirs = columns_in_memory(trial, owner, x, y, sample_weight, enough)
         rng = trial._streams.get("shuffle")
         look = next(ArrayData(columns, diagnosis.LOOK_ROWS, rng).batches())
-        batches = _endless(ArrayData(columns, size, rng))
-        steps = trial.make_steps(columns[1].values.shape)  # type: ignore[union-attr]
-        report = diagnosis.examine(trial, steps, batches, look, columns[1].values)  # type: ignore[union-attr]
+        batches = _endless(ArrayData(columns, theirs or size, rng))
+        targets: Any = columns[1].values  # type: ignore[union-attr]
+        steps = trial.make_steps(shapes_of(targets))
+        report = diagnosis.examine(trial, steps, batches, look, targets)
         if verbose:
             print(report, flush=True)
         return report
@@ -101,7 +104,7 @@ class Inspected:
         """Return how the outputs of each layer are distributed for a batch, at inference.
 
         Args:
-            x: inputs, (n, ...).
+            x: inputs, (n, ...); of data that come in batches, the first batch is taken.
             bins: bars of each histogram.
 
         Returns:
@@ -122,12 +125,12 @@ class Inspected:
 
         owner: Any = self
         count = check_integer("activation_histograms", "bins", bins, minimum=2)
-        return activation_histograms(self, input_of(owner, "activation_histograms", x), count)
+        return activation_histograms(self, one_input(owner, "activation_histograms", x), count)
 
     def loss_surface(
         self,
         x: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         size: int = 25,
@@ -142,7 +145,7 @@ class Inspected:
         ``evaluate``, of all rows at once, ``size``² times.
 
         Args:
-            x: inputs, (n, ...).
+            x: inputs, (n, ...); of data that come in batches, the first batch is taken.
             y: targets, n rows.
             sample_weight: weight of each sample.
             size: places along each direction.
@@ -179,8 +182,8 @@ class Inspected:
         trial: Any = copy.deepcopy(self)
         trial._require_compiled()
         trial._metrics = ()
-        batch = batch_of(trial, owner, x, y, sample_weight)
-        steps = trial.make_steps(batch.targets.shape)
+        batch = one_batch(trial, owner, x, y, sample_weight)
+        steps = trial.make_steps(shapes_of(batch.targets))
         return loss_surface(
             trial.parameters,
             lambda: steps.test(batch),
@@ -193,7 +196,7 @@ class Inspected:
     def trace(
         self,
         x: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         digits: int = 4,
@@ -206,7 +209,7 @@ class Inspected:
         they are. The numbers are those that ``train_on_batch`` would compute, to the bit.
 
         Args:
-            x: one batch of inputs.
+            x: one batch of inputs; of data that come in batches, the first is taken.
             y: its targets.
             sample_weight: weight of each sample.
             digits: significant digits of the largest number of an array; the others have as many
@@ -241,12 +244,17 @@ class Inspected:
         refuse_elsewhere(model, "trace")
         traced = copy.deepcopy(model)
         traced._metrics = ()
-        batch = batch_of(traced, "trace", x, y, sample_weight)
-        learner = traced.make_steps(batch.targets.shape)
+        batch = one_batch(traced, "trace", x, y, sample_weight)
+        learner = traced.make_steps(shapes_of(batch.targets))
         return trace_step(learner, batch, digits=digits, rows=rows, columns=columns)
 
     def profile(
-        self, x: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, steps: int = 30
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        steps: int = 30,
     ) -> ProfileReport:
         """Return where the time of a training step goes, by layer and operation.
 
@@ -254,7 +262,8 @@ class Inspected:
         are. A model that is not built is built in the copy alone.
 
         Args:
-            x: one batch of inputs, as large as in training: shares depend on its size.
+            x: one batch of inputs, as large as in training: shares depend on its size. Of data that
+                come in batches, the first is taken.
             y: its targets.
             sample_weight: weight of each sample.
             steps: how many steps are watched; times are means over the middle half of them. As many
@@ -285,8 +294,8 @@ class Inspected:
         check_integer("profile", "steps", steps, minimum=1)
         self._require_compiled()  # type: ignore[attr-defined]
         model: Any = copy.deepcopy(self)
-        batch = batch_of(model, "profile", x, y, sample_weight)
-        return profile_steps(model.make_steps(batch.targets.shape), batch, steps)
+        batch = one_batch(model, "profile", x, y, sample_weight)
+        return profile_steps(model.make_steps(shapes_of(batch.targets)), batch, steps)
 
 
 def _endless(data: ArrayData) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,36 +11,29 @@ from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
-from netlayers.checks import check_integer
+from netlayers.checks import check_integer, check_verbose, listed
 from netlayers.core.layer import Layer
+from netlayers.core.shapes import listed_shapes
 from netlayers.core.sparse import is_sparse
+from netlayers.data.batch import ready_batch, shapes_of
 from netlayers.errors import ConfigurationError, NotCompiledError
-from netlayers.models.arguments import batch_result, callback_list, check_verbose, listed
+from netlayers.models.arguments import batch_result
 from netlayers.models.full_batch import FullBatch
 from netlayers.models.inspected import Inspected
-from netlayers.models.preparation import batch_of, input_of, undone_on_error
-from netlayers.models.reading import FitRequest, Reading, evaluation_data, fit_data, prediction_data
 from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
-from netlayers.models.turns import Turn, one_at_a_time, refuse_elsewhere
-from netlayers.training import loop
-from netlayers.training.compilation import (
-    crossentropy_by_shape,
-    fused_loss,
-    warn_of_single_softmax,
-)
-from netlayers.training.events import Events
+from netlayers.models.turns import Turn, alone, one_at_a_time, refuse_elsewhere
+from netlayers.training import batching, compilation, loop
+from netlayers.training.events import Events, callback_list
+from netlayers.training.inputs import batch_of, input_batch, undone_on_error
 from netlayers.training.run import Run
-from netlayers.training.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netlayers._typing import Array, ArrayLike, Identifier, Shape
     from netlayers.core.random import Streams
-
-
-_IGNORED = {"run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"}
+    from netlayers.training.steps import Steps
 
 
 class Model(FullBatch, Described, Saved, Inspected, Layer):
@@ -55,6 +48,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
 
     layers: list[Layer]
     activation: Any
+    has_states: bool
     optimizer: optimizers.Optimizer | None = None
     loss: losses.Loss | None = None
     history: History | None = None
@@ -62,6 +56,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
     _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()
+    _columns: list[list[str] | None] | None = None  # of the frames that it was trained with
 
     def _set_up(self) -> None:
         super()._set_up()
@@ -91,8 +86,8 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
                 ``"precision"`` counts above 0 where the loss takes logits; a metric object counts
                 as its own arguments say.
             weighted_metrics: further ones, the same here.
-            options: ``run_eagerly``, ``steps_per_execution``, ``jit_compile`` and
-                ``auto_scale_loss`` are accepted as in Keras; they have nothing to choose here.
+            options: arguments of Keras that choose only how something is executed, which are
+                accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
 
         Raises:
             ConfigurationError: a name is unknown, or an object is of the wrong kind.
@@ -102,24 +97,13 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         """
         owner = self.owner
         refuse_elsewhere(self, "compile")
-        if loss is None:
-            raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
-        chosen = optimizers.get(optimizer)
-        by_shape = isinstance(loss, str) and loss.lower() in ("ce", "crossentropy")
-        resolved = loss if by_shape else losses.get(loss)
-        if getattr(resolved, "reduction", "sum") in ("none", None):
-            raise ConfigurationError(
-                f"{owner}: the loss has reduction={resolved.reduction!r}, which gives an array; "
-                "training minimizes one number. Use 'sum_over_batch_size' or 'sum'."
-            )
+        compilation.check_options(owner, options)
+        chosen, resolved = optimizers.get(optimizer), compilation.chosen_loss(owner, loss)
         if loss_weights is not None:
             raise ConfigurationError(
                 f"{owner}: loss_weights={loss_weights!r}: give the weights of several losses to "
                 "losses.SplitLoss(losses, sizes, weights); for metrics write metrics=."
             )
-        unknown = options.keys() - _IGNORED
-        if unknown:
-            raise TypeError(f"{owner}: compile() has no argument {', '.join(sorted(unknown))}.")
         metrics = [*listed(metrics), *listed(weighted_metrics)]
         for metric in metrics:
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
@@ -130,20 +114,13 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
     def make_steps(self, target_shape: Shape) -> Steps:
         """Return what trains a batch; the last decisions of compile need the shapes."""
         if self._steps is None:
-            if self.optimizer is None or self.loss is None:
-                raise NotCompiledError(
-                    f"{self.owner} is not compiled: call compile(optimizer, loss) first."
-                )
-            assert self.output_shape is not None
-            loss: Any = self.loss
-            if isinstance(loss, str):
-                loss = crossentropy_by_shape(target_shape, self.output_shape)
-            warn_of_single_softmax(self.output_shape, loss, self.activation)
-            fused = fused_loss(loss, self.activation)
-            steps = Steps(self, self.optimizer, fused or loss, self._metrics, fused is not None)
-            steps.resolve_metrics(target_shape)
-            self._steps = steps
+            self._steps = compilation.steps_for(self, target_shape)
         return self._steps
+
+    @property
+    def output_count(self) -> int:
+        """Number of outputs; 1 as long as nobody knows."""
+        return len(listed_shapes(self.output_shape)) if self.output_shape is not None else 1
 
     @property
     def metrics(self) -> list[metrics_module.Metric]:
@@ -190,11 +167,13 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         """Train.
 
         Args:
-            x: inputs, (n, ...), never changed: an array; a memory map, which is checked piece by
-                piece and read batch by batch; a frame of pandas, whose index plays no part; a
-                sparse matrix of SciPy where ``Dense`` is the first layer, read in rows (CSR), to
-                which another format is converted once. Or data that come in batches, see below.
-            y: targets, n rows. Never changed.
+            x: inputs, (n, ...), never changed: an array, of PyTorch or JAX too; a memory map, or a
+                data set of h5py or zarr, checked piece by piece and read batch by batch; a frame of
+                pandas, whose columns must stay the same afterwards (the index plays no part); a
+                sparse matrix of SciPy where ``Dense`` is the first layer, converted to rows (CSR)
+                once. For several inputs, a list of these or a dict by names. Or data that come in
+                batches, see below.
+            y: targets, n rows; of several outputs, as x. Never changed.
             batch_size: samples in one update; by default 32, with ``steps_per_epoch`` as many as
                 make an epoch one pass.
             epochs: number of the last epoch (with ``initial_epoch`` 0, how many there are).
@@ -235,7 +214,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
 
         - a function without arguments that returns an iterator, a generator function above all: it
           is called for each epoch;
-        - an iterable, for instance a list of batches: it is begun for each epoch;
+        - an iterable, such as a list of batches or PyTorch's ``DataLoader``: begun for each epoch;
         - an iterator, for instance a generator: most can be read only once, and training ends, with
           a warning, where they do. With ``steps_per_epoch``, no batch beyond those is read;
         - a sequence, an object with ``__len__`` (batches in an epoch) and ``__getitem__``.
@@ -246,12 +225,10 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         so a source may fill the same arrays again.
 
         Training and validation are never read at the same time. The thread that reads ahead has
-        ended when ``fit`` returns or raises, also after Ctrl-C, and generators that ``fit`` made
-        are closed. A source that does not come back (it waits for a network) can not be stopped:
-        ``fit`` then leaves after a second, and the thread ends when the source does come back, or
-        with the process. A run that ends within an epoch may have read ``read_ahead`` + 1 batches
-        of an iterator that it did not use. A source that says where it stands can go on in another
-        process, see :class:`netlayers.callbacks.BackupAndRestore`.
+        ended when ``fit`` returns or raises, and generators that ``fit`` made are closed. A source
+        that does not come back (it waits for a network) is left after a second. A run that ends
+        within an epoch may have read ``read_ahead`` + 1 batches of an iterator that it did not use.
+        For a source that can go on in another process see :class:`nl.callbacks.BackupAndRestore`.
 
         Example:
             >>> import numpy as np, netlayers as nl
@@ -273,7 +250,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         verbose = check_verbose(owner, verbose)
         freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
         chosen = callback_list(callbacks)
-        request = FitRequest(
+        request = batching.FitRequest(
             x=x,
             y=y,
             sample_weight=sample_weight,
@@ -283,10 +260,10 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             validations=max(0, epochs // freq - first // freq),
             stratify=stratify,
             shuffle=shuffle,
-            training=Reading.checked(
+            training=batching.Reading.checked(
                 owner, read_ahead, batch_size=batch_size, steps_per_epoch=steps_per_epoch
             ),
-            testing=Reading.checked(
+            testing=batching.Reading.checked(
                 owner,
                 read_ahead,
                 validation_batch_size=validation_batch_size,
@@ -295,7 +272,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         )
         with ExitStack() as opened:
             with undone_on_error(self):
-                data, validation = fit_data(self, request, opened)
+                data, validation = batching.fit_data(self, request, opened)
             steps: Any = self._steps
             self.stop_training = False
             self.history = History()
@@ -339,9 +316,11 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         """
         self._require_compiled()
         verbose = check_verbose("evaluate", verbose)
-        reading = Reading.checked("evaluate", read_ahead, batch_size=batch_size, steps=steps)
+        reading = batching.Reading.checked(
+            "evaluate", read_ahead, batch_size=batch_size, steps=steps
+        )
         with undone_on_error(self):
-            data = evaluation_data(self, "evaluate", (x, y, sample_weight), reading)
+            data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), reading)
         current: Any = self._steps
         with closing(data):
             params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
@@ -380,13 +359,19 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             DataError, ShapeError: the input does not fit the model.
         """
         check_verbose("predict", verbose)
-        reading = Reading.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
+        reading = batching.Reading.checked(
+            "predict", read_ahead, batch_size=batch_size, steps=steps
+        )
         chosen = callback_list(callbacks)
-        data = prediction_data(self, x, reading)
+        data: Any = batching.prediction_data(self, x, reading)
         if data.rows == 0:  # the shape of the answer to one row
-            return np.array(self.forward(np.zeros((1, *np.shape(x)[1:])))[:0])
+            y = self.forward(data.row())
+            return [np.array(a[:0]) for a in y] if isinstance(y, tuple) else np.array(y[:0])
         with closing(data):
-            return loop.predict(self, data, Events(chosen, self, {"steps": data.steps}))
+            events = Events(chosen, self, {"steps": data.steps})
+            if self.has_states:  # which predictions change
+                return alone(self, "predict", lambda: loop.predict(self, data, events))
+            return loop.predict(self, data, events)
 
     # One batch -------------------------------------------------------------------------------
 
@@ -404,12 +389,18 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         Args and errors: see :meth:`fit`. The dict has ``grad_norm`` too where clipping is on.
         """
         self._require_compiled()
-        with undone_on_error(self):
-            batch = batch_of(self, "train_on_batch", x, y, sample_weight, class_weight)
-            steps = self.make_steps(batch.targets.shape)
+        batch = ready_batch(self, x, y, sample_weight, class_weight)
+        with undone_on_error(self) if batch is None else nullcontext():
+            if batch is None:
+                weights = sample_weight, class_weight
+                batch = batch_of(self, "train_on_batch", x, y, *weights, remember=True)
+            steps = self._steps or self.make_steps(shapes_of(batch.targets))
             steps.reset()
             steps.train(batch)
-        return batch_result(steps.logs(), return_dict)
+        logs = steps.logs()
+        if len(logs) == 1 and not return_dict:
+            return logs["loss"]
+        return batch_result(logs, return_dict)
 
     @one_at_a_time
     def test_on_batch(
@@ -423,17 +414,22 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         self._require_compiled()
         with undone_on_error(self):
             batch = batch_of(self, "test_on_batch", x, y, sample_weight)
-            steps = self.make_steps(batch.targets.shape)
+            steps = self.make_steps(shapes_of(batch.targets))
             steps.reset()
             steps.test(batch)
         logs = steps.logs()
         logs.pop("grad_norm", None)
         return batch_result(logs, return_dict)
 
-    def predict_on_batch(self, x: Any) -> Array:
+    def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch in a new array."""
-        x = input_of(self, "predict_on_batch", x)
-        y = self.forward(x)
+        x = input_batch(self, "predict_on_batch", x)
+        if self.has_states:
+            y = alone(self, "predict_on_batch", lambda: self.forward(x))
+        else:
+            y = self.forward(x)
+        if isinstance(y, tuple):
+            return [np.array(a) for a in y]
         if type(y) is np.ndarray and y.base is None and y is not x:  # memory of its own
             return y
         return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y

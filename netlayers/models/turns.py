@@ -70,6 +70,16 @@ def one_at_a_time(method: Method) -> Method:
     return guarded  # type: ignore[return-value]
 
 
+def alone(model: Any, name: str, run: Callable[[], Any]) -> Any:
+    """Return ``run()``, as a method of this name that :func:`one_at_a_time` guards."""
+
+    def method(_: Any) -> Any:
+        return run()
+
+    method.__name__ = name
+    return one_at_a_time(method)(model)
+
+
 def refuse_elsewhere(model: Any, wanted: str) -> None:
     """Check that no other thread trains or tests the model; a callback of its own may go on.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
+    from netlayers.saving.description import Section
     from netlayers.saving.format import StoredFile
 
 _NAMES = "Pass custom_objects={name: class} for a class of your own."
@@ -82,9 +83,25 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
         raise
     except Exception as error:
         raise _refused(file.path, "model", error) from error
+    if "columns" in section.values:
+        model._columns = stored_columns(section)
     for name, p in weights_of(file.path, model).items():
         file.read(name, p.value)
     return model
+
+
+def stored_columns(section: Section) -> list[list[str] | None]:
+    """Return the names of the columns of the frames that a model was trained with, by input.
+
+    Raises:
+        FileError: they are none.
+    """
+    stored = section.get("columns", list, "a list")
+    for names in stored:
+        texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if names is not None and not texts:
+            raise section.fail("columns", "a list of texts, or null, for each input")
+    return list(stored)
 
 
 def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:

@@ -88,6 +88,8 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
         "weights": list(arrays),
         "random": random_state(model),
     }
+    if getattr(model, "_columns", None) is not None:
+        description["columns"] = model._columns
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:
         description["compile"] = compile_settings(path, model)

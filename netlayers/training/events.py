@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.checks import listed
+from netlayers.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -164,3 +167,18 @@ class Events:
                 (name, f) for name, f in found if getattr(f, "__func__", f) is not empty
             ]
         return self._hooks[hook]
+
+
+def callback_list(callbacks: Any) -> list[Any]:
+    """Return callbacks as a list: ``None`` and a single one may be given too.
+
+    Raises:
+        ConfigurationError: one of them is no callback.
+    """
+    chosen = listed(callbacks)
+    for callback in chosen:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise ConfigurationError(
+                f"callbacks: expected objects of netlayers.callbacks.Callback, got {callback!r}."
+            )
+    return chosen

@@ -92,15 +92,17 @@ def train(
     iteration = 0
 
     def on_iteration(intermediate_result: Any) -> None:
-        nonlocal accepted, iteration
+        nonlocal accepted, iteration, validation
         accepted = intermediate_result.x.copy()
         if not np.array_equal(gather(parameters.values), accepted.astype(parameters.dtype)):
             loss_and_gradient(accepted)  # the line search went back to an earlier point
         logs = steps.logs()
         logs["grad_norm"] = float(np.linalg.norm(gather(parameters.gradients)))
         if validation is not None:
-            results = loop.test(steps, validation, events)
-            logs |= {f"val_{name}": value for name, value in results.items()}
+            results = loop.validate(steps, validation, events)
+            if not results:
+                validation = None
+            logs |= results
         events.fire("on_epoch_end", iteration, logs)
         iteration += 1
         if model.stop_training:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from netlayers.data.batch import each
 from netlayers.data.streams import warn_of_end
 from netlayers.errors import NonFiniteError
 from netlayers.inspection.nonfinite import explain
@@ -110,8 +111,9 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
         run.events.params["steps"] = run.data.steps
         logs = dict(run.logs)
         if run.validates:
-            results = test(run.steps, run.validation, run.events)  # type: ignore[arg-type]
-            logs |= {f"val_{name}": value for name, value in results.items()}
+            results = validate(run.steps, run.validation, run.events)  # type: ignore[arg-type]
+            run.validation_ended = not results
+            logs |= results
         interrupts.busy = True
         run.end_epoch(logs)
         interrupts.release()
@@ -149,6 +151,15 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
     return steps.logs()
 
 
+def validate(steps: Steps, data: Data, events: Events) -> Logs:
+    """Return the means of :func:`test` as ``val_...``; nothing, with a warning, without data."""
+    if not data.ready():
+        epoch = 1 + (events.epoch or 0)
+        warn_of_end("fit: validation_data", f"before epoch {epoch} was validated")
+        return {}
+    return {f"val_{name}": value for name, value in test(steps, data, events).items()}
+
+
 def test(steps: Steps, data: Data, events: Events) -> Logs:
     """Evaluate every batch once; return the means."""
     events.fire("on_test_begin", {})
@@ -166,24 +177,30 @@ def test(steps: Steps, data: Data, events: Events) -> Logs:
     return logs
 
 
-def predict(model: Any, data: Data, events: Events) -> Array:
-    """Return the outputs of every batch in one new array.
+def predict(model: Any, data: Data, events: Events) -> Any:
+    """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
 
     Where the data know their number of rows, the outputs are written in place as they come.
     """
     events.fire("on_predict_begin", {})
-    parts: list[Array] = []
+    gathered: list[list[Array]] = []  # for each output
     done = 0
+    part: Any = None
     for number, batch in enumerate(data.batches()):
         events.fire("on_predict_batch_begin", number, {})
         part = model.forward(batch.inputs)
-        if data.rows is None:
-            parts.append(np.array(part))  # a layer may hand on its input
-        else:
-            if not parts:
-                parts.append(np.empty((data.rows, *part.shape[1:]), part.dtype))
-            parts[0][done : done + len(part)] = part
-        done += len(part)
+        for i, array in enumerate(each(part)):
+            if not number:
+                gathered.append([])
+            parts = gathered[i]
+            if data.rows is None:
+                parts.append(np.array(array))  # a layer may hand on its input
+            else:
+                if not parts:
+                    parts.append(np.empty((data.rows, *array.shape[1:]), array.dtype))
+                parts[0][done : done + len(array)] = array
+        done += batch.size
         events.fire("on_predict_batch_end", number, {"outputs": part})
     events.fire("on_predict_end", {})
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    whole = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
+    return whole if isinstance(part, tuple) else whole[0]

@@ -29,6 +29,7 @@ class Run:
         batch: how many batches of it are done; ``None`` as long as it has not begun.
         logs: the results of its training, as soon as that is over.
         stopped: whether a callback ended the run.
+        validation_ended: whether the validation data were an iterator that has no batch left.
         keeper: the callback that keeps the run safe, if there is one.
     """
 
@@ -43,6 +44,7 @@ class Run:
     ) -> None:
         self.steps, self.data, self.events, self.epochs = steps, data, events, epochs
         self.validation, self.validation_freq = validation, validation_freq
+        self.validation_ended = False
         self.model: Any = steps.model
         self.epoch = epochs.start
         self.batch: int | None = None
@@ -61,7 +63,9 @@ class Run:
     @property
     def validates(self) -> bool:
         """Whether this epoch ends with a test."""
-        return self.validation is not None and (self.epoch + 1) % self.validation_freq == 0
+        if self.validation is None or self.validation_ended:
+            return False
+        return (self.epoch + 1) % self.validation_freq == 0
 
     def begin(self) -> None:
         """Begin, or go on where another process left the run."""

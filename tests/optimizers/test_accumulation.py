@@ -201,7 +201,8 @@ def test_a_sum_of_means_from_an_earlier_version(reduction):
     for start in (0, 3):
         model.train_on_batch(x[start : start + 3], y[start : start + 3])
     optimizer, kernel = model.optimizer, model.parameters.tensors[0]
-    gathered = optimizer.state["gradient_sum"][kernel.own].reshape(kernel.shape)
+    gathered = optimizer.state["gradient_sum"][model.parameters.own_slice(kernel)]
+    gathered = gathered.reshape(kernel.shape)
     kernel.regularizer.add_gradient(kernel.value, gathered, np.empty(kernel.shape))
     kernel.regularizer.add_gradient(kernel.value, gathered, np.empty(kernel.shape))
     optimizer.denominators = None

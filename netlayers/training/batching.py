@@ -10,18 +10,26 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.data.arrays import ArrayData, column, split_columns
-from netlayers.data.batch import Batch
+from netlayers.data.batch import Batch, each, ready_batch, shapes_of
 from netlayers.data.classes import class_weights, stratified_rows
 from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
 from netlayers.errors import ConfigurationError, DataError
-from netlayers.models.preparation import batch_of, check_against, columns_of, input_of
+from netlayers.training.inputs import (
+    batch_of,
+    check_against,
+    columns_of,
+    input_batch,
+    input_columns,
+    input_of,
+    remember_columns,
+    single_target,
+)
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from netlayers._typing import Array
     from netlayers.data.arrays import AnyColumn
-    from netlayers.models.model import Model
 
     Data = ArrayData | Stream
 
@@ -100,7 +108,7 @@ class FitRequest:
             )
 
 
-def fit_data(model: Model, request: FitRequest, opened: ExitStack) -> tuple[Data, Data | None]:
+def fit_data(model: Any, request: FitRequest, opened: ExitStack) -> tuple[Data, Data | None]:
     """Check what fit was given; return the data to train on, and to validate with.
 
     Args:
@@ -123,7 +131,7 @@ def fit_data(model: Model, request: FitRequest, opened: ExitStack) -> tuple[Data
 
 
 def evaluation_data(
-    model: Model,
+    model: Any,
     owner: str,
     parts: tuple[Any, Any, Any],
     reading: Reading,
@@ -142,16 +150,13 @@ def evaluation_data(
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     x, y, sample_weight = parts
-    if y is None and is_stream(x):
-        no_argument(
-            owner, sample_weight=sample_weight, **{reading.size_argument: reading.batch_size}
-        )
-        return _stream(model, owner, x, reading)
-    _require_rows(owner, x, y)
+    sizes = {reading.size_argument: reading.batch_size}
+    if in_batches(owner, x, y, sample_weight=sample_weight, **sizes):
+        return open_stream(model, owner, x, reading)
     return _test_arrays(columns_of(model, owner, x, y, sample_weight), reading, step_size)
 
 
-def prediction_data(model: Model, x: Any, reading: Reading) -> Data:
+def prediction_data(model: Any, x: Any, reading: Reading) -> Data:
     """Check x to predict for; return its batches.
 
     Raises:
@@ -159,40 +164,54 @@ def prediction_data(model: Model, x: Any, reading: Reading) -> Data:
     """
     if is_stream(x):
         no_argument("predict", batch_size=reading.batch_size)
-        return _stream(model, "predict", x, reading, targets=False)
-    x = input_of(model, "predict", x)
-    return _test_arrays([column(x, model._dtype), None, None], reading)
+        return open_stream(model, "predict", x, reading, targets=False)
+    inputs = input_of(model, "predict", x)
+    return _test_arrays([input_columns(model, inputs), None, None], reading)
 
 
 # Details -------------------------------------------------------------------------------------
 
 
-def _training_data(model: Model, request: FitRequest) -> tuple[Data, Data | None]:
+def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
+    """Whether x gives batches, with targets; arguments that belong to arrays are then refused."""
+    if type(x) is np.ndarray or y is not None or not is_stream(x):
+        _require_rows(owner, x, y)
+        return False
+    no_argument(owner, **arguments)
+    return True
+
+
+def _training_data(model: Any, request: FitRequest) -> tuple[Data, Data | None]:
     x, y, reading = request.x, request.y, request.training
     split, testing = request.validation_split, request.testing
     rng = model._streams.get("shuffle") if request.shuffle else None
-    if y is None and is_stream(x):
-        no_argument(
-            "fit",
-            sample_weight=request.sample_weight,
-            batch_size=reading.batch_size,
-            validation_split=split or None,
-            stratify=request.stratify or None,
-        )
-        return _stream(model, "fit", x, reading, request.class_weight, rng=rng, goes_on=True), None
-    _require_rows("fit", x, y)
+    if in_batches(
+        "fit",
+        x,
+        y,
+        sample_weight=request.sample_weight,
+        batch_size=reading.batch_size,
+        validation_split=split or None,
+        stratify=request.stratify or None,
+    ):
+        options = {"class_weight": request.class_weight, "rng": rng, "goes_on": True}
+        return open_stream(model, "fit", x, reading, trains=True, **options), None
     columns = columns_of(model, "fit", x, y, request.sample_weight)
+    remember_columns(model, x)
     rows = validation = None
     if request.stratify:
-        rows, held_out = stratified_rows("fit", _values(columns[1]), split)
+        y = single_target("fit", "stratify=True", _values(columns[1]))
+        rows, held_out = stratified_rows("fit", y, split)
         validation = _test_arrays(columns, testing, reading.batch_size, held_out)
     elif split:
         columns, rest = split_columns("fit", columns, split)
         validation = _test_arrays(rest, testing, reading.batch_size)
     if request.class_weight is not None:  # of the training alone: the validation means stay plain
-        weights = _class_column(model, _values(columns[1]), request.class_weight, rows)
+        y = single_target("fit", "class_weight", _values(columns[1]))
+        weights = _class_column(model, y, request.class_weight, rows)
         columns = [*columns[:2], weights]
-    count = len(_values(columns[1])) if rows is None else len(rows)
+    assert columns[0] is not None
+    count = columns[0].rows if rows is None else len(rows)
     default = 32 if reading.steps is None else -(-count // reading.steps)
     size = reading.batch_size or default
     return ArrayData(columns, size, rng, rows, reading.steps, goes_on=True), validation
@@ -212,13 +231,14 @@ def _test_arrays(
     return ArrayData(columns, size, rows=rows, steps=reading.steps)
 
 
-def _stream(
-    model: Model,
+def open_stream(
+    model: Any,
     owner: str,
     source: Any,
     reading: Reading,
     class_weight: Any = None,
     targets: bool = True,
+    trains: bool = False,
     **options: Any,
 ) -> Stream:
     """Return the batches of a source, the first of them read, checked, and built for."""
@@ -231,10 +251,12 @@ def _stream(
     def check(given: Any) -> Batch:
         x, y, weight = parts_of(owner, given, targets)
         if not targets:
-            x = input_of(model, owner, x)
-            model.check_input_shape(x.shape)
-            return Batch(x, None, None, x.shape[0])
-        batch = batch_of(model, owner, x, y, weight, class_weight)
+            inputs = input_batch(model, owner, x)
+            model.check_input_shape(shapes_of(inputs))
+            return Batch(inputs, None, None, each(inputs)[0].shape[0])
+        batch = ready_batch(model, x, y, weight, class_weight)
+        if batch is None:
+            batch = batch_of(model, owner, x, y, weight, class_weight, remember=trains)
         check_against(model, owner, batch.inputs, batch.targets, batch.weights)
         return batch
 
@@ -255,13 +277,13 @@ def _require_rows(owner: str, x: Any, y: Any) -> None:
         raise ConfigurationError(f"{owner}: x is missing.")
     if y is None:
         raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
-    if is_stream(x) and not isinstance(x, Sequence):
+    if type(x) is not np.ndarray and is_stream(x) and not isinstance(x, Sequence):
         no_argument(owner, y=y)
 
 
 def _check_iterator(request: FitRequest) -> None:
     """Check that an iterator given as validation_data can serve as often as it is needed."""
-    if not is_spent_once(request.validation_data):
+    if request.validation_data is None or not is_spent_once(request.validation_data):
         return
     if request.validation_data is request.x:
         raise ConfigurationError("fit: x and validation_data are the same iterator.")
@@ -292,7 +314,7 @@ def _values(of: AnyColumn | None) -> Any:
     return of.values
 
 
-def _class_column(model: Model, y: Array, class_weight: Any, rows: Array | None) -> AnyColumn:
+def _class_column(model: Any, y: Array, class_weight: Any, rows: Array | None) -> AnyColumn:
     """Return the weights by class, counted over the rows to train on, in a column of all rows."""
     if rows is None:
         weight = class_weights("fit", class_weight, y)

@@ -1,0 +1,317 @@
+"""A user's data, checked against a model, before anything is learned from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.arrays import as_array, as_kind, in_order, kind_dtype
+from netlayers.core.foreign import LazyRows
+from netlayers.core.frames import check_names, column_names
+from netlayers.core.inputs import specs_of
+from netlayers.core.sparse import is_sparse, refuse_sparse
+from netlayers.data.arrays import column
+from netlayers.data.batch import Batch, each, is_ready_input, one, shapes_of
+from netlayers.data.checks import as_data, check_rows, check_values, checked_input
+from netlayers.data.classes import class_weights
+from netlayers.data.streams import refuse_stream
+from netlayers.data.structure import arrays_by_name, label
+from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
+from netlayers.layers.input import Input
+from netlayers.losses.base import check_weights
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+    from netlayers.core.spec import InputSpec
+    from netlayers.data.arrays import AnyColumn
+
+
+# What a model takes ------------------------------------------------------------------------------
+
+
+def input_names(layer: Any, specs: tuple[InputSpec, ...]) -> list[str]:
+    """Return what dicts and messages call the inputs of a model or layer."""
+    if len(specs) > 1:
+        return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
+    first = next(iter(getattr(layer, "layers", ())), None)
+    return [specs[0].name or (first.name if isinstance(first, Input) else "x")]
+
+
+def checked_inputs(model: Any, owner: str, x: Any) -> Any:
+    """Return the input of a model, or a tuple of its inputs, checked but not converted yet.
+
+    Raises:
+        DataError, ShapeError: they are not what the model takes, or the columns of a frame are not
+            those that it was trained with.
+    """
+    specs = specs_of(model)
+    if type(x) is np.ndarray and len(specs) == 1:
+        return checked_input(owner, "x", x, specs[0], model._dtype)
+    names = input_names(model, specs)
+    arrays = arrays_by_name(owner, "x", x, names)
+    known = getattr(model, "_columns", None) or [None] * len(specs)
+    checked = []
+    for array, spec, name, columns in zip(arrays, specs, names, known, strict=True):
+        argument = label("x", name, names)
+        found = column_names(array)
+        if columns is not None and found is not None:
+            check_names(owner, argument, found, columns)
+        checked.append(checked_input(owner, argument, array, spec, model._dtype))
+    return one(checked)
+
+
+def remember_columns(model: Any, x: Any) -> None:
+    """Keep the names of the columns of frames, once a model is to be trained with them."""
+    if type(x) is np.ndarray:
+        return
+    specs = specs_of(model)
+    known = model._columns or [None] * len(specs)
+    arrays = arrays_by_name("fit", "x", x, input_names(model, specs))
+    found = [names or column_names(a) for names, a in zip(known, arrays, strict=True)]
+    if any(found):
+        model._columns = found
+
+
+def checked_targets(model: Any, owner: str, y: Any) -> Any:
+    """Return the targets, or a tuple of those of each output, as arrays.
+
+    Raises:
+        DataError: there are more or fewer than the model has outputs, or they are no numbers.
+    """
+    count = getattr(model, "output_count", 1) or 1
+    if type(y) is np.ndarray and count == 1:
+        return as_array(owner, "y", y)
+    names = getattr(model, "output_names", None)
+    names = list(names) if names else ["y"] if count == 1 else [f"y_{i}" for i in range(count)]
+    arrays = arrays_by_name(owner, "y", y, names, "output")
+    return one(
+        [as_data(owner, label("y", n, names), a) for n, a in zip(names, arrays, strict=True)]
+    )
+
+
+def build_for(model: Any, inputs: Any) -> None:
+    """Build the model for the shapes of its inputs, if it is not built.
+
+    Raises:
+        DataError: an input is sparse, and the first layer can not take that.
+    """
+    if not isinstance(inputs, (np.ndarray, tuple, LazyRows)) and is_sparse(inputs):
+        for layer in model.layers:
+            refuse_sparse(layer)
+            if not isinstance(layer, Input):  # which hands on what it is given
+                break
+    if not model.built:
+        shapes = tuple((None, *a.shape[1:]) for a in each(inputs))
+        model.build(shapes if isinstance(inputs, tuple) else shapes[0])
+
+
+class undone_on_error:
+    """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._before = model.built, model._steps, model._columns
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if kind is None:
+            return
+        built, steps, self._model._columns = self._before
+        if steps is not None:  # the model is in use: data change nothing else of it
+            return
+        self._model._steps = None
+        # Once the optimizer has its state beside these weights, they stay.
+        begun = getattr(self._model.optimizer, "_parameters", None) is not None
+        if not built and not begun:
+            self._model.forget()
+
+
+# Data and batches --------------------------------------------------------------------------------
+
+
+def input_of(model: Any, owner: str, x: Any) -> Any:
+    """Check inputs without targets, and build the model for them; return them.
+
+    Raises:
+        DataError, ShapeError: they are no numbers, or do not fit the model.
+    """
+    if is_ready_input(model, x):
+        return x
+    inputs = checked_inputs(model, owner, x)
+    build_for(model, inputs)
+    return inputs
+
+
+def input_batch(model: Any, owner: str, x: Any) -> Any:
+    """Return the inputs of one batch, checked and converted; see :func:`input_of`."""
+    refuse_stream(owner, x)
+    return _converted(model, owner, input_of(model, owner, x))
+
+
+def input_columns(model: Any, inputs: Any) -> AnyColumn:
+    """Return checked inputs, ready to be cut into batches."""
+    specs, dtype = specs_of(model), model._dtype
+    pairs = zip(each(inputs), specs, strict=True)
+    return column(inputs, one([kind_dtype(a.dtype, spec.dtype, dtype) for a, spec in pairs]))
+
+
+def columns_of(
+    model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None
+) -> list[AnyColumn | None]:
+    """Check a whole data set; return x, y and weights, ready to be cut into batches.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
+    """
+    inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
+    dtype = check_against(model, owner, inputs, targets, weight)
+    weights = None if weight is None else column(weight, model._dtype)
+    return [input_columns(model, inputs), column(targets, dtype), weights]
+
+
+def batch_of(
+    model: Any,
+    owner: str,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: Any = None,
+    remember: bool = False,
+) -> Batch:
+    """Check one batch; the loss checks its targets itself.
+
+    With ``remember``, the columns of frames are those that the model is trained with from now on.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: see :func:`columns_of`.
+    """
+    refuse_stream(owner, x)
+    if class_weight is not None and sample_weight is not None:
+        raise ConfigurationError(
+            f"{owner}: class_weight and sample_weight can not be given together; multiply them "
+            "into one sample_weight."
+        )
+    inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
+    if remember:
+        remember_columns(model, x)
+    targets = one([in_order(np.asarray(t)) for t in each(targets)])
+    if class_weight is not None:
+        weight = class_weights(owner, class_weight, single_target(owner, "class_weight", targets))
+    return Batch(
+        _converted(model, owner, inputs),
+        targets,
+        None if weight is None else in_order(np.asarray(weight)),
+        each(inputs)[0].shape[0],
+    )
+
+
+def check_against(model: Any, owner: str, inputs: Any, targets: Any, weight: Any) -> Any:
+    """Check x, y and weights against the model and its loss; return the dtype for y.
+
+    Raises:
+        DataError, ShapeError: what is wrong, where, and what to do.
+    """
+    if weight is not None:
+        check_weights(owner, np.asarray(weight))
+        if weight.ndim > 1 and weight.shape[1:] not in ((1,), each(targets)[0].shape[1:]):
+            raise ShapeError(
+                f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(weight)},)."
+            )
+    _check_shapes(model, owner, inputs, targets)
+    loss: Any = model.make_steps(shapes_of(targets)).loss
+    if hasattr(loss, "check_targets"):
+        assert model.output_shape is not None
+        try:
+            loss.check_targets(targets, model.output_shape)
+        except NetlayersError as error:
+            raise _explained(error, model, inputs, targets) from None
+    return target_dtype(model, targets)
+
+
+def target_dtype(model: Any, targets: Any) -> Any:
+    """Return the dtype of the targets that the loss takes; of several, one or one for each."""
+    loss: Any = model.make_steps(shapes_of(targets)).loss
+    if hasattr(loss, "target_dtype"):
+        return loss.target_dtype(model._dtype)
+    # A loss that knows nothing of netlayers gets integers as integers.
+    return one([model._dtype if y.dtype.kind == "f" else y.dtype for y in each(targets)])
+
+
+def single_target(owner: str, argument: str, targets: Any) -> Array:
+    """Return the targets of a model with one output.
+
+    Raises:
+        ConfigurationError: there are several, and ``argument`` goes with one alone.
+    """
+    if isinstance(targets, tuple):
+        raise ConfigurationError(
+            f"{owner}: {argument} needs the classes of one output, but y has {len(targets)} "
+            "arrays; pass sample_weight instead."
+        )
+    return np.asarray(targets)
+
+
+# Details -----------------------------------------------------------------------------------------
+
+
+def _checked(model: Any, owner: str, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    if y is None:
+        raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
+    inputs = checked_inputs(model, owner, x)
+    targets = checked_targets(model, owner, y)
+    weight = sample_weight
+    if weight is not None:
+        (weight,) = arrays_by_name(owner, "sample_weight", weight, ["sample_weight"], "array")
+        weight = as_data(owner, "sample_weight", weight)
+    check_rows(owner, inputs, {"y": targets, "sample_weight": weight})
+    for i, y in enumerate(each(targets)):
+        argument = f"y[{i}]" if isinstance(targets, tuple) else "y"
+        check_values(owner, argument, y, model._dtype)
+    if weight is not None:
+        check_values(owner, "sample_weight", weight, model._dtype)
+    build_for(model, inputs)
+    return inputs, targets, weight
+
+
+def _converted(model: Any, owner: str, inputs: Any) -> Any:
+    """Return checked inputs of one batch as arrays that the first layer takes."""
+    specs = specs_of(model)
+    if not isinstance(inputs, tuple) and specs[0].dtype == "float":  # which the layer converts
+        return np.asarray(inputs) if isinstance(inputs, LazyRows) else inputs
+    pairs = zip(each(inputs), specs, strict=True)
+    return one(
+        [a if is_sparse(a) else as_kind(owner, "x", a, spec, model._dtype) for a, spec in pairs]
+    )
+
+
+def _check_shapes(model: Any, owner: str, inputs: Any, targets: Any) -> None:
+    try:
+        model.check_input_shape(shapes_of(inputs))
+    except ShapeError as error:
+        x, y = each(inputs)[0], each(targets)[0] if targets is not None else None
+        if y is not None and x.ndim == 1 and y.ndim and len(y) == len(x) > 1:
+            # The layer knows one array alone; here the targets say that these are samples.
+            text = str(error).replace(", x[None, :] for a single sample", "")
+            raise ShapeError(text) from None
+        raise
+
+
+def _explained(error: NetlayersError, model: Any, inputs: Any, targets: Any) -> NetlayersError:
+    """Return the error of a loss, with a word on x where its further axes are the reason."""
+    x, y = each(inputs)[0], each(targets)[0]
+    outputs = model.output_shape
+    if (
+        isinstance(error, ShapeError)
+        and x.ndim > 2
+        and isinstance(outputs, tuple)
+        and len(outputs) == x.ndim
+        and y.ndim < x.ndim
+    ):
+        return ShapeError(
+            f"{error} The input has the shape {x.shape}, and all of its axes but the last are kept:"
+            " for one prediction for each sample, begin the model with layers.Flatten()."
+        )
+    return error

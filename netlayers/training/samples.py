@@ -1,0 +1,125 @@
+"""Data for those who do not train epoch by epoch: one batch, a few steps, or all rows at once."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.core.sparse import is_sparse
+from netlayers.data.arrays import ArrayData, column
+from netlayers.data.batch import Batch
+from netlayers.data.streams import is_stream
+from netlayers.training.batching import Reading, in_batches, open_stream
+from netlayers.training.inputs import batch_of, columns_of, input_batch, input_columns, target_dtype
+
+if TYPE_CHECKING:
+    from netlayers.data.arrays import AnyColumn
+    from netlayers.data.streams import Stream
+
+_ALL = Reading(None, None, 0, "batch_size")
+_ONE = Reading(None, 1, 0, "batch_size")
+
+
+def one_batch(model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None) -> Batch:
+    """Check one batch; of data that come in batches, return the first.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
+    """
+    if in_batches(owner, x, y, sample_weight=sample_weight):
+        with closing(open_stream(model, owner, x, _ONE)) as stream:
+            return next(stream.batches())
+    return batch_of(model, owner, x, y, sample_weight)
+
+
+def one_input(model: Any, owner: str, x: Any) -> Any:
+    """Check the inputs of one batch; of data that come in batches, return the first.
+
+    Raises:
+        DataError, ShapeError: what is wrong, where, and what to do.
+    """
+    if is_stream(x):
+        with closing(open_stream(model, owner, x, _ONE, targets=False)) as stream:
+            return next(stream.batches()).inputs
+    return input_batch(model, owner, x)
+
+
+def columns_in_memory(
+    model: Any, owner: str, x: Any, y: Any, sample_weight: Any, rows: int | None = None
+) -> tuple[list[AnyColumn | None], int | None]:
+    """Check data that are needed at once: arrays, or batches that are read into memory.
+
+    Args:
+        model: the model; it is built, if it was not.
+        owner: who asks, for messages.
+        x: inputs, or data that come in batches.
+        y: targets; ``None`` with batches.
+        sample_weight: weights, or ``None``.
+        rows: how many are enough; ``None`` for all.
+
+    Returns:
+        The columns, and the rows of the first batch, ``None`` for arrays.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
+    """
+    if not in_batches(owner, x, y, sample_weight=sample_weight):
+        return columns_of(model, owner, x, y, sample_weight), None
+    batches: list[Batch] = []
+    read = 0
+    with closing(open_stream(model, owner, x, _ALL)) as stream:
+        for batch in stream.batches():
+            batches.append(batch._replace(**{n: _copied(v) for n, v in batch._asdict().items()}))
+            read += batch.size
+            if rows is not None and read >= rows:
+                break
+    inputs, targets, weights = (_joined(parts) for parts in list(zip(*batches, strict=True))[:3])
+    if weights is None and any(batch.weights is not None for batch in batches):
+        weights = np.concatenate(
+            [np.ones(b.size) if b.weights is None else b.weights for b in batches]
+        )
+    weight_column = None if weights is None else column(weights, model._dtype)
+    columns = [
+        input_columns(model, inputs),
+        column(targets, target_dtype(model, targets)),
+        weight_column,
+    ]
+    return columns, batches[0].size
+
+
+def steps_of(
+    model: Any, owner: str, x: Any, y: Any, sample_weight: Any, steps: int, batch_size: int
+) -> ArrayData | Stream:
+    """Return so many batches of data that begin again where they end.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
+    """
+    rng = model._streams.get("shuffle")
+    if in_batches(owner, x, y, sample_weight=sample_weight):
+        reading = Reading(None, steps, 0, "batch_size")
+        return open_stream(model, owner, x, reading, rng=rng, goes_on=True)
+    columns = columns_of(model, owner, x, y, sample_weight)
+    return ArrayData(columns, batch_size, rng, steps=steps, goes_on=True)
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of arrays, which a source may fill again."""
+    if isinstance(value, tuple):
+        return tuple(_copied(v) for v in value)
+    return value.copy() if hasattr(value, "copy") else value
+
+
+def _joined(parts: tuple[Any, ...]) -> Any:
+    """Return arrays, tuples of arrays or CSR matrices below each other; ``None`` if one is."""
+    if any(part is None for part in parts):
+        return None
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(its) for its in zip(*parts, strict=True))
+    if is_sparse(parts[0]):
+        import scipy.sparse
+
+        return scipy.sparse.vstack(parts, format="csr")
+    return np.concatenate(parts)

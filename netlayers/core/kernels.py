@@ -15,7 +15,7 @@ import numpy as np
 
 from netlayers.checks import check_choice
 from netlayers.core.moments import centre, sums
-from netlayers.core.rows import places, row_means, row_sums
+from netlayers.core.rows import row_means, row_of_ones, row_starts, row_sums
 from netlayers.core.workspace import constant
 from netlayers.errors import ConfigurationError
 
@@ -146,16 +146,16 @@ class Kernels:
     ) -> None:
         """``m = momentum m - lr g``, then ``w = w + m``."""
         np.multiply(g, -lr, out=scratch)
-        np.multiply(m, _factor(momentum, m), out=m)
+        np.multiply(m, constant(momentum, (), m.dtype), out=m)
         np.add(m, scratch, out=m)
         np.add(w, m, out=w)
 
     @staticmethod
     def take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
         """``m = beta_1 m + g``, ``v = beta_2 v + g²``."""
-        np.multiply(m, _factor(beta_1, m), out=m)
+        np.multiply(m, constant(beta_1, (), m.dtype), out=m)
         np.add(m, g, out=m)
-        np.multiply(v, _factor(beta_2, v), out=v)
+        np.multiply(v, constant(beta_2, (), v.dtype), out=v)
         np.add(v, np.multiply(g, g, out=scratch), out=v)
 
     @staticmethod
@@ -164,7 +164,7 @@ class Kernels:
     ) -> None:
         """``w = w - alpha m / (√v + epsilon)``."""
         np.sqrt(v, out=scratch)
-        np.add(scratch, _factor(epsilon, scratch), out=scratch)
+        np.add(scratch, constant(epsilon, (), scratch.dtype), out=scratch)
         np.divide(m, scratch, out=scratch)
         np.multiply(scratch, alpha, out=scratch)
         np.subtract(w, scratch, out=w)
@@ -271,15 +271,17 @@ class Kernels:
     def sparse_crossentropy(z: Array, t: Array, p: Array) -> Array:
         """``p = softmax(z)``; return ``log Σ exp(z - max z) - (z - max z)[t]`` of each row."""
         _shift(z, p)
-        of_t = p.ravel().take(places(t, p.shape[-1]))
+        of_t = p.ravel().take(row_starts(t.size, p.shape[-1]) + t.ravel())
         return _softmax(p, p) - of_t.reshape(t.shape)
 
     @staticmethod
     def sparse_crossentropy_gradient(p: Array, t: Array, dl: Any, dz: Array) -> None:
         """``dz = dl (p - onehot(t))``; ``dl`` a number, or (..., 1), one for each row."""
-        dl = _factor(dl, p)
+        if isinstance(dl, float):
+            dl = constant(dl, (), p.dtype)
         np.multiply(p, dl, out=dz)
-        dz.reshape(-1)[places(t, p.shape[-1])] -= dl.reshape(-1) if dl.ndim else dl
+        at = row_starts(t.size, p.shape[-1]) + t.ravel()
+        dz.reshape(-1)[at] -= dl.reshape(-1) if dl.ndim else dl
 
 
 def _factor(c: Any, x: Array) -> Array:
@@ -296,14 +298,16 @@ def _shift(z: Array, shifted: Array) -> None:
         np.copyto(shifted, z)
         z = shifted
     # The place of the largest is found in less time than its value is.
-    largest = z.reshape(-1).take(places(z.argmax(axis=-1), z.shape[-1]))
+    at = z.argmax(axis=-1).ravel()
+    largest = z.reshape(-1).take(row_starts(at.size, z.shape[-1]) + at)
     np.subtract(z, largest.reshape(*z.shape[:-1], 1), out=shifted)
 
 
 def _softmax(shifted: Array, p: Array) -> Array:
     """``p = exp(shifted) / Σ``; return ``log Σ exp(shifted)``. ``p`` may be ``shifted``."""
     np.exp(shifted, out=p)
-    total = row_sums(p)
+    ones = row_of_ones(p.shape[-1], p.dtype) if p.ndim == 2 else None
+    total = row_sums(p) if ones is None else p.dot(ones)
     np.divide(p, total[..., None], out=p)
     return np.log(total)
 

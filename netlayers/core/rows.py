@@ -10,7 +10,7 @@ import numpy as np
 from netlayers.core.workspace import constant
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Dtype
 
 # In longer rows the roundings of a product with ones would be felt in float32.
 _LONGEST = 8192
@@ -25,12 +25,18 @@ def row_sums(x: Array) -> Array:
     A product with ones takes a third of the time of ``np.add.reduce``.
     """
     k = x.shape[-1]
-    if k > _LONGEST or k == _AVOIDED or not x.flags.c_contiguous:  # dot would copy it
+    ones = row_of_ones(k, x.dtype)
+    if ones is None or not x.flags.c_contiguous:  # dot would copy it
         sums: Array = np.add.reduce(x, axis=-1)
         return sums
-    ones = constant(1, (k,), x.dtype)
     # With more than two axes, dot goes from row to row.
     return x.dot(ones) if x.ndim == 2 else x.reshape(-1, k).dot(ones).reshape(x.shape[:-1])
+
+
+@functools.lru_cache(maxsize=256)
+def row_of_ones(k: int, dtype: Dtype) -> Array | None:
+    """Return the ones whose product with a row of k numbers is its sum; ``None`` to add them up."""
+    return None if k > _LONGEST or k == _AVOIDED else constant(1, (k,), dtype)
 
 
 def row_means(x: Array) -> Array:
@@ -41,11 +47,12 @@ def row_means(x: Array) -> Array:
 
 def places(t: Array, columns: int) -> Array:
     """Return where ``x[..., t]`` of each row is in the flat array x with so many columns."""
-    return _row_starts(t.size, columns) + t.ravel()
+    return row_starts(t.size, columns) + t.ravel()
 
 
 @functools.lru_cache(maxsize=64)
-def _row_starts(rows: int, columns: int) -> Array:
+def row_starts(rows: int, columns: int) -> Array:
+    """Return where each of so many rows begins in the flat array; shared and read-only."""
     starts = np.arange(0, rows * columns, columns)
     starts.flags.writeable = False
     return starts

@@ -64,6 +64,7 @@ class Loss(Configurable):
     # move them.
     moves_axis = False
     is_quotient = True
+    ignore_class: int | None = None  # samples of this class count nothing: see counted
     numerator: float = 0.0
     denominator: float | None = None  # of a subclass that computes in another way: the rows
 
@@ -160,7 +161,9 @@ class Loss(Configurable):
         if sample_weight is not None:
             sample_weight = self.take_weights(sample_weight, p)
         losses = self.forward_samples(t, p)
-        weight, count = self.counted(losses, sample_weight)
+        weight, count = None, losses.size
+        if sample_weight is not None or self.ignore_class is not None:
+            weight, count = self.counted(losses, sample_weight)
         self.cache.weights = weight
         if weight is not None:
             losses = losses * weight
@@ -175,7 +178,9 @@ class Loss(Configurable):
         numerator = self.numerator = kernels.total(losses)
         if reduction in ("none", None):
             return np.array(losses)  # type: ignore[return-value]
-        return numerator * (1.0 / denominator) if denominator else numerator
+        if weight is None:
+            return numerator * (1.0 / denominator)
+        return numerator / denominator if denominator else numerator
 
     def backward(self, denominator: float | None = None) -> Array:
         """Return dL/dy_pred for the last :meth:`forward`; valid until the next one.
@@ -297,7 +302,10 @@ class Loss(Configurable):
         return y_pred if len(shape) > 1 else y_pred[:, None]
 
     def counted(self, losses: Array, sample_weight: Any) -> tuple[Array | None, int]:
-        """Return the weights in the shape of the losses, ``None`` for all 1, and how many count."""
+        """Return the weights in the shape of the losses, ``None`` for all 1, and how many count.
+
+        It is called only where there are weights or an ``ignore_class``.
+        """
         if sample_weight is None:
             return None, losses.size
         return self.sample_weights(sample_weight, losses.shape, losses.dtype), losses.size

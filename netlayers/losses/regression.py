@@ -40,13 +40,13 @@ class MeanSquaredError(_Difference):
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ d² / k`` with ``d = p - t``."""
-        d = self.cache.d = self.buffer("d", y_pred)
+        d = self.cache.d = self.workspace("d", y_pred.shape, y_pred.dtype)
         return kernels.squared_error(y_pred, y_true, d)
 
     def backward_samples(self, dl: Any) -> Array:
         """``dp = dl 2 d / k``."""
         d = self.cache.d
-        dp = self.scratch(d)
+        dp = self.workspace("scratch", d.shape, d.dtype)
         kernels.scale(d, dl * (2 / d.shape[-1]), dp)
         return dp
 

@@ -74,9 +74,13 @@ class Accumulate(Transform):
         optimizer = self.optimizer
         gathered: Array = optimizer.state["gradient_sum"]
         d = 1.0 if gradients.denominator is None else gradients.denominator
-        if not optimizer.accumulated:
+        begins = not optimizer.accumulated
+        if begins:
             optimizer.denominators = [0.0, 0.0]
-            gathered.fill(0)  # also of what is thawed before the last call
+            if sum(g.size for g, _ in gradients.pieces) < gathered.size:
+                gathered.fill(
+                    0
+                )  # there are rows, or layers that may be thawed before the last call
         elif optimizer.denominators is None:  # a file of an earlier version does not have them
             self._take_over(gradients, d)
         first, total = optimizer.denominators
@@ -90,7 +94,10 @@ class Accumulate(Transform):
                 scaled = g
                 if factor != 1:
                     scaled = np.multiply(g, factor, out=self._workspace("g", g.shape, g.dtype))
-                np.add(scaled, gathered[own], out=g if last else gathered[own])
+                if begins:
+                    np.copyto(gathered[own], scaled)
+                else:
+                    np.add(scaled, gathered[own], out=g if last else gathered[own])
             for p in gradients.tables:
                 self._add_rows(
                     p, gathered[gradients.parameters.own_slice(p)].reshape(p.shape), factor, last

@@ -13,15 +13,13 @@ from netlayers.core.workspace import aligned
 if TYPE_CHECKING:
     from netlayers._typing import Array
 
-_COUNTERS = ("iterations", "skipped", "accumulated", "denominators")
-
 
 class Before:
     """The state of a model and its optimizer before a step.
 
     Weights and the optimizer's vectors need no copy where the step was left out, which is why they
     are copied only if ``whole`` is set. Random streams and running statistics change in the forward
-    pass already: they are noted before every step, which costs nothing where there are none.
+    pass already: they are noted before every step, where there are any.
 
     Args:
         model: a built model.
@@ -29,6 +27,7 @@ class Before:
 
     Attributes:
         whole: copy the weights and the optimizer's vectors too.
+        changes: whether a forward pass changes anything, so that there is something to note.
     """
 
     def __init__(self, model: Any, optimizer: Any) -> None:
@@ -42,14 +41,13 @@ class Before:
             if isinstance(value, np.random.Generator)
         ]
         self._statistics: Array = model.parameters.statistics.copy()
+        self.changes = bool(self._layers or self._statistics.size)
         self._chance: list[Any] = []
         self._values: Array | None = None
         self._vectors: dict[str, Array] = {}
 
     def take(self) -> None:
         """Note the state as it is now."""
-        optimizer = self._optimizer
-        self._counters = [getattr(optimizer, name) for name in _COUNTERS]
         if self._layers:
             self._chance = [getattr(layer, n).bit_generator.state for _, layer, n in self._layers]
         if self._statistics.size:
@@ -59,7 +57,7 @@ class Before:
             self._values = _copied(self._model.parameters.values, self._values)
             self._vectors = {
                 name: _copied(vector, self._vectors.get(name))
-                for name, vector in optimizer.state.items()
+                for name, vector in self._optimizer.state.items()
             }
 
     def restore_statistics(self) -> None:
@@ -67,20 +65,24 @@ class Before:
         if self._statistics.size:
             np.copyto(self._model.parameters.statistics, self._statistics)
 
-    def copies(self, loss: Any) -> tuple[Any, Any, Any]:
+    def copies(self, loss: Any, counters: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return copies of model, optimizer and loss, the first two as they were before the step.
 
         Without ``whole`` that is so as long as the step has made no update.
+
+        Args:
+            loss: the loss.
+            counters: attributes of the optimizer, as they were before the step.
         """
         model, optimizer, loss = copy.deepcopy((self._model, self._optimizer, loss))
         parameters = model.parameters
         parameters.statistics[...] = self._statistics
-        for name, value in zip(_COUNTERS, self._counters, strict=True):
+        for name, value in counters.items():
             setattr(optimizer, name, value)
         layers = list(every_layer(model))
         for (i, _, name), state in zip(self._layers, self._chance, strict=True):
             getattr(layers[i], name).bit_generator.state = state
-        if self._whole_taken:
+        if self.whole and self._whole_taken:
             assert self._values is not None
             parameters.values[...] = self._values
             optimizer.state = {name: _copied(v, None) for name, v in self._vectors.items()}

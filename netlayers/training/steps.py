@@ -12,13 +12,14 @@ from netlayers.core.penalties import collect_penalties
 from netlayers.core.workspace import Workspace
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.inspection.nonfinite import explain
-from netlayers.losses.running import RunningLoss, quotient, weight_of
+from netlayers.losses.running import RunningLoss, weight_of
 from netlayers.training.before import Before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Logs, Shape
+    from netlayers.core.parameters import ParameterVector
     from netlayers.data.batch import Batch
     from netlayers.losses import Loss
     from netlayers.metrics import Metric
@@ -61,6 +62,7 @@ class Steps:
             names = loss.value_names
             losses = getattr(loss, "losses", [None] * len(names))
             self._parts = dict(zip(names, map(RunningLoss, losses), strict=True))
+        self._summed = hasattr(loss, "is_quotient") and loss.reduction == "sum"
         self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
         self._identifiers = list(metrics)
         self.metrics: list[Metric] | None = None
@@ -71,6 +73,7 @@ class Steps:
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
         self._before: Before | None = None
+        self._counters: tuple[Any, ...] = ()  # of the optimizer, before the last batch
 
     def resolve_metrics(self, target_shape: Shape) -> None:
         """Turn names of metrics into objects, now that the shape of the targets is known."""
@@ -132,12 +135,14 @@ class Steps:
             each_batch: leave out the metrics whose result is too costly after every batch.
         """
         loss = self.loss
-        parts = {name: part.result() for name, part in self._parts.items()}
-        value: float
+        parts: Logs = {}
+        value = self._total
+        if self._parts:
+            parts = {name: part.result() for name, part in self._parts.items()}
         if self._combined:
             value = sum(w * its for w, its in zip(loss.factors, parts.values(), strict=True))  # type: ignore[attr-defined]
-        else:
-            value = quotient(loss, self._total, self._weight)
+        elif self._weight and not (self._summed and loss.is_quotient):  # as in quotient
+            value /= self._weight
         if self._penalties:
             value += self._penalties / self._rows
         logs: Logs = {"loss": value, **parts}
@@ -174,10 +179,19 @@ class Steps:
         Raises:
             ConfigurationError: gradients of this loss can not be accumulated.
         """
-        model, parameters = self.model, self.model.parameters
-        self.before.take()
-        self._loss = self._forward(batch, training=True)
-        steps = self.optimizer.gradient_accumulation_steps
+        model, optimizer = self.model, self.optimizer
+        parameters = self._parameters = model.parameters
+        before = self._before or self.before
+        if before.changes or before.whole:
+            before.take()
+        self._counters = (
+            optimizer.iterations,
+            optimizer.skipped,
+            optimizer.accumulated,
+            optimizer.denominators,
+        )
+        self._loss = self._forward(batch, parameters, training=True)
+        steps = optimizer.gradient_accumulation_steps
         self._denominator: float | None = None
         if steps is not None and steps > 1 and accumulate:
             self._denominator = self._divided_by(batch.size)
@@ -205,7 +219,7 @@ class Steps:
                 "larger batches without gradient_accumulation_steps, or another loss."
             )
         denominator = weight_of(loss, size)
-        if getattr(loss, "reduction", None) == "sum" and hasattr(loss, "is_quotient"):
+        if self._summed:
             denominator = 0.0
         if self._penalized:
             share = denominator / size
@@ -225,7 +239,7 @@ class Steps:
 
         A step that is left out leaves the running statistics as they were, too.
         """
-        optimizer, parameters = self.optimizer, self.model.parameters
+        optimizer, parameters = self.optimizer, self._parameters
         if self.skip_nonfinite_loss and not math.isfinite(self._loss):
             self.before.restore_statistics()
             return self._loss
@@ -254,14 +268,16 @@ class Steps:
 
     def twin(self) -> Steps:
         """Return a copy, without metrics, that stands before the last batch; see ``Before``."""
-        model, optimizer, loss = self.before.copies(self.loss)
+        names = ("iterations", "skipped", "accumulated", "denominators")
+        counters = dict(zip(names, self._counters, strict=False))
+        model, optimizer, loss = self.before.copies(self.loss, counters)
         return Steps(model, optimizer, loss, (), self.fused)
 
     def test(self, batch: Batch) -> float:
         """Return the loss of one batch, and take it into the sums."""
-        return self._forward(batch, training=False)
+        return self._forward(batch, self.model.parameters, training=False)
 
-    def _forward(self, batch: Batch, training: bool) -> float:
+    def _forward(self, batch: Batch, parameters: ParameterVector, training: bool) -> float:
         """Return the loss of a batch with all penalties, and take both into the sums."""
         x, y, sample_weight, size = batch
         model, loss = self.model, self.loss
@@ -276,11 +292,13 @@ class Steps:
         if self._parts:
             for part, its in zip(self._parts.values(), loss.values, strict=True):  # type: ignore[attr-defined]
                 part.add(its, size)
-        weight = weight_of(loss, size)
+        weight = getattr(loss, "denominator", None)  # as in weight_of
+        if weight is None or not getattr(loss, "is_quotient", False):
+            weight = size
         self._total += value * weight
         self._weight += weight
-        if model.parameters.regularized:
-            penalty += model.parameters.regularization()
+        if parameters.regularized:
+            penalty += parameters.regularization()
         self._rows += size
         if penalty:
             self._penalties += penalty * size

@@ -409,6 +409,8 @@ def test_a_description_that_lies(files, path, key, value):
         ("iterations", True),
         ("skipped", 1.5),
         ("accumulated", None),
+        ("denominators", 1.5),
+        ("denominators", {"first": 1.0, "sum": -1.0}),
         ("learning_rate_factor", -1),
         ("learning_rate_factor", {"$float": "nan"}),
         ("learning_rate_factor", 10**400),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Logs, Shape
-    from netlayers.core.parameters import ParameterVector
+    from netlayers.core.parameters import Parameters
     from netlayers.data.batch import Batch
     from netlayers.losses import Loss
     from netlayers.metrics import Metric
@@ -277,7 +277,7 @@ class Steps:
         """Return the loss of one batch, and take it into the sums."""
         return self._forward(batch, self.model.parameters, training=False)
 
-    def _forward(self, batch: Batch, parameters: ParameterVector, training: bool) -> float:
+    def _forward(self, batch: Batch, parameters: Parameters, training: bool) -> float:
         """Return the loss of a batch with all penalties, and take both into the sums."""
         x, y, sample_weight, size = batch
         model, loss = self.model, self.loss

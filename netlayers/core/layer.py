@@ -161,6 +161,7 @@ class Layer(WeightAccess):
         *,
         statistic: bool = False,
         constraint: Identifier = None,
+        row_gradient: bool = False,
     ) -> None:
         """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
 
@@ -171,6 +172,9 @@ class Layer(WeightAccess):
             regularizer: penalty on it, part of the model's loss.
             statistic: a running statistic, which optimizers leave alone and which has no gradient.
             constraint: what is true of it after each update.
+            row_gradient: for a table of which a batch uses few rows, as an embedding does:
+                ``self.d_<name>`` is no array but a :class:`netlayers.core.gradients.RowGradient`;
+                ``backward`` calls its ``set(rows, values)``.
         """
         taken = {n for p in self.slots for n in (p.name, "d_" + p.name)} | set(self.__dict__)
         if not name.isidentifier() or any(
@@ -186,6 +190,11 @@ class Layer(WeightAccess):
                 f"{self.owner}: the weight {name!r} would have the shape {sizes}; give the "
                 "size of every axis (with layers.Input(shape), or by the first data)."
             )
+        if row_gradient and (statistic or not sizes):
+            raise ConfigurationError(
+                f"{self.owner}: the weight {name!r} can not have row_gradient=True: that is for a "
+                "table with rows that an optimizer changes."
+            )
         declare(type(self), name)
         self.slots.append(
             Parameter(
@@ -196,6 +205,7 @@ class Layer(WeightAccess):
                 regularizers.get(regularizer),
                 statistic,
                 constraints.get(constraint),
+                row_gradient,
             )
         )
 

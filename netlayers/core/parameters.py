@@ -205,6 +205,17 @@ class ParameterVector:
             if p.row_gradient:  # a penalty is on all rows
                 rows_of(p).set_dense(gradient)
 
+    def dense_gradients(self) -> Array:
+        """Return the gradients beside all values: ``gradients``, unless some are by rows."""
+        if self.gradients.size == self.size:
+            return self.gradients
+        dense = np.zeros(self.size, self.dtype)
+        dense[: self.gradients.size] = self.gradients
+        for p in self.all:
+            if p.row_gradient:
+                dense[p.slice] = rows_of(p).dense().reshape(-1)
+        return dense
+
     def constrain(self) -> None:
         """Make all constraints true again, in place; an optimizer does so after each update."""
         for p in self.constrained:

@@ -130,7 +130,7 @@ class TensorBoard(Callback):
             for p in self.model.parameters.all:
                 self._histogram(f"{p.path}/histogram", p.value, epoch)
                 if p.trainable:
-                    self._histogram(f"{p.path}/gradient", p.gradient, epoch)
+                    self._histogram(f"{p.path}/gradient", np.asarray(p.gradient), epoch)
         for writer in self._writers.values():
             writer.flush()
 

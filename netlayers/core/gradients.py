@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,9 +54,9 @@ class RowGradient:
             values: (k, ...), the gradient of each; not changed.
         """
         rows = np.asarray(rows, np.intp).reshape(-1)
-        flat = np.asarray(values, self.dtype).reshape(len(rows), -1)
+        width = math.prod(self.shape[1:])
+        flat = np.asarray(values, self.dtype).reshape(len(rows), width)
         self.rows, place = np.unique(rows, return_inverse=True)
-        width = flat.shape[1]
         sums = np.zeros(len(self.rows) * width, self.dtype)
         # With a flat array of places, add.at takes a fourth of the time that it takes with rows.
         np.add.at(sums, (place[:, None] * width + np.arange(width)).reshape(-1), flat.reshape(-1))
@@ -63,7 +64,7 @@ class RowGradient:
 
     def set_dense(self, table: Any) -> None:
         """Take all rows of a table, which is kept as it is."""
-        self.rows, self.values = np.arange(len(table)), table
+        self.rows, self.values = np.arange(len(table)), np.ascontiguousarray(table, self.dtype)
 
     def add(self, rows: Any, values: Any) -> None:
         """Add to what is there.
@@ -88,9 +89,8 @@ class RowGradient:
         table[self.rows] = self.values
         return table
 
-    def copy(self) -> Array:
-        """Return :meth:`dense`, as what only looks at a gradient takes it."""
-        return self.dense()
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self.dense() if dtype is None else self.dense().astype(dtype)
 
 
 class Gradients:

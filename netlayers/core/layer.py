@@ -188,6 +188,7 @@ class Layer(Named, WeightAccess):
         statistic: bool = False,
         constraint: Identifier = None,
         dtype: str | None = None,
+        row_gradient: bool = False,
     ) -> None:
         """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
 
@@ -200,6 +201,9 @@ class Layer(Named, WeightAccess):
             constraint: constraint applied to it after each update.
             dtype: name of the dtype of a statistic, such as ``"int64"``; by default the layer's,
                 which learned weights always have.
+            row_gradient: for a table of which a batch uses few rows, as an embedding does:
+                ``self.d_<name>`` is no array but a :class:`netlayers.core.gradients.RowGradient`;
+                ``backward`` calls its ``set(rows, values)``.
         """
         own_dtype = None if dtype is None else np.dtype(dtype)
         if own_dtype is not None and not statistic:
@@ -221,6 +225,11 @@ class Layer(Named, WeightAccess):
                 f"{self.owner}: the weight {name!r} would have the shape {sizes}; give the "
                 "size of every axis (with layers.Input(shape), or by the first data)."
             )
+        if row_gradient and (statistic or not sizes):
+            raise ConfigurationError(
+                f"{self.owner}: the weight {name!r} can not have row_gradient=True: that is for a "
+                "table with rows that an optimizer changes."
+            )
         declare(type(self), name)
         self.slots.append(
             Parameter(
@@ -232,6 +241,7 @@ class Layer(Named, WeightAccess):
                 statistic,
                 None if constraint is None else constraints.get(constraint),
                 own_dtype,
+                row_gradient,
             )
         )
 

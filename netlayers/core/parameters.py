@@ -11,6 +11,8 @@ import math
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
+import numpy as np
+
 from netlayers.core.arrays import as_float
 from netlayers.core.gradients import RowGradient, rows_of
 from netlayers.core.workspace import aligned
@@ -298,6 +300,18 @@ class Parameters:
             p.regularizer.add_gradient(p.value, gradient, scratch)  # type: ignore[union-attr,arg-type]
             if p.row_gradient:  # a penalty is on all rows
                 rows_of(p).set_dense(gradient)
+
+    def dense_gradients(self) -> Array:
+        """Return the gradients beside all values: ``gradients``, unless some are by rows."""
+        gradients = self.gradients
+        if gradients.size == self.values.size:
+            return gradients
+        dense = np.zeros(self.values.size, self.dtype)
+        dense[: gradients.size] = gradients
+        for p in self.all:
+            if p.row_gradient:
+                dense[p.slice] = rows_of(p).dense().reshape(-1)
+        return dense
 
     def constrain(self) -> None:
         """Apply all constraints, in place; an optimizer does so after each update."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from netlayers.activations import ActivationLayer, AxisActivation
 from netlayers.activations.rectifiers import Linear
+from netlayers.core.gradients import rows_of
 from netlayers.core.observing import observed
 from netlayers.core.workspace import Workspace
 from netlayers.inspection.slopes import shape_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.gradients import Gradients
     from netlayers.core.layer import Layer
+    from netlayers.core.parameters import Parameter
 
 # Each measure, and what it is of a layer.
 MEASURES = {
@@ -130,7 +132,7 @@ class StepMeasures:
         self._vector = model.parameters
         self._owners = {id(layer): layer for layer in self._layers}
         self._activations: dict[int, Layer] = {}
-        self._places: dict[str, list[slice]] = {}
+        self._weights: dict[str, list[Parameter]] = {}
         self._largest: dict[str, float] = {}
         self.values: dict[str, dict[str, float]] = {name: {} for name in measures}
         for layer in self._layers:
@@ -143,9 +145,9 @@ class StepMeasures:
     def _prepare(self, layer: Layer) -> None:
         """See which measures a layer has."""
         path, exist = layer.path, {"activation_mean", "activation_std", "backprop_rms", "nonfinite"}
-        places = [p.slice for p in layer.slots if not p.statistic]
-        if places:
-            self._places[path] = places
+        weights = [p for p in layer.slots if not p.statistic]
+        if weights:
+            self._weights[path] = weights
             exist.update(WEIGHTS)
         activation = activation_of(layer)
         if activation is not None and not isinstance(activation, Linear):
@@ -258,15 +260,17 @@ class StepMeasures:
             transforms.remove(after)
 
     def _before_clipping(self) -> None:
-        self._raw: Array | None = None
+        self._raw: dict[int, Array] | None = None
         if self.complete:  # a callback trains on a batch of its own, after the step
             return
         with np.errstate(all="ignore"):
             self._see_gradient()
         self._clips = True
         if "clipped" in self._wanted and self.optimizer.clips:
-            self._raw = self._buffer("raw")
-            np.copyto(self._raw, self._vector.gradients)
+            self._raw = {}
+            for p in (p for its in self._weights.values() for p in its):
+                self._raw[id(p)] = raw = self._buffer("raw")[p.slice][: _gradient(p).size]
+                np.copyto(raw, _gradient(p))
 
     def _after_clipping(self) -> None:
         if self._clips:
@@ -275,17 +279,16 @@ class StepMeasures:
                 raw = self._raw
                 self.values["clipped"][path] = 0.0 if raw is None else self._clipped(path, raw)
 
-    def _clipped(self, path: str, raw: Array) -> float:
-        places, clipped = self._places[path], self._vector.gradients
-        there = sum(int(np.count_nonzero(raw[s])) for s in places)
-        changed = sum(int(np.count_nonzero(raw[s] != clipped[s])) for s in places)
+    def _clipped(self, path: str, raw: dict[int, Array]) -> float:
+        pairs = [(raw[id(p)], _gradient(p)) for p in self._weights[path]]
+        there = sum(int(np.count_nonzero(before)) for before, _ in pairs)
+        changed = sum(int(np.count_nonzero(before != after)) for before, after in pairs)
         return changed / there if there else 0.0
 
     def _see_gradient(self) -> None:
         self.complete = True
-        gradients = self._vector.gradients
-        for path, places in self._places.items():
-            parts = [gradients[s] for s in places]
+        for path, weights in self._weights.items():
+            parts = [_gradient(p) for p in weights]
             if path in self.values.get("gradient_norm", ()):
                 self.values["gradient_norm"][path] = norm(parts).value
             if path in self._counts:
@@ -302,7 +305,8 @@ class StepMeasures:
             return
         values, ratio = self._vector.values, "update_ratio" in self._wanted
         before = self._buffer("before") if ratio else values
-        for path, places in self._places.items():
+        for path, weights in self._weights.items():
+            places = [p.slice for p in weights]
             size = norm([before[s] for s in places]).value
             if "weight_norm" in self._wanted:
                 self.values["weight_norm"][path] = size
@@ -312,6 +316,13 @@ class StepMeasures:
                 self.values["update_ratio"][path] = (
                     change / size if size else math.inf if change else 0.0
                 )
+
+
+def _gradient(p: Parameter) -> Array:
+    """Return a gradient as a flat view, of a table that of the rows that have one."""
+    array: Any = rows_of(p).values if p.row_gradient else p.gradient
+    flat: Array = array.reshape(-1)
+    return flat
 
 
 class _Watch(Transform):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.arrays import all_finite
+from netlayers.core.gradients import rows_of
 from netlayers.core.observing import observed, replaced
 from netlayers.core.penalties import add_penalty, collect_penalties
 
@@ -227,10 +228,14 @@ class _Finder:
             self._set("backward", self._name(layer), what, dx, self._rows(dx))
             return
         for p in layer.slots:
-            if p.trainable and p.learning_rate_multiplier and not all_finite(p.gradient):
+            if (
+                p.trainable
+                and p.learning_rate_multiplier
+                and not all_finite(np.asarray(p.gradient))
+            ):
                 what = f"the gradient of {p.name!r}" + self._part(layer)
                 rows = self._rows_of_gradient(layer, method, dy, p)
-                self._set("backward", self._name(layer), what, p.gradient, rows)
+                self._set("backward", self._name(layer), what, np.asarray(p.gradient), rows)
                 return
 
     def _rows_of_gradient(
@@ -241,19 +246,22 @@ class _Finder:
         if not isinstance(x, np.ndarray) or layer.random or not layer.same_in_training:
             return None
         forward = getattr(layer, method.replace("backward", "forward"))
-        backward, kept = getattr(layer, method), p.gradient.copy()
+        backward, kept = getattr(layer, method), np.array(p.gradient)
 
         def alone(i: int) -> Any:
             forward(x[i : i + 1], True)
             backward(dy[i : i + 1])
-            return p.gradient
+            return np.asarray(p.gradient)
 
         self.origin = NonFiniteOrigin("", "", "", "", 0, 0)  # the calls below are none of the step
         try:
             return self._each_row(alone, len(dy))
         finally:
             self.origin = None
-            p.gradient[...] = kept
+            if p.row_gradient:
+                rows_of(p).set_dense(kept)
+            else:
+                p.gradient[...] = kept
 
     # Loss ------------------------------------------------------------------------------------
 
@@ -292,9 +300,9 @@ class _Finder:
                 self._set("loss", p.layer.path, what, np.array(value))
                 return
         for p in parameters.tensors:
-            if p.learning_rate_multiplier and not all_finite(p.gradient):
+            if p.learning_rate_multiplier and not all_finite(np.asarray(p.gradient)):
                 what = f"the gradient of {p.name!r}, with that of its penalty,"
-                self._set("backward", p.layer.path, what, p.gradient)
+                self._set("backward", p.layer.path, what, np.asarray(p.gradient))
                 return
         if not np.isfinite(total):
             self._set("loss", self._loss_name(), "the sum of loss and penalties", np.array(total))

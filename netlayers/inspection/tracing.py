@@ -201,7 +201,7 @@ class Recorder:
         record.dx = after
         for p in own(layer):
             if p.gradient is not None and p.trainable:
-                record.weights[p.name].gradient = p.gradient.copy()
+                record.weights[p.name].gradient = np.array(p.gradient)
         return result
 
     def keep(self, array: Any) -> Array:
@@ -271,7 +271,7 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
             assert p.value is not None
             weight.after = p.value.copy()
             if weight.gradient is not None:
-                weight.used = p.gradient.copy()
+                weight.used = np.array(p.gradient)
     for number, record in enumerate(_in_order(top), start=1):
         record.number = number
     outcome = LossTrace(

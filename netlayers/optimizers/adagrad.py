@@ -32,6 +32,8 @@ class Adagrad(Optimizer):
         stochastic optimization", JMLR 12 (2011), figure 1 with the diagonal matrix of section 1.2.
     """
 
+    exact_by_rows = True
+
     def __init__(
         self,
         learning_rate: Any = 0.001,

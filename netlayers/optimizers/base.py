@@ -9,30 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_integer, check_number
-from netlayers.core.gradients import Gradients
 from netlayers.core.workspace import aligned
 from netlayers.errors import ConfigurationError
+from netlayers.optimizers.layout import FLUSH_EVERY, Layout
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
 from netlayers.optimizers.transforms import transforms_for
 from netlayers.registry import Configurable, serialize, snake_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter, Parameters
     from netlayers.optimizers.transforms import Transform
-
-# An update reads and writes five arrays. In blocks of 262,144 numbers they stay in the processor's
-# cache from one operation to the next, where the whole vector would go through memory each time.
-BLOCK = 1 << 18
-
-# What decays without end reaches the denormal numbers at the edge of the format, stays there (half
-# of the smallest one rounds to it again), and many processors take several times as long for each.
-# So every so many updates what is below 2^20 times the smallest normal number (1e-32 in float32,
-# 2e-302 in float64) becomes 0. A decay of 0.87 or slower gets there before it gets too small.
-FLUSH_EVERY = 100
-FLUSH_BELOW = 2.0**20
 
 
 class Setting:
@@ -56,6 +45,11 @@ class Optimizer(Configurable):
     An update happens in this order: transform the gradients (accumulate them, look for those that
     are not finite, clip), decay the weights, apply the rule, apply the constraints, average the
     weights.
+
+    Of a table whose gradient is by rows (``add_weight(..., row_gradient=True)``), SGD without
+    momentum and Adagrad change only the rows of the batch. That is exact, as without a gradient
+    they change nothing. Other rules keep means that go on without one: they make the gradient
+    dense, with a warning for a table of more than 2^20 numbers.
 
     Args:
         learning_rate: a number, or a schedule of the number of updates.
@@ -112,6 +106,9 @@ class Optimizer(Configurable):
     state_start: Mapping[str, float] = {}
     # Arrays for intermediate results; if more than one, scratch is a matrix with this many rows.
     scratch_rows = 1
+    # Whether a weight and its state stay what they are where the gradient is 0. Of a table that has
+    # its gradient by rows, only these are then updated; for other rules the gradient is made dense.
+    exact_by_rows = False
     # Whether the blocks are single parameters, whole: for rules that take a norm, for instance.
     by_parameter = False
 
@@ -168,6 +165,7 @@ class Optimizer(Configurable):
         self.accumulated = 0
         self.denominators: list[float] | None = [0.0, 0.0]
         self.transforms: list[Transform] = []
+        self._made_dense: set[str] = set()  # tables of which there was a warning
         self.grad_norm: float | None = None
         self.state: dict[str, Array] = {}
         self._undecayed: list[re.Pattern[str]] = []
@@ -277,27 +275,35 @@ class Optimizer(Configurable):
         """
         if self._parameters is not parameters or self._segments is not parameters.segments:
             self.bind(parameters)
-        gradients = self._gradients
+        layout = self._layout
+        gradients = layout.gradients
         gradients.denominator = denominator
         if gradients.tables:
             gradients.collect()
         for transform in self.transforms:
             if not transform.apply(gradients):
                 return False
+        for dense in layout.dense:
+            dense.fill()
         rate = self.learning_rate
         self.iterations += 1
-        for (multiplier, decay, _), blocks in self._groups:
+        for (multiplier, decay, _), blocks in layout.groups:
             lr = rate * multiplier
             for w, g, state, scratch in blocks:
                 if decay:
                     np.multiply(w, 1 - lr * decay, out=w)
                 self.update(w, g, lr, state, scratch)
+        for table in layout.tables:
+            table.apply(rate)
         if parameters.constrained:
             parameters.constrain()
         if self.use_ema:
-            self._average(parameters)
+            layout.average(self.ema_momentum, first=self.iterations == 1)
+            every = self.ema_overwrite_frequency
+            if every is not None and self.iterations % every == 0:
+                self.finalize_variable_values(parameters)
         if self.iterations % FLUSH_EVERY == 0:
-            self._flush(parameters)
+            layout.flush(decays=bool(self.weight_decay or parameters.regularized))
         return True
 
     def finalize_variable_values(self, parameters: Parameters) -> None:
@@ -306,38 +312,6 @@ class Optimizer(Configurable):
         if average is not None:
             for _, at, own in parameters.runs(lambda p: None):
                 np.copyto(parameters.values[at], average[own])
-
-    def _average(self, parameters: Parameters) -> None:
-        """Take the weights into their average."""
-        whole = self.state["average"]
-        for at, own in self._pieces:
-            if self.iterations == 1:
-                np.copyto(whole[own], parameters.values[at])
-                continue
-            for part, own_part in cut(at, own, self._scratch.size):
-                average = whole[own_part]
-                change = self._scratch[: average.size]
-                np.subtract(parameters.values[part], average, out=change)
-                np.multiply(change, 1 - self.ema_momentum, out=change)
-                np.add(average, change, out=average)
-        every = self.ema_overwrite_frequency
-        if every is not None and self.iterations % every == 0:
-            self.finalize_variable_values(parameters)
-
-    def _flush(self, parameters: Parameters) -> None:
-        """Set to 0 what has decayed to almost nothing, see ``FLUSH_EVERY``: state and weights."""
-        vectors = [vector for name, vector in self.state.items() if name != "gradient_sum"]
-        decays = self.weight_decay or parameters.regularized
-        limit = np.finfo(parameters.dtype).tiny * FLUSH_BELOW
-        for at, own in self._pieces:
-            for part, own_part in cut(at, own, self._scratch.size):
-                blocks = [vector[own_part] for vector in vectors]
-                if decays:
-                    blocks.append(parameters.values[part])
-                for numbers in blocks:
-                    size = np.abs(numbers, out=self._scratch[: numbers.size])
-                    keep = np.greater(size, limit, out=self._keep[: numbers.size])
-                    np.multiply(numbers, keep, out=numbers)
 
     def bind(self, parameters: Parameters) -> None:
         """Lay the state out beside the parameters, cut both into blocks, list the transforms.
@@ -364,23 +338,8 @@ class Optimizer(Configurable):
                 elif name in self.state_start:
                     self.state[name].fill(self.state_start[name])
         self._parameters, self._segments = parameters, parameters.segments
-        self._gradients = Gradients(parameters)
-        self.transforms = transforms_for(self, self._gradients)
-        self._pieces = [(at, own) for _, at, own in parameters.runs(lambda p: None)]
-        runs = parameters.runs(self._treatment)
-        lengths = [at.stop - at.start for _, at, _ in runs]
-        longest = max(lengths, default=0) if self.by_parameter else min(BLOCK, size)
-        rows = aligned(self.scratch_rows * longest, dtype).reshape(self.scratch_rows, longest)
-        self._scratch, self._keep = rows[0], np.empty(longest, bool)
-        self._groups = []
-        for treatment, at, own in runs:
-            blocks = []
-            for part, own_part in cut(at, own, longest):
-                state = tuple(self.state[name][own_part] for name in self.state_names)
-                w, g = parameters.values[part], parameters.gradients[part]
-                scratch = rows[:, : w.size] if len(rows) > 1 else rows[0, : w.size]
-                blocks.append((w, g, state, scratch))
-            self._groups.append((treatment, blocks))
+        self._layout = Layout(self, parameters)
+        self.transforms = transforms_for(self, self._layout.gradients)
 
     def _vector_names(self) -> list[str]:
         names = list(self.state_names)
@@ -390,11 +349,11 @@ class Optimizer(Configurable):
             names.append("gradient_sum")
         return names
 
-    def _treatment(self, p: Parameter) -> tuple[float, float, Parameter | None]:
-        """Return what neighbours have in common that are updated as one."""
-        excluded = any(pattern.search(p.path) for pattern in self._undecayed)
-        decay = 0.0 if excluded or self.weight_decay is None else self.weight_decay
-        return p.learning_rate_multiplier, decay, p if self.by_parameter else None
+    def decay_of(self, p: Parameter) -> float:
+        """Return the weight decay of a parameter, 0 for one that is left out."""
+        if self.weight_decay is None or any(pattern.search(p.path) for pattern in self._undecayed):
+            return 0.0
+        return self.weight_decay
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments; a schedule as its class name and arguments.
@@ -407,28 +366,15 @@ class Optimizer(Configurable):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in (
-            "_segments",
-            "_gradients",
-            "_pieces",
-            "_groups",
-            "_scratch",
-            "_keep",
-        ):
+        for name in ("_segments", "_layout"):
             state.pop(name, None)
         state["_parameters"], state["transforms"] = None, []
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.__dict__.setdefault("denominators", None)  # in a pickle of an earlier version
+        self.__dict__.setdefault("denominators", None)  # a pickle of an earlier version has none
+        self.__dict__.setdefault("_made_dense", set())
         for name, vector in self.state.items():
             if not vector.flags.writeable:  # joblib gives read-only maps of a file
                 self.state[name] = np.array(vector)
-
-
-def cut(at: slice, own: slice, longest: int) -> Iterator[tuple[slice, slice]]:
-    """Yield two slices of one length in parts of at most ``longest``."""
-    for start in range(0, at.stop - at.start, longest):
-        stop = min(start + longest, at.stop - at.start)
-        yield slice(at.start + start, at.start + stop), slice(own.start + start, own.start + stop)

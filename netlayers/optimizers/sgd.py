@@ -35,6 +35,8 @@ class SGD(Optimizer):
         recurrent networks", ICASSP 2013, eq. 7.
     """
 
+    exact_by_rows = True
+
     def __init__(
         self,
         learning_rate: Any = 0.01,
@@ -47,6 +49,7 @@ class SGD(Optimizer):
         self.nesterov = check_flag("SGD", "nesterov", nesterov)
         if self.momentum:
             self.state_names = ("momentum",)
+            self.exact_by_rows = False  # a velocity goes on without a gradient
 
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array

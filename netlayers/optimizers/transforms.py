@@ -156,6 +156,7 @@ class AddPenalties(Transform):
         """``g = g + dR/dw``."""
         if gradients.denominator is not None:
             gradients.parameters.add_regularization_gradients(self._workspace)
+            gradients.collect()
         return True
 
 

@@ -80,7 +80,7 @@ def train(
         scatter(w)
         steps.reset()
         loss = steps.compute_gradients(batch, accumulate=False)
-        gradient = gather(parameters.gradients)
+        gradient = gather(parameters.dense_gradients())
         if evaluations == 1 and not (math.isfinite(loss) and np.isfinite(gradient).all()):
             raise NonFiniteError(
                 f"fit_lbfgs: the loss of the first weights is {loss}, or a gradient is not finite. "
@@ -97,7 +97,7 @@ def train(
         if not np.array_equal(gather(parameters.values), accepted.astype(parameters.dtype)):
             loss_and_gradient(accepted)  # the line search went back to an earlier point
         logs = steps.logs()
-        logs["grad_norm"] = float(np.linalg.norm(gather(parameters.gradients)))
+        logs["grad_norm"] = float(np.linalg.norm(gather(parameters.dense_gradients())))
         if validation is not None:
             results = loop.validate(steps, validation, events)
             if not results:

@@ -8,7 +8,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.errors import ConfigurationError
-from netlayers.optimizers import SGD, Adam, RAdam, base, schedules
+from netlayers.optimizers import SGD, Adam, RAdam, layout, schedules
 
 # Weights [1, -2] and [0.5] after four updates with GRADIENTS, by keras.optimizers of Keras 3.15.1
 # (JAX backend, float64).
@@ -116,7 +116,7 @@ def test_same_numbers_as_keras(rule):
 @pytest.mark.parametrize("rule", KERAS)
 def test_blocks_give_the_same_as_one(rule, monkeypatch):
     whole = run(eval(rule, NAMES), two(), GRADIENTS)
-    monkeypatch.setattr(base, "BLOCK", 2)
+    monkeypatch.setattr(layout, "BLOCK", 2)
     assert run(eval(rule, NAMES), two(), GRADIENTS).tobytes() == whole.tobytes()
 
 

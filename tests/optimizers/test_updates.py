@@ -10,7 +10,7 @@ import pytest
 import netlayers as nl
 from netlayers import optimizers as opt
 from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.optimizers import SGD, Adam, base
+from netlayers.optimizers import SGD, Adam, layout
 
 RULES = sorted(set(opt.__all__) - {"Optimizer", "get", "schedules"})
 each_rule = pytest.mark.parametrize("name", RULES)
@@ -249,7 +249,7 @@ def test_extreme_momenta_of_the_average(momentum):
 def test_the_average_in_blocks(monkeypatch):
     whole = fresh(KERAS[3][0])
     run(whole, two().parameters, GRADIENTS)
-    monkeypatch.setattr(base, "BLOCK", 2)
+    monkeypatch.setattr(layout, "BLOCK", 2)
     cut = fresh(whole)
     run(cut, two().parameters, GRADIENTS)
     assert cut.state["average"].tobytes() == whole.state["average"].tobytes()
@@ -313,7 +313,8 @@ def test_a_multiplier_of_zero_keeps_the_bits(name):
 
 def blocks_of(optimizer):
     return [
-        (treatment[:2], [w.size for w, *_ in blocks]) for treatment, blocks in optimizer._groups
+        (treatment[:2], [w.size for w, *_ in blocks])
+        for treatment, blocks in optimizer._layout.groups
     ]
 
 

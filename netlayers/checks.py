@@ -164,6 +164,11 @@ def check_shape(owner: str, argument: str, value: Any) -> tuple[int | None, ...]
     )
 
 
+def is_several(shape: Any) -> bool:
+    """Whether these are the shapes of several arrays rather than the shape of one."""
+    return isinstance(shape, (tuple, list)) and bool(shape) and isinstance(shape[0], (tuple, list))
+
+
 def check_path(owner: str, argument: str, value: Any, *, folder: bool = False) -> str:
     """Return a path that a user gave as a text, with ``~`` as the home folder.
 

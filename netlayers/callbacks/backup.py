@@ -19,11 +19,11 @@ from netlayers.saving.description import from_text, to_text
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.state import architecture, compile_settings
 from netlayers.saving.undoing import unchanged_on_error
-from netlayers.training.run import RunKeeper
+from netlayers.training.events import RunKeeper
 from netlayers.training.state import differences, pack, unpack
 
 if TYPE_CHECKING:
-    from netlayers.training.run import Run
+    from netlayers.training.trainer import Run
 
 _SHOWN = 5  # differences that a message names
 

@@ -12,10 +12,9 @@ from netlayers.checking.differences import Central, Complex
 from netlayers.checking.functions import Head, LayerFunction, LossFunction, float_copy
 from netlayers.checking.report import GradientReport, GradientRow
 from netlayers.checks import check_choice, check_integer, check_number
-from netlayers.core.arrays import as_array, as_kind
+from netlayers.core.arrays import as_array, as_kind, one
 from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
-from netlayers.data.batch import one
 from netlayers.data.checks import check_rows, check_values, checked_input
 from netlayers.data.streams import first_parts, is_stream
 from netlayers.data.structure import arrays_by_name, flatten, label

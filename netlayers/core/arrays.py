@@ -13,6 +13,8 @@ from netlayers.core.frames import frame_values, is_frame
 from netlayers.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlayers._typing import Array, Dtype
     from netlayers.core.spec import InputSpec, Kind
 
@@ -257,3 +259,18 @@ def check_finite(owner: str, argument: str, array: Array, first: int = 0) -> Non
         f"{owner}: {argument} contains {kind}; the first such row is row {first + row} "
         f"({count} of its {values.size} values). Remove such rows, or {hint}"
     )
+
+
+def one(values: Sequence[Any]) -> Any:
+    """Return the array of a model with one input, else the tuple of all."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def each(values: Any) -> tuple[Any, ...]:
+    """Return the arrays of what :func:`one` returned."""
+    return values if isinstance(values, tuple) else (values,)
+
+
+def shapes_of(values: Any) -> Any:
+    """Return the shape of an array, or the shapes of a tuple of them."""
+    return tuple(v.shape for v in values) if isinstance(values, tuple) else values.shape

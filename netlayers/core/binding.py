@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.checks import is_several
 from netlayers.core.building import drafting
 from netlayers.core.naming import every_layer
 from netlayers.core.parameters import ParameterVector, initialize
-from netlayers.core.shapes import is_several
 from netlayers.errors import BusyError
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ class Declared:
         if name in mine:
             if layer._vector is None and drafting():  # its shape is known, and it takes no memory
                 return np.broadcast_to(layer._dtype.type(0), mine[name].shape)
-            layer._bind_alone()  # or another thread has just done it
+            if layer._vector is None:
+                layer._bind_alone()  # or another thread has just done it
             if name in vars(layer):
                 return vars(layer)[name]
             if mine[name].gradient is not None:

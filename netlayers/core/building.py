@@ -8,7 +8,8 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from netlayers.core.shapes import any_batch, checked_shape, listed_shapes
+from netlayers.checks import check_shape, is_several
+from netlayers.core.shapes import any_batch, checked_shape
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ def checked_build(build: Build) -> Build:
                 build_once(self, input_shape)
 
     def build_once(self: Layer, input_shape: Shape) -> None:
-        shape = checked_shape(self.owner, "input_shape", input_shape)
-        if not all(listed_shapes(shape)):
+        if is_several(input_shape):
+            shape = any_batch(checked_shape(self.owner, "input_shape", input_shape))
+        else:
+            shape = check_shape(self.owner, "input_shape", input_shape)
+            shape = (None, *shape[1:]) if shape else shape
+        if not shape or () in shape:
             raise ConfigurationError(
                 f"{self.owner}: build() needs the input shape, batch first, such as (None, 784)."
             )
-        shape = any_batch(shape)
         if self.built:
             if self.input_shape != shape and (self.slots or self._in_model):
                 self.check_input_shape(shape)

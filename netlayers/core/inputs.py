@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.core.arrays import as_kind
+from netlayers.checks import is_several
+from netlayers.core.arrays import as_kind, shapes_of
 from netlayers.core.shapes import (
     any_batch,
-    is_several,
     listed_shapes,
     shape_hint,
-    shape_of,
     shown_shape,
 )
 from netlayers.core.sparse import as_input, is_sparse, refuse_sparse
@@ -59,8 +58,8 @@ def prepared(layer: Layer, x: Any) -> Any:
         raise ShapeError(f"{layer.owner}: its inputs differ in their number of rows: {rows}.")
     x = tuple(arrays) if several else arrays[0]
     if not layer.built:
-        layer.build(any_batch(shape_of(x)))
-    layer.check_input_shape(shape_of(x))
+        layer.build(any_batch(shapes_of(x)))
+    layer.check_input_shape(shapes_of(x))
     layer._bind_alone()
     return x
 

@@ -21,6 +21,7 @@ from netlayers.core.spec import FLOAT
 from netlayers.core.weights import WeightAccess
 from netlayers.core.workspace import Cache, Workspace
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.initializers import Initializer
 from netlayers.registry import snake_case
 
 if TYPE_CHECKING:
@@ -236,7 +237,9 @@ class Layer(Named, WeightAccess):
                 self,
                 name,
                 tuple(size for size in sizes if size is not None),
-                initializers.get(initializer),
+                initializer
+                if isinstance(initializer, Initializer)
+                else initializers.get(initializer),
                 None if regularizer is None else regularizers.get(regularizer),
                 statistic,
                 None if constraint is None else constraints.get(constraint),
@@ -325,7 +328,8 @@ class Layer(Named, WeightAccess):
     def parameters(self) -> Parameters:
         """The parameters and the vectors they lie in, as ``optimizer.step`` takes them."""
         if self._parameters is None:
-            self._require_built()
+            if self._vector is None:
+                self._require_built()
             assert self._vector is not None
             self._parameters = Parameters(self.slots, self._vector)
         return self._parameters

@@ -105,12 +105,12 @@ class Parameter:
     @property
     def trainable(self) -> bool:
         """Whether an optimizer changes it: no statistic, and its layer is not frozen."""
-        return not self.statistic and self.layer.trainable
+        return not self.statistic and self.layer._trainable
 
     @property
     def learning_rate_multiplier(self) -> float:
         """The factor for the learning rate: its layer's, times those of the containers around."""
-        return self.layer.learning_rate_multiplier * self.layer.outer_multiplier
+        return self.layer._multiplier * self.layer.outer_multiplier
 
     @property
     def path(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_shape
+from netlayers.checks import check_shape, is_several
 
 if TYPE_CHECKING:
     from netlayers._typing import Shape
@@ -18,11 +18,6 @@ def is_several(shape: Any) -> bool:
 def listed_shapes(shape: Any) -> list[Any]:
     """Return the shapes of several arrays, or the one shape, as a list."""
     return list(shape) if is_several(shape) else [shape]
-
-
-def shape_of(x: Any) -> Any:
-    """Return the shape of an array, or those of a tuple of arrays."""
-    return tuple(a.shape for a in x) if isinstance(x, tuple) else x.shape
 
 
 def any_batch(shape: Any) -> Any:

@@ -1,14 +1,47 @@
-"""One batch, as everything that computes with data takes it."""
+"""One batch, as everything that computes with data takes it, and what gives batches."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
+
+
+class Data(Protocol):
+    """What the loops read: batches, epoch by epoch."""
+
+    @property
+    def steps(self) -> int | None:
+        """Batches in an epoch, ``None`` as long as nobody knows."""
+
+    @property
+    def rows(self) -> int | None:
+        """Rows in an epoch, ``None`` where nobody knows."""
+
+    def ready(self) -> bool:
+        """Whether there are batches for another epoch."""
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch, or those after the first ``start``."""
+
+    def close(self) -> None:
+        """Let go of the source."""
+
+    def get_state(self, done: int | None = None) -> dict[str, Any]:
+        """Return the place after so many batches of an epoch, or between two epochs."""
+
+    def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
+        """Go on at such a place."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what makes data the same."""
+
+    def doubt(self) -> str | None:
+        """Return why another process might read other batches, or ``None``."""
 
 
 class Batch(NamedTuple):
@@ -66,18 +99,3 @@ def is_ready_input(model: Any, x: Any) -> bool:
         and x.flags.c_contiguous
         and math.isfinite(np.vdot(x, x))
     )
-
-
-def one(values: Sequence[Any]) -> Any:
-    """Return the array of a model with one input, else the tuple of all."""
-    return values[0] if len(values) == 1 else tuple(values)
-
-
-def each(values: Any) -> tuple[Any, ...]:
-    """Return the arrays of what :func:`one` returned."""
-    return values if isinstance(values, tuple) else (values,)
-
-
-def shapes_of(values: Any) -> Any:
-    """Return the shape of an array, or the shapes of a tuple of them."""
-    return tuple(v.shape for v in values) if isinstance(values, tuple) else values.shape

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import all_finite, as_array, as_text, check_finite, check_kind
+from netlayers.core.arrays import all_finite, as_array, as_text, check_finite, check_kind, each
 from netlayers.core.foreign import LazyRows, blocks, is_lazy
 from netlayers.core.sparse import as_csr, is_sparse
-from netlayers.data.batch import each
 from netlayers.errors import DataError
 
 if TYPE_CHECKING:

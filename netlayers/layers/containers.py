@@ -219,8 +219,8 @@ class Container(Network):
 
     def after_build(self) -> None:
         """Bind at once: a part that is asked for its weights must not bind itself alone."""
-        if not self._in_model:
-            self._bind_alone()
+        if not self._in_model and self._vector is None:
+            self._assemble_alone()
 
     def forget(self) -> None:
         """Become unbuilt again; parts that were built before they came here stay so."""

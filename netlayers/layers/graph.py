@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.core.shapes import is_several
+from netlayers.checks import is_several
 from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Container

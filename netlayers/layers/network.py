@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from netlayers.core.arrays import shapes_of
 from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
-from netlayers.core.shapes import shape_of
 from netlayers.layers.dense_stack import stacked
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Network(Layer):
         if mask_out is not None:
             mask_out.append(mask)
         if training:
-            self.cache.shape = shape_of(y) if type(y) is tuple else y.shape
+            self.cache.shape = shapes_of(y) if type(y) is tuple else y.shape
         return y
 
     def backward(self, dy: Any, input_gradient: bool = True) -> Any:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_choice, check_integer, check_number
+from netlayers.core.arrays import shapes_of
 from netlayers.data.arrays import ArrayData
-from netlayers.data.batch import shapes_of
 from netlayers.models.turns import refuse_elsewhere
 from netlayers.training.samples import columns_in_memory, one_batch, one_input
 

@@ -11,11 +11,11 @@ from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
-from netlayers.checks import check_integer, check_verbose, listed
+from netlayers.checks import check_integer, check_verbose, is_several, listed
+from netlayers.core.arrays import shapes_of
 from netlayers.core.layer import Layer
-from netlayers.core.shapes import listed_shapes
 from netlayers.core.sparse import is_sparse
-from netlayers.data.batch import ready_batch, shapes_of
+from netlayers.data.batch import ready_batch
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import batch_result
 from netlayers.models.full_batch import FullBatch
@@ -23,16 +23,17 @@ from netlayers.models.inspected import Inspected
 from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
 from netlayers.models.turns import Turn, alone, one_at_a_time, refuse_elsewhere
-from netlayers.training import batching, compilation, loop
+from netlayers.training import batching, compilation, trainer
 from netlayers.training.events import Events, callback_list
 from netlayers.training.inputs import batch_of, input_batch, undone_on_error
-from netlayers.training.run import Run
+from netlayers.training.trainer import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netlayers._typing import Array, ArrayLike, Identifier, Shape
     from netlayers.core.random import Streams
+    from netlayers.core.spec import InputSpec
     from netlayers.training.steps import Steps
 
 
@@ -120,7 +121,13 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
     @property
     def output_count(self) -> int:
         """Number of outputs; 1 as long as nobody knows."""
-        return len(listed_shapes(self.output_shape)) if self.output_shape is not None else 1
+        return len(self.output_shape or ()) if is_several(self.output_shape) else 1
+
+    @property
+    def input_specs(self) -> tuple[InputSpec, ...]:
+        """What the inputs take, one for each."""
+        spec = self.input_spec
+        return spec if isinstance(spec, tuple) else (spec,)
 
     @property
     def metrics(self) -> list[metrics_module.Metric]:
@@ -280,7 +287,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
                 chosen.append(ProgressBar(bar=verbose == 1))
             params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
             events = Events([*chosen, self.history], self, params)
-            loop.train(Run(steps, data, events, range(first, epochs), validation, freq))
+            trainer.train(Run(steps, data, events, range(first, epochs), validation, freq))
         return self.history
 
     @one_at_a_time
@@ -324,7 +331,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         current: Any = self._steps
         with closing(data):
             params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
-            logs = loop.test(current, data, Events(callback_list(callbacks), self, params))
+            logs = trainer.test(current, data, Events(callback_list(callbacks), self, params))
         if verbose:
             print(numbers_line(logs), flush=True)
         return batch_result(logs, return_dict)
@@ -370,8 +377,8 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         with closing(data):
             events = Events(chosen, self, {"steps": data.steps})
             if self.has_states:  # which predictions change
-                return alone(self, "predict", lambda: loop.predict(self, data, events))
-            return loop.predict(self, data, events)
+                return alone(self, "predict", lambda: trainer.predict(self, data, events))
+            return trainer.predict(self, data, events)
 
     # One batch -------------------------------------------------------------------------------
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import as_array, as_kind, in_order, kind_dtype
+from netlayers.core.arrays import as_array, as_kind, each, in_order, kind_dtype, one, shapes_of
 from netlayers.core.foreign import LazyRows
 from netlayers.core.frames import check_names, column_names
-from netlayers.core.inputs import specs_of
 from netlayers.core.sparse import is_sparse, refuse_sparse
 from netlayers.data.arrays import column
-from netlayers.data.batch import Batch, each, is_ready_input, one, shapes_of
+from netlayers.data.batch import Batch, is_ready_input
 from netlayers.data.checks import as_data, check_rows, check_values, checked_input
 from netlayers.data.classes import class_weights
 from netlayers.data.streams import refuse_stream
@@ -45,7 +44,7 @@ def checked_inputs(model: Any, owner: str, x: Any) -> Any:
         DataError, ShapeError: they are not what the model takes, or the columns of a frame are not
             those that it was trained with.
     """
-    specs = specs_of(model)
+    specs = model.input_specs
     if type(x) is np.ndarray and len(specs) == 1:
         return checked_input(owner, "x", x, specs[0], model._dtype)
     names = input_names(model, specs)
@@ -65,7 +64,7 @@ def remember_columns(model: Any, x: Any) -> None:
     """Keep the names of the columns of frames, once a model is to be trained with them."""
     if type(x) is np.ndarray:
         return
-    specs = specs_of(model)
+    specs = model.input_specs
     known = model._columns or [None] * len(specs)
     arrays = arrays_by_name("fit", "x", x, input_names(model, specs))
     found = [names or column_names(a) for names, a in zip(known, arrays, strict=True)]
@@ -153,7 +152,7 @@ def input_batch(model: Any, owner: str, x: Any) -> Any:
 
 def input_columns(model: Any, inputs: Any) -> AnyColumn:
     """Return checked inputs, ready to be cut into batches."""
-    specs, dtype = specs_of(model), model._dtype
+    specs, dtype = model.input_specs, model._dtype
     pairs = zip(each(inputs), specs, strict=True)
     return column(inputs, one([kind_dtype(a.dtype, spec.dtype, dtype) for a, spec in pairs]))
 
@@ -278,7 +277,7 @@ def _checked(model: Any, owner: str, x: Any, y: Any, sample_weight: Any) -> tupl
 
 def _converted(model: Any, owner: str, inputs: Any) -> Any:
     """Return checked inputs of one batch as arrays that the first layer takes."""
-    specs = specs_of(model)
+    specs = model.input_specs
     if not isinstance(inputs, tuple) and specs[0].dtype == "float":  # which the layer converts
         return np.asarray(inputs) if isinstance(inputs, LazyRows) else inputs
     pairs = zip(each(inputs), specs, strict=True)

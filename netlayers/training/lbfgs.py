@@ -10,12 +10,11 @@ import numpy as np
 
 from netlayers.core.optional import scipy
 from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.training import loop
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.data.batch import Data
     from netlayers.training.events import Events
-    from netlayers.training.loop import Data
     from netlayers.training.steps import Steps
 
 

@@ -206,7 +206,10 @@ def test_the_order_in_a_file_is_that_of_the_layers():
         model.train_on_batch(x, y)
     by_rows, dense = models
     table = by_rows.parameters.all[0]
-    assert (table.slice.start, model.parameters.own_slice(table).start) == (by_rows.parameters.gradients.size, 0)
+    assert (table.slice.start, by_rows.parameters.own_slice(table).start) == (
+        by_rows.parameters.gradients.size,
+        0,
+    )
     for key in ("m", "v"):
         np.testing.assert_allclose(
             by_rows.optimizer.state[key], dense.optimizer.state[key], rtol=1e-9, atol=1e-15

@@ -111,8 +111,9 @@ class Steps:
         parts = len(self._parts)
         loss, norms = state[0], state[1 + parts]
         self._total, self._weight = loss["_total"], loss["_weight"]
-        # Earlier versions kept the penalties in the total.
-        self._penalties, self._rows = loss.get("_penalties", 0.0), int(loss.get("_rows", 0))
+        # Earlier versions kept the penalties in the total, and weighted all by rows.
+        self._penalties = loss.get("_penalties", 0.0)
+        self._rows = int(loss.get("_rows", loss["_weight"]))
         self._norms, self._updates = norms["_total"], int(norms["_weight"])
         further = [*self._parts.values(), *(self.metrics or ())]
         states = state[1 : 1 + parts] + state[2 + parts :]

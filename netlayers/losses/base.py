@@ -44,7 +44,8 @@ class Loss(Configurable):
             of their denominators, or for ``"sum"`` the sum of the numerators.
         is_quotient: whether that is so. A loss of whole sets, such as :class:`Dice` over a batch,
             is no such quotient: its value for several batches is the mean of theirs, weighted by
-            their rows, and gradients can not be accumulated.
+            their rows, and gradients can not be accumulated. Of an object of another class, with
+            ``forward`` and ``backward`` alone, the rows of a batch are taken as the denominator.
 
     Example:
         >>> import numpy as np, netlayers as nl

@@ -62,7 +62,7 @@ class Steps:
             names = loss.value_names
             losses = getattr(loss, "losses", [None] * len(names))
             self._parts = dict(zip(names, map(RunningLoss, losses), strict=True))
-        self._summed = hasattr(loss, "is_quotient") and loss.reduction == "sum"
+        self._summed = hasattr(loss, "is_quotient") and getattr(loss, "reduction", "") == "sum"
         self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
         self._identifiers = list(metrics)
         self.metrics: list[Metric] | None = None
@@ -73,6 +73,7 @@ class Steps:
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
         self._before: Before | None = None
+        self._share: float | None = None  # denominator for each row, while gradients are gathered
         self._counters: tuple[Any, ...] = ()  # of the optimizer, before the last batch
 
     def resolve_metrics(self, target_shape: Shape) -> None:
@@ -111,8 +112,9 @@ class Steps:
         parts = len(self._parts)
         loss, norms = state[0], state[1 + parts]
         self._total, self._weight = loss["_total"], loss["_weight"]
-        # Earlier versions kept the penalties in the total.
-        self._penalties, self._rows = loss.get("_penalties", 0.0), int(loss.get("_rows", 0))
+        # Earlier versions kept the penalties in the total, and weighted all by rows.
+        self._penalties = loss.get("_penalties", 0.0)
+        self._rows = int(loss.get("_rows", loss["_weight"]))
         self._norms, self._updates = norms["_total"], int(norms["_weight"])
         further = [*self._parts.values(), *(self.metrics or ())]
         states = state[1 : 1 + parts] + state[2 + parts :]
@@ -223,7 +225,7 @@ class Steps:
             denominator = 0.0
         if self._penalized:
             share = denominator / size
-            if not self.optimizer.accumulated:
+            if self._share is None or not self.optimizer.accumulated:
                 self._share = share
             if not share or not math.isclose(share, self._share):
                 raise ConfigurationError(

@@ -146,6 +146,17 @@ def test_penalties_on_activations_and_another_denominator():
         model.fit(x, y, 3, verbose=0)
 
 
+def test_penalties_on_activations_in_the_middle(tmp_path):
+    x, y = np.ones((6, 4)), np.zeros(6)
+    model = network(crossentropy(), SGD(0.1, gradient_accumulation_steps=2), penalty=0.5)
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "m.safetensors")
+    other = nl.load_model(tmp_path / "m.safetensors")
+    for each in (model, other):
+        each.train_on_batch(x[:4], y[:4])
+    assert other.parameters.values.tobytes() == model.parameters.values.tobytes()
+
+
 def test_what_an_epoch_leaves_over_goes_on():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(4, 4)), rng.integers(0, CLASSES, 4)

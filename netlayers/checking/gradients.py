@@ -17,7 +17,7 @@ from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
 from netlayers.data.checks import check_rows, check_values, checked_input
 from netlayers.data.streams import first_parts, is_stream
-from netlayers.data.structure import arrays_by_name, flatten, label
+from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError
 from netlayers.losses import Loss
 from netlayers.losses import get as get_loss
@@ -110,7 +110,10 @@ def check_gradients(
         if loss is None and getattr(model_or_layer, "loss", None) is None:
             y = None  # of a layer alone
     inputs = _inputs(model_or_layer, x)
-    targets = None if y is None else as_array(_OWNER, "y", one(flatten(y)))
+    targets = None
+    if y is not None:
+        (y,) = arrays_by_name(_OWNER, "y", y, ["y"], "output")
+        targets = as_array(_OWNER, "y", y)
     check_rows(_OWNER, inputs, {"y": targets})
     if targets is not None:
         check_values(_OWNER, "y", targets, _FLOAT64)

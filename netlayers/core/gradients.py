@@ -1,4 +1,4 @@
-"""Gradients as an optimizer and its transforms see them: dense slices, and rows of tables."""
+"""Gradients of tables by rows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from netlayers._typing import Array, Dtype
-    from netlayers.core.parameters import Parameter, Parameters
+    from netlayers.core.parameters import Parameter
 
 
 class RowGradient:
@@ -91,62 +89,6 @@ class RowGradient:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self.dense() if dtype is None else self.dense().astype(dtype)
-
-
-class Gradients:
-    """The gradients of all that an optimizer changes.
-
-    Args:
-        parameters: the vectors, with the gradients that ``backward`` wrote.
-
-    Attributes:
-        parameters: as above.
-        pieces: ``(gradient, own)`` for each slice of the gradient vector that is changed: a flat
-            view, and its slice in the model's own order, in which the optimizer keeps its state.
-        tables: the parameters with a gradient by rows.
-        arrays: flat views of all numbers that are a gradient; rows without one are left out.
-        tensors: the same, one for each parameter.
-        denominator: what the gradients of this call of ``step`` have been divided by; ``None``
-            where nobody said.
-        size: the norm of all gradients, where a transform has measured it.
-    """
-
-    def __init__(self, parameters: Parameters) -> None:
-        self.parameters = parameters
-        runs = parameters.runs(lambda p: p.row_gradient)
-        self.pieces = [(parameters.gradients[at], own) for rows, at, own in runs if not rows]
-        # What learns at 0 times the rate is in no run, and clipped as little as it is counted.
-        changed = [p for p in parameters.tensors if p.learning_rate_multiplier != 0]
-        self.tables = [p for p in changed if p.row_gradient]
-        dense = [p for p in changed if not p.row_gradient]
-        self._arrays = [g for g, _ in self.pieces]
-        self._tensors = [parameters.gradients[p.slice] for p in dense]
-        self.collect()
-        self.denominator: float | None = None
-        self.size: Any = None
-
-    def collect(self) -> None:
-        """Take the rows that the tables have now into :attr:`arrays` and :attr:`tensors`."""
-        rows = [rows_of(p).values.reshape(-1) for p in self.tables]
-        self.arrays, self.tensors = [*self._arrays, *rows], [*self._tensors, *rows]
-
-    def scale(self, factor: float) -> None:
-        """Multiply all gradients by a number."""
-        if factor != 1:
-            for g in self.arrays:
-                np.multiply(g, factor, out=g)
-
-    def nonfinite(self) -> Iterator[tuple[Parameter, int]]:
-        """Yield the parameters whose gradients are not finite, and in how many numbers.
-
-        The last one comes first, as the backward pass met it first.
-        """
-        for p in reversed(self.parameters.tensors):
-            if p.learning_rate_multiplier != 0:
-                g = rows_of(p).values if p.row_gradient else p.gradient
-                bad = int(np.count_nonzero(~np.isfinite(g)))
-                if bad:
-                    yield p, bad
 
 
 def rows_of(p: Parameter) -> RowGradient:

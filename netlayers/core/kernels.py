@@ -15,8 +15,8 @@ import numpy as np
 
 from netlayers.checks import check_choice
 from netlayers.core.moments import centre, sums
-from netlayers.core.rows import row_means, row_of_ones, row_starts, row_sums
-from netlayers.core.workspace import constant
+from netlayers.core.rows import row_means, row_sums
+from netlayers.core.workspace import constant, row_of_ones, row_starts
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -358,6 +358,12 @@ class Layer(Named, WeightAccess):
                 state.value = None
 
     @property
+    def draws(self) -> bool:
+        """Whether the layer itself draws random numbers."""
+        kinds = (np.random.Generator,)
+        return self.random or any(isinstance(value, kinds) for value in vars(self).values())
+
+    @property
     def stateful(self) -> bool:
         """Whether the layer, or a part of it, remembers something from batch to batch."""
         return any(part.states for part in every_layer(self))

@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from netlayers._typing import Shape
 
 
-def is_several(shape: Any) -> bool:
-    """Whether these are the shapes of several arrays rather than the shape of one."""
-    return isinstance(shape, (tuple, list)) and bool(shape) and isinstance(shape[0], (tuple, list))
-
-
 def listed_shapes(shape: Any) -> list[Any]:
     """Return the shapes of several arrays, or the one shape, as a list."""
     return list(shape) if is_several(shape) else [shape]

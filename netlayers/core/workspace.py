@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
 
 
+# In longer rows the roundings of a product with ones would be felt in float32.
+_LONGEST = 8192
+# OpenBLAS's product of some matrices of so many columns with a vector also computes with what
+# happens to lie on the stack: the result is right, but NumPy may warn of an invalid value.
+_AVOIDED = 5
+
+
 @functools.lru_cache(maxsize=256)
 def constant(value: float, shape: tuple[int, ...], dtype: Dtype) -> Array:
     """Return a shared, read-only array of one value.
@@ -24,6 +31,20 @@ def constant(value: float, shape: tuple[int, ...], dtype: Dtype) -> Array:
     array = np.full(shape, value, dtype)
     array.flags.writeable = False
     return array
+
+
+@functools.lru_cache(maxsize=256)
+def row_of_ones(k: int, dtype: Dtype) -> Array | None:
+    """Return the ones whose product with a row of k numbers is its sum; ``None`` to add them up."""
+    return None if k > _LONGEST or k == _AVOIDED else constant(1, (k,), dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def row_starts(rows: int, columns: int) -> Array:
+    """Return where each of so many rows begins in the flat array; shared and read-only."""
+    starts = np.arange(0, rows * columns, columns)
+    starts.flags.writeable = False
+    return starts
 
 
 def aligned(size: int, dtype: Dtype) -> Array:

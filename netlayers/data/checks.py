@@ -28,11 +28,12 @@ def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
     """
     if values.dtype.kind != "f":
         return
-    lazy = isinstance(values, LazyRows)
-    if values.dtype.itemsize <= dtype.itemsize and not lazy:
+    narrowed = values.dtype.itemsize > dtype.itemsize
+    if not narrowed and not isinstance(values, LazyRows):
         check_finite(owner, argument, values)
         return
-    for start, piece in blocks(values):
+    small = type(values) is np.ndarray and values.size <= _CHUNK
+    for start, piece in ((0, values),) if small else blocks(values):
         with np.errstate(over="ignore", invalid="ignore"):
             block = piece.astype(dtype, copy=False)
         if all_finite(block):
@@ -95,24 +96,31 @@ def check_rows(owner: str, x: Any, others: Mapping[str, Any]) -> None:
     Raises:
         DataError: there are none, or their numbers differ.
     """
-    rows = each(x)[0].shape[0]
+    inputs = each(x)
+    rows = inputs[0].shape[0]
     if rows == 0:
-        shape = each(x)[0].shape
-        raise DataError(f"{owner}: x is empty (shape {shape}); there is nothing to learn from.")
+        raise DataError(
+            f"{owner}: x is empty (shape {inputs[0].shape}); there is nothing to learn from."
+        )
+    fits = True
+    for value in (x, *others.values()):  # plain loops: this is part of every train_on_batch
+        if value is not None:
+            for a in value if isinstance(value, tuple) else (value,):
+                fits = fits and a.ndim > 0 and a.shape[0] == rows
+    if fits:
+        return
     every = {"x": x, **{name: value for name, value in others.items() if value is not None}}
     sizes = {
         name if not isinstance(value, tuple) else f"{name}[{i}]": a.shape[0] if a.ndim else None
         for name, value in every.items()
         for i, a in enumerate(each(value))
     }
-    if any(n != rows for n in sizes.values()):
-        listed = ", ".join(
-            f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()
-        )
-        raise DataError(
-            f"{owner}: Data cardinality is ambiguous: {listed}. Give one row of each for every "
-            "sample."
-        )
+    listed = ", ".join(
+        f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()
+    )
+    raise DataError(
+        f"{owner}: Data cardinality is ambiguous: {listed}. Give one row of each for every sample."
+    )
 
 
 def _checked_csr(owner: str, argument: str, x: Any, dtype: Dtype) -> Any:

@@ -27,10 +27,14 @@ def is_stream(value: Any) -> bool:
     Lists and the like are rows or inputs, save those of batches: of tuples ``(x, y)`` whose x is
     an array, or a structure of arrays.
     """
+    if type(value) is np.ndarray:
+        return False
     if isinstance(value, Sequence):
         first = value[0] if len(value) else None
         if not isinstance(first, tuple) or not 1 <= len(first) <= 3:
             return False
+        if not all(isinstance(batch, tuple) for batch in value):
+            return False  # ((a, b), y): two inputs and their targets
         x = first[0]
         if isinstance(x, Mapping):
             x = list(x.values())

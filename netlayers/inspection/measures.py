@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from netlayers._typing import Array
-    from netlayers.core.gradients import Gradients
     from netlayers.core.layer import Layer
     from netlayers.core.parameters import Parameter
+    from netlayers.optimizers.layout import Gradients
 
 # Each measure, and what it is of a layer.
 MEASURES = {

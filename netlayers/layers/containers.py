@@ -127,7 +127,6 @@ class Container(Network):
             raise
         if not self._trainable:
             layer.trainable = False
-        self.rewire()
 
     def _give_name(self, layer: Layer, elsewhere: bool) -> None:
         """Let the names of the layers differ: one that nobody chose gives way, with a number."""
@@ -207,6 +206,12 @@ class Container(Network):
         """Note the weights of the parts, each once, and how the calls are connected."""
         found = {id(p): p for part in self.parts for p in part.slots}
         self.slots = list(found.values())
+        self.has_states = self.stateful
+        self.changes_in_training = (
+            self.has_states
+            or any(p.statistic for p in self.slots)
+            or any(part.draws for part in every_layer(self))
+        )
         self.rewire()
 
     def use_streams(self, streams: Streams, keep: bool = False) -> None:

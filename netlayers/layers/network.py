@@ -49,6 +49,7 @@ class Network(Layer):
     _results: tuple[Source, ...] = ()
     _masks = False
     has_states = False
+    changes_in_training = True
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
 
     def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
@@ -58,7 +59,6 @@ class Network(Layer):
     def rewire(self) -> None:
         """Note how the calls are connected, after one came or went, or after they were built."""
         wired = self.wire(self.calls)
-        self.has_states = self.stateful
         self._masks = any(_deals_with_masks(call) for call in self.calls)
         self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self._masks or self._repeated):

@@ -221,7 +221,7 @@ class Normalization(Layer):
 
         What does not lie in memory stays there, and is read piece by piece.
         """
-        (data,) = arrays_by_name(owner, "data", data, ["data"])
+        (data,) = arrays_by_name(owner, "data", data, ["x"])
         array: Any = as_data(owner, "data", data)
         if array.ndim == 0:
             raise DataError(

@@ -106,7 +106,6 @@ class Residual(Chain):
         super().forget()
         if self._own_projection:
             self.projection, self._own_projection = None, False
-            self.rewire()
 
     def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
         """``y = x + f(x)``, or ``x W + f(x)``.
@@ -129,7 +128,6 @@ class Residual(Chain):
             raise
         self.projection = self.layers.pop()
         self.calls.pop()
-        self.rewire()
 
     def _check_shapes(self, x: Shape, y: Shape) -> None:
         if len(x) != len(y) or x[:-1] != y[:-1] or len(x) < 2 or x[-1] is None:

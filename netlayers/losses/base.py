@@ -125,7 +125,8 @@ class Loss(Configurable):
 
     def buffer(self, name: str, like: Array) -> Array:
         """Return a buffer with the shape and dtype of ``like``."""
-        return self.workspace(name, like.shape, like.dtype)
+        made = self.workspace.views.get((name, like.shape, like.dtype))
+        return self.workspace(name, like.shape, like.dtype) if made is None else made
 
     def unclipped(self, p: Array, c: Array) -> Array:
         """Return where clipping ``p`` to ``c`` changed nothing, and a gradient comes through."""
@@ -275,11 +276,14 @@ class Loss(Configurable):
                 for i, size in enumerate(output_shape)
             )
             try:
-                self.targets(block, self.outputs_last(shape), np.dtype(np.float64))
+                shape = shape if self.axis == -1 else self.outputs_last(shape)
+                self.targets(block, shape, np.dtype(np.float64))
             except DataError as error:
                 raise type(error)(
                     f"{error} (Found in rows {start} to {start + len(block)}.)"
                 ) from None
+
+    axis: Any = -1
 
     def outputs_last(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of predictions in the order of axes in which the loss computes."""

@@ -193,13 +193,13 @@ class SparseCategoricalCrossentropy(Crossentropy):
     def forward_logits(self, t: Array, z: Array) -> Array:
         """``l = log Σ exp(z) - z[t]``."""
         self.cache.t = t if self.ignore_class is None else self._known(t)
-        p = self.cache.p = self.workspace("p", z.shape, z.dtype)
+        p = self.cache.p = self.buffer("p", z)
         return kernels.sparse_crossentropy(z, t, p)
 
     def backward_logits(self, dl: Any) -> Array:
         """``dz = dl (p - onehot(t))``."""
         p = self.cache.p
-        dz = self.workspace("dy", p.shape, p.dtype)
+        dz = self.buffer("dy", p)
         kernels.sparse_crossentropy_gradient(p, self.cache.t, dl, dz)
         return dz
 

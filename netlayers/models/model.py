@@ -395,8 +395,9 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
 
         Args and errors: see :meth:`fit`. The dict has ``grad_norm`` too where clipping is on.
         """
-        self._require_compiled()
-        batch = ready_batch(self, x, y, sample_weight, class_weight)
+        batch = ready_batch(self, x, y, sample_weight, class_weight)  # of a compiled model only
+        if batch is None:
+            self._require_compiled()
         with undone_on_error(self) if batch is None else nullcontext():
             if batch is None:
                 weights = sample_weight, class_weight

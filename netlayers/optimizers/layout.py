@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.gradients import Gradients
+from netlayers.core.gradients import rows_of
 from netlayers.core.workspace import aligned
 from netlayers.optimizers.tables import DenseGradient, RowUpdate, warn_of_dense
 
@@ -25,6 +25,62 @@ BLOCK = 1 << 18
 # 2e-302 in float64) becomes 0. A decay of 0.87 or slower gets there before it gets too small.
 FLUSH_EVERY = 100
 FLUSH_BELOW = 2.0**20
+
+
+class Gradients:
+    """The gradients of all that an optimizer changes.
+
+    Args:
+        parameters: the vectors, with the gradients that ``backward`` wrote.
+
+    Attributes:
+        parameters: as above.
+        pieces: ``(gradient, own)`` for each slice of the gradient vector that is changed: a flat
+            view, and its slice in the model's own order, in which the optimizer keeps its state.
+        tables: the parameters with a gradient by rows.
+        arrays: flat views of all numbers that are a gradient; rows without one are left out.
+        tensors: the same, one for each parameter.
+        denominator: what the gradients of this call of ``step`` have been divided by; ``None``
+            where nobody said.
+        size: the norm of all gradients, where a transform has measured it.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        runs = parameters.runs(lambda p: p.row_gradient)
+        self.pieces = [(parameters.gradients[at], own) for rows, at, own in runs if not rows]
+        # What learns at 0 times the rate is in no run, and clipped as little as it is counted.
+        changed = [p for p in parameters.tensors if p.learning_rate_multiplier != 0]
+        self.tables = [p for p in changed if p.row_gradient]
+        dense = [p for p in changed if not p.row_gradient]
+        self._arrays = [g for g, _ in self.pieces]
+        self._tensors = [parameters.gradients[p.slice] for p in dense]
+        self.collect()
+        self.denominator: float | None = None
+        self.size: Any = None
+
+    def collect(self) -> None:
+        """Take the rows that the tables have now into :attr:`arrays` and :attr:`tensors`."""
+        rows = [rows_of(p).values.reshape(-1) for p in self.tables]
+        self.arrays, self.tensors = [*self._arrays, *rows], [*self._tensors, *rows]
+
+    def scale(self, factor: float) -> None:
+        """Multiply all gradients by a number."""
+        if factor != 1:
+            for g in self.arrays:
+                np.multiply(g, factor, out=g)
+
+    def nonfinite(self) -> Iterator[tuple[Parameter, int]]:
+        """Yield the parameters whose gradients are not finite, and in how many numbers.
+
+        The last one comes first, as the backward pass met it first.
+        """
+        for p in reversed(self.parameters.tensors):
+            if p.learning_rate_multiplier != 0:
+                g = rows_of(p).values if p.row_gradient else p.gradient
+                bad = int(np.count_nonzero(~np.isfinite(g)))
+                if bad:
+                    yield p, bad
 
 
 class Layout:

@@ -19,7 +19,7 @@ from netlayers.optimizers.clipping import norm, scale_to
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
-    from netlayers.core.gradients import Gradients
+    from netlayers.optimizers.layout import Gradients
 
 
 class Transform:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.buffers import BufferCopies
 from netlayers.core.naming import every_layer
 from netlayers.core.workspace import aligned
 
@@ -18,8 +19,8 @@ class Before:
     """The state of a model and its optimizer before a step.
 
     Weights and the optimizer's vectors need no copy where the step was left out, which is why they
-    are copied only if ``whole`` is set. Random streams and running statistics change in the forward
-    pass already: they are noted before every step, where there are any.
+    are copied only if ``whole`` is set. Random streams, running statistics and states change in the
+    forward pass already: they are noted before every step, where there are any.
 
     Args:
         model: a built model.
@@ -40,8 +41,8 @@ class Before:
             for name, value in vars(layer).items()
             if isinstance(value, np.random.Generator)
         ]
-        self._statistics: Array = model.parameters.statistics.copy()
-        self.changes = bool(self._layers or self._statistics.size)
+        self._buffers = BufferCopies(model)
+        self.changes = bool(self._layers) or not self._buffers.empty
         self._chance: list[Any] = []
         self._values: Array | None = None
         self._vectors: dict[str, Array] = {}
@@ -50,8 +51,7 @@ class Before:
         """Note the state as it is now."""
         if self._layers:
             self._chance = [getattr(layer, n).bit_generator.state for _, layer, n in self._layers]
-        if self._statistics.size:
-            np.copyto(self._statistics, self._model.parameters.statistics)
+        self._buffers.take()
         self._whole_taken = self.whole
         if self.whole:
             self._values = _copied(self._model.parameters.values, self._values)
@@ -60,10 +60,9 @@ class Before:
                 for name, vector in self._optimizer.state.items()
             }
 
-    def restore_statistics(self) -> None:
-        """Put the running statistics back, of a step that is left out."""
-        if self._statistics.size:
-            np.copyto(self._model.parameters.statistics, self._statistics)
+    def restore_buffers(self) -> None:
+        """Put running statistics and states back, of a step that is left out."""
+        self._buffers.restore()
 
     def copies(self, loss: Any, counters: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return copies of model, optimizer and loss, the first two as they were before the step.
@@ -76,7 +75,7 @@ class Before:
         """
         model, optimizer, loss = copy.deepcopy((self._model, self._optimizer, loss))
         parameters = model.parameters
-        parameters.statistics[...] = self._statistics
+        self._buffers.restore(model)
         for name, value in counters.items():
             setattr(optimizer, name, value)
         layers = list(every_layer(model))

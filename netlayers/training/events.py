@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from netlayers._typing import Logs
+    from netlayers.training.trainer import Run
 
 
 class Callback:

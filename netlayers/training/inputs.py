@@ -49,7 +49,7 @@ def checked_inputs(model: Any, owner: str, x: Any) -> Any:
         return checked_input(owner, "x", x, specs[0], model._dtype)
     names = input_names(model, specs)
     arrays = arrays_by_name(owner, "x", x, names)
-    known = getattr(model, "_columns", None) or [None] * len(specs)
+    known = _known_columns(model, len(specs))
     checked = []
     for array, spec, name, columns in zip(arrays, specs, names, known, strict=True):
         argument = label("x", name, names)
@@ -65,11 +65,17 @@ def remember_columns(model: Any, x: Any) -> None:
     if type(x) is np.ndarray:
         return
     specs = model.input_specs
-    known = model._columns or [None] * len(specs)
+    known = _known_columns(model, len(specs))
     arrays = arrays_by_name("fit", "x", x, input_names(model, specs))
     found = [names or column_names(a) for names, a in zip(known, arrays, strict=True)]
     if any(found):
         model._columns = found
+
+
+def _known_columns(model: Any, count: int) -> list[list[str] | None]:
+    """Return the remembered names for each of so many inputs; those of another number are void."""
+    known: list[list[str] | None] | None = getattr(model, "_columns", None)
+    return known if known is not None and len(known) == count else [None] * count
 
 
 def checked_targets(model: Any, owner: str, y: Any) -> Any:
@@ -146,6 +152,8 @@ def input_of(model: Any, owner: str, x: Any) -> Any:
 
 def input_batch(model: Any, owner: str, x: Any) -> Any:
     """Return the inputs of one batch, checked and converted; see :func:`input_of`."""
+    if is_ready_input(model, x):
+        return x
     refuse_stream(owner, x)
     return _converted(model, owner, input_of(model, owner, x))
 
@@ -153,7 +161,9 @@ def input_batch(model: Any, owner: str, x: Any) -> Any:
 def input_columns(model: Any, inputs: Any) -> AnyColumn:
     """Return checked inputs, ready to be cut into batches."""
     specs, dtype = model.input_specs, model._dtype
-    pairs = zip(each(inputs), specs, strict=True)
+    if not isinstance(inputs, tuple):
+        return column(inputs, kind_dtype(inputs.dtype, specs[0].dtype, dtype))
+    pairs = zip(inputs, specs, strict=True)
     return column(inputs, one([kind_dtype(a.dtype, spec.dtype, dtype) for a, spec in pairs]))
 
 
@@ -187,23 +197,28 @@ def batch_of(
     Raises:
         DataError, ShapeError, ConfigurationError: see :func:`columns_of`.
     """
-    refuse_stream(owner, x)
+    plain = type(x) is np.ndarray
+    if not plain:
+        refuse_stream(owner, x)
     if class_weight is not None and sample_weight is not None:
         raise ConfigurationError(
             f"{owner}: class_weight and sample_weight can not be given together; multiply them "
             "into one sample_weight."
         )
     inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
-    if remember:
+    if remember and not plain:
         remember_columns(model, x)
-    targets = one([in_order(np.asarray(t)) for t in each(targets)])
+    if isinstance(targets, tuple):
+        targets = tuple(in_order(np.asarray(t)) for t in targets)
+    else:
+        targets = in_order(np.asarray(targets))
     if class_weight is not None:
         weight = class_weights(owner, class_weight, single_target(owner, "class_weight", targets))
     return Batch(
         _converted(model, owner, inputs),
         targets,
         None if weight is None else in_order(np.asarray(weight)),
-        each(inputs)[0].shape[0],
+        len(targets[0] if isinstance(targets, tuple) else targets),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from netlayers.core.optional import scipy
 from netlayers.errors import ConfigurationError, NonFiniteError
+from netlayers.training import trainer
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
@@ -98,7 +99,7 @@ def train(
         logs = steps.logs()
         logs["grad_norm"] = float(np.linalg.norm(gather(parameters.dense_gradients())))
         if validation is not None:
-            results = loop.validate(steps, validation, events)
+            results = trainer.validate(steps, validation, events)
             if not results:
                 validation = None
             logs |= results

@@ -12,7 +12,14 @@ from netlayers.data.arrays import ArrayData, column
 from netlayers.data.batch import Batch
 from netlayers.data.streams import is_stream
 from netlayers.training.batching import Reading, in_batches, open_stream
-from netlayers.training.inputs import batch_of, columns_of, input_batch, input_columns, target_dtype
+from netlayers.training.inputs import (
+    batch_of,
+    columns_of,
+    input_batch,
+    input_columns,
+    remember_columns,
+    target_dtype,
+)
 
 if TYPE_CHECKING:
     from netlayers.data.arrays import AnyColumn
@@ -52,7 +59,7 @@ def columns_in_memory(
     """Check data that are needed at once: arrays, or batches that are read into memory.
 
     Args:
-        model: the model; it is built, if it was not.
+        model: the model to be trained; it is built, if it was not.
         owner: who asks, for messages.
         x: inputs, or data that come in batches.
         y: targets; ``None`` with batches.
@@ -66,10 +73,12 @@ def columns_in_memory(
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     if not in_batches(owner, x, y, sample_weight=sample_weight):
-        return columns_of(model, owner, x, y, sample_weight), None
+        columns = columns_of(model, owner, x, y, sample_weight)
+        remember_columns(model, x)
+        return columns, None
     batches: list[Batch] = []
     read = 0
-    with closing(open_stream(model, owner, x, _ALL)) as stream:
+    with closing(open_stream(model, owner, x, _ALL, trains=True)) as stream:
         for batch in stream.batches():
             batches.append(batch._replace(**{n: _copied(v) for n, v in batch._asdict().items()}))
             read += batch.size

@@ -73,6 +73,7 @@ class Steps:
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
         self._before: Before | None = None
+        self._changes = getattr(model, "changes_in_training", True)
         self._share: float | None = None  # denominator for each row, while gradients are gathered
         self._counters: tuple[Any, ...] = ()  # of the optimizer, before the last batch
 
@@ -183,9 +184,10 @@ class Steps:
         """
         model, optimizer = self.model, self.optimizer
         parameters = self._parameters = model.parameters
-        before = self._before or self.before
-        if before.changes or before.whole:
-            before.take()
+        if self._changes or self._before is not None:
+            before = self.before
+            if before.changes or before.whole:
+                before.take()
         self._counters = (
             optimizer.iterations,
             optimizer.skipped,
@@ -243,7 +245,7 @@ class Steps:
         """
         optimizer, parameters = self.optimizer, self._parameters
         if self.skip_nonfinite_loss and not math.isfinite(self._loss):
-            self.before.restore_statistics()
+            self.before.restore_buffers()
             return self._loss
         skipped = optimizer.skipped
         try:
@@ -252,10 +254,10 @@ class Steps:
             else:
                 updated = optimizer.step(parameters, self._denominator)
         except NonFiniteError:
-            self.before.restore_statistics()
+            self.before.restore_buffers()
             raise
         if optimizer.skipped != skipped:
-            self.before.restore_statistics()
+            self.before.restore_buffers()
         if updated and optimizer.grad_norm is not None:  # there is one where clipping is on
             self._norms += optimizer.grad_norm
             self._updates += 1

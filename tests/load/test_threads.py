@@ -189,7 +189,7 @@ def test_a_model_from_eight_threads():
 
     def work(i):
         answers = [model.predict(inputs[i], batch_size=size) for size in (1024, 7)]
-        return [*answers, model.predict_on_batch(inputs[i]), model.predict(list(inputs[i]))]
+        return [*answers, model.predict_on_batch(inputs[i]), model.predict(inputs[i].tolist())]
 
     for _ in range(5):
         for i, answers in enumerate(in_threads(work)):

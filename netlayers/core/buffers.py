@@ -91,6 +91,8 @@ class BufferCopies:
 
     def restore(self, model: Any = None) -> None:
         """Put them back, into the model or a copy of it."""
+        if not self._copies:  # nothing was noted
+            return
         target = self if model is None else BufferCopies(model)
         for array, kept in zip(target._arrays(), self._copies, strict=True):
             if array is not None and kept is not None and array.shape == kept.shape:

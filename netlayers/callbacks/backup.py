@@ -17,8 +17,8 @@ from netlayers.errors import ConfigurationError, FileError
 from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.lock import FolderLock
+from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import architecture, compile_settings
-from netlayers.saving.undoing import unchanged_on_error
 from netlayers.training.run import RunKeeper
 from netlayers.training.state import differences, pack, unpack
 

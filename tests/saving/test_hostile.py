@@ -162,7 +162,7 @@ LIES = {
         x={"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
     ),
     "a missing checksum": lambda e, d: d["checksums"].pop(KERNEL) and None,
-    "another version": lambda e, d: d.update(format_version=2),
+    "another version": lambda e, d: d.update(format_version=3),
     "version 1.0": lambda e, d: d.update(format_version="1"),
     "no version": lambda e, d: d.pop("format_version") and None,
     "another kind": lambda e, d: d.update(kind="archive"),

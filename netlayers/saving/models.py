@@ -11,14 +11,9 @@ from netlayers.errors import FileError
 from netlayers.registry import check_custom_objects
 from netlayers.saving.format import StoredFile, write_file
 from netlayers.saving.names import weights_of
-from netlayers.saving.rebuilding import (
-    check_weights,
-    compile_again,
-    put_back,
-    rebuild,
-    stored_names,
-)
+from netlayers.saving.rebuilding import check_weights, compile_again, put_back, rebuild
 from netlayers.saving.state import EXTRA, arrays_of, describe, joined, require_finite
+from netlayers.saving.values import stored_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,6 +27,7 @@ from netlayers.saving.values import (
     put_assets,
     states_of,
     stored_assets,
+    stored_names,
     stored_states,
 )
 
@@ -99,13 +100,6 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
         state.value = file.read(name)
     put_assets(file, stored_assets(file, model))
     return model
-
-
-def stored_names(file: StoredFile) -> list[str]:
-    """Return the names of the arrays that a file says are states and assets."""
-    if file.version == 1:
-        return []
-    return [*file.section.texts("states"), *file.section.section("assets").values]
 
 
 def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:

@@ -43,6 +43,11 @@ def needs_version_2(root: Layer) -> bool:
     )
 
 
+def stored_names(file: StoredFile) -> list[str]:
+    """Return the names of the arrays that a file says are states and assets."""
+    return [*_states(file), *_assets(file)]
+
+
 # States ------------------------------------------------------------------------------------------
 
 
@@ -64,7 +69,7 @@ def stored_states(file: StoredFile, root: Layer) -> dict[str, tuple[Layer, State
     """
     known = states_of(root)
     found = {}
-    for name in file.section.texts("states") if _has(file, "states") else ():
+    for name in _states(file):
         if name not in known:
             raise FileError(file.path, "states", "states of the model", short(name))
         layer, state = known[name]
@@ -106,7 +111,7 @@ def stored_assets(file: StoredFile, root: Layer) -> list[tuple[Layer, Assets]]:
     Raises:
         FileError: one belongs to no such layer, or is not what the file says that it is.
     """
-    kinds = file.section.section("assets").values if _has(file, "assets") else {}
+    kinds = _assets(file)
     paths = paths_of(root)
     found: list[tuple[Layer, Assets]] = []
     known: set[str] = set()
@@ -138,8 +143,14 @@ def put_assets(file: StoredFile, assets: list[tuple[Layer, Assets]]) -> None:
             raise FileError(file.path, "assets", f"assets of {layer.owner}", got) from error
 
 
-def _has(file: StoredFile, key: str) -> bool:
-    return file.version > 1 and key in file.section.values
+def _states(file: StoredFile) -> list[str]:
+    known = file.version > 1 and "states" in file.section.values
+    return file.section.texts("states") if known else []
+
+
+def _assets(file: StoredFile) -> dict[str, Any]:
+    known = file.version > 1 and "assets" in file.section.values
+    return file.section.section("assets").values if known else {}
 
 
 def _packed(path: str, name: str, asset: Any) -> bytes:

@@ -69,7 +69,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
         model = construct(file.path, section.values.get("model"), custom_objects)
         parts = layers_by_path(model)
         for name, shape in places.items():
-            if name not in parts or not isinstance(shape, list):
+            if name not in parts or not _is_shape(shape):
                 raise section.section("built").fail(name, "the shape of a layer of the model")
             try:
                 parts[name].build(shape)  # type: ignore[arg-type]
@@ -100,6 +100,14 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
         state.value = file.read(name)
     put_assets(file, stored_assets(file, model))
     return model
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether a value is a list of sizes, or a list of such lists, for several inputs."""
+    several = isinstance(value, list) and value and isinstance(value[0], list)
+    return isinstance(value, list) and all(
+        isinstance(item, list) is bool(several) for item in value
+    )
 
 
 def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:

@@ -147,3 +147,13 @@ def state(made):
         "iterations": made.optimizer.iterations,
         "streams": {n: g.bit_generator.state for n, g in made._streams._generators.items()},
     }
+
+
+def arrays(made):
+    """Return the arrays of a model by name: weights, statistics, states, optimizer."""
+    states = {
+        f"{layer.name} {name}": s.value for layer in made.layers for name, s in layer.states.items()
+    }
+    vectors = {f"optimizer {name}": v for name, v in made.optimizer.state.items()}
+    found = {p.path.replace("/", " "): p.value for p in made.slots} | states | vectors
+    return {name: array.copy() for name, array in found.items()}

@@ -72,7 +72,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
             if name not in parts or not _is_shape(shape):
                 raise section.section("built").fail(name, "the shape of a layer of the model")
             try:
-                parts[name].build(shape)  # type: ignore[arg-type]
+                parts[name].build(shape)
             except Exception as error:
                 raise _refused(file.path, f"model: {short(name)}", error) from error
             if any(p.size >= 1 << 48 for p in parts[name].slots):

@@ -77,6 +77,19 @@ def test_it_is_the_sum_of_two_layers_with_the_same_weights():
     np.testing.assert_array_equal(g.d_kernel, c.d_kernel)
 
 
+def test_a_graph_that_is_used_twice_uses_a_layer_twice():
+    inner = Graph([L.Dense(4, "tanh")], [(0, [(0, None)]), (0, [(1, None)])])
+    outer = Graph([inner, L.Dense(2)], [(0, [(0, None)]), (0, [(1, None)]), (1, [(2, None)])])
+    report = nl.check_gradients(outer, X)
+    assert report.passed, str(report)
+
+
+def test_a_source_that_names_no_array_is_refused():
+    graph = Graph([L.Dense(2)], [(0, [(0, 1)])])
+    with pytest.raises(nl.errors.ShapeError, match=r"\(0, 1\) names an array of one array"):
+        graph.build((None, 4))
+
+
 def test_new_call_has_a_cache_and_buffers_of_its_own():
     layer = L.Dense(2, "relu", dtype="float64")
     again = layer.new_call()

@@ -17,8 +17,8 @@ from netlayers.errors import ConfigurationError, FileError
 from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.lock import FolderLock
+from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import architecture, compile_settings
-from netlayers.saving.undoing import unchanged_on_error
 from netlayers.training.events import RunKeeper
 from netlayers.training.state import differences, pack, unpack
 
@@ -32,10 +32,10 @@ class BackupAndRestore(RunKeeper):
     """Writes backups of a run. The same script, started again, goes on with the same bits.
 
     A run that was killed at any moment, also within an epoch, ends as if it had not been: weights,
-    running statistics, optimizer with moments, averages and gathered gradients, History, learning
-    rate and schedule, counters and best weights of callbacks, the order of the samples, every
-    stream of dropout and noise, metrics under way, and the place in the data. What came after the
-    last backup is computed again.
+    running statistics, states and vocabularies of layers, optimizer with moments, averages and
+    gathered gradients, History, learning rate and schedule, counters and best weights of callbacks,
+    the order of the samples, every stream of dropout and noise, metrics under way, and the place in
+    the data. What came after the last backup is computed again.
 
     Ctrl-C and SIGTERM let ``fit`` finish its step and write a backup before the process ends. Call
     ``fit`` with the same arguments again to go on; ``epochs`` may be another number.

@@ -25,16 +25,20 @@ class Call:
     Args:
         layer: the layer.
         number: which use this is, from 2 on.
+        home: the network that calls it. If that is called several times itself, so is this, each
+            time with another memory: it is kept in the buffers of the network's call.
 
     Everything else (weights, flags, shapes) is the layer's.
     """
 
-    def __init__(self, layer: Layer, number: int) -> None:
-        self.layer, self.number = layer, number
-        self._own: dict[int, dict[str, Any]] = {}
+    def __init__(self, layer: Layer, number: int, home: Layer | None = None) -> None:
+        self.layer, self.number, self.home = layer, number, home
+        self._alone: dict[int, dict[str, Any]] = {}
+        self._streams: dict[int, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "layer":  # a copy asks before there is a layer
+        # A copy asks before there is a layer.
+        if name.startswith("__") or name in ("layer", "home"):
             raise AttributeError(name)
         return getattr(self.layer, name)
 
@@ -65,8 +69,7 @@ class Call:
         """Draw from streams of this call's own."""
         for part in every_layer(self.layer):
             if part.random:
-                name = f"layer/{part.path}/{self.number}"
-                self._memory_of(part)["rng"] = streams.get(name)
+                self._streams[id(part)] = streams.get(f"layer/{part.path}/{self.number}")
 
     @contextmanager
     def _in_place(self, training: bool) -> Iterator[None]:
@@ -89,12 +92,17 @@ class Call:
                         now[name] = value
 
     def _memory_of(self, part: Layer) -> dict[str, Any]:
-        own = self._own.get(id(part))
+        known = self._alone
+        if self.home is not None:
+            known = vars(self.home.workspace).setdefault("calls", {}).setdefault(id(self), {})
+        own = known.get(id(part))
         if own is None:
-            own = self._own[id(part)] = {
+            own = known[id(part)] = {
                 "cache": Cache(""),
                 "workspace": type(part.workspace)(),
                 "call": self.number,
             }
+        if id(part) in self._streams:
+            own["rng"] = self._streams[id(part)]
         own["cache"]._owner = f"{part.cache._owner} (call {self.number})"
         return own

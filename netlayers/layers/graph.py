@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import is_several
 from netlayers.core.spec import FLOAT
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Container
 from netlayers.layers.network import Node
 from netlayers.registry import register
@@ -90,7 +90,7 @@ class Graph(Container):
         calls: list[Any] = []
         used: set[int] = set()
         for number, _ in self._wires:
-            calls.append(self.layers[number].new_call() if number in used else free[number])
+            calls.append(self.layers[number].new_call(self) if number in used else free[number])
             used.add(number)
         return calls
 
@@ -176,7 +176,15 @@ def _sources(owner: str, sources: Any, calls: int) -> tuple[Source, ...]:
 
 
 def _picked(shapes: list[Any], sources: tuple[Source, ...]) -> Any:
-    found = tuple(
-        shapes[v] if i is None or not is_several(shapes[v]) else shapes[v][i] for v, i in sources
-    )
+    """Return the shapes that sources name.
+
+    Raises:
+        ShapeError: a place of an array is named where there is none.
+    """
+    for value, item in sources:
+        count = len(shapes[value]) if is_several(shapes[value]) else 0
+        if item is not None and item >= count:
+            what = f"{count} arrays" if count else "one array"
+            raise ShapeError(f"Graph: the source ({value}, {item}) names an array of {what}.")
+    found = tuple(shapes[v] if i is None else shapes[v][i] for v, i in sources)
     return found[0] if len(found) == 1 else found

@@ -18,6 +18,7 @@ MAX_VALUES = 300_000
 MAX_DEPTH = 200
 MAX_BITS = 14_284  # of an integer: so that it has no more than the 4300 digits that Python reads
 MAX_WORK = 16_000_000  # 3900 layers in a row, or 1000 residual blocks of 3 layers
+MAX_USES = 50_000  # of layers, those in a network that is called several times counted each time
 
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -79,11 +80,12 @@ def check_configurations(path: str, place: str, value: Any) -> None:
     """Raise a FileError if making what a description names would take more than some seconds.
 
     The time to make a container grows with the square of its layers, that of a layer with the
-    third power of how deep it lies.
+    third power of how deep it lies. A network in networks, each called twice, is run 2^n times.
     """
-    work, todo = 0, [(value, 0)]
+    work, todo, seen = 0, [(value, 0)], []
     while todo:
         item, depth = todo.pop()
+        seen.append(item)
         children = list(item.values() if isinstance(item, dict) else item)
         named = sum(isinstance(child, dict) and "class_name" in child for child in children)
         depth += isinstance(item, dict) and "class_name" in item
@@ -91,6 +93,28 @@ def check_configurations(path: str, place: str, value: Any) -> None:
         if work > MAX_WORK:
             raise FileError(path, place, "fewer layers, or layers that lie less deep", "more")
         todo += [(child, depth) for child in children if isinstance(child, (dict, list))]
+    uses: dict[int, int] = {}
+    for item in reversed(seen):  # what is inside comes first
+        uses[id(item)] = _count_uses(item, uses)
+    if uses[id(value)] > MAX_USES:
+        raise FileError(path, place, f"at most {MAX_USES} uses of layers", "more")
+
+
+def _count_uses(item: Any, uses: dict[int, int]) -> int:
+    """Return how often what a part of a description names is used, in all its calls."""
+    children = list(item.values() if isinstance(item, dict) else item)
+    count = int(isinstance(item, dict) and "class_name" in item)
+    count += sum(uses[id(child)] for child in children if isinstance(child, (dict, list)))
+    if isinstance(item, dict) and isinstance(item.get("calls"), list):
+        layers = item.get("layers")
+        own = [uses.get(id(layer), 1) for layer in layers] if isinstance(layers, list) else []
+        called: set[int] = set()
+        for call in item["calls"]:
+            number = call[0] if isinstance(call, list) and call else None
+            if type(number) is int and 0 <= number < len(own):
+                count += own[number] if number in called else 0  # the first is counted above
+                called.add(number)
+    return min(count, 2 * MAX_USES)
 
 
 class Section:

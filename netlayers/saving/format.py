@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Dtype
 
-FORMAT, VERSION = "netlayers", 1
+FORMAT = "netlayers"
 # The names that safetensors gives to the types of numbers.
 _DTYPES = {
     f"{letter}{8 * np.dtype(kind).itemsize}": np.dtype(kind)
     for letter, kinds in (("F", "f8 f4 f2"), ("I", "i8 i4 i2 i1"), ("U", "u8 u4 u2 u1"))
     for kind in kinds.split()
 }
+_DTYPES["BOOL"] = np.dtype(bool)  # in files of version 2
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _START = b'{"__metadata__":{"checksum":"'  # a header begins with it, and the checksum follows
 _DIGEST = 64  # characters of a SHA-256
@@ -70,9 +71,10 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
 
     Args:
         path: the file.
-        arrays: by their names, in float64, float32, float16 or integers; they must not change
-            while they are written.
-        description: plain data; see :func:`netlayers.saving.description.to_text`.
+        arrays: by their names, in float64, float32, float16, integers or booleans; they must not
+            change while they are written.
+        description: plain data; see :func:`netlayers.saving.description.to_text`. With
+            ``format_version`` 2, the file is of that version, as one with booleans always is.
 
     Raises:
         FileError: an array is of another type, a name is no text, or the description no plain data.
@@ -110,7 +112,7 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
         }
         data[name] = _bytes_of(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
     whole = {
-        "format_version": VERSION,
+        "format_version": 2 if any(a.dtype == bool for a in arrays.values()) else 1,
         "library": {"name": "netlayers", "version": __version__},
         "numpy": np.__version__,
         **description,
@@ -190,6 +192,7 @@ class StoredFile:
         path: the file.
 
     Attributes:
+        version: of the format.
         entries: what arrays there are: :class:`Entry` by name.
         description: the description.
 
@@ -215,8 +218,11 @@ class StoredFile:
             del header, values["__metadata__"]["description"]
             self.description = text.from_text(self.path, "description", described)
             self.section = text.Section(self.path, "description", self.description)
-            if self.section.values.get("format_version") != VERSION:
-                raise self.section.fail("format_version", VERSION, "A newer netlayers may read it.")
+            self.version: Any = self.section.values.get("format_version")
+            if type(self.version) is not int or self.version not in (1, 2):
+                raise self.section.fail(
+                    "format_version", "1 or 2", "A newer netlayers may read it."
+                )
             checksums = self.section.section("checksums")
             del values["__metadata__"]
             self.entries = self._check_entries(values, checksums, size - self._begin)
@@ -285,8 +291,8 @@ class StoredFile:
         if value.keys() != {"dtype", "shape", "data_offsets"}:
             raise self._fail(name, "dtype, shape and data_offsets", f"{len(value)} entries")
         dtype = _DTYPES.get(section.text("dtype"))
-        if dtype is None:
-            raise section.fail("dtype", f"one of {', '.join(_DTYPES)}")
+        if dtype is None or (dtype.kind == "b" and self.version == 1):
+            raise section.fail("dtype", f"one of {', '.join(_DTYPES)}, the last from version 2 on")
         shape, offsets = (
             section.get("shape", list, "a list"),
             section.get("data_offsets", list, "a list"),
@@ -294,8 +300,8 @@ class StoredFile:
         for key, sizes in (("shape", shape), ("data_offsets", offsets)):
             if not all(type(n) is int and 0 <= n < 1 << 48 for n in sizes):
                 raise section.fail(key, "a list of integers from 0 to 2^48")
-        if len(shape) > 32:
-            raise section.fail("shape", "at most 32 axes")
+        if len(shape) > 32 or math.prod(n or 1 for n in shape) >= 1 << 59:
+            raise section.fail("shape", "at most 32 axes, and as many numbers as NumPy can count")
         if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * dtype.itemsize:
             expected = f"places that are {math.prod(shape) * dtype.itemsize} bytes apart"
             raise self._fail(f"{name}: data_offsets", expected, offsets[:3])
@@ -333,6 +339,8 @@ class StoredFile:
         digest = hashlib.sha256()
         self._fill(_bytes_of(out), self._begin + entry.start, name, digest.update)
         self._compare(name, digest.hexdigest())
+        if out.dtype == bool and out.size and out.view(np.uint8).max() > 1:
+            raise self._fail(name, "booleans as the bytes 0 and 1", "others")
         if sys.byteorder == "big":
             out.byteswap(inplace=True)
         return out

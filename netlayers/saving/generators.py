@@ -2,18 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from netlayers.core.calls import Call
+from netlayers.core.naming import every_layer
 from netlayers.core.random import KeyedGenerator, Streams, generators_of
+from netlayers.layers.containers import Container
 from netlayers.saving.description import MAX_BITS
+from netlayers.saving.names import paths_of
 
 if TYPE_CHECKING:
     from netlayers.core.layer import Layer
     from netlayers.saving.description import Section
 
 Generator = np.random.Generator
+
+
+class Use(NamedTuple):
+    """A use of a random layer in a model, and what it draws from.
+
+    Attributes:
+        key: where a file keeps its state beside the streams: the layer's place in
+            :func:`every_layer` and the attribute, ``"3.rng"``; of a second use ``"3.rng/2"``.
+        name: the stream that a model alone has for it: ``"layer/dropout"``, ``"layer/dropout/2"``.
+        generator: its generator.
+    """
+
+    key: str
+    name: str
+    generator: Generator
+
+
+def uses_of(model: Layer) -> list[Use]:
+    """Return the uses of random layers within a model, in the order of its calls.
+
+    Where a layer is shared they are numbered as if it stood in this model alone. Keyed generators
+    are left out: seed, step and shard give their numbers.
+    """
+    found: dict[int, list[Generator]] = {}
+
+    def visit(layer: Layer, memory: dict[int, Any]) -> None:
+        if layer.random:
+            rng = memory.get(id(layer), layer.rng)
+            its = found.setdefault(id(layer), [])
+            if rng is not None and not any(rng is other for other in its):
+                its.append(rng)
+        calls = layer.calls if isinstance(layer, Container) else layer.parts
+        for call in calls:
+            if isinstance(call, Call):  # has random numbers of its own for all that is in it
+                parts = every_layer(call.layer)
+                own = {id(part): call._memory_of(part).get("rng") for part in parts}
+                visit(call.layer, memory | own)
+            else:
+                visit(call, memory)
+
+    visit(model, {})
+    paths = paths_of(model)
+    uses = []
+    for place, part in enumerate(every_layer(model)):
+        if part.random and id(part) not in found:  # no call of it
+            found[id(part)] = [] if part.rng is None else [part.rng]
+        for number, rng in enumerate(found.get(id(part), ()), 1):
+            again = "" if number == 1 else f"/{number}"
+            name = f"layer/{paths[id(part)]}{again}"
+            uses.append(Use(f"{place}.rng{again}", name, rng))
+    return [use for use in uses if not isinstance(use.generator, KeyedGenerator)]
+
+
+def _by_key(model: Layer) -> dict[str, Generator]:
+    """Return all generators of the layers of a model by their keys in a file."""
+    return generators_of(model) | {use.key: use.generator for use in uses_of(model)}
 
 
 def random_state(model: Any) -> dict[str, Any]:
@@ -26,15 +86,20 @@ def random_state(model: Any) -> dict[str, Any]:
     """
     streams: Streams | None = getattr(model, "_streams", None)
     known = {} if streams is None else streams._generators
-    shared = {id(generator) for generator in known.values()}
-    own = generators_of(model)
+    names = {id(use.generator): use.name for use in uses_of(model)}
+    taken = set(names.values())
+    mine = {id(generator) for generator in known.values()}
     return {
         "entropy": None if streams is None else streams.entropy,
-        "streams": {name: g.bit_generator.state for name, g in known.items()},
+        "streams": {
+            names.get(id(g), name): g.bit_generator.state
+            for name, g in known.items()
+            if id(g) in names or name not in taken  # not one that another has replaced
+        },
         "layers": {
             name: generator.bit_generator.state
-            for name, generator in own.items()
-            if id(generator) not in shared and not isinstance(generator, KeyedGenerator)
+            for name, generator in _by_key(model).items()
+            if id(generator) not in mine and not isinstance(generator, KeyedGenerator)
         },
     }
 
@@ -65,8 +130,12 @@ def stored_layer_states(section: Section, model: Layer) -> list[tuple[Generator,
     Raises:
         FileError: there is no such generator, or the state is none of its kind.
     """
-    states, own = section.section("layers"), generators_of(model)
-    found = []
+    states, streams, own = section.section("layers"), section.section("streams"), _by_key(model)
+    found = [
+        (use.generator, stored_state(streams, use.name, use.generator))
+        for use in uses_of(model)
+        if use.name in streams.values and use.key not in states.values
+    ]
     for name in states.values:
         if name not in own:
             raise states.fail(name, "a generator of the model")

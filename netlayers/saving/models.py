@@ -10,14 +10,10 @@ from netlayers.checks import check_flag, check_path
 from netlayers.errors import FileError
 from netlayers.registry import check_custom_objects
 from netlayers.saving.format import StoredFile, write_file
+from netlayers.saving.names import weights_of
 from netlayers.saving.rebuilding import check_weights, compile_again, put_back, rebuild
-from netlayers.saving.state import (
-    EXTRA,
-    arrays_of,
-    describe,
-    require_finite,
-    weights_of,
-)
+from netlayers.saving.state import EXTRA, arrays_of, describe, joined, require_finite
+from netlayers.saving.values import stored_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +51,7 @@ def save_model(
     stored, description = describe(path, model)
     _guard(path, stored, description["weights"], allow_nonfinite)
     if arrays:
-        stored.update({EXTRA + name: array for name, array in arrays.items()})
+        stored = joined(path, stored, {EXTRA + name: array for name, array in arrays.items()})
     description["extra"] = extra
     write_file(path, stored, description)
 
@@ -68,10 +64,10 @@ def load_model(
 ) -> Any:
     """Return the model that :meth:`netlayers.models.Model.save` wrote.
 
-    It predicts the same bits and goes on training with the same bits: weights, statistics,
-    optimizer, random streams. No code of the file is run: its names find the classes that are
-    registered or in ``custom_objects``, nothing is imported or unpickled. Sizes and shapes are
-    checked before memory is taken, and no byte of it can change unnoticed.
+    It predicts the same bits and goes on training with the same bits: weights, statistics, states,
+    assets such as vocabularies, optimizer, random streams. No code of the file is run: its names
+    find the classes that are registered or in ``custom_objects``, nothing is imported or unpickled.
+    Sizes and shapes are checked before memory is taken, and no byte of it can change unnoticed.
 
     Args:
         filepath: the file.
@@ -143,7 +139,10 @@ def save_weights(
     if not arrays and not model.built:
         model._require_built()
     _guard(path, arrays, list(arrays), allow_nonfinite)
-    write_file(path, arrays, {"kind": WEIGHTS, "weights": list(arrays)})
+    description: dict[str, Any] = {"kind": WEIGHTS, "weights": list(arrays)}
+    if any(p.dtype != p.layer._dtype for p in weights_of(path, model).values()):
+        description["format_version"] = 2
+    write_file(path, arrays, description)
 
 
 def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
@@ -163,7 +162,7 @@ def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
                 except FileError as error:
                     skipped.append(f"{error.place}: the file has {error.got}")
         else:
-            check_weights(file, weights)
+            check_weights(file, weights, stored_names(file))
             fitting, skipped = weights, []
         values = {name: file.read(name) for name in fitting}
         file.check_rest()

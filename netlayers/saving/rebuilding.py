@@ -11,7 +11,6 @@ from netlayers import metrics as metrics_module
 from netlayers.core.binding import assemble, bind
 from netlayers.core.building import draft
 from netlayers.core.layer import Layer
-from netlayers.core.naming import every_layer
 from netlayers.core.parameters import ParameterVector
 from netlayers.core.random import Streams
 from netlayers.core.workspace import aligned
@@ -20,10 +19,20 @@ from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.registry import names_of_a_file, resolve
 from netlayers.saving.description import check_configurations, short
 from netlayers.saving.generators import stored_layer_states, stored_streams
-from netlayers.saving.state import EXTRA, OPTIMIZER, unnamed, weights_of
+from netlayers.saving.names import layers_by_path, weights_of
+from netlayers.saving.rollback import unchanged_on_error
+from netlayers.saving.state import EXTRA, OPTIMIZER, unnamed
+from netlayers.saving.values import (
+    needs_version_2,
+    put_assets,
+    states_of,
+    stored_assets,
+    stored_names,
+    stored_states,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
@@ -59,9 +68,9 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
     places = section.section("built").values
     with draft():
         model = construct(file.path, section.values.get("model"), custom_objects)
-        parts = {"": model} | {part.path: part for part in list(every_layer(model))[1:]}
+        parts = layers_by_path(model)
         for name, shape in places.items():
-            if name not in parts or not isinstance(shape, list):
+            if name not in parts or not _is_shape(shape):
                 raise section.section("built").fail(name, "the shape of a layer of the model")
             try:
                 parts[name].build(shape)
@@ -69,7 +78,10 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
                 raise _refused(file.path, f"model: {short(name)}", error) from error
             if any(p.size >= 1 << 48 for p in parts[name].slots):
                 raise section.section("built").fail(name, "the shape of a layer in memory")
-    check_weights(file, weights_of(file.path, model))
+    if file.version == 1 and needs_version_2(model):
+        raise section.fail("format_version", "2 for such a model")
+    check_weights(file, weights_of(file.path, model), stored_names(file))
+    states = stored_states(file, model)
     try:
         if model.built != ("" in places) or not all(parts[name].built for name in places):
             raise section.fail("built", "the layers that the model builds")
@@ -87,6 +99,9 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
         model._columns = stored_columns(section)
     for name, p in weights_of(file.path, model).items():
         file.read(name, p.value)
+    for name, (_, state) in states.items():
+        state.value = file.read(name)
+    put_assets(file, stored_assets(file, model))
     return model
 
 
@@ -104,6 +119,14 @@ def stored_columns(section: Section) -> list[list[str] | None]:
     return list(stored)
 
 
+def _is_shape(value: Any) -> bool:
+    """Whether a value is a list of sizes, or a list of such lists, for several inputs."""
+    several = isinstance(value, list) and value and isinstance(value[0], list)
+    return isinstance(value, list) and all(
+        isinstance(item, list) is bool(several) for item in value
+    )
+
+
 def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:
     """Give drafted layers their memory; the weights stay 0."""
     if model.built:
@@ -114,8 +137,16 @@ def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:
         part.use_streams(Streams(), True)
 
 
-def check_weights(file: StoredFile, weights: Mapping[str, Parameter]) -> None:
-    """Raise a FileError unless a file holds these weights, in this order, and no other."""
+def check_weights(
+    file: StoredFile, weights: Mapping[str, Parameter], others: Iterable[str] = ()
+) -> None:
+    """Raise a FileError unless a file holds these weights, in this order, and no other array.
+
+    Args:
+        file: the file.
+        weights: by name.
+        others: names of other arrays that it may hold.
+    """
     listed = file.section.texts("weights")
     for name, p in weights.items():
         file.check(name, p.shape, p.dtype)
@@ -124,8 +155,9 @@ def check_weights(file: StoredFile, weights: Mapping[str, Parameter]) -> None:
             raise FileError(file.path, name[:200], "no such array in this model", "one")
     if listed != list(weights):
         raise FileError(file.path, "weights", "the order of the model", "another order")
+    known = {*weights, *others}
     for name in file.entries:
-        if name not in weights and not name.startswith((OPTIMIZER, EXTRA)):
+        if name not in known and not name.startswith((OPTIMIZER, EXTRA)):
             raise FileError(file.path, name[:200], "an array of the model", "an extra one")
 
 
@@ -200,8 +232,10 @@ def stored_counters(file: StoredFile, model: Any) -> dict[str, Any]:
         found["denominators"] = [pair.number("first"), pair.number("sum")]
     found["learning_rate_factor"] = section.number("learning_rate_factor")
     found["not_decayed"] = section.texts("not_decayed")
-    if not {p.path for p in model.slots}.issuperset(found["not_decayed"]):
+    weights = weights_of(file.path, model)
+    if not weights.keys() >= set(found["not_decayed"]):
         raise section.fail("not_decayed", "names of weights of the model")
+    found["not_decayed"] = [weights[name].path for name in found["not_decayed"]]
     return found
 
 
@@ -223,7 +257,8 @@ def put_back(file: StoredFile, model: Any) -> None:
     """
     section = file.section
     weights = weights_of(file.path, model)
-    check_weights(file, weights)
+    check_weights(file, weights, stored_names(file))
+    states, assets = stored_states(file, model), stored_assets(file, model)
     optimizer: Any = getattr(model, "optimizer", None)
     names: list[str] = []
     counters: dict[str, Any] = {}
@@ -242,19 +277,25 @@ def put_back(file: StoredFile, model: Any) -> None:
     new = stored_streams(section.section("random"))
     values = {name: file.read(name) for name in weights}
     vectors = {name: _aligned_read(file, OPTIMIZER + name) for name in names}
+    rows = {name: file.read(name) for name in states}
     file.check_rest()
     old = getattr(model, "_streams", None)
-    states = stored_layer_states(section.section("random"), model)
+    drawn = stored_layer_states(section.section("random"), model)
+    if assets:
+        with unchanged_on_error(model):
+            put_assets(file, assets)
     # From here on nothing fails.
     for name, p in weights.items():
         p.value[...] = values[name]  # type: ignore[index]
+    for name, (_, state) in states_of(model).items():
+        state.value = rows.get(name)
     if old is not None:
         old.entropy = new.entropy
         for name, generator in new._generators.items():
             here = old._generators.setdefault(name, generator)  # a layer may hold it too
             here.bit_generator.state = generator.bit_generator.state
-    for generator, state in states:
-        generator.bit_generator.state = state
+    for generator, numbers in drawn:
+        generator.bit_generator.state = numbers
     if counters:
         if rate is not None:
             optimizer.learning_rate = rate

@@ -17,40 +17,14 @@ from netlayers.metrics.function import function_name
 from netlayers.registry import Configurable, registered, serialize
 from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
+from netlayers.saving.names import built_layers, weights_of
+from netlayers.saving.values import assets_of, needs_version_2, states_of
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
-    from netlayers.core.parameters import Parameter
 
-OPTIMIZER = "optimizer."  # begins the names of its vectors; those of weights have a slash
+OPTIMIZER = "optimizer."  # begins the names of its vectors
 EXTRA = "extra."  # begins the names of arrays that a caller adds
-
-
-def built_layers(layer: Layer) -> dict[str, Layer]:
-    """Return the layers that have shapes, by path; of one that has, nothing inside it.
-
-    The whole model has the path ``""``. In a model that is not built yet there may be layers that
-    are, such as one that was adapted to data.
-    """
-    if layer.built:
-        return {"": layer}
-    return {k or part.path: b for part in layer.parts for k, b in built_layers(part).items()}
-
-
-def weights_of(path: str, layer: Layer) -> dict[str, Parameter]:
-    """Return the weights by their names in a file, ``layer/weight``.
-
-    Raises:
-        FileError: two of them have the same name.
-    """
-    found: dict[str, Parameter] = {}
-    for part in built_layers(layer).values():
-        for p in part.slots:
-            if p.path in found:
-                hint = "Give the layers names that differ; a slash in a name can be the reason."
-                raise FileError(path, "weights", "each name once", f"{p.path!r} twice", hint)
-            found[p.path] = p
-    return found
 
 
 def arrays_of(path: str, layer: Layer) -> dict[str, Array]:
@@ -81,7 +55,7 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
         FileError: something of it can not be written down.
     """
     arrays = arrays_of(path, model)
-    description = {
+    description: dict[str, Any] = {
         "kind": "model",
         "model": architecture(path, model),
         "built": {name: list(part.input_shape or ()) for name, part in built_layers(model).items()},
@@ -90,12 +64,30 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
     }
     if getattr(model, "_columns", None) is not None:
         description["columns"] = model._columns
+    states = {n: s.value for n, (_, s) in states_of(model).items() if s.value is not None}
+    assets, kinds = assets_of(path, model)
     optimizer = getattr(model, "optimizer", None)
+    # Of gradients that wait for others, version 1 knows no denominators.
+    waiting = bool(optimizer and optimizer.accumulated and optimizer.denominators)
+    if states or assets or waiting or needs_version_2(model):
+        description |= {"format_version": 2, "states": list(states), "assets": kinds}
+    further = states | assets
     if optimizer is not None:
         description["compile"] = compile_settings(path, model)
         description["optimizer"] = optimizer_state(path, model, optimizer)
-        arrays.update({OPTIMIZER + name: vector for name, vector in optimizer.state.items()})
-    return arrays, description
+        further |= {OPTIMIZER + name: vector for name, vector in optimizer.state.items()}
+    return joined(path, arrays, further), description
+
+
+def joined(path: str, arrays: dict[str, Array], further: dict[str, Array]) -> dict[str, Array]:
+    """Return all arrays of a file.
+
+    Raises:
+        FileError: two of them have the same name.
+    """
+    for name in arrays.keys() & further.keys():
+        raise FileError(path, name, "each name once", "two arrays of this name")
+    return arrays | further
 
 
 def architecture(path: str, model: Any) -> dict[str, Any]:
@@ -121,7 +113,9 @@ def optimizer_state(path: str, model: Any, optimizer: Any) -> dict[str, Any]:
             hint = "Build the model first, with build(input_shape) or by a first batch."
             raise FileError(path, "optimizer", "the names of weights", "a model not built", hint)
         left_out = [
-            p.path for p in model.slots if any(r.search(p.path) for r in optimizer._undecayed)
+            name
+            for name, p in weights_of(path, model).items()
+            if any(pattern.search(p.path) for pattern in optimizer._undecayed)
         ]
     denominators = {}
     if optimizer.denominators is not None:

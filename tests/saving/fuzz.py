@@ -7,6 +7,7 @@ Prints a table of what came out. The tests use the mutations too, in a smaller n
 
 import copy
 import hashlib
+import importlib.util
 import json
 import os
 import random
@@ -21,6 +22,11 @@ import numpy as np
 
 import netlayers as nl
 from netlayers.errors import FileError
+
+_place = Path(__file__).parent / "golden" / "v2_cases.py"
+_spec = importlib.util.spec_from_file_location("v2_cases", _place)
+cases = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(cases)
 
 START = b'{"__metadata__":{"checksum":"'
 SECONDS = 5  # of the processor; a file of a few KB takes milliseconds
@@ -51,7 +57,9 @@ def whole_files(folder):
     nested.compile("sgd", nl.losses.Huber(), metrics=nl.metrics.R2Score())
     nested.fit(x, x[:, :1], verbose=0)
     unbuilt = nl.Sequential([nl_.Dense(3), nl_.LayerNormalization()], name="later")
-    for name, model in (("plain", plain), ("nested", nested), ("unbuilt", unbuilt)):
+    every = cases.train(cases.model(), 2)  # a file of version 2
+    models = {"plain": plain, "nested": nested, "unbuilt": unbuilt, "every": every}
+    for name, model in models.items():
         path = Path(folder) / name
         nl.saving.save_model(model, path, arrays={"order": np.arange(3)}, extra={"best": np.inf})
         found[name] = model, path.read_bytes()
@@ -62,6 +70,9 @@ def whole_files(folder):
             model.optimizer.iterations += 1
             for vector in model.optimizer.state.values():
                 vector += 1
+    every.layers[1].words = ["another"]
+    every.layers[2].count[...] += 1
+    every.reset_states()
     return found
 
 
@@ -199,7 +210,7 @@ def model_edited(data, rng, _):
     """Edit the architecture, the settings of compile, the counters or the random streams."""
     entries, description, body = opened(data)
     keys = ["model", "compile", "optimizer", "random", "built", "weights", "extra"]
-    keys = [key for key in keys if description.get(key)]
+    keys = [key for key in [*keys, "states", "assets"] if description.get(key)]
     key = rng.choice([*keys, "model"])
     description[key] = edited(description[key], rng, rng.choice([1, 1, 2]))
     return sealed(entries, description, body)
@@ -224,7 +235,9 @@ def renamed(data, rng, _):
             continue
         how = rng.randrange(4)
         if how == 0:
-            entries[rng.choice(["x", "extra.x", "optimizer.x", "dense/x"])] = entries.pop(name)
+            entries[rng.choice(["x", "extra.x", "optimizer.x", "memory/state.x"])] = entries.pop(
+                name
+            )
         elif how == 1:
             shape = entries[name]["shape"]
             entries[name]["shape"] = rng.choice([shape[::-1], [1, *shape], [*shape, 1], shape[:1]])
@@ -235,7 +248,7 @@ def renamed(data, rng, _):
                 "data_offsets": [0, 0],
             }
         else:
-            entries[name]["dtype"] = rng.choice(["F16", "I32", "F64", "U8", "BF16", "Q"])
+            entries[name]["dtype"] = rng.choice(["F16", "I32", "F64", "U8", "BF16", "BOOL"])
     return sealed(entries, with_checksums(entries, description, body), body)
 
 
@@ -301,7 +314,7 @@ def outcome(path, original):
     The model in memory has to be as it was when a file is refused, byte by byte.
     """
     try:
-        nl.load_model(path)
+        nl.load_model(path, cases.CUSTOM)
         result = "loaded"
     except FileError as error:
         result = place_of(error)
@@ -322,6 +335,7 @@ def outcome(path, original):
 def snapshot(model):
     optimizer = model.optimizer
     return (
+        cases.state(model),
         model.parameters.values.tobytes(),
         model.parameters.statistics.tobytes(),
         {name: vector.tobytes() for name, vector in optimizer.state.items()},
@@ -339,7 +353,7 @@ def place_of(error):
     if place == "description" and rest and rest[0] in ("built", "compile", "optimizer", "random"):
         place = rest[0]
     known = ("header", "first 8 bytes", "description", "data", "model", "compile", "optimizer")
-    known += ("built", "checksums", "names of arrays", "random", "weights")
+    known += ("built", "checksums", "names of arrays", "random", "weights", "states", "assets")
     return place if place in known else "an array"
 
 

@@ -86,7 +86,7 @@ def test_a_fuzzed_file_is_made_as_the_library_makes_it(files, path):
     """Otherwise each mutation would be refused for the way it was put together."""
     for _, data in files.values():
         path.write_bytes(fuzz.sealed(*fuzz.opened(data)))
-        nl.load_model(path)
+        nl.load_model(path, fuzz.cases.CUSTOM)
 
 
 # Changed bytes ----------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ LIES = {
         x={"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
     ),
     "a missing checksum": lambda e, d: d["checksums"].pop(KERNEL) and None,
-    "another version": lambda e, d: d.update(format_version=2),
+    "another version": lambda e, d: d.update(format_version=3),
     "version 1.0": lambda e, d: d.update(format_version="1"),
     "no version": lambda e, d: d.pop("format_version") and None,
     "another kind": lambda e, d: d.update(kind="archive"),
@@ -591,7 +591,7 @@ def test_arrays_of_every_kind(path):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    base=st.sampled_from(["plain", "nested", "unbuilt"]),
+    base=st.sampled_from(["plain", "nested", "unbuilt", "every"]),
     mutation=st.sampled_from(sorted(fuzz.MUTATIONS)),
     rng=st.randoms(use_true_random=False),
 )

@@ -1,0 +1,64 @@
+"""A model as it was before something that failed half way."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import TYPE_CHECKING, Any
+
+from netlayers.core.buffers import BufferCopies
+from netlayers.core.layer import Layer
+from netlayers.core.naming import every_layer
+from netlayers.core.random import generators_of
+from netlayers.saving.generators import uses_of
+from netlayers.saving.names import built_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@contextlib.contextmanager
+def unchanged_on_error(model: Any, others: Iterable[Any] = ()) -> Iterator[None]:
+    """Put weights, buffers, assets, optimizer and random streams back if anything is raised.
+
+    Args:
+        model: a model or layer. The vectors of its optimizer may be replaced in the context, but
+            not be written to.
+        others: objects whose attributes are put back too, under the same condition.
+    """
+    streams = getattr(model, "_streams", None)
+    whole = [part for part in built_layers(model).values() if part.slots or part.stateful]
+    values = [(part.parameters.values, part.parameters.values.copy()) for part in whole]
+    buffers = [BufferCopies(part) for part in whole]
+    for copies in buffers:
+        copies.take()
+    assets = [
+        (part, copy.deepcopy(part.get_assets()))
+        for part in every_layer(model)
+        if type(part).set_assets is not Layer.set_assets
+    ]
+    kept = [thing for thing in (getattr(model, "optimizer", None), *others) if thing is not None]
+    attributes = [(vars(thing), dict(vars(thing))) for thing in kept]
+    known = {} if streams is None else dict(streams._generators)
+    entropy = None if streams is None else streams.entropy
+    generators = [*known.values(), *generators_of(model).values()]
+    generators += [use.generator for use in uses_of(model)]
+    states = [copy.deepcopy(generator.bit_generator.state) for generator in generators]
+    try:
+        yield
+    except BaseException:
+        for part, its in assets:
+            if part.get_assets() != its:
+                part.set_assets(its)
+        for array, before in values:
+            array[...] = before
+        for copies in buffers:
+            copies.restore()
+        for now, old in attributes:
+            now.clear()
+            now.update(old)
+        if streams is not None:
+            streams.entropy, streams._generators = entropy, known
+        for generator, state in zip(generators, states, strict=True):
+            generator.bit_generator.state = state
+        raise

@@ -11,6 +11,8 @@ from netlayers.core.workspace import Cache
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
     from netlayers.core.layer import Layer
     from netlayers.core.random import Streams
 
@@ -31,7 +33,7 @@ class Call:
 
     def __init__(self, layer: Layer, number: int) -> None:
         self.layer, self.number = layer, number
-        self._own: dict[int, dict[str, Any]] = {}
+        self._own: dict[tuple[int, int], dict[str, Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "layer":  # a copy asks before there is a layer
@@ -68,6 +70,13 @@ class Call:
                 name = f"layer/{part.path}/{self.number}"
                 self._memory_of(part)["rng"] = streams.get(name)
 
+    def generators(self) -> Iterator[tuple[Layer, np.random.Generator]]:
+        """Yield the layer and its parts, as far as they draw, with the generators of this call."""
+        for part in every_layer(self.layer):
+            own = self._own.get((id(part), 1), {})
+            if "rng" in own:
+                yield part, own["rng"]
+
     @contextmanager
     def _in_place(self, training: bool) -> Iterator[None]:
         if not training:
@@ -89,12 +98,23 @@ class Call:
                         now[name] = value
 
     def _memory_of(self, part: Layer) -> dict[str, Any]:
-        own = self._own.get(id(part))
+        """Return what a part of the layer remembers; apart for each call of a container around."""
+        outer = part.call
+        own = self._own.get((id(part), outer))
         if own is None:
-            own = self._own[id(part)] = {
-                "cache": Cache(""),
-                "workspace": type(part.workspace)(),
-                "call": self.number,
-            }
-        own["cache"]._owner = f"{part.cache._owner} (call {self.number})"
+            number = self.number
+            if part is not self.layer or outer != 1:
+                number = part._calls = part._calls + 1
+            own = {"cache": Cache(""), "workspace": type(part.workspace)(), "call": number}
+            self._own[id(part), outer] = own
+        name = part.cache._owner.partition(" (call ")[0]
+        own["cache"]._owner = f"{name} (call {own['call']})"
         return own
+
+
+def calls_of(layer: Layer) -> Iterator[Call]:
+    """Yield the further calls that a layer makes of other layers, which are attributes of it."""
+    for value in vars(layer).values():
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(item, Call):
+                yield item

@@ -12,8 +12,10 @@ from netlayers.checking.differences import Central, Complex
 from netlayers.checking.functions import Head, LayerFunction, LossFunction, float_copy
 from netlayers.checking.report import GradientReport, GradientRow
 from netlayers.checks import check_choice, check_integer, check_number
-from netlayers.core.arrays import as_array
+from netlayers.core.arrays import as_array, as_kind
+from netlayers.core.inputs import input_names, specs_of
 from netlayers.core.layer import Layer
+from netlayers.core.shapes import is_several, listed_shapes, shape_of
 from netlayers.data.checks import checked_input, checked_rows
 from netlayers.errors import ConfigurationError
 from netlayers.losses import Loss
@@ -57,13 +59,18 @@ def check_gradients(
     An entry that sits on a kink (left and right derivative differ, and ``backward`` gives one
     between them) is left out and counted. Random layers draw the same numbers every time.
 
+    An input that is declared without a gradient, or holds no float numbers, has no row, and
+    ``backward`` must return ``None`` for it. Of several outputs each is checked alone too, with
+    ``None`` for the others handed to ``backward``; what takes a mask is checked without one and
+    with a random one. States start from what one batch leaves, in each evaluation.
+
     The relative error has a floor in its denominator, a thousandth of the largest gradient of the
     array and 1e-5 of L, below which differences are rounding.
 
     Args:
         model_or_layer: a model, or any layer; or a loss or its name, with the predictions as ``x``
             and the targets as ``y``. A copy is used, nothing of it changes.
-        x: a batch of inputs.
+        x: a batch of inputs; a tuple of arrays for several.
         y: targets; needed with a loss.
         loss: what to differentiate; by default the loss the model was compiled with (if ``y`` is
             given), together with its last activation where ``fit`` computes both in one; else the
@@ -100,17 +107,10 @@ def check_gradients(
     if max_entries is not None and max_entries != "auto":
         max_entries = check_integer(_OWNER, "max_entries", max_entries, minimum=1)
     rng = np.random.default_rng(check_integer(_OWNER, "seed", seed, minimum=0))
-    given = checked_input(_OWNER, x, _FLOAT64)
-    checked_rows(_OWNER, given, _FLOAT64, y=y)
-    inputs = np.array(given, _FLOAT64)
+    inputs = _inputs(model_or_layer, x)
+    checked_rows(_OWNER, inputs[0] if isinstance(inputs, tuple) else inputs, _FLOAT64, y=y)
     function = _function(model_or_layer, inputs, y, loss, sample_weight, seed, rng)
-    reference = function.value()
-    if not np.isfinite(reference):
-        raise ConfigurationError(f"{_OWNER}: the function to differentiate is {reference}.")
-    gradients = function.gradients()
     report = GradientReport(tolerance)
-    central = Central(function.value, reference, tolerance)
-    step = _complex_step(function, reference, method, report)
     most = max_entries
     if most == "auto":  # a check shall take seconds
         weights = sum(values.size for _, values in function.arrays)
@@ -120,6 +120,32 @@ def check_gradients(
                 f"{most} entries of each array are compared, of {weights} numbers in all; "
                 "max_entries= sets how many."
             )
+    variants = {"": function, **_variants(function, np.random.default_rng(seed))}
+    for title, variant in variants.items():
+        part = _check(variant, method, tolerance, most, directions, rng)
+        for row in part.rows:
+            row.name += title
+        report.rows += part.rows
+        report.notes += [note for note in part.notes if note not in report.notes]
+    return report
+
+
+def _check(
+    function: Any,
+    method: str,
+    tolerance: float,
+    most: Any,
+    directions: int,
+    rng: np.random.Generator,
+) -> GradientReport:
+    """Compare all arrays of a function."""
+    reference = function.value()
+    if not np.isfinite(reference):
+        raise ConfigurationError(f"{_OWNER}: the function to differentiate is {reference}.")
+    gradients = function.gradients()
+    report = GradientReport(tolerance)
+    central = Central(function.value, reference, tolerance)
+    step = _complex_step(function, reference, method, report)
     for place, ((name, values), analytic) in enumerate(
         zip(function.arrays, gradients, strict=True)
     ):
@@ -203,9 +229,23 @@ def _complex_step(
     return None
 
 
+def _inputs(model_or_layer: Any, x: Any) -> Any:
+    """Return a copy of x in float64, as far as it is float: one array, or a tuple of them."""
+    if not isinstance(model_or_layer, Layer):
+        return np.array(checked_input(_OWNER, x, _FLOAT64), _FLOAT64)
+    specs = specs_of(model_or_layer)
+    given = x if isinstance(model_or_layer.input_spec, tuple) else (x,)
+    inputs = []
+    for array, spec, name in zip(given, specs, input_names(specs), strict=True):
+        if spec.dtype == "float":
+            array = checked_input(_OWNER, array, _FLOAT64)
+        inputs.append(np.array(as_kind(_OWNER, name, array, spec, _FLOAT64)))
+    return tuple(inputs) if isinstance(model_or_layer.input_spec, tuple) else inputs[0]
+
+
 def _function(
     original: Any,
-    inputs: Array,
+    inputs: Any,
     y: Any,
     loss: Any,
     sample_weight: Any,
@@ -224,7 +264,7 @@ def _function(
             "check_gradients: expected a model or an object of a class from "
             f"netlayers.layers.Layer, or a loss, got {original!r}."
         )
-    target = float_copy(original, inputs.shape, seed=seed)
+    target = _target(original, inputs, seed)
     compiled = loss is None
     if loss is None and y is not None:
         loss = getattr(original, "loss", None)
@@ -234,15 +274,64 @@ def _function(
                 "loss=, or compile the model."
             )
     if loss is None:
-        weights = rng.standard_normal(target.forward(inputs, training=True).shape)
-        target = float_copy(original, inputs.shape, seed=seed)
+        shape = shape_of(target.forward(inputs, training=True))
+        weights: Any = tuple(map(rng.standard_normal, listed_shapes(shape)))
+        if not is_several(shape):
+            (weights,) = weights
+        target = _target(original, inputs, seed)
         return LayerFunction(target, inputs, Head(None, None, None, weights))
     if y is None:
         raise ConfigurationError("check_gradients: a loss needs targets; pass y.")
     targets = as_array(_OWNER, "y", y)
+    output_shape = target.compute_output_shape(shape_of(inputs))
+    if is_several(output_shape):
+        raise ConfigurationError(
+            f"{_OWNER}: a loss takes one output, and there are {len(output_shape)}. Leave out y and "
+            "loss: the sum of all outputs with random weights is then differentiated."
+        )
     if isinstance(loss, str) and loss in ("ce", "crossentropy"):
-        loss = crossentropy_by_shape(targets.shape, target.compute_output_shape(inputs.shape))
+        loss = crossentropy_by_shape(targets.shape, output_shape)
     loss = copy.deepcopy(get_loss(loss))
     fused = fused_loss(loss, getattr(target, "activation", None)) if compiled else None
     head = Head(fused or loss, targets, sample_weight)
     return LayerFunction(target, inputs, head, fused is not None)
+
+
+def _target(original: Any, inputs: Any, seed: int) -> Any:
+    """Return a copy in float64; its states are those that a batch leaves, as 0 hides a mistake."""
+    target = float_copy(original, shape_of(inputs), seed=seed)
+    if target.stateful:
+        target.reset_states()
+        target.forward(inputs, training=True)
+    return target
+
+
+def _variants(function: Any, rng: np.random.Generator) -> dict[str, Any]:
+    """Return further functions to check: of each output alone, and with a mask, by their titles."""
+    if isinstance(function, LossFunction):
+        return {}
+    layer, x, head, fused = function.layer, function.x, function.head, function.fused
+    found = {}
+    if isinstance(head.weights, tuple):
+        for i in range(len(head.weights)):
+            alone = tuple(w if j == i else None for j, w in enumerate(head.weights))
+            found[f" (output {i} alone)"] = LayerFunction(
+                layer, x, Head(None, None, None, alone), fused
+            )
+    if layer.takes_mask or getattr(layer, "_masks", False):
+        inputs = x if isinstance(x, tuple) else (x,)
+        masks = tuple(_mask(v, rng) for v in inputs)
+        if any(mask is not None for mask in masks):
+            mask = masks if isinstance(x, tuple) else masks[0]
+            found[" (masked)"] = LayerFunction(layer, x, head, fused, mask)
+    return found
+
+
+def _mask(x: Array, rng: np.random.Generator) -> Array | None:
+    """Return a mask (batch, time) with a step to see in each row; ``None`` without a time axis."""
+    if x.ndim < (3 if x.dtype.kind == "f" else 2):
+        return None
+    mask = rng.random(x.shape[:2]) < 0.7
+    if mask.size:
+        mask[:, 0] = True
+    return mask

@@ -83,10 +83,10 @@ def observed(layer: Layer, around: Around) -> Iterator[Uses]:
         layer: a layer or a model.
         around: called as ``around(layer, method, given, run)`` in place of the call of ``method``
             (``"forward"``, ``"forward_logits"``, ``"backward"`` or ``"backward_logits"``) with the
-            input ``given``, an array or a tuple of them; it must return ``run()``, which is the call itself. A call in a call (a
-            layer's in its container's, an activation's in its layer's, ``forward_logits`` in
-            ``forward``) is seen in it. Arrays belong to the layer, which goes on writing into them:
-            what is to be kept must be copied.
+            array ``given``, or a tuple of arrays; it must return ``run()``, which is the call
+            itself. A call in a call (a layer's in its container's, an activation's in its layer's,
+            ``forward_logits`` in ``forward``) is seen in it. Arrays belong to the layer, which goes
+            on writing into them: what is to be kept must be copied.
 
     Yields:
         A :class:`Uses`, which says which use of a layer a call is, of one that is used repeatedly.

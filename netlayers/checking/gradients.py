@@ -286,8 +286,8 @@ def _function(
     output_shape = target.compute_output_shape(shape_of(inputs))
     if is_several(output_shape):
         raise ConfigurationError(
-            f"{_OWNER}: a loss takes one output, and there are {len(output_shape)}. Leave out y and "
-            "loss: the sum of all outputs with random weights is then differentiated."
+            f"{_OWNER}: a loss takes one output, and there are {len(output_shape)}. Leave out y "
+            "and loss: the sum of all outputs with random weights is then differentiated."
         )
     if isinstance(loss, str) and loss in ("ce", "crossentropy"):
         loss = crossentropy_by_shape(targets.shape, output_shape)

@@ -189,6 +189,13 @@ def test_a_container_that_is_used_twice_and_uses_a_layer_twice():
     assert seen == [1, 2, 3, 4]
 
 
+def test_the_seed_fixes_the_weights():
+    a, b = (nl.Sequential([wide(), L.Dense(1)], seed=1) for _ in range(2))
+    for model in (a, b):
+        model.build((None, 4))
+    np.testing.assert_array_equal(a.parameters.values, b.parameters.values)
+
+
 def test_generators_of_further_calls_are_known():
     calls = [(0, [(0, None)]), (0, [(1, None)])]
     model = nl.Sequential([L.Dense(4), Graph([L.Dropout(0.5)], calls)], seed=0)

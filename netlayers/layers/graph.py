@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.core.building import draft
 from netlayers.core.shapes import is_several
 from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError
@@ -142,7 +143,8 @@ class Graph(Container):
             if number not in built:
                 yield layer, shape
             else:
-                layer.check_input_shape(shape)
+                with draft():  # weights that are asked for their shape are not made yet
+                    layer.check_input_shape(shape)
             built.add(number)
             shapes.append(layer.compute_output_shape(shape))
 

@@ -6,7 +6,6 @@ from batch to batch. Each is checked, trained, and looked into.
 """
 
 import copy
-import re
 
 import numpy as np
 import pytest
@@ -14,6 +13,9 @@ import pytest
 import netlayers as nl
 from netlayers.core.buffers import states_of
 from netlayers.data.batch import Batch
+from netlayers.inspection.activations import activation_histograms
+from netlayers.inspection.measures import StepMeasures
+from netlayers.inspection.nonfinite import find_nonfinite
 from netlayers.inspection.profile import profile_steps
 from netlayers.inspection.trace import trace_step
 from netlayers.layers.graph import Graph
@@ -325,3 +327,105 @@ def test_states_are_put_back():
     before = copy.deepcopy([s.value for _, s in states_of(layer).values()])
     nl.check_gradients(layer, FLOATS)
     np.testing.assert_array_equal(before, [s.value for _, s in states_of(layer).values()])
+
+
+# Looking into them ----------------------------------------------------------------------------
+
+
+def leaves(model):
+    return [layer for layer in model.walk() if not hasattr(layer, "layers")]
+
+
+@each
+def test_traced(name):
+    steps, batch = steps_of(name)
+    trace = trace_step(steps, batch)
+    for layer in leaves(steps.model):
+        record = trace[layer.path]
+        for array, d in ((record.x, record.dx), (record.y, record.dy)):
+            shapes = [a.shape for a in array] if isinstance(array, tuple) else array.shape
+            found = [a.shape for a in d] if isinstance(d, tuple) else None if d is None else d.shape
+            indices = not isinstance(array, tuple) and array.dtype.kind == "i"
+            assert found == (None if indices else shapes), layer.path
+        for p in layer.slots:
+            assert record.weights[p.name].gradient.shape == p.shape
+            assert (record.weights[p.name].change != 0).any()
+    assert trace.text()
+    assert "<svg" in trace.html()
+    assert trace.markdown()
+
+
+def test_a_trace_shows_each_array():
+    text = trace_step(*steps_of("two outputs")).text()
+    for shown in ("y²₀  (8 × 3)", "y²₁  (8 × 4)", "∂L/∂y²₀  (8 × 3)", "∂L/∂y²₁  (8 × 4)"):
+        assert shown in text
+    text = trace_step(*steps_of("two inputs")).text()
+    assert "x₀  (8 × 4)" in text
+    assert "x₁  (8 × 4)" in text
+
+
+@each
+def test_profiled_and_measured(name):
+    steps, batch = steps_of(name)
+    model = steps.model
+    paths = [layer.path for layer in leaves(model)]
+    report = profile_steps(steps, batch, 3)
+    assert set(paths) <= {row.name for row in report.rows}
+    measures = StepMeasures(model, model.optimizer)
+    with measures:
+        steps.train(batch)
+    assert set(paths) <= set(measures.paths)
+    for measure in ("activation_mean", "activation_std", "weight_norm", "gradient_norm"):
+        assert np.isfinite(list(measures.values[measure].values())).all(), measure
+    found = activation_histograms(model, batch.inputs, 5)
+    assert set(paths) <= {a.layer for a in found.layers}
+    lines = []
+    model.summary(expand_nested=True, print_fn=lines.append)
+    assert len(lines) > 5
+
+
+@each
+def test_pictures(name, tmp_path):
+    pytest.importorskip("matplotlib")
+    model, _ = model_of(name)
+    model.plot(tmp_path / "model.png")
+
+
+class Breaks(Gate):
+    where = ""
+
+    def forward(self, x, training=False):
+        y = super().forward(x, training)
+        if self.where == "forward":
+            y[3] = np.nan
+        return y
+
+    def backward(self, dy):
+        da, db = super().backward(dy)
+        if self.where == "backward":
+            db[5, 0] = np.inf
+        return da, db
+
+
+def test_nan_search_with_several_inputs_and_indices():
+    calls = [(0, [(0, 0)]), (0, [(0, 1)]), (1, [(1, None), (2, None)]), (2, [(3, None)])]
+    for where, what in (
+        ("forward", "the output"),
+        ("backward", "the gradient of its input 'b'"),
+    ):
+        gate = Breaks(name="gate")
+        model = nl.Sequential([Graph([L.Dense(4), gate, L.Dense(1)], calls, name="g")], seed=0)
+        model.compile("sgd", "mse")
+        model.build(((None, 4), (None, 4)))
+        gate.where = where
+        batch = batch_for(model, TWO)
+        origin = find_nonfinite(model.make_steps((8, 1)), batch)
+        assert (origin.layer, origin.direction, origin.what) == ("g/gate", where, what)
+        assert origin.rows == [3 if where == "forward" else 5]
+    for name in MODELS:
+        assert find_nonfinite(*steps_of(name)) is None
+    steps, batch = steps_of("two inputs")
+    bad = TWO[1].copy()
+    bad[6] = np.nan
+    origin = find_nonfinite(steps, batch._replace(inputs=(TWO[0], bad)))
+    assert (origin.direction, origin.layer, origin.rows) == ("input", "b", [6])

@@ -192,13 +192,18 @@ def forward(layer, x, training=False):
     return layer.forward(x, training=training)
 
 
+def start_again(layer):
+    """Let random layers draw what they drew at first."""
+    for generator in generators_of(layer).values():
+        generator.bit_generator.state = np.random.PCG64(0).state
+
+
 def step(layer, x, seed=2):
     """Return output, dL/dx and the gradients of a training step, as copies.
 
     Random layers draw the same numbers in every step, so that two of them can be compared.
     """
-    for generator in generators_of(layer).values():
-        generator.bit_generator.state = np.random.PCG64(0).state
+    start_again(layer)
     y = forward(layer, x, training=True)
     kept = [np.array(a) for a in listed(y)]
     dx = layer.backward(gradient_like(y, seed))
@@ -399,6 +404,22 @@ def test_layer_smaller_batch_after_a_larger_one(cls, kwargs, shape):
     first = step(layer, large)
     same_bits(step(layer, small), step(fresh, small))
     same_bits(step(layer, large), first)
+
+
+@each_example
+def test_layer_two_calls_keep_apart(cls, kwargs, shape):
+    layer, fresh = (make(cls, kwargs, shape) for _ in range(2))
+    inputs = [given(layer, shape, seed=seed) for seed in (1, 5)]
+    expected = [step(fresh, x) for x in inputs]
+    calls, outputs = [layer, layer.new_call()], []
+    for call, x in zip(calls, inputs, strict=True):
+        start_again(layer)
+        layer.reset_states()
+        y = call.forward(x, training=True)
+        outputs.append(y)
+    for call, y, bits in zip(calls, outputs, expected, strict=True):
+        dx = call.backward(gradient_like(y))
+        same_bits([*listed(y), *listed(dx), *layer.gradients], bits)
 
 
 def awkward(x):

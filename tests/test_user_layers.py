@@ -9,6 +9,7 @@ import netlayers as nl
 from netlayers.core.buffers import states_of
 from netlayers.data.batch import Batch
 from netlayers.inspection.activations import activation_histograms
+from netlayers.inspection.diagnosis import examine
 from netlayers.inspection.measures import StepMeasures
 from netlayers.inspection.nonfinite import find_nonfinite
 from netlayers.inspection.profile import profile_steps
@@ -231,6 +232,65 @@ def test_profiled_and_measured(name):
     lines = []
     model.summary(expand_nested=True, print_fn=lines.append)
     assert len(lines) > 5
+
+
+@each
+def test_diagnosed(name):
+    steps, batch = steps_of(name)
+    few = Batch(rows(batch.inputs, 4), batch.targets[:4], None, 4)
+    found = examine(steps.model, steps, iter([few] * 40), batch, batch.targets)
+    assert len(found.losses) == 20
+    assert not any("not finite" in finding.illness for finding in found.findings)
+
+
+def rows(x, count):
+    return tuple(a[:count] for a in x) if isinstance(x, tuple) else x[:count]
+
+
+def test_the_trace_of_a_layer_with_a_state_is_the_step_that_would_come():
+    steps, batch = steps_of("state")
+    twin, _ = steps_of("state")
+    for _ in range(2):
+        steps.train(batch)
+        twin.train(batch)
+    trace = trace_step(steps, batch)
+    assert trace.loss.total == twin.train(batch)
+    for p in twin.model.slots:
+        after = trace[p.layer.path].weights[p.name].after
+        np.testing.assert_array_equal(after, p.value)
+
+
+class Counting(L.Layer):
+    """Counts batches and averages them, in dtypes of its own; ``y = x scale``."""
+
+    def build(self, input_shape):
+        self.add_weight("scale", (input_shape[-1],), initializer="ones")
+        self.add_weight("count", (1,), "zeros", statistic=True, dtype="int64")
+        self.add_weight("mean", (input_shape[-1],), "zeros", statistic=True, dtype="float64")
+
+    def forward(self, x, training=False):
+        x = self.prepare(x)
+        if training:
+            self.count[...] += 1
+            self.mean[...] += (x.mean(axis=0) - self.mean) / self.count
+            self.cache.x, self.cache.scale = x, self.scale * self.count[0]
+        return x * self.scale * max(int(self.count[0]), 1)
+
+    def backward(self, dy):
+        x, scale = self.cache.x, self.cache.scale
+        np.sum(dy * x, axis=0, out=self.d_scale)
+        self.d_scale[...] *= self.count[0]
+        return dy * scale
+
+
+def test_statistics_of_other_dtypes_are_put_back():
+    layer = Counting()
+    for _ in range(3):
+        layer.forward(FLOATS, training=True)
+    report = nl.check_gradients(layer, FLOATS)
+    assert report.passed, str(report)
+    assert [row.method for row in report.rows] == ["complex", "complex"]
+    assert layer.count[0] == 3
 
 
 @each

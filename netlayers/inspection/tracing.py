@@ -11,6 +11,7 @@ import numpy as np
 
 from netlayers.activations import ActivationLayer
 from netlayers.core.binding import own
+from netlayers.core.buffers import states_of
 from netlayers.core.observing import Uses, observed, replaced
 from netlayers.core.sparse import is_sparse
 from netlayers.inspection.several import gradient_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netlayers._typing import Array
+    from netlayers.core.buffers import State
     from netlayers.core.layer import Layer
     from netlayers.data.batch import Batch
 
@@ -266,7 +268,12 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     model, optimizer, loss = steps.model, steps.optimizer, steps.loss
     _, y, sample_weight, _ = batch
     parameters = model.parameters
+    states = [
+        (state, None if state.value is None else state.value.copy())
+        for _, state in states_of(model).values()
+    ]
     before = steps.test(batch)
+    _put_back(states)
     recorder = Recorder()
     seen: dict[str, Any] = {}
     with observed(model, recorder) as recorder.uses, _loss_seen(loss, seen, recorder.keep):
@@ -297,6 +304,7 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
                 weight.used = gradient_of(p).copy()
     for number, record in enumerate(in_order(top), start=1):
         record.number = number
+    _put_back(states)
     outcome = LossTrace(
         loss=loss,
         fused=steps.fused,
@@ -313,6 +321,12 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     )
     norm = optimizer.grad_norm if getattr(optimizer, "clips", False) and updated else None
     return top, outcome, OptimizerTrace(optimizer, rate, updated, norm)
+
+
+def _put_back(states: list[tuple[State, Array | None]]) -> None:
+    """Let the layers remember what they did before the step."""
+    for state, value in states:
+        state.value = None if value is None else value.copy()
 
 
 @contextmanager

@@ -188,6 +188,20 @@ def test_states_are_put_back():
     np.testing.assert_array_equal(before, [s.value for _, s in states_of(layer).values()])
 
 
+def test_a_model_with_masks_that_stands_in_two_models():
+    inner = nl.Sequential([MaskedMean(), L.Dense(2, "softmax")], name="inner")
+    models = [nl.Sequential([MaskingEmbed(6, 3), inner], seed=i) for i in range(2)]
+    y = np.arange(8) % 2
+    for model in models:
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.build((None, 5))
+    losses = []
+    for model in models:
+        model.layers[0].table[...] = models[0].layers[0].table
+        losses.append(model.make_steps(y.shape).test(Batch(WORDS, y, None, 8)))
+    assert losses[0] == losses[1]
+
+
 # Looking into them ----------------------------------------------------------------------------
 
 

@@ -53,10 +53,10 @@ class Call:
         with self._in_place(True):
             return self.layer.backward(dy, **options)
 
-    def forward_logits(self, x: Any, training: bool = False) -> Any:
+    def forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
         """Return what the last activation is applied to."""
         with self._in_place(training):
-            return self.layer.forward_logits(x, training)
+            return self.layer.forward_logits(x, training, **options)
 
     def backward_logits(self, dz: Any, **options: Any) -> Any:
         """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""

@@ -180,6 +180,36 @@ def test_trained_by_fit(name):
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_gradients_of_a_graph_with_all_of_it():
+    """Two inputs of indices, masks, two outputs, a layer used twice, statistics and states."""
+    layers = [MaskingEmbed(6, 3), MaskedMean(), L.BatchNormalization(), Leaky()]
+    calls = [
+        (0, [(0, 0)]),
+        (0, [(0, 1)]),
+        (1, [(1, None)]),
+        (1, [(2, None)]),
+        (2, [(3, None)]),
+        (3, [(5, None)]),
+    ]
+    graph = Graph(layers, calls, outputs=[(6, None), (4, None)])
+    report = nl.check_gradients(graph, (WORDS, WORDS[::-1]))
+    assert report.passed, str(report)
+    assert {row.name.partition(" ")[2] for row in report.rows} == {
+        "",
+        "(output 0 alone)",
+        "(output 1 alone)",
+        "(masked)",
+    }
+    kinds = [(0, [(0, 0)]), (1, [(1, None)]), (2, [(2, None)]), (3, [(3, None), (0, 1)])]
+    mixed = Graph([Embed(6, 3), L.Flatten(), L.Dense(4), Gate()], kinds)
+    report = nl.check_gradients(mixed, (WORDS, FLOATS))
+    assert report.passed, str(report)
+    assert report.rows[0].name == "input b"
+    mixed.layers[2].trainable = False
+    rows = nl.check_gradients(mixed, (WORDS, FLOATS)).rows
+    assert [row.name for row in rows] == ["input b", "graph/embed/table"]
+
+
 def test_states_are_put_back():
     layer = Leaky(dtype="float64")
     layer.forward(FLOATS)

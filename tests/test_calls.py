@@ -8,6 +8,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.core.observing import observed
+from netlayers.core.random import generators_of
 from netlayers.layers.graph import Graph
 
 L = nl.layers
@@ -181,3 +182,37 @@ def test_wrong_wires_are_named():
         with pytest.raises(nl.errors.ConfigurationError, match=match):
             Graph([layer], calls)
         nl.Sequential([layer])  # it was let go
+
+
+def test_a_container_that_is_used_twice_and_uses_a_layer_twice():
+    inner = Graph([L.Dense(4, "tanh")], [(0, [(0, None)]), (0, [(1, None)])])
+    outer = Graph([inner, L.Dense(2)], [(0, [(0, None)]), (0, [(1, None)]), (1, [(2, None)])])
+    report = nl.check_gradients(outer, X)
+    assert report.passed, str(report)
+    seen = []
+
+    def around(layer, method, given, run):
+        if layer is inner.layers[0] and method == "forward":
+            seen.append(layer.call)
+        return run()
+
+    outer.build((None, 4))
+    with observed(outer, around):
+        outer.forward(X, training=True)
+    assert seen == [1, 2, 3, 4]
+
+
+def test_the_seed_fixes_the_weights():
+    a, b = (nl.Sequential([wide(), L.Dense(1)], seed=1) for _ in range(2))
+    for model in (a, b):
+        model.build((None, 4))
+    np.testing.assert_array_equal(a.parameters.values, b.parameters.values)
+
+
+def test_generators_of_further_calls_are_known():
+    calls = [(0, [(0, None)]), (0, [(1, None)])]
+    model = nl.Sequential([L.Dense(4), Graph([L.Dropout(0.5)], calls)], seed=0)
+    model.build((None, 4))
+    assert sorted(n.partition(".")[2] for n in generators_of(model)) == ["rng", "rng/2"]
+    report = nl.check_gradients(model, X)  # which lets each evaluation draw the same numbers
+    assert report.passed, str(report)

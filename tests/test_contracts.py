@@ -13,12 +13,16 @@ import pytest
 
 import netlayers as nl
 from netlayers.activations import ActivationFunction, ActivationLayer
+from netlayers.core.inputs import input_names, specs_of
 from netlayers.core.random import generators_of
+from netlayers.core.shapes import any_batch, is_several, listed_shapes, shape_of
+from netlayers.data.batch import Batch
 from netlayers.errors import ConfigurationError, NoForwardError, ShapeError
 from netlayers.metrics import Mean, MeanMetric, MeanMetricWrapper, Metric, Sum
 from netlayers.optimizers.schedules import LearningRateSchedule
 from netlayers.registry import registered, snake_case
 from netlayers.training.state import pack, unpack
+from tests.user_layers import Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed
 
 MODULES = [
     importlib.import_module(m.name)
@@ -111,11 +115,23 @@ def test_root_exports():
 # Layers ---------------------------------------------------------------------------------------
 
 LAYERS = concrete("layer")
-EXAMPLES = [
-    pytest.param(cls, kwargs, shape, id=f"{call_id(cls, kwargs)}-{'x'.join(map(str, shape))}")
-    for cls in LAYERS
-    for kwargs, shape in cls.examples()
-]
+# Several inputs and outputs, indices, masks, states: what a user's layers may be.
+USERS = [Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed]
+
+
+def shape_id(shape):
+    return "+".join("x".join(map(str, one)) for one in listed_shapes(shape))
+
+
+def examples_of(classes):
+    return [
+        pytest.param(cls, kwargs, shape, id=f"{call_id(cls, kwargs)}-{shape_id(shape)}")
+        for cls in classes
+        for kwargs, shape in cls.examples()
+    ]
+
+
+EXAMPLES = examples_of([*LAYERS, *USERS])
 each_example = pytest.mark.parametrize(("cls", "kwargs", "shape"), EXAMPLES)
 FLOATS = ("float32", "float64")
 
@@ -123,7 +139,7 @@ FLOATS = ("float32", "float64")
 def make(cls, kwargs, shape, dtype="float64", seed=0):
     """A built layer with random weights and the name ``mine``."""
     layer = cls(**kwargs, dtype=dtype, name="mine")
-    layer.build((None, *shape[1:]))
+    layer.build(any_batch(shape))
     rng = np.random.default_rng(seed)
     layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
     statistics = layer.parameters.statistics
@@ -135,16 +151,68 @@ def batch(shape, dtype="float64", seed=1):
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
+def with_rows(shape, rows):
+    """The shape, or the shapes, of an example with another number of rows."""
+    return tuple(with_rows(s, rows) for s in shape) if is_several(shape) else (rows, *shape[1:])
+
+
+def given(layer, shape, dtype="float64", seed=1):
+    """An input of the kind that a layer declares: an array, or a tuple of them."""
+    drawn = []
+    for i, (spec, one) in enumerate(zip(specs_of(layer), listed_shapes(shape), strict=True)):
+        if spec.dtype == "float":
+            drawn.append(batch(one, dtype, seed + 100 * i))
+            continue
+        numbers = np.random.default_rng(seed + i).integers(0, 3, one)
+        kinds = {"integer": int, "boolean": bool, "string": str}
+        drawn.append(numbers.astype(kinds[spec.dtype]))
+    return tuple(drawn) if isinstance(layer.input_spec, tuple) else drawn[0]
+
+
+def listed(value):
+    """Several arrays, or the one, without those that there are not."""
+    return [a for a in (value if isinstance(value, tuple) else (value,)) if a is not None]
+
+
+def rows_of(x, start, stop):
+    """Some rows of an input."""
+    return tuple(a[start:stop] for a in x) if isinstance(x, tuple) else x[start:stop]
+
+
+def gradient_like(y, seed=2):
+    """A random dL/dy for an output, or for several."""
+    if isinstance(y, tuple):
+        return tuple(batch(a.shape, a.dtype, seed + i) for i, a in enumerate(y))
+    return batch(y.shape, y.dtype, seed)
+
+
+def forward(layer, x, training=False):
+    """The output, from states of zeros."""
+    layer.reset_states()
+    return layer.forward(x, training=training)
+
+
+def start_again(layer):
+    """Let random layers draw what they drew at first."""
+    for generator in generators_of(layer).values():
+        generator.bit_generator.state = np.random.PCG64(0).state
+
+
 def step(layer, x, seed=2):
     """Return output, dL/dx and the gradients of a training step, as copies.
 
     Random layers draw the same numbers in every step, so that two of them can be compared.
     """
-    for generator in generators_of(layer).values():
-        generator.bit_generator.state = np.random.PCG64(0).state
-    y = np.array(layer.forward(x, training=True))
-    dx = np.array(layer.backward(batch(y.shape, y.dtype, seed)))
-    return [y, dx, *map(np.array, layer.gradients)]
+    start_again(layer)
+    y = forward(layer, x, training=True)
+    kept = [np.array(a) for a in listed(y)]
+    dx = layer.backward(gradient_like(y, seed))
+    return [*kept, *map(np.array, listed(dx)), *map(np.array, layer.gradients)]
+
+
+def zeros(shape, dtype="float64"):
+    """An array of zeros, or a tuple of them for several shapes."""
+    return tuple(map(zeros, shape)) if is_several(shape) else np.zeros(shape, dtype)
 
 
 def same_bits(a, b):
@@ -159,16 +227,25 @@ def test_layer_has_examples_that_it_can_be_built_from(cls):
     examples = cls.examples()
     assert examples
     for kwargs, shape in examples:
-        assert cls(**kwargs).forward(np.zeros(shape)).shape
+        layer = cls(**kwargs)
+        x = given(layer, shape)
+        assert all(y.shape for y in listed(layer.forward(x)))
 
 
 @each_example
 def test_layer_gradients(cls, kwargs, shape):
     layer = make(cls, kwargs, shape)
-    report = nl.check_gradients(layer, batch(shape), max_entries=None)
+    report = nl.check_gradients(layer, given(layer, shape), max_entries=None)
     assert report.passed, f"\n{report}"
-    trainable = [p.path for p in layer.slots if p.trainable]
-    assert [row.name for row in report.rows] == ["input", *trainable]
+    specs = specs_of(layer)
+    moving = [spec.dtype == "float" and spec.gradient for spec in specs]
+    inputs = ["input"] if len(specs) == 1 else [f"input {name}" for name in input_names(specs)]
+    names = [name for name, moves in zip(inputs, moving, strict=True) if moves]
+    names += [p.path for p in layer.slots if p.trainable]
+    count = len(listed_shapes(layer.output_shape))
+    ways = [f" (output {i} alone)" for i in range(count) if count > 1]
+    ways += [" (masked)"] if layer.takes_mask else []
+    assert [row.name for row in report.rows] == [n + way for way in ("", *ways) for n in names]
     assert all(row.checked == np.prod(row.shape) for row in report.rows), f"\n{report}"
 
 
@@ -176,19 +253,27 @@ def test_layer_gradients(cls, kwargs, shape):
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_layer_shapes_and_dtypes(cls, kwargs, shape, dtype):
     layer = make(cls, kwargs, shape, dtype)
-    expected = layer.compute_output_shape((None, *shape[1:]))
+    expected = layer.compute_output_shape(any_batch(shape))
     assert layer.output_shape == expected
-    assert expected[0] is None
-    assert layer.compute_output_shape(shape) == (shape[0], *expected[1:])
-    for given in FLOATS:
-        x = batch(shape, given)
+    assert all(one[0] is None for one in listed_shapes(expected))
+    rows = listed_shapes(shape)[0][0]
+    assert layer.compute_output_shape(shape) == with_rows(expected, rows)
+    for its in FLOATS:
+        x = given(layer, shape, its)
         for training in (False, True):
             y = layer.forward(x, training=training)
-            assert y.dtype == dtype
-            assert y.shape == layer.compute_output_shape(shape)
-        dx = layer.backward(np.ones(y.shape, given))
-        assert dx.dtype == dtype
-        assert dx.shape == shape
+            assert all(a.dtype == dtype for a in listed(y))
+            assert shape_of(y) == layer.compute_output_shape(shape)
+        dx = layer.backward(gradient_like(y))
+        several = isinstance(layer.input_spec, tuple)
+        assert isinstance(dx, tuple) is several
+        specs, gradients = specs_of(layer), dx if several else (dx,)
+        for spec, d, one in zip(specs, gradients, listed_shapes(shape), strict=True):
+            if spec.dtype == "float" and spec.gradient:
+                assert d.dtype == dtype
+                assert d.shape == one
+            else:
+                assert d is None
     assert [g.shape for g in layer.gradients] == [w.shape for w in layer.trainable_weights]
     assert {a.dtype for a in [*layer.weights, *layer.gradients]} <= {np.dtype(dtype)}
 
@@ -197,17 +282,18 @@ def test_layer_shapes_and_dtypes(cls, kwargs, shape, dtype):
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_layer_changes_no_array_that_it_is_given(cls, kwargs, shape, dtype):
     layer = make(cls, kwargs, shape, dtype)
-    x = batch(shape, dtype)
-    before = x.tobytes()
+    x = given(layer, shape, dtype)
+    before = [a.tobytes() for a in listed(x)]
     for training in (False, True):
         y = layer.forward(x, training=training)
-        assert x.tobytes() == before
-    dy = batch(y.shape, dtype, seed=2)
-    dy_before = dy.tobytes()
+        assert [a.tobytes() for a in listed(x)] == before
+    dy = gradient_like(y)
+    dy_before = [a.tobytes() for a in listed(dy)]
     layer.backward(dy)
-    assert x.tobytes() == before
-    assert dy.tobytes() == dy_before
-    x.flags.writeable = dy.flags.writeable = False  # and none is written to in between
+    assert [a.tobytes() for a in listed(x)] == before
+    assert [a.tobytes() for a in listed(dy)] == dy_before
+    for a in (*listed(x), *listed(dy)):  # and none is written to in between
+        a.flags.writeable = False
     layer.forward(x)
     layer.forward(x, training=True)
     layer.backward(dy)
@@ -216,19 +302,22 @@ def test_layer_changes_no_array_that_it_is_given(cls, kwargs, shape, dtype):
 @each_example
 def test_layer_batch_is_the_sum_of_its_samples(cls, kwargs, shape):
     layer = make(cls, kwargs, shape)
-    x = batch(shape)
-    rows = [layer.forward(x[i : i + 1]) for i in range(len(x))]
-    np.testing.assert_allclose(layer.forward(x), np.concatenate(rows), rtol=1e-13, atol=1e-14)
+    x = given(layer, shape)
+    count = len(listed(x)[0])
+    rows = [listed(forward(layer, rows_of(x, i, i + 1))) for i in range(count)]
+    for i, y in enumerate(listed(forward(layer, x))):
+        together = np.concatenate([row[i] for row in rows])
+        np.testing.assert_allclose(y, together, rtol=1e-13, atol=1e-14)
 
 
 @each_example
 def test_layer_inference_output_is_the_callers(cls, kwargs, shape):
     layer = make(cls, kwargs, shape)
-    y = layer.forward(batch(shape))
-    kept = y.copy()
-    layer.forward(batch(shape, seed=7))
-    step(layer, batch(shape, seed=8))
-    np.testing.assert_array_equal(y, kept)
+    y = listed(layer.forward(given(layer, shape)))
+    kept = [a.copy() for a in y]
+    layer.forward(given(layer, shape, seed=7))
+    step(layer, given(layer, shape, seed=8))
+    same_bits(y, kept)
 
 
 @pytest.mark.parametrize(
@@ -236,9 +325,9 @@ def test_layer_inference_output_is_the_callers(cls, kwargs, shape):
 )
 def test_layer_training_and_inference_agree(cls, kwargs, shape):
     layer = make(cls, kwargs, shape, "float32")
-    x = batch(shape, "float32")
-    kept = np.array(layer.forward(x))
-    np.testing.assert_array_equal(layer.forward(x, training=True), kept)
+    x = given(layer, shape, "float32")
+    kept = [np.array(y) for y in listed(forward(layer, x))]
+    same_bits(listed(forward(layer, x, training=True)), kept)
 
 
 @each_example
@@ -252,9 +341,10 @@ def test_layer_config_round_trip(cls, kwargs, shape, dtype):
     assert again.name == "mine"
     assert again.dtype == dtype
     assert repr(again) == repr(layer)
-    again.build((None, *shape[1:]))
+    again.build(any_batch(shape))
     again.set_weights(layer.get_weights())
-    same_bits(step(again, batch(shape, dtype)), step(layer, batch(shape, dtype)))
+    x = given(layer, shape, dtype)
+    same_bits(step(again, x), step(layer, x))
 
 
 @each_example
@@ -262,13 +352,13 @@ def test_layer_config_round_trip(cls, kwargs, shape, dtype):
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
 def test_layer_copies(cls, kwargs, shape, how, used):
     layer = make(cls, kwargs, shape, "float32")
-    x = batch(shape, "float32")
+    x = given(layer, shape, "float32")
     if used:
         step(layer, x)
     again = pickle.loads(pickle.dumps(layer)) if how == "pickle" else copy.deepcopy(layer)
     same_bits(again.weights, layer.weights)
     with pytest.raises(NoForwardError, match="'mine'"):
-        again.backward(np.zeros(again.compute_output_shape(shape), "float32"))
+        again.backward(zeros(again.compute_output_shape(shape), "float32"))
     same_bits(step(again, x), step(layer, x))
     views_alias_the_vector(again)
     views_alias_the_vector(layer)
@@ -292,10 +382,10 @@ def views_alias_the_vector(layer):
 @each_example
 def test_layer_copies_within_a_model(cls, kwargs, shape):
     model = nl.Sequential([cls(**kwargs)], seed=0)
-    x = batch(shape, "float32")
+    x = given(model, shape, "float32")
     model.forward(x)
     for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
-        np.testing.assert_array_equal(again.predict(x), model.predict(x))
+        same_bits(listed(forward(again, x)), listed(forward(model, x)))
         again.parameters.values[...] = 7
         again.parameters.statistics[...] = 7
         assert all((w == 7).all() for w in again.layers[0].weights)
@@ -309,10 +399,27 @@ def test_layer_copies_within_a_model(cls, kwargs, shape):
 @each_example
 def test_layer_smaller_batch_after_a_larger_one(cls, kwargs, shape):
     layer, fresh = (make(cls, kwargs, shape, "float32") for _ in range(2))
-    large, small = batch((7, *shape[1:]), "float32", 5), batch((3, *shape[1:]), "float32", 6)
+    large = given(layer, with_rows(shape, 7), "float32", 5)
+    small = given(layer, with_rows(shape, 3), "float32", 6)
     first = step(layer, large)
     same_bits(step(layer, small), step(fresh, small))
     same_bits(step(layer, large), first)
+
+
+@each_example
+def test_layer_two_calls_keep_apart(cls, kwargs, shape):
+    layer, fresh = (make(cls, kwargs, shape) for _ in range(2))
+    inputs = [given(layer, shape, seed=seed) for seed in (1, 5)]
+    expected = [step(fresh, x) for x in inputs]
+    calls, outputs = [layer, layer.new_call()], []
+    for call, x in zip(calls, inputs, strict=True):
+        start_again(layer)
+        layer.reset_states()
+        y = call.forward(x, training=True)
+        outputs.append(y)
+    for call, y, bits in zip(calls, outputs, expected, strict=True):
+        dx = call.backward(gradient_like(y))
+        same_bits([*listed(y), *listed(dx), *layer.gradients], bits)
 
 
 def awkward(x):
@@ -337,10 +444,19 @@ def awkward(x):
 @each_example
 def test_layer_takes_awkward_arrays(cls, kwargs, shape):
     layer = make(cls, kwargs, shape, "float32")
-    x = np.random.default_rng(3).integers(-3, 4, shape).astype("float32")  # exact in every dtype
-    expected = step(layer, x)
-    for form, given in awkward(x).items():
-        got = step(layer, given)
+    # Whole numbers, exact in every dtype.
+    x = given(layer, shape, "float32")
+    drawn = [
+        np.random.default_rng(3 + i).integers(-3, 4, a.shape).astype("float32")
+        if a.dtype.kind == "f"
+        else a
+        for i, a in enumerate(listed(x))
+    ]
+    expected = step(layer, tuple(drawn) if isinstance(x, tuple) else drawn[0])
+    forms = [awkward(a) for a in drawn]
+    for form in forms[0]:
+        its = tuple(f[form] for f in forms)
+        got = step(layer, its if isinstance(x, tuple) else its[0])
         for a, b in zip(got, expected, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6, err_msg=form)
 
@@ -376,7 +492,7 @@ def peak_of(function):
         tracemalloc.stop()
 
 
-@each_example
+@pytest.mark.parametrize(("cls", "kwargs", "shape"), examples_of(LAYERS))
 def test_layer_third_step_allocates_nothing_large(cls, kwargs, shape):
     layer, sizes = enlarged(cls, kwargs, shape)
     x = batch(sizes, "float32")
@@ -393,15 +509,22 @@ def test_layer_third_step_allocates_nothing_large(cls, kwargs, shape):
 
 @each_example
 def test_layer_frozen_between_two_calls_of_compile(cls, kwargs, shape):
-    model = nl.Sequential([cls(**kwargs, name="mine"), nl.layers.Dense(2)], seed=0)
-    x = batch((16, *shape[1:]), "float32")
+    layer = cls(**kwargs, name="mine")
+    rest = [Join()] if cls is Halves else []
+    model = nl.Sequential([layer, *rest, nl.layers.Dense(2)], seed=0)
+    x = given(model, with_rows(shape, 16), "float32")
     y = batch(model.forward(x).shape, "float32", seed=9)
-    layer = model.layers[0]
     for trainable in (True, False, True):
         layer.trainable = trainable
         before = model.get_weights()
         model.compile("adam", "mse")
-        model.fit(x, y, epochs=3, batch_size=8, verbose=0)
+        model.reset_states()
+        if cls in LAYERS:
+            model.fit(x, y, epochs=3, batch_size=8, verbose=0)
+        else:
+            steps = model.make_steps(y.shape)
+            for _ in range(6):
+                steps.train(Batch(rows_of(x, 0, 8), y[:8], None, 8))
         changes = [bool((a != b).any()) for a, b in zip(before, model.weights, strict=True)]
         for p, change in zip(layer._ordered(), changes, strict=False):
             if not (p.statistic and trainable):  # that is the layer's own affair
@@ -413,14 +536,14 @@ def test_layer_frozen_between_two_calls_of_compile(cls, kwargs, shape):
 
 @each_example
 def test_layer_backward_needs_a_training_forward(cls, kwargs, shape):
-    dy = np.zeros(make(cls, kwargs, shape).compute_output_shape(shape))
+    dy = zeros(make(cls, kwargs, shape).compute_output_shape(shape))
     unbuilt = cls(**kwargs, name="mine")
     with pytest.raises(NoForwardError, match=r"(layer|model) 'mine': .*training=True"):
         unbuilt.backward(dy)
     layer = make(cls, kwargs, shape)
     with pytest.raises(NoForwardError, match=r"(layer|model) 'mine': .*training=True"):
         layer.backward(dy)
-    layer.forward(batch(shape))
+    layer.forward(given(layer, shape))
     with pytest.raises(NoForwardError, match=r"(layer|model) 'mine': .*training=True"):
         layer.backward(dy)
 
@@ -428,12 +551,15 @@ def test_layer_backward_needs_a_training_forward(cls, kwargs, shape):
 @each_example
 def test_layer_refuses_a_gradient_of_the_wrong_shape(cls, kwargs, shape):
     layer = make(cls, kwargs, shape)
-    y = layer.forward(batch(shape), training=True)
-    for wrong in ((len(y) + 1, *y.shape[1:]), (*y.shape[:-1], 1), y.shape[1:], (*y.shape, 1)):
-        with pytest.raises(ShapeError, match=r"(layer|model) 'mine'") as caught:
-            layer.backward(np.zeros(wrong))
-        assert str(wrong) in str(caught.value)
-        assert str(y.shape) in str(caught.value)
+    outputs = layer.forward(given(layer, shape), training=True)
+    for i, y in enumerate(listed(outputs)):
+        for wrong in ((len(y) + 1, *y.shape[1:]), (*y.shape[:-1], 1), y.shape[1:], (*y.shape, 1)):
+            dy = [np.zeros(a.shape) for a in listed(outputs)]
+            dy[i] = np.zeros(wrong)
+            with pytest.raises(ShapeError, match=r"(layer|model) 'mine'") as caught:
+                layer.backward(tuple(dy) if isinstance(outputs, tuple) else dy[0])
+            assert str(wrong) in str(caught.value)
+            assert str(y.shape) in str(caught.value)
 
 
 # Layers with chance ---------------------------------------------------------------------------
@@ -449,6 +575,8 @@ def draws(layer, x, times=3):
 
 def large(shape):
     """Ones of the example's shape, with so many samples that no two draws are the same."""
+    if is_several(shape):
+        return tuple(map(large, shape))
     return np.ones((64, *shape[1:]), "float32")
 
 

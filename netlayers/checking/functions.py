@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.arrays import shapes_of
 from netlayers.core.binding import assemble, bind
+from netlayers.core.buffers import BufferCopies, states_of
 from netlayers.core.complex_step import ComplexStep, ComplexWorkspace
+from netlayers.core.inputs import input_names, specs_of
 from netlayers.core.layer import Layer
 from netlayers.core.penalties import collect_penalties
 from netlayers.core.random import Streams, generators_of
+from netlayers.core.shapes import any_batch
 from netlayers.core.workspace import Workspace
 from netlayers.errors import ShapeError
 from netlayers.losses.base import Loss
@@ -23,20 +28,31 @@ _FLOAT64, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 
 
 class Head:
-    """What makes one number of an output: a loss, or a sum with fixed weights."""
+    """What makes one number of an output: a loss, or a sum with fixed weights.
+
+    Args:
+        loss: a loss, or ``None`` for the sum.
+        y: its targets.
+        sample_weight: its weights of samples.
+        weights: factors of the sum, one for each entry of the output; for several outputs a tuple,
+            with ``None`` for one that L does not depend on.
+    """
 
     def __init__(self, loss: Loss | None, y: Any, sample_weight: Any, weights: Any = None) -> None:
         self.loss, self.y, self.sample_weight, self.weights = loss, y, sample_weight, weights
 
-    def value(self, output: Array) -> Any:
+    def value(self, output: Any) -> Any:
         """Return L."""
         if self.loss is None:
-            return np.sum(self.weights * output).item()
+            pairs = [(self.weights, output)]
+            if isinstance(output, tuple):
+                pairs = list(zip(self.weights, output, strict=True))
+            return sum(np.sum(weights * y).item() for weights, y in pairs if weights is not None)
         value: Any = self.loss.forward(self.y, output, self.sample_weight)
         return np.sum(value).item()
 
-    def gradient(self) -> Array:
-        """Return dL/doutput for the last :meth:`value`."""
+    def gradient(self) -> Any:
+        """Return dL/doutput for the last :meth:`value`; ``None`` for an output without weights."""
         return self.weights if self.loss is None else self.loss.backward()
 
     def in_complex(self) -> Head:
@@ -66,46 +82,114 @@ class LossFunction:
 
 
 class LayerFunction:
-    """A layer or a model as a function of its input and its trainable weights.
+    """A layer or a model as a function of its inputs and its trainable weights.
 
-    Random layers draw the same numbers in every evaluation, and running statistics stay. With
-    ``fused``, the loss takes the logits, as it does in training.
+    Random layers draw the same numbers in every evaluation, and each starts from the same running
+    statistics and states. Inputs that are no float numbers, or declared without a gradient, are no
+    arrays of the function.
+
+    Args:
+        layer: a built copy.
+        x: its input, or the tuple of its inputs.
+        head: makes a number of the output.
+        fused: the loss takes the logits, as it does in training.
+        mask: mask of the input, ``None`` for none.
+
+    Attributes:
+        arrays: the names of the differentiable inputs and the trainable weights, with their values.
     """
 
-    def __init__(self, layer: Any, x: Array, head: Head, fused: bool = False) -> None:
-        self.layer, self.head, self.x, self.fused = layer, head, x, fused
+    def __init__(
+        self, layer: Any, x: Any, head: Head, fused: bool = False, mask: Any = None
+    ) -> None:
+        self.layer, self.head, self.x, self.fused, self.mask = layer, head, x, fused, mask
         self.vector = layer.parameters
-        self.arrays = [("input", x), *((p.path, p.value) for p in self.vector.tensors)]
+        specs = specs_of(layer)
+        self._inputs = x if isinstance(x, tuple) else (x,)
+        self._names = input_names(specs)
+        self._moving = [spec.dtype == "float" and spec.gradient for spec in specs]
+        self.arrays = [
+            ("input" if len(specs) == 1 else f"input {name}", values)
+            for name, values, moving in zip(self._names, self._inputs, self._moving, strict=True)
+            if moving
+        ]
+        self.arrays += [(p.path, p.value) for p in self.vector.tensors]
         self._states = [(g, g.bit_generator.state) for g in generators_of(layer).values()]
-        self._statistics = self.vector.statistics.copy()
+        self._buffers = BufferCopies(layer)
+        self._buffers.take()
 
     def value(self) -> Any:
         """Return L with all penalties."""
-        for generator, state in self._states:
-            generator.bit_generator.state = state
-        self.vector.statistics[...] = self._statistics
+        self._put_back()
         forward = self.layer.forward_logits if self.fused else self.layer.forward
+        if self.mask is not None:
+            forward = functools.partial(forward, mask=self.mask)
         output, penalties = collect_penalties(forward, self.x, True)
         return self.head.value(output) + self.vector.regularization() + sum(penalties)
 
     def gradients(self) -> list[Array]:
         """Return what ``backward`` gives for each array, after a :meth:`value`."""
         backward = self.layer.backward_logits if self.fused else self.layer.backward
-        dx = checked("x", backward(self.head.gradient()), self.x)
+        found = self._of_inputs(backward(self.head.gradient()))
         self.vector.add_regularization_gradients(Workspace())
-        return [dx, *(np.array(p.gradient) for p in self.vector.tensors)]
+        for p in self.vector.tensors:
+            dense = getattr(p.gradient, "dense", None)  # of a gradient by rows
+            found.append(np.array(p.gradient) if dense is None else dense())
+        return found
 
     def in_complex(self) -> LayerFunction:
         """Return the same function of complex arrays."""
-        layer = float_copy(self.layer, self.x.shape, _COMPLEX)
+        self._put_back()
+        layer = float_copy(self.layer, shapes_of(self.x), _COMPLEX)
         for p in layer.parameters.all:
-            p.value = stepping_view(p.value)
+            if p.own_dtype is None:
+                p.value = stepping_view(p.value)
+            elif p.own_dtype.kind == "f":
+                p.value = stepping(p.value)
         bind(layer, layer.parameters.vector)
+        for _, state in states_of(layer).values():
+            if state.value is not None and state.value.dtype.kind == "f":
+                state.value, state.dtype = stepping(state.value), _COMPLEX
         _complex_buffers(layer)
-        twin = LayerFunction(layer, stepping(self.x), self.head.in_complex(), self.fused)
+        inputs = tuple(stepping(v) if v.dtype.kind == "f" else v for v in self._inputs)
+        x = inputs if isinstance(self.x, tuple) else inputs[0]
+        twin = LayerFunction(layer, x, self.head.in_complex(), self.fused, self.mask)
         theirs = [state for _, state in self._states]
         twin._states = [(g, s) for (g, _), s in zip(twin._states, theirs, strict=True)]
         return twin
+
+    def _put_back(self) -> None:
+        for generator, state in self._states:
+            generator.bit_generator.state = state
+        if not self._buffers.empty:
+            self._buffers.restore()
+
+    def _of_inputs(self, dx: Any) -> list[Array]:
+        """Return dL/dx for each differentiable input; ``None`` for one stands for zeros."""
+        several = isinstance(self.layer.input_spec, tuple)
+        given = dx if several and isinstance(dx, tuple) else (dx,)
+        if several and dx is None:
+            given = (None,) * len(self._names)
+        if len(given) != len(self._names) or (isinstance(dx, tuple) and not several):
+            wanted = f"a tuple of {len(self._names)} gradients" if several else "one gradient"
+            got = f"a tuple of {len(dx)}" if isinstance(dx, tuple) else type(dx).__name__
+            raise ShapeError(
+                f"check_gradients: backward() must return {wanted}, one for each input "
+                f"({', '.join(self._names)}), got {got}."
+            )
+        found = []
+        for name, d, values, moving in zip(
+            self._names, given, self._inputs, self._moving, strict=True
+        ):
+            if moving:
+                found.append(checked(name, np.zeros(values.shape) if d is None else d, values))
+            elif d is not None:
+                raise ShapeError(
+                    f"check_gradients: backward() returned a gradient for the input {name!r}, "
+                    "which is declared without one (by its dtype or gradient=False in the "
+                    "InputSpec); it must return None there."
+                )
+        return found
 
 
 def checked(name: str, gradient: Array, values: Array) -> Array:
@@ -118,11 +202,11 @@ def checked(name: str, gradient: Array, values: Array) -> Array:
     return np.array(gradient)
 
 
-def float_copy(original: Any, shape: tuple[int, ...], dtype: Any = _FLOAT64, seed: int = 0) -> Any:
-    """Return a copy of a layer that computes in another dtype, built."""
+def float_copy(original: Any, shape: Any, dtype: Any = _FLOAT64, seed: int = 0) -> Any:
+    """Return a copy of a layer that computes in another dtype, built for a shape, or shapes."""
     target: Any = copy.deepcopy(original)
     target.compute_in(dtype)
-    target.build((None, *shape[1:]))
+    target.build(any_batch(shape))
     assemble(target, Streams(seed))
     return target
 

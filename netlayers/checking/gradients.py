@@ -11,10 +11,11 @@ import numpy as np
 from netlayers.checking.differences import Central, Complex
 from netlayers.checking.functions import Head, LayerFunction, LossFunction, float_copy
 from netlayers.checking.report import GradientReport, GradientRow
-from netlayers.checks import check_choice, check_integer, check_number
-from netlayers.core.arrays import as_array, as_kind, one
+from netlayers.checks import check_choice, check_integer, check_number, is_several
+from netlayers.core.arrays import as_array, as_kind, one, shapes_of
 from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
+from netlayers.core.shapes import listed_shapes
 from netlayers.data.checks import check_rows, check_values, checked_input
 from netlayers.data.streams import first_parts, is_stream
 from netlayers.data.structure import arrays_by_name, label
@@ -61,13 +62,19 @@ def check_gradients(
     An entry that sits on a kink (left and right derivative differ, and ``backward`` gives one
     between them) is left out and counted. Random layers draw the same numbers every time.
 
+    An input that is declared without a gradient, or holds no float numbers, has no row, and
+    ``backward`` must return ``None`` for it. Of several outputs each is checked alone too, with
+    ``None`` for the others handed to ``backward``; what takes a mask is checked without one and
+    with a random one. States start from what one batch leaves, in each evaluation.
+
     The relative error has a floor in its denominator, a thousandth of the largest gradient of the
     array and 1e-5 of L, below which differences are rounding.
 
     Args:
         model_or_layer: a model, or any layer; or a loss or its name, with the predictions as ``x``
             and the targets as ``y``. A copy is used, nothing of it changes.
-        x: a batch of inputs; of data that come in batches, the first is taken.
+        x: a batch of inputs, a tuple or dict of arrays for several; of data that come in batches,
+            the first is taken.
         y: targets; needed with a loss.
         loss: what to differentiate; by default the loss the model was compiled with (if ``y`` is
             given), together with its last activation where ``fit`` computes both in one; else the
@@ -118,13 +125,7 @@ def check_gradients(
     if targets is not None:
         check_values(_OWNER, "y", targets, _FLOAT64)
     function = _function(model_or_layer, inputs, targets, loss, sample_weight, seed, rng)
-    reference = function.value()
-    if not np.isfinite(reference):
-        raise ConfigurationError(f"{_OWNER}: the function to differentiate is {reference}.")
-    gradients = function.gradients()
     report = GradientReport(tolerance)
-    central = Central(function.value, reference, tolerance)
-    step = _complex_step(function, reference, method, report)
     most = max_entries
     if most == "auto":  # a check shall take seconds
         weights = sum(values.size for _, values in function.arrays)
@@ -134,6 +135,32 @@ def check_gradients(
                 f"{most} entries of each array are compared, of {weights} numbers in all; "
                 "max_entries= sets how many."
             )
+    variants = {"": function, **_variants(function, np.random.default_rng(seed))}
+    for title, variant in variants.items():
+        part = _check(variant, method, tolerance, most, directions, rng)
+        for row in part.rows:
+            row.name += title
+        report.rows += part.rows
+        report.notes += [note for note in part.notes if note not in report.notes]
+    return report
+
+
+def _check(
+    function: Any,
+    method: str,
+    tolerance: float,
+    most: Any,
+    directions: int,
+    rng: np.random.Generator,
+) -> GradientReport:
+    """Compare all arrays of a function."""
+    reference = function.value()
+    if not np.isfinite(reference):
+        raise ConfigurationError(f"{_OWNER}: the function to differentiate is {reference}.")
+    gradients = function.gradients()
+    report = GradientReport(tolerance)
+    central = Central(function.value, reference, tolerance)
+    step = _complex_step(function, reference, method, report)
     for place, ((name, values), analytic) in enumerate(
         zip(function.arrays, gradients, strict=True)
     ):
@@ -234,7 +261,7 @@ def _inputs(model_or_layer: Any, x: Any) -> Any:
 
 def _function(
     original: Any,
-    inputs: Array,
+    inputs: Any,
     y: Any,
     loss: Any,
     sample_weight: Any,
@@ -252,7 +279,7 @@ def _function(
             "check_gradients: expected a model or an object of a class from "
             f"netlayers.layers.Layer, or a loss, got {original!r}."
         )
-    target = float_copy(original, inputs.shape, seed=seed)
+    target = _target(original, inputs, seed)
     compiled = loss is None
     if loss is None and y is not None:
         loss = getattr(original, "loss", None)
@@ -262,14 +289,63 @@ def _function(
                 "loss=, or compile the model."
             )
     if loss is None:
-        weights = rng.standard_normal(target.forward(inputs, training=True).shape)
-        target = float_copy(original, inputs.shape, seed=seed)
+        shape = shapes_of(target.forward(inputs, training=True))
+        weights: Any = tuple(map(rng.standard_normal, listed_shapes(shape)))
+        if not is_several(shape):
+            (weights,) = weights
+        target = _target(original, inputs, seed)
         return LayerFunction(target, inputs, Head(None, None, None, weights))
     if y is None:
         raise ConfigurationError("check_gradients: a loss needs targets; pass y.")
+    output_shape = target.compute_output_shape(shapes_of(inputs))
+    if is_several(output_shape):
+        raise ConfigurationError(
+            f"{_OWNER}: a loss takes one output, and there are {len(output_shape)}. Leave out y "
+            "and loss: the sum of all outputs with random weights is then differentiated."
+        )
     if isinstance(loss, str) and loss in ("ce", "crossentropy"):
-        loss = crossentropy_by_shape(y.shape, target.compute_output_shape(inputs.shape))
+        loss = crossentropy_by_shape(y.shape, output_shape)
     loss = copy.deepcopy(get_loss(loss))
     fused = fused_loss(loss, getattr(target, "activation", None)) if compiled else None
     head = Head(fused or loss, y, sample_weight)
     return LayerFunction(target, inputs, head, fused is not None)
+
+
+def _target(original: Any, inputs: Any, seed: int) -> Any:
+    """Return a copy in float64; its states are those that a batch leaves, as 0 hides a mistake."""
+    target = float_copy(original, shapes_of(inputs), seed=seed)
+    if target.stateful:
+        target.reset_states()
+        target.forward(inputs, training=True)
+    return target
+
+
+def _variants(function: Any, rng: np.random.Generator) -> dict[str, Any]:
+    """Return further functions to check: of each output alone, and with a mask, by their titles."""
+    if isinstance(function, LossFunction):
+        return {}
+    layer, x, head, fused = function.layer, function.x, function.head, function.fused
+    found = {}
+    if isinstance(head.weights, tuple):
+        for i in range(len(head.weights)):
+            alone = tuple(w if j == i else None for j, w in enumerate(head.weights))
+            found[f" (output {i} alone)"] = LayerFunction(
+                layer, x, Head(None, None, None, alone), fused
+            )
+    if layer.takes_mask or getattr(layer, "_masks", False):
+        inputs = x if isinstance(x, tuple) else (x,)
+        masks = tuple(_mask(v, rng) for v in inputs)
+        if any(mask is not None for mask in masks):
+            mask = masks if isinstance(x, tuple) else masks[0]
+            found[" (masked)"] = LayerFunction(layer, x, head, fused, mask)
+    return found
+
+
+def _mask(x: Array, rng: np.random.Generator) -> Array | None:
+    """Return a mask (batch, time) with a step to see in each row; ``None`` without a time axis."""
+    if x.ndim < (3 if x.dtype.kind == "f" else 2):
+        return None
+    mask = rng.random(x.shape[:2]) < 0.7
+    if mask.size:
+        mask[:, 0] = True
+    return mask

@@ -11,6 +11,8 @@ from netlayers.core.workspace import Cache
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
     from netlayers.core.layer import Layer
     from netlayers.core.random import Streams
 
@@ -25,20 +27,16 @@ class Call:
     Args:
         layer: the layer.
         number: which use this is, from 2 on.
-        home: the network that calls it. If that is called several times itself, so is this, each
-            time with another memory: it is kept in the buffers of the network's call.
 
     Everything else (weights, flags, shapes) is the layer's.
     """
 
-    def __init__(self, layer: Layer, number: int, home: Layer | None = None) -> None:
-        self.layer, self.number, self.home = layer, number, home
-        self._alone: dict[int, dict[str, Any]] = {}
-        self._streams: dict[int, Any] = {}
+    def __init__(self, layer: Layer, number: int) -> None:
+        self.layer, self.number = layer, number
+        self._own: dict[tuple[int, int], dict[str, Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
-        # A copy asks before there is a layer.
-        if name.startswith("__") or name in ("layer", "home"):
+        if name.startswith("__") or name == "layer":  # a copy asks before there is a layer
             raise AttributeError(name)
         return getattr(self.layer, name)
 
@@ -55,10 +53,10 @@ class Call:
         with self._in_place(True):
             return self.layer.backward(dy, **options)
 
-    def forward_logits(self, x: Any, training: bool = False) -> Any:
+    def forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
         """Return what the last activation is applied to."""
         with self._in_place(training):
-            return self.layer.forward_logits(x, training)
+            return self.layer.forward_logits(x, training, **options)
 
     def backward_logits(self, dz: Any, **options: Any) -> Any:
         """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
@@ -69,7 +67,15 @@ class Call:
         """Draw from streams of this call's own."""
         for part in every_layer(self.layer):
             if part.random:
-                self._streams[id(part)] = streams.get(f"layer/{part.path}/{self.number}")
+                name = f"layer/{part.path}/{self.number}"
+                self._memory_of(part)["rng"] = streams.get(name)
+
+    def generators(self) -> Iterator[tuple[Layer, np.random.Generator]]:
+        """Yield the layer and its parts, as far as they draw, with the generators of this call."""
+        for part in every_layer(self.layer):
+            own = self._own.get((id(part), 1), {})
+            if "rng" in own:
+                yield part, own["rng"]
 
     @contextmanager
     def _in_place(self, training: bool) -> Iterator[None]:
@@ -92,17 +98,23 @@ class Call:
                         now[name] = value
 
     def _memory_of(self, part: Layer) -> dict[str, Any]:
-        known = self._alone
-        if self.home is not None:
-            known = vars(self.home.workspace).setdefault("calls", {}).setdefault(id(self), {})
-        own = known.get(id(part))
+        """Return what a part of the layer remembers; apart for each call of a container around."""
+        outer = part.call
+        own = self._own.get((id(part), outer))
         if own is None:
-            own = known[id(part)] = {
-                "cache": Cache(""),
-                "workspace": type(part.workspace)(),
-                "call": self.number,
-            }
-        if id(part) in self._streams:
-            own["rng"] = self._streams[id(part)]
-        own["cache"]._owner = f"{part.cache._owner} (call {self.number})"
+            number = self.number
+            if part is not self.layer or outer != 1:
+                number = part._calls = part._calls + 1
+            own = {"cache": Cache(""), "workspace": type(part.workspace)(), "call": number}
+            self._own[id(part), outer] = own
+        name = part.cache._owner.partition(" (call ")[0]
+        own["cache"]._owner = f"{name} (call {own['call']})"
         return own
+
+
+def calls_of(layer: Layer) -> Iterator[Call]:
+    """Yield the further calls that a layer makes of other layers, which are attributes of it."""
+    for value in vars(layer).values():
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(item, Call):
+                yield item

@@ -334,13 +334,10 @@ class Layer(Named, WeightAccess):
             self._parameters = Parameters(self.slots, self._vector)
         return self._parameters
 
-    def new_call(self, home: Layer | None = None) -> Call:
+    def new_call(self) -> Call:
         """Return a further use of this layer: the same weights, and a cache and buffers of its own.
 
         ``layer.forward`` and ``layer.backward`` are the first use.
-
-        Args:
-            home: the network that the use is a part of, if any.
 
         Example:
             >>> import numpy as np, netlayers as nl
@@ -352,7 +349,7 @@ class Layer(Named, WeightAccess):
             ((1, 3), (4, 3))
         """
         self._calls += 1
-        return Call(self, self._calls, home)
+        return Call(self, self._calls)
 
     def reset_states(self) -> None:
         """Forget what the layer and its parts remember from earlier batches."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.calls import calls_of
 from netlayers.core.naming import every_layer
 
 if TYPE_CHECKING:
@@ -137,16 +138,21 @@ class KeyedStreams(Streams):
 
 
 def generators_of(layer: Layer) -> dict[str, np.random.Generator]:
-    """Return every random generator that is an attribute of a layer or of a part of it.
+    """Return every random generator of a layer and its parts, and of further calls of these.
 
-    Each is called by the layer's place in :func:`every_layer` and the attribute, as in ``"3.rng"``.
+    Each is called by the layer's place in :func:`every_layer` and the attribute, as in ``"3.rng"``;
+    that of a further call has its number behind it, as in ``"3.rng/2"``.
     """
-    return {
-        f"{i}.{attribute}": value
-        for i, part in enumerate(every_layer(layer))
-        for attribute, value in vars(part).items()
-        if isinstance(value, np.random.Generator)
-    }
+    found: dict[str, np.random.Generator] = {}
+    places = {id(part): i for i, part in enumerate(every_layer(layer))}
+    for part in every_layer(layer):
+        for attribute, value in vars(part).items():
+            if isinstance(value, np.random.Generator):
+                found[f"{places[id(part)]}.{attribute}"] = value
+        for call in calls_of(part):
+            for its, generator in call.generators():
+                found[f"{places[id(its)]}.rng/{call.number}"] = generator
+    return found
 
 
 def keep_mask(rng: np.random.Generator, dropped: int, out: Array) -> None:

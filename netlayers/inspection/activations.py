@@ -15,8 +15,9 @@ from netlayers.inspection.measures import (
     SATURATED_BELOW,
     activation_of,
     dead_share,
-    watched_layers,
+    watched_uses,
 )
+from netlayers.inspection.several import float_numbers
 from netlayers.inspection.slopes import shape_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class LayerActivations:
     """The outputs of a layer for a batch.
 
     Attributes:
-        layer: its path.
+        layer: its path, with the number of its use if it is a further one: ``"dense (call 2)"``.
         kind: the class of its activation, or its own.
         counts: how many outputs lie between two of ``edges``; NaN and infinities in none.
         edges: one more than ``counts``.
@@ -87,44 +88,45 @@ class ActivationHistograms:
 
 def activation_histograms(model: Any, x: Any, bins: int) -> ActivationHistograms:
     """Return the distributions of the outputs; see ``Model.activation_histograms``."""
-    layers = watched_layers(model)
-    wanted = {id(layer): layer for layer in layers}
-    activations = {id(layer): activation_of(layer) for layer in layers}
+    found = watched_uses(model)
+    wanted = {id(layer) for layer in found.values()}
     owners = {
-        id(a): layer
-        for layer in layers
-        if (a := activations[id(layer)]) is not None and not isinstance(a, Linear)
+        id(activation): layer
+        for layer in found.values()
+        if (activation := activation_of(layer)) is not None and not isinstance(activation, Linear)
     }
-    outputs: dict[int, Array] = {}
-    given_to: dict[int, Array] = {}  # what the activation of each layer was given
+    outputs: dict[str, Array] = {}
+    given_to: dict[str, Array] = {}  # what the activation of each layer was given
 
     def around(layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
         if id(layer) in owners:
-            given_to[id(owners[id(layer)])] = np.array(given)  # it may write into it
+            given_to[uses.name(owners[id(layer)])] = np.array(given)  # it may write into it
         result = run()
-        if id(layer) in wanted:
-            outputs[id(layer)] = np.array(result, np.float64)
+        numbers = float_numbers(result) if id(layer) in wanted else None
+        if numbers is not None:
+            outputs[uses.name(layer)] = np.array(numbers, np.float64)
         return result
 
-    with observed(model, around):
+    with observed(model, around) as uses:
         model.forward(x)
-    found = []
-    for layer in layers:
-        y = outputs.get(id(layer))
-        if y is None:
-            continue
-        z = given_to.get(id(layer))
-        dead, saturated = (None, None) if z is None else _slopes(activations[id(layer)], z)
-        good = y[np.isfinite(y)]
-        counts, edges = np.histogram(good, bins=bins)
-        activation = getattr(layer, "activation", None)
-        named = type(activation).__name__
-        kind = type(layer).__name__ if named in ("NoneType", "Linear") else named
-        mean, deviation = (float(good.mean()), float(good.std())) if good.size else (np.nan,) * 2
-        found.append(
-            LayerActivations(layer.path, kind, counts, edges, mean, deviation, dead, saturated)
-        )
-    return ActivationHistograms(found)
+    return ActivationHistograms(
+        [
+            _of_layer(name, layer, outputs[name], given_to.get(name), bins)
+            for name, layer in found.items()
+            if name in outputs
+        ]
+    )
+
+
+def _of_layer(name: str, layer: Layer, y: Array, z: Array | None, bins: int) -> LayerActivations:
+    activation: Any = getattr(layer, "activation", None)
+    dead, saturated = (None, None) if z is None else _slopes(activation, z)
+    good = y[np.isfinite(y)]
+    counts, edges = np.histogram(good, bins=bins)
+    named = type(activation).__name__
+    kind = type(layer).__name__ if named in ("NoneType", "Linear") else named
+    mean, deviation = (float(good.mean()), float(good.std())) if good.size else (np.nan,) * 2
+    return LayerActivations(name, kind, counts, edges, mean, deviation, dead, saturated)
 
 
 def _slopes(activation: Any, z: Array) -> tuple[float, float | None]:

@@ -107,6 +107,7 @@ def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array)
             evidence.loss_before = steps.compute_gradients(look)
         evidence.values = {name: dict(its) for name, its in measures.values.items()}
         evidence.see_gradients()
+        trial.reset_states()  # they belong to batches of one size
         start = trial.parameters.values.copy()
         statistics = trial.parameters.statistics.copy()
         rows = [_copied(next(batches)) for _ in range(STEPS)]
@@ -122,13 +123,16 @@ def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array)
         evidence.values["update_ratio"] = {
             path: float(np.median(its)) for path, its in ratios.items()
         }
+        trial.reset_states()
         evidence.loss_after = steps.compute_gradients(look)
         factor = diagnosis_layers.faster(evidence)
         if factor is not None:
             trial.parameters.values[...], trial.parameters.statistics[...] = start, statistics
             optimizer.learning_rate_factor *= factor
+            trial.reset_states()
             for batch in rows:
                 steps.train(batch)
+            trial.reset_states()
             evidence.loss_faster = steps.compute_gradients(look)
         findings = [*diagnosis_data.findings(evidence), *diagnosis_layers.findings(evidence)]
     findings.sort(key=lambda finding: finding.severity != "serious")
@@ -137,8 +141,11 @@ def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array)
 
 def _copied(batch: Batch) -> Batch:
     inputs, targets, weights, _ = batch
-    return batch._replace(
-        inputs=inputs.copy(),
-        targets=targets.copy(),
-        weights=None if weights is None else weights.copy(),
-    )
+    return batch._replace(inputs=_copy(inputs), targets=_copy(targets), weights=_copy(weights))
+
+
+def _copy(value: Any) -> Any:
+    """Return a copy of an array, of several, or of nothing."""
+    if isinstance(value, tuple):
+        return tuple(map(_copy, value))
+    return None if value is None else value.copy()

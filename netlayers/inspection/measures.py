@@ -11,8 +11,9 @@ import numpy as np
 from netlayers.activations import ActivationLayer, AxisActivation
 from netlayers.activations.rectifiers import Linear
 from netlayers.core.gradients import rows_of
-from netlayers.core.observing import observed
+from netlayers.core.observing import Uses, call_name, observed, used_by
 from netlayers.core.workspace import Workspace
+from netlayers.inspection.several import float_numbers
 from netlayers.inspection.slopes import shape_of
 from netlayers.layers.containers import Container
 from netlayers.layers.input import Input
@@ -47,21 +48,31 @@ WEIGHTS = ("gradient_norm", "weight_norm", "update_ratio", "clipped")
 SATURATED_BELOW = 0.05
 
 
-def watched_layers(model: Layer) -> list[Layer]:
+def watched_uses(model: Layer) -> dict[str, Layer]:
     """Return the layers of a model that compute something, at any depth, from input to output.
 
+    A layer that is used several times is there as often: as ``"dense"``, ``"dense (call 2)"``, ...
     Containers are left out, as their parts are there, and so are ``Input`` and the activations that
     are parts of other layers.
     """
+    found: dict[str, Layer] = {}
+    counts: dict[int, int] = {}
 
-    def leaves(layer: Layer) -> Iterator[Layer]:
-        if not isinstance(layer, Container):
-            yield layer
-            return
-        for part in layer.parts:
-            yield from leaves(part)
+    def look(layer: Layer) -> None:
+        if isinstance(layer, Container):
+            for part in used_by(layer):
+                look(part)
+        elif not isinstance(layer, Input):
+            counts[id(layer)] = counts.get(id(layer), 0) + 1
+            found[call_name(layer.path, counts[id(layer)])] = layer
 
-    return [layer for layer in leaves(model) if not isinstance(layer, Input)]
+    look(model)
+    return found
+
+
+def watched_layers(model: Layer) -> list[Layer]:
+    """Return the layers of :func:`watched_uses`, each once."""
+    return list(dict.fromkeys(watched_uses(model).values()))
 
 
 def activation_of(layer: Layer) -> ActivationLayer | None:
@@ -98,11 +109,12 @@ class StepMeasures:
         model: a built model.
         optimizer: what updates it.
         measures: names of measures.
-        layers: the layers to measure; by default :func:`watched_layers`.
+        layers: the layers to measure; by default all of :func:`watched_uses`.
 
     Attributes:
         values: by measure, then by the path of the layer: of the last step. Each measure has the
-            layers for which it exists, from the input to the output.
+            layers for which it exists, from the input to the output. A layer that is used several
+            times is there for each use, and for its weights once.
         paths: of the layers that are measured, from the input to the output.
         complete: whether the last step came as far as to its gradient.
 
@@ -127,26 +139,29 @@ class StepMeasures:
         layers: Sequence[Layer] | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizer
-        self._layers = watched_layers(model) if layers is None else list(layers)
+        chosen = None if layers is None else {id(layer) for layer in layers}
+        watched = watched_uses(model).items()
+        found = {n: layer for n, layer in watched if chosen is None or id(layer) in chosen}
         self._wanted = set(measures)
         self._vector = model.parameters
-        self._owners = {id(layer): layer for layer in self._layers}
+        self._owners = {id(layer): layer for layer in found.values()}
+        self._uses = Uses()
         self._activations: dict[int, Layer] = {}
         self._weights: dict[str, list[Parameter]] = {}
         self._largest: dict[str, float] = {}
         self.values: dict[str, dict[str, float]] = {name: {} for name in measures}
-        for layer in self._layers:
-            self._prepare(layer)
-        self.paths = [layer.path for layer in self._layers]
+        for path, layer in found.items():
+            self._prepare(path, layer)
+        self.paths = list(found)
         self._workspace = Workspace()
         self._stack: ExitStack | None = None
         self.complete = False
 
-    def _prepare(self, layer: Layer) -> None:
-        """See which measures a layer has."""
-        path, exist = layer.path, {"activation_mean", "activation_std", "backprop_rms", "nonfinite"}
+    def _prepare(self, path: str, layer: Layer) -> None:
+        """See which measures a use of a layer has."""
+        exist = {"activation_mean", "activation_std", "backprop_rms", "nonfinite"}
         weights = [p for p in layer.slots if not p.statistic]
-        if weights:
+        if weights and path == layer.path:
             self._weights[path] = weights
             exist.update(WEIGHTS)
         activation = activation_of(layer)
@@ -172,7 +187,7 @@ class StepMeasures:
             before = self._buffer("before")
             np.copyto(before, self._vector.values)
         with ExitStack() as stack:
-            stack.enter_context(observed(self.model, self._around))
+            self._uses = stack.enter_context(observed(self.model, self._around))
             stack.enter_context(self._beside_clipping())
             self._stack = stack.pop_all()
         return self
@@ -187,7 +202,7 @@ class StepMeasures:
     def _buffer(self, name: str) -> Array:
         return self._workspace(name, self._vector.values.shape, self._vector.dtype)
 
-    def _around(self, layer: Layer, method: str, given: Array, run: Callable[[], Any]) -> Any:
+    def _around(self, layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
         """See a call: forward is measured after it, backward before."""
         if self._over:  # a callback predicts, after the step
             return run()
@@ -206,7 +221,7 @@ class StepMeasures:
         self._forward_done = True
         with np.errstate(all="ignore"):
             if id(layer) in self._owners:
-                self._set("backprop_rms", layer.path, given, _rms, first=True)
+                self._set("backprop_rms", self._uses.name(layer), given, _rms, first=True)
             if method == "backward" and id(layer) in self._activations:
                 self._see_slopes(layer, given)
         result = run()
@@ -214,26 +229,29 @@ class StepMeasures:
         return result
 
     def _set(
-        self, measure: str, path: str, array: Array, compute: Callable[[Array], float], first: bool
+        self, measure: str, path: str, array: Any, compute: Callable[[Array], float], first: bool
     ) -> None:
         """Note a number of an array; with ``first``, only if the step has not given one yet."""
         its = self.values.get(measure)
         if its is not None and path in its and not (first and its[path] == its[path]):
-            its[path] = compute(array)
+            numbers = float_numbers(array)
+            if numbers is not None:
+                its[path] = compute(numbers)
 
-    def _see_output(self, layer: Layer, method: str, y: Array) -> None:
-        path = layer.path
+    def _see_output(self, layer: Layer, method: str, y: Any) -> None:
+        path = self._uses.name(layer)
         if method == "forward_logits":  # the loss does what the activation would
             activation: Any = layer.activation
             y = type(activation).forward(activation, y)
         self._set("activation_mean", path, y, _mean, first=False)
         self._set("activation_std", path, y, _std, first=False)
         if path in self._counts:
-            self._counts[path] = _count_nonfinite(y)
+            numbers = float_numbers(y)
+            self._counts[path] = 0 if numbers is None else _count_nonfinite(numbers)
 
     def _see_slopes(self, activation: Any, dy: Array) -> None:
         """Measure f'(z), which is what backward makes of a gradient of ones."""
-        path = self._activations[id(activation)].path
+        path = self._uses.name(self._activations[id(activation)])
         if not {"dead", "saturated"} & self._wanted:
             return
         ones = self._workspace("ones", dy.shape, dy.dtype)

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.arrays import all_finite
-from netlayers.core.gradients import rows_of
-from netlayers.core.observing import observed, replaced
+from netlayers.core.inputs import input_names, specs_of
+from netlayers.core.observing import Uses, observed, replaced
 from netlayers.core.penalties import add_penalty, collect_penalties
+from netlayers.inspection.several import (
+    finite,
+    first_bad,
+    first_of,
+    gradient_of,
+    listed,
+    row_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +43,8 @@ class NonFiniteOrigin:
     Attributes:
         direction: ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``; or ``"input"`` or
             ``"weights"`` if these were not finite before the step.
-        layer: path of the layer; the name of the loss, if that made them.
+        layer: path of the layer, with the number of its use if it is a further one,
+            ``"dense (call 2)"``; the name of the loss, if that made them.
         what: what is not finite: ``"the output"``, ``"the gradient of 'kernel'"``.
         kind: ``"NaN"``, ``"infinite"``, or ``"NaN or infinite"``.
         count: how many numbers of it are not finite.
@@ -158,21 +167,23 @@ class _Finder:
         self.count = batch.size
         self.origin: NonFiniteOrigin | None = None
         self._names = dict(_names(steps.model))
-        self._inputs: dict[int, Array] = {}  # of each layer's forward
+        self._uses = Uses()
+        self._inputs: dict[tuple[int, int], Any] = {}  # of the forward of each use of a layer
 
     def run(self, update: bool) -> None:
-        x = self.batch.inputs
-        numbers: Any = x if isinstance(x, np.ndarray) else x.data
         parameters = self.steps.model.parameters
         self.origin = bad_weights("weights", parameters)
-        if not all_finite(numbers):
-            rows = self._rows(x) if isinstance(x, np.ndarray) else None
-            self._set("input", "x", "x", numbers, rows)
+        names = input_names(specs_of(self.steps.model))
+        for name, x in zip(names, listed(self.batch.inputs), strict=True):
+            if not finite(x):
+                rows = self._rows(x) if isinstance(x, np.ndarray) else None
+                self._set("input", name, name, x if isinstance(x, np.ndarray) else x.data, rows)
+                break
         if self.origin is not None:
             return
         gathered = self.steps.optimizer.state.get("gradient_sum")
         try:
-            with observed(self.steps.model, self._around), self._loss_watched():
+            with observed(self.steps.model, self._around) as self._uses, self._loss_watched():
                 total = self.steps.compute_gradients(self.batch)
             if self.origin is None:
                 self._look_at_penalties(total)
@@ -202,13 +213,13 @@ class _Finder:
     def _around(self, layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
         if self.origin is not None:
             return run()
-        good = self._finite(given)  # asked before, as a layer may let an activation write into it
+        good = finite(given)  # asked before, as a layer may let an activation write into it
         if not method.startswith("forward"):
             result = run()
             if self.origin is None and good:
                 self._look_at_gradients(layer, method, given, result)
             return result
-        self._inputs[id(layer)] = given
+        self._inputs[id(layer), self._uses.number(layer)] = given
         if layer.adds_penalty and not layer.parts:
             result, penalties = collect_penalties(run)
             for value in penalties:
@@ -217,51 +228,50 @@ class _Finder:
                     self._set("loss", self._name(layer), "its penalty", np.array(value))
         else:
             result = run()
-        if self.origin is None and good and not all_finite(result):
-            what = "the output" + self._part(layer)
-            self._set("forward", self._name(layer), what, result, self._rows(result))
+        if self.origin is None and good and not finite(result):
+            i, y = first_bad(result)
+            what = f"output {i}" if isinstance(result, tuple) else "the output"
+            self._set("forward", self._name(layer), what + self._part(layer), y, self._rows(y))
         return result
 
-    def _look_at_gradients(self, layer: Layer, method: str, dy: Array, dx: Any) -> None:
-        if isinstance(dx, np.ndarray) and not all_finite(dx):
-            what = "the gradient of its input" + self._part(layer)
-            self._set("backward", self._name(layer), what, dx, self._rows(dx))
+    def _look_at_gradients(self, layer: Layer, method: str, dy: Any, dx: Any) -> None:
+        if not finite(dx):
+            i, d = first_bad(dx)
+            its = f" {input_names(specs_of(layer))[i]!r}" if isinstance(dx, tuple) else ""
+            what = f"the gradient of its input{its}" + self._part(layer)
+            self._set("backward", self._name(layer), what, d, self._rows(d))
             return
         for p in layer.slots:
-            if (
-                p.trainable
-                and p.learning_rate_multiplier
-                and not all_finite(np.asarray(p.gradient))
-            ):
+            if p.trainable and p.learning_rate_multiplier and not all_finite(gradient_of(p)):
                 what = f"the gradient of {p.name!r}" + self._part(layer)
                 rows = self._rows_of_gradient(layer, method, dy, p)
-                self._set("backward", self._name(layer), what, np.asarray(p.gradient), rows)
+                self._set("backward", self._name(layer), what, gradient_of(p), rows)
                 return
 
     def _rows_of_gradient(
-        self, layer: Layer, method: str, dy: Array, p: Parameter
+        self, layer: Layer, method: str, dy: Any, p: Parameter
     ) -> list[int] | None:
         """Return the rows each of which alone makes the gradient of a weight not finite."""
-        x = self._inputs.get(id(layer))
-        if not isinstance(x, np.ndarray) or layer.random or not layer.same_in_training:
+        x = self._inputs.get((id(layer), self._uses.number(layer)))
+        arrays = all(isinstance(a, np.ndarray) for a in listed(x))
+        if not arrays or layer.random or not layer.same_in_training or layer.takes_mask:
+            return None
+        if not isinstance(p.gradient, np.ndarray):
             return None
         forward = getattr(layer, method.replace("backward", "forward"))
-        backward, kept = getattr(layer, method), np.array(p.gradient)
+        backward, kept = getattr(layer, method), p.gradient.copy()
 
         def alone(i: int) -> Any:
-            forward(x[i : i + 1], True)
-            backward(dy[i : i + 1])
-            return np.asarray(p.gradient)
+            forward(row_of(x, i), True)
+            backward(row_of(dy, i))
+            return p.gradient
 
         self.origin = NonFiniteOrigin("", "", "", "", 0, 0)  # the calls below are none of the step
         try:
-            return self._each_row(alone, len(dy))
+            return self._each_row(alone, len(first_of(dy)))
         finally:
             self.origin = None
-            if p.row_gradient:
-                rows_of(p).set_dense(kept)
-            else:
-                p.gradient[...] = kept
+            p.gradient[...] = kept
 
     # Loss ------------------------------------------------------------------------------------
 
@@ -271,22 +281,22 @@ class _Finder:
 
         def watched_forward(y: Any, y_pred: Any, weight: Any = None) -> Any:
             value = forward(y, y_pred, weight)
-            if self.origin is None and not np.isfinite(value) and all_finite(y_pred):
+            if self.origin is None and not np.isfinite(value) and finite(y_pred):
 
                 def alone(i: int) -> Any:
-                    one = slice(i, i + 1)
-                    return forward(y[one], y_pred[one], None if weight is None else weight[one])
+                    return forward(row_of(y, i), row_of(y_pred, i), row_of(weight, i))
 
-                rows = self._each_row(alone, len(y_pred))
+                rows = self._each_row(alone, len(first_of(y_pred)))
                 self._set("loss", self._loss_name(), "its value", np.array(value), rows)
                 value = forward(y, y_pred, weight)  # what backward goes by
             return value
 
         def watched_backward(*denominator: float) -> Any:
             dy = backward(*denominator)
-            if self.origin is None and not all_finite(dy):
+            if self.origin is None and not finite(dy):
                 what = "the gradient of the predictions"
-                self._set("backward", self._loss_name(), what, dy, self._rows(dy))
+                _, d = first_bad(dy)
+                self._set("backward", self._loss_name(), what, d, self._rows(d))
             return dy
 
         return replaced([(loss, "forward", watched_forward), (loss, "backward", watched_backward)])
@@ -300,9 +310,9 @@ class _Finder:
                 self._set("loss", p.layer.path, what, np.array(value))
                 return
         for p in parameters.tensors:
-            if p.learning_rate_multiplier and not all_finite(np.asarray(p.gradient)):
+            if p.learning_rate_multiplier and not all_finite(gradient_of(p)):
                 what = f"the gradient of {p.name!r}, with that of its penalty,"
-                self._set("backward", p.layer.path, what, np.asarray(p.gradient))
+                self._set("backward", p.layer.path, what, gradient_of(p))
                 return
         if not np.isfinite(total):
             self._set("loss", self._loss_name(), "the sum of loss and penalties", np.array(total))
@@ -319,9 +329,6 @@ class _Finder:
         found = _of_array(direction, layer, what, array)
         self.origin = replace(found, rows=rows, row_count=None if rows is None else self.count)
 
-    def _finite(self, given: Any) -> bool:
-        return all_finite(given if isinstance(given, np.ndarray) else given.data)
-
     def _rows(self, array: Array) -> list[int] | None:
         if array.ndim == 0 or len(array) != self.count:
             return None
@@ -337,7 +344,7 @@ class _Finder:
             return None
 
     def _name(self, layer: Layer) -> str:
-        return self._names[id(layer)].path
+        return self._uses.name(self._names[id(layer)])
 
     def _part(self, layer: Layer) -> str:
         owner = self._names[id(layer)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.observing import observed, replaced
+from netlayers.core.observing import Uses, call_name, observed, replaced, used_by
 from netlayers.core.tables import text_table
 from netlayers.layers.containers import Container
 from netlayers.layers.dense import Dense
@@ -18,7 +18,6 @@ from netlayers.layers.dense import Dense
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netlayers._typing import Array
     from netlayers.core.layer import Layer
     from netlayers.data.batch import Batch
 
@@ -33,8 +32,8 @@ class ProfileRow:
     """What one part of a step takes.
 
     Attributes:
-        name: path of the layer, ``"dense (ReLU)"`` for the activation in a layer, or the name of
-            the loss, a metric or the optimizer.
+        name: path of the layer, ``"dense (call 2)"`` for its second use, ``"dense (ReLU)"`` for the
+            activation in it, or the name of the loss, a metric or the optimizer.
         kind: class of the part, such as ``"Dense"``.
         forward: seconds of it in a forward pass, without the parts in it.
         backward: seconds of it in a backward pass, without the parts in it.
@@ -141,14 +140,14 @@ def profile_steps(steps: Any, batch: Batch, count: int = 30) -> ProfileReport:
     for _ in range(_WARM_UP):
         step()
     rows, others = _rows(steps)
-    names = {id(part): name for part, name in _named(steps.model)}
+    names = {(id(part), number): name for part, number, name in _named(steps.model)}
     watch = _Watch()
     methods = [
         (part, name, _watching(getattr(part, name), key, watch)) for part, name, key in others
     ]
 
-    def around(layer: Layer, method: str, given: Array, run: Callable[[], Any]) -> Any:
-        name = names[id(layer)]
+    def around(layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
+        name = names.get((id(layer), uses.number(layer))) or names[id(layer), 1]
         result = watch.call((name, method.removesuffix("_logits")), run)
         watch.flop[name] = watch.flop.get(name, 0) + _flop(layer, method, given, result)
         return result
@@ -159,7 +158,7 @@ def profile_steps(steps: Any, batch: Batch, count: int = 30) -> ProfileReport:
         step()
         alone.append(time.perf_counter() - begin)
         watch.reset()
-        with observed(steps.model, around), replaced(methods):
+        with observed(steps.model, around) as uses, replaced(methods):
             begin = time.perf_counter()
             watch.call((_REST, "update"), step)
             watched.append(time.perf_counter() - begin)
@@ -208,8 +207,8 @@ class _Watch:
     def _cost(self) -> tuple[float, float]:
         """Return what a call costs between the readings of its clock, and around them."""
         self._inside = self._outside = 0.0
-        nothing = _Nothing()
-        key = ("", "")
+        nothing: Any = _Nothing()
+        key, uses = ("", ""), Uses()
         for _ in range(2):  # the first time warms up
             self.reset()
             begin = time.perf_counter()
@@ -218,6 +217,7 @@ class _Watch:
             bare = (time.perf_counter() - begin) / 1000
 
             def watched(given: Any) -> Any:
+                uses.number(nothing)
                 return self.call(key, lambda: nothing.forward(given))
 
             begin = time.perf_counter()
@@ -248,18 +248,20 @@ def _flop(layer: Any, method: str, given: Any, result: Any) -> int:
     return product * int(layer.trainable) + (0 if skipped else dense)
 
 
-def _named(model: Any) -> Iterator[tuple[Layer, str]]:
-    """Yield a model and all its parts at any depth, with the names of their rows."""
-    yield model, f"{model.name} (itself)"
-    for part in model.parts:
-        yield from _named_below(part, part.path)
+def _named(model: Any) -> Iterator[tuple[Layer, int, str]]:
+    """Yield a model and all its parts at any depth, each use with its number and its row's name."""
+    yield model, 1, f"{model.name} (itself)"
+    yield from _named_below(model, True, "", {})
 
 
-def _named_below(layer: Any, name: str) -> Iterator[tuple[Layer, str]]:
-    yield layer, name
-    inside = isinstance(layer, Container)
-    for part in layer.parts:
-        yield from _named_below(part, part.path if inside else f"{name} ({type(part).__name__})")
+def _named_below(
+    layer: Any, inside: bool, name: str, counts: dict[int, int]
+) -> Iterator[tuple[Layer, int, str]]:
+    for part in used_by(layer):
+        number = counts[id(part)] = counts.get(id(part), 0) + 1
+        its = call_name(part.path, number) if inside else f"{name} ({type(part).__name__})"
+        yield part, number, its
+        yield from _named_below(part, isinstance(part, Container), its, counts)
 
 
 # An object, the method of it to be watched, and the row and column for its time.
@@ -270,7 +272,7 @@ def _rows(steps: Any) -> tuple[dict[str, ProfileRow], list[_Watched]]:
     """Return an empty row for each part of a step by its name, and what else is to be watched."""
     parts = [*_named(steps.model)]
     model = parts.pop(0)  # its own time, going from layer to layer, comes after that of its layers
-    rows = {name: ProfileRow(name, type(part).__name__) for part, name in [*parts, model]}
+    rows = {name: ProfileRow(name, type(part).__name__) for part, _, name in [*parts, model]}
     methods: list[_Watched] = []
 
     def add(title: str, part: Any, **columns: str) -> None:

@@ -80,7 +80,7 @@ def _array(shown: Shown, trace: Any) -> str:
     value = np.asarray(shown.value)
     seen = cut(value, trace.rows, trace.columns, trace.digits)
     symbol = to_text(shown.symbol)
-    largest = 0.0
+    largest, signed = 0.0, value.dtype.kind in "fi"
     if value.dtype.kind == "f":
         largest = float(np.abs(value[np.isfinite(value)]).max(initial=0))
     rows = []
@@ -93,7 +93,7 @@ def _array(shown: Shown, trace: Any) -> str:
             number = value[place]
             index = f"[{', '.join(map(str, place))}]" if place else ""
             tint = f' style="--v:{abs(float(number)) / largest:.2f}"' if number and largest else ""
-            kind = ' class="minus"' if number < 0 else ""
+            kind = ' class="minus"' if signed and number < 0 else ""
             title = html.escape(f"{symbol}{index} = {full(number)}")
             cells.append(f'<td{kind}{tint} title="{title}">{text}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")

@@ -95,6 +95,8 @@ def cut(array: Array, rows: int, columns: int, digits: int) -> Cut:
 
 def facts(array: Array, digits: int) -> dict[str, str]:
     """Return smallest and largest number and the Euclidean norm, rounded, by name."""
+    if array.dtype.kind not in "fiub":
+        return {}
     numbers = {"min": array.min(), "max": array.max()}
     if array.dtype.kind == "f":
         numbers["norm"] = np.linalg.norm(array.astype(np.float64).ravel())

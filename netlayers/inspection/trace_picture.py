@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.inspection.several import listed
 from netlayers.inspection.trace_math import to_text
 from netlayers.inspection.trace_numbers import number_format
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_NEURONS, MOST_COLUMNS = 8, 6
 RADIUS, ACROSS, DOWN = 24, 168, 74
-BOX_WIDTH, BOX_HEIGHT, GAP = 104, 56, 26
+BOX_WIDTH, BOX_HEIGHT, GAP, ARC = 104, 56, 26, 20
 
 
 def picture(trace: Any, story: Story) -> str:
@@ -26,10 +27,13 @@ def picture(trace: Any, story: Story) -> str:
     the first sample. Everything else is drawn as boxes.
     """
     dense = [r for r in story.numbered if r.kind == "dense"]
-    flat = trace.model.kind == "chain" and all(r in trace.layers for r in story.numbered)
+    ours = {id(r) for r in trace.layers}
+    flat = trace.model.kind == "chain" and all(id(r) in ours for r in story.numbered)
+    if not flat or len(dense) != len(story.numbered):
+        return _boxes(trace, story)
     sizes = [_width(trace.model.x), *(_width(r.z) for r in dense)]
     same = all(_width(r.y) == _width(r.z) for r in dense)
-    if dense and flat and len(dense) == len(story.numbered) and same:
+    if dense and same:
         plane = all(a.ndim == 2 for a in (trace.model.x, *(r.z for r in dense)))
         if plane and max(sizes) <= MOST_NEURONS and len(sizes) <= MOST_COLUMNS:
             return _neurons(trace, dense, story)
@@ -38,6 +42,12 @@ def picture(trace: Any, story: Story) -> str:
 
 def _width(array: Any) -> int:
     return int(array.shape[-1]) if array.ndim else 1
+
+
+def _sizes(value: Any) -> str:
+    """Return the shape of a sample, of each of several arrays."""
+    shapes = [a.shape[1:] for a in listed(value) if a is not None]
+    return " | ".join(" × ".join(map(str, shape)) or "1" for shape in shapes)
 
 
 def _svg(width: float, height: float, label: str, parts: list[str]) -> str:
@@ -126,7 +136,7 @@ class _Drawing:
         self.parts: list[str] = []
 
     def size(self, r: LayerTrace) -> tuple[float, float]:
-        if not r.parts or r.kind not in ("chain", "other"):
+        if not r.parts or r.kind not in ("chain", "graph", "other"):
             return (BOX_WIDTH if r.number else 0, BOX_HEIGHT if r.number else 0)
         inner = [self.size(part) for part in r.parts]
         inner = [s for s in inner if s[0]] or [(40.0, BOX_HEIGHT)]
@@ -134,6 +144,8 @@ class _Drawing:
             wide = max(w for w, _ in inner)
             return wide + GAP + 40 + 20, sum(h for _, h in inner) + 14 * (len(inner) - 1) + 40
         wide = sum(w for w, _ in inner) + GAP * (len(inner) - 1)
+        if r.kind == "graph":
+            return wide, max(h for _, h in inner) + 2 * ARC
         own = GAP + 40 + 20 if r.number else 0
         return wide + own, max(h for _, h in inner) + (44 if r.number else 0)
 
@@ -142,8 +154,11 @@ class _Drawing:
         width, height = self.size(r)
         if not width:
             return
-        if not r.parts or r.kind not in ("chain", "other"):
+        if not r.parts or r.kind not in ("chain", "graph", "other"):
             self.box(r, x, y)
+            return
+        if r.kind == "graph":
+            self.graph(r, x, y)
             return
         if not r.number:
             self.row(r.parts, x, y)
@@ -191,6 +206,25 @@ class _Drawing:
             self.draw(r, x, y)
             x += width
 
+    def graph(self, r: LayerTrace, x: float, y: float) -> None:
+        """Draw the calls of a graph one after the other, and wires from what each takes."""
+        sources = [(x, {id(a) for a in listed(r.x)})]  # where arrays come from
+        for part in r.parts:
+            width, height = self.size(part)
+            if not width:
+                continue
+            takes = {id(a) for a in listed(part.x)}
+            for start, gives in sources:
+                if takes & gives and start < x:
+                    far = x - start > GAP
+                    by = y - height / 2 - ARC * 2 if far else y
+                    middle = (start + x) / 2
+                    path = f"M{start:.1f} {y:.1f} Q{middle:.1f} {by:.1f} {x:.1f} {y:.1f}"
+                    self.parts.append(f'<path class="wire" d="{path}"/>')
+            self.draw(part, x, y)
+            sources.append((x + width, {id(a) for a in listed(part.y)}))
+            x += width + GAP
+
     def wire(self, x: float, y: float, u: float, v: float) -> None:
         """Draw a connection."""
         self.parts.append(f'<path class="wire" d="M{x:.1f} {y:.1f} L{u:.1f} {v:.1f}"/>')
@@ -200,7 +234,7 @@ class _Drawing:
         kind = type(r.layer).__name__
         if r.kind == "dense" and type(r.activation).__name__ != "Linear":
             kind += f" {type(r.activation).__name__}"
-        width = "" if r.y is None else " × ".join(map(str, r.y.shape[1:])) or "1"
+        width = _sizes(r.y)
         middle = x + BOX_WIDTH / 2
         self.parts.append(
             f'<g class="nodes" data-l="{r.number}"><title>{html.escape(r.name)}</title>'
@@ -222,7 +256,7 @@ def _boxes(trace: Any, story: Story) -> str:
     width, height = drawing.size(trace.model)
     height = max(height, BOX_HEIGHT) + 12
     y = height / 2
-    inputs = " × ".join(map(str, trace.model.x.shape[1:])) or "1"
+    inputs = _sizes(trace.model.x)
     drawing.parts.append(
         f'<g class="nodes" data-l="0"><rect x="4" y="{y - 26:.1f}" width="64" height="52" rx="9"/>'
         + _text(36, y - 4, "x", "name")

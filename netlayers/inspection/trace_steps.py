@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
-    from netlayers.inspection.tracing import LayerTrace, LossTrace, OptimizerTrace
+    from netlayers.inspection.tracing import LayerTrace, LossTrace, OptimizerTrace, WeightTrace
 
 # The parts of the story, and what they are called.
 PHASES = {
@@ -96,11 +96,16 @@ class Symbols:
         self.top, self.loss, self.optimizer = top, loss, optimizer
         self.numbered = sorted((r for r in top.walk() if r.number), key=lambda r: r.number)
         # Symbols by the identity of the arrays: where an array came from is what it is called.
-        self.x = self.numbered[0].x if self.numbered else top.x  # in the dtype of the model
-        self.symbols: dict[int, str] = {id(self.x): "x"}
+        # In the dtype of the model, as its first layer is given it.
+        given = [r.x for r in top.walk() if r is not top and _as_many(r.x, top.x)]
+        self.x = given[0] if given else top.x
+        self.symbols: dict[int, str] = {id(x.value): x.symbol for x in several("x", self.x)}
+        # The weights of a layer are called by its first use.
+        self._first = {id(r.layer): r for r in reversed(self.numbered)}
         for record in self.numbered:
             if record.y is not record.x or record.kind != "other":
-                self.symbols[id(record.y)] = self.out(record)
+                its = several(self.out(record), record.y)
+                self.symbols.update({id(y.value): y.symbol for y in its})
         if loss.fused:
             self.symbols[id(loss.y_pred)] = self.out(self.numbered[-1])
 
@@ -122,7 +127,17 @@ class Symbols:
     def weight(self, name: str, record: LayerTrace) -> str:
         """Return the symbol of a weight."""
         plain = name.replace("_", r"\_")
-        return self.of(SYMBOLS.get(name, rf"\mathrm{{{plain}}}"), record)
+        first = self._first[id(record.layer)]
+        return self.of(SYMBOLS.get(name, rf"\mathrm{{{plain}}}"), first)
+
+    def part(self, symbol: str, weight: WeightTrace, number: int) -> str:
+        """Return dL/dweight as far as it comes from one use of the layer."""
+        return by(symbol) + (rf"\ \mathrm{{call}}\ {number}" if len(weight.parts) > 1 else "")
+
+    def inputs(self, record: LayerTrace) -> list[Shown]:
+        """Return the inputs of a layer under their symbols."""
+        own = several(self.of("x", record), record.x)
+        return [Shown(self.symbols.get(id(x.value), x.symbol), x.value) for x in own]
 
     def into(self, record: LayerTrace) -> str:
         """Return the symbol of an input."""
@@ -131,6 +146,20 @@ class Symbols:
     def argument(self, r: LayerTrace) -> str:
         """Return the symbol of what an activation is applied to."""
         return self.into(r) if r.kind == "activation" else self.of("z", r)
+
+
+def several(symbol: str, value: Any) -> list[Shown]:
+    """Return an array under its symbol, or several with numbers, without those there are not."""
+    if not isinstance(value, tuple):
+        return [] if value is None else [Shown(symbol, value)]
+    return [Shown(rf"{symbol}_{{{i}}}", a) for i, a in enumerate(value) if a is not None]
+
+
+def _as_many(a: Any, b: Any) -> bool:
+    """Whether both are one array, or tuples of as many."""
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b)
+    return not isinstance(a, tuple) and not isinstance(b, tuple)
 
 
 def present(array: Array | None) -> Array:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.inspection.several import listed
 from netlayers.inspection.trace_formulas import (
     activation_formula,
     documented,
@@ -21,12 +22,14 @@ from netlayers.inspection.trace_steps import (
     last_of,
     linear,
     present,
+    several,
 )
 from netlayers.inspection.trace_update import update_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netlayers._typing import Array
     from netlayers.inspection.tracing import LayerTrace
 
 
@@ -46,10 +49,11 @@ class Story(Symbols):
     # Forward ---------------------------------------------------------------------------------
 
     def _start(self) -> Step:
-        count = sum(w.before.size for r in self.top.walk() for w in r.weights.values())
+        records = [r for r in self.top.walk() if r.call == 1]
+        count = sum(w.before.size for r in records for w in r.weights.values())
         n = len(self.loss.y_true)
         samples = "1 sample" if n == 1 else f"{n} samples"
-        lines = [Line(items=[Shown("x", present(self.x)), Shown("t", self.loss.y_true)])]
+        lines = [Line(items=[*several("x", self.x), Shown("t", self.loss.y_true)])]
         if self.loss.sample_weight is not None:
             weights = Shown(r"\mathrm{weight}", self.loss.sample_weight)
             lines.append(Line(items=[weights], note="The weights of the samples."))
@@ -104,15 +108,15 @@ class Story(Symbols):
         return Step("forward", f"Activation: {name}", r.name, r.number, text, [line])
 
     def _other_forward(self, r: LayerTrace) -> Step:
-        y, x = self.out(r), self.into(r)
-        items: list[Shown | str] = [Shown(x, present(r.x), again=True)]
+        y = self.out(r)
+        items: list[Shown | str] = [Shown(x.symbol, x.value, True) for x in self.inputs(r)]
         for part in r.parts:
             last = last_of(part)
             if last.y is not r.x:
-                items.append(Shown(self.symbols.get(id(last.y), y), present(last.y), again=True))
-        items += [r"\to", Shown(y, present(r.y))]
-        for name, w in r.weights.items():
-            items.insert(-2, Shown(self.weight(name, r), w.before))
+                its = several(self.symbols.get(id(last.y), y), last.y)
+                items += [Shown(a.symbol, a.value, again=True) for a in its]
+        items += [Shown(self.weight(name, r), w.before) for name, w in r.weights.items()]
+        items += [r"\to", *several(y, r.y)]
         line = Line("", items, documented(r.layer, "forward"))
         title = type(r.layer).__name__
         text = "What comes out of the parts is put together." if r.parts else ""
@@ -186,7 +190,7 @@ class Story(Symbols):
         yield from self._back(self.top)
 
     def _back(self, r: LayerTrace) -> Iterator[Step]:
-        if r.kind in ("chain", "other"):
+        if r.kind in ("chain", "graph", "other"):
             for part in reversed(r.parts):
                 yield from self._back(part)
         if not r.number:
@@ -226,17 +230,20 @@ class Story(Symbols):
         inputs, kernel = r.weights["kernel"], present(r.x)
         lines = []
         rows = kernel.reshape(-1, kernel.shape[-1])
-        if inputs.gradient is not None:
+        part = inputs.parts.get(r.call)
+        if part is not None:
+            dw = self.part(w, inputs, r.call)
             top = f"{{{x}}}" + r"^\top"
             lines.append(
                 Line(
-                    rf"{by(w)} = {top} {by(z)}",
-                    [Shown(top, rows.T, True), r"\cdot", dz, "=", Shown(by(w), inputs.gradient)],
+                    rf"{dw} = {top} {by(z)}",
+                    [Shown(top, rows.T, True), r"\cdot", dz, "=", Shown(dw, part)],
                 )
             )
-            if "bias" in r.weights and r.weights["bias"].gradient is not None:
-                db = Shown(by(b), r.weights["bias"].gradient)
-                lines.append(Line(rf"{by(b)} = \sum {by(z)}", [dz, r"\to", db]))
+            if "bias" in r.weights and r.call in r.weights["bias"].parts:
+                bias = r.weights["bias"]
+                db = Shown(self.part(b, bias, r.call), bias.parts[r.call])
+                lines.append(Line(rf"{db.symbol} = \sum {by(z)}", [dz, r"\to", db]))
         top = f"{{{w}}}" + r"^\top"
         if r.dx is not None:
             back: list[Shown | str] = [dz, r"\cdot", Shown(top, inputs.before.T, True), "="]
@@ -245,24 +252,35 @@ class Story(Symbols):
             "A weight's gradient is its input times the error behind it, summed over the samples. "
             "The error goes on through the same weights, from their ends to their starts."
         )
-        if inputs.gradient is None:
+        if part is None:
             text = "The weights are frozen; the error passes through them."
         return Step("backward", "Gradients of the weights", r.name, r.number, text, lines)
 
     def _other_backward(self, r: LayerTrace) -> Step:
-        y, x = self.out(r), self.into(r)
-        items: list[Shown | str] = [Shown(by(y), present(r.dy), again=bool(r.parts))]
+        again = bool(r.parts)
+        outputs = _beside(several(self.out(r), r.y), r.dy)
+        items: list[Shown | str] = [Shown(by(y.symbol), d, again) for y, d in outputs]
+        inputs = self.inputs(r)
         ways = [part.dx for part in r.parts if part.x is r.x and part.dx is not None]
-        items += [Shown(by(x), dx, again=True) for dx in ways]
-        if r.dx is not None:
-            items += [r"\to", Shown(by(x), r.dx)]
+        items += [
+            Shown(by(x.symbol), d, again=True) for way in ways for x, d in _beside(inputs, way)
+        ]
+        if beside := _beside(inputs, r.dx):
+            items += [r"\to", *(Shown(by(x.symbol), d) for x, d in beside)]
         lines = [Line("", items, documented(r.layer, "backward"))]
         for name, w in r.weights.items():
-            if w.gradient is not None:
-                lines.append(Line("", [Shown(by(self.weight(name, r)), w.gradient)]))
+            if r.call in w.parts:
+                symbol = self.part(self.weight(name, r), w, r.call)
+                lines.append(Line("", [Shown(symbol, w.parts[r.call])]))
         text = "The input went several ways: its gradients are put together." if r.parts else ""
         title = f"Back through {type(r.layer).__name__}"
         return Step("backward", title, r.name, r.number, text, lines)
+
+
+def _beside(shown: list[Shown], gradients: Any) -> list[tuple[Shown, Array]]:
+    """Return arrays with their gradients, those that have one."""
+    pairs = zip(shown, listed(gradients), strict=False)
+    return [(array, d) for array, d in pairs if d is not None]
 
 
 def _loss_documented(loss: Any, direction: str) -> str:

@@ -22,7 +22,7 @@ def update_steps(symbols: Symbols) -> Iterator[Step]:
         yield Step("update", "No update", text=_why_not(o.optimizer))
         return
     for r in symbols.numbered:
-        if r.weights:
+        if r.weights and r.call == 1:
             yield _changed(symbols, r)
     yield _end(symbols)
 
@@ -63,6 +63,12 @@ def _gradient(symbols: Symbols, symbol: str, w: WeightTrace) -> Iterator[Line]:
     o = symbols.optimizer
     dw, g = by(symbol), f"g_{{{symbol}}}"
     gradient, used = present(w.gradient), present(w.used)
+    if len(w.parts) > 1:
+        sums: list[Shown | str] = []
+        for number, part in sorted(w.parts.items()):
+            sums += ["+", Shown(symbols.part(symbol, w, number), part, again=True)]
+        note = f"The layer is used {len(w.parts)} times; its gradients are added up."
+        yield Line("", [*sums[1:], "=", Shown(dw, gradient)], note=note)
     total = gradient
     items: list[Shown | str] = [Shown(dw, gradient, again=True)]
     if w.penalty is not None:

@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.activations import ActivationLayer
-from netlayers.core.observing import observed, replaced
+from netlayers.core.binding import own
+from netlayers.core.buffers import states_of
+from netlayers.core.observing import Uses, observed, replaced
 from netlayers.core.sparse import is_sparse
-from netlayers.core.workspace import Workspace
-from netlayers.layers import Dense, Input
+from netlayers.inspection.several import gradient_of
+from netlayers.inspection.trace_derived import add_penalties, add_slopes, add_up, in_order
+from netlayers.layers import Dense
 from netlayers.layers.containers import Chain
+from netlayers.layers.graph import Graph
 from netlayers.losses import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netlayers._typing import Array
+    from netlayers.core.buffers import State
     from netlayers.core.layer import Layer
-    from netlayers.core.parameters import Parameter
     from netlayers.data.batch import Batch
 
 
@@ -33,7 +37,9 @@ class WeightTrace:
     Attributes:
         name: ``"kernel"``, ``"bias"``, ...
         before: its value at the start.
-        gradient: dL/dweight as ``backward`` gave it; ``None`` for a statistic or a frozen weight.
+        gradient: dL/dweight as ``backward`` gave it, the sum over all uses of the layer; ``None``
+            for a statistic or a frozen weight.
+        parts: what each use of the layer gave, by its number.
         penalty: gradient of its regularizer, ``None`` if it has none.
         used: the gradient that the optimizer used: with the penalty, accumulated, clipped.
         after: its value at the end.
@@ -43,6 +49,7 @@ class WeightTrace:
     name: str
     before: Array
     gradient: Array | None = None
+    parts: dict[int, Array] = field(default_factory=dict)
     penalty: Array | None = None
     used: Array | None = None
     after: Array = field(default_factory=lambda: np.zeros(0))
@@ -55,13 +62,14 @@ class WeightTrace:
 
 @dataclass
 class LayerTrace:
-    """A layer in one step; an array that there is not is ``None``.
+    """A layer in one step; an array that there is not is ``None``, several are a tuple.
 
     Attributes:
-        name: its path, such as ``"residual/dense"``.
+        name: its path, such as ``"residual/dense"``; that of its second use ``"dense (call 2)"``.
         layer: the layer itself, of the copy that was traced.
+        call: which use of the layer it is, from 1; the uses have common ``weights``.
         number: its place in the order of computation, from 1; 0 for a container that only calls
-            its parts one after the other, and for ``Input``.
+            its parts, and for ``Input``.
         x: input.
         z: what its activation was applied to.
         y: output, the book's a.
@@ -76,26 +84,32 @@ class LayerTrace:
 
     name: str
     layer: Layer
+    call: int = 1
     number: int = 0
-    x: Array | None = None
+    x: Any = None
     z: Array | None = None
-    y: Array | None = None
-    dy: Array | None = None
+    y: Any = None
+    dy: Any = None
     slope: Array | None = None
     dz: Array | None = None
-    dx: Array | None = None
+    dx: Any = None
     weights: dict[str, WeightTrace] = field(default_factory=dict)
     parts: list[LayerTrace] = field(default_factory=list)
     fused: bool = False
 
     @property
     def kind(self) -> str:
-        """``"dense"``, ``"activation"``, ``"chain"`` (parts one after the other) or ``"other"``."""
+        """``"dense"``, ``"activation"``, ``"chain"``, ``"graph"`` or ``"other"``.
+
+        A chain only calls its parts, one after the other; a graph calls them in any way.
+        """
         layer = self.layer
         if isinstance(layer, Dense) and type(layer).forward is Dense.forward:
             return "dense"
         if isinstance(layer, ActivationLayer) or type(layer).__name__ == "Activation":
             return "activation"
+        if isinstance(layer, Graph):
+            return "graph"
         return "chain" if isinstance(layer, Chain) and type(layer).wire is Chain.wire else "other"
 
     @property
@@ -171,22 +185,29 @@ class Recorder:
 
     Arrays that are the same at two places (the output of a layer and the input of the next) are
     kept once: where they came from is then seen by their identity.
+
+    Attributes:
+        uses: tells the uses of a layer apart; what ``observed`` yields.
     """
 
     def __init__(self) -> None:
-        self.records: dict[int, LayerTrace] = {}
+        self.uses = Uses()
+        self._records: dict[tuple[int, int], LayerTrace] = {}
         self.top: list[LayerTrace] = []
         self._open: list[LayerTrace] = []
         self._copies: dict[int, tuple[Any, Array]] = {}
 
-    def __call__(self, layer: Layer, method: str, given: Array, run: Callable[[], Any]) -> Any:
+    def __call__(self, layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
         """Record one call."""
         record = self._record(layer)
         before = self.keep(given)
+        if method == "backward" and isinstance(layer, ActivationLayer):
+            # What backward makes of ones, as long as the memory of this use is there.
+            record.slope = np.array(type(layer).backward(layer, np.ones_like(given)))
         self._open.append(record)
         result = run()
         self._open.pop()
-        after = None if result is None else self.keep(result)
+        after = self.keep(result)
         if method.startswith("forward"):
             record.x = before
             if method == "forward":
@@ -201,36 +222,40 @@ class Recorder:
         record.dx = after
         for p in own(layer):
             if p.gradient is not None and p.trainable:
-                record.weights[p.name].gradient = np.array(p.gradient)
+                record.weights[p.name].parts[record.call] = gradient_of(p).copy()
         return result
 
-    def keep(self, array: Any) -> Array:
+    def keep(self, array: Any) -> Any:
         """Return a copy, the one that was made before if the numbers are the same."""
+        if isinstance(array, tuple):
+            return tuple(self.keep(item) for item in array)
+        if array is None:
+            return None
         kept = self._copies.get(id(array))
-        if (
-            kept is not None
-            and kept[0] is array
-            and (is_sparse(array) or np.array_equal(kept[1], array, equal_nan=True))
-        ):
+        if kept is not None and kept[0] is array and (is_sparse(array) or _same(kept[1], array)):
             return kept[1]
         own_copy = array.toarray() if is_sparse(array) else np.array(array)
         self._copies[id(array)] = (array, own_copy)
         return own_copy
 
     def _record(self, layer: Layer) -> LayerTrace:
-        record = self.records.get(id(layer))
+        number = self.uses.number(layer)
+        record = self._records.get((id(layer), number))
         if record is None:
-            record = self.records[id(layer)] = LayerTrace(layer.path, layer)
-            for p in own(layer):
-                assert p.value is not None
-                record.weights[p.name] = WeightTrace(p.name, p.value.copy())
+            record = LayerTrace(self.uses.name(layer), layer, number)
+            self._records[id(layer), number] = record
+            if number == 1:
+                for p in own(layer):
+                    assert p.value is not None
+                    record.weights[p.name] = WeightTrace(p.name, p.value.copy())
+            else:
+                record.weights = self._records[id(layer), 1].weights
             (self._open[-1].parts if self._open else self.top).append(record)
         return record
 
 
-def own(layer: Layer) -> list[Parameter]:
-    """Return the parameters that a layer declared itself."""
-    return [p for p in layer.slots if p.layer is layer]
+def _same(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
 def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
@@ -242,10 +267,15 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     """
     model, optimizer, loss = steps.model, steps.optimizer, steps.loss
     _, y, sample_weight, _ = batch
+    states = [
+        (state, None if state.value is None else state.value.copy())
+        for _, state in states_of(model).values()
+    ]
     before = steps.test(batch)
+    _put_back(states)
     recorder = Recorder()
     seen: dict[str, Any] = {}
-    with observed(model, recorder), _loss_seen(loss, seen, recorder.keep):
+    with observed(model, recorder) as recorder.uses, _loss_seen(loss, seen, recorder.keep):
         total = steps.compute_gradients(batch, input_gradient=True)
     (top,) = recorder.top
     records = list(top.walk())
@@ -259,8 +289,9 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
         for record in records:
             if record.y is None:
                 record.y, record.fused = probabilities, True
-    _add_slopes(records)
-    _add_penalties(records)
+    add_up(records)
+    add_slopes(records)
+    add_penalties(records)
     rate = optimizer.learning_rate
     updates = optimizer.iterations
     steps.update(batch.size)
@@ -271,9 +302,10 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
             assert p.value is not None
             weight.after = p.value.copy()
             if weight.gradient is not None:
-                weight.used = np.array(p.gradient)
-    for number, record in enumerate(_in_order(top), start=1):
+                weight.used = gradient_of(p).copy()
+    for number, record in enumerate(in_order(top), start=1):
         record.number = number
+    _put_back(states)
     outcome = LossTrace(
         loss=loss,
         fused=steps.fused,
@@ -290,6 +322,12 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     )
     norm = optimizer.grad_norm if getattr(optimizer, "clips", False) and updated else None
     return top, outcome, OptimizerTrace(optimizer, rate, updated, norm)
+
+
+def _put_back(states: list[tuple[State, Array | None]]) -> None:
+    """Let the layers remember what they did before the step."""
+    for state, value in states:
+        state.value = None if value is None else value.copy()
 
 
 @contextmanager
@@ -318,47 +356,3 @@ def _samples(loss: Any, y: Array, y_pred: Array, sample_weight: Array | None) ->
     twin = copy.deepcopy(loss)
     twin.reduction = "none"
     return np.asarray(twin.forward(y, y_pred, sample_weight))
-
-
-def _add_slopes(records: list[LayerTrace]) -> None:
-    """Compute activation'(z) as ``backward`` does: for a gradient of ones.
-
-    That is the derivative only of an activation that works element by element, so the product with
-    dL/dy must be what the step computed.
-    """
-    for record in records:
-        if record.kind not in ("dense", "activation"):
-            continue
-        inner = record.parts[0] if record.parts else record
-        if record.kind == "dense":
-            record.dy = inner.dy if not record.fused else None
-        if inner.dy is None or inner.dx is None:
-            continue
-        if record is not inner or record.dz is None:
-            record.dz = inner.dx
-        if record.z is None:
-            record.z = record.x
-        slope = np.array(record.activation.backward(np.ones_like(inner.dy)))
-        if slope.shape == inner.dx.shape == inner.dy.shape:
-            with np.errstate(all="ignore"):
-                if np.allclose(slope * inner.dy, inner.dx, rtol=1e-4, atol=1e-30, equal_nan=True):
-                    record.slope = slope
-
-
-def _add_penalties(records: list[LayerTrace]) -> None:
-    for record in records:
-        for p in own(record.layer):
-            weight = record.weights[p.name]
-            if p.regularizer is not None and weight.gradient is not None:
-                weight.penalty = np.zeros_like(weight.before)
-                scratch = Workspace()("scratch", p.shape, weight.before.dtype)
-                p.regularizer.add_gradient(weight.before, weight.penalty, scratch)
-
-
-def _in_order(record: LayerTrace) -> Iterator[LayerTrace]:
-    """Yield the records that compute something themselves, in the order of their outputs."""
-    if record.kind in ("chain", "other"):
-        for part in record.parts:
-            yield from _in_order(part)
-    if record.kind != "chain" and not isinstance(record.layer, Input):
-        yield record

@@ -113,7 +113,7 @@ class Container(Network):
         if not elsewhere:
             self._place(layer)
         self.layers.append(layer)
-        self.calls.append(layer.new_call(self) if elsewhere else layer)
+        self.calls.append(layer.new_call() if elsewhere else layer)
         try:
             self.joined(layer)
         except BaseException:
@@ -153,7 +153,7 @@ class Container(Network):
         """Return for each layer the call that stands here: a further one if it stands elsewhere."""
         others = [any(home is not self for home in layer.homes) for layer in self.layers]
         return [
-            layer.new_call(self) if elsewhere else layer
+            layer.new_call() if elsewhere else layer
             for layer, elsewhere in zip(self.layers, others, strict=True)
         ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import is_several
+from netlayers.core.building import draft
 from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Container
@@ -90,7 +91,7 @@ class Graph(Container):
         calls: list[Any] = []
         used: set[int] = set()
         for number, _ in self._wires:
-            calls.append(self.layers[number].new_call(self) if number in used else free[number])
+            calls.append(self.layers[number].new_call() if number in used else free[number])
             used.add(number)
         return calls
 
@@ -142,7 +143,8 @@ class Graph(Container):
             if number not in built:
                 yield layer, shape
             else:
-                layer.check_input_shape(shape)
+                with draft():  # weights that are asked for their shape are not made yet
+                    layer.check_input_shape(shape)
             built.add(number)
             shapes.append(layer.compute_output_shape(shape))
 

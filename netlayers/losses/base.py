@@ -275,7 +275,9 @@ class Loss(Configurable):
                 for i, size in enumerate(output_shape)
             )
             try:
-                self.targets(block, self.outputs_last(shape), np.dtype(np.float64))
+                if self.moves_axis:
+                    shape = self.outputs_last(shape)
+                self.targets(block, shape, np.dtype(np.float64))
             except DataError as error:
                 raise type(error)(
                     f"{error} (Found in rows {start} to {start + len(block)}.)"

@@ -276,14 +276,13 @@ class Loss(Configurable):
                 for i, size in enumerate(output_shape)
             )
             try:
-                shape = shape if self.axis == -1 else self.outputs_last(shape)
+                if self.moves_axis:
+                    shape = self.outputs_last(shape)
                 self.targets(block, shape, np.dtype(np.float64))
             except DataError as error:
                 raise type(error)(
                     f"{error} (Found in rows {start} to {start + len(block)}.)"
                 ) from None
-
-    axis: Any = -1
 
     def outputs_last(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of predictions in the order of axes in which the loss computes."""

@@ -37,6 +37,7 @@ class Gradients:
         parameters: as above.
         pieces: ``(gradient, own)`` for each slice of the gradient vector that is changed: a flat
             view, and its slice in the model's own order, in which the optimizer keeps its state.
+        whole: whether the pieces are the gradients of all learned values.
         tables: the parameters with a gradient by rows.
         arrays: flat views of all numbers that are a gradient; rows without one are left out.
         tensors: the same, one for each parameter.
@@ -49,6 +50,7 @@ class Gradients:
         self.parameters = parameters
         runs = parameters.runs(lambda p: p.row_gradient)
         self.pieces = [(parameters.gradients[at], own) for rows, at, own in runs if not rows]
+        self.whole = sum(g.size for g, _ in self.pieces) == parameters.size
         # What learns at 0 times the rate is in no run, and clipped as little as it is counted.
         changed = [p for p in parameters.tensors if p.learning_rate_multiplier != 0]
         self.tables = [p for p in changed if p.row_gradient]
@@ -64,12 +66,6 @@ class Gradients:
         rows = [rows_of(p).values.reshape(-1) for p in self.tables]
         self.arrays, self.tensors = [*self._arrays, *rows], [*self._tensors, *rows]
 
-    def scale(self, factor: float) -> None:
-        """Multiply all gradients by a number."""
-        if factor != 1:
-            for g in self.arrays:
-                np.multiply(g, factor, out=g)
-
     def nonfinite(self) -> Iterator[tuple[Parameter, int]]:
         """Yield the parameters whose gradients are not finite, and in how many numbers.
 
@@ -78,7 +74,7 @@ class Gradients:
         for p in reversed(self.parameters.tensors):
             if p.learning_rate_multiplier != 0:
                 g = rows_of(p).values if p.row_gradient else p.gradient
-                bad = int(np.count_nonzero(~np.isfinite(g)))
+                bad = int(np.count_nonzero(~np.isfinite(g)))  # type: ignore[arg-type]
                 if bad:
                     yield p, bad
 

@@ -77,7 +77,7 @@ class Accumulate(Transform):
         begins = not optimizer.accumulated
         if begins:
             optimizer.denominators = [0.0, 0.0]
-            if sum(g.size for g, _ in gradients.pieces) < gathered.size:
+            if not gradients.whole:
                 gathered.fill(
                     0
                 )  # there are rows, or layers that may be thawed before the last call
@@ -104,7 +104,8 @@ class Accumulate(Transform):
                 )
         if last:
             optimizer.accumulated = 0
-            gradients.collect()
+            if gradients.tables:
+                gradients.collect()
         return last
 
     def _add_rows(self, p: Any, table: Array, factor: float, last: bool) -> None:
@@ -137,8 +138,10 @@ class Divide(Transform):
     def apply(self, gradients: Gradients) -> bool:
         """``g = g d₁ / Σ d``; what has only denominators of 0 stays as it is."""
         first, total = self.optimizer.denominators
-        with np.errstate(all="ignore"):
-            gradients.scale(first / total if total else 1.0)
+        if total:
+            factor = first / total  # at most 1, so nothing overflows
+            for g in gradients.arrays:
+                np.multiply(g, factor, out=g)
         return True
 
 

@@ -12,7 +12,7 @@ from netlayers.core.penalties import collect_penalties
 from netlayers.core.workspace import Workspace
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.inspection.nonfinite import explain
-from netlayers.losses.running import RunningLoss, weight_of
+from netlayers.losses.running import RunningLoss
 from netlayers.training.before import Before
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Steps:
         self.skip_nonfinite_loss = False
         self._before: Before | None = None
         self._changes = getattr(model, "changes_in_training", True)
+        self._denominator: float | None = None  # of the last batch, where gradients are gathered
         self._share: float | None = None  # denominator for each row, while gradients are gathered
         self._counters: tuple[Any, ...] = ()  # of the optimizer, before the last batch
 
@@ -196,9 +197,10 @@ class Steps:
         )
         self._loss = self._forward(batch, parameters, training=True)
         steps = optimizer.gradient_accumulation_steps
-        self._denominator: float | None = None
-        if steps is not None and steps > 1 and accumulate:
-            self._denominator = self._divided_by(batch.size)
+        if steps is None or steps == 1 or not accumulate:
+            self._denominator = None
+        elif self._penalized or not getattr(self.loss, "is_quotient", True):
+            self._check_accumulation(batch.size)
         dy = self.loss.backward()
         if self.fused:
             model.backward_logits(dy, input_gradient=input_gradient)
@@ -208,11 +210,11 @@ class Steps:
             parameters.add_regularization_gradients(self._workspace)
         return self._loss
 
-    def _divided_by(self, size: int) -> float:
-        """Return what the gradients of a batch are divided by, so that several can be added up.
+    def _check_accumulation(self, size: int) -> None:
+        """Check that the gradients of batches add up to that of the joint batch.
 
         Raises:
-            ConfigurationError: their sum would not be the gradient of the joint batch.
+            ConfigurationError: they do not.
         """
         loss = self.loss
         name = getattr(loss, "name", type(loss).__name__)
@@ -222,21 +224,16 @@ class Steps:
                 f"over batches: {getattr(loss, 'no_quotient', 'it is no sum over samples')}. Use "
                 "larger batches without gradient_accumulation_steps, or another loss."
             )
-        denominator = weight_of(loss, size)
-        if self._summed:
-            denominator = 0.0
-        if self._penalized:
-            share = denominator / size
-            if self._share is None or not self.optimizer.accumulated:
-                self._share = share
-            if not share or not math.isclose(share, self._share):
-                raise ConfigurationError(
-                    "gradient_accumulation_steps: the model has penalties on activations, which "
-                    f"are means over rows, but the loss {name!r} is not divided by their number: "
-                    "leave out the sample weights, ignore_class or reduction that make it so, or "
-                    "gradient_accumulation_steps."
-                )
-        return denominator
+        share = (self._denominator or 0.0) / size
+        if self._share is None or not self.optimizer.accumulated:
+            self._share = share
+        if not share or not math.isclose(share, self._share):
+            raise ConfigurationError(
+                "gradient_accumulation_steps: the model has penalties on activations, which "
+                f"are means over rows, but the loss {name!r} is not divided by their number: "
+                "leave out the sample weights, ignore_class or reduction that make it so, or "
+                "gradient_accumulation_steps."
+            )
 
     def update(self, count: int) -> float:
         """Apply the gradients of a batch of ``count`` samples; return its loss.
@@ -301,6 +298,8 @@ class Steps:
             weight = size
         self._total += value * weight
         self._weight += weight
+        if training:
+            self._denominator = 0.0 if self._summed else weight
         if parameters.regularized:
             penalty += parameters.regularization()
         self._rows += size

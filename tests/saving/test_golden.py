@@ -107,8 +107,8 @@ def test_settings(model):
     assert list(optimizer.state) == ["m", "v", "average"]
     for i, vector in enumerate(optimizer.state.values()):
         np.testing.assert_array_equal(vector, np.arange(vector.size) + i)
-    assert (model.slots[-1].learning_rate_multiplier, optimizer.decay_of(model.slots[-1])) == (2, 0)
-    assert optimizer.decay_of(model.slots[-2]) == 0.125
+    assert [p.learning_rate_multiplier for p in model.slots[-2:]] == [2.0, 2.0]
+    assert [optimizer.decay_of(p) for p in model.slots[-2:]] == [0.125, 0.0]
     assert model.loss.delta == 2
     assert model._metrics[0] == "mae"
     assert model._metrics[1].name == "r2"

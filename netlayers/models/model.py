@@ -235,7 +235,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         ended when ``fit`` returns or raises, and generators that ``fit`` made are closed. A source
         that does not come back (it waits for a network) is left after a second. A run that ends
         within an epoch may have read ``read_ahead`` + 1 batches of an iterator that it did not use.
-        For a source that can go on in another process see :class:`nl.callbacks.BackupAndRestore`.
+        A source that says where it stands can go on in another process, see ``BackupAndRestore``.
 
         Example:
             >>> import numpy as np, netlayers as nl

@@ -164,7 +164,8 @@ def trace(x, y):
 
 
 def profile(x, y):
-    return [[row.name for row in make().profile(x, y, steps=2).rows]]
+    names = {row.name for row in make().profile(x, y, steps=2).rows}
+    return [sorted(names & {"dense", "dense_1"})]
 
 
 def loss_surface(x, y):
@@ -216,9 +217,8 @@ def test_every_entry_takes_every_kind(kind, entry):
     got, expected = ENTRIES[entry](x, y), ENTRIES[entry](X, Y)
     assert len(got) == len(expected)
     for a, b in zip(got, expected, strict=True):
-        if entry == "profile":
-            assert set(a) <= set(b) or "sparse" in kind
-        elif kind in ("sparse", "coo") or "adapt" in entry or entry in SHUFFLED:
+        sums_differ = kind in ("sparse", "coo") or "adapt" in entry or entry in SHUFFLED
+        if sums_differ and entry != "profile":
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)  # another order of the sums
         else:
             np.testing.assert_array_equal(a, b)

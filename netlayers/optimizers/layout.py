@@ -74,7 +74,7 @@ class Gradients:
         for p in reversed(self.parameters.tensors):
             if p.learning_rate_multiplier != 0:
                 g = rows_of(p).values if p.row_gradient else p.gradient
-                bad = int(np.count_nonzero(~np.isfinite(g)))  # type: ignore[arg-type]
+                bad = int(np.count_nonzero(~np.isfinite(g)))
                 if bad:
                     yield p, bad
 

@@ -13,9 +13,11 @@ import pytest
 
 import netlayers as nl
 from netlayers.activations import ActivationFunction, ActivationLayer
+from netlayers.checks import is_several
+from netlayers.core.arrays import shapes_of
 from netlayers.core.inputs import input_names, specs_of
 from netlayers.core.random import generators_of
-from netlayers.core.shapes import any_batch, is_several, listed_shapes, shape_of
+from netlayers.core.shapes import any_batch, listed_shapes
 from netlayers.data.batch import Batch
 from netlayers.errors import ConfigurationError, NoForwardError, ShapeError
 from netlayers.metrics import Mean, MeanMetric, MeanMetricWrapper, Metric, Sum
@@ -263,7 +265,7 @@ def test_layer_shapes_and_dtypes(cls, kwargs, shape, dtype):
         for training in (False, True):
             y = layer.forward(x, training=training)
             assert all(a.dtype == dtype for a in listed(y))
-            assert shape_of(y) == layer.compute_output_shape(shape)
+            assert shapes_of(y) == layer.compute_output_shape(shape)
         dx = layer.backward(gradient_like(y))
         several = isinstance(layer.input_spec, tuple)
         assert isinstance(dx, tuple) is several

@@ -10,6 +10,8 @@ from netlayers.core.naming import every_layer
 from netlayers.errors import ShapeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from netlayers._typing import Array, Dtype
     from netlayers.core.layer import Layer
 
@@ -48,6 +50,49 @@ class State:
                 "call reset_states() before."
             )
         return self.value
+
+
+class StateAccess:
+    """What a layer keeps beside its weights: states with a batch axis, and assets."""
+
+    states: dict[str, State]
+
+    def add_state(self, name: str, shape: Sequence[int], dtype: str | None = None) -> None:
+        """Declare what the layer remembers from batch to batch; call it in :meth:`build`.
+
+        Args:
+            name: its name; :meth:`state` returns the array.
+            shape: of the row that belongs to one sample.
+            dtype: name of a dtype; by default the layer's.
+        """
+        sizes = tuple(int(size) for size in shape)
+        self.states[name] = State(name, sizes, None if dtype is None else np.dtype(dtype))
+
+    def state(self, name: str, count: int) -> Array:
+        """Return a state, (count, *shape), zero at first; write into it what is to be remembered.
+
+        Raises:
+            ShapeError: the state belongs to batches of another size.
+        """
+        return self.states[name].rows(self, count)  # type: ignore[arg-type]
+
+    def reset_states(self) -> None:
+        """Forget what the layer and its parts remember from earlier batches."""
+        for part in every_layer(self):
+            for state in part.states.values():
+                state.value = None
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the layer, or a part of it, remembers something from batch to batch."""
+        return any(part.states for part in every_layer(self))
+
+    def get_assets(self) -> dict[str, list[str] | bytes]:
+        """Return what belongs to the layer and is no array of numbers, such as a vocabulary."""
+        return {}
+
+    def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
+        """Take what :meth:`get_assets` returned, from a file."""
 
 
 def states_of(layer: Layer) -> dict[str, tuple[Layer, State]]:

@@ -11,11 +11,11 @@ from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_dtype, check_flag, check_shape
 from netlayers.core.arrays import as_float
 from netlayers.core.binding import declare, is_taken, own, unbind
-from netlayers.core.buffers import State
+from netlayers.core.buffers import State, StateAccess
 from netlayers.core.building import checked_build
 from netlayers.core.calls import Call
 from netlayers.core.inputs import check_shapes, prepared
-from netlayers.core.naming import Named, every_layer
+from netlayers.core.naming import Named
 from netlayers.core.parameters import Parameter, Parameters
 from netlayers.core.spec import FLOAT
 from netlayers.core.weights import WeightAccess
@@ -25,7 +25,7 @@ from netlayers.initializers import Initializer
 from netlayers.registry import snake_case
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from netlayers._typing import Array, ArrayLike, Dtype, Examples, Identifier, Shape
     from netlayers.core.parameters import ParameterVector
@@ -38,7 +38,7 @@ _NOT_COPIED = (
 )  # fmt: skip
 
 
-class Layer(Named, WeightAccess):
+class Layer(Named, WeightAccess, StateAccess):
     """Base class of all layers.
 
     A subclass writes :meth:`forward` and, right under it, :meth:`backward`; with weights also
@@ -248,25 +248,6 @@ class Layer(Named, WeightAccess):
             )
         )
 
-    def add_state(self, name: str, shape: Sequence[int], dtype: str | None = None) -> None:
-        """Declare what the layer remembers from batch to batch; call it in :meth:`build`.
-
-        Args:
-            name: its name; :meth:`state` returns the array.
-            shape: of the row that belongs to one sample.
-            dtype: name of a dtype; by default the layer's.
-        """
-        sizes = tuple(int(size) for size in shape)
-        self.states[name] = State(name, sizes, None if dtype is None else np.dtype(dtype))
-
-    def state(self, name: str, count: int) -> Array:
-        """Return a state, (count, *shape), zero at first; write into it what is to be remembered.
-
-        Raises:
-            ShapeError: the state belongs to batches of another size.
-        """
-        return self.states[name].rows(self, count)
-
     def prepare(self, x: Any) -> Any:
         """Return ``x`` as this layer's input: converted, built for, and checked.
 
@@ -350,30 +331,6 @@ class Layer(Named, WeightAccess):
         """
         self._calls += 1
         return Call(self, self._calls)
-
-    def reset_states(self) -> None:
-        """Forget what the layer and its parts remember from earlier batches."""
-        for part in every_layer(self):
-            for state in part.states.values():
-                state.value = None
-
-    @property
-    def draws(self) -> bool:
-        """Whether the layer itself draws random numbers."""
-        kinds = (np.random.Generator,)
-        return self.random or any(isinstance(value, kinds) for value in vars(self).values())
-
-    @property
-    def stateful(self) -> bool:
-        """Whether the layer, or a part of it, remembers something from batch to batch."""
-        return any(part.states for part in every_layer(self))
-
-    def get_assets(self) -> dict[str, list[str] | bytes]:
-        """Return what belongs to the layer and is no array of numbers, such as a vocabulary."""
-        return {}
-
-    def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
-        """Take what :meth:`get_assets` returned, from a file."""
 
     @property
     def built(self) -> bool:

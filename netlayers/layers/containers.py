@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+import numpy as np
+
 from netlayers.core.calls import Call
 from netlayers.core.layer import Layer
 from netlayers.core.naming import every_layer
@@ -206,12 +208,10 @@ class Container(Network):
         """Note the weights of the parts, each once, and how the calls are connected."""
         found = {id(p): p for part in self.parts for p in part.slots}
         self.slots = list(found.values())
-        self.has_states = self.stateful
-        self.changes_in_training = (
-            self.has_states
-            or any(p.statistic for p in self.slots)
-            or any(part.draws for part in every_layer(self))
-        )
+        inside = list(every_layer(self))
+        self.has_states = any(part.states for part in inside)
+        changes = self.has_states or any(p.statistic for p in self.slots)
+        self.changes_in_training = changes or any(map(_draws, inside))
         self.rewire()
 
     def use_streams(self, streams: Streams, keep: bool = False) -> None:
@@ -289,6 +289,12 @@ class Container(Network):
         self.gather()
         if self.built:
             self._bind_alone()
+
+
+def _draws(layer: Layer) -> bool:
+    """Whether a layer itself draws random numbers."""
+    values = vars(layer).values()
+    return layer.random or any(isinstance(value, np.random.Generator) for value in values)
 
 
 class Chain(Container):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from netlayers.checks import is_several
 from netlayers.core.arrays import shapes_of
 from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from netlayers.core.parameters import Parameter
+    from netlayers.core.spec import InputSpec
 
     Source = tuple[int, int | None]
 
@@ -65,6 +67,17 @@ class Network(Layer):
             wired = _chain(self.calls)
         self._nodes, self._results = (None, ()) if wired is None else wired
         vars(self.workspace).pop("stages", None)
+
+    @property
+    def output_count(self) -> int:
+        """Number of outputs; 1 as long as nobody knows."""
+        return len(self.output_shape or ()) if is_several(self.output_shape) else 1
+
+    @property
+    def input_specs(self) -> tuple[InputSpec, ...]:
+        """What the inputs take, one for each."""
+        spec = self.input_spec
+        return spec if isinstance(spec, tuple) else (spec,)
 
     # Forward ---------------------------------------------------------------------------------
 

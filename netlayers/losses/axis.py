@@ -9,6 +9,7 @@ import numpy as np
 from netlayers.checks import check_integer
 from netlayers.errors import ShapeError
 from netlayers.losses.base import Loss
+from netlayers.losses.given import check_range
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype, Shape
@@ -61,7 +62,7 @@ class OneHotTargets(Loss):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., classes)."""
         t = super().targets(y_true, shape, dtype)
-        self.check_range(t, 0, None, "one-hot rows or probabilities")
+        check_range(f"loss {self.name!r}", t, 0, None, "one-hot rows or probabilities")
         return t
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:

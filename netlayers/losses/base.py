@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers.checks import check_choice
-from netlayers.core.arrays import as_array, as_float, check_finite
+from netlayers.core.arrays import as_float
 from netlayers.core.kernels import kernels
 from netlayers.core.workspace import Cache, Workspace
-from netlayers.errors import DataError, ShapeError
+from netlayers.errors import DataError
+from netlayers.losses.given import as_predictions, as_weights, match_shape
 from netlayers.registry import Configurable, snake_case
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class Loss(Configurable):
     # The activation ("softmax", "sigmoid") whose outputs are the probabilities that the loss takes.
     link: str | None = None
     from_logits = False
-    # Whether the outputs are on another axis than the last: to_last_axis and from_last_axis then
-    # move them.
+    # Whether the outputs are on another axis than the last, and have to be moved: see AxisLoss.
     moves_axis = False
     is_quotient = True
     ignore_class: int | None = None  # samples of this class count nothing: see counted
@@ -115,14 +114,6 @@ class Loss(Configurable):
         """Return dL/dl, which has the shape of the losses, so that it broadcasts to y_pred."""
         return scale[..., None]
 
-    def to_last_axis(self, y_pred: Array) -> Array:
-        """Return predictions with the outputs on the last axis, where they are computed with."""
-        return y_pred
-
-    def from_last_axis(self, dy: Array) -> Array:
-        """Return a gradient with the outputs where they are in the predictions."""
-        return dy
-
     def buffer(self, name: str, like: Array) -> Array:
         """Return a buffer with the shape and dtype of ``like``."""
         made = self.workspace.views.get((name, like.shape, like.dtype))
@@ -158,7 +149,7 @@ class Loss(Configurable):
         else:
             p = self._predictions(p)
         if self.moves_axis:
-            p = self.to_last_axis(p)
+            p = self.to_last_axis(p)  # type: ignore[attr-defined]
         t = self.targets(y_true, p.shape, p.dtype)
         if sample_weight is not None:
             sample_weight = self.take_weights(sample_weight, p)
@@ -201,7 +192,7 @@ class Loss(Configurable):
             dy = self.backward_samples(self.spread(weight / denominator))
         if dy.shape != shape:
             dy = dy.reshape(shape)
-        return self.from_last_axis(dy) if self.moves_axis else dy
+        return self.from_last_axis(dy) if self.moves_axis else dy  # type: ignore[attr-defined]
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -230,30 +221,7 @@ class Loss(Configurable):
             y_true = as_float(f"loss {self.name!r}", "y_true", y_true, dtype)
         columns = self.target_size(shape[-1])
         expected = shape if columns == shape[-1] else (*shape[:-1], columns)
-        return y_true if y_true.shape == expected else self.match_shape(y_true, expected, shape)
-
-    def check_range(
-        self, y_true: Array, low: float, high: float | None, expected: str, hint: str = ""
-    ) -> None:
-        """Raise a DataError unless all targets are within ``low`` and ``high``."""
-        if not kernels.all_within(y_true, low, math.inf if high is None else high):
-            raise DataError(
-                f"loss {self.name!r}: y_true must be {expected}, got values from "
-                f"{y_true.min():g} to {y_true.max():g}. {hint}".rstrip()
-            )
-
-    def match_shape(self, y_true: Array, expected: Shape, outputs: Shape) -> Array:
-        """Return ``y_true`` in the ``expected`` shape: only an axis of length one is added.
-
-        Raises:
-            ShapeError: that is not enough; nothing is ever broadcast to (n, n).
-        """
-        if expected[-1] == 1 and y_true.shape == expected[:-1]:
-            return y_true[..., None]
-        raise ShapeError(
-            f"loss {self.name!r}: y_true has the shape {y_true.shape}, expected {expected} for "
-            f"predictions of {outputs}. {self._shape_hint(y_true.shape, outputs)}"
-        )
+        return y_true if y_true.shape == expected else match_shape(self, y_true, expected, shape)
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
         return "There must be one target for each output: change the targets or the last layer."
@@ -277,33 +245,20 @@ class Loss(Configurable):
             )
             try:
                 if self.moves_axis:
-                    shape = self.outputs_last(shape)
+                    shape = self.outputs_last(shape)  # type: ignore[attr-defined]
                 self.targets(block, shape, np.dtype(np.float64))
             except DataError as error:
                 raise type(error)(
                     f"{error} (Found in rows {start} to {start + len(block)}.)"
                 ) from None
 
-    def outputs_last(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of predictions in the order of axes in which the loss computes."""
-        return shape
-
     # Details ---------------------------------------------------------------------------------
 
     def _predictions(self, y_pred: Any) -> Array:
         """Return predictions as floats with at least two axes; their own shape is kept."""
-        dtype = y_pred.dtype if type(y_pred) is np.ndarray else None
-        if dtype is not _FLOAT32 and dtype is not _FLOAT64:
-            array = as_array(f"loss {self.name!r}", "y_pred", y_pred)
-            kept = array.dtype.char == "d" and isinstance(y_pred, np.ndarray)
-            dtype = np.dtype(np.float64 if kept else np.float32)
-            y_pred = as_float(f"loss {self.name!r}", "y_pred", array, dtype)
-        shape = self.cache.shape = y_pred.shape
-        if not shape or not shape[0]:
-            raise ShapeError(
-                f"loss {self.name!r}: y_pred must hold at least one sample, got the shape {shape}."
-            )
-        return y_pred if len(shape) > 1 else y_pred[:, None]
+        p = as_predictions(f"loss {self.name!r}", y_pred)
+        self.cache.shape = p.shape
+        return p if p.ndim > 1 else p[:, None]
 
     def counted(self, losses: Array, sample_weight: Any) -> tuple[Array | None, int]:
         """Return the weights in the shape of the losses, ``None`` for all 1, and how many count.
@@ -312,34 +267,5 @@ class Loss(Configurable):
         """
         if sample_weight is None:
             return None, losses.size
-        return self.sample_weights(sample_weight, losses.shape, losses.dtype), losses.size
-
-    def sample_weights(self, sample_weight: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
-        """Return sample weights in the shape of the losses.
-
-        Raises:
-            ShapeError: their shape does not fit.
-            DataError: one is negative or not finite.
-        """
         owner = f"loss {self.name!r}"
-        weight = as_float(owner, "sample_weight", sample_weight, dtype)
-        if weight.shape == (*shape, 1):
-            weight = weight[..., 0]
-        if weight.shape != shape[: weight.ndim] or weight.ndim == 0:
-            raise ShapeError(
-                f"{owner}: sample_weight has the shape {weight.shape}, expected {shape[:1]}, one "
-                "weight for each sample."
-            )
-        check_weights(owner, weight)
-        spread = weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim))
-        return np.broadcast_to(spread, shape)
-
-
-def check_weights(owner: str, weight: Array) -> None:
-    """Raise a DataError if a sample weight is negative or not finite."""
-    check_finite(owner, "sample_weight", weight)
-    if weight.size and weight.min() < 0:
-        raise DataError(
-            f"{owner}: sample_weight must not be negative, got {weight.min()} (row "
-            f"{int(np.argmin(weight.reshape(len(weight), -1).min(axis=1)))})."
-        )
+        return as_weights(owner, sample_weight, losses.shape, losses.dtype), losses.size

@@ -10,6 +10,7 @@ from netlayers.core.kernels import kernels
 from netlayers.core.rows import row_means
 from netlayers.losses.base import EPSILON
 from netlayers.losses.crossentropy import Crossentropy
+from netlayers.losses.given import check_range
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class BinaryCrossentropy(Crossentropy):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., outputs)."""
         t = super().targets(y_true, shape, dtype)
-        self.check_range(
+        check_range(
+            f"loss {self.name!r}",
             t,
             0,
             1,

@@ -9,6 +9,7 @@ import numpy as np
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ShapeError
 from netlayers.losses.base import EPSILON, Loss
+from netlayers.losses.given import as_weights, check_range
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ class _Overlap(Loss):
         """Keep the weights as factors in the sums where the batch is summed over."""
         if 0 not in self.axes(y_pred.ndim):
             return sample_weight
-        self.cache.weight = self.sample_weights(sample_weight, y_pred.shape[:-1], y_pred.dtype)[
-            ..., None
-        ]
+        self.cache.weight = as_weights(
+            f"loss {self.name!r}", sample_weight, y_pred.shape[:-1], y_pred.dtype
+        )[..., None]
         return None
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -127,7 +128,7 @@ class _Overlap(Loss):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, in the shape of the predictions."""
         t = super().targets(y_true, shape, dtype)
-        self.check_range(t, 0, 1, "within 0 and 1")
+        check_range(f"loss {self.name!r}", t, 0, 1, "within 0 and 1")
         return t
 
 

@@ -10,6 +10,7 @@ from netlayers.core.rows import row_means
 from netlayers.errors import DataError
 from netlayers.losses.axis import OneHotTargets
 from netlayers.losses.base import EPSILON, Loss
+from netlayers.losses.given import check_range
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Poisson(Loss):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., outputs)."""
         t = super().targets(y_true, shape, dtype)
-        self.check_range(t, 0, None, "counts, 0 or more")
+        check_range(f"loss {self.name!r}", t, 0, None, "counts, 0 or more")
         return t
 
 
@@ -90,7 +91,14 @@ class KLDivergence(OneHotTargets):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., classes)."""
         t = super().targets(y_true, shape, dtype)
-        self.check_range(t, 0, 1, "probabilities, within 0 and 1", "Divide counts by their sum.")
+        check_range(
+            f"loss {self.name!r}",
+            t,
+            0,
+            1,
+            "probabilities, within 0 and 1",
+            "Divide counts by their sum.",
+        )
         return t
 
 

@@ -10,6 +10,7 @@ from netlayers.checks import check_number
 from netlayers.core.kernels import kernels
 from netlayers.core.rows import row_means
 from netlayers.losses.base import EPSILON, Loss
+from netlayers.losses.given import check_range
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -198,5 +199,12 @@ class MeanSquaredLogarithmicError(Loss):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., outputs)."""
         t = super().targets(y_true, shape, dtype)
-        self.check_range(t, 0, None, "0 or more", "For targets of both signs use another loss.")
+        check_range(
+            f"loss {self.name!r}",
+            t,
+            0,
+            None,
+            "0 or more",
+            "For targets of both signs use another loss.",
+        )
         return t

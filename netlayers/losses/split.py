@@ -178,7 +178,10 @@ class SplitLoss(Loss):
         y_true = super().targets(y_true, shape, dtype)
         columns = _split(y_true, self.target_sizes)
         for part, t, n in zip(self.losses, columns, self.sizes, strict=True):
-            part.targets(t, part.outputs_last((*shape[:-1], n)), dtype)
+            its: Any = (*shape[:-1], n)
+            if part.moves_axis:
+                its = part.outputs_last(its)  # type: ignore[attr-defined]
+            part.targets(t, its, dtype)
         return y_true
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:

@@ -11,7 +11,7 @@ from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
-from netlayers.checks import check_integer, check_verbose, is_several, listed
+from netlayers.checks import check_integer, check_verbose, listed
 from netlayers.core.arrays import shapes_of
 from netlayers.core.layer import Layer
 from netlayers.core.sparse import is_sparse
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, ArrayLike, Identifier, Shape
     from netlayers.core.random import Streams
-    from netlayers.core.spec import InputSpec
     from netlayers.training.steps import Steps
 
 
@@ -117,17 +116,6 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         if self._steps is None:
             self._steps = compilation.steps_for(self, target_shape)
         return self._steps
-
-    @property
-    def output_count(self) -> int:
-        """Number of outputs; 1 as long as nobody knows."""
-        return len(self.output_shape or ()) if is_several(self.output_shape) else 1
-
-    @property
-    def input_specs(self) -> tuple[InputSpec, ...]:
-        """What the inputs take, one for each."""
-        spec = self.input_spec
-        return spec if isinstance(spec, tuple) else (spec,)
 
     @property
     def metrics(self) -> list[metrics_module.Metric]:

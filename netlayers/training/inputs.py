@@ -18,7 +18,7 @@ from netlayers.data.streams import refuse_stream
 from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
 from netlayers.layers.input import Input
-from netlayers.losses.base import check_weights
+from netlayers.losses.given import check_weights
 
 if TYPE_CHECKING:
     from netlayers._typing import Array

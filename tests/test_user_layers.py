@@ -171,7 +171,6 @@ def test_trained_by_steps(name):
     assert losses[-1] < 0.7 * losses[0]
 
 
-@pytest.mark.xfail(strict=False, reason="the data path is merged later")
 @each
 def test_trained_by_fit(name):
     model, x = model_of(name)

@@ -160,6 +160,7 @@ def check_kind(owner: str, argument: str, array: Any, kind: Kind) -> None:
         return
     for start, block in blocks(array if array.ndim else array.reshape(1)):
         if kind == "integer":  # 2^63 is the first float that int64 does not hold
+            block = block.astype(np.float64, copy=False)
             good = (block == np.trunc(block)) & (np.abs(block) < 2.0**63)
             expected, hint = "integers", "Round it, or give the column of numbers that is meant."
         else:

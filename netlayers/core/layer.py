@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import constraints, initializers, regularizers
-from netlayers.checks import check_dtype, check_flag, check_shape
+from netlayers.checks import check_dtype, check_flag, check_shape, is_several
 from netlayers.core.arrays import as_float
 from netlayers.core.binding import declare, is_taken, own, unbind
 from netlayers.core.buffers import State, StateAccess
@@ -153,7 +153,15 @@ class Layer(Named, WeightAccess, StateAccess):
         """Do what has to be done once the shapes are known; for most layers nothing."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the output for a shape of the input, both with the batch first."""
+        """Return the shape of the output for a shape of the input, both with the batch first.
+
+        Several inputs or outputs have a tuple of shapes. By default it is that of the one input.
+        """
+        if is_several(input_shape):
+            raise ConfigurationError(
+                f"{self.owner} ({type(self).__name__}): a layer with several inputs must define "
+                "compute_output_shape(input_shape), which takes a tuple of shapes."
+            )
         return input_shape
 
     def forward(self, x: Array, training: bool = False) -> Array:

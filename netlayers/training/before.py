@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.buffers import BufferCopies
-from netlayers.core.naming import every_layer
+from netlayers.core.random import generators_of
 from netlayers.core.workspace import aligned
 
 if TYPE_CHECKING:
@@ -35,22 +35,16 @@ class Before:
         self._model, self._optimizer = model, optimizer
         self.whole = False
         self._whole_taken = False
-        self._layers = [
-            (i, layer, name)
-            for i, layer in enumerate(every_layer(model))
-            for name, value in vars(layer).items()
-            if isinstance(value, np.random.Generator)
-        ]
+        self._generators = generators_of(model)
         self._buffers = BufferCopies(model)
-        self.changes = bool(self._layers) or not self._buffers.empty
-        self._chance: list[Any] = []
+        self.changes = bool(self._generators) or not self._buffers.empty
+        self._drawn: dict[str, Any] = {}
         self._values: Array | None = None
         self._vectors: dict[str, Array] = {}
 
     def take(self) -> None:
         """Note the state as it is now."""
-        if self._layers:
-            self._chance = [getattr(layer, n).bit_generator.state for _, layer, n in self._layers]
+        self._drawn = {name: g.bit_generator.state for name, g in self._generators.items()}
         self._buffers.take()
         self._whole_taken = self.whole
         if self.whole:
@@ -78,9 +72,9 @@ class Before:
         self._buffers.restore(model)
         for name, value in counters.items():
             setattr(optimizer, name, value)
-        layers = list(every_layer(model))
-        for (i, _, name), state in zip(self._layers, self._chance, strict=True):
-            getattr(layers[i], name).bit_generator.state = state
+        generators = generators_of(model)
+        for name, state in self._drawn.items():
+            generators[name].bit_generator.state = state
         if self.whole and self._whole_taken:
             assert self._values is not None
             parameters.values[...] = self._values

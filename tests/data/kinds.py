@@ -109,34 +109,26 @@ class Batches:
         return tuple(a[i * self.size : (i + 1) * self.size] for a in self.arrays)
 
 
-class TwoInputs(nl.Sequential):
-    """Stands for a model with the inputs "a" and "b": a chain over both, side by side."""
+class Join(nl.layers.Layer):
+    """Two inputs, "a" and "b", side by side."""
 
-    input_specs = (InputSpec(name="a"), InputSpec(name="b"))
+    input_spec = (InputSpec(name="a"), InputSpec(name="b"))
 
-    def check_input_shape(self, shape):
-        if isinstance(shape[0], tuple):
-            shape = (shape[0][0], sum(s[-1] for s in shape))
-        super().check_input_shape(shape)
+    def compute_output_shape(self, input_shape):
+        return (None, sum(shape[-1] for shape in input_shape))
 
     def forward(self, x, training=False):
-        return super().forward(self.joined_inputs(x), training)
+        a, b = self.prepare(x)
+        if training:
+            self.cache.columns = a.shape[1]
+        return np.concatenate([a, b], axis=1)
 
-    def forward_logits(self, x, training=False):
-        return super().forward_logits(self.joined_inputs(x), training)
-
-    def joined_inputs(self, x):
-        assert not isinstance(x, list)
-        return np.concatenate(x, axis=1) if isinstance(x, tuple) else x
-
-
-def _build(model, input_shape):
-    if isinstance(input_shape[0], tuple):
-        input_shape = (None, sum(shape[-1] for shape in input_shape))
-    nl.Sequential.build(model, input_shape)
+    def backward(self, dy):
+        return dy[:, : self.cache.columns].copy(), dy[:, self.cache.columns :].copy()
 
 
-TwoInputs.build = _build  # past the checks of a layer's build, which know one input alone
+def TwoInputs(layers, **options):
+    return nl.Sequential([Join(), *layers], **options)
 
 
 class Recorder(nl.Sequential):

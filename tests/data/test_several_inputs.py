@@ -262,6 +262,9 @@ class Gate(nl.layers.Layer):
     def build(self, input_shape):
         self.add_weight("scale", (input_shape[1][-1],), initializer="ones")
 
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
     def forward(self, x, training=False):
         a, b = self.prepare(x)
         gate = 1 / (1 + np.exp(-b * self.scale))
@@ -276,7 +279,6 @@ class Gate(nl.layers.Layer):
         return dy * gate, slope * self.scale
 
 
-@pytest.mark.xfail(strict=False, reason="containers do not take several inputs yet")
 def test_a_layer_with_two_inputs_in_a_sequential():
     model = nl.Sequential([Gate(), nl.layers.Dense(1)], seed=0)
     model.compile("adam", "mse")
@@ -288,7 +290,17 @@ def test_a_layer_with_two_inputs_in_a_sequential():
         model.predict(A)
 
 
-@pytest.mark.xfail(strict=False, reason="layers do not take integers yet")
+def test_a_layer_with_two_inputs_must_say_what_shape_it_gives():
+    class Both(nl.layers.Layer):
+        input_spec = Gate.input_spec
+
+        def forward(self, x, training=False):
+            return self.prepare(x)[0]
+
+    with pytest.raises(ConfigurationError, match="must define compute_output_shape"):
+        Both().forward((A, A))
+
+
 def test_an_embedding_in_a_sequential():
     class Lookup(nl.layers.Layer):
         input_spec = InputSpec(dtype="integer", gradient=False)

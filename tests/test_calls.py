@@ -86,8 +86,8 @@ def test_a_graph_that_is_used_twice_uses_a_layer_twice():
 
 
 def test_a_source_that_names_no_array_is_refused():
-    graph = Graph([L.Dense(2)], [(0, [(0, 1)])])
-    with pytest.raises(nl.errors.ShapeError, match=r"\(0, 1\) names an array of one array"):
+    graph = Graph([L.Dense(2), L.Dense(2)], [(0, [(0, None)]), (1, [(1, 1)])])
+    with pytest.raises(nl.errors.ShapeError, match=r"\(1, 1\) names an array of one array"):
         graph.build((None, 4))
 
 

@@ -9,7 +9,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from netlayers.checks import check_shape, is_several
+from netlayers.core.inputs import check_declared
 from netlayers.core.shapes import any_batch, checked_shape
+from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ def checked_build(build: Build) -> Build:
                 return
             if self.input_shape == shape:
                 return
+        if self.input_spec is not FLOAT or is_several(shape):
+            check_declared(self, shape)
         self._building = True
         self.slots, self.states = [], {}
         self.compute_in(self._dtype)

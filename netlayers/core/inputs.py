@@ -43,12 +43,8 @@ def prepared(layer: Layer, x: Any) -> Any:
     given = list(x) if isinstance(x, (tuple, list)) and several else [x]
     if len(given) != len(specs) or (isinstance(x, tuple) and not several):
         count = len(x) if isinstance(x, (tuple, list)) else 1
-        takes = f"takes {len(specs)} inputs" if several else "takes one input"
         hint = "Pass them as a tuple." if several else "Put a layer that takes several before it."
-        raise DataError(
-            f"{layer.owner} ({type(layer).__name__}): {takes}"
-            f"{' (' + ', '.join(names) + ')' if several else ''}, got {count}. {hint}"
-        )
+        raise DataError(f"{_takes(layer)}, got {count}. {hint}")
     arrays = [
         _as_declared(layer, name, value, spec)
         for name, value, spec in zip(names, given, specs, strict=True)
@@ -69,13 +65,45 @@ def _as_declared(layer: Layer, name: str, value: Any, spec: InputSpec) -> Any:
         refuse_sparse(layer)
         return as_input(layer.owner, value, layer._dtype)
     array = as_kind(layer.owner, name, value, spec, layer._dtype)
+    _check_axes(layer, name, array.shape, spec)
+    return array
+
+
+def check_declared(layer: Layer, shape: Shape) -> None:
+    """Check the shape, or the shapes, that a layer is to be built for against its declaration.
+
+    Raises:
+        ShapeError: they are more or fewer than its inputs, or one has another number of axes.
+    """
+    specs, shapes = specs_of(layer), listed_shapes(shape)
+    several = isinstance(layer.input_spec, tuple)
+    if len(specs) != len(shapes) or several != is_several(shape):
+        hint = (
+            "What stands before it must give a tuple of as many arrays."
+            if several
+            else "Put a layer that takes several before it."
+        )
+        raise ShapeError(f"{_takes(layer)}, got {len(shapes)}: {shown_shape(shape)}. {hint}")
+    for name, its, spec in zip(input_names(specs), shapes, specs, strict=True):
+        _check_axes(layer, name, its, spec)
+
+
+def _takes(layer: Layer) -> str:
+    """Return the beginning of a message: which layer it is, and how many inputs it takes."""
+    specs = specs_of(layer)
+    takes = "takes one input"
+    if isinstance(layer.input_spec, tuple):
+        takes = f"takes {len(specs)} inputs ({', '.join(input_names(specs))})"
+    return f"{layer.owner} ({type(layer).__name__}): {takes}"
+
+
+def _check_axes(layer: Layer, name: str, shape: Shape, spec: InputSpec) -> None:
     wanted = f"{spec.ndim}" if spec.ndim is not None else f"at least {spec.min_ndim}"
-    if array.ndim != spec.ndim if spec.ndim is not None else array.ndim < spec.min_ndim:
+    if len(shape) != spec.ndim if spec.ndim is not None else len(shape) < spec.min_ndim:
         raise ShapeError(
             f"{layer.owner} ({type(layer).__name__}): {name} must have {wanted} axes, the batch "
-            f"first, got the shape {array.shape}."
+            f"first, got the shape {shape}."
         )
-    return array
 
 
 def check_shapes(layer: Layer, shape: Shape) -> None:

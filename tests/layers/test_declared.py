@@ -9,7 +9,8 @@ import pytest
 import netlayers as nl
 from netlayers.core.binding import Declared
 from netlayers.core.building import draft
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, ShapeError
+from tests.user_layers import Gate, Halves, MaskedMean
 
 L = nl.layers
 
@@ -96,3 +97,23 @@ def test_in_a_draft_a_weight_has_its_shape_and_no_memory():
         layer.build((None, 10**6))
         assert layer.kernel.shape == (10**6, 10**9)
         assert layer._vector is None
+
+
+ONE, TWO = (None, 3), ((None, 3), (None, 3))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (L.Dense(1), TWO, r"'dense' \(Dense\): takes one input, got 2: .* and \(batch, 3\)"),
+        (L.Flatten(), TWO, r"'flatten' \(Flatten\): takes one input, got 2"),
+        (Gate(), ONE, r"'gate' \(Gate\): takes 2 inputs \(a, b\), got 1: \(batch, 3\)"),
+        (MaskedMean(), ONE, r"\(MaskedMean\): x must have 3 axes.*shape \(None, 3\)"),
+    ],
+)
+def test_a_layer_is_built_for_the_inputs_that_it_declares_alone(layer, shape, message):
+    with pytest.raises(ShapeError, match=message):
+        layer.build(shape)
+    assert not layer.built
+    with pytest.raises(ShapeError, match=message):
+        nl.Sequential([L.Input((3,)), L.Dense(3) if shape == ONE else Halves(), layer])

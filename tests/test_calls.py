@@ -216,3 +216,17 @@ def test_generators_of_further_calls_are_known():
     assert sorted(n.partition(".")[2] for n in generators_of(model)) == ["rng", "rng/2"]
     report = nl.check_gradients(model, X)  # which lets each evaluation draw the same numbers
     assert report.passed, str(report)
+
+
+@pytest.mark.parametrize(("wrong", "count"), [(lambda dx: dx[:1], 1), (lambda dx: dx[0], 1)])
+def test_a_layer_that_returns_too_few_gradients_is_named(wrong, count):
+    class Wrong(Gate):
+        def backward(self, dy):
+            return wrong(super().backward(dy))
+
+    wires = [(0, [(0, None)]), (1, [(0, None)]), (2, [(1, None), (2, None)])]
+    graph = Graph([L.Dense(3), L.Dense(3), Wrong()], wires)
+    y = graph.forward(np.ones((4, 2)), training=True)
+    message = rf"'graph/wrong' \(Wrong\): backward\(\) must return a tuple of 2.*got {count}\."
+    with pytest.raises(nl.errors.ShapeError, match=message):
+        graph.backward(y)

@@ -11,6 +11,7 @@ from netlayers.checks import is_several
 from netlayers.core.arrays import shapes_of
 from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
+from netlayers.errors import ShapeError
 from netlayers.layers.dense_stack import stacked
 
 if TYPE_CHECKING:
@@ -184,15 +185,19 @@ class Network(Layer):
         """Return the output and its mask."""
         nodes, results = self._wired()
         values, masks = [x], [mask]
+        masked = self._masks or mask is not None
         for number, (call, sources) in enumerate(nodes, 1):
             given = _picked(values, sources)
-            its_mask = _picked(masks, sources)
+            its_mask = _picked(masks, sources) if masked else None
             if last != "forward" and number == len(nodes):
-                masked = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
-                values.append(call.forward_logits(given, training, **masked))
+                more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
+                values.append(call.forward_logits(given, training, **more))
                 masks.append(None)
                 break
-            y, its_mask = _forward_of(call, given, training, its_mask)
+            if masked:
+                y, its_mask = _forward_of(call, given, training, its_mask)
+            else:
+                y = call.forward(given, training)
             values.append(y)
             masks.append(its_mask)
         if training:
@@ -219,19 +224,44 @@ class Network(Layer):
                     _clear_gradients(call)
                 continue
             method = last if number == len(nodes) else "backward"
-            again = [p for p in self._repeated.get(number - 1, ()) if p.trainable]
-            kept = [self._kept(f"kept {number}/{i}", p) for i, p in enumerate(again)]
-            dx = backward_of(call, d, below, method)
-            for p, before in zip(again, kept, strict=True):
-                if p.row_gradient:
-                    p.gradient.add(*before)
-                else:
-                    np.add(p.gradient, before, out=p.gradient)
+            if number - 1 in self._repeated:
+                dx = self._added_backward(number, call, d, below, method)
+            else:
+                dx = backward_of(call, d, below, method)
             if ready is not None:
                 _announce(call, ready, self._to_come(number))
             if below:
+                if len(sources) > 1 and not (isinstance(dx, tuple) and len(dx) == len(sources)):
+                    dx = self._checked_parts(call, sources, dx)
                 _give(parts, sources, dx)
         return self._total(0, parts[0]) if input_gradient else None
+
+    def _added_backward(self, number: int, call: Any, d: Any, below: bool, method: str) -> Any:
+        """Run a call backward whose weights later calls use too: add to what those have left."""
+        again = [p for p in self._repeated[number - 1] if p.trainable]
+        kept = [self._kept(f"kept {number}/{i}", p) for i, p in enumerate(again)]
+        dx = backward_of(call, d, below, method)
+        for p, before in zip(again, kept, strict=True):
+            if p.row_gradient:
+                p.gradient.add(*before)
+            else:
+                np.add(p.gradient, before, out=p.gradient)
+        return dx
+
+    def _checked_parts(self, call: Any, sources: tuple[Source, ...], dx: Any) -> tuple[Any, ...]:
+        """Return what a call with several inputs gave back as a tuple.
+
+        Raises:
+            ShapeError: it is not one gradient, or ``None``, for each input.
+        """
+        found = (None,) * len(sources) if dx is None else dx
+        if not isinstance(found, (tuple, list)) or len(found) != len(sources):
+            count = len(found) if isinstance(found, (tuple, list)) else 1
+            raise ShapeError(
+                f"{call.owner} ({type(getattr(call, 'layer', call)).__name__}): backward() must "
+                f"return a tuple of {len(sources)}: dL/dx for each input, or None; got {count}."
+            )
+        return tuple(found)
 
     def _to_come(self, number: int) -> set[int]:
         """Return the parameters that calls before this one will add to."""
@@ -247,8 +277,10 @@ class Network(Layer):
 
     def _total(self, number: int, parts: list[tuple[int | None, Any]]) -> Any:
         """Return the gradient of a value: the sum of what its users gave, in their order."""
-        given = parts[::-1]
         size = self.cache.sizes[number]
+        if size is None and len(parts) == 1:
+            return parts[0][1]
+        given = parts[::-1]
         if size is None:
             return self._sum(f"d{number}", [d for _, d in given])
         found = []
@@ -290,16 +322,23 @@ def _chain(calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
 
 
 def _picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
-    found = tuple(values[v] if i is None or values[v] is None else values[v][i] for v, i in sources)
-    return found[0] if len(found) == 1 else found
+    if len(sources) == 1:
+        ((number, item),) = sources
+        value = values[number]
+        return value if item is None or value is None else value[item]
+    return tuple(values[v] if i is None or values[v] is None else values[v][i] for v, i in sources)
 
 
 def _give(parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any) -> None:
     """Note what a call gave back for each of its sources; the sum is taken in reverse."""
-    gradients = (dx,) if len(sources) == 1 else dx or (None,) * len(sources)
-    for (value, item), d in reversed(list(zip(sources, gradients, strict=True))):
-        if d is not None:
-            parts[value].append((item, d))
+    if len(sources) == 1:
+        dx = (dx,)
+    elif dx is None:
+        return
+    for i in range(len(sources) - 1, -1, -1):
+        if dx[i] is not None:
+            value, item = sources[i]
+            parts[value].append((item, dx[i]))
 
 
 def _forward_of(call: Any, x: Any, training: bool, mask: Any) -> tuple[Any, Any]:

@@ -407,9 +407,12 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         return_dict: bool = False,
     ) -> Any:
         """Return the loss, or ``[loss, metric, ...]``, of a batch; nothing is learned."""
-        self._require_compiled()
+        batch = ready_batch(self, x, y, sample_weight)  # of a compiled model only
+        if batch is None:
+            self._require_compiled()
         with undone_on_error(self):
-            batch = batch_of(self, "test_on_batch", x, y, sample_weight)
+            if batch is None:
+                batch = batch_of(self, "test_on_batch", x, y, sample_weight)
             steps = self.make_steps(shapes_of(batch.targets))
             steps.reset()
             steps.test(batch)

@@ -390,3 +390,14 @@ def test_nan_search_with_several_inputs_and_indices():
     bad[6] = np.nan
     origin = find_nonfinite(steps, batch._replace(inputs=(TWO[0], bad)))
     assert (origin.direction, origin.layer, origin.rows) == ("input", "b", [6])
+
+
+def test_layers_are_called_as_those_of_keras():
+    a, b = np.ones((2, 3)), np.zeros((2, 3))
+    gate = Gate()
+    np.testing.assert_array_equal(gate(a, b), gate.forward((a, b)))
+    np.testing.assert_array_equal(gate([a, b], training=True), gate.forward((a, b)))
+    dense = nl.layers.Dense(2)
+    np.testing.assert_array_equal(dense(a, True), dense.forward(a))
+    with pytest.raises(nl.errors.ConfigurationError, match="takes no mask"):
+        dense(a, mask=np.ones(2, bool))

@@ -61,7 +61,7 @@ class Network(Layer):
     def rewire(self) -> None:
         """Note how the calls are connected, after one came or went, or after they were built."""
         wired = self.wire(self.calls)
-        self._masks = any(_deals_with_masks(call) for call in self.calls)
+        self.takes_mask = self._masks = any(_deals_with_masks(call) for call in self.calls)
         self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self._masks or self._repeated):
             wired = _chain(self.calls)

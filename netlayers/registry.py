@@ -58,10 +58,12 @@ def _constructor_arguments(cls: Any) -> dict[str, Any]:
 _all_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_constructor_arguments)
 
 
-@functools.cache
-def constructor_arguments(cls: Any) -> dict[str, Any]:
-    """Return the arguments that ``cls(...)`` takes and keeps, with their defaults."""
+def _kept_arguments(cls: Any) -> dict[str, Any]:
+    """Arguments that ``cls(...)`` takes and keeps, with their defaults."""
     return {k: v for k, v in _all_arguments(cls).items() if k not in EXECUTION_ARGUMENTS}
+
+
+constructor_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_kept_arguments)
 
 
 class _ConstructorSignature:

@@ -48,15 +48,22 @@ def _constructor_arguments(cls: Any) -> dict[str, Any]:
             continue
         parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
         for p in parameters:
-            named = p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-            if named and p.name not in EXECUTION_ARGUMENTS:
+            if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
                 arguments.setdefault(p.name, p.default)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return arguments
 
 
-constructor_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_constructor_arguments)
+_all_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_constructor_arguments)
+
+
+def _kept_arguments(cls: Any) -> dict[str, Any]:
+    """Arguments that ``cls(...)`` takes and keeps, with their defaults."""
+    return {k: v for k, v in _all_arguments(cls).items() if k not in EXECUTION_ARGUMENTS}
+
+
+constructor_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_kept_arguments)
 
 
 class _ConstructorSignature:
@@ -85,11 +92,11 @@ class Configurable:
     __signature__ = _ConstructorSignature()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
-        known = constructor_arguments(cls)
+        known = _all_arguments(cls)
         if args and not known:  # without an __init__, Python would ignore them
             raise TypeError(f"{cls.__name__}: takes no arguments, got {args!r}.")
         for name in kwargs:
-            if name not in known and name not in EXECUTION_ARGUMENTS:
+            if name not in known:
                 raise TypeError(
                     f"{cls.__name__}: unknown argument {_shown(name)}.{suggestion(name, known)} "
                     f"It takes {', '.join(known) or 'no arguments'}."

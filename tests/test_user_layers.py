@@ -390,3 +390,25 @@ def test_nan_search_with_several_inputs_and_indices():
     bad[6] = np.nan
     origin = find_nonfinite(steps, batch._replace(inputs=(TWO[0], bad)))
     assert (origin.direction, origin.layer, origin.rows) == ("input", "b", [6])
+
+
+def test_layers_are_called_as_those_of_keras():
+    a, b = np.ones((2, 3)), np.zeros((2, 3))
+    gate = Gate()
+    np.testing.assert_array_equal(gate(a, b), gate.forward((a, b)))
+    np.testing.assert_array_equal(gate([a, b], training=True), gate.forward((a, b)))
+    dense = nl.layers.Dense(2)
+    np.testing.assert_array_equal(dense(a, True), dense.forward(a))
+    with pytest.raises(nl.errors.ConfigurationError, match="takes no mask"):
+        dense(a, mask=np.ones(2, bool))
+
+
+def test_arguments_of_execution():
+    dense = nl.layers.Dense(2, autocast=False)
+    assert "autocast" not in dense.get_config()
+    with pytest.raises(TypeError, match="unknown argument 'unroll'"):
+        nl.layers.Dense(2, unroll=True)
+    model = nl.Sequential([dense])
+    model.compile("sgd", "mse", jit_compile=True, steps_per_execution=4)
+    with pytest.raises(TypeError, match="has no argument workers"):
+        model.compile("sgd", "mse", workers=2)

@@ -27,7 +27,7 @@ from netlayers.registry import snake_case
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlayers._typing import Array, ArrayLike, Dtype, Examples, Identifier, Shape
+    from netlayers._typing import Array, Dtype, Examples, Identifier, Shape
     from netlayers.core.parameters import ParameterVector
     from netlayers.core.random import Streams
     from netlayers.core.spec import InputSpec
@@ -177,9 +177,27 @@ class Layer(Named, WeightAccess, StateAccess):
         """
         return mask if self.supports_masking and not isinstance(mask, tuple) else None
 
-    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
-        """Return :meth:`forward`, as Keras's layers and models are called."""
-        return self.forward(x, training)  # type: ignore[arg-type]
+    def __call__(self, x: Any, *more: Any, training: bool = False, mask: Any = None) -> Any:
+        """Return :meth:`forward`, as Keras's layers and models are called.
+
+        Args:
+            x: the input; of several, the first, or a list or tuple of them all.
+            more: further inputs; a single boolean is ``training``.
+            training: remember what :meth:`backward` needs.
+            mask: for a layer that takes one.
+
+        Raises:
+            ConfigurationError: a mask was given, and the layer does not take one.
+        """
+        if len(more) == 1 and isinstance(more[0], (bool, np.bool_)):
+            training, more = bool(more[0]), ()
+        if more:
+            x = (x, *more)
+        if mask is None:
+            return self.forward(x, training)
+        if not self.takes_mask:
+            raise ConfigurationError(f"{self.owner} ({type(self).__name__}): takes no mask.")
+        return self.forward(x, training, mask=mask)  # type: ignore[call-arg]
 
     def backward(self, dy: Array) -> Array:
         """Return dL/dx for dL/dy, and write dL/dweight into each ``d_<weight>`` (no adding up)."""

@@ -51,6 +51,8 @@ class Graph(Container):
         True
     """
 
+    chained = False
+
     def __init__(
         self,
         layers: Iterable[Any],

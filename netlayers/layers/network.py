@@ -47,6 +47,8 @@ class Network(Layer):
     """
 
     can_skip_input_gradient = True
+    # Whether the calls follow each other, so that compiled kernels may run several as one.
+    chained = True
     calls: list[Any]
     _nodes: list[Node] | None = None
     _results: tuple[Source, ...] = ()
@@ -62,7 +64,7 @@ class Network(Layer):
     def rewire(self) -> None:
         """Note how the calls are connected, after one came or went, or after they were built."""
         wired = self.wire(self.calls)
-        self._masks = any(_deals_with_masks(call) for call in self.calls)
+        self.takes_mask = self._masks = any(_deals_with_masks(call) for call in self.calls)
         self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self._masks or self._repeated):
             wired = _chain(self.calls)
@@ -268,7 +270,7 @@ class Network(Layer):
         return {id(p) for n, its in self._repeated.items() if n < number - 1 for p in its}
 
     def _wired(self) -> tuple[list[Node], tuple[Source, ...]]:
-        if kernels.stack_forward is None or self._masks or self._repeated:
+        if kernels.stack_forward is None or self._masks or self._repeated or not self.chained:
             if self._nodes is None:  # a mask comes into a chain that has none of its own
                 return _chain(self.calls)
             return self._nodes, self._results

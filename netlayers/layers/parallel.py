@@ -52,6 +52,7 @@ class Parallel(Container):
     """
 
     can_skip_input_gradient = True
+    chained = False
 
     def __init__(
         self, branches: Iterable[Any], merge: str = "concat", axis: int = -1, **kwargs: Any

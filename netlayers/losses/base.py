@@ -171,7 +171,7 @@ class Loss(Configurable):
         numerator = self.numerator = kernels.total(losses)
         if reduction in ("none", None):
             return np.array(losses)  # type: ignore[return-value]
-        if weight is None:
+        if weight is None:  # by the factor that backward multiplies with, for the same rounding
             return numerator * (1.0 / denominator)
         return numerator / denominator if denominator else numerator
 

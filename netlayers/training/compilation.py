@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from netlayers._typing import Identifier, Shape
 
 
+# Those of EXECUTION_ARGUMENTS that Keras's compile has.
+_OPTIONS = {"auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution"}
+
+
 def check_options(owner: str, options: dict[str, Any]) -> None:
     """Raise a TypeError for an option that is not one of Keras's on execution."""
-    unknown = options.keys() - EXECUTION_ARGUMENTS.keys()
+    unknown = options.keys() - (_OPTIONS & EXECUTION_ARGUMENTS.keys())
     if unknown:
         raise TypeError(f"{owner}: compile() has no argument {', '.join(sorted(unknown))}.")
 

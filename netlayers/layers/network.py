@@ -241,9 +241,9 @@ class Network(Layer):
     def _added_backward(self, number: int, call: Any, d: Any, below: bool, method: str) -> Any:
         """Run a call backward whose weights later calls use too: add to what those have left."""
         again = [p for p in self._repeated[number - 1] if p.trainable]
-        kept = [self._kept(f"kept {number}/{i}", p) for i, p in enumerate(again)]
+        kept = [(p, self._kept(f"kept {number}/{i}", p)) for i, p in enumerate(again)]
         dx = backward_of(call, d, below, method)
-        for p, before in zip(again, kept, strict=True):
+        for p, before in kept:
             if p.row_gradient:
                 p.gradient.add(*before)
             else:
@@ -280,8 +280,6 @@ class Network(Layer):
     def _total(self, number: int, parts: list[tuple[int | None, Any]]) -> Any:
         """Return the gradient of a value: the sum of what its users gave, in their order."""
         size = self.cache.sizes[number]
-        if size is None and len(parts) == 1:
-            return parts[0][1]
         given = parts[::-1]
         if size is None:
             return self._sum(f"d{number}", [d for _, d in given])

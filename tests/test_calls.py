@@ -91,6 +91,25 @@ def test_a_source_that_names_no_array_is_refused():
         graph.build((None, 4))
 
 
+def test_a_layer_with_a_state_is_called_once():
+    class Sum(L.Layer):
+        def build(self, input_shape):
+            self.add_state("total", (input_shape[-1],))
+
+        def forward(self, x, training=False):
+            x = self.prepare(x)
+            total = self.state("total", len(x))
+            total += x
+            return total.copy()
+
+        def backward(self, dy):
+            return dy
+
+    graph = Graph([Sum()], [(0, [(0, None)]), (0, [(1, None)])])
+    with pytest.raises(nl.errors.ConfigurationError, match="has a state and can be called once"):
+        graph.build((None, 4))
+
+
 def test_new_call_has_a_cache_and_buffers_of_its_own():
     layer = L.Dense(2, "relu", dtype="float64")
     again = layer.new_call()

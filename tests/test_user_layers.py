@@ -412,3 +412,29 @@ def test_arguments_of_execution():
     model.compile("sgd", "mse", jit_compile=True, steps_per_execution=4)
     with pytest.raises(TypeError, match="has no argument workers"):
         model.compile("sgd", "mse", workers=2)
+
+
+def test_indices_pass_an_input_layer():
+    class Last(nl.layers.Layer):
+        input_spec = nl.InputSpec(dtype="integer", gradient=False)
+
+        def forward(self, x, training=False):
+            return (self.prepare(x) % 10).astype(self.compute_dtype)
+
+        def backward(self, dy):
+            return None
+
+    model = nl.Sequential([nl.layers.Input((1,)), Last()])
+    index = np.array([[16_777_217], [2**53 + 1]])
+    np.testing.assert_array_equal(model.predict(index), [[7], [3]])
+
+
+def test_masks_pass_what_keeps_the_steps():
+    """Through layers that compute each step alone, a residual block, and an inner model."""
+    inner = nl.Sequential([nl.layers.Dense(4), nl.layers.LayerNormalization()])
+    block = nl.layers.Residual([nl.layers.Dense(4, "tanh"), nl.layers.Dropout(0.1)])
+    layers = [MaskingEmbed(9, 4), nl.layers.Activation("tanh"), inner, block, MaskedMean()]
+    model = nl.Sequential([nl.layers.Input((None,)), *layers], seed=0, dtype="float64")
+    short = np.array([[3, 4, 5], [1, 2, 0]])
+    padded = np.concatenate([short, np.zeros((2, 2), int)], axis=1)
+    np.testing.assert_allclose(model.predict(padded), model.predict(short), rtol=1e-12)

@@ -40,6 +40,8 @@ class ActivationLayer(Layer):
         True
     """
 
+    supports_masking = True
+
     # Whether backward reads cache.x. If it makes do with the output, cache.y, then a layer may
     # let the activation overwrite its own sums, and a whole array is never allocated.
     needs_input = False

@@ -23,6 +23,8 @@ class Activation(Layer):
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
+    supports_masking = True
+
     def __init__(self, activation: Identifier, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)

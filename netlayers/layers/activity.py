@@ -40,6 +40,8 @@ class ActivityRegularization(Layer):
         1.5
     """
 
+    supports_masking = True
+
     adds_penalty = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:

@@ -56,6 +56,8 @@ class Dense(Layer):
         ((2, 5), (5, 3))
     """
 
+    supports_masking = True
+
     can_skip_input_gradient = True
     takes_sparse = True
 

@@ -24,6 +24,8 @@ _BOOL = np.dtype(bool)
 class _RandomLayer(Layer):
     """A layer of any shape that draws from the model's stream for it, or from its own seed."""
 
+    supports_masking = True
+
     random = True
     same_in_training = False
 

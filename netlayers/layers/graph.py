@@ -9,7 +9,7 @@ from netlayers.core.building import draft
 from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Container
-from netlayers.layers.network import Node
+from netlayers.layers.wiring import Node
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Examples, Shape
     from netlayers.core.spec import InputSpec
-    from netlayers.layers.network import Source
+    from netlayers.layers.wiring import Source
 
 
 @register("layer")
@@ -144,6 +144,11 @@ class Graph(Container):
             layer, shape = self.layers[number], _picked(shapes, its)
             if number not in built:
                 yield layer, shape
+            elif layer.stateful:
+                raise ConfigurationError(
+                    f"{self.owner}: the layer {layer.name!r} has a state and can be called once: "
+                    "a second call would go on from what the first one left."
+                )
             else:
                 with draft():  # weights that are asked for their shape are not made yet
                     layer.check_input_shape(shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,27 +13,14 @@ from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 from netlayers.layers.dense_stack import stacked
+from netlayers.layers.wiring import Node, chain, give, is_nothing, picked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from netlayers.core.parameters import Parameter
     from netlayers.core.spec import InputSpec
-
-    Source = tuple[int, int | None]
-
-
-class Node(NamedTuple):
-    """One call in a network, and where its input comes from.
-
-    Attributes:
-        call: a layer, a further call of one, or whatever has ``forward`` and ``backward``.
-        sources: for each input, the number of the value that it is (0 is the network's input, i is
-            the output of call i, counted from 1), and which array of it, ``None`` for all of it.
-    """
-
-    call: Any
-    sources: tuple[Source, ...]
+    from netlayers.layers.wiring import Source
 
 
 class Network(Layer):
@@ -67,9 +54,10 @@ class Network(Layer):
         self.takes_mask = self._masks = any(_deals_with_masks(call) for call in self.calls)
         self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self._masks or self._repeated):
-            wired = _chain(self.calls)
+            wired = chain(self.calls)
         self._nodes, self._results = (None, ()) if wired is None else wired
-        vars(self.workspace).pop("stages", None)
+        for name in ("stages", "needed"):
+            vars(self.workspace).pop(name, None)
 
     @property
     def output_count(self) -> int:
@@ -189,8 +177,8 @@ class Network(Layer):
         values, masks = [x], [mask]
         masked = self._masks or mask is not None
         for number, (call, sources) in enumerate(nodes, 1):
-            given = _picked(values, sources)
-            its_mask = _picked(masks, sources) if masked else None
+            given = picked(values, sources)
+            its_mask = picked(masks, sources) if masked else None
             if last != "forward" and number == len(nodes):
                 more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
                 values.append(call.forward_logits(given, training, **more))
@@ -204,16 +192,14 @@ class Network(Layer):
             masks.append(its_mask)
         if training:
             self.cache.sizes = [len(v) if isinstance(v, tuple) else None for v in values]
-        return _picked(values, results), _picked(masks, results)
+        return picked(values, results), picked(masks, results)
 
     def _run_backward(self, dy: Any, input_gradient: bool, last: str = "backward") -> Any:
         """Return dL/dx; what several calls add to the gradient of a value is summed in order."""
         nodes, results = self._wired()
-        needed = [input_gradient]
-        for call, sources in nodes:
-            needed.append(call.learns or any(needed[value] for value, _ in sources))
+        needed = self._needed_for(nodes, input_gradient)
         parts: list[list[tuple[int | None, Any]]] = [[] for _ in needed]
-        _give(parts, results, dy)
+        give(parts, results, dy)
         ready = None if self._vector is None else self._vector.gradients_ready
         for number in range(len(nodes), 0, -1):
             call, sources = nodes[number - 1]
@@ -221,7 +207,7 @@ class Network(Layer):
                 continue
             d = self._total(number, parts[number])
             below = any(needed[value] for value, _ in sources)
-            if _is_nothing(d):
+            if is_nothing(d):
                 if number - 1 not in self._repeated:
                     _clear_gradients(call)
                 continue
@@ -235,8 +221,19 @@ class Network(Layer):
             if below:
                 if len(sources) > 1 and not (isinstance(dx, tuple) and len(dx) == len(sources)):
                     dx = self._checked_parts(call, sources, dx)
-                _give(parts, sources, dx)
+                give(parts, sources, dx)
         return self._total(0, parts[0]) if input_gradient else None
+
+    def _needed_for(self, nodes: list[Node], input_gradient: bool) -> list[bool]:
+        """Return of which values anybody needs the gradient; found anew when layers freeze."""
+        key = None if self._vector is None else self._vector.version, input_gradient, len(nodes)
+        known = vars(self.workspace).get("needed")
+        if known is None or known[0] != key or key[0] is None:
+            needed = [input_gradient]
+            for call, sources in nodes:
+                needed.append(call.learns or any(needed[value] for value, _ in sources))
+            known = vars(self.workspace)["needed"] = key, needed
+        return known[1]
 
     def _added_backward(self, number: int, call: Any, d: Any, below: bool, method: str) -> Any:
         """Run a call backward whose weights later calls use too: add to what those have left."""
@@ -272,10 +269,10 @@ class Network(Layer):
     def _wired(self) -> tuple[list[Node], tuple[Source, ...]]:
         if kernels.stack_forward is None or self._masks or self._repeated or not self.chained:
             if self._nodes is None:  # a mask comes into a chain that has none of its own
-                return _chain(self.calls)
+                return chain(self.calls)
             return self._nodes, self._results
         wired = self.wire(self._stages())
-        return _chain(self.calls) if wired is None else wired
+        return chain(self.calls) if wired is None else wired
 
     def _total(self, number: int, parts: list[tuple[int | None, Any]]) -> Any:
         """Return the gradient of a value: the sum of what its users gave, in their order."""
@@ -316,39 +313,15 @@ def backward_of(layer: Any, dy: Any, input_gradient: bool, method: str = "backwa
     return backward(dy)
 
 
-def _chain(calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
-    nodes = [Node(call, ((number, None),)) for number, call in enumerate(calls)]
-    return nodes, ((len(nodes), None),)
-
-
-def _picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
-    if len(sources) == 1:
-        ((number, item),) = sources
-        value = values[number]
-        return value if item is None or value is None else value[item]
-    return tuple(values[v] if i is None or values[v] is None else values[v][i] for v, i in sources)
-
-
-def _give(parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any) -> None:
-    """Note what a call gave back for each of its sources; the sum is taken in reverse."""
-    if len(sources) == 1:
-        dx = (dx,)
-    elif dx is None:
-        return
-    for i in range(len(sources) - 1, -1, -1):
-        if dx[i] is not None:
-            value, item = sources[i]
-            parts[value].append((item, dx[i]))
-
-
 def _forward_of(call: Any, x: Any, training: bool, mask: Any) -> tuple[Any, Any]:
     """Return the output of a call and its mask."""
     layer = getattr(call, "layer", call)
     if _is_network(call):
         found: list[Any] = []
         return call.forward(x, training, mask=mask, mask_out=found), found[0]
-    if not isinstance(layer, Layer):
-        return call.forward(x, training), None
+    if not isinstance(layer, Layer):  # puts arrays together: what is masked in one is masked
+        given = [m for m in mask if m is not None] if isinstance(mask, tuple) else []
+        return call.forward(x, training), np.logical_and.reduce(given) if given else None
     out = layer.compute_mask(x, mask)
     if layer.takes_mask:
         return call.forward(x, training, mask=mask), out
@@ -379,10 +352,6 @@ def _repeated(calls: Sequence[Any]) -> dict[int, list[Parameter]]:
             found[number] = again
         seen |= {id(p) for p in its}
     return found
-
-
-def _is_nothing(d: Any) -> bool:
-    return d is None or (isinstance(d, tuple) and all(part is None for part in d))
 
 
 def _clear_gradients(call: Any) -> None:

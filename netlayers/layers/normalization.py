@@ -53,6 +53,8 @@ class Normalization(Layer):
         [[2.0, 0.0]]
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         axis: Any = -1,

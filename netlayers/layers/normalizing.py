@@ -37,6 +37,8 @@ class NormalizingLayer(Layer):
     (the usual case) that is the input itself, else a copy, and the output is copied back.
     """
 
+    supports_masking = True
+
     def arrange_by(self, axes: int | list[int], input_shape: Shape) -> tuple[int, ...]:
         """Note the axes that come last, for :meth:`arranged`; return their sizes.
 

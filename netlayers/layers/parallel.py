@@ -9,7 +9,7 @@ from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Chain, Container
 from netlayers.layers.merging import Add, Average, Concatenate, Maximum, Merge, Multiply
-from netlayers.layers.network import Node
+from netlayers.layers.wiring import Node
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Examples, Shape
     from netlayers.core.spec import InputSpec
-    from netlayers.layers.network import Source
+    from netlayers.layers.wiring import Source
 
 MERGES = ("concat", "add", "multiply", "average", "maximum")
 

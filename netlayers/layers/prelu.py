@@ -46,6 +46,8 @@ class PReLU(Layer):
         ([[-1.0, 2.0]], (2,))
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         alpha_initializer: Identifier = "Zeros",

@@ -242,6 +242,8 @@ class Rescaling(Layer):
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
+    supports_masking = True
+
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = _numbers("scale", scale)

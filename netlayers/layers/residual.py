@@ -9,14 +9,14 @@ from netlayers.errors import ShapeError
 from netlayers.layers.containers import Chain
 from netlayers.layers.dense import Dense
 from netlayers.layers.merging import Add
-from netlayers.layers.network import Node
+from netlayers.layers.wiring import Node
 from netlayers.registry import register, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from netlayers._typing import Examples, Shape
-    from netlayers.layers.network import Source
+    from netlayers.layers.wiring import Source
 
 
 @register("layer")

@@ -1,0 +1,55 @@
+"""How the calls of a network are connected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Source = tuple[int, int | None]
+
+
+class Node(NamedTuple):
+    """One call in a network, and where its input comes from.
+
+    Attributes:
+        call: a layer, a further call of one, or whatever has ``forward`` and ``backward``.
+        sources: for each input, the number of the value that it is (0 is the network's input, i is
+            the output of call i, counted from 1), and which array of it, ``None`` for all of it.
+    """
+
+    call: Any
+    sources: tuple[Source, ...]
+
+
+def chain(calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+    """Return the nodes of calls that follow each other, and the source of the output."""
+    nodes = [Node(call, ((number, None),)) for number, call in enumerate(calls)]
+    return nodes, ((len(nodes), None),)
+
+
+def picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
+    """Return the values that sources name: one, or a tuple of several."""
+    if len(sources) == 1:
+        ((number, item),) = sources
+        value = values[number]
+        return value if item is None or value is None else value[item]
+    return tuple(values[v] if i is None or values[v] is None else values[v][i] for v, i in sources)
+
+
+def give(parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any) -> None:
+    """Note what a call gave back for each of its sources; the sum is taken in reverse."""
+    if len(sources) == 1:
+        dx = (dx,)
+    elif dx is None:
+        return
+    for i in range(len(sources) - 1, -1, -1):
+        if dx[i] is not None:
+            value, item = sources[i]
+            parts[value].append((item, dx[i]))
+
+
+def is_nothing(d: Any) -> bool:
+    """Whether a gradient, or each of several, does not exist."""
+    return d is None or (isinstance(d, tuple) and all(part is None for part in d))

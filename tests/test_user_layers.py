@@ -179,6 +179,52 @@ def test_trained_by_fit(name):
     assert losses[-1] < 0.7 * losses[0]
 
 
+CLASSES = {
+    kind.__name__: kind for kind in (Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed)
+}
+
+
+@each
+def test_saved_and_loaded(name, tmp_path):
+    model, x = model_of(name)
+    y = batch_for(model, x).targets
+    model.fit(x, y, batch_size=8, epochs=3, verbose=0)
+    model.save(tmp_path / "model.safetensors")
+    again = nl.load_model(tmp_path / "model.safetensors", CLASSES)
+    for one in (model, again):
+        one.fit(x, y, batch_size=8, epochs=3, verbose=0)
+    assert again.parameters.values.tobytes() == model.parameters.values.tobytes()
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+@each
+def test_resumed_to_the_bit_within_an_epoch(name, tmp_path):
+    class Cut(Exception):
+        pass
+
+    def run(folder, cut=None):
+        model, x = model_of(name)
+        y, seen = batch_for(model, x).targets, []
+
+        def stop(batch, logs):
+            seen.append(batch)
+            if len(seen) == cut:
+                raise Cut
+
+        knife = nl.callbacks.LambdaCallback(on_train_batch_end=stop)
+        keep = nl.callbacks.BackupAndRestore(tmp_path / folder, save_freq=1)
+        model.fit(x, y, batch_size=2, epochs=2, callbacks=[knife, keep], verbose=0)
+        return model
+
+    whole = run("whole")
+    with pytest.raises(Cut):
+        run("cut", cut=3)
+    resumed = run("cut")
+    assert resumed.parameters.values.tobytes() == whole.parameters.values.tobytes()
+    for name, (_, state) in states_of(whole).items():
+        np.testing.assert_array_equal(states_of(resumed)[name][1].value, state.value)
+
+
 def test_gradients_of_a_graph_with_all_of_it():
     """Two inputs of indices, masks, two outputs, a layer used twice, statistics and states."""
     layers = [MaskingEmbed(6, 3), MaskedMean(), L.BatchNormalization(), Leaky()]

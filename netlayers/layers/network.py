@@ -177,7 +177,9 @@ class Network(Layer):
         values, masks = [x], [mask]
         masked = self._masks or mask is not None
         for number, (call, sources) in enumerate(nodes, 1):
-            given = picked(values, sources)
+            value, item = sources[0]  # the usual case, without a call: all of one value
+            whole = item is None and len(sources) == 1
+            given = values[value] if whole else picked(values, sources)
             its_mask = picked(masks, sources) if masked else None
             if last != "forward" and number == len(nodes):
                 more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
@@ -197,7 +199,7 @@ class Network(Layer):
     def _run_backward(self, dy: Any, input_gradient: bool, last: str = "backward") -> Any:
         """Return dL/dx; what several calls add to the gradient of a value is summed in order."""
         nodes, results = self._wired()
-        needed = self._needed_for(nodes, input_gradient)
+        needed, below_needed = self._needed_for(nodes, input_gradient)
         parts: list[list[tuple[int | None, Any]]] = [[] for _ in needed]
         give(parts, results, dy)
         ready = None if self._vector is None else self._vector.gradients_ready
@@ -205,9 +207,9 @@ class Network(Layer):
             call, sources = nodes[number - 1]
             if not needed[number]:
                 continue
-            d = self._total(number, parts[number])
-            below = any(needed[value] for value, _ in sources)
-            if is_nothing(d):
+            its, below = parts[number], below_needed[number - 1]
+            d = its[0][1] if len(its) == 1 and its[0][0] is None else self._total(number, its)
+            if d is None or (type(d) is tuple and is_nothing(d)):
                 if number - 1 not in self._repeated:
                     _clear_gradients(call)
                 continue
@@ -224,15 +226,19 @@ class Network(Layer):
                 give(parts, sources, dx)
         return self._total(0, parts[0]) if input_gradient else None
 
-    def _needed_for(self, nodes: list[Node], input_gradient: bool) -> list[bool]:
-        """Return of which values anybody needs the gradient; found anew when layers freeze."""
+    def _needed_for(self, nodes: list[Node], input_gradient: bool) -> tuple[list[bool], list[bool]]:
+        """Return of which values, and of which calls' inputs, anybody needs the gradient.
+
+        It is found anew when layers freeze.
+        """
         key = None if self._vector is None else self._vector.version, input_gradient, len(nodes)
         known = vars(self.workspace).get("needed")
         if known is None or known[0] != key or key[0] is None:
-            needed = [input_gradient]
+            needed, below = [input_gradient], []
             for call, sources in nodes:
-                needed.append(call.learns or any(needed[value] for value, _ in sources))
-            known = vars(self.workspace)["needed"] = key, needed
+                below.append(any(needed[value] for value, _ in sources))
+                needed.append(call.learns or below[-1])
+            known = vars(self.workspace)["needed"] = key, (needed, below)
         return known[1]
 
     def _added_backward(self, number: int, call: Any, d: Any, below: bool, method: str) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers.checks import check_shape
 from netlayers.core.layer import Layer
 from netlayers.registry import register
@@ -47,13 +45,6 @@ class Input(Layer):
         """Declare nothing; another shape than the constructor's is a ShapeError."""
         if self.built:
             self.check_input_shape(input_shape)
-
-    def prepare(self, x: Any) -> Any:
-        """Return ``x`` with its shape checked; only floats are converted, as indices are none."""
-        if type(x) is np.ndarray and x.dtype.kind != "f":
-            self.check_input_shape(x.shape)
-            return x
-        return super().prepare(x)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = x``, once its shape is found to be right."""

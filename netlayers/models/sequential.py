@@ -98,6 +98,9 @@ class Sequential(Chain, Model):
                 raise ConfigurationError(f"{self.owner}: Input must be the first layer.")
             self.build(layer.input_shape)  # type: ignore[arg-type]
         elif self.input_shape is not None:
+            first = self.layers[0]
+            if isinstance(first, Input) and len(self.layers) == 2:
+                first.input_spec = layer.input_spec  # it hands on what this layer takes
             if self._in_model:
                 raise ConfigurationError(
                     f"{self.owner}: it is part of a model and built; add layers before."

@@ -20,6 +20,9 @@ soak = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(soak)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def traced(monkeypatch):
     """Let the script see the bytes that are allocated, those of cycles left out."""

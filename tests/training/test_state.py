@@ -62,6 +62,7 @@ def test_long_lists_are_no_text():
     assert unpack(plain, arrays)["epoch"][999] == 999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.uint64, np.bool_])
 def test_a_long_history_of_numpy_fits_a_header(kind):
     """More than 100,000 containers are refused where a file is read."""

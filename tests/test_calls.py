@@ -10,6 +10,7 @@ import netlayers as nl
 from netlayers.core.observing import observed
 from netlayers.core.random import generators_of
 from netlayers.layers.graph import Graph
+from tests.user_layers import Gate
 
 L = nl.layers
 RNG = np.random.default_rng(0)
@@ -32,27 +33,6 @@ def wide():
         (2, [(3, None), (4, None)]),
     ]
     return Graph([L.Dense(4, "sigmoid"), L.Dense(2, "tanh"), Gate()], calls)
-
-
-class Gate(L.Layer):
-    """Two inputs: ``y = a sigmoid(b)``."""
-
-    input_spec = (nl.InputSpec(name="a"), nl.InputSpec(name="b"))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape[0]
-
-    def forward(self, x, training=False):
-        a, b = self.prepare(x)
-        s = 1 / (1 + np.exp(-b))
-        if training:
-            self.cache.a, self.cache.s = a, s
-        return a * s
-
-    def backward(self, dy):
-        a, s = self.cache.a, self.cache.s
-        dy = self.check_gradient(dy, a.shape)
-        return dy * s, dy * a * s * (1 - s)
 
 
 @pytest.mark.parametrize("make", [twice, wide], ids=["twice", "wide"])
@@ -108,6 +88,19 @@ def test_a_layer_with_a_state_is_called_once():
     graph = Graph([Sum()], [(0, [(0, None)]), (0, [(1, None)])])
     with pytest.raises(nl.errors.ConfigurationError, match="has a state and can be called once"):
         graph.build((None, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "match"),
+    [("not a name", (2,), "can not be named"), ("h", (2, None), "size of every axis")],
+)
+def test_a_state_that_can_not_be_is_refused(name, shape, match):
+    class Odd(L.Layer):
+        def build(self, input_shape):
+            self.add_state(name, shape)
+
+    with pytest.raises(nl.errors.ConfigurationError, match=match):
+        Odd().build((None, 4))
 
 
 def test_new_call_has_a_cache_and_buffers_of_its_own():

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.checks import check_shape
 from netlayers.core.naming import every_layer
-from netlayers.errors import ShapeError
+from netlayers.errors import ConfigurationError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +23,9 @@ class State:
     It is allocated, with zeros, for the first batch. Row i belongs to sample i of each batch.
 
     Args:
-        owner: who has it, for messages.
         name: its name.
         shape: shape of a row.
-        dtype: of the numbers.
+        dtype: of the numbers; ``None`` for the layer's.
 
     Attributes:
         value: the array, (batch, *shape); ``None`` before the first batch.
@@ -64,9 +64,24 @@ class StateAccess:
             name: its name; :meth:`state` returns the array.
             shape: of the row that belongs to one sample.
             dtype: name of a dtype; by default the layer's.
+
+        Raises:
+            ConfigurationError: the name is none or is taken, or the shape holds no sizes.
         """
-        sizes = tuple(int(size) for size in shape)
-        self.states[name] = State(name, sizes, None if dtype is None else np.dtype(dtype))
+        layer: Any = self
+        if not name.isidentifier() or name in self.states:
+            raise ConfigurationError(
+                f"{layer.owner}: a state can not be named {name!r}; the name must be a Python "
+                "identifier that no other state of the layer has."
+            )
+        sizes = check_shape(layer.owner, f"the shape of the state {name}", shape)
+        if None in sizes:
+            raise ConfigurationError(
+                f"{layer.owner}: the state {name!r} would have rows of the shape {sizes}; give the "
+                "size of every axis."
+            )
+        its_dtype = None if dtype is None else np.dtype(dtype)
+        self.states[name] = State(name, sizes, its_dtype)  # type: ignore[arg-type]
 
     def state(self, name: str, count: int) -> Array:
         """Return a state, (count, *shape), zero at first; write into it what is to be remembered.

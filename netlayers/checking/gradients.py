@@ -332,7 +332,7 @@ def _variants(function: Any, rng: np.random.Generator) -> dict[str, Any]:
             found[f" (output {i} alone)"] = LayerFunction(
                 layer, x, Head(None, None, None, alone), fused
             )
-    if layer.takes_mask or getattr(layer, "_masks", False):
+    if layer.takes_mask:
         inputs = x if isinstance(x, tuple) else (x,)
         masks = tuple(_mask(v, rng) for v in inputs)
         if any(mask is not None for mask in masks):

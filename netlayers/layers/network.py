@@ -39,7 +39,6 @@ class Network(Layer):
     calls: list[Any]
     _nodes: list[Node] | None = None
     _results: tuple[Source, ...] = ()
-    _masks = False
     has_states = False
     changes_in_training = True
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
@@ -51,9 +50,9 @@ class Network(Layer):
     def rewire(self) -> None:
         """Note how the calls are connected, after one came or went, or after they were built."""
         wired = self.wire(self.calls)
-        self.takes_mask = self._masks = any(_deals_with_masks(call) for call in self.calls)
+        self.takes_mask = any(_deals_with_masks(call) for call in self.calls)
         self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
-        if wired is None and (self._masks or self._repeated):
+        if wired is None and (self.takes_mask or self._repeated):
             wired = chain(self.calls)
         self._nodes, self._results = (None, ()) if wired is None else wired
         for name in ("stages", "needed"):
@@ -175,7 +174,7 @@ class Network(Layer):
         """Return the output and its mask."""
         nodes, results = self._wired()
         values, masks = [x], [mask]
-        masked = self._masks or mask is not None
+        masked = self.takes_mask or mask is not None
         for number, (call, sources) in enumerate(nodes, 1):
             value, item = sources[0]  # the usual case, without a call: all of one value
             whole = item is None and len(sources) == 1
@@ -273,7 +272,7 @@ class Network(Layer):
         return {id(p) for n, its in self._repeated.items() if n < number - 1 for p in its}
 
     def _wired(self) -> tuple[list[Node], tuple[Source, ...]]:
-        if kernels.stack_forward is None or self._masks or self._repeated or not self.chained:
+        if kernels.stack_forward is None or self.takes_mask or self._repeated or not self.chained:
             if self._nodes is None:  # a mask comes into a chain that has none of its own
                 return chain(self.calls)
             return self._nodes, self._results
@@ -341,7 +340,7 @@ def _is_network(call: Any) -> bool:
 def _deals_with_masks(call: Any) -> bool:
     layer = getattr(call, "layer", call)
     if isinstance(layer, Network):
-        return layer._masks
+        return layer.takes_mask
     if not isinstance(layer, Layer):
         return False
     return layer.takes_mask or type(layer).compute_mask is not Layer.compute_mask

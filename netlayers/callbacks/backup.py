@@ -19,8 +19,8 @@ from netlayers.saving.description import from_text, to_text
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import architecture, compile_settings
-from netlayers.training.callback import RunKeeper
 from netlayers.training.state import differences, pack, unpack
+from netlayers.training.trainer import RunKeeper
 
 if TYPE_CHECKING:
     from netlayers.training.trainer import Run

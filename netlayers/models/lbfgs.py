@@ -125,7 +125,9 @@ def check_deterministic(model: Any) -> None:
             reason = "draws random numbers, and a line search needs the same loss for the same "
             reason += "weights"
         elif (
-            not layer.same_in_training and layer.trainable and any(p.statistic for p in layer.slots)
+            not layer.same_in_training
+            and layer.trainable
+            and any(p.statistic for p in layer.declared_parameters)
         ):
             reason = "keeps moving averages, which a few iterations do not bring up to date"
         if reason:

@@ -176,11 +176,11 @@ class Run:
         """How many batches of an epoch of the data are done; ``None`` between two of them."""
         return self.batch if self.logs is None else None
 
-    def describe(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what must be the same where the run goes on, beside model and optimizer."""
         return {
-            "data": self.data.describe(),
-            "validation": None if self.validation is None else self.validation.describe(),
+            "data": self.data.fingerprint(),
+            "validation": None if self.validation is None else self.validation.fingerprint(),
             "validation_freq": self.validation_freq,
             "initial_epoch": self.epochs.start,
             "callbacks": [type(c).__name__ for c in self.kept_callbacks],

@@ -157,6 +157,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         validation_freq: int = 1,
         *,
         stratify: bool = False,
+        drop_last: bool = False,
         read_ahead: int = 2,
     ) -> History:
         """Train.
@@ -193,6 +194,9 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             validation_freq: test after every so many epochs.
             stratify: ``validation_split`` takes that share of each class instead: its last samples,
                 at least one and not all, unless there is only one. ``y`` must hold classes.
+            drop_last: leave out the last rows of a pass where they do not fill a batch, so that all
+                batches have ``batch_size`` rows. With ``shuffle`` these are other rows each time.
+                For arrays; of data that come in batches the source decides.
             read_ahead: batches that a thread makes ahead where data come in batches; 0 for none,
                 which a source needs that works in one thread only.
 
@@ -254,6 +258,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             validation_split=validation_split,
             validations=max(0, epochs // freq - first // freq),
             stratify=stratify,
+            drop_last=drop_last,
             shuffle=shuffle,
             training=batching.Reading.checked(
                 owner, read_ahead, batch_size=batch_size, steps_per_epoch=steps_per_epoch

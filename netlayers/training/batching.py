@@ -86,6 +86,7 @@ class FitRequest:
     validation_split: float
     validations: int  # how often the validation data are read
     stratify: bool
+    drop_last: bool
     shuffle: bool
     training: Reading
     testing: Reading
@@ -94,6 +95,7 @@ class FitRequest:
         split = check_number("fit", "validation_split", self.validation_split, minimum=0, below=1)
         check_flag("fit", "shuffle", self.shuffle)
         check_flag("fit", "stratify", self.stratify)
+        check_flag("fit", "drop_last", self.drop_last)
         if self.class_weight is not None and self.sample_weight is not None:
             raise ConfigurationError(
                 "fit: class_weight and sample_weight can not be given together; multiply them "
@@ -194,6 +196,7 @@ def _training_data(model: Any, request: FitRequest) -> tuple[Data, Data | None]:
         batch_size=reading.batch_size,
         validation_split=split or None,
         stratify=request.stratify or None,
+        drop_last=request.drop_last or None,
     ):
         options = {"class_weight": request.class_weight, "rng": rng, "goes_on": True}
         return open_stream(model, "fit", x, reading, trains=True, **options), None
@@ -215,7 +218,14 @@ def _training_data(model: Any, request: FitRequest) -> tuple[Data, Data | None]:
     count = columns[0].rows if rows is None else len(rows)
     default = 32 if reading.steps is None else -(-count // reading.steps)
     size = reading.batch_size or default
-    return ArrayData(columns, size, rng, rows, reading.steps, goes_on=True), validation
+    last = request.drop_last
+    if last and count < size:
+        raise ConfigurationError(
+            f"fit: drop_last=True leaves no batch: there are {count} rows to train on, fewer than "
+            f"the batch size of {size}. Pass a batch_size of at most {count}."
+        )
+    data = ArrayData(columns, size, rng, rows, reading.steps, goes_on=True, drop_last=last)
+    return data, validation
 
 
 def _test_arrays(

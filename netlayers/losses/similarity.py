@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class CosineSimilarity(AxisLoss):
     """``l = -cos(t, p) = -Σ t p / (|t| |p|)``, from -1 for one direction to 1 for opposite ones.
 
-    A length below 1e-7 counts as 1e-7, as in Keras; so the loss of a row of zeros is 0.
+    A length below 1e-7 counts as 1e-7, as in Keras; so the loss of a row of zeros is 0. Predictions
+    that are all zero have no direction, and no gradient. (In Keras it is 1e7 times the target,
+    which ruins a network at the first such row.)
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs).
 
@@ -45,13 +47,14 @@ class CosineSimilarity(AxisLoss):
         return -self.cache.cosine
 
     def backward_samples(self, dl: Any) -> Array:
-        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` where the length is below that."""
+        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` for a length below that, 0 for |p| = 0."""
         length, v = self.cache.length, self.cache.v
         floor = length < EPSILON
         along = np.where(floor, 0, self.cache.cosine[..., None])
         dp = np.multiply(v, along, out=self.buffer("scratch", v))
         np.subtract(dp, self.cache.u, out=dp)
-        return np.multiply(dp, dl / np.where(floor, EPSILON, length), out=dp)
+        scale = np.where(length == 0, 0, dl / np.where(floor, EPSILON, length))
+        return np.multiply(dp, scale, out=dp)
 
     def unit(self, name: str, x: Array) -> tuple[Array, Array]:
         """Return ``x / max(|x|, 1e-7)`` and ``|x|``, (..., 1)."""

@@ -448,15 +448,40 @@ def test_rms_and_unit_of_numbers_of_every_size(size):
     y = RMSNormalization().forward(x, training=True)
     np.testing.assert_allclose(y, wide / np.sqrt(square / 5 + 1e-6), rtol=1e-6)
     y = UnitNormalization().forward(x, training=True)
-    np.testing.assert_allclose(y, wide / np.maximum(np.sqrt(square), 1e-12), rtol=1e-6)
+    np.testing.assert_allclose(y, wide / np.sqrt(square), rtol=1e-6)
 
 
-def test_below_its_shortest_length_unit_normalization_is_a_plain_factor():
-    layer = UnitNormalization(dtype="float64")
-    y = layer.forward([[3e-13, 4e-13], [0.0, 0.0], [3e-12, 4e-12]], training=True)
-    np.testing.assert_allclose(y, [[0.3, 0.4], [0, 0], [0.6, 0.8]], rtol=1e-12)
-    dx = layer.backward([[1.0, 2.0], [1.0, 2.0], [0.8, -0.6]])
-    np.testing.assert_allclose(dx, [[1e12, 2e12], [1e12, 2e12], [1.6e11, -1.2e11]], rtol=1e-12)
+@pytest.mark.parametrize(
+    ("dtype", "sizes"), [("float32", [1e-36, 1e-25, 1e25]), ("float64", [1e-300, 1e-150, 1e140])]
+)
+def test_unit_normalization_of_short_rows_and_of_zeros(dtype, sizes):
+    layer = UnitNormalization(dtype=dtype)
+    x = np.array([[3.0, 4.0]] * 4) * [[size] for size in [*sizes, 0.0]]
+    y = layer.forward(x, training=True)
+    np.testing.assert_allclose(y, [[0.6, 0.8]] * 3 + [[0, 0]], rtol=1e-6)
+    dx = layer.backward([[0.8, -0.6]] * 4)
+    for row, size in zip(dx, sizes, strict=False):
+        np.testing.assert_allclose(row * size, [0.16, -0.12], rtol=1e-6)
+    assert dx[3].tolist() == [0, 0]
+
+
+def test_unit_normalization_of_what_has_no_inverse():
+    x = np.array([[1e-45, 0.0], [5e-40, 0.0]], np.float32)
+    layer = UnitNormalization()
+    assert layer.forward(x, training=True).tolist() == [[0, 0], [0, 0]]
+    assert layer.backward(np.ones_like(x)).tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_row_of_zeros_does_not_ruin_the_network():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32, 4))
+    x[3] = 0
+    y = x @ np.ones((4, 1))
+    layers = [Dense(4), UnitNormalization(), Dense(1)]
+    model = nl.Sequential(layers, seed=0, dtype="float64")
+    model.compile("sgd", "mse")
+    model.fit(x, y, epochs=50, verbose=0)
+    assert max(np.abs(w).max() for w in model.get_weights()) < 10
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e4, 1e20, -1e30])

@@ -47,7 +47,7 @@ class CosineSimilarity(AxisLoss):
         return -self.cache.cosine
 
     def backward_samples(self, dl: Any) -> Array:
-        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` for a length below that, 0 for |p| = 0."""
+        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` for |p| below 1e-7, but 0 for 0."""
         length, v = self.cache.length, self.cache.v
         floor = length < EPSILON
         along = np.where(floor, 0, self.cache.cosine[..., None])

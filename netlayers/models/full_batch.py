@@ -51,8 +51,9 @@ class FullBatch:
             x: inputs, (n, ...), as for :meth:`fit`; data that come in batches are read into memory.
             y: targets, n rows.
             max_iterations: the most iterations.
-            gradient_tolerance: done when no entry of the gradient is larger.
-            loss_tolerance: done when an iteration lowers the loss by less than this share of it.
+            gradient_tolerance: done when no entry of the gradient is larger than this, times √loss
+                where the loss is below 1: targets in small units have small gradients.
+            loss_tolerance: done when an iteration lowers the loss by no more than this share of it.
             history_size: steps that the approximation of the curvature is made of.
             max_line_search: the most evaluations of the loss in a line search.
             sample_weight: weight of each sample.
@@ -92,10 +93,17 @@ class FullBatch:
         options = {
             "maxiter": count,
             "maxfun": count * (1 + searches),
-            "gtol": check_number(owner, "gradient_tolerance", gradient_tolerance, minimum=0),
-            "ftol": check_number(owner, "loss_tolerance", loss_tolerance, minimum=0),
+            "gtol": 0.0,
+            "ftol": 0.0,
             "maxcor": check_integer(owner, "history_size", history_size, minimum=1),
             "maxls": searches,
+        }
+        tolerances = {
+            name: check_number(owner, name, value, minimum=0)
+            for name, value in (
+                ("gradient_tolerance", gradient_tolerance),
+                ("loss_tolerance", loss_tolerance),
+            )
         }
         verbose = check_verbose(owner, verbose)
         chosen = callback_list(callbacks)
@@ -122,5 +130,7 @@ class FullBatch:
             params = {"epochs": count, "steps": 1, "verbose": verbose}
             events = Events([*chosen, history], model, params)
             data = ArrayData(columns, rows)
-            history.lbfgs = lbfgs.train(model._steps, data, events, options, validation)
+            history.lbfgs = lbfgs.train(
+                model._steps, data, events, options, validation, **tolerances
+            )
         return history

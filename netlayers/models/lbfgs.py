@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
     from netlayers.training.step import Steps
 
 
+_FLAT = "no entry of the gradient is above gradient_tolerance"
+
+
+class _Reached(Exception):
+    """The weights at the start are as good as they have to be."""
+
+
 def train(
     steps: Steps,
     data: Data,
     events: Events,
     options: dict[str, Any],
     validation: Data | None = None,
+    *,
+    gradient_tolerance: float,
+    loss_tolerance: float,
 ) -> LBFGSResult:
     """Minimize the loss of all data with ``scipy.optimize.minimize(method="L-BFGS-B")``.
 
@@ -37,6 +48,9 @@ def train(
         events: the callbacks.
         options: of SciPy's method, such as ``maxiter``.
         validation: tested after each iteration.
+        gradient_tolerance: see :meth:`netlayers.models.Model.fit_lbfgs`.
+        loss_tolerance: see there. SciPy's own tolerances are absolute below a loss of 1, and find
+            targets in small units fitted before anything is learned.
 
     Source:
         D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization",
@@ -56,9 +70,14 @@ def train(
             parameters.values[s] = w[start : (start := start + s.stop - s.start)]
 
     evaluations = 0
+    reached: str | None = None  # the tolerance that ends the run
+    last = math.nan  # loss of the accepted weights
+
+    def is_flat(loss: float, gradient: Array) -> bool:
+        return bool(np.abs(gradient).max() <= gradient_tolerance * min(1.0, math.sqrt(abs(loss))))
 
     def loss_and_gradient(w: Array) -> tuple[float, Array]:
-        nonlocal evaluations
+        nonlocal evaluations, reached, last
         evaluations += 1
         scatter(w)
         steps.reset()
@@ -69,18 +88,29 @@ def train(
                 f"fit_lbfgs: the loss of the first weights is {loss}, or a gradient is not finite. "
                 "Try another initializer or scaled inputs; no weight was changed."
             )
+        if evaluations == 1:
+            last = loss
+            if is_flat(loss, gradient):
+                reached = _FLAT
+                raise _Reached
         return loss, gradient
 
     accepted = gather(parameters.values)
     iteration = 0
 
     def on_iteration(intermediate_result: Any) -> None:
-        nonlocal accepted, iteration, validation
+        nonlocal accepted, iteration, validation, reached, last
         accepted = intermediate_result.x.copy()
         if not np.array_equal(gather(parameters.values), accepted.astype(parameters.dtype)):
             loss_and_gradient(accepted)  # the line search went back to an earlier point
+        before, last = last, float(intermediate_result.fun)
+        gradient = gather(parameters.dense_gradients())
+        if is_flat(last, gradient):
+            reached = _FLAT
+        elif before - last <= loss_tolerance * max(abs(before), abs(last)):
+            reached = "an iteration lowered the loss by no more than its share loss_tolerance"
         logs = steps.logs()
-        logs["grad_norm"] = float(np.linalg.norm(gather(parameters.dense_gradients())))
+        logs["grad_norm"] = float(np.linalg.norm(gradient))
         if validation is not None:
             results = trainer.validate(steps, validation, events)
             if not results:
@@ -88,28 +118,39 @@ def train(
             logs |= results
         events.fire("on_epoch_end", iteration, logs)
         iteration += 1
-        if model.stop_training:
+        if model.stop_training or reached:
             raise StopIteration
         if iteration < options["maxiter"]:
             events.epoch = iteration
             events.fire("on_epoch_begin", iteration, {})
+
+    def only_rounding() -> bool:
+        """Whether the last digits of the weights decide on the loss."""
+        eps = float(np.finfo(parameters.dtype).eps)
+        moved = accepted * (1 + eps * (-1.0) ** np.arange(accepted.size))
+        return abs(loss_and_gradient(moved)[0] - last) > 1e-3 * abs(last)
 
     try:
         events.fire("on_train_begin", {})
         events.epoch = 0
         events.fire("on_epoch_begin", 0, {})
         settings: dict[str, Any] = {"callback": on_iteration, "options": options}
-        result = minimize(loss_and_gradient, accepted, method="L-BFGS-B", jac=True, **settings)
+        with contextlib.suppress(_Reached):
+            result = minimize(loss_and_gradient, accepted, method="L-BFGS-B", jac=True, **settings)
+            message = str(result.message)
+            if reached is None and message.startswith("ABNORMAL") and only_rounding():
+                reached = f"what is left of the loss is rounding ({parameters.dtype})"
     finally:
         scatter(accepted)
         events.fire_all("on_train_end", {})
-    message = str(result.message)
-    if message.startswith("ABNORMAL"):
+    if reached:
+        message = reached
+    elif message.startswith("ABNORMAL"):
         message = (
             "the line search found no lower loss: the numbers have no more digits "
             f"({parameters.dtype}), or a gradient is wrong"
         )
-    return LBFGSResult(bool(result.status == 0), message, iteration, evaluations)
+    return LBFGSResult(reached is not None, message, iteration, evaluations)
 
 
 def check_deterministic(model: Any) -> None:

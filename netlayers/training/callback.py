@@ -192,7 +192,7 @@ class LBFGSResult:
 
     Attributes:
         converged: whether a tolerance was reached.
-        message: why it ended, in the words of SciPy.
+        message: why it ended; where no tolerance was reached, in the words of SciPy.
         iterations: steps taken.
         evaluations: how often loss and gradient were computed.
     """

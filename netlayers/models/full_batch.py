@@ -128,6 +128,8 @@ class FullBatch:
             if verbose:
                 chosen.append(ProgressBar(bar=False))
             params = {"epochs": count, "steps": 1, "verbose": verbose}
+            if validation is not None:
+                params["validation_freq"] = 1
             events = Events([*chosen, history], model, params)
             data = ArrayData(columns, rows)
             history.lbfgs = lbfgs.train(

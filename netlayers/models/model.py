@@ -279,6 +279,8 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             if verbose:
                 chosen.append(ProgressBar(bar=verbose == 1))
             params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
+            if validation is not None:
+                params["validation_freq"] = freq
             events = Events([*chosen, self.history], self, params)
             trainer.train(Run(steps, data, events, range(first, epochs), validation, freq))
         return self.history

@@ -25,8 +25,9 @@ class Callback:
     Attributes:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the
             current batch.
-        params: ``epochs``, ``steps`` per epoch, ``verbose``; and ``resumed`` (true) in a run of
-            ``fit`` that goes on where another process left it.
+        params: ``epochs``, ``steps`` per epoch, ``verbose``; ``validation_freq`` in a run that
+            has validation data; and ``resumed`` (true) in a run of ``fit`` that goes on where
+            another process left it.
 
     Example:
         >>> import numpy as np, netlayers as nl

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 _PATIENCE = 1.0  # seconds that close() waits for a source to come back
 _END = object()
+_ONE_THREAD = (
+    "The data are read ahead by a thread of netlayers. A source that works only in the thread that "
+    "made it, such as an sqlite connection, needs read_ahead=0."
+)
 
 
 class _Failure:
@@ -27,7 +31,8 @@ class ReadAhead:
     work at once where their sources share something, such as an open file.
 
     The items are copied as they are read, for a source may fill the same arrays again and again.
-    What the source raises is raised here, with its own traceback, in its place among the items.
+    What the source raises is raised here, with its own traceback, in its place among the items. An
+    error that speaks of threads gets a note: the source may work only in the thread it is made in.
 
     Args:
         source: what is read, from one thread alone.
@@ -98,6 +103,8 @@ class ReadAhead:
                 if self._closed.is_set():
                     break
         except BaseException as error:
+            if "thread" in str(error).lower():
+                error.add_note(_ONE_THREAD)
             last: Any = _Failure(error)
         else:
             last = _END

@@ -198,7 +198,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
                 batches have ``batch_size`` rows. With ``shuffle`` these are other rows each time.
                 For arrays; of data that come in batches the source decides.
             read_ahead: batches that a thread makes ahead where data come in batches; 0 for none,
-                which a source needs that works in one thread only.
+                which a source needs that works in one thread only, as an sqlite connection does.
 
         Returns:
             The History, also kept as ``model.history``.

@@ -190,6 +190,14 @@ class Sequential(Chain, Model):
             raise ConfigurationError(f"{self.owner}: there are no layers to build; add one first.")
         super().build(input_shape)
 
+    def _build_if_known(self) -> None:
+        """Build where the first layer is built already, as one that was adapted to data is."""
+        first: Layer | None = self
+        while isinstance(first, Sequential) and first.input_shape is None:
+            first = first.first
+        if first is not None and first.input_shape is not None and not self._in_model:
+            self.build(first.input_shape)
+
     @property
     def built(self) -> bool:
         """Whether the shapes are known, and with them the weights."""

@@ -42,6 +42,8 @@ def plot_network(
     dpi: int,
 ) -> Any:
     """Draw a model, or anything with ``name`` and ``layers``; see ``Sequential.plot``."""
+    if not model.built:
+        model._build_if_known()
     flags = {
         "show_shapes": show_shapes,
         "show_layer_names": show_layer_names,

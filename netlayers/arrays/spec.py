@@ -23,6 +23,9 @@ class InputSpec:
         gradient: whether ``backward`` returns dL/dx for it; otherwise it returns ``None``.
         name: what messages and dicts of inputs call it; by default ``"x"``, or ``"x_0"``,
             ``"x_1"``, ... of several.
+        keeps_precision: of ``"float"``: numbers of a dtype that has more digits than the layer's
+            (int64 or float64 in a float32 layer) arrive as they are, for a layer that subtracts
+            before it rounds.
 
     Example:
         >>> from netlayers.arrays.spec import InputSpec
@@ -35,6 +38,7 @@ class InputSpec:
     min_ndim: int = 1
     gradient: bool = True
     name: str | None = None
+    keeps_precision: bool = False
 
 
 FLOAT = InputSpec()

@@ -24,6 +24,7 @@ from netlayers.training.inputs import (
     input_of,
     remember_columns,
     single_target,
+    warn_of_lost_columns,
 )
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ def _training_data(model: Any, request: FitRequest) -> tuple[Data, Data | None]:
         return open_stream(model, "fit", x, reading, trains=True, **options), None
     columns = columns_of(model, "fit", x, y, request.sample_weight)
     remember_columns(model, x)
+    warn_of_lost_columns("fit", columns)
     rows = validation = None
     if request.stratify:
         y = single_target("fit", "stratify=True", _values(columns[1]))
@@ -259,7 +261,10 @@ def open_stream(
             "with data that come in batches; pass a dict such as {0: 1.0, 1: 5.0}."
         )
 
+    first = trains
+
     def check(given: Any) -> Batch:
+        nonlocal first
         x, y, weight = parts_of(owner, given, targets)
         if not targets:
             inputs = input_batch(model, owner, x)
@@ -269,6 +274,9 @@ def open_stream(
         if batch is None:
             batch = batch_of(model, owner, x, y, weight, class_weight, remember=trains)
         check_against(model, owner, batch.inputs, batch.targets, batch.weights)
+        if first:
+            first = False
+            warn_of_lost_columns(owner, [input_columns(model, batch.inputs)])
         return batch
 
     stream = Stream(

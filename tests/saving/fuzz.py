@@ -11,7 +11,6 @@ import importlib.util
 import json
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -22,6 +21,11 @@ import numpy as np
 
 import netlayers as nl
 from netlayers.errors import FileError
+
+try:
+    import resource
+except ImportError:  # not of POSIX
+    resource = None
 
 _place = Path(__file__).parent / "golden" / "v2_cases.py"
 _spec = importlib.util.spec_from_file_location("v2_cases", _place)
@@ -357,6 +361,14 @@ def place_of(error):
     return place if place in known else "an array"
 
 
+def peak_memory():
+    """Return the most memory that this process has held, in bytes; 0 where that is not known."""
+    if resource is None:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def run(count, seed=0, folder=None):
     """Return a Counter of (mutation, outcome), the longest time and the growth of memory."""
     rng = random.Random(seed)
@@ -368,7 +380,7 @@ def run(count, seed=0, folder=None):
         for model, data in files.values():  # what loads once, such as caches, is no growth
             Path(path).write_bytes(data)
             assert outcome(path, model) == "loaded"
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        memory = peak_memory()
         for i in range(count):
             names = list(files)
             model, data = files[rng.choice(names)]
@@ -388,7 +400,7 @@ def run(count, seed=0, folder=None):
             assert took < SECONDS, f"file {i} ({name}) took {took:.1f} s"
             slowest = max(slowest, took)
             found[name, result] += 1
-    grown_by = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) * 1024
+    grown_by = peak_memory() - memory
     assert grown_by < MEMORY, f"memory grew by {grown_by / 2**20:.0f} MiB"
     return found, slowest, grown_by
 
@@ -397,7 +409,8 @@ def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     limit = 3 << 30  # a claim of more than that, believed, would end the run
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     start = time.perf_counter()
     found, slowest, memory = run(count, seed)
     outcomes = sorted({result for _, result in found}, key=lambda r: (r != "loaded", r))

@@ -6,9 +6,13 @@ the tests marked ``kernels``, which reach one in a process that they start. No l
 hand: whoever calls a new kernel looks it up.
 """
 
+import os
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is loaded: the workers share the cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser):

@@ -34,6 +34,7 @@ _spec.loader.exec_module(sites)
 
 # Looks at the source rather than at what it does, or is about this tool.
 STATIC = ("tests/test_architecture.py", "tests/mutation/")
+ALWAYS = "tests/api/test_signatures.py"  # sees every public default, and enters no function
 SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, minutes to compile
 SLOWEST = 20  # seconds; a slower test is not worth running for one fault
 OUTCOMES = ("caught", "equivalent", "survived")
@@ -143,6 +144,8 @@ class Copy:
         file = self.tree / fault.path
         source = file.read_text()
         tests = self.tests(fault)
+        if (self.tree / ALWAYS).exists() and fault.kind == "constant":
+            tests.insert(0, (ALWAYS, 1))
         for cache in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
             cache.unlink()
         said = "no test enters it"
@@ -232,15 +235,14 @@ def main():
     parser.add_argument("--budget", type=float, default=15, help="seconds of tests for a fault")
     parser.add_argument("--confirm", type=float, default=60, help="more, for one that survived")
     parser.add_argument("--record", nargs="*", metavar="TESTS", help="note what tests enter")
+    parser.add_argument("--only", default="", help="text that the function, old or new holds")
     options = parser.parse_args()
     tree = Copy(HERE.parents[1])
     if options.record is not None or not tree.reach:
         tree.record(options.record or ())
-    chosen = tree.faults(tuple(options.paths))
+    chosen = [f for f in tree.faults(tuple(options.paths)) if options.only in f.key]
     chosen = random.Random(options.seed).sample(chosen, min(options.count, len(chosen)))
-    rows = run(
-        tree, chosen, options.budget, options.confirm, lambda text: print(text, flush=True)
-    )
+    rows = run(tree, chosen, options.budget, options.confirm, lambda text: print(text, flush=True))
     print(table(rows, package), "", table(rows, lambda fault: fault.kind), sep="\n")
 
 

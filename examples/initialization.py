@@ -45,7 +45,7 @@ from typing import Any
 import numpy as np
 
 import netlayers as nl
-from netlayers.core.observing import observed
+from netlayers.core.hooks import observed
 
 L = nl.layers
 I = nl.initializers  # noqa: E741

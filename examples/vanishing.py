@@ -50,7 +50,7 @@ from typing import Any
 import numpy as np
 
 import netlayers as nl
-from netlayers.core.observing import every_layer
+from netlayers.core.hooks import every_layer
 
 L = nl.layers
 

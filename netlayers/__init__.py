@@ -18,9 +18,9 @@ from netlayers import (
     callbacks,
     constraints,
     datasets,
+    diagnostics,
     errors,
     initializers,
-    inspection,
     layers,
     losses,
     metrics,
@@ -31,14 +31,14 @@ from netlayers import (
     utils,
 )
 from netlayers._version import __version__ as __version__
-from netlayers.checking import GradientReport, check_gradients
-from netlayers.core.kernels import kernels_in_use, use_kernels
-from netlayers.core.spec import InputSpec
+from netlayers.arrays.spec import InputSpec
+from netlayers.diagnostics.lr_finder import LearningRateCurve, find_learning_rate
+from netlayers.diagnostics.replay import Replay, replay_snapshot
+from netlayers.gradient_check import GradientReport, check_gradients
+from netlayers.kernels.select import kernels_in_use, use_kernels
 from netlayers.layers import Input
 from netlayers.models import Sequential
-from netlayers.rates import LearningRateCurve, find_learning_rate
 from netlayers.registry import register
-from netlayers.replaying import Replay, replay_snapshot
 from netlayers.saving import load_model
 
 __all__ = [
@@ -53,10 +53,10 @@ __all__ = [
     "check_gradients",
     "constraints",
     "datasets",
+    "diagnostics",
     "errors",
     "find_learning_rate",
     "initializers",
-    "inspection",
     "kernels_in_use",
     "layers",
     "load_model",

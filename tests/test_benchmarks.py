@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks import footprint, growth, jobs, peers, picture, products, report, stats
 from benchmarks.cases import CASES, TARGETS, data, weights
-from netlayers.core.kernels import Kernels, kernels
+from netlayers.kernels.reference import Kernels
+from netlayers.kernels.select import kernels
 
 MACHINE = {
     "processor": "P",

@@ -13,10 +13,10 @@ import pytest
 
 import netlayers as nl
 from netlayers.activations import ActivationFunction, ActivationLayer
+from netlayers.arrays.convert import shapes_of
 from netlayers.checks import is_several
-from netlayers.core.arrays import shapes_of
+from netlayers.core.calls import generators_of
 from netlayers.core.inputs import input_names, specs_of
-from netlayers.core.random import generators_of
 from netlayers.core.shapes import any_batch, listed_shapes
 from netlayers.data.batch import Batch
 from netlayers.errors import ConfigurationError, NoForwardError, ShapeError

@@ -23,7 +23,7 @@ from benchmarks.cases import (
     weights,
 )
 from benchmarks.peers import READY
-from netlayers.core.kernels import kernels
+from netlayers.kernels.select import kernels
 
 
 def make_model(case: Case, seed: int = 0) -> nl.Sequential:

@@ -19,7 +19,7 @@ from netlayers.activations.shrinkage import HardShrink, SoftShrink, TanhShrink, 
 from netlayers.activations.sigmoids import Exponential, Sigmoid, Softsign, Tanh
 from netlayers.activations.softmaxes import LogSoftmax, Softmax, Sparsemax
 from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, Squareplus
-from netlayers.core.arrays import as_array
+from netlayers.arrays.convert import as_array
 from netlayers.errors import ConfigurationError
 from netlayers.registry import lookup, register_name, resolve
 

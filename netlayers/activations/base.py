@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import as_float, in_order
 from netlayers.checks import check_integer
-from netlayers.core.arrays import as_float, in_order
 from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 

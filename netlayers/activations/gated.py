@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._optional import scipy
 from netlayers.activations.base import ActivationLayer, AxisActivation
 from netlayers.activations.softpluses import softplus
 from netlayers.checks import check_flag
-from netlayers.core.kernels import kernels
-from netlayers.core.optional import scipy
 from netlayers.errors import ShapeError
+from netlayers.kernels.select import kernels
 from netlayers.registry import register
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.activations.base import ActivationLayer
 from netlayers.checks import check_number
-from netlayers.core.workspace import constant
+from netlayers.kernels.memory import constant
 from netlayers.registry import register
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlayers.activations.base import ActivationLayer
-from netlayers.core.kernels import kernels
+from netlayers.kernels.select import kernels
 from netlayers.registry import register
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from netlayers.callbacks.learning_rate import LearningRateScheduler, ReduceLROnP
 from netlayers.callbacks.limits import TerminateOnNaN, TimeBudget
 from netlayers.callbacks.progress import ProgressBar
 from netlayers.callbacks.tensorboard import TensorBoard
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 from netlayers.training.history import History
 
 __all__ = [

@@ -12,14 +12,14 @@ import numpy as np
 
 from netlayers.callbacks.reporting import say
 from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
-from netlayers.core.kernels import kernels_in_use
 from netlayers.errors import ConfigurationError, FileError
+from netlayers.kernels.select import kernels_in_use
 from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import architecture, compile_settings
-from netlayers.training.events import RunKeeper
+from netlayers.training.callback import RunKeeper
 from netlayers.training.state import differences, pack, unpack
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import string
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say, scalars
 from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
-from netlayers.core.arrays import all_finite
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from netlayers.callbacks.reporting import of_a_layer
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import ConfigurationError
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from netlayers._typing import Logs

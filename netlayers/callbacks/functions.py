@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
 from netlayers.checks import check_choice, check_integer, check_path
+from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures, watched_layers
 from netlayers.errors import ConfigurationError
-from netlayers.inspection.measures import MEASURES, StepMeasures, watched_layers
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ class GradientMonitor(Callback):
     The step that is measured is the real one, and its result is the same to the bit. The measures
     are ``gradient_norm``, ``weight_norm``, ``update_ratio``, ``clipped``, ``activation_mean``,
     ``activation_std``, ``backprop_rms``, ``dead``, ``saturated`` and ``nonfinite``;
-    :class:`netlayers.inspection.measures.StepMeasures` defines them.
+    :class:`netlayers.diagnostics.layer_statistics.StepMeasures` defines them.
 
     Where the values go:
 

@@ -9,7 +9,7 @@ from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say
 from netlayers.checks import check_choice, check_integer, check_number
 from netlayers.errors import ConfigurationError
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,19 +7,19 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.reporting import say
 from netlayers.checks import check_choice, check_flag, check_number, check_path
-from netlayers.core.arrays import all_finite
 from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.inspection.nonfinite import bad_weights, describe, find_nonfinite
 from netlayers.saving.snapshots import save_snapshot
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
+from netlayers.training.nonfinite import bad_weights, describe, find_nonfinite
 
 if TYPE_CHECKING:
     import os
 
     from netlayers._typing import Logs
-    from netlayers.inspection.nonfinite import NonFiniteOrigin
+    from netlayers.training.nonfinite import NonFiniteOrigin
 
 
 class TerminateOnNaN(Callback):
@@ -27,7 +27,7 @@ class TerminateOnNaN(Callback):
 
     That is a batch whose loss or gradient is not finite, or after whose update a weight is not. The
     batch is run again on a copy of the model to find the first layer, its direction and the rows;
-    see :class:`netlayers.inspection.NonFiniteOrigin`.
+    see :class:`netlayers.diagnostics.NonFiniteOrigin`.
 
     An optimizer that raises at gradients that are not finite (``on_nonfinite="raise"``, the
     default) leaves such an update out instead while this callback watches, and so is the update of

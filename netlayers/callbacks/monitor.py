@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers.callbacks.reporting import scalars
 from netlayers.checks import check_choice, check_number
 from netlayers.errors import ConfigurationError
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from netlayers._typing import Logs

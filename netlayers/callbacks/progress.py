@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from netlayers.callbacks.reporting import of_a_layer, scalars
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from netlayers._typing import Logs

@@ -12,7 +12,7 @@ import numpy as np
 from netlayers.callbacks.reporting import of_a_layer, scalars
 from netlayers.checks import check_choice, check_flag, check_integer, check_path
 from netlayers.errors import ConfigurationError
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Logs

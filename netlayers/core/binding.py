@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
     from netlayers.core.parameters import Parameter
-    from netlayers.core.random import Streams
+    from netlayers.random import Streams
 
 
 def assemble(

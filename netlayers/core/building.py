@@ -8,10 +8,10 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from netlayers.arrays.spec import FLOAT
 from netlayers.checks import check_shape, is_several
 from netlayers.core.inputs import check_declared
 from netlayers.core.shapes import any_batch, checked_shape
-from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from netlayers.core.buffers import Cache
 from netlayers.core.naming import every_layer
-from netlayers.core.workspace import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-
     from netlayers.core.layer import Layer
-    from netlayers.core.random import Streams
+    from netlayers.random import Streams
 
 
 class Call:
@@ -118,3 +118,21 @@ def calls_of(layer: Layer) -> Iterator[Call]:
         for item in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(item, Call):
                 yield item
+
+
+def generators_of(layer: Layer) -> dict[str, np.random.Generator]:
+    """Return every random generator of a layer and its parts, and of further calls of these.
+
+    Each is called by the layer's place in :func:`every_layer` and the attribute, as in ``"3.rng"``;
+    that of a further call has its number behind it, as in ``"3.rng/2"``.
+    """
+    found: dict[str, np.random.Generator] = {}
+    places = {id(part): i for i, part in enumerate(every_layer(layer))}
+    for part in every_layer(layer):
+        for attribute, value in vars(part).items():
+            if isinstance(value, np.random.Generator):
+                found[f"{places[id(part)]}.{attribute}"] = value
+        for call in calls_of(part):
+            for its, generator in call.generators():
+                found[f"{places[id(its)]}.rng/{call.number}"] = generator
+    return found

@@ -9,7 +9,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
-    from netlayers.core.parameters import Parameter
 
 
 class RowGradient:
@@ -89,8 +88,3 @@ class RowGradient:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self.dense() if dtype is None else self.dense().astype(dtype)
-
-
-def rows_of(p: Parameter) -> RowGradient:
-    """Return the gradient of a parameter that has one by rows."""
-    return p.gradient

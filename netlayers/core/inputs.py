@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.arrays.convert import as_kind, shapes_of
+from netlayers.arrays.sparse import as_input, is_sparse, refuse_sparse
+from netlayers.arrays.spec import FLOAT
 from netlayers.checks import is_several
-from netlayers.core.arrays import as_kind, shapes_of
 from netlayers.core.shapes import (
     any_batch,
     listed_shapes,
     shape_hint,
     shown_shape,
 )
-from netlayers.core.sparse import as_input, is_sparse, refuse_sparse
-from netlayers.core.spec import FLOAT
 from netlayers.errors import DataError, ShapeError
 
 if TYPE_CHECKING:
     from netlayers._typing import Shape
+    from netlayers.arrays.spec import InputSpec
     from netlayers.core.layer import Layer
-    from netlayers.core.spec import InputSpec
 
 
 def specs_of(layer: Any) -> tuple[InputSpec, ...]:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import constraints, initializers, regularizers
+from netlayers.arrays.convert import as_float
+from netlayers.arrays.spec import FLOAT
 from netlayers.checks import check_dtype, check_flag, check_shape, is_several
-from netlayers.core.arrays import as_float
 from netlayers.core.binding import declare, is_taken, own, unbind
-from netlayers.core.buffers import State, StateAccess
+from netlayers.core.buffers import Cache, Workspace
 from netlayers.core.building import checked_build
 from netlayers.core.calls import Call
 from netlayers.core.inputs import check_shapes, prepared
 from netlayers.core.naming import Named
 from netlayers.core.parameters import Parameter, Parameters
-from netlayers.core.spec import FLOAT
+from netlayers.core.states import State, StateAccess
 from netlayers.core.weights import WeightAccess
-from netlayers.core.workspace import Cache, Workspace
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.initializers import Initializer
 from netlayers.registry import snake_case
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netlayers._typing import Array, Dtype, Examples, Identifier, Shape
+    from netlayers.arrays.spec import InputSpec
     from netlayers.core.parameters import ParameterVector
-    from netlayers.core.random import Streams
-    from netlayers.core.spec import InputSpec
+    from netlayers.random import Streams
 
 _FLOAT32 = np.dtype(np.float32)
 _NOT_COPIED = (

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from weakref import ref
 
-    from netlayers.core.workspace import Cache
+    from netlayers.core.buffers import Cache
 
 
 class Named:

@@ -13,10 +13,10 @@ from weakref import WeakSet, ref
 
 import numpy as np
 
-from netlayers.core.arrays import as_float
-from netlayers.core.gradients import RowGradient, rows_of
-from netlayers.core.workspace import aligned
+from netlayers.arrays.convert import as_float
+from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
+from netlayers.kernels.memory import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -135,6 +135,17 @@ class Parameter:
         state["value"] = None if self.value is None else self.value.copy()
         state["vector"] = state["_gradient"] = None
         return state
+
+
+def rows_of(p: Parameter) -> RowGradient:
+    """Return the gradient of a parameter that has one by rows."""
+    return p.gradient
+
+
+def gradient_of(p: Parameter) -> Any:
+    """Return the gradient of a weight as an array."""
+    dense = getattr(p.gradient, "dense", None)
+    return p.gradient if dense is None else dense()
 
 
 class ParameterVector:

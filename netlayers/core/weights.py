@@ -8,8 +8,8 @@ from netlayers.checks import check_flag, check_number
 from netlayers.core.binding import assemble
 from netlayers.core.building import building
 from netlayers.core.parameters import copy_into
-from netlayers.core.random import Streams
 from netlayers.errors import NotBuiltError
+from netlayers.random import Streams
 from netlayers.registry import Configurable
 
 if TYPE_CHECKING:

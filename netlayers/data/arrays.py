@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.foreign import LazyRows
-from netlayers.core.sparse import is_sparse
-from netlayers.core.workspace import Workspace
+from netlayers.arrays.foreign import LazyRows
+from netlayers.arrays.sparse import is_sparse
+from netlayers.core.buffers import Workspace
 from netlayers.data.batch import Batch
-from netlayers.data.places import Place, Places, order_state, set_order
+from netlayers.data.cursor import Place, Places, order_state, set_order
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:

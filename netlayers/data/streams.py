@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.foreign import is_lazy
-from netlayers.data.places import Place, Places, order_state, set_order
-from netlayers.data.readahead import ReadAhead
+from netlayers.arrays.foreign import is_lazy
+from netlayers.data.cursor import Place, Places, order_state, set_order
+from netlayers.data.prefetch import ReadAhead
 from netlayers.data.structure import holds_arrays, is_array
 from netlayers.errors import ConfigurationError, DataError, NetlayersError
 

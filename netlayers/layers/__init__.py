@@ -10,8 +10,8 @@ from netlayers.activations.shrinkage import HardShrink, SoftShrink, TanhShrink, 
 from netlayers.activations.sigmoids import Exponential, Sigmoid, Softsign, Tanh
 from netlayers.activations.softmaxes import LogSoftmax, Softmax, Sparsemax
 from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, Squareplus
+from netlayers.arrays.spec import InputSpec
 from netlayers.core.layer import Layer
-from netlayers.core.spec import InputSpec
 from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
 from netlayers.layers.batch_normalization import BatchNormalization

@@ -8,8 +8,8 @@ import numpy as np
 
 from netlayers import initializers
 from netlayers.checks import check_integer, check_number
-from netlayers.core.kernels import kernels
 from netlayers.errors import DataError
+from netlayers.kernels.select import kernels
 from netlayers.layers.normalizing import AffineNormalization
 from netlayers.registry import register
 

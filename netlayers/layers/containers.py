@@ -7,10 +7,10 @@ from weakref import ref
 
 import numpy as np
 
+from netlayers.arrays.spec import FLOAT
 from netlayers.core.calls import Call
 from netlayers.core.layer import Layer
 from netlayers.core.naming import every_layer
-from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError
 from netlayers.layers.input import Input
 from netlayers.layers.network import Network
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from netlayers._typing import Shape
+    from netlayers.arrays.spec import InputSpec
     from netlayers.core.parameters import Parameter
-    from netlayers.core.random import Streams
-    from netlayers.core.spec import InputSpec
+    from netlayers.random import Streams
 
 
 class Container(Network):

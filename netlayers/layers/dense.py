@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import activations, constraints, initializers, regularizers
+from netlayers.arrays import sparse
 from netlayers.checks import check_flag, check_integer
-from netlayers.core import sparse
 from netlayers.core.layer import Layer
-from netlayers.core.workspace import constant
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.kernels.memory import constant
 from netlayers.registry import register
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from netlayers import activations
-from netlayers.core.kernels import STACKED, kernels
-from netlayers.core.workspace import aligned, constant
+from netlayers.kernels.memory import aligned, constant
+from netlayers.kernels.reference import STACKED
+from netlayers.kernels.select import kernels
 from netlayers.layers.dense import Dense
 
 if TYPE_CHECKING:

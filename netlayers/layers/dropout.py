@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_integer, check_number, check_shape
-from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
-from netlayers.core.random import PARTS, keep_mask
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.kernels.select import kernels
+from netlayers.random import PARTS, keep_mask
 from netlayers.registry import register
 
 if TYPE_CHECKING:

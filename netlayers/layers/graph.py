@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.arrays.spec import FLOAT
 from netlayers.checks import is_several
 from netlayers.core.building import draft
-from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Container
 from netlayers.layers.wiring import Node
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from netlayers._typing import Examples, Shape
-    from netlayers.core.spec import InputSpec
+    from netlayers.arrays.spec import InputSpec
     from netlayers.layers.wiring import Source
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_integer
-from netlayers.core.moments import standardize, standardize_backward
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.kernels.moments import standardize, standardize_backward
 from netlayers.layers.normalizing import AffineNormalization
 from netlayers.registry import register
 

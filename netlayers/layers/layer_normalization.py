@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.core.moments import mean_square, standardize, standardize_backward, sums
+from netlayers.kernels.moments import mean_square, standardize, standardize_backward, sums
 from netlayers.layers.normalizing import AffineNormalization, NormalizingLayer, check_axes
 from netlayers.registry import register
 

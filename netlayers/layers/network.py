@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import shapes_of
 from netlayers.checks import is_several
-from netlayers.core.arrays import shapes_of
-from netlayers.core.kernels import kernels
 from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
+from netlayers.kernels.select import kernels
 from netlayers.layers.dense_stack import stacked
 from netlayers.layers.wiring import Node, chain, give, is_nothing, picked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from netlayers.arrays.spec import InputSpec
     from netlayers.core.parameters import Parameter
-    from netlayers.core.spec import InputSpec
     from netlayers.layers.wiring import Source
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.checks import as_data, check_values
+from netlayers.arrays.convert import as_array, check_finite
 from netlayers.checks import check_flag, check_integer
-from netlayers.core.arrays import as_array, check_finite
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
-from netlayers.data.checks import as_data, check_values
 from netlayers.data.streams import inputs_of, is_stream
 from netlayers.data.structure import arrays_by_name
 from netlayers.errors import ConfigurationError, DataError, ShapeError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.arrays.spec import FLOAT
 from netlayers.checks import check_choice, check_integer
-from netlayers.core.spec import FLOAT
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Chain, Container
 from netlayers.layers.merging import Add, Average, Concatenate, Maximum, Merge, Multiply
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from netlayers._typing import Examples, Shape
-    from netlayers.core.spec import InputSpec
+    from netlayers.arrays.spec import InputSpec
     from netlayers.layers.wiring import Source
 
 MERGES = ("concat", "add", "multiply", "average", "maximum")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import as_float
 from netlayers.checks import check_choice
-from netlayers.core.arrays import as_float
-from netlayers.core.kernels import kernels
-from netlayers.core.workspace import Cache, Workspace
+from netlayers.core.buffers import Cache, Workspace
 from netlayers.errors import DataError
+from netlayers.kernels.select import kernels
 from netlayers.losses.given import as_predictions, as_weights, match_shape
 from netlayers.registry import Configurable, snake_case
 

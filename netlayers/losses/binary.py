@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.kernels import kernels
-from netlayers.core.rows import row_means
+from netlayers.kernels.rows import row_means
+from netlayers.kernels.select import kernels
 from netlayers.losses.base import EPSILON
 from netlayers.losses.crossentropy import Crossentropy
 from netlayers.losses.given import check_range

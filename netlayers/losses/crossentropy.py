@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import as_array, check_finite
 from netlayers.checks import check_flag, check_integer, check_number
-from netlayers.core.arrays import as_array, check_finite
-from netlayers.core.kernels import kernels
-from netlayers.core.rows import places, row_sums
 from netlayers.errors import DataError, ShapeError
+from netlayers.kernels.rows import places, row_sums
+from netlayers.kernels.select import kernels
 from netlayers.losses.axis import AxisLoss, OneHotTargets
 from netlayers.losses.base import EPSILON
 from netlayers.registry import register

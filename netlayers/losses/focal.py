@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_number
-from netlayers.core.rows import row_means
 from netlayers.errors import ShapeError
+from netlayers.kernels.rows import row_means
 from netlayers.losses.binary import BinaryCrossentropy
 from netlayers.losses.crossentropy import CategoricalCrossentropy
 from netlayers.registry import register

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import as_array, as_float, check_finite
-from netlayers.core.kernels import kernels
+from netlayers.arrays.convert import as_array, as_float, check_finite
 from netlayers.errors import DataError, ShapeError
+from netlayers.kernels.select import kernels
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype, Shape

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.rows import row_means
 from netlayers.errors import DataError
+from netlayers.kernels.rows import row_means
 from netlayers.losses.axis import OneHotTargets
 from netlayers.losses.base import EPSILON, Loss
 from netlayers.losses.given import check_range

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.core.kernels import kernels
-from netlayers.core.rows import row_means
+from netlayers.kernels.rows import row_means
+from netlayers.kernels.select import kernels
 from netlayers.losses.base import EPSILON, Loss
 from netlayers.losses.given import check_range
 from netlayers.registry import register

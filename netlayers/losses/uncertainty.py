@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_number
-from netlayers.core.rows import row_means
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.kernels.rows import row_means
 from netlayers.losses.base import Loss
 from netlayers.losses.probabilistic import check_not_negative
 from netlayers.registry import register

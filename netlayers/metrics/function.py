@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import as_array
+from netlayers.arrays.convert import as_array
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Mean, weighted_sum
 from netlayers.metrics.targets import with_outputs

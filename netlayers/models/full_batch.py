@@ -9,11 +9,11 @@ from netlayers.callbacks import BackupAndRestore, History, ProgressBar
 from netlayers.checks import check_integer, check_number, check_verbose
 from netlayers.data.arrays import ArrayData
 from netlayers.errors import ConfigurationError
-from netlayers.models.turns import one_at_a_time
-from netlayers.training import lbfgs
+from netlayers.models import lbfgs
 from netlayers.training.batching import Reading, evaluation_data, validation_parts
-from netlayers.training.events import Events, callback_list
+from netlayers.training.callback import Events, callback_list
 from netlayers.training.inputs import undone_on_error
+from netlayers.training.lock import one_at_a_time
 from netlayers.training.samples import columns_in_memory
 
 if TYPE_CHECKING:

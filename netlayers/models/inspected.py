@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_choice, check_integer, check_number
-from netlayers.core.arrays import shapes_of
 from netlayers.data.arrays import ArrayData
-from netlayers.models.turns import refuse_elsewhere
+from netlayers.training.lock import refuse_elsewhere
 from netlayers.training.samples import columns_in_memory, one_batch, one_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Array, ArrayLike
-    from netlayers.inspection.activations import ActivationHistograms
-    from netlayers.inspection.diagnosis import Diagnosis
-    from netlayers.inspection.profile import ProfileReport
-    from netlayers.inspection.surface import LossSurface
-    from netlayers.inspection.trace import Trace
+    from netlayers.diagnostics.activations import ActivationHistograms
+    from netlayers.diagnostics.diagnose import Diagnosis
+    from netlayers.diagnostics.loss_surface import LossSurface
+    from netlayers.diagnostics.profile import ProfileReport
+    from netlayers.trace.trace import Trace
 
 
 class Inspected:
@@ -67,7 +67,7 @@ class Inspected:
             networks", AISTATS 2010; K. He et al., "Delving deep into rectifiers", ICCV 2015;
             R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
             networks", ICML 2013. The thresholds, each with its reason, are the constants of
-            ``netlayers.inspection.diagnosis_layers`` and ``diagnosis_data``.
+            ``netlayers.diagnostics.diagnose_layers`` and ``diagnose_data``.
 
         Example:
             >>> import numpy as np, netlayers as nl
@@ -79,7 +79,7 @@ class Inspected:
             >>> report.findings[0].illness, report.findings[0].layer
             ('vanishing gradient', 'dense')
         """
-        from netlayers.inspection import diagnosis
+        from netlayers.diagnostics import diagnose as diagnosis
 
         model: Any = self
         owner = "diagnose"
@@ -121,7 +121,7 @@ class Inspected:
             >>> [(a.layer, a.kind, int(a.counts.sum())) for a in found.layers]
             [('dense', 'ReLU', 32), ('dense_1', 'Dense', 4)]
         """
-        from netlayers.inspection.activations import activation_histograms
+        from netlayers.diagnostics.activations import activation_histograms
 
         owner: Any = self
         count = check_integer("activation_histograms", "bins", bins, minimum=2)
@@ -173,7 +173,7 @@ class Inspected:
             ...     x, x[:, 0], verbose=0)) < 1e-6)
             ((5, 5), True)
         """
-        from netlayers.inspection.surface import loss_surface
+        from netlayers.diagnostics.loss_surface import loss_surface
 
         owner = "loss_surface"
         size = check_integer(owner, "size", size, minimum=2)
@@ -219,7 +219,7 @@ class Inspected:
             columns: most columns that are shown.
 
         Returns:
-            A :class:`netlayers.inspection.trace.Trace`: print it, ``save("trace.html")`` it as a
+            A :class:`netlayers.trace.trace.Trace`: print it, ``save("trace.html")`` it as a
             page to step through with the arrow keys, or read its arrays.
 
         Raises:
@@ -237,7 +237,7 @@ class Inspected:
             >>> trace["out"].y, trace["out"].dz
             (array([[0.75135461]]), array([[0.27700101]]))
         """
-        from netlayers.inspection.trace import trace_step
+        from netlayers.trace.trace import trace_step
 
         model: Any = self
         model._require_compiled()
@@ -270,7 +270,7 @@ class Inspected:
                 more are timed without watching.
 
         Returns:
-            A :class:`netlayers.inspection.profile.ProfileReport`; printed, it is a table: for each
+            A :class:`netlayers.diagnostics.profile.ProfileReport`; printed, it is a table: for each
             layer and activation its time forward and backward, without that of the parts in it, for
             ``Dense`` the operations of its matrix products too; the loss, the metrics, the
             optimizer; and how long the whole step takes when nobody watches.
@@ -289,7 +289,7 @@ class Inspected:
             >>> report.rows[0].flop  # 2 * 32 * 16 * 64 for x W, the same for the gradient of W
             131072
         """
-        from netlayers.inspection.profile import profile_steps
+        from netlayers.diagnostics.profile import profile_steps
 
         check_integer("profile", "steps", steps, minimum=1)
         self._require_compiled()  # type: ignore[attr-defined]

@@ -9,12 +9,12 @@ import numpy as np
 
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
+from netlayers.arrays.convert import shapes_of
+from netlayers.arrays.sparse import is_sparse
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
 from netlayers.checks import check_integer, check_verbose, listed
-from netlayers.core.arrays import shapes_of
 from netlayers.core.layer import Layer
-from netlayers.core.sparse import is_sparse
 from netlayers.data.batch import ready_batch
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.models.arguments import batch_result
@@ -22,18 +22,18 @@ from netlayers.models.full_batch import FullBatch
 from netlayers.models.inspected import Inspected
 from netlayers.models.saved import Saved
 from netlayers.models.summary import Described
-from netlayers.models.turns import Turn, alone, one_at_a_time, refuse_elsewhere
 from netlayers.training import batching, compilation, trainer
-from netlayers.training.events import Events, callback_list
+from netlayers.training.callback import Events, callback_list
 from netlayers.training.inputs import batch_of, input_batch, undone_on_error
+from netlayers.training.lock import Turn, alone, one_at_a_time, refuse_elsewhere
 from netlayers.training.trainer import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netlayers._typing import Array, ArrayLike, Identifier, Shape
-    from netlayers.core.random import Streams
-    from netlayers.training.steps import Steps
+    from netlayers.random import Streams
+    from netlayers.training.step import Steps
 
 
 class Model(FullBatch, Described, Saved, Inspected, Layer):

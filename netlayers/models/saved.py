@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from netlayers import saving
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
-from netlayers.models.turns import refuse_elsewhere
 from netlayers.registry import check_custom_objects
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.rebuilding import construct
 from netlayers.saving.state import architecture
+from netlayers.training.lock import refuse_elsewhere
 
 if TYPE_CHECKING:
     import os

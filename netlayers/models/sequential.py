@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from netlayers.checks import check_integer
 from netlayers.core.binding import assemble, bind
 from netlayers.core.parameters import ParameterVector
-from netlayers.core.random import Streams
 from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Chain
 from netlayers.layers.input import Input
 from netlayers.models.model import Model
+from netlayers.random import Streams
 from netlayers.registry import register, suggestion
 
 if TYPE_CHECKING:

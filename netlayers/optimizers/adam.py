@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag
-from netlayers.core.kernels import kernels
+from netlayers.kernels.select import kernels
 from netlayers.optimizers.moments import Moments
 from netlayers.registry import register
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_integer, check_number
-from netlayers.core.workspace import aligned
 from netlayers.errors import ConfigurationError
+from netlayers.kernels.memory import aligned
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
 from netlayers.optimizers.transforms import transforms_for

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netlayers.core.kernels import kernels
+from netlayers.kernels.select import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

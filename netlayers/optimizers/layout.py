@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.gradients import rows_of
-from netlayers.core.workspace import aligned
+from netlayers.core.parameters import rows_of
+from netlayers.kernels.memory import aligned
 from netlayers.optimizers.tables import DenseGradient, RowUpdate, warn_of_dense
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_number
-from netlayers.core.kernels import kernels
+from netlayers.kernels.select import kernels
 from netlayers.optimizers.base import Optimizer
 
 if TYPE_CHECKING:

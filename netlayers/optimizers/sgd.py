@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_number
-from netlayers.core.kernels import kernels
+from netlayers.kernels.select import kernels
 from netlayers.optimizers.base import Optimizer
 from netlayers.registry import register
 

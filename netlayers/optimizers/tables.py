@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.gradients import rows_of
-from netlayers.core.workspace import aligned
+from netlayers.core.parameters import rows_of
+from netlayers.kernels.memory import aligned
 
 if TYPE_CHECKING:
     from netlayers._typing import Array

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.kernels import kernels
-from netlayers.core.workspace import Workspace
+from netlayers.core.buffers import Workspace
 from netlayers.errors import NonFiniteError
+from netlayers.kernels.select import kernels
 from netlayers.optimizers.clipping import norm, scale_to
 
 if TYPE_CHECKING:

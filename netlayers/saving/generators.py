@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from netlayers.core.calls import Call
+from netlayers.core.calls import Call, generators_of
 from netlayers.core.naming import every_layer
-from netlayers.core.random import KeyedGenerator, Streams, generators_of
 from netlayers.layers.containers import Container
+from netlayers.random import KeyedGenerator, Streams
 from netlayers.saving.description import MAX_BITS
 from netlayers.saving.names import paths_of
 

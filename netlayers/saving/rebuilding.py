@@ -12,10 +12,10 @@ from netlayers.core.binding import assemble, bind
 from netlayers.core.building import draft
 from netlayers.core.layer import Layer
 from netlayers.core.parameters import ParameterVector
-from netlayers.core.random import Streams
-from netlayers.core.workspace import aligned
 from netlayers.errors import FileError, UnknownNameError
+from netlayers.kernels.memory import aligned
 from netlayers.optimizers.schedules.base import LearningRateSchedule
+from netlayers.random import Streams
 from netlayers.registry import names_of_a_file, resolve
 from netlayers.saving.description import check_configurations, short
 from netlayers.saving.generators import stored_layer_states, stored_streams

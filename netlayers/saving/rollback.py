@@ -6,10 +6,10 @@ import contextlib
 import copy
 from typing import TYPE_CHECKING, Any
 
-from netlayers.core.buffers import BufferCopies
+from netlayers.core.calls import generators_of
 from netlayers.core.layer import Layer
 from netlayers.core.naming import every_layer
-from netlayers.core.random import generators_of
+from netlayers.core.states import BufferCopies
 from netlayers.saving.generators import uses_of
 from netlayers.saving.names import built_layers
 

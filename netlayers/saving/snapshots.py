@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.optional import scipy
-from netlayers.core.sparse import is_sparse
+from netlayers._optional import scipy
+from netlayers.arrays.sparse import is_sparse
 from netlayers.data.batch import Batch
 from netlayers.errors import FileError
 from netlayers.saving.format import StoredFile

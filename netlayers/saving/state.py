@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import metrics as metrics_module
-from netlayers.core.arrays import all_finite
+from netlayers.arrays.convert import all_finite
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.metrics.function import function_name

@@ -22,7 +22,7 @@ from netlayers.saving.names import built_layers, paths_of
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
-    from netlayers.core.buffers import State
+    from netlayers.core.states import State
     from netlayers.saving.format import StoredFile
 
     Assets = dict[str, list[str] | bytes]

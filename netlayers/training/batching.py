@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import each, shapes_of
 from netlayers.checks import check_flag, check_integer, check_number
-from netlayers.core.arrays import each, shapes_of
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
-from netlayers.data.classes import class_weights, stratified_rows
+from netlayers.data.class_weights import class_weights, stratified_rows
 from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.training.inputs import (

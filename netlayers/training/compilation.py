@@ -10,7 +10,7 @@ from netlayers import losses
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.registry import EXECUTION_ARGUMENTS
-from netlayers.training.steps import Steps
+from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier, Shape

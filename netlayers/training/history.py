@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.training.events import Callback
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
     from netlayers._typing import Logs
-    from netlayers.training.lbfgs import LBFGSResult
+    from netlayers.models.lbfgs import LBFGSResult
 
 
 class History(Callback):

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import as_array, as_kind, each, in_order, kind_dtype, one, shapes_of
-from netlayers.core.foreign import LazyRows
-from netlayers.core.frames import check_names, column_names
-from netlayers.core.sparse import is_sparse, refuse_sparse
+from netlayers.arrays.checks import as_data, check_rows, check_values, checked_input
+from netlayers.arrays.convert import as_array, as_kind, each, in_order, kind_dtype, one, shapes_of
+from netlayers.arrays.foreign import LazyRows
+from netlayers.arrays.frames import check_names, column_names
+from netlayers.arrays.sparse import is_sparse, refuse_sparse
 from netlayers.data.arrays import column
 from netlayers.data.batch import Batch, is_ready_input
-from netlayers.data.checks import as_data, check_rows, check_values, checked_input
-from netlayers.data.classes import class_weights
+from netlayers.data.class_weights import class_weights
 from netlayers.data.streams import refuse_stream
 from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
@@ -22,7 +22,7 @@ from netlayers.losses.given import check_weights
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
-    from netlayers.core.spec import InputSpec
+    from netlayers.arrays.spec import InputSpec
     from netlayers.data.arrays import AnyColumn
 
 

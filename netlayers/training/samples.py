@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.sparse import is_sparse
+from netlayers.arrays.sparse import is_sparse
 from netlayers.data.arrays import ArrayData, column
 from netlayers.data.batch import Batch
 from netlayers.data.streams import is_stream

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.arrays import each
+from netlayers.arrays.convert import each
 from netlayers.data.streams import warn_of_end
 from netlayers.errors import NonFiniteError
-from netlayers.inspection.nonfinite import explain
-from netlayers.training.events import RunKeeper
-from netlayers.training.interrupts import Interrupts
+from netlayers.training.callback import RunKeeper
+from netlayers.training.nonfinite import explain
+from netlayers.training.signals import Interrupts
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Logs
     from netlayers.data.batch import Data
-    from netlayers.training.events import Events
-    from netlayers.training.steps import Steps
+    from netlayers.training.callback import Events
+    from netlayers.training.step import Steps
 
 
 class Run:

@@ -11,8 +11,8 @@ import netlayers as nl
 from netlayers import layers
 from netlayers.callbacks import BackupAndRestore, Callback, CSVLogger, GradientMonitor
 from netlayers.core.naming import every_layer
+from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures
 from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.inspection.measures import MEASURES, StepMeasures
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
 Y = X.sum(axis=1, keepdims=True)

@@ -3,7 +3,7 @@
 import numpy as np
 
 import netlayers as nl
-from netlayers.core.spec import InputSpec
+from netlayers.arrays.spec import InputSpec
 
 
 class ByArray:

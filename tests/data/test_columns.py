@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.core.frames import column_names
+from netlayers.arrays.frames import column_names
 from netlayers.errors import DataError, FileError
 from tests.data.kinds import TwoInputs
 

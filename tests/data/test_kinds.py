@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import netlayers as nl
-from netlayers.core.arrays import as_kind
-from netlayers.core.spec import InputSpec
+from netlayers.arrays.convert import as_kind
+from netlayers.arrays.spec import InputSpec
 from netlayers.errors import ConfigurationError, DataError
 from tests.data.kinds import Batches, ByArray, ByDLPack, Lazy, Loader, Tensor, recorder
 

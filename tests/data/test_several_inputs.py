@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import netlayers as nl
-from netlayers.core.spec import InputSpec
+from netlayers.arrays.spec import InputSpec
 from netlayers.data.structure import arrays_by_name, flatten
 from netlayers.errors import ConfigurationError, DataError
 from tests.data.kinds import ByDLPack, Lazy, Loader, Tensor, TwoInputs

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import netlayers as nl
-from netlayers.core.kernels import kernels
-from netlayers.core.observing import observed
+from netlayers.core.hooks import observed
+from netlayers.kernels.select import kernels
 from netlayers.layers.dense_stack import DenseStack, stacked
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
@@ -321,10 +321,10 @@ def test_threads_predict_while_one_trains():
 
 
 def test_without_the_blas_of_numpy_the_layers_go_alone(monkeypatch):
-    from netlayers.core import blas_numba, stack_numba
+    from netlayers.kernels.compiled import blas, stack
 
-    monkeypatch.setattr(blas_numba, "addresses", dict)
-    assert stack_numba.compiled_stack(lambda function: function) == {}
+    monkeypatch.setattr(blas, "addresses", dict)
+    assert stack.compiled_stack(lambda function: function) == {}
 
 
 def with_numpy(function):
@@ -440,14 +440,14 @@ def test_threads_may_be_the_first_to_use_a_model(request):
 
 
 def test_a_blas_is_not_trusted_unseen(monkeypatch):
-    from netlayers.core import blas_numba
+    from netlayers.kernels.compiled import blas
 
-    assert len(blas_numba.addresses()) == 6
-    monkeypatch.setattr(blas_numba, "_multiplies", lambda function: False)
-    assert blas_numba.addresses() == {}
+    assert len(blas.addresses()) == 6
+    monkeypatch.setattr(blas, "_multiplies", lambda function: False)
+    assert blas.addresses() == {}
     monkeypatch.undo()
-    monkeypatch.setattr(blas_numba.ctypes, "CDLL", raises_os_error)
-    assert blas_numba.addresses() == {}
+    monkeypatch.setattr(blas.ctypes, "CDLL", raises_os_error)
+    assert blas.addresses() == {}
 
 
 def raises_os_error(path):

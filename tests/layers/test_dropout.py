@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.core.random import PARTS, Streams, keep_mask
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.random import PARTS, Streams, keep_mask
 
 L = nl.layers
 N = 1 << 20

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.core.moments import centre, sums
 from netlayers.errors import ConfigurationError, DataError, ShapeError
+from netlayers.kernels.moments import centre, sums
 from netlayers.layers import (
     BatchNormalization,
     Dense,

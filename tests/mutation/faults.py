@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 import netlayers as nl
-from netlayers.checking.gradients import _function
-from netlayers.core import moments
-from netlayers.core.kernels import Kernels
+from netlayers.gradient_check.gradients import _function
+from netlayers.kernels import moments
+from netlayers.kernels.reference import Kernels
 
 HERE = Path(__file__).parent
 _spec = importlib.util.spec_from_file_location("contracts", HERE.parent / "test_contracts.py")

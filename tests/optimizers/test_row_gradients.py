@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import netlayers as nl
 from netlayers import optimizers as opt
 from netlayers.core.gradients import RowGradient
+from netlayers.diagnostics.layer_statistics import StepMeasures
 from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.inspection.measures import StepMeasures
 
 RULES = sorted(set(opt.__all__) - {"Optimizer", "get", "schedules"})
 ROWS = 11

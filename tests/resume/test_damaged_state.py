@@ -7,7 +7,7 @@ import pytest
 
 import netlayers as nl
 from netlayers import callbacks, layers
-from netlayers.core.random import generators_of
+from netlayers.core.calls import generators_of
 from netlayers.saving import StoredFile, write_file
 
 X = np.random.default_rng(1).normal(size=(24, 3))

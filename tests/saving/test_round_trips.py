@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.core.random import generators_of
+from netlayers.core.calls import generators_of
 from netlayers.registry import registered
 
 LAYERS = sorted(

@@ -8,7 +8,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.callbacks import progress
-from netlayers.data.classes import class_weights, stratified_rows
+from netlayers.data.class_weights import class_weights, stratified_rows
 from netlayers.errors import ConfigurationError, DataError, NetlayersError
 
 RNG = np.random.default_rng(0)

@@ -1,0 +1,163 @@
+"""Checks of a user's data, piece by piece: nothing as large as the data is ever allocated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.arrays.convert import all_finite, as_array, as_text, check_finite, check_kind, each
+from netlayers.arrays.foreign import LazyRows, blocks, is_lazy
+from netlayers.arrays.sparse import as_csr, is_sparse
+from netlayers.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netlayers._typing import Dtype
+    from netlayers.arrays.spec import InputSpec
+
+_CHUNK = 1 << 20
+
+
+def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
+    """Check, piece by piece, that all values are finite and stay so in ``dtype``.
+
+    Raises:
+        DataError: with the number of the first bad row.
+    """
+    if values.dtype.kind != "f":
+        return
+    narrowed = values.dtype.itemsize > dtype.itemsize
+    if not narrowed and not isinstance(values, LazyRows):
+        check_finite(owner, argument, values)
+        return
+    small = type(values) is np.ndarray and values.size <= _CHUNK
+    for start, piece in ((0, values),) if small else blocks(values):
+        with np.errstate(over="ignore", invalid="ignore"):
+            block = piece.astype(dtype, copy=False)
+        if all_finite(block):
+            continue
+        check_finite(owner, argument, piece, start)
+        raise DataError(
+            f"{owner}: {argument} holds numbers too large for {dtype} (above "
+            f"{np.finfo(dtype).max:.2g}), the first of them within rows {start} to "
+            f"{start + len(block)}. Scale the data, or make the model with dtype='float64'."
+        )
+
+
+def as_data(owner: str, argument: str, value: Any) -> Any:
+    """Return ``value`` as an array of numbers, or as :class:`LazyRows` where it is no memory.
+
+    Raises:
+        DataError: it does not hold real numbers.
+    """
+    if type(value) is not np.ndarray and is_lazy(value):
+        as_array(owner, argument, value[:0])  # its dtype
+        return LazyRows(value)
+    return as_array(owner, argument, value)
+
+
+def checked_input(owner: str, argument: str, x: Any, spec: InputSpec, dtype: Dtype) -> Any:
+    """Return one input as an array, LazyRows or a CSR matrix, of such values as ``spec`` declares.
+
+    The values are not converted yet: a memory map stays one.
+
+    Raises:
+        DataError, ShapeError: it is none; values are of another kind, or not finite in ``dtype``.
+    """
+    if type(x) is not np.ndarray and is_sparse(x):
+        if spec.dtype != "float":
+            raise DataError(
+                f"{owner}: {argument} is a sparse matrix, where an array of {spec.dtype} values is "
+                f"taken; pass {argument}.toarray()."
+            )
+        return _checked_csr(owner, argument, x, dtype)
+    x = as_text(owner, argument, x) if spec.dtype == "string" else as_data(owner, argument, x)
+    if x.ndim == 0:
+        raise DataError(
+            f"{owner}: {argument} must have the shape (batch, ...), got the single value {x}."
+        )
+    if spec.dtype == "float":
+        check_values(owner, argument, x, dtype)
+    elif spec.dtype != "string":
+        check_kind(owner, argument, x, spec.dtype)
+    return x
+
+
+def check_rows(owner: str, x: Any, others: Mapping[str, Any]) -> None:
+    """Check that all inputs, targets and weights have the same number of rows, one or more.
+
+    Args:
+        owner: who asks, for the message.
+        x: the input, or a tuple of them.
+        others: further arrays, or tuples of arrays, by name; ``None`` is passed over.
+
+    Raises:
+        DataError: there are none, or their numbers differ.
+    """
+    inputs = each(x)
+    rows = inputs[0].shape[0]
+    if rows == 0:
+        raise DataError(
+            f"{owner}: x is empty (shape {inputs[0].shape}); there is nothing to learn from."
+        )
+    fits = True
+    for value in (x, *others.values()):  # plain loops: this is part of every train_on_batch
+        if value is not None:
+            for a in value if isinstance(value, tuple) else (value,):
+                fits = fits and a.ndim > 0 and a.shape[0] == rows
+    if fits:
+        return
+    every = {"x": x, **{name: value for name, value in others.items() if value is not None}}
+    sizes = {
+        name if not isinstance(value, tuple) else f"{name}[{i}]": a.shape[0] if a.ndim else None
+        for name, value in every.items()
+        for i, a in enumerate(each(value))
+    }
+    listed = ", ".join(
+        f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()
+    )
+    raise DataError(
+        f"{owner}: Data cardinality is ambiguous: {listed}. Give one row of each for every sample."
+    )
+
+
+def _checked_csr(owner: str, argument: str, x: Any, dtype: Dtype) -> Any:
+    """Return a sparse x as a checked CSR matrix."""
+    x = as_csr(owner, x)
+    rows, columns = x.shape
+    starts, entries = x.indptr, int(x.indptr[-1]) if len(x.indptr) else 0
+    # The routines of SciPy trust these numbers, and would read memory that is not the matrix's.
+    broken = (
+        len(starts) != rows + 1
+        or starts[0] != 0
+        or bool((starts[1:] < starts[:-1]).any())
+        or not entries <= min(len(x.indices), len(x.data))
+        or (entries and not 0 <= x.indices[:entries].min() <= x.indices[:entries].max() < columns)
+    )
+    if broken:
+        raise DataError(
+            f"{owner}: the sparse matrix {argument} of shape {x.shape} is not well-formed: its "
+            f"indptr or indices point outside of it. {argument}.check_format() of SciPy says more."
+        )
+    try:
+        check_values(owner, argument, x.data[:entries], dtype)
+    except DataError:
+        raise _named_entry(owner, argument, x, dtype) from None
+    return x
+
+
+def _named_entry(owner: str, argument: str, x: Any, dtype: Dtype) -> DataError:
+    """Return the error for the first entry of a CSR matrix that is not finite in ``dtype``."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        entry = int(np.flatnonzero(~np.isfinite(x.data.astype(dtype)))[0])
+    row = int(np.searchsorted(x.indptr, entry, side="right")) - 1
+    value = x.data[entry]
+    what = "NaN" if np.isnan(value) else "an infinite number"
+    if np.isfinite(value):
+        what = f"a number too large for {dtype} ({value:.2g})"
+    return DataError(
+        f"{owner}: the sparse matrix {argument} contains {what}; the first such row is row {row} "
+        f"(column {x.indices[entry]}). Remove such rows, or mend the entries in {argument}.data."
+    )

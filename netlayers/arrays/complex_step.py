@@ -1,0 +1,153 @@
+"""Arrays that carry a derivative in their imaginary part, for the check of gradients.
+
+Put ``x + i h`` with a tiny h through an analytic function: the imaginary part of the result is h
+times the derivative, and nothing is subtracted, so no digit is lost. NumPy's complex numbers do the
+arithmetic. What they do differently from real ones is put right here: a comparison looks at the
+real parts, ``abs`` keeps the derivative, ``maximum`` hands on that of the larger number, and no
+product conjugates a factor.
+
+Source:
+    W. Squire, G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM
+    Review 40 (1998) 110. Real comparisons and abs: J. Martins, P. Sturdza, J. Alonso, "The
+    complex-step derivative approximation", ACM Transactions on Mathematical Software 29 (2003) 245,
+    section 3.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+
+_COMPLEX = np.dtype(np.complex128)
+
+
+class _Seen(threading.local):
+    """Whether a number that moves has met a corner or a jump: at a tie, or the abs of 0."""
+
+    corner = False
+
+
+seen = _Seen()
+
+
+class ComplexStep(np.ndarray):
+    """A complex array that is computed with as the real one that its real part is."""
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **kwargs: Any
+    ) -> Any:
+        plain = [_plain(value) for value in inputs]
+        kwargs = _in_complex(kwargs)
+        rule = _RULES.get(ufunc) if method == "__call__" else None
+        if rule is not None:
+            result = rule(*plain, **kwargs)
+            if out:
+                np.copyto(_plain(out[0]), result)
+        else:
+            if out:
+                kwargs["out"] = tuple(_plain(value) for value in out)
+            result = getattr(ufunc, method)(*plain, **kwargs)
+            if method == "reduce" and ufunc in (np.maximum, np.minimum):
+                _note_ties(plain[0], result, kwargs.get("axis", 0))
+        return out[0] if len(out) == 1 else _wrapped(result)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.clip:
+            return _clip(*args, **kwargs)
+        return _wrapped(super().__array_function__(function, types, args, _in_complex(kwargs)))
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, ComplexStep) else value
+
+
+def _wrapped(value: Any) -> Any:
+    """Return complex arrays and numbers as :class:`ComplexStep`, anything else as it is."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_wrapped(item) for item in value)
+    if isinstance(value, (np.ndarray, np.complexfloating)) and value.dtype == _COMPLEX:
+        return np.asarray(value).view(ComplexStep)
+    return value
+
+
+def _in_complex(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Compute in complex128 where a sum is asked for in float64."""
+    dtype = kwargs.get("dtype")
+    return {**kwargs, "dtype": _COMPLEX} if dtype is not None and np.dtype(dtype) == "d" else kwargs
+
+
+# NumPy's functions as functions of real numbers ------------------------------------------------
+
+
+def _note_corner(where: Any, *moving: Any) -> None:
+    """Note whether, somewhere in ``where``, the numbers move differently."""
+    if not seen.corner:
+        first, second = (np.imag(m) for m in moving)
+        seen.corner = bool(np.any(where & (first != second)))
+
+
+def _note_ties(x: Array, result: Any, axis: Any) -> None:
+    """Note whether two of the largest (or smallest) numbers along an axis move differently."""
+    if axis is not None and np.ndim(result) < x.ndim:
+        result = np.expand_dims(result, axis)
+    _note_corner(x.real == np.real(result), x, result)
+
+
+def _absolute(x: Any) -> Any:
+    _note_corner(np.real(x) == 0, x, 0)
+    return np.where(np.real(x) < 0, -x, x)
+
+
+def _sign(x: Any) -> Any:
+    _note_corner(np.real(x) == 0, x, 0)
+    return np.sign(np.real(x)) + 0j
+
+
+def _rounded(function: Any) -> Any:
+    return lambda x: function(np.real(x)) + 0j
+
+
+def _compared(function: Any) -> Any:
+    def compare(a: Any, b: Any) -> Any:
+        _note_corner(np.real(a) == np.real(b), a, b)
+        return function(np.real(a), np.real(b))
+
+    return compare
+
+
+def _maximum(a: Any, b: Any) -> Any:
+    _note_corner(np.real(a) == np.real(b), a, b)
+    return np.where((np.real(a) >= np.real(b)) | np.isnan(a), a, b)
+
+
+def _minimum(a: Any, b: Any) -> Any:
+    _note_corner(np.real(a) == np.real(b), a, b)
+    return np.where((np.real(a) <= np.real(b)) | np.isnan(a), a, b)
+
+
+def _clip(x: Any, low: Any, high: Any, out: Any = None) -> Any:
+    return np.minimum(np.maximum(x, low), high, out=out)
+
+
+def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+    return np.einsum("...i,...i->...", np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1))
+
+
+_RULES: dict[Any, Any] = {
+    np.absolute: _absolute,
+    np.sign: _sign,
+    np.maximum: _maximum,
+    np.fmax: _maximum,
+    np.minimum: _minimum,
+    np.fmin: _minimum,
+    np.vecdot: _vecdot,
+    np.conjugate: lambda x: x,
+    **{f: _rounded(f) for f in (np.floor, np.ceil, np.trunc, np.rint)},
+    **{f: _compared(f) for f in (np.greater, np.greater_equal, np.less, np.less_equal)},
+    **{f: _compared(f) for f in (np.equal, np.not_equal)},
+}

@@ -1,0 +1,277 @@
+"""What a user hands in, as the arrays that layers and losses compute with."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.arrays.complex_step import ComplexStep
+from netlayers.arrays.foreign import blocks, numpy_dtype, numpy_of
+from netlayers.arrays.frames import frame_values, is_frame
+from netlayers.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, Dtype
+    from netlayers.arrays.spec import InputSpec, Kind
+
+_CHUNK = 1 << 20  # elements looked at in one go: bounds the memory of a check of a memory map
+
+
+def as_array(owner: str, argument: str, value: Any) -> Array:
+    """Return ``value`` as an array of real numbers, uncopied where it is one already.
+
+    Args:
+        owner: who asks, for the message.
+        argument: the name of ``value``, for the message.
+        value: an array, a list of numbers, or anything that NumPy makes an array of.
+
+    Raises:
+        DataError: the entries are no real numbers (text, objects, complex), rows are ragged, or
+            entries are masked.
+    """
+    if type(value) is np.ndarray and value.dtype.kind in "fiub":  # the usual case, in every step
+        return value
+    if isinstance(value, ComplexStep):  # the gradient check's; stands for a real array
+        return value
+    if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
+        raise DataError(
+            f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which can not be "
+            f"taken here; pass {argument}.toarray()."
+        )
+    if is_frame(value):
+        value = frame_values(owner, argument, value)
+    if type(value) is not np.ndarray and isinstance(value, np.ndarray):
+        masked = getattr(value, "mask", False)  # without this look, np.ma would be imported
+        if isinstance(masked, (bool, np.ndarray, np.bool_)) and np.any(masked):
+            raise DataError(
+                f"{owner}: {argument} has {np.count_nonzero(masked)} masked entries, which have no "
+                f"number. Fill them, for instance with {argument}.filled(0), or leave such rows "
+                "out."
+            )
+    array = _numpy(owner, argument, value)
+    if array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{owner}: {argument} must hold real numbers, got the dtype {array.dtype}. "
+            f"{_hint(array)}"
+        )
+    return array
+
+
+def _numpy(owner: str, argument: str, value: Any) -> Array:
+    """Return whatever NumPy makes of ``value``, of any dtype.
+
+    Raises:
+        DataError: rows are ragged, or the value can not be read.
+    """
+    try:
+        return numpy_dtype(np.asarray(numpy_of(value)))
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:  # what __array__ may raise
+        raise DataError(
+            f"{owner}: {argument} must be an array of numbers with rows of equal length; NumPy "
+            f"could not make one of it ({error})."
+        ) from None
+
+
+def _hint(array: Array) -> str:
+    """Return what to do about an array that holds no numbers."""
+    kind = array.dtype.kind
+    if kind == "O":
+        first = next((v for v in array.flat if v is not None), None)
+        if isinstance(first, (str, bytes)):
+            kind = "U"
+        elif not isinstance(first, (int, float, np.number)):
+            return f"Its entries are of the type {type(first).__name__}; turn them into numbers."
+    return {
+        "O": "Convert it first, for instance with np.asarray(values, dtype='float32'); None "
+        "and ragged rows have no number.",
+        "U": "Turn text into numbers first, for instance with np.unique(text, "
+        "return_inverse=True)[1].",
+        "S": "Turn text into numbers first, for instance with np.unique(text, "
+        "return_inverse=True)[1].",
+        "c": "Pass the real and the imaginary part as two features.",
+    }.get(kind, "Convert it to numbers first.")
+
+
+def as_text(owner: str, argument: str, value: Any) -> Array:
+    """Return ``value`` as an array of text: ``str`` or ``bytes`` of NumPy, or objects of ``str``.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    if is_frame(value):
+        value = value.to_numpy()
+    array = _numpy(owner, argument, value)
+    if array.dtype.kind in "UST":
+        return array
+    wrong = array.dtype.name
+    if array.dtype.kind == "O":
+        other = next((v for v in array.flat if not isinstance(v, str)), None)
+        if other is None and not any(v is None for v in array.flat):
+            return array
+        wrong = f"an entry {other!r}"
+    raise DataError(f"{owner}: {argument} must hold text, got {wrong}. Use {argument}.astype(str).")
+
+
+def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype) -> Array:
+    """Return ``value`` as an array in C order of what ``spec`` declares, uncopied if it is one.
+
+    Args:
+        owner: who asks, for the message.
+        argument: the name of ``value``, for the message.
+        value: what the user gave.
+        spec: declares the kind. ``"float"`` becomes ``dtype``. Integers keep their dtype and every
+            value; booleans and whole floats become int64. Numbers 0 and 1 become booleans.
+        dtype: what floats become.
+
+    Raises:
+        DataError: the values are of another kind.
+    """
+    if spec.dtype == "float":
+        return in_order(as_float(owner, argument, value, dtype))
+    if spec.dtype == "string":
+        array = as_text(owner, argument, value)
+    else:
+        array = as_array(owner, argument, value)
+        check_kind(owner, argument, array, spec.dtype)
+    return np.asarray(array.astype(kind_dtype(array.dtype, spec.dtype, dtype), "C", copy=False))
+
+
+def kind_dtype(given: Dtype, kind: Kind, dtype: Dtype) -> Dtype:
+    """Return the dtype that numbers of the dtype ``given`` become; see :func:`as_kind`."""
+    if kind == "float":
+        return dtype
+    if kind == "boolean":
+        return np.dtype(bool)
+    if kind == "integer" and given.kind not in "iu":
+        return np.dtype(np.int64)
+    return given.newbyteorder("=")
+
+
+def check_kind(owner: str, argument: str, array: Any, kind: Kind) -> None:
+    """Raise a DataError, with the first such row, if numbers are not all integers (or 0 and 1).
+
+    Looks at pieces of bounded size, so ``array`` may be a memory map.
+    """
+    if array.dtype.kind == "b" or (kind == "integer" and array.dtype.kind in "iu"):
+        return
+    for start, block in blocks(array if array.ndim else array.reshape(1)):
+        if kind == "integer":  # 2^63 is the first float that int64 does not hold
+            block = block.astype(np.float64, copy=False)
+            good = (block == np.trunc(block)) & (np.abs(block) < 2.0**63)
+            expected, hint = "integers", "Round it, or give the column of numbers that is meant."
+        else:
+            good = (block == 0) | (block == 1)
+            expected, hint = "booleans", f"Compare it first, for instance {argument} > 0."
+        if not good.all():
+            place = tuple(int(i) for i in np.argwhere(~good)[0])
+            raise DataError(
+                f"{owner}: {argument} must hold {expected}, got {block[place]} "
+                f"(row {start + place[0]}). {hint}"
+            )
+
+
+def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
+    """Return ``value`` as an array of ``dtype``; the same object where nothing is to be done.
+
+    Raises:
+        DataError: see :func:`as_array`; or a finite number of ``value`` is too large for ``dtype``.
+    """
+    if type(value) is np.ndarray and value.dtype is dtype:
+        return value
+    array = as_array(owner, argument, value)
+    if isinstance(array, ComplexStep):
+        return array
+    if array.dtype == dtype and array.dtype.isnative:
+        return np.asarray(array)
+    with np.errstate(over="ignore"):
+        result = array.astype(dtype, order="C")
+    if array.dtype.itemsize > dtype.itemsize and not all_finite(result) and all_finite(array):
+        raise DataError(
+            f"{owner}: {argument} holds numbers too large for {dtype} (above "
+            f"{np.finfo(dtype).max:.2g}). Scale the data, or use dtype='float64'."
+        )
+    return result
+
+
+def in_order(array: Array) -> Array:
+    """Return the array with its numbers in C order, a copy only if they are not.
+
+    A matrix product of the same numbers in another order may differ in the last bit.
+    """
+    return array if array.flags.c_contiguous else array.copy(order="C")
+
+
+def all_finite(array: Array) -> bool:
+    """Whether no entry is NaN or infinite. Costs one read of the memory, and no copy of it."""
+    if array.dtype.kind != "f":
+        return True
+    if array.flags.c_contiguous and array.dtype.isnative and array.itemsize >= 4:
+        if array.size <= _CHUNK:
+            return _finite(array)
+        flat = array.reshape(-1)
+        return all(_finite(flat[i : i + _CHUNK]) for i in range(0, flat.size, _CHUNK))
+    return first_not_finite(array) is None
+
+
+def _finite(array: Array) -> bool:
+    """Look at a sum of squares, the fastest way to see every entry: it is finite only if all are.
+
+    It may overflow for large finite ones, and an exact look then clears them.
+    """
+    # vdot, other than dot, does not warn of an overflow.
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+
+
+def first_not_finite(array: Array) -> int | None:
+    """Return the first row with a NaN or an infinity, or ``None``."""
+    if array.dtype.kind != "f":
+        return None
+    if array.ndim == 0:
+        return None if np.isfinite(array) else 0
+    rows = max(1, _CHUNK // max(1, array[:1].size))
+    for start in range(0, len(array), rows):
+        bad = ~np.isfinite(np.asarray(array[start : start + rows]))
+        if bad.any():
+            return start + int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
+    return None
+
+
+def check_finite(owner: str, argument: str, array: Array, first: int = 0) -> None:
+    """Raise a DataError that names the first row of ``array`` with a NaN or an infinity.
+
+    ``first`` is the number of its first row.
+    """
+    if all_finite(array):
+        return
+    row = first_not_finite(array)
+    if row is None:
+        return
+    values = array[row : row + 1].reshape(-1) if array.ndim else array.reshape(1)
+    count = int(np.count_nonzero(~np.isfinite(values)))
+    kind, hint = "NaN", f"fill the gaps before, for instance with np.nan_to_num({argument})."
+    if not np.isnan(values).any():
+        kind = "an infinite number"
+        hint = f"bound the numbers before, for instance with np.clip({argument}, -1e6, 1e6)."
+    raise DataError(
+        f"{owner}: {argument} contains {kind}; the first such row is row {first + row} "
+        f"({count} of its {values.size} values). Remove such rows, or {hint}"
+    )
+
+
+def one(values: Sequence[Any]) -> Any:
+    """Return the array of a model with one input, else the tuple of all."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def each(values: Any) -> tuple[Any, ...]:
+    """Return the arrays of what :func:`one` returned."""
+    return values if isinstance(values, tuple) else (values,)
+
+
+def shapes_of(values: Any) -> Any:
+    """Return the shape of an array, or the shapes of a tuple of them."""
+    return tuple(v.shape for v in values) if isinstance(values, tuple) else values.shape

@@ -1,0 +1,101 @@
+"""SciPy's sparse matrices: the products with one, into buffers.
+
+``scipy.sparse`` is never imported here unless a matrix of it has come, and then it is loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.arrays.convert import as_array, as_float, in_order
+from netlayers.errors import DataError, ShapeError
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Dtype
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether ``value`` is a sparse matrix or array of SciPy."""
+    if type(value) is np.ndarray:
+        return False
+    module = sys.modules.get("scipy.sparse")
+    return module is not None and bool(module.issparse(value))
+
+
+def as_csr(owner: str, value: Any) -> Any:
+    """Return a sparse matrix in rows (CSR); the same object if it is that already.
+
+    Any other format is converted once, which takes as much memory as the matrix does.
+
+    Raises:
+        ShapeError: it is no matrix.
+        DataError: its entries are no real numbers.
+    """
+    if value.ndim != 2:
+        raise ShapeError(
+            f"{owner}: a sparse x must have the shape (batch, features), got {value.shape}."
+        )
+    rows = value.tocsr()
+    data = as_array(owner, "x", rows.data)
+    if data.dtype.isnative and data.dtype.char != "e":
+        return rows
+    # SciPy's own routines know neither foreign byte orders nor float16.
+    native = np.float32 if data.dtype.char == "e" else data.dtype.newbyteorder("=")
+    return type(rows)((data.astype(native), rows.indices, rows.indptr), shape=rows.shape)
+
+
+def as_input(owner: str, x: Any, dtype: Dtype) -> Any:
+    """Return ``x`` as what a layer computes with: an array in C order, or a CSR matrix.
+
+    Raises:
+        DataError, ShapeError: see :func:`as_float` and :func:`as_csr`.
+    """
+    if not is_sparse(x):
+        return in_order(as_float(owner, "x", x, dtype))
+    rows = as_csr(owner, x)
+    data = as_float(owner, "x", rows.data, dtype)
+    if data is rows.data:
+        return rows
+    return type(rows)((data, rows.indices, rows.indptr), shape=rows.shape)
+
+
+def refuse_sparse(layer: Any) -> None:
+    """Raise a DataError if the layer can not take a sparse matrix."""
+    if not layer.takes_sparse:
+        raise DataError(
+            f"{layer.owner} ({type(layer).__name__}): can not take a sparse matrix. Put a "
+            "Dense layer first, which can, or pass x.toarray()."
+        )
+
+
+def dot(x: Any, w: Array, out: Array) -> None:
+    """``out = x w`` for a CSR matrix x."""
+    out[...] = 0  # the routine adds
+    if not _add_product("csr_matvecs", x, x.shape, w, out):
+        out[...] = x @ w
+
+
+def dot_transposed(x: Any, dz: Array, out: Array) -> None:
+    """``out = xᵀ dz`` for a CSR matrix x."""
+    out[...] = 0
+    if not _add_product("csc_matvecs", x, x.shape[::-1], dz, out):
+        out[...] = x.T @ dz
+
+
+def _add_product(routine: str, x: Any, shape: tuple[int, int], w: Array, out: Array) -> bool:
+    """Add a product to ``out`` by SciPy's inner routine; return whether there is one.
+
+    What ``x @ w`` calls as well, but it can not write into a buffer: the gradient of a kernel of
+    50,000 x 64, for a batch of 128 rows, took 25 ms with ``x.T @ dz`` and 0.25 ms so.
+    """
+    import scipy.sparse
+
+    tools = getattr(scipy.sparse, "_sparsetools", None)
+    function = getattr(tools, routine, None)
+    if function is None or not out.flags.c_contiguous:
+        return False
+    function(*shape, w.shape[1], x.indptr, x.indices, x.data, w.reshape(-1), out.reshape(-1))
+    return True

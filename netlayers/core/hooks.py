@@ -1,0 +1,156 @@
+"""Watching the calls of layers: what goes in, what comes out, how long it takes."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from netlayers.core.calls import Call, calls_of
+from netlayers.core.naming import every_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from netlayers._typing import Array
+    from netlayers.core.layer import Layer
+
+    Around = Callable[[Layer, str, Array, Callable[[], Any]], Any]
+
+METHODS = ("forward", "forward_logits", "backward", "backward_logits")
+
+
+def call_name(path: str, number: int) -> str:
+    """Return what a use of a layer is called: ``"dense"``, ``"dense (call 2)"``."""
+    return path if number == 1 else f"{path} (call {number})"
+
+
+def used_by(layer: Layer) -> list[Layer]:
+    """Return the layers that a layer is made of, in the order of their computation.
+
+    One that it uses several times is there as often.
+    """
+    calls = [call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())]
+    known = {id(part) for part in calls}
+    return [*calls, *(part for part in layer.parts if id(part) not in known)]
+
+
+class Uses:
+    """Tells the uses of a layer apart, while :func:`observed` watches.
+
+    Use 1 is the first that is seen, which is the first in the forward pass; its gradient comes last
+    in the backward pass. A use is known by the further calls (:class:`~netlayers.core.calls.Call`)
+    that are under way.
+    """
+
+    def __init__(self) -> None:
+        self._open: tuple[Call, ...] = ()
+        self._numbers: dict[int, dict[tuple[Call, ...], int]] = {}
+
+    def number(self, layer: Layer) -> int:
+        """Return which use of a layer is under way: 1, 2, ..."""
+        known = self._numbers.setdefault(id(layer), {})
+        return known.setdefault(self._open, len(known) + 1)
+
+    def name(self, layer: Layer) -> str:
+        """Return the path of a layer with the number of its use: ``"dense (call 2)"``."""
+        return call_name(layer.path, self.number(layer))
+
+    def watch(self, call: Call, name: str, thread: int) -> Callable[..., Any]:
+        """Return a method of a further call that says that it is under way."""
+        method = getattr(call, name)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread:
+                return method(*args, **kwargs)
+            before, self._open = self._open, (*self._open, call)
+            try:
+                return method(*args, **kwargs)
+            finally:
+                self._open = before
+
+        return watched
+
+
+@contextmanager
+def observed(layer: Layer, around: Around) -> Iterator[Uses]:
+    """Let ``around`` see every call of a layer and of all its parts, as long as the block lasts.
+
+    Only calls of the thread that entered the block are seen; others go past it. Nothing of the
+    layers stays changed afterwards, also if the block raises. It costs nothing outside the block.
+
+    Args:
+        layer: a layer or a model.
+        around: called as ``around(layer, method, given, run)`` in place of the call of ``method``
+            (``"forward"``, ``"forward_logits"``, ``"backward"`` or ``"backward_logits"``) with the
+            array ``given``, or a tuple of arrays; it must return ``run()``, which is the call
+            itself. A call in a call (a layer's in its container's, an activation's in its layer's,
+            ``forward_logits`` in ``forward``) is seen in it. Arrays belong to the layer, which goes
+            on writing into them: what is to be kept must be copied.
+
+    Yields:
+        A :class:`Uses`, which says which use of a layer a call is, of one that is used repeatedly.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> from netlayers.core.hooks import observed
+        >>> def show(layer, method, given, run):
+        ...     result = run()
+        ...     print(layer.name, method, given.shape, "->", result.shape)
+        ...     return result
+        >>> model = nl.Sequential([nl.layers.Flatten(), nl.layers.Dense(3)], name="net")
+        >>> with observed(model, show):
+        ...     y = model.forward(np.ones((2, 2, 2)))
+        flatten forward (2, 2, 2) -> (2, 4)
+        dense forward_logits (2, 4) -> (2, 3)
+        linear forward (2, 3) -> (2, 3)
+        dense forward (2, 4) -> (2, 3)
+        net forward (2, 2, 2) -> (2, 3)
+    """
+    thread, uses = threading.get_ident(), Uses()
+    methods: list[Any] = [
+        (part, name, _watched(part, name, around, thread))
+        for part in every_layer(layer)
+        for name in METHODS
+        if hasattr(type(part), name)
+    ]
+    methods += [
+        (call, name, uses.watch(call, name, thread))
+        for part in every_layer(layer)
+        for call in calls_of(part)
+        for name in METHODS
+        if hasattr(call, name)
+    ]
+    with replaced(methods):
+        yield uses
+
+
+@contextmanager
+def replaced(methods: Iterable[tuple[Any, str, Callable[..., Any]]]) -> Iterator[None]:
+    """Put functions in the place of methods of single objects, as long as the block lasts.
+
+    Args:
+        methods: object, name of the method, and the function, for each.
+    """
+    methods = list(methods)
+    before = [(thing, name, vars(thing).get(name)) for thing, name, _ in methods]
+    try:
+        for thing, name, function in methods:
+            vars(thing)[name] = function
+        yield
+    finally:
+        for thing, name, own in before:
+            vars(thing).pop(name, None)
+            if own is not None:
+                vars(thing)[name] = own
+
+
+def _watched(part: Layer, name: str, around: Around, thread: int) -> Callable[..., Any]:
+    method = getattr(part, name)
+
+    def call(given: Array, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread:
+            return method(given, *args, **kwargs)
+        return around(part, name, given, lambda: method(given, *args, **kwargs))
+
+    return call

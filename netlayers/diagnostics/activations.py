@@ -1,0 +1,138 @@
+"""How the outputs of every layer are distributed, for a batch."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers._tables import text_table
+from netlayers.activations.rectifiers import Linear
+from netlayers.arrays.several import float_numbers
+from netlayers.core.hooks import observed
+from netlayers.diagnostics.layer_statistics import (
+    SATURATED_BELOW,
+    activation_of,
+    dead_share,
+    watched_uses,
+)
+from netlayers.diagnostics.slopes import shape_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from netlayers._typing import Array
+    from netlayers.core.layer import Layer
+
+
+@dataclass(frozen=True)
+class LayerActivations:
+    """The outputs of a layer for a batch.
+
+    Attributes:
+        layer: its path, with the number of its use if it is a further one: ``"dense (call 2)"``.
+        kind: the class of its activation, or its own.
+        counts: how many outputs lie between two of ``edges``; NaN and infinities in none.
+        edges: one more than ``counts``.
+        mean: their mean.
+        deviation: their standard deviation.
+        dead: share of units whose activation has the slope 0 for every row; ``None`` where the
+            layer has no activation that works element by element.
+        saturated: share of outputs where the slope is under a twentieth of the largest one;
+            ``None`` unless the activation is flat on both sides.
+    """
+
+    layer: str
+    kind: str
+    counts: Array
+    edges: Array
+    mean: float
+    deviation: float
+    dead: float | None
+    saturated: float | None
+
+
+@dataclass(frozen=True)
+class ActivationHistograms:
+    """What :meth:`netlayers.models.Model.activation_histograms` found; printed, it is a table.
+
+    Attributes:
+        layers: the layers from input to output, containers by their parts.
+    """
+
+    layers: Sequence[LayerActivations]
+
+    def __str__(self) -> str:
+        rows = [["layer", "mean", "deviation", "dead", "saturated"]]
+        for a in self.layers:
+            shares = ("-" if s is None else f"{s:.1%}" for s in (a.dead, a.saturated))
+            rows.append([a.layer, f"{a.mean:.3g}", f"{a.deviation:.3g}", *shares])
+        return "\n".join(text_table(rows))
+
+    def plot(self, to_file: str | os.PathLike[str] | None = None) -> Any:
+        """Draw a histogram for each layer; return the ``matplotlib.figure.Figure``.
+
+        Args:
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+
+        Raises:
+            ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
+        """
+        from netlayers.plotting.activations import plot_activations
+
+        return plot_activations(self.layers, to_file)
+
+
+def activation_histograms(model: Any, x: Any, bins: int) -> ActivationHistograms:
+    """Return the distributions of the outputs; see ``Model.activation_histograms``."""
+    found = watched_uses(model)
+    wanted = {id(layer) for layer in found.values()}
+    owners = {
+        id(activation): layer
+        for layer in found.values()
+        if (activation := activation_of(layer)) is not None and not isinstance(activation, Linear)
+    }
+    outputs: dict[str, Array] = {}
+    given_to: dict[str, Array] = {}  # what the activation of each layer was given
+
+    def around(layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
+        if id(layer) in owners:
+            given_to[uses.name(owners[id(layer)])] = np.array(given)  # it may write into it
+        result = run()
+        numbers = float_numbers(result) if id(layer) in wanted else None
+        if numbers is not None:
+            outputs[uses.name(layer)] = np.array(numbers, np.float64)
+        return result
+
+    with observed(model, around) as uses:
+        model.forward(x)
+    return ActivationHistograms(
+        [
+            _of_layer(name, layer, outputs[name], given_to.get(name), bins)
+            for name, layer in found.items()
+            if name in outputs
+        ]
+    )
+
+
+def _of_layer(name: str, layer: Layer, y: Array, z: Array | None, bins: int) -> LayerActivations:
+    activation: Any = getattr(layer, "activation", None)
+    dead, saturated = (None, None) if z is None else _slopes(activation, z)
+    good = y[np.isfinite(y)]
+    counts, edges = np.histogram(good, bins=bins)
+    named = type(activation).__name__
+    kind = type(layer).__name__ if named in ("NoneType", "Linear") else named
+    mean, deviation = (float(good.mean()), float(good.std())) if good.size else (np.nan,) * 2
+    return LayerActivations(name, kind, counts, edges, mean, deviation, dead, saturated)
+
+
+def _slopes(activation: Any, z: Array) -> tuple[float, float | None]:
+    """Return the shares of dead units and of saturated outputs."""
+    shape, probe = shape_of(activation), copy.deepcopy(activation)
+    probe.forward(z, training=True)
+    slope = np.abs(probe.backward(np.ones_like(z)))
+    small = float(np.mean(slope < SATURATED_BELOW * shape.largest_slope))
+    return dead_share(slope), small if shape.saturates else None

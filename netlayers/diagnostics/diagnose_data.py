@@ -1,0 +1,214 @@
+"""What can be wrong with data and loss: scales, labels, a loss for another kind of output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import losses
+from netlayers.diagnostics.evidence import Finding
+from netlayers.diagnostics.layer_statistics import activation_of
+from netlayers.diagnostics.slopes import shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlayers._typing import Array
+    from netlayers.diagnostics.evidence import Evidence
+
+# Inputs should be about 0, and all features of about one size, best 1: Y. LeCun et al., "Efficient
+# BackProp", 1998, section 4.3. Pixels from 0 to 1 and standardized features are far within these
+# limits, pixels up to 255 and salaries beside ages far outside. Sizes are of values that are not 0:
+# a pixel that is rarely on is no small feature.
+INPUT_TOO_LARGE = 10.0
+INPUT_TOO_SMALL = 1e-2
+FEATURES_APART = 100.0
+TARGET_TOO_LARGE = 100.0  # an output starts near 0, and has to grow as far as that
+
+REGRESSION = (
+    losses.MeanSquaredError,
+    losses.MeanAbsoluteError,
+    losses.Huber,
+    losses.LogCosh,
+    losses.MeanAbsolutePercentageError,
+    losses.MeanSquaredLogarithmicError,
+)
+# Losses of positive predictions, such as rates and probabilities.
+POSITIVE = (losses.Poisson, losses.KLDivergence)
+
+
+def findings(evidence: Evidence) -> Iterator[Finding]:
+    """Yield what is wrong with data and loss."""
+    yield from inputs(evidence)
+    yield from loss_and_activation(evidence)
+    yield from labels(evidence)
+
+
+def inputs(evidence: Evidence) -> Iterator[Finding]:
+    """Features that are too large, too small, or of very different sizes."""
+    scales = evidence.scales
+    if scales is None or not scales.size:
+        return
+    low, high = float(scales.min()), float(scales.max())
+    if high <= INPUT_TOO_LARGE and high >= INPUT_TOO_SMALL and high <= FEATURES_APART * low:
+        return
+    yield Finding(
+        "inputs not scaled",
+        None,
+        "warning",
+        {"smallest": low, "largest": high},
+        f"the features that come to the first Dense layer have sizes from {low:.2g} to {high:.2g} "
+        "(root mean square); about 1 is right for each.",
+        "a layers.Normalization() in front, adapted to x, or x divided by its largest value.",
+    )
+
+
+def loss_and_activation(evidence: Evidence) -> Iterator[Finding]:
+    """Find a loss that is made for another last activation."""
+    loss: Any = evidence.loss
+    layer = evidence.output
+    activation = getattr(layer, "activation", None)
+    name = type(activation).__name__.lower() if activation is not None else "linear"
+    kind = type(loss).__name__
+    problem = advice = None
+    if isinstance(loss, losses.Crossentropy):
+        problem, advice = _crossentropy(loss, kind, name, evidence.fused)
+    elif isinstance(loss, REGRESSION) and name == "softmax":
+        problem = (
+            f"{kind} of a softmax: its gradient is tiny wherever the softmax is sure, right or "
+        )
+        problem += "wrong"
+        advice = "categorical_crossentropy for classes, or no activation for a regression."
+    elif isinstance(loss, POSITIVE) and name in ("linear", "tanh", "softsign"):
+        problem = f"{kind} takes the logarithm of the outputs, and {name} makes negative ones"
+        advice = "softmax for KLDivergence, exponential or softplus for Poisson."
+    elif kind in ("Hinge", "SquaredHinge") and name in ("softmax", "sigmoid", "relu"):
+        problem = f"{kind} wants outputs on both sides of 0, and {name} makes none below"
+        advice = "a last layer without activation, or binary_crossentropy."
+    if problem:
+        yield Finding(
+            "loss and activation",
+            layer.path,
+            "serious",
+            {},
+            problem + ".",
+            str(advice),
+            [layer.path],
+        )
+    elif isinstance(loss, REGRESSION):
+        yield from _targets(evidence, name)
+
+
+def _crossentropy(loss: Any, kind: str, name: str, fused: bool) -> tuple[str | None, str | None]:
+    if fused:
+        return None, None
+    if loss.from_logits:
+        if name in ("softmax", "sigmoid"):
+            return (
+                f"{kind}(from_logits=True) applies a {loss.link} of its own, and `{name}` was "
+                "applied already",
+                "from_logits=False, or a last layer without activation.",
+            )
+        if name in ("relu", "tanh"):
+            return (
+                f"{kind}(from_logits=True) wants any number, and {name} cuts them off",
+                "a last layer without activation.",
+            )
+        return None, None
+    if name == loss.link:
+        return None, None
+    return (
+        f"{kind} wants probabilities, the outputs of a {loss.link}, and the last activation is "
+        f"{name}",
+        f"activation='{loss.link}' in the last layer"
+        + (", or from_logits=True." if name == "linear" else ".")
+        + (
+            " For one class of several: softmax with a categorical one."
+            if name == "softmax"
+            else ""
+        ),
+    )
+
+
+def _targets(evidence: Evidence, name: str) -> Iterator[Finding]:
+    """Targets that the last activation can not reach, or that are far away."""
+    y = np.asarray(evidence.y, np.float64)
+    low, high = float(y.min()), float(y.max())
+    path = evidence.output.path
+    activation = activation_of(evidence.output)
+    if activation is not None and name != "linear":
+        shape = shape_of(activation)
+        if low < shape.low or high > shape.high:
+            limits = f"from {shape.low:g} to {shape.high:g}"
+            yield Finding(
+                "target range",
+                path,
+                "serious",
+                {"low": low, "high": high},
+                f"the targets go from {low:.3g} to {high:.3g}, the {name} of `{path}` only "
+                f"{limits}.",
+                "a last layer without activation, or targets scaled into that range.",
+                [path],
+            )
+            return
+    size = float(np.sqrt(np.mean(y**2)))
+    if size > TARGET_TOO_LARGE:
+        yield Finding(
+            "targets not scaled",
+            None,
+            "warning",
+            {"size": size},
+            f"the targets have the size {size:.3g} (root mean square), and outputs start near 0.",
+            "targets with mean 0 and deviation 1, (y - y.mean()) / y.std().",
+        )
+
+
+def labels(evidence: Evidence) -> Iterator[Finding]:
+    """Labels of which there is only one kind, or of which some do not occur."""
+    y: Array = np.asarray(evidence.y)
+    if len(y) < 2:
+        return
+    columns = y.reshape(len(y), -1)
+    outputs = int(evidence.model.output_shape[-1] or 1)
+    if (columns == columns[0]).all():
+        yield Finding(
+            "constant labels",
+            None,
+            "serious",
+            {"value": float(columns[0, 0])},
+            f"all {len(y)} targets are the same, so there is nothing to learn from x.",
+            "look at how y was made; shuffle before cutting off a part.",
+        )
+        return
+    missing: list[int] = []
+    if isinstance(evidence.loss, losses.SparseCategoricalCrossentropy):
+        missing = sorted(set(range(outputs)) - set(np.unique(y).astype(int).tolist()))
+    elif isinstance(evidence.loss, losses.CategoricalCrossentropy):
+        missing = np.flatnonzero(~y.reshape(-1, y.shape[-1]).any(axis=0)).tolist()
+    elif columns.shape[1] > 1:
+        missing = np.flatnonzero((columns == columns[0]).all(axis=0)).tolist()
+        if missing:
+            yield Finding(
+                "constant labels",
+                None,
+                "warning",
+                {"columns": len(missing)},
+                f"the targets of output {_listed(missing)} are the same in all rows.",
+                "look at how y was made, or leave these outputs away.",
+            )
+        return
+    if missing:
+        yield Finding(
+            "missing classes",
+            None,
+            "warning",
+            {"missing": len(missing), "classes": outputs},
+            f"there is no row of class {_listed(missing)}, and the model has {outputs} outputs.",
+            "data with all classes, or as many outputs as there are classes.",
+        )
+
+
+def _listed(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:10]))
+    return shown + (", ..." if len(numbers) > 10 else "")

@@ -1,0 +1,120 @@
+"""What a check of gradients found, as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from netlayers._tables import text_table
+
+
+@dataclass
+class GradientRow:
+    """The comparison of one array.
+
+    Attributes:
+        name: ``layer/parameter``, or ``input``.
+        shape: its shape.
+        checked: entries compared.
+        kinks: entries left out, because the function has a corner there and no derivative.
+        max_absolute_error: largest ``|a - n|``, of the analytic a and the numerical n.
+        max_relative_error: largest ``|a - n| / max(|a|, |n|, floor)``.
+        worst: index, analytic and numerical value of the entry with that error.
+        directions: random directions compared, each of which moves every entry of the array.
+        direction_error: the largest relative error along them.
+        method: ``"complex"`` for the complex step, ``"central"`` for central differences.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    checked: int = 0
+    kinks: int = 0
+    max_absolute_error: float = 0.0
+    max_relative_error: float = 0.0
+    worst: tuple[tuple[int, ...], float, float] | None = None
+    directions: int = 0
+    direction_error: float = 0.0
+    method: str = "central"
+
+
+@dataclass
+class GradientReport:
+    """What :func:`check_gradients` found; printed, it is a table.
+
+    Attributes:
+        tolerance: the relative error that is still right.
+        rows: one :class:`GradientRow` for the input and for each parameter.
+        notes: why central differences were used where the complex step could not be.
+    """
+
+    tolerance: float
+    rows: list[GradientRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def max_relative_error(self) -> float:
+        """The largest relative error of all."""
+        return max(
+            (max(row.max_relative_error, row.direction_error) for row in self.rows), default=0.0
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether every array was compared, and no error is above the tolerance."""
+        return all(self._passes(row) for row in self.rows)
+
+    def _passes(self, row: GradientRow) -> bool:
+        empty = not np.prod(row.shape)
+        right = max(row.max_relative_error, row.direction_error) <= self.tolerance
+        return right and (row.checked > 0 or bool(empty))
+
+    def __str__(self) -> str:
+        header = (
+            "gradient",
+            "shape",
+            "checked",
+            "kinks",
+            "directions",
+            "largest error",
+            "relative",
+            "method",
+            "",
+        )
+        table = [header]
+        for row in self.rows:
+            verdict = "ok" if self._passes(row) else "WRONG" if row.checked else "NOT CHECKED"
+            table.append(
+                (
+                    row.name,
+                    "x".join(map(str, row.shape)),
+                    f"{row.checked}/{int(np.prod(row.shape))}",
+                    str(row.kinks),
+                    str(row.directions),
+                    f"{row.max_absolute_error:.1e}",
+                    f"{max(row.max_relative_error, row.direction_error):.1e}",
+                    row.method,
+                    verdict,
+                )
+            )
+        lines = text_table(table, left=len(header))
+        for row in self.rows:
+            if row.direction_error > self.tolerance:
+                lines.append(
+                    f"{row.name}: wrong along a random direction through all entries, relative "
+                    f"error {row.direction_error:.1e}"
+                )
+            if row.worst is not None and row.max_relative_error > self.tolerance:
+                index, analytic, numerical = row.worst
+                place = ", ".join(map(str, index))
+                lines.append(
+                    f"{row.name}[{place}]: backward gives {analytic:.6g}, the {row.method} "
+                    f"{'step' if row.method == 'complex' else 'difference'} {numerical:.6g}"
+                )
+        lines += [f"note: {note}" for note in self.notes]
+        verdict = "passed" if self.passed else "FAILED"
+        lines.append(
+            f"{verdict}: largest relative error {self.max_relative_error:.1e}, tolerance "
+            f"{self.tolerance:.0e}"
+        )
+        return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The loops beside the matrix products: in NumPy, and the same compiled."""

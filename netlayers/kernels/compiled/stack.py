@@ -1,0 +1,127 @@
+"""Dense layers one on another in one compiled call: forward, and the chain rule backward.
+
+The mathematics is that of ``layers/dense.py`` and its activations, which the tests hold it to. What
+it saves is the Python between the products, and passes over memory: a row of ``z`` is still in the
+nearest cache when the bias and the activation come to it.
+
+Only :func:`netlayers.kernels.reference.use_kernels` imports this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.kernels.compiled import blas
+from netlayers.kernels.compiled.functions import sigmoid_of, tanh_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlayers._typing import Array
+
+# numba keeps compiled code until its file changes, and does not look at the files of what it calls.
+# Therefore this one says what it was compiled with: blas effe3e57b4e9,
+# functions d35890799e9c.
+
+# Places of the activations in netlayers.kernels.reference.STACKED.
+_LINEAR, _RELU, _TANH, _SIGMOID = range(4)
+
+
+def _activate(z: Array, b: Array, kind: int) -> None:
+    """``z = f(z + b)``, row by row; no bias is one of no length."""
+    zero = z.dtype.type(0)
+    for i in range(z.shape[0]):
+        for j in range(b.size):
+            z[i, j] += b[j]
+        if kind == _RELU:
+            for j in range(z.shape[1]):
+                z[i, j] = zero if z[i, j] <= zero else z[i, j]  # NaN stays NaN
+        elif kind == _TANH:
+            for j in range(z.shape[1]):
+                z[i, j] = tanh_of(z[i, j])
+        elif kind == _SIGMOID:
+            for j in range(z.shape[1]):
+                z[i, j] = sigmoid_of(z[i, j])
+
+
+def _gradient(dy: Array, y: Array, dz: Array, kind: int) -> None:
+    """``dz = dy f'(z)``, by ``y = f(z)``."""
+    zero, one = y.dtype.type(0), y.dtype.type(1)
+    for i in range(y.shape[0]):
+        if kind == _LINEAR:
+            for j in range(y.shape[1]):
+                dz[i, j] = dy[i, j]
+        elif kind == _RELU:
+            for j in range(y.shape[1]):
+                dz[i, j] = dy[i, j] * (one if y[i, j] > zero else zero)  # a NaN in dy stays one
+        elif kind == _TANH:
+            for j in range(y.shape[1]):
+                dz[i, j] = (one - y[i, j] * y[i, j]) * dy[i, j]
+        elif kind == _SIGMOID:
+            for j in range(y.shape[1]):
+                dz[i, j] = (one - y[i, j]) * y[i, j] * dy[i, j]
+
+
+def stack_forward(values: Array, x: Array, memory: Array, y: Array, table: Array) -> None:
+    """See :class:`netlayers.kernels.reference.Kernels`."""
+    rows, top = x.shape[0], table.shape[0] - 1
+    for i in range(top + 1):
+        n, m, w, b, place, kind, _ = table[i]
+        z = y
+        if i < top:
+            z = memory[rows * place : rows * (place + m)].reshape(rows, m)
+        blas.multiply(x, values[w : w + n * m].reshape(n, m), z)
+        _activate(z, values[b : b + m] if b else values[:0], kind)
+        x = z
+
+
+def stack_backward(
+    values: Array,
+    gradients: Array,
+    x: Array,
+    memory: Array,
+    y: Array,
+    dy: Array,
+    scratch: Array,
+    ones: Array,
+    dx: Array,
+    table: Array,
+    lowest: int,
+) -> None:
+    """See :class:`netlayers.kernels.reference.Kernels`."""
+    rows, top, half = x.shape[0], table.shape[0] - 1, scratch.size // 2
+    for i in range(top, lowest - 1, -1):
+        n, m, w, b, place, kind, learns = table[i]
+        dz = dy
+        if i < top or kind != _LINEAR:
+            dz = scratch[: rows * m].reshape(rows, m)
+            if i < top:
+                y = memory[rows * place : rows * (place + m)].reshape(rows, m)
+            _gradient(dy, y, dz, kind)
+        if learns:
+            below = x
+            if i > 0:
+                place = table[i - 1, 4]
+                below = memory[rows * place : rows * (place + n)].reshape(rows, n)
+            blas.multiply_at(below, dz, gradients[w : w + n * m].reshape(n, m))
+            if b:
+                blas.sum_rows(dz, ones, gradients[b : b + m])
+        if i > lowest or dx.size:
+            dy = dx
+            if i > 0:
+                dy = scratch[half : half + rows * n].reshape(rows, n)
+            blas.multiply_bt(dz, values[w : w + n * m].reshape(n, m), dy)
+
+
+def compiled_stack(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Return the two kernels by their names; none where NumPy's BLAS is not found.
+
+    Args:
+        compiled: compiles a function, as ``elementwise.compiled_kernels`` does.
+    """
+    if not blas.compiled_products(compiled):
+        return {}
+    module = globals()
+    for helper in (_activate, _gradient):
+        module[helper.__name__] = compiled(helper)
+    return {kernel.__name__: compiled(kernel) for kernel in (stack_forward, stack_backward)}

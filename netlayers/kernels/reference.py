@@ -1,0 +1,305 @@
+"""The loops in which a step spends its time beside the matrix products, in NumPy.
+
+Layers, losses and optimizers call them by name, as in ``kernels.tanh(x, y)`` with the ``kernels``
+of ``select.py``. What stands here says what each computes; ``compiled/`` has the same compiled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlayers.kernels.memory import constant, row_of_ones, row_starts
+from netlayers.kernels.moments import centre, sums
+from netlayers.kernels.rows import row_means, row_sums
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from netlayers._typing import Array
+
+# Activations that a compiled stack of Dense layers computes itself; it tells them by their place.
+STACKED = ("Linear", "ReLU", "Tanh", "Sigmoid")
+
+_FLOAT64 = np.dtype(np.float64)
+_FEW = 4096  # numbers that are few
+
+
+class Kernels:
+    """The kernels in use. Every array that is written to is in C order.
+
+    Attributes:
+        name: which set this is.
+        stack_forward: ``stack_forward(values, x, memory, y, table)`` sends ``x`` through Dense
+            layers one on another. A row of ``table`` is a layer: inputs n, units m, the places of
+            W and b in ``values`` (that of b is 0 without bias), how many units come before it,
+            which is where its output is in ``memory``, its activation's place in ``STACKED``,
+            whether it learns. The last output goes to ``y``. ``None`` in NumPy: see ``Dense``.
+        stack_backward: ``stack_backward(values, gradients, x, memory, y, dy, scratch, ones, dx,
+            table, lowest)``: for these and dL/dy writes dL/dvalues, down to the layer ``lowest``,
+            and dL/dx unless ``dx`` is empty. ``scratch`` holds two outputs of the widest layer,
+            ``ones`` a number for each row.
+    """
+
+    name = "numpy"
+    stack_forward: Callable[..., None] | None = None
+    stack_backward: Callable[..., None] | None = None
+
+    @staticmethod
+    def sigmoid(x: Array, y: Array) -> None:
+        """``y = 1 / (1 + exp(-x))``; ``y`` may be ``x``.
+
+        For very negative x, exp(-x) overflows to infinity and the quotient is the right 0.
+        """
+        one = constant(1, (), x.dtype)  # a number of Python takes NumPy 0.4 µs to look at
+        np.negative(x, out=y)
+        with np.errstate(over="ignore"):
+            np.exp(y, out=y)
+        np.add(y, one, out=y)
+        np.divide(one, y, out=y)
+
+    @staticmethod
+    def tanh(x: Array, y: Array) -> None:
+        """``y = tanh x``; ``y`` may be ``x``."""
+        np.tanh(x, out=y)
+
+    @staticmethod
+    def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
+        """``dx = dy y (1 - y)``."""
+        np.subtract(constant(1, (), y.dtype), y, out=dx)
+        np.multiply(dx, y, out=dx)
+        np.multiply(dx, dy, out=dx)
+
+    @staticmethod
+    def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
+        """``dx = dy (1 - y²)``."""
+        np.multiply(y, y, out=dx)
+        np.subtract(constant(1, (), y.dtype), dx, out=dx)
+        np.multiply(dx, dy, out=dx)
+
+    @staticmethod
+    def softmax(z: Array, shifted: Array, p: Array) -> Array:
+        """``shifted = z - max z``, ``p = exp(shifted) / Σ``; return ``log Σ exp(shifted)``."""
+        _shift(z, shifted)
+        return _softmax(shifted, p)
+
+    @staticmethod
+    def centre_columns(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
+        """``out = x - μ``; return μ and σ² of the columns in float64; see :func:`centre`."""
+        return centre(x, out, 0, epsilon)
+
+    @staticmethod
+    def column_sums(x: Array, y: Array) -> tuple[Array, Array]:
+        """Return ``Σ x`` and ``Σ x y`` of each column, in float64."""
+        return sums(x, 1, 0), sums(x, y, 0)
+
+    @staticmethod
+    def scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
+        """``y = factor x + offset`` for every row of x; ``y`` may be ``x``."""
+        np.multiply(x, factor, out=y)
+        np.add(y, offset, out=y)
+
+    @staticmethod
+    def batch_gradient(
+        dy: Array, centred: Array, mean: Array, slope: Array, factor: Array, dx: Array
+    ) -> None:
+        """``dx = factor (dy - slope centred - mean)`` for every row."""
+        np.multiply(centred, slope, out=dx)
+        np.subtract(dy, dx, out=dx)
+        np.subtract(dx, mean, out=dx)
+        np.multiply(dx, factor, out=dx)
+
+    @staticmethod
+    def move_average(average: Array, new: Array, momentum: float) -> None:
+        """``average = momentum average + (1 - momentum) new``, at most the largest number.
+
+        What has fallen to a denormal number, which is slow to compute with, becomes 0.
+        """
+        numbers = np.finfo(average.dtype)
+        moved = momentum * average + (1 - momentum) * new
+        moved *= np.abs(moved) >= numbers.tiny
+        average[...] = np.minimum(moved, numbers.max)
+
+    @staticmethod
+    def keep(x: Array, mask: Array, factor: float, y: Array) -> None:
+        """``y = factor m x`` with 1 for true in ``mask`` and 0 for false; ``y`` may be ``x``."""
+        np.multiply(x, mask, out=y)
+        np.multiply(y, factor, out=y)
+
+    @staticmethod
+    def descend(w: Array, g: Array, lr: float, scratch: Array) -> None:
+        """``w = w - lr g``."""
+        np.add(w, np.multiply(g, -lr, out=scratch), out=w)
+
+    @staticmethod
+    def descend_with_momentum(
+        w: Array, g: Array, m: Array, lr: float, momentum: float, scratch: Array
+    ) -> None:
+        """``m = momentum m - lr g``, then ``w = w + m``."""
+        np.multiply(g, -lr, out=scratch)
+        np.multiply(m, constant(momentum, (), m.dtype), out=m)
+        np.add(m, scratch, out=m)
+        np.add(w, m, out=w)
+
+    @staticmethod
+    def take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
+        """``m = beta_1 m + g``, ``v = beta_2 v + g²``."""
+        np.multiply(m, constant(beta_1, (), m.dtype), out=m)
+        np.add(m, g, out=m)
+        np.multiply(v, constant(beta_2, (), v.dtype), out=v)
+        np.add(v, np.multiply(g, g, out=scratch), out=v)
+
+    @staticmethod
+    def descend_by_quotient(
+        w: Array, m: Array, v: Array, alpha: float, epsilon: float, scratch: Array
+    ) -> None:
+        """``w = w - alpha m / (√v + epsilon)``."""
+        np.sqrt(v, out=scratch)
+        np.add(scratch, constant(epsilon, (), scratch.dtype), out=scratch)
+        np.divide(m, scratch, out=scratch)
+        np.multiply(scratch, alpha, out=scratch)
+        np.subtract(w, scratch, out=w)
+
+    @staticmethod
+    def adam(
+        w: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        beta_1: float,
+        beta_2: float,
+        alpha: float,
+        epsilon: float,
+        scratch: Array,
+    ) -> None:
+        """:meth:`take_in`, then :meth:`descend_by_quotient`: the whole update of Adam."""
+        Kernels.take_in(g, m, v, beta_1, beta_2, scratch)
+        Kernels.descend_by_quotient(w, m, v, alpha, epsilon, scratch)
+
+    # Losses and norms ------------------------------------------------------------------------
+
+    @staticmethod
+    def total(x: Array) -> float:
+        """Return the sum of all numbers, added up in float64."""
+        if type(x) is np.ndarray and x.size <= _FEW:
+            # A product with ones takes a fifth to a third less time than add.reduce.
+            return float(constant(1, (x.size,), _FLOAT64).dot(x.ravel()))
+        total: float = np.add.reduce(x, axis=None, dtype=_FLOAT64).item()
+        return total
+
+    @staticmethod
+    def sum_of_squares(x: Array) -> float:
+        """Return ``Σ x²`` of a flat array, added up in its dtype; it may overflow to infinity."""
+        return float(np.vdot(x, x))  # other than dot, it does not warn of overflow
+
+    @staticmethod
+    def all_below(t: Array, n: int) -> bool:
+        """Return whether ``0 <= t < n`` for all integers ``t``, of which there is at least one."""
+        # As unsigned numbers, negative ones are huge: one comparison finds both kinds. The place of
+        # the largest is found in a fourth of the time that it itself is.
+        unsigned = t.view(np.uintp)
+        return bool(unsigned.item(unsigned.argmax()) < n)
+
+    @staticmethod
+    def all_within(x: Array, low: float, high: float) -> bool:
+        """Return whether ``low <= x <= high`` for all numbers ``x``; NaN is not."""
+        if not x.flags.c_contiguous:  # argmin would copy it
+            return bool(x.min() >= low and x.max() <= high)
+        # The place of the smallest is found in a fourth of the time that it itself is.
+        return bool(x.flat[x.argmin()] >= low and x.flat[x.argmax()] <= high)
+
+    @staticmethod
+    def squared_error(p: Array, t: Array, d: Array) -> Array:
+        """``d = p - t``; return ``Σ d² / k`` over the k numbers of each row."""
+        np.subtract(p, t, out=d)
+        squares = np.vecdot(d, d)
+        return np.divide(squares, constant(d.shape[-1], (), d.dtype), out=squares)
+
+    @staticmethod
+    def scale(x: Array, c: Any, y: Array) -> None:
+        """``y = c x`` for a number c, or an array that broadcasts to x."""
+        np.multiply(x, _factor(c, x), out=y)
+
+    @staticmethod
+    def scaled_difference(p: Array, t: Array, c: Any, y: Array) -> None:
+        """``y = c (p - t)`` for a number c, or an array that broadcasts to p."""
+        np.subtract(p, t, out=y)
+        np.multiply(y, _factor(c, y), out=y)
+
+    @staticmethod
+    def binary_crossentropy(z: Array, t: Array, p: Array, l: Array, scratch: Array) -> Array:  # noqa: E741
+        """``p = sigmoid(z)``; return ``Σ l / k``, ``l = max(z, 0) - z t + log(1 + exp(-|z|))``."""
+        zero, one = _factor(0, z), _factor(1, z)
+        np.exp(np.minimum(z, zero, out=p), out=p)
+        e = np.exp(np.negative(np.abs(z, out=l), out=l), out=l)
+        # exp(min(z, 0)) / (1 + exp(-|z|)), in which nothing overflows.
+        np.divide(p, np.add(e, one, out=scratch), out=p)
+        np.log1p(e, out=l)
+        np.add(l, np.maximum(z, zero, out=scratch), out=l)
+        np.subtract(l, np.multiply(z, t, out=scratch), out=l)
+        return row_means(l)
+
+    @staticmethod
+    def crossentropy(z: Array, t: Array, p: Array, mass: Array) -> Array:
+        """``p = softmax(z)``, ``mass = Σ t``; return ``mass log Σ exp(s) - Σ t s`` of each row.
+
+        There ``s = z - max z``.
+        """
+        _shift(z, p)
+        of_t = np.vecdot(t, p)
+        mass[...] = row_sums(t)
+        lse = _softmax(p, p)
+        return np.subtract(np.multiply(mass, lse, out=lse), of_t, out=lse)
+
+    @staticmethod
+    def crossentropy_gradient(p: Array, t: Array, mass: Array, dl: Any, dz: Array) -> None:
+        """``dz = dl (mass p - t)``; ``dl`` a number, or (..., 1), one for each row."""
+        np.multiply(p, mass[..., None], out=dz)
+        np.subtract(dz, t, out=dz)
+        np.multiply(dz, _factor(dl, dz), out=dz)
+
+    @staticmethod
+    def sparse_crossentropy(z: Array, t: Array, p: Array) -> Array:
+        """``p = softmax(z)``; return ``log Σ exp(z - max z) - (z - max z)[t]`` of each row."""
+        _shift(z, p)
+        of_t = p.ravel().take(row_starts(t.size, p.shape[-1]) + t.ravel())
+        return _softmax(p, p) - of_t.reshape(t.shape)
+
+    @staticmethod
+    def sparse_crossentropy_gradient(p: Array, t: Array, dl: Any, dz: Array) -> None:
+        """``dz = dl (p - onehot(t))``; ``dl`` a number, or (..., 1), one for each row."""
+        if isinstance(dl, float):
+            dl = constant(dl, (), p.dtype)
+        np.multiply(p, dl, out=dz)
+        at = row_starts(t.size, p.shape[-1]) + t.ravel()
+        dz.reshape(-1)[at] -= dl.reshape(-1) if dl.ndim else dl
+
+
+def _factor(c: Any, x: Array) -> Array:
+    """Return a number as an array like ``x``: NumPy computes with it in half the time.
+
+    For numbers that stay the same from step to step: another one has to be made first.
+    """
+    return constant(c, (), x.dtype) if isinstance(c, (int, float)) else np.asarray(c)
+
+
+def _shift(z: Array, shifted: Array) -> None:
+    """``shifted = z - max z`` of each row."""
+    if not z.flags.c_contiguous:
+        np.copyto(shifted, z)
+        z = shifted
+    # The place of the largest is found in less time than its value is.
+    at = z.argmax(axis=-1).ravel()
+    largest = z.reshape(-1).take(row_starts(at.size, z.shape[-1]) + at)
+    np.subtract(z, largest.reshape(*z.shape[:-1], 1), out=shifted)
+
+
+def _softmax(shifted: Array, p: Array) -> Array:
+    """``p = exp(shifted) / Σ``; return ``log Σ exp(shifted)``. ``p`` may be ``shifted``."""
+    np.exp(shifted, out=p)
+    ones = row_of_ones(p.shape[-1], p.dtype) if p.ndim == 2 else None
+    total = row_sums(p) if ones is None else p.dot(ones)
+    np.divide(p, total[..., None], out=p)
+    return np.log(total)

@@ -1,0 +1,110 @@
+"""A trace as one page of HTML that needs nothing from outside."""
+
+from __future__ import annotations
+
+import html
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.trace.math import to_mathml, to_text
+from netlayers.trace.numbers import DOTS, cut, full
+from netlayers.trace.picture import picture
+from netlayers.trace.steps import PHASES
+
+if TYPE_CHECKING:
+    from netlayers.trace.steps import Line, Shown, Step
+
+
+def to_html(trace: Any) -> str:
+    """Return a trace as a page; see :meth:`netlayers.trace.trace.Trace.html`."""
+    template = (resources.files("netlayers.trace") / "page.html").read_text("utf-8")
+    sections = [_section(trace, step, i + 1) for i, step in enumerate(trace.steps)]
+    filled = {
+        "title": html.escape(f"One training step of {trace.name}"),
+        "picture": picture(trace, trace.story),
+        "ticks": "".join(_tick(step, i + 1) for i, step in enumerate(trace.steps)),
+        "sections": "\n".join(sections),
+        "count": str(len(trace.steps)),
+    }
+    # Cut at the marks first, so that nothing in a name can pass for one.
+    first, *pieces = template.split("{{")
+    page = [first]
+    for piece in pieces:
+        name, _, rest = piece.partition("}}")
+        page += [filled[name], rest]
+    return "".join(page)
+
+
+def _tick(step: Step, i: int) -> str:
+    label = html.escape(f"Step {i}: {PHASES[step.phase]}, {step.title}")
+    return f'<a href="#step={i}" class="{step.phase}" aria-label="{label}" title="{label}"></a>'
+
+
+def _section(trace: Any, step: Step, i: int) -> str:
+    place = step.number if step.number else {"start": 0, "loss": "loss"}.get(step.phase, "")
+    name = f'<span class="layer">{step.number} · {html.escape(step.name)}</span>'
+    lines = "\n".join(_line(line, trace) for line in step.lines)
+    return (
+        f'<section class="step {step.phase}" id="step={i}" data-l="{place}" '
+        f'data-phase="{step.phase}" tabindex="-1">\n'
+        f'<p class="where"><span class="phase">{PHASES[step.phase]}</span>'
+        f"{name if step.number else ''}</p>\n"
+        f"<h2>{html.escape(step.title)}</h2>\n"
+        f'<p class="text">{html.escape(step.text)}</p>\n{lines}\n</section>'
+    )
+
+
+def _line(line: Line, trace: Any) -> str:
+    parts = []
+    if line.note:
+        parts.append(f'<p class="note">{html.escape(line.note)}</p>')
+    if line.code:
+        parts.append(f"<p><code>{html.escape(line.code)}</code></p>")
+    if line.formula:
+        parts.append(f'<div class="formula">{to_mathml(line.formula, block=True)}</div>')
+    items, signs = [], ""
+    for item in line.items:  # a sign stays with what it stands before
+        if isinstance(item, str):
+            signs += f'<span class="sign">{to_mathml(item)}</span>'
+        else:
+            items.append(f'<div class="term">{signs}{_array(item, trace)}</div>')
+            signs = ""
+    if items:
+        parts.append(f'<div class="equation">{"".join(items)}</div>')
+    return f'<div class="line">{"".join(parts)}</div>'
+
+
+def _array(shown: Shown, trace: Any) -> str:
+    value = np.asarray(shown.value)
+    seen = cut(value, trace.rows, trace.columns, trace.digits)
+    symbol = to_text(shown.symbol)
+    largest, signed = 0.0, value.dtype.kind in "fi"
+    if value.dtype.kind == "f":
+        largest = float(np.abs(value[np.isfinite(value)]).max(initial=0))
+    rows = []
+    for texts, places in zip(seen.rows, seen.places, strict=True):
+        cells = []
+        for text, place in zip(texts, places, strict=True):
+            if place is None:
+                cells.append(f'<td class="dots">{DOTS}</td>')
+                continue
+            number = value[place]
+            index = f"[{', '.join(map(str, place))}]" if place else ""
+            tint = f' style="--v:{abs(float(number)) / largest:.2f}"' if number and largest else ""
+            kind = ' class="minus"' if signed and number < 0 else ""
+            title = html.escape(f"{symbol}{index} = {full(number)}")
+            cells.append(f'<td{kind}{tint} title="{title}">{text}</td>')
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    shape = " × ".join(map(str, value.shape))
+    facts = " · ".join(f"{name} {text}" for name, text in seen.facts.items())
+    under = f'<span class="shape">{shape}</span>' if shape else ""
+    known = f'<span class="facts">{facts}</span>' if facts else ""
+    again = " again" if shown.again else ""
+    label = html.escape(f"{symbol}, {shape or 'a number'}")
+    return (
+        f'<figure class="array{again}" data-symbol="{html.escape(symbol)}">'
+        f'<figcaption>{to_mathml(shown.symbol, block=True)}{under}</figcaption><div class="scroll">'
+        f'<table aria-label="{label}"><tbody>{"".join(rows)}</tbody></table></div>{known}</figure>'
+    )

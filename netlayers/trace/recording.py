@@ -1,0 +1,358 @@
+"""What one training step computes, layer by layer, kept as copies of the arrays."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.activations import ActivationLayer
+from netlayers.arrays.sparse import is_sparse
+from netlayers.core.binding import own
+from netlayers.core.hooks import Uses, observed, replaced
+from netlayers.core.parameters import gradient_of
+from netlayers.core.states import states_of
+from netlayers.layers import Dense
+from netlayers.layers.containers import Chain
+from netlayers.layers.graph import Graph
+from netlayers.losses import Loss
+from netlayers.trace.derived import add_penalties, add_slopes, add_up, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from netlayers._typing import Array
+    from netlayers.core.layer import Layer
+    from netlayers.core.states import State
+    from netlayers.data.batch import Batch
+
+
+@dataclass
+class WeightTrace:
+    """A weight in one step.
+
+    Attributes:
+        name: ``"kernel"``, ``"bias"``, ...
+        before: its value at the start.
+        gradient: dL/dweight as ``backward`` gave it, the sum over all uses of the layer; ``None``
+            for a statistic or a frozen weight.
+        parts: what each use of the layer gave, by its number.
+        penalty: gradient of its regularizer, ``None`` if it has none.
+        used: the gradient that the optimizer used: with the penalty, accumulated, clipped.
+        after: its value at the end.
+        change: ``after - before``.
+    """
+
+    name: str
+    before: Array
+    gradient: Array | None = None
+    parts: dict[int, Array] = field(default_factory=dict)
+    penalty: Array | None = None
+    used: Array | None = None
+    after: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def change(self) -> Array:
+        """What the step added."""
+        return self.after - self.before
+
+
+@dataclass
+class LayerTrace:
+    """A layer in one step; an array that there is not is ``None``, several are a tuple.
+
+    Attributes:
+        name: its path, such as ``"residual/dense"``; that of its second use ``"dense (call 2)"``.
+        layer: the layer itself, of the copy that was traced.
+        call: which use of the layer it is, from 1; the uses have common ``weights``.
+        number: its place in the order of computation, from 1; 0 for a container that only calls
+            its parts, and for ``Input``.
+        x: input.
+        z: what its activation was applied to.
+        y: output, the book's a.
+        dy: dL/dy, which came from above.
+        slope: activation'(z), of an activation that works element by element.
+        dz: dL/dz, the book's δ.
+        dx: dL/dx, which goes on below.
+        weights: by name.
+        parts: the layers that it is made of, in the order of their computation.
+        fused: its activation was computed together with the loss, so there is no dL/dy.
+    """
+
+    name: str
+    layer: Layer
+    call: int = 1
+    number: int = 0
+    x: Any = None
+    z: Array | None = None
+    y: Any = None
+    dy: Any = None
+    slope: Array | None = None
+    dz: Array | None = None
+    dx: Any = None
+    weights: dict[str, WeightTrace] = field(default_factory=dict)
+    parts: list[LayerTrace] = field(default_factory=list)
+    fused: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``"dense"``, ``"activation"``, ``"chain"``, ``"graph"`` or ``"other"``.
+
+        A chain only calls its parts, one after the other; a graph calls them in any way.
+        """
+        layer = self.layer
+        if isinstance(layer, Dense) and type(layer).forward is Dense.forward:
+            return "dense"
+        if isinstance(layer, ActivationLayer) or type(layer).__name__ == "Activation":
+            return "activation"
+        if isinstance(layer, Graph):
+            return "graph"
+        return "chain" if isinstance(layer, Chain) and type(layer).wire is Chain.wire else "other"
+
+    @property
+    def activation(self) -> Any:
+        """The activation of a layer that is dense or an activation."""
+        return self.layer.activation
+
+    def walk(self) -> Iterator[LayerTrace]:
+        """Yield this record and those of all its parts."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+
+@dataclass
+class LossTrace:
+    """The loss in one step.
+
+    Attributes:
+        loss: the loss itself; on logits if ``fused``.
+        fused: it was computed together with the last activation, from z.
+        y_true: targets.
+        y_pred: the outputs of the model.
+        probabilities: what a loss on logits makes of them, else ``None``.
+        sample_weight: weights of the samples, or ``None``.
+        samples: the losses of the samples, times their weights, where the loss gives them.
+        value: the loss without penalties.
+        penalty: all penalties, of weights and activations.
+        total: what ``train_on_batch`` reports.
+        gradient: dL/dy_pred, or dL/dz if ``fused``.
+        before: loss of the batch as ``test_on_batch`` gives it before the step.
+        after: the same after the step.
+    """
+
+    loss: Any
+    fused: bool
+    y_true: Array
+    y_pred: Array
+    gradient: Array
+    value: float
+    total: float
+    probabilities: Array | None = None
+    sample_weight: Array | None = None
+    samples: Array | None = None
+    before: float = 0.0
+    after: float = 0.0
+
+    @property
+    def penalty(self) -> float:
+        """What regularizers and layers added to the loss."""
+        return self.total - self.value
+
+
+@dataclass
+class OptimizerTrace:
+    """The update of one step.
+
+    Attributes:
+        optimizer: the optimizer itself, after the step.
+        learning_rate: the rate of this update.
+        updated: whether the weights were updated: gradients may be gathered for a later update.
+        norm: norm of all gradients before clipping, ``None`` where clipping is off.
+    """
+
+    optimizer: Any
+    learning_rate: float
+    updated: bool
+    norm: float | None
+
+
+class Recorder:
+    """Sees the calls of layers, as ``around`` of :func:`netlayers.core.hooks.observed`.
+
+    Arrays that are the same at two places (the output of a layer and the input of the next) are
+    kept once: where they came from is then seen by their identity.
+
+    Attributes:
+        uses: tells the uses of a layer apart; what ``observed`` yields.
+    """
+
+    def __init__(self) -> None:
+        self.uses = Uses()
+        self._records: dict[tuple[int, int], LayerTrace] = {}
+        self.top: list[LayerTrace] = []
+        self._open: list[LayerTrace] = []
+        self._copies: dict[int, tuple[Any, Array]] = {}
+
+    def __call__(self, layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
+        """Record one call."""
+        record = self._record(layer)
+        before = self.keep(given)
+        if method == "backward" and isinstance(layer, ActivationLayer):
+            # What backward makes of ones, as long as the memory of this use is there.
+            record.slope = np.array(type(layer).backward(layer, np.ones_like(given)))
+        self._open.append(record)
+        result = run()
+        self._open.pop()
+        after = self.keep(result)
+        if method.startswith("forward"):
+            record.x = before
+            if method == "forward":
+                record.y = after
+            else:
+                record.z = after
+            return result
+        if method == "backward":
+            record.dy = before
+        else:
+            record.dz = before
+        record.dx = after
+        for p in own(layer):
+            if p.gradient is not None and p.trainable:
+                record.weights[p.name].parts[record.call] = gradient_of(p).copy()
+        return result
+
+    def keep(self, array: Any) -> Any:
+        """Return a copy, the one that was made before if the numbers are the same."""
+        if isinstance(array, tuple):
+            return tuple(self.keep(item) for item in array)
+        if array is None:
+            return None
+        kept = self._copies.get(id(array))
+        if kept is not None and kept[0] is array and (is_sparse(array) or _same(kept[1], array)):
+            return kept[1]
+        own_copy = array.toarray() if is_sparse(array) else np.array(array)
+        self._copies[id(array)] = (array, own_copy)
+        return own_copy
+
+    def _record(self, layer: Layer) -> LayerTrace:
+        number = self.uses.number(layer)
+        record = self._records.get((id(layer), number))
+        if record is None:
+            record = LayerTrace(self.uses.name(layer), layer, number)
+            self._records[id(layer), number] = record
+            if number == 1:
+                for p in own(layer):
+                    assert p.value is not None
+                    record.weights[p.name] = WeightTrace(p.name, p.value.copy())
+            else:
+                record.weights = self._records[id(layer), 1].weights
+            (self._open[-1].parts if self._open else self.top).append(record)
+        return record
+
+
+def _same(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
+    """Train on one batch, and return all that was computed.
+
+    Args:
+        steps: the ``Steps`` of a model that is a copy: it learns.
+        batch: checked data.
+    """
+    model, optimizer, loss = steps.model, steps.optimizer, steps.loss
+    _, y, sample_weight, _ = batch
+    states = [
+        (state, None if state.value is None else state.value.copy())
+        for _, state in states_of(model).values()
+    ]
+    before = steps.test(batch)
+    _put_back(states)
+    recorder = Recorder()
+    seen: dict[str, Any] = {}
+    with observed(model, recorder) as recorder.uses, _loss_seen(loss, seen, recorder.keep):
+        total = steps.compute_gradients(batch, input_gradient=True)
+    (top,) = recorder.top
+    records = list(top.walk())
+    probabilities = None
+    if getattr(loss, "from_logits", False) and hasattr(loss, "probabilities"):
+        probabilities = np.array(loss.probabilities)
+    y_pred = seen["y_pred"]
+    if steps.fused:
+        assert probabilities is not None
+        y_pred = probabilities
+        for record in records:
+            if record.y is None:
+                record.y, record.fused = probabilities, True
+    add_up(records)
+    add_slopes(records)
+    add_penalties(records)
+    rate = optimizer.learning_rate
+    updates = optimizer.iterations
+    steps.update(batch.size)
+    updated = optimizer.iterations > updates
+    for record in records:
+        for p in own(record.layer):
+            weight = record.weights[p.name]
+            assert p.value is not None
+            weight.after = p.value.copy()
+            if weight.gradient is not None:
+                weight.used = gradient_of(p).copy()
+    for number, record in enumerate(in_order(top), start=1):
+        record.number = number
+    _put_back(states)
+    outcome = LossTrace(
+        loss=loss,
+        fused=steps.fused,
+        y_true=np.array(y),
+        y_pred=y_pred,
+        gradient=seen["gradient"],
+        value=seen["value"],
+        total=total,
+        probabilities=probabilities,
+        sample_weight=None if sample_weight is None else np.array(sample_weight),
+        samples=_samples(loss, y, seen["y_pred"], sample_weight),
+        before=before,
+        after=steps.test(batch),
+    )
+    norm = optimizer.grad_norm if getattr(optimizer, "clips", False) and updated else None
+    return top, outcome, OptimizerTrace(optimizer, rate, updated, norm)
+
+
+def _put_back(states: list[tuple[State, Array | None]]) -> None:
+    """Let the layers remember what they did before the step."""
+    for state, value in states:
+        state.value = None if value is None else value.copy()
+
+
+@contextmanager
+def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
+    """Note what goes into the loss and what comes out of it."""
+    forward, backward = loss.forward, loss.backward
+
+    def watched_forward(y_true: Any, y_pred: Array, *args: Any) -> float:
+        into["y_pred"] = keep(y_pred)
+        into["value"] = value = forward(y_true, y_pred, *args)
+        return value
+
+    def watched_backward(*denominator: float) -> Array:
+        dy: Array = backward(*denominator)
+        into["gradient"] = keep(dy)
+        return dy
+
+    with replaced([(loss, "forward", watched_forward), (loss, "backward", watched_backward)]):
+        yield
+
+
+def _samples(loss: Any, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
+    """Return the losses of the samples, of a loss that has them."""
+    if not isinstance(loss, Loss) or type(loss).forward is not Loss.forward:
+        return None
+    twin = copy.deepcopy(loss)
+    twin.reduction = "none"
+    return np.asarray(twin.forward(y, y_pred, sample_weight))

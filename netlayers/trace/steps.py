@@ -1,0 +1,178 @@
+"""What a trace tells: steps with formulas and arrays, and what the arrays are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+    from netlayers.trace.recording import LayerTrace, LossTrace, OptimizerTrace, WeightTrace
+
+# The parts of the story, and what they are called.
+PHASES = {
+    "start": "The batch",
+    "forward": "Forward",
+    "loss": "Loss",
+    "backward": "Backward",
+    "update": "Update",
+}
+SYMBOLS = {"kernel": "W", "bias": "b", "gamma": r"\gamma", "beta": r"\beta", "alpha": r"\alpha"}
+
+
+@dataclass
+class Shown:
+    """An array under its symbol.
+
+    Attributes:
+        symbol: in LaTeX.
+        value: the array.
+        again: it, or its transpose, was shown in an earlier step.
+    """
+
+    symbol: str
+    value: Array
+    again: bool = False
+
+
+@dataclass
+class Line:
+    """A formula with its numbers.
+
+    Attributes:
+        formula: in LaTeX, or nothing.
+        items: arrays, and between them signs in LaTeX.
+        code: the formula as the class documents it, where there is no LaTeX.
+        note: a sentence.
+    """
+
+    formula: str = ""
+    items: list[Shown | str] = field(default_factory=list)
+    code: str = ""
+    note: str = ""
+
+    @property
+    def arrays(self) -> list[Shown]:
+        """The arrays, without the signs."""
+        return [item for item in self.items if isinstance(item, Shown)]
+
+
+@dataclass
+class Step:
+    """One step of the story.
+
+    Attributes:
+        phase: ``"start"``, ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``.
+        title: what happens.
+        name: path of the layer; nothing for the loss.
+        number: its number, 0 for none.
+        text: a sentence that says what to see.
+        lines: formulas and arrays.
+    """
+
+    phase: str
+    title: str
+    name: str = ""
+    number: int = 0
+    text: str = ""
+    lines: list[Line] = field(default_factory=list)
+
+
+def by(symbol: str) -> str:
+    """Return dL/dsymbol in LaTeX."""
+    return rf"\frac{{\partial L}}{{\partial {symbol}}}"
+
+
+class Symbols:
+    """What is called how: ``W^{(1)}`` is the kernel of the first layer.
+
+    Args:
+        top: record of the model.
+        loss: what the loss did.
+        optimizer: what the optimizer did.
+    """
+
+    def __init__(self, top: LayerTrace, loss: LossTrace, optimizer: OptimizerTrace) -> None:
+        self.top, self.loss, self.optimizer = top, loss, optimizer
+        self.numbered = sorted((r for r in top.walk() if r.number), key=lambda r: r.number)
+        # Symbols by the identity of the arrays: where an array came from is what it is called.
+        # In the dtype of the model, as its first layer is given it.
+        given = [r.x for r in top.walk() if r is not top and _as_many(r.x, top.x)]
+        self.x = given[0] if given else top.x
+        self.symbols: dict[int, str] = {id(x.value): x.symbol for x in several("x", self.x)}
+        # The weights of a layer are called by its first use.
+        self._first = {id(r.layer): r for r in reversed(self.numbered)}
+        for record in self.numbered:
+            if record.y is not record.x or record.kind != "other":
+                its = several(self.out(record), record.y)
+                self.symbols.update({id(y.value): y.symbol for y in its})
+        if loss.fused:
+            self.symbols[id(loss.y_pred)] = self.out(self.numbered[-1])
+
+    def out(self, record: LayerTrace) -> str:
+        """Return the symbol of an output."""
+        last = record is self.numbered[-1]
+        if record.kind == "dense" and linear(record) and last and self._logits:
+            return self.of("z", record)
+        return self.of("a" if record.kind in ("dense", "activation") else "y", record)
+
+    @property
+    def _logits(self) -> bool:
+        return bool(getattr(self.loss.loss, "from_logits", False)) and not self.loss.fused
+
+    def of(self, letter: str, record: LayerTrace) -> str:
+        """Return a letter with the number of a layer: ``W^{(1)}``."""
+        return f"{letter}^{{({record.number})}}"
+
+    def weight(self, name: str, record: LayerTrace) -> str:
+        """Return the symbol of a weight."""
+        plain = name.replace("_", r"\_")
+        first = self._first[id(record.layer)]
+        return self.of(SYMBOLS.get(name, rf"\mathrm{{{plain}}}"), first)
+
+    def part(self, symbol: str, weight: WeightTrace, number: int) -> str:
+        """Return dL/dweight as far as it comes from one use of the layer."""
+        return by(symbol) + (rf"\ \mathrm{{call}}\ {number}" if len(weight.parts) > 1 else "")
+
+    def inputs(self, record: LayerTrace) -> list[Shown]:
+        """Return the inputs of a layer under their symbols."""
+        own = several(self.of("x", record), record.x)
+        return [Shown(self.symbols.get(id(x.value), x.symbol), x.value) for x in own]
+
+    def into(self, record: LayerTrace) -> str:
+        """Return the symbol of an input."""
+        return self.symbols.get(id(record.x), self.of("x", record))
+
+    def argument(self, r: LayerTrace) -> str:
+        """Return the symbol of what an activation is applied to."""
+        return self.into(r) if r.kind == "activation" else self.of("z", r)
+
+
+def several(symbol: str, value: Any) -> list[Shown]:
+    """Return an array under its symbol, or several with numbers, without those there are not."""
+    if not isinstance(value, tuple):
+        return [] if value is None else [Shown(symbol, value)]
+    return [Shown(rf"{symbol}_{{{i}}}", a) for i, a in enumerate(value) if a is not None]
+
+
+def _as_many(a: Any, b: Any) -> bool:
+    """Whether both are one array, or tuples of as many."""
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b)
+    return not isinstance(a, tuple) and not isinstance(b, tuple)
+
+
+def present(array: Array | None) -> Array:
+    """Return an array that must be there."""
+    assert array is not None
+    return array
+
+
+def linear(r: LayerTrace) -> bool:
+    """Whether a dense layer has no activation."""
+    return type(r.activation).__name__ == "Linear"
+
+
+def last_of(r: LayerTrace) -> LayerTrace:
+    """Return what made the output of a chain."""
+    return last_of(r.parts[-1]) if r.kind == "chain" and r.parts else r

@@ -1,0 +1,127 @@
+"""One training step with all its numbers: as text, as Markdown, and as a page to step through."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netlayers.checks import check_integer, check_path
+from netlayers.errors import ConfigurationError
+from netlayers.trace.html import to_html
+from netlayers.trace.markdown import to_markdown
+from netlayers.trace.recording import LayerTrace, LossTrace, OptimizerTrace, record_step
+from netlayers.trace.steps import Step
+from netlayers.trace.story import Story
+from netlayers.trace.text import to_text
+
+if TYPE_CHECKING:
+    import os
+
+    from netlayers.data.batch import Batch
+
+__all__ = ["LayerTrace", "LossTrace", "OptimizerTrace", "Step", "Trace", "trace_step"]
+
+
+class Trace:
+    """One training step with all its numbers; made by ``model.trace(x, y)``.
+
+    Printed, it is a text. The arrays are copies, named as in the books: ``x``, ``z``, ``y`` (the
+    activation a), ``dy`` (dL/da), ``slope`` (activation'(z)), ``dz`` (dL/dz, δ), ``dx``.
+
+    Args:
+        name: what the model is called.
+        top: record of the model.
+        loss: what the loss did.
+        optimizer: what the optimizer did.
+        digits: significant digits of the largest number of an array; the others have as many
+            decimals.
+        rows: most rows of an array that are shown; of more, the first and the last.
+        columns: most columns that are shown.
+
+    Attributes:
+        layers: a :class:`LayerTrace` for each layer; those in a container are its ``parts``.
+        loss: a :class:`LossTrace`.
+        optimizer: an :class:`OptimizerTrace`.
+        steps: the story, a list of :class:`Step`; all three forms show the arrays that it holds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        top: LayerTrace,
+        loss: LossTrace,
+        optimizer: OptimizerTrace,
+        digits: int = 4,
+        rows: int = 6,
+        columns: int = 6,
+    ) -> None:
+        self.name = name
+        self.model = top
+        self.layers = top.parts
+        self.loss = loss
+        self.optimizer = optimizer
+        self.story = Story(top, loss, optimizer)
+        self.steps: list[Step] = self.story.steps()
+        self.digits = check_integer("trace", "digits", digits, minimum=1)
+        self.rows = check_integer("trace", "rows", rows, minimum=2)
+        self.columns = check_integer("trace", "columns", columns, minimum=2)
+
+    def __getitem__(self, name: str) -> LayerTrace:
+        """Return the record of a layer by its name or path."""
+        for record in self.model.walk():
+            if name == record.name:
+                return record
+        names = [record.name for record in self.model.walk() if record.number]
+        raise KeyError(f"trace: no layer is named {name!r}; there are {', '.join(names)}")
+
+    def text(self) -> str:
+        """Return the trace as plain text."""
+        return to_text(self)
+
+    def markdown(self) -> str:
+        """Return the trace as Markdown with LaTeX formulas, as GitHub and notebooks show them."""
+        return to_markdown(self)
+
+    def html(self) -> str:
+        """Return the trace as one page to step through with the arrow keys.
+
+        It needs nothing from outside. Without JavaScript, and printed, all steps are there.
+        """
+        return to_html(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace into a file, whose ending says how: ``.html``, ``.md`` or ``.txt``.
+
+        Raises:
+            ConfigurationError: the ending is another one.
+            OSError: the file can not be written.
+        """
+        name = check_path("trace.save", "path", path)
+        forms = {".html": self.html, ".md": self.markdown, ".txt": self.text}
+        ending = Path(name).suffix.lower()
+        if ending not in forms:
+            raise ConfigurationError(
+                f"trace.save: the name must end in .html, .md or .txt, got {name!r}."
+            )
+        text = forms[ending]()
+        Path(name).write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<Trace of {self.name!r}: {len(self.steps)} steps, loss {self.loss.total:.6g}>"
+
+
+def trace_step(steps: Any, batch: Batch, **shown: Any) -> Trace:
+    """Train on one batch, and return what was computed.
+
+    Args:
+        steps: the ``Steps`` of a model that is a copy: it learns.
+        batch: checked data.
+        shown: ``digits``, ``rows`` and ``columns`` of :class:`Trace`.
+    """
+    steps.loss = copy.deepcopy(steps.loss)
+    parts = record_step(steps, batch)
+    return Trace(steps.model.name, *parts, **shown)

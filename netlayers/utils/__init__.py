@@ -1,0 +1,7 @@
+"""Small helpers that a Keras user knows."""
+
+from __future__ import annotations
+
+from netlayers.utils.one_hot import to_categorical
+
+__all__ = ["to_categorical"]

@@ -1,0 +1,133 @@
+"""The compiled kernels of batch normalization and dropout, against those of NumPy."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import netlayers as nl
+from netlayers.kernels.reference import Kernels
+
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
+EXTREME = [0.0, 1e-40, 1e-30, 1e4, -1e4, 1e30, -1e30, np.nan, np.inf, -np.inf]
+
+
+@pytest.fixture
+def in_use():
+    before = nl.kernels_in_use()
+    yield
+    nl.use_kernels(before)
+
+
+def compiled(name):
+    from netlayers.kernels.compiled import compiled_kernels
+
+    return compiled_kernels()[name]
+
+
+@st.composite
+def matrices(draw):
+    """Return two matrices, with an offset for each column of the first, and extreme numbers."""
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 20), "seed"))
+    share = draw(st.sampled_from([0.0, 0.02, 0.2]), "share of extreme numbers")
+    offset = draw(st.sampled_from([0.0, 1.0, 1e3, 1e6]), "offset")
+    dtype = draw(st.sampled_from(["float32", "float64"]), "dtype")
+    shape = draw(st.integers(1, 70)), draw(st.integers(1, 40))
+    result = []
+    for _ in range(2):
+        x = rng.normal(size=shape)
+        if not result:
+            x += offset * rng.normal(size=shape[1])
+        places = rng.random(shape) < share
+        x[places] = rng.choice(EXTREME, places.sum())
+        result.append(x.astype(dtype))
+    return result
+
+
+@settings(max_examples=200, deadline=None)
+@given(pair=matrices())
+def test_columns_are_centred_as_by_numpy(pair):
+    x, epsilon = pair[0], 1e-3
+    before, eps = x.copy(), np.finfo(x.dtype).eps
+    results = []
+    for kernel in (Kernels.centre_columns, compiled("centre_columns")):
+        out = np.full_like(x, 7)
+        with np.errstate(all="ignore"):
+            results.append((*kernel(x, out, epsilon), out))
+    np.testing.assert_array_equal(x, before)
+    (mean, variance, out), (got_mean, got_variance, got_out) = results
+    assert got_mean.dtype == got_variance.dtype == np.float64
+    with np.errstate(all="ignore"):
+        # What may be left of a mean is 8 units of the last digit of the deviation; see moments.
+        deviation = np.sqrt(variance + epsilon)
+        limit = 32 * eps * deviation
+        for a, b, bound in (
+            (got_mean, mean, limit + 1e-15 * np.abs(mean)),
+            (got_variance, variance, 64 * eps * (variance + epsilon)),
+            (got_out, out, limit + 4 * eps * np.abs(out)),
+        ):
+            # In a column with a NaN or infinity, how often it is centred makes one of the other.
+            same = (~np.isfinite(a) & ~np.isfinite(b)) | (np.abs(a - b) <= bound)
+            assert same.all(), (a[~same], b[~same], np.broadcast_to(bound, a.shape)[~same])
+
+
+@settings(max_examples=200, deadline=None)
+@given(pair=matrices())
+def test_columns_are_added_up_as_by_numpy(pair):
+    x, y = pair
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.float64), y.astype(np.float64)
+        expected = wide[0].sum(axis=0), (wide[0] * wide[1]).sum(axis=0)
+        sizes = np.abs(wide[0]).sum(axis=0), np.abs(wide[0] * wide[1]).sum(axis=0)
+        for a, b, size in zip(compiled("column_sums")(x, y), expected, sizes, strict=True):
+            assert a.dtype == np.float64
+            near = np.abs(a - b) <= 100 * np.finfo(np.float64).eps * size
+            assert ((a == b) | near | (np.isnan(a) & np.isnan(b))).all()
+
+
+@pytest.mark.parametrize("order", ["F", "columns", "read-only"])
+def test_what_is_read_may_be_in_any_order(order):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 9, 4))
+    x = {"F": np.asfortranarray(x), "columns": np.repeat(x, 2, axis=1)[:, ::2], "read-only": x}[
+        order
+    ]
+    x.flags.writeable = order != "read-only"
+    rows = rng.normal(size=(3, 4))
+    for name, arguments in (("batch_gradient", (y, *rows)), ("column_sums", (y,))):
+        out = [np.zeros_like(y) for _ in range(2)] if name == "batch_gradient" else [None] * 2
+        results = [
+            kernel(x, *arguments, *([o] if o is not None else []))
+            for kernel, o in zip((getattr(Kernels, name), compiled(name)), out, strict=True)
+        ]
+        for a, b in zip(*(out if out[0] is not None else results), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
+
+
+def test_a_mask_may_be_smaller_than_what_it_is_stretched_over():
+    x, y = np.arange(12.0).reshape(3, 4), np.empty((3, 4))
+    compiled("keep")(x, np.array([[True], [False], [True]]), 2.0, y)
+    np.testing.assert_array_equal(y, [2 * x[0], 0 * x[1], 2 * x[2]])
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_training_is_that_of_numpy(in_use, center):
+    rng = np.random.default_rng(0)
+    x, y = 3 + rng.normal(size=(40, 5)), rng.integers(0, 3, 40)
+    results = []
+    for name in ("numpy", "numba"):
+        nl.use_kernels(name)
+        layers = [
+            nl.layers.Dense(9),
+            nl.layers.BatchNormalization(center=center),
+            nl.layers.Dropout(0.3),
+            nl.layers.Dense(3),
+        ]
+        model = nl.Sequential(layers, seed=0, dtype="float64")
+        model.compile("adam", nl.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(x, y, epochs=10, batch_size=16, verbose=0)
+        assert nl.check_gradients(model, x, y).passed
+        results.append(np.concatenate([w.reshape(-1) for w in model.get_weights()]))
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-8, atol=1e-10)

@@ -6,7 +6,7 @@ import pytest
 import netlayers as nl
 from netlayers.random import keep_mask
 
-I = nl.initializers
+INITIALIZERS = nl.initializers
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 7, 32767, 32768, 32769, 65536, 65541])
@@ -57,7 +57,7 @@ DRAWS = {
 def test_initial_values_one_by_one(code):
     stddev, largest = DRAWS[code]
     rng, count = np.random.default_rng(0), 4000
-    initializer, out = eval(f"I.{code}"), np.empty((1, 1))
+    initializer, out = eval(f"INITIALIZERS.{code}"), np.empty((1, 1))
     drawn = []
     for _ in range(count):
         initializer.fill(out, rng)
@@ -72,9 +72,9 @@ def test_initial_values_one_by_one(code):
 def test_an_initializer_with_a_seed_draws_the_same_again(code):
     name, _, rest = code.partition("(")
     arguments = f"{rest[:-1]}, seed=3" if rest[:-1] else "seed=3"
-    initializer = eval(f"I.{name}({arguments})")
+    initializer = eval(f"INITIALIZERS.{name}({arguments})")
     first = initializer((2, 3), "float64")
     np.testing.assert_array_equal(first, initializer((2, 3), "float64"))
     assert initializer((2, 3)).dtype == np.float32
     np.testing.assert_array_equal(initializer((2, 3)), first.astype(np.float32))
-    assert np.any(eval(f"I.{code}")((2, 3), "float64") != first)
+    assert np.any(eval(f"INITIALIZERS.{code}")((2, 3), "float64") != first)

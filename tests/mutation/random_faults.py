@@ -107,37 +107,36 @@ class Copy:
 
     def tests(self, fault):
         """Return the tests that enter the faulty function, the closest first, with seconds."""
-        if fault.function:
-            prefix = fault.function + "."
-            classes = fault.function.rpartition(".")[0] + "."
+        name = fault.function
+        if name:
+            entered = self._entering(lambda f: f == name or f.startswith(name + "."))
+            if not entered:  # only in another process, or by a way that is not noted
+                entered = self._entering(lambda f: f.startswith(name.rpartition(".")[0] + "."))
         else:
-            prefix = classes = "\0"
-        whole = {f.function for f in self._of_file(fault.path)}
-        near = {fault.function, Path(fault.path).stem, *fault.function.split(".")}
-        found = []
-        for test, (seconds, functions) in self.reach.items():
-            if test.startswith(STATIC) or seconds > SLOWEST:
-                continue
-            if fault.function in functions or any(f.startswith(prefix) for f in functions):
-                rank = 0
-            elif any(f.startswith(classes) for f in functions):
-                rank = 1  # by a way that is not noted: a process, a generated method
-            elif not fault.function and whole.intersection(functions):
-                rank = 0
-            else:
-                continue
-            named = any(len(n) > 3 and n.lower() in test.lower() for n in near)
-            found.append((rank, not named, len(functions), test, seconds))
-        turn = collections.Counter()
-        order = []
-        for rank, named, size, test, seconds in sorted(found):
+            source = (self.tree / fault.path).read_text()
+            whole = {f.function for f in sites.faults(source, fault.path)} - {""}
+            entered = self._entering(whole.__contains__)
+        words = {word.lower() for word in (Path(fault.path).stem, *name.split("."))}
+        words = {word for word in words if len(word) > 3}
+        ranked = sorted(
+            (not any(word in test.lower() for word in words), size, test, seconds)
+            for test, size, seconds in entered
+        )
+        # In turn from each file: the tests of one file look at the same.
+        turns, order = collections.Counter(), []
+        for far, size, test, seconds in ranked:
             file = test.partition("::")[0]
-            turn[rank, named, file] += 1
-            order.append((rank, named, turn[rank, named, file], size, test, seconds))
+            turns[far, file] += 1
+            order.append((far, turns[far, file], size, test, seconds))
         return [(test, seconds) for *_, test, seconds in sorted(order)]
 
-    def _of_file(self, path):
-        return sites.faults((self.tree / path).read_text(), path)
+    def _entering(self, wanted):
+        """Return (test, how many functions it enters, seconds) for tests of wanted functions."""
+        return [
+            (test, len(functions), seconds)
+            for test, (seconds, functions) in self.reach.items()
+            if any(map(wanted, functions)) and seconds <= SLOWEST and not test.startswith(STATIC)
+        ]
 
     def outcome(self, fault, budget, confirm):
         """Plant a fault; return "caught" or "survived", and what the tests said."""

@@ -243,7 +243,7 @@ def test_layer_gradients(cls, kwargs, shape):
     moving = [spec.dtype == "float" and spec.gradient for spec in specs]
     inputs = ["input"] if len(specs) == 1 else [f"input {name}" for name in input_names(specs)]
     names = [name for name, moves in zip(inputs, moving, strict=True) if moves]
-    names += [p.path for p in layer.slots if p.trainable]
+    names += [p.path for p in layer.declared_parameters if p.trainable]
     count = len(listed_shapes(layer.output_shape))
     ways = [f" (output {i} alone)" for i in range(count) if count > 1]
     ways += [" (masked)"] if layer.takes_mask else []
@@ -370,14 +370,14 @@ def test_layer_copies(cls, kwargs, shape, how, used):
 
 def views_alias_the_vector(layer):
     vector = layer.parameters
-    for p in layer.slots:
+    for p in layer.declared_parameters:
         assert getattr(p.layer, p.name) is p.value
         assert np.shares_memory(p.value, vector.statistics if p.statistic else vector.values)
         if not p.statistic:
             assert np.shares_memory(getattr(p.layer, "d_" + p.name), vector.gradients)
     vector.values[...] = np.arange(vector.values.size)
     vector.statistics[...] = -np.arange(vector.statistics.size)
-    flat = [p.value.reshape(-1) for p in layer.slots if not p.statistic]
+    flat = [p.value.reshape(-1) for p in layer.declared_parameters if not p.statistic]
     np.testing.assert_array_equal(np.concatenate([*flat, []]), np.arange(vector.values.size))
 
 

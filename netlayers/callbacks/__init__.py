@@ -12,8 +12,7 @@ from netlayers.callbacks.learning_rate import LearningRateScheduler, ReduceLROnP
 from netlayers.callbacks.limits import TerminateOnNaN, TimeBudget
 from netlayers.callbacks.progress import ProgressBar
 from netlayers.callbacks.tensorboard import TensorBoard
-from netlayers.training.callback import Callback
-from netlayers.training.history import History
+from netlayers.training.callback import Callback, History
 
 __all__ = [
     "BackupAndRestore",

@@ -19,8 +19,8 @@ from netlayers.saving.description import from_text, to_text
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import architecture, compile_settings
-from netlayers.training.callback import RunKeeper
 from netlayers.training.state import differences, pack, unpack
+from netlayers.training.trainer import RunKeeper
 
 if TYPE_CHECKING:
     from netlayers.training.trainer import Run
@@ -136,7 +136,7 @@ class BackupAndRestore(RunKeeper):
             if isinstance(callback, BackupAndRestore) and callback is not self:
                 raise ConfigurationError("fit: one BackupAndRestore is enough, there are two.")
         self._lock, self._run = FolderLock("BackupAndRestore", self.backup_dir), run
-        self._warn_of_doubts(run)
+        self._warn_of_other_bits(run)
         self._script = self._describe(run)
         self._seen, self._time = 0, time.monotonic()
         self._written: Any = None  # the place of the last backup
@@ -298,9 +298,9 @@ class BackupAndRestore(RunKeeper):
         damaged.add_note(f"Delete the folder {self.backup_dir!r} to begin anew.")
         raise damaged
 
-    def _warn_of_doubts(self, run: Run) -> None:
+    def _warn_of_other_bits(self, run: Run) -> None:
         for name, data in (("x", run.data), ("validation_data", run.validation)):
-            doubt = None if data is None else data.doubt()
+            doubt = None if data is None else data.reproducibility_warning()
             if doubt is not None:
                 warnings.warn(
                     f"BackupAndRestore: if this run has to go on in another process, it may end "
@@ -316,7 +316,7 @@ class BackupAndRestore(RunKeeper):
             "model": architecture(self._path, run.model),
             "compile": compile_settings(self._path, run.model),
             "kernels": kernels_in_use(),  # they round differently
-            **run.describe(),
+            **run.fingerprint(),
         }
         text = to_text(self._path, "the script", script)
         plain: dict[str, Any] = from_text(self._path, "the script", text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import is_several
-from netlayers.core.building import drafting
+from netlayers.core.building import building_abstractly
 from netlayers.core.naming import every_layer
 from netlayers.core.parameters import ParameterVector, initialize
 from netlayers.errors import BusyError
@@ -36,23 +36,23 @@ def assemble(
     Raises:
         BusyError: a model that shares a layer is being trained.
     """
-    if drafting():
+    if building_abstractly():
         return
-    new = [p for p in layer.slots if p.vector is None and p.value is None]
-    old = {id(p.vector): p.vector for p in layer.slots if p.vector is not None}
-    mine = {id(p) for p in layer.slots}
+    new = [p for p in layer.declared_parameters if p.vector is None and p.value is None]
+    old = {id(p.vector): p.vector for p in layer.declared_parameters if p.vector is not None}
+    mine = {id(p) for p in layer.declared_parameters}
     shared = any(id(p) not in mine for vector in old.values() for p in vector.all)
-    users = getattr(layer, "_turns", {})
+    users = getattr(layer, "_lock", {})
     if any(vector.users and vector.users is not users for vector in old.values()):
         raise BusyError(
             f"{layer.owner}: it shares layers with a model that is being trained now; build it "
             "before or after."
         )
-    parameters = layer.slots
+    parameters = layer.declared_parameters
     if shared:  # each model keeps its weights together, as far as that goes
         moving = [p for vector in old.values() for p in vector.all]
         known = {id(p) for p in moving}
-        parameters = [*moving, *(p for p in layer.slots if id(p) not in known)]
+        parameters = [*moving, *(p for p in layer.declared_parameters if id(p) not in known)]
     vector = ParameterVector(parameters, layer._dtype)
     vector.users = users
     if fill:
@@ -86,8 +86,8 @@ def take_views(layer: Layer, vector: ParameterVector) -> None:
     for name in before.keys() - views.keys():
         vars(layer).pop(name, None)
     layer._views = views
-    if "_turns" in vars(layer):
-        layer._turns = vector.users
+    if "_lock" in vars(layer):
+        layer._lock = vector.users
     layer._row = _plain_row(layer)
     vector.layers.add(layer)
     layer._vector = vector  # last, as it tells other threads that the weights are there
@@ -111,7 +111,7 @@ def _plain_row(layer: Layer) -> Any:
 
 def own(layer: Layer) -> list[Parameter]:
     """Return the parameters that a layer declared itself."""
-    return [p for p in layer.slots if p.layer is layer]
+    return [p for p in layer.declared_parameters if p.layer is layer]
 
 
 def _gradient_view(layer: Layer, p: Parameter) -> Any:
@@ -143,7 +143,9 @@ class Declared:
         name = self.name
         mine = {n: p for p in own(layer) for n in (p.name, "d_" + p.name)}
         if name in mine:
-            if layer._vector is None and drafting():  # its shape is known, and it takes no memory
+            if (
+                layer._vector is None and building_abstractly()
+            ):  # its shape is known, and it takes no memory
                 return np.broadcast_to(layer._dtype.type(0), mine[name].shape)
             if layer._vector is None:
                 layer._bind_alone()  # or another thread has just done it

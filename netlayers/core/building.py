@@ -55,7 +55,7 @@ def checked_build(build: Build) -> Build:
                 f"{self.owner}: build() needs the input shape, batch first, such as (None, 784)."
             )
         if self.built:
-            if self.input_shape != shape and (self.slots or self._in_model):
+            if self.input_shape != shape and (self.declared_parameters or self._in_model):
                 self.check_input_shape(shape)
                 return
             if self.input_shape == shape:
@@ -63,13 +63,13 @@ def checked_build(build: Build) -> Build:
         if self.input_spec is not FLOAT or is_several(shape):
             check_declared(self, shape)
         self._building = True
-        self.slots, self.states = [], {}
+        self.declared_parameters, self.states = [], {}
         self.compute_in(self._dtype)
         try:
             build(self, shape)
             output_shape = self.compute_output_shape(shape)
         except BaseException:
-            self.slots, self.states = [], {}
+            self.declared_parameters, self.states = [], {}
             raise
         finally:
             del self._building
@@ -80,31 +80,31 @@ def checked_build(build: Build) -> Build:
     return checked
 
 
-_drafting: ContextVar[bool] = ContextVar("drafting", default=False)
+_abstract: ContextVar[bool] = ContextVar("building_abstractly", default=False)
 
 
-class draft:
+class abstract_build:
     """Within this context, ``build`` declares the weights of layers and makes no arrays.
 
     The layers are complete but for their vector; ``assemble`` makes it afterwards.
 
     Example:
         >>> import netlayers as nl
-        >>> from netlayers.core.building import draft
-        >>> with draft():
+        >>> from netlayers.core.building import abstract_build
+        >>> with abstract_build():
         ...     layer = nl.layers.Dense(10**12)
         ...     layer.build((None, 10**6))
-        >>> [p.shape for p in layer.slots]
+        >>> [p.shape for p in layer.declared_parameters]
         [(1000000, 1000000000000), (1000000000000,)]
     """
 
     def __enter__(self) -> None:
-        self._token = _drafting.set(True)
+        self._token = _abstract.set(True)
 
     def __exit__(self, *_: object) -> None:
-        _drafting.reset(self._token)
+        _abstract.reset(self._token)
 
 
-def drafting() -> bool:
+def building_abstractly() -> bool:
     """Whether arrays are left out for now."""
-    return _drafting.get()
+    return _abstract.get()

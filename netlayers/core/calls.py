@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.buffers import Cache
+from netlayers.core.cache import Cache
 from netlayers.core.naming import every_layer
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ def used_by(layer: Layer) -> list[Layer]:
     """
     calls = [call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())]
     known = {id(part) for part in calls}
-    return [*calls, *(part for part in layer.parts if id(part) not in known)]
+    return [*calls, *(part for part in layer.sublayers if id(part) not in known)]
 
 
 class Uses:

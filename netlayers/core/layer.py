@@ -12,16 +12,17 @@ from netlayers.arrays.convert import as_float
 from netlayers.arrays.spec import FLOAT
 from netlayers.checks import check_dtype, check_flag, check_shape, is_several
 from netlayers.core.binding import declare, is_taken, own, unbind
-from netlayers.core.buffers import Cache, Workspace
+from netlayers.core.buffers import State, StateAccess
 from netlayers.core.building import checked_build
+from netlayers.core.cache import Cache
 from netlayers.core.calls import Call
 from netlayers.core.inputs import check_shapes, prepared
 from netlayers.core.naming import Named
 from netlayers.core.parameters import Parameter, Parameters
-from netlayers.core.states import State, StateAccess
 from netlayers.core.weights import WeightAccess
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.initializers import Initializer
+from netlayers.kernels.memory import Workspace
 from netlayers.registry import snake_case
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Layer(Named, WeightAccess, StateAccess):
     # nobody needs it: in the first layer with weights.
     can_skip_input_gradient = False
     # Whether an optimizer changes a weight; the vector of the weights says so.
-    learns = False
+    has_trainable_weights = False
     # Layers whose forward calls add_penalty, which adds to the loss.
     adds_penalty = False
     # Layers that draw random numbers while training, from the generator self.rng.
@@ -113,7 +114,7 @@ class Layer(Named, WeightAccess, StateAccess):
         self._trainable = check_flag(owner, "trainable", trainable)
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
-        self.slots: list[Parameter] = []
+        self.declared_parameters: list[Parameter] = []
         self.states: dict[str, State] = {}
         self.rng: np.random.Generator | None = None
         self._set_up()
@@ -238,7 +239,9 @@ class Layer(Named, WeightAccess, StateAccess):
                 f"{self.owner}: the weight {name!r} is learned and has the dtype of the layer; "
                 "dtype= is for statistic=True."
             )
-        taken = {n for p in self.slots for n in (p.name, "d_" + p.name)} | set(self.__dict__)
+        taken = {n for p in self.declared_parameters for n in (p.name, "d_" + p.name)} | set(
+            self.__dict__
+        )
         if not name.isidentifier() or any(
             n in taken or is_taken(type(self), n) for n in (name, "d_" + name)
         ):
@@ -258,7 +261,7 @@ class Layer(Named, WeightAccess, StateAccess):
                 "table with rows that an optimizer changes."
             )
         declare(type(self), name)
-        self.slots.append(
+        self.declared_parameters.append(
             Parameter(
                 self,
                 name,
@@ -338,7 +341,7 @@ class Layer(Named, WeightAccess, StateAccess):
             if self._vector is None:
                 self._require_built()
             assert self._vector is not None
-            self._parameters = Parameters(self.slots, self._vector)
+            self._parameters = Parameters(self.declared_parameters, self._vector)
         return self._parameters
 
     def new_call(self) -> Call:
@@ -374,21 +377,21 @@ class Layer(Named, WeightAccess, StateAccess):
         return self._dtype.name
 
     @property
-    def parts(self) -> list[Layer]:
+    def sublayers(self) -> list[Layer]:
         """Layers that this one is made of: an activation; for a container, all its layers."""
         return [part for part in vars(self).values() if isinstance(part, Layer)]
 
     def compute_in(self, dtype: Dtype) -> None:
         """Compute in this dtype from now on, with all layers that are part of this one."""
         self._dtype = dtype
-        for part in self.parts:
+        for part in self.sublayers:
             part.compute_in(dtype)
-        self.enter(self.scope)
+        self._set_scope(self.scope)
 
-    def forget(self) -> None:
+    def unbuild(self) -> None:
         """Become unbuilt again: no shapes, no weights."""
         unbind(self)
-        self.slots, self.states = [], {}
+        self.declared_parameters, self.states = [], {}
         self.input_shape = self.output_shape = self._row = None
 
     def use_streams(self, streams: Streams, keep: bool = False) -> None:

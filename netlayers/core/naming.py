@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from weakref import ref
 
-    from netlayers.core.buffers import Cache
+    from netlayers.core.cache import Cache
 
 
 class Named:
@@ -29,7 +29,7 @@ class Named:
         self._homes: list[ref[Any]] = []  # weak: a model that is gone holds no layer
 
     @property
-    def parts(self) -> list[Any]:
+    def sublayers(self) -> list[Any]:
         """Layers that this one is made of."""
         raise NotImplementedError
 
@@ -48,14 +48,14 @@ class Named:
         """The name with those of the containers around it, such as ``"residual/dense"``."""
         return self.scope + self.name
 
-    def enter(self, scope: str) -> None:
+    def _set_scope(self, scope: str) -> None:
         """Stand in a container: messages, tables and files then name the layer by its path.
 
         Messages of an activation name the layer that it is part of, which is the one the user made.
         """
         self.scope = scope
         self.cache._owner = f"{self.kind} {self.path!r}"
-        for part in self.parts:
+        for part in self.sublayers:
             part.cache._owner = self.cache._owner
 
     @property
@@ -73,11 +73,11 @@ class Named:
         homes = self.homes
         return len(homes) > 1 or any(home.shared for home in homes)
 
-    def leave(self, container: Any) -> None:
+    def _leave(self, container: Any) -> None:
         """Stand in this container no more; the name then is that in the next one, if any."""
         self._homes = [known for known in self._homes if known() not in (None, container)]
         self.outer_multiplier = 1.0
-        self.enter("")
+        self._set_scope("")
         for home in self.homes[:1]:
             home._place(self)
 
@@ -91,4 +91,4 @@ def every_layer(layer: Any) -> Iterator[Any]:
         if id(here) not in seen:
             seen.add(id(here))
             yield here
-            todo += reversed(here.parts)
+            todo += reversed(here.sublayers)

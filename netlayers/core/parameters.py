@@ -213,10 +213,10 @@ class ParameterVector:
         """Find the trainable parameters again, after a layer was frozen, thawed or slowed down."""
         here = self.all
         for p in here:
-            p.layer.learns = False
+            p.layer.has_trainable_weights = False
         for p in here:
             if p.trainable:
-                p.layer.learns = True
+                p.layer.has_trainable_weights = True
             elif self._gradients is not None:
                 p.clear_gradient()
         self.version = object()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class WeightAccess(Configurable):
     """What a layer and a model show of their weights."""
 
-    slots: list[Parameter]
+    declared_parameters: list[Parameter]
     _trainable: bool
     _multiplier: float
     _vector: ParameterVector | None
@@ -84,7 +84,7 @@ class WeightAccess(Configurable):
     def count_params(self) -> int:
         """Return the number of single values in the weights."""
         self._require_built()
-        return sum(p.size for p in self.slots)
+        return sum(p.size for p in self.declared_parameters)
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, in the order of :attr:`weights`."""
@@ -100,7 +100,7 @@ class WeightAccess(Configurable):
         copy_into(self.owner, self._ordered(), weights)
 
     def _ordered(self) -> list[Parameter]:
-        return sorted(self.slots, key=lambda p: p.statistic)
+        return sorted(self.declared_parameters, key=lambda p: p.statistic)
 
     def _require_built(self) -> None:
         if not self.built:

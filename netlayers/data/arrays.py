@@ -10,10 +10,10 @@ import numpy as np
 
 from netlayers.arrays.foreign import LazyRows
 from netlayers.arrays.sparse import is_sparse
-from netlayers.core.buffers import Workspace
 from netlayers.data.batch import Batch
-from netlayers.data.cursor import Place, Places, order_state, set_order
+from netlayers.data.cursor import Cursor, Place, order_state, set_order
 from netlayers.errors import ConfigurationError
+from netlayers.kernels.memory import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -216,7 +216,7 @@ def column(values: Any, dtype: Any) -> AnyColumn:
 
 
 def _kind(of: AnyColumn | None) -> Any:
-    """Return what :meth:`ArrayData.describe` says of a column: dtype and shape of a row."""
+    """Return what :meth:`ArrayData.fingerprint` says of a column: dtype and shape of a row."""
     if isinstance(of, Columns):
         return [_kind(c) for c in of.columns]
     return None if of is None else [of.values.dtype.name, list(of.values.shape[1:])]
@@ -255,12 +255,12 @@ class ArrayData:
         self.steps = steps if goes_on and steps else min(self._whole, steps or self._whole)
         self.rows = min(self._count, self.steps * batch_size)
         self._current: Iterator[Any] = iter(())
-        self._places = Places()
+        self._cursor = Cursor()
 
     def ready(self) -> bool:
         """Begin the next epoch, if it is not begun; whether it has batches: always."""
-        if not self._places.active:
-            self._places.begin(self._between())
+        if not self._cursor.active:
+            self._cursor.begin(self._between())
         return True
 
     def row(self) -> Any:
@@ -289,13 +289,13 @@ class ArrayData:
                     batch = next(self._current)
                 yield batch
         except GeneratorExit:
-            self._places.end(number + 1)
+            self._cursor.end(number + 1)
             raise
-        self._places.end(self.steps)
+        self._cursor.end(self.steps)
 
     def _pass(self, number: int, place: Place) -> Iterator[Any]:
         """Draw the order; return the batches after a place. ``number`` of the epoch lie before."""
-        self._places.mark(number, place)
+        self._cursor.mark(number, place)
         set_order(self._rng, place.order)
         numbers = self._numbers
         if self._rng is not None:
@@ -327,26 +327,26 @@ class ArrayData:
         Args:
             done: batches of the epoch that are done, ``None`` between two epochs.
         """
-        return (self._places.after(done) if done else self._between()).get_state()
+        return (self._cursor.after(done) if done else self._between()).get_state()
 
     def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
         """Go on where :meth:`get_state` was called."""
         place = Place.from_state(state)
         set_order(self._rng, place.order)
-        self._places.begin(place, done or 0)
+        self._cursor.begin(place, done or 0)
         self._current = iter(())
         if done or self._goes_on:
             self._current = self._pass(done or 0, place)
         if not done:
-            self._places.end(0)
+            self._cursor.end(0)
 
     def _between(self) -> Place:
-        known = self._places.between
-        if known is not None and (self._goes_on or self._places.active):
+        known = self._cursor.between
+        if known is not None and (self._goes_on or self._cursor.active):
             return known
         return Place(order_state(self._rng))
 
-    def describe(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what must be the same in a run that goes on: shapes, and a checksum of a few rows.
 
         So other values are found out unless they are rare, at the cost of some milliseconds.
@@ -372,7 +372,7 @@ class ArrayData:
             for name, c in zip(names, self._columns, strict=True)
         }
 
-    def doubt(self) -> str | None:
+    def reproducibility_warning(self) -> str | None:
         """Return why another process might read other batches: there is no reason."""
         return None
 

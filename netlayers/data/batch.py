@@ -37,10 +37,10 @@ class Data(Protocol):
     def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
         """Go on at such a place."""
 
-    def describe(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what makes data the same."""
 
-    def doubt(self) -> str | None:
+    def reproducibility_warning(self) -> str | None:
         """Return why another process might read other batches, or ``None``."""
 
 

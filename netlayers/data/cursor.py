@@ -41,7 +41,7 @@ class Place:
         return self  # nothing in it changes
 
 
-class Places:
+class Cursor:
     """The place before an epoch, and those around the batch that was handed out last.
 
     A batch that was handed out need not have been trained on: Ctrl-C may come between. So a run

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.foreign import is_lazy
-from netlayers.data.cursor import Place, Places, order_state, set_order
+from netlayers.data.cursor import Cursor, Place, order_state, set_order
 from netlayers.data.prefetch import ReadAhead
 from netlayers.data.structure import holds_arrays, is_array
 from netlayers.errors import ConfigurationError, DataError, NetlayersError
@@ -107,7 +107,7 @@ class Stream:
         self._first: Any = None
         self._taken = 0  # batches read from the source so far
         self._from: Place | None = None  # where the next pass begins, if not at its start
-        self._places = Places()
+        self._cursor = Cursor()
         self.steps = steps
         self.rows: int | None = None
         if steps is None and hasattr(source, "__len__"):
@@ -125,7 +125,7 @@ class Stream:
             DataError, ShapeError: the first batch can not be used.
         """
         if self._first is None:
-            self._places.begin(self._between())
+            self._cursor.begin(self._between())
             self._call("on_epoch_begin")
             self._open(0)
             first: Any = next(self._reader, None)
@@ -157,21 +157,21 @@ class Stream:
         try:
             if not start:
                 (place, batch), self._first, number = self._first, None, 1
-                self._places.mark(number, place)
+                self._cursor.mark(number, place)
                 yield batch
             for place, batch in self._reader:
                 number += 1
-                self._places.mark(number, place)
+                self._cursor.mark(number, place)
                 yield self._checked(number - 1, batch)
         except GeneratorExit:
-            self._places.end(number)
+            self._cursor.end(number)
             raise
         if self._wanted is None:
             self.steps = number
         elif number < self._wanted:
             warn_of_end(self._owner, f"after {number} of {self._wanted} steps")
         self._call("on_epoch_end")
-        self._places.end(number)
+        self._cursor.end(number)
 
     def close(self) -> None:
         """End the reading: the thread, and the generators that were made here."""
@@ -244,7 +244,7 @@ class Stream:
         Args:
             done: batches of the epoch that are done, ``None`` between two epochs.
         """
-        place = self._places.after(done) if done else self._between()
+        place = self._cursor.after(done) if done else self._between()
         return {**place.get_state(), "steps": self.steps}
 
     def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
@@ -257,18 +257,18 @@ class Stream:
         if self._has_state:
             self._source.set_state(place.source)
         self._from = place
-        self._places.begin(place, done or 0)
+        self._cursor.begin(place, done or 0)
         if not done:
-            self._places.end(0)
+            self._cursor.end(0)
 
     def _between(self) -> Place:
-        known = self._places.between
-        if known is not None and (self._goes_on or self._places.active):
+        known = self._cursor.between
+        if known is not None and (self._goes_on or self._cursor.active):
             return known
         count = self._taken if self._spent_once else 0
         return Place(order_state(self._rng), count, self._source_state())
 
-    def describe(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what must be the same in a run that goes on."""
         return {
             "kind": type(self._source).__name__,
@@ -277,7 +277,7 @@ class Stream:
             "shuffle": self._is_sequence and self._rng is not None,
         }
 
-    def doubt(self) -> str | None:
+    def reproducibility_warning(self) -> str | None:
         """Return why another process might read other batches, or ``None`` if it can not."""
         hooked = any(
             callable(getattr(self._source, hook, None))

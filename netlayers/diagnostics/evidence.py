@@ -94,7 +94,7 @@ class Evidence:
                 if isinstance(layer, (Dense, Container)):
                     below = layer
                     break
-                if layer.slots and not isinstance(layer, Input):
+                if layer.declared_parameters and not isinstance(layer, Input):
                     return  # a normalization stands before it
                 x = layer.forward(x)
             if below is None:
@@ -108,7 +108,7 @@ class Evidence:
     def see_gradients(self) -> None:
         """Look for layers whose units are all the same and are pushed the same way."""
         for layer in self.layers[:-1]:
-            if isinstance(layer, Dense) and layer.units > 1 and layer.learns:
+            if isinstance(layer, Dense) and layer.units > 1 and layer.has_trainable_weights:
                 kernel, gradient = layer.kernel, layer.d_kernel
                 same = not np.ptp(kernel, axis=1).any()
                 size = np.abs(gradient).max()

@@ -11,10 +11,10 @@ import numpy as np
 from netlayers.activations import ActivationLayer, AxisActivation
 from netlayers.activations.rectifiers import Linear
 from netlayers.arrays.several import float_numbers
-from netlayers.core.buffers import Workspace
 from netlayers.core.hooks import Uses, call_name, observed, used_by
 from netlayers.core.parameters import rows_of
 from netlayers.diagnostics.slopes import shape_of
+from netlayers.kernels.memory import Workspace
 from netlayers.layers.containers import Container
 from netlayers.layers.input import Input
 from netlayers.optimizers.clipping import norm
@@ -160,7 +160,7 @@ class StepMeasures:
     def _prepare(self, path: str, layer: Layer) -> None:
         """See which measures a use of a layer has."""
         exist = {"activation_mean", "activation_std", "backprop_rms", "nonfinite"}
-        weights = [p for p in layer.slots if not p.statistic]
+        weights = [p for p in layer.declared_parameters if not p.statistic]
         if weights and path == layer.path:
             self._weights[path] = weights
             exist.update(WEIGHTS)

@@ -11,14 +11,14 @@ import numpy as np
 from netlayers.arrays.complex_step import ComplexStep
 from netlayers.arrays.convert import shapes_of
 from netlayers.core.binding import assemble, bind
-from netlayers.core.buffers import Workspace
+from netlayers.core.buffers import BufferCopies, states_of
 from netlayers.core.calls import generators_of
 from netlayers.core.inputs import input_names, specs_of
 from netlayers.core.layer import Layer
 from netlayers.core.penalties import collect_penalties
 from netlayers.core.shapes import any_batch
-from netlayers.core.states import BufferCopies, states_of
 from netlayers.errors import ShapeError
+from netlayers.kernels.memory import Workspace
 from netlayers.losses.base import Loss
 from netlayers.random import Streams
 
@@ -236,6 +236,6 @@ def _complex_buffers(thing: Any) -> None:
     """Let a layer or loss, and all that it is made of, compute in complex buffers."""
     if isinstance(thing, (Layer, Loss)):
         thing.workspace = _ComplexWorkspace()
-        parts = thing.parts if isinstance(thing, Layer) else getattr(thing, "losses", ())
+        parts = thing.sublayers if isinstance(thing, Layer) else getattr(thing, "losses", ())
         for part in parts:
             _complex_buffers(part)

@@ -1,8 +1,9 @@
-"""Arrays that kernels use again and again: constants, and memory that begins on a cache line."""
+"""Memory that is used again in every step: constants, aligned arrays, workspaces."""
 
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,3 +52,31 @@ def aligned(size: int, dtype: Dtype) -> Array:
     memory = np.zeros(size + 64 // dtype.itemsize, dtype)
     start = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
     return memory[start : start + size]
+
+
+class Workspace:
+    """Named buffers that are allocated once.
+
+    A buffer grows when a larger one is asked for and never shrinks; a smaller one, such as that of
+    a last and smaller batch, is the leading slice of the same memory.
+    """
+
+    def __init__(self) -> None:
+        self._memory: dict[tuple[str, Dtype], Array] = {}
+        self.views: dict[tuple[str, tuple[int, ...], Dtype], Array] = {}
+
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        """Return the buffer ``name`` in the given shape; it holds whatever was there before."""
+        view = self.views.get((name, shape, dtype))
+        return self._make(name, shape, dtype) if view is None else view
+
+    def _make(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
+        size = math.prod(shape)
+        memory = self._memory.get((name, dtype))
+        if memory is None or memory.size < size:
+            memory = self._memory[name, dtype] = aligned(size, dtype)
+            self.views = {k: v for k, v in self.views.items() if (k[0], k[2]) != (name, dtype)}
+        if len(self.views) > 256:  # batches of ever new sizes must not fill the memory with views
+            self.views.clear()
+        view = self.views[name, shape, dtype] = memory[:size].reshape(shape)
+        return view

@@ -123,18 +123,18 @@ class Kernels:
         average[...] = np.minimum(moved, numbers.max)
 
     @staticmethod
-    def keep(x: Array, mask: Array, factor: float, y: Array) -> None:
+    def apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
         """``y = factor m x`` with 1 for true in ``mask`` and 0 for false; ``y`` may be ``x``."""
         np.multiply(x, mask, out=y)
         np.multiply(y, factor, out=y)
 
     @staticmethod
-    def descend(w: Array, g: Array, lr: float, scratch: Array) -> None:
+    def gradient_step(w: Array, g: Array, lr: float, scratch: Array) -> None:
         """``w = w - lr g``."""
         np.add(w, np.multiply(g, -lr, out=scratch), out=w)
 
     @staticmethod
-    def descend_with_momentum(
+    def momentum_step(
         w: Array, g: Array, m: Array, lr: float, momentum: float, scratch: Array
     ) -> None:
         """``m = momentum m - lr g``, then ``w = w + m``."""
@@ -144,7 +144,9 @@ class Kernels:
         np.add(w, m, out=w)
 
     @staticmethod
-    def take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
+    def update_moments(
+        g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array
+    ) -> None:
         """``m = beta_1 m + g``, ``v = beta_2 v + g²``."""
         np.multiply(m, constant(beta_1, (), m.dtype), out=m)
         np.add(m, g, out=m)
@@ -152,7 +154,7 @@ class Kernels:
         np.add(v, np.multiply(g, g, out=scratch), out=v)
 
     @staticmethod
-    def descend_by_quotient(
+    def adaptive_step(
         w: Array, m: Array, v: Array, alpha: float, epsilon: float, scratch: Array
     ) -> None:
         """``w = w - alpha m / (√v + epsilon)``."""
@@ -174,9 +176,9 @@ class Kernels:
         epsilon: float,
         scratch: Array,
     ) -> None:
-        """:meth:`take_in`, then :meth:`descend_by_quotient`: the whole update of Adam."""
-        Kernels.take_in(g, m, v, beta_1, beta_2, scratch)
-        Kernels.descend_by_quotient(w, m, v, alpha, epsilon, scratch)
+        """:meth:`update_moments`, then :meth:`adaptive_step`: the whole update of Adam."""
+        Kernels.update_moments(g, m, v, beta_1, beta_2, scratch)
+        Kernels.adaptive_step(w, m, v, alpha, epsilon, scratch)
 
     # Losses and norms ------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ class Container(Network):
         super().__init__(**kwargs)
         self._built_here: list[Layer] = []
 
-    def adopt_all(self, argument: str, layers: Any) -> None:
+    def _add_sublayers(self, argument: str, layers: Any) -> None:
         """Take in a list of layers or configurations; see :meth:`adopt`.
 
         Raises:
@@ -56,7 +56,9 @@ class Container(Network):
             )
         try:
             for layer in layers:
-                self.adopt(resolve("layer", layer, Layer) if isinstance(layer, dict) else layer)
+                self._add_sublayer(
+                    resolve("layer", layer, Layer) if isinstance(layer, dict) else layer
+                )
         except BaseException:
             self.release()
             raise
@@ -65,22 +67,22 @@ class Container(Network):
         """Let the layers go, so that they can be used again."""
         self._forget_parts()
         for layer in self.layers:
-            layer.leave(self)
+            layer._leave(self)
         self.layers, self.calls = [], []
 
     @property
-    def parts(self) -> list[Layer]:
+    def sublayers(self) -> list[Layer]:
         """The layers that this one is made of."""
         return self.layers
 
     def walk(self) -> Iterator[Layer]:
         """Yield every layer inside, at any depth; a container before its parts."""
-        for part in self.parts:
+        for part in self.sublayers:
             yield part
             if isinstance(part, Container):
                 yield from part.walk()
 
-    def adopt(self, layer: Layer) -> None:
+    def _add_sublayer(self, layer: Layer) -> None:
         """Take a layer in, at the end of :attr:`layers`.
 
         A layer that stands in another model already is shared: both models have the same weights.
@@ -93,7 +95,12 @@ class Container(Network):
         if not isinstance(layer, Layer):
             what = "a class; make an object of it" if isinstance(layer, type) else repr(layer)
             raise ConfigurationError(f"{owner}: layers must be objects of Layer, got {what}.")
-        if layer is self or layer in self.parts or layer in self._around() or self._holds(layer):
+        if (
+            layer is self
+            or layer in self.sublayers
+            or layer in self._around()
+            or self._holds(layer)
+        ):
             raise ConfigurationError(
                 f"{owner}: the layer {layer.name!r} is used twice. In one model each layer stands "
                 "once; two models may share it. Make a new layer, "
@@ -117,15 +124,15 @@ class Container(Network):
         self.layers.append(layer)
         self.calls.append(layer.new_call() if elsewhere else layer)
         try:
-            self.joined(layer)
+            self._on_add(layer)
         except BaseException:
             self.layers.pop()
             self.calls.pop()
             layer.name, layer._dtype, built = before
-            layer.leave(self)
+            layer._leave(self)
             layer.compute_in(layer._dtype)
             if not built:
-                layer.forget()
+                layer.unbuild()
             raise
         if not self._trainable:
             layer.trainable = False
@@ -171,7 +178,7 @@ class Container(Network):
         """Return the containers around this one, at any distance."""
         return [c for home in self.homes for c in (home, *home._around())]
 
-    def joined(self, layer: Layer) -> None:
+    def _on_add(self, layer: Layer) -> None:
         """Do what has to be done once a layer has come in; what this raises undoes it."""
 
     @property
@@ -179,44 +186,44 @@ class Container(Network):
         """What stands before the names of the parts."""
         return f"{self.path}/"
 
-    def enter(self, scope: str) -> None:
+    def _set_scope(self, scope: str) -> None:
         """Stand in a container, with all parts; see :meth:`Layer.enter`."""
-        super().enter(scope)
-        for part in self.parts:
+        super()._set_scope(scope)
+        for part in self.sublayers:
             self._place(part)
 
     def _place(self, part: Layer) -> None:
         part.outer_multiplier = self.learning_rate_multiplier * self.outer_multiplier
-        part.enter(self.inner_scope)
+        part._set_scope(self.inner_scope)
 
     # Shapes and weights ----------------------------------------------------------------------
 
     def build_parts(self, shapes: Iterable[tuple[Layer, Shape]]) -> None:
         """Build parts, one after the other; none stays built if one can not be."""
-        before = [part for part in self.parts if part.built]
+        before = [part for part in self.sublayers if part.built]
         try:
             for part, shape in shapes:
                 part.build(shape)
                 if part not in before:
                     self._built_here.append(part)
         except BaseException:
-            self.forget()
+            self.unbuild()
             raise
         self.gather()
 
     def gather(self) -> None:
         """Note the weights of the parts, each once, and how the calls are connected."""
-        found = {id(p): p for part in self.parts for p in part.slots}
-        self.slots = list(found.values())
+        found = {id(p): p for part in self.sublayers for p in part.declared_parameters}
+        self.declared_parameters = list(found.values())
         inside = list(every_layer(self))
         self.has_states = any(part.states for part in inside)
-        changes = self.has_states or any(p.statistic for p in self.slots)
+        changes = self.has_states or any(p.statistic for p in self.declared_parameters)
         self.changes_in_training = changes or any(map(_draws, inside))
         self.rewire()
 
     def use_streams(self, streams: Streams, keep: bool = False) -> None:
         """Let every part, and every further call of one, draw from a stream of its own."""
-        for part in self.parts:
+        for part in self.sublayers:
             part.use_streams(streams, keep)
         for call in self.calls:
             if isinstance(call, Call):
@@ -227,37 +234,37 @@ class Container(Network):
         if not self._in_model and self._vector is None:
             self._assemble_alone()
 
-    def forget(self) -> None:
+    def unbuild(self) -> None:
         """Become unbuilt again; parts that were built before they came here stay so."""
         self._forget_parts()
-        super().forget()
+        super().unbuild()
 
     def _forget_parts(self) -> None:
         for part in self._built_here:
             if not part.shared:
-                part.forget()
+                part.unbuild()
         self._built_here = []
 
     @property
     def trainable(self) -> bool:
         """Whether weights of a part are learned; setting it sets it for every part."""
-        return any(part.trainable for part in self.parts) if self.parts else self._trainable
+        return any(part.trainable for part in self.sublayers) if self.sublayers else self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         Layer.trainable.fset(self, value)  # type: ignore[attr-defined]
-        for part in self.parts:
+        for part in self.sublayers:
             part.trainable = value
 
     @property
-    def learns(self) -> bool:  # type: ignore[override]
+    def has_trainable_weights(self) -> bool:  # type: ignore[override]
         """Whether an optimizer changes a weight of a part."""
-        return any(part.learns for part in self.parts)
+        return any(part.has_trainable_weights for part in self.sublayers)
 
     @property
     def adds_penalty(self) -> bool:  # type: ignore[override]
         """Whether a part adds to the loss."""
-        return any(part.adds_penalty for part in self.parts)
+        return any(part.adds_penalty for part in self.sublayers)
 
     @property
     def learning_rate_multiplier(self) -> float:
@@ -267,25 +274,25 @@ class Container(Network):
     @learning_rate_multiplier.setter
     def learning_rate_multiplier(self, value: float) -> None:
         Layer.learning_rate_multiplier.fset(self, value)  # type: ignore[attr-defined]
-        self.enter(self.scope)
+        self._set_scope(self.scope)
         if self._vector is not None:
             self._vector.refresh()
 
     def _ordered(self) -> list[Parameter]:
-        found = {id(p): p for part in self.parts for p in part._ordered()}
+        found = {id(p): p for part in self.sublayers for p in part._ordered()}
         return list(found.values())
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("slots", "calls", "_nodes", "_results", "_repeated")
+        left_out = ("declared_parameters", "calls", "_nodes", "_results", "_repeated")
         return {k: v for k, v in super().__getstate__().items() if k not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.slots, self.calls = [], []
+        self.declared_parameters, self.calls = [], []
         super().__setstate__(state)
         self.calls = self.make_calls()
-        for part in self.parts:
+        for part in self.sublayers:
             part._homes.append(ref(self))
-        self.enter(self.scope)
+        self._set_scope(self.scope)
         self.gather()
         if self.built:
             self._bind_alone()
@@ -310,7 +317,7 @@ class Chain(Container):
 
     def __init__(self, layers: Iterable[Any] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.adopt_all("layers", layers)
+        self._add_sublayers("layers", layers)
 
     def build(self, input_shape: Shape) -> None:
         """Build every layer for the output shape of the one before."""
@@ -332,7 +339,7 @@ class Chain(Container):
         """Raise a ShapeError if the first layer with weights can not take what comes to it."""
         for layer in self.layers:
             layer.check_input_shape(shape)
-            if layer.slots:
+            if layer.declared_parameters:
                 return
             shape = layer.compute_output_shape(shape)
 

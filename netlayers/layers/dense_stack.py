@@ -75,14 +75,14 @@ class DenseStack:
         self._left: tuple[Layout, Buffers] | None = None  # what the last forward pass wrote to
 
     @property
-    def learns(self) -> bool:
+    def has_trainable_weights(self) -> bool:
         """Whether an optimizer changes a weight of a layer."""
-        return any([layer.learns for layer in self.layers])  # noqa: C419 - twice as fast as lazily
+        return any([layer.has_trainable_weights for layer in self.layers])  # noqa: C419 - twice as fast as lazily
 
     @property
-    def slots(self) -> list[Parameter]:
+    def declared_parameters(self) -> list[Parameter]:
         """The weights of the layers."""
-        return [p for layer in self.layers for p in layer.slots]
+        return [p for layer in self.layers for p in layer.declared_parameters]
 
     # Forward and backward --------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ class Layout:
         self.vector, self._version = vector, vector.version
         rows, units = [], 0
         for layer in layers:
-            places = {p.name: p.slice.start for p in layer.slots}
+            places = {p.name: p.slice.start for p in layer.declared_parameters}
             weights = places["kernel"], places.get("bias", 0)
             rows.append((*layer.kernel.shape, *weights, units, _kind(layer) or 0, layer.trainable))
             units += layer.units
@@ -286,4 +286,6 @@ def _of_logits(table: Array) -> Array:
 
 def _lowest(layers: list[Dense]) -> int:
     """Return the place of the lowest layer that learns; where none does, of the last."""
-    return next((i for i, layer in enumerate(layers) if layer.learns), len(layers) - 1)
+    return next(
+        (i for i, layer in enumerate(layers) if layer.has_trainable_weights), len(layers) - 1
+    )

@@ -107,7 +107,7 @@ class _MaskLayer(_RandomLayer):
         keep_mask(self.rng, self._parts, mask)
         if self._shift:
             x = np.subtract(x, self._shift, out=y)
-        kernels.keep(x, mask, self._factor, y)
+        kernels.apply_mask(x, mask, self._factor, y)
         if self._offset:
             np.add(y, self._offset, out=y)
         self.cache.mask = mask
@@ -120,7 +120,7 @@ class _MaskLayer(_RandomLayer):
         if mask is None:
             return dy
         dx = self.workspace("dx", dy.shape, self._dtype)
-        kernels.keep(dy, mask, self._factor, dx)
+        kernels.apply_mask(dy, mask, self._factor, dx)
         return dx
 
 

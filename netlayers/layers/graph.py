@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.arrays.spec import FLOAT
 from netlayers.checks import is_several
-from netlayers.core.building import draft
+from netlayers.core.building import abstract_build
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Container
 from netlayers.layers.wiring import Node
@@ -62,7 +62,7 @@ class Graph(Container):
     ) -> None:
         super().__init__(**kwargs)
         self._wires: list[tuple[int, tuple[Source, ...]]] = []
-        self.adopt_all("layers", layers)
+        self._add_sublayers("layers", layers)
         try:
             self._wires = [self._checked(i, *call) for i, call in enumerate(calls)]
             last = [(len(self._wires), None)]
@@ -150,7 +150,7 @@ class Graph(Container):
                     "a second call would go on from what the first one left."
                 )
             else:
-                with draft():  # weights that are asked for their shape are not made yet
+                with abstract_build():  # weights that are asked for their shape are not made yet
                     layer.check_input_shape(shape)
             built.add(number)
             shapes.append(layer.compute_output_shape(shape))

@@ -23,7 +23,7 @@ class Merge:
         container: the layer that it is a part of.
     """
 
-    learns = False
+    has_trainable_weights = False
     can_skip_input_gradient = False
     slots: tuple[()] = ()
 

@@ -143,7 +143,7 @@ class Network(Layer):
         """Run a chain backward, down to the lowest call whose result anybody needs."""
         lowest = 0
         if not input_gradient:
-            while lowest < len(calls) and not calls[lowest].learns:
+            while lowest < len(calls) and not calls[lowest].has_trainable_weights:
                 lowest += 1
         ready = None if self._vector is None else self._vector.gradients_ready
         for i in range(len(calls) - 1, lowest - 1, -1):
@@ -236,7 +236,7 @@ class Network(Layer):
             needed, below = [input_gradient], []
             for call, sources in nodes:
                 below.append(any(needed[value] for value, _ in sources))
-                needed.append(call.learns or below[-1])
+                needed.append(call.has_trainable_weights or below[-1])
             known = vars(self.workspace)["needed"] = key, (needed, below)
         return known[1]
 
@@ -351,7 +351,7 @@ def _repeated(calls: Sequence[Any]) -> dict[int, list[Parameter]]:
     seen: set[int] = set()
     found = {}
     for number in range(len(calls) - 1, -1, -1):
-        its = calls[number].slots
+        its = calls[number].declared_parameters
         again = [p for p in its if id(p) in seen]
         if again:
             found[number] = again
@@ -361,7 +361,7 @@ def _repeated(calls: Sequence[Any]) -> dict[int, list[Parameter]]:
 
 def _clear_gradients(call: Any) -> None:
     """Let the gradients of a call that is not run be zero."""
-    for p in call.slots:
+    for p in call.declared_parameters:
         p.clear_gradient()
 
 
@@ -369,6 +369,6 @@ def _announce(call: Any, ready: Callable[[slice], None], but: set[int] | None = 
     """Say of each of a layer's weights that its gradient is complete."""
     if _is_network(call):
         return  # its own calls have been announced
-    for p in call.slots:
+    for p in call.declared_parameters:
         if p.trainable and not (but and id(p) in but):
             ready(p.slice)

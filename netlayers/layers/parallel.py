@@ -64,7 +64,7 @@ class Parallel(Container):
         try:
             if isinstance(branches, (list, tuple)):
                 branches = [_branch(branch, chains) for branch in branches]
-            self.adopt_all("branches", branches)
+            self._add_sublayers("branches", branches)
         except BaseException:
             for chain in chains:
                 chain.release()

@@ -78,7 +78,7 @@ class Residual(Chain):
         ]
 
     @property
-    def parts(self) -> list[Layer]:
+    def sublayers(self) -> list[Layer]:
         """The layers, and the projection if there is one."""
         return self.layers if self.projection is None else [*self.layers, self.projection]
 
@@ -101,9 +101,9 @@ class Residual(Chain):
                     f"{shape}, the projection into {around}; they must agree."
                 )
 
-    def forget(self) -> None:
+    def unbuild(self) -> None:
         """Become unbuilt again, without the projection that was made for the shapes."""
-        super().forget()
+        super().unbuild()
         if self._own_projection:
             self.projection, self._own_projection = None, False
 
@@ -122,7 +122,7 @@ class Residual(Chain):
 
     def _project(self, layer: Layer) -> None:
         try:
-            self.adopt(layer)  # under a name of its own; but it is no part of the chain
+            self._add_sublayer(layer)  # under a name of its own; but it is no part of the chain
         except BaseException:
             self.release()
             raise

@@ -8,8 +8,9 @@ import numpy as np
 
 from netlayers.arrays.convert import as_float
 from netlayers.checks import check_choice
-from netlayers.core.buffers import Cache, Workspace
+from netlayers.core.cache import Cache
 from netlayers.errors import DataError
+from netlayers.kernels.memory import Workspace
 from netlayers.kernels.select import kernels
 from netlayers.losses.given import as_predictions, as_weights, match_shape
 from netlayers.registry import Configurable, snake_case

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,29 +10,13 @@ import numpy as np
 from netlayers._optional import scipy
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.training import trainer
+from netlayers.training.callback import LBFGSResult
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.data.batch import Data
     from netlayers.training.callback import Events
     from netlayers.training.step import Steps
-
-
-@dataclass
-class LBFGSResult:
-    """How a run of L-BFGS ended.
-
-    Attributes:
-        converged: whether a tolerance was reached.
-        message: why it ended, in the words of SciPy.
-        iterations: steps taken.
-        evaluations: how often loss and gradient were computed.
-    """
-
-    converged: bool
-    message: str
-    iterations: int
-    evaluations: int
 
 
 def train(
@@ -142,7 +125,9 @@ def check_deterministic(model: Any) -> None:
             reason = "draws random numbers, and a line search needs the same loss for the same "
             reason += "weights"
         elif (
-            not layer.same_in_training and layer.trainable and any(p.statistic for p in layer.slots)
+            not layer.same_in_training
+            and layer.trainable
+            and any(p.statistic for p in layer.declared_parameters)
         ):
             reason = "keeps moving averages, which a few iterations do not bring up to date"
         if reason:

@@ -25,7 +25,7 @@ from netlayers.models.summary import Described
 from netlayers.training import batching, compilation, trainer
 from netlayers.training.callback import Events, callback_list
 from netlayers.training.inputs import batch_of, input_batch, undone_on_error
-from netlayers.training.lock import Turn, alone, one_at_a_time, refuse_elsewhere
+from netlayers.training.lock import Holder, alone, one_at_a_time, refuse_elsewhere
 from netlayers.training.trainer import Run
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
 
     def _set_up(self) -> None:
         super()._set_up()
-        self._turns: dict[str, Turn] = {}  # a copy is not the one that is being trained
+        self._lock: dict[str, Holder] = {}  # a copy is not the one that is being trained
 
     # Compile ---------------------------------------------------------------------------------
 

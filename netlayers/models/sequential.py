@@ -91,7 +91,7 @@ class Sequential(Chain, Model):
 
     # Layers ----------------------------------------------------------------------------------
 
-    def joined(self, layer: Layer) -> None:
+    def _on_add(self, layer: Layer) -> None:
         """Build a new layer at once where the shape of its input is known."""
         if isinstance(layer, Input):
             if len(self.layers) > 1:
@@ -118,7 +118,7 @@ class Sequential(Chain, Model):
                 that does not go with the others.
             ShapeError: it can not take the output of the layer before.
         """
-        self.adopt(layer)
+        self._add_sublayer(layer)
 
     def pop(self) -> Layer:
         """Remove the last layer and return it, with its weights."""
@@ -129,13 +129,13 @@ class Sequential(Chain, Model):
         self._steps = None
         layer = self.layers.pop()
         self.calls.pop()
-        layer.leave(self)
+        layer._leave(self)
         if layer in self._built_here:
             self._built_here.remove(layer)
         if layer.built and not layer.homes:
-            bind(layer, ParameterVector(layer.slots, self._dtype))
+            bind(layer, ParameterVector(layer.declared_parameters, self._dtype))
         if isinstance(layer, Input):
-            self.forget()
+            self.unbuild()
         elif self.input_shape is not None:
             self._lay_out()
         return layer
@@ -205,5 +205,5 @@ class Sequential(Chain, Model):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_steps": None}
-        del state["_turns"]
+        del state["_lock"]
         return state

@@ -63,9 +63,9 @@ class Adam(Moments):
         if not self.amsgrad:
             kernels.adam(w, g, m, v, self.beta_1, self.beta_2, alpha, epsilon, scratch)
             return
-        self.take_in(g, m, v, scratch)
+        self.update_moments(g, m, v, scratch)
         v_max = np.maximum(state[2], v, out=state[2])
-        kernels.descend_by_quotient(w, m, v_max, alpha, epsilon, scratch)
+        kernels.adaptive_step(w, m, v_max, alpha, epsilon, scratch)
 
 
 @register("optimizer")

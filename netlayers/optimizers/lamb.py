@@ -43,7 +43,7 @@ class Lamb(Moments):
         """Update a parameter; see the class."""
         t, (m, v) = self.iterations, state
         correction = math.sqrt((1 - self.beta_2) / (1 - self.beta_2**t))
-        self.take_in(g, m, v, scratch)
+        self.update_moments(g, m, v, scratch)
         np.sqrt(v, out=scratch)
         np.add(scratch, self.epsilon / correction, out=scratch)
         np.divide(m, scratch, out=scratch)

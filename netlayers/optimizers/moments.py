@@ -43,6 +43,6 @@ class Moments(Optimizer):
         self.beta_2 = check_number(owner, "beta_2", beta_2, minimum=0, below=1)
         self.epsilon = check_number(owner, "epsilon", epsilon, above=0)
 
-    def take_in(self, g: Array, m: Array, v: Array, scratch: Array) -> None:
+    def update_moments(self, g: Array, m: Array, v: Array, scratch: Array) -> None:
         """Take the gradients into m and v."""
-        kernels.take_in(g, m, v, self.beta_1, self.beta_2, scratch)
+        kernels.update_moments(g, m, v, self.beta_1, self.beta_2, scratch)

@@ -50,7 +50,7 @@ class Nadam(Moments):
         now, ahead = self.beta_1 * _warming(t), self.beta_1 * _warming(t + 1)
         of_m = ahead * (1 - self.beta_1) / (1 - self.beta_1 ** (t + 1) * _product(t + 1))
         of_g = (1 - now) / (1 - self.beta_1**t * _product(t))
-        self.take_in(g, m, v, root)
+        self.update_moments(g, m, v, root)
         np.sqrt(v, out=root)
         np.add(root, self.epsilon / correction, out=root)
         np.multiply(m, of_m / of_g, out=step)

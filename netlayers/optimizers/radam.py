@@ -40,7 +40,7 @@ class RAdam(Moments):
     ) -> None:
         """Update a block; see the class."""
         t, (m, v) = self.iterations, state
-        self.take_in(g, m, v, scratch)
+        self.update_moments(g, m, v, scratch)
         alpha = lr * (1 - self.beta_1) / (1 - self.beta_1**t)
         limit = 2 / (1 - self.beta_2) - 1
         rho = limit - 2 * t * self.beta_2**t / (1 - self.beta_2**t)

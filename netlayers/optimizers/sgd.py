@@ -56,11 +56,11 @@ class SGD(Optimizer):
     ) -> None:
         """Update a block; see the class."""
         if not self.momentum:
-            kernels.descend(w, g, lr, scratch)
+            kernels.gradient_step(w, g, lr, scratch)
             return
         (m,) = state
         if not self.nesterov:
-            kernels.descend_with_momentum(w, g, m, lr, self.momentum, scratch)
+            kernels.momentum_step(w, g, m, lr, self.momentum, scratch)
         else:
             step = np.multiply(g, -lr, out=scratch)
             np.multiply(m, self.momentum, out=m)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.buffers import Workspace
 from netlayers.errors import NonFiniteError
+from netlayers.kernels.memory import Workspace
 from netlayers.kernels.select import kernels
 from netlayers.optimizers.clipping import norm, scale_to
 

@@ -49,7 +49,7 @@ def uses_of(model: Layer) -> list[Use]:
             its = found.setdefault(id(layer), [])
             if rng is not None and not any(rng is other for other in its):
                 its.append(rng)
-        calls = layer.calls if isinstance(layer, Container) else layer.parts
+        calls = layer.calls if isinstance(layer, Container) else layer.sublayers
         for call in calls:
             if isinstance(call, Call):  # has random numbers of its own for all that is in it
                 parts = every_layer(call.layer)

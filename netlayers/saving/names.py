@@ -34,7 +34,7 @@ def paths_of(root: Layer) -> dict[int, str]:
             scope = "" if hasattr(root, "_streams") else f"{root.name}/"  # a model names no parts
         elif isinstance(layer, Container) and not layer.homes:
             scope = layer.inner_scope
-        for part in layer.parts:
+        for part in layer.sublayers:
             visit(part, scope + part.name if contained else part.path)
 
     visit(root, root.name)
@@ -52,7 +52,7 @@ def built_layers(root: Layer) -> dict[str, Layer]:
     def visit(layer: Layer) -> dict[str, Layer]:
         if layer.built:
             return {"": layer}
-        return {k or paths[id(part)]: b for part in layer.parts for k, b in visit(part).items()}
+        return {k or paths[id(part)]: b for part in layer.sublayers for k, b in visit(part).items()}
 
     return visit(root)
 
@@ -72,7 +72,7 @@ def weights_of(path: str, root: Layer) -> dict[str, Parameter]:
     found: dict[str, Parameter] = {}
     paths = paths_of(root)
     for part in built_layers(root).values():
-        for p in part.slots:
+        for p in part.declared_parameters:
             name = f"{paths.get(id(p.layer), p.layer.path)}/{p.name}"
             if name in found:
                 raise FileError(path, "weights", "each name once", f"{name!r} twice", _TWICE)

@@ -9,7 +9,7 @@ import numpy as np
 
 from netlayers import metrics as metrics_module
 from netlayers.core.binding import assemble, bind
-from netlayers.core.building import draft
+from netlayers.core.building import abstract_build
 from netlayers.core.layer import Layer
 from netlayers.core.parameters import ParameterVector
 from netlayers.errors import FileError, UnknownNameError
@@ -66,7 +66,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
     """
     section = file.section
     places = section.section("built").values
-    with draft():
+    with abstract_build():
         model = construct(file.path, section.values.get("model"), custom_objects)
         parts = layers_by_path(model)
         for name, shape in places.items():
@@ -76,7 +76,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
                 parts[name].build(shape)
             except Exception as error:
                 raise _refused(file.path, f"model: {short(name)}", error) from error
-            if any(p.size >= 1 << 48 for p in parts[name].slots):
+            if any(p.size >= 1 << 48 for p in parts[name].declared_parameters):
                 raise section.section("built").fail(name, "the shape of a layer in memory")
     if file.version == 1 and needs_version_2(model):
         raise section.fail("format_version", "2 for such a model")
@@ -133,7 +133,7 @@ def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:
         assemble(model, streams, fill=False)
         return
     for part in built.values():  # as those that were built before they came into the model
-        bind(part, ParameterVector(part.slots, part._dtype))
+        bind(part, ParameterVector(part.declared_parameters, part._dtype))
         part.use_streams(Streams(), True)
 
 

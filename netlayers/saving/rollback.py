@@ -6,10 +6,10 @@ import contextlib
 import copy
 from typing import TYPE_CHECKING, Any
 
+from netlayers.core.buffers import BufferCopies
 from netlayers.core.calls import generators_of
 from netlayers.core.layer import Layer
 from netlayers.core.naming import every_layer
-from netlayers.core.states import BufferCopies
 from netlayers.saving.generators import uses_of
 from netlayers.saving.names import built_layers
 
@@ -27,7 +27,9 @@ def unchanged_on_error(model: Any, others: Iterable[Any] = ()) -> Iterator[None]
         others: objects whose attributes are put back too, under the same condition.
     """
     streams = getattr(model, "_streams", None)
-    whole = [part for part in built_layers(model).values() if part.slots or part.stateful]
+    whole = [
+        part for part in built_layers(model).values() if part.declared_parameters or part.stateful
+    ]
     values = [(part.parameters.values, part.parameters.values.copy()) for part in whole]
     buffers = [BufferCopies(part) for part in whole]
     for copies in buffers:

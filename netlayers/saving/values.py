@@ -22,7 +22,7 @@ from netlayers.saving.names import built_layers, paths_of
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
-    from netlayers.core.states import State
+    from netlayers.core.buffers import State
     from netlayers.saving.format import StoredFile
 
     Assets = dict[str, list[str] | bytes]
@@ -38,7 +38,9 @@ def needs_version_2(root: Layer) -> bool:
         any(isinstance(part, Graph) for part in every_layer(root))
         or any(is_several(part.input_shape) for part in built_layers(root).values())
         or any(
-            p.dtype != p.layer._dtype for part in built_layers(root).values() for p in part.slots
+            p.dtype != p.layer._dtype
+            for part in built_layers(root).values()
+            for p in part.declared_parameters
         )
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlayers.core.binding import own
-from netlayers.core.buffers import Workspace
+from netlayers.kernels.memory import Workspace
 from netlayers.layers import Input
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 from netlayers.activations import ActivationLayer
 from netlayers.arrays.sparse import is_sparse
 from netlayers.core.binding import own
+from netlayers.core.buffers import states_of
 from netlayers.core.hooks import Uses, observed, replaced
 from netlayers.core.parameters import gradient_of
-from netlayers.core.states import states_of
 from netlayers.layers import Dense
 from netlayers.layers.containers import Chain
 from netlayers.layers.graph import Graph
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netlayers._typing import Array
+    from netlayers.core.buffers import State
     from netlayers.core.layer import Layer
-    from netlayers.core.states import State
     from netlayers.data.batch import Batch
 
 

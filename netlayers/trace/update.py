@@ -98,7 +98,7 @@ def _end(symbols: Symbols) -> Step:
 def _plain_descent(optimizer: Any, layer: Any) -> bool:
     """Whether the update is the learning rate times the gradient, and nothing else."""
     plain = type(optimizer).__name__ == "SGD" and not optimizer.momentum
-    free = all(p.constraint is None for p in layer.slots)
+    free = all(p.constraint is None for p in layer.declared_parameters)
     return plain and free and not optimizer.weight_decay and not optimizer.use_ema
 
 

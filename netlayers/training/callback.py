@@ -1,17 +1,18 @@
-"""Callbacks: hooks that the loop calls, and what happens when one of them fails."""
+"""Callbacks: hooks that the loop calls, what happens when one fails, and the History of a run."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import listed
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
     from netlayers._typing import Logs
-    from netlayers.training.trainer import Run
 
 
 class Callback:
@@ -185,33 +186,78 @@ def callback_list(callbacks: Any) -> list[Any]:
     return chosen
 
 
-class RunKeeper(Callback):
-    """Base class of a callback that keeps a run safe; its hooks come after those of all others."""
+@dataclass
+class LBFGSResult:
+    """How a run of L-BFGS ended.
 
-    part_of_run = False
+    Attributes:
+        converged: whether a tolerance was reached.
+        message: why it ended, in the words of SciPy.
+        iterations: steps taken.
+        evaluations: how often loss and gradient were computed.
+    """
 
-    def find(self, run: Run) -> bool:
-        """Look for what an earlier process left; if there is such a thing, tell ``run`` where."""
-        raise NotImplementedError
+    converged: bool
+    message: str
+    iterations: int
+    evaluations: int
 
-    def begun(self, run: Run) -> None:
-        """After ``on_train_begin`` of a run that begins anew."""
 
-    def restore(self, run: Run) -> None:
-        """Put what was found into the run."""
-        raise NotImplementedError
+class History(Callback):
+    """The logs of every whole epoch.
 
-    def after_batch(self, run: Run) -> None:
-        """After a batch, and all that callbacks do then."""
+    Attributes:
+        history: ``{"loss": [...], "accuracy": [...], "val_loss": [...], ...}``, one entry an epoch.
+        epoch: numbers of the epochs.
+        params: settings of the run.
+        lbfgs: how a run of ``fit_lbfgs`` ended; ``None`` for one of ``fit``.
+    """
 
-    def after_epoch(self, run: Run) -> None:
-        """After an epoch, and all that callbacks do then."""
+    lbfgs: LBFGSResult | None = None
 
-    def interrupted(self, run: Run) -> None:
-        """After a signal that ends the run, between two steps."""
+    def __init__(self) -> None:
+        self.history: dict[str, list[Any]] = {}
+        self.epoch: list[int] = []
+        self._when: dict[str, list[int]] = {}  # the epochs of each name: not all are in every one
 
-    def finished(self, run: Run) -> None:
-        """After a run that was not interrupted."""
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Note the epoch."""
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+            self._when.setdefault(name, []).append(epoch)
 
-    def close(self, run: Run) -> None:
-        """After a run, however it ended, and after all else."""
+    def get_state(self) -> dict[str, Any]:
+        """Return the epochs so far."""
+        return {"history": self.history, "epoch": self.epoch, "when": self._when}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on after these epochs."""
+        self.history, self.epoch, self._when = state["history"], state["epoch"], state["when"]
+
+    def plot(
+        self,
+        to_file: str | os.PathLike[str] | None = None,
+        metrics: Sequence[str] | str | None = None,
+        log_scale: bool = False,
+    ) -> Any:
+        """Draw the curves of loss, metrics and learning rate, training and validation together.
+
+        Args:
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+            metrics: the names to draw, without ``val_``; by default all that are single numbers,
+                but not those of single layers (``dense/gradient_norm``).
+            log_scale: logarithmic axes, where all values are above zero; the learning rate has
+                one in any case.
+
+        Returns:
+            The ``matplotlib.figure.Figure``; a notebook shows it.
+
+        Raises:
+            ConfigurationError: matplotlib is not installed (``pip install "netlayers[plot]"``), or
+                there is no such curve.
+        """
+        from netlayers.plotting.history import plot_history
+
+        names = [metrics] if isinstance(metrics, str) else metrics
+        return plot_history(self.history, self._when, names, log_scale, to_file)

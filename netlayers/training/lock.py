@@ -1,4 +1,4 @@
-"""Who trains or tests a model: one call at a time."""
+"""The lock of a model: one call at a time trains or tests it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Method = TypeVar("Method", bound="Callable[..., Any]")
 
 # A call that has the model for itself: its method, thread and process. A new tuple for each call,
 # told from others by its identity; it costs a third of what an object of a class would.
-Turn = tuple[str, int, object]
+Holder = tuple[str, int, object]
 
 
 class _Process:
@@ -49,23 +49,23 @@ def one_at_a_time(method: Method) -> Method:
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        turn: Turn = (name, get_ident(), _Process.this)
+        mine: Holder = (name, get_ident(), _Process.this)
         # Not an attribute of its own: Python finds methods slower where attributes come and go.
-        turns = self._turns
+        lock = self._lock
         try:
-            holder = turns.setdefault("now", turn)  # one step that no thread can come into
-            if holder is turn:
+            holder = lock.setdefault("now", mine)  # one step that no thread can come into
+            if holder is mine:
                 return method(self, *args, **kwargs)
-            if holder[2] is not turn[2]:  # this process was made by fork within a turn
-                turns["now"] = turn
+            if holder[2] is not mine[2]:  # this process was made by fork within such a call
+                lock["now"] = mine
                 return method(self, *args, **kwargs)
-            _check_within(self, holder, turn)
+            _check_within(self, holder, mine)
             with nullcontext() if self._steps is None else self._steps.set_aside():
                 return method(self, *args, **kwargs)
         finally:
             # Without a call, since Python lets a Ctrl-C in after each.
-            if "now" in turns and turns["now"] is turn:
-                del turns["now"]
+            if "now" in lock and lock["now"] is mine:
+                del lock["now"]
 
     return guarded  # type: ignore[return-value]
 
@@ -86,12 +86,12 @@ def refuse_elsewhere(model: Any, wanted: str) -> None:
     Raises:
         BusyError: one does.
     """
-    holder = model._turns.get("now")
+    holder = model._lock.get("now")
     if holder is not None and holder[2] is _Process.this and holder[1] != get_ident():
         _check_within(model, holder, (wanted, get_ident(), _Process.this))
 
 
-def _check_within(model: Any, holder: Turn, turn: Turn) -> None:
+def _check_within(model: Any, holder: Holder, turn: Holder) -> None:
     """Check that a call may happen while ``holder`` has the model."""
     (running, thread, _), (wanted, this_thread, _) = holder, turn
     if thread != this_thread:

@@ -214,7 +214,7 @@ class _Finder:
                 self._look_at_gradients(layer, method, given, result)
             return result
         self._inputs[id(layer), self._uses.number(layer)] = given
-        if layer.adds_penalty and not layer.parts:
+        if layer.adds_penalty and not layer.sublayers:
             result, penalties = collect_penalties(run)
             for value in penalties:
                 add_penalty(value)
@@ -235,7 +235,7 @@ class _Finder:
             what = f"the gradient of its input{its}" + self._part(layer)
             self._set("backward", self._name(layer), what, d, self._rows(d))
             return
-        for p in layer.slots:
+        for p in layer.declared_parameters:
             if p.trainable and p.learning_rate_multiplier and not all_finite(gradient_of(p)):
                 what = f"the gradient of {p.name!r}" + self._part(layer)
                 rows = self._rows_of_gradient(layer, method, dy, p)
@@ -350,7 +350,7 @@ def _names(layer: Layer, owner: Layer | None = None) -> Iterable[tuple[int, Laye
     owner = owner or layer
     yield id(layer), owner
     container = hasattr(layer, "layers") and owner is layer
-    for part in layer.parts:
+    for part in layer.sublayers:
         yield from _names(part, None if container else owner)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.core.buffers import BufferCopies
 from netlayers.core.calls import generators_of
-from netlayers.core.states import BufferCopies
 from netlayers.kernels.memory import aligned
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
-from netlayers.core.buffers import Workspace
 from netlayers.core.penalties import collect_penalties
 from netlayers.errors import ConfigurationError, NonFiniteError
+from netlayers.kernels.memory import Workspace
 from netlayers.losses.running import RunningLoss
 from netlayers.training.nonfinite import explain
 from netlayers.training.snapshot import Before

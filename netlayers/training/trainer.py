@@ -11,7 +11,7 @@ import numpy as np
 from netlayers.arrays.convert import each
 from netlayers.data.streams import warn_of_end
 from netlayers.errors import NonFiniteError
-from netlayers.training.callback import RunKeeper
+from netlayers.training.callback import Callback
 from netlayers.training.nonfinite import explain
 from netlayers.training.signals import Interrupts
 
@@ -176,11 +176,11 @@ class Run:
         """How many batches of an epoch of the data are done; ``None`` between two of them."""
         return self.batch if self.logs is None else None
 
-    def describe(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what must be the same where the run goes on, beside model and optimizer."""
         return {
-            "data": self.data.describe(),
-            "validation": None if self.validation is None else self.validation.describe(),
+            "data": self.data.fingerprint(),
+            "validation": None if self.validation is None else self.validation.fingerprint(),
             "validation_freq": self.validation_freq,
             "initial_epoch": self.epochs.start,
             "callbacks": [type(c).__name__ for c in self.kept_callbacks],
@@ -335,3 +335,35 @@ def predict(model: Any, data: Data, events: Events) -> Any:
     events.fire("on_predict_end", {})
     whole = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
     return whole if isinstance(part, tuple) else whole[0]
+
+
+class RunKeeper(Callback):
+    """Base class of a callback that keeps a run safe; its hooks come after those of all others."""
+
+    part_of_run = False
+
+    def find(self, run: Run) -> bool:
+        """Look for what an earlier process left; if there is such a thing, tell ``run`` where."""
+        raise NotImplementedError
+
+    def begun(self, run: Run) -> None:
+        """After ``on_train_begin`` of a run that begins anew."""
+
+    def restore(self, run: Run) -> None:
+        """Put what was found into the run."""
+        raise NotImplementedError
+
+    def after_batch(self, run: Run) -> None:
+        """After a batch, and all that callbacks do then."""
+
+    def after_epoch(self, run: Run) -> None:
+        """After an epoch, and all that callbacks do then."""
+
+    def interrupted(self, run: Run) -> None:
+        """After a signal that ends the run, between two steps."""
+
+    def finished(self, run: Run) -> None:
+        """After a run that was not interrupted."""
+
+    def close(self, run: Run) -> None:
+        """After a run, however it ended, and after all else."""

@@ -179,7 +179,9 @@ def test_gradients_ready_is_told_once_for_each_weight_after_its_last_backward():
     told, vector = [], model.parameters.vector
     vector.gradients_ready = lambda place: told.append((place, vector.gradients[place].copy()))
     model.train_on_batch(X, X[:, :1])
-    assert sorted(p.start for p, _ in told) == sorted(p.slice.start for p in model.slots)
+    assert sorted(p.start for p, _ in told) == sorted(
+        p.slice.start for p in model.declared_parameters
+    )
     for place, gradient in told:
         np.testing.assert_array_equal(vector.gradients[place], gradient)
 

@@ -8,7 +8,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.core.binding import Declared
-from netlayers.core.building import draft
+from netlayers.core.building import abstract_build
 from netlayers.errors import ConfigurationError, ShapeError
 from tests.user_layers import Gate, Halves, MaskedMean
 
@@ -51,7 +51,7 @@ def test_a_layer_that_is_not_built_says_so():
     built.build((None, 2))
     with pytest.raises(AttributeError, match=r"not built yet.*x = self.prepare\(x\)"):
         Scale().forward(np.ones((1, 2)))
-    built.forget()
+    built.unbuild()
     with pytest.raises(AttributeError, match="not built yet"):
         built.scale  # noqa: B018
 
@@ -92,7 +92,7 @@ def test_copies_have_weights_of_their_own():
 
 
 def test_in_a_draft_a_weight_has_its_shape_and_no_memory():
-    with draft():
+    with abstract_build():
         layer = L.Dense(10**9)
         layer.build((None, 10**6))
         assert layer.kernel.shape == (10**6, 10**9)

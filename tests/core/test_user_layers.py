@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.core.states import states_of
+from netlayers.core.buffers import states_of
 from netlayers.data.batch import Batch
 from netlayers.diagnostics.activations import activation_histograms
 from netlayers.diagnostics.diagnose import examine
@@ -295,7 +295,7 @@ def test_traced(name):
             found = [a.shape for a in d] if isinstance(d, tuple) else None if d is None else d.shape
             indices = not isinstance(array, tuple) and array.dtype.kind == "i"
             assert found == (None if indices else shapes), layer.path
-        for p in layer.slots:
+        for p in layer.declared_parameters:
             assert record.weights[p.name].gradient.shape == p.shape
             assert (record.weights[p.name].change != 0).any()
     assert trace.text()
@@ -353,7 +353,7 @@ def test_the_trace_of_a_layer_with_a_state_is_the_step_that_would_come():
         twin.train(batch)
     trace = trace_step(steps, batch)
     assert trace.loss.total == twin.train(batch)
-    for p in twin.model.slots:
+    for p in twin.model.declared_parameters:
         after = trace[p.layer.path].weights[p.name].after
         np.testing.assert_array_equal(after, p.value)
 

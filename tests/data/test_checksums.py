@@ -15,7 +15,7 @@ def data(x, y=None, **more):
     columns = [SparseColumn(x, "f4") if sparse.issparse(x) else Column(x, "f4"), None, None]
     if y is not None:
         columns[1] = Column(y, "f4")
-    return ArrayData(columns, 8, **more).describe()["checksum"]
+    return ArrayData(columns, 8, **more).fingerprint()["checksum"]
 
 
 def test_the_bytes_of_a_small_array():

@@ -20,7 +20,7 @@ from netlayers.kernels.select import kernels
 needs_numba = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
 NAMES = sorted(name for name, value in vars(Kernels).items() if isinstance(value, staticmethod))
 # Those that a compiled one stands for.
-FAST = [name for name in NAMES if name != "descend_by_quotient"]  # AMSGrad's alone
+FAST = [name for name in NAMES if name != "adaptive_step"]  # AMSGrad's alone
 # Those that return several arrays have a test of their own.
 SEVERAL = {"centre_columns", "column_sums"}
 EXTREME = [0.0, -0.0, 1e-40, -1e-40, 1e-30, 1e4, -1e4, 1e30, -1e30, np.nan, np.inf, -np.inf]
@@ -38,7 +38,7 @@ def case(name, numbers, shape):
     x, y, z, w, g, m = (numbers(shape) for _ in range(6))
     v = np.abs(numbers(shape))
     t = np.arange(x[..., 0].size).reshape(shape[:-1]) * 7 % shape[-1]  # class numbers
-    if name in ("descend", "descend_with_momentum", "take_in", "adam", "sum_of_squares"):
+    if name in ("gradient_step", "momentum_step", "update_moments", "adam", "sum_of_squares"):
         w, g, m, v = (a.reshape(-1) for a in (w, g, m, v))
     if name in ("scale_and_shift", "batch_gradient"):
         x, y, z = (a.reshape(-1, shape[-1]) for a in (x, y, z))
@@ -60,12 +60,12 @@ def case(name, numbers, shape):
         "batch_gradient": lambda: ((x, y, *rows, z), {5: (X + Y * ROWS[1] + ROWS[0]) * ROWS[2]}),
         "move_average": lambda: ((rows[0], wide, 0.9), {0: ROWS[0] + np.abs(wide)}),
         "keep": lambda: ((x, y > 0, 1.25, z), {3: 0}),
-        "descend": lambda: ((w, g, 0.01, scratch), {0: W + 0.01 * G}),
-        "descend_with_momentum": lambda: (
+        "gradient_step": lambda: ((w, g, 0.01, scratch), {0: W + 0.01 * G}),
+        "momentum_step": lambda: (
             (w, g, m, 0.01, 0.9, scratch),
             {0: W + step, 2: step},
         ),
-        "take_in": lambda: ((g, m, v, 0.9, 0.999, scratch), {1: M + G, 2: V + G * G}),
+        "update_moments": lambda: ((g, m, v, 0.9, 0.999, scratch), {1: M + G, 2: V + G * G}),
         "adam": lambda: (
             (w, g, m, v, 0.9, 0.999, 1e-3, 1e-7, scratch),
             {0: W + 1e-3 * (M + G) / (np.sqrt(0.999 * V + G * G) + 1e-7), 2: M + G, 3: V + G * G},
@@ -140,9 +140,9 @@ def test_a_compiled_kernel_computes_what_numpy_does(name, data):
 
 # How many of the last arguments are arrays to work in.
 SCRATCH = {
-    "descend": 1,
-    "descend_with_momentum": 1,
-    "take_in": 1,
+    "gradient_step": 1,
+    "momentum_step": 1,
+    "update_moments": 1,
     "adam": 1,
     "binary_crossentropy": 2,
 }

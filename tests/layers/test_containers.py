@@ -30,7 +30,7 @@ def test_a_residual_block_is_its_formula():
         dense = block.layers[0]
         np.testing.assert_allclose(y, way + np.tanh(X @ dense.kernel + dense.bias), rtol=1e-12)
     assert same.projection is None
-    assert [p.path for p in wider.slots][-1] == "residual/projection/kernel"
+    assert [p.path for p in wider.declared_parameters][-1] == "residual/projection/kernel"
     assert wider.projection.use_bias is False
 
 
@@ -357,7 +357,7 @@ def test_a_projection_can_be_chosen_and_stays_as_it_is_set():
         L.Residual([L.Dense(8)], projection=L.Dense(7)).build((None, 4))
     named = L.Residual([L.Dense(8, name="projection")])
     named.build((None, 4))
-    assert [p.path for p in named.slots][::2] == [
+    assert [p.path for p in named.declared_parameters][::2] == [
         "residual/projection/kernel",
         "residual/projection_1/kernel",
     ]

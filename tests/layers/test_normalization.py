@@ -377,7 +377,7 @@ def test_weights_are_in_the_order_of_keras():
     layer = BatchNormalization()
     layer.build((None, 3))
     names = ["gamma", "beta", "moving_mean", "moving_variance"]
-    assert [p.name for p in layer.slots] == names
+    assert [p.name for p in layer.declared_parameters] == names
     for name, w in zip(names, layer.weights, strict=True):
         assert getattr(layer, name) is w
     assert len(layer.trainable_weights) == len(layer.non_trainable_weights) == 2

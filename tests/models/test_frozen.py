@@ -36,7 +36,7 @@ def changed(model, before):
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_frozen_and_thawed_between_two_calls_of_compile(optimizer, which):
     model = train(make(), optimizer)
-    layer = [layer for layer in model.layers if layer.slots][which]
+    layer = [layer for layer in model.layers if layer.declared_parameters][which]
     layer.trainable = False
     before = model.get_weights()
     train(model, optimizer)
@@ -76,7 +76,7 @@ def test_layers_without_weights_do_not_mind():
     """Frozen chance goes on: in Keras too, only weights and statistics can be frozen."""
     plain, frozen = make(), make()
     for layer in frozen.layers:
-        if not layer.slots:
+        if not layer.declared_parameters:
             layer.trainable = False
     for model in (plain, frozen):
         train(model)

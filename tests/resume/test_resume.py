@@ -324,11 +324,11 @@ def test_other_kernels_are_refused(tmp_path, monkeypatch):
 
 def test_backups_of_earlier_versions(tmp_path, monkeypatch):
     """They hold no checksums of the data, and no kernels, and go on."""
-    described = nl.data.arrays.ArrayData.describe
+    described = nl.data.arrays.ArrayData.fingerprint
     testing = (X[:9], Y[:9])
     with monkeypatch.context() as patch:
         patch.setattr(
-            "netlayers.data.arrays.ArrayData.describe",
+            "netlayers.data.arrays.ArrayData.fingerprint",
             lambda data: {k: v for k, v in described(data).items() if k != "checksum"},
         )
         whole = callbacks.BackupAndRestore._describe

@@ -61,7 +61,7 @@ def test_weights(model):
     np.testing.assert_array_equal(
         model.parameters.statistics, np.float32([0.5, 0.25, -1.0, 4.0, 1.0, 0.25])
     )
-    assert [p.path for p in model.slots] == [
+    assert [p.path for p in model.declared_parameters] == [
         "dense/kernel",
         "dense/bias",
         "residual/dense/kernel",
@@ -79,7 +79,7 @@ def test_weights(model):
 def test_prediction(model):
     """Against the formulas of the layers, in float64."""
     x = np.array([[1.0, 2.0, -1.0], [0.5, -0.5, 3.0]])
-    w = {p.path: p.value.astype(np.float64) for p in model.slots}
+    w = {p.path: p.value.astype(np.float64) for p in model.declared_parameters}
     h = np.maximum(x @ w["dense/kernel"] + w["dense/bias"], 0)
     f = np.tanh(h @ w["residual/dense/kernel"] + w["residual/dense/bias"])
     h = h @ w["residual/projection/kernel"] + f
@@ -107,8 +107,8 @@ def test_settings(model):
     assert list(optimizer.state) == ["m", "v", "average"]
     for i, vector in enumerate(optimizer.state.values()):
         np.testing.assert_array_equal(vector, np.arange(vector.size) + i)
-    assert [p.learning_rate_multiplier for p in model.slots[-2:]] == [2.0, 2.0]
-    assert [optimizer.decay_of(p) for p in model.slots[-2:]] == [0.125, 0.0]
+    assert [p.learning_rate_multiplier for p in model.declared_parameters[-2:]] == [2.0, 2.0]
+    assert [optimizer.decay_of(p) for p in model.declared_parameters[-2:]] == [0.125, 0.0]
     assert model.loss.delta == 2
     assert model._metrics[0] == "mae"
     assert model._metrics[1].name == "r2"

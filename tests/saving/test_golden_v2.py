@@ -57,7 +57,7 @@ def test_it_is_what_was_written_and_goes_on(dtype, tolerance, tmp_path):
 def test_weights_alone(dtype):
     model = cases.model(dtype)
     model.load_weights(V2 / f"{dtype}_weights.safetensors")
-    for p, q in zip(model.slots, load(dtype).slots, strict=True):
+    for p, q in zip(model.declared_parameters, load(dtype).declared_parameters, strict=True):
         assert p.value.tobytes() == q.value.tobytes()
 
 

@@ -128,10 +128,10 @@ def test_the_step_is_that_of_train_on_batch_and_nothing_else_changes(make):
     logs = model.train_on_batch(X, y, weights, return_dict=True)
     assert trace.loss.total == logs["loss"]
     traced = [w for r in trace.model.walk() for w in r.weights.values()]
-    after = {id(p): p.value for p in model.slots}
+    after = {id(p): p.value for p in model.declared_parameters}
     assert len(traced) == len(after)
     records = {r.name: r for r in trace.model.walk()}
-    for p in model.slots:
+    for p in model.declared_parameters:
         record = records[p.layer.path].weights[p.name]
         np.testing.assert_array_equal(record.after, p.value)
         if p.gradient is not None:

@@ -240,7 +240,7 @@ def test_the_model_is_free_after_a_ctrl_c_at_every_single_call_in_it():
 
     after = 0
     while interrupted(after):
-        assert not model._turns, after
+        assert not model._lock, after
         assert not penalties_wanted(), after
         after += 1
     assert after > 100

@@ -48,20 +48,20 @@ def _tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
         dx[i] = (one - y[i] * y[i]) * dy[i]
 
 
-def _descend(w: Array, g: Array, lr: float) -> None:
+def _gradient_step(w: Array, g: Array, lr: float) -> None:
     lr = w.dtype.type(lr)
     for i in range(w.size):
         w[i] -= lr * g[i]
 
 
-def _descend_with_momentum(w: Array, g: Array, m: Array, lr: float, momentum: float) -> None:
+def _momentum_step(w: Array, g: Array, m: Array, lr: float, momentum: float) -> None:
     lr, momentum = w.dtype.type(lr), w.dtype.type(momentum)
     for i in range(w.size):
         m[i] = momentum * m[i] - lr * g[i]
         w[i] += m[i]
 
 
-def _take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float) -> None:
+def _update_moments(g: Array, m: Array, v: Array, beta_1: float, beta_2: float) -> None:
     beta_1, beta_2 = g.dtype.type(beta_1), g.dtype.type(beta_2)
     for i in range(g.size):
         m[i] = beta_1 * m[i] + g[i]
@@ -115,21 +115,21 @@ def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
     _tanh_gradient(_flat(dy), _flat(y), _flat(dx))
 
 
-def descend(w: Array, g: Array, lr: float, scratch: Array) -> None:
-    """See :meth:`Kernels.descend`."""
-    _descend(w, g, lr)
+def gradient_step(w: Array, g: Array, lr: float, scratch: Array) -> None:
+    """See :meth:`Kernels.gradient_step`."""
+    _gradient_step(w, g, lr)
 
 
-def descend_with_momentum(
-    w: Array, g: Array, m: Array, lr: float, momentum: float, scratch: Array
+def momentum_step(w: Array, g: Array, m: Array, lr: float, momentum: float, scratch: Array) -> None:
+    """See :meth:`Kernels.momentum_step`."""
+    _momentum_step(w, g, m, lr, momentum)
+
+
+def update_moments(
+    g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array
 ) -> None:
-    """See :meth:`Kernels.descend_with_momentum`."""
-    _descend_with_momentum(w, g, m, lr, momentum)
-
-
-def take_in(g: Array, m: Array, v: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
-    """See :meth:`Kernels.take_in`."""
-    _take_in(g, m, v, beta_1, beta_2)
+    """See :meth:`Kernels.update_moments`."""
+    _update_moments(g, m, v, beta_1, beta_2)
 
 
 def adam(
@@ -152,9 +152,9 @@ LOOPS = (
     _tanh,
     _sigmoid_gradient,
     _tanh_gradient,
-    _descend,
-    _descend_with_momentum,
-    _take_in,
+    _gradient_step,
+    _momentum_step,
+    _update_moments,
     _adam,
 )
 KERNELS = (
@@ -162,8 +162,8 @@ KERNELS = (
     tanh,
     sigmoid_gradient,
     tanh_gradient,
-    descend,
-    descend_with_momentum,
-    take_in,
+    gradient_step,
+    momentum_step,
+    update_moments,
     adam,
 )

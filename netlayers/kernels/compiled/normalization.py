@@ -100,7 +100,7 @@ def _move_average(average: Array, new: Array, momentum: float, tiny: float, larg
         average[j] = largest if moved > largest else moved
 
 
-def _keep(x: Array, mask: Array, factor: float, y: Array) -> None:
+def _apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
     factor, zero = x.dtype.type(factor), x.dtype.type(0)
     for i in range(y.size):
         y[i] = x[i] * (factor if mask[i] else zero)  # a NaN that is dropped stays one
@@ -136,12 +136,12 @@ def move_average(average: Array, new: Array, momentum: float) -> None:
     _move_average(average, new, momentum, numbers.tiny, numbers.max)
 
 
-def keep(x: Array, mask: Array, factor: float, y: Array) -> None:
-    """See :meth:`Kernels.keep`."""
+def apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
+    """See :meth:`Kernels.apply_mask`."""
     if mask.shape != x.shape:
-        Kernels.keep(x, mask, factor, y)
+        Kernels.apply_mask(x, mask, factor, y)
     else:
-        _keep(x.reshape(-1), mask.reshape(-1), factor, y.reshape(-1))
+        _apply_mask(x.reshape(-1), mask.reshape(-1), factor, y.reshape(-1))
 
 
 LOOPS = (
@@ -151,12 +151,12 @@ LOOPS = (
     _scale_and_shift,
     _batch_gradient,
     _move_average,
-    _keep,
+    _apply_mask,
 )
 KERNELS = (
     centre_columns,
     column_sums,
     batch_gradient,
     move_average,
-    keep,
+    apply_mask,
 )

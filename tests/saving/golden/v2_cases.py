@@ -136,7 +136,9 @@ def train(made, steps):
 def state(made):
     """Return every number of a model as bytes or plain data, to be compared."""
     return {
-        "weights": {p.path: (p.dtype.name, p.shape, p.value.tobytes()) for p in made.slots},
+        "weights": {
+            p.path: (p.dtype.name, p.shape, p.value.tobytes()) for p in made.declared_parameters
+        },
         "states": {
             f"{layer.name}/{name}": None if s.value is None else (s.value.shape, s.value.tobytes())
             for layer in made.layers
@@ -155,5 +157,5 @@ def arrays(made):
         f"{layer.name} {name}": s.value for layer in made.layers for name, s in layer.states.items()
     }
     vectors = {f"optimizer {name}": v for name, v in made.optimizer.state.items()}
-    found = {p.path.replace("/", " "): p.value for p in made.slots} | states | vectors
+    found = {p.path.replace("/", " "): p.value for p in made.declared_parameters} | states | vectors
     return {name: array.copy() for name, array in found.items()}

@@ -1,0 +1,33 @@
+"""What the forward pass remembers for the backward pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.errors import NoForwardError
+
+
+class Cache:
+    """What ``forward`` leaves for ``backward``: plain attributes, set in one and read in the other.
+
+    Reading one that was never set is an error that says what to call first.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+
+    if TYPE_CHECKING:  # any attribute may be set; at run time the plain way is the fast one
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NoForwardError(
+            f"{self._owner}: backward() needs a forward() before it"
+            + (
+                "."
+                if self._owner.startswith("loss")
+                else " with training=True, which remembers what the gradient is computed from."
+            )
+        )

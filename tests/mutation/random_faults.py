@@ -240,7 +240,9 @@ def main():
     if options.record is not None or not tree.reach:
         tree.record(options.record or ())
     chosen = [f for f in tree.faults(tuple(options.paths)) if options.only in f.key]
-    chosen = random.Random(options.seed).sample(chosen, min(options.count, len(chosen)))
+    random.Random(options.seed).shuffle(chosen)
+    good = (f for f in chosen if f.compiles((tree.tree / f.path).read_text()))
+    chosen = list(itertools.islice(good, options.count))
     rows = run(tree, chosen, options.budget, options.confirm, lambda text: print(text, flush=True))
     print(table(rows, package), "", table(rows, lambda fault: fault.kind), sep="\n")
 

@@ -71,6 +71,14 @@ class Fault:
         data = source.encode()
         return (data[: self.span[0]] + self.new.encode() + data[self.span[1] :]).decode()
 
+    def compiles(self, source):
+        """Whether the source with the fault in it is Python."""
+        try:
+            compile(self.planted(source), self.path, "exec")
+        except SyntaxError:
+            return False
+        return True
+
     @property
     def key(self):
         """What tells a fault from others and stays when its file moves."""
@@ -78,7 +86,7 @@ class Fault:
 
 
 def faults(source, path=""):
-    """Return the faults that can be planted in ``source``, each of which compiles."""
+    """Return the faults that can be planted in ``source``; a few do not compile."""
     starts = [0]
     for line in source.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -87,12 +95,7 @@ def faults(source, path=""):
         start = starts[node.lineno - 1] + node.col_offset
         end = starts[node.end_lineno - 1] + node.end_col_offset
         old = " ".join(data[start:end].decode().split())
-        fault = Fault(path, function, node.lineno, kind, old, new, (start, end))
-        try:
-            compile(fault.planted(source), path, "exec")
-        except SyntaxError:
-            continue
-        found.append(fault)
+        found.append(Fault(path, function, node.lineno, kind, old, new, (start, end)))
     return found
 
 

@@ -94,6 +94,12 @@ class Copy:
         self.reach = {**kept, **json.loads(part.read_text())}
         self.table.write_text(json.dumps(self.reach))
 
+    def forget_missing(self):
+        """Leave out what was noted of tests that are not there any more."""
+        _, text = self.pytest("--collect-only")
+        there = set(text.splitlines())
+        self.reach = {test: its for test, its in self.reach.items() if test in there}
+
     def faults(self, paths=()):
         """Return all faults that can be planted."""
         found = []
@@ -207,7 +213,7 @@ def package(fault):
     return fault.path.split("/")[1].removesuffix(".py")
 
 
-def run(tree, chosen, budget=15, confirm=60, report=print):
+def run(tree, chosen, budget=10, confirm=40, report=print):
     """Plant the faults; return rows (fault, outcome)."""
     known, rows = equivalents(), []
     for number, fault in enumerate(chosen, 1):
@@ -231,14 +237,15 @@ def main():
     parser.add_argument("paths", nargs="*", help="files or folders to plant in; default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--budget", type=float, default=15, help="seconds of tests for a fault")
-    parser.add_argument("--confirm", type=float, default=60, help="more, for one that survived")
+    parser.add_argument("--budget", type=float, default=10, help="seconds of tests for a fault")
+    parser.add_argument("--confirm", type=float, default=40, help="more, for one that survived")
     parser.add_argument("--record", nargs="*", metavar="TESTS", help="note what tests enter")
     parser.add_argument("--only", default="", help="text that the function, old or new holds")
     options = parser.parse_args()
     tree = Copy(HERE.parents[1])
     if options.record is not None or not tree.reach:
         tree.record(options.record or ())
+    tree.forget_missing()
     chosen = [f for f in tree.faults(tuple(options.paths)) if options.only in f.key]
     random.Random(options.seed).shuffle(chosen)
     good = (f for f in chosen if f.compiles((tree.tree / f.path).read_text()))

@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,7 @@ ALWAYS = "tests/api/test_signatures.py"  # sees every public default, and enters
 SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, minutes to compile
 SLOWEST = 20  # seconds; a slower test is not worth running for one fault
 OUTCOMES = ("caught", "equivalent", "survived")
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - .*)?$", re.MULTILINE)
 
 
 class Copy:
@@ -99,6 +101,11 @@ class Copy:
         _, text = self.pytest("--collect-only")
         there = set(text.splitlines())
         self.reach = {test: its for test, its in self.reach.items() if test in there}
+
+    def broken(self, said):
+        """Return the tests named in a report that fail without any fault."""
+        tests = sorted(set(FAILED.findall(said.replace("tests; ", "tests;\n"))) & self.reach.keys())
+        return FAILED.findall(self.pytest(*tests)[1]) if tests else []
 
     def faults(self, paths=()):
         """Return all faults that can be planted."""
@@ -250,7 +257,14 @@ def main():
     random.Random(options.seed).shuffle(chosen)
     good = (f for f in chosen if f.compiles((tree.tree / f.path).read_text()))
     chosen = list(itertools.islice(good, options.count))
-    rows = run(tree, chosen, options.budget, options.confirm, lambda text: print(text, flush=True))
+    said = []
+
+    def report(text):
+        said.append(text)
+        print(text, flush=True)
+
+    rows = run(tree, chosen, options.budget, options.confirm, report)
+    print("Failing without a fault:", *tree.broken("\n".join(said)) or ["none"])
     print(table(rows, package), "", table(rows, lambda fault: fault.kind), sep="\n")
 
 

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from netlayers.data.batch import Batch
+from netlayers.layers.graph import Graph
+from netlayers.trace.trace import trace_step
 from tests.golden import check_text
 from tests.user_layers import Gate
 
@@ -61,14 +64,19 @@ def several():
     return model.trace(numbers((3, 2, 2)), [[0], [1], [1]])
 
 
-def own():
-    layers = [L.Dense(4, name="first"), Gate(), L.Dense(2)]
-    model = fixed(nl.Sequential(layers, name="own", dtype="float64"), (None, 3))
+def wired():
+    calls = [(0, [(0, None)]), (1, [(1, None)]), (1, [(2, None)]), (2, [(3, None), (1, None)])]
+    calls.append((3, [(4, None)]))
+    f = L.Dense(3, "tanh", name="f", kernel_regularizer="l2")
+    graph = Graph([L.Dense(3, name="first"), f, Gate(), L.Dense(1, name="g")], calls, name="net")
+    model = fixed(nl.Sequential([graph], name="wired", dtype="float64"), (None, 3))
     model.compile(nl.optimizers.Adam(0.1), nl.losses.MeanAbsoluteError("sum"))
-    return model.trace(numbers((2, 3)), numbers((2, 2), 5.0))
+    return trace_step(
+        model.make_steps((2, 1)), Batch(numbers((2, 3)), numbers((2, 1), 5.0), None, 2)
+    )
 
 
-TRACES = (plain, nested, wide, several, own)
+TRACES = (plain, nested, wide, several, wired)
 
 
 @pytest.fixture(scope="module", params=TRACES, ids=lambda f: f.__name__)
@@ -81,8 +89,10 @@ def test_form(trace, form):
     name, it = trace
     text = getattr(it, form)()
     if form == "html":  # the page around it is a file of the package
-        text = re.sub(r"<(style|script)>.*?</\1>", "", text, flags=re.S)
-        text = re.sub(r"(<(?:g|path|rect|text|section|svg|span|tr)\b)", r"\n\1", text)
+        picture = re.search(r"<svg.*</svg>", text, flags=re.S)[0]
+        check_text(__file__, f"{name}.svg", re.sub(r"(<(?:g|path|rect|text)\b)", r"\n\1", picture))
+        text = re.sub(r"<(style|script|svg).*?</\1>", "", text, flags=re.S)
+        text = "".join(re.split(r"(?=<section)", text)[:6])
     check_text(__file__, f"{name}.{form}", text)
     if form == "text":
         check_text(__file__, f"{name}.repr", f"{it!r}\n{len(it.steps)}")

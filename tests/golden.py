@@ -5,9 +5,9 @@ change that is meant.
 """
 
 import difflib
-import math
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +37,16 @@ def same(expected, line):
     if expected == line:
         return True
     old, new = NUMBER.findall(expected), NUMBER.findall(line)
-    return NUMBER.split(expected) == NUMBER.split(line) and all(
-        math.isclose(_value(a), _value(b), rel_tol=2e-3, abs_tol=1e-9)
-        for a, b in zip(old, new, strict=True)
-    )
+    return NUMBER.split(expected) == NUMBER.split(line) and all(map(_close, old, new))
 
 
-def _value(text):
-    return float(text.replace(",", ""))
+def _close(old, new):
+    """Whether two numbers are nearly the same: whole ones, or to the last digit of the others."""
+    if not re.search("[.e]", old + new):
+        return old == new
+    a, b = (Decimal(text.replace(",", "")) for text in (old, new))
+    unit = max(Decimal(1).scaleb(number.as_tuple().exponent) for number in (a, b))
+    return abs(a - b) <= max(unit, Decimal("1e-3") * abs(a))
 
 
 def described(figure):

@@ -132,10 +132,12 @@ class Copy:
             entered = self._entering(whole.__contains__)
         words = {word.lower() for word in (Path(fault.path).stem, *name.split("."))}
         words = {word for word in words if len(word) > 3}
-        ranked = sorted(
-            (not any(word in test.lower() for word in words), size, test, seconds)
-            for test, size, seconds in entered
-        )
+        folder = f"tests/{package(fault)}/"
+
+        def distance(test):
+            return 0 if any(w in test.lower() for w in words) else 2 - test.startswith(folder)
+
+        ranked = sorted((distance(test), size, test, seconds) for test, size, seconds in entered)
         # In turn from each file: the tests of one file look at the same.
         turns, order = collections.Counter(), []
         for far, size, test, seconds in ranked:

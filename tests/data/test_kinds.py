@@ -189,7 +189,7 @@ def test_every_entry_takes_every_kind(kind, entry):
     x, y = data(kind)
     if entry in ON_BATCH and kind in STREAMS:
         with pytest.raises(
-            ConfigurationError, match=f"{entry}: takes one batch.*{type(x).__name__}"
+            ConfigurationError, match=f"{entry}: expected one batch.*{type(x).__name__}"
         ):
             ENTRIES[entry](x, y)
         return

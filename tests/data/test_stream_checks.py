@@ -72,11 +72,11 @@ def test_a_bad_validation_batch_changes_nothing():
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"y": Y}, "y can not be given"),
-        ({"sample_weight": W}, "sample_weight can not be given"),
-        ({"batch_size": 8}, "batch_size can not be given"),
-        ({"validation_split": 0.2}, "validation_split can not be given"),
-        ({"validation_split": 0.2, "stratify": True}, "validation_split can not be given"),
+        ({"y": Y}, "y can not be used"),
+        ({"sample_weight": W}, "sample_weight can not be used"),
+        ({"batch_size": 8}, "batch_size can not be used"),
+        ({"validation_split": 0.2}, "validation_split can not be used"),
+        ({"validation_split": 0.2, "stratify": True}, "validation_split can not be used"),
         ({"validation_data": BATCHES, "validation_batch_size": 4}, "validation_batch_size can not"),
         ({"validation_data": generator(), "epochs": 2}, "can be read only once"),
         ({"steps_per_epoch": 0}, "steps_per_epoch"),
@@ -99,7 +99,7 @@ def test_other_wrong_sources():
     model = make()
     for source, part in [
         (list, "x"),
-        (lambda: None, "must return an iterator, it returned NoneType"),
+        (lambda: None, "must return an iterator, got NoneType"),
         (lambda: iter(()), "end before the first batch"),
         (Sequence([]), "end before the first batch"),
     ]:
@@ -109,7 +109,7 @@ def test_other_wrong_sources():
         model.fit(verbose=0)
     with pytest.raises(ConfigurationError, match="y is missing"):
         model.fit(X, verbose=0)
-    with pytest.raises(ConfigurationError, match="batch_size can not be given"):
+    with pytest.raises(ConfigurationError, match="batch_size can not be used"):
         model.predict(generator, batch_size=3)
     shared = generator()
     with pytest.raises(ConfigurationError, match="the same iterator"):

@@ -104,10 +104,10 @@ class Hooked(Sequence):
 @pytest.mark.parametrize(
     ("make", "steps", "reason"),
     [
-        (lambda: batches, None, "function does not say where it stands"),
-        (lambda: batches, 4, "function does not say where it stands"),
-        (batches, 3, "generator does not say where it stands"),
-        (Hooked, None, "Hooked does something of its own between epochs"),
+        (lambda: batches, None, "function has no get_state"),
+        (lambda: batches, 4, "function has no get_state"),
+        (batches, 3, "generator has no get_state"),
+        (Hooked, None, "Hooked has a hook that runs between epochs"),
     ],
 )
 def test_sources_without_a_place(tmp_path, make, steps, reason):

@@ -8,7 +8,6 @@ Prints a table of the results. The tests use fewer of the same mutations.
 import copy
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -21,6 +20,11 @@ import netlayers as nl
 from netlayers.errors import FileError
 from tests.saving.golden import v2_cases as cases
 from tests.saving.mutations import MUTATIONS, SLOW
+
+try:
+    import resource
+except ImportError:  # not of POSIX
+    resource = None
 
 SECONDS = 5  # of the processor; a file of a few KB takes milliseconds
 MEMORY = 256 << 20  # that all of them together may add to the process
@@ -116,6 +120,14 @@ def place_of(error):
     return place if place in known else "an array"
 
 
+def peak_memory():
+    """Return the peak memory of this process in bytes; 0 where it is unknown."""
+    if resource is None:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def run(count, seed=0, folder=None):
     """Return a Counter of (mutation, outcome), the longest time and the growth of memory."""
     rng = random.Random(seed)
@@ -127,7 +139,7 @@ def run(count, seed=0, folder=None):
         for model, data in files.values():  # what loads once, such as caches, is no growth
             Path(path).write_bytes(data)
             assert outcome(path, model) == "loaded"
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        memory = peak_memory()
         for i in range(count):
             names = list(files)
             model, data = files[rng.choice(names)]
@@ -147,7 +159,7 @@ def run(count, seed=0, folder=None):
             assert took < SECONDS, f"file {i} ({name}) took {took:.1f} s"
             slowest = max(slowest, took)
             found[name, result] += 1
-    grown_by = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) * 1024
+    grown_by = peak_memory() - memory
     assert grown_by < MEMORY, f"memory grew by {grown_by / 2**20:.0f} MiB"
     return found, slowest, grown_by
 
@@ -156,7 +168,8 @@ def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     limit = 3 << 30  # a claim of more than that, believed, would end the run
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     start = time.perf_counter()
     found, slowest, memory = run(count, seed)
     outcomes = sorted({result for _, result in found}, key=lambda r: (r != "loaded", r))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class MeanMetricWrapper(Mean):
     """The mean of a function ``fn(y_true, y_pred)``: what a plain function in ``compile`` becomes.
 
-    The function sees (batch, ..., outputs) arrays that it can not write to; targets of one output
+    The function sees (batch, ..., outputs) arrays that it cannot write to; targets of one output
     get the axis of the outputs, so that nothing is broadcast to (batch, batch). It returns
 
     - an array with one number for each sample, or for each of its outputs: the result is the mean

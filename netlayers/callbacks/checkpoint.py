@@ -195,7 +195,7 @@ class ModelCheckpoint(MonitorCallback):
         if batch is not None:
             values["batch"] = batch + 1
         missing = [name for name in self._fields if name not in values]
-        if missing and self.lacks_validation(missing, values):
+        if missing and self._lacks_validation(missing, values):
             return None
         if missing:
             raise ConfigurationError(

@@ -75,7 +75,7 @@ class MonitorCallback(Callback):
                 f"{owner}: monitor={self.monitor!r} is an array, and only a single number can be "
                 f"better than another. There are: {', '.join(found)}."
             )
-        if self.lacks_validation([self.monitor], found):
+        if self._lacks_validation([self.monitor], found):
             return None
         if not self._seen:
             self._seen = True
@@ -88,7 +88,7 @@ class MonitorCallback(Callback):
             )
         return None
 
-    def lacks_validation(self, names: Iterable[str], found: Mapping[str, Any]) -> bool:
+    def _lacks_validation(self, names: Iterable[str], found: Mapping[str, Any]) -> bool:
         """Whether results are missing because this epoch of a run with validation has none.
 
         Args:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netlayers.diagnostics.activations import ActivationHistograms, LayerActivations
-    from netlayers.diagnostics.diagnose import Diagnosis
+    from netlayers.diagnostics.diagnosis import Diagnosis
     from netlayers.diagnostics.evidence import Finding
-    from netlayers.diagnostics.loss_surface import LossSurface
-    from netlayers.diagnostics.profile import ProfileReport
+    from netlayers.diagnostics.surface import LossSurface
+    from netlayers.diagnostics.profiling import ProfileReport
     from netlayers.training.nonfinite import NonFiniteOrigin
 
 __all__ = [
@@ -26,12 +26,12 @@ __all__ = [
 # Where each is: loaded when asked for, as few programs that train look into a network.
 _MODULES = {
     "ActivationHistograms": "netlayers.diagnostics.activations",
-    "Diagnosis": "netlayers.diagnostics.diagnose",
+    "Diagnosis": "netlayers.diagnostics.diagnosis",
     "Finding": "netlayers.diagnostics.evidence",
     "LayerActivations": "netlayers.diagnostics.activations",
-    "LossSurface": "netlayers.diagnostics.loss_surface",
+    "LossSurface": "netlayers.diagnostics.surface",
     "NonFiniteOrigin": "netlayers.training.nonfinite",
-    "ProfileReport": "netlayers.diagnostics.profile",
+    "ProfileReport": "netlayers.diagnostics.profiling",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlayers.models.model import Model
+from netlayers.models.trainable import Model
 from netlayers.models.saved import model_from_json
 from netlayers.models.sequential import Sequential
 from netlayers.saving import load_model

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, ArrayLike
     from netlayers.diagnostics.activations import ActivationHistograms
-    from netlayers.diagnostics.diagnose import Diagnosis
-    from netlayers.diagnostics.loss_surface import LossSurface
-    from netlayers.diagnostics.profile import ProfileReport
+    from netlayers.diagnostics.diagnosis import Diagnosis
+    from netlayers.diagnostics.surface import LossSurface
+    from netlayers.diagnostics.profiling import ProfileReport
     from netlayers.trace.trace import Trace
 
 
@@ -79,7 +79,7 @@ class Inspected:
             >>> report.findings[0].illness, report.findings[0].layer
             ('vanishing gradient', 'dense')
         """
-        from netlayers.diagnostics import diagnose as diagnosis
+        from netlayers.diagnostics import diagnosis
 
         model: Any = self
         owner = "diagnose"
@@ -173,7 +173,7 @@ class Inspected:
             ...     x, x[:, 0], verbose=0)) < 1e-6)
             ((5, 5), True)
         """
-        from netlayers.diagnostics.loss_surface import loss_surface
+        from netlayers.diagnostics.surface import loss_surface
 
         owner = "loss_surface"
         size = check_integer(owner, "size", size, minimum=2)
@@ -270,7 +270,7 @@ class Inspected:
                 more are timed without watching.
 
         Returns:
-            A :class:`netlayers.diagnostics.profile.ProfileReport`; printed, it is a table: for each
+            A :class:`netlayers.diagnostics.profiling.ProfileReport`; printed, it is a table: for each
             layer and activation its time forward and backward, without that of the parts in it, for
             ``Dense`` the operations of its matrix products too; the loss, the metrics, the
             optimizer; and how long the whole step takes when nobody watches.
@@ -289,7 +289,7 @@ class Inspected:
             >>> report.rows[0].flop  # 2 * 32 * 16 * 64 for x W, the same for the gradient of W
             131072
         """
-        from netlayers.diagnostics.profile import profile_steps
+        from netlayers.diagnostics.profiling import profile_steps
 
         check_integer("profile", "steps", steps, minimum=1)
         self._require_compiled()  # type: ignore[attr-defined]

@@ -9,9 +9,9 @@ import netlayers as nl
 from netlayers.core.hooks import observed
 from netlayers.data.batch import Batch
 from netlayers.diagnostics.activations import activation_histograms
-from netlayers.diagnostics.diagnose import examine
+from netlayers.diagnostics.diagnosis import examine
 from netlayers.diagnostics.layer_statistics import StepMeasures
-from netlayers.diagnostics.profile import profile_steps
+from netlayers.diagnostics.profiling import profile_steps
 from netlayers.layers.graph import Graph
 from netlayers.trace.trace import trace_step
 from netlayers.training.nonfinite import find_nonfinite

@@ -20,7 +20,7 @@ from netlayers.saving.lock import FolderLock
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import architecture, compile_settings
 from netlayers.training.state import differences, pack, unpack
-from netlayers.training.trainer import RunKeeper
+from netlayers.training.trainer import BackupCallback
 
 if TYPE_CHECKING:
     from netlayers.training.trainer import Run
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SHOWN = 5  # differences that a message names
 
 
-class BackupAndRestore(RunKeeper):
+class BackupAndRestore(BackupCallback):
     """Writes backups of a run. The same script, started again, goes on with the same bits.
 
     A run that was killed at any moment, also within an epoch, ends as if it had not been: weights,
@@ -132,7 +132,7 @@ class BackupAndRestore(RunKeeper):
 
     def find(self, run: Run) -> bool:
         """Look for a backup, check that it is of this run, and tell the run where it stands."""
-        for callback in run.events.callbacks:
+        for callback in run.hooks.callbacks:
             if isinstance(callback, BackupAndRestore) and callback is not self:
                 raise ConfigurationError("fit: one BackupAndRestore is enough, there are two.")
         self._lock, self._run = FolderLock("BackupAndRestore", self.backup_dir), run
@@ -154,7 +154,7 @@ class BackupAndRestore(RunKeeper):
                 stacklevel=2,
             )
         run.go_to(extra["place"])
-        if run.events.params.get("verbose"):
+        if run.hooks.params.get("verbose"):
             where = f" after {run.batch} batches" if run.batch else ""
             say(f"The run in {self.backup_dir!r} goes on in epoch {run.epoch + 1}{where}")
         return True
@@ -215,7 +215,7 @@ class BackupAndRestore(RunKeeper):
                 stacklevel=2,
             )
             return
-        budgets = (getattr(callback, "stopped", False) for callback in run.events.callbacks)
+        budgets = (getattr(callback, "stopped", False) for callback in run.hooks.callbacks)
         if not self.delete_checkpoint or any(budgets):
             return
         for path in (self._path, self._earlier):

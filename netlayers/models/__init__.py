@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netlayers.models.trainable import Model
-from netlayers.models.saved import model_from_json
+from netlayers.models.model import Model
 from netlayers.models.sequential import Sequential
-from netlayers.saving import load_model
+from netlayers.saving import load_model, model_from_json
 
 __all__ = ["Model", "Sequential", "load_model", "model_from_json"]

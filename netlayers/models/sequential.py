@@ -10,7 +10,7 @@ from netlayers.core.parameters import ParameterVector
 from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Chain
 from netlayers.layers.input import Input
-from netlayers.models.trainable import Model
+from netlayers.models.model import Model
 from netlayers.random import Streams
 from netlayers.registry import register, suggestion
 

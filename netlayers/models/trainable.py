@@ -1,4 +1,4 @@
-"""The training face of a model: compile, fit, evaluate, predict."""
+"""Models that train, evaluate and predict."""
 
 from __future__ import annotations
 
@@ -7,132 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers import losses, optimizers
-from netlayers import metrics as metrics_module
-from netlayers.arrays.convert import shapes_of
+from netlayers.arrays.convert import each, shapes_of
 from netlayers.arrays.sparse import is_sparse
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
-from netlayers.checks import check_integer, check_verbose, listed
-from netlayers.core.layer import Layer
+from netlayers.checks import check_integer, check_verbose
 from netlayers.data.batch import ready_batch
-from netlayers.errors import ConfigurationError, NotCompiledError
-from netlayers.models.arguments import batch_result
-from netlayers.models.full_batch import FullBatch
-from netlayers.models.inspected import Inspected
-from netlayers.models.saved import Saved
-from netlayers.models.summary import Described
-from netlayers.training import batching, compilation, trainer
-from netlayers.training.callback import Events, callback_list
-from netlayers.training.inputs import batch_of, input_batch, undone_on_error
-from netlayers.training.lock import Holder, alone, one_at_a_time, refuse_elsewhere
+from netlayers.training import batching, trainer
+from netlayers.training.batching import BatchSettings, batch_result
+from netlayers.training.callback import CallbackList, as_callbacks
+from netlayers.training.compilation import CompilableModel
+from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
+from netlayers.training.lock import one_at_a_time, run_locked
 from netlayers.training.trainer import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netlayers._typing import Array, ArrayLike, Identifier, Shape
-    from netlayers.random import Streams
-    from netlayers.training.step import Steps
+    from netlayers._typing import Array, ArrayLike
 
 
-class Model(FullBatch, Described, Saved, Inspected, Layer):
-    """A layer that can be trained: base class of models.
+class TrainableModel(CompilableModel):
+    """A model that trains, evaluates and predicts.
 
     Attributes:
-        optimizer: set by :meth:`compile`.
-        loss: set by :meth:`compile`.
         history: the History of the last :meth:`fit`, also if that was interrupted.
-        stop_training: a callback sets it to end the run.
     """
 
-    layers: list[Layer]
-    activation: Any
-    has_states: bool
-    optimizer: optimizers.Optimizer | None = None
-    loss: losses.Loss | None = None
     history: History | None = None
-    stop_training = False
-    _streams: Streams
-    _steps: Steps | None = None
-    _metrics: tuple[Any, ...] = ()
-    _columns: list[list[str] | None] | None = None  # of the frames that it was trained with
-
-    def _set_up(self) -> None:
-        super()._set_up()
-        self._lock: dict[str, Holder] = {}  # a copy is not the one that is being trained
-
-    # Compile ---------------------------------------------------------------------------------
-
-    def compile(
-        self,
-        optimizer: Identifier = "rmsprop",
-        loss: Identifier = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        **options: Any,
-    ) -> None:
-        """Choose how the model is trained.
-
-        Args:
-            optimizer: a name or an optimizer.
-            loss: a name or a loss. ``"crossentropy"`` becomes the binary, sparse or categorical
-                one by the shapes.
-            loss_weights: must be ``None``: the weights of several losses are an argument of
-                :class:`netlayers.losses.SplitLoss`.
-            metrics: names, metrics or functions of ``y_true`` and ``y_pred``, reported for each
-                epoch. Sample and class weights count in them. A name such as ``"accuracy"`` or
-                ``"precision"`` counts above 0 where the loss takes logits; a metric object counts
-                as its own arguments say.
-            weighted_metrics: further ones, the same here.
-            options: arguments of Keras that choose only how something is executed, which are
-                accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
-
-        Raises:
-            ConfigurationError: a name is unknown, or an object is of the wrong kind.
-
-        A softmax (sigmoid) as last activation and a cross-entropy on its probabilities are computed
-        together, from the logits: the same numbers, but exact also where probabilities round to 0.
-        """
-        owner = self.owner
-        refuse_elsewhere(self, "compile")
-        compilation.check_options(owner, options)
-        chosen, resolved = optimizers.get(optimizer), compilation.chosen_loss(owner, loss)
-        if loss_weights is not None:
-            raise ConfigurationError(
-                f"{owner}: loss_weights={loss_weights!r}: give the weights of several losses to "
-                "losses.SplitLoss(losses, sizes, weights); for metrics write metrics=."
-            )
-        metrics = [*listed(metrics), *listed(weighted_metrics)]
-        for metric in metrics:
-            if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
-                metrics_module.get(metric)
-        self.optimizer, self.loss, self._metrics = chosen, resolved, tuple(metrics)
-        self._steps = None
-
-    def make_steps(self, target_shape: Shape) -> Steps:
-        """Return what trains a batch; the last decisions of compile need the shapes."""
-        if self._steps is None:
-            self._steps = compilation.steps_for(self, target_shape)
-        return self._steps
-
-    @property
-    def metrics(self) -> list[metrics_module.Metric]:
-        """The metrics as objects; none before the first data, whose shapes decide on them."""
-        return list(self._steps.metrics or ()) if self._steps is not None else []
-
-    @property
-    def metrics_by_name(self) -> dict[str, metrics_module.Metric]:
-        """The metrics by their keys in the logs; a second ``auc`` is ``auc_1``."""
-        steps = self._steps
-        return {} if steps is None else dict(zip(steps.metric_names, self.metrics, strict=True))
-
-    def _require_compiled(self) -> None:
-        if self.optimizer is None:
-            raise NotCompiledError(
-                f"{self.owner} is not compiled: call compile(optimizer, loss) first."
-            )
 
     # Train -----------------------------------------------------------------------------------
 
@@ -244,8 +146,8 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
         verbose = check_verbose(owner, verbose)
         freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
-        chosen = callback_list(callbacks)
-        request = batching.FitRequest(
+        chosen = as_callbacks(callbacks)
+        arguments = batching.FitArguments(
             x=x,
             y=y,
             sample_weight=sample_weight,
@@ -255,10 +157,10 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             validations=max(0, epochs // freq - first // freq),
             stratify=stratify,
             shuffle=shuffle,
-            training=batching.Reading.checked(
+            training=BatchSettings.checked(
                 owner, read_ahead, batch_size=batch_size, steps_per_epoch=steps_per_epoch
             ),
-            testing=batching.Reading.checked(
+            testing=BatchSettings.checked(
                 owner,
                 read_ahead,
                 validation_batch_size=validation_batch_size,
@@ -266,16 +168,17 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             ),
         )
         with ExitStack() as opened:
-            with undone_on_error(self):
-                data, validation = batching.fit_data(self, request, opened)
-            steps: Any = self._steps
+            with rollback_on_error(self):
+                data, validation = batching.fit_data(self, arguments, opened)
+            steps = self._steps
+            assert steps is not None  # checking the data made it
             self.stop_training = False
             self.history = History()
             if verbose:
                 chosen.append(ProgressBar(bar=verbose == 1))
             params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
-            events = Events([*chosen, self.history], self, params)
-            trainer.train(Run(steps, data, events, range(first, epochs), validation, freq))
+            hooks = CallbackList([*chosen, self.history], self, params)
+            trainer.train(Run(steps, data, hooks, range(first, epochs), validation, freq))
         return self.history
 
     @one_at_a_time
@@ -311,15 +214,14 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         """
         self._require_compiled()
         verbose = check_verbose("evaluate", verbose)
-        reading = batching.Reading.checked(
-            "evaluate", read_ahead, batch_size=batch_size, steps=steps
-        )
-        with undone_on_error(self):
-            data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), reading)
-        current: Any = self._steps
+        settings = BatchSettings.checked("evaluate", read_ahead, batch_size=batch_size, steps=steps)
+        with rollback_on_error(self):
+            data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), settings)
+        current = self._steps
+        assert current is not None  # checking the data made it
         with closing(data):
             params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
-            logs = trainer.test(current, data, Events(callback_list(callbacks), self, params))
+            logs = trainer.test(current, data, CallbackList(as_callbacks(callbacks), self, params))
         if verbose:
             print(numbers_line(logs), flush=True)
         return batch_result(logs, return_dict)
@@ -354,19 +256,18 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             DataError, ShapeError: the input does not fit the model.
         """
         check_verbose("predict", verbose)
-        reading = batching.Reading.checked(
-            "predict", read_ahead, batch_size=batch_size, steps=steps
-        )
-        chosen = callback_list(callbacks)
-        data: Any = batching.prediction_data(self, x, reading)
+        settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
+        chosen = as_callbacks(callbacks)
+        data: Any = batching.prediction_data(self, x, settings)
         if data.rows == 0:  # the shape of the answer to one row
             y = self.forward(data.row())
-            return [np.array(a[:0]) for a in y] if isinstance(y, tuple) else np.array(y[:0])
+            none: Any = [np.array(a[:0]) for a in each(y)]
+            return none if isinstance(y, tuple) else none[0]
         with closing(data):
-            events = Events(chosen, self, {"steps": data.steps})
+            hooks = CallbackList(chosen, self, {"steps": data.steps})
             if self.has_states:  # which predictions change
-                return alone(self, "predict", lambda: trainer.predict(self, data, events))
-            return trainer.predict(self, data, events)
+                return run_locked(self, "predict", lambda: trainer.predict(self, data, hooks))
+            return trainer.predict(self, data, hooks)
 
     # One batch -------------------------------------------------------------------------------
 
@@ -386,11 +287,11 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         batch = ready_batch(self, x, y, sample_weight, class_weight)  # of a compiled model only
         if batch is None:
             self._require_compiled()
-        with undone_on_error(self) if batch is None else nullcontext():
+        with rollback_on_error(self) if batch is None else nullcontext():
             if batch is None:
                 weights = sample_weight, class_weight
                 batch = batch_of(self, "train_on_batch", x, y, *weights, remember=True)
-            steps = self._steps or self.make_steps(shapes_of(batch.targets))
+            steps = self._steps or self._make_steps(shapes_of(batch.targets))
             steps.reset()
             steps.train(batch)
         logs = steps.logs()
@@ -410,10 +311,10 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         batch = ready_batch(self, x, y, sample_weight)  # of a compiled model only
         if batch is None:
             self._require_compiled()
-        with undone_on_error(self):
+        with rollback_on_error(self):
             if batch is None:
                 batch = batch_of(self, "test_on_batch", x, y, sample_weight)
-            steps = self.make_steps(shapes_of(batch.targets))
+            steps = self._make_steps(shapes_of(batch.targets))
             steps.reset()
             steps.test(batch)
         logs = steps.logs()
@@ -424,7 +325,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
         """Return the outputs for one batch in a new array."""
         x = input_batch(self, "predict_on_batch", x)
         if self.has_states:
-            y = alone(self, "predict_on_batch", lambda: self.forward(x))
+            y = run_locked(self, "predict_on_batch", lambda: self.forward(x))
         else:
             y = self.forward(x)
         if isinstance(y, tuple):

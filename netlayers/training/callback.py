@@ -108,7 +108,7 @@ class Callback:
         """End of a batch of ``predict``."""
 
 
-class Events:
+class CallbackList:
     """Calls the hooks of all callbacks, in their order.
 
     Only hooks that a callback really defines are called: a run without batch hooks pays nothing
@@ -171,7 +171,7 @@ class Events:
         return self._hooks[hook]
 
 
-def callback_list(callbacks: Any) -> list[Any]:
+def as_callbacks(callbacks: Any) -> list[Any]:
     """Return callbacks as a list: ``None`` and a single one may be given too.
 
     Raises:

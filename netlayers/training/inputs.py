@@ -111,7 +111,7 @@ def build_for(model: Any, inputs: Any) -> None:
         model.build(shapes if isinstance(inputs, tuple) else shapes[0])
 
 
-class undone_on_error:
+class rollback_on_error:
     """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
 
     def __init__(self, model: Any) -> None:
@@ -235,7 +235,7 @@ def check_against(model: Any, owner: str, inputs: Any, targets: Any, weight: Any
                 f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(weight)},)."
             )
     _check_shapes(model, owner, inputs, targets)
-    loss: Any = model.make_steps(shapes_of(targets)).loss
+    loss: Any = model._make_steps(shapes_of(targets)).loss
     if hasattr(loss, "check_targets"):
         assert model.output_shape is not None
         try:
@@ -247,7 +247,7 @@ def check_against(model: Any, owner: str, inputs: Any, targets: Any, weight: Any
 
 def target_dtype(model: Any, targets: Any) -> Any:
     """Return the dtype of the targets that the loss takes; of several, one or one for each."""
-    loss: Any = model.make_steps(shapes_of(targets)).loss
+    loss: Any = model._make_steps(shapes_of(targets)).loss
     if hasattr(loss, "target_dtype"):
         return loss.target_dtype(model._dtype)
     # A loss that knows nothing of netlayers gets integers as integers.

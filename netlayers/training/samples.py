@@ -11,7 +11,7 @@ from netlayers.arrays.sparse import is_sparse
 from netlayers.data.arrays import ArrayData, column
 from netlayers.data.batch import Batch
 from netlayers.data.streams import is_stream
-from netlayers.training.batching import Reading, in_batches, open_stream
+from netlayers.training.batching import BatchSettings, in_batches, open_stream
 from netlayers.training.inputs import (
     batch_of,
     columns_of,
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from netlayers.data.arrays import AnyColumn
     from netlayers.data.streams import Stream
 
-_ALL = Reading(None, None, 0, "batch_size")
-_ONE = Reading(None, 1, 0, "batch_size")
+_ALL = BatchSettings(None, None, 0, "batch_size")
+_ONE = BatchSettings(None, 1, 0, "batch_size")
 
 
 def one_batch(model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None) -> Batch:
@@ -108,8 +108,8 @@ def steps_of(
     """
     rng = model._streams.get("shuffle")
     if in_batches(owner, x, y, sample_weight=sample_weight):
-        reading = Reading(None, steps, 0, "batch_size")
-        return open_stream(model, owner, x, reading, rng=rng, goes_on=True)
+        settings = BatchSettings(None, steps, 0, "batch_size")
+        return open_stream(model, owner, x, settings, rng=rng, goes_on=True)
     columns = columns_of(model, owner, x, y, sample_weight)
     return ArrayData(columns, batch_size, rng, steps=steps, goes_on=True)
 

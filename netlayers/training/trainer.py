@@ -18,7 +18,7 @@ from netlayers.training.signals import Interrupts
 if TYPE_CHECKING:
     from netlayers._typing import Array, Logs
     from netlayers.data.batch import Data
-    from netlayers.training.callback import Events
+    from netlayers.training.callback import CallbackList
     from netlayers.training.step import Steps
 
 
@@ -28,7 +28,7 @@ class Run:
     Args:
         steps: what trains a batch.
         data: what is trained on.
-        events: the callbacks.
+        hooks: the callbacks.
         epochs: the numbers of the epochs.
         validation: what is tested on.
         validation_freq: test after every so many epochs.
@@ -39,19 +39,19 @@ class Run:
         logs: the results of its training, as soon as that is over.
         stopped: whether a callback ended the run.
         validation_ended: whether the validation data were an iterator that has no batch left.
-        keeper: the callback that keeps the run safe, if there is one.
+        backup: the callback that keeps the run safe, if there is one.
     """
 
     def __init__(
         self,
         steps: Steps,
         data: Data,
-        events: Events,
+        hooks: CallbackList,
         epochs: range,
         validation: Data | None = None,
         validation_freq: int = 1,
     ) -> None:
-        self.steps, self.data, self.events, self.epochs = steps, data, events, epochs
+        self.steps, self.data, self.hooks, self.epochs = steps, data, hooks, epochs
         self.validation, self.validation_freq = validation, validation_freq
         self.validation_ended = False
         self.model: Any = steps.model
@@ -59,8 +59,8 @@ class Run:
         self.batch: int | None = None
         self.logs: Logs | None = None
         self.stopped = False
-        keepers = [c for c in events.callbacks if isinstance(c, RunKeeper)]
-        self.keeper = keepers[0] if keepers else None
+        backups = [c for c in hooks.callbacks if isinstance(c, BackupCallback)]
+        self.backup = backups[0] if backups else None
         self._found = False
 
     @property
@@ -78,12 +78,12 @@ class Run:
 
     def begin(self) -> None:
         """Begin, or go on where another process left the run."""
-        self._found = self.keeper is not None and self.keeper.find(self)
+        self._found = self.backup is not None and self.backup.find(self)
         if self._found:
-            self.events.params["resumed"] = True
-        self.events.fire("on_train_begin", {})
-        if self.keeper is not None and not self._found:
-            self.keeper.begun(self)
+            self.hooks.params["resumed"] = True
+        self.hooks.fire("on_train_begin", {})
+        if self.backup is not None and not self._found:
+            self.backup.begun(self)
         if self.batch is None or self.epoch >= self.epochs.stop:
             self._restore()
 
@@ -93,46 +93,46 @@ class Run:
         In a new process the callbacks are told of its beginning once more, and what they changed
         is put back then.
         """
-        self.events.epoch, self.events.batch = self.epoch, None
-        self.events.fire("on_epoch_begin", self.epoch, {})
+        self.hooks.epoch, self.hooks.batch = self.epoch, None
+        self.hooks.fire("on_epoch_begin", self.epoch, {})
         self._restore()
         self.batch = self.batch or 0
 
     def end_epoch(self, logs: Logs) -> None:
         """End an epoch: the callbacks see its results, then the run is at the next one."""
-        self.events.fire("on_epoch_end", self.epoch, logs)
+        self.hooks.fire("on_epoch_end", self.epoch, logs)
         self.epoch, self.batch, self.logs = self.epoch + 1, None, None
         self.stopped = self.model.stop_training
-        if self.keeper is not None:
-            self.keeper.after_epoch(self)
+        if self.backup is not None:
+            self.backup.after_epoch(self)
 
     def interrupted(self) -> None:
         """Keep what there is: a signal ends the run, between two steps."""
-        if self.keeper is not None:
-            self.keeper.interrupted(self)
+        if self.backup is not None:
+            self.backup.interrupted(self)
 
     def finish(self) -> None:
         """Let go of what was kept: the run came to its end."""
-        if self.keeper is not None:
-            self.keeper.finished(self)
+        if self.backup is not None:
+            self.backup.finished(self)
 
     def close(self) -> None:
         """Let go of what the run held for itself, however it ended."""
-        if self.keeper is not None:
-            self.keeper.close(self)
+        if self.backup is not None:
+            self.backup.close(self)
 
     def _restore(self) -> None:
         if self._found:
-            assert self.keeper is not None
+            assert self.backup is not None
             self._found = False
-            self.keeper.restore(self)
+            self.backup.restore(self)
 
     # State -----------------------------------------------------------------------------------
 
     @property
     def kept_callbacks(self) -> list[Any]:
         """The callbacks that are part of the run."""
-        return [c for c in self.events.callbacks if getattr(c, "part_of_run", True)]
+        return [c for c in self.hooks.callbacks if getattr(c, "part_of_run", True)]
 
     def place(self) -> dict[str, Any]:
         """Return where the run stands."""
@@ -162,7 +162,7 @@ class Run:
         self.data.set_state(state["data"], self._done)
         if self.validation is not None:
             self.validation.set_state(state["validation"])
-        self.events.params["steps"] = self.data.steps
+        self.hooks.params["steps"] = self.data.steps
         self.model.stop_training = state["stop_training"]
         for callback, its in zip(self.kept_callbacks, state["callbacks"], strict=True):
             if hasattr(callback, "set_state"):
@@ -212,7 +212,7 @@ def train(run: Run) -> None:
                 run.interrupted()
             raise
         finally:
-            run.events.fire_all("on_train_end", {})
+            run.hooks.fire_all("on_train_end", {})
         run.finish()
 
 
@@ -239,10 +239,10 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
         interrupts.release()
         if run.logs is None:
             run.logs = train_epoch(run, interrupts)
-        run.events.params["steps"] = run.data.steps
+        run.hooks.params["steps"] = run.data.steps
         logs = dict(run.logs)
         if run.validates:
-            results = validate(run.steps, run.validation, run.events)  # type: ignore[arg-type]
+            results = validate(run.steps, run.validation, run.hooks)  # type: ignore[arg-type]
             run.validation_ended = not results
             logs |= results
         interrupts.busy = True
@@ -252,15 +252,15 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
 
 def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
     """Train on every batch once, or on those that are left; return the means of the epoch."""
-    steps, events, keeper, model = run.steps, run.events, run.keeper, run.model
-    begin, end = events.has("on_train_batch_begin"), events.has("on_train_batch_end")
+    steps, hooks, backup, model = run.steps, run.hooks, run.backup, run.model
+    begin, end = hooks.has("on_train_batch_begin"), hooks.has("on_train_batch_end")
     start = run.batch or 0
     if not start:
         steps.reset()
     for number, batch in enumerate(run.data.batches(start), start):
-        interrupts.busy, events.batch = True, number
+        interrupts.busy, hooks.batch = True, number
         if begin:
-            events.fire("on_train_batch_begin", number, {})
+            hooks.fire("on_train_batch_begin", number, {})
         steps.batch = batch
         try:
             steps.compute_gradients(batch)
@@ -271,54 +271,54 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
             raise
         interrupts.updating = False
         if end:
-            events.fire("on_train_batch_end", number, steps.logs(each_batch=True))
+            hooks.fire("on_train_batch_end", number, steps.logs(each_batch=True))
         run.batch = number + 1
-        if keeper is not None:
-            keeper.after_batch(run)
+        if backup is not None:
+            backup.after_batch(run)
         interrupts.release()
         if model.stop_training:
             break
-    events.batch = steps.batch = None
+    hooks.batch = steps.batch = None
     return steps.logs()
 
 
-def validate(steps: Steps, data: Data, events: Events) -> Logs:
+def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
     """Return the means of :func:`test` as ``val_...``; nothing, with a warning, without data."""
     if not data.ready():
-        epoch = 1 + (events.epoch or 0)
+        epoch = 1 + (hooks.epoch or 0)
         warn_of_end("fit: validation_data", f"before epoch {epoch} was validated")
         return {}
-    return {f"val_{name}": value for name, value in test(steps, data, events).items()}
+    return {f"val_{name}": value for name, value in test(steps, data, hooks).items()}
 
 
-def test(steps: Steps, data: Data, events: Events) -> Logs:
+def test(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
     """Evaluate every batch once; return the means."""
-    events.fire("on_test_begin", {})
+    hooks.fire("on_test_begin", {})
     steps.reset()
-    begin, end = events.has("on_test_batch_begin"), events.has("on_test_batch_end")
+    begin, end = hooks.has("on_test_batch_begin"), hooks.has("on_test_batch_end")
     for number, batch in enumerate(data.batches()):
         if begin:
-            events.fire("on_test_batch_begin", number, {})
+            hooks.fire("on_test_batch_begin", number, {})
         steps.test(batch)
         if end:
-            events.fire("on_test_batch_end", number, steps.logs(each_batch=True))
+            hooks.fire("on_test_batch_end", number, steps.logs(each_batch=True))
     logs = steps.logs()
     logs.pop("grad_norm", None)  # there are no gradients in a test
-    events.fire("on_test_end", dict(logs))
+    hooks.fire("on_test_end", dict(logs))
     return logs
 
 
-def predict(model: Any, data: Data, events: Events) -> Any:
+def predict(model: Any, data: Data, hooks: CallbackList) -> Any:
     """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
 
     Where the data know their number of rows, the outputs are written in place as they come.
     """
-    events.fire("on_predict_begin", {})
+    hooks.fire("on_predict_begin", {})
     gathered: list[list[Array]] = []  # for each output
     done = 0
     part: Any = None
     for number, batch in enumerate(data.batches()):
-        events.fire("on_predict_batch_begin", number, {})
+        hooks.fire("on_predict_batch_begin", number, {})
         part = model.forward(batch.inputs)
         for i, array in enumerate(each(part)):
             if not number:
@@ -331,13 +331,13 @@ def predict(model: Any, data: Data, events: Events) -> Any:
                     parts.append(np.empty((data.rows, *array.shape[1:]), array.dtype))
                 parts[0][done : done + len(array)] = array
         done += batch.size
-        events.fire("on_predict_batch_end", number, {"outputs": part})
-    events.fire("on_predict_end", {})
+        hooks.fire("on_predict_batch_end", number, {"outputs": part})
+    hooks.fire("on_predict_end", {})
     whole = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
     return whole if isinstance(part, tuple) else whole[0]
 
 
-class RunKeeper(Callback):
+class BackupCallback(Callback):
     """Base class of a callback that keeps a run safe; its hooks come after those of all others."""
 
     part_of_run = False

@@ -13,7 +13,7 @@ from netlayers.diagnostics.diagnosis import examine
 from netlayers.diagnostics.layer_statistics import StepMeasures
 from netlayers.diagnostics.profiling import profile_steps
 from netlayers.layers.graph import Graph
-from netlayers.trace.trace import trace_step
+from netlayers.trace.trace import trace_batch
 from netlayers.training.nonfinite import find_nonfinite
 from tests.user_layers import Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed
 
@@ -62,7 +62,7 @@ def batch_for(model, x):
 def steps_of(name):
     model, x = model_of(name)
     batch = batch_for(model, x)
-    return model.make_steps(batch.targets.shape), batch
+    return model._make_steps(batch.targets.shape), batch
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_a_model_with_masks_that_stands_in_two_models():
     losses = []
     for model in models:
         model.layers[0].table[...] = models[0].layers[0].table
-        losses.append(model.make_steps(y.shape).test(Batch(WORDS, y, None, 8)))
+        losses.append(model._make_steps(y.shape).test(Batch(WORDS, y, None, 8)))
     assert losses[0] == losses[1]
 
 
@@ -287,7 +287,7 @@ def leaves(model):
 @each
 def test_traced(name):
     steps, batch = steps_of(name)
-    trace = trace_step(steps, batch)
+    trace = trace_batch(steps, batch)
     for layer in leaves(steps.model):
         record = trace[layer.path]
         for array, d in ((record.x, record.dx), (record.y, record.dy)):
@@ -304,10 +304,10 @@ def test_traced(name):
 
 
 def test_a_trace_shows_each_array():
-    text = trace_step(*steps_of("two outputs")).text()
+    text = trace_batch(*steps_of("two outputs")).text()
     for shown in ("y²₀  (8 × 3)", "y²₁  (8 × 4)", "∂L/∂y²₀  (8 × 3)", "∂L/∂y²₁  (8 × 4)"):
         assert shown in text
-    text = trace_step(*steps_of("two inputs")).text()
+    text = trace_batch(*steps_of("two inputs")).text()
     assert "x₀  (8 × 4)" in text
     assert "x₁  (8 × 4)" in text
 
@@ -351,7 +351,7 @@ def test_the_trace_of_a_layer_with_a_state_is_the_step_that_would_come():
     for _ in range(2):
         steps.train(batch)
         twin.train(batch)
-    trace = trace_step(steps, batch)
+    trace = trace_batch(steps, batch)
     assert trace.loss.total == twin.train(batch)
     for p in twin.model.declared_parameters:
         after = trace[p.layer.path].weights[p.name].after
@@ -426,7 +426,7 @@ def test_nan_search_with_several_inputs_and_indices():
         model.build(((None, 4), (None, 4)))
         gate.where = where
         batch = batch_for(model, TWO)
-        origin = find_nonfinite(model.make_steps((8, 1)), batch)
+        origin = find_nonfinite(model._make_steps((8, 1)), batch)
         assert (origin.layer, origin.direction, origin.what) == ("g/gate", where, what)
         assert origin.rows == [3 if where == "forward" else 5]
     for name in MODELS:

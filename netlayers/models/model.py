@@ -1,0 +1,238 @@
+"""The ``Model`` class: a model that is trained, saved, shown and diagnosed by its methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers import saving
+from netlayers.models import lbfgs
+from netlayers.models.summary import print_summary
+from netlayers.models.trainable import TrainableModel
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from netlayers._typing import Array, ArrayLike
+    from netlayers.callbacks import History
+    from netlayers.diagnostics import ActivationHistograms, Diagnosis, LossSurface, ProfileReport
+    from netlayers.trace import Trace
+
+
+class Model(TrainableModel):
+    """Base class of models.
+
+    Each method here calls one function, which has the details. Diagnostics, traces and plots are
+    loaded on first use: importing them takes longer than importing the rest of the package.
+
+    Attributes:
+        optimizer: set by :meth:`compile`.
+        loss: set by :meth:`compile`.
+        history: the History of the last :meth:`fit`, also if that was interrupted.
+        stop_training: a callback sets it to end the run after the current batch.
+    """
+
+    def fit_lbfgs(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        max_iterations: int = 100,
+        *,
+        gradient_tolerance: float = 1e-5,
+        loss_tolerance: float = 1e-9,
+        history_size: int = 10,
+        max_line_search: int = 20,
+        sample_weight: ArrayLike | None = None,
+        validation_data: Any = None,
+        callbacks: Sequence[Any] | Any | None = None,
+        verbose: int | str | bool = "auto",
+    ) -> History:
+        """Train with L-BFGS: all data in one batch, a line search instead of a learning rate.
+
+        For small data sets and smooth networks (tanh rather than ReLU). Iterations count as epochs.
+        See :func:`netlayers.models.lbfgs.fit_lbfgs`.
+        """
+        return lbfgs.fit_lbfgs(
+            self,
+            x,
+            y,
+            max_iterations,
+            gradient_tolerance=gradient_tolerance,
+            loss_tolerance=loss_tolerance,
+            history_size=history_size,
+            max_line_search=max_line_search,
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+
+    # Show ------------------------------------------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = True,
+    ) -> None:
+        """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
+
+        See :func:`netlayers.models.summary.print_summary`.
+        """
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable)
+
+    def plot(
+        self,
+        to_file: str | os.PathLike[str] | None = None,
+        show_shapes: bool = True,
+        show_layer_names: bool = True,
+        expand_nested: bool = True,
+        dpi: int = 200,
+    ) -> Any:
+        """Draw the network, and return the ``matplotlib.figure.Figure``.
+
+        See :func:`netlayers.plotting.network.plot_network`.
+        """
+        from netlayers.plotting.network import plot_network
+
+        return plot_network(self, to_file, show_shapes, show_layer_names, expand_nested, dpi)
+
+    # Save ------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        *,
+        allow_nonfinite: bool = False,
+    ) -> None:
+        """Save architecture, weights, settings of ``compile``, optimizer and random streams.
+
+        :func:`netlayers.load_model` gives the model back, and training goes on with the same bits.
+        See :func:`netlayers.saving.save_model`.
+        """
+        saving.save_model(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
+
+    def save_weights(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        *,
+        allow_nonfinite: bool = False,
+    ) -> None:
+        """Save the weights and running statistics alone.
+
+        See :func:`netlayers.saving.save_weights`.
+        """
+        saving.save_weights(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
+
+    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+        """Load weights by their names from a file of :meth:`save_weights` or :meth:`save`.
+
+        See :func:`netlayers.saving.load_weights`.
+        """
+        saving.load_weights(self, filepath, skip_mismatch)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the architecture, without weights, as JSON.
+
+        :func:`netlayers.models.model_from_json` makes a model of it. ``kwargs`` are those of
+        ``json.dumps``, such as ``indent=2``. See :func:`netlayers.saving.model_to_json`.
+        """
+        return saving.model_to_json(self, **kwargs)
+
+    # Diagnose --------------------------------------------------------------------------------
+
+    def diagnose(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        batch_size: int = 32,
+        verbose: int = 1,
+    ) -> Diagnosis:
+        """Say in plain words why the network does not learn, and what to try.
+
+        A copy of the model makes 20 updates; the model does not change. ``verbose=0`` prints
+        nothing. See :func:`netlayers.diagnostics.diagnose`.
+
+        Example:
+            >>> import numpy as np, netlayers as nl
+            >>> model = nl.Sequential([nl.layers.Dense(1, kernel_initializer="zeros")], seed=0)
+            >>> model.compile("sgd", "mse")
+            >>> x = np.random.default_rng(0).normal(size=(200, 3))
+            >>> report = model.diagnose(1000 * x, x.sum(axis=1), verbose=0)
+            >>> "inputs not scaled" in [finding.illness for finding in report.findings]
+            True
+        """
+        from netlayers.diagnostics import diagnose
+
+        return diagnose(self, x, y, sample_weight, batch_size=batch_size, verbose=verbose)
+
+    def activation_histograms(self, x: Any, bins: int = 60) -> ActivationHistograms:
+        """Return how the outputs of each layer are distributed for a batch, at inference.
+
+        See :func:`netlayers.diagnostics.activation_histograms`.
+        """
+        from netlayers.diagnostics import activation_histograms
+
+        return activation_histograms(self, x, bins)
+
+    def loss_surface(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        size: int = 25,
+        span: float = 1.0,
+        trajectory: Sequence[Array] | None = None,
+        seed: int = 0,
+    ) -> LossSurface:
+        """Compute the loss in a plane through the weights, on a copy of the model.
+
+        See :func:`netlayers.diagnostics.loss_surface`.
+        """
+        from netlayers.diagnostics import loss_surface
+
+        return loss_surface(
+            self, x, y, sample_weight, size=size, span=span, trajectory=trajectory, seed=seed
+        )
+
+    def trace(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        digits: int = 4,
+        rows: int = 6,
+        columns: int = 6,
+    ) -> Trace:
+        """Return one training step, made on a copy, with all its numbers.
+
+        Print the result, or ``save("trace.html")`` it as a page to step through. See
+        :func:`netlayers.trace.trace_step`.
+        """
+        from netlayers.trace import trace_step
+
+        return trace_step(self, x, y, sample_weight, digits=digits, rows=rows, columns=columns)
+
+    def profile(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        steps: int = 30,
+    ) -> ProfileReport:
+        """Return where the time of a training step, made on a copy, goes: printed, it is a table.
+
+        See :func:`netlayers.diagnostics.profile`.
+        """
+        from netlayers.diagnostics import profile
+
+        return profile(self, x, y, sample_weight, steps=steps)

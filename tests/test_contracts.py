@@ -37,6 +37,8 @@ BASES = {
     "AxisActivation",
     "Chain",
     "Container",
+    "CompilableModel",
+    "TrainableModel",
     "Model",
     "Network",
     "NormalizingLayer",

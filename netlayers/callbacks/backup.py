@@ -146,7 +146,7 @@ class BackupAndRestore(BackupCallback):
         with StoredFile(self._found) as file:
             numpy, extra = file.description["numpy"], file.description.get("extra")
         self._check_kind(extra)
-        self._check_same(extra["script"], run.model.optimizer.iterations > 0)
+        self._check_same(extra["script"], run.steps.optimizer.iterations > 0)
         if numpy != np.__version__:
             warnings.warn(
                 f"BackupAndRestore: the run was begun with NumPy {numpy}, this is {np.__version__}."

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Logs
     from netlayers.data.arrays import AnyColumn
+    from netlayers.training.compilation import CompilableModel
 
     Data = ArrayData | Stream
 
@@ -109,7 +110,9 @@ class FitArguments:
             )
 
 
-def fit_data(model: Any, arguments: FitArguments, opened: ExitStack) -> tuple[Data, Data | None]:
+def fit_data(
+    model: CompilableModel, arguments: FitArguments, opened: ExitStack
+) -> tuple[Data, Data | None]:
     """Check what fit was given; return the data to train on, and to validate with.
 
     Args:
@@ -132,7 +135,7 @@ def fit_data(model: Any, arguments: FitArguments, opened: ExitStack) -> tuple[Da
 
 
 def evaluation_data(
-    model: Any,
+    model: CompilableModel,
     owner: str,
     parts: tuple[Any, Any, Any],
     settings: BatchSettings,
@@ -157,7 +160,7 @@ def evaluation_data(
     return _test_arrays(columns_of(model, owner, x, y, sample_weight), settings, step_size)
 
 
-def prediction_data(model: Any, x: Any, settings: BatchSettings) -> Data:
+def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> Data:
     """Check x to predict for; return its batches.
 
     Raises:
@@ -193,7 +196,7 @@ def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
     return True
 
 
-def _training_data(model: Any, arguments: FitArguments) -> tuple[Data, Data | None]:
+def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Data, Data | None]:
     x, y, settings = arguments.x, arguments.y, arguments.training
     split, testing = arguments.validation_split, arguments.testing
     rng = model._streams.get("shuffle") if arguments.shuffle else None
@@ -244,7 +247,7 @@ def _test_arrays(
 
 
 def open_stream(
-    model: Any,
+    model: CompilableModel,
     owner: str,
     source: Any,
     settings: BatchSettings,
@@ -326,7 +329,9 @@ def _values(of: AnyColumn | None) -> Any:
     return of.values
 
 
-def _class_column(model: Any, y: Array, class_weight: Any, rows: Array | None) -> AnyColumn:
+def _class_column(
+    model: CompilableModel, y: Array, class_weight: Any, rows: Array | None
+) -> AnyColumn:
     """Return the weights by class, counted over the rows to train on, in a column of all rows."""
     if rows is None:
         weight = class_weights("fit", class_weight, y)

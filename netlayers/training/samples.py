@@ -24,12 +24,15 @@ from netlayers.training.inputs import (
 if TYPE_CHECKING:
     from netlayers.data.arrays import AnyColumn
     from netlayers.data.streams import Stream
+    from netlayers.training.compilation import CompilableModel
 
 _ALL = BatchSettings(None, None, 0, "batch_size")
 _ONE = BatchSettings(None, 1, 0, "batch_size")
 
 
-def one_batch(model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None) -> Batch:
+def one_batch(
+    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any = None
+) -> Batch:
     """Check one batch; of data that come in batches, return the first.
 
     Raises:
@@ -41,7 +44,7 @@ def one_batch(model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None)
     return batch_of(model, owner, x, y, sample_weight)
 
 
-def one_input(model: Any, owner: str, x: Any) -> Any:
+def one_input(model: CompilableModel, owner: str, x: Any) -> Any:
     """Check the inputs of one batch; of data that come in batches, return the first.
 
     Raises:
@@ -54,7 +57,7 @@ def one_input(model: Any, owner: str, x: Any) -> Any:
 
 
 def columns_in_memory(
-    model: Any, owner: str, x: Any, y: Any, sample_weight: Any, rows: int | None = None
+    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any, rows: int | None = None
 ) -> tuple[list[AnyColumn | None], int | None]:
     """Check data that are needed at once: arrays, or batches that are read into memory.
 
@@ -99,7 +102,13 @@ def columns_in_memory(
 
 
 def steps_of(
-    model: Any, owner: str, x: Any, y: Any, sample_weight: Any, steps: int, batch_size: int
+    model: CompilableModel,
+    owner: str,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    steps: int,
+    batch_size: int,
 ) -> ArrayData | Stream:
     """Return so many batches of data that begin again where they end.
 

@@ -12,12 +12,14 @@ from netlayers.arrays.convert import each
 from netlayers.data.streams import warn_of_end
 from netlayers.errors import NonFiniteError
 from netlayers.training.callback import Callback
+from netlayers.training.compilation import CompilableModel
 from netlayers.training.nonfinite import explain
 from netlayers.training.signals import Interrupts
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Logs
     from netlayers.data.batch import Data
+    from netlayers.optimizers import Optimizer
     from netlayers.training.callback import CallbackList
     from netlayers.training.step import Steps
 
@@ -54,7 +56,8 @@ class Run:
         self.steps, self.data, self.hooks, self.epochs = steps, data, hooks, epochs
         self.validation, self.validation_freq = validation, validation_freq
         self.validation_ended = False
-        self.model: Any = steps.model
+        assert isinstance(steps.model, CompilableModel)
+        self.model = steps.model
         self.epoch = epochs.start
         self.batch: int | None = None
         self.logs: Logs | None = None
@@ -216,7 +219,7 @@ def train(run: Run) -> None:
         run.finish()
 
 
-def warn_of_no_update(optimizer: Any, updates: int, accumulated: int) -> None:
+def warn_of_no_update(optimizer: Optimizer, updates: int, accumulated: int) -> None:
     """Warn of a run that only gathered gradients."""
     if optimizer.iterations == updates and optimizer.accumulated > accumulated:
         warnings.warn(
@@ -308,7 +311,7 @@ def test(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
     return logs
 
 
-def predict(model: Any, data: Data, hooks: CallbackList) -> Any:
+def predict(model: CompilableModel, data: Data, hooks: CallbackList) -> Any:
     """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
 
     Where the data know their number of rows, the outputs are written in place as they come.

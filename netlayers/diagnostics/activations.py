@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from netlayers._typing import Array
+    from netlayers.activations import ActivationLayer
     from netlayers.core.layer import Layer
     from netlayers.training.compilation import CompilableModel
 
@@ -155,7 +156,7 @@ def _of_layer(name: str, layer: Layer, y: Array, z: Array | None, bins: int) -> 
     return LayerActivations(name, kind, counts, edges, mean, deviation, dead, saturated)
 
 
-def _slopes(activation: Any, z: Array) -> tuple[float, float | None]:
+def _slopes(activation: ActivationLayer, z: Array) -> tuple[float, float | None]:
     """Return the shares of dead units and of saturated outputs."""
     shape, probe = shape_of(activation), copy.deepcopy(activation)
     probe.forward(z, training=True)

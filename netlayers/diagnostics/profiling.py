@@ -289,7 +289,7 @@ class _Nothing:
         return given
 
 
-def _flop(layer: Any, method: str, given: Any, result: Any) -> int:
+def _flop(layer: Layer, method: str, given: Any, result: Any) -> int:
     """Return the operations of the matrix products of a call, as far as they are known."""
     if not isinstance(layer, Dense) or not method.endswith("_logits"):
         return 0
@@ -304,14 +304,14 @@ def _flop(layer: Any, method: str, given: Any, result: Any) -> int:
     return product * int(layer.trainable) + (0 if skipped else dense)
 
 
-def _named(model: Any) -> Iterator[tuple[Layer, int, str]]:
+def _named(model: Layer) -> Iterator[tuple[Layer, int, str]]:
     """Yield a model and all its parts at any depth, each use with its number and its row's name."""
     yield model, 1, f"{model.name} (itself)"
     yield from _named_below(model, True, "", {})
 
 
 def _named_below(
-    layer: Any, inside: bool, name: str, counts: dict[int, int]
+    layer: Layer, inside: bool, name: str, counts: dict[int, int]
 ) -> Iterator[tuple[Layer, int, str]]:
     for part in used_by(layer):
         number = counts[id(part)] = counts.get(id(part), 0) + 1

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netlayers._typing import Array
+    from netlayers.training.compilation import CompilableModel
     from netlayers.training.nonfinite import NonFiniteOrigin
 
 
@@ -33,7 +34,7 @@ class Replay:
 
     origin: NonFiniteOrigin | None
     loss: float
-    model: Any
+    model: CompilableModel
     x: Any
     y: Array
     sample_weight: Array | None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from netlayers.core.buffers import State
     from netlayers.core.layer import Layer
     from netlayers.data.batch import Batch
+    from netlayers.optimizers import Optimizer
+    from netlayers.training.step import Steps
 
 
 @dataclass
@@ -144,7 +146,7 @@ class LossTrace:
         after: the same after the step.
     """
 
-    loss: Any
+    loss: Loss
     fused: bool
     y_true: Array
     y_pred: Array
@@ -174,7 +176,7 @@ class OptimizerTrace:
         norm: norm of all gradients before clipping, ``None`` where clipping is off.
     """
 
-    optimizer: Any
+    optimizer: Optimizer
     learning_rate: float
     updated: bool
     norm: float | None
@@ -258,7 +260,7 @@ def _same(a: Any, b: Any) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
+def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
     """Train on one batch, and return all that was computed.
 
     Args:
@@ -331,7 +333,7 @@ def _put_back(states: list[tuple[State, Array | None]]) -> None:
 
 
 @contextmanager
-def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
+def _loss_seen(loss: Loss, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
     """Note what goes into the loss and what comes out of it."""
     forward, backward = loss.forward, loss.backward
 
@@ -349,7 +351,7 @@ def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) ->
         yield
 
 
-def _samples(loss: Any, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
+def _samples(loss: Loss, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
     """Return the losses of the samples, of a loss that has them."""
     if not isinstance(loss, Loss) or type(loss).forward is not Loss.forward:
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from netlayers.core.layer import Layer
     from netlayers.optimizers import Optimizer
-    from netlayers.trace.recording import LayerTrace, WeightTrace
+    from netlayers.trace.records import LayerTrace, WeightTrace
 
 
 def update_steps(symbols: Symbols) -> Iterator[Step]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from netlayers._typing import Logs
+    from netlayers.training.compilation import CompilableModel
 
 
 class Callback:
@@ -41,7 +42,7 @@ class Callback:
         True
     """
 
-    model: Any = None
+    model: Any = None  # a callback may call whatever the class of its model has
     params: dict[str, Any]
     # Whether a run that goes on in another process must have this callback again.
     part_of_run = True
@@ -50,7 +51,7 @@ class Callback:
         """Take the settings of the run."""
         self.params = params
 
-    def set_model(self, model: Any) -> None:
+    def set_model(self, model: CompilableModel) -> None:
         """Take the model."""
         self.model = model
 
@@ -120,7 +121,9 @@ class CallbackList:
         params: handed to them.
     """
 
-    def __init__(self, callbacks: Sequence[Any], model: Any, params: dict[str, Any]) -> None:
+    def __init__(
+        self, callbacks: Sequence[Any], model: CompilableModel, params: dict[str, Any]
+    ) -> None:
         self.callbacks = list(callbacks)
         self.params = params
         self.epoch: int | None = None

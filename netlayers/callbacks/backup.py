@@ -33,7 +33,7 @@ class BackupAndRestore(BackupCallback):
 
     A run that was killed at any moment, also within an epoch, ends as if it had not been: weights,
     running statistics, states and vocabularies of layers, optimizer with moments, averages and
-    gathered gradients, History, learning rate and schedule, counters and best weights of callbacks,
+    accumulated gradients, History, learning rate and schedule, counters and best weights of callbacks,
     the order of the samples, every stream of dropout and noise, metrics under way, and the place in
     the data. What came after the last backup is computed again.
 

@@ -80,7 +80,7 @@ def _gradient(symbols: Symbols, symbol: str, w: WeightTrace) -> Iterator[Line]:
         note = "The gradient of the penalty is added."
         yield Line("", [*items, "=", Shown(g, total)], note=note)
     if not np.array_equal(total, used):
-        note = "The mean with the gradients gathered before."
+        note = "The mean with the gradients accumulated before."
         if o.norm is not None:
             note = f"Clipped ({_limit(o.optimizer)}); the norm of all gradients is {o.norm:.6g}."
         before = dw if total is gradient else g
@@ -113,5 +113,5 @@ def _limit(optimizer: Optimizer) -> str:
 def _why_not(optimizer: Optimizer) -> str:
     every = getattr(optimizer, "gradient_accumulation_steps", None)
     if every and optimizer.accumulated:
-        return f"The gradients are gathered: {optimizer.accumulated} of {every} batches."
+        return f"The gradients are accumulated: {optimizer.accumulated} of {every} batches."
     return "A gradient was not finite, and the optimizer leaves such updates out."

@@ -1,4 +1,4 @@
-"""How fit, evaluate and predict read what they are given: arrays, or data that come in batches."""
+"""From the arguments of fit, evaluate and predict to data: arrays, or batches of a source."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     Data = ArrayData | Stream
 
-# Rows that evaluate and predict take at a time when nothing else is said. Training takes 32, as in
-# Keras, because there the batch size changes the result.
+# Default batch size of evaluate and predict. That of training is 32, as in Keras, because there it
+# changes the result.
 INFERENCE_BATCH = 1024
 
 
@@ -47,8 +47,8 @@ class BatchSettings:
     Attributes:
         batch_size: rows in a batch, or ``None``.
         steps: batches in an epoch, or ``None``.
-        read_ahead: batches that a thread makes ahead.
-        size_argument: what the user calls the batch size.
+        read_ahead: batches that a thread prepares ahead.
+        size_argument: name of the user's argument for the batch size.
     """
 
     batch_size: int | None
@@ -58,10 +58,10 @@ class BatchSettings:
 
     @classmethod
     def checked(cls, owner: str, read_ahead: Any, **sizes: Any) -> BatchSettings:
-        """Check the arguments; ``sizes`` are batch size and steps, by the user's names for them.
+        """Check the arguments; ``sizes`` are batch size and steps, by the names of the arguments.
 
         Raises:
-            ConfigurationError: one is no integer, or too small.
+            ConfigurationError: one is not an integer, or too small.
         """
         size, steps = (
             None if value is None else check_integer(owner, name, value, minimum=1)
@@ -73,7 +73,7 @@ class BatchSettings:
 
 @dataclass
 class FitArguments:
-    """What ``fit`` is given to read; see there.
+    """The arguments of ``fit`` that say what data to read; see there.
 
     Raises:
         ConfigurationError: arguments contradict each other or are out of range.
@@ -85,7 +85,7 @@ class FitArguments:
     class_weight: Any
     validation_data: Any
     validation_split: float
-    validations: int  # how often the validation data are read
+    validations: int  # number of times that the validation data are read
     stratify: bool
     shuffle: bool
     training: BatchSettings
@@ -113,12 +113,12 @@ class FitArguments:
 def fit_data(
     model: CompilableModel, arguments: FitArguments, opened: ExitStack
 ) -> tuple[Data, Data | None]:
-    """Check what fit was given; return the data to train on, and to validate with.
+    """Check the data of ``fit``; return the data to train on, and to validate with.
 
     Args:
-        model: the model; it is built, if it was not.
-        arguments: what fit was given.
-        opened: closes the data when the run has ended.
+        model: the model; it is built if it was not.
+        arguments: the arguments of ``fit``.
+        opened: closes the data at the end of the run.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -144,11 +144,11 @@ def evaluation_data(
     """Check x, y and sample_weight to test on; return their batches.
 
     Args:
-        model: the model; it is built, if it was not.
-        owner: who asks, for messages.
+        model: the model; it is built if it was not.
+        owner: the caller, for messages.
         parts: x, y and sample_weight.
-        settings: how to cut them.
-        step_size: rows in a step where ``settings`` counts steps, but no rows.
+        settings: how to cut them into batches.
+        step_size: rows in a step if ``settings`` gives steps but no batch size.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -188,7 +188,7 @@ def batch_result(logs: Logs, return_dict: bool) -> Any:
 
 
 def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
-    """Whether x gives batches, with targets; arguments that belong to arrays are then refused."""
+    """Whether x gives batches with targets; arguments that are for arrays are then refused."""
     if type(x) is np.ndarray or y is not None or not is_stream(x):
         _require_rows(owner, x, y)
         return False
@@ -221,7 +221,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
     elif split:
         columns, rest = split_columns("fit", columns, split)
         validation = _test_arrays(rest, testing, settings.batch_size)
-    if arguments.class_weight is not None:  # of the training alone: the validation means stay plain
+    if arguments.class_weight is not None:  # of the training only: validation is not weighted
         y = single_target("fit", "class_weight", _values(columns[1]))
         weights = _class_column(model, y, arguments.class_weight, rows)
         columns = [*columns[:2], weights]
@@ -238,7 +238,7 @@ def _test_arrays(
     step_size: int | None = None,
     rows: Array | None = None,
 ) -> ArrayData:
-    """Return batches to test on; steps of no stated size are the whole data, as in Keras."""
+    """Return batches to test on; steps without a batch size cover all data, as in Keras."""
     size = settings.batch_size or INFERENCE_BATCH
     if settings.steps is not None and settings.batch_size is None:
         count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
@@ -256,7 +256,7 @@ def open_stream(
     trains: bool = False,
     **options: Any,
 ) -> Stream:
-    """Return the batches of a source, the first of them read, checked, and built for."""
+    """Return the batches of a source; the first is read and checked, and the model built for it."""
     if isinstance(class_weight, str):
         raise ConfigurationError(
             f"{owner}: class_weight={class_weight!r} counts the classes, which is not possible "
@@ -297,7 +297,7 @@ def _require_rows(owner: str, x: Any, y: Any) -> None:
 
 
 def _check_iterator(arguments: FitArguments) -> None:
-    """Check that an iterator given as validation_data can serve as often as it is needed."""
+    """Check that an iterator given as validation_data is read only once."""
     if arguments.validation_data is None or not is_spent_once(arguments.validation_data):
         return
     if arguments.validation_data is arguments.x:
@@ -311,7 +311,7 @@ def _check_iterator(arguments: FitArguments) -> None:
 
 
 def validation_parts(data: Any) -> tuple[Any, Any, Any]:
-    """Return x, y and sample_weight; of data that come in batches, x alone."""
+    """Return x, y and sample_weight; for data that come in batches, x only."""
     if is_stream(data):
         return data, None, None
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):

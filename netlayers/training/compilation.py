@@ -133,7 +133,7 @@ def chosen_loss(owner: str, loss: Identifier) -> Any:
     """Return the loss that ``compile`` was given; ``"crossentropy"`` waits for the shapes.
 
     Raises:
-        ConfigurationError: there is none, or its value is no single number.
+        ConfigurationError: there is none, or its value is not a single number.
     """
     if loss is None:
         raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
@@ -149,7 +149,7 @@ def chosen_loss(owner: str, loss: Identifier) -> Any:
 
 
 def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
-    """Return what trains a compiled and built model on a batch.
+    """Return the ``Steps`` of a compiled and built model.
 
     Raises:
         NotCompiledError: the model is not compiled.
@@ -187,7 +187,7 @@ def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Lo
 
 
 def fused_loss(loss: Any, activation: Any) -> Any:
-    """Return the loss on logits that stands for activation and loss together, or ``None``."""
+    """Return the loss on logits that replaces activation and loss, or ``None``."""
     if not isinstance(loss, losses.Crossentropy) or loss.from_logits:
         return None
     if type(activation).__name__.lower() != loss.link or loss.axis != -1:
@@ -200,7 +200,7 @@ def fused_loss(loss: Any, activation: Any) -> Any:
 
 
 def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> None:
-    """Warn of a softmax that can only be 1."""
+    """Warn about a softmax over one output, which is always 1."""
     softmax = type(activation).__name__ == "Softmax" or getattr(loss, "link", "") == "softmax"
     if softmax and output_shape[-1] == 1:
         warnings.warn(

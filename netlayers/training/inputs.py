@@ -1,4 +1,4 @@
-"""A user's data, checked against a model, before anything is learned from them."""
+"""Checks of a user's data against a model, before training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def input_names(layer: Layer, specs: tuple[InputSpec, ...]) -> list[str]:
-    """Return what dicts and messages call the inputs of a model or layer."""
+    """Return the names of the inputs of a model or layer, in dicts and messages."""
     if len(specs) > 1:
         return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
     first = next(iter(layer.sublayers), None)
@@ -40,11 +40,11 @@ def input_names(layer: Layer, specs: tuple[InputSpec, ...]) -> list[str]:
 
 
 def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
-    """Return the input of a model, or a tuple of its inputs, checked but not converted yet.
+    """Return the input of a model, or a tuple of its inputs, checked but not yet converted.
 
     Raises:
-        DataError, ShapeError: they are not what the model takes, or the columns of a frame are not
-            those that it was trained with.
+        DataError, ShapeError: they do not fit the model, or the columns of a frame are not those
+            that it was trained with.
     """
     specs = model.input_specs
     if type(x) is np.ndarray and len(specs) == 1:
@@ -63,7 +63,7 @@ def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
 
 
 def remember_columns(model: CompilableModel, x: Any) -> None:
-    """Keep the names of the columns of frames, once a model is to be trained with them."""
+    """Store the column names of frames that a model is trained with."""
     if type(x) is np.ndarray:
         return
     specs = model.input_specs
@@ -75,16 +75,16 @@ def remember_columns(model: CompilableModel, x: Any) -> None:
 
 
 def _known_columns(model: CompilableModel, count: int) -> list[list[str] | None]:
-    """Return the remembered names for each of so many inputs; those of another number are void."""
+    """Return the stored column names for each of ``count`` inputs, ``None`` if there are none."""
     known = model._columns
     return known if known is not None and len(known) == count else [None] * count
 
 
 def checked_targets(model: CompilableModel, owner: str, y: Any) -> Any:
-    """Return the targets, or a tuple of those of each output, as arrays.
+    """Return the targets as an array, or a tuple of arrays, one for each output.
 
     Raises:
-        DataError: there are more or fewer than the model has outputs, or they are no numbers.
+        DataError: their number is not that of the outputs, or they are not numbers.
     """
     count = model.output_count
     if type(y) is np.ndarray and count == 1:
@@ -114,7 +114,7 @@ def build_for(model: CompilableModel, inputs: Any) -> None:
 
 
 class rollback_on_error:
-    """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
+    """Restore the model, also to not built, if the data raise an error."""
 
     def __init__(self, model: CompilableModel) -> None:
         self._model = model
@@ -127,10 +127,10 @@ class rollback_on_error:
         if kind is None:
             return
         built, steps, self._model._columns = self._before
-        if steps is not None:  # the model is in use: data change nothing else of it
+        if steps is not None:  # data change nothing else of a model in use
             return
         self._model._steps = None
-        # Once the optimizer has its state beside these weights, they stay.
+        # Weights for which the optimizer has state are kept.
         begun = getattr(self._model.optimizer, "_parameters", None) is not None
         if not built and not begun:
             self._model.unbuild()
@@ -143,7 +143,7 @@ def input_of(model: CompilableModel, owner: str, x: Any) -> Any:
     """Check inputs without targets, and build the model for them; return them.
 
     Raises:
-        DataError, ShapeError: they are no numbers, or do not fit the model.
+        DataError, ShapeError: they are not numbers, or do not fit the model.
     """
     if is_ready_input(model, x):
         return x
@@ -194,7 +194,7 @@ def batch_of(
 ) -> Batch:
     """Check one batch; the loss checks its targets itself.
 
-    With ``remember``, the columns of frames are those that the model is trained with from now on.
+    With ``remember``, the column names of frames are stored as those of the training data.
 
     Raises:
         DataError, ShapeError, ConfigurationError: see :func:`columns_of`.
@@ -254,7 +254,7 @@ def target_dtype(model: CompilableModel, targets: Any) -> Any:
     loss: Any = model._make_steps(shapes_of(targets)).loss
     if hasattr(loss, "target_dtype"):
         return loss.target_dtype(model._dtype)
-    # A loss that knows nothing of netlayers gets integers as integers.
+    # A loss of another library gets integers as integers.
     return one([model._dtype if y.dtype.kind == "f" else y.dtype for y in each(targets)])
 
 
@@ -262,7 +262,7 @@ def single_target(owner: str, argument: str, targets: Any) -> Array:
     """Return the targets of a model with one output.
 
     Raises:
-        ConfigurationError: there are several, and ``argument`` goes with one alone.
+        ConfigurationError: there are several, and ``argument`` needs one.
     """
     if isinstance(targets, tuple):
         raise ConfigurationError(
@@ -313,7 +313,7 @@ def _check_shapes(model: CompilableModel, owner: str, inputs: Any, targets: Any)
     except ShapeError as error:
         x, y = each(inputs)[0], each(targets)[0] if targets is not None else None
         if y is not None and x.ndim == 1 and y.ndim and len(y) == len(x) > 1:
-            # The layer knows one array alone; here the targets say that these are samples.
+            # The layer gets one array only; here the targets show that its rows are samples.
             text = str(error).replace(", x[None, :] for a single sample", "")
             raise ShapeError(text) from None
         raise
@@ -322,7 +322,7 @@ def _check_shapes(model: CompilableModel, owner: str, inputs: Any, targets: Any)
 def _explained(
     error: NetlayersError, model: CompilableModel, inputs: Any, targets: Any
 ) -> NetlayersError:
-    """Return the error of a loss, with a word on x where its further axes are the reason."""
+    """Return the error of a loss, with a hint if the additional axes of x are the reason."""
     x, y = each(inputs)[0], each(targets)[0]
     outputs = model.output_shape
     if (

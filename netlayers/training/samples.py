@@ -1,4 +1,4 @@
-"""Data for those who do not train epoch by epoch: one batch, a few steps, or all rows at once."""
+"""Data for other uses than epochs: one batch, a few steps, or all rows at once."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ def one_input(model: CompilableModel, owner: str, x: Any) -> Any:
 def columns_in_memory(
     model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any, rows: int | None = None
 ) -> tuple[list[AnyColumn | None], int | None]:
-    """Check data that are needed at once: arrays, or batches that are read into memory.
+    """Check data that must be in memory: arrays, or batches, which are read into memory.
 
     Args:
         model: the model to be trained; it is built, if it was not.
-        owner: who asks, for messages.
+        owner: the caller, for messages.
         x: inputs, or data that come in batches.
         y: targets; ``None`` with batches.
         sample_weight: weights, or ``None``.
-        rows: how many are enough; ``None`` for all.
+        rows: number of rows that are needed; ``None`` for all.
 
     Returns:
         The columns, and the rows of the first batch, ``None`` for arrays.
@@ -110,7 +110,7 @@ def steps_of(
     steps: int,
     batch_size: int,
 ) -> ArrayData | Stream:
-    """Return so many batches of data that begin again where they end.
+    """Return ``steps`` batches of data that start again when they end.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -124,14 +124,14 @@ def steps_of(
 
 
 def _copied(value: Any) -> Any:
-    """Return a copy of arrays, which a source may fill again."""
+    """Return a copy of arrays that a source may overwrite."""
     if isinstance(value, tuple):
         return tuple(_copied(v) for v in value)
     return value.copy() if hasattr(value, "copy") else value
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:
-    """Return arrays, tuples of arrays or CSR matrices below each other; ``None`` if one is."""
+    """Concatenate arrays, tuples of arrays or CSR matrices; ``None`` if one is ``None``."""
     if any(part is None for part in parts):
         return None
     if isinstance(parts[0], tuple):

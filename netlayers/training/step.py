@@ -142,8 +142,10 @@ class Steps:
         self.skip_nonfinite_loss = False
         self._snapshot: StepSnapshot | None = None
         self._changes = model.changes_in_training
-        self._denominator: float | None = None  # of the last batch, where gradients are gathered
-        self._share: float | None = None  # denominator for each row, while gradients are gathered
+        self._denominator: float | None = None  # of the last batch, where gradients are accumulated
+        self._share: float | None = (
+            None  # denominator for each row, while gradients are accumulated
+        )
         self._counters: tuple[Any, ...] = ()  # of the optimizer, before the last batch
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""A run of ``fit``: where it stands, and the loops over batches: train, test, predict."""
+"""A run of ``fit``: its position, and the loops over batches: train, test, predict."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ class Run:
     """A run of ``fit``.
 
     Args:
-        steps: what trains a batch.
-        data: what is trained on.
+        steps: trains on a batch.
+        data: the training data.
         hooks: the callbacks.
         epochs: the numbers of the epochs.
-        validation: what is tested on.
-        validation_freq: test after every so many epochs.
+        validation: the validation data.
+        validation_freq: validate after every so many epochs.
 
     Attributes:
-        epoch: the epoch that is under way, or is next.
-        batch: how many batches of it are done; ``None`` as long as it has not begun.
-        logs: the results of its training, as soon as that is over.
+        epoch: the current epoch, or the next one.
+        batch: number of its batches that are done; ``None`` before it has started.
+        logs: the results of its training, once that is complete.
         stopped: whether a callback ended the run.
-        validation_ended: whether the validation data were an iterator that has no batch left.
-        backup: the callback that keeps the run safe, if there is one.
+        validation_ended: whether the validation data are an iterator that is exhausted.
+        backup: the callback that writes backups of the run, if there is one.
     """
 
     def __init__(
@@ -68,19 +68,19 @@ class Run:
 
     @property
     def beyond(self) -> bool:
-        """Whether an earlier process had gone on after the epochs of this run."""
+        """Whether an earlier process trained beyond the epochs of this run."""
         stop = self.epochs.stop
         return self.epoch > stop or (self.epoch == stop and self.batch is not None)
 
     @property
     def validates(self) -> bool:
-        """Whether this epoch ends with a test."""
+        """Whether this epoch ends with a validation."""
         if self.validation is None or self.validation_ended:
             return False
         return (self.epoch + 1) % self.validation_freq == 0
 
     def begin(self) -> None:
-        """Begin, or go on where another process left the run."""
+        """Start the run, or resume it where another process stopped."""
         self._found = self.backup is not None and self.backup.find(self)
         if self._found:
             self.hooks.params["resumed"] = True
@@ -91,10 +91,10 @@ class Run:
             self._restore()
 
     def begin_epoch(self) -> None:
-        """Begin an epoch, or go on with one.
+        """Start an epoch, or resume one.
 
-        In a new process the callbacks are told of its beginning once more, and what they changed
-        is put back then.
+        When a run is resumed within an epoch, ``on_epoch_begin`` is called again, and then the
+        state of the callbacks is restored.
         """
         self.hooks.epoch, self.hooks.batch = self.epoch, None
         self.hooks.fire("on_epoch_begin", self.epoch, {})
@@ -102,7 +102,7 @@ class Run:
         self.batch = self.batch or 0
 
     def end_epoch(self, logs: Logs) -> None:
-        """End an epoch: the callbacks see its results, then the run is at the next one."""
+        """End an epoch: the callbacks get its results, then the run moves to the next one."""
         self.hooks.fire("on_epoch_end", self.epoch, logs)
         self.epoch, self.batch, self.logs = self.epoch + 1, None, None
         self.stopped = self.model.stop_training
@@ -110,17 +110,17 @@ class Run:
             self.backup.after_epoch(self)
 
     def interrupted(self) -> None:
-        """Keep what there is: a signal ends the run, between two steps."""
+        """Write a backup: a signal ends the run, between two steps."""
         if self.backup is not None:
             self.backup.interrupted(self)
 
     def finish(self) -> None:
-        """Let go of what was kept: the run came to its end."""
+        """Delete the backups: the run is complete."""
         if self.backup is not None:
             self.backup.finished(self)
 
     def close(self) -> None:
-        """Let go of what the run held for itself, however it ended."""
+        """Release what the run held, however it ended."""
         if self.backup is not None:
             self.backup.close(self)
 
@@ -134,19 +134,19 @@ class Run:
 
     @property
     def kept_callbacks(self) -> list[Any]:
-        """The callbacks that are part of the run."""
+        """The callbacks whose state belongs to the run."""
         return [c for c in self.hooks.callbacks if getattr(c, "part_of_run", True)]
 
     def place(self) -> dict[str, Any]:
-        """Return where the run stands."""
+        """Return the position of the run."""
         return {"epoch": self.epoch, "batch": self.batch}
 
     def go_to(self, place: dict[str, Any]) -> None:
-        """Stand where :meth:`place` said."""
+        """Move to a position that :meth:`place` returned."""
         self.epoch, self.batch = place["epoch"], place["batch"]
 
     def get_state(self) -> dict[str, Any]:
-        """Return all that the run consists of, beside the model with its optimizer and streams."""
+        """Return the state of the run, without the model, its optimizer and its random streams."""
         return {
             "stop_training": self.model.stop_training,
             "logs": self.logs,
@@ -159,7 +159,7 @@ class Run:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with what :meth:`get_state` returned, at the place that :meth:`go_to` was given."""
+        """Restore what :meth:`get_state` returned, at the position that :meth:`go_to` was given."""
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)
@@ -176,11 +176,11 @@ class Run:
 
     @property
     def _done(self) -> int | None:
-        """How many batches of an epoch of the data are done; ``None`` between two of them."""
+        """Number of batches of the current epoch that are done; ``None`` between two epochs."""
         return self.batch if self.logs is None else None
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what must be the same where the run goes on, beside model and optimizer."""
+        """Return what must be unchanged when the run is resumed, besides model and optimizer."""
         return {
             "data": self.data.fingerprint(),
             "validation": None if self.validation is None else self.validation.fingerprint(),
@@ -193,9 +193,9 @@ class Run:
 def train(run: Run) -> None:
     """Train for some epochs.
 
-    However this ends, ``on_train_end`` is called. Ctrl-C and SIGTERM leave the model after a whole
-    step, an error leaves the weights of the last whole update. At a regular end an optimizer that
-    averages the weights puts in the averages before.
+    ``on_train_end`` is called however the run ends. Ctrl-C and SIGTERM leave the model after a
+    complete step, an error leaves the weights of the last complete update. An optimizer that
+    averages the weights writes the averages to the model at a regular end.
     """
     with Interrupts() as interrupts, closing(run):
         try:
@@ -207,7 +207,7 @@ def train(run: Run) -> None:
             train_epochs(run, interrupts)
             warn_of_no_update(optimizer, *before)
             if run.epochs:
-                interrupts.busy = True  # the averages are no state to go on from
+                interrupts.busy = True  # a run can not be resumed from the averages
                 run.steps.optimizer.finalize_variable_values(run.model.parameters)
         except BaseException:
             if interrupts.delivered and not interrupts.busy:
@@ -220,11 +220,11 @@ def train(run: Run) -> None:
 
 
 def warn_of_no_update(optimizer: Optimizer, updates: int, accumulated: int) -> None:
-    """Warn of a run that only gathered gradients."""
+    """Warn about a run that only accumulated gradients."""
     if optimizer.iterations == updates and optimizer.accumulated > accumulated:
         warnings.warn(
             f"fit: the run made no update: {optimizer.accumulated} of "
-            f"{optimizer.gradient_accumulation_steps} gradients are gathered "
+            f"{optimizer.gradient_accumulation_steps} gradients are accumulated "
             "(gradient_accumulation_steps), which go into the first update of the next run. Use "
             "smaller batches, more epochs or fewer accumulation steps.",
             stacklevel=5,
@@ -232,7 +232,7 @@ def warn_of_no_update(optimizer: Optimizer, updates: int, accumulated: int) -> N
 
 
 def train_epochs(run: Run, interrupts: Interrupts) -> None:
-    """Train epoch by epoch, from where the run stands."""
+    """Train epoch by epoch, from the position of the run."""
     while run.epoch < run.epochs.stop and not run.stopped:
         if run.batch is None and not run.data.ready():
             warn_of_end("fit", f"before epoch {run.epoch + 1} of {run.epochs.stop}")
@@ -254,7 +254,7 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
 
 
 def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
-    """Train on every batch once, or on those that are left; return the means of the epoch."""
+    """Train on every remaining batch of an epoch; return the means of the epoch."""
     steps, hooks, backup, model = run.steps, run.hooks, run.backup, run.model
     begin, end = hooks.has("on_train_batch_begin"), hooks.has("on_train_batch_end")
     start = run.batch or 0
@@ -286,7 +286,7 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
 
 
 def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
-    """Return the means of :func:`test` as ``val_...``; nothing, with a warning, without data."""
+    """Return the means of :func:`test` as ``val_...``; without data, warn and return none."""
     if not data.ready():
         epoch = 1 + (hooks.epoch or 0)
         warn_of_end("fit: validation_data", f"before epoch {epoch} was validated")
@@ -314,7 +314,7 @@ def test(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
 def predict(model: CompilableModel, data: Data, hooks: CallbackList) -> Any:
     """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
 
-    Where the data know their number of rows, the outputs are written in place as they come.
+    If the number of rows is known, the outputs are written into one array as they are computed.
     """
     hooks.fire("on_predict_begin", {})
     gathered: list[list[Array]] = []  # for each output
@@ -341,26 +341,26 @@ def predict(model: CompilableModel, data: Data, hooks: CallbackList) -> Any:
 
 
 class BackupCallback(Callback):
-    """Base class of a callback that keeps a run safe; its hooks come after those of all others."""
+    """Base class of a callback that writes backups; its hooks run after those of all others."""
 
     part_of_run = False
 
     def find(self, run: Run) -> bool:
-        """Look for what an earlier process left; if there is such a thing, tell ``run`` where."""
+        """Look for a backup of an earlier process; if there is one, move ``run`` there."""
         raise NotImplementedError
 
     def begun(self, run: Run) -> None:
-        """After ``on_train_begin`` of a run that begins anew."""
+        """After ``on_train_begin`` of a new run."""
 
     def restore(self, run: Run) -> None:
-        """Put what was found into the run."""
+        """Restore the run from the backup."""
         raise NotImplementedError
 
     def after_batch(self, run: Run) -> None:
-        """After a batch, and all that callbacks do then."""
+        """After a batch and the hooks of all callbacks."""
 
     def after_epoch(self, run: Run) -> None:
-        """After an epoch, and all that callbacks do then."""
+        """After an epoch and the hooks of all callbacks."""
 
     def interrupted(self, run: Run) -> None:
         """After a signal that ends the run, between two steps."""
@@ -369,4 +369,4 @@ class BackupCallback(Callback):
         """After a run that was not interrupted."""
 
     def close(self, run: Run) -> None:
-        """After a run, however it ended, and after all else."""
+        """After a run, however it ended."""

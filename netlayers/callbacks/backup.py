@@ -33,9 +33,9 @@ class BackupAndRestore(BackupCallback):
 
     A run that was killed at any moment, also within an epoch, ends as if it had not been: weights,
     running statistics, states and vocabularies of layers, optimizer with moments, averages and
-    accumulated gradients, History, learning rate and schedule, counters and best weights of callbacks,
-    the order of the samples, every stream of dropout and noise, metrics under way, and the place in
-    the data. What came after the last backup is computed again.
+    accumulated gradients, History, learning rate and schedule, counters and best weights of
+    callbacks, the order of the samples, every stream of dropout and noise, metrics of the current
+    epoch, and the position in the data. Steps after the last backup are computed again.
 
     Ctrl-C and SIGTERM let ``fit`` finish its step and write a backup before the process ends. Call
     ``fit`` with the same arguments again to go on; ``epochs`` may be another number.

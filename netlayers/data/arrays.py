@@ -268,11 +268,7 @@ class ArrayData:
         """Do nothing: arrays hold no resources."""
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch.
-
-        Args:
-            start: batches already done, when a run resumes within an epoch.
-        """
+        """Yield the batches of an epoch, or those after the first ``start``."""
         if start == 0:
             self.ready()
             if not self._goes_on:
@@ -291,10 +287,7 @@ class ArrayData:
         self._cursor.end(self.steps)
 
     def _pass(self, number: int, place: Place) -> Iterator[Batch]:
-        """Draw the order of a pass and return its batches after ``place``.
-
-        ``number`` batches of the epoch precede them.
-        """
+        """Draw the order of a pass; return its batches after ``place``, batch ``number`` first."""
         self._cursor.mark(number, place)
         set_order(self._rng, place.order)
         numbers = self._numbers

@@ -26,7 +26,7 @@ _spec = importlib.util.spec_from_file_location("contracts", HERE.parent / "test_
 contracts = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(contracts)
 
-HELPERS = {"_split", "_distance_term", "_backward", "unclipped", "spread"}
+HELPERS = {"_split", "_distance_term", "_backward", "_unclipped", "_broadcastable"}
 SWAPPED = {
     "add": "subtract",
     "subtract": "add",

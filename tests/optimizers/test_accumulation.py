@@ -122,11 +122,11 @@ def test_penalties_on_activations():
 @pytest.mark.parametrize(
     ("loss", "y", "match"),
     [
-        (losses.Dice(), np.ones((6, CLASSES)), "'dice'.*one loss for each sample"),
+        (losses.Dice(), np.ones((6, CLASSES)), "'dice'.*one loss per sample"),
         (
             losses.SplitLoss([crossentropy(ignore_class=-1), "mse"], sizes=[2, 1]),
             np.zeros((6, 2)),
-            "numbers of their own .'sparse_categorical_crossentropy' by",
+            "different denominators .'sparse_categorical_crossentropy' by",
         ),
     ],
     ids=["dice", "split"],

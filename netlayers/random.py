@@ -52,7 +52,7 @@ class KeyedGenerator(np.random.Generator):
 class KeyedStreams(Streams):
     """Streams whose numbers follow from seed, name, call, step and shard, and from nothing else.
 
-    They are for several processes that share the batch of a step: ``model.use_streams(streams)``
+    They are for several processes that share the batch of a step: ``model._use_streams(streams)``
     once the model is built, then :meth:`rekey` before each shard. What a shard draws depends
     neither on the order in which shards are computed nor on how many were computed before. Initial
     values (:meth:`new`) are those of ordinary streams.
@@ -66,7 +66,7 @@ class KeyedStreams(Streams):
     So streams of one key are disjoint parts of one sequence, for all steps and shards below 2^64,
     as long as none draws more than 2^130 numbers. Streams of two keys come from two maps.
 
-    A layer with a seed of its own keeps its generator (:meth:`Layer.use_streams`).
+    A layer with a seed of its own keeps its generator (:meth:`Layer._use_streams`).
 
     Args:
         seed: ``entropy`` of the model's streams, the same in all processes.

@@ -163,7 +163,7 @@ def test_every_place_that_the_page_names_exists():
 @pytest.mark.parametrize("name", ["Gone", "Layer.gone", "prepare"])
 def test_a_name_that_does_not_exist_is_found(name):
     assert name not in defined("core/layer.py")
-    assert {"Layer", "Layer.prepare", "_FLOAT32"} <= defined("core/layer.py")
+    assert {"Layer", "Layer.prepare", "Layer.takes_mask"} <= defined("core/layer.py")
 
 
 def test_the_numbers_of_the_page_are_those_of_the_step():

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.calls import Call, calls_of
-from netlayers.core.naming import every_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -110,13 +109,13 @@ def observed(layer: Layer, around: Around) -> Iterator[Uses]:
     thread, uses = threading.get_ident(), Uses()
     methods: list[Any] = [
         (part, name, _watched(part, name, around, thread))
-        for part in every_layer(layer)
+        for part in layer._flatten_layers()
         for name in METHODS
         if hasattr(type(part), name)
     ]
     methods += [
         (call, name, uses.watch(call, name, thread))
-        for part in every_layer(layer)
+        for part in layer._flatten_layers()
         for call in calls_of(part)
         for name in METHODS
         if hasattr(call, name)

@@ -206,7 +206,7 @@ def checked(name: str, gradient: Array, values: Array) -> Array:
 def float_copy(original: Any, shape: Any, dtype: Any = _FLOAT64, seed: int = 0) -> Any:
     """Return a copy of a layer that computes in another dtype, built for a shape, or shapes."""
     target: Any = copy.deepcopy(original)
-    target.compute_in(dtype)
+    target._set_dtype(dtype)
     target.build(any_batch(shape))
     assemble(target, Streams(seed))
     return target

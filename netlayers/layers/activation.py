@@ -28,7 +28,7 @@ class Activation(Layer):
     def __init__(self, activation: Identifier, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-        self.compute_in(self._dtype)
+        self._set_dtype(self._dtype)
 
     @staticmethod
     def examples() -> Examples:

@@ -91,7 +91,7 @@ class Dense(Layer):
         self.activity_regularizer = None
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.compute_in(self._dtype)
+        self._set_dtype(self._dtype)
 
     @staticmethod
     def examples() -> Examples:

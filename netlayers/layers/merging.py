@@ -25,7 +25,7 @@ class Merge:
 
     has_trainable_weights = False
     can_skip_input_gradient = False
-    slots: tuple[()] = ()
+    declared_parameters: tuple[()] = ()
 
     def __init__(self, container: Layer) -> None:
         self.container = container

@@ -13,12 +13,11 @@ from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 from netlayers.kernels.select import kernels
 from netlayers.layers.dense_stack import stacked
-from netlayers.layers.wiring import Node, chain, give, is_nothing, picked
+from netlayers.layers.wiring import Node, chain, is_nothing, route_gradient, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from netlayers.arrays.spec import InputSpec
     from netlayers.core.parameters import Parameter
     from netlayers.layers.wiring import Source
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 class Network(Layer):
     """Base class of what runs a list of calls.
 
-    A subclass fills ``calls`` and says in :meth:`wire` how they are connected, unless each takes
-    what the one before it gave.
+    A subclass fills ``calls`` and says in :meth:`_connections` how they are connected, unless each
+    takes what the one before it gave.
 
     Attributes:
         calls: a layer, or a further call of one, for each use of a layer.
@@ -35,21 +34,21 @@ class Network(Layer):
 
     can_skip_input_gradient = True
     # Whether the calls follow each other, so that compiled kernels may run several as one.
-    chained = True
+    _is_chain = True
     calls: list[Any]
     _nodes: list[Node] | None = None
     _results: tuple[Source, ...] = ()
-    has_states = False
-    changes_in_training = True
+    _has_states = False
+    _changes_in_training = True
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
 
-    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
+    def _connections(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
         """Return the calls with their sources, and those of the output; ``None`` for a chain."""
         return None
 
-    def rewire(self) -> None:
+    def _connect(self) -> None:
         """Note how the calls are connected, after one came or went, or after they were built."""
-        wired = self.wire(self.calls)
+        wired = self._connections(self.calls)
         self.takes_mask = any(_deals_with_masks(call) for call in self.calls)
         self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self.takes_mask or self._repeated):
@@ -59,15 +58,9 @@ class Network(Layer):
             vars(self.workspace).pop(name, None)
 
     @property
-    def output_count(self) -> int:
+    def _output_count(self) -> int:
         """Number of outputs; 1 as long as nobody knows."""
         return len(self.output_shape or ()) if is_several(self.output_shape) else 1
-
-    @property
-    def input_specs(self) -> tuple[InputSpec, ...]:
-        """What the inputs take, one for each."""
-        spec = self.input_spec
-        return spec if isinstance(spec, tuple) else (spec,)
 
     # Forward ---------------------------------------------------------------------------------
 
@@ -178,8 +171,8 @@ class Network(Layer):
         for number, (call, sources) in enumerate(nodes, 1):
             value, item = sources[0]  # the usual case, without a call: all of one value
             whole = item is None and len(sources) == 1
-            given = values[value] if whole else picked(values, sources)
-            its_mask = picked(masks, sources) if masked else None
+            given = values[value] if whole else select(values, sources)
+            its_mask = select(masks, sources) if masked else None
             if last != "forward" and number == len(nodes):
                 more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
                 values.append(call.forward_logits(given, training, **more))
@@ -193,14 +186,14 @@ class Network(Layer):
             masks.append(its_mask)
         if training:
             self.cache.sizes = [len(v) if isinstance(v, tuple) else None for v in values]
-        return picked(values, results), picked(masks, results)
+        return select(values, results), select(masks, results)
 
     def _run_backward(self, dy: Any, input_gradient: bool, last: str = "backward") -> Any:
         """Return dL/dx; what several calls add to the gradient of a value is summed in order."""
         nodes, results = self._wired()
         needed, below_needed = self._needed_for(nodes, input_gradient)
         parts: list[list[tuple[int | None, Any]]] = [[] for _ in needed]
-        give(parts, results, dy)
+        route_gradient(parts, results, dy)
         ready = None if self._vector is None else self._vector.gradients_ready
         for number in range(len(nodes), 0, -1):
             call, sources = nodes[number - 1]
@@ -222,7 +215,7 @@ class Network(Layer):
             if below:
                 if len(sources) > 1 and not (isinstance(dx, tuple) and len(dx) == len(sources)):
                     dx = self._checked_parts(call, sources, dx)
-                give(parts, sources, dx)
+                route_gradient(parts, sources, dx)
         return self._total(0, parts[0]) if input_gradient else None
 
     def _needed_for(self, nodes: list[Node], input_gradient: bool) -> tuple[list[bool], list[bool]]:
@@ -272,11 +265,11 @@ class Network(Layer):
         return {id(p) for n, its in self._repeated.items() if n < number - 1 for p in its}
 
     def _wired(self) -> tuple[list[Node], tuple[Source, ...]]:
-        if kernels.stack_forward is None or self.takes_mask or self._repeated or not self.chained:
+        if kernels.stack_forward is None or self.takes_mask or self._repeated or not self._is_chain:
             if self._nodes is None:  # a mask comes into a chain that has none of its own
                 return chain(self.calls)
             return self._nodes, self._results
-        wired = self.wire(self._stages())
+        wired = self._connections(self._stages())
         return chain(self.calls) if wired is None else wired
 
     def _total(self, number: int, parts: list[tuple[int | None, Any]]) -> Any:

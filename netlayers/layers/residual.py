@@ -82,9 +82,9 @@ class Residual(Chain):
         """The layers, and the projection if there is one."""
         return self.layers if self.projection is None else [*self.layers, self.projection]
 
-    def to_build(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+    def _build_order(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         """Yield the layers, then the projection if there has to be one."""
-        yield from super().to_build(input_shape)
+        yield from super()._build_order(input_shape)
         shape = self.compute_output_shape(input_shape)
         if shape != input_shape and self.projection is None:
             self._check_shapes(input_shape, shape)
@@ -107,7 +107,7 @@ class Residual(Chain):
         if self._own_projection:
             self.projection, self._own_projection = None, False
 
-    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+    def _connections(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
         """``y = x + f(x)``, or ``x W + f(x)``.
 
         ``dx = dy + f'(dy)``, or ``dy Wᵀ + f'(dy)``.
@@ -124,7 +124,7 @@ class Residual(Chain):
         try:
             self._add_sublayer(layer)  # under a name of its own; but it is no part of the chain
         except BaseException:
-            self.release()
+            self._release_sublayers()
             raise
         self.projection = self.layers.pop()
         self.calls.pop()

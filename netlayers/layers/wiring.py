@@ -29,7 +29,7 @@ def chain(calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
     return nodes, ((len(nodes), None),)
 
 
-def picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
+def select(values: list[Any], sources: tuple[Source, ...]) -> Any:
     """Return the values that sources name: one, or a tuple of several."""
     if len(sources) == 1:
         ((number, item),) = sources
@@ -38,7 +38,9 @@ def picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
     return tuple(values[v] if i is None or values[v] is None else values[v][i] for v, i in sources)
 
 
-def give(parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any) -> None:
+def route_gradient(
+    parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any
+) -> None:
     """Note what a call gave back for each of its sources; the sum is taken in reverse."""
     if len(sources) == 1:
         dx = (dx,)

@@ -48,7 +48,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
 
     layers: list[Layer]
     activation: Any
-    has_states: bool
+    _has_states: bool
     optimizer: optimizers.Optimizer | None = None
     loss: losses.Loss | None = None
     history: History | None = None
@@ -364,7 +364,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
             return [np.array(a[:0]) for a in y] if isinstance(y, tuple) else np.array(y[:0])
         with closing(data):
             events = Events(chosen, self, {"steps": data.steps})
-            if self.has_states:  # which predictions change
+            if self._has_states:  # which predictions change
                 return alone(self, "predict", lambda: trainer.predict(self, data, events))
             return trainer.predict(self, data, events)
 
@@ -423,7 +423,7 @@ class Model(FullBatch, Described, Saved, Inspected, Layer):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch in a new array."""
         x = input_batch(self, "predict_on_batch", x)
-        if self.has_states:
+        if self._has_states:
             y = alone(self, "predict_on_batch", lambda: self.forward(x))
         else:
             y = self.forward(x)

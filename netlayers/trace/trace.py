@@ -10,7 +10,8 @@ from netlayers.checks import check_integer, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.trace.html import to_html
 from netlayers.trace.markdown import to_markdown
-from netlayers.trace.recording import LayerTrace, LossTrace, OptimizerTrace, record_step
+from netlayers.trace.recording import record_step
+from netlayers.trace.records import LayerTrace, LossTrace, OptimizerTrace
 from netlayers.trace.steps import Step
 from netlayers.trace.story import Story
 from netlayers.trace.text import to_text

@@ -57,9 +57,9 @@ def steps_for(model: Any, target_shape: Shape) -> Steps:
         raise NotCompiledError(
             f"{model.owner} is not compiled: call compile(optimizer, loss) first."
         )
-    if model.output_count > 1:
+    if model._output_count > 1:
         raise ConfigurationError(
-            f"{model.owner}: it has {model.output_count} outputs, of the shapes "
+            f"{model.owner}: it has {model._output_count} outputs, of the shapes "
             f"{shown_shape(model.output_shape)}, and a loss takes one. Put a layer behind them "
             "that makes one output of them."
         )

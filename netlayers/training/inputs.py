@@ -44,7 +44,7 @@ def checked_inputs(model: Any, owner: str, x: Any) -> Any:
         DataError, ShapeError: they are not what the model takes, or the columns of a frame are not
             those that it was trained with.
     """
-    specs = model.input_specs
+    specs = each(model.input_spec)
     if type(x) is np.ndarray and len(specs) == 1:
         return checked_input(owner, "x", x, specs[0], model._dtype)
     names = input_names(model, specs)
@@ -64,7 +64,7 @@ def remember_columns(model: Any, x: Any) -> None:
     """Keep the names of the columns of frames, once a model is to be trained with them."""
     if type(x) is np.ndarray:
         return
-    specs = model.input_specs
+    specs = each(model.input_spec)
     known = _known_columns(model, len(specs))
     arrays = arrays_by_name("fit", "x", x, input_names(model, specs))
     found = [names or column_names(a) for names, a in zip(known, arrays, strict=True)]
@@ -84,7 +84,7 @@ def checked_targets(model: Any, owner: str, y: Any) -> Any:
     Raises:
         DataError: there are more or fewer than the model has outputs, or they are no numbers.
     """
-    count = getattr(model, "output_count", 1) or 1
+    count = getattr(model, "_output_count", 1) or 1
     if type(y) is np.ndarray and count == 1:
         return as_array(owner, "y", y)
     names = getattr(model, "output_names", None)
@@ -160,7 +160,7 @@ def input_batch(model: Any, owner: str, x: Any) -> Any:
 
 def input_columns(model: Any, inputs: Any) -> AnyColumn:
     """Return checked inputs, ready to be cut into batches."""
-    specs, dtype = model.input_specs, model._dtype
+    specs, dtype = each(model.input_spec), model._dtype
     if not isinstance(inputs, tuple):
         return column(inputs, kind_dtype(inputs.dtype, specs[0].dtype, dtype))
     pairs = zip(inputs, specs, strict=True)
@@ -292,7 +292,7 @@ def _checked(model: Any, owner: str, x: Any, y: Any, sample_weight: Any) -> tupl
 
 def _converted(model: Any, owner: str, inputs: Any) -> Any:
     """Return checked inputs of one batch as arrays that the first layer takes."""
-    specs = model.input_specs
+    specs = each(model.input_spec)
     if not isinstance(inputs, tuple) and specs[0].dtype == "float":  # which the layer converts
         return np.asarray(inputs) if isinstance(inputs, LazyRows) else inputs
     pairs = zip(each(inputs), specs, strict=True)

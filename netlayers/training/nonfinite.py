@@ -214,7 +214,7 @@ class _Finder:
                 self._look_at_gradients(layer, method, given, result)
             return result
         self._inputs[id(layer), self._uses.number(layer)] = given
-        if layer.adds_penalty and not layer.sublayers:
+        if layer._adds_penalty and not layer.sublayers:
             result, penalties = collect_penalties(run)
             for value in penalties:
                 add_penalty(value)

@@ -68,12 +68,12 @@ class Steps:
         self.metrics: list[Metric] | None = None
         self.metric_names: list[str] = []
         self._workspace = Workspace()
-        self._penalized = bool(getattr(model, "adds_penalty", False))
+        self._penalized = bool(getattr(model, "_adds_penalty", False))
         self.reset()
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
         self._before: Before | None = None
-        self._changes = getattr(model, "changes_in_training", True)
+        self._changes = getattr(model, "_changes_in_training", True)
         self._denominator: float | None = None  # of the last batch, where gradients are gathered
         self._share: float | None = None  # denominator for each row, while gradients are gathered
         self._counters: tuple[Any, ...] = ()  # of the optimizer, before the last batch

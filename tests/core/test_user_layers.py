@@ -281,7 +281,11 @@ def test_a_model_with_masks_that_stands_in_two_models():
 
 
 def leaves(model):
-    return [layer for layer in model.walk() if not hasattr(layer, "layers")]
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if layer._in_model and not hasattr(layer, "layers")
+    ]
 
 
 @each

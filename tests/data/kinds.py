@@ -149,7 +149,7 @@ def recorder(kind):
     """Return a model with one input of a kind, over a Dense layer that takes it as numbers."""
 
     class Here(Recorder):
-        input_specs = (InputSpec(dtype=kind, gradient=False),)
+        input_spec = InputSpec(dtype=kind, gradient=False)
 
     model = Here([nl.layers.Dense(1)], seed=0)
     model.compile("sgd", "mse")

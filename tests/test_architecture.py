@@ -14,30 +14,39 @@ ROOT = Path(netlayers.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 # The parts of the package from the ground up. A part imports parts of lower levels and itself.
+# Some of those named here are still to come.
 LEVELS = [
     ["errors", "_typing", "_version"],
     ["checks"],
-    ["registry", "_optional", "_tables"],
+    ["registry", "config", "_optional", "_tables"],
     ["random"],
     # The pictures know what they draw by its attributes alone.
     ["arrays", "kernels", "initializers", "regularizers", "constraints", "plotting"],
-    ["core", "data"],
+    ["data"],
+    ["core"],
     ["activations", "losses", "optimizers"],
     ["layers", "metrics"],
+    ["distribution"],
     ["training"],
     ["saving"],
-    ["gradient_check", "trace", "diagnostics"],
+    ["gradient_check", "trace"],
+    ["diagnostics"],
     ["callbacks"],
     ["models"],
-    ["datasets", "utils"],
+    ["testing", "datasets", "utils", "interop", "estimators", "exercises"],
     [""],  # the root, which only gathers
 ]
 LEVELS = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 # The families know nothing of each other, but for layers -> activations and metrics -> losses.
-FORBIDDEN = {"layers": {"losses", "optimizers"}, "metrics": {"activations", "optimizers"}}
+FORBIDDEN = {
+    "core": {"data"},
+    "layers": {"losses", "optimizers"},
+    "metrics": {"activations", "optimizers"},
+}
 HEAVY = ["scipy", "tqdm", "matplotlib", "sklearn", "pandas", "torch", "jax", "tensorflow", "keras"]
 HEAVY += ["tensorboard", "tensorboardX"]
-LIMIT = 450
+LIMIT = 400
+LONGER = {"models/model.py": 434}  # which is being split
 
 
 def module_name(path):
@@ -57,7 +66,12 @@ def is_type_checking(node):
 
 
 def imports(tree, *, functions=True):
-    """Yield the import statements, those for type checking left out."""
+    """Yield the import statements that run, those for type checking left out.
+
+    Args:
+        tree: of a file.
+        functions: also those in functions.
+    """
     for node in tree.body if hasattr(tree, "body") else ():
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield node
@@ -72,23 +86,36 @@ def imports(tree, *, functions=True):
                     yield from imports(ast.Module([child], []), functions=functions)
 
 
-def imported(path, *, functions=True):
-    """Return the names of the modules that a file imports."""
+def modules_of(statements):
+    """Return the names of the modules that import statements name."""
     found = set()
-    for node in imports(ast.parse(path.read_text()), functions=functions):
+    for node in statements:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
             continue
-        assert node.level == 0, f"{path.name}: relative import in line {node.lineno}"
+        assert node.level == 0, f"relative import in line {node.lineno}"
         for alias in node.names:
             full = f"{node.module}.{alias.name}"
             found.add(full if full in MODULES else node.module)
     return found
 
 
-def internal(module, *, functions=True):
-    names = imported(MODULES[module], functions=functions)
+def known_modules(source):
+    """Return the modules of the package that a file knows in any way.
+
+    That is: those it imports, in functions and for type checking too, and those whose names are
+    strings in it, which is how ``importlib`` and ``__getattr__`` of a package load them.
+    """
+    nodes = list(ast.walk(ast.parse(source)))
+    names = modules_of(n for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)))
+    names |= {n.value for n in nodes if isinstance(n, ast.Constant)} & (
+        set(MODULES) - {"netlayers"}
+    )
     return {n for n in names if n == "netlayers" or n.startswith("netlayers.")}
+
+
+def known(module):
+    return known_modules(MODULES[module].read_text())
 
 
 def violations(graph):
@@ -132,11 +159,11 @@ def circle(graph):
 
 
 def test_every_part_has_a_level():
-    assert {part_of(module) for module in MODULES} == set(LEVELS)
+    assert {part_of(module) for module in MODULES} <= set(LEVELS)
 
 
 def test_imports_point_down():
-    assert violations({module: internal(module) for module in MODULES}) == []
+    assert violations({module: known(module) for module in MODULES}) == []
 
 
 @pytest.mark.parametrize(
@@ -150,6 +177,8 @@ def test_imports_point_down():
         {"netlayers.metrics": {"netlayers"}},
         {"netlayers.errors": {"netlayers.registry"}},
         {"netlayers.models.model": {"netlayers.datasets"}},
+        {"netlayers.diagnostics.profile": {"netlayers.callbacks.progress"}},
+        {"netlayers.core.layer": {"netlayers.data.batch"}},
     ],
     ids=str,
 )
@@ -159,12 +188,39 @@ def test_an_upward_import_is_found(graph):
 
 def test_no_circles():
     # `from netlayers import x` runs the root first: it is no module that anything else imports.
-    graph = {module: internal(module) for module in MODULES if module != "netlayers"}
+    graph = {module: known(module) for module in MODULES if module != "netlayers"}
     assert circle(graph) is None
 
 
 def test_a_circle_is_found():
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import netlayers.models.model",
+        "from netlayers.models import model",
+        "def f():\n    from netlayers.models.model import Model",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import netlayers.models.model",
+        "import importlib\nimportlib.import_module('netlayers.models.model')",
+        "from importlib import import_module as load\nload('netlayers.models.model')",
+        "_MODULES = {'Model': 'netlayers.models.model'}",
+    ],
+)
+def test_each_way_to_import_is_seen(source):
+    assert known_modules(source) == {"netlayers.models.model"}
+    for module in ("netlayers.core.layer", "netlayers.diagnostics"):
+        assert len(violations({module: known_modules(source)})) == 1
+    graph = {"netlayers.core.layer": known_modules(source)}
+    assert circle({**graph, "netlayers.models.model": {"netlayers.core.layer"}})
+
+
+def test_the_names_of_other_things_are_no_imports():
+    source = (
+        "path = cache / 'netlayers' / 'models.model'\n'see netlayers.models.model'\nimport numpy"
+    )
+    assert known_modules(source) == set()
 
 
 def test_imports_in_functions_are_seen():
@@ -183,7 +239,8 @@ def test_modules_import_only_numpy_and_the_standard_library():
     """Everything heavier is imported in the function that needs it."""
     known = sys.stdlib_module_names | {"numpy", "netlayers"}
     for path in FILES:
-        tops = {name.split(".")[0] for name in imported(path, functions=False)}
+        run = imports(ast.parse(path.read_text()), functions=False)
+        tops = {name.split(".")[0] for name in modules_of(run)}
         assert tops <= known, f"{path.relative_to(ROOT)} imports {tops - known}"
 
 
@@ -222,4 +279,5 @@ def test_a_step_of_training_loads_nothing_heavy():
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_file_is_too_long(path):
     lines = len(path.read_text().splitlines())
-    assert lines <= LIMIT, f"{path.relative_to(ROOT)} has {lines} lines: make it two files"
+    limit = LONGER.get(path.relative_to(ROOT).as_posix(), LIMIT)
+    assert lines <= limit, f"{path.relative_to(ROOT)} has {lines} lines: make it two files"

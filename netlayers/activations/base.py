@@ -96,12 +96,12 @@ class ActivationLayer(Layer):
 
     # An activation computes nothing before itself: its logits are its input.
 
-    def forward_logits(self, x: Array, training: bool = False) -> Array:
+    def _forward_logits(self, x: Array, training: bool = False) -> Array:
         """Return what the activation would be applied to."""
         return self.prepare(x)
 
-    def backward_logits(self, dz: Array) -> Array:
-        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+    def _backward_logits(self, dz: Array) -> Array:
+        """Return dL/dx for a gradient of what :meth:`_forward_logits` returned."""
         return dz
 
 
@@ -129,10 +129,10 @@ class AxisActivation(ActivationLayer):
             ShapeError: it has no axis ``axis``.
         """
         x = super().prepare(x)
-        self.check_axis(x.shape)
+        self._check_axis(x.shape)
         return x
 
-    def check_axis(self, shape: Shape) -> None:
+    def _check_axis(self, shape: Shape) -> None:
         """Raise a ShapeError if ``shape`` has no axis ``axis``."""
         if not -len(shape) <= self.axis < len(shape):
             raise ShapeError(

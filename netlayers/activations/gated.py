@@ -221,7 +221,7 @@ class GLU(AxisActivation):
         Raises:
             ShapeError: there is no such axis, it is the batch, or its length is odd.
         """
-        self.check_axis(input_shape)
+        self._check_axis(input_shape)
         axis = self.axis % len(input_shape)
         size = input_shape[axis]
         if axis == 0 and size is None:

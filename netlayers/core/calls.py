@@ -52,15 +52,15 @@ class Call:
         with self._in_place(True):
             return self.layer.backward(dy, **options)
 
-    def forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
+    def _forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
         """Return what the last activation is applied to."""
         with self._in_place(training):
-            return self.layer.forward_logits(x, training, **options)
+            return self.layer._forward_logits(x, training, **options)
 
-    def backward_logits(self, dz: Any, **options: Any) -> Any:
-        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+    def _backward_logits(self, dz: Any, **options: Any) -> Any:
+        """Return dL/dx for a gradient of what :meth:`_forward_logits` returned."""
         with self._in_place(True):
-            return self.layer.backward_logits(dz, **options)
+            return self.layer._backward_logits(dz, **options)
 
     def _use_streams(self, streams: Streams) -> None:
         """Draw from streams of this call's own."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Around = Callable[[Layer, str, Array, Callable[[], Any]], Any]
 
-METHODS = ("forward", "forward_logits", "backward", "backward_logits")
+METHODS = ("forward", "_forward_logits", "backward", "_backward_logits")
 
 
 def call_name(path: str, number: int) -> str:
@@ -31,7 +31,7 @@ def used_by(layer: Layer) -> list[Layer]:
     """
     calls = [call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())]
     known = {id(part) for part in calls}
-    return [*calls, *(part for part in layer.sublayers if id(part) not in known)]
+    return [*calls, *(part for part in layer._sublayers if id(part) not in known)]
 
 
 class Uses:
@@ -150,6 +150,6 @@ def _watched(part: Layer, name: str, around: Around, thread: int) -> Callable[..
     def call(given: Array, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != thread:
             return method(given, *args, **kwargs)
-        return around(part, name, given, lambda: method(given, *args, **kwargs))
+        return around(part, name.removeprefix("_"), given, lambda: method(given, *args, **kwargs))
 
     return call

@@ -54,7 +54,7 @@ class Module(Configurable):
     """
 
     # Whether an optimizer changes a weight; the vector of the weights sets it.
-    has_trainable_weights = False
+    _has_trainable_weights = False
     # Whether it draws random numbers while training, from the generator self.rng.
     random = False
 
@@ -113,7 +113,7 @@ class Module(Configurable):
         return self._scope + self.name
 
     @property
-    def sublayers(self) -> list[Any]:
+    def _sublayers(self) -> list[Any]:
         """The layers that it is made of."""
         return [part for part in vars(self).values() if isinstance(part, Module)]
 
@@ -126,7 +126,7 @@ class Module(Configurable):
             if id(here) not in seen:
                 seen.add(id(here))
                 yield here
-                todo += reversed(here.sublayers)
+                todo += reversed(here._sublayers)
 
     def _set_scope(self, scope: str) -> None:
         """Take the names of the containers around it, for messages, tables and files.
@@ -135,7 +135,7 @@ class Module(Configurable):
         """
         self._scope = scope
         self.cache._owner = f"{self._kind} {self.path!r}"
-        for part in self.sublayers:
+        for part in self._sublayers:
             part.cache._owner = self.cache._owner
 
     @property
@@ -340,7 +340,7 @@ class Module(Configurable):
     def _set_dtype(self, dtype: Dtype) -> None:
         """Compute in this dtype from now on, with all sublayers."""
         self._dtype = dtype
-        for part in self.sublayers:
+        for part in self._sublayers:
             part._set_dtype(dtype)
         self._set_scope(self._scope)
 
@@ -350,7 +350,7 @@ class Module(Configurable):
         if self.random and getattr(self, "seed", None) is None and not (keep and self.rng):
             self.rng = streams.get(f"layer/{self.path}")
 
-    def unbuild(self) -> None:
+    def _unbuild(self) -> None:
         """Become unbuilt again: no shapes, no weights."""
         unbind(self)
         self.declared_parameters, self.states = [], {}

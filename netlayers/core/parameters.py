@@ -47,7 +47,7 @@ class WeightHolder(Protocol):
     @property
     def path(self) -> str: ...  # noqa: D102
     @property
-    def has_trainable_weights(self) -> bool: ...  # noqa: D102
+    def _has_trainable_weights(self) -> bool: ...
     @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]: ...  # noqa: D102
 
@@ -237,10 +237,10 @@ class ParameterVector:
         """Find the trainable parameters again, after a layer was frozen, thawed or slowed down."""
         here = self.all
         for p in here:
-            p.layer.has_trainable_weights = False  # type: ignore[misc]
+            p.layer._has_trainable_weights = False  # type: ignore[misc]
         for p in here:
             if p.trainable:
-                p.layer.has_trainable_weights = True  # type: ignore[misc]
+                p.layer._has_trainable_weights = True  # type: ignore[misc]
             elif self._gradients is not None:
                 p.clear_gradient()
         self.version = object()

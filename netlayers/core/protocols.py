@@ -35,7 +35,7 @@ class LayerLike(WeightHolder, Protocol):
     @property
     def built(self) -> bool: ...  # noqa: D102
     @property
-    def sublayers(self) -> Sequence[Any]: ...  # noqa: D102
+    def _sublayers(self) -> Sequence[Any]: ...
     @property
     def _kind(self) -> str: ...
     @property

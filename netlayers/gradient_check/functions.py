@@ -122,7 +122,7 @@ class LayerFunction:
     def value(self) -> Any:
         """Return L with all penalties."""
         self._put_back()
-        forward = self.layer.forward_logits if self.fused else self.layer.forward
+        forward = self.layer._forward_logits if self.fused else self.layer.forward
         if self.mask is not None:
             forward = functools.partial(forward, mask=self.mask)
         output, penalties = collect_penalties(forward, self.x, True)
@@ -130,7 +130,7 @@ class LayerFunction:
 
     def gradients(self) -> list[Array]:
         """Return what ``backward`` gives for each array, after a :meth:`value`."""
-        backward = self.layer.backward_logits if self.fused else self.layer.backward
+        backward = self.layer._backward_logits if self.fused else self.layer.backward
         found = self._of_inputs(backward(self.head.gradient()))
         self.vector.add_regularization_gradients(Workspace())
         for p in self.vector.tensors:
@@ -236,6 +236,6 @@ def _complex_buffers(thing: Any) -> None:
     """Let a layer or loss, and all that it is made of, compute in complex buffers."""
     if isinstance(thing, (Layer, Loss)):
         thing.workspace = _ComplexWorkspace()
-        parts = thing.sublayers if isinstance(thing, Layer) else getattr(thing, "losses", ())
+        parts = thing._sublayers if isinstance(thing, Layer) else getattr(thing, "losses", ())
         for part in parts:
             _complex_buffers(part)

@@ -54,10 +54,10 @@ class Activation(Layer):
         """``dx = dy activation'(x)``."""
         return self.activation.backward(dy)
 
-    def forward_logits(self, x: Array, training: bool = False) -> Array:
+    def _forward_logits(self, x: Array, training: bool = False) -> Array:
         """Return what the activation would be applied to: ``x``."""
         return self.prepare(x)
 
-    def backward_logits(self, dz: Array) -> Array:
-        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+    def _backward_logits(self, dz: Array) -> Array:
+        """Return dL/dx for a gradient of what :meth:`_forward_logits` returned."""
         return dz

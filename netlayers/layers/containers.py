@@ -70,7 +70,7 @@ class Container(Network):
         self.layers, self.calls = [], []
 
     @property
-    def sublayers(self) -> list[Layer]:
+    def _sublayers(self) -> list[Layer]:
         """The layers that this one is made of."""
         return self.layers
 
@@ -89,7 +89,7 @@ class Container(Network):
             raise ConfigurationError(f"{owner}: layers must be objects of Layer, got {what}.")
         if (
             layer is self
-            or layer in self.sublayers
+            or layer in self._sublayers
             or layer in self._around()
             or self._holds(layer)
         ):
@@ -124,7 +124,7 @@ class Container(Network):
             layer._leave(self)
             layer._set_dtype(layer._dtype)
             if not built:
-                layer.unbuild()
+                layer._unbuild()
             raise
         if not self._trainable:
             layer.trainable = False
@@ -183,7 +183,7 @@ class Container(Network):
     def _set_scope(self, scope: str) -> None:
         """Stand in a container, with all parts; see :meth:`Layer.enter`."""
         super()._set_scope(scope)
-        for part in self.sublayers:
+        for part in self._sublayers:
             self._place(part)
 
     def _place(self, part: Layer) -> None:
@@ -194,20 +194,20 @@ class Container(Network):
 
     def _build_sublayers(self, shapes: Iterable[tuple[Layer, Shape]]) -> None:
         """Build parts, one after the other; none stays built if one can not be."""
-        before = [part for part in self.sublayers if part.built]
+        before = [part for part in self._sublayers if part.built]
         try:
             for part, shape in shapes:
                 part.build(shape)
                 if part not in before:
                     self._built_here.append(part)
         except BaseException:
-            self.unbuild()
+            self._unbuild()
             raise
         self._collect_parameters()
 
     def _collect_parameters(self) -> None:
         """Note the weights of the parts, each once, and how the calls are connected."""
-        found = {id(p): p for part in self.sublayers for p in part.declared_parameters}
+        found = {id(p): p for part in self._sublayers for p in part.declared_parameters}
         self.declared_parameters = list(found.values())
         inside = list(self._flatten_layers())
         self._has_states = any(part.states for part in inside)
@@ -217,7 +217,7 @@ class Container(Network):
 
     def _use_streams(self, streams: Streams, keep: bool = False) -> None:
         """Let every part, and every further call of one, draw from a stream of its own."""
-        for part in self.sublayers:
+        for part in self._sublayers:
             part._use_streams(streams, keep)
         for call in self.calls:
             if isinstance(call, Call):
@@ -228,37 +228,39 @@ class Container(Network):
         if not self._in_model and self._vector is None:
             self._assemble_alone()
 
-    def unbuild(self) -> None:
+    def _unbuild(self) -> None:
         """Become unbuilt again; parts that were built before they came here stay so."""
         self._forget_parts()
-        super().unbuild()
+        super()._unbuild()
 
     def _forget_parts(self) -> None:
         for part in self._built_here:
             if not part._is_shared:
-                part.unbuild()
+                part._unbuild()
         self._built_here = []
 
     @property
     def trainable(self) -> bool:
         """Whether weights of a part are learned; setting it sets it for every part."""
-        return any(part.trainable for part in self.sublayers) if self.sublayers else self._trainable
+        return (
+            any(part.trainable for part in self._sublayers) if self._sublayers else self._trainable
+        )
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         Layer.trainable.fset(self, value)  # type: ignore[attr-defined]
-        for part in self.sublayers:
+        for part in self._sublayers:
             part.trainable = value
 
     @property
-    def has_trainable_weights(self) -> bool:  # type: ignore[override]
+    def _has_trainable_weights(self) -> bool:  # type: ignore[override]
         """Whether an optimizer changes a weight of a part."""
-        return any(part.has_trainable_weights for part in self.sublayers)
+        return any(part._has_trainable_weights for part in self._sublayers)
 
     @property
     def _adds_penalty(self) -> bool:  # type: ignore[override]
         """Whether a part adds to the loss."""
-        return any(part._adds_penalty for part in self.sublayers)
+        return any(part._adds_penalty for part in self._sublayers)
 
     @property
     def learning_rate_multiplier(self) -> float:
@@ -273,7 +275,7 @@ class Container(Network):
             self._vector.refresh()
 
     def _ordered(self) -> list[Parameter]:
-        found = {id(p): p for part in self.sublayers for p in part._ordered()}
+        found = {id(p): p for part in self._sublayers for p in part._ordered()}
         return list(found.values())
 
     def __getstate__(self) -> dict[str, Any]:
@@ -284,7 +286,7 @@ class Container(Network):
         self.declared_parameters, self.calls = [], []
         super().__setstate__(state)
         self.calls = self._make_calls()
-        for part in self.sublayers:
+        for part in self._sublayers:
             part._container_refs.append(ref(self))
         self._set_scope(self._scope)
         self._collect_parameters()

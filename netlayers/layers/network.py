@@ -107,22 +107,22 @@ class Network(Layer):
             self.calls if kernels.stack_forward is None else self._stages(), dy, input_gradient
         )
 
-    def forward_logits(self, x: Any, training: bool = False, mask: Any = None) -> Any:
+    def _forward_logits(self, x: Any, training: bool = False, mask: Any = None) -> Any:
         """Return what the last activation is applied to."""
         y = self.prepare(x)
         if self._nodes is not None or mask is not None:
-            return self._run(y, training, mask, "forward_logits")[0]
+            return self._run(y, training, mask, "_forward_logits")[0]
         stages = self.calls if kernels.stack_forward is None else self._stages()
         for call in stages[:-1]:
             y = call.forward(y, training)
-        return stages[-1].forward_logits(y, training)
+        return stages[-1]._forward_logits(y, training)
 
-    def backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
+    def _backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
         """Return dL/dx for a gradient of the logits; see :meth:`backward`."""
         if self._nodes is not None:
-            return self._run_backward(dz, input_gradient, "backward_logits")
+            return self._run_backward(dz, input_gradient, "_backward_logits")
         stages = self.calls if kernels.stack_forward is None else self._stages()
-        return self._chain_backward(stages, dz, input_gradient, "backward_logits")
+        return self._chain_backward(stages, dz, input_gradient, "_backward_logits")
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         """Return the mask of the output, for which the network is run."""
@@ -136,7 +136,7 @@ class Network(Layer):
         """Run a chain backward, down to the lowest call whose result anybody needs."""
         lowest = 0
         if not input_gradient:
-            while lowest < len(calls) and not calls[lowest].has_trainable_weights:
+            while lowest < len(calls) and not calls[lowest]._has_trainable_weights:
                 lowest += 1
         ready = None if self._vector is None else self._vector.gradients_ready
         for i in range(len(calls) - 1, lowest - 1, -1):
@@ -175,7 +175,7 @@ class Network(Layer):
             its_mask = select(masks, sources) if masked else None
             if last != "forward" and number == len(nodes):
                 more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
-                values.append(call.forward_logits(given, training, **more))
+                values.append(call._forward_logits(given, training, **more))
                 masks.append(None)
                 break
             if masked:
@@ -229,7 +229,7 @@ class Network(Layer):
             needed, below = [input_gradient], []
             for call, sources in nodes:
                 below.append(any(needed[value] for value, _ in sources))
-                needed.append(call.has_trainable_weights or below[-1])
+                needed.append(call._has_trainable_weights or below[-1])
             known = vars(self.workspace)["needed"] = key, (needed, below)
         return known[1]
 

@@ -78,7 +78,7 @@ class Residual(Chain):
         ]
 
     @property
-    def sublayers(self) -> list[Layer]:
+    def _sublayers(self) -> list[Layer]:
         """The layers, and the projection if there is one."""
         return self.layers if self.projection is None else [*self.layers, self.projection]
 
@@ -101,9 +101,9 @@ class Residual(Chain):
                     f"{shape}, the projection into {around}; they must agree."
                 )
 
-    def unbuild(self) -> None:
+    def _unbuild(self) -> None:
         """Become unbuilt again, without the projection that was made for the shapes."""
-        super().unbuild()
+        super()._unbuild()
         if self._own_projection:
             self.projection, self._own_projection = None, False
 

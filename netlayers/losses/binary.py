@@ -44,13 +44,13 @@ class BinaryCrossentropy(Crossentropy):
     ) -> None:
         super().__init__(from_logits, axis, reduction, name, label_smoothing)
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = Σ (max(z, 0) - z t + log(1 + exp(-|z|))) / k``, and ``p = sigmoid(z)``."""
         p = self.buffer("p", z)
         self.cache.p, self.cache.t = p, t
         return kernels.binary_crossentropy(z, t, p, self.buffer("l", z), self.buffer("dy", z))
 
-    def backward_logits(self, dl: Any) -> Array:
+    def _backward_logits(self, dl: Any) -> Array:
         """``dz = dl (p - t) / k``."""
         p = self.cache.p
         dz = self.buffer("dy", p)

@@ -56,13 +56,13 @@ class Crossentropy(AxisLoss):
         if self.label_smoothing:
             y_true = self.smooth(y_true)
         if self.from_logits:
-            return self.forward_logits(y_true, y_pred)
+            return self._forward_logits(y_true, y_pred)
         return self.forward_probabilities(y_true, y_pred)
 
     def backward_samples(self, dl: Any) -> Array:
         """Choose the formula: from logits, or from probabilities."""
         if self.from_logits:
-            return self.backward_logits(dl)
+            return self._backward_logits(dl)
         return self.backward_probabilities(dl)
 
     def smooth(self, t: Array) -> Array:
@@ -71,11 +71,11 @@ class Crossentropy(AxisLoss):
         classes = t.shape[-1] if self.link == "softmax" else 2
         return np.add(smooth, self.label_smoothing / classes, out=smooth)
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """Return the losses for logits ``z``."""
         raise NotImplementedError
 
-    def backward_logits(self, dl: Any) -> Array:
+    def _backward_logits(self, dl: Any) -> Array:
         """Return ``dz``."""
         raise NotImplementedError
 
@@ -133,13 +133,13 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
     ) -> None:
         super().__init__(from_logits, axis, reduction, name, label_smoothing)
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = (Σ t) log Σ exp(z) - Σ t z``: the logarithm of a sum of exponentials, shifted."""
         p, mass = self.buffer("p", z), self.workspace("mass", z.shape[:-1], z.dtype)
         self.cache.t, self.cache.p, self.cache.mass = t, p, mass
         return kernels.crossentropy(z, t, p, mass)
 
-    def backward_logits(self, dl: Any) -> Array:
+    def _backward_logits(self, dl: Any) -> Array:
         """``dz = dl (p Σ t - t)``."""
         p = self.cache.p
         dz = self.buffer("dy", p)
@@ -190,13 +190,13 @@ class SparseCategoricalCrossentropy(Crossentropy):
             ignore_class = check_integer(type(self).__name__, "ignore_class", ignore_class)
         self.ignore_class = ignore_class
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = log Σ exp(z) - z[t]``."""
         self.cache.t = t if self.ignore_class is None else self._known(t)
         p = self.cache.p = self.buffer("p", z)
         return kernels.sparse_crossentropy(z, t, p)
 
-    def backward_logits(self, dl: Any) -> Array:
+    def _backward_logits(self, dl: Any) -> Array:
         """``dz = dl (p - onehot(t))``."""
         p = self.cache.p
         dz = self.buffer("dy", p)

@@ -63,7 +63,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         self.alpha = check_number(owner, "alpha", alpha, minimum=0, maximum=1)
         self.gamma = check_number(owner, "gamma", gamma, minimum=0)
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``b = max(z, 0) - z t + log(1 + e)`` with ``e = exp(-|z|)``; ``p = sigmoid(z)``.
 
         ``p`` and ``1 - p`` are ``1 / (1 + e)`` and ``e / (1 + e)`` or the other way round, so that
@@ -87,7 +87,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         self.cache.p, self.cache.q, self.cache.t = p, q, t
         return self._weighted(t, p, q, b)
 
-    def backward_logits(self, dl: Any) -> Array:
+    def _backward_logits(self, dl: Any) -> Array:
         """``dz = dl a m^γ (γ (1 - 2 t) p (1 - p) b / m + (1 - t) p - t (1 - p)) / k``."""
         p, q, t = self.cache.p, self.cache.q, self.cache.t
         dz, scratch = self._distance_term(), self.buffer("e", p)
@@ -185,14 +185,14 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
             self.alpha = check_number(owner, "alpha", alpha, minimum=0)
         self.gamma = check_number(owner, "gamma", gamma, minimum=0)
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = -Σ w u`` with ``u = log p``, ``w = α t m^γ`` and ``m = 1 - p = 1 - exp(u)``."""
         shifted, lse, _ = self.softmax(z)
         u = np.subtract(shifted, lse[..., None], out=shifted)
         m = np.expm1(u, out=self.buffer("m", z))
         return self._weighted(t, u, np.negative(m, out=m))
 
-    def backward_logits(self, dl: Any) -> Array:
+    def _backward_logits(self, dl: Any) -> Array:
         """``du = dl w (γ p u / m - 1)``, then ``dz = du - p Σ du``."""
         p, w, u = self.cache.p, self.cache.w, self.cache.u
         dz = self._distance_term()

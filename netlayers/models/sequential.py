@@ -135,7 +135,7 @@ class Sequential(Chain, Model):
         if layer.built and not layer._containers:
             bind(layer, ParameterVector(layer.declared_parameters, self._dtype))
         if isinstance(layer, Input):
-            self.unbuild()
+            self._unbuild()
         elif self.input_shape is not None:
             self._lay_out()
         return layer

@@ -140,7 +140,7 @@ def _walk(layers: list[Any], expand: bool, depth: int = 0) -> Iterator[tuple[Any
 
 def _inside(layer: Any) -> list[Any]:
     """Return what a container is made of; the activation of a layer is no row of its own."""
-    return layer.sublayers if isinstance(layer, Container) else []
+    return layer._sublayers if isinstance(layer, Container) else []
 
 
 def _trainable(layer: Any) -> str:

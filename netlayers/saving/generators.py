@@ -50,7 +50,7 @@ def uses_of(model: Layer) -> list[Use]:
             its = found.setdefault(id(layer), [])
             if rng is not None and not any(rng is other for other in its):
                 its.append(rng)
-        calls = layer.calls if isinstance(layer, Container) else layer.sublayers
+        calls = layer.calls if isinstance(layer, Container) else layer._sublayers
         for call in calls:
             if isinstance(call, Call):  # has random numbers of its own for all that is in it
                 parts = call.layer._flatten_layers()

@@ -33,7 +33,7 @@ def paths_of(root: Layer) -> dict[int, str]:
             scope = "" if hasattr(root, "_streams") else f"{root.name}/"  # a model names no parts
         elif isinstance(layer, Container) and not layer._containers:
             scope = layer._inner_scope
-        for part in layer.sublayers:
+        for part in layer._sublayers:
             visit(part, scope + part.name if contained else part.path)
 
     visit(root, root.name)
@@ -51,7 +51,9 @@ def built_layers(root: Layer) -> dict[str, Layer]:
     def visit(layer: Layer) -> dict[str, Layer]:
         if layer.built:
             return {"": layer}
-        return {k or paths[id(part)]: b for part in layer.sublayers for k, b in visit(part).items()}
+        return {
+            k or paths[id(part)]: b for part in layer._sublayers for k, b in visit(part).items()
+        }
 
     return visit(root)
 

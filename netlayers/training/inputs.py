@@ -131,7 +131,7 @@ class undone_on_error:
         # Once the optimizer has its state beside these weights, they stay.
         begun = getattr(self._model.optimizer, "_parameters", None) is not None
         if not built and not begun:
-            self._model.unbuild()
+            self._model._unbuild()
 
 
 # Data and batches --------------------------------------------------------------------------------

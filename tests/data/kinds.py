@@ -140,9 +140,9 @@ class Recorder(nl.Sequential):
         type(self).seen = x
         return super().forward(x if x.dtype.kind in "fiub" else np.ones(x.shape), training)
 
-    def forward_logits(self, x, training=False):
+    def _forward_logits(self, x, training=False):
         type(self).seen = x
-        return super().forward_logits(x if x.dtype.kind in "fiub" else np.ones(x.shape), training)
+        return super()._forward_logits(x if x.dtype.kind in "fiub" else np.ones(x.shape), training)
 
 
 def recorder(kind):

@@ -63,9 +63,9 @@ def model_of(*layers, dtype="float32", inputs=5):
 def arrays(model, x, dy, logits=False, **options):
     """Return the output, the gradient of the input and those of the weights."""
     model.parameters.gradients[...] = np.nan
-    forward = model.forward_logits if logits else model.forward
+    forward = model._forward_logits if logits else model.forward
     y = forward(x, training=True).copy()
-    dx = (model.backward_logits if logits else model.backward)(dy, **options)
+    dx = (model._backward_logits if logits else model.backward)(dy, **options)
     gradients = model.parameters.gradients.copy()
     inference = forward(x)
     return [y, None if dx is None else np.array(dx), gradients, inference]
@@ -338,16 +338,16 @@ def with_numpy(function):
 
 @pytest.mark.parametrize("last", [None, "relu", "softmax"])
 def test_what_backward_returned_may_be_given_to_it(last):
-    def twice(method):
+    def twice(methods):
         model = model_of(Dense(64, last), inputs=64)
         x = np.random.default_rng(0).normal(size=(4, 64)).astype("f")
-        getattr(model, f"forward{method}")(x, training=True)
-        backward = getattr(model, f"backward{method}")
+        getattr(model, methods[0])(x, training=True)
+        backward = getattr(model, methods[1])
         model.cache.shape = (4, 64)
         return backward(backward(x)).copy(), model.parameters.gradients.copy()
 
-    for method in ("", "_logits"):
-        for a, b in zip(twice(method), with_numpy(lambda m=method: twice(m)), strict=True):
+    for pair in (("forward", "backward"), ("_forward_logits", "_backward_logits")):
+        for a, b in zip(twice(pair), with_numpy(lambda p=pair: twice(p)), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
@@ -362,7 +362,7 @@ def test_what_forward_returned_may_be_given_to_it():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["forward", "forward_logits", "backward", "backward_logits"])
+@pytest.mark.parametrize("name", ["forward", "_forward_logits", "backward", "_backward_logits"])
 def test_methods_of_ones_own_are_called(name):
     def run():
         model = model_of(Dense(4, "relu"), Dense(3))

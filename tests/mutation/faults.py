@@ -111,7 +111,7 @@ def uses():
     for kind in ("layer", "loss"):
         for cls in contracts.concrete(kind):
             for name in dir(cls):
-                if not (name.startswith("backward") or name in HELPERS):
+                if not (name.startswith(("backward", "_backward_logits")) or name in HELPERS):
                     continue
                 owner = next(c for c in cls.__mro__ if name in vars(c))
                 if inspect.isfunction(vars(owner)[name]) and owner.__module__.startswith(

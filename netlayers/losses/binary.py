@@ -57,7 +57,7 @@ class BinaryCrossentropy(Crossentropy):
         kernels.scaled_difference(p, self.cache.t, dl * (1 / p.shape[-1]), dz)
         return dz
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ (t log c + (1 - t) log(1 - c)) / k`` with ``c = clip(p)``."""
         c = np.clip(p, EPSILON, 1 - EPSILON, out=self.buffer("clipped", p))
         self.cache.p, self.cache.c, self.cache.t = p, c, t
@@ -68,7 +68,7 @@ class BinaryCrossentropy(Crossentropy):
         np.multiply(other, np.subtract(1, t, out=scratch), out=other)
         return -row_means(np.add(l, other, out=l))
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def _backward_probabilities(self, dl: Any) -> Array:
         """``dp = dl (c - t) / (c (1 - c)) / k`` where not clipped, else 0."""
         p, c, t = self.cache.p, self.cache.c, self.cache.t
         dp = np.subtract(c, t, out=self.buffer("dy", p))

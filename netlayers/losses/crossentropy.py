@@ -54,18 +54,18 @@ class Crossentropy(AxisLoss):
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """Choose the formula: from logits, or from probabilities."""
         if self.label_smoothing:
-            y_true = self.smooth(y_true)
+            y_true = self._smooth(y_true)
         if self.from_logits:
             return self._forward_logits(y_true, y_pred)
-        return self.forward_probabilities(y_true, y_pred)
+        return self._forward_probabilities(y_true, y_pred)
 
     def backward_samples(self, dl: Any) -> Array:
         """Choose the formula: from logits, or from probabilities."""
         if self.from_logits:
             return self._backward_logits(dl)
-        return self.backward_probabilities(dl)
+        return self._backward_probabilities(dl)
 
-    def smooth(self, t: Array) -> Array:
+    def _smooth(self, t: Array) -> Array:
         """``t (1 - s) + s / classes``."""
         smooth = np.multiply(t, 1 - self.label_smoothing, out=self.buffer("smooth", t))
         classes = t.shape[-1] if self.link == "softmax" else 2
@@ -79,22 +79,22 @@ class Crossentropy(AxisLoss):
         """Return ``dz``."""
         raise NotImplementedError
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """Return the losses for probabilities ``p``."""
         raise NotImplementedError
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def _backward_probabilities(self, dl: Any) -> Array:
         """Return ``dp``."""
         raise NotImplementedError
 
-    def softmax(self, z: Array) -> tuple[Array, Array, Array]:
+    def _softmax(self, z: Array) -> tuple[Array, Array, Array]:
         """Return ``z - max z``, ``log Σ exp(z - max z)``, and keep the softmax ``p``."""
         shifted, p = self.buffer("shifted", z), self.buffer("p", z)
         lse = kernels.softmax(z, shifted, p)
         self.cache.p = p
         return shifted, lse, p
 
-    def normalize(self, p: Array) -> tuple[Array, Array]:
+    def _normalize(self, p: Array) -> tuple[Array, Array]:
         """Return ``q = p / Σ p`` and keep it, and the probabilities clipped away from 0 and 1."""
         q, c = self.buffer("q", p), self.buffer("clipped", p)
         total = row_sums(p)[..., None]
@@ -146,13 +146,13 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
         kernels.crossentropy_gradient(p, self.cache.t, self.cache.mass, dl, dz)
         return dz
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ t log c`` with ``c = clip(q)`` and ``q = p / Σ p``."""
-        _, c = self.normalize(p)
+        _, c = self._normalize(p)
         self.cache.t = t
         return -np.vecdot(t, np.log(c, out=self.buffer("dy", p)))
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def _backward_probabilities(self, dl: Any) -> Array:
         """``dq = -dl t / c`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
         q, c, t = self.cache.q, self.cache.c, self.cache.t
         dq = np.divide(t, c, out=self.buffer("dy", q))
@@ -203,13 +203,13 @@ class SparseCategoricalCrossentropy(Crossentropy):
         kernels.sparse_crossentropy_gradient(p, self.cache.t, dl, dz)
         return dz
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -log c[t]`` with ``c = clip(q)`` and ``q = p / Σ p``."""
-        _, c = self.normalize(p)
+        _, c = self._normalize(p)
         at = self.cache.at = places(self._known(t), p.shape[-1])
         return -np.log(c.reshape(-1).take(at)).reshape(t.shape)
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def _backward_probabilities(self, dl: Any) -> Array:
         """``dq[t] = -dl / c[t]`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
         q, at = self.cache.q, self.cache.at
         qt, ct = q.reshape(-1).take(at), self.cache.c.reshape(-1).take(at)

@@ -59,7 +59,7 @@ def case(name, numbers, shape):
         "scale_and_shift": lambda: ((x, *rows, z), {3: X * ROWS[0] + ROWS[1]}),
         "batch_gradient": lambda: ((x, y, *rows, z), {5: (X + Y * ROWS[1] + ROWS[0]) * ROWS[2]}),
         "move_average": lambda: ((rows[0], wide, 0.9), {0: ROWS[0] + np.abs(wide)}),
-        "keep": lambda: ((x, y > 0, 1.25, z), {3: 0}),
+        "apply_mask": lambda: ((x, y > 0, 1.25, z), {3: 0}),
         "gradient_step": lambda: ((w, g, 0.01, scratch), {0: W + 0.01 * G}),
         "momentum_step": lambda: (
             (w, g, m, 0.01, 0.9, scratch),
@@ -159,7 +159,7 @@ SCRATCH = {
         "squared_error",
         "sparse_crossentropy",
         "scale",
-        "keep",
+        "apply_mask",
     ],
 )
 def test_what_is_read_may_be_in_any_order(name, order):
@@ -175,7 +175,7 @@ def test_what_is_read_may_be_in_any_order(name, order):
         arrays = [np.zeros_like(x) for _ in range(2)]
         arguments = {
             "sigmoid": (given_, arrays[0]),
-            "keep": (given_, y > 0, 1.25, arrays[0]),
+            "apply_mask": (given_, y > 0, 1.25, arrays[0]),
             "tanh_gradient": (given_, y, arrays[0]),
             "softmax": (given_, *arrays),
             "squared_error": (given_, y, arrays[0]),

@@ -108,7 +108,7 @@ def test_what_is_read_may_be_in_any_order(order):
 
 def test_a_mask_may_be_smaller_than_what_it_is_stretched_over():
     x, y = np.arange(12.0).reshape(3, 4), np.empty((3, 4))
-    compiled("keep")(x, np.array([[True], [False], [True]]), 2.0, y)
+    compiled("apply_mask")(x, np.array([[True], [False], [True]]), 2.0, y)
     np.testing.assert_array_equal(y, [2 * x[0], 0 * x[1], 2 * x[2]])
 
 

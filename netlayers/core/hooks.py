@@ -29,7 +29,9 @@ def used_by(layer: Layer) -> list[Layer]:
 
     One that it uses several times is there as often.
     """
-    calls = [call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())]
+    calls: list[Any] = [
+        call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())
+    ]
     known = {id(part) for part in calls}
     return [*calls, *(part for part in layer._sublayers if id(part) not in known)]
 

@@ -17,6 +17,8 @@ from netlayers.core.parameters import Parameters
 from netlayers.errors import ConfigurationError, ShapeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from netlayers._typing import Array, Dtype, Examples, Shape
     from netlayers.arrays.spec import InputSpec
 
@@ -70,6 +72,12 @@ class Layer(Module):
     # Layers whose forward also takes mask=, and those that hand on the mask of their input.
     takes_mask = False
     supports_masking = False
+    if TYPE_CHECKING:  # of a layer, these are layers too
+
+        @property
+        def _sublayers(self) -> Sequence[Layer]: ...
+        def _flatten_layers(self) -> Iterator[Layer]: ...
+
     # Which use of the layer in a network is being computed; see new_call.
     _call_number = 1
 

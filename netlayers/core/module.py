@@ -91,7 +91,7 @@ class Module(Configurable):
         self._calls = 1
         self._scope = ""  # names of the containers around it, each with a slash behind it
         self._outer_multiplier = 1.0  # product of their learning-rate multipliers
-        self._container_refs: list[ref[Any]] = []  # weak: a model that is gone holds no layer
+        self._container_refs: list[ref[Module]] = []  # weak: a model that is gone holds no layer
         self.cache = Cache(f"{self._kind} {self.name!r}")
         self.workspace = Workspace()
 
@@ -113,14 +113,14 @@ class Module(Configurable):
         return self._scope + self.name
 
     @property
-    def _sublayers(self) -> list[Any]:
+    def _sublayers(self) -> Sequence[Module]:
         """The layers that it is made of."""
         return [part for part in vars(self).values() if isinstance(part, Module)]
 
-    def _flatten_layers(self) -> Iterator[Any]:
+    def _flatten_layers(self) -> Iterator[Module]:
         """Yield it and all that it is made of, each once; a layer before its sublayers."""
         seen: set[int] = set()
-        todo = [self]
+        todo: list[Module] = [self]
         while todo:
             here = todo.pop()
             if id(here) not in seen:
@@ -139,7 +139,7 @@ class Module(Configurable):
             part.cache._owner = self.cache._owner
 
     @property
-    def _containers(self) -> list[Any]:
+    def _containers(self) -> list[Module]:
         """The containers that the layer is in, in the order in which it was added to them."""
         return [found for known in self._container_refs if (found := known()) is not None]
 
@@ -153,7 +153,7 @@ class Module(Configurable):
         containers = self._containers
         return len(containers) > 1 or any(container._is_shared for container in containers)
 
-    def _leave(self, container: Any) -> None:
+    def _leave(self, container: Module) -> None:
         """Leave a container; the name is then that in the next one, if there is one."""
         refs = self._container_refs
         self._container_refs = [known for known in refs if known() not in (None, container)]

@@ -16,7 +16,7 @@ import numpy as np
 from netlayers.arrays.convert import as_float
 from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
-from netlayers.kernels.memory import aligned
+from netlayers.kernels.memory import Workspace, aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -327,7 +327,7 @@ class Parameters:
         """Return the sum of all penalties."""
         return sum(p.regularizer(p.value) for p in self.regularized)  # type: ignore[misc,arg-type]
 
-    def add_regularization_gradients(self, workspace: Any) -> None:
+    def add_regularization_gradients(self, workspace: Workspace) -> None:
         """Add the penalties' gradients to ``gradients``, in place."""
         for p in self.regularized:
             scratch = workspace("regularization", p.shape, self.dtype)
@@ -354,7 +354,7 @@ class Parameters:
             p.constraint.apply(p.value)  # type: ignore[union-attr,arg-type]
 
 
-def initialize(parameters: Iterable[Parameter], rng: Callable[[str], Any]) -> None:
+def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
     """Fill parameters with starting values; ``rng`` gives a stream by name."""
     for p in parameters:
         assert p.value is not None

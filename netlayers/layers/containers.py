@@ -39,7 +39,7 @@ class Container(Network):
 
     def __init__(self, **kwargs: Any) -> None:
         self.layers: list[Layer] = []
-        self.calls: list[Any] = []
+        self.calls: list[Layer | Call] = []
         super().__init__(**kwargs)
         self._built_here: list[Layer] = []
 
@@ -150,7 +150,7 @@ class Container(Network):
         if yields is other:
             self._place(other)
 
-    def _make_calls(self) -> list[Any]:
+    def _make_calls(self) -> list[Layer | Call]:
         """Return for each layer the call that stands here: a further one if it stands elsewhere."""
         others = [any(home is not self for home in layer._containers) for layer in self.layers]
         return [
@@ -168,7 +168,7 @@ class Container(Network):
         tops = [top for top in (self, *self._around()) if not top._containers]
         return any(part in known for top in tops for part in top._flatten_layers())
 
-    def _around(self) -> list[Any]:
+    def _around(self) -> list[Container]:
         """Return the containers around this one, at any distance."""
         return [c for home in self._containers for c in (home, *home._around())]
 

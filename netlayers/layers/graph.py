@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Examples, Shape
     from netlayers.arrays.spec import InputSpec
-    from netlayers.layers.wiring import Source
+    from netlayers.core.calls import Call
+    from netlayers.core.layer import Layer
+    from netlayers.layers.wiring import Callee, Source
 
 
 @register("layer")
@@ -88,17 +90,17 @@ class Graph(Container):
         config["calls"] = [[layer, [list(s) for s in its]] for layer, its in self._wires]
         return config
 
-    def _make_calls(self) -> list[Any]:
+    def _make_calls(self) -> list[Layer | Call]:
         """Return for each call a layer, or a further use of it."""
         free = super()._make_calls()
-        calls: list[Any] = []
+        calls: list[Layer | Call] = []
         used: set[int] = set()
         for number, _ in self._wires:
             calls.append(self.layers[number].new_call() if number in used else free[number])
             used.add(number)
         return calls
 
-    def _connections(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
         """Return the calls with their sources, and those of the output."""
         if not self._wires:  # the layers are only coming
             return None

@@ -18,8 +18,9 @@ from netlayers.layers.wiring import Node, chain, is_nothing, route_gradient, sel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from netlayers.core.calls import Call
     from netlayers.core.parameters import Parameter
-    from netlayers.layers.wiring import Source
+    from netlayers.layers.wiring import Callee, Source
 
 
 class Network(Layer):
@@ -35,14 +36,14 @@ class Network(Layer):
     can_skip_input_gradient = True
     # Whether the calls follow each other, so that compiled kernels may run several as one.
     _is_chain = True
-    calls: list[Any]
+    calls: list[Layer | Call]
     _nodes: list[Node] | None = None
     _results: tuple[Source, ...] = ()
     _has_states = False
     _changes_in_training = True
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
 
-    def _connections(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
         """Return the calls with their sources, and those of the output; ``None`` for a chain."""
         return None
 
@@ -115,7 +116,8 @@ class Network(Layer):
         stages = self.calls if kernels.stack_forward is None else self._stages()
         for call in stages[:-1]:
             y = call.forward(y, training)
-        return stages[-1]._forward_logits(y, training)
+        last: Any = stages[-1]
+        return last._forward_logits(y, training)
 
     def _backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
         """Return dL/dx for a gradient of the logits; see :meth:`backward`."""
@@ -131,7 +133,7 @@ class Network(Layer):
     # A chain ---------------------------------------------------------------------------------
 
     def _chain_backward(
-        self, calls: Sequence[Any], dy: Any, input_gradient: bool, method: str = "backward"
+        self, calls: Sequence[Callee], dy: Any, input_gradient: bool, method: str = "backward"
     ) -> Any:
         """Run a chain backward, down to the lowest call whose result anybody needs."""
         lowest = 0
@@ -154,7 +156,7 @@ class Network(Layer):
                 return None
         return dy if input_gradient else None
 
-    def _stages(self) -> list[Any]:
+    def _stages(self) -> list[Callee]:
         """Return the calls with Dense layers one on another as one, for compiled kernels."""
         known = vars(self.workspace).get("stages")
         if known is None or known[0] != self.calls:
@@ -175,7 +177,7 @@ class Network(Layer):
             its_mask = select(masks, sources) if masked else None
             if last != "forward" and number == len(nodes):
                 more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
-                values.append(call._forward_logits(given, training, **more))
+                values.append(call._forward_logits(given, training, **more))  # type: ignore[attr-defined]
                 masks.append(None)
                 break
             if masked:
@@ -233,7 +235,7 @@ class Network(Layer):
             known = vars(self.workspace)["needed"] = key, (needed, below)
         return known[1]
 
-    def _added_backward(self, number: int, call: Any, d: Any, below: bool, method: str) -> Any:
+    def _added_backward(self, number: int, call: Callee, d: Any, below: bool, method: str) -> Any:
         """Run a call backward whose weights later calls use too: add to what those have left."""
         again = [p for p in self._repeated[number - 1] if p.trainable]
         kept = [(p, self._kept(f"kept {number}/{i}", p)) for i, p in enumerate(again)]
@@ -245,7 +247,7 @@ class Network(Layer):
                 np.add(p.gradient, before, out=p.gradient)
         return dx
 
-    def _checked_parts(self, call: Any, sources: tuple[Source, ...], dx: Any) -> tuple[Any, ...]:
+    def _checked_parts(self, call: Callee, sources: tuple[Source, ...], dx: Any) -> tuple[Any, ...]:
         """Return what a call with several inputs gave back as a tuple.
 
         Raises:
@@ -254,8 +256,9 @@ class Network(Layer):
         found = (None,) * len(sources) if dx is None else dx
         if not isinstance(found, (tuple, list)) or len(found) != len(sources):
             count = len(found) if isinstance(found, (tuple, list)) else 1
+            layer: Any = getattr(call, "layer", call)
             raise ShapeError(
-                f"{call.owner} ({type(getattr(call, 'layer', call)).__name__}): backward() must "
+                f"{layer.owner} ({type(layer).__name__}): backward() must "
                 f"return a tuple of {len(sources)}: dL/dx for each input, or None; got {count}."
             )
         return tuple(found)
@@ -303,7 +306,7 @@ class Network(Layer):
         return kept
 
 
-def backward_of(layer: Any, dy: Any, input_gradient: bool, method: str = "backward") -> Any:
+def backward_of(layer: Callee, dy: Any, input_gradient: bool, method: str = "backward") -> Any:
     """Call a layer's ``backward``, without the product for dL/dx if nobody needs it."""
     backward = getattr(layer, method)
     if layer.can_skip_input_gradient:
@@ -311,7 +314,7 @@ def backward_of(layer: Any, dy: Any, input_gradient: bool, method: str = "backwa
     return backward(dy)
 
 
-def _forward_of(call: Any, x: Any, training: bool, mask: Any) -> tuple[Any, Any]:
+def _forward_of(call: Callee, x: Any, training: bool, mask: Any) -> tuple[Any, Any]:
     """Return the output of a call and its mask."""
     layer = getattr(call, "layer", call)
     if _is_network(call):
@@ -326,11 +329,11 @@ def _forward_of(call: Any, x: Any, training: bool, mask: Any) -> tuple[Any, Any]
     return call.forward(x, training), out
 
 
-def _is_network(call: Any) -> bool:
+def _is_network(call: Callee) -> bool:
     return isinstance(getattr(call, "layer", call), Network)
 
 
-def _deals_with_masks(call: Any) -> bool:
+def _deals_with_masks(call: Callee) -> bool:
     layer = getattr(call, "layer", call)
     if isinstance(layer, Network):
         return layer.takes_mask
@@ -339,7 +342,7 @@ def _deals_with_masks(call: Any) -> bool:
     return layer.takes_mask or type(layer).compute_mask is not Layer.compute_mask
 
 
-def _repeated(calls: Sequence[Any]) -> dict[int, list[Parameter]]:
+def _repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:
     """Return for each call the parameters whose gradients a later call writes too."""
     seen: set[int] = set()
     found = {}
@@ -352,13 +355,13 @@ def _repeated(calls: Sequence[Any]) -> dict[int, list[Parameter]]:
     return found
 
 
-def _clear_gradients(call: Any) -> None:
+def _clear_gradients(call: Callee) -> None:
     """Let the gradients of a call that is not run be zero."""
     for p in call.declared_parameters:
         p.clear_gradient()
 
 
-def _announce(call: Any, ready: Callable[[slice], None], but: set[int] | None = None) -> None:
+def _announce(call: Callee, ready: Callable[[slice], None], but: set[int] | None = None) -> None:
     """Say of each of a layer's weights that its gradient is complete."""
     if _is_network(call):
         return  # its own calls have been announced

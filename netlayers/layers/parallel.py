@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Examples, Shape
     from netlayers.arrays.spec import InputSpec
-    from netlayers.layers.wiring import Source
+    from netlayers.layers.wiring import Callee, Source
 
 MERGES = ("concat", "add", "multiply", "average", "maximum")
 
@@ -133,7 +133,7 @@ class Parallel(Container):
         for branch in self.layers:
             branch.check_input_shape(shape)
 
-    def _connections(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
         """``y = merge(f_1(x), ..., f_n(x))``.
 
         ``dx = Σ f_i'(dy_i)``, with ``dy_i`` what of dy goes to branch i: its part of dy (concat),

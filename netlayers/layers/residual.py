@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from netlayers._typing import Examples, Shape
-    from netlayers.layers.wiring import Source
+    from netlayers.layers.wiring import Callee, Source
 
 
 @register("layer")
@@ -107,7 +107,7 @@ class Residual(Chain):
         if self._own_projection:
             self.projection, self._own_projection = None, False
 
-    def _connections(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
         """``y = x + f(x)``, or ``x W + f(x)``.
 
         ``dx = dy + f'(dy)``, or ``dy Wᵀ + f'(dy)``.

@@ -27,7 +27,7 @@ contracts = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(contracts)
 
 BACKWARD = ("backward", "_backward_logits", "_backward_probabilities")
-HELPERS = {"_split", "_distance_term", "_backward", "unclipped", "spread"}
+HELPERS = {"_split", "_distance_term", "_backward", "_unclipped", "_broadcastable"}
 SWAPPED = {
     "add": "subtract",
     "subtract": "add",

@@ -1,4 +1,4 @@
-"""What one training step computes, layer by layer, kept as copies of the arrays."""
+"""Recording one training step: the arrays that each layer computes, as copies."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netlayers.core.layer import Layer
     from netlayers.core.states import State
     from netlayers.data.batch import Batch
+    from netlayers.training.step import Steps
 
 
 class Recorder:
@@ -105,7 +106,7 @@ def _same(a: Any, b: Any) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
+def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
     """Train on one batch, and return all that was computed.
 
     Args:
@@ -178,7 +179,7 @@ def _put_back(states: list[tuple[State, Array | None]]) -> None:
 
 
 @contextmanager
-def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
+def _loss_seen(loss: Loss, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
     """Note what goes into the loss and what comes out of it."""
     forward, backward = loss.forward, loss.backward
 
@@ -196,7 +197,7 @@ def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) ->
         yield
 
 
-def _samples(loss: Any, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
+def _samples(loss: Loss, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
     """Return the losses of the samples, of a loss that has them."""
     if not isinstance(loss, Loss) or type(loss).forward is not Loss.forward:
         return None

@@ -1,4 +1,4 @@
-"""What a trace keeps of a training step: records of its weights, layers, loss and update."""
+"""The records of one training step: of the layers, their weights, the loss and the optimizer."""
 
 from __future__ import annotations
 
@@ -101,11 +101,7 @@ class LayerTrace:
             return "activation"
         if isinstance(layer, Graph):
             return "graph"
-        return (
-            "chain"
-            if isinstance(layer, Chain) and type(layer)._connections is Chain._connections
-            else "other"
-        )
+        return "chain" if isinstance(layer, Chain) and type(layer).wire is Chain.wire else "other"
 
     @property
     def activation(self) -> Any:
@@ -165,7 +161,7 @@ class OptimizerTrace:
     Attributes:
         optimizer: the optimizer itself, after the step.
         learning_rate: the rate of this update.
-        updated: whether the weights were updated: gradients may be gathered for a later update.
+        updated: whether the weights were updated: gradients may be accumulated for a later update.
         norm: norm of all gradients before clipping, ``None`` where clipping is off.
     """
 

@@ -262,7 +262,7 @@ class Steps:
             self._check_accumulation(batch.size)
         dy = self.loss.backward()
         if self.fused:
-            model.backward_logits(dy, input_gradient=input_gradient)
+            model._backward_logits(dy, input_gradient=input_gradient)
         else:
             model.backward(dy, input_gradient=input_gradient)
         if parameters.regularized and self._denominator is None:
@@ -341,7 +341,7 @@ class Steps:
         """Return the loss of a batch with all penalties, and add both to the sums."""
         x, y, sample_weight, size = batch
         model, loss = self.model, self.loss
-        forward = model.forward_logits if self.fused else model.forward
+        forward = model._forward_logits if self.fused else model.forward
         penalty = 0.0
         if self._penalized:
             y_pred, penalties = collect_penalties(forward, x, training)

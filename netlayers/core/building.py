@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Shape
-    from netlayers.core.layer import Layer
+    from netlayers.core.protocols import LayerLike
 
-    Build = Callable[[Layer, Shape], None]
+    Build = Callable[[LayerLike, Shape], None]
 
 
 # Who builds a layer or binds its weights holds this: several threads may be the first to use it.
@@ -37,14 +37,14 @@ def checked_build(build: Build) -> Build:
     """Wrap a ``build`` method: check the shape, start from no weights, note the output shape."""
 
     @functools.wraps(build)
-    def checked(self: Layer, input_shape: Shape = ()) -> None:
+    def checked(self: LayerLike, input_shape: Shape = ()) -> None:
         with building:
             if self.__dict__.get("_building"):  # super().build(...) within a build
                 build(self, input_shape)
             else:
                 build_once(self, input_shape)
 
-    def build_once(self: Layer, input_shape: Shape) -> None:
+    def build_once(self: LayerLike, input_shape: Shape) -> None:
         if is_several(input_shape):
             shape = any_batch(checked_shape(self.owner, "input_shape", input_shape))
         else:
@@ -64,7 +64,7 @@ def checked_build(build: Build) -> Build:
             check_declared(self, shape)
         self._building = True
         self.declared_parameters, self.states = [], {}
-        self.compute_in(self._dtype)
+        self._set_dtype(self._dtype)
         try:
             build(self, shape)
             output_shape = self.compute_output_shape(shape)
@@ -75,7 +75,7 @@ def checked_build(build: Build) -> Build:
             del self._building
         self.output_shape = tuple(output_shape)
         self.input_shape = shape  # it counts as built from here on
-        self.after_build()
+        self._after_build()
 
     return checked
 

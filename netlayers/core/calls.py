@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.cache import Cache
-from netlayers.core.naming import every_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers.core.layer import Layer
+    from netlayers.core.protocols import LayerLike
     from netlayers.random import Streams
 
 
@@ -31,7 +30,7 @@ class Call:
     Everything else (weights, flags, shapes) is the layer's.
     """
 
-    def __init__(self, layer: Layer, number: int) -> None:
+    def __init__(self, layer: LayerLike, number: int) -> None:
         self.layer, self.number = layer, number
         self._own: dict[tuple[int, int], dict[str, Any]] = {}
 
@@ -53,26 +52,26 @@ class Call:
         with self._in_place(True):
             return self.layer.backward(dy, **options)
 
-    def forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
+    def _forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
         """Return what the last activation is applied to."""
         with self._in_place(training):
-            return self.layer.forward_logits(x, training, **options)
+            return self.layer._forward_logits(x, training, **options)
 
-    def backward_logits(self, dz: Any, **options: Any) -> Any:
-        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+    def _backward_logits(self, dz: Any, **options: Any) -> Any:
+        """Return dL/dx for a gradient of what :meth:`_forward_logits` returned."""
         with self._in_place(True):
-            return self.layer.backward_logits(dz, **options)
+            return self.layer._backward_logits(dz, **options)
 
-    def use_streams(self, streams: Streams) -> None:
+    def _use_streams(self, streams: Streams) -> None:
         """Draw from streams of this call's own."""
-        for part in every_layer(self.layer):
+        for part in self.layer._flatten_layers():
             if part.random:
                 name = f"layer/{part.path}/{self.number}"
                 self._memory_of(part)["rng"] = streams.get(name)
 
-    def generators(self) -> Iterator[tuple[Layer, np.random.Generator]]:
+    def generators(self) -> Iterator[tuple[LayerLike, np.random.Generator]]:
         """Yield the layer and its parts, as far as they draw, with the generators of this call."""
-        for part in every_layer(self.layer):
+        for part in self.layer._flatten_layers():
             own = self._own.get((id(part), 1), {})
             if "rng" in own:
                 yield part, own["rng"]
@@ -84,7 +83,7 @@ class Call:
             return
         before = []
         try:
-            for part in every_layer(self.layer):
+            for part in self.layer._flatten_layers():
                 own, now = self._memory_of(part), vars(part)
                 before.append((now, {name: now.get(name) for name in own}))
                 now.update(own)
@@ -92,27 +91,27 @@ class Call:
         finally:
             for now, old in before:
                 for name, value in old.items():
-                    if value is None and name == "call":
+                    if value is None and name == "_call_number":
                         now.pop(name, None)
                     else:
                         now[name] = value
 
-    def _memory_of(self, part: Layer) -> dict[str, Any]:
+    def _memory_of(self, part: LayerLike) -> dict[str, Any]:
         """Return what a part of the layer remembers; apart for each call of a container around."""
-        outer = part.call
+        outer = part._call_number
         own = self._own.get((id(part), outer))
         if own is None:
             number = self.number
             if part is not self.layer or outer != 1:
                 number = part._calls = part._calls + 1
-            own = {"cache": Cache(""), "workspace": type(part.workspace)(), "call": number}
+            own = {"cache": Cache(""), "workspace": type(part.workspace)(), "_call_number": number}
             self._own[id(part), outer] = own
         name = part.cache._owner.partition(" (call ")[0]
-        own["cache"]._owner = f"{name} (call {own['call']})"
+        own["cache"]._owner = f"{name} (call {own['_call_number']})"
         return own
 
 
-def calls_of(layer: Layer) -> Iterator[Call]:
+def calls_of(layer: LayerLike) -> Iterator[Call]:
     """Yield the further calls that a layer makes of other layers, which are attributes of it."""
     for value in vars(layer).values():
         for item in value if isinstance(value, (list, tuple)) else (value,):
@@ -120,15 +119,15 @@ def calls_of(layer: Layer) -> Iterator[Call]:
                 yield item
 
 
-def generators_of(layer: Layer) -> dict[str, np.random.Generator]:
+def generators_of(layer: LayerLike) -> dict[str, np.random.Generator]:
     """Return every random generator of a layer and its parts, and of further calls of these.
 
-    Each is called by the layer's place in :func:`every_layer` and the attribute, as in ``"3.rng"``;
-    that of a further call has its number behind it, as in ``"3.rng/2"``.
+    Each is named by the layer's place in :meth:`Module._flatten_layers` and the attribute, as in
+    ``"3.rng"``; that of a further call has its number behind it, as in ``"3.rng/2"``.
     """
     found: dict[str, np.random.Generator] = {}
-    places = {id(part): i for i, part in enumerate(every_layer(layer))}
-    for part in every_layer(layer):
+    places = {id(part): i for i, part in enumerate(layer._flatten_layers())}
+    for part in layer._flatten_layers():
         for attribute, value in vars(part).items():
             if isinstance(value, np.random.Generator):
                 found[f"{places[id(part)]}.{attribute}"] = value

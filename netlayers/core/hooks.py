@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.calls import Call, calls_of
-from netlayers.core.naming import every_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     Around = Callable[[Layer, str, Array, Callable[[], Any]], Any]
 
-METHODS = ("forward", "forward_logits", "backward", "backward_logits")
+METHODS = ("forward", "_forward_logits", "backward", "_backward_logits")
 
 
 def call_name(path: str, number: int) -> str:
@@ -30,9 +29,11 @@ def used_by(layer: Layer) -> list[Layer]:
 
     One that it uses several times is there as often.
     """
-    calls = [call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())]
+    calls: list[Any] = [
+        call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())
+    ]
     known = {id(part) for part in calls}
-    return [*calls, *(part for part in layer.sublayers if id(part) not in known)]
+    return [*calls, *(part for part in layer._sublayers if id(part) not in known)]
 
 
 class Uses:
@@ -110,13 +111,13 @@ def observed(layer: Layer, around: Around) -> Iterator[Uses]:
     thread, uses = threading.get_ident(), Uses()
     methods: list[Any] = [
         (part, name, _watched(part, name, around, thread))
-        for part in every_layer(layer)
+        for part in layer._flatten_layers()
         for name in METHODS
         if hasattr(type(part), name)
     ]
     methods += [
         (call, name, uses.watch(call, name, thread))
-        for part in every_layer(layer)
+        for part in layer._flatten_layers()
         for call in calls_of(part)
         for name in METHODS
         if hasattr(call, name)
@@ -151,6 +152,6 @@ def _watched(part: Layer, name: str, around: Around, thread: int) -> Callable[..
     def call(given: Array, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != thread:
             return method(given, *args, **kwargs)
-        return around(part, name, given, lambda: method(given, *args, **kwargs))
+        return around(part, name.removeprefix("_"), given, lambda: method(given, *args, **kwargs))
 
     return call

@@ -19,10 +19,10 @@ from netlayers.errors import DataError, ShapeError
 if TYPE_CHECKING:
     from netlayers._typing import Shape
     from netlayers.arrays.spec import InputSpec
-    from netlayers.core.layer import Layer
+    from netlayers.core.protocols import LayerLike
 
 
-def specs_of(layer: Any) -> tuple[InputSpec, ...]:
+def specs_of(layer: LayerLike) -> tuple[InputSpec, ...]:
     """Return the declarations of a layer's inputs, one for each."""
     spec = getattr(layer, "input_spec", FLOAT)
     return spec if isinstance(spec, tuple) else (spec,)
@@ -35,7 +35,7 @@ def input_names(specs: tuple[InputSpec, ...]) -> list[str]:
     return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
 
 
-def prepared(layer: Layer, x: Any) -> Any:
+def prepared(layer: LayerLike, x: Any) -> Any:
     """Return the input of a layer, or the tuple of its inputs; see :meth:`Layer.prepare`."""
     specs = specs_of(layer)
     names = input_names(specs)
@@ -60,7 +60,7 @@ def prepared(layer: Layer, x: Any) -> Any:
     return x
 
 
-def _as_declared(layer: Layer, name: str, value: Any, spec: InputSpec) -> Any:
+def _as_declared(layer: LayerLike, name: str, value: Any, spec: InputSpec) -> Any:
     if is_sparse(value):
         refuse_sparse(layer)
         return as_input(layer.owner, value, layer._dtype)
@@ -69,7 +69,7 @@ def _as_declared(layer: Layer, name: str, value: Any, spec: InputSpec) -> Any:
     return array
 
 
-def check_declared(layer: Layer, shape: Shape) -> None:
+def check_declared(layer: LayerLike, shape: Shape) -> None:
     """Check the shape, or the shapes, that a layer is to be built for against its declaration.
 
     Raises:
@@ -88,7 +88,7 @@ def check_declared(layer: Layer, shape: Shape) -> None:
         _check_axes(layer, name, its, spec)
 
 
-def _takes(layer: Layer) -> str:
+def _takes(layer: LayerLike) -> str:
     """Return the beginning of a message: which layer it is, and how many inputs it takes."""
     specs = specs_of(layer)
     takes = "takes one input"
@@ -97,7 +97,7 @@ def _takes(layer: Layer) -> str:
     return f"{layer.owner} ({type(layer).__name__}): {takes}"
 
 
-def _check_axes(layer: Layer, name: str, shape: Shape, spec: InputSpec) -> None:
+def _check_axes(layer: LayerLike, name: str, shape: Shape, spec: InputSpec) -> None:
     wanted = f"{spec.ndim}" if spec.ndim is not None else f"at least {spec.min_ndim}"
     if len(shape) != spec.ndim if spec.ndim is not None else len(shape) < spec.min_ndim:
         raise ShapeError(
@@ -106,7 +106,7 @@ def _check_axes(layer: Layer, name: str, shape: Shape, spec: InputSpec) -> None:
         )
 
 
-def check_shapes(layer: Layer, shape: Shape) -> None:
+def check_shapes(layer: LayerLike, shape: Shape) -> None:
     """Raise a ShapeError unless a layer was built for this shape, or these shapes."""
     assert layer.input_shape is not None
     given, built = listed_shapes(shape), listed_shapes(layer.input_shape)

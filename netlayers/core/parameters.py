@@ -8,7 +8,7 @@ Models that share layers share one vector; each keeps its own list of places in 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
 import numpy as np
@@ -16,16 +16,40 @@ import numpy as np
 from netlayers.arrays.convert import as_float
 from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
-from netlayers.kernels.memory import aligned
+from netlayers.kernels.memory import Workspace, aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from netlayers._typing import Array, Dtype, Weights
+    from netlayers._typing import Array, Dtype, Shape, Weights
+    from netlayers.arrays.spec import InputSpec
     from netlayers.constraints import Constraint
-    from netlayers.core.layer import Layer
     from netlayers.initializers import Initializer
     from netlayers.regularizers import Regularizer
+
+
+class WeightHolder(Protocol):
+    """What weights need of the layer, or model, that holds them."""
+
+    input_shape: Shape | None
+    declared_parameters: list[Parameter]
+    _dtype: Dtype
+    _trainable: bool
+    _multiplier: float
+    _outer_multiplier: float
+    _views: dict[str, Array]
+    _row: tuple[int | None, ...] | None
+    _vector: ParameterVector | None
+    _parameters: Parameters | None
+
+    @property
+    def owner(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def _has_trainable_weights(self) -> bool: ...
+    @property
+    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]: ...  # noqa: D102
 
 
 class Parameter:
@@ -50,7 +74,7 @@ class Parameter:
 
     def __init__(
         self,
-        layer: Layer,
+        layer: WeightHolder,
         name: str,
         shape: tuple[int, ...],
         initializer: Initializer,
@@ -110,7 +134,7 @@ class Parameter:
     @property
     def learning_rate_multiplier(self) -> float:
         """The factor for the learning rate: its layer's, times those of the containers around."""
-        return self.layer._multiplier * self.layer.outer_multiplier
+        return self.layer._multiplier * self.layer._outer_multiplier
 
     @property
     def path(self) -> str:
@@ -187,7 +211,7 @@ class ParameterVector:
         for p, place in zip(here, places, strict=True):
             p.move(self, place)
         self.models: WeakSet[Parameters] = WeakSet()
-        self.layers: WeakSet[Layer] = WeakSet()
+        self.layers: WeakSet[WeightHolder] = WeakSet()
         self.version = object()
         self.users: dict[str, Any] = {}
         self.gradients_ready: Callable[[slice], None] | None = None
@@ -213,10 +237,10 @@ class ParameterVector:
         """Find the trainable parameters again, after a layer was frozen, thawed or slowed down."""
         here = self.all
         for p in here:
-            p.layer.has_trainable_weights = False
+            p.layer._has_trainable_weights = False  # type: ignore[misc]
         for p in here:
             if p.trainable:
-                p.layer.has_trainable_weights = True
+                p.layer._has_trainable_weights = True  # type: ignore[misc]
             elif self._gradients is not None:
                 p.clear_gradient()
         self.version = object()
@@ -303,7 +327,7 @@ class Parameters:
         """Return the sum of all penalties."""
         return sum(p.regularizer(p.value) for p in self.regularized)  # type: ignore[misc,arg-type]
 
-    def add_regularization_gradients(self, workspace: Any) -> None:
+    def add_regularization_gradients(self, workspace: Workspace) -> None:
         """Add the penalties' gradients to ``gradients``, in place."""
         for p in self.regularized:
             scratch = workspace("regularization", p.shape, self.dtype)
@@ -330,7 +354,7 @@ class Parameters:
             p.constraint.apply(p.value)  # type: ignore[union-attr,arg-type]
 
 
-def initialize(parameters: Iterable[Parameter], rng: Callable[[str], Any]) -> None:
+def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
     """Fill parameters with starting values; ``rng`` gives a stream by name."""
     for p in parameters:
         assert p.value is not None

@@ -10,7 +10,6 @@ import numpy as np
 from netlayers.arrays.spec import FLOAT
 from netlayers.core.calls import Call
 from netlayers.core.layer import Layer
-from netlayers.core.naming import every_layer
 from netlayers.errors import ConfigurationError
 from netlayers.layers.input import Input
 from netlayers.layers.network import Network
@@ -40,7 +39,7 @@ class Container(Network):
 
     def __init__(self, **kwargs: Any) -> None:
         self.layers: list[Layer] = []
-        self.calls: list[Any] = []
+        self.calls: list[Layer | Call] = []
         super().__init__(**kwargs)
         self._built_here: list[Layer] = []
 
@@ -60,10 +59,10 @@ class Container(Network):
                     resolve("layer", layer, Layer) if isinstance(layer, dict) else layer
                 )
         except BaseException:
-            self.release()
+            self._release_sublayers()
             raise
 
-    def release(self) -> None:
+    def _release_sublayers(self) -> None:
         """Let the layers go, so that they can be used again."""
         self._forget_parts()
         for layer in self.layers:
@@ -71,16 +70,9 @@ class Container(Network):
         self.layers, self.calls = [], []
 
     @property
-    def sublayers(self) -> list[Layer]:
+    def _sublayers(self) -> list[Layer]:
         """The layers that this one is made of."""
         return self.layers
-
-    def walk(self) -> Iterator[Layer]:
-        """Yield every layer inside, at any depth; a container before its parts."""
-        for part in self.sublayers:
-            yield part
-            if isinstance(part, Container):
-                yield from part.walk()
 
     def _add_sublayer(self, layer: Layer) -> None:
         """Take a layer in, at the end of :attr:`layers`.
@@ -97,7 +89,7 @@ class Container(Network):
             raise ConfigurationError(f"{owner}: layers must be objects of Layer, got {what}.")
         if (
             layer is self
-            or layer in self.sublayers
+            or layer in self._sublayers
             or layer in self._around()
             or self._holds(layer)
         ):
@@ -107,7 +99,7 @@ class Container(Network):
                 f"{type(layer).__name__}.from_config(layer.get_config()), or, with its "
                 "weights, copy.deepcopy(layer)."
             )
-        elsewhere = bool(layer.homes)
+        elsewhere = bool(layer._containers)
         # Not "in (None, ...)": to NumPy, float64 equals None.
         wrong = layer._own_dtype is not None and layer._own_dtype != self._dtype
         if wrong or (elsewhere and layer._dtype != self._dtype):
@@ -117,8 +109,8 @@ class Container(Network):
             )
         before = layer.name, layer._dtype, layer.built
         self._give_name(layer, elsewhere)
-        layer._homes.append(ref(self))
-        layer.compute_in(self._dtype)
+        layer._container_refs.append(ref(self))
+        layer._set_dtype(self._dtype)
         if not elsewhere:
             self._place(layer)
         self.layers.append(layer)
@@ -130,9 +122,9 @@ class Container(Network):
             self.calls.pop()
             layer.name, layer._dtype, built = before
             layer._leave(self)
-            layer.compute_in(layer._dtype)
+            layer._set_dtype(layer._dtype)
             if not built:
-                layer.unbuild()
+                layer._unbuild()
             raise
         if not self._trainable:
             layer.trainable = False
@@ -146,7 +138,7 @@ class Container(Network):
         yields = layer
         if elsewhere or not layer._auto_named:  # its name stands in another model, or was chosen
             yields = other
-        if not yields._auto_named or (yields is other and (not elsewhere or other.shared)):
+        if not yields._auto_named or (yields is other and (not elsewhere or other._is_shared)):
             raise ConfigurationError(
                 f"{self.owner}: two layers are named {layer.name!r}; names must differ."
             )
@@ -158,9 +150,9 @@ class Container(Network):
         if yields is other:
             self._place(other)
 
-    def make_calls(self) -> list[Any]:
+    def _make_calls(self) -> list[Layer | Call]:
         """Return for each layer the call that stands here: a further one if it stands elsewhere."""
-        others = [any(home is not self for home in layer.homes) for layer in self.layers]
+        others = [any(home is not self for home in layer._containers) for layer in self.layers]
         return [
             layer.new_call() if elsewhere else layer
             for layer, elsewhere in zip(self.layers, others, strict=True)
@@ -168,103 +160,107 @@ class Container(Network):
 
     def _holds(self, layer: Layer) -> bool:
         """Whether a layer, or one inside it, stands already in a model that this is a part of."""
-        known = [part for part in every_layer(layer) if len(part.homes) > (part is not layer)]
+        known = [
+            part for part in layer._flatten_layers() if len(part._containers) > (part is not layer)
+        ]
         if not known:  # the usual case: nothing of it stands elsewhere
             return False
-        tops = [top for top in (self, *self._around()) if not top.homes]
-        return any(part in known for top in tops for part in every_layer(top))
+        tops = [top for top in (self, *self._around()) if not top._containers]
+        return any(part in known for top in tops for part in top._flatten_layers())
 
-    def _around(self) -> list[Any]:
+    def _around(self) -> list[Container]:
         """Return the containers around this one, at any distance."""
-        return [c for home in self.homes for c in (home, *home._around())]
+        return [c for home in self._containers for c in (home, *home._around())]
 
     def _on_add(self, layer: Layer) -> None:
         """Do what has to be done once a layer has come in; what this raises undoes it."""
 
     @property
-    def inner_scope(self) -> str:
+    def _inner_scope(self) -> str:
         """What stands before the names of the parts."""
         return f"{self.path}/"
 
     def _set_scope(self, scope: str) -> None:
         """Stand in a container, with all parts; see :meth:`Layer.enter`."""
         super()._set_scope(scope)
-        for part in self.sublayers:
+        for part in self._sublayers:
             self._place(part)
 
     def _place(self, part: Layer) -> None:
-        part.outer_multiplier = self.learning_rate_multiplier * self.outer_multiplier
-        part._set_scope(self.inner_scope)
+        part._outer_multiplier = self.learning_rate_multiplier * self._outer_multiplier
+        part._set_scope(self._inner_scope)
 
     # Shapes and weights ----------------------------------------------------------------------
 
-    def build_parts(self, shapes: Iterable[tuple[Layer, Shape]]) -> None:
+    def _build_sublayers(self, shapes: Iterable[tuple[Layer, Shape]]) -> None:
         """Build parts, one after the other; none stays built if one can not be."""
-        before = [part for part in self.sublayers if part.built]
+        before = [part for part in self._sublayers if part.built]
         try:
             for part, shape in shapes:
                 part.build(shape)
                 if part not in before:
                     self._built_here.append(part)
         except BaseException:
-            self.unbuild()
+            self._unbuild()
             raise
-        self.gather()
+        self._collect_parameters()
 
-    def gather(self) -> None:
+    def _collect_parameters(self) -> None:
         """Note the weights of the parts, each once, and how the calls are connected."""
-        found = {id(p): p for part in self.sublayers for p in part.declared_parameters}
+        found = {id(p): p for part in self._sublayers for p in part.declared_parameters}
         self.declared_parameters = list(found.values())
-        inside = list(every_layer(self))
-        self.has_states = any(part.states for part in inside)
-        changes = self.has_states or any(p.statistic for p in self.declared_parameters)
-        self.changes_in_training = changes or any(map(_draws, inside))
-        self.rewire()
+        inside = list(self._flatten_layers())
+        self._has_states = any(part.states for part in inside)
+        changes = self._has_states or any(p.statistic for p in self.declared_parameters)
+        self._changes_in_training = changes or any(map(_draws, inside))
+        self._connect()
 
-    def use_streams(self, streams: Streams, keep: bool = False) -> None:
+    def _use_streams(self, streams: Streams, keep: bool = False) -> None:
         """Let every part, and every further call of one, draw from a stream of its own."""
-        for part in self.sublayers:
-            part.use_streams(streams, keep)
+        for part in self._sublayers:
+            part._use_streams(streams, keep)
         for call in self.calls:
             if isinstance(call, Call):
-                call.use_streams(streams)
+                call._use_streams(streams)
 
-    def after_build(self) -> None:
+    def _after_build(self) -> None:
         """Bind at once: a part that is asked for its weights must not bind itself alone."""
         if not self._in_model and self._vector is None:
             self._assemble_alone()
 
-    def unbuild(self) -> None:
+    def _unbuild(self) -> None:
         """Become unbuilt again; parts that were built before they came here stay so."""
         self._forget_parts()
-        super().unbuild()
+        super()._unbuild()
 
     def _forget_parts(self) -> None:
         for part in self._built_here:
-            if not part.shared:
-                part.unbuild()
+            if not part._is_shared:
+                part._unbuild()
         self._built_here = []
 
     @property
     def trainable(self) -> bool:
         """Whether weights of a part are learned; setting it sets it for every part."""
-        return any(part.trainable for part in self.sublayers) if self.sublayers else self._trainable
+        return (
+            any(part.trainable for part in self._sublayers) if self._sublayers else self._trainable
+        )
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         Layer.trainable.fset(self, value)  # type: ignore[attr-defined]
-        for part in self.sublayers:
+        for part in self._sublayers:
             part.trainable = value
 
     @property
-    def has_trainable_weights(self) -> bool:  # type: ignore[override]
+    def _has_trainable_weights(self) -> bool:  # type: ignore[override]
         """Whether an optimizer changes a weight of a part."""
-        return any(part.has_trainable_weights for part in self.sublayers)
+        return any(part._has_trainable_weights for part in self._sublayers)
 
     @property
-    def adds_penalty(self) -> bool:  # type: ignore[override]
+    def _adds_penalty(self) -> bool:  # type: ignore[override]
         """Whether a part adds to the loss."""
-        return any(part.adds_penalty for part in self.sublayers)
+        return any(part._adds_penalty for part in self._sublayers)
 
     @property
     def learning_rate_multiplier(self) -> float:
@@ -274,12 +270,12 @@ class Container(Network):
     @learning_rate_multiplier.setter
     def learning_rate_multiplier(self, value: float) -> None:
         Layer.learning_rate_multiplier.fset(self, value)  # type: ignore[attr-defined]
-        self._set_scope(self.scope)
+        self._set_scope(self._scope)
         if self._vector is not None:
             self._vector.refresh()
 
     def _ordered(self) -> list[Parameter]:
-        found = {id(p): p for part in self.sublayers for p in part._ordered()}
+        found = {id(p): p for part in self._sublayers for p in part._ordered()}
         return list(found.values())
 
     def __getstate__(self) -> dict[str, Any]:
@@ -289,11 +285,11 @@ class Container(Network):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.declared_parameters, self.calls = [], []
         super().__setstate__(state)
-        self.calls = self.make_calls()
-        for part in self.sublayers:
-            part._homes.append(ref(self))
-        self._set_scope(self.scope)
-        self.gather()
+        self.calls = self._make_calls()
+        for part in self._sublayers:
+            part._container_refs.append(ref(self))
+        self._set_scope(self._scope)
+        self._collect_parameters()
         if self.built:
             self._bind_alone()
 
@@ -321,9 +317,9 @@ class Chain(Container):
 
     def build(self, input_shape: Shape) -> None:
         """Build every layer for the output shape of the one before."""
-        self.build_parts(self.to_build(input_shape))
+        self._build_sublayers(self._build_order(input_shape))
 
-    def to_build(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+    def _build_order(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         """Yield each layer and its input shape, which is known once those before it are built."""
         for layer in self.layers:
             yield layer, input_shape
@@ -349,16 +345,16 @@ class Chain(Container):
         return getattr(self.layers[-1], "activation", None) if self.layers else None
 
     @property
-    def first(self) -> Layer | None:
+    def _first_layer(self) -> Layer | None:
         """The first layer that computes something; Input hands on what it is given."""
         return next((layer for layer in self.layers if not isinstance(layer, Input)), None)
 
     @property
     def takes_sparse(self) -> bool:  # type: ignore[override]
         """Whether the first layer takes a sparse matrix."""
-        return self.first is not None and self.first.takes_sparse
+        return self._first_layer is not None and self._first_layer.takes_sparse
 
     @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
         """What the first layer takes."""
-        return FLOAT if self.first is None else self.first.input_spec
+        return FLOAT if self._first_layer is None else self._first_layer.input_spec

@@ -75,9 +75,9 @@ class DenseStack:
         self._left: tuple[Layout, Buffers] | None = None  # what the last forward pass wrote to
 
     @property
-    def has_trainable_weights(self) -> bool:
+    def _has_trainable_weights(self) -> bool:
         """Whether an optimizer changes a weight of a layer."""
-        return any([layer.has_trainable_weights for layer in self.layers])  # noqa: C419 - twice as fast as lazily
+        return any([layer._has_trainable_weights for layer in self.layers])  # noqa: C419 - twice as fast as lazily
 
     @property
     def declared_parameters(self) -> list[Parameter]:
@@ -96,11 +96,11 @@ class DenseStack:
             return y
         return self._activations[-1].forward(y, training, inplace=True)
 
-    def forward_logits(self, x: Array, training: bool = False) -> Array:
+    def _forward_logits(self, x: Array, training: bool = False) -> Array:
         """Return what the activation of the last layer is applied to."""
         layout = self._layout_for(x)
         if layout is None:
-            return self._forward_one_by_one(x, training, "forward_logits")
+            return self._forward_one_by_one(x, training, "_forward_logits")
         return self._forward(layout, x, training, logits=True)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Any:
@@ -109,14 +109,14 @@ class DenseStack:
             return self._backward_one_by_one(dy, input_gradient, "backward")
         if not self._last_is_compiled:
             dz = self._activations[-1].backward(dy)
-            return self.backward_logits(dz, input_gradient)
+            return self._backward_logits(dz, input_gradient)
         return self._backward(dy, input_gradient, "backward")
 
-    def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
-        """As :meth:`backward`, for a gradient of what :meth:`forward_logits` returned."""
+    def _backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
+        """As :meth:`backward`, for a gradient of what :meth:`_forward_logits` returned."""
         if not self._is_as_left():
-            return self._backward_one_by_one(dz, input_gradient, "backward_logits")
-        return self._backward(dz, input_gradient, "backward_logits")
+            return self._backward_one_by_one(dz, input_gradient, "_backward_logits")
+        return self._backward(dz, input_gradient, "_backward_logits")
 
     def _forward(self, layout: Layout, x: Array, training: bool, logits: bool) -> Array:
         values, rows = layout.vector.values, len(x)
@@ -155,7 +155,7 @@ class DenseStack:
                 dy = dy.copy()
         kernels.stack_backward(  # type: ignore[misc]
             layout.vector.values, layout.vector.gradients, x, memory, y, dy, scratch, ones, dx,
-            layout.tables[method == "backward_logits"], lowest,
+            layout.tables[method == "_backward_logits"], lowest,
         )  # fmt: skip
         return dx if input_gradient else None
 
@@ -190,7 +190,7 @@ class DenseStack:
         for layer, its, activation, those in self._watched:
             if "forward" in its or "backward" in its or "forward" in those or "backward" in those:
                 return True
-            if "forward_logits" in its or "backward_logits" in its:
+            if "_forward_logits" in its or "_backward_logits" in its:
                 return True
             if layer.activation is not activation:
                 return True
@@ -287,5 +287,5 @@ def _of_logits(table: Array) -> Array:
 def _lowest(layers: list[Dense]) -> int:
     """Return the place of the lowest layer that learns; where none does, of the last."""
     return next(
-        (i for i, layer in enumerate(layers) if layer.has_trainable_weights), len(layers) - 1
+        (i for i, layer in enumerate(layers) if layer._has_trainable_weights), len(layers) - 1
     )

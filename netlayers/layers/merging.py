@@ -23,7 +23,7 @@ class Merge:
         container: the layer that it is a part of.
     """
 
-    has_trainable_weights = False
+    _has_trainable_weights = False
     can_skip_input_gradient = False
     declared_parameters: tuple[()] = ()
 

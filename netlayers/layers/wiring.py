@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from netlayers.core.parameters import Parameter
 
     Source = tuple[int, int | None]
+
+
+class Callee(Protocol):
+    """What a network can call: a layer, a further call of one, or a helper of the network."""
+
+    @property
+    def can_skip_input_gradient(self) -> bool: ...  # noqa: D102
+    @property
+    def _has_trainable_weights(self) -> bool: ...
+    @property
+    def declared_parameters(self) -> Sequence[Parameter]: ...  # noqa: D102
+    @property
+    def forward(self) -> Callable[..., Any]: ...  # noqa: D102
+    @property
+    def backward(self) -> Callable[..., Any]: ...  # noqa: D102
 
 
 class Node(NamedTuple):
@@ -19,17 +36,17 @@ class Node(NamedTuple):
             the output of call i, counted from 1), and which array of it, ``None`` for all of it.
     """
 
-    call: Any
+    call: Callee
     sources: tuple[Source, ...]
 
 
-def chain(calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+def chain(calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
     """Return the nodes of calls that follow each other, and the source of the output."""
     nodes = [Node(call, ((number, None),)) for number, call in enumerate(calls)]
     return nodes, ((len(nodes), None),)
 
 
-def picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
+def select(values: list[Any], sources: tuple[Source, ...]) -> Any:
     """Return the values that sources name: one, or a tuple of several."""
     if len(sources) == 1:
         ((number, item),) = sources
@@ -38,7 +55,9 @@ def picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
     return tuple(values[v] if i is None or values[v] is None else values[v][i] for v, i in sources)
 
 
-def give(parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any) -> None:
+def route_gradient(
+    parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any
+) -> None:
     """Note what a call gave back for each of its sources; the sum is taken in reverse."""
     if len(sources) == 1:
         dx = (dx,)

@@ -232,9 +232,9 @@ def check_deterministic(model: TrainableModel) -> None:
         ConfigurationError: a layer draws random numbers or keeps moving averages, a weight has a
             constraint, or all layers are frozen.
     """
-    for layer in model.walk():
+    for layer in model._flatten_layers():
         reason = None
-        if layer.random and getattr(layer, "rate", 1):
+        if layer.random and getattr(layer, "rate", True):
             reason = "draws random numbers, and a line search needs the same loss for the same "
             reason += "weights"
         elif (

@@ -1,4 +1,4 @@
-"""From declared weights to arrays: one vector for all weights that belong together, and views."""
+"""Binding: declared weights become views into one vector."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 def assemble(
     layer: LayerLike, streams: Streams, *, keep_streams: bool = False, fill: bool = True
 ) -> None:
-    """Lay all weights of a layer or model into one new vector: those that exist with their values.
+    """Put all weights of a layer or model into one new vector; existing weights keep their values.
 
-    Weights that share a vector with others, because a layer is in several models, move together
-    with those; the models see each other's updates as before.
+    If a layer is in several models, the weights of all of them move together, so that the models
+    still see each other's updates.
 
     Args:
-        layer: what has been built; its parts too.
-        streams: random numbers, for the starting values of new weights and for ``forward``.
-        keep_streams: let layers go on with the random numbers that they draw already.
-        fill: ``False`` leaves new weights at 0, for values that come from a file.
+        layer: a built layer or model.
+        streams: random streams for the initial values of new weights and for ``forward``.
+        keep_streams: layers that have a random stream keep it.
+        fill: ``False`` leaves new weights at 0, for values that are read from a file.
 
     Raises:
         BusyError: a model that shares a layer is being trained.
@@ -48,8 +48,8 @@ def assemble(
     users = getattr(layer, "_lock", {})
     if any(vector.users and vector.users is not users for vector in old.values()):
         raise BusyError(
-            f"{layer.owner}: it shares layers with a model that is being trained now; build it "
-            "before or after."
+            f"{layer.owner}: it shares layers with a model that is being trained; build it "
+            "before or after the training."
         )
     parameters = layer.declared_parameters
     if shared:  # each model keeps its weights together, as far as that goes
@@ -60,7 +60,7 @@ def assemble(
     vector.users = users
     if fill:
         initialize(new, streams.new)
-    layer._parameters = None  # made anew when it is asked for: its weights may be others
+    layer._parameters = None  # its weights may have changed; made again on demand
     for before in old.values():
         for its in list(before.models):
             if all(p.vector is vector for p in its.all):
@@ -72,16 +72,15 @@ def assemble(
 
 
 def bind(layer: LayerLike, vector: ParameterVector) -> None:
-    """Let a layer and all its parts take views into ``vector`` as weights."""
-    for part in reversed(
-        list(layer._flatten_layers())
-    ):  # the whole last: it tells that all is there
+    """Make the weights of a layer and all its sublayers views into ``vector``."""
+    # The whole comes last: its vector tells other threads that all weights are there.
+    for part in reversed(list(layer._flatten_layers())):
         bind_views(part, vector)
     vector.refresh()
 
 
 def bind_views(layer: WeightHolder, vector: ParameterVector) -> None:
-    """Let one layer take views into ``vector``; those of its gradients come when asked for."""
+    """Make the weights of one layer views into ``vector``; views of gradients follow on demand."""
     if layer._vector is not None:
         layer._vector.layers.discard(layer)
     views: dict[str, Array] = {p.name: p.value for p in own_parameters(layer)}  # type: ignore[misc]
@@ -95,11 +94,11 @@ def bind_views(layer: WeightHolder, vector: ParameterVector) -> None:
         vars(layer)["_lock"] = vector.users
     layer._row = _plain_row(layer)
     vector.layers.add(layer)
-    layer._vector = vector  # last, as it tells other threads that the weights are there
+    layer._vector = vector  # last: it tells other threads that the weights are there
 
 
 def unbind(layer: WeightHolder) -> None:
-    """Take the views out of a layer's attributes; it has no weights then."""
+    """Remove the views from the attributes of a layer, which then has no weights."""
     if layer._vector is not None:
         layer._vector.layers.discard(layer)
     for name in layer._views:
@@ -108,7 +107,7 @@ def unbind(layer: WeightHolder) -> None:
 
 
 def _plain_row(layer: WeightHolder) -> Any:
-    """Return the shape of a row if the layer takes one array of floats, to be known at a glance."""
+    """Return the row shape for the fast check in ``prepare`` if the layer takes one float array."""
     spec, shape = layer.input_spec, layer.input_shape
     plain = shape is not None and not isinstance(spec, tuple) and spec.dtype == "float"
     return shape[1:] if plain and not is_several(shape) else None  # type: ignore[index]
@@ -120,7 +119,7 @@ def own_parameters(layer: WeightHolder) -> list[Parameter]:
 
 
 def _gradient_view(layer: WeightHolder, p: Parameter) -> Any:
-    """Give a layer the view of a gradient as an attribute, and return it."""
+    """Set the view of a gradient as an attribute of the layer, and return it."""
     name = "d_" + p.name
     layer._views[name] = p.gradient
     vars(layer)[name] = p.gradient
@@ -128,12 +127,11 @@ def _gradient_view(layer: WeightHolder, p: Parameter) -> Any:
 
 
 class Declared:
-    """Stands in a class of layers for a weight, or its gradient: asking for it binds the weights.
+    """Descriptor for a weight or its gradient in a layer class: the first access binds the weights.
 
-    A layer whose weights are bound has them as attributes of its own, which Python finds first. A
-    ``__getattr__`` of the layer would do the same, but Python then takes longer for each access to
-    each attribute (3.11 three times as long, 3.13 half as long again): 6 % of a step of a tiny
-    network.
+    Bound weights are instance attributes, which Python finds first. A ``__getattr__`` would do the
+    same, but it makes every attribute access slower (three times in Python 3.11, by half in 3.13):
+    6 % of a training step of a tiny network.
 
     Args:
         name: of the attribute.
@@ -144,7 +142,7 @@ class Declared:
 
     @classmethod
     def add_to(cls, kind: type, name: str) -> None:
-        """Let objects of a class have the weight ``name``."""
+        """Add the descriptors for the weight ``name`` and its gradient to a class."""
         for attribute in (name, "d_" + name):
             if not hasattr(kind, attribute):
                 setattr(kind, attribute, cls(attribute))

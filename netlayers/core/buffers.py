@@ -39,7 +39,7 @@ class BufferCopies:
         self.empty = not (model.parameters.statistics.size or self._own or self._states)
 
     def take(self) -> None:
-        """Note the arrays as they are now."""
+        """Copy the arrays."""
         now = self._arrays()
         fitting = len(now) == len(self._copies) and all(
             a is not None and b is not None and a.shape == b.shape
@@ -52,8 +52,8 @@ class BufferCopies:
             np.copyto(kept, array)  # type: ignore[arg-type]
 
     def restore(self, model: LayerLike | None = None) -> None:
-        """Put them back, into the model or a copy of it."""
-        if not self._copies:  # nothing was noted
+        """Write the copies back into the model, or into a copy of it."""
+        if not self._copies:  # nothing was copied
             return
         target = self if model is None else BufferCopies(model)
         for array, kept in zip(target._arrays(), self._copies, strict=True):

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     Build = Callable[[LayerLike, Shape], None]
 
 
-# Who builds a layer or binds its weights holds this: several threads may be the first to use it.
-# One lock for all, so that a layer holds none, which could not be copied or pickled. Threads that
-# hold it at a fork finish before, for in the child process they do not go on.
+# Held while a layer is built or its weights are bound, as several threads may be the first to use
+# it. One lock for all layers, because a layer with a lock could not be copied or pickled. It is
+# acquired before a fork: a thread that holds it would not go on in the child process.
 building = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -34,7 +34,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def checked_build(build: Build) -> Build:
-    """Wrap a ``build`` method: check the shape, start from no weights, note the output shape."""
+    """Wrap a ``build`` method: check the shape, start without weights, store the output shape."""
 
     @functools.wraps(build)
     def checked(self: LayerLike, input_shape: Shape = ()) -> None:
@@ -74,7 +74,7 @@ def checked_build(build: Build) -> Build:
         finally:
             del self._building
         self.output_shape = tuple(output_shape)
-        self.input_shape = shape  # it counts as built from here on
+        self.input_shape = shape  # the layer is built from here on
         self._after_build()
 
     return checked
@@ -84,9 +84,9 @@ _abstract: ContextVar[bool] = ContextVar("building_abstractly", default=False)
 
 
 class abstract_build:
-    """Within this context, ``build`` declares the weights of layers and makes no arrays.
+    """Context manager in which ``build`` declares weights without allocating them.
 
-    The layers are complete but for their vector; ``assemble`` makes it afterwards.
+    ``assemble`` makes their vector afterwards.
 
     Example:
         >>> import netlayers as nl
@@ -106,5 +106,5 @@ class abstract_build:
 
 
 def building_abstractly() -> bool:
-    """Whether arrays are left out for now."""
+    """Whether weights are declared without being allocated."""
     return _abstract.get()

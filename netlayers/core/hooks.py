@@ -1,4 +1,4 @@
-"""Watching the calls of layers: what goes in, what comes out, how long it takes."""
+"""Hooks: observe the calls of layers, their inputs, outputs and time."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ def call_name(path: str, number: int) -> str:
 
 
 def used_by(layer: Layer) -> list[Layer]:
-    """Return the layers that a layer is made of, in the order of their computation.
-
-    One that it uses several times is there as often.
-    """
+    """Return the sublayers in the order of their computation, each as often as it is used."""
     calls: list[Any] = [
         call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())
     ]
@@ -37,7 +34,7 @@ def used_by(layer: Layer) -> list[Layer]:
 
 
 class Uses:
-    """Tells the uses of a layer apart, while :func:`observed` watches.
+    """Numbers the uses of a layer while :func:`observed` is active.
 
     Use 1 is the first that is seen, which is the first in the forward pass; its gradient comes last
     in the backward pass. A use is known by the further calls (:class:`~netlayers.core.calls.Call`)
@@ -75,10 +72,10 @@ class Uses:
 
 @contextmanager
 def observed(layer: Layer, around: Around) -> Iterator[Uses]:
-    """Let ``around`` see every call of a layer and of all its parts, as long as the block lasts.
+    """Call ``around`` for every call of a layer and its sublayers within the block.
 
-    Only calls of the thread that entered the block are seen; others go past it. Nothing of the
-    layers stays changed afterwards, also if the block raises. It costs nothing outside the block.
+    Only calls in the thread that entered the block are observed. The layers are restored at the end
+    of the block, also if it raises. Outside the block there is no cost.
 
     Args:
         layer: a layer or a model.
@@ -128,7 +125,7 @@ def observed(layer: Layer, around: Around) -> Iterator[Uses]:
 
 @contextmanager
 def replaced(methods: Iterable[tuple[Any, str, Callable[..., Any]]]) -> Iterator[None]:
-    """Put functions in the place of methods of single objects, as long as the block lasts.
+    """Replace methods of single objects within the block.
 
     Args:
         methods: object, name of the method, and the function, for each.

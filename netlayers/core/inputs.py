@@ -1,4 +1,4 @@
-"""What comes into a layer: one array or several, converted, built for, and checked."""
+"""Inputs of a layer: convert and check one or several arrays, and build the layer for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def specs_of(layer: LayerLike) -> tuple[InputSpec, ...]:
 
 
 def input_names(specs: tuple[InputSpec, ...]) -> list[str]:
-    """Return what messages call the inputs: ``"x"``, or ``"x_0"``, ``"x_1"``, ... of several."""
+    """Return the names of the inputs in messages: ``"x"``, or ``"x_0"``, ``"x_1"``, ..."""
     if len(specs) == 1:
         return [specs[0].name or "x"]
     return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
@@ -43,7 +43,11 @@ def prepared(layer: LayerLike, x: Any) -> Any:
     given = list(x) if isinstance(x, (tuple, list)) and several else [x]
     if len(given) != len(specs) or (isinstance(x, tuple) and not several):
         count = len(x) if isinstance(x, (tuple, list)) else 1
-        hint = "Pass them as a tuple." if several else "Put a layer that takes several before it."
+        hint = (
+            "Pass them as a tuple."
+            if several
+            else "Put a layer that takes several inputs before it."
+        )
         raise DataError(f"{_takes(layer)}, got {count}. {hint}")
     arrays = [
         _as_declared(layer, name, value, spec)
@@ -70,7 +74,7 @@ def _as_declared(layer: LayerLike, name: str, value: Any, spec: InputSpec) -> An
 
 
 def check_declared(layer: LayerLike, shape: Shape) -> None:
-    """Check the shape, or the shapes, that a layer is to be built for against its declaration.
+    """Check the input shape, or shapes, of a layer against its ``input_spec``.
 
     Raises:
         ShapeError: they are more or fewer than its inputs, or one has another number of axes.
@@ -79,9 +83,9 @@ def check_declared(layer: LayerLike, shape: Shape) -> None:
     several = isinstance(layer.input_spec, tuple)
     if len(specs) != len(shapes) or several != is_several(shape):
         hint = (
-            "What stands before it must give a tuple of as many arrays."
+            "The layer before it must return a tuple of as many arrays."
             if several
-            else "Put a layer that takes several before it."
+            else "Put a layer that takes several inputs before it."
         )
         raise ShapeError(f"{_takes(layer)}, got {len(shapes)}: {shown_shape(shape)}. {hint}")
     for name, its, spec in zip(input_names(specs), shapes, specs, strict=True):

@@ -58,27 +58,27 @@ class Layer(Module):
         True
     """
 
-    # Layers whose backward takes input_gradient=False, which saves the product for dL/dx where
-    # nobody needs it: in the first layer with weights.
+    # Layers whose backward takes input_gradient=False, which skips dL/dx where it is not needed: in
+    # the first layer with trainable weights.
     can_skip_input_gradient = False
-    # Layers whose forward calls add_penalty, which adds to the loss.
+    # Layers whose forward calls add_penalty.
     _adds_penalty = False
-    # Layers whose output with training=True is that of inference: no chance, no batch statistics.
+    # Layers whose output is the same in training and inference: no dropout, no batch statistics.
     same_in_training = True
-    # Layers whose forward and backward also take a CSR matrix of SciPy as x.
+    # Layers whose forward and backward also accept a SciPy CSR matrix as x.
     takes_sparse = False
     # What forward takes: one input, or a tuple of them for a tuple of arrays.
     input_spec: InputSpec | tuple[InputSpec, ...] = FLOAT
-    # Layers whose forward also takes mask=, and those that hand on the mask of their input.
+    # Layers whose forward also takes mask=, and layers that pass the mask of their input on.
     takes_mask = False
     supports_masking = False
-    if TYPE_CHECKING:  # of a layer, these are layers too
+    if TYPE_CHECKING:  # the sublayers of a layer are layers
 
         @property
         def _sublayers(self) -> Sequence[Layer]: ...
         def _flatten_layers(self) -> Iterator[Layer]: ...
 
-    # Which use of the layer in a network is being computed; see new_call.
+    # Number of the use that is being computed; see new_call.
     _call_number = 1
 
     def __init__(
@@ -117,7 +117,7 @@ class Layer(Module):
         """
 
     def _after_build(self) -> None:
-        """Do what has to be done once the shapes are known; for most layers nothing."""
+        """Run after :meth:`build`, when the shapes are known."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the output for a shape of the input, both with the batch first.
@@ -132,7 +132,7 @@ class Layer(Module):
         return input_shape
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """Return the output for a batch; with ``training``, remember what backward needs."""
+        """Return the output for a batch; with ``training``, cache what backward needs."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(x, training=False)")
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
@@ -150,7 +150,7 @@ class Layer(Module):
         Args:
             x: the input; of several, the first, or a list or tuple of them all.
             more: further inputs; a single boolean is ``training``.
-            training: remember what :meth:`backward` needs.
+            training: cache what :meth:`backward` needs.
             mask: for a layer that takes one.
 
         Raises:
@@ -167,7 +167,7 @@ class Layer(Module):
         return self.forward(x, training, mask=mask)  # type: ignore[call-arg]
 
     def backward(self, dy: Array) -> Array:
-        """Return dL/dx for dL/dy, and write dL/dweight into each ``d_<weight>`` (no adding up)."""
+        """Return dL/dx for dL/dy, and overwrite each ``d_<weight>`` with dL/dweight."""
         raise NotImplementedError(f"{type(self).__name__} must define backward(dy)")
 
     # What a subclass uses --------------------------------------------------------------------
@@ -175,7 +175,7 @@ class Layer(Module):
     def prepare(self, x: Any) -> Any:
         """Return ``x`` as this layer's input: converted, built for, and checked.
 
-        An array of the right dtype and shape passes at the cost of three comparisons.
+        An array of the right dtype and shape is returned after four comparisons.
 
         Raises:
             ShapeError: the shape is not the one the layer was built for.
@@ -198,9 +198,9 @@ class Layer(Module):
     def buffer(
         self, name: str, shape: tuple[int, ...], training: bool = True, dtype: Dtype | None = None
     ) -> Array:
-        """Return an array to write into: the layer's own while training, else a new one.
+        """Return an array to write into: a reused one in training, a new one at inference.
 
-        At inference nothing of the layer is written to, so threads may predict side by side.
+        Inference writes to nothing that belongs to the layer, so several threads can predict.
         """
         dtype = dtype or self._dtype
         if not training:
@@ -238,7 +238,7 @@ class Layer(Module):
         return self._parameters
 
     def new_call(self) -> Call:
-        """Return a further use of this layer: the same weights, and a cache and buffers of its own.
+        """Return a further use of this layer: the same weights, with its own cache and buffers.
 
         ``layer.forward`` and ``layer.backward`` are the first use.
 

@@ -1,4 +1,4 @@
-"""What every layer and model is before it computes anything: a name, weights, states, sublayers."""
+"""Base of layers and models without the computation: names, weights, states, sublayers."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Module(Configurable):
 
     @property
     def _kind(self) -> str:
-        """What messages call it."""
+        """What messages call the object."""
         return "layer"
 
     @property
@@ -217,7 +217,7 @@ class Module(Configurable):
 
     @property
     def learning_rate_multiplier(self) -> float:
-        """What the optimizer's learning rate is multiplied by for the weights of this layer."""
+        """Factor on the optimizer's learning rate for the weights of this layer."""
         return self._multiplier
 
     @learning_rate_multiplier.setter
@@ -280,7 +280,7 @@ class Module(Configurable):
         self._bind_alone()
 
     def _bind_alone(self) -> None:
-        """Give a layer that is in no model a vector of its own."""
+        """Bind the weights of a layer that is in no model to a vector of their own."""
         if self._vector is None:
             with building:
                 if self._vector is None:
@@ -292,7 +292,7 @@ class Module(Configurable):
     # States and assets -----------------------------------------------------------------------
 
     def add_state(self, name: str, shape: Sequence[int], dtype: str | None = None) -> None:
-        """Declare what the layer remembers from batch to batch; call it in :meth:`build`.
+        """Declare a state, which the layer keeps from batch to batch; call it in :meth:`build`.
 
         Args:
             name: its name; :meth:`state` returns the array.
@@ -305,7 +305,7 @@ class Module(Configurable):
         declare_state(self.owner, self.states, name, shape, dtype)
 
     def state(self, name: str, count: int) -> Array:
-        """Return a state, (count, *shape), zero at first; write into it what is to be remembered.
+        """Return a state, an array (count, *shape) that starts at 0; write the new values into it.
 
         Raises:
             ShapeError: the state belongs to batches of another size.
@@ -313,17 +313,17 @@ class Module(Configurable):
         return self.states[name].rows(self.owner, count, self._dtype)
 
     def reset_states(self) -> None:
-        """Forget what the layer and its sublayers remember from earlier batches."""
+        """Reset the states of the layer and its sublayers."""
         for part in self._flatten_layers():
             for state in part.states.values():
                 state.value = None
 
     def get_assets(self) -> dict[str, list[str] | bytes]:
-        """Return what belongs to the layer and is no array of numbers, such as a vocabulary."""
+        """Return data of the layer other than numeric arrays, such as a vocabulary."""
         return {}
 
     def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
-        """Take what :meth:`get_assets` returned, from a file."""
+        """Restore what :meth:`get_assets` returned."""
 
     # Dtype, random numbers, copies -----------------------------------------------------------
 
@@ -338,20 +338,20 @@ class Module(Configurable):
         return self._dtype.name
 
     def _set_dtype(self, dtype: Dtype) -> None:
-        """Compute in this dtype from now on, with all sublayers."""
+        """Set the dtype of the layer and all sublayers."""
         self._dtype = dtype
         for part in self._sublayers:
             part._set_dtype(dtype)
         self._set_scope(self._scope)
 
     def _use_streams(self, streams: Streams, keep: bool = False) -> None:
-        """Draw from a stream of the layer's own; a layer with a ``seed`` has one already."""
+        """Draw from the layer's own stream; a layer with a ``seed`` already has one."""
         keep = keep or self._is_shared
         if self.random and getattr(self, "seed", None) is None and not (keep and self.rng):
             self.rng = streams.get(f"layer/{self.path}")
 
     def _unbuild(self) -> None:
-        """Become unbuilt again: no shapes, no weights."""
+        """Remove shapes and weights."""
         unbind(self)
         self.declared_parameters, self.states = [], {}
         self.input_shape = self.output_shape = self._row = None
@@ -370,7 +370,7 @@ class Module(Configurable):
         def __getattr__(self, name: str) -> Any: ...
 
     def __copy__(self) -> Self:
-        # Two layers can not share weights: each has views into a vector of its own.
+        # A copy does not share weights: each layer has views into its own vector.
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:

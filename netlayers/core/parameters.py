@@ -1,8 +1,8 @@
-"""All learned values of a model in one flat vector, all gradients in a second.
+"""All trainable values of a model in one flat vector, all gradients in a second.
 
-A layer holds named views into them. Whatever works on the whole model (an optimizer's rule, a norm
-for clipping, a check of the gradient) then works on one array, however many layers there are.
-Models that share layers share one vector; each keeps its own list of places in it.
+A layer holds named views into them. What works on the whole model (an update rule, a norm for
+clipping, a check of the gradient) thus works on one array, however many layers there are. Models
+that share layers share one vector; each keeps its own list of slices.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class WeightHolder(Protocol):
 
 
 class Parameter:
-    """One named array of a layer, and its place in the vectors.
+    """One named array of a layer, and its slice of the vectors.
 
     Attributes:
         layer: the layer that declared it.
@@ -120,7 +120,7 @@ class Parameter:
         return self._gradient
 
     def clear_gradient(self) -> None:
-        """Let the gradient be zero."""
+        """Set the gradient to zero."""
         if self.row_gradient:
             rows_of(self).clear()
         elif not self.statistic:
@@ -142,7 +142,7 @@ class Parameter:
         return f"{self.layer.path}/{self.name}"
 
     def move(self, vector: ParameterVector, place: slice) -> None:
-        """Lie in ``vector`` from now on, with the numbers that it has."""
+        """Move to ``vector`` and keep the values."""
         old = self.value
         if self.own_dtype is not None:
             view = aligned(self.size, self.own_dtype).reshape(self.shape) if old is None else old
@@ -177,7 +177,7 @@ class ParameterVector:
 
     Args:
         parameters: what lies in it, in this order; those that have numbers keep them.
-        dtype: of the numbers.
+        dtype: dtype of the values.
 
     Attributes:
         values: every learned value, flat; those with a gradient by rows come last.
@@ -234,7 +234,7 @@ class ParameterVector:
         return self._gradients
 
     def refresh(self) -> None:
-        """Find the trainable parameters again, after a layer was frozen, thawed or slowed down."""
+        """Update the trainable parameters after a layer was frozen or its rate changed."""
         here = self.all
         for p in here:
             p.layer._has_trainable_weights = False  # type: ignore[misc]
@@ -258,7 +258,7 @@ class Parameters:
     Attributes:
         all: every :class:`Parameter`.
         vector: the :class:`ParameterVector`.
-        dtype: of the numbers.
+        dtype: dtype of the values.
         values: the vector's values, flat. A model that shares no layer owns all of them.
         statistics: the vector's running statistics, flat.
         size: number of learned values of this model.
@@ -279,7 +279,7 @@ class Parameters:
         self.attach(vector)
 
     def attach(self, vector: ParameterVector) -> None:
-        """Lie in this vector from now on."""
+        """Use this vector from now on."""
         self.vector, self.dtype = vector, vector.dtype
         self.values, self.statistics = vector.values, vector.statistics
         vector.models.add(self)
@@ -299,7 +299,7 @@ class Parameters:
         self.segments = [place for _, place, _ in self.runs(lambda p: None)]
 
     def runs(self, key: Callable[[Parameter], Any]) -> list[tuple[Any, slice, slice]]:
-        """Cut what an optimizer changes where ``key(parameter)`` changes.
+        """Split the values that an optimizer changes where ``key(parameter)`` changes.
 
         Returns:
             Keys with slices of the vector, and of the model's own values in their order, where an
@@ -355,7 +355,7 @@ class Parameters:
 
 
 def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
-    """Fill parameters with starting values; ``rng`` gives a stream by name."""
+    """Fill parameters with initial values; ``rng`` returns the random stream of a name."""
     for p in parameters:
         assert p.value is not None
         p.initializer.fill(p.value, rng(f"initialize/{p.path}"))

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class State:
-    """What a layer remembers from one batch to the next: a row for each sample of the batch.
+    """An array that a layer keeps from one batch to the next, with a row for each sample.
 
-    It is allocated, with zeros, for the first batch. Row i belongs to sample i of each batch.
+    It is allocated at the first batch and starts at 0. Row i belongs to sample i of each batch.
 
     Args:
         name: its name.

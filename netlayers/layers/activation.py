@@ -44,7 +44,7 @@ class Activation(Layer):
         return self.activation.compute_output_shape(input_shape)
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Any shape will do."""
+        """Accept any shape."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = activation(x)``."""
@@ -55,9 +55,9 @@ class Activation(Layer):
         return self.activation.backward(dy)
 
     def _forward_logits(self, x: Array, training: bool = False) -> Array:
-        """Return what the activation would be applied to: ``x``."""
+        """Return the logits, which are the input."""
         return self.prepare(x)
 
     def _backward_logits(self, dz: Array) -> Array:
-        """Return dL/dx for a gradient of what :meth:`_forward_logits` returned."""
+        """Return dL/dx from the gradient with respect to the logits."""
         return dz

@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 class Container(Network):
-    """Base class of layers made of layers: their weights, names, dtype and freezing in one place.
+    """Base class of layers made of sublayers, with their weights, names, dtype and freezing.
 
-    The weights of a container are those of its parts, in their order; a part's name in messages
-    and tables is ``container/part``.
+    The weights of a container are those of its sublayers, in their order. Messages and tables call
+    a sublayer ``container/sublayer``.
 
     Args:
         kwargs: ``name``, ``trainable`` (``False`` freezes every part), ``dtype``.
 
     Attributes:
-        layers: the parts.
+        layers: the sublayers.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ class Container(Network):
         self._built_here: list[Layer] = []
 
     def _add_sublayers(self, argument: str, layers: Any) -> None:
-        """Take in a list of layers or configurations; see :meth:`adopt`.
+        """Add a list of layers or configurations; see :meth:`_add_sublayer`.
 
         Raises:
             ConfigurationError: it is no list.
@@ -63,7 +63,7 @@ class Container(Network):
             raise
 
     def _release_sublayers(self) -> None:
-        """Let the layers go, so that they can be used again."""
+        """Remove the layers, so that they can be used elsewhere."""
         self._forget_parts()
         for layer in self.layers:
             layer._leave(self)
@@ -75,13 +75,13 @@ class Container(Network):
         return self.layers
 
     def _add_sublayer(self, layer: Layer) -> None:
-        """Take a layer in, at the end of :attr:`layers`.
+        """Add a layer at the end of :attr:`layers`.
 
-        A layer that stands in another model already is shared: both models have the same weights.
+        A layer that is already in another model is shared: both models have the same weights.
 
         Raises:
-            ConfigurationError: it is no layer, stands here already, or has a name or dtype that
-                does not go with the others.
+            ConfigurationError: it is not a layer, is already in the container, or has a name or a
+                dtype that conflicts with the others.
         """
         owner = self.owner
         if not isinstance(layer, Layer):
@@ -94,7 +94,7 @@ class Container(Network):
             or self._holds(layer)
         ):
             raise ConfigurationError(
-                f"{owner}: the layer {layer.name!r} is used twice. In one model each layer stands "
+                f"{owner}: the layer {layer.name!r} is used twice. A model can hold a layer only "
                 "once; two models may share it. Make a new layer, "
                 f"{type(layer).__name__}.from_config(layer.get_config()), or, with its "
                 "weights, copy.deepcopy(layer)."
@@ -130,13 +130,13 @@ class Container(Network):
             layer.trainable = False
 
     def _give_name(self, layer: Layer, elsewhere: bool) -> None:
-        """Let the names of the layers differ: one that nobody chose gives way, with a number."""
+        """Make the names of the layers differ: an automatic name gets a number."""
         names = {other.name: other for other in self.layers}
         other = names.get(layer.name)
         if other is None:
             return
         yields = layer
-        if elsewhere or not layer._auto_named:  # its name stands in another model, or was chosen
+        if elsewhere or not layer._auto_named:  # it is in another model, or was chosen
             yields = other
         if not yields._auto_named or (yields is other and (not elsewhere or other._is_shared)):
             raise ConfigurationError(
@@ -151,7 +151,7 @@ class Container(Network):
             self._place(other)
 
     def _make_calls(self) -> list[Layer | Call]:
-        """Return for each layer the call that stands here: a further one if it stands elsewhere."""
+        """Return the calls: each layer, or a further call of one that is shared."""
         others = [any(home is not self for home in layer._containers) for layer in self.layers]
         return [
             layer.new_call() if elsewhere else layer
@@ -159,29 +159,29 @@ class Container(Network):
         ]
 
     def _holds(self, layer: Layer) -> bool:
-        """Whether a layer, or one inside it, stands already in a model that this is a part of."""
+        """Whether a layer or one of its sublayers is already in a model that contains this one."""
         known = [
             part for part in layer._flatten_layers() if len(part._containers) > (part is not layer)
         ]
-        if not known:  # the usual case: nothing of it stands elsewhere
+        if not known:  # the usual case: nothing is shared
             return False
         tops = [top for top in (self, *self._around()) if not top._containers]
         return any(part in known for top in tops for part in top._flatten_layers())
 
     def _around(self) -> list[Container]:
-        """Return the containers around this one, at any distance."""
+        """Return the containers around this one, at any depth."""
         return [c for home in self._containers for c in (home, *home._around())]
 
     def _on_add(self, layer: Layer) -> None:
-        """Do what has to be done once a layer has come in; what this raises undoes it."""
+        """Run after a layer was added; if this raises, the layer is removed."""
 
     @property
     def _inner_scope(self) -> str:
-        """What stands before the names of the parts."""
+        """Prefix of the names of the sublayers."""
         return f"{self.path}/"
 
     def _set_scope(self, scope: str) -> None:
-        """Stand in a container, with all parts; see :meth:`Layer.enter`."""
+        """Set the scope of the container and of all sublayers; see :meth:`Module._set_scope`."""
         super()._set_scope(scope)
         for part in self._sublayers:
             self._place(part)
@@ -193,7 +193,7 @@ class Container(Network):
     # Shapes and weights ----------------------------------------------------------------------
 
     def _build_sublayers(self, shapes: Iterable[tuple[Layer, Shape]]) -> None:
-        """Build parts, one after the other; none stays built if one can not be."""
+        """Build sublayers one after the other; if one fails, none of them stays built."""
         before = [part for part in self._sublayers if part.built]
         try:
             for part, shape in shapes:
@@ -206,7 +206,7 @@ class Container(Network):
         self._collect_parameters()
 
     def _collect_parameters(self) -> None:
-        """Note the weights of the parts, each once, and how the calls are connected."""
+        """Collect the weights of the sublayers, each once, and connect the calls."""
         found = {id(p): p for part in self._sublayers for p in part.declared_parameters}
         self.declared_parameters = list(found.values())
         inside = list(self._flatten_layers())
@@ -216,7 +216,7 @@ class Container(Network):
         self._connect()
 
     def _use_streams(self, streams: Streams, keep: bool = False) -> None:
-        """Let every part, and every further call of one, draw from a stream of its own."""
+        """Give every sublayer, and every further call of one, its own random stream."""
         for part in self._sublayers:
             part._use_streams(streams, keep)
         for call in self.calls:
@@ -224,12 +224,12 @@ class Container(Network):
                 call._use_streams(streams)
 
     def _after_build(self) -> None:
-        """Bind at once: a part that is asked for its weights must not bind itself alone."""
+        """Bind at once, so that a sublayer does not bind its weights alone."""
         if not self._in_model and self._vector is None:
             self._assemble_alone()
 
     def _unbuild(self) -> None:
-        """Become unbuilt again; parts that were built before they came here stay so."""
+        """Remove shapes and weights; sublayers that were added already built keep theirs."""
         self._forget_parts()
         super()._unbuild()
 
@@ -241,7 +241,7 @@ class Container(Network):
 
     @property
     def trainable(self) -> bool:
-        """Whether weights of a part are learned; setting it sets it for every part."""
+        """Whether a sublayer is trainable; setting it sets all sublayers."""
         return (
             any(part.trainable for part in self._sublayers) if self._sublayers else self._trainable
         )
@@ -254,17 +254,17 @@ class Container(Network):
 
     @property
     def _has_trainable_weights(self) -> bool:  # type: ignore[override]
-        """Whether an optimizer changes a weight of a part."""
+        """Whether an optimizer changes a weight of a sublayer."""
         return any(part._has_trainable_weights for part in self._sublayers)
 
     @property
     def _adds_penalty(self) -> bool:  # type: ignore[override]
-        """Whether a part adds to the loss."""
+        """Whether a sublayer adds a penalty to the loss."""
         return any(part._adds_penalty for part in self._sublayers)
 
     @property
     def learning_rate_multiplier(self) -> float:
-        """A factor for the learning rate of all parts, on top of their own."""
+        """Factor on the learning rate of all sublayers, in addition to their own."""
         return self._multiplier
 
     @learning_rate_multiplier.setter
@@ -301,9 +301,9 @@ def _draws(layer: Layer) -> bool:
 
 
 class Chain(Container):
-    """Layers one after the other: forward in their order, backward in reverse.
+    """Layers in sequence: forward in their order, backward in reverse.
 
-    With no layers it is the identity. Base class of ``Sequential`` and ``Residual``, and what a
+    Without layers it is the identity. Base class of ``Sequential`` and ``Residual``, and what a
     list of layers becomes as a branch of ``Parallel``.
 
     Args:
@@ -316,11 +316,11 @@ class Chain(Container):
         self._add_sublayers("layers", layers)
 
     def build(self, input_shape: Shape) -> None:
-        """Build every layer for the output shape of the one before."""
+        """Build every layer for the output shape of the previous one."""
         self._build_sublayers(self._build_order(input_shape))
 
     def _build_order(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
-        """Yield each layer and its input shape, which is known once those before it are built."""
+        """Yield each layer with its input shape, known once the previous layer is built."""
         for layer in self.layers:
             yield layer, input_shape
             input_shape = layer.compute_output_shape(input_shape)
@@ -332,7 +332,7 @@ class Chain(Container):
         return input_shape
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the first layer with weights can not take what comes to it."""
+        """Raise a ShapeError if the first layer with weights does not accept its input."""
         for layer in self.layers:
             layer.check_input_shape(shape)
             if layer.declared_parameters:
@@ -341,17 +341,17 @@ class Chain(Container):
 
     @property
     def activation(self) -> Any:
-        """The activation that makes the output, or ``None``."""
+        """The activation that computes the output, or ``None``."""
         return getattr(self.layers[-1], "activation", None) if self.layers else None
 
     @property
     def _first_layer(self) -> Layer | None:
-        """The first layer that computes something; Input hands on what it is given."""
+        """The first layer that computes something; Input passes its input on."""
         return next((layer for layer in self.layers if not isinstance(layer, Input)), None)
 
     @property
     def takes_sparse(self) -> bool:  # type: ignore[override]
-        """Whether the first layer takes a sparse matrix."""
+        """Whether the first layer accepts a sparse matrix."""
         return self._first_layer is not None and self._first_layer.takes_sparse
 
     @property

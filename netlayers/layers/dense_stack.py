@@ -1,4 +1,4 @@
-"""Dense layers one on another, computed in one compiled call where such kernels are in use."""
+"""Successive Dense layers, computed in one call where compiled kernels are in use."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def stacked(layers: list[Layer]) -> list[Any]:
             open_run = []
             found.append(open_run)
         open_run.append(layer)
-        if _kind(layer) is None:  # what comes next needs what this activation makes
+        if _kind(layer) is None:  # the next layer needs the output of this activation
             open_run = None
     return [DenseStack(part) if isinstance(part, list) else part for part in found]
 
 
-# By the class itself: one that is derived from it may compute something else.
+# By the exact class: a subclass may compute something else.
 _COMPILED = [getattr(activations, name) for name in STACKED]
 _PLACE, _KIND = 4, 5  # columns of the table, see Kernels
 
@@ -52,11 +52,10 @@ def _kind(layer: Dense) -> int | None:
 
 
 class DenseStack:
-    """Dense layers that are computed together, or one by one where somebody looks at them.
+    """Dense layers that are computed together, or one by one while a hook observes them.
 
-    The numbers are the same either way, and what one way remembers, the other goes back from. It
-    stands in the place of its layers while a :class:`Chain` computes, and is no layer itself: it
-    has no weights and no name, nothing of it is shown or saved.
+    Both ways give the same numbers and fill the same caches. The stack replaces its layers while a
+    :class:`Chain` computes. It is not a layer: it has no name and is neither shown nor saved.
 
     Args:
         layers: the layers; only the last one may have an activation that is not compiled.
@@ -68,7 +67,7 @@ class DenseStack:
         self.layers = layers
         self._activations = [layer.activation for layer in layers]
         self._last_is_compiled = _kind(layers[-1]) is not None
-        # With their attributes, where somebody who watches puts methods in the place of their own.
+        # With their attributes, where hooks replace methods.
         pairs = zip(layers, self._activations, strict=True)
         self._watched = [(a, vars(a), b, vars(b)) for a, b in pairs]
         self._layout: Layout | None = None
@@ -87,7 +86,7 @@ class DenseStack:
     # Forward and backward --------------------------------------------------------------------
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """Return what the last layer makes of ``x``."""
+        """Return the output of the last layer."""
         layout = self._layout_for(x)
         if layout is None:
             return self._forward_one_by_one(x, training, "forward")
@@ -97,7 +96,7 @@ class DenseStack:
         return self._activations[-1].forward(y, training, inplace=True)
 
     def _forward_logits(self, x: Array, training: bool = False) -> Array:
-        """Return what the activation of the last layer is applied to."""
+        """Return the logits of the last layer."""
         layout = self._layout_for(x)
         if layout is None:
             return self._forward_one_by_one(x, training, "_forward_logits")
@@ -120,14 +119,14 @@ class DenseStack:
 
     def _forward(self, layout: Layout, x: Array, training: bool, logits: bool) -> Array:
         values, rows = layout.vector.values, len(x)
-        if not training:  # nothing is written to that another thread might be reading
+        if not training:  # no shared memory is written to: other threads may predict
             memory = np.empty(2 * rows * layout.widest, x.dtype)
             y = np.empty((rows, self.layers[-1].units), x.dtype)
             kernels.stack_forward(values, x, memory, y, layout.passing[logits])  # type: ignore
             return y
         buffers = layout.buffers(rows)
         memory, outputs, *_ = buffers
-        if np.may_share_memory(x, memory):  # the model's own output: it would be written over
+        if np.may_share_memory(x, memory):  # the model's own output would be overwritten
             x = x.copy()
         y = outputs[-1]
         kernels.stack_forward(values, x, memory, y, layout.tables[logits])  # type: ignore

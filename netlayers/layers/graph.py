@@ -1,4 +1,4 @@
-"""Layers wired in any way, each used as often as is said: what functional models are made of."""
+"""Graphs: layers connected in any way and used any number of times, for functional models."""
 
 from __future__ import annotations
 
@@ -102,21 +102,21 @@ class Graph(Container):
 
     def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
         """Return the calls with their sources, and those of the output."""
-        if not self._wires:  # the layers are only coming
+        if not self._wires:  # the layers are being added
             return None
         nodes = [Node(c, its) for c, (_, its) in zip(self.calls, self._wires, strict=True)]
         return nodes, self._outputs
 
     @property
     def activation(self) -> Any:
-        """The activation that makes the output, or ``None``."""
+        """The activation that computes the output, or ``None``."""
         if not self._wires or self._outputs != ((len(self._wires), None),):
             return None
         return getattr(self.layers[self._wires[-1][0]], "activation", None)
 
     @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
-        """What the calls take that take the input."""
+        """The specs of the calls that take the input."""
         found: dict[int | None, InputSpec] = {}
         for number, its in self._wires:
             spec = self.layers[number].input_spec
@@ -159,7 +159,7 @@ class Graph(Container):
             shapes.append(layer.compute_output_shape(shape))
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if a call that takes the input can not take this shape."""
+        """Raise a ShapeError if a call that takes the input does not accept this shape."""
         for number, its in self._wires:
             if all(value == 0 for value, _ in its):
                 self.layers[number].check_input_shape(_picked([shape], its))

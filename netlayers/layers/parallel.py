@@ -1,4 +1,4 @@
-"""Branches side by side, and their outputs put together."""
+"""Parallel branches with merged outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MERGES = ("concat", "add", "multiply", "average", "maximum")
 
 @register("layer")
 class Parallel(Container):
-    """Branches that all see the same input, and their outputs merged into one.
+    """Branches that all take the same input, with their outputs merged into one.
 
     ``y = merge(f_1(x), ..., f_n(x))``: side by side (``"concat"``), or their ``"add"`` (sum),
     ``"multiply"`` (product), ``"average"`` or ``"maximum"``, element by element.
@@ -129,7 +129,7 @@ class Parallel(Container):
         return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if a branch can not take this shape."""
+        """Raise a ShapeError if a branch does not accept this shape."""
         for branch in self.layers:
             branch.check_input_shape(shape)
 

@@ -1,4 +1,4 @@
-"""A chain of layers with a connection around it."""
+"""Residual blocks: a chain of layers with a skip connection."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @register("layer")
 class Residual(Chain):
-    """Layers with a connection around them: ``y = x + f(x)``, with f the chain of the layers.
+    """Layers with a skip connection: ``y = x + f(x)``, with f the chain of the layers.
 
-    The gradient reaches x unweakened through the sum, however deep f is. Where f changes the
+    The skip connection passes the gradient to x unchanged, however deep f is. Where f changes the
     number of features, x is projected: ``y = x W + f(x)``, with a ``Dense`` layer ``projection``
     that has no bias.
 
@@ -32,8 +32,8 @@ class Residual(Chain):
 
     Args:
         layers: the layers of f.
-        projection: a layer for x on its way around f; by default the ``Dense`` one, where it is
-            needed.
+        projection: a layer on the skip connection; by default a ``Dense`` layer where the shapes
+            differ.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
@@ -102,7 +102,7 @@ class Residual(Chain):
                 )
 
     def _unbuild(self) -> None:
-        """Become unbuilt again, without the projection that was made for the shapes."""
+        """Remove shapes and weights, and the projection that was made for the shapes."""
         super()._unbuild()
         if self._own_projection:
             self.projection, self._own_projection = None, False

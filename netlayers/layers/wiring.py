@@ -1,4 +1,4 @@
-"""How the calls of a network are connected."""
+"""Connections between the calls of a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Callee(Protocol):
-    """What a network can call: a layer, a further call of one, or a helper of the network."""
+    """What a network calls: a layer, a further call of one, or a merge."""
 
     @property
     def can_skip_input_gradient(self) -> bool: ...  # noqa: D102
@@ -47,7 +47,7 @@ def chain(calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
 
 
 def select(values: list[Any], sources: tuple[Source, ...]) -> Any:
-    """Return the values that sources name: one, or a tuple of several."""
+    """Return the values at the sources: one value, or a tuple of several."""
     if len(sources) == 1:
         ((number, item),) = sources
         value = values[number]
@@ -58,7 +58,7 @@ def select(values: list[Any], sources: tuple[Source, ...]) -> Any:
 def route_gradient(
     parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any
 ) -> None:
-    """Note what a call gave back for each of its sources; the sum is taken in reverse."""
+    """Add the input gradients of a call to the lists of its sources, in reverse order."""
     if len(sources) == 1:
         dx = (dx,)
     elif dx is None:
@@ -70,5 +70,5 @@ def route_gradient(
 
 
 def is_nothing(d: Any) -> bool:
-    """Whether a gradient, or each of several, does not exist."""
+    """Whether a gradient, or each of several, is ``None``."""
     return d is None or (isinstance(d, tuple) and all(part is None for part in d))

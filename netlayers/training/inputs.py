@@ -23,7 +23,6 @@ from netlayers.losses.given import check_weights
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.arrays.spec import InputSpec
-    from netlayers.core.layer import Layer
     from netlayers.data.arrays import AnyColumn
     from netlayers.training.compilation import CompilableModel
 
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
 # What a model takes ------------------------------------------------------------------------------
 
 
-def input_names(layer: Layer, specs: tuple[InputSpec, ...]) -> list[str]:
-    """Return the names of the inputs of a model or layer, in dicts and messages."""
+def input_names(layer: object, specs: tuple[InputSpec, ...]) -> list[str]:
+    """Return the names of the inputs of a model, a layer or a loss, in dicts and messages."""
     if len(specs) > 1:
         return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
-    first = next(iter(layer._sublayers), None)
+    first = next(iter(getattr(layer, "layers", ())), None)
     return [specs[0].name or (first.name if isinstance(first, Input) else "x")]
 
 

@@ -136,13 +136,9 @@ class Recorder(nl.Sequential):
 
     seen = None
 
-    def forward(self, x, training=False):
+    def prepare(self, x):
         type(self).seen = x
-        return super().forward(x if x.dtype.kind in "fiub" else np.ones(x.shape), training)
-
-    def _forward_logits(self, x, training=False):
-        type(self).seen = x
-        return super()._forward_logits(x if x.dtype.kind in "fiub" else np.ones(x.shape), training)
+        return x if x.dtype.kind in "fiub" else np.ones(x.shape)
 
 
 def recorder(kind):

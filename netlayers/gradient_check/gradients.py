@@ -151,7 +151,7 @@ def _check(
     function: Function,
     method: str,
     tolerance: float,
-    limit: Any,
+    limit: int | str | None,
     directions: int,
     rng: np.random.Generator,
 ) -> GradientReport:
@@ -248,7 +248,7 @@ def _complex_step(
     return None
 
 
-def _inputs(model_or_layer: Any, x: Any) -> Any:
+def _inputs(model_or_layer: Layer | Loss | str, x: Any) -> Any:
     """Return a copy of x, float inputs in float64: one array or a tuple of arrays."""
     specs = specs_of(model_or_layer)
     names = input_names(model_or_layer, specs)
@@ -264,10 +264,10 @@ def _inputs(model_or_layer: Any, x: Any) -> Any:
 
 
 def _function(
-    original: Any,
+    original: Layer | Loss | str,
     inputs: Any,
-    y: Any,
-    loss: Any,
+    y: Array | None,
+    loss: Identifier,
     sample_weight: Any,
     seed: int,
     rng: np.random.Generator,

@@ -9,7 +9,7 @@ import numpy as np
 from netlayers.arrays.convert import as_array, check_finite
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.errors import DataError, ShapeError
-from netlayers.kernels.rows import places, row_sums
+from netlayers.kernels.rows import flat_indices, row_sums
 from netlayers.kernels.select import kernels
 from netlayers.losses.axis import AxisLoss, OneHotTargets
 from netlayers.losses.base import EPSILON
@@ -206,7 +206,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
     def forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -log c[t]`` with ``c = clip(q)`` and ``q = p / Σ p``."""
         _, c = self._normalize(p)
-        at = self.cache.at = places(self._replace_ignored(t), p.shape[-1])
+        at = self.cache.at = flat_indices(self._replace_ignored(t), p.shape[-1])
         return -np.log(c.reshape(-1).take(at)).reshape(t.shape)
 
     def backward_probabilities(self, dl: float | Array) -> Array:

@@ -76,7 +76,7 @@ def _by_key(model: Layer) -> dict[str, Generator]:
     return generators_of(model) | {use.key: use.generator for use in uses_of(model)}
 
 
-def random_state(model: Any) -> dict[str, Any]:
+def random_state(model: Layer) -> dict[str, Any]:
     """Return the seed and the state of every stream of a model, and of its layers' own generators.
 
     Of keyed streams there is no state to keep: seed, step and shard give their numbers.

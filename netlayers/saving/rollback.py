@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def unchanged_on_error(model: Any, others: Iterable[Any] = ()) -> Iterator[None]:
+def unchanged_on_error(model: Layer, others: Iterable[Any] = ()) -> Iterator[None]:
     """Put weights, buffers, assets, optimizer and random streams back if anything is raised.
 
     Args:

@@ -13,7 +13,7 @@ from netlayers.layers import Input
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers.trace.recording import LayerTrace
+    from netlayers.trace.records import LayerTrace
 
 
 def add_up(records: list[LayerTrace]) -> None:

@@ -123,7 +123,7 @@ def explain(
     """
     error.epoch, error.batch = epoch, number
     try:
-        origin = find_nonfinite(steps.twin(), batch, update=False)
+        origin = find_nonfinite(steps.copy_before_step(), batch, update=False)
     except Exception as failure:  # of whatever kind: it must not take the place of the first one
         error.add_note(f"Where it began could not be found: {type(failure).__name__}: {failure}")
         return

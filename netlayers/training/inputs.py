@@ -35,7 +35,7 @@ def input_names(layer: Layer, specs: tuple[InputSpec, ...]) -> list[str]:
     """Return the names of the inputs of a model or layer, in dicts and messages."""
     if len(specs) > 1:
         return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
-    first = next(iter(layer.sublayers), None)
+    first = next(iter(layer._sublayers), None)
     return [specs[0].name or (first.name if isinstance(first, Input) else "x")]
 
 
@@ -86,7 +86,7 @@ def checked_targets(model: CompilableModel, owner: str, y: Any) -> Any:
     Raises:
         DataError: their number is not that of the outputs, or they are not numbers.
     """
-    count = model.output_count
+    count = model._output_count
     if type(y) is np.ndarray and count == 1:
         return as_array(owner, "y", y)
     names = getattr(model, "output_names", None)

@@ -58,13 +58,28 @@ class DrawnLayer(Protocol):
 
 def plot_network(
     model: Any,
-    to_file: str | os.PathLike[str] | None,
-    show_shapes: bool,
-    show_layer_names: bool,
-    expand_nested: bool,
-    dpi: int,
+    to_file: str | os.PathLike[str] | None = None,
+    show_shapes: bool = True,
+    show_layer_names: bool = True,
+    expand_nested: bool = True,
+    dpi: int = 200,
 ) -> Any:
-    """Draw a model or a layer that contains layers; see ``Sequential.plot``."""
+    """Draw a diagram of a network: a box per layer, with its output shape and parameters.
+
+    Args:
+        model: a model, or anything with ``name`` and ``layers``.
+        to_file: path of the image to save; the extension selects the format (png, svg, pdf).
+        show_shapes: whether to show output shapes.
+        show_layer_names: whether to show layer names in addition to classes.
+        expand_nested: whether to draw the layers of nested layers, in frames.
+        dpi: resolution in dots per inch.
+
+    Returns:
+        The ``matplotlib.figure.Figure``; a notebook shows it.
+
+    Raises:
+        ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
+    """
     flags = {
         "show_shapes": show_shapes,
         "show_layer_names": show_layer_names,

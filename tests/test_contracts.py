@@ -37,6 +37,8 @@ BASES = {
     "AxisActivation",
     "Chain",
     "Container",
+    "CompilableModel",
+    "TrainableModel",
     "Model",
     "Network",
     "NormalizingLayer",
@@ -524,7 +526,7 @@ def test_layer_frozen_between_two_calls_of_compile(cls, kwargs, shape):
         if cls in LAYERS:
             model.fit(x, y, epochs=3, batch_size=8, verbose=0)
         else:
-            steps = model.make_steps(y.shape)
+            steps = model._make_steps(y.shape)
             for _ in range(6):
                 steps.train(Batch(rows_of(x, 0, 8), y[:8], None, 8))
         changes = [bool((a != b).any()) for a, b in zip(before, model.weights, strict=True)]

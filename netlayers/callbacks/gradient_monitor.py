@@ -120,7 +120,7 @@ class GradientMonitor(Callback):
         self._paths = self._measures.paths
         self._write_file()
 
-    def _chosen(self, model: Any) -> list[Layer] | None:
+    def _chosen(self, model: Layer) -> list[Layer] | None:
         if self.layers is None:
             return None
         found = {layer.path: layer for layer in watched_layers(model)}

@@ -35,13 +35,28 @@ SHAPE = 1.33  # width over height that they are to have
 
 def plot_network(
     model: Any,
-    to_file: str | os.PathLike[str] | None,
-    show_shapes: bool,
-    show_layer_names: bool,
-    expand_nested: bool,
-    dpi: int,
+    to_file: str | os.PathLike[str] | None = None,
+    show_shapes: bool = True,
+    show_layer_names: bool = True,
+    expand_nested: bool = True,
+    dpi: int = 200,
 ) -> Any:
-    """Draw a model, or anything with ``name`` and ``layers``; see ``Sequential.plot``."""
+    """Draw a network: a box for each layer, with its output shape and parameters.
+
+    Args:
+        model: a model, or anything with ``name`` and ``layers``.
+        to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+        show_shapes: show the output shapes.
+        show_layer_names: show the names of the layers, not their classes alone.
+        expand_nested: draw the layers within layers too, in frames.
+        dpi: dots per inch of the picture.
+
+    Returns:
+        The ``matplotlib.figure.Figure``; a notebook shows it.
+
+    Raises:
+        ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
+    """
     flags = {
         "show_shapes": show_shapes,
         "show_layer_names": show_layer_names,

@@ -362,6 +362,7 @@ def own_names(cls):
     """
     bases = {base.__name__ for base in cls.__mro__}
     bases |= {"Activation"} if "ActivationLayer" in bases else set()
+    bases |= {"Model"} if "CompilableModel" in bases else set()
     known = set().union(*(KERAS[kind] for kind in bases & set(KERAS)))
     for base in cls.__mro__:
         if base.__module__.partition(".")[0] in {"numpy", *sys.stdlib_module_names}:

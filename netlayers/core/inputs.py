@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netlayers.core.protocols import LayerLike
 
 
-def specs_of(layer: LayerLike) -> tuple[InputSpec, ...]:
+def specs_of(layer: object) -> tuple[InputSpec, ...]:
     """Return the declarations of a layer's inputs, one for each."""
     spec = getattr(layer, "input_spec", FLOAT)
     return spec if isinstance(spec, tuple) else (spec,)

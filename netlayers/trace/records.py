@@ -101,7 +101,11 @@ class LayerTrace:
             return "activation"
         if isinstance(layer, Graph):
             return "graph"
-        return "chain" if isinstance(layer, Chain) and type(layer).wire is Chain.wire else "other"
+        return (
+            "chain"
+            if isinstance(layer, Chain) and type(layer)._connections is Chain._connections
+            else "other"
+        )
 
     @property
     def activation(self) -> Any:

@@ -85,7 +85,7 @@ def checked_targets(model: CompilableModel, owner: str, y: Any) -> Any:
     Raises:
         DataError: their number is not that of the outputs, or they are not numbers.
     """
-    count = model.output_count
+    count = model._output_count
     if type(y) is np.ndarray and count == 1:
         return as_array(owner, "y", y)
     names = getattr(model, "output_names", None)

@@ -136,12 +136,12 @@ class Steps:
         self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
         self.metrics = dict(metrics or {})
         self._workspace = Workspace()
-        self._penalized = model.adds_penalty
+        self._penalized = model._adds_penalty
         self.reset()
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
         self._snapshot: StepSnapshot | None = None
-        self._changes = model.changes_in_training
+        self._changes = model._changes_in_training
         self._denominator: float | None = None  # of the last batch, where gradients are accumulated
         self._share: float | None = (
             None  # denominator for each row, while gradients are accumulated

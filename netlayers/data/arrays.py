@@ -385,7 +385,7 @@ def split_columns(
     """Split off the last ``share`` of the rows for validation."""
     rows = columns[0].rows  # type: ignore[union-attr]
     # The fraction is that of the decimal number: in floats, 100 (1 - 0.8) is 19.999...
-    first = int(rows * (1 - Fraction(repr(share))))
+    first = int(rows * (1 - Fraction(str(share))))
     if not 0 < first < rows:
         raise ConfigurationError(
             f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to "

@@ -249,7 +249,7 @@ def _complex_step(
     return None
 
 
-def _inputs(model_or_layer: Layer | Loss | str, x: Any) -> Any:
+def _inputs(model_or_layer: Any, x: Any) -> Any:
     """Return a copy of x, float inputs in float64: one array or a tuple of arrays."""
     specs = specs_of(model_or_layer)
     names = input_names(model_or_layer, specs)

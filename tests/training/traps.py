@@ -18,9 +18,6 @@ class Trap(L.Layer):
         super().__init__(**kwargs)
         self.kind = kind
 
-    def get_config(self):
-        return {**super().get_config(), "kind": self.kind}
-
     def build(self, input_shape):
         self.add_weight("scale", (input_shape[-1],), "ones")
 

@@ -28,7 +28,6 @@ class LayerLike(WeightHolder, Protocol):
     cache: Cache
     workspace: Workspace
     random: bool
-    takes_sparse: bool
     _building: bool
     _calls: int
     _call_number: int

@@ -253,7 +253,7 @@ def initializers(evidence: Evidence) -> Iterator[Finding]:
 def _runs(evidence: Evidence) -> Iterator[list[tuple[Dense, float]]]:
     """Yield hidden dense layers that follow each other, with nothing between that scales."""
     run: list[tuple[Dense, float]] = []
-    scopes = {layer.scope for layer in evidence.layers}
+    scopes = {layer._scope for layer in evidence.layers}
     hidden = evidence.layers[:-1] if len(scopes) == 1 else []
     for i, layer in enumerate(hidden):
         ideal = _ideal_gain(layer, hidden[i + 1 :]) if isinstance(layer, Dense) else None

@@ -116,7 +116,7 @@ class Evidence:
     def see_gradients(self) -> None:
         """Look for layers whose units are all the same and are pushed the same way."""
         for layer in self.layers[:-1]:
-            if isinstance(layer, Dense) and layer.units > 1 and layer.has_trainable_weights:
+            if isinstance(layer, Dense) and layer.units > 1 and layer._has_trainable_weights:
                 kernel, gradient = layer.kernel, layer.d_kernel
                 same = not np.ptp(kernel, axis=1).any()
                 size = np.abs(gradient).max()

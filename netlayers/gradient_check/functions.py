@@ -141,7 +141,7 @@ class LayerFunction:
     def value(self) -> Any:
         """Return L with all penalties."""
         self._restore()
-        forward: Any = self.layer.forward_logits if self.fused else self.layer.forward
+        forward: Any = self.layer._forward_logits if self.fused else self.layer.forward
         if self.mask is not None:
             forward = functools.partial(forward, mask=self.mask)
         output, penalties = collect_penalties(forward, self.x, True)
@@ -149,7 +149,7 @@ class LayerFunction:
 
     def gradients(self) -> list[Array]:
         """Return the gradients that ``backward`` computes after :meth:`value`."""
-        backward = self.layer.backward_logits if self.fused else self.layer.backward
+        backward = self.layer._backward_logits if self.fused else self.layer.backward
         found = self._input_gradients(backward(self.objective.gradient()))
         self.vector.add_regularization_gradients(Workspace())
         for p in self.vector.tensors:
@@ -227,7 +227,7 @@ def _copied(name: str, gradient: Array, values: Array) -> Array:
 def float_copy(original: Layer, shape: Any, dtype: Dtype = _FLOAT64, seed: int = 0) -> Layer:
     """Return a copy of a layer that computes in another dtype, built for one or several shapes."""
     target = copy.deepcopy(original)
-    target.compute_in(dtype)
+    target._set_dtype(dtype)
     target.build(any_batch(shape))
     assemble(target, Streams(seed))
     return target
@@ -257,6 +257,6 @@ def _complex_buffers(item: Layer | Loss | None) -> None:
     """Give a layer or loss, and everything in it, complex buffers."""
     if isinstance(item, (Layer, Loss)):
         item.workspace = _ComplexWorkspace()
-        parts = item.sublayers if isinstance(item, Layer) else getattr(item, "losses", ())
+        parts = item._sublayers if isinstance(item, Layer) else getattr(item, "losses", ())
         for part in parts:
             _complex_buffers(part)

@@ -11,6 +11,7 @@ import numpy as np
 from netlayers.arrays.checks import check_rows, check_values, checked_input
 from netlayers.arrays.convert import as_array, as_kind, one, shapes_of
 from netlayers.checks import check_choice, check_integer, check_number, is_several
+from netlayers.core.buffers import states_of
 from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import listed_shapes
@@ -248,7 +249,7 @@ def _complex_step(
     return None
 
 
-def _inputs(model_or_layer: Layer | Loss | str, x: Any) -> Any:
+def _inputs(model_or_layer: Any, x: Any) -> Any:
     """Return a copy of x, float inputs in float64: one array or a tuple of arrays."""
     specs = specs_of(model_or_layer)
     names = input_names(model_or_layer, specs)
@@ -317,7 +318,7 @@ def _function(
 def _target(original: Layer, inputs: Any, seed: int) -> Layer:
     """Return a copy in float64, with the states after one batch: states of 0 can hide an error."""
     target = float_copy(original, shapes_of(inputs), seed=seed)
-    if target.stateful:
+    if states_of(target):
         target.reset_states()
         target.forward(inputs, training=True)
     return target

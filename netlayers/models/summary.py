@@ -113,7 +113,7 @@ def _walk(layers: list[Layer], expand: bool, depth: int = 0) -> Iterator[tuple[L
 
 def _inside(layer: Layer) -> list[Layer]:
     """Return what a container is made of; the activation of a layer is no row of its own."""
-    return layer.sublayers if isinstance(layer, Container) else []
+    return layer._sublayers if isinstance(layer, Container) else []
 
 
 def _trainable(layer: Layer) -> str:

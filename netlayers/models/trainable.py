@@ -265,7 +265,7 @@ class TrainableModel(CompilableModel):
             return none if isinstance(y, tuple) else none[0]
         with closing(data):
             hooks = CallbackList(chosen, self, {"steps": data.steps})
-            if self.has_states:  # which predictions change
+            if self._has_states:  # which predictions change
                 return run_locked(self, "predict", lambda: trainer.predict(self, data, hooks))
             return trainer.predict(self, data, hooks)
 
@@ -324,7 +324,7 @@ class TrainableModel(CompilableModel):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch in a new array."""
         x = input_batch(self, "predict_on_batch", x)
-        if self.has_states:
+        if self._has_states:
             y = run_locked(self, "predict_on_batch", lambda: self.forward(x))
         else:
             y = self.forward(x)

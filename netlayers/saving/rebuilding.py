@@ -136,7 +136,7 @@ def allocate(model: Layer, built: Mapping[str, Any], streams: Streams) -> None:
         return
     for part in built.values():  # as those that were built before they came into the model
         bind(part, ParameterVector(part.declared_parameters, part._dtype))
-        part.use_streams(Streams(), True)
+        part._use_streams(Streams(), True)
 
 
 def check_weights(

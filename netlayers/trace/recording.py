@@ -10,7 +10,7 @@ import numpy as np
 
 from netlayers.activations import ActivationLayer
 from netlayers.arrays.sparse import is_sparse
-from netlayers.core.binding import own
+from netlayers.core.binding import own_parameters
 from netlayers.core.buffers import states_of
 from netlayers.core.hooks import Uses, observed, replaced
 from netlayers.core.parameters import gradient_of
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netlayers._typing import Array
-    from netlayers.core.buffers import State
     from netlayers.core.layer import Layer
+    from netlayers.core.states import State
     from netlayers.data.batch import Batch
     from netlayers.training.step import Steps
 
@@ -68,7 +68,7 @@ class Recorder:
         else:
             record.dz = before
         record.dx = after
-        for p in own(layer):
+        for p in own_parameters(layer):
             if p.gradient is not None and p.trainable:
                 record.weights[p.name].parts[record.call] = gradient_of(p).copy()
         return result
@@ -93,7 +93,7 @@ class Recorder:
             record = LayerTrace(self.uses.name(layer), layer, number)
             self._records[id(layer), number] = record
             if number == 1:
-                for p in own(layer):
+                for p in own_parameters(layer):
                     assert p.value is not None
                     record.weights[p.name] = WeightTrace(p.name, p.value.copy())
             else:
@@ -145,7 +145,7 @@ def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, Opti
     steps.update(batch.size)
     updated = optimizer.iterations > updates
     for record in records:
-        for p in own(record.layer):
+        for p in own_parameters(record.layer):
             weight = record.weights[p.name]
             assert p.value is not None
             weight.after = p.value.copy()

@@ -33,7 +33,7 @@ def update_steps(symbols: Symbols) -> Iterator[Step]:
 def _changed(symbols: Symbols, r: LayerTrace) -> Step:
     o, lines = symbols.optimizer, []
     plain = _plain_descent(o.optimizer, r.layer)
-    rate = o.learning_rate * r.layer.learning_rate_multiplier * r.layer.outer_multiplier
+    rate = o.learning_rate * r.layer.learning_rate_multiplier * r.layer._outer_multiplier
     for name, w in r.weights.items():
         symbol = symbols.weight(name, r)
         new = Shown(rf"{symbol}\ \mathrm{{new}}", w.after)

@@ -158,9 +158,9 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
     model._require_compiled()
     assert model.optimizer is not None
     assert model.output_shape is not None
-    if model.output_count > 1:
+    if model._output_count > 1:
         raise ConfigurationError(
-            f"{model.owner}: it has {model.output_count} outputs, of the shapes "
+            f"{model.owner}: it has {model._output_count} outputs, of the shapes "
             f"{shown_shape(model.output_shape)}, and a loss takes one. Put a layer behind them "
             "that makes one output of them."
         )

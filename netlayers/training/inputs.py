@@ -23,7 +23,6 @@ from netlayers.losses.given import check_weights
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.arrays.spec import InputSpec
-    from netlayers.core.layer import Layer
     from netlayers.data.arrays import AnyColumn
     from netlayers.training.compilation import CompilableModel
 
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
 # What a model takes ------------------------------------------------------------------------------
 
 
-def input_names(layer: Layer, specs: tuple[InputSpec, ...]) -> list[str]:
-    """Return the names of the inputs of a model or layer, in dicts and messages."""
+def input_names(layer: object, specs: tuple[InputSpec, ...]) -> list[str]:
+    """Return the names of the inputs of a model, a layer or a loss, in dicts and messages."""
     if len(specs) > 1:
         return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
-    first = next(iter(layer.sublayers), None)
+    first = next(iter(getattr(layer, "layers", ())), None)
     return [specs[0].name or (first.name if isinstance(first, Input) else "x")]
 
 
@@ -46,7 +45,7 @@ def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
         DataError, ShapeError: they do not fit the model, or the columns of a frame are not those
             that it was trained with.
     """
-    specs = model.input_specs
+    specs = each(model.input_spec)
     if type(x) is np.ndarray and len(specs) == 1:
         return checked_input(owner, "x", x, specs[0], model._dtype)
     names = input_names(model, specs)
@@ -66,7 +65,7 @@ def remember_columns(model: CompilableModel, x: Any) -> None:
     """Store the column names of frames that a model is trained with."""
     if type(x) is np.ndarray:
         return
-    specs = model.input_specs
+    specs = each(model.input_spec)
     known = _known_columns(model, len(specs))
     arrays = arrays_by_name("fit", "x", x, input_names(model, specs))
     found = [names or column_names(a) for names, a in zip(known, arrays, strict=True)]
@@ -86,7 +85,7 @@ def checked_targets(model: CompilableModel, owner: str, y: Any) -> Any:
     Raises:
         DataError: their number is not that of the outputs, or they are not numbers.
     """
-    count = model.output_count
+    count = model._output_count
     if type(y) is np.ndarray and count == 1:
         return as_array(owner, "y", y)
     names = getattr(model, "output_names", None)
@@ -133,7 +132,7 @@ class rollback_on_error:
         # Weights for which the optimizer has state are kept.
         begun = getattr(self._model.optimizer, "_parameters", None) is not None
         if not built and not begun:
-            self._model.unbuild()
+            self._model._unbuild()
 
 
 # Data and batches --------------------------------------------------------------------------------
@@ -162,7 +161,7 @@ def input_batch(model: CompilableModel, owner: str, x: Any) -> Any:
 
 def input_columns(model: CompilableModel, inputs: Any) -> AnyColumn:
     """Return checked inputs, ready to be cut into batches."""
-    specs, dtype = model.input_specs, model._dtype
+    specs, dtype = each(model.input_spec), model._dtype
     if not isinstance(inputs, tuple):
         return column(inputs, kind_dtype(inputs.dtype, specs[0].dtype, dtype))
     pairs = zip(inputs, specs, strict=True)
@@ -298,7 +297,7 @@ def _checked(
 
 def _converted(model: CompilableModel, owner: str, inputs: Any) -> Any:
     """Return checked inputs of one batch as arrays that the first layer takes."""
-    specs = model.input_specs
+    specs = each(model.input_spec)
     if not isinstance(inputs, tuple) and specs[0].dtype == "float":  # which the layer converts
         return np.asarray(inputs) if isinstance(inputs, LazyRows) else inputs
     pairs = zip(each(inputs), specs, strict=True)

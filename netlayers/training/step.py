@@ -136,12 +136,12 @@ class Steps:
         self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
         self.metrics = dict(metrics or {})
         self._workspace = Workspace()
-        self._penalized = model.adds_penalty
+        self._penalized = model._adds_penalty
         self.reset()
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
         self._snapshot: StepSnapshot | None = None
-        self._changes = model.changes_in_training
+        self._changes = model._changes_in_training
         self._denominator: float | None = None  # of the last batch, where gradients are accumulated
         self._share: float | None = (
             None  # denominator for each row, while gradients are accumulated
@@ -262,7 +262,7 @@ class Steps:
             self._check_accumulation(batch.size)
         dy = self.loss.backward()
         if self.fused:
-            model.backward_logits(dy, input_gradient=input_gradient)
+            model._backward_logits(dy, input_gradient=input_gradient)
         else:
             model.backward(dy, input_gradient=input_gradient)
         if parameters.regularized and self._denominator is None:
@@ -341,7 +341,7 @@ class Steps:
         """Return the loss of a batch with all penalties, and add both to the sums."""
         x, y, sample_weight, size = batch
         model, loss = self.model, self.loss
-        forward = model.forward_logits if self.fused else model.forward
+        forward = model._forward_logits if self.fused else model.forward
         penalty = 0.0
         if self._penalized:
             y_pred, penalties = collect_penalties(forward, x, training)

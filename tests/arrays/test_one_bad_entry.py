@@ -63,7 +63,7 @@ def test_one_entry_too_large_for_float32(model, row):
     with pytest.raises(DataError, match="too large for float32") as raised:
         model.fit(x, np.zeros(ROWS), verbose=0)
     start, stop = (
-        int(n) for n in str(raised.value).split("within rows ")[1].split(".")[0].split(" to ")
+        int(n) for n in str(raised.value).split("in rows ")[1].split(".")[0].split(" to ")
     )
     assert start <= row < stop
 

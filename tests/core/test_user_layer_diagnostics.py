@@ -17,7 +17,8 @@ from tests.user_layers import Gate
 
 
 def leaves(model):
-    return [layer for layer in model.walk() if not hasattr(layer, "layers")]
+    inside = model._flatten_layers()
+    return [layer for layer in inside if layer._in_model and not hasattr(layer, "layers")]
 
 
 @each

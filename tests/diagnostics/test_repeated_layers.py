@@ -43,7 +43,7 @@ class Doubtful(L.Dense):
         return dx
 
     def _mine(self):
-        return self.call == self.which
+        return self._call_number == self.which
 
 
 def network(layer=None, **options):

@@ -113,7 +113,7 @@ def test_what_forward_returned_may_be_given_to_it():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["forward", "forward_logits", "backward", "backward_logits"])
+@pytest.mark.parametrize("name", ["forward", "_forward_logits", "backward", "_backward_logits"])
 def test_methods_of_ones_own_are_called(name):
     def run():
         model = model_of(Dense(4, "relu"), Dense(3))

@@ -26,6 +26,7 @@ _spec = importlib.util.spec_from_file_location("contracts", HERE.parent / "test_
 contracts = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(contracts)
 
+BACKWARD = ("backward", "_backward_logits", "_backward_probabilities")
 HELPERS = {"_split", "_distance_term", "_backward", "_unclipped", "_broadcastable"}
 SWAPPED = {
     "add": "subtract",
@@ -111,7 +112,7 @@ def uses():
     for kind in ("layer", "loss"):
         for cls in contracts.concrete(kind):
             for name in dir(cls):
-                if not (name.startswith("backward") or name in HELPERS):
+                if not (name.startswith(BACKWARD) or name in HELPERS):
                     continue
                 owner = next(c for c in cls.__mro__ if name in vars(c))
                 if inspect.isfunction(vars(owner)[name]) and owner.__module__.startswith(

@@ -1,0 +1,116 @@
+"""Base classes of initializers, and those that draw no random numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_integer, check_number
+from netlayers.errors import ShapeError
+from netlayers.registry import Configurable, register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array
+
+
+class Initializer(Configurable):
+    """Base class. A subclass writes :meth:`fill`."""
+
+    def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
+        """Write starting values into ``out``, in place.
+
+        Args:
+            out: array of any shape, float32 or float64.
+            rng: source of random numbers; an initializer with a seed of its own ignores it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define fill(out, rng)")
+
+    def __call__(self, shape: Sequence[int], dtype: Any = "float32") -> Array:
+        """Return a new array of starting values, as Keras's initializers do."""
+        out = np.empty(shape, dtype)
+        self.fill(out, np.random.default_rng())
+        return out
+
+
+class RandomInitializer(Initializer):
+    """Base class of the random ones. A subclass writes :meth:`draw`.
+
+    Args:
+        seed: with an integer, each call gives the same values, whatever the model's seed is.
+            With ``None`` the values come from the model's own stream.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None:
+            seed = check_integer(type(self).__name__, "seed", seed, minimum=0)
+        self.seed = seed
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        """Return float64 values of the given shape."""
+        raise NotImplementedError(f"{type(self).__name__} must define draw(rng, shape)")
+
+    def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
+        """Fill ``out`` with draws from ``rng``, or from this object's own seed."""
+        if self.seed is not None or rng is None:
+            rng = np.random.default_rng(self.seed)
+        out[...] = self.draw(rng, out.shape)
+
+
+@register("initializer", "zero")
+class Zeros(Initializer):
+    """All zeros: the usual start of a bias."""
+
+    def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
+        """Write 0 everywhere."""
+        out[...] = 0
+
+
+@register("initializer", "one")
+class Ones(Initializer):
+    """All ones: the usual start of a scale."""
+
+    def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
+        """Write 1 everywhere."""
+        out[...] = 1
+
+
+@register("initializer")
+class Constant(Initializer):
+    """One value everywhere.
+
+    Args:
+        value: that value.
+    """
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = check_number("Constant", "value", value)
+
+    def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
+        """Write ``value`` everywhere."""
+        out[...] = self.value
+
+
+@register("initializer")
+class Identity(Initializer):
+    """The identity matrix times ``gain``; of a rectangle, its leading diagonal.
+
+    Args:
+        gain: the value on the diagonal.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = check_number("Identity", "gain", gain)
+
+    def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
+        """Write ``gain`` on the diagonal and 0 elsewhere.
+
+        Raises:
+            ShapeError: ``out`` is no matrix.
+        """
+        if out.ndim != 2:
+            raise ShapeError(f"Identity: needs a matrix to fill, got the shape {out.shape}.")
+        out[...] = 0
+        np.fill_diagonal(out, self.gain)

@@ -28,13 +28,14 @@ class LayerLike(WeightHolder, Protocol):
     cache: Cache
     workspace: Workspace
     random: bool
-    takes_sparse: bool
     _building: bool
     _calls: int
     _call_number: int
 
     @property
     def built(self) -> bool: ...  # noqa: D102
+    @property
+    def takes_sparse(self) -> bool: ...  # noqa: D102
     @property
     def _sublayers(self) -> Sequence[LayerLike]: ...
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.layer import Layer
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from netlayers._typing import Examples, Shape
-    from netlayers.arrays.spec import InputSpec
     from netlayers.layers.wiring import Callee, Source
 
 
@@ -78,12 +76,6 @@ class Residual(Chain):
             ({"layers": []}, (4, 3)),
             ({"layers": [dense(2, "tanh")], "projection": dense(2, "sigmoid")}, (4, 3)),
         ]
-
-    @property
-    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
-        """What the first layer takes, rounded: it also goes around the layers, as it is."""
-        spec = super().input_spec
-        return spec if isinstance(spec, tuple) else replace(spec, keeps_precision=False)
 
     @property
     def _sublayers(self) -> list[Layer]:

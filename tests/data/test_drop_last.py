@@ -72,6 +72,15 @@ def test_the_split_comes_first():
     assert SEEN == [[0, 1, 2, 3]]
 
 
+def test_with_stratify_the_rows_to_train_on_count():
+    model = nl.Sequential([Spy(), nl.layers.Dense(2, "softmax")], seed=0)
+    model.compile(nl.optimizers.SGD(1e-4), "sparse_categorical_crossentropy")
+    SEEN.clear()
+    options = {"validation_split": 0.2, "stratify": True, "shuffle": False, "verbose": 0}
+    model.fit(X, np.arange(11) % 2, batch_size=4, drop_last=True, **options)
+    assert SEEN == [[0, 1, 2, 3], [4, 5, 6, 7]]  # of 9 rows, without 9 and 10
+
+
 def test_with_steps_an_epoch_goes_on_in_the_next_pass():
     model = fit(shuffle=False, drop_last=True, steps_per_epoch=3, epochs=2)
     assert SEEN == [[0, 1, 2, 3], [4, 5, 6, 7]] * 3

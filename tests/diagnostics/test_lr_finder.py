@@ -260,3 +260,18 @@ def test_smoothed_is_the_mean_at_the_start_plus_what_changed():
     assert np.unique(curve.losses).size == 10
     np.testing.assert_allclose(curve.smoothed, curve.losses.mean())
     assert curve.suggestion is None
+
+
+def test_a_batch_that_is_much_harder_does_not_end_it():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = x.sum(axis=1)
+    y[55] = 1000
+
+    def batches():
+        yield from ((x[i : i + 1], y[i : i + 1]) for i in range(60))
+
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    curve = nl.find_learning_rate(model, batches, None, 1e-30, 1e-29, steps=60)
+    assert curve.reason == "all 60 rates were tried"
+    assert curve.losses.argmax() == 55

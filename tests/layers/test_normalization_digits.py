@@ -117,9 +117,13 @@ def test_in_a_model(name, later):
     np.testing.assert_allclose(layer(SECONDS), EXPECTED, atol=1e-5)
 
 
-def test_around_a_residual_block_it_is_rounded():
-    model = nl.Sequential([Residual([Rescaling(1.0, offset=-1000.0)])])
-    assert model.predict(np.array([[1001.0]]), verbose=0).tolist() == [[1002.0]]
+@pytest.mark.parametrize("kind", ["int64", "float64"])
+def test_in_a_residual_block(kind):
+    model = nl.Sequential([Residual([Rescaling(1.0, offset=-1.7e9)])])
+    x = np.array([[1_700_000_001]], kind)
+    assert model.predict(x, verbose=0).tolist() == [[np.float32(1_700_000_002)]]
+    model.forward(x, training=True)
+    assert model.backward(np.ones((1, 1))).tolist() == [[2.0]]
 
 
 @pytest.mark.parametrize("kind", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])

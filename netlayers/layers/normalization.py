@@ -236,7 +236,8 @@ class Normalization(Layer):
         if self._wide:
             dtype = _FLOAT64
         deviation = np.sqrt(variance)
-        deviation = np.where(deviation == 0, deviation.dtype.type(1), deviation)
+        if not deviation.all():
+            deviation = np.where(deviation == 0, deviation.dtype.type(1), deviation)
         return (
             mean.astype(dtype, copy=False).reshape(shape),
             deviation.astype(dtype, copy=False).reshape(shape),

@@ -1,13 +1,4 @@
-"""Initializers: the values that weights start from.
-
-Forward activations keep their variance from layer to layer when the variance of the weights is
-about 1/fan_in, backward gradients when it is 1/fan_out; every scheme here picks a side of that
-trade, and a factor for the activation. Too large, and gradients explode with depth; too small, and
-they vanish.
-
-An initializer fills an array that it is given, because weights are views into one flat vector.
-It draws in float64 and rounds at the end, so float32 and float64 models start alike.
-"""
+"""What initializers share, and those that layers start from unless they are told otherwise."""
 
 from __future__ import annotations
 
@@ -24,26 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netlayers._typing import Array, Identifier
-
-__all__ = [
-    "Constant",
-    "GlorotNormal",
-    "GlorotUniform",
-    "HeNormal",
-    "HeUniform",
-    "Identity",
-    "Initializer",
-    "LecunNormal",
-    "LecunUniform",
-    "Ones",
-    "Orthogonal",
-    "RandomNormal",
-    "RandomUniform",
-    "TruncatedNormal",
-    "VarianceScaling",
-    "Zeros",
-    "get",
-]
 
 
 class Initializer(Configurable):
@@ -77,6 +48,11 @@ class RandomInitializer(Initializer):
         if seed is not None:
             seed = check_integer(type(self).__name__, "seed", seed, minimum=0)
         self.seed = seed
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"seed": 3}]
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Return float64 values of the given shape."""
@@ -118,6 +94,11 @@ class Constant(Initializer):
     def __init__(self, value: float = 0.0) -> None:
         self.value = check_number("Constant", "value", value)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"value": 2.5}]
+
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write ``value`` everywhere."""
         out[...] = self.value
@@ -134,6 +115,11 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = check_number("Identity", "gain", gain)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"gain": 0.5}]
+
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write ``gain`` on the diagonal and 0 elsewhere.
 
@@ -146,49 +132,7 @@ class Identity(Initializer):
         np.fill_diagonal(out, self.gain)
 
 
-@register("initializer", "normal")
-class RandomNormal(RandomInitializer):
-    """Normal distribution.
-
-    Args:
-        mean: its mean.
-        stddev: its standard deviation.
-        seed: see :class:`RandomInitializer`.
-    """
-
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
-        super().__init__(seed)
-        self.mean = check_number("RandomNormal", "mean", mean)
-        self.stddev = check_number("RandomNormal", "stddev", stddev, minimum=0)
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """Draw from N(mean, stddev²)."""
-        return rng.normal(self.mean, self.stddev, shape)
-
-
-@register("initializer", "uniform")
-class RandomUniform(RandomInitializer):
-    """Uniform distribution.
-
-    Args:
-        minval: lower end.
-        maxval: upper end.
-        seed: see :class:`RandomInitializer`.
-    """
-
-    def __init__(
-        self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
-    ) -> None:
-        super().__init__(seed)
-        self.minval = check_number("RandomUniform", "minval", minval)
-        self.maxval = check_number("RandomUniform", "maxval", maxval, minimum=self.minval)
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """Draw from [minval, maxval)."""
-        return rng.uniform(self.minval, self.maxval, shape)
-
-
-def _truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+def truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Draw from the standard normal distribution, again for each value beyond two sigma."""
     values = rng.standard_normal(shape)
     outside = np.abs(values) > 2
@@ -196,26 +140,6 @@ def _truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array
         values[outside] = rng.standard_normal(np.count_nonzero(outside))
         outside = np.abs(values) > 2
     return values
-
-
-@register("initializer")
-class TruncatedNormal(RandomInitializer):
-    """Normal distribution with everything beyond two standard deviations drawn again.
-
-    Args:
-        mean: mean of the normal distribution.
-        stddev: its standard deviation before truncation (0.8796 of it remains after).
-        seed: see :class:`RandomInitializer`.
-    """
-
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
-        super().__init__(seed)
-        self.mean = check_number("TruncatedNormal", "mean", mean)
-        self.stddev = check_number("TruncatedNormal", "stddev", stddev, minimum=0)
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """Draw from N(mean, stddev²) within mean ± 2 stddev."""
-        return self.mean + self.stddev * _truncated_normal(rng, shape)
 
 
 # Standard deviation of a standard normal variable that is cut off at ±2:
@@ -273,6 +197,14 @@ class VarianceScaling(RandomInitializer):
             ("truncated_normal", "untruncated_normal", "uniform"),
         )
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {"distribution": "untruncated_normal"},
+            {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
+        ]
+
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw with the variance ``scale / fan``."""
         fan_in, fan_out = fans(shape)
@@ -283,7 +215,7 @@ class VarianceScaling(RandomInitializer):
             return rng.uniform(-limit, limit, shape)
         if self.distribution == "untruncated_normal":
             return rng.normal(0.0, stddev, shape)
-        return stddev / _TRUNCATED_STDDEV * _truncated_normal(rng, shape)
+        return stddev / _TRUNCATED_STDDEV * truncated_normal(rng, shape)
 
 
 class _NamedScaling(VarianceScaling):
@@ -293,6 +225,11 @@ class _NamedScaling(VarianceScaling):
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(*self._settings, seed=seed)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return RandomInitializer.examples()
 
 
 @register("initializer", "xavier_uniform")
@@ -378,43 +315,6 @@ class LecunNormal(_NamedScaling):
     """
 
     _settings = (1.0, "fan_in", "truncated_normal")
-
-
-@register("initializer", "orthogonal_initializer")
-class Orthogonal(RandomInitializer):
-    """A random matrix with orthonormal rows or columns, whichever are fewer, times ``gain``.
-
-    An orthogonal matrix keeps the length of every vector that goes through it, forward and
-    backward, so a deep linear chain neither explodes nor vanishes. Axes before the last are
-    flattened into rows. The entries have the variance gain² / max(rows, columns).
-
-    Args:
-        gain: factor on the matrix.
-        seed: see :class:`RandomInitializer`.
-
-    Source:
-        A. Saxe, J. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of learning
-        in deep linear neural networks", ICLR 2014. The sign correction that makes the result of a
-        QR factorization uniform over the orthogonal group: F. Mezzadri, "How to generate random
-        matrices from the classical compact groups", Notices of the AMS 54 (2007).
-    """
-
-    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
-        super().__init__(seed)
-        self.gain = check_number("Orthogonal", "gain", gain)
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """Draw one such matrix.
-
-        Raises:
-            ShapeError: the shape has fewer than two axes.
-        """
-        if len(shape) < 2:
-            raise ShapeError(f"Orthogonal: needs at least two axes to fill, got the shape {shape}.")
-        rows, columns = math.prod(shape[:-1]), shape[-1]
-        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-        q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)
-        return self.gain * (q if rows >= columns else q.T).reshape(shape)
 
 
 def get(identifier: Identifier) -> Initializer:

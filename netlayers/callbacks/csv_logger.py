@@ -64,6 +64,11 @@ class CSVLogger(Callback):
         self.append = check_flag(owner, "append", append)
         self._file: IO[str] | None = None
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"filename": "log.csv"}, {"filename": "log.csv", "separator": ";", "append": True}]
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Open the file."""
         self._close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from netlayers.errors import ConfigurationError
@@ -74,3 +75,12 @@ class LambdaCallback(Callback):
                     f"LambdaCallback: {name} must be a function, got {function!r}."
                 )
             setattr(self, name, function)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        names = (
+            "on_epoch_begin on_epoch_end on_train_begin on_train_end on_train_batch_begin "
+            "on_train_batch_end"
+        )
+        return [{name: functools.partial(print, name) for name in names.split()}]

@@ -95,6 +95,14 @@ class GradientMonitor(Callback):
         self.csv = None if csv is None else check_path(owner, "csv", csv)
         self._start()
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {},
+            {"every": 2, "layers": ["out"], "measures": ["gradient_norm"], "csv": "norms.csv"},
+        ]
+
     def _start(self) -> None:
         self.steps: list[int] = []
         self.epochs: list[int] = []

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from netlayers._typing import Logs
 
 
+def _halved(epoch: int, rate: float) -> float:
+    """Return a rate for examples."""
+    return rate / 2
+
+
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch.
 
@@ -55,6 +60,11 @@ class LearningRateScheduler(Callback):
                 f"{owner}: schedule is called as schedule(epoch, rate), which {schedule!r} does "
                 "not take."
             )
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"schedule": _halved, "verbose": 1}]
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Set the rate."""
@@ -116,6 +126,21 @@ class ReduceLROnPlateau(MonitorCallback):
         self.min_lr = check_number(owner, "min_lr", min_lr, minimum=0)
 
     state_names = (*MonitorCallback.state_names, "wait", "cooldown_counter")
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {
+                "patience": 1,
+                "min_delta": 0.1,
+                "factor": 0.5,
+                "cooldown": 2,
+                "min_lr": 0.03,
+                "verbose": 1,
+            },
+            {"monitor": "mae", "mode": "max", "patience": 1},
+        ]
 
     def _start(self) -> None:
         super()._start()

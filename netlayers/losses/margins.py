@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class _Margin(Loss):
     """A loss of ``m = max(1 - t p, 0)``, for labels -1 and 1; 0 and 1 are taken as -1 and 1."""
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "signs", "numbers"), ({}, "one-hot", "numbers")]
+
     def margin(self, y_true: Array, y_pred: Array) -> Array:
         """Return and keep ``m = max(1 - t p, 0)``."""
         m = np.multiply(y_true, y_pred, out=self.buffer("m", y_pred))
@@ -107,6 +112,11 @@ class CategoricalHinge(OneHotTargets):
         vector machines", JMLR 2 (2001); as in Keras, the true class takes part with ``0`` in the
         maximum.
     """
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "one-hot", "numbers"), ({}, "shares", "numbers")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = max(n - Σ t p + 1, 0)`` with ``n = max (1 - t) p``."""

@@ -36,6 +36,11 @@ class CosineSimilarity(AxisLoss):
     ) -> None:
         super().__init__(axis, reduction, name)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "numbers", "numbers"), ({"axis": 1}, "numbers", "numbers")]
+
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = -Σ u v`` with the unit vectors ``u = t / |t|`` and ``v = p / |p|``."""
         u, _ = self.unit("u", y_true)

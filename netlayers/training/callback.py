@@ -46,6 +46,11 @@ class Callback:
     # Whether a run that goes on in another process must have this callback again.
     part_of_run = True
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return ``[arguments, ...]``: what ``netlayers.testing`` tries the class on."""
+        return [{}]
+
     def set_params(self, params: dict[str, Any]) -> None:
         """Take the settings of the run."""
         self.params = params

@@ -1,7 +1,7 @@
-"""Fifty layers deep: a plain chain learns nothing, residual blocks and batch normalization do.
+"""Fifty layers: a plain network does not learn; residual and normalized networks do.
 
     python examples/deep.py                      # the digits that ship with the package
-    python examples/deep.py --plot pictures      # also draws into a folder
+    python examples/deep.py --plot pictures      # also write plots to a folder
 
 Output, on two cores:
 
@@ -39,7 +39,7 @@ def normalized(width: int) -> list[L.Layer]:
 
 
 def residual(width: int) -> list[L.Layer]:
-    """Return a block ``y = x + W sigmoid(x V + b)``; W starts at zero, the block as identity."""
+    """Return a block ``y = x + W sigmoid(x V + b)``; W = 0 at first, so it is the identity."""
     return [L.Residual([L.Dense(width, "sigmoid"), L.Dense(width, kernel_initializer="zeros")])]
 
 
@@ -58,16 +58,16 @@ def make(
 
 
 def first_gradient(model: nl.Sequential, x: np.ndarray, y: np.ndarray) -> float:
-    """Return the norm of the first layer's gradient, as a share of the last layer's."""
+    """Return the gradient norm of the first layer divided by that of the last layer."""
     model.train_on_batch(x, y)
     first, last = (np.linalg.norm(model.layers[i].d_kernel) for i in (0, -1))
     return float(first / last)
 
 
 def main() -> None:
-    """Train each kind of network, and print what it learned."""
+    """Train each kind of network, and print the results."""
     parser = argparse.ArgumentParser(description="Fifty layers deep.")
-    parser.add_argument("--blocks", type=int, default=25, help="of two layers each")
+    parser.add_argument("--blocks", type=int, default=25, help="number of blocks of two layers")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--plot", metavar="FOLDER", help="draw a network and its training")
     arguments = parser.parse_args()
@@ -76,7 +76,7 @@ def main() -> None:
     print(f"{2 * arguments.blocks} hidden layers        gradient, first / last   test accuracy")
     for block in (plain, normalized, residual):
         model = make(block, arguments.blocks)
-        # At the start of training; in float64, as float32 has no number that is so small.
+        # Before training; in float64, because float32 can not represent such small numbers.
         ratio = first_gradient(make(block, arguments.blocks, dtype="float64"), x[:256], y[:256])
         start = time.perf_counter()
         history = model.fit(x, y, epochs=arguments.epochs, validation_split=0.1, verbose=0)

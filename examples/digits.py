@@ -1,10 +1,10 @@
-"""Train a dense network on the digits that ship with netlayers, and look at its answers.
+"""Train a dense network on the digits that ship with netlayers, and show its predictions.
 
     python examples/digits.py            # a few seconds
     python examples/digits.py --seeds 5  # the mean of five runs
 
-The data are 1,797 images of 8 x 8 (UCI optical digits). 1,437 are for training, of which the last
-tenth is kept for validation; the 360 test images are a fixed split, shuffled once and stratified.
+The data are 1,797 images of 8 x 8 pixels (UCI optical digits). Of the 1,437 training images, the
+last tenth is used for validation. The 360 test images are a fixed, stratified split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import netlayers as nl
 
 
 def load() -> tuple[np.ndarray, ...]:
-    """Return training and test images, (n, 64) within 0 and 1, and their digits."""
+    """Return training and test images, (n, 64) between 0 and 1, and their labels."""
     (x_train, y_train), (x_test, y_test) = nl.datasets.digits.load_data()
     return x_train.reshape(-1, 64) / 16, y_train, x_test.reshape(-1, 64) / 16, y_test
 
@@ -41,7 +41,7 @@ def make_model(seed: int) -> nl.Sequential:
 
 
 def print_confusion(truth: np.ndarray, answers: np.ndarray) -> None:
-    """Print how often each digit (row) was taken for which (column)."""
+    """Print the confusion matrix: true digits in rows, predictions in columns."""
     table = np.zeros((10, 10), int)
     np.add.at(table, (truth, answers), 1)
     print("true \\ answer" + "".join(f"{digit:4d}" for digit in range(10)))
@@ -58,7 +58,7 @@ def print_digits(images: np.ndarray, titles: list[str]) -> None:
 
 
 def main() -> None:
-    """Train, and print what came out."""
+    """Train, and print the results."""
     parser = argparse.ArgumentParser(description="Train on the digits that ship with netlayers.")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=1, help="number of runs; the mean is printed")

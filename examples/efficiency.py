@@ -1,17 +1,17 @@
-"""What backpropagation costs: against numerical differentiation, and as networks grow.
+"""The cost of backpropagation: compared with numerical differentiation, and by network size.
 
     python examples/efficiency.py                          # half a minute
-    python examples/efficiency.py --plot efficiency.png    # also draws
+    python examples/efficiency.py --plot efficiency.png    # also write a plot
 
-Numerical differentiation needs two passes forward for every weight, backpropagation one forward and
-one backward for all of them: the ratio grows with the number of weights, which is why networks can
-be trained at all. A layer multiplies once forward (x W) and twice backward (xᵀ dz and dz Wᵀ), so by
-count of products backward / forward is 2, and the ratio above is 2 / (1 + 2) for each weight. Small
-sizes are ruled by what a call costs, not by arithmetic, so exponents are also given for the upper
-half. (Training leaves dz Wᵀ out in the first layer, where nobody needs it; here it is done in all.)
+Numerical differentiation needs two forward passes for every weight, backpropagation one forward and
+one backward pass for all weights: the ratio grows with the number of weights, which makes training
+feasible. A layer computes one matrix product forward (x W) and two backward (xᵀ dz and dz Wᵀ), so
+backward / forward should be 2, and the ratio above 2 / (1 + 2) for each weight. Small sizes are
+dominated by the overhead of calls, so exponents are also given for the upper half. (Training skips
+dz Wᵀ in the first layer, where it is not needed; here all layers compute it.)
 
-Output, on one core of two (processor time of one thread, the fastest of 15; exponents are fitted to
-the logarithms, with their standard errors):
+Output, with one BLAS thread (processor time, the fastest of 15; exponents are fitted to the
+logarithms, with their standard errors):
 
     numerical differentiation / backpropagation, 2 layers, batch of 32:
              40 weights:          41 times as long, 1.02 for each weight; they agree to 2e-11
@@ -74,7 +74,7 @@ L = nl.layers
 
 
 class Job:
-    """A network of ``depth`` equal layers with a batch to learn from; float64."""
+    """A network of ``depth`` equal layers and a training batch, in float64."""
 
     def __init__(self, depth: int, width: int, batch: int) -> None:
         rng = np.random.default_rng(0)
@@ -85,21 +85,21 @@ class Job:
         self.gradient()  # builds the network and its buffers
 
     def value(self) -> float:
-        """Return the loss: one pass forward."""
+        """Return the loss: one forward pass."""
         return self.loss.forward(self.y, self.model.forward(self.x, training=True))
 
     def backward(self) -> None:
-        """One pass backward, after a pass forward; the gradient of the input is computed too."""
+        """Run a backward pass after a forward pass, with the gradient of the input."""
         self.model.backward(self.loss.backward())
 
     def gradient(self) -> np.ndarray:
-        """Return the derivatives by all weights: one pass forward, one backward."""
+        """Return the gradient of all weights: one forward and one backward pass."""
         self.value()
         self.backward()
         return self.model.parameters.gradients
 
     def numerical(self, indices: np.ndarray) -> np.ndarray:
-        """Return some derivatives by central differences: two passes forward for each of them."""
+        """Return some derivatives by central differences: two forward passes for each."""
         weights, h = self.model.parameters.values, 1e-5
         found = np.empty(len(indices))
         for k, i in enumerate(indices):
@@ -113,7 +113,7 @@ class Job:
 
 
 def seconds(job: Callable[[], object], repeats: int) -> float:
-    """Return the least time that the job took; others on the machine can only make it slower."""
+    """Return the minimum time of the job, which other processes disturb least."""
     start = time.process_time()
     job()
     calls = max(1, int(0.02 / max(1e-7, time.process_time() - start)))
@@ -133,7 +133,7 @@ def exponent(sizes: list[int], values: list[float]) -> str:
 
 
 def against_differences(widths: list[int], repeats: int) -> tuple[list[int], list[float]]:
-    """Print what numerical differentiation costs beside backpropagation; return the ratios."""
+    """Print the cost of numerical differentiation and backpropagation; return the ratios."""
     print("numerical differentiation / backpropagation, 2 layers, batch of 32:")
     counts, ratios = [], []
     for width in widths:
@@ -176,7 +176,9 @@ def growth(sizes: dict[str, list[int]], repeats: int) -> Growth:
                 flush=True,
             )
         found[name] = (values, forward, backward)
-        upper = slice(-max(3, (len(values) + 1) // 2), None)  # a line and its error need three
+        upper = slice(
+            -max(3, (len(values) + 1) // 2), None
+        )  # a fit with a standard error needs three
         both = [f + b for f, b in zip(forward, backward, strict=True)]
         print(f"  time ~ {name} ^ {exponent(values, both)}", end="")
         print(f"; the upper half alone: {exponent(values[upper], both[upper])}")
@@ -184,7 +186,7 @@ def growth(sizes: dict[str, list[int]], repeats: int) -> Growth:
 
 
 def draw(path: str, counts: list[int], ratios: list[float], grown: Growth) -> None:
-    """Draw the ratios and the times, both axes logarithmic."""
+    """Draw the ratios and the times on logarithmic axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 3.2), layout="constrained")
@@ -208,11 +210,13 @@ def draw(path: str, counts: list[int], ratios: list[float], grown: Growth) -> No
 def main() -> None:
     """Measure on one thread, and draw."""
     parser = argparse.ArgumentParser(description="The cost of backpropagation.")
-    parser.add_argument("--repeats", type=int, default=15, help="of which the fastest one counts")
+    parser.add_argument(
+        "--repeats", type=int, default=15, help="measurements, of which the fastest counts"
+    )
     parser.add_argument(
         "--largest", type=int, default=1024, help="width of the largest network, at least 64"
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw into this file")
+    parser.add_argument("--plot", metavar="FILE", help="write the plot to this file")
     arguments = parser.parse_args()
     try:
         from threadpoolctl import threadpool_limits

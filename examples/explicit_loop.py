@@ -1,4 +1,4 @@
-"""The training loop by hand: forward, backward, step.
+"""An explicit training loop: forward, backward, step.
 
 python examples/explicit_loop.py
 """
@@ -18,10 +18,10 @@ rng = np.random.default_rng(0)
 for epoch in range(20):
     total = 0.0
     for rows in np.array_split(rng.permutation(len(x)), 45):
-        logits = model.forward(x[rows], training=True)  # forward: each layer remembers its input
+        logits = model.forward(x[rows], training=True)  # each layer caches its input
         total += loss.forward(y[rows], logits) * len(rows)
-        model.backward(loss.backward())  # chain rule, last layer first: fills the gradients
-        optimizer.step(model.parameters)  # update rule: the weights follow their gradients
+        model.backward(loss.backward())  # the chain rule, from the last layer to the first
+        optimizer.step(model.parameters)  # the update rule
     print(f"epoch {epoch + 1:2d}  loss {total / len(x):.4f}")
 
 accuracy = np.mean(model.predict(x_test).argmax(axis=1) == y_test)

@@ -1,18 +1,18 @@
-"""Exploding gradients, and what each kind of clipping does about them.
+"""Exploding gradients, and the effect of each kind of gradient clipping.
 
     python examples/exploding.py                         # the digits that ship with the package
-    python examples/exploding.py --plot exploding.png    # also draws
+    python examples/exploding.py --plot exploding.png    # also write a plot
 
 A factor of 1.3 on the weights of each of 20 ReLU layers multiplies the gradient by 1.3 ** 20 = 190
-on its way back (and the signal on its way forth), and the first step of gradient descent throws the
-weights out of all bounds. R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training
-recurrent neural networks", ICML 2013, algorithm 1, scale such a gradient down to a norm that it may
-have; here that is global_clipnorm. clipnorm does it for each weight matrix and each bias by itself,
-clipvalue cuts every single number. All three learn. A rate that is small enough for the first steps
-is far too small for the others; a right initialization needs no clipping at all.
+in the backward pass (and the signal in the forward pass), so the first step of gradient descent
+makes the weights diverge. R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training
+recurrent neural networks", ICML 2013, algorithm 1, scale such a gradient down to a maximum norm;
+here this is global_clipnorm. clipnorm scales each weight matrix and each bias separately, clipvalue
+clips every entry. All three learn. A learning rate that is small enough for the first steps is far
+too small for the others; the right initialization needs no clipping.
 
 Output: the median norm of all gradients (before clipping -> after it) at three steps, and the mean
-accuracy with its deviation, of five starts:
+and standard deviation of the accuracy, for five initializations:
 
     20 layers           rate          step 1        step 100       step 1760   test accuracy
       no clipping         0.1            1.8e+03               -               -  stops at step 3
@@ -36,7 +36,7 @@ import netlayers as nl
 
 L = nl.layers
 
-# What is tried: a title, the gain of the weights, the learning rate, and the clipping.
+# Title, gain of the weights, learning rate, clipping.
 KINDS: list[tuple[str, float, float, dict[str, float]]] = [
     ("no clipping", 1.3, 0.1, {}),
     ("clipvalue", 1.3, 0.1, {"clipvalue": 0.01}),
@@ -48,18 +48,18 @@ KINDS: list[tuple[str, float, float, dict[str, float]]] = [
 
 
 class Run(NamedTuple):
-    """What came of one training: norms of all gradients, by step, and the accuracy at the end."""
+    """Result of one training: norm of all gradients by step, and the final accuracy."""
 
     before: np.ndarray
     after: np.ndarray
-    accuracy: float  # on test data; NaN if the gradients were not finite any more
+    accuracy: float  # on test data; NaN if the gradients became non-finite
 
 
 def make(depth: int, gain: float, seed: int) -> nl.Sequential:
     """Return ``depth`` ReLU layers of 64 whose weights are ``gain`` times those of He.
 
-    He's variance of 2 / fan_in keeps the size of what goes forward and of what comes back. A factor
-    on all weights multiplies both in every layer, so they grow like ``gain ** depth``.
+    He's variance of 2 / fan_in preserves the scale of activations and gradients. A factor on all
+    weights multiplies both in every layer, so they grow like ``gain ** depth``.
     """
     start = nl.initializers.VarianceScaling(2 * gain**2, "fan_in")
     layers = [L.Dense(64, "relu", kernel_initializer=start) for _ in range(depth)]
@@ -74,20 +74,20 @@ def train(
     epochs: int,
     seed: int,
 ) -> Run:
-    """Train by hand, so that the gradients can be looked at before and after the clipping."""
+    """Train in an explicit loop, to measure the gradients before and after clipping."""
     x, y = train_data
     rng = np.random.default_rng(seed)
     loss = nl.losses.SparseCategoricalCrossentropy(from_logits=True)
     before, after = [], []
     for _ in range(epochs):
         for rows in np.array_split(rng.permutation(len(x)), len(x) // 32):
-            with np.errstate(all="ignore"):  # the optimizer is the one who says that it is too much
+            with np.errstate(all="ignore"):  # the optimizer reports it
                 loss.forward(y[rows], model.forward(x[rows], training=True))
                 model.backward(loss.backward())
             before.append(np.linalg.norm(np.float64(model.parameters.gradients)))
             try:
-                optimizer.step(model.parameters)  # clips the gradients in place, then uses them
-            except nl.errors.NonFiniteError:  # it names the layer and says what to try
+                optimizer.step(model.parameters)  # clips the gradients in place, then updates
+            except nl.errors.NonFiniteError:  # its message names the layer and a remedy
                 return Run(np.array(before), np.array(after), math.nan)
             after.append(np.linalg.norm(np.float64(model.parameters.gradients)))
     right = model.predict(test_data[0]).argmax(axis=1) == test_data[1]
@@ -95,7 +95,7 @@ def train(
 
 
 def cell(runs: list[Run], step: int, clipped: bool) -> str:
-    """Return the medians of the norms at a step as text: before -> after the clipping."""
+    """Return the median norms at a step as text: before -> after clipping."""
     there = [run for run in runs if len(run.after) >= step]
     if not there:
         return "-".rjust(15)
@@ -105,7 +105,7 @@ def cell(runs: list[Run], step: int, clipped: bool) -> str:
 
 
 def summary(runs: list[Run]) -> str:
-    """Return the mean accuracy and its deviation, or the step whose gradients are not finite."""
+    """Return the mean accuracy and its deviation, or the step with non-finite gradients."""
     broke = [len(run.before) for run in runs if math.isnan(run.accuracy)]
     text = f"stops at step {max(broke)}" if broke else ""
     accuracies = [run.accuracy for run in runs if not math.isnan(run.accuracy)]
@@ -116,7 +116,7 @@ def summary(runs: list[Run]) -> str:
 
 
 def draw(path: str, runs: dict[str, Run], depth: int) -> None:
-    """Draw the norms over time, before and after the clipping."""
+    """Draw the norms by step, before and after clipping."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 3.6), layout="constrained")
@@ -129,7 +129,9 @@ def draw(path: str, runs: dict[str, Run], depth: int) -> None:
     left.set(
         xlabel="step", ylabel="norm of all gradients", title=f"{depth} layers: before clipping"
     )
-    left.set(xscale="log", yscale="log", ylim=(1e-2, 1e5))  # without clipping: out of sight
+    left.set(
+        xscale="log", yscale="log", ylim=(1e-2, 1e5)
+    )  # without clipping, the norms are far beyond
     right.set(xlabel="step", xscale="log", ylim=(0, None), title="after clipping")
     left.legend(fontsize="small", ncols=2)
     right.legend(fontsize="small")
@@ -138,12 +140,12 @@ def draw(path: str, runs: dict[str, Run], depth: int) -> None:
 
 
 def main() -> None:
-    """Train with and without clipping, several starts of each, and draw."""
+    """Train several networks with and without clipping, and draw."""
     parser = argparse.ArgumentParser(description="Exploding gradients and clipping.")
     parser.add_argument("--depth", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--starts", type=int, default=5)
-    parser.add_argument("--plot", metavar="FILE", help="draw the norms into this file")
+    parser.add_argument("--plot", metavar="FILE", help="write the plot to this file")
     arguments = parser.parse_args()
     (x, y), (x_test, y_test) = nl.datasets.digits.load_data()
     x, x_test = (np.float32(images).reshape(-1, 64) / 16 for images in (x, x_test))

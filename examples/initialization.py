@@ -1,27 +1,27 @@
-"""Why weights must start at the right size: Glorot and Bengio 2010, He et al. 2015.
+"""The scale of the initial weights: Glorot and Bengio 2010, He et al. 2015.
 
     python examples/initialization.py                            # MNIST
     python examples/initialization.py --data folder              # a folder with the IDX files
-    python examples/initialization.py --plot initialization.png  # also draws
+    python examples/initialization.py --plot initialization.png  # also write a plot
 
 X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
 AISTATS 2010, figures 6, 7 and 8: five tanh layers of 1,000 units before training. With the standard
-initialization, U[-1/√n, 1/√n], activations shrink upward and gradients shrink on their way down,
-while those by the weights, which are products of the two, stay the same. The normalized one,
-U[-√6/√(n+m), √6/√(n+m)], keeps all of them within a factor of 2.3: tanh takes a little each
-time, which the paper's analysis of the linear regime leaves out. (The paper shows images of shapes
-that it made for that; here they are 300 images of MNIST with mean 0 and variance 1.)
+initialization, U[-1/√n, 1/√n], activations shrink from the first layer to the last and gradients
+from the last to the first, while the gradients of the weights, products of the two, stay constant.
+The normalized initialization, U[-√6/√(n+m), √6/√(n+m)], keeps all of them within a factor of 2.3:
+each tanh shrinks its input a little, which the paper's analysis of the linear regime neglects. (The
+paper uses synthetic images of shapes, this example 300 images of MNIST with mean 0 and variance 1.)
 
-K. He et al., "Delving deep into rectifiers", ICCV 2015, figure 3: of 30 ReLU layers the Glorot
-initialization stalls, theirs converges. Each layer takes the factor 1/√2 from the gradient, 29 of
-them 4.3e-05, as is measured. Here it stalls for two to five epochs and then learns slowly; the
-paper's, which did not get out, is a network of another kind (27 convolutions among the 30 layers,
-on ImageNet).
+K. He et al., "Delving deep into rectifiers", ICCV 2015, figure 3: with 30 ReLU layers, the Glorot
+initialization stalls and theirs converges. Each layer multiplies the gradient by 1/√2, 29 layers by
+4.3e-05, as measured here. Here it stalls for two to five epochs and then learns slowly; the network
+of the paper, which did not converge, is of another kind (27 convolutions among the 30 layers, on
+ImageNet).
 
 Output, on one core, three minutes:
 
     five tanh layers of 1000 units, 300 images: deviations by layer, first to last,
-    mean of 3 starts (in brackets how far any start is off it)
+    mean of 3 starts (in brackets: largest difference from it)
       standard   activations         0.45    0.24    0.14    0.08   0.046   last/first   0.10 (±1%)
       standard   gradients dC/ds   0.0015  0.0031  0.0056  0.0099   0.017   last/first  11.71 (±1%)
       standard   gradients dC/dW    0.064   0.062   0.062   0.062   0.062   last/first   0.97 (±2%)
@@ -32,7 +32,7 @@ Output, on one core, three minutes:
     30 ReLU layers of 100, 60,000 images, SGD, rate 0.01, batch 128:
       Glorot  first gradient / last: 4.1e-05; loss after 10 epochs: 1.032, 1.204, 0.828
       He      first gradient / last: 1.0e+00; loss after 10 epochs: 0.102, 0.104, 0.112
-      the best without a look at the image: 2.301
+      best loss of a constant prediction: 2.301
     drawn: initialization.png
 """
 
@@ -50,16 +50,16 @@ from netlayers.core.hooks import observed
 L = nl.layers
 I = nl.initializers  # noqa: E741
 
-# U[-1/√n, 1/√n] has the variance 1/3n, U[-√6/√(n+m), √6/√(n+m)] has 2/(n+m).
+# The variance of U[-1/√n, 1/√n] is 1/3n, that of U[-√6/√(n+m), √6/√(n+m)] is 2/(n+m).
 STANDARD = I.VarianceScaling(1 / 3, "fan_in", "uniform")
 NORMALIZED = I.GlorotUniform()
-HE, GLOROT = I.HeNormal(), I.GlorotNormal()  # 2/n, and 2/(n+m), which they call Xavier
+HE, GLOROT = I.HeNormal(), I.GlorotNormal()  # 2/n, and 2/(n+m), "Xavier" in their paper
 
 
 def make(
     initializer: I.Initializer, activation: str, hidden: int, width: int, seed: int
 ) -> nl.Sequential:
-    """Return ``hidden`` layers and ten logits; biases start at zero."""
+    """Return ``hidden`` layers and ten logits; biases are initially zero."""
     layers = [L.Dense(width, activation, kernel_initializer=initializer) for _ in range(hidden)]
     return nl.Sequential([*layers, L.Dense(10, kernel_initializer=initializer)], seed=seed)
 
@@ -67,10 +67,10 @@ def make(
 def signals(
     model: nl.Sequential, x: np.ndarray, y: np.ndarray
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return what goes through the hidden layers on one batch, first layer first.
+    """Return the signals of the hidden layers for one batch, from the first layer to the last.
 
     Returns:
-        The activations, and the gradients dC/ds of the sums s = x W + b before them.
+        The activations, and the gradients dC/ds of the weighted sums s = x W + b.
     """
     activations: list[np.ndarray] = []
     gradients: list[np.ndarray] = []
@@ -78,7 +78,7 @@ def signals(
 
     def watch(layer: L.Layer, method: str, given: np.ndarray, run: Callable[[], Any]) -> Any:
         result = run()
-        # Arrays belong to their layers, which go on writing into them: keep copies.
+        # The arrays belong to the layers, which overwrite them: keep copies.
         if layer in hidden and method == "forward":
             activations.append(result.copy())
         elif layer in hidden and method == "backward_logits":
@@ -88,20 +88,20 @@ def signals(
     loss = nl.losses.SparseCategoricalCrossentropy(from_logits=True)
     with observed(model, watch):
         loss.forward(y, model.forward(x, training=True))
-        model.backward(loss.backward() * len(x))  # of the sum: a gradient for each image
+        model.backward(loss.backward() * len(x))  # of the sum, for a gradient per image
     return activations, gradients
 
 
 def glorot_bengio(
     x: np.ndarray, y: np.ndarray, width: int, starts: int
 ) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Print deviations by layer of five tanh layers; return the signals of the last start."""
+    """Print standard deviations by layer of five tanh layers; return the last signals."""
     names = ["activations", "gradients dC/ds", "gradients dC/dW"]
     found = {}
     print(
         f"five tanh layers of {width} units, {len(x)} images: deviations by layer, first to last,"
     )
-    print(f"mean of {starts} starts (in brackets how far any start is off it)")
+    print(f"mean of {starts} starts (in brackets: largest difference from it)")
     for title, initializer in (("standard", STANDARD), ("normalized", NORMALIZED)):
         deviations = []
         for seed in range(starts):
@@ -122,7 +122,7 @@ def glorot_bengio(
 def he(
     x: np.ndarray, y: np.ndarray, layers: int, width: int, epochs: int, starts: int
 ) -> dict[str, np.ndarray]:
-    """Train deep ReLU networks, print what was learned; return losses, (starts, epochs)."""
+    """Train deep ReLU networks and print the results; return losses, (starts, epochs)."""
     print(f"\n{layers} ReLU layers of {width}, {len(x):,} images, SGD, rate 0.01, batch 128:")
     losses = {}
     for title, initializer in (("Glorot", GLOROT), ("He", HE)):
@@ -144,7 +144,7 @@ def he(
         print(f"loss after {epochs} epochs: {ends}", flush=True)
     shares = np.bincount(y) / len(y)
     shares = shares[shares > 0]
-    print(f"  the best without a look at the image: {-np.sum(shares * np.log(shares)):.3f}")
+    print(f"  best loss of a constant prediction: {-np.sum(shares * np.log(shares)):.3f}")
     return losses
 
 
@@ -165,7 +165,7 @@ def draw(
                 heights, edges = np.histogram(values, 60, (-limit, limit), density=True)
                 axes.plot((edges[1:] + edges[:-1]) / 2, heights, label=f"layer {k + 1}")
             axes.set(title=f"{title}: {name}", yticks=[], ylim=(0, None))
-        # The narrowest curve would push the others to the ground.
+        # The narrowest curve would flatten the others.
         row[0].set_ylim(0, 2.5)
         row[1].set_ylim(0, 1.2 / found["normalized"][1][0].std())
     grid[0, 0].legend(fontsize="small")
@@ -198,14 +198,14 @@ def draw(
 
 
 def main() -> None:
-    """Measure both papers' networks, and draw."""
-    parser = argparse.ArgumentParser(description="The size of the first weights.")
+    """Measure the networks of both papers, and draw."""
+    parser = argparse.ArgumentParser(description="The scale of the initial weights.")
     parser.add_argument("--data", help="folder with the four files of MNIST")
-    parser.add_argument("--width", type=int, default=1000, help="of the tanh layers")
-    parser.add_argument("--epochs", type=int, default=10, help="of the ReLU networks")
-    parser.add_argument("--samples", type=int, help="train on the first so many images only")
+    parser.add_argument("--width", type=int, default=1000, help="width of the tanh layers")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of the ReLU networks")
+    parser.add_argument("--samples", type=int, help="number of training images to use")
     parser.add_argument("--starts", type=int, default=3)
-    parser.add_argument("--plot", metavar="FILE", help="draw into this file")
+    parser.add_argument("--plot", metavar="FILE", help="write the plot to this file")
     arguments = parser.parse_args()
     (x, y), _ = nl.datasets.mnist.load_data(arguments.data)
     x, y = np.float32(x[: arguments.samples]).reshape(-1, 784), y[: arguments.samples]

@@ -55,12 +55,12 @@ def make_model(seed: int) -> nl.Sequential:
 
 
 def main() -> None:
-    """Train, and print what came out."""
+    """Train, and print the results."""
     parser = argparse.ArgumentParser(description="Train 784-128-64-10 on MNIST.")
     parser.add_argument("--data", help="folder with the four files of MNIST")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1, help="number of runs; the mean is printed")
-    parser.add_argument("--samples", type=int, help="train on the first so many images only")
+    parser.add_argument("--samples", type=int, help="number of training images to use")
     arguments = parser.parse_args()
     (x_train, y_train), (x_test, y_test) = nl.datasets.mnist.load_data(arguments.data)
     x_train, y_train = x_train[: arguments.samples], y_train[: arguments.samples]

@@ -1,15 +1,15 @@
-"""A dense network that reaches 99.3 % on MNIST: batch normalization, dropout, jittered images.
+"""A dense network that reaches 99.45 % on MNIST: batch normalization, dropout, distorted images.
 
     python examples/mnist_jitter.py                    # downloads MNIST (11 MB) the first time
     python examples/mnist_jitter.py --data folder      # a folder with the four IDX files
-    python examples/mnist_jitter.py --plot jitter.png  # also draw some of the distorted images
+    python examples/mnist_jitter.py --plot jitter.png  # also draw distorted images
 
-784-1024-1024-10, no convolution. A generator turns, scales, shears, shifts and bends every image
-anew in every epoch, in a thread beside the training (as P. Simard, D. Steinkraus, J. Platt, "Best
-practices for convolutional neural networks applied to visual document analysis", ICDAR 2003, did
-with two-layer networks). It needs SciPy, which netlayers installs.
+784-1024-1024-10, without convolutions. A generator rotates, scales, shears, shifts and bends every
+image at random in each epoch, in a thread parallel to the training, as in P. Simard,
+D. Steinkraus, J. Platt, "Best practices for convolutional neural networks applied to visual
+document analysis", ICDAR 2003, for two-layer networks. It needs SciPy, which netlayers installs.
 
-Output, on one core of two (OPENBLAS_NUM_THREADS=1):
+Output, with one BLAS thread (OPENBLAS_NUM_THREADS=1):
 
     Model: "sequential"
     Layer (type)                                Output shape  Parameters      Bytes  Trainable
@@ -55,7 +55,7 @@ BATCH = 128
 
 
 def spline_basis(points: int = 6) -> np.ndarray:
-    """Return (28, points): what a cubic B-spline through ``points`` knots is at each pixel."""
+    """Return the values of a cubic B-spline basis with ``points`` knots, (28, points)."""
     step = (SIDE - 1) / (points - 3)
     u = np.abs(np.arange(SIDE)[:, None] / step - np.arange(-1, points - 1))
     inner, outer = (4 - 6 * u**2 + 3 * u**3) / 6, (2 - u) ** 3 / 6
@@ -66,10 +66,10 @@ BASIS = spline_basis()
 
 
 def jitter(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a distorted copy of images (n, 28, 28), each distorted in its own way."""
+    """Return a copy of the images (n, 28, 28), each with its own random distortion."""
     n = len(images)
     angle = rng.normal(0, 0.1, n)  # radians
-    across, down = np.exp(rng.normal(0, 0.075, (2, n)))  # stretched
+    across, down = np.exp(rng.normal(0, 0.075, (2, n)))  # scale factors
     shear = rng.normal(0, 0.1, n)
     cos, sin = np.cos(angle), np.sin(angle)
     matrix = np.array(
@@ -80,14 +80,14 @@ def jitter(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     pixel = np.arange(SIDE) - (SIDE - 1) / 2
     y = matrix[:, 0, :, None, None] * pixel[:, None]
     x = matrix[:, 1, :, None, None] * pixel
-    place = np.empty((3, *images.shape), np.float32)
-    place[0] = np.arange(n)[:, None, None]
-    place[1:] = y + x + shift + bend + (SIDE - 1) / 2
-    return map_coordinates(images, place, order=1, output=np.float32)
+    coordinates = np.empty((3, *images.shape), np.float32)
+    coordinates[0] = np.arange(n)[:, None, None]
+    coordinates[1:] = y + x + shift + bend + (SIDE - 1) / 2
+    return map_coordinates(images, coordinates, order=1, output=np.float32)
 
 
 class Jittered:
-    """The training set in batches, distorted anew in every epoch: a source for ``fit``."""
+    """Batches of the training set with new distortions in every epoch: a source for ``fit``."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int) -> None:
         self.images, self.labels = images, labels
@@ -103,7 +103,7 @@ class Jittered:
 
 
 def make_model(steps: int, seed: int, width: int = 1024) -> nl.Sequential:
-    """Return the compiled network; its learning rate falls to nothing within ``steps`` updates."""
+    """Return the compiled network; its learning rate decays to zero over ``steps`` updates."""
 
     def block() -> list[nl.layers.Layer]:
         return [
@@ -125,7 +125,7 @@ def make_model(steps: int, seed: int, width: int = 1024) -> nl.Sequential:
 
 
 def draw(images: np.ndarray, path: str) -> None:
-    """Draw ten images in the first row, and below each five ways it is trained on."""
+    """Draw ten images in the first row, and five distortions of each below."""
     from matplotlib.image import imsave
 
     rng = np.random.default_rng(0)
@@ -135,12 +135,12 @@ def draw(images: np.ndarray, path: str) -> None:
 
 
 def main() -> None:
-    """Train, and print what came out."""
-    parser = argparse.ArgumentParser(description="99.3 % on MNIST by a dense network.")
+    """Train, and print the results."""
+    parser = argparse.ArgumentParser(description="99.45 % on MNIST with a dense network.")
     parser.add_argument("--data", help="folder with the four files of MNIST")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--samples", type=int, help="train on the first so many images only")
+    parser.add_argument("--samples", type=int, help="number of training images to use")
     parser.add_argument("--plot", metavar="FILE", help="draw some distorted images into this file")
     arguments = parser.parse_args()
     (x, y), (x_test, y_test) = nl.datasets.mnist.load_data(arguments.data)

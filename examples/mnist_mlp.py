@@ -3,7 +3,7 @@
     python examples/mnist_mlp.py                    # downloads MNIST (11 MB) the first time
     python examples/mnist_mlp.py --data folder      # a folder with the four IDX files
 
-Output of three runs, on two cores (Keras's own page of this example says 98.40 %):
+Output of three runs, on two cores (Keras's page of this example reports 98.40 %):
 
     Model: "sequential"
     Layer (type)         Output shape  Parameters      Bytes  Trainable
@@ -54,12 +54,12 @@ def make_model(seed: int) -> nl.Sequential:
 
 
 def main() -> None:
-    """Train, and print what came out."""
+    """Train, and print the results."""
     parser = argparse.ArgumentParser(description="The mnist_mlp example of Keras.")
     parser.add_argument("--data", help="folder with the four files of MNIST")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1, help="number of runs; the mean is printed")
-    parser.add_argument("--samples", type=int, help="train on the first so many images only")
+    parser.add_argument("--samples", type=int, help="number of training images to use")
     arguments = parser.parse_args()
     (x_train, y_train), (x_test, y_test) = nl.datasets.mnist.load_data(arguments.data)
     x_train, y_train = x_train[: arguments.samples], y_train[: arguments.samples]

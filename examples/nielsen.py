@@ -10,12 +10,12 @@
    10, learning rate 0.1, L2 with lambda 5.0, 60 epochs. The book reports 98.04 % on the 10,000
    validation images.
 
-The settings are the book's, translated: it trains on the first 50,000 images, the other 10,000 are
-for validation. Its loss of an image is half the squared error summed over the ten outputs (5 times
-the mean), and its cross-entropy is summed over the outputs (10 times the mean), so learning rates
-and lambda are scaled by that. Its regularization is lambda / 2n Σ w², of the weights but not of the
-biases, with n = 50,000. Weights and biases start from a normal distribution, of variance 1 in
-chapter 1; in chapter 3 the weights' variance is 1 / fan_in.
+The settings are those of the book: it trains on the first 50,000 images and validates on the other
+10,000. Its loss of an image is half the squared error summed over the ten outputs (5 times the
+mean), and its cross-entropy is summed over the outputs (10 times the mean), so learning rates and
+lambda are scaled accordingly. Its regularization is lambda / 2n Σ w² of the weights, not of the
+biases, with n = 50,000. Weights and biases are initialized from a normal distribution of variance
+1; in chapter 3 the variance of the weights is 1 / fan_in.
 
 Output, with seed 0:
 

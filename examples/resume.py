@@ -1,9 +1,9 @@
-"""A run that is killed goes on where it was, and ends with the same bits.
+"""A run that is killed resumes, and ends with the same bits as an uninterrupted run.
 
     python examples/resume.py
 
-Trains a network in a process of its own that is ended by SIGKILL three times, starts the same
-script again each time, and compares the weights with those of a run that was left alone.
+Trains a network in a separate process, kills it by SIGKILL three times, restarts the same script
+each time, and compares the weights with those of an uninterrupted run.
 
 Output:
 
@@ -28,7 +28,7 @@ import netlayers as nl
 
 
 def train(folder: str, backup: bool) -> None:
-    """Train, with a backup after every ten batches, and save the model: the script of a user."""
+    """Train with a backup after every ten batches, and save the model, as a user's script does."""
     (x, y), _ = nl.datasets.digits.load_data()
     x = x.reshape(-1, 64) / 16
     model = nl.Sequential(
@@ -51,31 +51,31 @@ def train(folder: str, backup: bool) -> None:
 
 
 def run(folder: str, *options: str) -> subprocess.Popen[bytes]:
-    """Start this script as a process of its own, to train."""
+    """Start this script in a new process, to train."""
     return subprocess.Popen([sys.executable, __file__, "--train", folder, *options])
 
 
 def main() -> None:
-    """Kill and start again, then compare."""
+    """Kill and restart the run, then compare the weights."""
     if "--train" in sys.argv:
         train(sys.argv[2], backup="--backup" in sys.argv)
         return
-    chance = random.Random(0)
-    with tempfile.TemporaryDirectory() as left_alone, tempfile.TemporaryDirectory() as killed:
+    rng = random.Random(0)
+    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as killed:
         start = time.perf_counter()
-        run(left_alone).wait()
+        run(whole).wait()
         seconds = time.perf_counter() - start
         backup, result = Path(killed) / "backup", Path(killed) / "model.safetensors"
         for number in range(1, 4):
             process = run(killed, "--backup")
             while not any(backup.glob("*.safetensors")) and process.poll() is None:
                 time.sleep(0.01)
-            time.sleep(chance.uniform(0.05, 0.25) * seconds)
+            time.sleep(rng.uniform(0.05, 0.25) * seconds)
             process.kill()
             process.wait()
             print(f"kill {number}: {'too late' if result.exists() else 'in the middle'}")
         run(killed, "--backup").wait()
-        models = [nl.load_model(Path(d) / "model.safetensors") for d in (left_alone, killed)]
+        models = [nl.load_model(Path(d) / "model.safetensors") for d in (whole, killed)]
         one, other = (model.parameters for model in models)
         same = np.array_equal(one.values, other.values)
         same = same and np.array_equal(one.statistics, other.statistics)

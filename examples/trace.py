@@ -1,14 +1,15 @@
-"""One training step with all its numbers: a textbook's network, and a cut-out of a large one.
+"""One training step with all its numbers: a textbook network, and a part of a large one.
 
-    python examples/trace.py                 # prints both, and writes pages to step through
+    python examples/trace.py                 # print both, and write HTML pages
     python examples/trace.py --folder pages
 
 The first network is that of M. Mazur, "A step by step backpropagation example" (2015),
 https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/: 2-2-2, sigmoid, learning
-rate 0.5. His figures stand beside ours. (He leaves the biases as they are, so his loss after the
-step is another one.) The second is 784-512-512-10 on a batch of 128: of each array the corners.
+rate 0.5. The output compares our numbers with his. (He does not update the biases, so his loss
+after the step differs.) The second is 784-512-512-10 on a batch of 128, with the corners of each
+array.
 
-`trace.html`, `trace_large.html`: open one in a browser, and step with the arrow keys.
+Open `trace.html` or `trace_large.html` in a browser, and step with the arrow keys.
 
 Output:
 
@@ -43,7 +44,7 @@ Output:
 
     ...
 
-    Beside Mazur's figures:
+    Compared with Mazur:
       total error  0.298371109  his 0.298371109
       dE/dw5       0.082167041  his 0.082167041
       w5 new       0.358916480  his 0.35891648
@@ -89,13 +90,15 @@ import netlayers as nl
 
 
 def textbook() -> nl.Sequential:
-    """Return Mazur's network, with his weights."""
+    """Return Mazur's network with his weights."""
     layers = [
         nl.layers.Dense(2, "sigmoid", name="hidden"),
         nl.layers.Dense(2, "sigmoid", name="output"),
     ]
     model = nl.Sequential(layers, name="2-2-2", dtype="float64")
-    model.compile(nl.optimizers.SGD(0.5), "mse")  # the mean of two squares is half their sum
+    model.compile(
+        nl.optimizers.SGD(0.5), "mse"
+    )  # the mean of two squares is half of their sum, his loss
     model.build((None, 2))
     # A column holds the weights of a neuron: w1 and w2 lead into h1, w3 and w4 into h2.
     model.set_weights(
@@ -122,14 +125,14 @@ def large() -> nl.Sequential:
 
 
 def main() -> None:
-    """Trace both."""
+    """Trace a step of both networks."""
     parser = argparse.ArgumentParser(description="Trace one training step of two networks.")
-    parser.add_argument("--folder", default=".", help="where the files go")
+    parser.add_argument("--folder", default=".", help="folder for the files")
     folder = Path(parser.parse_args().folder)
     folder.mkdir(parents=True, exist_ok=True)
     trace = textbook().trace([[0.05, 0.10]], [[0.01, 0.99]], digits=9)
     print(trace)
-    print("\nBeside Mazur's figures:")
+    print("\nCompared with Mazur:")
     hidden, output = trace["hidden"].weights["kernel"], trace["output"].weights["kernel"]
     assert output.gradient is not None
     for name, ours, his in [
@@ -139,7 +142,7 @@ def main() -> None:
         ("w1 new", hidden.after[0, 0], 0.149780716),
     ]:
         print(f"  {name:<12} {ours:.9f}  his {his}")
-    trace.digits = 4  # for the wall
+    trace.digits = 4  # fewer digits in the files
     trace.save(folder / "trace.html")
     trace.save(folder / "trace.md")
     rng = np.random.default_rng(0)

@@ -1,15 +1,15 @@
-"""Regression that knows what it does not know: a mean with its deviation, and quantiles.
+"""Regression with prediction intervals: mean and standard deviation, and quantiles.
 
-    python examples/uncertainty.py                       # prints how often the bands are right
+    python examples/uncertainty.py                       # print the coverage of the intervals
     python examples/uncertainty.py --plot uncertainty.png
 
-The data are a wave whose noise grows from left to right. Two networks learn it: one has a mean and
-a variance as outputs (GaussianNLL), the other the 5 %, 50 % and 95 % quantiles (Quantile).
+The data are a sine wave with noise that grows from left to right. One network predicts a mean and a
+variance (GaussianNLL), the other the 5 %, 50 % and 95 % quantiles (Quantile).
 
 Output:
 
-    mean and variance: 89.3% of 10,000 new points within the 90 % band; line off the truth by 0.074
-    quantiles:         90.1% of 10,000 new points within the 90 % band; line off the truth by 0.061
+    mean and variance: 89.3% of 10,000 new points within the 90 % band; RMSE of the line 0.074
+    quantiles:         90.1% of 10,000 new points within the 90 % band; RMSE of the line 0.061
     deviation at x = -1.6, 0, 1.6: 0.078 0.216 0.353   (truth: 0.085 0.226 0.367)
     drawn: uncertainty.png
 """
@@ -17,7 +17,6 @@ Output:
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ LEVELS = [0.05, 0.5, 0.95]
 
 
 def data(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return n points: ``y = sin(3 x) + noise`` with the deviation 0.05 + 0.35 (x + 2) / 4."""
+    """Return n points of ``y = sin(3 x) + noise``, of deviation 0.05 + 0.35 (x + 2) / 4."""
     x = rng.uniform(-2, 2, (n, 1))
     return x, np.sin(3 * x) + (0.05 + 0.35 * (x + 2) / 4) * rng.normal(size=(n, 1))
 
@@ -38,7 +37,7 @@ def body() -> list[nl.layers.Layer]:
 
 
 def gaussian(seed: int) -> nl.Sequential:
-    """Return a network with the outputs mean and variance; softplus makes a variance positive."""
+    """Return a network with the outputs mean and variance, the latter positive by softplus."""
     heads = [nl.layers.Dense(1, name="mean"), nl.layers.Dense(1, "softplus", name="variance")]
     return nl.Sequential([*body(), nl.layers.Parallel(heads)], seed=seed)
 
@@ -48,8 +47,10 @@ def quantiles(seed: int) -> nl.Sequential:
     return nl.Sequential([*body(), nl.layers.Dense(len(LEVELS))], seed=seed)
 
 
-def train(model: nl.Sequential, loss: Any, x: np.ndarray, y: np.ndarray, epochs: int) -> None:
-    """Train with a rate that falls to nothing along a cosine."""
+def train(
+    model: nl.Sequential, loss: nl.losses.Loss, x: np.ndarray, y: np.ndarray, epochs: int
+) -> None:
+    """Train with a learning rate that decays to zero along a cosine."""
     steps = epochs * -(-len(x) // 64)
     rate = nl.optimizers.schedules.CosineDecay(5e-3, steps)
     model.compile(nl.optimizers.Adam(rate), loss)
@@ -57,7 +58,7 @@ def train(model: nl.Sequential, loss: Any, x: np.ndarray, y: np.ndarray, epochs:
 
 
 def draw(path: str, x: np.ndarray, y: np.ndarray, bands: dict[str, tuple[np.ndarray, ...]]) -> None:
-    """Draw the points, the lines and the bands beside each other."""
+    """Draw the data, the predictions and the intervals of both networks."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -76,10 +77,10 @@ def draw(path: str, x: np.ndarray, y: np.ndarray, bands: dict[str, tuple[np.ndar
 
 
 def main() -> None:
-    """Train both, count how many fresh points lie within the bands, and draw."""
+    """Train both networks, print the coverage of the intervals for new points, and draw."""
     parser = argparse.ArgumentParser(description="Regression with uncertainty.")
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--plot", metavar="FILE", help="draw the bands into this file")
+    parser.add_argument("--plot", metavar="FILE", help="write the plot to this file")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     (x, y), (x_test, y_test) = data(1500, rng), data(10_000, rng)
@@ -90,7 +91,7 @@ def main() -> None:
 
     def normal_band(points: np.ndarray) -> tuple[np.ndarray, ...]:
         mean, variance = model.predict(points).T
-        deviation = 1.6449 * np.sqrt(variance)  # 90 % of a normal distribution lie within
+        deviation = 1.6449 * np.sqrt(variance)  # contains 90 % of a normal distribution
         return mean - deviation, mean, mean + deviation
 
     other = quantiles(seed=0)
@@ -105,7 +106,7 @@ def main() -> None:
         error = np.sqrt(np.mean((middle - np.sin(3 * x_test[:, 0])) ** 2))
         print(
             f"{name + ':':18} {np.mean((low <= t) & (t <= high)):.1%} of 10,000 new points within "
-            f"the 90 % band; line off the truth by {error:.3f}"
+            f"the 90 % band; RMSE of the line {error:.3f}"
         )
     deviation = (normal_band(grid)[2] - normal_band(grid)[1])[[20, 100, 180]] / 1.6449
     true = 0.05 + 0.35 * (grid[[20, 100, 180], 0] + 2) / 4

@@ -2,18 +2,19 @@
 
     python examples/vanishing.py                         # MNIST; two minutes
     python examples/vanishing.py --data folder           # a folder with the four IDX files
-    python examples/vanishing.py --plot vanishing.png    # also draws
+    python examples/vanishing.py --plot vanishing.png    # also write a plot
 
 The book's experiment: [784, 30, ..., 30, 10], sigmoid, cross-entropy, the first 1,000 images of
 MNIST, weights of variance 1 / fan_in, biases of variance 1. The speed of learning of a layer is the
-norm of dC/db over these images. The book gives it for one random start, here it is the mean of 100,
-with their standard deviation; all figures of the book lie within two of these. (Settings that the
-text leaves out are those of fig/generate_gradient.py in the book's repository: learning rate 0.1,
-full batches, lambda 5.) Over 500 epochs the lines of the plot stay apart as they do in the book.
+norm of dC/db over these images. The book reports one random initialization; here are the mean and
+the standard deviation of 100. All values of the book are within two standard deviations. (Settings
+that the text omits are those of fig/generate_gradient.py in the book's repository: learning rate
+0.1, full batches, lambda 5.) Over 500 epochs the speeds remain separated, as in the book.
 
-Then what heals it: ReLU with He initialization (He et al. 2015), batch normalization (Ioffe and
-Szegedy 2015), residual blocks (He et al. 2016). With 12 hidden layers the first sigmoid layer is
-twenty million times slower than the last one, and nothing is learned beyond always the same answer.
+The second part shows the remedies: ReLU with He initialization (He et al. 2015), batch
+normalization (Ioffe and Szegedy 2015), residual blocks (He et al. 2016). With 12 hidden layers, the
+first sigmoid layer learns twenty million times slower than the last one, and the network predicts a
+constant.
 
 Output, on one core:
 
@@ -28,7 +29,7 @@ Output, on one core:
           the book    0.003            0.017            0.07             0.285
           each layer slower than the one after it: 100% of the starts
 
-    healed: |dC/dW| of the first hidden layer / the last one at the start, and test accuracy
+    remedies: |dC/dW| of the first hidden layer / the last one at the start, and accuracy
     after 5 epochs of 60,000 images: SGD, rate 0.03, batch 32, 3 starts
        4 hidden  sigmoid       1.6e-02   accuracy 13.7% ±2.0%
        4 hidden  relu          1.9e+00   accuracy 95.9% ±0.2%
@@ -54,16 +55,16 @@ from netlayers.core.hooks import every_layer
 
 L = nl.layers
 
-# The speeds that the book gives for one random start, from the first hidden layer to the last.
+# The speeds that the book reports for one initialization, from the first hidden layer to the last.
 BOOK = {2: (0.07, 0.31), 3: (0.012, 0.060, 0.283), 4: (0.003, 0.017, 0.070, 0.285)}
 
-# How the book starts a layer: normal, weights of variance 1 / fan_in, biases of variance 1.
+# The initialization of the book: normal, weights of variance 1 / fan_in, biases of variance 1.
 START: dict[str, Any] = {
     "kernel_initializer": nl.initializers.VarianceScaling(1, "fan_in", "untruncated_normal"),
     "bias_initializer": nl.initializers.RandomNormal(stddev=1.0),
 }
-# The book's cost, of the logits: cross-entropy of ten sigmoids. It sums over the ten, this is their
-# mean, so speeds are multiplied by ten below, and so are learning rates.
+# The loss of the book, from logits: cross-entropy of ten sigmoids. The book sums over the ten and
+# this loss takes their mean, so speeds and learning rates are multiplied by ten below.
 LOSS = nl.losses.BinaryCrossentropy(from_logits=True)
 
 
@@ -73,23 +74,23 @@ def sigmoid() -> list[L.Layer]:
 
 
 def relu() -> list[L.Layer]:
-    """Return ReLU with He initialization: half of the signal is cut off, so twice the variance."""
+    """Return ReLU with He initialization: twice the variance, as half of the signal is cut off."""
     return [L.Dense(30, "relu", kernel_initializer="he_normal")]
 
 
 def normalized() -> list[L.Layer]:
-    """Return a sigmoid layer that is fed with numbers of mean 0 and variance 1."""
+    """Return a sigmoid layer with inputs of mean 0 and variance 1."""
     return [L.Dense(30, use_bias=False), L.BatchNormalization(), L.Activation("sigmoid")]
 
 
 def residual() -> list[L.Layer]:
-    """Return the book's layer with a way around it: ``y = x + sigmoid(x W + b)``."""
+    """Return the layer of the book with a skip connection: ``y = x + sigmoid(x W + b)``."""
     return [L.Residual(sigmoid())]
 
 
 def make(block: Callable[[], list[L.Layer]], hidden: int, seed: int = 0) -> nl.Sequential:
-    """Return a network [784, 30, ..., 30, 10] with ``hidden`` hidden layers; logits come out."""
-    first = sigmoid() if block is residual else block()  # there is no way around 784 -> 30
+    """Return a network [784, 30, ..., 30, 10] with ``hidden`` hidden layers; it returns logits."""
+    first = sigmoid() if block is residual else block()  # no skip connection from 784 to 30
     rest = [layer for _ in range(hidden - 1) for layer in block()]
     return nl.Sequential([*first, *rest, L.Dense(10, **START)], seed=seed)
 
@@ -103,7 +104,7 @@ def speeds(model: nl.Sequential, x: np.ndarray, y: np.ndarray, of: str = "d_bias
 
 
 def reproduce(x: np.ndarray, y: np.ndarray, starts: int) -> None:
-    """Print the speeds before training beside the book's."""
+    """Print the speeds before training, and those of the book."""
     print(f"speeds of the hidden layers at the start: mean ± deviation of {starts} starts")
     for hidden, theirs in BOOK.items():
         ours = np.array([speeds(make(sigmoid, hidden, seed), x, y) for seed in range(starts)])
@@ -130,22 +131,22 @@ def follow(x: np.ndarray, y: np.ndarray, hidden: int, steps: int) -> np.ndarray:
     return np.array(history)
 
 
-def heal(
+def compare_remedies(
     train: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
     depths: list[int],
     starts: int,
     epochs: int,
 ) -> dict[str, np.ndarray]:
-    """Print how fast the first layer is beside the last one, and what is learned by that.
+    """Print the speed of the first layer relative to the last one, and the test accuracy.
 
-    Speed is that of the weights, |dC/dW|, here: batch normalization leaves no biases before it.
-    Returns the speeds at the start, of the deepest networks: their means over the starts.
+    The speed is that of the weights here, |dC/dW|: there are no biases before batch normalization.
+
+    Returns:
+        The mean speeds of the deepest networks before training.
     """
     x, y = train
-    print(
-        "\nhealed: |dC/dW| of the first hidden layer / the last one at the start, and test accuracy"
-    )
+    print("\nremedies: |dC/dW| of the first hidden layer / the last one at the start, and accuracy")
     print(f"after {epochs} epochs of {len(x):,} images: SGD, rate 0.03, batch 32, {starts} starts")
     found = {}
     for hidden in depths:
@@ -158,7 +159,9 @@ def heal(
                 model.fit(x, y, epochs=epochs, verbose=0)
                 answers = model.predict(test[0]).argmax(axis=1)
                 accuracies.append(np.mean(answers == test[1]))
-            means = np.exp(np.mean(np.log(at_start), axis=0))  # geometric: they differ by powers
+            means = np.exp(
+                np.mean(np.log(at_start), axis=0)
+            )  # geometric: they differ by orders of magnitude
             print(
                 f"  {hidden:2} hidden  {block.__name__:10} {means[0] / means[-1]:10.1e}"
                 f"   accuracy {np.mean(accuracies):.1%} ±{np.std(accuracies):.1%}",
@@ -168,8 +171,8 @@ def heal(
     return found
 
 
-def draw(path: str, history: np.ndarray, healed: dict[str, np.ndarray]) -> None:
-    """Draw the speeds during training, and the speeds by layer of the healed networks."""
+def draw(path: str, history: np.ndarray, remedies: dict[str, np.ndarray]) -> None:
+    """Draw the speeds during training, and the speeds by layer with each remedy."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -184,7 +187,7 @@ def draw(path: str, history: np.ndarray, healed: dict[str, np.ndarray]) -> None:
         title="four hidden layers; dots: the book's start",
     )
     left.legend(fontsize="small")
-    for name, values in healed.items():
+    for name, values in remedies.items():
         right.plot(1 + np.arange(len(values)), values, ".-", label=name)
     right.set(
         yscale="log",
@@ -198,24 +201,24 @@ def draw(path: str, history: np.ndarray, healed: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    """Measure the speeds, heal the network, and draw."""
+    """Measure the speeds, compare the remedies, and draw."""
     parser = argparse.ArgumentParser(description="The vanishing gradient.")
     parser.add_argument("--data", help="folder with the four files of MNIST")
-    parser.add_argument("--starts", type=int, default=100, help="random starts of the first part")
+    parser.add_argument("--starts", type=int, default=100, help="initializations of the first part")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--samples", type=int, help="train on the first so many images only")
+    parser.add_argument("--samples", type=int, help="number of training images to use")
     parser.add_argument("--plot", metavar="FILE", help="draw the speeds into this file")
     arguments = parser.parse_args()
     (x, digits), (x_test, digits_test) = nl.datasets.mnist.load_data(arguments.data)
     x, digits = x[: arguments.samples], digits[: arguments.samples]
     x, x_test = (np.float32(images).reshape(-1, 784) / 255 for images in (x, x_test))
     y = np.eye(10, dtype=np.float32)[digits]
-    first = x[:1000], y[:1000]  # what the book's experiment uses
+    first = x[:1000], y[:1000]  # as in the book
     reproduce(*first, arguments.starts)
     starts = min(3, arguments.starts)
-    healed = heal((x, y), (x_test, digits_test), [4, 12], starts, arguments.epochs)
+    remedies = compare_remedies((x, y), (x_test, digits_test), [4, 12], starts, arguments.epochs)
     if arguments.plot:
-        draw(arguments.plot, follow(*first, hidden=4, steps=500), healed)
+        draw(arguments.plot, follow(*first, hidden=4, steps=500), remedies)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,27 @@
 """XOR and mirror symmetry, with the settings of Rumelhart, Hinton and Williams (1986).
 
-    python examples/xor.py                   # 500 starts of each
-    python examples/xor.py --plot xor.png    # also draws
+    python examples/xor.py                   # 500 networks of each kind
+    python examples/xor.py --plot xor.png    # also write a plot
 
 XOR: D. Rumelhart, G. Hinton, R. Williams, "Learning internal representations by error propagation",
-chapter 8 of "Parallel Distributed Processing", volume 1, 1986. Page 333 reports Y. Chauvin's study:
-with the learning rate 0.25 and H hidden units it took 280 - 33 log2 H presentations on the average,
-about 245 with two. Momentum was 0.9 in most of the chapter's simulations (page 330). Only two cases
-in hundreds ended in a local minimum, with two hidden units and two patterns answered with 0.5
-(pages 331 to 333). Chosen here, as we do not know the study's own: targets 0.1 and 0.9, solved when
-E = 1/2 (y - t)² is below 0.01 for every pattern, one update a sweep, momentum 0.9, start ±1.
-Ours need as many sweeps as the study from 4 hidden units on, but 1.6 times as many with two. How
-many get stuck depends on the start, which the chapter does not give: 3 % at ±0.3, 15 % at ±1. That
-is more than it tells of, and a rate of 0.5, which by its footnote leads out, helps few of ours.
+chapter 8 of "Parallel Distributed Processing", volume 1, 1986. Page 333 reports a study by Y.
+Chauvin: with the learning rate 0.25 and H hidden units, it took 280 - 33 log2 H presentations on
+average, about 245 with two. Momentum was 0.9 in most simulations of the chapter (page 330). Only
+two cases in hundreds ended in a local minimum, with two hidden units and an output of 0.5 for two
+patterns (pages 331 to 333). The chapter does not give the following settings of the study, so we
+chose them: targets 0.1 and 0.9, solved when E = 1/2 (y - t)² is below 0.01 for every pattern, one
+update per sweep, momentum 0.9, initial weights within ±1. Our networks need as many sweeps as the
+study with 4 hidden units or more, but 1.6 times as many with two. The fraction that gets stuck
+depends on the initial weights: 3 % at ±0.3, 15 % at ±1. That is more than the chapter reports, and
+a rate of 0.5, which leads out of the minimum according to its footnote, helps few of ours.
 
-Symmetry: the same, "Learning representations by back-propagating errors", Nature 323 (1986), figure
-1: is a pattern of six bits its own mirror image? 6-2-1 units, all 64 patterns a sweep, rate 0.1,
-momentum 0.9, start ±0.3. One network needed 1,425 sweeps; its weights are equal but for the sign in
-mirrored places, in the ratio 1 : 2 : 4, so each asymmetry has a sum of its own. When it counted as
-done is not said; here, when all answers are on the right side of 1/2. Ours find the same
-weights; those that do not, answer "not symmetric", which is right for 56 of the 64.
+Symmetry: the same authors, "Learning representations by back-propagating errors", Nature 323
+(1986), figure 1: is a pattern of six bits its own mirror image? 6-2-1 units, all 64 patterns per
+sweep, rate 0.1, momentum 0.9, initial weights within ±0.3. Their network needed 1,425 sweeps; its
+weights at mirrored positions differ only in sign, and are in the ratio 1 : 2 : 4, so that each
+asymmetry has its own sum. The criterion is not given; here, all outputs must be on the right side
+of 1/2. Our networks find the same weights; those that do not predict "not symmetric", which is
+right for 56 of the 64.
 
 Output:
 
@@ -66,7 +68,7 @@ L = nl.layers
 class Nets(L.Layer):
     """Sigmoid layers of many networks side by side: ``y[r, n] = σ(x[r, n] W[n] + b[n])``.
 
-    No network sees another one, so one pass trains hundreds of random starts at once.
+    The networks are independent, so one pass trains hundreds of initializations at once.
 
     Shapes: ``x`` (rows, networks, inputs), ``y`` (rows, networks, units).
     """
@@ -77,7 +79,7 @@ class Nets(L.Layer):
         self.start = nl.initializers.RandomUniform(-limit, limit)
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
-        """Declare weights and biases, both uniform on ± ``limit``."""
+        """Declare weights and biases, both uniform within ± ``limit``."""
         _, networks, inputs = input_shape
         self.add_weight("kernel", (networks, inputs, self.units), self.start)
         self.add_weight("bias", (networks, self.units), self.start)
@@ -87,7 +89,7 @@ class Nets(L.Layer):
         return (*input_shape[:-1], self.units)
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        """``y[r, n] = σ(x[r, n] W[n] + b[n])``; the matrix products are the networks'."""
+        """``y[r, n] = σ(x[r, n] W[n] + b[n])``, one matrix product per network."""
         x = self.prepare(x)
         z = (x.swapaxes(0, 1) @ self.kernel).swapaxes(0, 1) + self.bias
         y = 1 / (1 + np.exp(-z))
@@ -114,10 +116,11 @@ def train(
     sweeps: int,
     within: float,
 ) -> tuple[nl.Sequential, np.ndarray, np.ndarray]:
-    """Train ``networks`` of them, one update a sweep, momentum 0.9.
+    """Train ``networks`` networks at once, with one update per sweep and momentum 0.9.
 
-    Returns the model, the sweeps that each network needed until all of its outputs were less than
-    ``within`` off (NaN: never), and the outputs at the end, (rows, networks).
+    Returns:
+        The model, the number of sweeps until all outputs of a network differ from the targets by
+        less than ``within`` (NaN: never), and the final outputs, (rows, networks).
     """
     model = nl.Sequential([Nets(hidden, start), Nets(1, start)], seed=0, dtype="float64")
     optimizer = nl.optimizers.SGD(rate, momentum=0.9)
@@ -136,7 +139,7 @@ def train(
 
 
 def exclusive_or(networks: int, limit: int) -> dict[int, np.ndarray]:
-    """Print the sweeps for XOR by hidden units, then what becomes of two hidden units."""
+    """Print the sweeps for XOR by hidden units, then the results with two hidden units."""
     x = np.array(list(product([0.0, 1.0], repeat=2)))
     t = np.where(x.sum(axis=1) == 1, 0.9, 0.1)
     within = np.sqrt(2 * 0.01)  # E = 1/2 (y - t)² of 0.01
@@ -153,7 +156,7 @@ def exclusive_or(networks: int, limit: int) -> dict[int, np.ndarray]:
     for rate, start in product((0.25, 0.5), (0.3, 0.5, 1.0)):
         _, needed, y = train(x, t, 2, networks, rate, start, limit, within)
         stuck = np.isnan(needed)
-        halves = np.sum(np.abs(y - 0.5) < 0.05, axis=0)  # rows answered with "undecided"
+        halves = np.sum(np.abs(y - 0.5) < 0.05, axis=0)  # outputs close to 0.5
         print(
             f"  rate {rate:<4} start ±{start}: {np.nanmean(needed):4.0f} sweeps, "
             f"{stuck.sum():3} not solved; two rows at 1/2: {np.sum(stuck & (halves == 2)):2}, "
@@ -163,9 +166,10 @@ def exclusive_or(networks: int, limit: int) -> dict[int, np.ndarray]:
 
 
 def symmetry(networks: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """Print the sweeps for mirror symmetry, and what the weights of the hidden units look like.
+    """Print the sweeps for mirror symmetry, and the pattern of the hidden units' weights.
 
-    Returns the sweeps, and the weights of the network that was done first, (inputs, hidden).
+    Returns:
+        The sweeps, and the weights (inputs, hidden) of the network that was solved first.
     """
     x = np.array(list(product([0.0, 1.0], repeat=6)))
     t = np.all(x == x[:, ::-1], axis=1).astype(float)
@@ -197,16 +201,16 @@ def symmetry(networks: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(path: str, xor: dict[int, np.ndarray], needed: np.ndarray, weights: np.ndarray) -> None:
-    """Draw sweeps by hidden units, the sweeps for symmetry, and the weights that solve it."""
+    """Draw the sweeps for XOR and for symmetry, and the weights that solve symmetry."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     solved = [n[~np.isnan(n)] for n in xor.values()]
     left.boxplot(solved, tick_labels=list(xor), whis=(5, 95), showfliers=False)
-    place = np.arange(1, len(xor) + 1)
-    left.plot(place, [np.nanmean(n) for n in xor.values()], "o", label="mean")
-    left.plot(place, 280 - 33 * np.log2(list(xor)), "s--", label="chapter: 280 - 33 log2 H")
+    positions = np.arange(1, len(xor) + 1)
+    left.plot(positions, [np.nanmean(n) for n in xor.values()], "o", label="mean")
+    left.plot(positions, 280 - 33 * np.log2(list(xor)), "s--", label="chapter: 280 - 33 log2 H")
     left.set(xlabel="hidden units H", ylabel="sweeps", title="XOR", ylim=(0, None))
     left.legend(fontsize="small")
     middle.hist(needed[~np.isnan(needed)], bins=40, color="0.6")
@@ -234,8 +238,8 @@ def main() -> None:
     """Run both problems, and draw."""
     parser = argparse.ArgumentParser(description="XOR and symmetry of 1986.")
     parser.add_argument("--starts", type=int, default=500, help="networks of each kind")
-    parser.add_argument("--sweeps", type=int, default=6000, help="after which one is not solved")
-    parser.add_argument("--plot", metavar="FILE", help="draw the results into this file")
+    parser.add_argument("--sweeps", type=int, default=6000, help="maximum number of sweeps")
+    parser.add_argument("--plot", metavar="FILE", help="write the plot to this file")
     arguments = parser.parse_args()
     found = exclusive_or(arguments.starts, arguments.sweeps)
     needed, weights = symmetry(arguments.starts, arguments.sweeps)

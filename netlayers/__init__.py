@@ -13,6 +13,9 @@ True
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from netlayers import (
     activations,
     callbacks,
@@ -71,3 +74,11 @@ __all__ = [
     "use_kernels",
     "utils",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take every name for one of the module
+
+    def __getattr__(name):
+        """Load a module whose names have moved."""
+        if name in ("checking", "inspection", "rates", "replaying"):
+            return import_module(f"netlayers.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""SciPy, which exact GELU, L-BFGS and sparse matrices need and nothing else does."""
+"""Lazy import of SciPy, which only exact GELU, L-BFGS and sparse matrices need."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netlayers.errors import ConfigurationError
 
 
 def scipy(owner: str, part: str) -> Any:
-    """Return a module of SciPy; it is loaded when it is first asked for, which takes 0.1 to 0.2 s.
+    """Return a module of SciPy, imported on first use (0.1 to 0.2 s).
 
     Args:
-        owner: who needs it, for the error.
-        part: such as ``"special"``.
+        owner: what needs it, named in the error message.
+        part: the submodule, such as ``"special"``.
 
     Raises:
         ConfigurationError: SciPy is not installed.

@@ -1,4 +1,4 @@
-"""Tables as text."""
+"""Plain-text tables."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ if TYPE_CHECKING:
 
 
 def text_table(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Return the lines of a table, its columns two spaces apart.
+    """Return the lines of a table whose columns are two spaces apart.
 
     Args:
-        rows: the cells; every row has as many.
-        left: how many of the first columns begin at their left side; the others are numbers, which
-            end at their right side.
+        rows: the cells; all rows have the same length.
+        left: number of leading columns that are left-aligned; the others are right-aligned.
 
     Example:
         >>> text_table([["layer", "mean"], ["dense_1", "0.5"]])

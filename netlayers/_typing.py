@@ -1,4 +1,4 @@
-"""Type aliases of the package. Imported for type checking only, never at run time."""
+"""Type aliases, imported for type checking only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 ArrayLike: TypeAlias = npt.ArrayLike
 Shape: TypeAlias = tuple[int | None, ...]
-"""A shape with ``None`` for an axis of any length; axis 0 is the batch."""
+"""A shape; ``None`` stands for an axis of any length, axis 0 is the batch."""
 Dtype: TypeAlias = np.dtype[Any]
 Logs: TypeAlias = dict[str, Any]
 Examples: TypeAlias = list[tuple[dict[str, Any], tuple[int, ...]]]
-"""Arguments and input shapes to try a layer on."""
+"""Constructor arguments and input shapes that the contract tests use."""
 Identifier: TypeAlias = Any
-"""What a ``get`` function resolves: a name, a configuration, an object, or ``None``."""
+"""Argument of a ``get`` function: a name, a configuration, an object, or ``None``."""
 Weights: TypeAlias = Sequence[ArrayLike]

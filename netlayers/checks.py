@@ -1,4 +1,4 @@
-"""Checks of arguments: one sentence that says who asked, what was expected, and what came."""
+"""Argument checks. Messages name the caller, the argument, the expected and the actual value."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def check_number(
     maximum: float | None = None,
     below: float | None = None,
 ) -> float:
-    """Return ``value`` as a finite float within the limits.
+    """Return ``value`` as a finite float within the given bounds.
 
     Args:
-        owner: who takes the argument, for the message (``"Adam"``).
-        argument: its name (``"beta_1"``).
-        value: what the user gave.
-        minimum: smallest allowed value.
-        above: largest value that is too small.
-        maximum: largest allowed value.
-        below: smallest value that is too large.
+        owner: the caller's name, used in the message (``"Adam"``).
+        argument: name of the argument (``"beta_1"``).
+        value: the value to check.
+        minimum: inclusive lower bound.
+        above: exclusive lower bound.
+        maximum: inclusive upper bound.
+        below: exclusive upper bound.
 
     Raises:
-        ConfigurationError: ``value`` is no real number, not finite, or outside the limits.
+        ConfigurationError: ``value`` is not a real number, not finite, or out of bounds.
     """
     limits = [
         f"{sign} {limit:g}"
@@ -64,7 +64,8 @@ def check_integer(owner: str, argument: str, value: Any, *, minimum: int | None 
     """Return ``value`` as an int of at least ``minimum``.
 
     Raises:
-        ConfigurationError: ``value`` is no integer (``True`` and ``3.0`` are none) or too small.
+        ConfigurationError: ``value`` is not an integer (``True`` and ``3.0`` are refused) or is too
+            small.
     """
     expected = "an integer" if minimum is None else f"an integer >= {minimum}"
     try:
@@ -80,7 +81,7 @@ def check_flag(owner: str, argument: str, value: Any) -> bool:
     """Return ``value`` if it is a bool.
 
     Raises:
-        ConfigurationError: it is something else; ``"False"`` would otherwise count as true.
+        ConfigurationError: it is not; ``"False"`` would otherwise count as true.
     """
     if not isinstance(value, (bool, np.bool_)):
         raise ConfigurationError(f"{owner}: {argument} must be True or False, got {value!r}.")
@@ -93,7 +94,7 @@ def check_choice(owner: str, argument: str, value: Any, choices: tuple[Any, ...]
     Raises:
         ConfigurationError: it is not.
     """
-    # What can not be hashed, an array above all, may answer == with something that is no bool.
+    # For unhashable values such as arrays, == may not return a bool.
     if not isinstance(value, Hashable) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ConfigurationError(f"{owner}: {argument} must be one of {listed}, got {value!r}.")
@@ -101,7 +102,7 @@ def check_choice(owner: str, argument: str, value: Any, choices: tuple[Any, ...]
 
 
 def check_verbose(owner: str, verbose: Any) -> int:
-    """Return the argument ``verbose`` as 0, 1 or 2; ``"auto"`` is 1."""
+    """Return ``verbose`` as 0, 1 or 2; ``"auto"`` is 1."""
     if isinstance(verbose, (bool, np.bool_)):
         return int(verbose)
     check_choice(owner, "verbose", verbose, (0, 1, 2, "auto"))
@@ -109,30 +110,30 @@ def check_verbose(owner: str, verbose: Any) -> int:
 
 
 def listed(values: Any) -> list[Any]:
-    """Return values as a list: ``None`` and a single one may be given too."""
+    """Return a list: ``None`` becomes an empty list, a single value a list of one."""
     if values is None:
         return []
     return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
 def check_name(owner: str, value: Any, default: str) -> str:
-    """Return ``value`` if it is a text that can name something, ``default`` for ``None``.
+    """Return ``value`` if it is a non-empty string, ``default`` for ``None``.
 
     Raises:
-        ConfigurationError: it is something else, or empty.
+        ConfigurationError: it is neither.
     """
     if value is None:
         return default
     if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{owner}: name must be a text, got {value!r}.")
+        raise ConfigurationError(f"{owner}: name must be a non-empty string, got {value!r}.")
     return value
 
 
 def check_dtype(owner: str, value: Any) -> np.dtype[Any]:
-    """Return ``value`` as ``float32`` or ``float64``, the two types that netlayers computes in.
+    """Return ``value`` as a dtype: ``float32`` or ``float64``, the two that netlayers computes in.
 
     Raises:
-        ConfigurationError: it is another type.
+        ConfigurationError: it is another dtype.
     """
     try:
         dtype = np.dtype("O" if value is None else value)  # np.dtype(None) would be float64
@@ -141,7 +142,7 @@ def check_dtype(owner: str, value: Any) -> np.dtype[Any]:
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ConfigurationError(
             f"{owner}: dtype must be 'float32' or 'float64', got {value!r}. "
-            "(Data of other types is welcome: it is converted.)"
+            "(Data of any other dtype are converted.)"
         )
     return dtype
 
@@ -150,7 +151,7 @@ def check_shape(owner: str, argument: str, value: Any) -> tuple[int | None, ...]
     """Return ``value`` as a tuple of positive ints, or ``None`` for an axis of any length.
 
     Raises:
-        ConfigurationError: it is no such sequence.
+        ConfigurationError: it is not such a sequence.
     """
     try:
         sizes = (value,) if isinstance(value, (int, np.integer)) else tuple(value)
@@ -165,23 +166,23 @@ def check_shape(owner: str, argument: str, value: Any) -> tuple[int | None, ...]
 
 
 def is_several(shape: Any) -> bool:
-    """Whether these are the shapes of several arrays rather than the shape of one."""
+    """Return whether ``shape`` is a sequence of shapes rather than a single shape."""
     return isinstance(shape, (tuple, list)) and bool(shape) and isinstance(shape[0], (tuple, list))
 
 
 def check_path(owner: str, argument: str, value: Any, *, folder: bool = False) -> str:
-    """Return a path that a user gave as a text, with ``~`` as the home folder.
+    """Return a path as a string, with ``~`` expanded to the home folder.
 
     Args:
-        owner: who takes the argument, for the message.
-        argument: its name.
-        value: a text, bytes, or an object such as a ``pathlib.Path``.
-        folder: whether it is to be the path of a folder rather than that of a file.
+        owner: the caller's name, used in the message.
+        argument: name of the argument.
+        value: a string, bytes, or a path object such as ``pathlib.Path``.
+        folder: whether the path must be that of a folder rather than a file.
 
     Raises:
-        ConfigurationError: ``value`` is no path, or an empty one.
-        FileError: what has this path is no file (or no folder): to put a file into the place of a
-            pipe or a device would break it, and reading one might never end.
+        ConfigurationError: ``value`` is not a path, or is empty.
+        FileError: the path exists but is not a regular file (or a folder). Replacing a pipe or a
+            device by a file would break it, and reading from one may never end.
     """
     kind = "folder" if folder else "file"
     try:
@@ -194,7 +195,7 @@ def check_path(owner: str, argument: str, value: Any, *, folder: bool = False) -
         )
     try:
         mode = os.stat(path).st_mode
-    except OSError:  # nothing is there, or whoever opens it says why it can not be reached
+    except OSError:  # missing or unreachable: opening it reports why
         return path
     if not (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)):
         got = "a file" if folder else "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"

@@ -1,7 +1,7 @@
-"""Constraints: what is true of weights after each update, whatever the rule did to them.
+"""Constraints on weights, applied after each update.
 
-A constraint is applied in place, after the optimizer's rule, to trainable weights only: initial
-weights and those of ``set_weights`` stay as they are until the first update.
+A constraint is applied in place, after the optimizer's rule, to trainable weights only. Initial
+weights and those of ``set_weights`` stay unchanged until the first update.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _EPSILON = 1e-7  # added to a norm before a division, as in Keras
 
 
 class Constraint(Configurable):
-    """Base class. A subclass writes :meth:`apply`.
+    """Base class. Subclasses implement :meth:`apply`.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -52,16 +52,16 @@ class Constraint(Configurable):
     """
 
     def apply(self, w: Array) -> None:
-        """Change the weights ``w``, any shape, in place so that they meet the constraint."""
+        """Apply the constraint to the weights ``w``, any shape, in place."""
         raise NotImplementedError(f"{type(self).__name__} must define apply(w)")
 
     def check_shape(self, owner: str, shape: tuple[int, ...]) -> None:
-        """Raise a ConfigurationError if weights of this shape can not be constrained."""
+        """Raise a ConfigurationError if the constraint does not apply to weights of this shape."""
 
 
 @register("constraint", "nonneg")
 class NonNeg(Constraint):
-    """No weight below zero: ``w = max(w, 0)``."""
+    """Keep weights non-negative: ``w = max(w, 0)``."""
 
     def apply(self, w: Array) -> None:
         """``w = max(w, 0)``."""
@@ -69,50 +69,50 @@ class NonNeg(Constraint):
 
 
 class _NormConstraint(Constraint):
-    """Weights scaled so that their norm over ``axis`` is what :meth:`target` says."""
+    """Scale weights so that their norm over ``axis`` becomes :meth:`target` of it."""
 
     axis: int | list[int]
 
     def target(self, norms: Array) -> Array:
-        """Return the norms that weights of these norms are to get."""
+        """Return the norms after the update for the given norms before it."""
         raise NotImplementedError
 
     def apply(self, w: Array) -> None:
         """``w = w target(n) / (n + 1e-7)`` for the norms ``n = √Σw²`` over the axes."""
-        every = list(range(w.ndim))
-        over = _positive(self.axis, w.ndim)
-        kept = [a for a in every if a not in over]
-        # Squares of float32 weights may overflow in float32; einsum makes no array of squares.
-        norms = np.sqrt(np.einsum(w, every, w, every, kept, dtype=np.float64))
+        axes = list(range(w.ndim))
+        reduced = _positive(self.axis, w.ndim)
+        kept = [a for a in axes if a not in reduced]
+        # Squares of float32 weights may overflow in float32; einsum allocates no array of squares.
+        norms = np.sqrt(np.einsum(w, axes, w, axes, kept, dtype=np.float64))
         target = self.target(norms)
-        # Weights that meet the constraint already get the factor 1: the 1e-7 of the norm would
-        # shrink them a little in each update.
+        # Weights that already satisfy the constraint get the factor 1: otherwise epsilon would
+        # shrink them slightly in each update.
         factor = np.divide(target, norms + _EPSILON, out=np.ones_like(norms), where=target != norms)
-        shape = [1 if a in over else size for a, size in enumerate(w.shape)]
+        shape = [1 if a in reduced else size for a, size in enumerate(w.shape)]
         np.multiply(w, factor.astype(w.dtype).reshape(shape), out=w)
 
     def check_shape(self, owner: str, shape: tuple[int, ...]) -> None:
-        """Raise a ConfigurationError if weights of this shape do not have the axes."""
+        """Raise a ConfigurationError if weights of this shape lack one of the axes."""
         if any(not -len(shape) <= a < len(shape) for a in _listed(self.axis)):
             raise ConfigurationError(
                 f"{owner} has the shape {shape}, which has no axis {self.axis} for "
-                f"{type(self).__name__}; give an axis between {-len(shape)} and {len(shape) - 1}."
+                f"{type(self).__name__}; use an axis between {-len(shape)} and {len(shape) - 1}."
             )
 
 
 @register("constraint", "maxnorm")
 class MaxNorm(_NormConstraint):
-    """Norms above ``max_value`` are scaled down to it: ``w = w max_value / n`` where too large.
+    """Limit norms to ``max_value``: ``w = w max_value / n`` where ``n > max_value``.
 
     Args:
-        max_value: the largest norm.
-        axis: axis, or axes, that a norm is taken over: 0 for the weights into each unit of a
-            Dense layer's ``kernel`` (features, units).
+        max_value: the largest allowed norm.
+        axis: axis or axes over which norms are computed: 0 for the incoming weights of each unit
+            of a Dense layer's ``kernel`` (features, units).
 
     Source:
         N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
-        JMLR 15 (2014), section 5.1. Keras divides by ``n + 1e-7``, weights within the limit too;
-        here those stay as they are, to the bit.
+        JMLR 15 (2014), section 5.1. Keras divides by ``n + 1e-7`` also where the norm is
+        within the limit; here such weights stay unchanged.
     """
 
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
@@ -131,10 +131,10 @@ class MaxNorm(_NormConstraint):
 
 @register("constraint", "unitnorm")
 class UnitNorm(_NormConstraint):
-    """All norms are 1: ``w = w / (n + 1e-7)``; weights that are all zero stay so.
+    """Scale norms to 1: ``w = w / (n + 1e-7)``; a norm of zero stays zero.
 
     Args:
-        axis: axis, or axes, that a norm is taken over, as for :class:`MaxNorm`.
+        axis: axis or axes over which norms are computed, as for :class:`MaxNorm`.
     """
 
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
@@ -152,13 +152,13 @@ class UnitNorm(_NormConstraint):
 
 @register("constraint", "minmaxnorm")
 class MinMaxNorm(_NormConstraint):
-    """Norms are pulled between two limits: ``w = w (rate clip(n) + (1 - rate) n) / (n + 1e-7)``.
+    """Pull norms into an interval: ``w = w (rate clip(n) + (1 - rate) n) / (n + 1e-7)``.
 
     Args:
-        min_value: the smallest norm.
-        max_value: the largest norm.
-        rate: 1 keeps the limits exactly; below, an update goes this share of the way.
-        axis: axis, or axes, that a norm is taken over, as for :class:`MaxNorm`.
+        min_value: lower bound of the norm.
+        max_value: upper bound of the norm.
+        rate: fraction of the way to the interval that each update covers; 1 enforces it exactly.
+        axis: axis or axes over which norms are computed, as for :class:`MaxNorm`.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ def _checked_axis(owner: str, axis: Any) -> int | list[int]:
     return check_integer(owner, "axis", axis)
 
 
-# As Keras also calls them.
+# Aliases, as in Keras.
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 

@@ -1,8 +1,8 @@
 """The exceptions of netlayers.
 
-Every error the library raises on purpose is a :class:`NetlayersError`. Each is also the built-in
-exception that a caller would guess (``ValueError``, ``RuntimeError``), so code that knows nothing
-of this module can still catch it.
+Every error that the library raises on purpose is a :class:`NetlayersError`. Each class also derives
+from the matching built-in exception (``ValueError``, ``RuntimeError``), so ``except ValueError``
+works as usual.
 """
 
 from __future__ import annotations
@@ -17,47 +17,46 @@ class ConfigurationError(NetlayersError, ValueError):
 
 
 class UnknownNameError(ConfigurationError):
-    """A name that nothing is registered by."""
+    """No class is registered under this name."""
 
 
 class ShapeError(NetlayersError, ValueError):
-    """An array has a shape that the layer, loss or metric can not work with."""
+    """An array has a shape that the layer, loss or metric does not accept."""
 
 
 class DataError(NetlayersError, ValueError):
-    """The data can not be trained on: wrong dtype, empty, not finite, labels out of range."""
+    """The data are invalid: wrong dtype, empty, not finite, or labels out of range."""
 
 
 class NotBuiltError(NetlayersError, RuntimeError):
-    """The shapes are not known yet, so there are no weights."""
+    """The layer or model is not built yet, so it has no weights."""
 
 
 class NotCompiledError(NetlayersError, RuntimeError):
-    """The model has no loss or optimizer yet."""
+    """The model is not compiled: it has no loss or optimizer."""
 
 
 class NoForwardError(NetlayersError, RuntimeError):
-    """``backward`` was called with no ``forward(..., training=True)`` before it."""
+    """``backward`` was called without a preceding ``forward(..., training=True)``."""
 
 
 class BusyError(NetlayersError, RuntimeError):
-    """Another call trains or tests this model at the moment."""
+    """Another call is training or evaluating this model."""
 
 
 class NonFiniteError(NetlayersError, ArithmeticError):
     """A loss or a gradient became infinite or NaN.
 
-    Where training finds out in which place that began, the message says it, and these say it too;
-    they are ``None`` otherwise.
+    When training locates the origin, the message and these attributes state it; otherwise they are
+    ``None``.
 
     Attributes:
-        layer: path of the layer that made the first number that is not finite; the name of the
-            loss, if that did.
-        direction: in what it did: ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``; or
-            what was not finite before the batch: ``"input"`` or ``"weights"``.
-        epoch: number of the epoch, from 0.
-        batch: number of the batch in it, from 0.
-        rows: indices of the rows of the batch.
+        layer: path of the layer, or name of the loss, that produced the first non-finite value.
+        direction: the phase that produced it: ``"forward"``, ``"loss"``, ``"backward"`` or
+            ``"update"``; ``"input"`` or ``"weights"`` if these were already non-finite.
+        epoch: index of the epoch, from 0.
+        batch: index of the batch within the epoch, from 0.
+        rows: indices of the affected rows of the batch.
     """
 
     layer: str | None = None
@@ -68,13 +67,13 @@ class NonFiniteError(NetlayersError, ArithmeticError):
 
 
 class FileError(NetlayersError, ValueError):
-    """A file can not be trusted, or a model can not be written into one.
+    """A file is invalid, or a model cannot be saved to one.
 
     Attributes:
         path: the file.
-        place: where in it: ``"header"``, ``"dense/kernel"``, ``"description: optimizer"``.
-        expected: what should be there.
-        got: what is there.
+        place: the location in it: ``"header"``, ``"dense/kernel"``, ``"description: optimizer"``.
+        expected: the expected content.
+        got: the actual content.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Random streams: every use of chance in a model has a generator of its own, from one seed."""
+"""Random streams: each random operation of a model has its own generator, from one seed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 if TYPE_CHECKING:
     from netlayers._typing import Array
 
-PARTS = 1 << 16  # what keep_mask cuts a probability into
-_CHUNK = 1 << 15  # entries drawn at a time: 64 KiB, which stay in the processor's cache
+PARTS = 1 << 16  # keep_mask quantizes probabilities to multiples of 1 / PARTS
+_CHUNK = 1 << 15  # entries drawn at a time: 64 KiB, which fit in the processor's cache
 
 
 class Streams:
-    """Independent random generators, each a child of one ``SeedSequence``, found by name.
+    """Independent named random generators, all children of one ``SeedSequence``.
 
-    The same seed and name give the same numbers, in whatever order the streams are asked for.
+    The same seed and name give the same numbers, whatever the order in which streams are requested.
 
     Args:
         seed: a non-negative integer, or ``None`` for a fresh one from the operating system.
@@ -36,40 +36,40 @@ class Streams:
         return np.random.Generator(np.random.PCG64(sequence))
 
     def get(self, name: str) -> np.random.Generator:
-        """Return the generator ``name``, where its last use left it."""
+        """Return the generator ``name``, in the state that its last use left."""
         if name not in self._generators:
             self._generators[name] = self.new(name)
         return self._generators[name]
 
 
 class KeyedGenerator(np.random.Generator):
-    """A generator of :class:`KeyedStreams`; no file keeps its state, which can be made again."""
+    """A generator of :class:`KeyedStreams`. Its state is reproducible and is not saved to files."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return KeyedGenerator, (self.bit_generator,)
 
 
 class KeyedStreams(Streams):
-    """Streams whose numbers follow from seed, name, call, step and shard, and from nothing else.
+    """Streams whose numbers depend only on seed, name, call, step and shard.
 
-    They are for several processes that share the batch of a step: ``model.use_streams(streams)``
-    once the model is built, then :meth:`rekey` before each shard. What a shard draws depends
-    neither on the order in which shards are computed nor on how many were computed before. Initial
-    values (:meth:`new`) are those of ordinary streams.
+    For several processes that share the batch of a step: call ``model.use_streams(streams)`` once
+    the model is built, then :meth:`rekey` before each shard. The numbers of a shard depend neither
+    on the order in which shards are computed nor on how many were computed before. Initial values
+    (:meth:`new`) are those of ordinary streams.
 
     A stream is Philox4x64-10, which maps a counter of 256 bits to four 64-bit numbers; a key of 128
-    bits chooses the map. Words are written with the lowest first:
+    bits selects the map. The least significant word comes first:
 
     - key: BLAKE2b, 16 bytes, little endian, of the JSON text of ``[entropy, name, call]``;
     - counter: ``[0, 0, shard, step]``. Four numbers increase it by one.
 
-    So streams of one key are disjoint parts of one sequence, for all steps and shards below 2^64,
-    as long as none draws more than 2^130 numbers. Streams of two keys come from two maps.
+    Streams of one key are thus disjoint parts of one sequence, for all steps and shards below 2^64,
+    as long as none draws more than 2^130 numbers. Different keys select different maps.
 
-    A layer with a seed of its own keeps its generator (:meth:`Layer.use_streams`).
+    A layer with its own seed keeps its generator (:meth:`Layer.use_streams`).
 
     Args:
-        seed: ``entropy`` of the model's streams, the same in all processes.
+        seed: the ``entropy`` of the model's streams; the same in all processes.
 
     Source:
         J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
@@ -90,22 +90,22 @@ class KeyedStreams(Streams):
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(seed)
-        self._counter = [0, 0, 0, 0]  # part of every state below
+        self._counter = [0, 0, 0, 0]  # shared by the states of all generators
         self._keyed: dict[tuple[str, int], tuple[KeyedGenerator, Any]] = {}
 
     def get(self, name: str, call: int = 0) -> np.random.Generator:
-        """Return the generator of a call of the layer ``name``, keyed by the last :meth:`rekey`."""
+        """Return the generator of a layer's call, in the state set by the last :meth:`rekey`."""
         if (name, call) not in self._keyed:
             text = json.dumps([self.entropy, name, call])
             digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
             state = {
                 "bit_generator": "Philox",
-                # Lists: NumPy takes a third of the time that it takes for arrays.
+                # Lists: setting the state takes a third of the time that arrays take.
                 "state": {
                     "counter": self._counter,
                     "key": [int.from_bytes(digest[i : i + 8], "little") for i in (0, 8)],
                 },
-                # Nothing is left of the numbers that were made, but not given out.
+                # Discard numbers that were generated but not yet returned.
                 "buffer": [0, 0, 0, 0],
                 "buffer_pos": 4,
                 "has_uint32": 0,
@@ -117,16 +117,16 @@ class KeyedStreams(Streams):
         return self._keyed[name, call][0]
 
     def rekey(self, step: int, shard: int) -> None:
-        """Put every stream at the start of what it gives for a shard of a step.
+        """Move every stream to the start of its numbers for a shard of a step.
 
-        In place: 0.6 µs for each stream, where a new generator takes 20.
+        Works in place: 0.6 µs per stream, where a new generator takes 20.
 
         Args:
-            step: from 0 to below 2^64.
-            shard: the same.
+            step: 0 <= step < 2^64.
+            shard: 0 <= shard < 2^64.
 
         Raises:
-            OverflowError: one of them is outside.
+            OverflowError: one of them is out of range.
         """
         self._counter[2:] = shard, step
         for generator, state in self._keyed.values():
@@ -136,19 +136,18 @@ class KeyedStreams(Streams):
 def keep_mask(rng: np.random.Generator, dropped: int, out: Array) -> None:
     """Fill ``out`` with booleans that are false with probability ``dropped / 65536``.
 
-    An entry takes 16 random bits. The four of a 64-bit number cost together what a single float32
-    costs: a mask is made in 0.7 ns an entry with PCG64 (1.2 with Philox), where
-    ``rng.random(out=out)`` and the comparison take 1.9. The price is that a probability is a
-    multiple of 1/65536.
+    Each entry uses 16 random bits, so one 64-bit number serves four entries. This takes 0.7 ns per
+    entry with PCG64 (1.2 with Philox); ``rng.random(out=out)`` and a comparison take 1.9. In
+    return, probabilities are multiples of 1/65536.
 
     Args:
-        rng: a generator over PCG64 or Philox, all of whose 64 bits are random. (MT19937 gives 32.)
-        dropped: how many of the 65536 values an entry may draw make it false.
-        out: contiguous array of booleans, any shape.
+        rng: a generator whose bit generator yields 64 random bits: PCG64 or Philox, not MT19937.
+        dropped: number of the 65536 possible values that make an entry false.
+        out: contiguous boolean array, any shape.
     """
     flat = out.reshape(-1)
     for start in range(0, flat.size, _CHUNK):
         part = flat[start : start + _CHUNK]
         words = rng.bit_generator.random_raw(-(-part.size // 4))
         np.greater_equal(words.view(np.uint16)[: part.size], dropped, out=part)
-        del words  # before the next chunk is drawn
+        del words  # free the memory before the next chunk is drawn

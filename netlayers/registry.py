@@ -1,7 +1,7 @@
-"""Names of classes: strings such as ``"relu"`` become objects, objects become configurations.
+"""The registry: resolves names such as ``"relu"`` to objects and serializes objects.
 
-Everything that can be named in a string or stored in a file is a :class:`Configurable` class that
-was passed through :func:`register`. The contract tests walk the same lists.
+Everything that can be given by name or stored in a file is a :class:`Configurable` class decorated
+with :func:`register`. The contract tests iterate over the same registry.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from typing import Self
 
 _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
-# The classes that a caller adds to it while a file is read; None when no file is.
-_ADDED: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+# custom_objects of the file that is being read; None when no file is.
+_CUSTOM_OBJECTS: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 
 Class = TypeVar("Class", bound=type)
 
-# Arguments of Keras that choose only how something is executed. They are accepted where Keras has
-# them and change nothing; every other argument is honoured or refused.
+# Keras arguments that only choose how something is executed. They are accepted where Keras accepts
+# them and have no effect; every other argument is honoured or refused.
 EXECUTION_ARGUMENTS = {
-    "auto_scale_loss": "there is no mixed precision, whose loss has to be scaled",
+    "auto_scale_loss": "there is no mixed precision, so the loss needs no scaling",
     "autocast": "a model computes in one dtype",
-    "flash_attention": "there is one way to compute attention",
-    "jit_compile": "kernels are chosen for the whole process, by use_kernels",
+    "flash_attention": "attention has a single implementation",
+    "jit_compile": "kernels are selected per process with use_kernels",
     "run_eagerly": "everything runs eagerly",
-    "steps_per_execution": "a step is one call",
+    "steps_per_execution": "each call runs one step",
     "unroll": "there is no graph to unroll a loop in",
     "use_cudnn": "there is no GPU",
-    "use_multiprocessing": "batches are read ahead by a thread, see read_ahead",
-    "workers": "batches are read ahead by a thread, see read_ahead",
+    "use_multiprocessing": "batches are prefetched by a thread, see read_ahead",
+    "workers": "batches are prefetched by a thread, see read_ahead",
 }
 
 
-def _constructor_arguments(cls: Any) -> dict[str, Any]:
-    """Arguments that ``cls(...)`` takes with their defaults, those in ``**kwargs`` included."""
+def _constructor_arguments(cls: type) -> dict[str, Any]:
+    """Return the arguments of ``cls(...)`` and their defaults, including those in ``**kwargs``."""
     arguments: dict[str, Any] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base) or base is object:
@@ -55,22 +55,22 @@ def _constructor_arguments(cls: Any) -> dict[str, Any]:
     return arguments
 
 
-_all_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_constructor_arguments)
+_all_arguments: Callable[[type], dict[str, Any]] = functools.cache(_constructor_arguments)
 
 
-def _kept_arguments(cls: Any) -> dict[str, Any]:
-    """Arguments that ``cls(...)`` takes and keeps, with their defaults."""
+def _stored_arguments(cls: type) -> dict[str, Any]:
+    """Return the arguments that ``cls(...)`` stores as attributes, and their defaults."""
     return {k: v for k, v in _all_arguments(cls).items() if k not in EXECUTION_ARGUMENTS}
 
 
-constructor_arguments: Callable[[Any], dict[str, Any]] = functools.cache(_kept_arguments)
+constructor_arguments: Callable[[type], dict[str, Any]] = functools.cache(_stored_arguments)
 
 
 class _ConstructorSignature:
-    """What ``help()`` and editors show of a class: the arguments of all its constructors."""
+    """Signature that ``help()`` and editors show: the arguments of all constructors of a class."""
 
-    def __get__(self, thing: Any, cls: type) -> inspect.Signature:
-        if thing is not None:
+    def __get__(self, instance: object, cls: type) -> inspect.Signature:
+        if instance is not None:
             raise AttributeError("__signature__")
         own = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
         shown = [p for p in own if p.kind is not p.VAR_KEYWORD]
@@ -84,9 +84,9 @@ class _ConstructorSignature:
 
 
 class Configurable:
-    """An object that can be written down as its constructor arguments.
+    """An object that is described by its constructor arguments.
 
-    The one rule: each constructor argument is kept in an attribute of its own name.
+    Each constructor argument must be stored in an attribute of the same name.
     """
 
     __signature__ = _ConstructorSignature()
@@ -122,7 +122,7 @@ class Configurable:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Make an object from what :meth:`get_config` returned."""
+        """Create an object from the result of :meth:`get_config`."""
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -130,14 +130,14 @@ class Configurable:
         for name, default in constructor_arguments(type(self)).items():
             value = getattr(self, name)
             if name == "name" and value == snake_case(type(self).__name__):
-                continue  # nobody chose it
+                continue  # the default name
             if serialize(value) != serialize(default):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def serialize(value: Any) -> Any:
-    """Return ``value`` as plain data: a :class:`Configurable` as its class name and arguments."""
+    """Return plain data; a :class:`Configurable` becomes its class name and arguments."""
     if isinstance(value, Configurable):
         return {"class_name": type(value).__name__, "config": value.get_config()}
     if isinstance(value, (list, tuple)):
@@ -152,11 +152,11 @@ def snake_case(name: str) -> str:
 
 
 def register(kind: str, *aliases: str) -> Callable[[Class], Class]:
-    """Class decorator: make a class known by its name, its snake-case name and ``aliases``.
+    """Class decorator: register a class by its name, its snake-case name and ``aliases``.
 
     Args:
         kind: ``"layer"``, ``"loss"``, ``"optimizer"``, ``"metric"``, ``"initializer"``, ...
-        aliases: further names.
+        aliases: additional names.
 
     Example:
         >>> import netlayers as nl
@@ -178,55 +178,56 @@ def register(kind: str, *aliases: str) -> Callable[[Class], Class]:
 
 
 def register_name(kind: str, name: str, factory: Callable[..., Any]) -> None:
-    """Make ``factory`` known as ``name``; a later registration replaces an earlier one."""
+    """Register ``factory`` as ``name``; a later registration replaces an earlier one."""
     _REGISTRY.setdefault(kind, {})[name] = factory
 
 
 def registered(kind: str) -> dict[str, Callable[..., Any]]:
-    """Every name of a kind, with what it stands for."""
+    """Return all names of a kind and the classes or factories they stand for."""
     return dict(_REGISTRY.get(kind, {}))
 
 
 class names_of_a_file:
-    """Within this context, names come from a file, which nobody vouches for.
+    """Context in which names come from an untrusted file.
 
-    A name finds the registered classes and those in ``custom_objects``, and only a class is made
-    an object of: a function that is known by a name is never called.
+    A name resolves to a registered class or one of ``custom_objects``. Only classes are
+    instantiated; registered functions are never called.
 
     Args:
-        custom_objects: further classes by their names.
+        custom_objects: additional classes by name.
     """
 
     def __init__(self, custom_objects: Mapping[str, Any] | None = None) -> None:
-        self._added = dict(custom_objects or {})
+        self._custom = dict(custom_objects or {})
 
     def __enter__(self) -> None:
-        self._token = _ADDED.set(self._added)
+        self._token = _CUSTOM_OBJECTS.set(self._custom)
 
     def __exit__(self, *_: object) -> None:
-        _ADDED.reset(self._token)
+        _CUSTOM_OBJECTS.reset(self._token)
 
 
 def resolve(kind: str, identifier: Any, base: type) -> Any:
-    """Turn what a user wrote into an object.
+    """Return the object that an identifier stands for.
 
     Args:
-        kind: the list to look in.
-        identifier: an instance of ``base`` (returned as it is), a subclass of it, a name, or a
+        kind: the kind of object, such as ``"loss"``.
+        identifier: an instance of ``base`` (returned unchanged), a subclass of it, a name, or a
             dict with ``class_name`` and ``config``.
-        base: the class that the result must have.
+        base: required class of the result.
 
     Raises:
-        ConfigurationError: it is none of these, or the name is unknown (the close ones are named).
+        ConfigurationError: it is none of these, or the name is unknown; the message suggests
+            similar names.
     """
     if isinstance(identifier, base):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):
         return identifier()
     if isinstance(identifier, str):
-        return _class_in_a_file(kind, identifier, base)()
+        return _checked_lookup(kind, identifier, base)()
     if isinstance(identifier, dict) and "class_name" in identifier:
-        factory = _class_in_a_file(kind, identifier["class_name"], base)
+        factory = _checked_lookup(kind, identifier["class_name"], base)
         config = identifier.get("config") or {}
         return getattr(factory, "from_config", lambda c: factory(**c))(config)
     raise ConfigurationError(
@@ -235,13 +236,13 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
     )
 
 
-def _class_in_a_file(kind: str, name: str, base: type) -> Any:
-    """Return what :func:`lookup` finds; where a file is read, a class of the right kind alone."""
+def _checked_lookup(kind: str, name: str, base: type) -> Any:
+    """Like :func:`lookup`, but while a file is read only a subclass of ``base`` is accepted."""
     factory = lookup(kind, name)
-    if _ADDED.get() is not None and not (isinstance(factory, type) and issubclass(factory, base)):
+    is_class = isinstance(factory, type) and issubclass(factory, base)
+    if _CUSTOM_OBJECTS.get() is not None and not is_class:
         raise ConfigurationError(
-            f"{kind} {name!r}: expected the name of a {base.__name__} class, but it stands for "
-            f"{factory!r}."
+            f"{kind} {name!r}: expected the name of a {base.__name__} class, got {factory!r}."
         )
     return factory
 
@@ -250,21 +251,21 @@ def lookup(kind: str, name: str) -> Any:
     """Return the class (or factory) called ``name``.
 
     Raises:
-        ConfigurationError: there is none; the message names the close ones.
+        ConfigurationError: there is none; the message suggests similar names.
     """
     if not isinstance(name, str):
-        raise ConfigurationError(f"the name of a {kind} must be a text, got {_shown(name)}.")
-    added = _ADDED.get()
-    if added and name in added:
-        return added[name]
+        raise ConfigurationError(f"the name of a {kind} must be a string, got {_shown(name)}.")
+    custom = _CUSTOM_OBJECTS.get()
+    if custom and name in custom:
+        return custom[name]
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:
         names = sorted({n for n in known if n == n.lower()})
         raise UnknownNameError(
             f"unknown {kind} {_shown(name)}.{suggestion(name, names)} "
-            f"Known names: {', '.join(names)}. A class of your own is made known by "
-            f"netlayers.register({kind!r}), or is passed as an object."
+            f"Known names: {', '.join(names)}. Register your own class with "
+            f"netlayers.register({kind!r}), or pass an object."
         )
     return found
 
@@ -279,16 +280,16 @@ def check_custom_objects(owner: str, value: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    """Return what a message shows of a value: a file may name a class in megabytes."""
+    """Return a shortened repr for messages: a name from a file may be megabytes long."""
     text = repr(value[:200] if isinstance(value, str) else value)
     return text if len(text) <= 200 else f"{text[:180]}..."
 
 
 def suggestion(name: str, known: Any) -> str:
-    """`` Did you mean 'relu'?``, or nothing when nothing is close."""
-    import difflib  # only errors need it
+    """Return `` Did you mean 'relu'?``, or an empty string if no known name is similar."""
+    import difflib  # needed only for errors
 
-    if len(name) > 100:  # nobody meant that, and to compare it would take for ever
+    if len(name) > 100:  # comparing it would take too long
         return ""
     close = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

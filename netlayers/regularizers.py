@@ -1,7 +1,7 @@
 """Regularizers: penalties on the size of weights, added to the loss.
 
-The gradient of a penalty is added to the gradient of the loss before any clipping, so the loss
-that is reported and the gradient that is followed belong together.
+The gradient of a penalty is added to the gradient of the loss before clipping, so the optimizer
+follows the gradient of the reported loss.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
 
 class Regularizer(Configurable):
-    """Base class. A subclass writes ``__call__`` and, right under it, :meth:`add_gradient`."""
+    """Base class. Subclasses implement ``__call__`` and :meth:`add_gradient`."""
 
     def __call__(self, w: Array) -> float:
         """Return the penalty for the weights ``w``."""
@@ -30,16 +30,16 @@ class Regularizer(Configurable):
         """Add d(penalty)/dw to ``dw``, in place.
 
         Args:
-            w: the weights, any shape; not changed.
-            dw: the gradient so far, same shape.
-            scratch: same shape, for intermediate results.
+            w: the weights, any shape; left unchanged.
+            dw: the gradient to add to, same shape.
+            scratch: temporary array of the same shape.
         """
         raise NotImplementedError(f"{type(self).__name__} must define add_gradient(w, dw, scratch)")
 
 
 @register("regularizer", "l1_l2")
 class L1L2(Regularizer):
-    """``l1 Σ|w| + l2 Σw²``, with no factor 1/2, as in Keras.
+    """``l1 Σ|w| + l2 Σw²``, without a factor 1/2, as in Keras.
 
     Args:
         l1: factor of the sum of absolute values.
@@ -77,7 +77,7 @@ class L1L2(Regularizer):
 
 @register("regularizer")
 class L1(L1L2):
-    """``l1 Σ|w|``: pushes small weights to exactly nothing.
+    """``l1 Σ|w|``: drives small weights to exactly zero.
 
     Args:
         l1: the factor.
@@ -94,7 +94,7 @@ class L1(L1L2):
 
 @register("regularizer")
 class L2(L1L2):
-    """``l2 Σw²``: pulls every weight towards zero in proportion to its size.
+    """``l2 Σw²``: pulls every weight towards zero in proportion to its value.
 
     Args:
         l2: the factor.
@@ -109,7 +109,7 @@ class L2(L1L2):
         return [{"l2": 0.5}]
 
 
-# As Keras also calls them.
+# Aliases, as in Keras.
 l1, l2, l1_l2 = L1, L2, L1L2
 
 

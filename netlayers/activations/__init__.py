@@ -1,7 +1,7 @@
-"""Activations: as functions (``relu(x)``), as ``activation=`` of a layer, and as layers.
+"""Activations, usable as functions (``relu(x)``), as ``activation=`` of a layer, and as layers.
 
-Each is one class with ``forward`` and ``backward``; the lower-case names here are callable, and
-make an object of the class for every layer that uses them.
+Each is one class with ``forward`` and ``backward``. The lower-case names here are callable and
+create an object of the class for each layer that uses them.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ __all__ = [
 
 
 class ActivationFunction:
-    """An activation as a function of an array, and a maker of its layer.
+    """An activation as a function of an array, and a factory for its layer.
 
     Args:
-        name: what it is called.
-        layer: the class that computes it.
-        order: names of the arguments after ``x``, as Keras's function takes them by position.
-        defaults: where the function's defaults differ from the layer's.
-        aliases: further names.
+        name: name of the function.
+        layer: the class that implements it.
+        order: names of the positional arguments after ``x``, as in Keras's function.
+        defaults: arguments whose defaults differ from the layer's.
+        aliases: additional names.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class ActivationFunction:
         register_name("activation", layer.__name__, layer)
 
     def make(self, **options: Any) -> ActivationLayer:
-        """Return a new object of the layer's class."""
+        """Return a new object of the layer class."""
         return self._layer(**{**self._defaults, **options})
 
     def __call__(self, x: ArrayLike, *args: Any, **kwargs: Any) -> Array:
-        """Return f(x) in a new array: float64 stays float64, all else is computed in float32."""
+        """Return f(x) as a new array: float64 for float64 input, float32 otherwise."""
         if len(args) > len(self._order):
             raise TypeError(f"{self.__name__}() takes x and {self._order}, got {len(args)} more")
         given = dict(zip(self._order, args, strict=False))
@@ -150,15 +150,15 @@ squareplus = ActivationFunction("squareplus", Squareplus, order=("b",))
 
 
 def get(identifier: Identifier) -> ActivationLayer:
-    """Return an activation of one's own from a name, a function of this module, or an object.
+    """Return a new activation object from a name, a function of this module, or an object.
 
     Args:
-        identifier: ``"relu"``, ``activations.relu``, ``ReLU()`` (copied, so one object may be
-            given to many layers), a configuration, or ``None`` for no activation.
+        identifier: ``"relu"``, ``activations.relu``, ``ReLU()`` (copied, so that one object
+            may be passed to many layers), a configuration, or ``None`` for no activation.
 
     Raises:
-        ConfigurationError: the name is unknown, it needs arguments, or it is a function without a
-            gradient.
+        ConfigurationError: the name is unknown, the activation needs arguments, or the identifier
+            is a function without a gradient.
 
     Example:
         >>> from netlayers import activations
@@ -175,15 +175,15 @@ def get(identifier: Identifier) -> ActivationLayer:
             activation: ActivationLayer = make()
         except TypeError as error:
             raise ConfigurationError(
-                f"activation {identifier!r}: it can not be made without arguments ({error}); pass "
-                "an object, such as netlayers.layers.Threshold(threshold=0.0, default_value=0.0)."
+                f"activation {identifier!r}: it needs arguments ({error}); pass an object, such as "
+                "netlayers.layers.Threshold(threshold=0.0, default_value=0.0)."
             ) from None
         return activation
     if callable(identifier) and not isinstance(identifier, type):
         raise ConfigurationError(
-            f"activation: {identifier!r} is a function, and a function has no gradient to go back "
-            "through. Write a class from netlayers.activations.ActivationLayer with forward and "
-            "backward, and pass an object of it."
+            f"activation: {identifier!r} is a plain function, which has no gradient. Write a "
+            "subclass of netlayers.activations.ActivationLayer with forward and backward, and "
+            "pass an object of it."
         )
     result: ActivationLayer = resolve("activation", identifier, ActivationLayer)
     return result

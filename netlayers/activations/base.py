@@ -1,4 +1,4 @@
-"""What activations share: a layer without weights that may overwrite what it is given."""
+"""Base classes of activations: layers without weights that may work in place."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class ActivationLayer(Layer):
-    """Base class of activations; each is a layer, and an ``activation=`` of other layers.
+    """Base class of activations, usable as layers and as ``activation=`` of other layers.
 
-    A subclass writes ``forward``, which starts with :meth:`start_forward`, and ``backward``, which
-    starts with :meth:`start_backward`.
+    Subclasses implement ``forward``, which starts with :meth:`start_forward`, and ``backward``,
+    which starts with :meth:`start_backward`.
 
-    Shapes: any; the output and both gradients have the shape of the input, unless a subclass says
-    otherwise in ``compute_output_shape``, as GLU does; the two ``start_`` methods are not for it.
+    Shapes: any; the output and both gradients have the shape of the input. A subclass that
+    overrides ``compute_output_shape``, as GLU does, cannot use the two ``start_`` methods.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -42,13 +42,13 @@ class ActivationLayer(Layer):
 
     supports_masking = True
 
-    # Whether backward reads cache.x. If it makes do with the output, cache.y, then a layer may
-    # let the activation overwrite its own sums, and a whole array is never allocated.
+    # Whether backward reads cache.x. If it only needs the output, cache.y, a layer lets the
+    # activation overwrite its pre-activations, which saves one array.
     needs_input = False
 
     @property
     def activation(self) -> ActivationLayer:
-        """The object itself: an activation is its own activation."""
+        """The object itself."""
         return self
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
@@ -56,26 +56,25 @@ class ActivationLayer(Layer):
 
         Args:
             x: any shape.
-            training: remember what :meth:`backward` needs.
-            inplace: ``x`` is the caller's own array of sums, in the right dtype, and may be
-                overwritten.
+            training: cache what :meth:`backward` needs.
+            inplace: allow ``x`` to be overwritten; it must have the dtype of this layer.
         """
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def prepare(self, x: Any) -> Array:
-        """Return ``x`` as an array of this layer's dtype; any shape will do."""
+        """Return ``x`` as an array of this layer's dtype, any shape."""
         if not (type(x) is np.ndarray and x.dtype is self._dtype and x.flags.c_contiguous):
             x = in_order(as_float(self.owner, "x", x, self._dtype))
         return x
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Any shape will do."""
+        """Accept any shape."""
 
     def start_forward(self, x: Any, training: bool, inplace: bool) -> tuple[Array, Array]:
-        """Return ``x`` and the array for f(x), which may be the same one; note them for backward.
+        """Return ``x`` and the array for f(x), and cache them for ``backward``.
 
-        ``forward`` must therefore have read an element of ``x`` for the last time when it writes
-        that of ``y``: true of every NumPy function with ``out=y``.
+        Both may be the same array, so ``forward`` must not read an element of ``x`` after writing
+        that of ``y``. Every NumPy function with ``out=y`` satisfies this.
         """
         if not inplace:
             x = self.prepare(x)
@@ -90,26 +89,26 @@ class ActivationLayer(Layer):
         return x, y
 
     def start_backward(self, dy: Any) -> tuple[Array, Array]:
-        """Return the checked ``dy``, and the array for dL/dx."""
+        """Return the checked ``dy`` and the array for dL/dx."""
         dy = self.check_gradient(dy, self.cache.y.shape)
         return dy, self.buffer("dx", dy.shape)
 
-    # An activation computes nothing before itself: its logits are its input.
+    # The logits of an activation are its input.
 
     def forward_logits(self, x: Array, training: bool = False) -> Array:
-        """Return what the activation would be applied to."""
+        """Return the logits, which are the input."""
         return self.prepare(x)
 
     def backward_logits(self, dz: Array) -> Array:
-        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+        """Return dL/dx from the gradient with respect to the logits."""
         return dz
 
 
 class AxisActivation(ActivationLayer):
-    """Base class of activations that tie together the values along an axis.
+    """Base class of activations that act along an axis.
 
     Args:
-        axis: that axis; negative counts from the end.
+        axis: the axis; negative values count from the end.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
@@ -126,7 +125,7 @@ class AxisActivation(ActivationLayer):
         """Return ``x`` as an array of this layer's dtype.
 
         Raises:
-            ShapeError: it has no axis ``axis``.
+            ShapeError: ``x`` has no axis ``axis``.
         """
         x = super().prepare(x)
         self.check_axis(x.shape)

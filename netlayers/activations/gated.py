@@ -1,4 +1,4 @@
-"""Units that multiply their input with a gate: GELU, SiLU and its hard form, Mish, GLU."""
+"""Gated activations: GELU, SiLU and its hard form, Mish, GLU."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from netlayers.registry import register
 if TYPE_CHECKING:
     from netlayers._typing import Array, Examples, Shape
 
-_C = math.sqrt(2 / math.pi)
-_D = 0.044715
+_SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
 
 
 @register("layer", "gelu")
 class GELU(ActivationLayer):
-    """Gaussian error linear unit, ``y = x Φ(x)``, with the normal distribution function Φ.
+    """Gaussian error linear unit, ``y = x Φ(x)``, where Φ is the standard normal CDF.
 
     Args:
         approximate: use ``Φ(x) ≈ (1 + tanh(sqrt(2/π) (x + 0.044715 x³))) / 2``.
@@ -50,35 +50,35 @@ class GELU(ActivationLayer):
         x, y = self.start_forward(x, training, inplace)
         gate = self.buffer("gate", x.shape, training)
         if self.approximate:
-            # Beyond ±10 the gate is 0 or 1 to the last bit of float64, and x³ can not overflow.
+            # Beyond ±10 the gate is exactly 0 or 1 in float64, and x³ cannot overflow.
             u, scratch = gate, self.buffer("scratch", x.shape, training)
             np.clip(x, -10, 10, out=u)
             np.multiply(u, u, out=scratch)
-            scratch *= _D
+            scratch *= _CUBIC
             scratch += 1
             u *= scratch
-            u *= _C
+            u *= _SQRT_2_OVER_PI
             np.tanh(u, out=gate)
             gate += 1
             gate *= 0.5
         else:
-            scipy("GELU (exact; approximate=True does without)", "special").ndtr(x, out=gate)
+            scipy("GELU (exact; approximate=True does not need it)", "special").ndtr(x, out=gate)
         if training:
             self.cache.gate = gate
         return np.multiply(x, gate, out=y)
 
     def backward(self, dy: Array) -> Array:
-        """``dx = dy (Φ(x) + x Φ'(x))``; Φ' is the normal density, or from the tanh form."""
+        """``dx = dy (Φ(x) + x Φ'(x))``; Φ' is the normal density or that of the tanh form."""
         dy, dx = self.start_backward(dy)
         x, gate = self.cache.x, self.cache.gate
         if self.approximate:  # Φ' = 2 Φ (1 - Φ) u', as tanh' = 1 - tanh²
             u = np.clip(x, -10, 10, out=dx)
             np.multiply(u, u, out=dx)
-            dx *= 6 * _D * _C
-            dx += 2 * _C
+            dx *= 6 * _CUBIC * _SQRT_2_OVER_PI
+            dx += 2 * _SQRT_2_OVER_PI
             dx *= gate
             dx *= np.subtract(1, gate, out=self.workspace("scratch", dy.shape, self._dtype))
-        else:  # Φ' = exp(-x²/2) / sqrt(2π); beyond ±40 it is 0, and x² can not overflow
+        else:  # Φ' = exp(-x²/2) / sqrt(2π); beyond ±40 it is 0, and x² cannot overflow
             np.clip(x, -40, 40, out=dx)
             np.multiply(dx, dx, out=dx)
             dx *= -0.5
@@ -124,7 +124,7 @@ class SiLU(ActivationLayer):
 class HardSiLU(ActivationLayer):
     """SiLU with a hard sigmoid, also called hard swish: ``y = x min(max(x / 6 + 1/2, 0), 1)``.
 
-    The slope on the corners is taken as 0 at x = -3 and as 1 at x = 3.
+    The derivative at the kinks is taken as 0 at x = -3 and as 1 at x = 3.
 
     Source:
         A. Howard et al., "Searching for MobileNetV3", ICCV 2019, section 5.2.
@@ -189,13 +189,13 @@ class Mish(ActivationLayer):
 
 @register("layer", "glu")
 class GLU(AxisActivation):
-    """Gated linear unit: the axis is cut into halves a and b, and ``y = a sigmoid(b)``.
+    """Gated linear unit: ``y = a sigmoid(b)`` for the two halves a and b of an axis.
 
     Shapes: the output has half the input's length along ``axis``; ``Dense(8, activation="glu")``
     has 4 outputs.
 
     Args:
-        axis: what is halved; not the batch.
+        axis: the axis to halve; not the batch axis.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -219,7 +219,7 @@ class GLU(AxisActivation):
         """Return the input's shape with half its length along ``axis``.
 
         Raises:
-            ShapeError: there is no such axis, it is the batch, or its length is odd.
+            ShapeError: the axis does not exist, is the batch axis, or has an odd length.
         """
         self.check_axis(input_shape)
         axis = self.axis % len(input_shape)
@@ -227,23 +227,23 @@ class GLU(AxisActivation):
         if axis == 0 and size is None:
             raise ShapeError(
                 f"{self.cache._owner} (GLU): axis={self.axis} of an input of shape {input_shape} "
-                "is the batch, which can not be halved; choose another axis."
+                "is the batch axis, which cannot be halved; choose another axis."
             )
         if size is not None and size % 2:
             raise ShapeError(
-                f"{self.cache._owner} (GLU): cuts axis {self.axis} into two halves and needs an "
-                f"even length there, got the shape {input_shape}. Use an even number of features."
+                f"{self.cache._owner} (GLU): halves axis {self.axis}, which needs an even "
+                f"length, got the shape {input_shape}. Use an even number of features."
             )
         half = None if size is None else size // 2
         return (*input_shape[:axis], half, *input_shape[axis + 1 :])
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
-        """``y = a s`` with ``s = sigmoid(b)``; x is too long to be overwritten with it."""
+        """``y = a s`` with ``s = sigmoid(b)``; never in place, as y is smaller than x."""
         x = self.prepare(x)
         y = self.buffer("y", self.compute_output_shape(x.shape), training)  # type: ignore[arg-type]
         a, gate = (self.buffer(name, y.shape, training) for name in ("a", "gate"))
         for half, copy in zip(self._halves(x), (a, gate), strict=True):
-            np.copyto(copy, half)  # NumPy is faster on whole arrays, and allocates nothing for them
+            np.copyto(copy, half)  # faster on contiguous arrays, and without temporaries
         kernels.sigmoid(gate, gate)
         if training:
             self.cache.a, self.cache.gate, self.cache.x_shape = a, gate, x.shape

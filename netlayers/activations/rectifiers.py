@@ -1,4 +1,4 @@
-"""Piecewise and exponential-linear units: linear, ReLU, leaky ReLU, ELU, SELU, CELU."""
+"""Rectified and exponential linear units: linear, ReLU, leaky ReLU, ELU, SELU, CELU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BOOL = np.dtype(bool)
 
 @register("layer", "Identity", "identity")
 class Linear(ActivationLayer):
-    """``y = x``. Nothing is computed or copied."""
+    """Identity, ``y = x``, without computation or copy."""
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x``."""
@@ -40,13 +40,13 @@ class ReLU(ActivationLayer):
     In full: ``y = min(x, max_value)`` where ``x >= threshold``, else
     ``y = negative_slope (x - threshold)``.
 
-    The slope at a corner is that to its left at the threshold (0 for the plain ReLU at 0), and 0
-    where the output reaches ``max_value``.
+    The derivative at the threshold is the slope to its left (0 for the plain ReLU at 0). Where the
+    output reaches ``max_value`` it is 0.
 
     Args:
         max_value: upper limit of the output, ``None`` for none.
         negative_slope: slope below the threshold.
-        threshold: where the unit opens.
+        threshold: inputs below it count as negative.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -115,11 +115,11 @@ class ReLU(ActivationLayer):
 
 @register("layer", "leaky_relu")
 class LeakyReLU(ActivationLayer):
-    """``y = x`` where ``x > 0``, else ``negative_slope x``: no unit ever stops learning.
+    """``y = x`` where ``x > 0``, else ``negative_slope x``; avoids units with zero gradient.
 
     Args:
-        negative_slope: slope for negative inputs. As in Keras the layer's default is 0.3, that of
-            the name ``"leaky_relu"`` 0.2.
+        negative_slope: slope for negative inputs. As in Keras, the default is 0.3 for the layer and
+            0.2 for the name ``"leaky_relu"``.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -162,7 +162,7 @@ class ELU(ActivationLayer):
     """Exponential linear unit: ``y = x`` where ``x > 0``, else ``alpha (exp(x) - 1)``.
 
     Args:
-        alpha: minus the limit for very negative inputs.
+        alpha: the output tends to ``-alpha`` for very negative inputs.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -185,7 +185,7 @@ class ELU(ActivationLayer):
         """``y = scale (max(x, 0) + alpha expm1(min(x, 0)))``; the scale is 1 for ELU."""
         x, y = self.start_forward(x, training, inplace)
         negative = self.buffer("negative", x.shape, training)
-        np.minimum(x, 0, out=negative)  # expm1 never sees the large values that overflow
+        np.minimum(x, 0, out=negative)  # keeps expm1 from overflowing
         np.expm1(negative, out=negative)
         negative *= self.alpha * self._scale
         np.maximum(x, 0, out=y)
@@ -209,7 +209,7 @@ class ELU(ActivationLayer):
 
 @register("layer", "selu")
 class SELU(ELU):
-    """Scaled ELU: its two constants keep mean 0 and variance 1 from layer to layer.
+    """Scaled ELU, whose two constants preserve mean 0 and variance 1 from layer to layer.
 
     Args:
         kwargs: ``name``, ``trainable``, ``dtype``.
@@ -234,10 +234,10 @@ class SELU(ELU):
 
 @register("layer", "celu")
 class CELU(ActivationLayer):
-    """ELU without a corner: ``y = x`` where ``x > 0``, else ``alpha (exp(x / alpha) - 1)``.
+    """Continuously differentiable ELU: ``y = max(x, 0) + alpha expm1(min(x, 0) / alpha)``.
 
     Args:
-        alpha: minus the limit for very negative inputs; the slope at 0 is 1 for all of them.
+        alpha: the output tends to ``-alpha`` for very negative inputs; the slope at 0 is always 1.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -257,8 +257,8 @@ class CELU(ActivationLayer):
         """``y = max(x, 0) + alpha expm1(min(x, 0) / alpha)``."""
         x, y = self.start_forward(x, training, inplace)
         negative = self.buffer("negative", x.shape, training)
-        np.minimum(x, 0, out=negative)  # expm1 never sees the large values that overflow
-        with np.errstate(over="ignore"):  # x / alpha may: expm1(-inf) is the right -1
+        np.minimum(x, 0, out=negative)  # keeps expm1 from overflowing
+        with np.errstate(over="ignore"):  # x / alpha may; expm1(-inf) is -1, as it should be
             negative /= self.alpha
         np.expm1(negative, out=negative)
         negative *= self.alpha

@@ -1,4 +1,4 @@
-"""Units that make small inputs zero, or nearly so: shrinkages and the threshold."""
+"""Activations that set small inputs to zero or nearly zero: shrinkages and the threshold."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BOOL = np.dtype(bool)
 
 
 class _Shrinkage(ActivationLayer):
-    """What the two shrinkages with a threshold share: the argument.
+    """Base class of the shrinkages with a threshold.
 
     Args:
-        threshold: inputs of at most this size become 0.
+        threshold: inputs with ``|x| <= threshold`` become 0.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
@@ -39,7 +39,7 @@ class HardShrink(_Shrinkage):
     """``y = x`` where ``|x| > threshold``, else 0.
 
     Args:
-        threshold: inputs of at most this size become 0.
+        threshold: inputs with ``|x| <= threshold`` become 0.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -58,7 +58,7 @@ class HardShrink(_Shrinkage):
         return np.multiply(x, large, out=y)
 
     def backward(self, dy: Array) -> Array:
-        """``dx = dy`` where ``y ≠ 0``, else 0, also at the two jumps."""
+        """``dx = dy`` where ``y ≠ 0``, else 0, also at the two discontinuities."""
         dy, dx = self.start_backward(dy)
         mask = self.workspace("mask", dy.shape, _BOOL)
         return np.multiply(dy, np.not_equal(self.cache.y, 0, out=mask), out=dx)
@@ -66,10 +66,10 @@ class HardShrink(_Shrinkage):
 
 @register("layer", "soft_shrink")
 class SoftShrink(_Shrinkage):
-    """``y = sign(x) max(|x| - threshold, 0)``: every input moves towards 0, small ones become it.
+    """``y = sign(x) max(|x| - threshold, 0)``.
 
     Args:
-        threshold: by how much.
+        threshold: the amount by which inputs shrink towards 0.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -80,12 +80,12 @@ class SoftShrink(_Shrinkage):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x - clip(x, -threshold, threshold)``."""
         x, y = self.start_forward(x, training, inplace)
-        taken = self.buffer("taken", x.shape, training)
-        np.clip(x, -self.threshold, self.threshold, out=taken)
-        return np.subtract(x, taken, out=y)
+        clipped = self.buffer("clipped", x.shape, training)
+        np.clip(x, -self.threshold, self.threshold, out=clipped)
+        return np.subtract(x, clipped, out=y)
 
     def backward(self, dy: Array) -> Array:
-        """``dx = dy`` where ``y ≠ 0``, else 0, also on the two corners."""
+        """``dx = dy`` where ``y ≠ 0``, else 0, also at the two kinks."""
         dy, dx = self.start_backward(dy)
         mask = self.workspace("mask", dy.shape, _BOOL)
         return np.multiply(dy, np.not_equal(self.cache.y, 0, out=mask), out=dx)
@@ -115,11 +115,11 @@ class Threshold(ActivationLayer):
     """``y = x`` where ``x > threshold``, else ``default_value``.
 
     Args:
-        threshold: the largest input that is replaced.
-        default_value: what replaces it.
+        threshold: inputs up to this value are replaced.
+        default_value: the replacement.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
-    A NaN is not replaced, so that it is seen.
+    NaNs are not replaced, so that they stay visible.
     """
 
     def __init__(self, threshold: float, default_value: float, **kwargs: Any) -> None:
@@ -142,8 +142,8 @@ class Threshold(ActivationLayer):
         np.greater(x, self.threshold, out=high)
         if training:
             self.cache.high = high
-        # Products with masks, which take a fifth of the time of np.copyto(..., where=mask).
-        np.maximum(x, self.threshold, out=y)  # no -inf, whose product with 0 would be NaN
+        # Products with masks take a fifth of the time of np.copyto(..., where=mask).
+        np.maximum(x, self.threshold, out=y)  # -inf times 0 would be NaN
         y *= high
         if self.default_value:
             value = self.buffer("value", x.shape, training)
@@ -153,6 +153,6 @@ class Threshold(ActivationLayer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        """``dx = dy`` where ``x > threshold``, else 0, also at the jump."""
+        """``dx = dy`` where ``x > threshold``, else 0, also at the discontinuity."""
         dy, dx = self.start_backward(dy)
         return np.multiply(dy, self.cache.high, out=dx)

@@ -1,4 +1,4 @@
-"""Units that saturate, and the exponential they are made of."""
+"""Saturating activations (sigmoid, tanh, softsign) and the exponential."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Tanh(ActivationLayer):
 
 @register("layer", "softsign")
 class Softsign(ActivationLayer):
-    """``y = x / (1 + |x|)``: saturates slower than tanh.
+    """``y = x / (1 + |x|)``, which saturates more slowly than tanh.
 
     Source:
         J. Turian, J. Bergstra, Y. Bengio, "Quadratic features and deep architectures for chunking",

@@ -18,14 +18,14 @@ _FLOAT64 = np.dtype(np.float64)
 
 @register("layer", "softmax")
 class Softmax(AxisActivation):
-    """Positive numbers that sum to one along an axis: ``y = exp(x) / Σ exp(x)``.
+    """Softmax: ``y = exp(x) / Σ exp(x)``, positive values that sum to one along an axis.
 
     Args:
-        axis: where they sum to one.
+        axis: axis along which the outputs sum to one.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
-    As the last activation before a cross-entropy loss, a compiled model computes the two together
-    from ``x``; this class is still the true derivative of the softmax alone.
+    A compiled model fuses a final softmax with a cross-entropy loss and computes both from ``x``;
+    ``backward`` here is the derivative of the softmax alone.
     """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
@@ -46,10 +46,10 @@ class Softmax(AxisActivation):
 
 @register("layer", "log_softmax")
 class LogSoftmax(AxisActivation):
-    """Logarithm of the softmax, exact also where the softmax rounds to zero.
+    """Logarithm of the softmax, accurate also where the softmax underflows to zero.
 
     Args:
-        axis: where the exponentials sum to one.
+        axis: axis along which the exponentials of the outputs sum to one.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
@@ -71,18 +71,18 @@ class LogSoftmax(AxisActivation):
 
 @register("layer", "sparsemax")
 class Sparsemax(AxisActivation):
-    """The nearest point of the simplex: sums to one along an axis, as softmax, with exact zeros.
+    """Projection onto the probability simplex: sums to one along an axis, with exact zeros.
 
-    ``y = max(x - τ, 0)``, with the threshold τ for which ``Σ y = 1``.
+    ``y = max(x - τ, 0)``, where the threshold τ is such that ``Σ y = 1``.
 
     Args:
-        axis: where the values sum to one.
+        axis: axis along which the outputs sum to one.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
         A. Martins, R. Astudillo, "From softmax to sparsemax: a sparse model of attention and
         multi-label classification", ICML 2016, eq. 2 and 3, algorithm 1. Keras 3.15 computes
-        something else, an error that it has mended since: https://github.com/keras-team/keras,
+        something else, a bug fixed since: https://github.com/keras-team/keras,
         pull request 23469.
 
     Example:
@@ -92,37 +92,37 @@ class Sparsemax(AxisActivation):
     """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
-        """``y = max(r - d, 0)``: depth ``d = max x - x`` below the top, reach ``r = max x - τ``.
+        """``y = max(r - d, 0)`` with the gaps ``d = max x - x`` and ``r = max x - τ``.
 
-        With the depths in ascending order, ``r = min_k (1 + d_1 + ... + d_k) / k``: that quotient
-        falls as long as ``d_k`` is below it, which is the paper's condition for the support. As
-        ``r <= 1`` (k = 1), depths may be cut at 1, and no sum overflows.
+        With the gaps in ascending order, ``r = min_k (1 + d_1 + ... + d_k) / k``: the quotient
+        decreases as long as ``d_k`` is below it, which is the paper's condition for the support. As
+        ``r <= 1`` (k = 1), gaps may be clipped at 1, and no sum overflows.
         """
         x, y = self.start_forward(x, training, inplace)
         axis, count = self.axis, x.shape[self.axis]
         np.subtract(np.max(x, axis=axis, keepdims=True), x, out=y)
         np.minimum(y, 1, out=y)
-        depths = self.buffer("depths", x.shape, training)
-        np.copyto(depths, y)
-        depths.sort(axis=axis)
-        reaches = self.buffer("reaches", x.shape, training, _FLOAT64)
-        np.copyto(reaches, depths)
-        np.cumsum(reaches, axis=axis, out=reaches)
-        reaches += 1
+        gaps = self.buffer("gaps", x.shape, training)
+        np.copyto(gaps, y)
+        gaps.sort(axis=axis)
+        quotients = self.buffer("quotients", x.shape, training, _FLOAT64)
+        np.copyto(quotients, gaps)
+        np.cumsum(quotients, axis=axis, out=quotients)
+        quotients += 1
         sizes = np.arange(1, count + 1, dtype=_FLOAT64)
-        reaches /= sizes.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
-        reach = np.min(reaches, axis=axis, keepdims=True).astype(self._dtype)
-        np.subtract(reach, y, out=y)
+        quotients /= sizes.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
+        r = np.min(quotients, axis=axis, keepdims=True).astype(self._dtype)
+        np.subtract(r, y, out=y)
         return np.maximum(y, 0, out=y)
 
     def backward(self, dy: Array) -> Array:
-        """``dx = dy - mean dy`` where ``y > 0``, with the mean over these values; else 0."""
+        """``dx = dy - mean dy`` where ``y > 0``, with the mean over these entries; else 0."""
         dy, dx = self.start_backward(dy)
         support = self.workspace("support", dy.shape, _BOOL)
         np.greater(self.cache.y, 0, out=support)
         np.multiply(dy, support, out=dx)
         size = np.sum(support, axis=self.axis, keepdims=True, dtype=self._dtype)
         mean = np.sum(dx, axis=self.axis, keepdims=True)
-        mean /= np.maximum(size, 1)  # it is 0 only where x was NaN
+        mean /= np.maximum(size, 1)  # size is 0 only where x is NaN
         np.subtract(dy, mean, out=dx)
         return np.multiply(dx, support, out=dx)

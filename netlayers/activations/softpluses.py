@@ -1,4 +1,4 @@
-"""Smooth forms of ReLU, and the logarithm of the sigmoid, which is one of them mirrored."""
+"""Smooth approximations of ReLU, and the logarithm of the sigmoid, a reflected softplus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def softplus(x: Array, out: Array, scratch: Array) -> Array:
 
 @register("layer", "softplus")
 class Softplus(ActivationLayer):
-    """A smooth ReLU, ``y = log(1 + exp(x))``.
+    """Smooth ReLU, ``y = log(1 + exp(x))``.
 
     Source:
         C. Dugas et al., "Incorporating second-order functional knowledge for better option
@@ -49,7 +49,7 @@ class Softplus(ActivationLayer):
 
 @register("layer", "log_sigmoid")
 class LogSigmoid(ActivationLayer):
-    """Logarithm of the sigmoid, ``y = -log(1 + exp(-x))``, exact also where the sigmoid is 0."""
+    """Logarithm of the sigmoid, ``y = -log(1 + exp(-x))``, accurate for all x."""
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = -softplus(-x)``."""
@@ -68,10 +68,10 @@ class LogSigmoid(ActivationLayer):
 
 @register("layer", "squareplus")
 class Squareplus(ActivationLayer):
-    """A smooth ReLU without an exponential, ``y = (x + sqrt(x² + b)) / 2``.
+    """Smooth ReLU without an exponential, ``y = (x + sqrt(x² + b)) / 2``.
 
     Args:
-        b: how round the corner is; 0 gives ReLU, with the slope 0 at 0.
+        b: smoothness; 0 gives ReLU, with the derivative 0 at 0.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -90,7 +90,7 @@ class Squareplus(ActivationLayer):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = max(x, 0) + (b/4) / (r + |x|/2)`` with ``r = sqrt((x/2)² + b/4)``.
 
-        That is ``x/2 + r``, of which x/2 and r would lose their digits to each other below 0.
+        Equal to ``x/2 + r``, which suffers from cancellation for negative x.
         """
         x, y = self.start_forward(x, training, inplace)
         half = self.buffer("half", x.shape, training)
@@ -120,9 +120,9 @@ class Squareplus(ActivationLayer):
 
 @register("layer", "sparse_plus")
 class SparsePlus(ActivationLayer):
-    """The softplus of sparsemax: 0 up to -1, x from 1 on, and ``(x + 1)² / 4`` between them.
+    """Sparsemax counterpart of softplus: 0 up to -1, x from 1 on, ``(x + 1)² / 4`` in between.
 
-    Its derivative is :class:`SparseSigmoid`, as that of softplus is the sigmoid.
+    Its derivative is :class:`SparseSigmoid`.
 
     Source:
         M. Blondel, A. Martins, V. Niculae, "Learning with Fenchel-Young losses", Journal of

@@ -39,7 +39,7 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
         return value
     if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
         raise DataError(
-            f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which can not be "
+            f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which cannot be "
             f"taken here; pass {argument}.toarray()."
         )
     if is_frame(value):
@@ -65,7 +65,7 @@ def _numpy(owner: str, argument: str, value: Any) -> Array:
     """Return whatever NumPy makes of ``value``, of any dtype.
 
     Raises:
-        DataError: rows are ragged, or the value can not be read.
+        DataError: rows are ragged, or the value cannot be read.
     """
     try:
         return numpy_dtype(np.asarray(numpy_of(value)))

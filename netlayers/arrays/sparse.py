@@ -63,10 +63,10 @@ def as_input(owner: str, x: Any, dtype: Dtype) -> Any:
 
 
 def refuse_sparse(layer: Any) -> None:
-    """Raise a DataError if the layer can not take a sparse matrix."""
+    """Raise a DataError if the layer cannot take a sparse matrix."""
     if not layer.takes_sparse:
         raise DataError(
-            f"{layer.owner} ({type(layer).__name__}): can not take a sparse matrix. Put a "
+            f"{layer.owner} ({type(layer).__name__}): cannot take a sparse matrix. Put a "
             "Dense layer first, which can, or pass x.toarray()."
         )
 
@@ -88,7 +88,7 @@ def dot_transposed(x: Any, dz: Array, out: Array) -> None:
 def _add_product(routine: str, x: Any, shape: tuple[int, int], w: Array, out: Array) -> bool:
     """Add a product to ``out`` by SciPy's inner routine; return whether there is one.
 
-    What ``x @ w`` calls as well, but it can not write into a buffer: the gradient of a kernel of
+    What ``x @ w`` calls as well, but it cannot write into a buffer: the gradient of a kernel of
     50,000 x 64, for a batch of 128 rows, took 25 ms with ``x.T @ dz`` and 0.25 ms so.
     """
     import scipy.sparse

@@ -1,1 +1,1 @@
-"""From a user's arrays to the batches of the training loop."""
+"""Turn a user's data into batches for the training loop."""

@@ -1,4 +1,4 @@
-"""Arrays in memory or in a file, sparse matrices, and several of these, as batches."""
+"""Batches from arrays in memory or in files, from sparse matrices, and from several of these."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
 
 
-_SAMPLED_ROWS = 64  # of which a checksum is taken
-_SAMPLED = 1024  # entries of such a row, at its begin, in its middle and at its end
+_CHECKSUM_ROWS = 64
+_CHECKSUM_ENTRIES = 1024  # at the start, in the middle and at the end of each of these rows
 
 
-def _sampled(size: int) -> list[slice]:
-    """Return the parts of a row of ``size`` entries that a checksum is taken of."""
-    if size <= 3 * _SAMPLED:
+def _checksum_slices(size: int) -> list[slice]:
+    """Return the parts of a row of ``size`` entries that enter a checksum."""
+    if size <= 3 * _CHECKSUM_ENTRIES:
         return [slice(0, size)]
-    middle = (size - _SAMPLED) // 2
-    return [slice(i, i + _SAMPLED) for i in (0, middle, size - _SAMPLED)]
+    middle, last = (size - _CHECKSUM_ENTRIES) // 2, size - _CHECKSUM_ENTRIES
+    return [slice(i, i + _CHECKSUM_ENTRIES) for i in (0, middle, last)]
 
 
-def _crc(entries: Array, before: int) -> int:
-    """Go on with a checksum, which is the same on all machines."""
+def _crc(entries: Array, start: int) -> int:
+    """Continue a checksum from ``start``; it does not depend on the machine's byte order."""
     order = entries.dtype.newbyteorder("<")
-    return zlib.crc32(entries.astype(order, copy=False).tobytes(), before)
+    return zlib.crc32(entries.astype(order, copy=False).tobytes(), start)
 
 
 class Column:
-    """One of x, y and the weights: an array of which batches are taken.
+    """An array for x, y or the sample weights, read in batches.
 
-    A batch is a view into the user's array where that is possible, else it is gathered and
-    converted into a buffer that the next batch overwrites.
+    A batch is a view of the user's array where possible. Otherwise it is gathered and converted
+    into a buffer, which the next batch overwrites.
 
     Args:
-        values: the array; never written to.
-        dtype: of the batches.
+        values: the array, which is never written to.
+        dtype: dtype of the batches.
     """
 
     def __init__(self, values: Array, dtype: Dtype) -> None:
@@ -60,7 +60,7 @@ class Column:
         self._workspace = Workspace()
 
     def part(self, start: int, stop: int) -> Column:
-        """Return some rows as a column of their own; nothing is copied."""
+        """Return rows ``start`` to ``stop`` as another column, without a copy."""
         return Column(self.values[start:stop], self.dtype)
 
     def slice(self, start: int, stop: int) -> Array:
@@ -73,14 +73,14 @@ class Column:
         return out
 
     def take(self, rows: Array) -> Array:
-        """Return the given rows, in a buffer."""
+        """Return the given rows in a buffer."""
         shape = (len(rows), *self._row)
         out = self._workspace("batch", shape, self.dtype)
         if not self._plain:
             np.copyto(out, self.values[rows], casting="unsafe")
             return out
-        # The numbers of rows are right by construction; "clip" only lets NumPy write straight
-        # into the buffer. The function np.take needs 0.8 µs more than the method.
+        # The row numbers are valid by construction. mode="clip" lets NumPy write directly into
+        # the buffer. The method take is 0.8 µs faster than the function np.take.
         if self._same:
             return self.values.take(rows, axis=0, out=out, mode="clip")
         raw = self._workspace("raw", shape, self.values.dtype)
@@ -88,28 +88,28 @@ class Column:
         return out
 
     def checksum(self, rows: Array) -> int:
-        """Return a checksum of some rows; of long ones, of parts of them."""
+        """Return a checksum of some rows; long rows enter in part."""
         crc = 0
         for i in rows:
             row = self.values[i : i + 1].flat
-            for part in _sampled(len(row)):
+            for part in _checksum_slices(len(row)):
                 crc = _crc(row[part], crc)
         return crc
 
 
 class LazyColumn:
-    """An array outside of the memory, such as a data set of an HDF5 file, read batch by batch.
+    """An array that is not in memory, such as a dataset of an HDF5 file, read batch by batch.
 
     Args:
-        values: the rows of it.
-        dtype: of the batches.
+        values: its rows.
+        dtype: dtype of the batches.
     """
 
     def __init__(self, values: LazyRows, dtype: Dtype) -> None:
         self.values, self.dtype, self.rows = values, dtype, len(values)
 
     def part(self, start: int, stop: int) -> LazyColumn:
-        """Return some rows as a column of their own; nothing is read."""
+        """Return rows ``start`` to ``stop`` as another column, without reading them."""
         return LazyColumn(self.values.part(start, stop), self.dtype)
 
     def slice(self, start: int, stop: int) -> Array:
@@ -121,18 +121,18 @@ class LazyColumn:
         return self.values.take(rows).astype(self.dtype, order="C", copy=False)
 
     def checksum(self, rows: Array) -> int:
-        """Return a checksum of some rows; of long ones, of parts of them."""
+        """Return a checksum of some rows; long rows enter in part."""
         return Column(self.values.take(rows), self.dtype).checksum(np.arange(len(rows)))
 
 
 class SparseColumn:
-    """x as a CSR matrix, of which batches are taken that are CSR matrices too.
+    """x as a CSR matrix, read in batches that are CSR matrices.
 
-    A batch takes as much memory as it has entries.
+    The memory of a batch is proportional to the number of its stored entries.
 
     Args:
-        values: the matrix; never written to, and its entries are not put in order.
-        dtype: of the batches.
+        values: the matrix, which is never written to; its indices are not sorted.
+        dtype: dtype of the batches.
     """
 
     def __init__(self, values: Any, dtype: Dtype) -> None:
@@ -141,7 +141,7 @@ class SparseColumn:
         self.rows = int(values.shape[0])
 
     def part(self, start: int, stop: int) -> SparseColumn:
-        """Return some rows as a column of their own."""
+        """Return rows ``start`` to ``stop`` as another column."""
         return SparseColumn(self.values[start:stop], self.dtype)
 
     def slice(self, start: int, stop: int) -> Any:
@@ -153,22 +153,19 @@ class SparseColumn:
         return self.values[rows].astype(self.dtype, copy=False)
 
     def checksum(self, rows: Array) -> int:
-        """Return a checksum of some rows; of those with many entries, of parts of them."""
+        """Return a checksum of some rows; rows with many entries enter in part."""
         crc = 0
         for i in rows:
             start, stop = (int(n) for n in self.values.indptr[i : i + 2])
-            for part in _sampled(stop - start):
-                its = slice(start + part.start, start + part.stop)
-                crc = _crc(self.values.indices[its].astype(np.int64), crc)
-                crc = _crc(self.values.data[its], crc)
+            for part in _checksum_slices(stop - start):
+                entries = slice(start + part.start, start + part.stop)
+                crc = _crc(self.values.indices[entries].astype(np.int64), crc)
+                crc = _crc(self.values.data[entries], crc)
         return crc
 
 
 class Columns:
-    """Several inputs, or targets of several outputs: a batch is a tuple with one of each.
-
-    All have the same number of rows.
-    """
+    """Columns for several inputs or outputs, with equal numbers of rows; a batch is a tuple."""
 
     def __init__(self, columns: Sequence[Column | LazyColumn | SparseColumn]) -> None:
         self.columns, self.rows = tuple(columns), columns[0].rows
@@ -179,7 +176,7 @@ class Columns:
         return tuple(c.values for c in self.columns)
 
     def part(self, start: int, stop: int) -> Columns:
-        """Return some rows of each as columns of their own."""
+        """Return rows ``start`` to ``stop`` of each column."""
         return Columns([c.part(start, stop) for c in self.columns])
 
     def slice(self, start: int, stop: int) -> tuple[Any, ...]:
@@ -191,7 +188,7 @@ class Columns:
         return tuple(c.take(rows) for c in self.columns)
 
     def checksum(self, rows: Array) -> int:
-        """Return a checksum of some rows of all."""
+        """Return a checksum of some rows of all columns."""
         return zlib.crc32(repr([c.checksum(rows) for c in self.columns]).encode())
 
 
@@ -199,9 +196,9 @@ AnyColumn = Column | LazyColumn | SparseColumn | Columns
 
 
 def column(values: Any, dtype: Any) -> AnyColumn:
-    """Return the column for an array, lazy rows, or a CSR matrix; for a tuple, those of each.
+    """Return the column for an array, lazy rows or a CSR matrix; :class:`Columns` for a tuple.
 
-    ``dtype`` is that of the batches; for a tuple, one or one for each.
+    ``dtype`` is the dtype of the batches; for a tuple, one for all or a tuple of them.
     """
     if type(values) is not np.ndarray:
         if isinstance(values, tuple):
@@ -215,24 +212,24 @@ def column(values: Any, dtype: Any) -> AnyColumn:
     return Column(values, dtype)
 
 
-def _kind(of: AnyColumn | None) -> Any:
-    """Return what :meth:`ArrayData.fingerprint` says of a column: dtype and shape of a row."""
-    if isinstance(of, Columns):
-        return [_kind(c) for c in of.columns]
-    return None if of is None else [of.values.dtype.name, list(of.values.shape[1:])]
+def _dtype_and_shape(column: AnyColumn | None) -> Any:
+    """Return the dtype and the row shape of a column, for :meth:`ArrayData.fingerprint`."""
+    if isinstance(column, Columns):
+        return [_dtype_and_shape(c) for c in column.columns]
+    return None if column is None else [column.values.dtype.name, list(column.values.shape[1:])]
 
 
 class ArrayData:
-    """A data set of arrays.
+    """A dataset of arrays.
 
     Args:
-        columns: x, y and weights; y and weights may be missing.
-        batch_size: rows in a batch; the last may be smaller.
-        rng: a random generator to shuffle by, anew in each pass; ``None`` for the given order.
-        rows: numbers of the rows that the data set consists of; ``None`` for all.
+        columns: x, y and sample weights; y and weights may be ``None``.
+        batch_size: rows in a batch; the last batch may be smaller.
+        rng: random generator that shuffles the rows before each pass; ``None`` keeps their order.
+        rows: indices of the rows to use; ``None`` for all.
         steps: batches in an epoch; ``None`` for a pass over all rows.
-        goes_on: with ``steps``, whether an epoch begins where the last one ended, and begins the
-            data again where they end; otherwise every epoch begins with the first row.
+        goes_on: with ``steps``, whether an epoch continues where the previous one ended, and
+            restarts the data when they are exhausted. Otherwise each epoch starts at the first row.
     """
 
     def __init__(
@@ -258,23 +255,23 @@ class ArrayData:
         self._cursor = Cursor()
 
     def ready(self) -> bool:
-        """Begin the next epoch, if it is not begun; whether it has batches: always."""
+        """Start the next epoch unless it has started. Always returns True."""
         if not self._cursor.active:
             self._cursor.begin(self._between())
         return True
 
     def row(self) -> Any:
-        """Return inputs of one sample, zeros: for the shape of the output where there are none."""
+        """Return zeros in the shape of one sample, to infer the output shape of empty data."""
         return _zeros(self._columns[0])
 
     def close(self) -> None:
-        """Let go of what an epoch holds: nothing."""
+        """Do nothing: arrays hold no resources."""
 
     def batches(self, start: int = 0) -> Iterator[Any]:
         """Yield the batches of an epoch.
 
         Args:
-            start: how many batches of it are done, in a run that goes on within an epoch.
+            start: batches already done, when a run resumes within an epoch.
         """
         if start == 0:
             self.ready()
@@ -294,7 +291,10 @@ class ArrayData:
         self._cursor.end(self.steps)
 
     def _pass(self, number: int, place: Place) -> Iterator[Any]:
-        """Draw the order; return the batches after a place. ``number`` of the epoch lie before."""
+        """Draw the order of a pass and return its batches after ``place``.
+
+        ``number`` batches of the epoch precede them.
+        """
         self._cursor.mark(number, place)
         set_order(self._rng, place.order)
         numbers = self._numbers
@@ -316,21 +316,21 @@ class ArrayData:
                 )
             else:
                 rows = numbers[start:stop]
-                its_weights = weights and weights.take(rows)
-                yield Batch(x.take(rows), y and y.take(rows), its_weights, stop - start)
+                w = weights and weights.take(rows)
+                yield Batch(x.take(rows), y and y.take(rows), w, stop - start)
 
-    # To go on in another process ---------------------------------------------------------------
+    # Resuming in another process ---------------------------------------------------------------
 
     def get_state(self, done: int | None = None) -> dict[str, Any]:
-        """Return where the data stand, as plain data.
+        """Return the position in the data as plain data.
 
         Args:
-            done: batches of the epoch that are done, ``None`` between two epochs.
+            done: batches of the epoch that are done, ``None`` between epochs.
         """
         return (self._cursor.after(done) if done else self._between()).get_state()
 
     def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
-        """Go on where :meth:`get_state` was called."""
+        """Continue from a position that :meth:`get_state` returned."""
         place = Place.from_state(state)
         set_order(self._rng, place.order)
         self._cursor.begin(place, done or 0)
@@ -341,15 +341,15 @@ class ArrayData:
             self._cursor.end(0)
 
     def _between(self) -> Place:
-        known = self._cursor.between
-        if known is not None and (self._goes_on or self._cursor.active):
-            return known
+        place = self._cursor.between
+        if place is not None and (self._goes_on or self._cursor.active):
+            return place
         return Place(order_state(self._rng))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what must be the same in a run that goes on: shapes, and a checksum of a few rows.
+        """Return what must not change when a run resumes: shapes, and a checksum of some rows.
 
-        So other values are found out unless they are rare, at the cost of some milliseconds.
+        It takes a few milliseconds and detects changed values unless only a few rows differ.
         """
         return {
             "kind": "rows",
@@ -357,13 +357,13 @@ class ArrayData:
             "batch_size": self._batch_size,
             "steps": self.steps,
             "shuffle": self._rng is not None,
-            "columns": [_kind(c) for c in self._columns],
+            "columns": [_dtype_and_shape(c) for c in self._columns],
             "checksum": self._checksums(),
         }
 
     def _checksums(self) -> dict[str, str | None]:
-        """Return a checksum of x, of y and of the weights, over rows from all parts of the data."""
-        rows = np.linspace(0, self._count - 1, min(self._count, _SAMPLED_ROWS)).astype(np.int64)
+        """Return checksums of x, y and the weights, over rows spread evenly over the data."""
+        rows = np.linspace(0, self._count - 1, min(self._count, _CHECKSUM_ROWS)).astype(np.int64)
         if self._numbers is not None:
             rows = self._numbers[rows]
         names = ("x", "y", "sample_weight")
@@ -373,22 +373,22 @@ class ArrayData:
         }
 
     def reproducibility_warning(self) -> str | None:
-        """Return why another process might read other batches: there is no reason."""
+        """Return None: another process reads the same batches."""
         return None
 
 
-def _zeros(of: Any) -> Any:
-    if isinstance(of, Columns):
-        return tuple(map(_zeros, of.columns))
-    return np.zeros((1, *of.values.shape[1:]), of.dtype)
+def _zeros(column: Any) -> Any:
+    if isinstance(column, Columns):
+        return tuple(map(_zeros, column.columns))
+    return np.zeros((1, *column.values.shape[1:]), column.dtype)
 
 
 def split_columns(
     owner: str, columns: list[AnyColumn | None], share: float
 ) -> tuple[list[AnyColumn | None], list[AnyColumn | None]]:
-    """Cut off the last share of the rows."""
+    """Split off the last ``share`` of the rows for validation."""
     rows = columns[0].rows  # type: ignore[union-attr]
-    # Of the number as it is written: in floats, 100 (1 - 0.8) is 19.999...
+    # The fraction is that of the decimal number: in floats, 100 (1 - 0.8) is 19.999...
     first = int(rows * (1 - Fraction(repr(share))))
     if not 0 < first < rows:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""One batch, as everything that computes with data takes it, and what gives batches."""
+"""A batch, and the protocol of the datasets that yield batches."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ if TYPE_CHECKING:
 
 
 class Data(Protocol):
-    """What the loops read: batches, epoch by epoch."""
+    """A dataset, read in batches, epoch by epoch."""
 
     @property
     def steps(self) -> int | None:
-        """Batches in an epoch, ``None`` as long as nobody knows."""
+        """Batches in an epoch, ``None`` while unknown."""
 
     @property
     def rows(self) -> int | None:
-        """Rows in an epoch, ``None`` where nobody knows."""
+        """Rows in an epoch, ``None`` if unknown."""
 
     def ready(self) -> bool:
-        """Whether there are batches for another epoch."""
+        """Start the next epoch unless it has started; return whether it has batches."""
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch, or those after the first ``start``."""
+        """Yield the batches of an epoch after the first ``start``."""
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Release the source."""
 
     def get_state(self, done: int | None = None) -> dict[str, Any]:
-        """Return the place after so many batches of an epoch, or between two epochs."""
+        """Return the position after ``done`` batches of an epoch, or between epochs."""
 
     def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
-        """Go on at such a place."""
+        """Continue from a position that ``get_state`` returned."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what makes data the same."""
+        """Return what must not change when a run resumes."""
 
     def reproducibility_warning(self) -> str | None:
         """Return why another process might read other batches, or ``None``."""
 
 
 class Batch(NamedTuple):
-    """Checked data of one step, ready to be computed with.
+    """Checked data for one step.
 
     Attributes:
-        inputs: an array (or CSR matrix) for a model with one input, else a tuple of them, in the
-            order of the model's inputs.
+        inputs: an array or CSR matrix; for a model with several inputs, a tuple of arrays in the
+            order of the inputs.
         targets: an array, a tuple of arrays for a model with several outputs, or ``None``.
-        weights: a weight for each sample, or ``None`` for all 1.
+        weights: one weight for each sample; ``None`` for weights of 1.
         size: number of samples.
     """
 
@@ -64,11 +64,11 @@ class Batch(NamedTuple):
 def ready_batch(
     model: Any, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
 ) -> Batch | None:
-    """Return a batch of arrays just as the model computes with them, or ``None``: a quick look.
+    """Return a batch if the arrays need no conversion, else ``None``; a fast check.
 
-    What is not ready goes through the checks, which make it so or say what is wrong. They pass
-    everything that this does, and more: finite numbers whose sum of squares overflows, for one.
-    A model whose last decisions (``_steps``) are not made yet is never ready.
+    Other data take the full checks, which convert them or raise. Those accept everything that this
+    check accepts, and more: for example finite numbers whose sum of squares overflows. Before
+    the first step (``_steps`` is ``None``), the result is always ``None``.
     """
     if (
         model._steps is not None
@@ -90,7 +90,7 @@ def ready_batch(
 
 
 def is_ready_input(model: Any, x: Any) -> bool:
-    """Whether x is an array just as the model computes with it, of finite numbers."""
+    """Return whether x is an array of finite numbers that needs no conversion."""
     return (
         type(x) is np.ndarray
         and x.dtype is model._dtype

@@ -1,4 +1,4 @@
-"""What follows from the class of each sample: its weight, and a split that keeps the shares."""
+"""Sample weights from class weights, and stratified splits."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
 
 
 def class_weights(owner: str, weights: Any, y: Array) -> Array:
-    """Return each sample's weight from the weight of its class.
+    """Return the weight of each sample, given the weights of the classes.
 
     Args:
-        owner: who asks, for the message.
-        weights: weight of a class by its number, classes that are left out weigh 1; or
+        owner: the caller's name, for error messages.
+        weights: a dict from class indices to weights, 1 for a class that is not in it; or
             ``"balanced"``: n / (k count) for a class with ``count`` of the n samples, where k
-            classes occur, so that every class weighs as much as any other (King and Zeng,
-            "Logistic Regression in Rare Events Data", 2001; as scikit-learn).
-        y: class numbers (n,) or (n, 1), or one-hot rows (n, classes).
+            classes occur, so that all classes have the same total weight (King and Zeng,
+            "Logistic Regression in Rare Events Data", 2001; as in scikit-learn).
+        y: class indices (n,) or (n, 1), or one-hot rows (n, classes).
 
     Raises:
-        ConfigurationError: it is no dict of classes, or a weight is no number >= 0.
-        DataError: ``"balanced"``, and ``y`` holds no classes.
+        ConfigurationError: ``weights`` is not a dict of classes, or a weight is not a finite
+            number >= 0.
+        DataError: ``weights`` is ``"balanced"`` and ``y`` does not contain classes.
     """
     if isinstance(weights, str) and weights == "balanced":
-        _, places, counts = _classes(f"{owner}: class_weight='balanced'", y)
-        return (len(places) / (len(counts) * counts))[places]
+        indices, counts = _classes(f"{owner}: class_weight='balanced'", y)
+        return (len(indices) / (len(counts) * counts))[indices]
     if not isinstance(weights, Mapping):
         raise ConfigurationError(
             f"{owner}: class_weight must be a dict such as {{0: 1.0, 1: 5.0}}, or 'balanced', got "
@@ -54,7 +55,7 @@ def class_weights(owner: str, weights: Any, y: Array) -> Array:
         integer = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
         if not integer or label < 0 or (present is not None and label >= present):
             raise ConfigurationError(
-                f"{owner}: class_weight has the key {label!r}, which is no class number"
+                f"{owner}: class_weight has the key {label!r}, which is not a class index"
                 + ("." if present is None else f" from 0 to {present - 1}.")
             )
         result[classes == label] = weight
@@ -62,17 +63,17 @@ def class_weights(owner: str, weights: Any, y: Array) -> Array:
 
 
 def stratified_rows(owner: str, y: Array, share: float) -> tuple[Array, Array]:
-    """Return the numbers of the rows to train on and of those to validate with.
+    """Return the indices of the training rows and of the validation rows.
 
-    Of a class with m samples the last round(share m) are held out, but at least one and not all; a
-    class with a single sample stays with the training. Both parts are in the order of ``y``.
+    The last round(share m) of the m samples of a class are held out, at least one but not all. A
+    class with a single sample is used for training. Both parts keep the order of ``y``.
 
     Raises:
-        DataError: ``y`` holds no classes.
-        ConfigurationError: there is nothing to hold out.
+        DataError: ``y`` does not contain classes.
+        ConfigurationError: no sample can be held out.
     """
-    _, places, counts = _classes(f"{owner}: stratify=True", y)
-    exact = Fraction(repr(share))  # 0.7 of 5 is 3.5, in floats 3.4999...
+    indices, counts = _classes(f"{owner}: stratify=True", y)
+    exact = Fraction(repr(share))  # 0.7 of 5 is 3.5, but 3.4999... in floats
     wanted = np.array([round(exact * count) for count in counts.tolist()], np.intp)
     held = wanted.clip(1, np.maximum(counts - 1, 1))
     held[counts == 1] = 0
@@ -81,16 +82,16 @@ def stratified_rows(owner: str, y: Array, share: float) -> tuple[Array, Array]:
             f"{owner}: stratify=True with {len(counts)} classes of one sample each leaves nothing "
             "to validate with."
         )
-    by_class = np.argsort(places, kind="stable")
+    by_class = np.argsort(indices, kind="stable")
     ends = np.cumsum(counts)
-    out = np.zeros(len(places), bool)
+    out = np.zeros(len(indices), bool)
     for end, count in zip(ends, held, strict=True):
         out[by_class[end - count : end]] = True
     return np.flatnonzero(~out), np.flatnonzero(out)
 
 
-def _classes(owner: str, y: Array) -> tuple[Array, Array, Array]:
-    """Return the classes that occur, the place of each sample's among them, and their counts."""
+def _classes(owner: str, y: Array) -> tuple[Array, Array]:
+    """Return for each sample the index of its class among those that occur, and their counts."""
     if y.ndim == 2 and y.shape[1] > 1:
         ones = np.add.reduce(y, axis=1, dtype=np.float64)
         if not ((y.max(axis=1) == 1) & (y.min(axis=1) == 0) & (ones == 1)).all():
@@ -103,10 +104,9 @@ def _classes(owner: str, y: Array) -> tuple[Array, Array, Array]:
         labels = y.reshape(-1)
         whole = labels.dtype.kind in "iub" or bool((labels == np.floor(labels)).all())
         if not whole:
-            raise DataError(
-                f"{owner} needs class numbers, but y holds {labels[labels != np.floor(labels)][0]}."
-            )
+            wrong = labels[labels != np.floor(labels)][0]
+            raise DataError(f"{owner} needs class indices, but y contains {wrong}.")
     else:
         raise DataError(f"{owner} needs one class for each sample, got y of shape {y.shape}.")
-    classes, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return classes, places.reshape(-1), counts
+    _, indices, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return indices.reshape(-1), counts

@@ -1,4 +1,4 @@
-"""Where a data set stands, so that a run can go on there."""
+"""Positions in a dataset, from which a run can resume."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a data set.
+    """A position in a dataset.
 
     Attributes:
-        order: state of the random generator from which the order of this pass was, or will be,
-            drawn; ``None`` where there is no such order.
-        count: batches of the pass that lie before this place.
-        source: what the source's own ``get_state()`` returned here.
+        order: state of the random generator before it draws the order of this pass; ``None`` if
+            the order is not random.
+        count: batches of the pass before this position.
+        source: what ``get_state()`` of the source returned at this position.
     """
 
     order: Any = None
@@ -29,23 +29,23 @@ class Place:
     source: Any = None
 
     def get_state(self) -> dict[str, Any]:
-        """Return the place as plain data."""
+        """Return the position as plain data."""
         return {"order": self.order, "count": self.count, "source": self.source}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Return the place that :meth:`get_state` wrote down."""
+        """Return the position that :meth:`get_state` described."""
         return cls(state["order"], state["count"], state["source"])
 
     def __deepcopy__(self, memo: Any) -> Place:
-        return self  # nothing in it changes
+        return self  # immutable
 
 
 class Cursor:
-    """The place before an epoch, and those around the batch that was handed out last.
+    """The position before the current epoch, and those before and after the last batch read.
 
-    A batch that was handed out need not have been trained on: Ctrl-C may come between. So a run
-    asks for the place after the batches that it counts as done.
+    A batch that was read has not necessarily been trained on: Ctrl-C may interrupt in between. A
+    run therefore asks for the position after the number of batches that it has completed.
     """
 
     def __init__(self) -> None:
@@ -54,40 +54,40 @@ class Cursor:
         self.active = False
 
     def begin(self, place: Place, done: int = 0) -> None:
-        """Note that an epoch begins here, or goes on here after ``done`` batches."""
+        """Record the start of an epoch, or its continuation after ``done`` batches."""
         self._marks.clear()
         self._marks.append((done, place))
         self._start, self.active = place, True
 
     def mark(self, number: int, place: Place) -> None:
-        """Note that the data stand here after ``number`` batches of the epoch."""
+        """Record the position after ``number`` batches of the epoch."""
         self._marks.append((number, place))
 
     def end(self, done: int) -> None:
-        """Note that the epoch is over after ``done`` batches."""
+        """Record the end of the epoch after ``done`` batches."""
         self._start, self.active = self.after(done), False
 
     def after(self, done: int) -> Place:
-        """Return the place after so many batches of the epoch."""
+        """Return the position after ``done`` batches of the epoch."""
         for number, place in reversed(self._marks):
             if number <= done:
                 if number == done:
                     return place
                 return Place(place.order, place.count + done - number, place.source)
-        raise AssertionError(f"nothing is known of the place after {done} batches")
+        raise AssertionError(f"the position after {done} batches is unknown")
 
     @property
     def between(self) -> Place | None:
-        """The place before the epoch that has begun, or after the last; ``None`` before any."""
+        """The position before the current epoch or after the last; ``None`` before the first."""
         return self._start
 
 
 def order_state(rng: np.random.Generator | None) -> Any:
-    """Return what the next order will be drawn from."""
+    """Return the state from which the next order is drawn."""
     return None if rng is None else rng.bit_generator.state
 
 
 def set_order(rng: np.random.Generator | None, state: Any) -> None:
-    """Draw the next order from this state."""
+    """Make the generator draw the next order from ``state``."""
     if rng is not None and state is not None:
         rng.bit_generator.state = state

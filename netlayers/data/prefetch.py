@@ -1,4 +1,4 @@
-"""Reading ahead: the next batches are made while the network learns from this one."""
+"""Prefetching: a thread reads the next batches while the network trains on the current one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_PATIENCE = 1.0  # seconds that close() waits for a source to come back
+_CLOSE_TIMEOUT = 1.0  # seconds that close() waits for the thread
 _END = object()
 
 
@@ -21,22 +21,22 @@ class _Failure:
 
 
 class ReadAhead:
-    """An iterator over another one, which a thread reads some items ahead; the order stays.
+    """An iterator over ``source`` that reads ahead in a thread and keeps the order of the items.
 
-    At first one item is read; the others once :meth:`go` is called, so that two of these are not at
-    work at once where their sources share something, such as an open file.
+    Before :meth:`go` is called, the thread reads one item only: sources that share a resource,
+    such as an open file, are then not read at the same time.
 
-    The items are copied as they are read, for a source may fill the same arrays again and again.
-    What the source raises is raised here, with its own traceback, in its place among the items.
+    The items are copied, because a source may fill the same arrays again. An exception of the
+    source is raised after the items before it, with its own traceback.
 
     Args:
-        source: what is read, from one thread alone.
-        size: how many items may wait.
-        abandon: called, in the thread, when it is closed before the source has ended.
+        source: the iterator to read; only the thread uses it.
+        size: maximum number of items in the queue.
+        abandon: called in the thread when it is closed before the source is exhausted.
 
-    The thread ends when the source does, or with :meth:`close`. A thread can not be stopped from
-    outside while it is within the code of the source: close() then waits for a second and no
-    longer, and the thread, which keeps no process alive, ends as soon as the source comes back.
+    The thread ends with the source or with :meth:`close`. It can not be interrupted inside the
+    source's code: close() waits for at most one second, and the thread, which is a daemon, ends as
+    soon as the source returns.
     """
 
     def __init__(self, source: Iterator[Any], size: int, abandon: Callable[[], None]) -> None:
@@ -45,7 +45,7 @@ class ReadAhead:
         self._closed, self._going = threading.Event(), threading.Event()
         self._late: BaseException | None = None
         self._over = False
-        # A copy of the context: np.errstate and the like hold there as they do here.
+        # With a copy of the context, np.errstate and the like also apply in the thread.
         run = contextvars.copy_context().run
         self._thread = threading.Thread(
             target=run, args=(self._read,), name="netlayers-read-ahead", daemon=True
@@ -60,31 +60,31 @@ class ReadAhead:
         if item is not _END and not isinstance(item, _Failure):
             return item
         self._over = True
-        self._thread.join()  # it has nothing more to do
+        self._thread.join()  # it has ended or is about to
         if isinstance(item, _Failure):
             raise item.error
         raise StopIteration
 
     def go(self) -> None:
-        """Read ahead from now on."""
+        """Start to read ahead."""
         self._going.set()
 
     @property
     def alive(self) -> bool:
-        """Whether the thread is still at work."""
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """End the thread; an error of the source's own clean-up is raised here."""
+        """End the thread; raise the error of the source's cleanup, if any."""
         self._over = True
         self._closed.set()
         self._going.set()
         try:
-            while True:  # a full queue holds the thread up
+            while True:  # a full queue blocks the thread
                 self._queue.get_nowait()
         except queue.Empty:
             pass
-        self._thread.join(_PATIENCE)
+        self._thread.join(_CLOSE_TIMEOUT)
         late, self._late = self._late, None
         if late is not None:
             raise late
@@ -111,9 +111,9 @@ class ReadAhead:
 
 
 def _copied(item: Any) -> Any:
-    """Return a copy of a batch; of a tensor that requires a gradient, one without it."""
+    """Return a copy of a batch; tensors are detached from their graph."""
     if isinstance(item, (list, tuple)) and type(item) in (list, tuple):
         return type(item)(_copied(part) for part in item)
-    if hasattr(item, "detach"):  # a tensor that was computed can not be copied
+    if hasattr(item, "detach"):  # deepcopy refuses tensors that are part of a graph
         item = item.detach()
     return copy.deepcopy(item)

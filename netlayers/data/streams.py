@@ -1,4 +1,4 @@
-"""Data that come batch by batch: from a generator, an iterable, or an object that has batches."""
+"""Data that come in batches: generators, iterables, sequences of batches."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def is_stream(value: Any) -> bool:
-    """Whether ``value`` gives batches rather than being the rows.
+    """Return whether ``value`` yields batches, rather than being an array or rows.
 
-    Lists and the like are rows or inputs, save those of batches: of tuples ``(x, y)`` whose x is
-    an array, or a structure of arrays.
+    A list or tuple is rows or inputs, unless it is a list of batches: of tuples ``(x, y)`` whose
+    x is an array or a structure of arrays.
     """
     if type(value) is np.ndarray:
         return False
@@ -51,39 +51,39 @@ def is_stream(value: Any) -> bool:
 
 
 def is_spent_once(value: Any) -> bool:
-    """Whether ``value`` is an iterator that can be read only once: a generator, a map, a zip.
+    """Return whether ``value`` can be read only once, as a generator, a map or a zip can.
 
-    Of an iterator of someone's own nobody knows; it may begin again with each ``iter()``.
+    It is False for iterators of other classes, which may restart with each ``iter()``.
     """
     return hasattr(value, "__next__") and type(value).__module__ in ("builtins", "itertools")
 
 
 def warn_of_end(owner: str, where: str) -> None:
-    """Warn that the data ended before they should."""
+    """Warn that the data ended too early."""
     warnings.warn(
-        f"{owner}: the data ran out {where}. An iterator can be read only once: to go on where it "
-        "ends, pass a function that returns a new one.",
+        f"{owner}: the data ran out {where}. An iterator can be read only once; pass a function "
+        "that returns a new one.",
         stacklevel=5,
     )
 
 
 class Stream:
-    """A data set that comes in batches.
+    """A dataset that comes in batches.
 
     Args:
-        owner: who reads, for messages (``"fit"``).
+        owner: the caller's name, for messages (``"fit"``).
         source: a function that returns an iterable, an iterable, an iterator, or a sequence of
             batches (``__len__`` and ``__getitem__``).
-        check: makes a batch for the model of what the source gave, or raises.
-        rng: a random generator to take the batches of a sequence by; ``None`` for their order.
+        check: converts an item of the source to a batch for the model, or raises.
+        rng: random generator that shuffles the batches of a sequence; ``None`` keeps their order.
         steps: batches in an epoch; ``None`` for a pass over the source.
-        goes_on: with ``steps``, whether an epoch begins where the last one ended, and begins the
-            source again where it ends; otherwise every epoch begins the source again.
-        read_ahead: batches that may wait, read by a thread; 0 reads in the caller's thread.
+        goes_on: with ``steps``, whether an epoch continues where the previous one ended, and
+            restarts the source when it is exhausted. Otherwise each epoch restarts the source.
+        read_ahead: batches that a thread reads ahead; 0 reads in the caller's thread.
 
-    Within an epoch the source is read by one thread alone, at most ``read_ahead`` + 1 batches ahead
-    and never beyond the epoch, so that nothing is lost between two of them, and that training and
-    validation are not read at the same time.
+    Within an epoch a single thread reads the source, at most ``read_ahead`` + 1 batches ahead and
+    never beyond the end of the epoch. No batch is lost between epochs, and training and validation
+    data are not read at the same time.
     """
 
     def __init__(
@@ -106,23 +106,23 @@ class Stream:
         self._reader: Any = None
         self._first: Any = None
         self._taken = 0  # batches read from the source so far
-        self._from: Place | None = None  # where the next pass begins, if not at its start
+        self._from: Place | None = None  # where the next pass starts; None for its beginning
         self._cursor = Cursor()
         self.steps = steps
         self.rows: int | None = None
         if steps is None and hasattr(source, "__len__"):
             try:
                 self.steps = len(source)
-            except TypeError:  # some have a length only where what they wrap has one
+            except TypeError:  # __len__ of a wrapper, around an object without a length
                 self.steps = None
 
     def ready(self) -> bool:
-        """Begin the next epoch, if it is not begun; return whether it has a batch.
+        """Start the next epoch unless it has started; return whether it has batches.
 
-        Its first batch is read and checked.
+        Reads and checks the first batch.
 
         Raises:
-            DataError, ShapeError: the first batch can not be used.
+            DataError, ShapeError: the first batch is not valid.
         """
         if self._first is None:
             self._cursor.begin(self._between())
@@ -138,11 +138,11 @@ class Stream:
         """Yield the checked batches of an epoch.
 
         Args:
-            start: how many batches of it are done, in a run that goes on within an epoch.
+            start: batches already done, when a run resumes within an epoch.
 
         Raises:
-            DataError, ShapeError: a batch can not be used; the message has its number.
-            DataError: there is none.
+            DataError, ShapeError: a batch is not valid; the message contains its number.
+            DataError: there are no batches.
         """
         if start:
             self._open(start)
@@ -174,16 +174,16 @@ class Stream:
         self._cursor.end(number)
 
     def close(self) -> None:
-        """End the reading: the thread, and the generators that were made here."""
+        """Stop reading: end the thread and close the generators that were created here."""
         reader, self._reader, self._first = self._reader, None, None
         if isinstance(reader, ReadAhead):
             reader.close()
             if reader.alive:
-                return  # it ends the pass itself, once the source comes back
+                return  # the thread closes them when the source returns
         self._end_pass()
 
     def _open(self, start: int) -> None:
-        """Begin to read the rest of an epoch, of which ``start`` batches are done."""
+        """Start to read an epoch after its first ``start`` batches."""
         if self._passes is None or not self._goes_on:
             self._end_pass()
             self._passes = self._read()
@@ -192,7 +192,7 @@ class Stream:
         self._reader = ReadAhead(batches, self._ahead, self._end_pass) if self._ahead else batches
 
     def _read(self) -> Iterator[tuple[Place, Any]]:
-        """Yield the batches of a pass, or of pass after pass, with the place behind each."""
+        """Yield the batches of one pass, or of all passes, each with the position after it."""
         while True:
             place, self._from = self._from or Place(order_state(self._rng)), None
             iterator, count = self._begin(place), place.count
@@ -214,7 +214,7 @@ class Stream:
         return deepcopy(self._source.get_state()) if self._has_state else None
 
     def _begin(self, place: Place) -> Iterator[Any]:
-        """Return an iterator over the batches of a pass that come after a place."""
+        """Return an iterator over the batches of a pass after ``place``."""
         source = self._source
         if self._is_sequence:
             count = len(source)
@@ -225,8 +225,8 @@ class Stream:
             source = source()
             if not hasattr(source, "__iter__"):
                 raise DataError(
-                    f"{self._owner}: the function that is to give the batches must return an "
-                    f"iterator, it returned {type(source).__name__}."
+                    f"{self._owner}: the function that yields the batches must return an "
+                    f"iterator, got {type(source).__name__}."
                 )
         iterator = iter(source)
         if not self._has_state:
@@ -236,23 +236,23 @@ class Stream:
                 self._taken += 1
         return iterator
 
-    # To go on in another process ---------------------------------------------------------------
+    # Resuming in another process ---------------------------------------------------------------
 
     def get_state(self, done: int | None = None) -> dict[str, Any]:
-        """Return where the data stand, as plain data.
+        """Return the position in the data as plain data.
 
         Args:
-            done: batches of the epoch that are done, ``None`` between two epochs.
+            done: batches of the epoch that are done, ``None`` between epochs.
         """
         place = self._cursor.after(done) if done else self._between()
         return {**place.get_state(), "steps": self.steps}
 
     def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
-        """Go on where :meth:`get_state` was called."""
+        """Continue from a position that :meth:`get_state` returned."""
         place = Place.from_state(state)
         self.steps = state["steps"]
         if self._spent_once and not place.count:
-            return  # the batch that was read already is the first
+            return  # its first batch has been read already
         self.close()
         if self._has_state:
             self._source.set_state(place.source)
@@ -262,14 +262,14 @@ class Stream:
             self._cursor.end(0)
 
     def _between(self) -> Place:
-        known = self._cursor.between
-        if known is not None and (self._goes_on or self._cursor.active):
-            return known
+        place = self._cursor.between
+        if place is not None and (self._goes_on or self._cursor.active):
+            return place
         count = self._taken if self._spent_once else 0
         return Place(order_state(self._rng), count, self._source_state())
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what must be the same in a run that goes on."""
+        """Return what must not change when a run resumes."""
         return {
             "kind": type(self._source).__name__,
             "batches": len(self._source) if self._is_sequence else None,
@@ -278,17 +278,17 @@ class Stream:
         }
 
     def reproducibility_warning(self) -> str | None:
-        """Return why another process might read other batches, or ``None`` if it can not."""
+        """Return why another process might read other batches, or ``None``."""
         hooked = any(
             callable(getattr(self._source, hook, None))
             for hook in ("on_epoch_begin", "on_epoch_end")
         )
         if self._has_state or (self._is_sequence and not hooked):
             return None
-        what = type(self._source).__name__
+        name = type(self._source).__name__
         if self._is_sequence:
-            return f"{what} does something of its own between epochs"
-        return f"{what} does not say where it stands"
+            return f"{name} has a hook that runs between epochs"
+        return f"{name} has no get_state() and set_state()"
 
     # Details ---------------------------------------------------------------------------------
 
@@ -310,15 +310,15 @@ class Stream:
 
 
 def parts_of(owner: str, batch: Any, targets: bool) -> tuple[Any, Any, Any]:
-    """Return x, y and weights of what a source gave as a batch.
+    """Return x, y and sample weights of a batch that a source yielded.
 
     Args:
-        owner: who asks, for the message.
-        batch: ``(x, y)`` or ``(x, y, sample_weight)``; without ``targets`` also x, or ``(x,)``.
-        targets: whether y is needed.
+        owner: the caller's name, for error messages.
+        batch: ``(x, y)`` or ``(x, y, sample_weight)``; without ``targets`` also x or ``(x,)``.
+        targets: whether y is required.
 
     Raises:
-        DataError: it is something else.
+        DataError: the batch has another form.
     """
     packed = isinstance(batch, tuple) or (
         isinstance(batch, list) and bool(batch) and _begins_with_arrays(batch[0])
@@ -341,7 +341,7 @@ def _begins_with_arrays(x: Any) -> bool:
 
 
 def inputs_of(owner: str, source: Any) -> Iterator[Any]:
-    """Yield x of each batch of a source, read once, in the caller's thread."""
+    """Yield x of each batch in one pass over a source, in the caller's thread."""
     with closing(Stream(owner, source, lambda batch: batch, read_ahead=0)) as stream:
         if stream.ready():
             for batch in stream.batches():
@@ -349,10 +349,10 @@ def inputs_of(owner: str, source: Any) -> Iterator[Any]:
 
 
 def first_parts(owner: str, source: Any) -> tuple[Any, Any, Any]:
-    """Return x, y and weights of the first batch of a source; y and weights may be missing.
+    """Return x, y and sample weights of the first batch of a source; the latter two may be None.
 
     Raises:
-        DataError: there is none.
+        DataError: the source has no batches.
     """
     with closing(Stream(owner, source, lambda batch: batch, steps=1, read_ahead=0)) as stream:
         for batch in stream.batches():
@@ -361,23 +361,23 @@ def first_parts(owner: str, source: Any) -> tuple[Any, Any, Any]:
 
 
 def refuse_stream(owner: str, x: Any) -> None:
-    """Raise a ConfigurationError if x is data that come in batches, where one batch is taken."""
+    """Raise a ConfigurationError if x comes in batches where a single batch is expected."""
     if is_stream(x):
         raise ConfigurationError(
-            f"{owner}: takes one batch, x and y, but x is a {type(x).__name__}, which gives "
+            f"{owner}: expected one batch, x and y, but x is a {type(x).__name__}, which yields "
             "batches. Call it for each of them, or pass the data to fit, evaluate or predict."
         )
 
 
 def no_argument(owner: str, **arguments: Any) -> None:
-    """Raise a ConfigurationError for arguments that go with arrays only."""
+    """Raise a ConfigurationError for arguments that are valid for arrays only."""
     reasons = {
         "y": "the targets are part of each batch, (x, y)",
         "sample_weight": "the weights are part of each batch, (x, y, sample_weight)",
         "batch_size": "the source makes the batches",
         "validation_batch_size": "the source makes the batches",
-        "validation_split": "nobody knows which rows will come last; pass validation_data",
-        "stratify": "nobody knows which rows will come; pass validation_data",
+        "validation_split": "the last rows are not known in advance; pass validation_data",
+        "stratify": "the classes are not known in advance; pass validation_data",
     }
     for name, value in arguments.items():
         if (
@@ -386,5 +386,5 @@ def no_argument(owner: str, **arguments: Any) -> None:
             and not (name == "validation_split" and not value)
         ):
             raise ConfigurationError(
-                f"{owner}: {name} can not be given with data that come in batches: {reasons[name]}."
+                f"{owner}: {name} can not be used with data that come in batches: {reasons[name]}."
             )

@@ -1,4 +1,4 @@
-"""Nested inputs and targets: lists, tuples and dicts of arrays, as one array for each name."""
+"""Flatten nested inputs and targets: lists, tuples and dicts of arrays, one array a name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from netlayers.errors import DataError
 
 
 def is_array(value: Any) -> bool:
-    """Whether ``value`` is an array of any library, or a frame, with one axis or more."""
+    """Return whether ``value`` is an array or frame of any library, with at least one axis."""
     shape = getattr(value, "shape", None)
     return isinstance(shape, Sequence) and len(shape) > 0  # torch.Size is a tuple
 
 
 def holds_arrays(value: Any) -> bool:
-    """Whether a list or tuple, nested or not, begins with an array: then it is no list of rows."""
+    """Return whether a list or tuple, nested or not, starts with an array rather than numbers."""
     while isinstance(value, (list, tuple)) and value:
         value = value[0]
         if is_array(value):
@@ -24,7 +24,7 @@ def holds_arrays(value: Any) -> bool:
 
 
 def flatten(value: Any) -> list[Any]:
-    """Return the arrays in nested lists and tuples, depth first; lists of numbers are arrays."""
+    """Return the arrays in nested lists and tuples, depth first; a list of numbers is an array."""
     if isinstance(value, (list, tuple)) and holds_arrays(value):
         return [leaf for item in value for leaf in flatten(item)]
     return [value]
@@ -33,18 +33,18 @@ def flatten(value: Any) -> list[Any]:
 def arrays_by_name(
     owner: str, argument: str, value: Any, names: Sequence[str], what: str = "input"
 ) -> list[Any]:
-    """Return one array for each name, in their order, of whatever structure a user gave.
+    """Return one array for each name, in the order of the names.
 
     Args:
-        owner: who asks, for the message.
-        argument: what ``value`` is called.
-        value: an array or lists of numbers; nested lists and tuples of such, in the order of the
-            names; or a dict by names.
-        names: of the inputs, or outputs, of the model.
+        owner: the caller's name, for error messages.
+        argument: name of the argument ``value``.
+        value: an array or list of numbers; nested lists and tuples of these in the order of the
+            names; or a dict from names to arrays.
+        names: names of the model's inputs or outputs.
         what: ``"input"`` or ``"output"``.
 
     Raises:
-        DataError: there are more arrays, fewer, or others than names.
+        DataError: the arrays do not match the names.
     """
     if isinstance(value, Mapping):
         missing = [name for name in names if name not in value]
@@ -54,12 +54,14 @@ def arrays_by_name(
             found.append(f"has {_listed(extra)}, which it does not take" if extra else "")
             got = f"the dict {argument} " + " and ".join(part for part in found if part)
             raise _refused(owner, argument, got, names, what, list(value))
-        found_here = [flatten(value[name]) for name in names]
-        for name, its in zip(names, found_here, strict=True):
-            if len(its) != 1:
-                got = f"{argument}[{name!r}] is a {type(value[name]).__name__} of {len(its)} arrays"
+        leaves = []
+        for name in names:
+            arrays = flatten(value[name])
+            if len(arrays) != 1:
+                kind = type(value[name]).__name__
+                got = f"{argument}[{name!r}] is a {kind} of {len(arrays)} arrays"
                 raise _refused(owner, argument, got, names, what)
-        leaves = [its[0] for its in found_here]
+            leaves += arrays
     elif holds_arrays(value):
         leaves = flatten(value)
     elif len(names) > 1 and isinstance(value, (list, tuple)) and len(value) == len(names):
@@ -68,7 +70,7 @@ def arrays_by_name(
         leaves = [value]
     inner = next((leaf for leaf in leaves if _is_mapping(leaf)), None)
     if inner is not None:
-        got = f"{argument} holds a dict within a {type(value).__name__}"
+        got = f"{argument} contains a dict within a {type(value).__name__}"
         raise _refused(owner, argument, got, names, what)
     if len(leaves) != len(names):
         count = "one array" if len(leaves) == 1 else f"{len(leaves)} arrays"
@@ -80,7 +82,7 @@ def arrays_by_name(
 
 
 def label(argument: str, name: str, names: Sequence[str]) -> str:
-    """Return what messages call one of several inputs: ``x['image']``."""
+    """Return the name of one of several inputs in messages: ``x['image']``."""
     return argument if len(names) == 1 else f"{argument}[{name!r}]"
 
 

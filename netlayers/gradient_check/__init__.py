@@ -1,4 +1,4 @@
-"""Every gradient of a layer, a model or a loss against numerical differentiation."""
+"""Comparison of the gradients of layers, models and losses with numerical derivatives."""
 
 from __future__ import annotations
 

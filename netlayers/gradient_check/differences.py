@@ -1,4 +1,4 @@
-"""Numerical derivatives of L along an entry of an array or along a direction through it."""
+"""Numerical derivatives of L with respect to an entry of an array, or along a direction."""
 
 from __future__ import annotations
 
@@ -13,61 +13,77 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Array
+    from netlayers.gradient_check.functions import Function
 
-_STEP = 1e-5  # balances the error of the formula, h², with that of rounding, 1e-16 / h
+_STEP = 1e-5  # balances the truncation error, h², with the rounding error, 1e-16 / h
 _SHRINK = (1.0, 1e-1, 1e-2, 1e-3)
-_TINY = 1e-20  # of the complex step; its square is lost beside any number
+_COMPLEX_STEP = 1e-20  # its square vanishes next to any number
 
 
-class Complex:
-    """The complex step, ``Im L(v + i h) / h``."""
+class ComplexStepDerivative:
+    """Derivatives by the complex step, ``Im L(v + i h) / h``.
 
-    def __init__(self, twin: Any) -> None:
-        self._twin = twin
+    Args:
+        function: L as a function of complex arrays.
+    """
 
-    def derivative(self, place: int, where: Any) -> float:
-        """Return the derivative of L; NaN where it met a corner or the arithmetic gave up.
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    def derivative(self, array: int, where: Any) -> float:
+        """Return the derivative of L; NaN at a kink or if the arithmetic fails.
 
         Args:
-            place: number of the array.
+            array: index of the array among the arrays of the function.
             where: the index of an entry, or a direction.
         """
-        imaginary = self._twin.arrays[place][1].view(np.ndarray).imag
+        imaginary = self._function.arrays[array][1].view(np.ndarray).imag
         seen.corner = False
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("error")
                 if isinstance(where, tuple):
-                    imaginary[where] = _TINY
+                    imaginary[where] = _COMPLEX_STEP
                 else:
-                    imaginary[...] = _TINY * where
-                derivative = complex(self._twin.value()).imag / _TINY
-        except Exception:  # as in the first evaluation: whatever complex numbers may cause
+                    imaginary[...] = _COMPLEX_STEP * where
+                derivative = complex(self._function.value()).imag / _COMPLEX_STEP
+        except Exception:  # foreign code may raise anything for complex numbers
             return np.nan
         finally:
             imaginary[...] = 0
         return np.nan if seen.corner else derivative
 
     def agrees(
-        self, place: int, values: Array, direction: Array, analytic: Array, central: Central
+        self,
+        array: int,
+        values: Array,
+        direction: Array,
+        analytic: Array,
+        central: CentralDifferences,
     ) -> bool:
-        """Whether central differences give the same derivative along a direction."""
-        d = self.derivative(place, direction)
+        """Return whether central differences give the same derivative along a direction."""
+        d = self.derivative(array, direction)
         if seen.corner or np.isnan(d):
-            return seen.corner  # at a corner the entries decide, each by itself
+            return seen.corner  # at a kink, each entry is decided separately
         floor = central.floor(analytic) * float(np.sqrt(values.size))
         return central.compare(values, direction, d, floor)[0] <= central.tolerance
 
 
-class Central:
-    """Central differences, with smaller steps where a kink is near."""
+class CentralDifferences:
+    """Central differences, with smaller steps near a kink.
+
+    Args:
+        evaluate: returns L.
+        reference: L at the unchanged arrays.
+        tolerance: largest relative error that passes.
+    """
 
     def __init__(self, evaluate: Callable[[], float], reference: float, tolerance: float) -> None:
         self._evaluate, self._reference = evaluate, reference
         self.tolerance = tolerance
 
     def floor(self, analytic: Array) -> float:
-        """Return the size of a gradient below which differences are rounding."""
+        """Return the magnitude of a derivative below which errors count as rounding errors."""
         largest = float(np.abs(analytic).max(initial=0.0))
         return 1e-3 * largest + 1e-5 * abs(self._reference) + 1e-12
 
@@ -77,17 +93,26 @@ class Central:
         where: Any,
         analytic: float,
         floor: float,
-        step: Complex | None = None,
-        place: int = 0,
+        step: ComplexStepDerivative | None = None,
+        array: int = 0,
     ) -> tuple[float, float, bool]:
-        """Return relative error, numerical derivative, and whether it is taken on a kink."""
+        """Return the relative error, the numerical derivative, and whether it is at a kink.
+
+        Args:
+            values: the array, which is changed during the comparison.
+            where: the index of an entry, or a direction.
+            analytic: the derivative to compare.
+            floor: smallest denominator of the relative error.
+            step: tried first, if given.
+            array: index of the array, for ``step``.
+        """
 
         def relative(n: float) -> float:
             error = abs(analytic - n) / max(abs(analytic), abs(n), floor)
             return error if np.isfinite(error) else np.inf
 
         if step is not None:
-            n = step.derivative(place, where)
+            n = step.derivative(array, where)
             if relative(n) <= self.tolerance:
                 return relative(n), n, False
         entry = isinstance(where, tuple)
@@ -116,8 +141,8 @@ class Central:
             values[where if entry else ...] = old
         left, right = (self._reference - below) / down, (above - self._reference) / up
         noise = 1e-15 * max(abs(self._reference), 1.0) / h
-        corner = abs(left - right) > max(1e-2 * max(abs(left), abs(right)), 100 * noise)
-        # At a corner the derivative may be anything between the left and the right one.
+        kink = abs(left - right) > max(1e-2 * max(abs(left), abs(right)), 100 * noise)
+        # At a kink, any value between the left and the right derivative is accepted.
         low, high = sorted((left, right))
         slack = 100 * noise + 1e-6 * (high - low)
-        return *best, bool(corner and low - slack <= analytic <= high + slack)
+        return *best, bool(kink and low - slack <= analytic <= high + slack)

@@ -1,10 +1,10 @@
-"""The function L whose derivative is checked: of a layer's, a model's or a loss's arrays."""
+"""The scalar function L of the arrays of a layer, model or loss, whose gradient is checked."""
 
 from __future__ import annotations
 
 import copy
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -28,15 +28,32 @@ if TYPE_CHECKING:
 _FLOAT64, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 
 
-class Head:
-    """What makes one number of an output: a loss, or a sum with fixed weights.
+class Function(Protocol):
+    """A scalar function L of named arrays."""
+
+    @property
+    def arrays(self) -> list[tuple[str, Array]]:
+        """The names and values of the arrays."""
+
+    def value(self) -> Any:
+        """Return L."""
+
+    def gradients(self) -> list[Array]:
+        """Return dL/dv for each array v, as ``backward`` computes it after :meth:`value`."""
+
+    def complex_copy(self) -> Function:
+        """Return the same function of complex arrays."""
+
+
+class Objective:
+    """A scalar function of an output: a loss, or a weighted sum.
 
     Args:
-        loss: a loss, or ``None`` for the sum.
-        y: its targets.
-        sample_weight: its weights of samples.
-        weights: factors of the sum, one for each entry of the output; for several outputs a tuple,
-            with ``None`` for one that L does not depend on.
+        loss: a loss, or ``None`` for the weighted sum.
+        y: targets of the loss.
+        sample_weight: sample weights of the loss.
+        weights: weights of the sum, in the shape of the output; for several outputs a tuple, with
+            ``None`` for an output that L does not depend on.
     """
 
     def __init__(self, loss: Loss | None, y: Any, sample_weight: Any, weights: Any = None) -> None:
@@ -53,120 +70,124 @@ class Head:
         return np.sum(value).item()
 
     def gradient(self) -> Any:
-        """Return dL/doutput for the last :meth:`value`; ``None`` for an output without weights."""
+        """Return dL/doutput after :meth:`value`; ``None`` for an output without weights."""
         return self.weights if self.loss is None else self.loss.backward()
 
-    def in_complex(self) -> Head:
-        """Return one that computes in complex numbers."""
+    def complex_copy(self) -> Objective:
+        """Return a copy that computes in complex numbers."""
         loss = copy.deepcopy(self.loss)
         _complex_buffers(loss)
-        return Head(loss, self.y, self.sample_weight, self.weights)
+        return Objective(loss, self.y, self.sample_weight, self.weights)
 
 
 class LossFunction:
     """A loss as a function of the predictions."""
 
-    def __init__(self, head: Head, y_pred: Array) -> None:
-        self.head, self.arrays = head, [("y_pred", y_pred)]
+    def __init__(self, objective: Objective, y_pred: Array) -> None:
+        self.objective, self.arrays = objective, [("y_pred", y_pred)]
 
     def value(self) -> Any:
         """Return L."""
-        return self.head.value(self.arrays[0][1])
+        return self.objective.value(self.arrays[0][1])
 
     def gradients(self) -> list[Array]:
-        """Return what ``backward`` gives for each array, after a :meth:`value`."""
-        return [checked("y_pred", self.head.gradient(), self.arrays[0][1])]
+        """Return the gradient that ``backward`` of the loss computes after :meth:`value`."""
+        return [_copied("y_pred", self.objective.gradient(), self.arrays[0][1])]
 
-    def in_complex(self) -> LossFunction:
+    def complex_copy(self) -> LossFunction:
         """Return the same function of complex arrays."""
-        return LossFunction(self.head.in_complex(), stepping(self.arrays[0][1]))
+        return LossFunction(self.objective.complex_copy(), _complex_step(self.arrays[0][1]))
 
 
 class LayerFunction:
-    """A layer or a model as a function of its inputs and its trainable weights.
+    """A layer or model as a function of its inputs and its trainable weights.
 
-    Random layers draw the same numbers in every evaluation, and each starts from the same running
-    statistics and states. Inputs that are no float numbers, or declared without a gradient, are no
-    arrays of the function.
+    Every evaluation draws the same random numbers and starts from the same running statistics and
+    states. Inputs of other dtypes than float, or declared without a gradient, are constants.
 
     Args:
-        layer: a built copy.
-        x: its input, or the tuple of its inputs.
-        head: makes a number of the output.
-        fused: the loss takes the logits, as it does in training.
-        mask: mask of the input, ``None`` for none.
+        layer: a built copy of the layer.
+        x: its input, or a tuple of its inputs.
+        objective: the scalar function of the output.
+        fused: whether the loss takes the logits, as in training.
+        mask: mask of the input, or ``None``.
 
     Attributes:
-        arrays: the names of the differentiable inputs and the trainable weights, with their values.
+        arrays: names and values of the differentiable inputs and of the trainable weights.
     """
 
     def __init__(
-        self, layer: Any, x: Any, head: Head, fused: bool = False, mask: Any = None
+        self, layer: Layer, x: Any, objective: Objective, fused: bool = False, mask: Any = None
     ) -> None:
-        self.layer, self.head, self.x, self.fused, self.mask = layer, head, x, fused, mask
+        self.layer, self.objective = layer, objective
+        self.x, self.fused, self.mask = x, fused, mask
         self.vector = layer.parameters
         specs = specs_of(layer)
         self._inputs = x if isinstance(x, tuple) else (x,)
         self._names = input_names(specs)
-        self._moving = [spec.dtype == "float" and spec.gradient for spec in specs]
+        self._differentiable = [spec.dtype == "float" and spec.gradient for spec in specs]
         self.arrays = [
             ("input" if len(specs) == 1 else f"input {name}", values)
-            for name, values, moving in zip(self._names, self._inputs, self._moving, strict=True)
-            if moving
+            for name, values, differentiable in zip(
+                self._names, self._inputs, self._differentiable, strict=True
+            )
+            if differentiable
         ]
         self.arrays += [(p.path, p.value) for p in self.vector.tensors]
-        self._states = [(g, g.bit_generator.state) for g in generators_of(layer).values()]
+        self._generators = [(g, g.bit_generator.state) for g in generators_of(layer).values()]
         self._buffers = BufferCopies(layer)
         self._buffers.take()
 
     def value(self) -> Any:
         """Return L with all penalties."""
-        self._put_back()
-        forward = self.layer.forward_logits if self.fused else self.layer.forward
+        self._restore()
+        forward: Any = self.layer.forward_logits if self.fused else self.layer.forward
         if self.mask is not None:
             forward = functools.partial(forward, mask=self.mask)
         output, penalties = collect_penalties(forward, self.x, True)
-        return self.head.value(output) + self.vector.regularization() + sum(penalties)
+        return self.objective.value(output) + self.vector.regularization() + sum(penalties)
 
     def gradients(self) -> list[Array]:
-        """Return what ``backward`` gives for each array, after a :meth:`value`."""
+        """Return the gradients that ``backward`` computes after :meth:`value`."""
         backward = self.layer.backward_logits if self.fused else self.layer.backward
-        found = self._of_inputs(backward(self.head.gradient()))
+        found = self._input_gradients(backward(self.objective.gradient()))
         self.vector.add_regularization_gradients(Workspace())
         for p in self.vector.tensors:
-            dense = getattr(p.gradient, "dense", None)  # of a gradient by rows
+            dense = getattr(p.gradient, "dense", None)  # of a RowGradient
             found.append(np.array(p.gradient) if dense is None else dense())
         return found
 
-    def in_complex(self) -> LayerFunction:
+    def complex_copy(self) -> LayerFunction:
         """Return the same function of complex arrays."""
-        self._put_back()
+        self._restore()
         layer = float_copy(self.layer, shapes_of(self.x), _COMPLEX)
         for p in layer.parameters.all:
+            assert p.value is not None
             if p.own_dtype is None:
-                p.value = stepping_view(p.value)
+                p.value = _complex_step_view(p.value)
             elif p.own_dtype.kind == "f":
-                p.value = stepping(p.value)
+                p.value = _complex_step(p.value)
         bind(layer, layer.parameters.vector)
         for _, state in states_of(layer).values():
             if state.value is not None and state.value.dtype.kind == "f":
-                state.value, state.dtype = stepping(state.value), _COMPLEX
+                state.value, state.dtype = _complex_step(state.value), _COMPLEX
         _complex_buffers(layer)
-        inputs = tuple(stepping(v) if v.dtype.kind == "f" else v for v in self._inputs)
+        inputs = tuple(_complex_step(v) if v.dtype.kind == "f" else v for v in self._inputs)
         x = inputs if isinstance(self.x, tuple) else inputs[0]
-        twin = LayerFunction(layer, x, self.head.in_complex(), self.fused, self.mask)
-        theirs = [state for _, state in self._states]
-        twin._states = [(g, s) for (g, _), s in zip(twin._states, theirs, strict=True)]
-        return twin
+        copied = LayerFunction(layer, x, self.objective.complex_copy(), self.fused, self.mask)
+        generators = [generator for generator, _ in copied._generators]
+        states = [state for _, state in self._generators]
+        copied._generators = list(zip(generators, states, strict=True))
+        return copied
 
-    def _put_back(self) -> None:
-        for generator, state in self._states:
+    def _restore(self) -> None:
+        for generator, state in self._generators:
             generator.bit_generator.state = state
         if not self._buffers.empty:
             self._buffers.restore()
 
-    def _of_inputs(self, dx: Any) -> list[Array]:
-        """Return dL/dx for each differentiable input; ``None`` for one stands for zeros."""
+    def _input_gradients(self, dx: Any) -> list[Array]:
+        """Return dL/dx for each differentiable input; ``None`` in ``dx`` means zeros."""
         several = isinstance(self.layer.input_spec, tuple)
         given = dx if several and isinstance(dx, tuple) else (dx,)
         if several and dx is None:
@@ -179,51 +200,51 @@ class LayerFunction:
                 f"({', '.join(self._names)}), got {got}."
             )
         found = []
-        for name, d, values, moving in zip(
-            self._names, given, self._inputs, self._moving, strict=True
+        for name, d, values, differentiable in zip(
+            self._names, given, self._inputs, self._differentiable, strict=True
         ):
-            if moving:
-                found.append(checked(name, np.zeros(values.shape) if d is None else d, values))
+            if differentiable:
+                found.append(_copied(name, np.zeros(values.shape) if d is None else d, values))
             elif d is not None:
                 raise ShapeError(
                     f"check_gradients: backward() returned a gradient for the input {name!r}, "
                     "which is declared without one (by its dtype or gradient=False in the "
-                    "InputSpec); it must return None there."
+                    "InputSpec); it must return None for it."
                 )
         return found
 
 
-def checked(name: str, gradient: Array, values: Array) -> Array:
-    """Return a copy of a gradient, which must have the shape of the array."""
+def _copied(name: str, gradient: Array, values: Array) -> Array:
+    """Return a copy of a gradient; raise a ShapeError if its shape is not that of the array."""
     if np.shape(gradient) != values.shape:
         raise ShapeError(
-            f"check_gradients: backward() returned dL/d{name} in the shape {np.shape(gradient)}; "
-            f"the array has {values.shape}."
+            f"check_gradients: backward() must return dL/d{name} of shape {values.shape}, got "
+            f"{np.shape(gradient)}."
         )
     return np.array(gradient)
 
 
-def float_copy(original: Any, shape: Any, dtype: Any = _FLOAT64, seed: int = 0) -> Any:
-    """Return a copy of a layer that computes in another dtype, built for a shape, or shapes."""
-    target: Any = copy.deepcopy(original)
+def float_copy(original: Layer, shape: Any, dtype: Dtype = _FLOAT64, seed: int = 0) -> Layer:
+    """Return a copy of a layer that computes in another dtype, built for one or several shapes."""
+    target = copy.deepcopy(original)
     target.compute_in(dtype)
     target.build(any_batch(shape))
     assemble(target, Streams(seed))
     return target
 
 
-def stepping(values: Array) -> Array:
+def _complex_step(values: Array) -> Array:
     """Return a complex copy of a real array."""
     return values.astype(_COMPLEX).view(ComplexStep)
 
 
-def stepping_view(values: Array) -> Array:
-    """Return a complex array as a :class:`ComplexStep` on the same memory."""
+def _complex_step_view(values: Array) -> Array:
+    """Return a view of a complex array as a :class:`ComplexStep`."""
     return values.view(ComplexStep)
 
 
 class _ComplexWorkspace(Workspace):
-    """Buffers whose complex arrays are :class:`ComplexStep`."""
+    """Buffers whose complex arrays are of the class :class:`ComplexStep`."""
 
     def _make(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
         view = super()._make(name, shape, dtype)
@@ -232,10 +253,10 @@ class _ComplexWorkspace(Workspace):
         return view
 
 
-def _complex_buffers(thing: Any) -> None:
-    """Let a layer or loss, and all that it is made of, compute in complex buffers."""
-    if isinstance(thing, (Layer, Loss)):
-        thing.workspace = _ComplexWorkspace()
-        parts = thing.sublayers if isinstance(thing, Layer) else getattr(thing, "losses", ())
+def _complex_buffers(item: Layer | Loss | None) -> None:
+    """Give a layer or loss, and everything in it, complex buffers."""
+    if isinstance(item, (Layer, Loss)):
+        item.workspace = _ComplexWorkspace()
+        parts = item.sublayers if isinstance(item, Layer) else getattr(item, "losses", ())
         for part in parts:
             _complex_buffers(part)

@@ -1,4 +1,4 @@
-"""The check itself: which arrays, which entries and directions, by which method."""
+"""check_gradients: compare ``backward`` with numerical derivatives."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from netlayers.core.shapes import listed_shapes
 from netlayers.data.streams import first_parts, is_stream
 from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError
-from netlayers.gradient_check.differences import Central, Complex
-from netlayers.gradient_check.functions import Head, LayerFunction, LossFunction, float_copy
+from netlayers.gradient_check.differences import CentralDifferences, ComplexStepDerivative
+from netlayers.gradient_check.functions import LayerFunction, LossFunction, Objective, float_copy
 from netlayers.gradient_check.report import GradientReport, GradientRow
 from netlayers.losses import Loss
 from netlayers.losses import get as get_loss
@@ -28,6 +28,7 @@ from netlayers.training.inputs import input_names
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Identifier
+    from netlayers.gradient_check.functions import Function
 
 _FLOAT64 = np.dtype(np.float64)
 _OWNER = "check_gradients"
@@ -35,7 +36,7 @@ METHODS = ("auto", "central", "complex")
 
 
 def check_gradients(
-    model_or_layer: Any,
+    model_or_layer: Layer | Loss | str,
     x: Any,
     y: ArrayLike | None = None,
     loss: Identifier = None,
@@ -49,47 +50,48 @@ def check_gradients(
 ) -> GradientReport:
     """Compare ``backward`` with numerical derivatives, in float64.
 
-    The derivative of L is taken along entries of the input and of each trainable parameter, by the
-    complex step ``Im L(v + i h) / h`` where the arithmetic on the way allows it, else by central
-    differences ``(L(v + h) - L(v - h)) / 2h``. The complex step is believed only if it gives the
-    same L, and for each array the same derivative as central differences along a random direction;
-    an entry that it finds wrong is looked at by central differences as well.
+    L is differentiated with respect to the input and each trainable parameter, entry by entry: by
+    the complex step ``Im L(v + i h) / h`` if all operations support complex numbers, else by
+    central differences ``(L(v + h) - L(v - h)) / 2h``. The complex step is used only if it
+    reproduces L and, for each array, agrees with central differences along a random direction. An
+    entry that it finds wrong is also checked by central differences.
 
-    An array with more than ``max_entries`` entries is compared along random directions too, which
-    move all its entries: they find a fault anywhere in it, the entries say where.
+    Arrays with more than ``max_entries`` entries are also compared along random directions, which
+    change all entries: a direction detects an error anywhere in the array, the entries locate it.
 
-    At a kink nearby, central differences make h smaller, down to 1e-8; the complex step need not.
-    An entry that sits on a kink (left and right derivative differ, and ``backward`` gives one
-    between them) is left out and counted. Random layers draw the same numbers every time.
+    Near a kink, central differences use smaller steps h, down to 1e-8; the complex step does not
+    need to. An entry at a kink (the left and right derivatives differ, and ``backward`` returns a
+    value between them) is left out and counted. Random layers draw the same numbers in every
+    evaluation, and layers with states start from the states after one batch.
 
-    An input that is declared without a gradient, or holds no float numbers, has no row, and
-    ``backward`` must return ``None`` for it. Of several outputs each is checked alone too, with
-    ``None`` for the others handed to ``backward``; what takes a mask is checked without one and
-    with a random one. States start from what one batch leaves, in each evaluation.
+    An input of another dtype than float, or declared without a gradient, has no row, and
+    ``backward`` must return ``None`` for it. A layer with several outputs is also checked for each
+    output alone, with ``None`` as the gradient of the others; a layer with ``takes_mask`` is
+    checked without a mask and with a random one.
 
-    The relative error has a floor in its denominator, a thousandth of the largest gradient of the
-    array and 1e-5 of L, below which differences are rounding.
+    The denominator of the relative error is at least a thousandth of the largest gradient of the
+    array plus 1e-5 of L, because smaller differences are rounding errors.
 
     Args:
-        model_or_layer: a model, or any layer; or a loss or its name, with the predictions as ``x``
-            and the targets as ``y``. A copy is used, nothing of it changes.
-        x: a batch of inputs, a tuple or dict of arrays for several; of data that come in batches,
-            the first is taken.
-        y: targets; needed with a loss.
-        loss: what to differentiate; by default the loss the model was compiled with (if ``y`` is
-            given), together with its last activation where ``fit`` computes both in one; else the
-            sum of the outputs with random weights. A loss that is given here takes the outputs.
-        sample_weight: weights of the samples in the loss.
+        model_or_layer: a model or layer; or a loss or its name, with the predictions as ``x`` and
+            the targets as ``y``. It is not changed: the check uses a copy.
+        x: a batch of inputs, with a tuple or dict of arrays for several inputs. If the data come
+            in batches, the first batch is used.
+        y: targets; required with a loss.
+        loss: the loss to differentiate, as a function of the outputs. By default, the loss that
+            the model was compiled with (if ``y`` is given), computed together with the last
+            activation if ``fit`` does so; otherwise the sum of the outputs with random weights.
+        sample_weight: sample weights of the loss.
         method: ``"auto"``, ``"complex"`` or ``"central"``.
         tolerance: largest relative error that passes.
-        max_entries: entries compared of each array, chosen at random from a larger one; ``None``
-            for all. ``"auto"`` is 1,000, and down to 20 in a model of more than 100,000 weights.
-        directions: random directions for each array of which not all entries are compared.
-        seed: of these choices, and of those weights.
+        max_entries: number of entries to compare in each array, chosen at random; ``None`` for
+            all. ``"auto"`` is 1,000, and down to 20 for more than 100,000 weights.
+        directions: number of random directions for an array that is not compared completely.
+        seed: seed of these random choices and of the weights of the sum.
 
     Raises:
-        ConfigurationError, DataError, ShapeError: the arguments do not fit each other, or the
-            complex step was asked for and the arithmetic does not allow it.
+        ConfigurationError, DataError, ShapeError: the arguments do not match, or
+            ``method="complex"`` and an operation does not support complex numbers.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -112,10 +114,10 @@ def check_gradients(
         max_entries = check_integer(_OWNER, "max_entries", max_entries, minimum=1)
     rng = np.random.default_rng(check_integer(_OWNER, "seed", seed, minimum=0))
     if y is None and is_stream(x):
-        x, y, its_weight = first_parts(_OWNER, x)
-        sample_weight = its_weight if sample_weight is None else sample_weight
+        x, y, weight = first_parts(_OWNER, x)
+        sample_weight = weight if sample_weight is None else sample_weight
         if loss is None and getattr(model_or_layer, "loss", None) is None:
-            y = None  # of a layer alone
+            y = None  # a layer without a loss does not use the targets
     inputs = _inputs(model_or_layer, x)
     targets = None
     if y is not None:
@@ -126,18 +128,18 @@ def check_gradients(
         check_values(_OWNER, "y", targets, _FLOAT64)
     function = _function(model_or_layer, inputs, targets, loss, sample_weight, seed, rng)
     report = GradientReport(tolerance)
-    most = max_entries
-    if most == "auto":  # a check shall take seconds
-        weights = sum(values.size for _, values in function.arrays)
-        most = min(1000, max(20, int(1e8 / (weights * len(function.arrays) + 1))))
-        if most < 1000:
+    limit = max_entries
+    if limit == "auto":  # keeps the check in the range of seconds
+        total = sum(values.size for _, values in function.arrays)
+        limit = min(1000, max(20, int(1e8 / (total * len(function.arrays) + 1))))
+        if limit < 1000:
             report.notes.append(
-                f"{most} entries of each array are compared, of {weights} numbers in all; "
-                "max_entries= sets how many."
+                f"{limit} entries of each array are compared, of {total} entries in total; "
+                "max_entries= changes this number."
             )
     variants = {"": function, **_variants(function, np.random.default_rng(seed))}
     for title, variant in variants.items():
-        part = _check(variant, method, tolerance, most, directions, rng)
+        part = _check(variant, method, tolerance, limit, directions, rng)
         for row in part.rows:
             row.name += title
         report.rows += part.rows
@@ -146,40 +148,40 @@ def check_gradients(
 
 
 def _check(
-    function: Any,
+    function: Function,
     method: str,
     tolerance: float,
-    most: Any,
+    limit: Any,
     directions: int,
     rng: np.random.Generator,
 ) -> GradientReport:
-    """Compare all arrays of a function."""
+    """Compare the gradients of all arrays of a function."""
     reference = function.value()
     if not np.isfinite(reference):
-        raise ConfigurationError(f"{_OWNER}: the function to differentiate is {reference}.")
+        raise ConfigurationError(f"{_OWNER}: L must be finite, got {reference}.")
     gradients = function.gradients()
     report = GradientReport(tolerance)
-    central = Central(function.value, reference, tolerance)
+    central = CentralDifferences(function.value, reference, tolerance)
     step = _complex_step(function, reference, method, report)
-    for place, ((name, values), analytic) in enumerate(
+    for number, ((name, values), analytic) in enumerate(
         zip(function.arrays, gradients, strict=True)
     ):
         entries = np.arange(values.size)
-        if isinstance(most, int) and values.size > most:
-            entries = np.sort(rng.choice(values.size, most, replace=False))
+        if isinstance(limit, int) and values.size > limit:
+            entries = np.sort(rng.choice(values.size, limit, replace=False))
         row = GradientRow(name, values.shape)
         count = directions if len(entries) < values.size else 0
         vectors = [rng.standard_normal(values.shape) for _ in range(count)]
         chosen = step
         if step is not None and method == "auto" and values.size:
             probe = vectors[0] if vectors else rng.standard_normal(values.shape)
-            if not step.agrees(place, values, probe, analytic, central):
+            if not step.agrees(number, values, probe, analytic, central):
                 chosen = None
                 report.notes.append(
-                    f"{name}: the complex step disagrees with central differences; not used."
+                    f"{name}: the complex step disagrees with central differences and was not used."
                 )
         row.method = "central" if chosen is None else "complex"
-        _compare(row, values, analytic, entries, vectors, central, chosen, place)
+        _compare(row, values, analytic, entries, vectors, central, chosen, number)
         report.rows.append(row)
     return report
 
@@ -190,17 +192,17 @@ def _compare(
     analytic: Array,
     entries: Array,
     vectors: list[Array],
-    central: Central,
-    step: Complex | None,
-    place: int,
+    central: CentralDifferences,
+    step: ComplexStepDerivative | None,
+    number: int,
 ) -> None:
-    """Fill in a row."""
+    """Compare one array and write the errors into its row."""
     floor = central.floor(analytic)
     for vector in vectors:
         a = float(np.vdot(analytic, vector))
-        wide = floor * float(np.sqrt(values.size))
-        error, _, corner = central.compare(values, vector, a, wide, step, place)
-        if corner:
+        direction_floor = floor * float(np.sqrt(values.size))
+        error, _, kink = central.compare(values, vector, a, direction_floor, step, number)
+        if kink:
             row.kinks += 1
         else:
             row.directions += 1
@@ -208,8 +210,8 @@ def _compare(
     for i in entries:
         index = tuple(int(k) for k in np.unravel_index(int(i), values.shape))
         a = float(analytic[index])
-        error, n, corner = central.compare(values, index, a, floor, step, place)
-        if corner:
+        error, n, kink = central.compare(values, index, a, floor, step, number)
+        if kink:
             row.kinks += 1
             continue
         row.checked += 1
@@ -220,32 +222,34 @@ def _compare(
 
 
 def _complex_step(
-    function: Any, reference: float, method: str, report: GradientReport
-) -> Complex | None:
-    """Return the complex step, or ``None`` with a note where the arithmetic does not allow it."""
+    function: Function, reference: float, method: str, report: GradientReport
+) -> ComplexStepDerivative | None:
+    """Return the complex step, or ``None`` and add a note if an operation does not support it."""
     if method == "central":
         return None
     reason = ""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("error")  # a derivative that is dropped is a ComplexWarning
-            twin = function.in_complex()
-            value = complex(twin.value())
+            warnings.simplefilter("error")  # a ComplexWarning means that the derivative is lost
+            complex_function = function.complex_copy()
+            value = complex(complex_function.value())
         if abs(value.real - reference) <= 1e-9 * (1 + abs(reference)):
-            return Complex(twin)
-        reason = f"it computes {value.real:.6g}, not {reference:.6g}"
-    except Exception as error:  # whatever an unknown layer raises for complex numbers
+            return ComplexStepDerivative(complex_function)
+        reason = f"L is {value.real:.6g} instead of {reference:.6g}"
+    except Exception as error:  # foreign code may raise anything for complex numbers
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     if method == "complex":
         raise ConfigurationError(
-            f"{_OWNER}: the complex step is not possible here ({reason}). Use method='auto'."
+            f"{_OWNER}: the complex step is not possible ({reason}). Use method='auto'."
         )
-    report.notes.append(f"no complex step ({reason}); central differences were used.")
+    report.notes.append(
+        f"the complex step is not possible ({reason}); central differences were used."
+    )
     return None
 
 
 def _inputs(model_or_layer: Any, x: Any) -> Any:
-    """Return a copy of x in float64, as far as it is float: one array, or a tuple of them."""
+    """Return a copy of x, float inputs in float64: one array or a tuple of arrays."""
     specs = specs_of(model_or_layer)
     names = input_names(model_or_layer, specs)
     inputs = []
@@ -267,16 +271,16 @@ def _function(
     sample_weight: Any,
     seed: int,
     rng: np.random.Generator,
-) -> Any:
-    """Return L as a function of arrays."""
+) -> LayerFunction | LossFunction:
+    """Return L as a function of the arrays to check."""
     named = isinstance(original, str) and original in registered("loss")
     if named or isinstance(original, Loss):
         if y is None:
             raise ConfigurationError(f"{_OWNER}: a loss needs targets; pass y.")
-        return LossFunction(Head(copy.deepcopy(get_loss(original)), y, sample_weight), inputs)
+        return LossFunction(Objective(copy.deepcopy(get_loss(original)), y, sample_weight), inputs)
     if isinstance(original, type) or not isinstance(original, Layer):
         raise ConfigurationError(
-            "check_gradients: expected a model or an object of a class from "
+            "check_gradients: expected a model, an instance of a subclass of "
             f"netlayers.layers.Layer, or a loss, got {original!r}."
         )
     target = _target(original, inputs, seed)
@@ -285,8 +289,7 @@ def _function(
         loss = getattr(original, "loss", None)
         if loss is None:
             raise ConfigurationError(
-                "check_gradients: y was given, but there is no loss to compare it with; pass "
-                "loss=, or compile the model."
+                "check_gradients: y was given without a loss; pass loss=, or compile the model."
             )
     if loss is None:
         shape = shapes_of(target.forward(inputs, training=True))
@@ -294,25 +297,25 @@ def _function(
         if not is_several(shape):
             (weights,) = weights
         target = _target(original, inputs, seed)
-        return LayerFunction(target, inputs, Head(None, None, None, weights))
+        return LayerFunction(target, inputs, Objective(None, None, None, weights))
     if y is None:
-        raise ConfigurationError("check_gradients: a loss needs targets; pass y.")
+        raise ConfigurationError(f"{_OWNER}: a loss needs targets; pass y.")
     output_shape = target.compute_output_shape(shapes_of(inputs))
     if is_several(output_shape):
         raise ConfigurationError(
-            f"{_OWNER}: a loss takes one output, and there are {len(output_shape)}. Leave out y "
-            "and loss: the sum of all outputs with random weights is then differentiated."
+            f"{_OWNER}: a loss takes one output, but there are {len(output_shape)}. Leave out y "
+            "and loss to differentiate the sum of all outputs with random weights."
         )
     if isinstance(loss, str) and loss in ("ce", "crossentropy"):
         loss = crossentropy_by_shape(y.shape, output_shape)
     loss = copy.deepcopy(get_loss(loss))
     fused = fused_loss(loss, getattr(target, "activation", None)) if compiled else None
-    head = Head(fused or loss, y, sample_weight)
-    return LayerFunction(target, inputs, head, fused is not None)
+    objective = Objective(fused or loss, y, sample_weight)
+    return LayerFunction(target, inputs, objective, fused is not None)
 
 
-def _target(original: Any, inputs: Any, seed: int) -> Any:
-    """Return a copy in float64; its states are those that a batch leaves, as 0 hides a mistake."""
+def _target(original: Layer, inputs: Any, seed: int) -> Layer:
+    """Return a copy in float64, with the states after one batch: states of 0 can hide an error."""
     target = float_copy(original, shapes_of(inputs), seed=seed)
     if target.stateful:
         target.reset_states()
@@ -320,29 +323,32 @@ def _target(original: Any, inputs: Any, seed: int) -> Any:
     return target
 
 
-def _variants(function: Any, rng: np.random.Generator) -> dict[str, Any]:
-    """Return further functions to check: of each output alone, and with a mask, by their titles."""
+def _variants(
+    function: LayerFunction | LossFunction, rng: np.random.Generator
+) -> dict[str, Function]:
+    """Return further functions to check by their titles: each output alone, and with a mask."""
     if isinstance(function, LossFunction):
         return {}
-    layer, x, head, fused = function.layer, function.x, function.head, function.fused
-    found = {}
-    if isinstance(head.weights, tuple):
-        for i in range(len(head.weights)):
-            alone = tuple(w if j == i else None for j, w in enumerate(head.weights))
+    layer, x, objective = function.layer, function.x, function.objective
+    fused = function.fused
+    found: dict[str, Function] = {}
+    if isinstance(objective.weights, tuple):
+        for i in range(len(objective.weights)):
+            alone = tuple(w if j == i else None for j, w in enumerate(objective.weights))
             found[f" (output {i} alone)"] = LayerFunction(
-                layer, x, Head(None, None, None, alone), fused
+                layer, x, Objective(None, None, None, alone), fused
             )
     if layer.takes_mask:
         inputs = x if isinstance(x, tuple) else (x,)
         masks = tuple(_mask(v, rng) for v in inputs)
         if any(mask is not None for mask in masks):
             mask = masks if isinstance(x, tuple) else masks[0]
-            found[" (masked)"] = LayerFunction(layer, x, head, fused, mask)
+            found[" (masked)"] = LayerFunction(layer, x, objective, fused, mask)
     return found
 
 
 def _mask(x: Array, rng: np.random.Generator) -> Array | None:
-    """Return a mask (batch, time) with a step to see in each row; ``None`` without a time axis."""
+    """Return a mask (batch, time) with True in each row; ``None`` without a time axis."""
     if x.ndim < (3 if x.dtype.kind == "f" else 2):
         return None
     mask = rng.random(x.shape[:2]) < 0.7

@@ -1,4 +1,4 @@
-"""What a check of gradients found, as a table."""
+"""The result of a gradient check, as a table."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from netlayers._tables import text_table
 
 @dataclass
 class GradientRow:
-    """The comparison of one array.
+    """The result for one array.
 
     Attributes:
         name: ``layer/parameter``, or ``input``.
         shape: its shape.
-        checked: entries compared.
-        kinks: entries left out, because the function has a corner there and no derivative.
-        max_absolute_error: largest ``|a - n|``, of the analytic a and the numerical n.
+        checked: number of entries that were compared.
+        kinks: number of entries left out because the function has no derivative there.
+        max_absolute_error: largest ``|a - n|``, with the analytic a and the numerical n.
         max_relative_error: largest ``|a - n| / max(|a|, |n|, floor)``.
-        worst: index, analytic and numerical value of the entry with that error.
-        directions: random directions compared, each of which moves every entry of the array.
-        direction_error: the largest relative error along them.
+        worst: index, analytic and numerical derivative of the entry with that error.
+        directions: number of random directions that were compared; each changes all entries.
+        direction_error: largest relative error along these directions.
         method: ``"complex"`` for the complex step, ``"central"`` for central differences.
     """
 
@@ -40,12 +40,12 @@ class GradientRow:
 
 @dataclass
 class GradientReport:
-    """What :func:`check_gradients` found; printed, it is a table.
+    """The result of :func:`check_gradients`; prints as a table.
 
     Attributes:
-        tolerance: the relative error that is still right.
+        tolerance: largest relative error that passes.
         rows: one :class:`GradientRow` for the input and for each parameter.
-        notes: why central differences were used where the complex step could not be.
+        notes: why central differences were used instead of the complex step, for example.
     """
 
     tolerance: float
@@ -54,20 +54,20 @@ class GradientReport:
 
     @property
     def max_relative_error(self) -> float:
-        """The largest relative error of all."""
+        """Largest relative error of all arrays."""
         return max(
             (max(row.max_relative_error, row.direction_error) for row in self.rows), default=0.0
         )
 
     @property
     def passed(self) -> bool:
-        """Whether every array was compared, and no error is above the tolerance."""
+        """Whether every array was compared and no error exceeds the tolerance."""
         return all(self._passes(row) for row in self.rows)
 
     def _passes(self, row: GradientRow) -> bool:
         empty = not np.prod(row.shape)
-        right = max(row.max_relative_error, row.direction_error) <= self.tolerance
-        return right and (row.checked > 0 or bool(empty))
+        accurate = max(row.max_relative_error, row.direction_error) <= self.tolerance
+        return accurate and (row.checked > 0 or bool(empty))
 
     def __str__(self) -> str:
         header = (
@@ -101,14 +101,14 @@ class GradientReport:
         for row in self.rows:
             if row.direction_error > self.tolerance:
                 lines.append(
-                    f"{row.name}: wrong along a random direction through all entries, relative "
+                    f"{row.name}: wrong along a random direction of all entries, relative "
                     f"error {row.direction_error:.1e}"
                 )
             if row.worst is not None and row.max_relative_error > self.tolerance:
-                index, analytic, numerical = row.worst
-                place = ", ".join(map(str, index))
+                indices, analytic, numerical = row.worst
+                index = ", ".join(map(str, indices))
                 lines.append(
-                    f"{row.name}[{place}]: backward gives {analytic:.6g}, the {row.method} "
+                    f"{row.name}[{index}]: backward gives {analytic:.6g}, the {row.method} "
                     f"{'step' if row.method == 'complex' else 'difference'} {numerical:.6g}"
                 )
         lines += [f"note: {note}" for note in self.notes]

@@ -26,6 +26,7 @@ from netlayers.initializers.base import (
     Zeros,
     get,
 )
+from netlayers.initializers.base import RandomInitializer as RandomInitializer
 from netlayers.initializers.distributions import (
     Orthogonal,
     RandomNormal,

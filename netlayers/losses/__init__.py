@@ -1,4 +1,4 @@
-"""Losses: how wrong a prediction is, and the gradient that training starts from."""
+"""Loss functions and their gradients."""
 
 from __future__ import annotations
 
@@ -106,10 +106,11 @@ __all__ = [
 def get(identifier: Identifier) -> Loss:
     """Return a loss from a name, a configuration or an object with ``forward`` and ``backward``.
 
-    A function of this module stands for its class.
+    A function of this module resolves to its class.
 
     Raises:
-        ConfigurationError: the name is unknown, or a function (which has no gradient) was given.
+        ConfigurationError: the name is unknown, or the identifier is a plain function, which
+            defines no gradient.
 
     Example:
         >>> from netlayers import losses
@@ -126,7 +127,7 @@ def get(identifier: Identifier) -> Loss:
             return loss
         if callable(identifier):
             raise ConfigurationError(
-                f"loss: {identifier!r} is a function, and a function has no gradient. Pass an "
+                f"loss: {identifier!r} is a plain function, which has no gradient. Pass an "
                 "object with forward(y_true, y_pred, sample_weight=None) and backward()."
             )
     resolved: Loss = resolve("loss", identifier, Loss)

@@ -1,4 +1,4 @@
-"""Losses whose outputs may be on another axis than the last, and losses of one-hot targets."""
+"""Base classes of losses with an ``axis`` argument and of losses of one-hot targets."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
 
 
 class AxisLoss(Loss):
-    """Base of losses with an ``axis``: it is moved to the end, and the gradient's moved back."""
+    """Base class of losses with an ``axis``, which is moved to the end and for the computation."""
 
     def __init__(self, axis: int, reduction: str | None, name: str | None) -> None:
         super().__init__(reduction, name)
         self.axis = check_integer(type(self).__name__, "axis", axis)
         self.moves_axis = self.axis != -1
 
-    def to_last_axis(self, y_pred: Array) -> Array:
+    def _to_last_axis(self, y_pred: Array) -> Array:
         """Return predictions with the outputs on the last axis."""
         self.cache.moved = self.axis != y_pred.ndim - 1
         if not self.cache.moved:
             return y_pred
         if not -y_pred.ndim <= self.axis < y_pred.ndim or self.axis % y_pred.ndim == 0:
             raise ShapeError(
-                f"loss {self.name!r}: axis={self.axis} is no axis of outputs in predictions of "
+                f"loss {self.name!r}: axis={self.axis} is not an output axis of predictions of "
                 f"shape {y_pred.shape}."
             )
         moved = np.moveaxis(y_pred, self.axis, -1)
         self.cache.shape = moved.shape
         return moved
 
-    def from_last_axis(self, dy: Array) -> Array:
-        """Return a gradient with the outputs where they are in the predictions."""
+    def _from_last_axis(self, dy: Array) -> Array:
+        """Return a gradient with the outputs on the axis that they have in the predictions."""
         return np.moveaxis(dy, -1, self.axis) if self.cache.moved else dy
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
-        """Return the checked targets, (batch, ..., outputs), their axes moved like the outputs'."""
+        """Return the checked targets, (batch, ..., outputs), with the output axis last."""
         if self.axis not in (-1, len(shape) - 1) and np.ndim(y_true) == len(shape):
             y_true = np.moveaxis(np.asarray(y_true), self.axis, -1)
         return super().targets(y_true, shape, dtype)
 
-    def outputs_last(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape with the outputs' axis at the end."""
+    def _outputs_last(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape with the output axis last."""
         if not -len(shape) <= self.axis < len(shape):
             return shape
         sizes = list(shape)
@@ -57,7 +57,7 @@ class AxisLoss(Loss):
 
 
 class OneHotTargets(Loss):
-    """Base of losses for classes that are given as one-hot rows or as probabilities."""
+    """Base class of losses whose targets are one-hot rows or probabilities."""
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., classes)."""
@@ -68,7 +68,7 @@ class OneHotTargets(Loss):
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
         if got in (shape[:-1], (*shape[:-1], 1)):
             return (
-                "These look like class numbers: use SparseCategoricalCrossentropy, or one-hot "
+                "These look like class indices: use SparseCategoricalCrossentropy, or one-hot "
                 "targets, np.eye(classes)[y]."
             )
         return super()._shape_hint(got, shape)

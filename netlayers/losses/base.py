@@ -1,4 +1,4 @@
-"""What losses share: sample weights, the reduction to one number, and its gradient."""
+"""Base class of losses: sample weights, the reduction to one number, and its gradient."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from netlayers.arrays.convert import as_float
 from netlayers.checks import check_choice
 from netlayers.core.cache import Cache
-from netlayers.errors import DataError
+from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.memory import Workspace
 from netlayers.kernels.select import kernels
-from netlayers.losses.given import as_predictions, as_weights, match_shape
+from netlayers.losses.given import as_predictions, as_weights
 from netlayers.registry import Configurable, snake_case
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Dtype, Shape
 
-EPSILON = 1e-7  # Keras's: a probability is clipped to [1e-7, 1 - 1e-7] before its logarithm
+EPSILON = 1e-7  # as in Keras: probabilities are clipped to [1e-7, 1 - 1e-7] before the logarithm
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
@@ -27,26 +27,26 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 class Loss(Configurable):
     """Base class of losses.
 
-    A subclass writes :meth:`forward_samples`, one loss for each sample, and right under it
-    :meth:`backward_samples`. Weighting and reduction are done here, for the value and for the
-    gradient alike, so the gradient is always that of the reported number.
+    Subclasses implement :meth:`forward_samples`, which returns one loss per sample, and
+    :meth:`backward_samples`. This class applies weights and the reduction to the value and to the
+    gradient, so that the gradient is always that of the reported value.
 
     Args:
-        reduction: how the losses l of the samples, with weights w, become one number:
-            ``"sum_over_batch_size"`` or ``"mean"``: Σ w l / n, with n samples, as Keras does;
+        reduction: how the losses l of the samples, with weights w, are reduced:
+            ``"sum_over_batch_size"`` or ``"mean"``: Σ w l / n, with n samples, as in Keras;
             ``"mean_with_sample_weight"``: Σ w l / Σ w; ``"sum"``: Σ w l;
             ``"none"`` or ``None``: the array of w l, whose sum :meth:`backward` differentiates.
-        name: what it is called.
+        name: name of the loss.
 
     Attributes:
-        numerator: after a :meth:`forward`, Σ w l.
-        denominator: after a :meth:`forward`, what the numerator is divided by: n, Σ w, or 1 for
-            ``"sum"``. The value of several batches is the sum of their numerators divided by that
-            of their denominators, or for ``"sum"`` the sum of the numerators.
-        is_quotient: whether that is so. A loss of whole sets, such as :class:`Dice` over a batch,
-            is no such quotient: its value for several batches is the mean of theirs, weighted by
-            their rows, and gradients can not be accumulated. Of an object of another class, with
-            ``forward`` and ``backward`` alone, the rows of a batch are taken as the denominator.
+        numerator: Σ w l of the last :meth:`forward`.
+        denominator: what the numerator of the last :meth:`forward` is divided by: n, Σ w, or 1 for
+            ``"sum"``. The loss over several batches is the sum of the numerators divided by the sum
+            of the denominators; for ``"sum"``, it is the sum of the numerators.
+        is_quotient: whether this holds. A loss of a whole batch, such as :class:`Dice`, is not such
+            a quotient: its value over several batches is their mean, weighted by the number of
+            rows, and gradients cannot be accumulated. For an object of another class, with only
+            ``forward`` and ``backward``, the number of rows serves as the denominator.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -59,15 +59,15 @@ class Loss(Configurable):
         array([[0., 2.]], dtype=float32)
     """
 
-    # The activation ("softmax", "sigmoid") whose outputs are the probabilities that the loss takes.
+    # The activation ("softmax" or "sigmoid") that yields the probabilities the loss expects.
     link: str | None = None
     from_logits = False
-    # Whether the outputs are on another axis than the last, and have to be moved: see AxisLoss.
+    # Whether the outputs are on an axis other than the last and must be moved: see AxisLoss.
     moves_axis = False
     is_quotient = True
-    ignore_class: int | None = None  # samples of this class count nothing: see counted
+    ignore_class: int | None = None  # samples of this class are ignored: see _effective_weights
     numerator: float = 0.0
-    denominator: float | None = None  # of a subclass that computes in another way: the rows
+    denominator: float | None = None  # None: the number of rows serves as denominator
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None):
         owner = type(self).__name__
@@ -95,7 +95,7 @@ class Loss(Configurable):
         """
         return [({}, "numbers", "numbers")]
 
-    # What a subclass writes ------------------------------------------------------------------
+    # For subclasses --------------------------------------------------------------------------
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """Return the loss of each sample.
@@ -109,31 +109,31 @@ class Loss(Configurable):
         """
         raise NotImplementedError(f"{type(self).__name__} must define forward_samples")
 
-    def backward_samples(self, dl: Any) -> Array:
-        """Return dL/dy_pred for dL/dl, which is a number, or an array that broadcasts to y_pred."""
+    def backward_samples(self, dl: float | Array) -> Array:
+        """Return dL/dy_pred for dL/dl, a number or an array that broadcasts to y_pred."""
         raise NotImplementedError(f"{type(self).__name__} must define backward_samples")
 
-    def take_weights(self, sample_weight: Any, y_pred: Array) -> Any:
-        """Return the weights of the losses; what is not by sample uses them up in itself.
+    def _prepare_weights(self, sample_weight: ArrayLike, y_pred: Array) -> ArrayLike | None:
+        """Return the weights of the losses, or ``None`` if the loss applies them itself.
 
-        It is called only where there are weights.
+        Called only if there are weights.
         """
         return sample_weight
 
-    def spread(self, scale: Array) -> Array:
-        """Return dL/dl, which has the shape of the losses, so that it broadcasts to y_pred."""
+    def _broadcastable(self, scale: Array) -> Array:
+        """Return dL/dl, of the shape of the losses, reshaped to broadcast to y_pred."""
         return scale[..., None]
 
     def buffer(self, name: str, like: Array) -> Array:
         """Return a buffer with the shape and dtype of ``like``."""
-        made = self.workspace.views.get((name, like.shape, like.dtype))
-        return self.workspace(name, like.shape, like.dtype) if made is None else made
+        existing = self.workspace.views.get((name, like.shape, like.dtype))
+        return self.workspace(name, like.shape, like.dtype) if existing is None else existing
 
-    def unclipped(self, p: Array, c: Array) -> Array:
-        """Return where clipping ``p`` to ``c`` changed nothing, and a gradient comes through."""
+    def _unclipped(self, p: Array, c: Array) -> Array:
+        """Return the mask of entries that clipping ``p`` to ``c`` left unchanged."""
         return np.equal(p, c, out=self.workspace("unclipped", p.shape, np.dtype(bool)))
 
-    # What a user calls -----------------------------------------------------------------------
+    # Public methods --------------------------------------------------------------------------
 
     def forward(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -141,16 +141,16 @@ class Loss(Configurable):
         """Return the loss of a batch.
 
         Args:
-            y_true: targets; (batch,) is taken as (batch, 1) where there is one output.
+            y_true: targets; (batch,) is treated as (batch, 1) if there is one output.
             y_pred: predictions, (batch, ..., outputs).
-            sample_weight: one weight for each sample, or for each loss; ``None`` for all 1.
+            sample_weight: one weight per sample or per loss; ``None`` for all 1.
 
         Returns:
-            A float (for ``reduction="none"`` an array of the samples' losses).
+            A float; for ``reduction="none"``, the array of the losses per sample.
 
         Raises:
-            ShapeError: the shapes do not belong together.
-            DataError: the targets are not what this loss takes.
+            ShapeError: the shapes do not match.
+            DataError: the targets are not valid for this loss.
         """
         p: Any = y_pred
         dtype = p.dtype if type(p) is np.ndarray else None
@@ -159,14 +159,14 @@ class Loss(Configurable):
         else:
             p = self._predictions(p)
         if self.moves_axis:
-            p = self.to_last_axis(p)  # type: ignore[attr-defined]
+            p = self._to_last_axis(p)  # type: ignore[attr-defined]
         t = self.targets(y_true, p.shape, p.dtype)
         if sample_weight is not None:
-            sample_weight = self.take_weights(sample_weight, p)
+            sample_weight = self._prepare_weights(sample_weight, p)
         losses = self.forward_samples(t, p)
         weight, count = None, losses.size
         if sample_weight is not None or self.ignore_class is not None:
-            weight, count = self.counted(losses, sample_weight)
+            weight, count = self._effective_weights(losses, sample_weight)
         self.cache.weights = weight
         if weight is not None:
             losses = losses * weight
@@ -181,7 +181,7 @@ class Loss(Configurable):
         numerator = self.numerator = kernels.total(losses)
         if reduction in ("none", None):
             return np.array(losses)  # type: ignore[return-value]
-        if weight is None:  # by the factor that backward multiplies with, for the same rounding
+        if weight is None:  # the factor of backward, for the same rounding
             return numerator * (1.0 / denominator)
         return numerator / denominator if denominator else numerator
 
@@ -189,25 +189,25 @@ class Loss(Configurable):
         """Return dL/dy_pred for the last :meth:`forward`; valid until the next one.
 
         Args:
-            denominator: what the numerator is divided by; by default :attr:`denominator`. With 1
-                it is the gradient of the numerator, which can be added up over batches.
+            denominator: divisor of the numerator; by default :attr:`denominator`. With 1, the
+                result is the gradient of the numerator, which can be summed over batches.
         """
         weight, shape = self.cache.weights, self.cache.shape
         if denominator is None:
             denominator = self.denominator
-        denominator = denominator or 1.0  # of nothing that counts: the numerator is 0 as well
+        denominator = denominator or 1.0  # 0 only if all weights are 0, and so is the numerator
         if weight is None:
             dy = self.backward_samples(1.0 / denominator)
         else:
-            dy = self.backward_samples(self.spread(weight / denominator))
+            dy = self.backward_samples(self._broadcastable(weight / denominator))
         if dy.shape != shape:
             dy = dy.reshape(shape)
-        return self.from_last_axis(dy) if self.moves_axis else dy  # type: ignore[attr-defined]
+        return self._from_last_axis(dy) if self.moves_axis else dy  # type: ignore[attr-defined]
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return :meth:`forward`, as Keras's losses are called."""
+        """Return :meth:`forward`, as in Keras."""
         return self.forward(y_true, y_pred, sample_weight)
 
     # Targets ---------------------------------------------------------------------------------
@@ -217,31 +217,44 @@ class Loss(Configurable):
         return dtype
 
     def target_size(self, outputs: int) -> int:
-        """Return how many columns the targets for so many outputs have."""
+        """Return the number of target columns for the given number of outputs."""
         return outputs
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
-        """Return the targets for predictions of ``shape``, checked.
+        """Return the checked targets for predictions of ``shape``.
 
         Raises:
-            ShapeError: their shape does not fit.
-            DataError: their values are not what this loss takes.
+            ShapeError: their shape does not match.
+            DataError: their values are not valid for this loss.
         """
         if type(y_true) is not np.ndarray or y_true.dtype is not dtype:
             y_true = as_float(f"loss {self.name!r}", "y_true", y_true, dtype)
         columns = self.target_size(shape[-1])
         expected = shape if columns == shape[-1] else (*shape[:-1], columns)
-        return y_true if y_true.shape == expected else match_shape(self, y_true, expected, shape)
+        return y_true if y_true.shape == expected else self._match_shape(y_true, expected, shape)
+
+    def _match_shape(self, y_true: Array, expected: Shape, outputs: Shape) -> Array:
+        """Return ``y_true`` in the ``expected`` shape, adding an axis of length one if needed.
+
+        Raises:
+            ShapeError: the shapes still differ; nothing is ever broadcast to (n, n).
+        """
+        if expected[-1] == 1 and y_true.shape == expected[:-1]:
+            return y_true[..., None]
+        raise ShapeError(
+            f"loss {self.name!r}: y_true has the shape {y_true.shape}, expected {expected} for "
+            f"predictions of {outputs}. {self._shape_hint(y_true.shape, outputs)}"
+        )
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
-        return "There must be one target for each output: change the targets or the last layer."
+        return "There must be one target per output: change the targets or the last layer."
 
     def check_targets(self, y: Array, output_shape: Shape) -> None:
-        """Check all targets of a data set at once, so that no epoch is half done before an error.
+        """Check all targets of a data set before training starts.
 
         Args:
             y: the targets.
-            output_shape: of the model, with ``None`` for the batch.
+            output_shape: output shape of the model, with ``None`` for the batch.
 
         Raises:
             ShapeError, DataError: see :meth:`targets`.
@@ -255,7 +268,7 @@ class Loss(Configurable):
             )
             try:
                 if self.moves_axis:
-                    shape = self.outputs_last(shape)  # type: ignore[attr-defined]
+                    shape = self._outputs_last(shape)  # type: ignore[attr-defined]
                 self.targets(block, shape, np.dtype(np.float64))
             except DataError as error:
                 raise type(error)(
@@ -265,15 +278,17 @@ class Loss(Configurable):
     # Details ---------------------------------------------------------------------------------
 
     def _predictions(self, y_pred: Any) -> Array:
-        """Return predictions as floats with at least two axes; their own shape is kept."""
+        """Return predictions as floats with at least two axes; cache their original shape."""
         p = as_predictions(f"loss {self.name!r}", y_pred)
         self.cache.shape = p.shape
         return p if p.ndim > 1 else p[:, None]
 
-    def counted(self, losses: Array, sample_weight: Any) -> tuple[Array | None, int]:
-        """Return the weights in the shape of the losses, ``None`` for all 1, and how many count.
+    def _effective_weights(
+        self, losses: Array, sample_weight: ArrayLike | None
+    ) -> tuple[Array | None, int]:
+        """Return the weights, shaped like the losses (``None`` for all 1), and their number.
 
-        It is called only where there are weights or an ``ignore_class``.
+        Called only if there are weights or an ``ignore_class``.
         """
         if sample_weight is None:
             return None, losses.size

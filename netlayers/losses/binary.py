@@ -1,4 +1,4 @@
-"""Cross-entropy of yes-or-no outputs."""
+"""Binary cross-entropy."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class BinaryCrossentropy(Crossentropy):
         from_logits: the predictions are logits ``z``, and ``p = sigmoid(z)``. Otherwise they are
             probabilities, clipped to [1e-7, 1 - 1e-7] as in Keras.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / 2``.
-        axis: where the outputs are.
+        axis: axis of the outputs.
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
     """
 
     link = "sigmoid"
@@ -50,7 +50,7 @@ class BinaryCrossentropy(Crossentropy):
         self.cache.p, self.cache.t = p, t
         return kernels.binary_crossentropy(z, t, p, self.buffer("l", z), self.buffer("dy", z))
 
-    def backward_logits(self, dl: Any) -> Array:
+    def backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl (p - t) / k``."""
         p = self.cache.p
         dz = self.buffer("dy", p)
@@ -68,14 +68,14 @@ class BinaryCrossentropy(Crossentropy):
         np.multiply(other, np.subtract(1, t, out=scratch), out=other)
         return -row_means(np.add(l, other, out=l))
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def backward_probabilities(self, dl: float | Array) -> Array:
         """``dp = dl (c - t) / (c (1 - c)) / k`` where not clipped, else 0."""
         p, c, t = self.cache.p, self.cache.c, self.cache.t
         dp = np.subtract(c, t, out=self.buffer("dy", p))
         variance = np.subtract(1, c, out=self.buffer("other", p))
         np.multiply(variance, c, out=variance)
         np.divide(dp, variance, out=dp)
-        np.multiply(dp, self.unclipped(p, c), out=dp)
+        np.multiply(dp, self._unclipped(p, c), out=dp)
         return np.multiply(dp, dl * (1 / p.shape[-1]), out=dp)
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
@@ -86,8 +86,8 @@ class BinaryCrossentropy(Crossentropy):
             t,
             0,
             1,
-            "within 0 and 1",
-            "For classes numbered 0, 1, 2, ... use SparseCategoricalCrossentropy; for labels -1 "
-            "and 1 pass (y + 1) / 2.",
+            "within [0, 1]",
+            "For class indices 0, 1, 2, ... use SparseCategoricalCrossentropy; for labels -1 and "
+            "1 pass (y + 1) / 2.",
         )
         return t

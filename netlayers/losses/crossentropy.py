@@ -1,4 +1,4 @@
-"""Cross-entropies, from probabilities or, stable for any input, from logits."""
+"""Cross-entropies from probabilities or, numerically stable, from logits."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from netlayers.losses.base import EPSILON
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Dtype
+    from netlayers._typing import Array, ArrayLike, Dtype
 
 _INTEGER = np.dtype(np.intp)
 
 
 class Crossentropy(AxisLoss):
-    """Base of the cross-entropies.
+    """Base class of cross-entropies.
 
     Attributes:
-        probabilities: after a :meth:`forward` from logits, their softmax or sigmoid.
+        probabilities: softmax or sigmoid of the logits of the last :meth:`forward`.
     """
 
     link = "softmax"
@@ -64,20 +64,20 @@ class Crossentropy(AxisLoss):
         return p
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
-        """Choose the formula: from logits, or from probabilities."""
+        """Dispatch to the formula for logits or for probabilities."""
         if self.label_smoothing:
-            y_true = self.smooth(y_true)
+            y_true = self._smooth(y_true)
         if self.from_logits:
             return self.forward_logits(y_true, y_pred)
         return self.forward_probabilities(y_true, y_pred)
 
-    def backward_samples(self, dl: Any) -> Array:
-        """Choose the formula: from logits, or from probabilities."""
+    def backward_samples(self, dl: float | Array) -> Array:
+        """Dispatch to the formula for logits or for probabilities."""
         if self.from_logits:
             return self.backward_logits(dl)
         return self.backward_probabilities(dl)
 
-    def smooth(self, t: Array) -> Array:
+    def _smooth(self, t: Array) -> Array:
         """``t (1 - s) + s / classes``."""
         smooth = np.multiply(t, 1 - self.label_smoothing, out=self.buffer("smooth", t))
         classes = t.shape[-1] if self.link == "softmax" else 2
@@ -87,7 +87,7 @@ class Crossentropy(AxisLoss):
         """Return the losses for logits ``z``."""
         raise NotImplementedError
 
-    def backward_logits(self, dl: Any) -> Array:
+    def backward_logits(self, dl: float | Array) -> Array:
         """Return ``dz``."""
         raise NotImplementedError
 
@@ -95,19 +95,19 @@ class Crossentropy(AxisLoss):
         """Return the losses for probabilities ``p``."""
         raise NotImplementedError
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def backward_probabilities(self, dl: float | Array) -> Array:
         """Return ``dp``."""
         raise NotImplementedError
 
-    def softmax(self, z: Array) -> tuple[Array, Array, Array]:
-        """Return ``z - max z``, ``log Σ exp(z - max z)``, and keep the softmax ``p``."""
+    def _softmax(self, z: Array) -> tuple[Array, Array, Array]:
+        """Return ``z - max z``, ``log Σ exp(z - max z)`` and the softmax ``p``, which is cached."""
         shifted, p = self.buffer("shifted", z), self.buffer("p", z)
         lse = kernels.softmax(z, shifted, p)
         self.cache.p = p
         return shifted, lse, p
 
-    def normalize(self, p: Array) -> tuple[Array, Array]:
-        """Return ``q = p / Σ p`` and keep it, and the probabilities clipped away from 0 and 1."""
+    def _normalize(self, p: Array) -> tuple[Array, Array]:
+        """Return ``q = p / Σ p`` and ``c``, q clipped away from 0 and 1; cache both."""
         q, c = self.buffer("q", p), self.buffer("clipped", p)
         total = row_sums(p)[..., None]
         np.divide(p, total, out=q)
@@ -118,7 +118,7 @@ class Crossentropy(AxisLoss):
 
 @register("loss")
 class CategoricalCrossentropy(OneHotTargets, Crossentropy):
-    """``l = -Σ t log p`` for classes given as one-hot rows or as probabilities.
+    """``l = -Σ t log p`` for classes given as one-hot rows or probabilities.
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., classes).
 
@@ -126,9 +126,9 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
         from_logits: the predictions are logits ``z``, and ``p = softmax(z)``. Otherwise they are
             probabilities, divided by their sum and clipped to [1e-7, 1 - 1e-7] as in Keras.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / classes``.
-        axis: where the classes are.
+        axis: axis of the classes.
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         Label smoothing: C. Szegedy et al., "Rethinking the Inception architecture for computer
@@ -146,12 +146,12 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
         super().__init__(from_logits, axis, reduction, name, label_smoothing)
 
     def forward_logits(self, t: Array, z: Array) -> Array:
-        """``l = (Σ t) log Σ exp(z) - Σ t z``: the logarithm of a sum of exponentials, shifted."""
+        """``l = (Σ t) log Σ exp(z) - Σ t z``, with a stable log-sum-exp."""
         p, mass = self.buffer("p", z), self.workspace("mass", z.shape[:-1], z.dtype)
         self.cache.t, self.cache.p, self.cache.mass = t, p, mass
         return kernels.crossentropy(z, t, p, mass)
 
-    def backward_logits(self, dl: Any) -> Array:
+    def backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl (p Σ t - t)``."""
         p = self.cache.p
         dz = self.buffer("dy", p)
@@ -160,15 +160,15 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
 
     def forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ t log c`` with ``c = clip(q)`` and ``q = p / Σ p``."""
-        _, c = self.normalize(p)
+        _, c = self._normalize(p)
         self.cache.t = t
         return -np.vecdot(t, np.log(c, out=self.buffer("dy", p)))
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def backward_probabilities(self, dl: float | Array) -> Array:
         """``dq = -dl t / c`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
         q, c, t = self.cache.q, self.cache.c, self.cache.t
         dq = np.divide(t, c, out=self.buffer("dy", q))
-        np.multiply(dq, self.unclipped(q, c), out=dq)
+        np.multiply(dq, self._unclipped(q, c), out=dq)
         np.multiply(dq, -dl, out=dq)
         np.subtract(dq, np.vecdot(dq, q)[..., None], out=dq)
         return np.divide(dq, self.cache.total, out=dq)
@@ -183,10 +183,10 @@ class SparseCategoricalCrossentropy(Crossentropy):
     Args:
         from_logits: the predictions are logits ``z``, and ``p = softmax(z)``. Otherwise they are
             probabilities, divided by their sum and clipped to [1e-7, 1 - 1e-7] as in Keras.
-        ignore_class: samples of this class (it may be -1) count nothing, not even in a mean.
+        ignore_class: samples of this class (may be -1) are excluded, from the mean too.
         reduction: see :class:`Loss`.
-        axis: where the classes are.
-        name: what it is called.
+        axis: axis of the classes.
+        name: name of the loss.
     """
 
     def __init__(
@@ -216,11 +216,11 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     def forward_logits(self, t: Array, z: Array) -> Array:
         """``l = log Σ exp(z) - z[t]``."""
-        self.cache.t = t if self.ignore_class is None else self._known(t)
+        self.cache.t = t if self.ignore_class is None else self._replace_ignored(t)
         p = self.cache.p = self.buffer("p", z)
         return kernels.sparse_crossentropy(z, t, p)
 
-    def backward_logits(self, dl: Any) -> Array:
+    def backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl (p - onehot(t))``."""
         p = self.cache.p
         dz = self.buffer("dy", p)
@@ -229,11 +229,11 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     def forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -log c[t]`` with ``c = clip(q)`` and ``q = p / Σ p``."""
-        _, c = self.normalize(p)
-        at = self.cache.at = places(self._known(t), p.shape[-1])
+        _, c = self._normalize(p)
+        at = self.cache.at = places(self._replace_ignored(t), p.shape[-1])
         return -np.log(c.reshape(-1).take(at)).reshape(t.shape)
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def backward_probabilities(self, dl: float | Array) -> Array:
         """``dq[t] = -dl / c[t]`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
         q, at = self.cache.q, self.cache.at
         qt, ct = q.reshape(-1).take(at), self.cache.c.reshape(-1).take(at)
@@ -243,16 +243,18 @@ class SparseCategoricalCrossentropy(Crossentropy):
         dp.reshape(-1)[at] += dq
         return np.divide(dp, self.cache.total, out=dp)
 
-    def _known(self, t: Array) -> Array:
-        """Return the classes, 0 for one that is ignored, and note where those are."""
+    def _replace_ignored(self, t: Array) -> Array:
+        """Return the classes with 0 for ignored ones; cache the mask of those."""
         if self.ignore_class is None:
             return t
         ignored = self.cache.ignored = t == self.ignore_class
         return np.where(ignored, 0, t)
 
-    def counted(self, losses: Array, sample_weight: Any) -> tuple[Array | None, int]:
-        """Return the weights, 0 where a sample is ignored, and how many are not."""
-        weight, count = super().counted(losses, sample_weight)
+    def _effective_weights(
+        self, losses: Array, sample_weight: ArrayLike | None
+    ) -> tuple[Array | None, int]:
+        """Return the weights, 0 for ignored samples, and the number of samples not ignored."""
+        weight, count = super()._effective_weights(losses, sample_weight)
         if self.ignore_class is None or not (ignored := self.cache.ignored).any():
             return weight, count
         valid = (~ignored).astype(losses.dtype)
@@ -261,26 +263,26 @@ class SparseCategoricalCrossentropy(Crossentropy):
         return valid, count - int(np.count_nonzero(ignored))
 
     def target_dtype(self, dtype: Dtype) -> Dtype:
-        """Return the dtype of the targets: integers."""
+        """Return the dtype of the targets, an integer dtype."""
         return _INTEGER
 
     def target_size(self, outputs: int) -> int:
-        """Return how many columns the targets have: one, the class number."""
+        """Return the number of target columns, 1: the class index."""
         return 1
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the classes as checked integers, (batch, ...)."""
         fits = type(y_true) is np.ndarray and y_true.dtype is _INTEGER
         if fits and y_true.shape == shape[:-1]:
-            given = t = y_true
+            original = t = y_true
         else:
-            given, t = self._as_integers(y_true, shape)
+            original, t = self._as_integers(y_true, shape)
         if t.size and not kernels.all_below(t, shape[-1]):
-            self._check_classes(given, t, shape[-1])
+            self._check_classes(original, t, shape[-1])
         return t
 
     def _as_integers(self, y_true: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
-        """Return the classes in the shape (batch, ...), as they were given and as integers."""
+        """Return the classes, (batch, ...), as given and as integers."""
         owner = f"loss {self.name!r}"
         given = as_array(owner, "y_true", y_true)
         if given.shape != shape[:-1]:
@@ -291,31 +293,31 @@ class SparseCategoricalCrossentropy(Crossentropy):
         fractions = given != np.trunc(given)
         if fractions.any():
             raise DataError(
-                f"{owner}: y_true must be class numbers, integers from 0 to {shape[-1] - 1}, "
+                f"{owner}: y_true must be class indices, integers from 0 to {shape[-1] - 1}, "
                 f"got {given[fractions].flat[0]}. For other targets use a regression loss."
             )
-        with np.errstate(invalid="ignore"):  # 1e300 is no integer: it becomes a negative one
+        with np.errstate(invalid="ignore"):  # 1e300 overflows to a negative integer
             return given, given.astype(np.intp)
 
-    def _check_classes(self, given: Array, t: Array, classes: int) -> None:
+    def _check_classes(self, original: Array, t: Array, classes: int) -> None:
         wrong = (t < 0) | (t >= classes)
         if self.ignore_class is not None:
             wrong &= t != self.ignore_class
         if wrong.any():
             raise DataError(
-                f"loss {self.name!r}: y_true must be class numbers from 0 to {classes - 1}, as the "
-                f"model has {classes} outputs, got {given[wrong].flat[0]} in row "
+                f"loss {self.name!r}: y_true must be class indices from 0 to {classes - 1}, as the "
+                f"model has {classes} outputs, got {original[wrong].flat[0]} in row "
                 f"{int(np.argwhere(wrong)[0, 0])}. Number the classes from 0, or give the last "
-                "layer one output for each class."
+                "layer one output per class."
             )
 
     def _class_axis(self, t: Array, shape: tuple[int, ...]) -> Array:
         if t.shape == (*shape[:-1], 1):
             return t[..., 0]
-        hint = "There must be one class number for each sample."
+        hint = "There must be one class index per sample."
         if t.ndim == len(shape) and t.shape == shape:
             hint = (
-                "These look like one-hot rows: use CategoricalCrossentropy, or class numbers, "
+                "These look like one-hot rows: use CategoricalCrossentropy, or class indices, "
                 "y.argmax(axis=-1)."
             )
         raise ShapeError(

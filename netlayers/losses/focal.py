@@ -1,4 +1,4 @@
-"""Focal cross-entropies: what is already predicted well counts less."""
+"""Focal cross-entropies, which down-weight well-classified samples."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 class BinaryFocalCrossentropy(BinaryCrossentropy):
     """``l = Σ a m^γ b / k`` over the k outputs of a sample.
 
-    ``b`` is the binary cross-entropy of an output, ``m = t (1 - p) + (1 - t) p`` how far it is from
-    its target, and ``a`` is 1, or with ``apply_class_balancing`` ``t α + (1 - t) (1 - α)``.
+    ``b`` is the binary cross-entropy of an output, ``m = t (1 - p) + (1 - t) p`` its distance from
+    the target, and ``a`` is 1 or, with ``apply_class_balancing``, ``t α + (1 - t) (1 - α)``.
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
 
     Args:
-        apply_class_balancing: weigh ones by ``alpha`` and zeros by ``1 - alpha``.
-        alpha: the weight of ones, within 0 and 1.
-        gamma: exponent, 0 or more; 0 is the cross-entropy itself.
-        from_logits: the predictions are logits ``z``, and ``p = sigmoid(z)``, computed without any
+        apply_class_balancing: weight class 1 by ``alpha`` and class 0 by ``1 - alpha``.
+        alpha: weight of class 1, in [0, 1].
+        gamma: focusing exponent, >= 0; 0 gives the cross-entropy.
+        from_logits: the predictions are logits ``z``, and ``p = sigmoid(z)``, computed without
             clipping (Keras clips here too). Otherwise they are probabilities, clipped to
             [1e-7, 1 - 1e-7] in ``b``.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / 2``.
-        axis: where the outputs are.
+        axis: axis of the outputs.
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
@@ -80,14 +80,14 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
     def forward_logits(self, t: Array, z: Array) -> Array:
         """``b = max(z, 0) - z t + log(1 + e)`` with ``e = exp(-|z|)``; ``p = sigmoid(z)``.
 
-        ``p`` and ``1 - p`` are ``1 / (1 + e)`` and ``e / (1 + e)`` or the other way round, so that
-        the smaller one keeps all its digits.
+        ``p`` and ``1 - p`` are ``1 / (1 + e)`` and ``e / (1 + e)`` or vice versa, so that the
+        smaller one keeps full relative precision.
         """
         p, q, b = self.buffer("p", z), self.buffer("other", z), self.buffer("l", z)
         e, scratch = self.buffer("e", z), self.buffer("dy", z)
         np.abs(z, out=e)
         np.exp(np.negative(e, out=e), out=e)
-        # max(z, 0) - z t comes first: added to it one by one, a small logarithm would be lost.
+        # max(z, 0) - z t first: otherwise a small logarithm would be lost to rounding.
         np.subtract(np.maximum(z, 0, out=b), np.multiply(z, t, out=scratch), out=b)
         np.add(b, np.log1p(e, out=scratch), out=b)
         large, small = np.add(e, 1, out=scratch), e
@@ -101,13 +101,13 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         self.cache.p, self.cache.q, self.cache.t = p, q, t
         return self._weighted(t, p, q, b)
 
-    def backward_logits(self, dl: Any) -> Array:
+    def backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl a m^γ (γ (1 - 2 t) p (1 - p) b / m + (1 - t) p - t (1 - p)) / k``."""
         p, q, t = self.cache.p, self.cache.q, self.cache.t
         dz, scratch = self._distance_term(), self.buffer("e", p)
         np.multiply(dz, p, out=dz)
         np.multiply(dz, q, out=dz)
-        # (1 - t) p - t (1 - p) is p - t, without losing the digits of a small p or 1 - p.
+        # (1 - t) p - t (1 - p) equals p - t, without cancellation for a small p or 1 - p.
         np.subtract(1, t, out=scratch)
         np.add(dz, np.multiply(scratch, p, out=scratch), out=dz)
         np.subtract(dz, np.multiply(t, q, out=scratch), out=dz)
@@ -122,24 +122,24 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         self.cache.q = q
         return self._weighted(t, p, q, b)
 
-    def backward_probabilities(self, dl: Any) -> Array:
-        """``dp = dl a m^γ (γ (1 - 2 t) b / m + db) / k``, ``db`` that of the cross-entropy."""
+    def backward_probabilities(self, dl: float | Array) -> Array:
+        """``dp = dl a m^γ (γ (1 - 2 t) b / m + db) / k``, with the cross-entropy's ``db``."""
         p, c, t = self.cache.p, self.cache.c, self.cache.t
         dp = self._distance_term()
         db, scratch = np.subtract(c, t, out=self.buffer("e", p)), self.buffer("smaller", p)
         np.divide(db, np.multiply(c, np.subtract(1, c, out=scratch), out=scratch), out=db)
-        np.multiply(db, self.unclipped(p, c), out=db)
+        np.multiply(db, self._unclipped(p, c), out=db)
         np.add(dp, db, out=dp)
         np.multiply(dp, self.cache.factor, out=dp)
         return np.multiply(dp, dl * (1 / p.shape[-1]), out=dp)
 
     def _weighted(self, t: Array, p: Array, q: Array, b: Array) -> Array:
-        """Return ``Σ a m^γ b / k`` with ``m = t q + (1 - t) p``, and keep ``m`` and ``a m^γ``."""
+        """Return ``Σ a m^γ b / k`` with ``m = t q + (1 - t) p``; cache ``m`` and ``a m^γ``."""
         m, factor, scratch = self.buffer("m", p), self.buffer("factor", p), self.buffer("dy", p)
         np.subtract(1, t, out=scratch)
         np.multiply(scratch, p, out=scratch)
         np.add(np.multiply(t, q, out=m), scratch, out=m)
-        # Below 0 only for a p that is no probability; a power of it would not be a number.
+        # Negative only if p is not a probability; its power would be NaN.
         np.maximum(m, 0, out=m)
         with np.errstate(under="ignore"):
             np.power(m, self.gamma, out=factor)
@@ -150,31 +150,31 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         return row_means(np.multiply(factor, b, out=scratch))
 
     def _distance_term(self) -> Array:
-        """Return ``γ (1 - 2 t) b / m``, which stands for d(m^γ)/dp b / m^γ."""
+        """Return ``γ (1 - 2 t) b / m``, which is d(m^γ)/dp b / m^γ."""
         b, m = self.cache.b, self.cache.m
-        # Where m is 0, m^γ is too and the product of both is right for any finite number here.
-        below = np.maximum(m, np.finfo(m.dtype).tiny, out=self.buffer("e", m))
+        # Where m is 0, so is m^γ, and any finite value is correct here.
+        safe_m = np.maximum(m, np.finfo(m.dtype).tiny, out=self.buffer("e", m))
         term = np.multiply(self.cache.t, -2, out=self.buffer("dy", m))
         np.multiply(np.add(term, 1, out=term), b, out=term)
-        return np.multiply(np.divide(term, below, out=term), self.gamma, out=term)
+        return np.multiply(np.divide(term, safe_m, out=term), self.gamma, out=term)
 
 
 @register("loss")
 class CategoricalFocalCrossentropy(CategoricalCrossentropy):
-    """``l = -Σ α (1 - p)^γ t log p`` for classes given as one-hot rows or as probabilities.
+    """``l = -Σ α (1 - p)^γ t log p`` for classes given as one-hot rows or probabilities.
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., classes).
 
     Args:
-        alpha: the weight of all classes, or a list with one for each class; 0 or more.
-        gamma: exponent, 0 or more; 0 is the cross-entropy, times ``alpha``.
-        from_logits: the predictions are logits ``z``, and ``p = softmax(z)``, computed without any
+        alpha: weight of all classes, or a list of one weight per class; >= 0.
+        gamma: focusing exponent, >= 0; 0 gives the cross-entropy times ``alpha``.
+        from_logits: the predictions are logits ``z``, and ``p = softmax(z)``, computed without
             clipping (Keras clips here too). Otherwise they are probabilities, divided by their sum
             and clipped to [1e-7, 1 - 1e-7].
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / classes``.
-        axis: where the classes are.
+        axis: axis of the classes.
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
@@ -216,12 +216,12 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
 
     def forward_logits(self, t: Array, z: Array) -> Array:
         """``l = -Σ w u`` with ``u = log p``, ``w = α t m^γ`` and ``m = 1 - p = 1 - exp(u)``."""
-        shifted, lse, _ = self.softmax(z)
+        shifted, lse, _ = self._softmax(z)
         u = np.subtract(shifted, lse[..., None], out=shifted)
         m = np.expm1(u, out=self.buffer("m", z))
         return self._weighted(t, u, np.negative(m, out=m))
 
-    def backward_logits(self, dl: Any) -> Array:
+    def backward_logits(self, dl: float | Array) -> Array:
         """``du = dl w (γ p u / m - 1)``, then ``dz = du - p Σ du``."""
         p, w, u = self.cache.p, self.cache.w, self.cache.u
         dz = self._distance_term()
@@ -234,23 +234,23 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
 
     def forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ w u`` with ``u = log c``, ``w = α t (1 - c)^γ``, ``c = clip(p / Σ p)``."""
-        _, c = self.normalize(p)
+        _, c = self._normalize(p)
         u = np.log(c, out=self.buffer("shifted", p))
         return self._weighted(t, u, np.subtract(1, c, out=self.buffer("m", p)))
 
-    def backward_probabilities(self, dl: Any) -> Array:
+    def backward_probabilities(self, dl: float | Array) -> Array:
         """``dq = dl w (γ u / m - 1 / c)`` where not clipped; ``dp = (dq - Σ dq q) / Σ p``."""
         q, c, w = self.cache.q, self.cache.c, self.cache.w
         dq = self._distance_term()
         np.subtract(dq, np.divide(1, c, out=self.buffer("scratch", q)), out=dq)
         np.multiply(dq, w, out=dq)
-        np.multiply(dq, self.unclipped(q, c), out=dq)
+        np.multiply(dq, self._unclipped(q, c), out=dq)
         np.multiply(dq, dl, out=dq)
         np.subtract(dq, np.vecdot(dq, q)[..., None], out=dq)
         return np.divide(dq, self.cache.total, out=dq)
 
     def _weighted(self, t: Array, u: Array, m: Array) -> Array:
-        """Return ``-Σ w u`` with ``w = α t m^γ``, and keep all three."""
+        """Return ``-Σ w u`` with ``w = α t m^γ``; cache u, m and w."""
         w = self.buffer("w", u)
         with np.errstate(under="ignore"):
             np.power(m, self.gamma, out=w)
@@ -260,18 +260,18 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         return -np.vecdot(w, u)
 
     def _distance_term(self) -> Array:
-        """Return ``γ u / m``; where m is 0, w is too, and any finite number is right."""
+        """Return ``γ u / m``; where m is 0, so is w, and any finite value is correct."""
         m = self.cache.m
-        below = np.maximum(m, np.finfo(m.dtype).tiny, out=self.buffer("scratch", m))
-        term = np.divide(self.cache.u, below, out=self.buffer("dy", m))
+        safe_m = np.maximum(m, np.finfo(m.dtype).tiny, out=self.buffer("scratch", m))
+        term = np.divide(self.cache.u, safe_m, out=self.buffer("dy", m))
         return np.multiply(term, self.gamma, out=term)
 
-    def _alpha(self, shape: tuple[int, ...], like: Array) -> Any:
+    def _alpha(self, shape: tuple[int, ...], like: Array) -> float | Array:
         if isinstance(self.alpha, float):
             return self.alpha
         if len(self.alpha) != shape[-1]:
             raise ShapeError(
                 f"loss {self.name!r}: alpha has {len(self.alpha)} entries, but there are "
-                f"{shape[-1]} classes. Give one for each class, or one number for all."
+                f"{shape[-1]} classes. Give one per class, or one number for all."
             )
         return np.array(self.alpha, like.dtype)

@@ -1,4 +1,4 @@
-"""Losses as functions, ``mean_squared_error(y_true, y_pred)``: the losses of the samples."""
+"""Losses as functions that return the loss per sample, ``mean_squared_error(y_true, y_pred)``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class LossFunction:
-    """A loss as a function of targets and predictions, without weights and without a reduction.
+    """A loss as a function of targets and predictions, without weights or reduction.
 
     Args:
-        loss: the class; the function takes its arguments, by name or in their order.
+        loss: the class; the function accepts its arguments by name or position.
 
     Example:
         >>> from netlayers import losses
@@ -42,7 +42,7 @@ class LossFunction:
     def __init__(self, loss: type[Loss]) -> None:
         self.loss = loss
         self.__name__ = snake_case(loss.__name__)
-        self.__doc__ = f"Return the losses of the samples; see :class:`{loss.__name__}`."
+        self.__doc__ = f"Return the loss per sample; see :class:`{loss.__name__}`."
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         arguments = {"y_true": inspect.Parameter.empty, "y_pred": inspect.Parameter.empty}
@@ -56,16 +56,16 @@ class LossFunction:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Array:
-        """Return the losses of the samples, (batch, ...)."""
+        """Return the loss per sample, (batch, ...)."""
         try:
-            given = self.__signature__.bind(*args, **kwargs).arguments
+            arguments = self.__signature__.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise TypeError(
                 f"{self.__name__} ({self.loss.__name__}): {error}. It takes "
                 f"{', '.join(self.__signature__.parameters)}."
             ) from None
-        y_true, y_pred = given.pop("y_true"), given.pop("y_pred")
-        losses: Any = self.loss(**given, reduction=None).forward(y_true, y_pred)
+        y_true, y_pred = arguments.pop("y_true"), arguments.pop("y_pred")
+        losses: Any = self.loss(**arguments, reduction=None).forward(y_true, y_pred)
         return losses
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Checks of what a loss is given: predictions, sample weights, the range of targets."""
+"""Checks of the arguments of losses: predictions, sample weights, the range of targets."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.select import kernels
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Dtype, Shape
+    from netlayers._typing import Array, ArrayLike, Dtype
 
 
 def as_predictions(owner: str, y_pred: Any) -> Array:
     """Return predictions as an array of float32 or float64.
 
     Raises:
-        ShapeError: there is no sample.
-        DataError: they are no numbers.
+        ShapeError: there are no samples.
+        DataError: they are not numeric.
     """
     array = as_array(owner, "y_pred", y_pred)
-    kept = array.dtype.char == "d" and isinstance(y_pred, np.ndarray)
-    array = as_float(owner, "y_pred", array, np.dtype(np.float64 if kept else np.float32))
+    is_float64 = array.dtype.char == "d" and isinstance(y_pred, np.ndarray)
+    array = as_float(owner, "y_pred", array, np.dtype(np.float64 if is_float64 else np.float32))
     if not array.ndim or not len(array):
         raise ShapeError(
             f"{owner}: y_pred must hold at least one sample, got the shape {array.shape}."
@@ -32,11 +32,11 @@ def as_predictions(owner: str, y_pred: Any) -> Array:
     return array
 
 
-def as_weights(owner: str, sample_weight: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
+def as_weights(owner: str, sample_weight: ArrayLike, shape: tuple[int, ...], dtype: Dtype) -> Array:
     """Return sample weights in the shape of the losses.
 
     Raises:
-        ShapeError: their shape does not fit.
+        ShapeError: their shape does not match.
         DataError: one is negative or not finite.
     """
     weight = as_float(owner, "sample_weight", sample_weight, dtype)
@@ -45,11 +45,11 @@ def as_weights(owner: str, sample_weight: Any, shape: tuple[int, ...], dtype: Dt
     if weight.shape != shape[: weight.ndim] or weight.ndim == 0:
         raise ShapeError(
             f"{owner}: sample_weight has the shape {weight.shape}, expected {shape[:1]}, one "
-            "weight for each sample."
+            "weight per sample."
         )
     check_weights(owner, weight)
-    spread = weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim))
-    return np.broadcast_to(spread, shape)
+    weight = weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim))
+    return np.broadcast_to(weight, shape)
 
 
 def check_weights(owner: str, weight: Array) -> None:
@@ -65,23 +65,9 @@ def check_weights(owner: str, weight: Array) -> None:
 def check_range(
     owner: str, y_true: Array, low: float, high: float | None, expected: str, hint: str = ""
 ) -> None:
-    """Raise a DataError unless all targets are within ``low`` and ``high``."""
+    """Raise a DataError unless all targets are within [``low``, ``high``]."""
     if not kernels.all_within(y_true, low, math.inf if high is None else high):
         raise DataError(
             f"{owner}: y_true must be {expected}, got values from {y_true.min():g} to "
             f"{y_true.max():g}. {hint}".rstrip()
         )
-
-
-def match_shape(loss: Any, y_true: Array, expected: Shape, outputs: Shape) -> Array:
-    """Return ``y_true`` in the ``expected`` shape: only an axis of length one is added.
-
-    Raises:
-        ShapeError: that is not enough; nothing is ever broadcast to (n, n).
-    """
-    if expected[-1] == 1 and y_true.shape == expected[:-1]:
-        return y_true[..., None]
-    raise ShapeError(
-        f"loss {loss.name!r}: y_true has the shape {y_true.shape}, expected {expected} for "
-        f"predictions of {outputs}. {loss._shape_hint(y_true.shape, outputs)}"
-    )

@@ -1,4 +1,4 @@
-"""Hinge losses: no loss for what is on the right side by a margin of one."""
+"""Hinge losses, zero for predictions on the correct side of a margin of one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class _Margin(Loss):
-    """A loss of ``m = max(1 - t p, 0)``, for labels -1 and 1; 0 and 1 are taken as -1 and 1."""
+    """Base class of losses of ``m = max(1 - t p, 0)`` for labels -1 and 1, or 0 and 1."""
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""
         return [({}, "signs", "numbers"), ({}, "one-hot", "numbers")]
 
-    def margin(self, y_true: Array, y_pred: Array) -> Array:
-        """Return and keep ``m = max(1 - t p, 0)``."""
+    def _margin(self, y_true: Array, y_pred: Array) -> Array:
+        """Return and cache ``m = max(1 - t p, 0)``."""
         m = np.multiply(y_true, y_pred, out=self.buffer("m", y_pred))
         np.subtract(1, m, out=m)
         self.cache.t, self.cache.m = y_true, np.maximum(m, 0, out=m)
@@ -34,31 +34,31 @@ class _Margin(Loss):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets as -1 and 1, (batch, ..., outputs)."""
         t = super().targets(y_true, shape, dtype)
-        if self._only_ones(t):
+        if self._is_signs(t):
             return t
         labels = np.multiply(t, 2, out=self.buffer("labels", t))
         np.subtract(labels, 1, out=labels)
-        if not self._only_ones(labels):
+        if not self._is_signs(labels):
             raise DataError(
-                f"loss {self.name!r}: y_true must be labels -1 and 1 (or 0 and 1, which are taken "
-                f"as -1 and 1), got values from {t.min():g} to {t.max():g}."
+                f"loss {self.name!r}: y_true must be labels -1 and 1 (or 0 and 1, which become "
+                f"-1 and 1), got values from {t.min():g} to {t.max():g}."
             )
         return labels
 
-    def _only_ones(self, labels: Array) -> bool:
-        size = np.abs(labels, out=self.buffer("scratch", labels))
-        return bool(size.min() == 1 and size.max() == 1)
+    def _is_signs(self, labels: Array) -> bool:
+        magnitude = np.abs(labels, out=self.buffer("scratch", labels))
+        return bool(magnitude.min() == 1 and magnitude.max() == 1)
 
 
 @register("loss")
 class Hinge(_Margin):
-    """``l = Σ max(1 - t p, 0) / k`` for labels ``t`` of -1 and 1.
+    """``l = Σ max(1 - t p, 0) / k`` for labels ``t`` in {-1, 1}.
 
-    Where all labels of a batch are 0 and 1 they are taken as -1 and 1, as in Keras.
+    Labels 0 and 1 are converted to -1 and 1, as in Keras.
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         C. Cortes and V. Vapnik, "Support-vector networks", Machine Learning 20 (1995).
@@ -66,9 +66,9 @@ class Hinge(_Margin):
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ m / k`` with ``m = max(1 - t p, 0)``."""
-        return row_means(self.margin(y_true, y_pred))
+        return row_means(self._margin(y_true, y_pred))
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = -dl t / k`` where ``m > 0``, else 0."""
         m = self.cache.m
         dp = np.sign(m, out=self.buffer("scratch", m))
@@ -78,19 +78,19 @@ class Hinge(_Margin):
 
 @register("loss")
 class SquaredHinge(_Margin):
-    """``l = Σ max(1 - t p, 0)² / k`` for labels ``t`` of -1 and 1 (0 and 1 as in :class:`Hinge`).
+    """``l = Σ max(1 - t p, 0)² / k`` for labels ``t`` in {-1, 1} (0 and 1 as in :class:`Hinge`).
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ m² / k`` with ``m = max(1 - t p, 0)``."""
-        m = self.margin(y_true, y_pred)
+        m = self._margin(y_true, y_pred)
         return np.vecdot(m, m) / m.shape[-1]
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = -dl 2 m t / k``."""
         m = self.cache.m
         dp = np.multiply(m, self.cache.t, out=self.buffer("scratch", m))
@@ -99,18 +99,17 @@ class SquaredHinge(_Margin):
 
 @register("loss")
 class CategoricalHinge(OneHotTargets):
-    """``l = max(max (1 - t) p - Σ t p + 1, 0)``: the true class leads by one, or it costs.
+    """``l = max(max (1 - t) p - Σ t p + 1, 0)``: the multi-class hinge loss.
 
     Shapes: ``y_true`` (one-hot rows) and ``y_pred`` (batch, ..., classes).
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         K. Crammer and Y. Singer, "On the algorithmic implementation of multiclass kernel-based
-        vector machines", JMLR 2 (2001); as in Keras, the true class takes part with ``0`` in the
-        maximum.
+        vector machines", JMLR 2 (2001); as in Keras, the true class enters the maximum as 0.
     """
 
     @staticmethod
@@ -129,8 +128,8 @@ class CategoricalHinge(OneHotTargets):
         self.cache.active = np.sign(l)[..., None]
         return l
 
-    def backward_samples(self, dl: Any) -> Array:
-        """Where ``l > 0``, ``dp = -dl t``, and ``dl (1 - t)`` more where the maximum is."""
+    def backward_samples(self, dl: float | Array) -> Array:
+        """Where ``l > 0``, ``dp = -dl t``, plus ``dl (1 - t)`` at the maximum."""
         t, other, at = self.cache.t, self.cache.other, self.cache.at
         dp = np.negative(t, out=self.buffer("scratch", other))
         np.put_along_axis(

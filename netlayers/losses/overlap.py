@@ -1,4 +1,4 @@
-"""Losses of how far two sets overlap: one number for many samples or pixels together."""
+"""Overlap losses (Dice, Tversky): one value for many samples or pixels."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class _Overlap(Loss):
-    """``l = 1 - n I / D`` with ``D = a I + b T + c P + 1e-7`` of three sums over ``axis``.
+    """``l = 1 - n I / D`` with ``D = a I + b T + c P + 1e-7`` and three sums over ``axis``.
 
-    ``I = Σ t p``, ``T = Σ t`` and ``P = Σ p``; a subclass gives the four :attr:`numbers`.
+    ``I = Σ t p``, ``T = Σ t`` and ``P = Σ p``; subclasses define the :attr:`_coefficients`.
 
-    Where the batch is among the axes, the loss is no sum over samples divided by their number:
-    ``is_quotient`` is false, see :class:`Loss`.
+    If the batch is among the axes, the loss is not a mean over samples: ``is_quotient`` is false,
+    see :class:`Loss`.
     """
 
     def __init__(
@@ -59,45 +59,43 @@ class _Overlap(Loss):
 
     @property
     def is_quotient(self) -> bool:  # type: ignore[override]
-        """Whether it is a sum over samples: the batch is not summed over in the loss itself.
+        """Whether the loss is a sum over samples: the batch axis is not reduced by the loss itself.
 
-        An axis that is counted from the end is known after a :meth:`forward`.
+        A negative axis is resolved by the first :meth:`forward`.
         """
-        given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
-        return 0 not in self.cache.__dict__.get("axes", given) and self.axis is not None
+        axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        return 0 not in self.cache.__dict__.get("axes", axes) and self.axis is not None
 
     @property
     def no_quotient(self) -> str:
-        """Why it is no quotient, and what to do."""
+        """Reason why the loss is not a quotient, and what to do."""
         return (
-            f"axis={self.axis} sums over the batch itself. With axis=(1, ...) it is one loss for "
-            "each sample"
+            f"axis={self.axis} includes the batch. With axis=(1, ...) there is one loss per sample"
         )
 
     @property
-    def numbers(self) -> tuple[float, float, float, float]:
-        """n, a, b and c."""
+    def _coefficients(self) -> tuple[float, float, float, float]:
+        """The coefficients n, a, b and c."""
         raise NotImplementedError
 
-    def axes(self, ndim: int) -> tuple[int, ...]:
-        """Return the axes that are summed over, counted from the first.
+    def _axes(self, ndim: int) -> tuple[int, ...]:
+        """Return the summed axes as non-negative numbers.
 
         Raises:
-            ShapeError: predictions of ``ndim`` axes do not have them.
+            ShapeError: predictions of ``ndim`` axes lack one of them.
         """
         if self.axis is None:
             return tuple(range(ndim))
         given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         if not given or any(not -ndim <= a < ndim for a in given):
             raise ShapeError(
-                f"loss {self.name!r}: axis={self.axis} must name axes of the predictions, which "
-                f"have {ndim}."
+                f"loss {self.name!r}: axis={self.axis} is invalid for predictions with {ndim} axes."
             )
         return tuple(sorted({a % ndim for a in given}))
 
-    def take_weights(self, sample_weight: Any, y_pred: Array) -> Any:
-        """Keep the weights as factors in the sums where the batch is summed over."""
-        if 0 not in self.axes(y_pred.ndim):
+    def _prepare_weights(self, sample_weight: ArrayLike, y_pred: Array) -> ArrayLike | None:
+        """Use the weights as factors in the sums if these include the batch."""
+        if 0 not in self._axes(y_pred.ndim):
             return sample_weight
         self.cache.weight = as_weights(
             f"loss {self.name!r}", sample_weight, y_pred.shape[:-1], y_pred.dtype
@@ -106,8 +104,8 @@ class _Overlap(Loss):
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = 1 - n I / D``."""
-        n, a, b, c = self.numbers
-        self.cache.axes = self.axes(y_pred.ndim)
+        n, a, b, c = self._coefficients
+        self.cache.axes = self._axes(y_pred.ndim)
         weight, scratch = self.cache.weight, self.buffer("scratch", y_pred)
 
         def total(values: Array) -> Array:
@@ -115,52 +113,52 @@ class _Overlap(Loss):
                 values = np.multiply(values, weight, out=scratch)
             return np.add.reduce(values, axis=self.cache.axes, dtype=np.float64, keepdims=True)
 
-        both = total(np.multiply(y_true, y_pred, out=scratch))
-        bottom = b * total(y_true)
-        bottom += c * total(y_pred)
-        bottom += a * both + EPSILON
-        self.cache.t, self.cache.both, self.cache.bottom = y_true, both, bottom
-        return np.squeeze(1 - n * both / bottom, axis=self.cache.axes)
+        overlap = total(np.multiply(y_true, y_pred, out=scratch))
+        denominator = b * total(y_true)
+        denominator += c * total(y_pred)
+        denominator += a * overlap + EPSILON
+        self.cache.t, self.cache.overlap, self.cache.denominator = y_true, overlap, denominator
+        return np.squeeze(1 - n * overlap / denominator, axis=self.cache.axes)
 
-    def backward_samples(self, dl: Any) -> Array:
-        """``dp = -dl n (t D - I (a t + c)) / D²``, times the weight in the sums."""
-        n, a, _, c = self.numbers
-        t, both, bottom = self.cache.t, self.cache.both, self.cache.bottom
-        share = both / bottom
-        slope = dl * (n / bottom)
-        by_target, shift = slope * (a * share - 1), slope * (c * share)
+    def backward_samples(self, dl: float | Array) -> Array:
+        """``dp = -dl n (t D - I (a t + c)) / D²``, times the sample weight in the sums."""
+        n, a, _, c = self._coefficients
+        t, overlap, denominator = self.cache.t, self.cache.overlap, self.cache.denominator
+        ratio = overlap / denominator
+        slope = dl * (n / denominator)
+        by_target, shift = slope * (a * ratio - 1), slope * (c * ratio)
         dp = np.multiply(t, by_target.astype(t.dtype), out=self.buffer("scratch", t))
         np.add(dp, shift.astype(t.dtype), out=dp)
         return dp if self.cache.weight is None else np.multiply(dp, self.cache.weight, out=dp)
 
-    def spread(self, scale: Array) -> Array:
-        """Return dL/dl so that it broadcasts to y_pred."""
+    def _broadcastable(self, scale: Array) -> Array:
+        """Return dL/dl reshaped to broadcast to y_pred."""
         return np.expand_dims(scale, self.cache.axes)
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, in the shape of the predictions."""
         t = super().targets(y_true, shape, dtype)
-        check_range(f"loss {self.name!r}", t, 0, 1, "within 0 and 1")
+        check_range(f"loss {self.name!r}", t, 0, 1, "within [0, 1]")
         return t
 
 
 @register("loss")
 class Dice(_Overlap):
-    """``l = 1 - 2 Σ t p / (Σ t + Σ p + 1e-7)``, the sums over ``axis``.
+    """``l = 1 - 2 Σ t p / (Σ t + Σ p + 1e-7)``, with sums over ``axis``.
 
-    By default there is one loss for a whole batch; ``axis=(1, 2, ...)`` gives one for each sample.
+    By default there is one loss per batch; ``axis=(1, 2, ...)`` gives one per sample.
 
-    Shapes: ``y_true`` (within 0 and 1) and ``y_pred`` (batch, ...).
+    Shapes: ``y_true`` (in [0, 1]) and ``y_pred`` (batch, ...).
 
     Args:
-        reduction: how several losses become one; see :class:`Loss`.
-        name: what it is called.
-        axis: axes of the predictions that are summed over; ``None`` for all. Where the batch is
-            among them, sample weights are factors in the sums: a sample of weight 2 counts like two
-            such samples. (In Keras they are factors of the one loss.) The loss is then no quotient
-            of sums over samples (``is_quotient`` is false): its value for an epoch is the mean of
-            those of the batches, weighted by their rows, so that it depends on ``batch_size``, and
-            gradients can not be accumulated.
+        reduction: see :class:`Loss`.
+        name: name of the loss.
+        axis: axes of the predictions to sum over; ``None`` for all. If the batch is among them,
+            sample weights are factors in the sums: a sample of weight 2 counts as two samples. (In
+            Keras they are factors of the loss.) The loss is then not a quotient of sums over
+            samples (``is_quotient`` is false): its value for an epoch is the mean over the batches,
+            weighted by their number of rows, so it depends on ``batch_size``, and gradients cannot
+            be accumulated.
 
     Source:
         F. Milletari, N. Navab and S.-A. Ahmadi, "V-Net", 3DV 2016; here, as in Keras, without
@@ -176,8 +174,8 @@ class Dice(_Overlap):
         super().__init__(reduction, name, axis)
 
     @property
-    def numbers(self) -> tuple[float, float, float, float]:
-        """n, a, b and c of ``2 I / (T + P)``."""
+    def _coefficients(self) -> tuple[float, float, float, float]:
+        """The coefficients n, a, b and c of ``2 I / (T + P)``."""
         return 2.0, 0.0, 1.0, 1.0
 
 
@@ -185,17 +183,17 @@ class Dice(_Overlap):
 class Tversky(_Overlap):
     """``l = 1 - I / (I + alpha Σ t (1 - p) + beta Σ (1 - t) p + 1e-7)`` with ``I = Σ t p``.
 
-    The numbers are those of Keras, where ``alpha`` weighs what was missed and ``beta`` the false
-    alarms. In the paper (and in the words of Keras's page) it is the other way round.
+    As in Keras, ``alpha`` weights false negatives and ``beta`` false positives. In the paper (and
+    in the text of Keras's documentation) it is the other way round.
 
-    Shapes: ``y_true`` (within 0 and 1) and ``y_pred`` (batch, ...).
+    Shapes: ``y_true`` (in [0, 1]) and ``y_pred`` (batch, ...).
 
     Args:
-        alpha: weight of what was missed, 0 or more.
-        beta: weight of the false alarms, 0 or more.
-        reduction: how several losses become one; see :class:`Loss`.
-        name: what it is called.
-        axis: axes of the predictions that are summed over; see :class:`Dice`.
+        alpha: weight of false negatives, >= 0.
+        beta: weight of false positives, >= 0.
+        reduction: see :class:`Loss`.
+        name: name of the loss.
+        axis: axes of the predictions to sum over; see :class:`Dice`.
 
     Source:
         S. Salehi, D. Erdogmus and A. Gholipour, "Tversky loss function for image segmentation using
@@ -221,6 +219,6 @@ class Tversky(_Overlap):
         return [({**axes, **factors}, *kinds) for axes, *kinds in _Overlap.examples()]
 
     @property
-    def numbers(self) -> tuple[float, float, float, float]:
-        """n, a, b and c of ``I / (I + alpha (T - I) + beta (P - I))``."""
+    def _coefficients(self) -> tuple[float, float, float, float]:
+        """The coefficients n, a, b and c of ``I / (I + alpha (T - I) + beta (P - I))``."""
         return 1.0, 1 - self.alpha - self.beta, self.alpha, self.beta

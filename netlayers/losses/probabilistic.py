@@ -1,4 +1,4 @@
-"""Losses that compare distributions: counts with their expected number, shares with shares."""
+"""Losses that compare distributions: Poisson and Kullback-Leibler divergence."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @register("loss")
 class Poisson(Loss):
-    """``l = Σ (p - t log(p + 1e-7)) / k`` for counts ``t`` whose expected number is ``p``.
+    """``l = Σ (p - t log(p + 1e-7)) / k`` for counts ``t`` with expected value ``p``.
 
-    It is the negative log-likelihood of a Poisson distribution without ``log t!``, which no
-    prediction changes. Predictions must not be negative: end with a softplus or an exponential.
+    The negative log-likelihood of a Poisson distribution without the constant ``log t!``.
+    Predictions must not be negative: use a softplus or exponential output.
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         P. McCullagh and J. Nelder, "Generalized linear models", 2nd edition (1989), section 6.2.
@@ -39,14 +39,14 @@ class Poisson(Loss):
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ (p - t log q) / k`` with ``q = p + 1e-7``."""
-        check_not_negative(self, y_pred, "expected counts")
+        check_non_negative(self, y_pred, "expected counts")
         q = np.add(y_pred, EPSILON, out=self.buffer("q", y_pred))
         self.cache.q, self.cache.t = q, y_true
         l = np.log(q, out=self.buffer("scratch", q))  # noqa: E741
         np.multiply(l, y_true, out=l)
         return row_means(np.subtract(y_pred, l, out=l))
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl (1 - t / q) / k``."""
         q = self.cache.q
         dp = np.divide(self.cache.t, q, out=self.buffer("scratch", q))
@@ -56,13 +56,13 @@ class Poisson(Loss):
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., outputs)."""
         t = super().targets(y_true, shape, dtype)
-        check_range(f"loss {self.name!r}", t, 0, None, "counts, 0 or more")
+        check_range(f"loss {self.name!r}", t, 0, None, "non-negative counts")
         return t
 
 
 @register("loss", "kld", "KLD")
 class KLDivergence(OneHotTargets):
-    """``l = Σ t log(t / p)``: what is lost where shares ``t`` are taken to be ``p``.
+    """``l = Σ t log(t / p)``: the Kullback-Leibler divergence of ``p`` from ``t``.
 
     Both are clipped to [1e-7, 1] as in Keras.
 
@@ -70,7 +70,7 @@ class KLDivergence(OneHotTargets):
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         S. Kullback and R. Leibler, "On information and sufficiency", Annals of Mathematical
@@ -83,7 +83,7 @@ class KLDivergence(OneHotTargets):
         return [({}, "shares", "shares")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
-        """``l = Σ t log(t / c)`` with ``c = clip(p)``, and ``t`` clipped alike."""
+        """``l = Σ t log(t / c)`` with ``c = clip(p)`` and ``t`` clipped likewise."""
         t = np.clip(y_true, EPSILON, 1, out=self.buffer("t", y_pred))
         c = np.clip(y_pred, EPSILON, 1, out=self.buffer("c", y_pred))
         self.cache.p, self.cache.c, self.cache.t = y_pred, c, t
@@ -91,11 +91,11 @@ class KLDivergence(OneHotTargets):
         np.log(log_ratio, out=log_ratio)
         return np.vecdot(t, log_ratio)
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = -dl t / c`` where not clipped, else 0."""
         c = self.cache.c
         dp = np.divide(self.cache.t, c, out=self.buffer("scratch", c))
-        np.multiply(dp, self.unclipped(self.cache.p, c), out=dp)
+        np.multiply(dp, self._unclipped(self.cache.p, c), out=dp)
         return np.multiply(dp, -dl, out=dp)
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
@@ -106,19 +106,19 @@ class KLDivergence(OneHotTargets):
             t,
             0,
             1,
-            "probabilities, within 0 and 1",
+            "probabilities, within [0, 1]",
             "Divide counts by their sum.",
         )
         return t
 
 
-def check_not_negative(
+def check_non_negative(
     loss: Loss,
     y_pred: Array,
     meaning: str,
-    hint: str = "Let the last layer end with activation='softplus' or 'exponential'.",
+    hint: str = "Use activation='softplus' or 'exponential' in the last layer.",
 ) -> None:
-    """Raise a DataError where what can not be negative was predicted so; NaN is let through."""
+    """Raise a DataError if a prediction is negative; NaN passes."""
     if y_pred.min() < 0:
         raise DataError(
             f"loss {loss.name!r}: y_pred holds {meaning}, which must not be negative, got "

@@ -1,4 +1,4 @@
-"""Losses for numbers: squared, absolute, two in between, and two of relative differences."""
+"""Regression losses: squared, absolute, Huber, log-cosh, percentage and logarithmic errors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class _Difference(Loss):
-    """A loss of the differences ``d = p - t``, averaged over the outputs of a sample."""
+    """Base class of losses of ``d = p - t``, averaged over the outputs of a sample."""
 
-    def difference(self, y_true: Array, y_pred: Array) -> Array:
-        """Return and keep ``d = p - t``."""
+    def _difference(self, y_true: Array, y_pred: Array) -> Array:
+        """Return and cache ``d = p - t``."""
         d = self.cache.d = np.subtract(y_pred, y_true, out=self.buffer("d", y_pred))
         return d
 
-    def scratch(self, d: Array) -> Array:
-        """Return an array like ``d``."""
+    def _scratch(self, d: Array) -> Array:
+        """Return a temporary array like ``d``."""
         return self.buffer("scratch", d)
 
 
@@ -36,7 +36,7 @@ class MeanSquaredError(_Difference):
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -44,7 +44,7 @@ class MeanSquaredError(_Difference):
         d = self.cache.d = self.workspace("d", y_pred.shape, y_pred.dtype)
         return kernels.squared_error(y_pred, y_true, d)
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl 2 d / k``."""
         d = self.cache.d
         dp = self.workspace("scratch", d.shape, d.dtype)
@@ -58,31 +58,31 @@ class MeanAbsoluteError(_Difference):
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ |d| / k`` with ``d = p - t``."""
-        d = self.difference(y_true, y_pred)
-        return row_means(np.abs(d, out=self.scratch(d)))
+        d = self._difference(y_true, y_pred)
+        return row_means(np.abs(d, out=self._scratch(d)))
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl sign(d) / k``; 0 at the kink."""
         d = self.cache.d
-        dp = np.sign(d, out=self.scratch(d))
+        dp = np.sign(d, out=self._scratch(d))
         return np.multiply(dp, dl * (1 / d.shape[-1]), out=dp)
 
 
 @register("loss", "huber_loss")
 class Huber(_Difference):
-    """Squared for small differences, absolute for large ones.
+    """Huber loss: quadratic for small differences, linear for large ones.
 
     ``l = Σ h(d) / k`` with ``h = d² / 2`` where ``|d| <= delta``, else ``delta |d| - delta² / 2``.
 
     Args:
-        delta: where the one becomes the other, positive.
+        delta: the difference at which the loss becomes linear, positive.
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         P. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35
@@ -104,25 +104,25 @@ class Huber(_Difference):
         return [({}, "numbers", "numbers"), ({"delta": 0.4}, "numbers", "numbers")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
-        """``h = c (d - c / 2)`` with ``c = clip(d, -delta, delta)``: both branches in one."""
-        d = self.difference(y_true, y_pred)
-        c = np.clip(d, -self.delta, self.delta, out=self.scratch(d))
+        """``h = c (d - c / 2)`` with ``c = clip(d, -delta, delta)``, which covers both cases."""
+        d = self._difference(y_true, y_pred)
+        c = np.clip(d, -self.delta, self.delta, out=self._scratch(d))
         return (np.vecdot(c, d) - 0.5 * np.vecdot(c, c)) / d.shape[-1]
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl c / k``."""
         d = self.cache.d
-        c = np.clip(d, -self.delta, self.delta, out=self.scratch(d))
+        c = np.clip(d, -self.delta, self.delta, out=self._scratch(d))
         return np.multiply(c, dl * (1 / d.shape[-1]), out=c)
 
 
 @register("loss")
 class LogCosh(_Difference):
-    """``l = Σ log(cosh(p - t)) / k``: nearly ``d² / 2`` for small, ``|d| - log 2`` for large ``d``.
+    """``l = Σ log(cosh(p - t)) / k``: about ``d² / 2`` for small d, ``|d| - log 2`` for large d.
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         R. Saleh and A. Saleh, "Statistical properties of the log-cosh loss function used in machine
@@ -130,57 +130,57 @@ class LogCosh(_Difference):
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
-        """``log cosh d = |d| + log(1 + (exp(-2 |d|) - 1) / 2)``, which can not overflow."""
-        a = np.abs(self.difference(y_true, y_pred), out=self.buffer("a", y_pred))
-        # expm1 and log1p keep the digits of small differences, and exp(-2 |d|) ends in a right 0.
-        l = np.multiply(a, -2, out=self.scratch(a))  # noqa: E741
+        """``log cosh d = |d| + log(1 + (exp(-2 |d|) - 1) / 2)``, which cannot overflow."""
+        a = np.abs(self._difference(y_true, y_pred), out=self.buffer("a", y_pred))
+        # expm1 and log1p are accurate for small d; exp(-2 |d|) underflows to 0, as it should.
+        l = np.multiply(a, -2, out=self._scratch(a))  # noqa: E741
         np.expm1(l, out=l)
         np.multiply(l, 0.5, out=l)
         np.log1p(l, out=l)
         return row_means(np.add(l, a, out=l))
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl tanh(d) / k``."""
         d = self.cache.d
-        dp = np.tanh(d, out=self.scratch(d))
+        dp = np.tanh(d, out=self._scratch(d))
         return np.multiply(dp, dl * (1 / d.shape[-1]), out=dp)
 
 
 @register("loss", "mape", "MAPE")
 class MeanAbsolutePercentageError(_Difference):
-    """``l = 100 Σ |p - t| / max(|t|, 1e-7) / k``: in percent of targets that are not near 0.
+    """``l = 100 Σ |p - t| / max(|t|, 1e-7) / k``, in percent of the targets.
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = 100 Σ |d| / m / k`` with ``d = p - t`` and ``m = max(|t|, 1e-7)``."""
-        d = self.difference(y_true, y_pred)
+        d = self._difference(y_true, y_pred)
         m = np.abs(y_true, out=self.buffer("m", d))
         self.cache.m = np.maximum(m, EPSILON, out=m)
-        l = np.abs(d, out=self.scratch(d))  # noqa: E741
+        l = np.abs(d, out=self._scratch(d))  # noqa: E741
         return 100 * row_means(np.divide(l, m, out=l))
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl 100 sign(d) / m / k``; 0 at the kink."""
         d = self.cache.d
-        dp = np.sign(d, out=self.scratch(d))
+        dp = np.sign(d, out=self._scratch(d))
         np.divide(dp, self.cache.m, out=dp)
         return np.multiply(dp, dl * (100 / d.shape[-1]), out=dp)
 
 
 @register("loss", "msle", "MSLE")
 class MeanSquaredLogarithmicError(Loss):
-    """``l = Σ (log(1 + p) - log(1 + t))² / k``: ratios count, not differences.
+    """``l = Σ (log(1 + p) - log(1 + t))² / k``, which penalizes relative errors.
 
-    Targets must not be negative. Predictions below 1e-7 are clipped to it as in Keras; there the
-    loss is flat and its gradient 0, so let the last layer end with a softplus or an exponential.
+    Targets must not be negative. Predictions below 1e-7 are clipped to it, as in Keras; there the
+    gradient is 0, so use a softplus or exponential output.
 
     Args:
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
     """
 
     @staticmethod
@@ -198,12 +198,12 @@ class MeanSquaredLogarithmicError(Loss):
         self.cache.r = np.subtract(r, log_t, out=r)
         return np.vecdot(r, r) / r.shape[-1]
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl 2 r / (1 + c) / k`` where not clipped, else 0."""
         c, r = self.cache.c, self.cache.r
         dp = np.add(c, 1, out=self.buffer("scratch", c))
         np.divide(r, dp, out=dp)
-        np.multiply(dp, self.unclipped(self.cache.p, c), out=dp)
+        np.multiply(dp, self._unclipped(self.cache.p, c), out=dp)
         return np.multiply(dp, dl * (2 / c.shape[-1]), out=dp)
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
@@ -214,7 +214,7 @@ class MeanSquaredLogarithmicError(Loss):
             t,
             0,
             None,
-            "0 or more",
+            "non-negative",
             "For targets of both signs use another loss.",
         )
         return t

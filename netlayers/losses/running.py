@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from netlayers.losses.base import Loss
+    from netlayers.losses.split import SplitLoss
 
 
 class RunningLoss:
-    """The value of a loss over several batches: the quotient of the sums.
+    """Value of a loss over several batches: the sum of numerators over the sum of denominators.
 
-    For a loss that is made of others (see :class:`SplitLoss`), that is the weighted sum of their
-    values. A loss that is no quotient, or does not say by what it divides, is a mean over rows.
+    For a :class:`SplitLoss`, this is the weighted sum of its parts. A loss that is not a quotient,
+    or has no denominator, is averaged over rows.
 
     Args:
         loss: the loss whose ``forward`` is called for each batch.
     """
 
-    def __init__(self, loss: Any) -> None:
+    def __init__(self, loss: Loss) -> None:
         self._loss = loss
+        self._split = cast("SplitLoss", loss)  # used only if there are parts
         self.parts = [RunningLoss(part) for part in getattr(loss, "losses", ())]
         self.reset_state()
 
     def add(self, value: float, rows: int) -> None:
-        """Take in the batch of the last ``forward``, with its value and its number of rows."""
+        """Add the batch of the last ``forward``, given its value and number of rows."""
         if self.parts:
-            for part, its in zip(self.parts, self._loss.values, strict=True):
-                part.add(its, rows)
+            for part, part_value in zip(self.parts, self._split.values, strict=True):
+                part.add(part_value, rows)
             return
         weight = weight_of(self._loss, rows)
         self._total += value * weight
         self._weight += weight
 
     def result(self) -> float:
-        """Return the value, 0 of nothing."""
+        """Return the value; 0 if no batch was added."""
         if self.parts:
             results = [part.result() for part in self.parts]
-            return sum(w * its for w, its in zip(self._loss.factors, results, strict=True))
+            return sum(w * value for w, value in zip(self._split.factors, results, strict=True))
         return quotient(self._loss, self._total, self._weight)
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the sums."""
         for part in self.parts:
             part.reset_state()
         self._total = 0.0
@@ -52,20 +57,20 @@ class RunningLoss:
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on after what :meth:`get_state` returned."""
+        """Restore the sums that :meth:`get_state` returned."""
         self._total, self._weight = state["_total"], state["_weight"]
-        for part, its in zip(self.parts, state.get("parts", ()), strict=False):
-            part.set_state(its)
+        for part, part_state in zip(self.parts, state.get("parts", ()), strict=False):
+            part.set_state(part_state)
 
 
-def weight_of(loss: Any, rows: int) -> float:
-    """Return what the value of the last batch counts in a mean: its denominator, else its rows."""
+def weight_of(loss: Loss, rows: int) -> float:
+    """Return the weight of the last batch in a mean: its denominator, else its number of rows."""
     denominator: float | None = getattr(loss, "denominator", None)
     return rows if denominator is None or not getattr(loss, "is_quotient", False) else denominator
 
 
-def quotient(loss: Any, total: float, weight: float) -> float:
-    """Return the value of a loss from the sums over its batches; for a sum, that is the first."""
+def quotient(loss: Loss, total: float, weight: float) -> float:
+    """Return the value of a loss from the sums over batches; ``total`` for ``reduction="sum"``."""
     if getattr(loss, "reduction", None) == "sum" and getattr(loss, "is_quotient", False):
         return total
     return total / weight if weight else total

@@ -1,4 +1,4 @@
-"""Losses of directions."""
+"""Cosine similarity."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @register("loss")
 class CosineSimilarity(AxisLoss):
-    """``l = -cos(t, p) = -Σ t p / (|t| |p|)``, from -1 for one direction to 1 for opposite ones.
+    """``l = -cos(t, p) = -Σ t p / (|t| |p|)``, from -1 (same direction) to 1 (opposite).
 
-    A length below 1e-7 counts as 1e-7, as in Keras; so the loss of a row of zeros is 0.
+    Norms below 1e-7 are replaced by 1e-7, as in Keras; the loss of a zero vector is 0.
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs).
 
     Args:
-        axis: where the components of the vectors are.
+        axis: axis of the vector components.
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
     """
 
     def __init__(
@@ -43,31 +43,31 @@ class CosineSimilarity(AxisLoss):
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = -Σ u v`` with the unit vectors ``u = t / |t|`` and ``v = p / |p|``."""
-        u, _ = self.unit("u", y_true)
-        v, self.cache.length = self.unit("v", y_pred)
+        u, _ = self._normalize("u", y_true)
+        v, self.cache.norm = self._normalize("v", y_pred)
         self.cache.u, self.cache.v = u, v
         self.cache.cosine = np.vecdot(u, v)
         return -self.cache.cosine
 
-    def backward_samples(self, dl: Any) -> Array:
-        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` where the length is below that."""
-        length, v = self.cache.length, self.cache.v
-        floor = length < EPSILON
-        along = np.where(floor, 0, self.cache.cosine[..., None])
+    def backward_samples(self, dl: float | Array) -> Array:
+        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` where the norm is below 1e-7."""
+        norm, v = self.cache.norm, self.cache.v
+        tiny = norm < EPSILON
+        along = np.where(tiny, 0, self.cache.cosine[..., None])
         dp = np.multiply(v, along, out=self.buffer("scratch", v))
         np.subtract(dp, self.cache.u, out=dp)
-        return np.multiply(dp, dl / np.where(floor, EPSILON, length), out=dp)
+        return np.multiply(dp, dl / np.where(tiny, EPSILON, norm), out=dp)
 
-    def unit(self, name: str, x: Array) -> tuple[Array, Array]:
+    def _normalize(self, name: str, x: Array) -> tuple[Array, Array]:
         """Return ``x / max(|x|, 1e-7)`` and ``|x|``, (..., 1)."""
         u = np.abs(x, out=self.buffer(name, x))
-        # Squares of 1e30 would overflow, so the largest component is divided out first.
+        # Divide by the largest component first: squares of 1e30 would overflow.
         largest = np.maximum.reduce(u, axis=-1, keepdims=True)
         largest[largest == 0] = 1
         np.divide(x, largest, out=u)
         relative = np.sqrt(np.vecdot(u, u))[..., None]
-        length = largest * relative
+        norm = largest * relative
         # u |x| / (relative max(|x|, 1e-7)), without the product of two large numbers.
-        shorter = np.minimum(length / EPSILON, 1) if length.min() < EPSILON else 1
+        shrink = np.minimum(norm / EPSILON, 1) if norm.min() < EPSILON else 1
         relative[relative == 0] = 1
-        return np.multiply(u, shorter / relative, out=u), length
+        return np.multiply(u, shrink / relative, out=u), norm

@@ -1,4 +1,4 @@
-"""Several losses for a network whose last layer is split between several tasks."""
+"""A weighted sum of losses on slices of the outputs, for multi-task networks."""
 
 from __future__ import annotations
 
@@ -36,36 +36,36 @@ def _targets_of(numbers: int, classes: int, means: int, shares: int = 0) -> Call
 
 @register("loss")
 class SplitLoss(Loss):
-    """``L = Σ weight_i L_i``, where loss ``i`` sees its own slice of the outputs and targets.
+    """``L = Σ weight_i L_i``, where loss ``i`` acts on its own slice of the outputs and targets.
 
-    The slices follow each other on the last axis of ``y_pred`` (``sizes``) and of ``y_true``
-    (``target_sizes``). Of a slice of logits the loss is told by ``from_logits=True``.
+    The slices are consecutive on the last axis of ``y_pred`` (``sizes``) and of ``y_true``
+    (``target_sizes``). For a slice of logits, pass a loss with ``from_logits=True``.
 
     Shapes: ``y_pred`` (batch, ..., sum of sizes), ``y_true`` (batch, ..., sum of target sizes).
 
     Args:
-        losses: names or losses, one for each slice.
-        sizes: how many outputs each of them takes.
-        weights: their factors, 0 or more; ``None`` for all 1.
-        target_sizes: how many columns of ``y_true`` each takes; ``None`` for what the losses need:
-            one for class numbers and for a list of quantiles, one for each mean of a
+        losses: losses or their names, one per slice.
+        sizes: number of outputs of each loss.
+        weights: weights of the losses, >= 0; ``None`` for all 1.
+        target_sizes: number of columns of ``y_true`` of each loss; ``None`` for what the losses
+            need: one for class indices and for a list of quantiles, one per mean of a
             :class:`GaussianNLL`, otherwise as many as outputs.
-        reduction: how each loss is reduced; see :class:`Loss`. A loss in the list with another
-            reduction of its own is an error.
-        name: what it is called.
+        reduction: reduction of every loss; see :class:`Loss`. A loss in the list with a different
+            reduction is an error.
+        name: name of the loss.
 
     Attributes:
-        values: after a :meth:`forward`, the values of the losses before their factors.
-        is_quotient: whether ``L`` is one quotient of sums, which gradient accumulation needs: all
-            the losses are, and have the same denominator. It is false where one of several losses
-            ignores a class. The value of an epoch is right in any case: it is made of the epoch's
-            values of the losses, each the quotient of its own sums.
+        values: unweighted values of the losses in the last :meth:`forward`.
+        is_quotient: whether ``L`` is a quotient of sums, which gradient accumulation requires: all
+            losses are quotients with the same denominator. False if one of several losses ignores
+            a class. The value of an epoch is correct in any case: it combines the epoch values of
+            the losses.
 
     Raises:
-        ConfigurationError: the lists are not of one length, or the reductions differ.
+        ConfigurationError: the lists differ in length, or the reductions differ.
 
     Example:
-        A number, and one of three classes, from a network with 1 + 3 outputs:
+        Regression and three-class classification by one network with 1 + 3 outputs:
 
         >>> import netlayers as nl
         >>> classes = nl.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -89,7 +89,7 @@ class SplitLoss(Loss):
         name: str | None = None,
     ) -> None:
         super().__init__(reduction, name)
-        self.losses = [self._part(loss) for loss in _listed("losses", losses)]
+        self.losses = [self._copy_loss(loss) for loss in _listed("losses", losses)]
         count = len(self.losses)
         if not count:
             raise ConfigurationError("SplitLoss: losses must not be empty.")
@@ -140,7 +140,7 @@ class SplitLoss(Loss):
 
     @property
     def value_names(self) -> list[str]:
-        """What the values are called in the logs of a model: ``mean_squared_error_loss``, ..."""
+        """Names of the values in the logs of a model: ``mean_squared_error_loss``, ..."""
         names: list[str] = []
         for part in self.losses:
             name, number = f"{part.name}_loss", 0
@@ -152,7 +152,7 @@ class SplitLoss(Loss):
 
     @property
     def values(self) -> list[float]:
-        """The values of the losses in the last :meth:`forward`, before their factors."""
+        """The unweighted values of the losses in the last :meth:`forward`."""
         return list(self.cache.values)
 
     def forward(
@@ -171,7 +171,7 @@ class SplitLoss(Loss):
         if len(shapes) > 1:  # only without a reduction
             raise ConfigurationError(
                 f"loss {self.name!r}: with reduction={self.reduction!r} the losses have different "
-                f"shapes, {', '.join(map(str, sorted(shapes)))}, and can not be added."
+                f"shapes, {', '.join(map(str, sorted(shapes)))}, and cannot be added."
             )
         self.denominator = self.losses[0].denominator
         self.numerator = sum(
@@ -183,14 +183,14 @@ class SplitLoss(Loss):
         """``dy_pred = [weight_i dL_i/dy_pred_i, ...]``, side by side; see :meth:`Loss.backward`."""
         y_pred = self.cache.y_pred
         dy = self.buffer("dy", y_pred)
-        places = _split(dy, self.sizes)
-        for part, w, place in zip(self.losses, self.factors, places, strict=True):
-            np.multiply(part.backward(denominator), w, out=place)
+        slices = _split(dy, self.sizes)
+        for part, w, dy_part in zip(self.losses, self.factors, slices, strict=True):
+            np.multiply(part.backward(denominator), w, out=dy_part)
         return dy.reshape(self.cache.shape)
 
     @property
     def is_quotient(self) -> bool:  # type: ignore[override]
-        """Whether all the losses are quotients with one denominator."""
+        """Whether all losses are quotients with the same denominator."""
         ignoring = any(getattr(part, "ignore_class", None) is not None for part in self.losses)
         return (
             all(part.is_quotient for part in self.losses)
@@ -200,48 +200,48 @@ class SplitLoss(Loss):
 
     @property
     def no_quotient(self) -> str:
-        """Why it is no quotient."""
+        """Reason why the loss is not a quotient."""
         parts = ", ".join(f"{part.name!r} by {part.denominator:g}" for part in self.losses)
-        return f"its parts are divided by numbers of their own ({parts} in this batch)"
+        return f"its losses have different denominators ({parts} in this batch)"
 
     @property
     def factors(self) -> Sequence[float]:
-        """The factors of the losses."""
+        """The weights of the losses, 1 by default."""
         return self.weights if self.weights is not None else [1.0] * len(self.losses)
 
     def target_size(self, outputs: int) -> int:
-        """Return how many columns the targets have: the sum of ``target_sizes``."""
+        """Return the number of target columns, the sum of ``target_sizes``."""
         if outputs != sum(self.sizes):
             raise ShapeError(
-                f"loss {self.name!r}: sizes={self.sizes} are {sum(self.sizes)} outputs, but the "
-                f"model has {outputs}. Change the sizes or the last layer."
+                f"loss {self.name!r}: sizes={self.sizes} sum to {sum(self.sizes)}, but the model "
+                f"has {outputs} outputs. Change the sizes or the last layer."
             )
         return sum(self.target_sizes)
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
-        """Return the targets, checked by the losses that take them."""
+        """Return the targets, checked by each loss."""
         y_true = super().targets(y_true, shape, dtype)
         columns = _split(y_true, self.target_sizes)
         for part, t, n in zip(self.losses, columns, self.sizes, strict=True):
-            its: Any = (*shape[:-1], n)
+            part_shape = (*shape[:-1], n)
             if part.moves_axis:
-                its = part.outputs_last(its)  # type: ignore[attr-defined]
-            part.targets(t, its, dtype)
+                part_shape = part._outputs_last(part_shape)  # type: ignore[attr-defined]
+            part.targets(t, part_shape, dtype)
         return y_true
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
         return (
-            f"The losses take {self.target_sizes} columns of it, side by side: put them together "
-            "with np.concatenate(..., axis=-1), or give target_sizes."
+            f"The losses take {self.target_sizes} consecutive columns: concatenate them with "
+            "np.concatenate(..., axis=-1), or pass target_sizes."
         )
 
-    def _part(self, identifier: Identifier) -> Loss:
-        """Return a loss of our own, with our reduction."""
+    def _copy_loss(self, identifier: Identifier) -> Loss:
+        """Return a copy of a loss, with the reduction of this object."""
         part: Loss = copy.deepcopy(resolve("loss", identifier, Loss))
         if part.reduction not in ("sum_over_batch_size", self.reduction):
             raise ConfigurationError(
-                f"SplitLoss: the loss {part.name!r} has reduction={part.reduction!r}. All of them "
-                "are reduced alike: give the reduction to SplitLoss."
+                f"SplitLoss: the loss {part.name!r} has reduction={part.reduction!r}. All losses "
+                "share one reduction: pass it to SplitLoss."
             )
         part.reduction = self.reduction
         return part
@@ -249,7 +249,7 @@ class SplitLoss(Loss):
 
 def _listed(argument: str, value: Any, count: int | None = None) -> list[Any]:
     if not isinstance(value, (list, tuple, np.ndarray)) or count not in (None, len(value)):
-        expected = "a list" if count is None else f"a list of {count}, one for each loss"
+        expected = "a list" if count is None else f"a list of {count}, one per loss"
         raise ConfigurationError(f"SplitLoss: {argument} must be {expected}, got {value!r}.")
     return list(value)
 

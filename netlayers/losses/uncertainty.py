@@ -1,4 +1,4 @@
-"""Losses of networks that say how sure they are: quantiles, or a mean and a variance."""
+"""Losses for probabilistic regression: quantiles, or a mean and a variance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netlayers.checks import check_flag, check_number
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.kernels.rows import row_means
 from netlayers.losses.base import Loss
-from netlayers.losses.probabilistic import check_not_negative
+from netlayers.losses.probabilistic import check_non_negative
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ def _means_and_variances(rng: np.random.Generator, shape: tuple[int, ...]) -> Ar
 
 @register("loss", "pinball")
 class Quantile(Loss):
-    """``l = Σ max(q d, (q - 1) d) / k`` with ``d = t - p``: its minimum is the q-quantile.
+    """``l = Σ max(q d, (q - 1) d) / k`` with ``d = t - p``, minimized by the q-quantile.
 
     Shapes:
-        One number as ``quantile``: ``y_true`` and ``y_pred`` (batch, ..., outputs), each output the
-        quantile of its own target. A list of k: ``y_pred`` (batch, ..., k), all the quantiles of
-        the one target in ``y_true`` (batch, ..., 1) or (batch, ...).
+        With one ``quantile``: ``y_true`` and ``y_pred`` (batch, ..., outputs); each output predicts
+        the quantile of its own target. With a list of k: ``y_pred`` (batch, ..., k) holds the k
+        quantiles of the single target ``y_true``, (batch, ..., 1) or (batch, ...).
 
     Args:
-        quantile: a number between 0 and 1, or a list with one for each output.
+        quantile: a number between 0 and 1, or a list of one per output.
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46 (1978).
@@ -83,8 +83,8 @@ class Quantile(Loss):
         l = np.multiply(d, q, out=self.buffer("scratch", d))  # noqa: E741
         return row_means(np.maximum(l, below, out=l))
 
-    def backward_samples(self, dl: Any) -> Array:
-        """``dp = dl (1/2 - q - sign(d) / 2) / k``: -q above, 1 - q below, their middle between."""
+    def backward_samples(self, dl: float | Array) -> Array:
+        """``dp = dl (1/2 - q - sign(d) / 2) / k``: -q if d > 0, 1 - q if d < 0, else the mean."""
         d = self.cache.d
         dp = np.sign(d, out=self.buffer("scratch", d))
         np.multiply(dp, -0.5, out=dp)
@@ -92,7 +92,7 @@ class Quantile(Loss):
         return np.multiply(dp, dl * (1 / d.shape[-1]), out=dp)
 
     def target_size(self, outputs: int) -> int:
-        """Return how many columns the targets have: one for a list of quantiles."""
+        """Return the number of target columns, 1 for a list of quantiles."""
         if isinstance(self.quantile, float):
             return outputs
         if outputs != len(self.quantile):
@@ -104,26 +104,26 @@ class Quantile(Loss):
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
         if isinstance(self.quantile, list):
-            return "All quantiles are of one target: y_true is (batch, 1) or (batch,)."
+            return "All quantiles belong to one target: y_true must be (batch, 1) or (batch,)."
         return super()._shape_hint(got, shape)
 
 
 @register("loss", "gaussian_negative_log_likelihood")
 class GaussianNLL(Loss):
-    """``l = Σ (log v + (t - μ)² / v) / (2 k)``: targets are normal, of mean ``μ``, variance ``v``.
+    """``l = Σ (log v + (t - μ)² / v) / (2 k)``: normal targets with mean ``μ`` and variance ``v``.
 
-    Of the 2 k outputs the first k are the means and the last k the variances. The network has to
-    make these positive, for instance by a softplus; a negative one is an error. They are clipped
-    to at least ``epsilon``, where the gradient by the variance is 0, as the loss does not change
-    with it. (PyTorch, other than here, lets a gradient through the clipping.)
+    The first k of the 2 k outputs are the means, the last k the variances. The network must produce
+    positive variances, for instance with a softplus; a negative one is an error. Variances are
+    clipped to at least ``epsilon``; the gradient with respect to a clipped variance is 0. (PyTorch
+    passes a gradient through the clipping.)
 
     Shapes: ``y_pred`` (batch, ..., 2 k), ``y_true`` (batch, ..., k), for k = 1 also (batch, ...).
 
     Args:
-        full: add the constant ``log(2 π) / 2``, which makes the value a likelihood's.
-        epsilon: smallest variance, positive.
+        full: add the constant ``log(2 π) / 2`` of the likelihood.
+        epsilon: lower bound of the variance, positive.
         reduction: see :class:`Loss`.
-        name: what it is called.
+        name: name of the loss.
 
     Source:
         D. Nix and A. Weigend, "Estimating the mean and variance of the target probability
@@ -154,10 +154,10 @@ class GaussianNLL(Loss):
         """``l = Σ (log v + d r) / (2 k)`` with ``d = μ - t``, ``r = d / v``, ``v`` clipped."""
         mean, variance = np.split(y_pred, 2, axis=-1)
         hint = (
-            "Let the last layer be Parallel([Dense(k), Dense(k, activation='softplus')]): means of "
-            "any sign, and variances above 0."
+            "Use Parallel([Dense(k), Dense(k, activation='softplus')]) as the last layer, which "
+            "makes the variances positive."
         )
-        check_not_negative(self, variance, "variances in its last half", hint)
+        check_non_negative(self, variance, "variances in its second half", hint)
         v = np.maximum(variance, self.epsilon, out=self.buffer("v", mean))
         d = np.subtract(mean, y_true, out=self.buffer("d", mean))
         r = np.divide(d, v, out=self.buffer("r", mean))
@@ -167,7 +167,7 @@ class GaussianNLL(Loss):
         losses = 0.5 * row_means(l)
         return losses + 0.5 * math.log(2 * math.pi) if self.full else losses
 
-    def backward_samples(self, dl: Any) -> Array:
+    def backward_samples(self, dl: float | Array) -> Array:
         """``dμ = dl r / k`` and ``dv = dl (1 / v - r²) / (2 k)`` where not clipped, else 0."""
         v, r = self.cache.v, self.cache.r
         k = v.shape[-1]
@@ -177,20 +177,18 @@ class GaussianNLL(Loss):
         np.divide(1, v, out=d_variance)
         square = np.multiply(r, r, out=self.buffer("scratch", v))
         np.subtract(d_variance, square, out=d_variance)
-        np.multiply(d_variance, self.unclipped(self.cache.variance, v), out=d_variance)
+        np.multiply(d_variance, self._unclipped(self.cache.variance, v), out=d_variance)
         np.multiply(d_variance, dl * (0.5 / k), out=d_variance)
         return dp
 
     def target_size(self, outputs: int) -> int:
-        """Return how many columns the targets have: half as many as there are outputs."""
+        """Return the number of target columns, half the number of outputs."""
         if outputs % 2:
             raise ShapeError(
-                f"loss {self.name!r}: needs one mean and one variance for each target, so an even "
+                f"loss {self.name!r}: needs one mean and one variance per target, hence an even "
                 f"number of outputs, got {outputs}."
             )
         return outputs // 2
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
-        return (
-            "Half of the outputs are means and half are variances: give one target for each pair."
-        )
+        return "Half of the outputs are means and half are variances: give one target per pair."

@@ -1,10 +1,9 @@
-"""Metrics: numbers that are reported, not minimized, exact over all samples of an epoch.
+"""Metrics: values that are reported but not minimized, exact over all samples of an epoch.
 
-What is passed to ``compile(metrics=[...])``: names such as ``"accuracy"`` or ``"auc"``, objects
-such as ``AUC(curve="PR")``, or plain functions of ``y_true`` and ``y_pred``. Sample and class
-weights that ``fit`` or ``evaluate`` is given count in all of them (in Keras only in
-``weighted_metrics``). Of several metrics with one name, the second is called ``name_1`` in the
-logs, and so on.
+``compile(metrics=[...])`` accepts names such as ``"accuracy"`` or ``"auc"``, objects such as
+``AUC(curve="PR")``, and functions of ``y_true`` and ``y_pred``. The sample and class weights of
+``fit`` and ``evaluate`` apply to all metrics (in Keras only to ``weighted_metrics``). Metrics with
+equal names appear in the logs as ``name``, ``name_1``, and so on.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ __all__ = [
     "get",
 ]
 
-# Names that stand for one of three metrics, by the shapes: one output, one-hot targets, classes.
+# Names resolved by shape: binary for one output, categorical for one-hot targets, else sparse.
 _ACCURACIES = (BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy)
 _CROSSENTROPIES = (BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy)
 BY_SHAPE = {
@@ -123,21 +122,21 @@ def get(
     output_shape: Shape | None = None,
     from_logits: bool = False,
 ) -> Metric:
-    """Return a metric from a name, a configuration, a plain function or an object.
+    """Return a metric from a name, a configuration, a function or an object.
 
-    ``"accuracy"`` (or ``"acc"``) becomes the binary, sparse or categorical one by the shapes, so
-    does ``"crossentropy"`` (or ``"ce"``); a metric keeps the name that was typed. A function
-    becomes a :class:`MeanMetricWrapper`.
+    ``"accuracy"`` (or ``"acc"``) and ``"crossentropy"`` (or ``"ce"``) become the binary, sparse or
+    categorical metric, depending on the shapes; the metric keeps the given name. A function becomes
+    a :class:`MeanMetricWrapper`.
 
     Args:
-        identifier: what the user wrote.
+        identifier: the name, configuration, function or object.
         target_shape: shape of the targets, batch first; needed for ``"accuracy"``.
         output_shape: shape of the predictions, batch first; needed for ``"accuracy"``.
-        from_logits: the outputs are logits: what is made from a name then takes them as such. A
-            binary accuracy has the threshold 0, not 0.5.
+        from_logits: the outputs are logits; metrics created from a name are configured for them
+            (a binary accuracy uses the threshold 0 instead of 0.5).
 
     Raises:
-        ConfigurationError: the name is unknown, or the object is none of these.
+        ConfigurationError: the name is unknown, or the identifier is none of these.
     """
     if isinstance(identifier, str):
         return _from_name(identifier, target_shape, output_shape, from_logits)
@@ -171,7 +170,8 @@ def _by_shape(
     binary, categorical, sparse = BY_SHAPE[name]
     if target_shape is None or output_shape is None:
         raise ConfigurationError(
-            f"metric {name!r} depends on the shapes; pass {binary.__name__}, "
+            f"metric {name!r} depends on the shapes of targets and outputs; pass "
+            f"{binary.__name__}, "
             f"{categorical.__name__} or {sparse.__name__}."
         )
     if output_shape[-1] == 1:

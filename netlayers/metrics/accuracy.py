@@ -1,4 +1,4 @@
-"""Shares of right answers."""
+"""Accuracies: fractions of correct predictions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.metrics.base import MeanMetric
-from netlayers.metrics.targets import check_same_shape, class_numbers, same_outputs
+from netlayers.metrics.targets import check_same_shape, class_indices, same_outputs
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def _some_classes(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.integers(0, 3, shape)
 
 
-class _Share(MeanMetric):
-    """A mean of booleans."""
+class _Fraction(MeanMetric):
+    """Mean of booleans."""
 
     direction = "max"
 
@@ -32,15 +32,15 @@ class _Share(MeanMetric):
 
 
 @register("metric")
-class Accuracy(_Share):
-    """Share of predictions that are equal to their target; for predicted class numbers.
+class Accuracy(_Fraction):
+    """Fraction of predictions equal to their target, for predicted class indices.
 
-    The name ``"accuracy"`` in ``compile`` means one of the other accuracies, by the shapes.
+    The name ``"accuracy"`` in ``compile`` selects one of the other accuracies by shape.
 
-    Shapes: ``y_true`` and ``y_pred`` the same.
+    Shapes: ``y_true`` and ``y_pred`` have equal shapes.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     @staticmethod
@@ -54,14 +54,14 @@ class Accuracy(_Share):
 
 
 @register("metric")
-class SparseCategoricalAccuracy(_Share):
-    """Share of samples whose largest output is the true class.
+class SparseCategoricalAccuracy(_Fraction):
+    """Fraction of samples whose largest output is the true class.
 
-    Shapes: ``y_true`` (batch, ...) or (batch, ..., 1) class numbers, ``y_pred`` (batch, ...,
+    Shapes: ``y_true`` (batch, ...) or (batch, ..., 1) class indices, ``y_pred`` (batch, ...,
     classes).
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     @staticmethod
@@ -78,13 +78,13 @@ class SparseCategoricalAccuracy(_Share):
 
 
 @register("metric")
-class CategoricalAccuracy(_Share):
-    """Share of samples whose largest output is the largest target.
+class CategoricalAccuracy(_Fraction):
+    """Fraction of samples whose largest output is the largest target.
 
     Shapes: ``y_true`` (one-hot) and ``y_pred`` (batch, ..., classes).
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
@@ -94,14 +94,14 @@ class CategoricalAccuracy(_Share):
 
 
 @register("metric")
-class BinaryAccuracy(_Share):
-    """Share of outputs on the right side of a threshold.
+class BinaryAccuracy(_Fraction):
+    """Fraction of outputs on the correct side of a threshold.
 
     Shapes: ``y_true`` (0 or 1) and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
 
     Args:
-        name: the key in logs and history.
-        threshold: above it the prediction counts as 1. For logits it is 0.
+        name: name of the metric, its key in the logs.
+        threshold: predictions above it count as 1; use 0 for logits.
     """
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
@@ -122,16 +122,16 @@ class BinaryAccuracy(_Share):
 
 
 @register("metric")
-class TopKCategoricalAccuracy(_Share):
-    """Share of samples whose largest target is among the k largest outputs.
+class TopKCategoricalAccuracy(_Fraction):
+    """Fraction of samples whose largest target is among the k largest outputs.
 
-    An output equal to the k-th largest is among them too, as in Keras: equal outputs are all in.
+    Outputs equal to the k-th largest count as among the k largest, as in Keras.
 
     Shapes: ``y_true`` (one-hot) and ``y_pred`` (batch, ..., classes).
 
     Args:
-        k: how many outputs count.
-        name: the key in logs and history.
+        k: number of largest outputs to consider.
+        name: name of the metric, its key in the logs.
     """
 
     def __init__(self, k: int = 5, name: str | None = None) -> None:
@@ -144,24 +144,24 @@ class TopKCategoricalAccuracy(_Share):
         return [({}, "one-hot", "shares"), ({"k": 2}, "one-hot", "shares")]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Fewer than k outputs are larger than that of the true class."""
+        """Whether fewer than k outputs are larger than that of the true class."""
         check_same_shape(self, y_true, y_pred.shape)
         return _in_top(y_true.argmax(axis=-1), y_pred, self.k)
 
 
 @register("metric")
-class SparseTopKCategoricalAccuracy(_Share):
-    """Share of samples whose true class is among the k largest outputs.
+class SparseTopKCategoricalAccuracy(_Fraction):
+    """Fraction of samples whose true class is among the k largest outputs.
 
-    An output equal to the k-th largest is among them too, as in Keras: equal outputs are all in.
+    Outputs equal to the k-th largest count as among the k largest, as in Keras.
 
-    Shapes: ``y_true`` (batch, ...) or (batch, ..., 1) class numbers, ``y_pred`` (batch, ...,
+    Shapes: ``y_true`` (batch, ...) or (batch, ..., 1) class indices, ``y_pred`` (batch, ...,
     classes).
 
     Args:
-        k: how many outputs count.
-        name: the key in logs and history.
-        from_sorted_ids: ``y_pred`` holds class numbers, the most probable first.
+        k: number of largest outputs to consider.
+        name: name of the metric, its key in the logs.
+        from_sorted_ids: ``y_pred`` holds class indices in order of decreasing probability.
     """
 
     def __init__(self, k: int = 5, name: str | None = None, from_sorted_ids: bool = False) -> None:
@@ -180,16 +180,16 @@ class SparseTopKCategoricalAccuracy(_Share):
         ]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Fewer than k outputs are larger than that of the true class."""
+        """Whether fewer than k outputs are larger than that of the true class."""
         if y_true.shape == (*y_pred.shape[:-1], 1):
             y_true = y_true[..., 0]
         check_same_shape(self, y_true, y_pred.shape[:-1])
         if self.from_sorted_ids:
             return (y_true[..., None] == y_pred[..., : self.k]).any(axis=-1)
-        return _in_top(class_numbers(self, y_true, y_pred.shape[-1]), y_pred, self.k)
+        return _in_top(class_indices(self, y_true, y_pred.shape[-1]), y_pred, self.k)
 
 
-def _in_top(numbers: Array, y_pred: Array, k: int) -> Array:
-    own = np.take_along_axis(y_pred, numbers[..., None], axis=-1)
+def _in_top(classes: Array, y_pred: Array, k: int) -> Array:
+    own = np.take_along_axis(y_pred, classes[..., None], axis=-1)
     larger = np.count_nonzero(y_pred > own, axis=-1)
     return (larger < k) & ~np.isnan(own[..., 0])

@@ -1,4 +1,4 @@
-"""What metrics share: names, means, sums, and weights of samples."""
+"""Base classes of metrics: names, means, sums, and sample weights."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class Metric(Configurable):
-    """Base class. A subclass writes :meth:`update_state`, :meth:`result` and :meth:`reset_state`.
+    """Base class. Subclasses implement :meth:`update_state`, :meth:`result`, :meth:`reset_state`.
 
-    A metric takes in batch after batch, and :meth:`result` is that of all samples since the last
-    :meth:`reset_state`, however they were cut into batches: never a mean of batches' results.
-    Sample weights count as if a sample were there so many times.
+    A metric accumulates batches; :meth:`result` covers all samples since the last
+    :meth:`reset_state` and does not depend on how they are split into batches. A sample of weight
+    w counts as w equal samples.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
 
     Attributes:
-        direction: ``"max"`` where a larger result is the better one, ``"min"`` where a smaller one
-            is, ``None`` where neither.
-        weights_are_counts: whether a weight of 2 has the effect of the sample being there twice.
-        each_batch: whether :meth:`result` is cheap enough to be in the logs of each batch.
+        direction: ``"max"`` if larger results are better, ``"min"`` if smaller ones are, ``None``
+            if neither.
+        weights_are_counts: whether a weight of 2 equals the sample being there twice.
+        each_batch: whether :meth:`result` is cheap enough for the logs of every batch.
 
     Example:
         >>> import netlayers as nl
@@ -58,43 +58,43 @@ class Metric(Configurable):
         return [({}, "numbers", "numbers")]
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Take in a batch: ``update_state(y_true, y_pred, sample_weight=None)``."""
+        """Add a batch: ``update_state(y_true, y_pred, sample_weight=None)``."""
         raise NotImplementedError(f"{type(self).__name__} must define update_state")
 
-    def result(self) -> Any:
-        """Return the metric of everything since the last reset: a float or a new array."""
+    def result(self) -> float | Array:
+        """Return the metric over all samples since the last reset: a float or a new array."""
         raise NotImplementedError(f"{type(self).__name__} must define result")
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the metric."""
         raise NotImplementedError(f"{type(self).__name__} must define reset_state")
 
     def get_state(self) -> dict[str, Any]:
-        """Return what was taken in since the last reset, for a run that goes on elsewhere.
+        """Return the state accumulated since the last reset, so that a run can be resumed.
 
-        By default these are all attributes that are no constructor arguments: numbers, texts and
-        arrays, in lists and dicts. A class of your own that keeps something else writes both.
+        By default, these are all attributes that are not constructor arguments: numbers, strings
+        and arrays, in lists and dicts. Classes with other state override both methods.
         """
         arguments = constructor_arguments(type(self))
         return {name: value for name, value in vars(self).items() if name not in arguments}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on after what :meth:`get_state` returned."""
+        """Restore the state that :meth:`get_state` returned."""
         for name, value in state.items():
             setattr(self, name, value)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Take in a batch and return the result so far, as in Keras."""
+    def __call__(self, *args: Any, **kwargs: Any) -> float | Array:
+        """Add a batch and return the result so far, as in Keras."""
         self.update_state(*args, **kwargs)
         return self.result()
 
 
 @register("metric")
 class Sum(Metric):
-    """Sum of numbers, each with a weight: ``Σ w v``.
+    """Weighted sum of values: ``Σ w v``.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
 
     Example:
         >>> import netlayers as nl
@@ -112,24 +112,24 @@ class Sum(Metric):
         return [({}, None, "numbers")]
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
-        """Take in numbers, with weights that fit their first axes."""
+        """Add values; the weights match their leading axes."""
         self._total += weighted_sum(self, np.asarray(values), sample_weight)[0]
 
     def result(self) -> float:
-        """Return the sum, 0 of nothing."""
+        """Return the sum; 0 if empty."""
         return float(self._total)
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the metric."""
         self._total = 0.0
 
 
 @register("metric")
 class Mean(Metric):
-    """Mean of numbers, each with a weight: ``Σ w v / Σ w``.
+    """Weighted mean of values: ``Σ w v / Σ w``.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
 
     Example:
         >>> import netlayers as nl
@@ -147,24 +147,24 @@ class Mean(Metric):
         return [({}, None, "numbers")]
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
-        """Take in numbers, with weights that fit their first axes."""
+        """Add values; the weights match their leading axes."""
         total, weight = weighted_sum(self, np.asarray(values), sample_weight)
         self._total += total
         self._weight += weight
 
     def add(self, value: float, weight: float = 1) -> None:
-        """Take in ``value``, ``weight`` times."""
+        """Add ``value`` with the given weight."""
         self._total += value * weight
         self._weight += weight
 
     def result(self) -> float:
-        """Return the mean, 0 of nothing."""
+        """Return the mean; 0 if empty."""
         return self._total / self._weight if self._weight else 0.0
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the metric."""
         self._total = 0.0
-        self._weight: float = 0  # an integer as long as the weights are
+        self._weight: float = 0  # remains an integer for integer weights
 
     def get_state(self) -> dict[str, Any]:
         """Return the sums."""
@@ -172,7 +172,7 @@ class Mean(Metric):
 
 
 class MeanMetric(Mean):
-    """Base class of metrics that are a mean over samples. A subclass writes :meth:`values`.
+    """Base class of metrics that are means over samples. Subclasses implement :meth:`values`.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -189,41 +189,43 @@ class MeanMetric(Mean):
         return Metric.examples()
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Return one number, or a boolean, for each sample, or for each of its outputs."""
+        """Return one number or boolean per sample or per output."""
         raise NotImplementedError(f"{type(self).__name__} must define values")
 
-    def update_state(  # type: ignore[override]  # it takes what makes the values
+    def update_state(  # type: ignore[override]  # takes targets and predictions, not values
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Take in the samples of a batch, with their weights."""
+        """Add the samples of a batch with their weights."""
         values = self.values(np.asarray(y_true), np.asarray(y_pred))
         total, weight = weighted_sum(self, values, sample_weight)
         self._total += total
         self._weight += weight
 
 
-def weighted_sum(metric: Metric, values: Array, sample_weight: Any) -> tuple[float, float]:
-    """Return ``Σ w v`` and ``Σ w``, in integers where they are, else in float64."""
+def weighted_sum(
+    metric: Metric, values: Array, sample_weight: ArrayLike | None
+) -> tuple[float, float]:
+    """Return ``Σ w v`` and ``Σ w``: as integers for unweighted booleans, else in float64."""
     if sample_weight is None:
         if values.dtype == bool:
             return int(np.count_nonzero(values)), values.size
         return float(np.add.reduce(values, axis=None, dtype=np.float64)), values.size
-    weight = spread_weights(metric, sample_weight, values.shape)
+    weight = broadcast_weights(metric, sample_weight, values.shape)
     return float(np.dot(values.reshape(-1), weight)), float(weight.sum())
 
 
-def spread_weights(metric: Metric, sample_weight: Any, shape: tuple[int, ...]) -> Array:
-    """Return a flat float64 array: the weight of each number in an array of ``shape``.
+def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return the sample weights broadcast to ``shape``, as a flat float64 array.
 
     Raises:
-        ShapeError: the weights are not one for each sample (or for each step of a sample, ...).
+        ShapeError: there is not one weight per sample (or per time step of a sample, ...).
     """
     weight = np.asarray(sample_weight, np.float64)
     while weight.shape != shape[: weight.ndim]:
         if weight.ndim < 2 or weight.shape[-1] != 1:
             raise ShapeError(
                 f"metric {metric.name!r}: sample_weight has the shape {np.shape(sample_weight)}, "
-                f"expected {shape[:1]}, one weight for each sample."
+                f"expected {shape[:1]}, one weight per sample."
             )
         weight = weight[..., 0]
     size = math.prod(shape)

@@ -1,4 +1,4 @@
-"""Counts of right and wrong yes-or-no answers, what follows from them, and the confusion matrix."""
+"""Metrics of binary decisions (counts, precision, recall), and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_integer, check_number
 from netlayers.errors import ShapeError
-from netlayers.metrics.base import Metric, spread_weights
-from netlayers.metrics.targets import class_numbers, is_sparse, labels, scores_and_cuts
+from netlayers.metrics.base import Metric, broadcast_weights
+from netlayers.metrics.targets import class_indices, is_sparse, labels, scores_and_thresholds
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 def count_buckets(
-    scores: Array, positive: Array, cuts: Array, weight: Array | None, by_output: bool = False
+    scores: Array, positive: Array, thresholds: Array, weight: Array | None, by_output: bool = False
 ) -> Array:
-    """Count negatives and positives between the cuts.
+    """Count negatives and positives between consecutive thresholds.
 
     Args:
         scores: (batch, outputs).
-        positive: booleans like them.
-        cuts: ascending numbers.
-        weight: of each of them, flat; ``None`` for 1.
-        by_output: count each output apart.
+        positive: boolean array of the same shape.
+        thresholds: ascending.
+        weight: weights of the scores, flat; ``None`` for 1.
+        by_output: whether to count each output separately.
 
     Returns:
-        (cuts + 1, 2), or (outputs, cuts + 1, 2): in row b the scores above exactly b cuts. Integers
-        without weights.
+        (thresholds + 1, 2) or (outputs, thresholds + 1, 2): row b counts the scores above exactly b
+        thresholds. Integers if there are no weights.
     """
-    rows, columns = len(cuts) + 1, scores.shape[-1] if by_output else 1
-    bucket = np.searchsorted(cuts, scores)
-    bucket[np.isnan(scores)] = 0  # what is no number is above nothing
+    rows, columns = len(thresholds) + 1, scores.shape[-1] if by_output else 1
+    bucket = np.searchsorted(thresholds, scores)
+    bucket[np.isnan(scores)] = 0  # NaN is above no threshold
     if by_output:
         bucket += rows * np.arange(columns)
     bucket *= 2
@@ -45,21 +45,21 @@ def count_buckets(
     return counts.reshape((columns, rows, 2) if by_output else (rows, 2))
 
 
-def rates(counts: Array) -> tuple[Array, Array, Array, Array]:
-    """Return tp, fp, fn, tn at each cut, from :func:`count_buckets`. Sums alone, no differences."""
+def confusion_counts(counts: Array) -> tuple[Array, Array, Array, Array]:
+    """Return tp, fp, fn, tn at each threshold from :func:`count_buckets`, without cancellation."""
     above = counts[..., ::-1, :].cumsum(axis=-2)[..., ::-1, :][..., 1:, :]
     below = counts.cumsum(axis=-2)[..., :-1, :]
     return above[..., 1], above[..., 0], below[..., 1], below[..., 0]
 
 
-def ratio(a: Any, b: Any) -> Array:
+def ratio(a: ArrayLike, b: ArrayLike) -> Array:
     """Return ``a / b``, and 0 where ``b`` is 0."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     return np.divide(a, b, out=np.zeros(np.broadcast_shapes(a.shape, b.shape)), where=b != 0)
 
 
 class _Counts(Metric):
-    """Counts positives and negatives on both sides of thresholds."""
+    """Base class of metrics that count outcomes at thresholds."""
 
     _counts: Array
 
@@ -96,12 +96,12 @@ class _Counts(Metric):
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Take in the outputs of a batch, with the weights of their samples."""
+        """Add the outputs of a batch with the weights of their samples."""
         positive, y_pred, exclusive = labels(self, y_true, y_pred)
         weight = None
         if sample_weight is not None:
-            weight = spread_weights(self, sample_weight, y_pred.shape)
-        scores, cuts = scores_and_cuts(y_pred, self._cuts, self.from_logits, exclusive)
+            weight = broadcast_weights(self, sample_weight, y_pred.shape)
+        scores, thresholds = scores_and_thresholds(y_pred, self._cuts, self.from_logits, exclusive)
         if self.top_k is not None:
             scores = _only_top(scores, self.top_k)
         if self.class_id is not None:
@@ -110,19 +110,19 @@ class _Counts(Metric):
             if weight is not None:
                 weight = weight.reshape(y_pred.shape)[..., at].reshape(-1)
             scores, positive = scores[..., at], positive[..., at]
-        self._counts = self._counts + count_buckets(scores, positive, cuts, weight)
+        self._counts = self._counts + count_buckets(scores, positive, thresholds, weight)
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the metric."""
         self._counts = np.zeros((len(self._cuts) + 1, 2), np.int64)
 
-    def result(self) -> Any:
-        """Return a float, or an array with a number for each threshold where a list was given."""
+    def result(self) -> float | Array:
+        """Return a float, or an array of one value per threshold if ``thresholds`` is a list."""
         values = np.empty(len(self._cuts))
-        values[self._order] = self.of_counts(*rates(self._counts))
+        values[self._order] = self._from_counts(*confusion_counts(self._counts))
         return values if isinstance(self.thresholds, list) else float(values[0])
 
-    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+    def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """Return the metric from the counts at each threshold."""
         raise NotImplementedError
 
@@ -135,8 +135,8 @@ class _Counts(Metric):
             )
 
 
-def check_thresholds(owner: str, thresholds: Any) -> Any:
-    """Return ``None``, a float or a list of floats, all within 0 and 1."""
+def check_thresholds(owner: str, thresholds: Any) -> float | list[float] | None:
+    """Return ``None``, a float or a list of floats, all in [0, 1]."""
     if thresholds is None:
         return None
     if isinstance(thresholds, (list, tuple)) and thresholds:
@@ -147,7 +147,7 @@ def check_thresholds(owner: str, thresholds: Any) -> Any:
 
 
 def _only_top(scores: Array, k: int) -> Array:
-    """Return the scores, all but the k largest of each row as NaN; of equal ones the first stay."""
+    """Return the scores with NaN for all but the k largest per row; the first of ties are kept."""
     k = min(k, scores.shape[-1])
     top = np.argsort(-scores, axis=-1, kind="stable")[..., :k]
     kept = np.full(scores.shape, np.nan, np.result_type(scores.dtype, np.float32))
@@ -157,14 +157,14 @@ def _only_top(scores: Array, k: int) -> Array:
 
 @register("metric")
 class TruePositives(_Counts):
-    """Weight of the positives that are predicted as such.
+    """Number, or total weight, of true positives.
 
     Shapes: see :class:`Precision`.
 
     Args:
-        thresholds: above it an output counts as 1; a list gives an array of results. 0.5 if
-            ``None``.
-        name: the key in logs and history.
+        thresholds: outputs above it count as 1; a list gives an array of results. ``None``
+            means 0.5.
+        name: name of the metric, its key in the logs.
         from_logits: see :class:`Precision`.
     """
 
@@ -176,67 +176,67 @@ class TruePositives(_Counts):
     ) -> None:
         super().__init__(thresholds, name, from_logits)
 
-    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+    def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``tp``."""
         return tp
 
 
 @register("metric")
 class FalsePositives(TruePositives):
-    """Weight of the negatives that are predicted as positives.
+    """Number, or total weight, of false positives.
 
     Args: see :class:`TruePositives`.
     """
 
     direction = "min"
 
-    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+    def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``fp``."""
         return fp
 
 
 @register("metric")
 class TrueNegatives(TruePositives):
-    """Weight of the negatives that are predicted as such.
+    """Number, or total weight, of true negatives.
 
     Args: see :class:`TruePositives`.
     """
 
-    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+    def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``tn``."""
         return tn
 
 
 @register("metric")
 class FalseNegatives(TruePositives):
-    """Weight of the positives that are predicted as negatives.
+    """Number, or total weight, of false negatives.
 
     Args: see :class:`TruePositives`.
     """
 
     direction = "min"
 
-    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+    def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``fn``."""
         return fn
 
 
 @register("metric")
 class Precision(_Counts):
-    """Share of the true ones among the predicted positives: ``tp / (tp + fp)``, 0 of none.
+    """Precision: ``tp / (tp + fp)``, the fraction of predicted positives that are true; else 0.
 
-    Shapes: ``y_pred`` (batch, ..., outputs), or (batch,) for one output; ``y_true`` 0 or 1 for each
-    output, or, for several outputs, class numbers, (batch, ...) or (batch, ..., 1). All outputs
-    are counted together ("micro"), unless ``class_id`` picks one.
+    Shapes: ``y_pred`` (batch, ..., outputs), or (batch,) for one output; ``y_true`` is 0
+    or 1 per output or, for several outputs, class indices, (batch, ...) or (batch, ..., 1). The
+    counts of all outputs are summed ("micro") unless ``class_id`` selects one.
 
     Args:
-        thresholds: above it an output counts as 1; a list gives an array of results. ``None`` is
-            0.5, or with ``top_k`` no threshold.
-        top_k: only the k largest outputs of a sample can count as 1 (of equal ones the first).
-        class_id: only this output is looked at.
-        name: the key in logs and history.
-        from_logits: the outputs are logits: of a softmax where the targets are class numbers, else
-            of a sigmoid each. (Keras has no such argument here.)
+        thresholds: outputs above it count as 1; a list gives an array of results. ``None`` means
+            0.5 or, with ``top_k``, no threshold.
+        top_k: only the k largest outputs of a sample may count as 1 (the first of ties).
+        class_id: use only this output.
+        name: name of the metric, its key in the logs.
+        from_logits: the outputs are logits: of a softmax if the targets are class indices, else of
+            sigmoids. (Keras has no such argument here.)
 
     Example:
         >>> import netlayers as nl
@@ -266,39 +266,39 @@ class Precision(_Counts):
             ({"thresholds": 0.6, "class_id": 1}, "one-hot", "shares"),
         ]
 
-    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+    def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``tp / (tp + fp)``."""
         return ratio(tp, tp + fp)
 
 
 @register("metric")
 class Recall(Precision):
-    """Share of the predicted ones among the positives: ``tp / (tp + fn)``, 0 of none.
+    """Recall: ``tp / (tp + fn)``, the fraction of positives that are found; else 0.
 
     Args: see :class:`Precision`.
     """
 
-    def of_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+    def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``tp / (tp + fn)``."""
         return ratio(tp, tp + fn)
 
 
 @register("metric")
 class ConfusionMatrix(Metric):
-    """How many samples of the class of a row were predicted as the class of a column.
+    """Confusion matrix: entry (i, j) counts samples of class i that are predicted as class j.
 
-    Its result is an array, (classes, classes): kept so in logs and history, and left out of the
-    lines that ``fit`` and ``evaluate`` print. For one output there are the classes 0 and 1.
+    The result is an array, (classes, classes). It is kept in logs and history, but not printed by
+    ``fit`` and ``evaluate``. A single output has the classes 0 and 1.
 
-    Shapes: ``y_pred`` (batch, ..., classes), or one output; ``y_true`` class numbers, one-hot rows,
+    Shapes: ``y_pred`` (batch, ..., classes), or one output; ``y_true`` class indices, one-hot rows,
     or 0 and 1 for one output.
 
     Args:
-        normalize: ``"true"`` divides each row by its sum, ``"pred"`` each column, ``"all"`` the
-            whole; ``None`` gives the counts, integers as long as there are no weights.
-        threshold: of one output: above it the prediction is 1.
-        from_logits: the outputs are logits; it matters for one output only.
-        name: the key in logs and history.
+        normalize: ``"true"`` divides by the row sums, ``"pred"`` by the column sums, ``"all"`` by
+            the total; ``None`` gives counts, which are integers without weights.
+        threshold: for a single output, predictions above it are 1.
+        from_logits: the outputs are logits; only relevant for a single output.
+        name: name of the metric, its key in the logs.
 
     Example:
         >>> import netlayers as nl
@@ -335,23 +335,23 @@ class ConfusionMatrix(Metric):
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Take in the samples of a batch, with their weights."""
+        """Add the samples of a batch with their weights."""
         true, predicted, classes = self._classes(np.asarray(y_true), np.asarray(y_pred))
         weight = None
         if sample_weight is not None:
-            weight = spread_weights(self, sample_weight, predicted.shape)
-        places = classes * true.reshape(-1) + predicted.reshape(-1)
-        counts = np.bincount(places, weight, minlength=classes * classes)
+            weight = broadcast_weights(self, sample_weight, predicted.shape)
+        cells = classes * true.reshape(-1) + predicted.reshape(-1)
+        counts = np.bincount(cells, weight, minlength=classes * classes)
         counts = counts.reshape(classes, classes)
         if self._counts is not None and self._counts.shape != counts.shape:
             raise ShapeError(
-                f"metric {self.name!r}: y_pred has {classes} classes, before it had "
-                f"{len(self._counts)}; call reset_state() between them."
+                f"metric {self.name!r}: y_pred has {classes} classes, but previous batches had "
+                f"{len(self._counts)}; call reset_state() in between."
             )
         self._counts = counts if self._counts is None else self._counts + counts
 
     def result(self) -> Array:
-        """Return the matrix in a new array, (0, 0) of nothing."""
+        """Return the matrix as a new array, (0, 0) if empty."""
         if self._counts is None:
             return np.zeros((0, 0), np.int64)
         if self.normalize is None:
@@ -360,18 +360,20 @@ class ConfusionMatrix(Metric):
         return ratio(self._counts, self._counts.sum(axis=axis, keepdims=True))
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the metric."""
         self._counts = None
 
     def _classes(self, y_true: Array, y_pred: Array) -> tuple[Array, Array, int]:
         if y_pred.ndim > 1 and y_pred.shape[-1] > 1:
             classes = y_pred.shape[-1]
-            if is_sparse(y_true, y_pred):  # without making them one-hot first
-                true = class_numbers(self, y_true, classes)
+            if is_sparse(y_true, y_pred):  # without a conversion to one-hot rows
+                true = class_indices(self, y_true, classes)
             else:
                 true = labels(self, y_true, y_pred)[0].argmax(axis=-1)
             return true, y_pred.argmax(axis=-1), classes
         positive, y_pred, _ = labels(self, y_true, y_pred)
-        cut = np.array([self.threshold])
-        scores, cut = scores_and_cuts(y_pred, cut, self.from_logits, exclusive=False)
-        return positive.astype(np.intp), (scores > cut)[..., 0].astype(np.intp), 2
+        threshold = np.array([self.threshold])
+        scores, threshold = scores_and_thresholds(
+            y_pred, threshold, self.from_logits, exclusive=False
+        )
+        return positive.astype(np.intp), (scores > threshold)[..., 0].astype(np.intp), 2

@@ -1,4 +1,4 @@
-"""Losses as metrics: the mean of a loss over all samples."""
+"""Losses as metrics: means of losses over all samples."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class LossMetric(MeanMetric):
-    """The mean of a loss over samples, computed in float64. A subclass names its ``loss_class``.
+    """Mean of a loss over samples, computed in float64. Subclasses set ``loss_class``.
 
-    A subclass with arguments sets them before it calls this constructor, which hands them to the
+    A subclass with arguments sets them before it calls this constructor, which passes them to the
     loss.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     direction = "min"
@@ -38,17 +38,18 @@ class LossMetric(MeanMetric):
         return [({}, *kinds) for _, *kinds in cls.loss_class.examples()[:1]]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
-        """One loss for each sample."""
-        result: Any = self._loss.forward(self._wide("t", y_true), self._wide("p", y_pred))
-        return np.asarray(result)
+        """Return one loss per sample."""
+        return np.asarray(
+            self._loss.forward(self._float64("t", y_true), self._float64("p", y_pred))
+        )
 
-    def _wide(self, name: str, array: Array) -> Array:
-        """Return floats in float64, in a buffer: the squares of 1e30 are no numbers in float32."""
+    def _float64(self, name: str, array: Array) -> Array:
+        """Return floats as float64, in a buffer: the square of 1e30 overflows in float32."""
         if array.dtype.kind != "f" or array.dtype == np.float64:
             return array
-        wide = self._loss.workspace(f"metric {name}", array.shape, np.dtype(np.float64))
-        np.copyto(wide, array)
-        return wide
+        buffer = self._loss.workspace(f"metric {name}", array.shape, np.dtype(np.float64))
+        np.copyto(buffer, array)
+        return buffer
 
 
 @register("metric", "bce", "BCE")
@@ -56,7 +57,7 @@ class BinaryCrossentropy(LossMetric):
     """Mean of :class:`netlayers.losses.BinaryCrossentropy`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
         from_logits: the predictions are logits, not probabilities.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / 2``.
     """
@@ -83,10 +84,10 @@ class CategoricalCrossentropy(LossMetric):
     """Mean of :class:`netlayers.losses.CategoricalCrossentropy`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
         from_logits: the predictions are logits, not probabilities.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / classes``.
-        axis: where the classes are.
+        axis: axis of the classes.
     """
 
     loss_class = losses.CategoricalCrossentropy
@@ -116,10 +117,10 @@ class SparseCategoricalCrossentropy(LossMetric):
     """Mean of :class:`netlayers.losses.SparseCategoricalCrossentropy`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
         from_logits: the predictions are logits, not probabilities.
-        ignore_class: samples of this class are left out of the mean.
-        axis: where the classes are.
+        ignore_class: samples of this class are excluded from the mean.
+        axis: axis of the classes.
     """
 
     loss_class = losses.SparseCategoricalCrossentropy
@@ -146,14 +147,14 @@ class SparseCategoricalCrossentropy(LossMetric):
     def update_state(  # type: ignore[override]  # as in MeanMetric
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Take in the samples of a batch; those of ``ignore_class`` weigh nothing."""
+        """Add the samples of a batch; those of ``ignore_class`` get the weight 0."""
         if self.ignore_class is not None:
-            counted = np.not_equal(y_true, self.ignore_class).astype(np.float64)
+            mask = np.not_equal(y_true, self.ignore_class).astype(np.float64)
             if sample_weight is not None:
                 weight = np.asarray(sample_weight, np.float64)
-                axes = (1,) * (counted.ndim - weight.ndim)
-                counted = counted * weight.reshape(*weight.shape, *axes)
-            sample_weight = counted
+                axes = (1,) * (mask.ndim - weight.ndim)
+                mask = mask * weight.reshape(*weight.shape, *axes)
+            sample_weight = mask
         super().update_state(y_true, y_pred, sample_weight)
 
 
@@ -162,7 +163,7 @@ class MeanSquaredLogarithmicError(LossMetric):
     """Mean of :class:`netlayers.losses.MeanSquaredLogarithmicError`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.MeanSquaredLogarithmicError
@@ -173,7 +174,7 @@ class LogCoshError(LossMetric):
     """Mean of :class:`netlayers.losses.LogCosh`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.LogCosh
@@ -187,7 +188,7 @@ class Poisson(LossMetric):
     """Mean of :class:`netlayers.losses.Poisson`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.Poisson
@@ -198,7 +199,7 @@ class KLDivergence(LossMetric):
     """Mean of :class:`netlayers.losses.KLDivergence`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.KLDivergence
@@ -209,7 +210,7 @@ class Hinge(LossMetric):
     """Mean of :class:`netlayers.losses.Hinge`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.Hinge
@@ -220,7 +221,7 @@ class SquaredHinge(LossMetric):
     """Mean of :class:`netlayers.losses.SquaredHinge`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.SquaredHinge
@@ -231,7 +232,7 @@ class CategoricalHinge(LossMetric):
     """Mean of :class:`netlayers.losses.CategoricalHinge`.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.CategoricalHinge

@@ -1,4 +1,4 @@
-"""F-scores: precision and recall in one number."""
+"""F-scores: weighted harmonic means of precision and recall."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_number
 from netlayers.errors import ShapeError
-from netlayers.metrics.base import Metric, spread_weights
+from netlayers.metrics.base import Metric, broadcast_weights
 from netlayers.metrics.confusion import ratio
-from netlayers.metrics.targets import labels, scores_and_cuts
+from netlayers.metrics.targets import labels, scores_and_thresholds
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _FScore(Metric):
-    """``F = (1 + β²) tp / ((1 + β²) tp + β² fn + fp)`` for each output, and their average."""
+    """``F = (1 + β²) tp / ((1 + β²) tp + β² fn + fp)`` per output, and their average."""
 
     direction = "max"
     _counts: Array | None
@@ -54,24 +54,24 @@ class _FScore(Metric):
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Take in the outputs of a batch, with the weights of their samples."""
+        """Add the outputs of a batch with the weights of their samples."""
         positive, y_pred, exclusive = labels(self, y_true, y_pred)
         predicted = self._predicted(y_pred, exclusive)
         outputs = y_pred.shape[-1]
         codes = 2 * positive + predicted + 4 * np.arange(outputs)
         weight = None
         if sample_weight is not None:
-            weight = spread_weights(self, sample_weight, y_pred.shape)
+            weight = broadcast_weights(self, sample_weight, y_pred.shape)
         counts = np.bincount(codes.reshape(-1), weight, minlength=4 * outputs).reshape(-1, 4)
         if self._counts is not None and self._counts.shape != counts.shape:
             raise ShapeError(
-                f"metric {self.name!r}: y_pred has {outputs} outputs, before it had "
-                f"{len(self._counts)}; call reset_state() between them."
+                f"metric {self.name!r}: y_pred has {outputs} outputs, but previous batches had "
+                f"{len(self._counts)}; call reset_state() in between."
             )
         self._counts = counts if self._counts is None else self._counts + counts
 
-    def result(self) -> Any:
-        """Return a float; with ``average=None`` an array with the score of each output."""
+    def result(self) -> float | Array:
+        """Return a float or, with ``average=None``, an array of one score per output."""
         if self._counts is None:
             return np.zeros(0) if self.average is None else 0.0
         _, fp, fn, tp = self._counts.T
@@ -86,7 +86,7 @@ class _FScore(Metric):
         return float(scores.mean())
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the metric."""
         self._counts = None
 
     def _predicted(self, y_pred: Array, exclusive: bool) -> Array:
@@ -95,32 +95,31 @@ class _FScore(Metric):
             if not self.from_logits:  # a row of zeros predicts nothing, as in Keras
                 predicted &= np.abs(y_pred) > 1e-9
             return predicted
-        cut = np.array([0.5 if self.threshold is None else self.threshold])
-        scores, cut = scores_and_cuts(y_pred, cut, self.from_logits, exclusive)
-        return np.greater(scores, cut)
+        threshold = np.array([0.5 if self.threshold is None else self.threshold])
+        scores, threshold = scores_and_thresholds(y_pred, threshold, self.from_logits, exclusive)
+        return np.greater(scores, threshold)
 
 
 @register("metric", "fbeta_score")
 class FBetaScore(_FScore):
-    """Weighted harmonic mean of precision and recall, for each output.
+    """Weighted harmonic mean of precision and recall, per output.
 
-    ``F = (1 + β²) tp / ((1 + β²) tp + β² fn + fp)``, 0 where there is nothing to count. (Keras adds
+    ``F = (1 + β²) tp / ((1 + β²) tp + β² fn + fp)``, and 0 if the denominator is 0. (Keras adds
     1e-7 to each denominator.)
 
-    Shapes: ``y_pred`` (batch, ..., outputs), or (batch,) for one output; ``y_true`` 0 or 1 for each
-    output, or, for several outputs, class numbers, (batch, ...) or (batch, ..., 1).
+    Shapes: ``y_pred`` (batch, ..., outputs), or (batch,) for one output; ``y_true`` is 0
+    or 1 per output or, for several outputs, class indices, (batch, ...) or (batch, ..., 1).
 
     Args:
-        average: of the outputs' scores: ``None`` gives them all, in an array; ``"macro"`` their
-            mean; ``"weighted"`` their mean weighted by the positives of each; ``"micro"`` the
-            score of all outputs' counts together.
-        beta: recall counts β times as much as precision.
-        threshold: above it an output counts as 1. ``None``: the largest outputs of a sample do (all
-            that are equal to it; none where it is 0), as in Keras; for one output, where that
-            would say 1 to everything, 0.5.
-        name: the key in logs and history.
-        from_logits: the outputs are logits: of a softmax where the targets are class numbers, else
-            of a sigmoid each.
+        average: averaging over outputs: ``None`` returns an array of all scores; ``"macro"`` is
+            their mean; ``"weighted"`` their mean weighted by the number of positives; ``"micro"``
+            the score of the summed counts.
+        beta: weight of recall relative to precision.
+        threshold: outputs above it count as 1. With ``None``, the largest outputs of a sample do
+            (including ties, but none if it is 0), as in Keras; for a single output, 0.5 is used.
+        name: name of the metric, its key in the logs.
+        from_logits: the outputs are logits: of a softmax if the targets are class indices, else of
+            sigmoids.
 
     Source:
         C. J. van Rijsbergen, "Information retrieval", 2nd ed., Butterworths 1979, chapter 7.
@@ -155,7 +154,7 @@ class F1Score(_FScore):
     Args:
         average: ``None``, ``"micro"``, ``"macro"`` or ``"weighted"``: see :class:`FBetaScore`.
         threshold: see :class:`FBetaScore`.
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
         from_logits: see :class:`FBetaScore`.
 
     Example:

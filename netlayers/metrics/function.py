@@ -1,4 +1,4 @@
-"""Plain functions as metrics."""
+"""Functions as metrics."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @register("metric")
 class MeanMetricWrapper(Mean):
-    """The mean of a function ``fn(y_true, y_pred)``: what a plain function in ``compile`` becomes.
+    """Mean of a function ``fn(y_true, y_pred)``; wraps the functions passed to ``compile``.
 
-    The function sees (batch, ..., outputs) arrays that it can not write to; targets of one output
-    get the axis of the outputs, so that nothing is broadcast to (batch, batch). It returns
+    The function receives read-only (batch, ..., outputs) arrays; targets of a single output get an
+    output axis, so that nothing is broadcast to (batch, batch). It returns either
 
-    - an array with one number for each sample, or for each of its outputs: the result is the mean
-      of all of them, with sample weights; or
-    - one number for the batch: the result is the mean over batches, each counted as often as it has
-      samples, and sample weights have no influence. For a number that is no mean over samples (a
-      root, a correlation) it depends on how the data are cut into batches.
+    - an array of one number per sample or per output: the result is their mean, with sample
+      weights; or
+    - one number per batch: the result is the mean over batches, weighted by their number of
+      samples, without sample weights. For a number that is not a mean over samples (a root, a
+      correlation) it depends on how the data are split into batches.
 
     Args:
-        fn: the function, or the name that :func:`netlayers.register` made it known by. Only a
-            function with such a name can be written into a configuration.
-        name: the key in logs and history; by default that of the function.
+        fn: the function, or the name under which :func:`netlayers.register` registered it. Only a
+            registered function can be serialized.
+        name: name of the metric, its key in the logs; by default that of the function.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -63,12 +63,12 @@ class MeanMetricWrapper(Mean):
         register_name("metric", "_largest_error", _largest_error)  # to be written down by
         return [({"fn": _largest_error}, "numbers", "numbers")]
 
-    def update_state(  # type: ignore[override]  # it takes what makes the values
+    def update_state(  # type: ignore[override]  # takes targets and predictions, not values
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Call the function, and take in what it returns."""
+        """Call the function and add its result."""
         y_true, y_pred = (array.view() for array in with_outputs(y_true, y_pred))
-        y_true.flags.writeable = y_pred.flags.writeable = False  # they are not the function's
+        y_true.flags.writeable = y_pred.flags.writeable = False  # the arrays belong to the caller
         values = as_array(f"metric {self.name!r}", "its result", self.fn(y_true, y_pred))
         count = len(y_pred)
         if values.ndim == 0:
@@ -77,25 +77,25 @@ class MeanMetricWrapper(Mean):
         if len(values) != count:
             raise ShapeError(
                 f"metric {self.name!r}: the function returned an array of shape {values.shape} for "
-                f"{count} samples; expected one number for each sample, or one for all."
+                f"{count} samples; expected one number per sample or one per batch."
             )
         total, weight = weighted_sum(self, values, sample_weight)
         self._total += total
         self._weight += weight
 
     def get_config(self) -> dict[str, Any]:
-        """Return the name that the function is registered by, and that of the metric.
+        """Return the registered name of the function and the name of the metric.
 
         Raises:
             ConfigurationError: it is not registered.
         """
-        known = function_name(self.fn)
-        if registered("metric").get(known) is not self.fn:
+        fn_name = function_name(self.fn)
+        if registered("metric").get(fn_name) is not self.fn:
             raise ConfigurationError(
-                f"metric {self.name!r}: a function can only be written down by a name. Make "
-                f"{self.fn!r} known with netlayers.register('metric')."
+                f"metric {self.name!r}: only a registered function can be serialized. Register "
+                f"{self.fn!r} with netlayers.register('metric')."
             )
-        return {"fn": known, "name": self.name}
+        return {"fn": fn_name, "name": self.name}
 
 
 def _largest_error(y_true: Array, y_pred: Array) -> Array:
@@ -103,8 +103,8 @@ def _largest_error(y_true: Array, y_pred: Array) -> Array:
     return np.abs(y_true - y_pred).max(axis=-1)
 
 
-def function_name(fn: Any) -> str:
-    """Return the name of what can be called; ``"lambda"`` for those."""
+def function_name(fn: Callable[..., Any]) -> str:
+    """Return the name of a callable, ``"lambda"`` for a lambda."""
     fn = getattr(fn, "func", fn)  # of functools.partial
     name = getattr(fn, "__name__", None) or getattr(fn, "name", None)
     if not isinstance(name, str):
@@ -113,5 +113,5 @@ def function_name(fn: Any) -> str:
 
 
 def is_plain_function(value: Any) -> bool:
-    """Whether a value is to be wrapped: it can be called, and is no class."""
+    """Return whether ``value`` is a callable other than a class."""
     return callable(value) and not isinstance(value, (type, np.ndarray))

@@ -1,4 +1,4 @@
-"""How well scores order positives before negatives: areas under curves."""
+"""Areas under ROC and precision-recall curves."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_integer, check_number
 from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.metrics.base import Metric, spread_weights
-from netlayers.metrics.confusion import check_thresholds, count_buckets, rates, ratio
-from netlayers.metrics.targets import labels, log_softmax, scores_and_cuts
+from netlayers.metrics.base import Metric, broadcast_weights
+from netlayers.metrics.confusion import check_thresholds, confusion_counts, count_buckets, ratio
+from netlayers.metrics.targets import labels, log_softmax, scores_and_thresholds
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -18,45 +18,44 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, ArrayLike
 
-_MOST_THRESHOLDS = 1_000_000  # each takes memory before there are data
-_MARGIN = 1e-7  # Keras's: the outermost thresholds are that far below 0 and above 1
+_MAX_THRESHOLDS = 1_000_000  # each takes memory
+_MARGIN = 1e-7  # as in Keras: distance of the outermost thresholds from 0 and 1
 
 
 @register("metric")
 class AUC(Metric):
-    """Area under the curve of true against false positive rate, or of precision against recall.
+    """Area under the ROC curve or the precision-recall curve.
 
-    By default it is exact, from all scores of the epoch: for ``"ROC"`` the trapezoidal area, which
-    is the probability that a positive has a higher score than a negative (equal ones count half);
-    for ``"PR"`` the average precision, ``Σ (R_i - R_{i-1}) P_i``. These are scikit-learn's
-    ``roc_auc_score`` and ``average_precision_score``. For that it keeps every score: 5 bytes each
-    in float32 (9 in float64), and 8 more where there are weights; a result sorts them, so it is not
-    in the logs of single batches. With ``num_thresholds`` (Keras's default is 200) or
-    ``thresholds`` it is Keras's approximation, in a memory of 16 bytes for each threshold.
+    By default the area is exact: for ``"ROC"`` the trapezoidal area, which is the probability that
+    a positive scores higher than a negative (ties count half); for ``"PR"`` the average precision,
+    ``Σ (R_i - R_{i-1}) P_i``. These are scikit-learn's ``roc_auc_score`` and
+    ``average_precision_score``. The exact area stores every score: 5 bytes each in float32 (9 in
+    float64), and 8 more with weights. Computing it sorts them, so it is not in the logs of single
+    batches. With ``num_thresholds`` (Keras's default is 200) or ``thresholds``, it is Keras's
+    approximation, which needs 16 bytes per threshold.
 
-    A class that never occurs leaves no curve: the result is NaN, without a warning, where there are
-    no positives or, for ``"ROC"``, no negatives. It is NaN as well where a score of the exact form
-    is NaN.
+    The result is NaN, without a warning, if there are no positives or, for ``"ROC"``, no negatives.
+    The exact area is also NaN if a score is NaN.
 
-    Shapes: ``y_pred`` (batch, ..., outputs), or (batch,) for one output; ``y_true`` 0 or 1 for each
-    output, or, for several outputs, class numbers: each class against the rest.
+    Shapes: ``y_pred`` (batch, ..., outputs), or (batch,) for one output; ``y_true`` is 0 or 1 per
+    output or, for several outputs, class indices (one class against the rest).
 
     Args:
-        num_thresholds: number of evenly spaced thresholds to approximate with; ``None`` for the
+        num_thresholds: number of evenly spaced thresholds of the approximation; ``None`` for the
             exact area.
         curve: ``"ROC"`` or ``"PR"``.
         summation_method: ``"interpolation"``, or the lower (``"minoring"``) or upper
-            (``"majoring"``) sum of rectangles. With thresholds, interpolation is trapezoidal for
-            ``"ROC"``, and for ``"PR"`` takes true and false positives, not the precision, as
-            linear between two points.
-        name: the key in logs and history.
-        thresholds: numbers within 0 and 1 to approximate with, instead of ``num_thresholds``.
-        multi_label: the mean of each output's own area (outputs that have none are left out of it);
-            otherwise all outputs are taken as one set of scores.
-        num_labels: number of outputs, with ``multi_label``; it is only checked.
-        label_weights: weight of each output: in the mean with ``multi_label``, else of its scores.
-        from_logits: the outputs are logits: of a softmax where the targets are class numbers, else
-            of a sigmoid each.
+            (``"majoring"``) Riemann sum. With thresholds, interpolation is trapezoidal for
+            ``"ROC"``; for ``"PR"`` it interpolates true and false positives linearly, not the
+            precision.
+        name: name of the metric, its key in the logs.
+        thresholds: thresholds of the approximation, in [0, 1], instead of ``num_thresholds``.
+        multi_label: average the areas of the outputs (excluding NaN); otherwise all outputs form
+            one set of scores.
+        num_labels: number of outputs, checked with ``multi_label``.
+        label_weights: weights of the outputs: in the mean with ``multi_label``, else of the scores.
+        from_logits: the outputs are logits: of a softmax if the targets are class indices, else of
+            sigmoids.
 
     Source:
         J. Hanley and B. McNeil, "The meaning and use of the area under a ROC curve", Radiology 143
@@ -88,10 +87,10 @@ class AUC(Metric):
         super().__init__(name)
         if num_thresholds is not None:
             num_thresholds = check_integer("AUC", "num_thresholds", num_thresholds, minimum=2)
-            if num_thresholds > _MOST_THRESHOLDS:
+            if num_thresholds > _MAX_THRESHOLDS:
                 raise ConfigurationError(
-                    f"AUC: num_thresholds must be at most {_MOST_THRESHOLDS}, got "
-                    f"{num_thresholds}. Without it the area is exact."
+                    f"AUC: num_thresholds must be at most {_MAX_THRESHOLDS}, got "
+                    f"{num_thresholds}. Use None for the exact area."
                 )
         self.num_thresholds = num_thresholds
         self.curve = check_choice("AUC", "curve", curve, ("ROC", "PR"))
@@ -103,7 +102,7 @@ class AUC(Metric):
         if num_labels is not None:
             num_labels = check_integer("AUC", "num_labels", num_labels, minimum=1)
             if not multi_label:
-                raise ConfigurationError("AUC: num_labels is for multi_label=True only.")
+                raise ConfigurationError("AUC: num_labels requires multi_label=True.")
         self.num_labels = num_labels
         if label_weights is not None:
             label_weights = [
@@ -135,27 +134,31 @@ class AUC(Metric):
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Take in the scores of a batch, with the weights of their samples."""
+        """Add the scores of a batch with the weights of their samples."""
         positive, y_pred, exclusive = labels(self, y_true, y_pred)
         outputs = y_pred.shape[-1]
         self._check_outputs(outputs)
         weight = None
         if sample_weight is not None:
-            weight = spread_weights(self, sample_weight, y_pred.shape)
+            weight = broadcast_weights(self, sample_weight, y_pred.shape)
         if self.label_weights is not None and not self.multi_label:
             ones = np.ones(y_pred.size) if weight is None else weight
             weight = (ones.reshape(-1, outputs) * self.label_weights).reshape(-1)
         if self._cuts is not None:
-            scores, cuts = scores_and_cuts(y_pred, self._cuts, self.from_logits, exclusive)
-            counts = count_buckets(scores, positive, cuts, weight, self.multi_label)
+            scores, thresholds = scores_and_thresholds(
+                y_pred, self._cuts, self.from_logits, exclusive
+            )
+            counts = count_buckets(scores, positive, thresholds, weight, self.multi_label)
             self._counts = counts if self._counts is None else self._counts + counts
             return
         if self.from_logits and exclusive:
-            y_pred = log_softmax(y_pred)  # the same order; that of a sigmoid needs no change at all
+            y_pred = log_softmax(
+                y_pred
+            )  # same order as the softmax; a sigmoid keeps the order of z
         columns = outputs if self.multi_label else 1
         if weight is not None:
             weight = weight.reshape(-1, columns)
-        # What is handed in belongs to others and changes in the next step.
+        # Copy: the caller overwrites y_pred in the next step.
         scores = np.array(y_pred, order="C").reshape(-1, columns)
         self._chunks.append((scores, positive.reshape(-1, columns), weight))
 
@@ -163,22 +166,22 @@ class AUC(Metric):
         """Return the area."""
         areas = np.array(self._exact())
         if self._counts is not None:
-            areas = np.atleast_1d(self._approximate(*rates(self._counts)))
-        known = ~np.isnan(areas)
+            areas = np.atleast_1d(self._approximate(*confusion_counts(self._counts)))
+        valid = ~np.isnan(areas)
         weights = np.ones(len(areas))
         if self.multi_label and self.label_weights is not None and len(areas):
             weights = np.array(self.label_weights)
-        total = weights[known].sum()
-        return float(np.dot(areas[known], weights[known]) / total) if total else float("nan")
+        total = weights[valid].sum()
+        return float(np.dot(areas[valid], weights[valid]) / total) if total else float("nan")
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the metric."""
         self._counts = None
         self._chunks: list[tuple[Array, Array, Array | None]] = []
 
     def get_state(self) -> dict[str, Any]:
-        """Return all scores in one piece, or the counts."""
-        self._join()
+        """Return all scores, concatenated, or the counts."""
+        self._concatenate()
         return {"_counts": self._counts, "_chunks": self._chunks}
 
     def _check_outputs(self, outputs: int) -> None:
@@ -195,15 +198,15 @@ class AUC(Metric):
             )
 
     def _exact(self) -> list[float]:
-        self._join()
+        self._concatenate()
         return [
             self._area(scores[:, i], positive[:, i], None if weight is None else weight[:, i])
             for scores, positive, weight in self._chunks
             for i in range(scores.shape[1])
         ]
 
-    def _join(self) -> None:
-        """Put the scores of all batches together."""
+    def _concatenate(self) -> None:
+        """Concatenate the scores of all batches."""
         if len(self._chunks) < 2:
             return
         scores = np.concatenate([s for s, _, _ in self._chunks])
@@ -219,15 +222,15 @@ class AUC(Metric):
         if np.isnan(scores).any():
             return float("nan")
         if weight is not None:
-            counted = weight > 0
-            scores, positive, weight = scores[counted], positive[counted], weight[counted]
+            nonzero = weight > 0
+            scores, positive, weight = scores[nonzero], positive[nonzero], weight[nonzero]
         if not len(scores):
             return float("nan")
         order = np.argsort(scores)[::-1]
         scores, positive = scores[order], positive[order]
-        # A threshold can only stand between two different scores.
+        # Thresholds lie between distinct scores only.
         ends = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)
-        if weight is None:  # in integers, so the same to the last bit in any order
+        if weight is None:  # integers: the result does not depend on the order
             tp = np.cumsum(positive, dtype=np.int64)[ends]
             fp = ends + 1 - tp
         else:
@@ -238,23 +241,25 @@ class AUC(Metric):
             return float("nan")
         if self.curve == "ROC":
             x, y = np.append(0, fp), np.append(0, tp)
-            return float(np.dot(np.diff(x), self._twice(y)) / (2 * float(fp[-1]) * float(tp[-1])))
+            return float(
+                np.dot(np.diff(x), self._height_sums(y)) / (2 * float(fp[-1]) * float(tp[-1]))
+            )
         precision = tp / (tp + fp)
         steps = np.diff(tp, prepend=0)
         if self.summation_method == "interpolation":
             return float(np.dot(steps, precision) / tp[-1])
-        heights = self._twice(np.append(precision[0], precision))
+        heights = self._height_sums(np.append(precision[0], precision))
         return float(np.dot(steps, heights) / (2 * tp[-1]))
 
-    def _twice(self, y: Array) -> Array:
-        """Return twice the heights between the points of a curve, (..., points)."""
+    def _height_sums(self, y: Array) -> Array:
+        """Return twice the height of each segment of a curve, (..., points)."""
         a, b = y[..., 1:], y[..., :-1]
         if self.summation_method == "interpolation":
             return a + b
         return 2 * (np.minimum(a, b) if self.summation_method == "minoring" else np.maximum(a, b))
 
-    def _approximate(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Any:
-        """Return the areas between thresholds, along the last axis, descending rates first."""
+    def _approximate(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        """Return the areas from counts at ascending thresholds, along the last axis."""
         positives, negatives = tp + fn, fp + tn
         if self.curve == "PR" and self.summation_method == "interpolation":
             # With tp and fp linear between two thresholds, tp = a + s p for p = tp + fp, and the
@@ -269,8 +274,8 @@ class AUC(Metric):
             x, y = ratio(tp, positives), ratio(tp, tp + fp)
             if self.curve == "ROC":
                 x, y = ratio(fp, negatives), x
-            area = np.sum((x[..., :-1] - x[..., 1:]) * self._twice(y), axis=-1) / 2
-        missing = positives[..., 0] == 0
+            area = np.sum((x[..., :-1] - x[..., 1:]) * self._height_sums(y), axis=-1) / 2
+        undefined = positives[..., 0] == 0
         if self.curve == "ROC":
-            missing = missing | (negatives[..., 0] == 0)
-        return np.where(missing, np.nan, area)
+            undefined = undefined | (negatives[..., 0] == 0)
+        return np.where(undefined, np.nan, area)

@@ -1,4 +1,4 @@
-"""Errors of numbers, and how much of their variance is explained."""
+"""Regression metrics: errors, similarities and explained variance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from netlayers import losses
 from netlayers.checks import check_choice, check_integer
 from netlayers.errors import ShapeError
-from netlayers.metrics.base import MeanMetric, Metric, spread_weights
+from netlayers.metrics.base import MeanMetric, Metric, broadcast_weights
 from netlayers.metrics.from_loss import LossMetric
 from netlayers.metrics.targets import same_outputs
 from netlayers.registry import register
@@ -26,7 +26,7 @@ class MeanSquaredError(LossMetric):
     """Mean of the squared differences.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.MeanSquaredError
@@ -37,7 +37,7 @@ class RootMeanSquaredError(LossMetric):
     """Square root of the mean of the squared differences, over the whole epoch.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.MeanSquaredError
@@ -52,7 +52,7 @@ class MeanAbsoluteError(LossMetric):
     """Mean of the absolute differences.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     loss_class = losses.MeanAbsoluteError
@@ -63,7 +63,7 @@ class MeanAbsolutePercentageError(MeanMetric):
     """Mean of ``100 |t - p| / max(|t|, 1e-7)``.
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
     """
 
     direction = "min"
@@ -75,7 +75,7 @@ class MeanAbsolutePercentageError(MeanMetric):
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``100 |t - p| / max(|t|, 1e-7)``."""
-        t, p = _wide(self, y_true, y_pred)
+        t, p = _float64(self, y_true, y_pred)
         return 100 * np.abs(t - p) / np.maximum(np.abs(t), 1e-7)
 
 
@@ -83,10 +83,10 @@ class MeanAbsolutePercentageError(MeanMetric):
 class CosineSimilarity(MeanMetric):
     """Mean of the cosine of the angle between target and prediction: ``Σ t p / (|t| |p|)``.
 
-    It is 0 where one of them has the length 0. (The loss of this name is its negative.)
+    It is 0 if one of them is zero. (The loss of this name is its negative.)
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
         axis: the axis of the vectors.
     """
 
@@ -103,55 +103,54 @@ class CosineSimilarity(MeanMetric):
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``Σ t p / (|t| |p|)``."""
-        t, p = _wide(self, y_true, y_pred)
+        t, p = _float64(self, y_true, y_pred)
         if not -t.ndim <= self.axis < t.ndim or self.axis % t.ndim == 0:
             raise ShapeError(
-                f"metric {self.name!r}: axis={self.axis} is no axis of outputs in predictions of "
+                f"metric {self.name!r}: axis={self.axis} is not an output axis of predictions of "
                 f"shape {p.shape}."
             )
-        t, p = (_unit(self.vectors(np.moveaxis(v, self.axis, -1))) for v in (t, p))
+        t, p = (_normalized(self._vectors(np.moveaxis(v, self.axis, -1))) for v in (t, p))
         return np.vecdot(t, p)
 
-    def vectors(self, v: Array) -> Array:
-        """Return what the angle is taken of."""
+    def _vectors(self, v: Array) -> Array:
+        """Return the vectors whose angle is computed."""
         return v
 
 
 @register("metric")
 class PearsonCorrelation(CosineSimilarity):
-    """Mean of each sample's correlation of target and prediction, over its outputs.
+    """Mean over samples of the correlation of target and prediction across outputs.
 
-    ``Σ (t - mean t) (p - mean p) / (|t - mean t| |p - mean p|)``, 0 where one of them is constant:
-    so always for one output.
+    ``Σ (t - mean t) (p - mean p) / (|t - mean t| |p - mean p|)``, 0 if one of them is constant
+    (always the case for one output).
 
     Args:
-        name: the key in logs and history.
+        name: name of the metric, its key in the logs.
         axis: the axis of the outputs.
     """
 
-    def vectors(self, v: Array) -> Array:
+    def _vectors(self, v: Array) -> Array:
         """``v - mean v``."""
         d = v - v.mean(axis=-1, keepdims=True)
-        # What rounding leaves of equal numbers is no direction.
+        # Differences due to rounding are treated as zero.
         noise = 8 * np.finfo(d.dtype).eps * np.abs(v).max(axis=-1, keepdims=True)
         return np.where(np.abs(d) > noise, d, 0)
 
 
-def _unit(v: Array) -> Array:
-    """``v / |v|`` along the last axis, 0 for 0."""
+def _normalized(v: Array) -> Array:
+    """``v / |v|`` along the last axis, 0 for a zero vector."""
     largest = np.abs(v).max(axis=-1, keepdims=True)
-    # Divided by the largest first, the squares stay finite.
+    # Dividing by the largest entry first keeps the squares finite.
     v = np.divide(v, largest, out=np.zeros_like(v), where=largest > 0)
-    length = np.sqrt(np.vecdot(v, v))[..., None]
-    return np.divide(v, length, out=v, where=length > 0)
+    norm = np.sqrt(np.vecdot(v, v))[..., None]
+    return np.divide(v, norm, out=v, where=norm > 0)
 
 
 class _Variance(Metric):
-    """Base of ``1 - residual / total`` for each output, and their average.
+    """Base class of scores ``1 - residual / total`` per output, and their average.
 
-    Means and sums of squared deviations of targets and errors are kept for each output, and those
-    of a new batch are merged into them: no difference of large sums is ever taken, so values around
-    a million lose no digits.
+    Means and sums of squared deviations of targets and errors are kept per output and merged with
+    those of each batch, which avoids cancellation for data with a large mean.
 
     Source:
         T. Chan, G. Golub and R. LeVeque, "Algorithms for computing the sample variance: analysis
@@ -159,7 +158,7 @@ class _Variance(Metric):
     """
 
     direction = "max"
-    _mean: Array | None  # of targets and errors, (2, outputs)
+    _mean: Array | None  # means of targets and errors, (2, outputs)
 
     def __init__(self, class_aggregation: str | None, name: str | None) -> None:
         super().__init__(name)
@@ -172,17 +171,17 @@ class _Variance(Metric):
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Take in the samples of a batch, with their weights."""
-        t, p = (v.reshape(-1, v.shape[-1]) for v in _wide(self, y_true, y_pred))
+        """Add the samples of a batch with their weights."""
+        t, p = (v.reshape(-1, v.shape[-1]) for v in _float64(self, y_true, y_pred))
         if self._mean is not None and self._mean.shape[1] != t.shape[1]:
             raise ShapeError(
-                f"metric {self.name!r}: y_pred has {t.shape[1]} outputs, before it had "
-                f"{self._mean.shape[1]}; call reset_state() between them."
+                f"metric {self.name!r}: y_pred has {t.shape[1]} outputs, but previous batches had "
+                f"{self._mean.shape[1]}; call reset_state() in between."
             )
         weight = np.ones(len(t))
         if sample_weight is not None:
             shape = np.shape(y_pred)
-            weight = spread_weights(self, sample_weight, shape[:-1] if len(shape) > 1 else shape)
+            weight = broadcast_weights(self, sample_weight, shape[:-1] if len(shape) > 1 else shape)
         self._samples += len(t)
         self._merge(np.stack([t, t - p]), weight)
 
@@ -197,17 +196,17 @@ class _Variance(Metric):
         if self._mean is None:
             self._mean, self._m2, self._weight = mean, m2, total
             return
-        both = self._weight + total
+        combined = self._weight + total
         delta = mean - self._mean
-        self._m2 = self._m2 + m2 + delta**2 * (self._weight / both * total)
-        self._mean = self._mean + delta * (total / both)
-        self._weight = both
+        self._m2 = self._m2 + m2 + delta**2 * (self._weight / combined * total)
+        self._mean = self._mean + delta * (total / combined)
+        self._weight = combined
 
-    def result(self) -> Any:
-        """Return a float (NaN of nothing); without aggregation an array with one for each output.
+    def result(self) -> float | Array:
+        """Return a float (NaN if empty) or, without aggregation, an array of one score per output.
 
-        An output whose targets are all the same has no variance to explain: 1 if the predictions
-        are right, else 0, as in scikit-learn.
+        An output with constant targets scores 1 if the predictions are exact, else 0, as in
+        scikit-learn.
         """
         if self._mean is None:
             return np.zeros(0) if self.class_aggregation is None else math.nan
@@ -222,33 +221,33 @@ class _Variance(Metric):
         return float(self._adjusted(np.dot(total, scores) / total.sum()))
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the metric."""
         self._mean = None
         self._m2 = np.zeros((2, 0))
         self._weight = 0.0
         self._samples = 0
 
     def _residual(self) -> Array:
-        """Return what is not explained, for each output."""
+        """Return the residual sum of squares per output."""
         raise NotImplementedError
 
-    def _adjusted(self, score: Any) -> Any:
+    def _adjusted(self, score: float | Array) -> float | Array:
         return score
 
 
 @register("metric", "r2")
 class R2Score(_Variance):
-    """Coefficient of determination: ``1 - Σ w (t - p)² / Σ w (t - mean t)²`` for each output.
+    """Coefficient of determination: ``1 - Σ w (t - p)² / Σ w (t - mean t)²`` per output.
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
 
     Args:
-        class_aggregation: of the outputs' scores: ``"uniform_average"`` their mean,
-            ``"variance_weighted_average"`` their mean weighted by the variance of the targets,
-            ``None`` all of them in an array.
+        class_aggregation: averaging over outputs: ``"uniform_average"`` is the mean,
+            ``"variance_weighted_average"`` the mean weighted by the variance of the targets, and
+            ``None`` returns an array of all scores.
         num_regressors: p > 0 gives the adjusted score, ``1 - (1 - R²) (n - 1) / (n - p - 1)`` for n
-            samples; NaN where n is not above p + 1.
-        name: the key in logs and history.
+            samples; NaN unless n > p + 1.
+        name: name of the metric, its key in the logs.
 
     Example:
         >>> import netlayers as nl
@@ -284,22 +283,22 @@ class R2Score(_Variance):
         assert self._mean is not None
         return self._m2[1] + self._weight * self._mean[1] ** 2
 
-    def _adjusted(self, score: Any) -> Any:
+    def _adjusted(self, score: float | Array) -> float | Array:
         if not self.num_regressors:
             return score
-        free = self._samples - self.num_regressors - 1
-        return 1 - (1 - score) * ((self._samples - 1) / free if free > 0 else math.nan)
+        dof = self._samples - self.num_regressors - 1
+        return 1 - (1 - score) * ((self._samples - 1) / dof if dof > 0 else math.nan)
 
 
 @register("metric")
 class ExplainedVariance(_Variance):
-    """``1 - Var(t - p) / Var(t)`` for each output: :class:`R2Score`, but a constant error is free.
+    """``1 - Var(t - p) / Var(t)`` per output: like :class:`R2Score`, but ignoring a constant error.
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
 
     Args:
-        class_aggregation: of the outputs' scores, as in :class:`R2Score`.
-        name: the key in logs and history.
+        class_aggregation: averaging over outputs, see :class:`R2Score`.
+        name: name of the metric, its key in the logs.
 
     Example:
         >>> import netlayers as nl
@@ -322,6 +321,6 @@ class ExplainedVariance(_Variance):
         return self._m2[1]
 
 
-def _wide(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+def _float64(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     t, p = same_outputs(metric, y_true, y_pred)
     return t.astype(np.float64, copy=False), p.astype(np.float64, copy=False)

@@ -1,4 +1,4 @@
-"""Targets and predictions in the forms that metrics count with."""
+"""Checks and conversions of targets and predictions for metrics."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def check_same_shape(metric: Metric, y_true: Array, expected: Shape) -> None:
 
 
 def with_outputs(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    """Return both as arrays whose last axis is that of the outputs.
+    """Return both as arrays with the outputs on the last axis.
 
-    Targets of one output may lack that axis; nothing is ever broadcast.
+    Targets of a single output may lack that axis; nothing is ever broadcast.
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     if y_pred.ndim == 1:
@@ -35,10 +35,10 @@ def with_outputs(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
 
 
 def same_outputs(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    """Return targets and predictions of one shape, (batch, ..., outputs).
+    """Return targets and predictions of equal shape, (batch, ..., outputs).
 
     Raises:
-        ShapeError: there is not one target for each output.
+        ShapeError: there is not one target per output.
     """
     y_true, y_pred = with_outputs(y_true, y_pred)
     check_same_shape(metric, y_true, y_pred.shape)
@@ -46,33 +46,33 @@ def same_outputs(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[
 
 
 def is_sparse(y_true: Array, y_pred: Array) -> bool:
-    """Whether the targets are class numbers, for several outputs."""
+    """Return whether the targets are class indices for several outputs."""
     return y_pred.shape[-1] > 1 and y_true.shape in (y_pred.shape[:-1], (*y_pred.shape[:-1], 1))
 
 
-def class_numbers(metric: Metric, y_true: Array, classes: int) -> Array:
-    """Return class numbers, (batch, ...) or (batch, ..., 1), as checked integers.
+def class_indices(metric: Metric, y_true: Array, classes: int) -> Array:
+    """Return class indices, (batch, ...) or (batch, ..., 1), as checked integers.
 
     Raises:
-        DataError: one of them is no class.
+        DataError: one of them is not a valid class.
     """
-    with np.errstate(invalid="ignore"):  # NaN and 1e300 become integers that are not equal to them
-        numbers = y_true.astype(np.intp, copy=False)
-    wrong = (numbers != y_true) | (numbers < 0) | (numbers >= classes)
+    with np.errstate(invalid="ignore"):  # NaN and 1e300 become different integers
+        indices = y_true.astype(np.intp, copy=False)
+    wrong = (indices != y_true) | (indices < 0) | (indices >= classes)
     if wrong.any():
         raise DataError(
-            f"metric {metric.name!r}: y_true must be class numbers from 0 to {classes - 1}, as "
+            f"metric {metric.name!r}: y_true must be class indices from 0 to {classes - 1}, as "
             f"there are {classes} outputs, got {y_true[wrong].flat[0]}."
         )
-    return numbers
+    return indices
 
 
 def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array, bool]:
-    """Return for each output whether it should be positive; the outputs; if only one should be.
+    """Return the boolean targets per output, the predictions, and whether classes are exclusive.
 
     Args:
-        metric: who asks, for the message.
-        y_true: 0 or 1 for each output; or, for several outputs, the number of the positive one.
+        metric: the metric, named in error messages.
+        y_true: 0 or 1 per output or, for several outputs, the index of the positive one.
         y_pred: (batch, ..., outputs), or (batch,) for one output.
 
     Raises:
@@ -80,8 +80,8 @@ def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array,
     """
     y_true, y_pred = with_outputs(y_true, y_pred)
     if is_sparse(y_true, y_pred):
-        numbers = class_numbers(metric, y_true, y_pred.shape[-1])
-        column = numbers.reshape(*y_pred.shape[:-1], 1)
+        indices = class_indices(metric, y_true, y_pred.shape[-1])
+        column = indices.reshape(*y_pred.shape[:-1], 1)
         return column == np.arange(y_pred.shape[-1]), y_pred, True
     check_same_shape(metric, y_true, y_pred.shape)
     positive = y_true == 1
@@ -89,35 +89,36 @@ def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array,
         wrong = y_true[~positive & (y_true != 0)]
         raise DataError(
             f"metric {metric.name!r}: y_true must be 0 or 1 for each output, got "
-            f"{wrong.flat[0]:g}. Labels -1 and 1 become that by (y + 1) / 2, shares by y > 0.5; "
-            "class numbers need as many outputs as there are classes."
+            f"{wrong.flat[0]:g}. Convert labels -1 and 1 with (y + 1) / 2 and probabilities with "
+            "y > 0.5; class indices need one output per class."
         )
     return positive, y_pred, False
 
 
-def scores_and_cuts(
-    y_pred: Array, cuts: Array, from_logits: bool, exclusive: bool
+def scores_and_thresholds(
+    y_pred: Array, thresholds: Array, from_logits: bool, exclusive: bool
 ) -> tuple[Array, Array]:
-    """Return two arrays to compare: ``y_pred`` is above a cut where the first is above the second.
+    """Return scores and thresholds to compare for the decision ``probability > threshold``.
 
-    Probabilities of logits are not computed, since many of them would round to 0 or 1: where
-    ``sigmoid(z) > c``, ``z > log(c / (1 - c))``; where ``softmax(z) > c``, the logarithms are.
+    Logits are not converted to probabilities, many of which would round to 0 or 1:
+    ``sigmoid(z) > c`` is decided by ``z > log(c / (1 - c))``, softmax outputs are compared on a
+    logarithmic scale.
 
     Args:
         y_pred: (batch, ..., outputs).
-        cuts: thresholds of probabilities.
-        from_logits: ``y_pred`` are logits.
-        exclusive: of a softmax, else of a sigmoid.
+        thresholds: thresholds of probabilities.
+        from_logits: whether ``y_pred`` holds logits.
+        exclusive: whether these belong to a softmax rather than to sigmoids.
     """
     if from_logits:
-        with np.errstate(divide="ignore"):  # log(0) is the right -inf
-            low = np.log(np.clip(cuts, 0, 1))
-            cuts = low if exclusive else low - np.log1p(-np.clip(cuts, 0, 1))
+        with np.errstate(divide="ignore"):  # log(0) is -inf, as it should be
+            log_c = np.log(np.clip(thresholds, 0, 1))
+            thresholds = log_c if exclusive else log_c - np.log1p(-np.clip(thresholds, 0, 1))
         if exclusive:
             y_pred = log_softmax(y_pred)
-    if y_pred.dtype.kind == "f":  # as 0.1 in float32 is not above 0.1
-        cuts = cuts.astype(y_pred.dtype)
-    return y_pred, cuts
+    if y_pred.dtype.kind == "f":  # otherwise 0.1 in float32 would exceed 0.1
+        thresholds = thresholds.astype(y_pred.dtype)
+    return y_pred, thresholds
 
 
 def log_softmax(z: Array) -> Array:

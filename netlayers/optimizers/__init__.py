@@ -1,4 +1,4 @@
-"""Optimizers: rules that turn gradients into better weights."""
+"""Optimizers: rules that update weights from gradients."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def get(identifier: Identifier) -> Optimizer:
-    """Return an optimizer from a name, a configuration or an optimizer.
+    """Return an optimizer from a name, a configuration or an object.
 
     Example:
         >>> from netlayers import optimizers

@@ -12,21 +12,21 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.optimizers.schedules.base import LearningRateSchedule
 
 
 @register("optimizer")
 class Adadelta(Optimizer):
-    """Steps in the unit of the weights: ``w -= lr Δ``.
+    """Adadelta, ``w -= lr Δ``, whose steps have the unit of the weights.
 
     ``Δ = sqrt(d + epsilon) / sqrt(v + epsilon) g``, where v and d are running means of g² and Δ²:
     ``v = rho v + (1 - rho) g²`` before the step, ``d = rho d + (1 - rho) Δ²`` after it. The paper
-    has no learning rate: it is this with ``learning_rate=1``. The default is Keras's, which learns
-    a thousand times slower.
+    has no learning rate, which corresponds to ``learning_rate=1``. The default, 0.001, is Keras's.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number or a schedule.
         rho: decay of the running means, in [0, 1).
-        epsilon: starts the steps, and keeps the root away from zero.
+        epsilon: small constant; it also sets the size of the first steps.
         kwargs: see :class:`Optimizer`.
 
     Source:
@@ -38,7 +38,7 @@ class Adadelta(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         rho: float = 0.95,
         epsilon: float = 1e-7,
         **kwargs: Any,
@@ -55,9 +55,9 @@ class Adadelta(Optimizer):
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Update a block; see the class."""
-        # As in Adam the vectors are kept without the factor 1 - rho; the quotient of the roots is
-        # the same when epsilon is divided by it too.
+        """Update a block of weights; see the class."""
+        # As in Adam, the state omits the factor 1 - rho; dividing epsilon by it too leaves the
+        # quotient of the roots unchanged.
         (v, d), (delta, root) = state, scratch
         epsilon = self.epsilon / (1 - self.rho)
         np.multiply(v, self.rho, out=v)

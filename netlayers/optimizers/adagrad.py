@@ -12,19 +12,20 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.optimizers.schedules.base import LearningRateSchedule
 
 
 @register("optimizer")
 class Adagrad(Optimizer):
-    """Gradients divided by the root of all their squares so far: ``w -= lr g / sqrt(v + epsilon)``.
+    """Adagrad: ``w -= lr g / sqrt(v + epsilon)`` with the sum of squared gradients v.
 
-    ``v = v + g²``, from ``initial_accumulator_value``. As in Keras epsilon is inside the root; in
-    PyTorch it is outside.
+    ``v = v + g²`` starts at ``initial_accumulator_value``. As in Keras, epsilon is inside the root;
+    in PyTorch it is outside.
 
     Args:
-        learning_rate: a number, or a schedule.
-        initial_accumulator_value: what v starts with.
-        epsilon: keeps the root away from zero.
+        learning_rate: a number or a schedule.
+        initial_accumulator_value: initial value of v.
+        epsilon: small constant for numerical stability.
         kwargs: see :class:`Optimizer`.
 
     Source:
@@ -36,7 +37,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
         **kwargs: Any,
@@ -46,7 +47,7 @@ class Adagrad(Optimizer):
             "Adagrad", "initial_accumulator_value", initial_accumulator_value, minimum=0
         )
         self.epsilon = check_number("Adagrad", "epsilon", epsilon, above=0)
-        # The vector is v + epsilon, since a sum can begin with it: one pass over memory less.
+        # The state holds v + epsilon, which saves a pass over memory.
         self.state_names = ("accumulator",)
         self.state_start = {"accumulator": self.initial_accumulator_value + self.epsilon}
 
@@ -58,7 +59,7 @@ class Adagrad(Optimizer):
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Update a block; see the class."""
+        """Update a block of weights; see the class."""
         (v,) = state
         np.multiply(g, g, out=scratch)
         np.add(v, scratch, out=v)

@@ -14,22 +14,23 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.optimizers.schedules.base import LearningRateSchedule
 
 
 @register("optimizer")
 class Adam(Moments):
-    """Adaptive moments: ``w -= α m / (sqrt(v) + epsilon)``.
+    """Adam: ``w -= α m / (sqrt(v) + epsilon)``.
 
     ``m`` and ``v`` are running means of g and g²; ``α = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)``
-    makes up for their start at zero. As in Keras epsilon is the paper's "epsilon hat"; in PyTorch
-    it is added after the correction of v.
+    corrects the bias of their initialization at zero. As in Keras, epsilon is the paper's "epsilon
+    hat"; in PyTorch it is added after the bias correction of v.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number or a schedule.
         beta_1: decay of m, in [0, 1).
         beta_2: decay of v, in [0, 1).
-        epsilon: keeps the quotient finite.
-        amsgrad: divide by the largest v so far.
+        epsilon: small constant for numerical stability.
+        amsgrad: use the maximum of all v so far.
         kwargs: see :class:`Optimizer`.
 
     Source:
@@ -40,7 +41,7 @@ class Adam(Moments):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -60,7 +61,7 @@ class Adam(Moments):
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Update a block; see the class."""
+        """Update a block of weights; see the class."""
         t, root = self.iterations, math.sqrt(1 - self.beta_2)
         alpha = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         alpha, epsilon = alpha * (1 - self.beta_1) / root, self.epsilon / root
@@ -78,8 +79,8 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: ``w -= lr weight_decay w`` before each step.
 
     Args:
-        learning_rate: a number, or a schedule.
-        weight_decay: as above.
+        learning_rate: a number or a schedule.
+        weight_decay: factor of the decay, see above.
         beta_1: see :class:`Adam`.
         beta_2: see :class:`Adam`.
         epsilon: see :class:`Adam`.
@@ -92,7 +93,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         weight_decay: float = 0.004,
         beta_1: float = 0.9,
         beta_2: float = 0.999,

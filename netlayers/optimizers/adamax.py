@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @register("optimizer")
 class Adamax(Moments):
-    """Adam with the largest gradient: ``w -= lr / (1 - beta_1^t) m / (u + epsilon)``.
+    """Adamax, Adam with the infinity norm: ``w -= lr / (1 - beta_1^t) m / (u + epsilon)``.
 
     ``m`` is the running mean of g, ``u = max(beta_2 u, |g|)``. The paper has no epsilon.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number or a schedule.
         beta_1: decay of m, in [0, 1).
         beta_2: decay of u, in [0, 1).
-        epsilon: keeps the quotient finite.
+        epsilon: small constant for numerical stability.
         kwargs: see :class:`Optimizer`.
 
     Source:
@@ -35,7 +35,7 @@ class Adamax(Moments):
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Update a block; see the class."""
+        """Update a block of weights; see the class."""
         m, u = state
         np.multiply(m, self.beta_1, out=m)
         np.add(m, g, out=m)

@@ -1,4 +1,4 @@
-"""What optimizers share: the order of an update, the rate, weight decay, averages, state."""
+"""Base class of optimizers: order of an update, learning rate, weight decay, averages, state."""
 
 from __future__ import annotations
 
@@ -25,67 +25,66 @@ if TYPE_CHECKING:
 
 
 class Setting:
-    """An attribute of an optimizer that it prepares for: when it is set, that is done again."""
+    """An attribute of an optimizer; setting it rebuilds the list of gradient transforms."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __set__(self, optimizer: Any, value: Any) -> None:
-        optimizer.__dict__[self.name] = value  # where it is also read: there is no __get__
+    def __set__(self, optimizer: Optimizer, value: Any) -> None:
+        optimizer.__dict__[self.name] = value  # no __get__: reads find it here
         optimizer._segments = None
 
     if TYPE_CHECKING:
 
-        def __get__(self, optimizer: Any, owner: Any) -> Any: ...
+        def __get__(self, optimizer: Optimizer | None, owner: type) -> Any: ...
 
 
 class Optimizer(Configurable):
-    """Base class of optimizers. A rule of one's own is one method, :meth:`update`.
+    """Base class of optimizers. Subclasses implement :meth:`update`.
 
-    An update happens in this order: transform the gradients (accumulate them, look for those that
-    are not finite, clip), decay the weights, apply the rule, apply the constraints, average the
-    weights.
+    The order of an update is: transform the gradients (accumulation, check for non-finite values,
+    clipping), weight decay, the rule, constraints, weight averaging.
 
-    Of a table whose gradient is by rows (``add_weight(..., row_gradient=True)``), SGD without
-    momentum and Adagrad change only the rows of the batch. That is exact, as without a gradient
-    they change nothing. Other rules keep means that go on without one: they make the gradient
-    dense, with a warning for a table of more than 2^20 numbers.
+    For a parameter with row gradients (``add_weight(..., row_gradient=True)``), SGD without
+    momentum and Adagrad update only the rows of the batch. This is exact, as they do not change
+    weights with a zero gradient. Other rules do, so they use a dense gradient, with a warning for
+    parameters of more than 2^20 entries.
 
     Args:
         learning_rate: a number, or a schedule of the number of updates.
         weight_decay: decoupled decay: ``w -= learning_rate * weight_decay * w``.
-        clipnorm: each parameter's gradient is scaled down to this norm if it is above.
-        clipvalue: each single gradient is cut to within ± this value.
-        global_clipnorm: all gradients together are scaled down to this norm if it is above.
-            Only one of the three clips may be used.
-        use_ema: keep a moving average of the weights, which takes their place when ``fit`` ends.
-            The first average is the weights after the first update, then
+        clipnorm: maximum norm of the gradient of each parameter.
+        clipvalue: maximum absolute value of each gradient entry.
+        global_clipnorm: maximum norm of all gradients together. At most one of the three clipping
+            arguments may be given.
+        use_ema: keep a moving average of the weights, which replaces them when ``fit`` ends. It
+            starts with the weights after the first update, then
             ``average = ema_momentum * average + (1 - ema_momentum) * w``.
-        ema_momentum: as above, in [0, 1].
-        ema_overwrite_frequency: also put the averages in place of the weights after every so many
-            updates.
-        gradient_accumulation_steps: update only at every so many calls of :meth:`step`. In ``fit``
-            this is the update of one batch of all their samples, also with sample weights, ignored
-            classes and batches of different sizes; by hand it is the mean of their gradients. What
-            an epoch leaves over goes into the first update of the next one. Schedules and averages
-            count updates (in Keras they count the calls).
-        on_nonfinite: what a NaN or infinite gradient does: ``"raise"`` stops with an error that
-            names layer and parameter, before any weight has changed; ``"skip"`` leaves out this
-            update and counts it in ``skipped``; ``"ignore"`` updates all the same.
-        name: what it is called.
+        ema_momentum: see ``use_ema``; in [0, 1].
+        ema_overwrite_frequency: also replace the weights by their average each time this number of
+            updates is reached.
+        gradient_accumulation_steps: number of calls of :meth:`step` per update. In ``fit``, the
+            update equals that of one batch of all their samples, also with sample weights, ignored
+            classes and batches of different sizes; otherwise it uses the mean of the gradients.
+            Steps left over at the end of an epoch contribute to the next update. Schedules and
+            averages count updates (in Keras, calls).
+        on_nonfinite: action for a NaN or infinite gradient: ``"raise"`` raises an error that names
+            layer and parameter, before any weight changes; ``"skip"`` skips the update and counts
+            it in ``skipped``; ``"ignore"`` updates anyway.
+        name: name of the optimizer.
 
     Attributes:
-        iterations: updates done.
-        skipped: updates left out.
-        accumulated: gradients gathered since the last update.
-        denominators: the first denominator of these that is not 0, and the sum of all; ``None``
-            where they come from a file that does not have them.
-        transforms: what happens to the gradients before the rule uses them, in this order; see
-            ``netlayers.optimizers.transforms``. It is made at the first :meth:`step`.
-        grad_norm: norm of all gradients before clipping, where clipping is on.
+        iterations: number of updates.
+        skipped: number of skipped updates.
+        accumulated: number of gradients accumulated since the last update.
+        denominators: the first nonzero denominator of the accumulated gradients, and the sum of
+            all; ``None`` if restored from a file without them.
+        transforms: transforms applied to the gradients before the rule, in order; see
+            ``netlayers.optimizers.transforms``. The list is built by the first :meth:`step`.
+        grad_norm: norm of all gradients before clipping, if clipping is enabled.
 
     Example:
-        Only the signs of the gradients, as in J. Bernstein et al., "signSGD", ICML 2018.
+        The sign of the gradient, as in J. Bernstein et al., "signSGD", ICML 2018.
 
         >>> import numpy as np, netlayers as nl
         >>> class SignSGD(nl.optimizers.Optimizer):
@@ -100,21 +99,20 @@ class Optimizer(Configurable):
         True
     """
 
-    # Names of the vectors that the rule keeps from one update to the next, and the numbers that
-    # those of them are filled with at first that do not start at zero.
+    # Names of the state vectors of the rule, and initial values of those that do not start at 0.
     state_names: tuple[str, ...] = ()
     state_start: Mapping[str, float] = {}
-    # Arrays for intermediate results; if more than one, scratch is a matrix with this many rows.
+    # Number of temporary arrays; if more than one, scratch is a matrix with this many rows.
     scratch_rows = 1
-    # Whether a weight and its state stay what they are where the gradient is 0. Of a table that has
-    # its gradient by rows, only these are then updated; for other rules the gradient is made dense.
+    # Whether weights and state do not change where the gradient is 0. If so, a parameter with row
+    # gradients is updated by rows; otherwise its gradient is made dense.
     exact_by_rows = False
-    # Whether the blocks are single parameters, whole: for rules that take a norm, for instance.
+    # Whether each block is one whole parameter, as rules that use norms require.
     by_parameter = False
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         *,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
@@ -165,7 +163,7 @@ class Optimizer(Configurable):
         self.accumulated = 0
         self.denominators: list[float] | None = [0.0, 0.0]
         self.transforms: list[Transform] = []
-        self._made_dense: set[str] = set()  # tables of which there was a warning
+        self._made_dense: set[str] = set()  # parameters that a warning was issued for
         self.grad_norm: float | None = None
         self.state: dict[str, Array] = {}
         self._undecayed: list[re.Pattern[str]] = []
@@ -175,35 +173,35 @@ class Optimizer(Configurable):
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Apply the rule to a block of the vectors, in place.
+        """Apply the rule to a block of weights, in place.
 
         Args:
             w: weights, flat.
-            g: their gradients; not changed.
+            g: their gradients; left unchanged.
             lr: learning rate of this update.
-            state: the vectors of :attr:`state_names`, to be changed in place.
-            scratch: for intermediate results.
+            state: the vectors of :attr:`state_names`, updated in place.
+            scratch: temporary array.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
-    # These decide on the transforms, which are listed anew when one of them is set.
+    # These determine the transforms; setting one rebuilds their list.
     clipnorm = Setting()
     clipvalue = Setting()
     global_clipnorm = Setting()
     gradient_accumulation_steps = Setting()
     on_nonfinite = Setting()
-    nonfinite_override = Setting()  # a callback's, for its run alone
+    nonfinite_override = Setting()  # set by a callback during its run
 
     @property
     def clips(self) -> bool:
-        """Whether clipping is on."""
+        """Whether clipping is enabled."""
         return not self.clipnorm is self.clipvalue is self.global_clipnorm is None
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the next update: number or schedule, times :attr:`learning_rate_factor`.
+        """Learning rate of the next update, including :attr:`learning_rate_factor`.
 
-        It can be set unless it follows a schedule; the factor is 1 again then.
+        It can be set unless it follows a schedule; setting it resets the factor to 1.
         """
         rate = self._learning_rate
         if not isinstance(rate, LearningRateSchedule):
@@ -211,8 +209,8 @@ class Optimizer(Configurable):
         value = float(rate(self.iterations))
         if not 0 <= value < math.inf:
             raise ConfigurationError(
-                f"{type(self).__name__}: the schedule {rate!r} gave the learning rate {value} for "
-                f"update {self.iterations}; it must be a finite number >= 0."
+                f"{type(self).__name__}: the schedule {rate!r} returned the learning rate {value} "
+                f"for update {self.iterations}; it must be a finite number >= 0."
             )
         return value * self._factor
 
@@ -221,15 +219,15 @@ class Optimizer(Configurable):
         if isinstance(self._learning_rate, LearningRateSchedule):
             raise TypeError(
                 f"{type(self).__name__}: this optimizer follows the schedule "
-                f"{self._learning_rate!r}, so its learning rate is not settable. Make it with a "
-                "number as learning_rate to change it later."
+                f"{self._learning_rate!r}, so its learning rate is not settable. Create it "
+                "with a number as learning_rate to change it later."
             )
         self._learning_rate = check_rate(type(self).__name__, value)
         self._factor = 1.0
 
     @property
     def learning_rate_factor(self) -> float:
-        """What the learning rate is multiplied by, also that of a schedule; 1 at first."""
+        """Factor of the learning rate, also that of a schedule; initially 1."""
         return self._factor
 
     @learning_rate_factor.setter
@@ -238,12 +236,12 @@ class Optimizer(Configurable):
         self._factor = check_number(owner, "learning_rate_factor", value, minimum=0)
 
     def exclude_from_weight_decay(self, *, var_names: Sequence[str]) -> None:
-        """Let the weight decay leave out some parameters, in place of those named before.
+        """Exclude parameters from weight decay, replacing previous exclusions.
 
         Args:
-            var_names: regular expressions; a parameter whose ``layer/parameter`` name holds a match
-                of one of them is left out: ``["bias"]``, ``["^dense_1/"]``. As in Keras they are
-                no part of the configuration.
+            var_names: regular expressions; a parameter whose ``layer/parameter`` name contains a
+                match of one of them is excluded: ``["bias"]``, ``["^dense_1/"]``. As in Keras, they
+                are not part of the configuration.
         """
         try:
             if isinstance(var_names, str):
@@ -251,27 +249,27 @@ class Optimizer(Configurable):
             patterns = [re.compile(name) for name in var_names]
         except (TypeError, re.error):
             raise ConfigurationError(
-                f"{type(self).__name__}: var_names must be a list of texts that are regular "
-                f"expressions, such as ['bias'], got {var_names!r}."
+                f"{type(self).__name__}: var_names must be a list of regular expressions, "
+                f"such as ['bias'], got {var_names!r}."
             ) from None
         self._undecayed = patterns
-        self._segments = None  # to be cut anew
+        self._segments = None  # rebuild the layout
 
     def step(self, parameters: Parameters, denominator: float | None = None) -> bool:
         """Update the trainable weights once.
 
         Args:
             parameters: ``model.parameters``, with gradients from ``backward``.
-            denominator: where gradients are accumulated: what these have been divided by, 0 for
-                those of a sum, and the gradients of penalties are not among them but added here,
-                once for each update. By default all gradients count alike, and nothing is added.
+            denominator: with gradient accumulation, the denominator of these gradients, 0 for
+                those of a sum; the gradients must not include penalties, which are added here once
+                per update. By default, all gradients have equal weight and nothing is added.
 
         Returns:
-            Whether the update took place (``False`` if it was skipped, or if the gradients were
-            added to those of the next).
+            Whether the update took place (``False`` if it was skipped or the gradients were only
+            accumulated).
 
         Raises:
-            NonFiniteError: a gradient is not finite; no weight has changed.
+            NonFiniteError: a gradient is not finite; no weight changes.
         """
         if self._parameters is not parameters or self._segments is not parameters.segments:
             self.bind(parameters)
@@ -307,16 +305,16 @@ class Optimizer(Configurable):
         return True
 
     def finalize_variable_values(self, parameters: Parameters) -> None:
-        """Put the averages of ``use_ema`` in place of the weights; ``fit`` does it at its end."""
+        """Replace the weights by their averages (``use_ema``); ``fit`` calls this at its end."""
         average = self.state.get("average")
         if average is not None:
             for _, at, own in parameters.runs(lambda p: None):
                 np.copyto(parameters.values[at], average[own])
 
     def bind(self, parameters: Parameters) -> None:
-        """Lay the state out beside the parameters, cut both into blocks, list the transforms.
+        """Allocate the state, split it and the parameters into blocks, and list the transforms.
 
-        The vectors of the state are in the model's own order of its parameters.
+        State vectors follow the model's order of parameters.
         """
         if self._parameters is parameters and self._segments is parameters.segments:
             return
@@ -325,13 +323,13 @@ class Optimizer(Configurable):
         if not fits or self._parameters not in (None, parameters):
             raise ConfigurationError(
                 f"{type(self).__name__}: this optimizer already holds the state of other weights "
-                "(another model, or this one before a layer was added or removed). Make a new "
+                "(another model, or this one before a layer was added or removed). Create a new "
                 "optimizer for each model, and compile the model again."
             )
         for name in self._vector_names():
             if name not in self.state:
                 self.state[name] = aligned(size, dtype)
-                if name == "average":  # also of what is frozen now and learns later
+                if name == "average":  # also of weights that are frozen for now
                     for p in parameters.all:
                         if not p.statistic:
                             self.state[name][parameters.own_slice(p)] = parameters.values[p.slice]
@@ -350,7 +348,7 @@ class Optimizer(Configurable):
         return names
 
     def decay_of(self, p: Parameter) -> float:
-        """Return the weight decay of a parameter, 0 for one that is left out."""
+        """Return the weight decay of a parameter, 0 if it is excluded."""
         if self.weight_decay is None or any(pattern.search(p.path) for pattern in self._undecayed):
             return 0.0
         return self.weight_decay
@@ -358,7 +356,7 @@ class Optimizer(Configurable):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments; a schedule as its class name and arguments.
 
-        The learning rate is that without :attr:`learning_rate_factor`.
+        The learning rate does not include :attr:`learning_rate_factor`.
         """
         config = super().get_config()
         config["learning_rate"] = serialize(self._learning_rate)
@@ -373,8 +371,8 @@ class Optimizer(Configurable):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.__dict__.setdefault("denominators", None)  # a pickle of an earlier version has none
+        self.__dict__.setdefault("denominators", None)  # missing in pickles of earlier versions
         self.__dict__.setdefault("_made_dense", set())
         for name, vector in self.state.items():
-            if not vector.flags.writeable:  # joblib gives read-only maps of a file
+            if not vector.flags.writeable:  # joblib returns read-only memory maps
                 self.state[name] = np.array(vector)

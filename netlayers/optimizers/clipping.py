@@ -1,8 +1,8 @@
-"""Norms and clipping of gradients, right for every finite number.
+"""Norms and clipping of gradients without overflow or underflow.
 
-The square of 1e20 is no float32. A norm that is computed from squares is then infinite, and what is
-scaled by it becomes 0 or NaN. Here a norm that is not an ordinary number is computed again with the
-largest entry taken out, and the scaling is done in the same two factors.
+The square of 1e20 overflows in float32, so a norm computed from squares may be infinite, and arrays
+scaled by it become 0 or NaN. Such a norm is recomputed with the largest entry factored out, and the
+scaling uses the same two factors.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _CHUNK = 1 << 16
 
 
 class Norm(NamedTuple):
-    """The Euclidean norm of some arrays: ``largest * relative``.
+    """Euclidean norm of arrays as a product, ``largest * relative``.
 
     Attributes:
-        largest: 1, or the largest absolute entry where squares would over- or underflow.
+        largest: 1, or the largest absolute entry if squares would overflow or underflow.
         relative: the norm of the arrays divided by ``largest``.
     """
 
@@ -35,12 +35,12 @@ class Norm(NamedTuple):
 
     @property
     def value(self) -> float:
-        """The norm; NaN or infinite if an entry is."""
+        """The norm; NaN or infinite if an entry is not finite."""
         return self.largest * self.relative
 
 
 def sum_of_squares(arrays: Sequence[Array]) -> float:
-    """Return the sum of all squares of flat arrays: finite only if each number is."""
+    """Return the sum of squares of flat arrays; finite only if all entries are."""
     squares = 0.0
     for a in arrays:
         squares += kernels.sum_of_squares(a)
@@ -48,7 +48,7 @@ def sum_of_squares(arrays: Sequence[Array]) -> float:
 
 
 def norm(arrays: Sequence[Array]) -> Norm:
-    """Return the Euclidean norm of flat arrays, as if they were one."""
+    """Return the Euclidean norm of the concatenation of flat arrays."""
     squares = sum_of_squares(arrays)
     if 1e-30 < squares < math.inf:
         return Norm(1.0, math.sqrt(squares))
@@ -63,16 +63,16 @@ def norm(arrays: Sequence[Array]) -> Norm:
     return Norm(largest, math.sqrt(total))
 
 
-def scale_to(arrays: Sequence[Array], size: Norm, limit: float) -> None:
-    """Scale arrays with the norm ``size`` down to the norm ``limit``, in place, if it is above.
+def scale_to(arrays: Sequence[Array], current: Norm, limit: float) -> None:
+    """Scale arrays of the given norm down to the norm ``limit``, in place, if it exceeds that.
 
     Source:
         R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
         networks", ICML 2013, algorithm 1.
     """
-    if not size.value > limit or size.relative == math.inf:
+    if not current.value > limit or current.relative == math.inf:
         return
     for a in arrays:
-        if size.largest != 1:
-            np.divide(a, size.largest, out=a)
-        np.multiply(a, limit / size.relative, out=a)
+        if current.largest != 1:
+            np.divide(a, current.largest, out=a)
+        np.multiply(a, limit / current.relative, out=a)

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 @register("optimizer")
 class Lamb(Moments):
-    """Adam's step, made as long for each parameter as the parameter is: ``w -= lr |w| / |r| r``.
+    """LAMB, Adam with layer-wise scaling for large batches: ``w -= lr |w| / |r| r``.
 
     ``r = m̂ / (sqrt(v̂) + epsilon)`` with ``m̂ = m / (1 - beta_1^t)`` and ``v̂ = v / (1 - beta_2^t)``.
-    The quotient of the norms is 1 where one of them is 0. For large batches.
+    The quotient of the norms is 1 if one of them is 0.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number or a schedule.
         beta_1: decay of m, in [0, 1).
         beta_2: decay of v, in [0, 1).
-        epsilon: keeps the quotient finite.
+        epsilon: small constant for numerical stability.
         kwargs: see :class:`Optimizer`.
 
     Source:
         Y. You et al., "Large batch optimization for deep learning: training BERT in 76 minutes",
-        ICLR 2020, algorithm 2 with φ(z) = z. As in Keras the weight decay is apart from r, where
-        the paper adds ``weight_decay * w`` to r before its norm is taken.
+        ICLR 2020, algorithm 2 with φ(z) = z. As in Keras, the weight decay is separate; the
+        paper adds ``weight_decay * w`` to r before computing its norm.
     """
 
     by_parameter = True
@@ -47,11 +47,11 @@ class Lamb(Moments):
         np.sqrt(v, out=scratch)
         np.add(scratch, self.epsilon / correction, out=scratch)
         np.divide(m, scratch, out=scratch)
-        length, target = norm([scratch]), norm([w]).value
-        if length.value > 0 and target > 0:
-            if length.largest != 1:  # the quotient alone may be larger than the dtype has numbers
-                np.divide(scratch, length.largest, out=scratch)
-            factor = target / length.relative
+        step_norm, w_norm = norm([scratch]), norm([w]).value
+        if step_norm.value > 0 and w_norm > 0:
+            if step_norm.largest != 1:  # the quotient alone may overflow
+                np.divide(scratch, step_norm.largest, out=scratch)
+            factor = w_norm / step_norm.relative
         else:
             factor = (1 - self.beta_1) / (1 - self.beta_1**t) / correction
         np.multiply(scratch, lr * factor, out=scratch)

@@ -1,49 +1,54 @@
-"""Weights, gradients and the state of an optimizer side by side, in blocks."""
+"""Weights, gradients and optimizer state, split into blocks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from netlayers.core.parameters import rows_of
 from netlayers.kernels.memory import aligned
-from netlayers.optimizers.tables import DenseGradient, RowUpdate, warn_of_dense
+from netlayers.optimizers.tables import DenseGradient, RowUpdate, warn_about_dense_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netlayers._typing import Array
     from netlayers.core.parameters import Parameter, Parameters
+    from netlayers.optimizers.clipping import Norm
+    from netlayers.optimizers.protocol import OptimizerProtocol
 
-# An update reads and writes five arrays. In blocks of 262,144 numbers they stay in the processor's
-# cache from one operation to the next, where the whole vector would go through memory each time.
+    Block: TypeAlias = tuple[Array, Array, tuple[Array, ...], Array]
+    Treatment: TypeAlias = tuple[float, float, Parameter | None]
+
+# An update reads and writes five arrays. Blocks of 262,144 entries stay in the processor's cache
+# between operations; whole vectors would be read from memory each time.
 BLOCK = 1 << 18
 
-# What decays without end reaches the denormal numbers at the edge of the format, stays there (half
-# of the smallest one rounds to it again), and many processors take several times as long for each.
-# So every so many updates what is below 2^20 times the smallest normal number (1e-32 in float32,
-# 2e-302 in float64) becomes 0. A decay of 0.87 or slower gets there before it gets too small.
+# Decaying values end up as denormal numbers and stay there (half of the smallest one rounds to it
+# again), and many processors are several times slower with these. So every FLUSH_EVERY updates,
+# values below 2^20 times the smallest normal number (1e-32 in float32, 2e-302 in float64) are set
+# to 0. With decay factors of 0.87 or more, values are flushed before they become denormal.
 FLUSH_EVERY = 100
 FLUSH_BELOW = 2.0**20
 
 
 class Gradients:
-    """The gradients of all that an optimizer changes.
+    """The gradients of all parameters that an optimizer updates.
 
     Args:
-        parameters: the vectors, with the gradients that ``backward`` wrote.
+        parameters: the parameters, with the gradients of ``backward``.
 
     Attributes:
-        parameters: as above.
-        pieces: ``(gradient, own)`` for each slice of the gradient vector that is changed: a flat
-            view, and its slice in the model's own order, in which the optimizer keeps its state.
-        whole: whether the pieces are the gradients of all learned values.
-        tables: the parameters with a gradient by rows.
-        arrays: flat views of all numbers that are a gradient; rows without one are left out.
-        tensors: the same, one for each parameter.
-        denominator: what the gradients of this call of ``step`` have been divided by; ``None``
-            where nobody said.
-        size: the norm of all gradients, where a transform has measured it.
+        parameters: the argument.
+        pieces: ``(gradient, own)`` for each updated slice of the gradient vector: a flat view, and
+            its slice in the model's order of parameters, which the optimizer state uses.
+        whole: whether the pieces cover all trainable values.
+        tables: the parameters with row gradients.
+        arrays: flat views of all gradients, excluding rows without one.
+        tensors: the same, one per parameter.
+        denominator: denominator of the gradients of this call of ``step``, ``None`` if not given.
+        norm: norm of all gradients, if a transform has computed it.
     """
 
     def __init__(self, parameters: Parameters) -> None:
@@ -51,7 +56,7 @@ class Gradients:
         runs = parameters.runs(lambda p: p.row_gradient)
         self.pieces = [(parameters.gradients[at], own) for rows, at, own in runs if not rows]
         self.whole = sum(g.size for g, _ in self.pieces) == parameters.size
-        # What learns at 0 times the rate is in no run, and clipped as little as it is counted.
+        # Parameters with a learning rate multiplier of 0 are in no run and excluded from clipping.
         changed = [p for p in parameters.tensors if p.learning_rate_multiplier != 0]
         self.tables = [p for p in changed if p.row_gradient]
         dense = [p for p in changed if not p.row_gradient]
@@ -59,17 +64,17 @@ class Gradients:
         self._tensors = [parameters.gradients[p.slice] for p in dense]
         self.collect()
         self.denominator: float | None = None
-        self.size: Any = None
+        self.norm: Norm | None = None
 
     def collect(self) -> None:
-        """Take the rows that the tables have now into :attr:`arrays` and :attr:`tensors`."""
+        """Include the current row gradients in :attr:`arrays` and :attr:`tensors`."""
         rows = [rows_of(p).values.reshape(-1) for p in self.tables]
         self.arrays, self.tensors = [*self._arrays, *rows], [*self._tensors, *rows]
 
     def nonfinite(self) -> Iterator[tuple[Parameter, int]]:
-        """Yield the parameters whose gradients are not finite, and in how many numbers.
+        """Yield the parameters with non-finite gradients, and the number of such entries.
 
-        The last one comes first, as the backward pass met it first.
+        The last parameter comes first, as in the backward pass.
         """
         for p in reversed(self.parameters.tensors):
             if p.learning_rate_multiplier != 0:
@@ -80,31 +85,32 @@ class Gradients:
 
 
 class Layout:
-    """The blocks that an optimizer's rule is applied to.
+    """The blocks to which an optimizer applies its rule.
 
-    The vectors of the state are in the model's own order of its parameters, which need not be that
-    of the vector of the weights.
+    State vectors follow the model's order of parameters, which may differ from that of the weight
+    vector.
 
     Args:
-        optimizer: its rule and its state.
+        optimizer: the optimizer, with its state.
         parameters: the weights.
 
     Attributes:
-        gradients: what the transforms work on.
-        groups: ``((multiplier, decay, parameter), blocks)`` for neighbours that are updated alike;
-            a block is ``(w, g, state, scratch)``. The parameter is ``None`` unless it stands alone.
-        tables: updates of tables by rows.
-        dense: gradients by rows that are made dense before the rule is applied.
+        gradients: the gradients that the transforms modify.
+        groups: ``((multiplier, decay, parameter), blocks)`` for adjacent parameters with equal
+            settings; a block is ``(w, g, state, scratch)``. The parameter is ``None`` unless it
+            forms a group of its own.
+        tables: updates by rows.
+        dense: row gradients that are made dense before the rule is applied.
     """
 
-    def __init__(self, optimizer: Any, parameters: Parameters) -> None:
+    def __init__(self, optimizer: OptimizerProtocol, parameters: Parameters) -> None:
         self._parameters, self._state = parameters, optimizer.state
         self.gradients = Gradients(parameters)
         self.tables: list[RowUpdate] = []
         self.dense: list[DenseGradient] = []
         self._pieces = [(at, own) for _, at, own in parameters.runs(lambda p: None)]
 
-        def treatment(p: Parameter) -> tuple[float, float, Parameter | None]:
+        def treatment(p: Parameter) -> Treatment:
             alone = optimizer.by_parameter or p.row_gradient
             return p.learning_rate_multiplier, optimizer.decay_of(p), p if alone else None
 
@@ -114,7 +120,7 @@ class Layout:
         rows = aligned(optimizer.scratch_rows * longest, parameters.dtype)
         rows = rows.reshape(optimizer.scratch_rows, longest)
         self._scratch, self._keep = rows[0], np.empty(longest, bool)
-        self.groups: list[Any] = []
+        self.groups: list[tuple[Treatment, list[Block]]] = []
         for (multiplier, decay, p), at, own in runs:
             gradient = parameters.gradients[at]
             if p is not None and p.row_gradient:
@@ -122,7 +128,7 @@ class Layout:
                     vectors = [optimizer.state[name][own] for name in optimizer.state_names]
                     self.tables.append(RowUpdate(optimizer, p, vectors, multiplier, decay))
                     continue
-                warn_of_dense(optimizer, p)
+                warn_about_dense_gradient(optimizer, p)
                 self.dense.append(DenseGradient(p))
                 gradient = self.dense[-1].array
             blocks = []
@@ -135,7 +141,7 @@ class Layout:
             self.groups.append(((multiplier, decay, p), blocks))
 
     def average(self, momentum: float, first: bool) -> None:
-        """Take the weights into their average, which the ``first`` ones are themselves."""
+        """Update the average of the weights; the ``first`` update copies them."""
         values, whole = self._parameters.values, self._state["average"]
         for at, own in self._pieces:
             if first:
@@ -149,10 +155,10 @@ class Layout:
                 np.add(average, change, out=average)
 
     def flush(self, decays: bool) -> None:
-        """Set to 0 what has decayed to almost nothing, see ``FLUSH_EVERY``.
+        """Set nearly denormal values to 0; see ``FLUSH_EVERY``.
 
         Args:
-            decays: the weights do, too.
+            decays: whether weights decay too.
         """
         values = self._parameters.values
         vectors = [vector for name, vector in self._state.items() if name != "gradient_sum"]
@@ -162,14 +168,14 @@ class Layout:
                 blocks = [vector[own_part] for vector in vectors]
                 if decays:
                     blocks.append(values[part])
-                for numbers in blocks:
-                    size = np.abs(numbers, out=self._scratch[: numbers.size])
-                    keep = np.greater(size, limit, out=self._keep[: numbers.size])
-                    np.multiply(numbers, keep, out=numbers)
+                for block in blocks:
+                    magnitude = np.abs(block, out=self._scratch[: block.size])
+                    keep = np.greater(magnitude, limit, out=self._keep[: block.size])
+                    np.multiply(block, keep, out=block)
 
 
 def cut(at: slice, own: slice, longest: int) -> Iterator[tuple[slice, slice]]:
-    """Yield two slices of one length in parts of at most ``longest``."""
+    """Split two slices of equal length into parts of at most ``longest`` entries."""
     for start in range(0, at.stop - at.start, longest):
         stop = min(start + longest, at.stop - at.start)
         yield slice(at.start + start, at.start + stop), slice(own.start + start, own.start + stop)

@@ -12,18 +12,19 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.optimizers.schedules.base import LearningRateSchedule
 
 
 @register("optimizer")
 class Lion(Optimizer):
-    """Steps of one size in the direction of a sign: ``w -= lr sign(beta_1 m + (1 - beta_1) g)``.
+    """Lion: ``w -= lr sign(beta_1 m + (1 - beta_1) g)``.
 
-    After it ``m = beta_2 m + (1 - beta_2) g``. Steps are larger than Adam's, so a learning rate 3
-    to 10 times smaller and a weight decay as much larger are usual.
+    Then ``m = beta_2 m + (1 - beta_2) g``. As steps are larger than Adam's, the learning rate is
+    usually 3 to 10 times smaller and the weight decay larger by the same factor.
 
     Args:
-        learning_rate: a number, or a schedule.
-        beta_1: share of m in the direction, in (0, 1).
+        learning_rate: a number or a schedule.
+        beta_1: weight of m in the step, in (0, 1).
         beta_2: decay of m, in [0, 1).
         kwargs: see :class:`Optimizer`.
 
@@ -36,7 +37,7 @@ class Lion(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         **kwargs: Any,
@@ -53,9 +54,9 @@ class Lion(Optimizer):
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Update a block; see the class."""
-        # m is kept without the factor 1 - beta_2, and the sign needs no common factor: two passes
-        # over memory of nine are left out. In place, np.sign would take ten times as long.
+        """Update a block of weights; see the class."""
+        # The state omits the factor 1 - beta_2 of m, and the sign needs no common factor, which
+        # saves two of nine passes over memory. In place, np.sign takes ten times as long.
         (m,), (direction, step) = state, scratch
         np.multiply(m, self.beta_1 * (1 - self.beta_2) / (1 - self.beta_1), out=direction)
         np.add(direction, g, out=direction)

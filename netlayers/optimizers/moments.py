@@ -1,4 +1,4 @@
-"""What Adam and its relatives share."""
+"""Base class of Adam and its variants."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from netlayers.optimizers.base import Optimizer
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.optimizers.schedules.base import LearningRateSchedule
 
 
 class Moments(Optimizer):
     """Base class of rules that keep running means m and v of g and g².
 
-    The vectors are kept without the factors 1 - beta, which leaves out two passes over memory of
-    twelve: m / (1 - beta_1) and v / (1 - beta_2) are plain decaying sums. A rule puts the factors
-    into its last multiplication, and divides epsilon by the root of that of v.
+    The state omits the factors 1 - beta, which saves two of twelve passes over memory: it holds the
+    decaying sums m / (1 - beta_1) and v / (1 - beta_2). A rule includes the factors in its last
+    multiplication and divides epsilon by the square root of that of v.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number or a schedule.
         beta_1: decay of m, in [0, 1).
         beta_2: decay of v, in [0, 1).
-        epsilon: keeps the quotient finite.
+        epsilon: small constant for numerical stability.
         kwargs: see :class:`Optimizer`.
     """
 
@@ -31,7 +32,7 @@ class Moments(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -49,5 +50,5 @@ class Moments(Optimizer):
         return [{}, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}]
 
     def update_moments(self, g: Array, m: Array, v: Array, scratch: Array) -> None:
-        """Take the gradients into m and v."""
+        """Update m and v with the gradients."""
         kernels.update_moments(g, m, v, self.beta_1, self.beta_2, scratch)

@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 @register("optimizer")
 class RAdam(Moments):
-    """Adam that begins as momentum and is rectified while its v is still uncertain.
+    """RAdam: Adam with a rectified variance of the adaptive learning rate.
 
     With ``ρ = 2 / (1 - beta_2) - 1`` and ``ρ_t = ρ - 2 t beta_2^t / (1 - beta_2^t)``: while
-    ``ρ_t <= 4`` the step is ``w -= lr m̂``, after it ``w -= α r m / (sqrt(v) + epsilon)`` with
-    Adam's α and ``r = sqrt((ρ_t - 4) (ρ_t - 2) ρ / ((ρ - 4) (ρ - 2) ρ_t))``. It makes a warm-up
-    needless.
+    ``ρ_t <= 4`` the step is ``w -= lr m̂``, afterwards ``w -= α r m / (sqrt(v) + epsilon)`` with
+    Adam's α and ``r = sqrt((ρ_t - 4) (ρ_t - 2) ρ / ((ρ - 4) (ρ - 2) ρ_t))``. It replaces a
+    warm-up.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number or a schedule.
         beta_1: decay of m, in [0, 1).
         beta_2: decay of v, in [0, 1).
-        epsilon: keeps the quotient finite; where :class:`Adam` has it. The paper has none.
+        epsilon: small constant for numerical stability, as in :class:`Adam`; not in the paper.
         kwargs: see :class:`Optimizer`.
 
     Source:
         L. Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020,
-        algorithm 2. (PyTorch begins to divide at ``ρ_t > 5``, one update later.)
+        algorithm 2. (PyTorch rectifies from ``ρ_t > 5`` on, one update later.)
     """
 
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Update a block; see the class."""
+        """Update a block of weights; see the class."""
         t, (m, v) = self.iterations, state
         self.update_moments(g, m, v, scratch)
         alpha = lr * (1 - self.beta_1) / (1 - self.beta_1**t)

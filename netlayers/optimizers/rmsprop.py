@@ -12,22 +12,23 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.optimizers.schedules.base import LearningRateSchedule
 
 
 @register("optimizer")
 class RMSprop(Optimizer):
-    """Gradients divided by a running root mean square: ``w -= lr g / sqrt(v + epsilon)``.
+    """RMSprop: ``w -= lr g / sqrt(v + epsilon)``.
 
-    ``v = rho v + (1 - rho) g²``; centered, the square of the running mean of g is taken from v.
-    With momentum µ the step goes into ``m = µ m + lr g / sqrt(...)``, ``w -= m``. As in Keras
-    epsilon is inside the root.
+    ``v = rho v + (1 - rho) g²``; if centered, the square of the running mean of g is subtracted
+    from v. With momentum µ, ``m = µ m + lr g / sqrt(...)`` and ``w -= m``. As in Keras, epsilon is
+    inside the root.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number or a schedule.
         rho: decay of the running means, in [0, 1).
         momentum: µ, in [0, 1).
-        epsilon: keeps the root away from zero.
-        centered: divide by the standard deviation of the gradient instead.
+        epsilon: small constant for numerical stability.
+        centered: divide by the running standard deviation of the gradient.
         kwargs: see :class:`Optimizer`.
 
     Source:
@@ -38,7 +39,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
@@ -64,7 +65,7 @@ class RMSprop(Optimizer):
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Update a block; see the class."""
+        """Update a block of weights; see the class."""
         v = state[0]
         np.multiply(g, g, out=scratch)
         scratch -= v
@@ -77,7 +78,7 @@ class RMSprop(Optimizer):
             mean += scratch
             np.multiply(mean, mean, out=scratch)
             np.subtract(v, scratch, out=scratch)
-            np.maximum(scratch, 0, out=scratch)  # v >= mean² but for rounding
+            np.maximum(scratch, 0, out=scratch)  # v >= mean² up to rounding
             scratch += self.epsilon
         else:
             np.add(v, self.epsilon, out=scratch)

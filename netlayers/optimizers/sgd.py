@@ -13,25 +13,26 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.optimizers.schedules.base import LearningRateSchedule
 
 
 @register("optimizer")
 class SGD(Optimizer):
-    """Gradient descent, ``w -= lr g``; with momentum µ ``m = µ m - lr g``, ``w += m``.
+    """Gradient descent: ``w -= lr g``; with momentum µ, ``m = µ m - lr g`` and ``w += m``.
 
-    Nesterov's form looks ahead: ``w += µ m - lr g`` with the new m. As in Keras, and other than in
-    PyTorch, the learning rate is inside the velocity m.
+    With Nesterov momentum, ``w += µ m - lr g`` with the new m. As in Keras, and unlike in PyTorch,
+    the velocity m includes the learning rate.
 
     Args:
-        learning_rate: a number, or a schedule.
+        learning_rate: a number or a schedule.
         momentum: µ, in [0, 1).
-        nesterov: whether to look ahead.
+        nesterov: whether to use Nesterov momentum.
         kwargs: see :class:`Optimizer`.
 
     Source:
         I. Sutskever, J. Martens, G. Dahl, G. Hinton, "On the importance of initialization and
-        momentum in deep learning", ICML 2013, eq. 1 to 4; the look-ahead form with the gradient
-        taken at w is Y. Bengio, N. Boulanger-Lewandowski, R. Pascanu, "Advances in optimizing
+        momentum in deep learning", ICML 2013, eq. 1 to 4; Nesterov momentum with the gradient at
+        w: Y. Bengio, N. Boulanger-Lewandowski, R. Pascanu, "Advances in optimizing
         recurrent networks", ICASSP 2013, eq. 7.
     """
 
@@ -39,7 +40,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.01,
+        learning_rate: float | LearningRateSchedule = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         **kwargs: Any,
@@ -49,7 +50,7 @@ class SGD(Optimizer):
         self.nesterov = check_flag("SGD", "nesterov", nesterov)
         if self.momentum:
             self.state_names = ("momentum",)
-            self.exact_by_rows = False  # a velocity goes on without a gradient
+            self.exact_by_rows = False  # the velocity moves weights without a gradient
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -59,7 +60,7 @@ class SGD(Optimizer):
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:
-        """Update a block; see the class."""
+        """Update a block of weights; see the class."""
         if not self.momentum:
             kernels.gradient_step(w, g, lr, scratch)
             return

@@ -1,10 +1,10 @@
-"""Updates of tables whose gradients are by rows, such as those of embeddings."""
+"""Updates of parameters with row gradients, such as embeddings."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,33 +14,39 @@ from netlayers.kernels.memory import aligned
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
+    from netlayers.optimizers.protocol import OptimizerProtocol
 
-WARN_ABOVE = 1 << 20  # numbers in a table
+WARN_ABOVE = 1 << 20  # entries of a parameter
 
 
 class RowUpdate:
-    """Applies a rule to the rows of a table that have a gradient.
+    """Applies a rule to the rows of a parameter that have a gradient.
 
-    That is exact for a rule which changes nothing where the gradient is 0: neither the weight nor
-    the state. Each number is updated on its own, so the rows get the bits of the whole table.
+    This is exact for a rule that changes neither weights nor state where the gradient is 0. Rules
+    are elementwise, so the result is bitwise that of an update of the whole parameter.
 
     Args:
-        optimizer: the rule.
-        p: the table.
-        state: the vectors of the rule's state, of this table.
+        optimizer: the optimizer.
+        p: the parameter.
+        state: the state vectors of the parameter.
         multiplier: factor of the learning rate.
-        decay: weight decay, which is of all rows.
+        decay: weight decay, applied to all rows.
     """
 
     def __init__(
-        self, optimizer: Any, p: Parameter, state: list[Array], multiplier: float, decay: float
+        self,
+        optimizer: OptimizerProtocol,
+        p: Parameter,
+        state: list[Array],
+        multiplier: float,
+        decay: float,
     ) -> None:
         self._update, self._p = optimizer.update, p
         self._multiplier, self._decay = multiplier, decay
         self._state = [vector.reshape(p.shape) for vector in state]
 
     def apply(self, rate: float) -> None:
-        """Update the rows, for a learning rate."""
+        """Update the rows with the given learning rate."""
         lr, table, gradient = rate * self._multiplier, self._p.value, rows_of(self._p)
         assert table is not None
         if self._decay:
@@ -51,42 +57,42 @@ class RowUpdate:
         g = gradient.values.reshape(-1)
         self._update(w.reshape(-1), g, lr, flat, np.empty_like(g))
         table[rows] = w
-        for vector, its in zip(self._state, state, strict=True):
-            vector[rows] = its
+        for vector, updated in zip(self._state, state, strict=True):
+            vector[rows] = updated
 
 
 class DenseGradient:
-    """The gradient of a table as a flat array, for a rule that has no form by rows.
+    """A row gradient as a flat dense array, for rules that cannot update by rows.
 
     Args:
-        p: the table.
+        p: the parameter.
     """
 
     def __init__(self, p: Parameter) -> None:
         self._p = p
         self.array = aligned(p.size, p.value.dtype)  # type: ignore[union-attr]
         self._table = self.array.reshape(p.shape)
-        self._rows: Any = slice(0)
+        self._rows: Array | slice = slice(0)
 
     def fill(self) -> None:
-        """Write the rows that have a gradient, and 0 in those that had one before."""
+        """Write the current row gradients; previously written rows become 0."""
         gradient = rows_of(self._p)
         self._table[self._rows] = 0
         self._table[gradient.rows] = gradient.values
         self._rows = gradient.rows
 
 
-def warn_of_dense(optimizer: Any, p: Parameter) -> None:
-    """Warn, once, that the gradient of a large table is made dense."""
+def warn_about_dense_gradient(optimizer: OptimizerProtocol, p: Parameter) -> None:
+    """Warn once that the gradient of a large parameter is made dense."""
     size = p.size * p.value.dtype.itemsize  # type: ignore[union-attr]
     if p.size > WARN_ABOVE and p.path not in optimizer._made_dense:
         optimizer._made_dense.add(p.path)
         states = len(optimizer.state_names)
         warnings.warn(
-            f"{type(optimizer).__name__} changes all rows of {p.path!r} in each update, also those "
-            f"without a gradient, which is therefore made dense: {_megabytes(size)} more, beside "
-            f"{_megabytes(size * states)} of state, and the time for all of it in each step. SGD "
-            "without momentum and Adagrad change only the rows of the batch.",
+            f"{type(optimizer).__name__} updates all rows of {p.path!r}, also those without a "
+            f"gradient, so the gradient is made dense. This takes {_megabytes(size)} in addition "
+            f"to {_megabytes(size * states)} of state, and each step processes all of it. SGD "
+            "without momentum and Adagrad update only the rows of the batch.",
             stacklevel=6,
         )
 

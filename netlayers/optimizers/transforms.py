@@ -1,17 +1,18 @@
-"""What happens to the gradients before the rule uses them, one small class for each step.
+"""Gradient transforms, applied before the rule of an optimizer.
 
-An optimizer makes the list of those that its settings ask for once, when it meets the parameters;
-what is not asked for costs nothing. The order is: accumulate, divide, add penalties, find what is
-not finite, clip. (A reduction over several processes has its place before all of them.)
+An optimizer lists the transforms that its settings require when it is bound to parameters; unused
+ones cost nothing. The order is: accumulate, divide, add penalties, check for non-finite values,
+clip. (A reduction over several processes comes first.)
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers.core.parameters import rows_of
 from netlayers.errors import NonFiniteError
 from netlayers.kernels.memory import Workspace
 from netlayers.kernels.select import kernels
@@ -19,124 +20,125 @@ from netlayers.optimizers.clipping import norm, scale_to
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.core.parameters import Parameter
     from netlayers.optimizers.layout import Gradients
+    from netlayers.optimizers.protocol import OptimizerProtocol
 
 
 class Transform:
-    """Base class. A subclass writes :meth:`apply`.
+    """Base class. Subclasses implement :meth:`apply`.
 
     Args:
-        optimizer: whose settings and counters it goes by.
+        optimizer: the optimizer, with its settings and counters.
     """
 
-    def __init__(self, optimizer: Any) -> None:
+    def __init__(self, optimizer: OptimizerProtocol) -> None:
         self.optimizer = optimizer
 
     def apply(self, gradients: Gradients) -> bool:
-        """Change the gradients in place; return whether the update goes on."""
+        """Modify the gradients in place; return whether to continue the update."""
         raise NotImplementedError(f"{type(self).__name__} must define apply")
 
 
-def transforms_for(optimizer: Any, gradients: Gradients) -> list[Transform]:
-    """Return the transforms that the settings of an optimizer ask for, in their order."""
-    found: list[Transform] = []
+def transforms_for(optimizer: OptimizerProtocol, gradients: Gradients) -> list[Transform]:
+    """Return the transforms that the settings of an optimizer require, in order."""
+    transforms: list[Transform] = []
     if (optimizer.gradient_accumulation_steps or 1) > 1:
-        found += [Accumulate(optimizer), Divide(optimizer)]
+        transforms += [Accumulate(optimizer), Divide(optimizer)]
         if gradients.parameters.regularized:
-            found.append(AddPenalties(optimizer))
+            transforms.append(AddPenalties(optimizer))
     if optimizer.clips:
-        found.append(Measure(optimizer))
+        transforms.append(MeasureNorm(optimizer))
     if (optimizer.nonfinite_override or optimizer.on_nonfinite) != "ignore":
-        found.append(FindNonFinite(optimizer))
+        transforms.append(FindNonFinite(optimizer))
     if optimizer.global_clipnorm is not None:
-        found.append(ClipByGlobalNorm(optimizer))
+        transforms.append(ClipByGlobalNorm(optimizer))
     elif optimizer.clipvalue is not None:
-        found.append(ClipByValue(optimizer))
+        transforms.append(ClipByValue(optimizer))
     elif optimizer.clipnorm is not None:
-        found.append(ClipByNorm(optimizer))
-    return found
+        transforms.append(ClipByNorm(optimizer))
+    return transforms
 
 
 class Accumulate(Transform):
-    """Add up ``d g`` of several calls of ``step``, with the denominators d; ``Divide`` follows.
+    """Sum ``d g`` over several calls of ``step``, with the denominators d; ``Divide`` follows.
 
-    What is added up is ``d g / d₁``, with the first denominator above 0: for batches of one size
-    that is the plain sum of their gradients. Denominators of 0 count as 1: such gradients are sums
-    themselves, or 0.
+    The sum is that of ``d g / d₁``, where d₁ is the first nonzero denominator: for batches of equal
+    size, the plain sum of gradients. Denominators of 0 count as 1: such gradients are sums or 0.
     """
 
-    def __init__(self, optimizer: Any) -> None:
+    def __init__(self, optimizer: OptimizerProtocol) -> None:
         super().__init__(optimizer)
         self._workspace = Workspace()
 
     def apply(self, gradients: Gradients) -> bool:
-        """Gather the gradients; with the last ones their sum takes their place."""
+        """Accumulate the gradients; the last call replaces them by their sum."""
         optimizer = self.optimizer
-        gathered: Array = optimizer.state["gradient_sum"]
+        total_gradient: Array = optimizer.state["gradient_sum"]
         d = 1.0 if gradients.denominator is None else gradients.denominator
-        begins = not optimizer.accumulated
-        if begins:
+        is_first = not optimizer.accumulated
+        if is_first:
             optimizer.denominators = [0.0, 0.0]
             if not gradients.whole:
-                gathered.fill(
-                    0
-                )  # there are rows, or layers that may be thawed before the last call
-        elif optimizer.denominators is None:  # a file of an earlier version does not have them
-            self._take_over(gradients, d)
+                # There are row gradients, or layers that may be unfrozen before the last call.
+                total_gradient.fill(0)
+        elif optimizer.denominators is None:  # missing in files of earlier versions
+            self._convert_sum(gradients, d)
+        assert optimizer.denominators is not None
         first, total = optimizer.denominators
         first = first or d
         optimizer.denominators = [first, total + d]
         factor = d / first if d and first else 1.0
         optimizer.accumulated += 1
-        last = optimizer.accumulated >= optimizer.gradient_accumulation_steps
-        with np.errstate(all="ignore"):  # what is not finite is looked for in the mean
+        steps = optimizer.gradient_accumulation_steps
+        assert steps is not None
+        last = optimizer.accumulated >= steps
+        with np.errstate(all="ignore"):  # FindNonFinite checks the mean
             for g, own in gradients.pieces:
                 scaled = g
                 if factor != 1:
                     scaled = np.multiply(g, factor, out=self._workspace("g", g.shape, g.dtype))
-                if begins:
-                    np.copyto(gathered[own], scaled)
+                if is_first:
+                    np.copyto(total_gradient[own], scaled)
                 else:
-                    np.add(scaled, gathered[own], out=g if last else gathered[own])
+                    np.add(scaled, total_gradient[own], out=g if last else total_gradient[own])
             for p in gradients.tables:
-                self._add_rows(
-                    p, gathered[gradients.parameters.own_slice(p)].reshape(p.shape), factor, last
-                )
+                own = gradients.parameters.own_slice(p)
+                self._add_rows(p, total_gradient[own].reshape(p.shape), factor, last)
         if last:
             optimizer.accumulated = 0
             if gradients.tables:
                 gradients.collect()
         return last
 
-    def _add_rows(self, p: Any, table: Array, factor: float, last: bool) -> None:
-        """Add the rows of a gradient to the sum; at last, the rows of the sum are the gradient."""
-        gradient = p.gradient
+    def _add_rows(self, p: Parameter, table: Array, factor: float, last: bool) -> None:
+        """Add a row gradient to the sum; the last call replaces it by the rows of the sum."""
+        gradient = rows_of(p)
         table[gradient.rows] += gradient.values * factor
         if last:
             rows = np.flatnonzero(table.reshape(len(table), -1).any(axis=1))
             gradient.rows, gradient.values = rows, table[rows]
 
-    def _take_over(self, gradients: Gradients, d: float) -> None:
-        """Go on with a sum of means, penalties included, whose denominators were like this one."""
+    def _convert_sum(self, gradients: Gradients, d: float) -> None:
+        """Convert a restored sum of means with penalties, assuming equal denominators."""
         optimizer, parameters = self.optimizer, gradients.parameters
         optimizer.denominators = [d, optimizer.accumulated * d]
         if gradients.denominator is None:
             return
         for p in parameters.regularized:
-            its, value = (
-                optimizer.state["gradient_sum"][parameters.own_slice(p)].reshape(p.shape),
-                p.value,
-            )
+            own, value = parameters.own_slice(p), p.value
+            gradient_sum = optimizer.state["gradient_sum"][own].reshape(p.shape)
             penalty: Array = np.zeros_like(value)
             p.regularizer.add_gradient(value, penalty, np.empty_like(value))  # type: ignore[union-attr,arg-type]
-            its -= optimizer.accumulated * penalty
+            gradient_sum -= optimizer.accumulated * penalty
 
 
 class Divide(Transform):
-    """Divide the sum of gradients by that of the denominators, once."""
+    """Divide the sum of gradients by the sum of denominators."""
 
     def apply(self, gradients: Gradients) -> bool:
-        """``g = g d₁ / Σ d``; what has only denominators of 0 stays as it is."""
+        """``g = g d₁ / Σ d``; unchanged if all denominators are 0."""
+        assert self.optimizer.denominators is not None
         first, total = self.optimizer.denominators
         if total:
             factor = first / total  # at most 1, so nothing overflows
@@ -146,12 +148,12 @@ class Divide(Transform):
 
 
 class AddPenalties(Transform):
-    """Add the gradients of the penalties on the weights, of which each update has one.
+    """Add the gradients of the weight penalties, once per update.
 
-    Where ``step`` is not told a denominator, whoever computed the gradients has added them.
+    If ``step`` gets no denominator, the gradients already include them.
     """
 
-    def __init__(self, optimizer: Any) -> None:
+    def __init__(self, optimizer: OptimizerProtocol) -> None:
         super().__init__(optimizer)
         self._workspace = Workspace()
 
@@ -163,17 +165,17 @@ class AddPenalties(Transform):
         return True
 
 
-class Measure(Transform):
-    """Measure the norm of all gradients, which clipping and the search for NaN go by."""
+class MeasureNorm(Transform):
+    """Compute the norm of all gradients, for clipping and for the check for non-finite values."""
 
     def apply(self, gradients: Gradients) -> bool:
-        """Note the norm."""
-        gradients.size = norm(gradients.arrays)
+        """Store the norm in ``gradients.norm``."""
+        gradients.norm = norm(gradients.arrays)
         return True
 
 
 class FindNonFinite(Transform):
-    """Stop with an error where a gradient is not finite, or leave out the update."""
+    """Raise an error, or skip the update, if a gradient is not finite."""
 
     def apply(self, gradients: Gradients) -> bool:
         """Return whether all gradients are finite.
@@ -181,13 +183,13 @@ class FindNonFinite(Transform):
         Raises:
             NonFiniteError: one is not, and ``on_nonfinite`` is ``"raise"``.
         """
-        if gradients.size is None:
+        if gradients.norm is None:
             squares = 0.0
             for g in gradients.arrays:
                 squares += kernels.sum_of_squares(g)
             finite = squares < math.inf
         else:
-            finite = gradients.size.value < math.inf
+            finite = gradients.norm.value < math.inf
         if finite or not (bad := next(gradients.nonfinite(), None)):
             return True
         optimizer = self.optimizer
@@ -200,40 +202,49 @@ class FindNonFinite(Transform):
             f"{p.layer.path!r} is not finite ({count} of {p.size} values), at update "
             f"{optimizer.iterations + 1}. No weight was changed. Try a smaller learning rate, "
             "gradient clipping (global_clipnorm=1.0), another initializer or scaled "
-            "inputs; on_nonfinite='skip' leaves such updates out."
+            "inputs; on_nonfinite='skip' skips such updates."
         )
 
 
 class ClipByGlobalNorm(Transform):
-    """Scale all gradients together down to the norm ``global_clipnorm``, if theirs is above it."""
+    """Scale all gradients so that their joint norm is at most ``global_clipnorm``."""
 
     def apply(self, gradients: Gradients) -> bool:
         """``g = g global_clipnorm / |g|`` for the vector g of all gradients."""
         optimizer = self.optimizer
-        optimizer.grad_norm = gradients.size.value
-        scale_to(gradients.arrays, gradients.size, optimizer.global_clipnorm)
+        current, limit = gradients.norm, optimizer.global_clipnorm
+        assert current is not None
+        assert limit is not None
+        optimizer.grad_norm = current.value
+        scale_to(gradients.arrays, current, limit)
         return True
 
 
 class ClipByValue(Transform):
-    """Cut each number to within ± ``clipvalue``."""
+    """Clip each gradient entry to [-``clipvalue``, ``clipvalue``]."""
 
     def apply(self, gradients: Gradients) -> bool:
         """``g = clip(g, -clipvalue, clipvalue)``."""
         optimizer = self.optimizer
-        optimizer.grad_norm, limit = gradients.size.value, optimizer.clipvalue
+        current, limit = gradients.norm, optimizer.clipvalue
+        assert current is not None
+        assert limit is not None
+        optimizer.grad_norm = current.value
         for g in gradients.arrays:
             np.clip(g, -limit, limit, out=g)
         return True
 
 
 class ClipByNorm(Transform):
-    """Scale the gradient of each parameter down to the norm ``clipnorm``, if its is above it."""
+    """Scale the gradient of each parameter so that its norm is at most ``clipnorm``."""
 
     def apply(self, gradients: Gradients) -> bool:
         """``g = g clipnorm / |g|`` for the gradient g of one parameter."""
         optimizer = self.optimizer
-        optimizer.grad_norm = gradients.size.value
+        current, limit = gradients.norm, optimizer.clipnorm
+        assert current is not None
+        assert limit is not None
+        optimizer.grad_norm = current.value
         for g in gradients.tensors:
-            scale_to([g], norm([g]), optimizer.clipnorm)
+            scale_to([g], norm([g]), limit)
         return True

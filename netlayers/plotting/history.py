@@ -82,7 +82,7 @@ def _log_axis(axes: Any) -> None:
 
 
 def _curves(history: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return the names whose values are single numbers; arrays can not be a curve."""
+    """Return the names whose values are single numbers; arrays cannot be a curve."""
     curves = {}
     for name, values in history.items():
         array = np.asarray(values) if all(np.ndim(v) == 0 for v in values) else None

@@ -158,7 +158,10 @@ def test_scipy_has_the_inner_routines():
 
 
 def test_memory_stays_with_the_entries():
-    x = sp.random_array((20000, 50000), density=1e-4, format="csr", dtype=np.float32, rng=1)
+    entries = 100_000
+    rows, columns = RNG.integers(0, 20000, entries), RNG.integers(0, 50000, entries)
+    values = RNG.random(entries, np.float32)
+    x = sp.csr_array((values, (rows, columns)), shape=(20000, 50000))
     y = RNG.integers(0, 3, 20000)
     model = make(units=8)
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""The layers of ``user_layers``, one for each kind of input: checked, trained, and looked into."""
+"""The layers of ``user_layers``, one for each kind of input: checked, trained and saved."""
 
 import copy
 
@@ -8,61 +8,20 @@ import pytest
 import netlayers as nl
 from netlayers.core.buffers import states_of
 from netlayers.data.batch import Batch
-from netlayers.diagnostics.activations import activation_histograms
-from netlayers.diagnostics.diagnose import examine
-from netlayers.diagnostics.layer_statistics import StepMeasures
-from netlayers.diagnostics.profile import profile_steps
 from netlayers.layers.graph import Graph
-from netlayers.trace.trace import trace_step
-from netlayers.training.nonfinite import find_nonfinite
+from tests.core.user_models import (
+    FLOATS,
+    LAYERS,
+    RNG,
+    TWO,
+    WORDS,
+    L,
+    batch_for,
+    each,
+    model_of,
+    steps_of,
+)
 from tests.user_layers import Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed
-
-L = nl.layers
-RNG = np.random.default_rng(0)
-
-
-FLOATS = RNG.normal(size=(8, 4)).astype("float32")
-WORDS = RNG.integers(0, 6, (8, 5))
-TWO = (FLOATS, FLOATS[::-1].copy())
-
-
-def gated():
-    """A gate in a network: both inputs go through the same Dense."""
-    calls = [(0, [(0, 0)]), (0, [(0, 1)]), (1, [(1, None), (2, None)]), (2, [(3, None)])]
-    return Graph([L.Dense(4, "tanh"), Gate(), L.Dense(1)], calls)
-
-
-# For each: what makes the layers, and an input.
-MODELS = {
-    "embedding": (lambda: [Embed(6, 3), L.Flatten(), L.Dense(1)], WORDS),
-    "two inputs": (lambda: [Gate(), L.Dense(1)], TWO),
-    "two inputs of a graph": (lambda: [gated()], TWO),
-    "two outputs": (lambda: [L.Dense(4), Halves(), Join(), L.Dense(1)], FLOATS),
-    "mask": (lambda: [MaskingEmbed(6, 3), MaskedMean(), L.Dense(1)], WORDS),
-    "state": (lambda: [L.Dense(3), Leaky(), L.Dense(1)], FLOATS),
-}
-each = pytest.mark.parametrize("name", MODELS)
-
-
-def model_of(name, dtype="float32"):
-    make, x = MODELS[name]
-    model = nl.Sequential(make(), seed=0, dtype=dtype)
-    model.compile(nl.optimizers.Adam(0.05), "mse")
-    shape = tuple((None, *a.shape[1:]) for a in x) if isinstance(x, tuple) else (None, *x.shape[1:])
-    model.build(shape)
-    return model, x
-
-
-def batch_for(model, x):
-    y = np.random.default_rng(1).normal(size=(8, 1)).astype(model.compute_dtype)
-    x = tuple(x) if isinstance(x, tuple) else x
-    return Batch(x, y, None, 8)
-
-
-def steps_of(name):
-    model, x = model_of(name)
-    batch = batch_for(model, x)
-    return model.make_steps(batch.targets.shape), batch
 
 
 @pytest.fixture
@@ -81,25 +40,6 @@ def test_gradients_of_models(name, method, numpy_kernels):
     report = nl.check_gradients(model, x, method=method)
     assert report.passed, str(report)
     assert all(row.method == "complex" for row in report.rows) or method == "central", str(report)
-
-
-LAYERS = {
-    "embedding": (lambda: Embed(6, 3), WORDS, ["embed/table"]),
-    "two inputs": (Gate, TWO, ["input a", "input b"]),
-    "two outputs": (
-        Halves,
-        FLOATS,
-        [
-            f"{name}{alone}"
-            for alone in ("", " (output 0 alone)", " (output 1 alone)")
-            for name in ("input", "halves/kernel")
-        ],
-    ),
-    "both": (Join, (FLOATS[:, :2], FLOATS), ["input x_0", "input x_1"]),
-    "mask made": (lambda: MaskingEmbed(6, 3), WORDS, ["masking_embed/table"]),
-    "mask taken": (MaskedMean, RNG.normal(size=(3, 4, 2)), ["input", "input (masked)"]),
-    "state": (Leaky, FLOATS, ["input", "leaky/scale"]),
-}
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -275,212 +215,3 @@ def test_a_model_with_masks_that_stands_in_two_models():
         model.layers[0].table[...] = models[0].layers[0].table
         losses.append(model.make_steps(y.shape).test(Batch(WORDS, y, None, 8)))
     assert losses[0] == losses[1]
-
-
-# Looking into them ----------------------------------------------------------------------------
-
-
-def leaves(model):
-    return [layer for layer in model.walk() if not hasattr(layer, "layers")]
-
-
-@each
-def test_traced(name):
-    steps, batch = steps_of(name)
-    trace = trace_step(steps, batch)
-    for layer in leaves(steps.model):
-        record = trace[layer.path]
-        for array, d in ((record.x, record.dx), (record.y, record.dy)):
-            shapes = [a.shape for a in array] if isinstance(array, tuple) else array.shape
-            found = [a.shape for a in d] if isinstance(d, tuple) else None if d is None else d.shape
-            indices = not isinstance(array, tuple) and array.dtype.kind == "i"
-            assert found == (None if indices else shapes), layer.path
-        for p in layer.declared_parameters:
-            assert record.weights[p.name].gradient.shape == p.shape
-            assert (record.weights[p.name].change != 0).any()
-    assert trace.text()
-    assert "<svg" in trace.html()
-    assert trace.markdown()
-
-
-def test_a_trace_shows_each_array():
-    text = trace_step(*steps_of("two outputs")).text()
-    for shown in ("y²₀  (8 × 3)", "y²₁  (8 × 4)", "∂L/∂y²₀  (8 × 3)", "∂L/∂y²₁  (8 × 4)"):
-        assert shown in text
-    text = trace_step(*steps_of("two inputs")).text()
-    assert "x₀  (8 × 4)" in text
-    assert "x₁  (8 × 4)" in text
-
-
-@each
-def test_profiled_and_measured(name):
-    steps, batch = steps_of(name)
-    model = steps.model
-    paths = [layer.path for layer in leaves(model)]
-    report = profile_steps(steps, batch, 3)
-    assert set(paths) <= {row.name for row in report.rows}
-    measures = StepMeasures(model, model.optimizer)
-    with measures:
-        steps.train(batch)
-    assert set(paths) <= set(measures.paths)
-    for measure in ("activation_mean", "activation_std", "weight_norm", "gradient_norm"):
-        assert np.isfinite(list(measures.values[measure].values())).all(), measure
-    found = activation_histograms(model, batch.inputs, 5)
-    assert set(paths) <= {a.layer for a in found.layers}
-    lines = []
-    model.summary(expand_nested=True, print_fn=lines.append)
-    assert len(lines) > 5
-
-
-@each
-def test_diagnosed(name):
-    steps, batch = steps_of(name)
-    few = Batch(rows(batch.inputs, 4), batch.targets[:4], None, 4)
-    found = examine(steps.model, steps, iter([few] * 40), batch, batch.targets)
-    assert len(found.losses) == 20
-    assert not any("not finite" in finding.illness for finding in found.findings)
-
-
-def rows(x, count):
-    return tuple(a[:count] for a in x) if isinstance(x, tuple) else x[:count]
-
-
-def test_the_trace_of_a_layer_with_a_state_is_the_step_that_would_come():
-    steps, batch = steps_of("state")
-    twin, _ = steps_of("state")
-    for _ in range(2):
-        steps.train(batch)
-        twin.train(batch)
-    trace = trace_step(steps, batch)
-    assert trace.loss.total == twin.train(batch)
-    for p in twin.model.declared_parameters:
-        after = trace[p.layer.path].weights[p.name].after
-        np.testing.assert_array_equal(after, p.value)
-
-
-class Counting(L.Layer):
-    """Counts batches and averages them, in dtypes of its own; ``y = x scale``."""
-
-    def build(self, input_shape):
-        self.add_weight("scale", (input_shape[-1],), initializer="ones")
-        self.add_weight("count", (1,), "zeros", statistic=True, dtype="int64")
-        self.add_weight("mean", (input_shape[-1],), "zeros", statistic=True, dtype="float64")
-
-    def forward(self, x, training=False):
-        x = self.prepare(x)
-        if training:
-            self.count[...] += 1
-            self.mean[...] += (x.mean(axis=0) - self.mean) / self.count
-            self.cache.x, self.cache.scale = x, self.scale * self.count[0]
-        return x * self.scale * max(int(self.count[0]), 1)
-
-    def backward(self, dy):
-        x, scale = self.cache.x, self.cache.scale
-        np.sum(dy * x, axis=0, out=self.d_scale)
-        self.d_scale[...] *= self.count[0]
-        return dy * scale
-
-
-def test_statistics_of_other_dtypes_are_put_back():
-    layer = Counting()
-    for _ in range(3):
-        layer.forward(FLOATS, training=True)
-    report = nl.check_gradients(layer, FLOATS)
-    assert report.passed, str(report)
-    assert [row.method for row in report.rows] == ["complex", "complex"]
-    assert layer.count[0] == 3
-
-
-@each
-def test_pictures(name, tmp_path):
-    pytest.importorskip("matplotlib")
-    model, _ = model_of(name)
-    model.plot(tmp_path / "model.png")
-
-
-class Breaks(Gate):
-    where = ""
-
-    def forward(self, x, training=False):
-        y = super().forward(x, training)
-        if self.where == "forward":
-            y[3] = np.nan
-        return y
-
-    def backward(self, dy):
-        da, db = super().backward(dy)
-        if self.where == "backward":
-            db[5, 0] = np.inf
-        return da, db
-
-
-def test_nan_search_with_several_inputs_and_indices():
-    calls = [(0, [(0, 0)]), (0, [(0, 1)]), (1, [(1, None), (2, None)]), (2, [(3, None)])]
-    for where, what in (
-        ("forward", "the output"),
-        ("backward", "the gradient of its input 'b'"),
-    ):
-        gate = Breaks(name="gate")
-        model = nl.Sequential([Graph([L.Dense(4), gate, L.Dense(1)], calls, name="g")], seed=0)
-        model.compile("sgd", "mse")
-        model.build(((None, 4), (None, 4)))
-        gate.where = where
-        batch = batch_for(model, TWO)
-        origin = find_nonfinite(model.make_steps((8, 1)), batch)
-        assert (origin.layer, origin.direction, origin.what) == ("g/gate", where, what)
-        assert origin.rows == [3 if where == "forward" else 5]
-    for name in MODELS:
-        assert find_nonfinite(*steps_of(name)) is None
-    steps, batch = steps_of("two inputs")
-    bad = TWO[1].copy()
-    bad[6] = np.nan
-    origin = find_nonfinite(steps, batch._replace(inputs=(TWO[0], bad)))
-    assert (origin.direction, origin.layer, origin.rows) == ("input", "b", [6])
-
-
-def test_layers_are_called_as_those_of_keras():
-    a, b = np.ones((2, 3)), np.zeros((2, 3))
-    gate = Gate()
-    np.testing.assert_array_equal(gate(a, b), gate.forward((a, b)))
-    np.testing.assert_array_equal(gate([a, b], training=True), gate.forward((a, b)))
-    dense = nl.layers.Dense(2)
-    np.testing.assert_array_equal(dense(a, True), dense.forward(a))
-    with pytest.raises(nl.errors.ConfigurationError, match="takes no mask"):
-        dense(a, mask=np.ones(2, bool))
-
-
-def test_arguments_of_execution():
-    dense = nl.layers.Dense(2, autocast=False)
-    assert "autocast" not in dense.get_config()
-    with pytest.raises(TypeError, match="unknown argument 'unroll'"):
-        nl.layers.Dense(2, unroll=True)
-    model = nl.Sequential([dense])
-    model.compile("sgd", "mse", jit_compile=True, steps_per_execution=4)
-    with pytest.raises(TypeError, match="has no argument workers"):
-        model.compile("sgd", "mse", workers=2)
-
-
-def test_indices_pass_an_input_layer():
-    class Last(nl.layers.Layer):
-        input_spec = nl.InputSpec(dtype="integer", gradient=False)
-
-        def forward(self, x, training=False):
-            return (self.prepare(x) % 10).astype(self.compute_dtype)
-
-        def backward(self, dy):
-            return None
-
-    model = nl.Sequential([nl.layers.Input((1,)), Last()])
-    index = np.array([[16_777_217], [2**53 + 1]])
-    np.testing.assert_array_equal(model.predict(index), [[7], [3]])
-
-
-def test_masks_pass_what_keeps_the_steps():
-    """Through layers that compute each step alone, a residual block, and an inner model."""
-    inner = nl.Sequential([nl.layers.Dense(4), nl.layers.LayerNormalization()])
-    block = nl.layers.Residual([nl.layers.Dense(4, "tanh"), nl.layers.Dropout(0.1)])
-    layers = [MaskingEmbed(9, 4), nl.layers.Activation("tanh"), inner, block, MaskedMean()]
-    model = nl.Sequential([nl.layers.Input((None,)), *layers], seed=0, dtype="float64")
-    short = np.array([[3, 4, 5], [1, 2, 0]])
-    padded = np.concatenate([short, np.zeros((2, 2), int)], axis=1)
-    np.testing.assert_allclose(model.predict(padded), model.predict(short), rtol=1e-12)

@@ -119,7 +119,7 @@ WRONG = {
     "a name too many": ({"a": A, "b": B, "c": A}, MODEL + "the dict x has 'c', which it does not"),
     "other names": ({"a": A, "B": B}, "has no 'b' and has 'B', which"),
     "several for one": ({"a": [A, A], "b": B}, r"x\['a'\] is a list of 2 arrays"),
-    "a dict within": ([{"a": A}, B], "x holds a dict within a list"),
+    "a dict within": ([{"a": A}, B], "x contains a dict within a list"),
     "rows": ([A, B[:5]], r"x\[0\] has 24 rows, x\[1\] has 5 rows, y has 24 rows"),
     "NaN": ([A, np.where(np.arange(24)[:, None] == 3, np.nan, B)], r"x\['b'\] contains NaN.*row 3"),
 }
@@ -144,7 +144,7 @@ ONE_WRONG = {
     "nested": ([[A], [A]], ONE + "x is a list of 2 arrays"),
     "dict": ({"a": A}, ONE + "the dict x has no 'x' and has 'a', which it does not take"),
     "two names": ({"x": A, "z": A}, ONE + "the dict x has 'z'.*np.column_stack"),
-    "dicts": ([{"x": A}], ONE + "x holds a dict within a list"),
+    "dicts": ([{"x": A}], ONE + "x contains a dict within a list"),
 }
 
 

@@ -1,15 +1,10 @@
-"""MNIST from folders, from the cache and from mirrors; all servers are local and tiny."""
+"""MNIST from folders and from the cache."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import os
-import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -19,106 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from netlayers.datasets import mnist
+from tests.datasets.mnist_files import FILES, NAMES, Server, check, fill, idx
 
 REAL = os.environ.get("NETLAYERS_DATA")  # before the tests unset it
-NAMES = list(mnist.CHECKSUMS)
-
-
-def idx(array: np.ndarray) -> bytes:
-    """Return `array` as an IDX file."""
-    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes()
-
-
-def tiny() -> dict[str, np.ndarray]:
-    """Return five training and three test images of 2x3, with labels."""
-    rng = np.random.default_rng(1)
-    shapes = [(5, 2, 3), (5,), (3, 2, 3), (3,)]
-    pairs = zip(NAMES, shapes, strict=True)
-    return {name: rng.integers(0, 256, shape, dtype=np.uint8) for name, shape in pairs}
-
-
-ARRAYS = tiny()
-FILES = {name: idx(array) for name, array in ARRAYS.items()}
-
-
-class Server(ThreadingHTTPServer):
-    """Two mirrors, /a/ and /b/, with a list of the requests they got."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.requests: list[str] = []
-        both = [f"/{mirror}/{name}.gz" for mirror in "ab" for name in NAMES]
-        self.contents = {path: gzip.compress(FILES[path[3:-3]]) for path in both}
-        self.announced: dict[str, int] = {}  # lengths other than the true one
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serve the contents of a Server."""
-
-    def do_GET(self) -> None:
-        """Send the file, or 404."""
-        server = self.server
-        assert isinstance(server, Server)
-        server.requests.append(self.path)
-        content = server.contents.get(self.path)
-        if content is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        length = server.announced.get(self.path, len(content))
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Two local mirrors in the place of the real ones."""
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        monkeypatch.setattr(mnist, "MIRRORS", (f"{server.url}/a/", f"{server.url}/b/"))
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep every test off the network and off the user's files; return the cache folder."""
-    sums = {name: hashlib.md5(content).hexdigest() for name, content in FILES.items()}
-    monkeypatch.setattr(mnist, "CHECKSUMS", sums)
-    monkeypatch.setattr(mnist, "MIRRORS", ())
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.delenv("NETLAYERS_DATA", raising=False)
-    return tmp_path / "xdg" / "netlayers" / "mnist"
-
-
-def fill(folder: Path, suffix: str = ".gz", mark: str = "-") -> Path:
-    """Write the four files into `folder`, compressed if the suffix says so."""
-    folder.mkdir(parents=True)
-    for name, content in FILES.items():
-        file = folder / (name.replace("-idx", f"{mark}idx") + suffix)
-        file.write_bytes(gzip.compress(content) if suffix else content)
-    return folder
-
-
-def check(data: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
-    """Assert that `data` is what tiny() made."""
-    (x_train, y_train), (x_test, y_test) = data
-    for name, array in zip(NAMES, (x_train, y_train, x_test, y_test), strict=True):
-        assert array.dtype == np.uint8
-        assert array.flags.writeable
-        np.testing.assert_array_equal(array, ARRAYS[name])
-
-
-# Folders
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -252,135 +150,6 @@ def test_idx_round_trip(
     read = mnist._read_idx(file, ndim)
     np.testing.assert_array_equal(read, array)
     assert read.flags.writeable
-
-
-# Downloads
-
-
-def test_download_and_then_the_cache(server: Server, cache: Path) -> None:
-    check(mnist.load_data())
-    assert server.requests == [f"/a/{name}.gz" for name in NAMES]
-    assert sorted(os.listdir(cache)) == sorted(f"{name}.gz" for name in NAMES)
-    server.contents.clear()
-    check(mnist.load_data())
-    assert len(server.requests) == 4
-
-
-def test_only_missing_files_are_downloaded(server: Server, cache: Path) -> None:
-    fill(cache, "")
-    (cache / NAMES[2]).unlink()
-    check(mnist.load_data())
-    assert server.requests == [f"/a/{NAMES[2]}.gz"]
-
-
-def test_quiet_when_stderr_is_no_terminal(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    mnist.load_data()
-    assert capsys.readouterr() == ("", "")
-
-
-def test_bar_when_stderr_is_a_terminal(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    stderr = io.StringIO()
-    monkeypatch.setattr(stderr, "isatty", lambda: True)
-    monkeypatch.setattr(sys, "stderr", stderr)
-    mnist.load_data()
-    assert all(f"{name}.gz: 100%" in stderr.getvalue() for name in NAMES)
-
-
-def broken(kind: str, good: bytes) -> bytes | None:
-    """Return what a mirror in trouble sends in the place of `good`; None for a 404."""
-    if kind == "other bytes":
-        return gzip.compress(idx(np.zeros((5, 2, 3), np.uint8)))
-    if kind == "bad deflate":
-        return good[:10] + b"\xff" * (len(good) - 10)
-    return {"cut": good[:-5], "no gzip": b"<html>", "empty": b"", "404": None}[kind]
-
-
-KINDS = ["other bytes", "bad deflate", "cut", "no gzip", "empty", "404"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_second_mirror_when_the_first_is_broken(server: Server, cache: Path, kind: str) -> None:
-    path = f"/a/{NAMES[0]}.gz"
-    good = server.contents.pop(path)
-    if (bad := broken(kind, good)) is not None:
-        server.contents[path] = bad
-    check(mnist.load_data())
-    assert server.requests[:2] == [path, f"/b/{NAMES[0]}.gz"]
-    assert len(os.listdir(cache)) == 4
-    assert (cache / f"{NAMES[0]}.gz").read_bytes() == good
-
-
-def test_connection_lost_on_the_way(server: Server, cache: Path) -> None:
-    path = f"/a/{NAMES[0]}.gz"
-    server.announced[path] = len(server.contents[path])
-    server.contents[path] = server.contents[path][:20]
-    check(mnist.load_data())
-    assert server.requests[1] == f"/b/{NAMES[0]}.gz"
-    assert len(os.listdir(cache)) == 4
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_left_of_a_broken_download(server: Server, cache: Path, kind: str) -> None:
-    for mirror in "ab":
-        path = f"/{mirror}/{NAMES[1]}.gz"
-        if (bad := broken(kind, server.contents.pop(path))) is not None:
-            server.contents[path] = bad
-    with pytest.raises(ConnectionError, match=NAMES[1]):
-        mnist.load_data()
-    assert os.listdir(cache) == [f"{NAMES[0]}.gz"]  # whole, and kept for the next time
-
-
-def test_offline(server: Server, cache: Path) -> None:
-    server.contents.clear()
-    with pytest.raises(ConnectionError) as caught:
-        mnist.load_data()
-    message = str(caught.value)
-    assert all(f"{name}.gz" in message for name in NAMES)
-    assert str(cache) in message
-    assert "NETLAYERS_DATA" in message
-    assert "path=" in message
-    for mirror in "ab":
-        assert f"{server.url}/{mirror}/{NAMES[0]}.gz: HTTPError: HTTP Error 404" in message
-    assert len(server.requests) == 2  # the other files are not tried
-    assert not cache.exists()
-
-
-def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server() as gone:
-        url = f"{gone.url}/a/"
-    monkeypatch.setattr(mnist, "MIRRORS", (url,))
-    with pytest.raises(ConnectionError, match=f"{url}.*: URLError: "):
-        mnist.load_data()
-
-
-def test_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server() as silent:  # it listens, but nobody serves
-        monkeypatch.setattr(mnist, "MIRRORS", (f"{silent.url}/a/",))
-        monkeypatch.setattr(mnist, "TIMEOUT", 0.05)
-        with pytest.raises(ConnectionError, match="timed out"):
-            mnist.load_data()
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
-def test_no_partial_file_when_writing_fails(
-    server: Server,
-    cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-    error: BaseException,
-) -> None:
-    def fail(*_: object) -> None:
-        assert len(os.listdir(cache)) == 1  # the temporary file
-        raise error
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(type(error)):
-        mnist.load_data()
-    assert os.listdir(cache) == []
-    assert len(server.requests) == 1  # not the mirror's fault: no other is tried
 
 
 # The real thing

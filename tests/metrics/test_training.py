@@ -123,7 +123,7 @@ def test_functions_that_can_not_be_metrics():
     y = np.ones((100, 1))
     with pytest.raises(ValueError, match="read-only"):
         make([writes], 1, None, "mse").evaluate(X, y, verbose=0)
-    with pytest.raises(ShapeError, match=r"'lambda'.*\(2,\).*one number for each sample"):
+    with pytest.raises(ShapeError, match=r"'lambda'.*\(2,\).*one number per sample"):
         make([lambda t, p: np.ones(2)], 1, None, "mse").evaluate(X, y, verbose=0)
     with pytest.raises(DataError, match="lambda"):
         make([lambda t, p: "text"], 1, None, "mse").evaluate(X, y, verbose=0)

@@ -28,7 +28,7 @@ from netlayers.testing.targets import draw  # noqa: E402
 from netlayers.testing.values import built, normal  # noqa: E402
 from tests.classes import concrete  # noqa: E402
 
-HELPERS = {"_split", "_distance_term", "_backward", "unclipped", "spread"}
+HELPERS = {"_split", "_distance_term", "_backward", "_unclipped", "_broadcastable"}
 SWAPPED = {
     "add": "subtract",
     "subtract": "add",

@@ -126,7 +126,7 @@ def test_penalties_on_activations():
         (
             losses.SplitLoss([crossentropy(ignore_class=-1), "mse"], sizes=[2, 1]),
             np.zeros((6, 2)),
-            "numbers of their own .'sparse_categorical_crossentropy' by",
+            "different denominators .'sparse_categorical_crossentropy' by",
         ),
     ],
     ids=["dice", "split"],

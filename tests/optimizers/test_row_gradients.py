@@ -237,7 +237,7 @@ def test_gradients_are_checked_measured_and_traced():
 def test_a_large_table_that_is_made_dense_warns_once():
     x, y = data()
     model = network(True, opt.Adam(), rows=1 << 19)
-    with pytest.warns(UserWarning, match=r"Adam.*'words/table'.*6 MiB more"):
+    with pytest.warns(UserWarning, match=r"Adam.*'words/table'.*6 MiB in addition"):
         model.fit(x, y, verbose=0)
     model.layers[2].trainable = False
     model.fit(x, y, verbose=0)

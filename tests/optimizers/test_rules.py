@@ -162,7 +162,9 @@ def test_radam_is_that_of_pytorch_but_for_its_fifth_update(idle, expected):
     np.testing.assert_allclose(values, expected, rtol=2e-6)
 
 
-@pytest.mark.parametrize("name", set(nl.optimizers.__all__) - {"Optimizer", "get", "schedules"})
+@pytest.mark.parametrize(
+    "name", sorted(set(nl.optimizers.__all__) - {"Optimizer", "get", "schedules"})
+)
 def test_names_in_lower_case(name):
     assert type(nl.optimizers.get(name.lower())) is NAMES[name]
 

@@ -172,7 +172,7 @@ def test_configurations_nest():
     ("make", "message"),
     [
         (lambda: PiecewiseConstantDecay([1], [0.1]), "one more"),
-        (lambda: PiecewiseConstantDecay([3, 3], [0.1] * 3), "must rise"),
+        (lambda: PiecewiseConstantDecay([3, 3], [0.1] * 3), "must increase"),
         (lambda: PiecewiseConstantDecay([1], [0.1, -1]), "each value must be"),
         (lambda: PolynomialDecay(0.1, 0), "decay_steps must be an integer >= 1"),
         (lambda: CosineDecayRestarts(0.1, 5, t_mul=0.5), "t_mul must be a finite number >= 1"),

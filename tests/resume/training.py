@@ -80,7 +80,7 @@ def adam(x, y, folder):
 
 
 def sgd(x, y, folder):
-    """SGD with Nesterov's momentum, schedule and plateau, accumulation, clipping, steps."""
+    """SGD with Nesterov momentum, a schedule, ReduceLROnPlateau, accumulation and clipping."""
     model = network(layers.LayerNormalization(), layers.Dropout(0.2, seed=5))
     rate = optimizers.schedules.CosineDecay(0.2, 200, warmup_steps=10, warmup_target=0.3)
     rule = optimizers.SGD(
@@ -124,7 +124,7 @@ def lamb(x, y, folder):
 
 
 def adamw(x, y, folder):
-    """AdamW with AMSGrad, a sequence an epoch, a time budget, plateau on what a plain rate has."""
+    """AdamW with AMSGrad, one sequence per epoch, a time budget, ReduceLROnPlateau."""
     model = network(layers.Dropout(0.4), layers.BatchNormalization())
     model.compile(
         optimizers.AdamW(0.02, amsgrad=True, clipvalue=0.1), "crossentropy", metrics=["accuracy"]

@@ -1,17 +1,13 @@
-"""Mutated model files: each of them is a model or the one exception, in bounded time and memory.
+"""Mutated model files: each is a model or the one exception, in bounded time and memory.
 
-    python tests/saving/fuzz.py [number of files] [seed]
+    python -m tests.saving.fuzz [number of files] [seed]
 
-Prints a table of what came out. The tests use the mutations too, in a smaller number.
+Prints a table of the results. The tests use fewer of the same mutations.
 """
 
 import copy
-import hashlib
-import importlib.util
-import json
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -22,17 +18,16 @@ import numpy as np
 
 import netlayers as nl
 from netlayers.errors import FileError
+from tests.saving.golden import v2_cases as cases
+from tests.saving.mutations import MUTATIONS, SLOW
 
-_place = Path(__file__).parent / "golden" / "v2_cases.py"
-_spec = importlib.util.spec_from_file_location("v2_cases", _place)
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
+try:
+    import resource
+except ImportError:  # not of POSIX
+    resource = None
 
-START = b'{"__metadata__":{"checksum":"'
 SECONDS = 5  # of the processor; a file of a few KB takes milliseconds
 MEMORY = 256 << 20  # that all of them together may add to the process
-
-# Files that are whole -----------------------------------------------------------------------------
 
 
 def whole_files(folder):
@@ -74,238 +69,6 @@ def whole_files(folder):
     every.layers[2].count[...] += 1
     every.reset_states()
     return found
-
-
-def opened(data):
-    """Return the entries, the description and the arrays' bytes of a file."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    return header, json.loads(header.pop("__metadata__")["description"]), data[8 + length :]
-
-
-def sealed(entries, description, body, edit=lambda text: text):
-    """Return the bytes of a file whose checksum of the header is right, whatever it says.
-
-    ``entries`` and ``description`` are dicts, or texts that need not be JSON; ``edit`` changes the
-    text of the header.
-    """
-    if not isinstance(description, str):
-        description = json.dumps(description)
-    if not isinstance(entries, str):
-        entries = json.dumps(entries)
-    metadata = json.dumps({"format": "netlayers", "description": description})
-    text = edit('",' + metadata[1:] + ("," if len(entries) > 2 else "") + entries[1:])
-    tail = text.encode("utf-8", "surrogatepass")
-    tail += b" " * (-(8 + len(START) + 64 + len(tail)) % 64)
-    length = (len(START) + 64 + len(tail)).to_bytes(8, "little")
-    return length + START + hashlib.sha256(length + tail).hexdigest().encode() + tail + body
-
-
-def with_checksums(entries, description, body):
-    """Return a description with the right checksums of whatever the arrays are."""
-    found = {}
-    for name, entry in entries.items():
-        try:
-            start, stop = entry["data_offsets"]
-            found[name] = hashlib.sha256(body[start:stop]).hexdigest()
-        except (KeyError, TypeError, ValueError):
-            found[name] = "0" * 64
-    return {**description, "checksums": found}
-
-
-# Mutations ----------------------------------------------------------------------------------------
-
-NAMES = ["Dense", "Sequential", "Residual", "Adam", "os.system", "builtins.eval", "Lambda", "relu"]
-VALUES = [0, 1, -1, 2, 3, 10**6, 10**12, 2**47, 2**63, 2**64, 10**400, -(10**12), 0.5, 1e300, -0.0]
-VALUES += [None, True, False, "", "a", "float64", "\ud800", "x" * 5000, [], {}, [[]], [None], [-1]]
-VALUES += [{"$float": "nan"}, {"$float": "inf"}, {"$float": 3}, [10**12] * 3, list(range(200))]
-VALUES += [{"class_name": name, "config": {}} for name in NAMES]
-VALUES += [{"class_name": "Dense", "config": {"units": 10**12}}, {"custom": "open"}, *NAMES]
-TEXTS = ["NaN", "Infinity", "1e999", "[" * 5000, '{"a":' * 5000, "[" * 100_000, "\x00", "é", "{}"]
-TEXTS += ['"format":"netlayers",', "9" * 5000, "," * 10_000, "//", "'", "\\ud800", "[]" * 10, '"']
-
-
-def places_in(value, found=None):
-    """Return every (container, key) in nested dicts and lists."""
-    found = [] if found is None else found
-    for key in value if isinstance(value, dict) else range(len(value)):
-        found.append((value, key))
-        if isinstance(value[key], (dict, list)):
-            places_in(value[key], found)
-    return found
-
-
-def edited(value, rng, times):
-    """Return a copy of nested data with some places replaced, deleted, renamed or swapped."""
-    value = copy.deepcopy(value)
-    for _ in range(times):
-        places = places_in(value)
-        if not places:
-            break
-        container, key = rng.choice(places)
-        how = rng.randrange(6)
-        if how <= 2:
-            container[key] = copy.deepcopy(rng.choice(VALUES))
-        elif how == 3:
-            del container[key]
-        elif how == 4:
-            other, place = rng.choice(places)
-            container[key] = copy.deepcopy(other[place])
-        elif isinstance(container, list):
-            container.extend(copy.deepcopy(container[key]) for _ in range(rng.choice([1, 3, 50])))
-        else:
-            container[str(rng.choice(["x", "dense/kernel", "name", *NAMES]))] = container.pop(key)
-    return value
-
-
-def flip(data, rng, _):
-    data = bytearray(data)
-    for _ in range(rng.choice([1, 1, 1, 2, 8])):
-        place = rng.randrange(min(len(data), rng.choice([8, 100, 10**9])))
-        data[place] ^= 1 << rng.randrange(8)
-    return bytes(data)
-
-
-def cut(data, rng, _):
-    place = rng.randrange(len(data))
-    return rng.choice([data[:place], data[place:], data + data[:place], data + b"\0" * 64])
-
-
-def splice(data, rng, other):
-    a, b = sorted(rng.randrange(len(data)) for _ in range(2))
-    c = rng.randrange(len(other))
-    return rng.choice(
-        [
-            data[:a] + other[c : c + b - a] + data[b:],
-            data[:a] + other[c:],
-            data[:a] + data[b:],
-            data[:a] + rng.randbytes(b - a) + data[b:],
-        ]
-    )
-
-
-def length(data, rng, _):
-    new = rng.choice(
-        [0, 1, 8, 100, len(data), 2**31, 2**63, 2**64 - 1, rng.randrange(2 * len(data))]
-    )
-    return new.to_bytes(8, "little") + data[8:]
-
-
-def entries_edited(data, rng, _):
-    entries, description, body = opened(data)
-    entries = edited(entries, rng, rng.choice([1, 1, 2, 5]))
-    if rng.random() < 0.5:
-        description = with_checksums(entries, description, body)
-    if rng.random() < 0.2:
-        body += b"\0" * rng.choice([1, 8, 64])
-    return sealed(entries, description, body)
-
-
-def description_edited(data, rng, _):
-    entries, description, body = opened(data)
-    return sealed(entries, edited(description, rng, rng.choice([1, 1, 1, 2, 5])), body)
-
-
-def model_edited(data, rng, _):
-    """Edit the architecture, the settings of compile, the counters or the random streams."""
-    entries, description, body = opened(data)
-    keys = ["model", "compile", "optimizer", "random", "built", "weights", "extra"]
-    keys = [key for key in [*keys, "states", "assets"] if description.get(key)]
-    key = rng.choice([*keys, "model"])
-    description[key] = edited(description[key], rng, rng.choice([1, 1, 2]))
-    return sealed(entries, description, body)
-
-
-def array_edited(data, rng, _):
-    """Other numbers, under the right checksums: such a file is a model."""
-    entries, description, body = opened(data)
-    body = bytearray(body)
-    for _ in range(4 if body else 0):
-        body[rng.randrange(len(body))] = rng.randrange(256)
-    return sealed(entries, with_checksums(entries, description, bytes(body)), bytes(body))
-
-
-def renamed(data, rng, _):
-    """Arrays added, dropped, renamed or of another shape, under the right checksums."""
-    entries, description, body = opened(data)
-    names = list(entries)
-    for _ in range(rng.choice([1, 2])):
-        name = rng.choice(names)
-        if name not in entries:
-            continue
-        how = rng.randrange(4)
-        if how == 0:
-            entries[rng.choice(["x", "extra.x", "optimizer.x", "memory/state.x"])] = entries.pop(
-                name
-            )
-        elif how == 1:
-            shape = entries[name]["shape"]
-            entries[name]["shape"] = rng.choice([shape[::-1], [1, *shape], [*shape, 1], shape[:1]])
-        elif how == 2:
-            entries[f"extra.{rng.random()}"] = {
-                "dtype": "F32",
-                "shape": [0],
-                "data_offsets": [0, 0],
-            }
-        else:
-            entries[name]["dtype"] = rng.choice(["F16", "I32", "F64", "U8", "BF16", "BOOL"])
-    return sealed(entries, with_checksums(entries, description, body), body)
-
-
-def text_edited(data, rng, _):
-    """Edit the text of the header, or that of the description, as text."""
-    entries, description, body = opened(data)
-    piece = rng.choice(TEXTS)
-
-    def edit(text):
-        a = rng.randrange(len(text))
-        return text[:a] + piece + text[a + rng.choice([0, 0, 1, len(piece)]) :]
-
-    if rng.random() < 0.5:
-        return sealed(entries, edit(json.dumps(description)), body)
-    return sealed(entries, description, body, edit)
-
-
-def grown(data, rng, _):
-    """Architectures that are large in one way or another."""
-    entries, description, body = opened(data)
-    layer = rng.choice(
-        [
-            {"class_name": "ReLU", "config": {}},
-            {"class_name": "Dense", "config": {"units": rng.choice([1, 10**12])}},
-            {"class_name": "Sequential", "config": {"layers": []}},
-        ]
-    )
-    if rng.random() < 0.5:
-        for _ in range(rng.choice([5, 50, 60, 150, 250])):
-            name = rng.choice(["Sequential", "Residual"])
-            layer = {"class_name": name, "config": {"layers": [layer]}}
-        layers = [layer]
-    else:
-        layers = [layer] * rng.choice([100, 1000, 4000, 5000, 30_000])
-    description["model"] = {"class_name": "Sequential", "config": {"layers": layers}}
-    description["built"] = rng.choice([{}, {"": [None, 4]}, {"": [None, 10**12]}])
-    return sealed(entries, description, body)
-
-
-MUTATIONS = {
-    f.__name__: f
-    for f in (
-        flip,
-        cut,
-        splice,
-        length,
-        entries_edited,
-        description_edited,
-        model_edited,
-        array_edited,
-        renamed,
-        text_edited,
-    )
-}
-SLOW = {"grown": grown}  # one in a hundred: each is as large as a header may be
-
-# What comes out -----------------------------------------------------------------------------------
 
 
 def outcome(path, original):
@@ -357,6 +120,14 @@ def place_of(error):
     return place if place in known else "an array"
 
 
+def peak_memory():
+    """Return the peak memory of this process in bytes; 0 where it is unknown."""
+    if resource is None:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def run(count, seed=0, folder=None):
     """Return a Counter of (mutation, outcome), the longest time and the growth of memory."""
     rng = random.Random(seed)
@@ -368,7 +139,7 @@ def run(count, seed=0, folder=None):
         for model, data in files.values():  # what loads once, such as caches, is no growth
             Path(path).write_bytes(data)
             assert outcome(path, model) == "loaded"
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        memory = peak_memory()
         for i in range(count):
             names = list(files)
             model, data = files[rng.choice(names)]
@@ -388,7 +159,7 @@ def run(count, seed=0, folder=None):
             assert took < SECONDS, f"file {i} ({name}) took {took:.1f} s"
             slowest = max(slowest, took)
             found[name, result] += 1
-    grown_by = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) * 1024
+    grown_by = peak_memory() - memory
     assert grown_by < MEMORY, f"memory grew by {grown_by / 2**20:.0f} MiB"
     return found, slowest, grown_by
 
@@ -397,7 +168,8 @@ def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     limit = 3 << 30  # a claim of more than that, believed, would end the run
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     start = time.perf_counter()
     found, slowest, memory = run(count, seed)
     outcomes = sorted({result for _, result in found}, key=lambda r: (r != "loaded", r))

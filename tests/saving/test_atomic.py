@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -129,6 +128,7 @@ def test_an_error_leaves_the_old_file_whole(path, monkeypatch, call, error):
 @pytest.mark.parametrize("room", [0, 100, 5000])
 def test_a_full_disk(path, room):
     """A limit on the size of files stands for it: write fails in the middle."""
+    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

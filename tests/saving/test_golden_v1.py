@@ -5,7 +5,6 @@ files, which ``probe`` finds out. Elsewhere, and with compiled kernels, the digi
 agree on are compared. The names of the tests say which it was: ``bits`` or ``digits``.
 """
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -14,14 +13,11 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from tests.saving.golden import make_v1
+from tests.saving.golden import v1_cases as cases
+from tests.saving.golden import v1_runs as runs
 
-GOLDEN = Path(__file__).parent / "golden"
-V1 = GOLDEN / "v1"
-
-_spec = importlib.util.spec_from_file_location("make_v1", GOLDEN / "make_v1.py")
-make_v1 = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(make_v1)
-cases = make_v1.cases
+V1 = Path(__file__).parent / "golden" / "v1"
 
 _then, _now = json.loads((V1 / "probe.json").read_text()), make_v1.probe()
 OTHERWISE = [name for name in _then if _now[name] != _then[name]]
@@ -131,13 +127,13 @@ def test_weights_alone(name):
 
 
 @pytest.mark.filterwarnings("ignore:BackupAndRestore. the run was begun with NumPy")
-@pytest.mark.parametrize("name", cases.RUNS, ids=lambda name: f"{name}-{SAME_RUN}")
+@pytest.mark.parametrize("name", runs.RUNS, ids=lambda name: f"{name}-{SAME_RUN}")
 def test_a_run_goes_on(name, tmp_path):
     before = nl.kernels_in_use()
     shutil.copytree(V1 / name, tmp_path / name)
     nl.use_kernels("numpy")
     try:
-        got = cases.run(name, tmp_path / name)
+        got = runs.run(name, tmp_path / name)
     finally:
         nl.use_kernels(before)
     compare(name, got, how_close(name, SAME_RUN))

@@ -1,17 +1,14 @@
 """Files of version 2 load to the numbers that they were written with, and go on from them."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import netlayers as nl
+from tests.saving.golden import v2_cases as cases
 
 V2 = Path(__file__).parent / "golden" / "v2"
-_spec = importlib.util.spec_from_file_location("v2_cases", V2.parent / "v2_cases.py")
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
 
 
 def load(dtype):

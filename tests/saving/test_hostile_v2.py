@@ -1,23 +1,18 @@
 """Files of version 2 that lie about states, assets, calls and dtypes."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import netlayers as nl
 from netlayers.errors import FileError
-
-_spec = importlib.util.spec_from_file_location("fuzz", Path(__file__).parent / "fuzz.py")
-fuzz = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fuzz)
+from tests.saving import mutations
+from tests.saving.golden import v2_cases
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "every"
-    model = fuzz.cases.train(fuzz.cases.model(), 2)
+    model = v2_cases.train(v2_cases.model(), 2)
     model.save(path)
     return model, path.read_bytes()
 
@@ -25,17 +20,17 @@ def whole(tmp_path_factory):
 def refuses(path, whole, change, match, living=True):
     """Under right checksums: both readers refuse the file, and the living model is as it was."""
     model, data = whole
-    entries, description, body = fuzz.opened(data)
+    entries, description, body = mutations.opened(data)
     body = change(entries, description, body) or body
-    description = fuzz.with_checksums(entries, description, body)
-    path.write_bytes(fuzz.sealed(entries, description, body))
-    before = fuzz.cases.state(model)
+    description = mutations.with_checksums(entries, description, body)
+    path.write_bytes(mutations.sealed(entries, description, body))
+    before = v2_cases.state(model)
     with pytest.raises(FileError, match=match):
-        nl.load_model(path, fuzz.cases.CUSTOM)
+        nl.load_model(path, v2_cases.CUSTOM)
     if living:  # whose architecture and shapes are its own
         with pytest.raises(FileError, match=match):
             nl.saving.restore(path, model)
-        assert fuzz.cases.state(model) == before
+        assert v2_cases.state(model) == before
 
 
 def claimed(name, **values):
@@ -199,15 +194,15 @@ def test_every_flipped_bit_is_found(whole, tmp_path):
 def test_a_layer_that_refuses_its_assets(whole, tmp_path):
     model, _ = whole
     path = tmp_path / "file"
-    other = fuzz.cases.model()
+    other = v2_cases.model()
     other.layers[1].words = ["x"] * 1001
     other.save(path)
-    before = fuzz.cases.state(model)
+    before = v2_cases.state(model)
     for load in (
-        lambda: nl.load_model(path, fuzz.cases.CUSTOM),
+        lambda: nl.load_model(path, v2_cases.CUSTOM),
         lambda: nl.saving.restore(path, model),
     ):
         with pytest.raises(FileError, match="too many words"):
             load()
-    assert fuzz.cases.state(model) == before
+    assert v2_cases.state(model) == before
     assert np.isfinite(model.parameters.values).all()

@@ -1,8 +1,6 @@
 """Files of version 2: buffers of any dtype, states, assets, and layers that are used twice."""
 
 import copy
-import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,17 +10,9 @@ from netlayers.errors import FileError
 from netlayers.layers.graph import Graph
 from netlayers.saving import StoredFile, restore, save_model, write_file
 from netlayers.saving.rollback import unchanged_on_error
+from tests.saving.golden import v2_cases as cases
 
-_place = Path(__file__).parent / "golden" / "v2_cases.py"
-_spec = importlib.util.spec_from_file_location("v2_cases", _place)
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
 L = nl.layers
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.safetensors"
 
 
 def version(path):

@@ -272,7 +272,7 @@ def test_what_has_no_classes(option):
     if "stratify" in option:
         option = option | {"validation_split": 0.2}
     for y, part in [
-        (X + 0.5, "class numbers, but y holds 0.5"),
+        (X + 0.5, "class indices, but y contains 0.5"),
         (np.ones((10, 2)), "not all one-hot"),
         (np.full((10, 2), 0.5), "not all one-hot"),
     ]:

@@ -1,4 +1,4 @@
-"""What schedules share."""
+"""Base class of learning rate schedules."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from netlayers.registry import Configurable, resolve
 
 
 class LearningRateSchedule(Configurable):
-    """Base class. A subclass writes ``__call__``."""
+    """Base class. Subclasses implement ``__call__``."""
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate of an update; the first has the number 0."""
+        """Return the learning rate of update ``step``, counted from 0."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
 
 
 def check_rate(owner: str, value: Any) -> float | LearningRateSchedule:
-    """Return ``value`` as a learning rate: a number >= 0, or a schedule or its configuration.
+    """Return ``value`` as a learning rate: a number >= 0, a schedule or the configuration of one.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: it is none of these.
     """
     if isinstance(value, dict):
         value = resolve("schedule", value, LearningRateSchedule)

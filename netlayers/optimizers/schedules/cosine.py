@@ -1,4 +1,4 @@
-"""Learning rates that follow a cosine: once, again and again, or up and down."""
+"""Cosine schedules: decay, decay with warm restarts, and one cycle."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from netlayers.registry import register
 
 
 def _half_wave(progress: float) -> float:
-    """Fall from 1 to 0 along half a cosine wave, as progress goes from 0 to 1."""
+    """Return the value of half a cosine wave from 1 to 0, for ``progress`` from 0 to 1."""
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @register("schedule")
 class CosineDecay(LearningRateSchedule):
-    """Half a cosine wave from the initial rate down to ``alpha`` times it, after a linear warm-up.
+    """Cosine decay from the initial learning rate to ``alpha`` times it, with an optional warm-up.
 
-    With ``warmup_target`` the rate first rises from ``initial_learning_rate`` to it within
-    ``warmup_steps``, then decays from it within ``decay_steps``.
+    With ``warmup_target``, the rate first rises linearly from ``initial_learning_rate`` to it
+    within ``warmup_steps``, then decays from it within ``decay_steps``.
 
     Args:
-        initial_learning_rate: rate of the first update.
-        decay_steps: length of the decay; after it the rate stays.
-        alpha: final rate, as a share of the highest.
-        name: what it is called.
-        warmup_target: highest rate, ``None`` for no warm-up.
-        warmup_steps: length of the warm-up.
+        initial_learning_rate: learning rate of the first update.
+        decay_steps: number of updates of the decay; afterwards the rate is constant.
+        alpha: final rate as a fraction of the highest.
+        name: name of the schedule.
+        warmup_target: rate after the warm-up; ``None`` for no warm-up.
+        warmup_steps: number of updates of the warm-up.
 
     Source:
         I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts",
@@ -63,7 +63,7 @@ class CosineDecay(LearningRateSchedule):
         return [{**decay, "alpha": 0.25}, {**decay, "warmup_target": 0.5, "warmup_steps": 3}]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
+        """Return the learning rate of update ``step``."""
         highest = self.initial_learning_rate
         if self.warmup_target is not None:
             if step < self.warmup_steps:
@@ -75,15 +75,15 @@ class CosineDecay(LearningRateSchedule):
 
 @register("schedule")
 class CosineDecayRestarts(LearningRateSchedule):
-    """Half a cosine wave down to ``alpha`` times the initial rate, over and over.
+    """Cosine decay to ``alpha`` times the initial learning rate, with warm restarts.
 
     Args:
-        initial_learning_rate: rate of the first update.
-        first_decay_steps: length of the first decay.
-        t_mul: each decay is this times as long as the one before, at least 1.
-        m_mul: each decay starts from this times the rate that the one before started from.
-        alpha: lowest rate, as a share of the initial one.
-        name: what it is called.
+        initial_learning_rate: learning rate of the first update.
+        first_decay_steps: number of updates of the first decay.
+        t_mul: factor of the length of each decay relative to the previous one, at least 1.
+        m_mul: factor of the initial rate of each decay relative to the previous one.
+        alpha: lowest rate as a fraction of the initial one.
+        name: name of the schedule.
 
     Source:
         I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts",
@@ -118,53 +118,53 @@ class CosineDecayRestarts(LearningRateSchedule):
         return [decay, {**decay, "t_mul": 1.5, "m_mul": 0.5, "alpha": 0.25}]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
-        restarts, done = self._period(step / self.first_decay_steps)
-        wave = self.m_mul**restarts * _half_wave(done)
+        """Return the learning rate of update ``step``."""
+        restarts, progress = self._period(step / self.first_decay_steps)
+        wave = self.m_mul**restarts * _half_wave(progress)
         return self.initial_learning_rate * ((1 - self.alpha) * wave + self.alpha)
 
-    def _period(self, passed: float) -> tuple[int, float]:
-        """Return the restarts so far and the share of the present decay that is done.
+    def _period(self, elapsed: float) -> tuple[int, float]:
+        """Return the number of restarts and the completed fraction of the current decay.
 
-        ``passed`` counts in lengths of the first decay.
+        ``elapsed`` is measured in lengths of the first decay.
         """
         t = self.t_mul
         if t == 1:
-            return int(passed), passed % 1
+            return int(elapsed), elapsed % 1
 
         def start(n: int) -> float:
             return (t**n - 1) / (t - 1)
 
-        # Where a restart falls on a whole step the logarithm may miss it by rounding:
-        # log(243) / log(3) is 4.999... The sum of the lengths decides.
-        restarts = int(math.log(1 + passed * (t - 1)) / math.log(t))
-        if passed < start(restarts):
+        # Rounding of the logarithm may miss a restart at a whole step: log(243) / log(3) is
+        # 4.999... The sum of the lengths decides.
+        restarts = int(math.log(1 + elapsed * (t - 1)) / math.log(t))
+        if elapsed < start(restarts):
             restarts -= 1
-        elif passed >= start(restarts + 1):
+        elif elapsed >= start(restarts + 1):
             restarts += 1
-        return restarts, (passed - start(restarts)) / t**restarts
+        return restarts, (elapsed - start(restarts)) / t**restarts
 
 
 @register("schedule")
 class OneCycle(LearningRateSchedule):
-    """Up to the highest rate and down again to nearly nothing, each along half a cosine wave.
+    """One-cycle schedule: a rise to the highest rate, then a decay, both half cosine waves.
 
-    The rate starts at ``max_learning_rate / div_factor``, is at its highest when ``pct_start`` of
-    the steps are done, and ends at ``final_div_factor`` times below where it started; there it
-    stays. Names and defaults are those of PyTorch's ``OneCycleLR`` but for ``max_lr``; a momentum
-    that moves the other way is not part of it.
+    The rate starts at ``max_learning_rate / div_factor``, reaches its maximum after the fraction
+    ``pct_start`` of the steps, and ends at the initial rate divided by ``final_div_factor``, where
+    it stays. Names and defaults are those of PyTorch's ``OneCycleLR`` except for ``max_lr``; the
+    momentum is not cycled.
 
     Args:
         max_learning_rate: highest rate.
-        total_steps: updates of the whole run.
-        pct_start: share of them in which the rate rises, in [0, 1].
-        div_factor: highest over initial rate.
-        final_div_factor: initial over final rate.
-        name: what it is called.
+        total_steps: number of updates of the run.
+        pct_start: fraction of them in which the rate rises, in [0, 1].
+        div_factor: ratio of the highest to the initial rate.
+        final_div_factor: ratio of the initial to the final rate.
+        name: name of the schedule.
 
     Source:
         L. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large
-        learning rates", arXiv:1708.07120 (2018), section 3, with half waves in place of lines.
+        learning rates", arXiv:1708.07120 (2018), section 3, with half cosine waves, not lines.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class OneCycle(LearningRateSchedule):
         return [cycle, {**cycle, "pct_start": 0.5, "div_factor": 5.0, "final_div_factor": 100.0}]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
+        """Return the learning rate of update ``step``."""
         highest = self.max_learning_rate
         first = highest / self.div_factor
         last = first / self.final_div_factor

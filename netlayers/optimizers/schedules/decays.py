@@ -1,4 +1,4 @@
-"""Learning rates that fall along a power, a quotient, steps or a polynomial."""
+"""Exponential, inverse time, piecewise constant and polynomial decay."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ExponentialDecay(LearningRateSchedule):
     """``initial_learning_rate decay_rate^(step / decay_steps)``.
 
     Args:
-        initial_learning_rate: rate of the first update.
-        decay_steps: updates until the rate is multiplied by ``decay_rate``.
-        decay_rate: that factor.
-        staircase: in whole steps: ``step // decay_steps``.
-        name: what it is called.
+        initial_learning_rate: learning rate of the first update.
+        decay_steps: number of updates in which the rate changes by the factor ``decay_rate``.
+        decay_rate: the factor.
+        staircase: use the integer quotient ``step // decay_steps``.
+        name: name of the schedule.
 
     Example:
         >>> from netlayers.optimizers.schedules import ExponentialDecay
@@ -63,7 +63,7 @@ class ExponentialDecay(LearningRateSchedule):
         ]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
+        """Return the learning rate of update ``step``."""
         exponent = step // self.decay_steps if self.staircase else step / self.decay_steps
         return self.initial_learning_rate * self.decay_rate**exponent
 
@@ -73,11 +73,11 @@ class InverseTimeDecay(LearningRateSchedule):
     """``initial_learning_rate / (1 + decay_rate step / decay_steps)``.
 
     Args:
-        initial_learning_rate: rate of the first update.
-        decay_steps: unit that the steps are counted in.
-        decay_rate: how much the divisor grows in each unit.
-        staircase: in whole units: ``step // decay_steps``.
-        name: what it is called.
+        initial_learning_rate: learning rate of the first update.
+        decay_steps: number of updates per unit of the decay.
+        decay_rate: increase of the divisor per unit.
+        staircase: use the integer quotient ``step // decay_steps``.
+        name: name of the schedule.
 
     Example:
         >>> from netlayers.optimizers.schedules import InverseTimeDecay
@@ -116,22 +116,22 @@ class InverseTimeDecay(LearningRateSchedule):
         ]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
+        """Return the learning rate of update ``step``."""
         units = step // self.decay_steps if self.staircase else step / self.decay_steps
         return self.initial_learning_rate / (1 + self.decay_rate * units)
 
 
 @register("schedule")
 class PiecewiseConstantDecay(LearningRateSchedule):
-    """One rate up to and with the first boundary, the next up to the second, and so on.
+    """Piecewise constant schedule: one rate up to and including each boundary.
 
     Args:
-        boundaries: numbers of updates, rising.
-        values: the rates, one more than there are boundaries.
-        name: what it is called.
+        boundaries: numbers of updates, increasing.
+        values: the rates, one more than boundaries.
+        name: name of the schedule.
 
     Raises:
-        ConfigurationError: the lengths do not go together, or the boundaries do not rise.
+        ConfigurationError: the lengths do not match, or the boundaries do not increase.
 
     Example:
         >>> from netlayers.optimizers.schedules import PiecewiseConstantDecay
@@ -152,11 +152,11 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.name = name
         if len(self.values) != len(self.boundaries) + 1:
             raise ConfigurationError(
-                f"{owner}: values must be one more than boundaries, got {len(self.values)} values "
-                f"and {len(self.boundaries)} boundaries."
+                f"{owner}: there must be one more value than boundaries, got {len(self.values)} "
+                f"values and {len(self.boundaries)} boundaries."
             )
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
-            raise ConfigurationError(f"{owner}: boundaries must rise, got {self.boundaries!r}.")
+            raise ConfigurationError(f"{owner}: boundaries must increase, got {self.boundaries!r}.")
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return [{"boundaries": [2, 5], "values": [0.5, 0.25, 0.125]}]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
+        """Return the learning rate of update ``step``."""
         return self.values[bisect.bisect_left(self.boundaries, step)]
 
 
@@ -173,13 +173,13 @@ class PolynomialDecay(LearningRateSchedule):
     """``(initial_learning_rate - end_learning_rate) (1 - step / decay_steps)^power + end``.
 
     Args:
-        initial_learning_rate: rate of the first update.
-        decay_steps: length of the decay.
-        end_learning_rate: rate at its end.
-        power: 1 falls along a line.
-        cycle: go up again after the end: the decay is then stretched to the next multiple of
-            ``decay_steps``. Otherwise the rate stays.
-        name: what it is called.
+        initial_learning_rate: learning rate of the first update.
+        decay_steps: number of updates of the decay.
+        end_learning_rate: final rate.
+        power: exponent; 1 gives a linear decay.
+        cycle: restart after the end, with the decay extended to the next multiple of
+            ``decay_steps``. Otherwise the rate stays constant.
+        name: name of the schedule.
     """
 
     def __init__(
@@ -210,10 +210,10 @@ class PolynomialDecay(LearningRateSchedule):
         return [decay, {**decay, "end_learning_rate": 0.05, "power": 2.0, "cycle": True}]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
+        """Return the learning rate of update ``step``."""
         length = self.decay_steps
         if self.cycle:
             length *= max(1, math.ceil(step / length))
-        left = 1 - min(step, length) / length
+        remaining = 1 - min(step, length) / length
         span = self.initial_learning_rate - self.end_learning_rate
-        return span * left**self.power + self.end_learning_rate
+        return span * remaining**self.power + self.end_learning_rate

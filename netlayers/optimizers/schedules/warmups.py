@@ -1,4 +1,4 @@
-"""Learning rates that begin small and rise."""
+"""Schedules with a linear warm-up."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from netlayers.registry import register
 
 @register("schedule")
 class LinearWarmup(LearningRateSchedule):
-    """A straight line up to a rate, then that rate: a number, or a schedule from its start.
+    """Linear warm-up to a learning rate, followed by that rate or schedule.
 
     Args:
-        learning_rate: a number, or a schedule; its update 0 comes when the warm-up is over.
-        warmup_steps: length of the warm-up.
-        initial_learning_rate: rate of the first update.
-        name: what it is called.
+        learning_rate: a number or a schedule, which starts after the warm-up.
+        warmup_steps: number of updates of the warm-up.
+        initial_learning_rate: learning rate of the first update.
+        name: name of the schedule.
 
     Source:
         P. Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour",
@@ -32,7 +32,7 @@ class LinearWarmup(LearningRateSchedule):
 
     def __init__(
         self,
-        learning_rate: Any,
+        learning_rate: float | LearningRateSchedule,
         warmup_steps: int,
         initial_learning_rate: float = 0.0,
         name: str = "LinearWarmup",
@@ -55,7 +55,7 @@ class LinearWarmup(LearningRateSchedule):
         ]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
+        """Return the learning rate of update ``step``."""
         after = max(0, step - self.warmup_steps)
         rate = self.learning_rate
         target = rate(after) if isinstance(rate, LearningRateSchedule) else rate
@@ -67,16 +67,16 @@ class LinearWarmup(LearningRateSchedule):
 
 @register("schedule")
 class Noam(LearningRateSchedule):
-    """The schedule of the Transformer: a linear warm-up, then down with the root of the step.
+    """Schedule of the Transformer: linear warm-up, then decay with the inverse square root.
 
     ``scale d_model^(-1/2) min(t^(-1/2), t warmup_steps^(-3/2))``, where t is 1 for the first
-    update. It is highest for t = ``warmup_steps``.
+    update. The maximum is at t = ``warmup_steps``.
 
     Args:
-        d_model: width of the model; it sets the height.
-        warmup_steps: updates until the highest rate.
-        scale: a factor, 1 in the paper.
-        name: what it is called.
+        d_model: width of the model, which scales the rate.
+        warmup_steps: number of updates until the maximum.
+        scale: factor of the rate, 1 in the paper.
+        name: name of the schedule.
 
     Source:
         A. Vaswani et al., "Attention is all you need", NeurIPS 2017, eq. 3.
@@ -96,6 +96,6 @@ class Noam(LearningRateSchedule):
         return [{"d_model": 16, "warmup_steps": 4, "scale": 0.5}]
 
     def __call__(self, step: int) -> float:
-        """Return the rate of update ``step``."""
+        """Return the learning rate of update ``step``."""
         t = step + 1
         return self.scale * self.d_model**-0.5 * min(t**-0.5, t * self.warmup_steps**-1.5)

@@ -1,14 +1,13 @@
-"""Write the golden files of version 1: ``python tests/saving/golden/make_v1.py``.
+"""Write the golden files of version 1: ``python -m tests.saving.golden.make_v1``.
 
-It is run with the code of release 0.1.0 and NumPy kernels, and never again: ``v1/`` holds what that
-code wrote. A model is ``v1/<name>.safetensors``, a run that was cut is the folder ``v1/<name>/``
-with its backup; ``v1/<name>.npz`` holds what that code got when it went on from there, and
-``v1/probe.json`` how the machine rounded.
+It was run once, in a copy of release 0.1.0 that contains this folder, with NumPy kernels, and is
+never run again: ``v1/`` holds what that code wrote. A model is ``v1/<name>.safetensors``, an
+interrupted run is the folder ``v1/<name>/`` with its backup; ``v1/<name>.npz`` holds the results of
+that code when it continued from there, and ``v1/probe.json`` how the machine rounded.
 """
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import shutil
 import tempfile
@@ -17,13 +16,10 @@ from pathlib import Path
 import numpy as np
 
 import netlayers as nl
+from tests.saving.golden import v1_cases as cases
+from tests.saving.golden import v1_runs as runs
 
-HERE = Path(__file__).parent
-FOLDER = HERE / "v1"
-
-_spec = importlib.util.spec_from_file_location("v1_cases", HERE / "v1_cases.py")
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
+FOLDER = Path(__file__).parent / "v1"
 
 
 def probe():
@@ -67,16 +63,16 @@ def main():
             model.save_weights(FOLDER / f"{name}_weights.safetensors")
         model = nl.load_model(path, {"cube": cases.cube})
         np.savez_compressed(FOLDER / f"{name}.npz", **cases.go_on(name, model))
-    for name in cases.RUNS:
+    for name in runs.RUNS:
         folder = FOLDER / name
         folder.mkdir()
-        with contextlib.suppress(cases.Cut):
-            cases.run(name, folder, cut=True)
+        with contextlib.suppress(runs.Cut):
+            runs.run(name, folder, cut=True)
         for path in folder.glob("best*"):
             path.unlink()
         with tempfile.TemporaryDirectory() as place:
             other = shutil.copytree(folder, Path(place) / name)
-            np.savez_compressed(FOLDER / f"{name}.npz", **cases.run(name, other))
+            np.savez_compressed(FOLDER / f"{name}.npz", **runs.run(name, other))
     (FOLDER / "probe.json").write_text(json.dumps(probe(), indent=1) + "\n")
 
 

@@ -1,18 +1,16 @@
-"""Write the golden files of version 2; run once, and never again: ``python make_v2.py``.
+"""Write the golden files of version 2: ``python -m tests.saving.golden.make_v2``.
 
-``numbers.npz`` holds what the models predict and how they go on, so that a later release is
-compared with the one that wrote the files.
+It was run once and is never run again. ``numbers.npz`` holds what the models predict and how they
+continue training, so that a later release is compared with the one that wrote the files.
 """
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 
+from tests.saving.golden import v2_cases as cases
+
 FOLDER = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("v2_cases", FOLDER / "v2_cases.py")
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
 
 
 def main():

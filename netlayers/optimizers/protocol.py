@@ -1,0 +1,43 @@
+"""The part of an optimizer that gradient transforms and row updates use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+    from netlayers.core.parameters import Parameter
+
+
+class OptimizerProtocol(Protocol):
+    """Settings, counters and state of an optimizer; see :class:`Optimizer`."""
+
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+    gradient_accumulation_steps: int | None
+    on_nonfinite: str
+    nonfinite_override: str | None
+    iterations: int
+    skipped: int
+    accumulated: int
+    denominators: list[float] | None
+    grad_norm: float | None
+    state: dict[str, Array]
+    state_names: tuple[str, ...]
+    scratch_rows: int
+    exact_by_rows: bool
+    by_parameter: bool
+    _made_dense: set[str]
+
+    @property
+    def clips(self) -> bool:
+        """Whether clipping is enabled."""
+
+    def update(
+        self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
+    ) -> None:
+        """Apply the rule to a block of weights."""
+
+    def decay_of(self, p: Parameter) -> float:
+        """Return the weight decay of a parameter."""

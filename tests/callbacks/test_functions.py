@@ -1,0 +1,33 @@
+"""LambdaCallback."""
+
+import pytest
+
+from netlayers.callbacks import Callback, LambdaCallback
+from netlayers.errors import ConfigurationError
+from tests.callbacks.runs import X, Y, make
+
+
+def test_every_hook_can_be_a_function():
+    calls = []
+
+    def note(name):
+        return lambda *args: calls.append((name, *args[:-1]))
+
+    hooks = [name for name in dir(Callback) if name.startswith("on_")]
+    callback = LambdaCallback(**{name: note(name) for name in hooks})
+    model = make()
+    model.fit(X, Y, validation_data=(X, Y), callbacks=[callback], verbose=0)
+    model.predict(X, callbacks=[callback])
+    assert {c[0] for c in calls} == set(hooks)
+    assert ("on_epoch_end", 0) in calls
+    assert ("on_train_begin",) in calls
+
+
+def test_lambda_callback_refuses_and_names_itself_in_errors():
+    with pytest.raises(ConfigurationError, match=r"'on_epoch_stop'.*Did you mean"):
+        LambdaCallback(on_epoch_stop=print)
+    with pytest.raises(ConfigurationError, match="on_epoch_end must be a function"):
+        LambdaCallback(on_epoch_end=3)
+    with pytest.raises(ZeroDivisionError) as raised:
+        make().fit(X, Y, callbacks=[LambdaCallback(on_epoch_end=lambda e, logs: 1 / 0)], verbose=0)
+    assert "LambdaCallback, hook on_epoch_end in epoch 0" in raised.value.__notes__[-1]

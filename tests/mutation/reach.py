@@ -1,0 +1,52 @@
+"""A pytest plugin that notes which functions of netlayers each passing test enters.
+
+Writes JSON to the file named by ``NETLAYERS_REACH``: {test: [seconds, [function, ...]]}.
+"""
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = os.path.join(os.getcwd(), "netlayers") + os.sep
+_entered, _found = {}, {}
+
+
+def _note(frame, event, _):
+    code = frame.f_code
+    _entered[id(code)] = code
+
+
+def _function(code):
+    """Return the innermost function with a name that a code object is part of."""
+    name = code.co_qualname.replace(".<locals>", "")
+    return ".".join(part for part in name.split(".") if not part.startswith("<"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    _entered.clear()
+    threading.settrace(_note)
+    sys.settrace(_note)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(None)
+        threading.settrace(None)
+        if item.nodeid in _found:
+            ours = [c for c in list(_entered.values()) if c.co_filename.startswith(ROOT)]
+            _found[item.nodeid][1] = sorted({_function(code) for code in ours})
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" and report.passed:
+        _found[report.nodeid] = [round(report.duration, 3), []]
+    elif report.failed:
+        _found.pop(report.nodeid, None)
+
+
+def pytest_sessionfinish():
+    Path(os.environ["NETLAYERS_REACH"]).write_text(json.dumps(_found))

@@ -1,0 +1,124 @@
+"""Callbacks that keep more than a counter resume with the run."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from netlayers import callbacks
+from tests.resume.scripts import Cut, Knife, X, Y, network
+
+
+def test_table(tmp_path):
+    def run(folder, knife):
+        model = network()
+        model.compile("sgd", "mse")
+        chosen = [
+            callbacks.CSVLogger(folder / "table.csv"),
+            Knife(knife, ["on_epoch_end"]),
+            callbacks.BackupAndRestore(folder / "b"),
+        ]
+        model.fit(X, Y, epochs=4, callbacks=chosen, verbose=0)
+
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    run(tmp_path / "one", 0)
+    with pytest.raises(Cut):
+        run(tmp_path / "other", 3)  # the line of the third epoch is written, its backup is not
+    run(tmp_path / "other", 0)
+    texts = [(tmp_path / name / "table.csv").read_text() for name in ("one", "other")]
+    assert texts[0] == texts[1]
+    assert len(texts[0].splitlines()) == 5
+
+    with pytest.raises(Cut):
+        run(tmp_path / "other", 3)
+    (tmp_path / "other" / "table.csv").unlink()
+    with pytest.warns(UserWarning, match="lines are missing"):
+        run(tmp_path / "other", 0)
+    assert len((tmp_path / "other" / "table.csv").read_text().splitlines()) == 3
+
+
+def test_time_budget(tmp_path, monkeypatch):
+    """The time before the cut counts; a larger budget goes on."""
+    clock = [100.0]
+    monkeypatch.setattr(
+        "netlayers.callbacks.limits.time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
+
+    def tick(*_):
+        clock[0] += 1
+
+    def run(seconds, knife=0):
+        model = network()
+        model.compile("sgd", "mse")
+        budget = callbacks.TimeBudget(seconds, verbose=0)
+        keep = callbacks.BackupAndRestore(tmp_path / "b", 1, delete_checkpoint=False)
+        wait = callbacks.LambdaCallback(on_train_batch_begin=tick)
+        chosen = [budget, wait, Knife(knife, ["on_train_batch_begin"]), keep]
+        model.fit(X, Y, batch_size=37, epochs=50, callbacks=chosen, verbose=0)
+        return len(model.history.epoch), budget
+
+    with pytest.raises(Cut):
+        run(20, knife=10)
+    clock[0] += 1000  # between the processes
+    count, budget = run(20)
+    assert (count, budget.stopped) == (20, True)
+    assert run(20)[0] == 20
+    assert run(25)[0] == 25
+
+
+def test_tensorboard_counts_on(tmp_path):
+    pytest.importorskip("tensorboardX")
+
+    def run(folder, knife):
+        model = network()
+        model.compile("sgd", "mse")
+        board = callbacks.TensorBoard(folder / "logs", update_freq=1)
+        chosen = [board, Knife(knife, ["on_train_batch_begin"])]
+        chosen.append(callbacks.BackupAndRestore(folder / "b", save_freq=1))
+        try:
+            model.fit(X, Y, batch_size=10, epochs=3, callbacks=chosen, verbose=0)
+        except Cut:
+            return 0
+        return board.get_state()
+
+    assert run(tmp_path, 7) == 0
+    assert run(tmp_path, 0) == {"batch": 12}
+
+
+def test_it_says_where_it_goes_on(tmp_path, capsys):
+    for knife in (9, 0):
+        model = network()
+        model.compile("sgd", "mse")
+        keep = callbacks.BackupAndRestore(tmp_path / "b", save_freq=1)
+        chosen = [Knife(knife, ["on_train_batch_begin"]), keep]
+        try:
+            model.fit(X, Y, batch_size=10, epochs=3, callbacks=chosen, verbose=2)
+        except Cut:
+            assert "goes on" not in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"The run in {str(tmp_path / 'b')!r} goes on in epoch 2 after 4 batches\n" in text
+
+
+def test_resumed_is_known_to_callbacks(tmp_path):
+    seen = []
+
+    class Look(callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append(self.params.get("resumed", False))
+
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.append(epoch)
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(-epoch)
+
+    for knife in (6, 0):
+        model = network()
+        model.compile("sgd", "mse")
+        chosen = [Look(), Knife(knife, ["on_train_batch_end"])]
+        chosen.append(callbacks.BackupAndRestore(tmp_path / "b", save_freq=1))
+        try:
+            model.fit(X, Y, batch_size=10, epochs=3, callbacks=chosen, verbose=0)
+        except Cut:
+            assert seen == [False, 0, 0, 1]
+    assert seen[4:] == [True, 1, -1, 2, -2]

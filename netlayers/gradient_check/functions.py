@@ -73,6 +73,11 @@ class Objective:
         """Return dL/doutput after :meth:`value`; ``None`` for an output without weights."""
         return self.weights if self.loss is None else self.loss.backward()
 
+    def first_rows(self, rows: int) -> Objective:
+        """Return the objective of the first rows, with the same loss."""
+        weight = None if self.sample_weight is None else np.asarray(self.sample_weight)[:rows]
+        return Objective(self.loss, np.asarray(self.y)[:rows], weight)
+
     def complex_copy(self) -> Objective:
         """Return a copy that computes in complex numbers."""
         loss = copy.deepcopy(self.loss)
@@ -91,7 +96,11 @@ class LossFunction:
         return self.objective.value(self.arrays[0][1])
 
     def gradients(self) -> list[Array]:
-        """Return the gradient that ``backward`` of the loss computes after :meth:`value`."""
+        """Return the gradient of the loss, after a step on fewer rows."""
+        rows = max(1, len(self.arrays[0][1]) - 1)
+        self.objective.first_rows(rows).value(self.arrays[0][1][:rows])
+        self.objective.gradient()
+        self.value()
         return [_copied("y_pred", self.objective.gradient(), self.arrays[0][1])]
 
     def complex_copy(self) -> LossFunction:
@@ -148,8 +157,23 @@ class LayerFunction:
         return self.objective.value(output) + self.vector.regularization() + sum(penalties)
 
     def gradients(self) -> list[Array]:
-        """Return the gradients that ``backward`` computes after :meth:`value`."""
+        """Return the gradients that ``backward`` computes.
+
+        Steps on other data and with another number of rows come before, and inference comes
+        between ``forward`` and ``backward``: neither may change the gradients.
+        """
         backward = self.layer.backward_logits if self.fused else self.layer.backward
+        same = len(self._inputs[0])
+        other = same if self.layer.stateful else same + (-1 if same > 2 else 1)
+        forward = self.layer.forward_logits if self.fused else self.layer.forward
+        for rows in (same, other):
+            self._restore()
+            y = forward(self._other_inputs(rows), training=True)
+            dy: Any = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
+            backward(dy)
+        self.value()
+        if not self.layer.stateful:  # its states are those of the batches it has seen
+            self.layer.forward(self._other_inputs(same))
         found = self._input_gradients(backward(self.objective.gradient()))
         self.vector.add_regularization_gradients(Workspace())
         for p in self.vector.tensors:
@@ -179,6 +203,14 @@ class LayerFunction:
         states = [state for _, state in self._generators]
         copied._generators = list(zip(generators, states, strict=True))
         return copied
+
+    def _other_inputs(self, rows: int) -> Any:
+        """Return inputs with other values and so many rows."""
+        other = []
+        for values in self._inputs:
+            taken = np.take(values, np.arange(rows) % max(1, len(values)), axis=0)[::-1]
+            other.append(0.7 * taken if taken.dtype.kind == "f" else taken)
+        return tuple(other) if isinstance(self.x, tuple) else other[0]
 
     def _restore(self) -> None:
         for generator, state in self._generators:

@@ -4,6 +4,8 @@
 message; the twin is its base class.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 import netlayers as nl
@@ -121,7 +123,7 @@ class BackwardInPlace(Scale):
 
 
 class SharedBuffer(Scale):
-    kept = {}
+    kept: ClassVar = {}
 
     def forward(self, x, training=False):
         y = super().forward(x, training)
@@ -336,7 +338,7 @@ class Uphill(Momentum):
 
 
 class StateBeside(Momentum):
-    kept = {}
+    kept: ClassVar = {}
 
     def update(self, w, g, lr, state, scratch):
         v = self.kept.setdefault(w.shape, np.zeros_like(w))

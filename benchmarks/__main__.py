@@ -1,8 +1,8 @@
-"""Measure netlayers beside its peers.
+"""Compare the speed of netlayers with other frameworks.
 
-python -m benchmarks                     # every part, every peer that is installed
+python -m benchmarks                     # all parts, all installed frameworks
 python -m benchmarks steps --cases tiny  # one part, one case
-python -m benchmarks --quick             # under a minute, no peer needed
+python -m benchmarks --quick             # under a minute, without other frameworks
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ OWN = ["netlayers", "train_on_batch", "floor"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument(
+        "parts", nargs="*", help=f"parts to run, of {', '.join(PARTS)}; all by default"
+    )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of a peer in a round")
-    parser.add_argument("--seeds", type=int, default=5, help="of the jobs")
+    parser.add_argument("--seconds", type=float, default=0.5, help="seconds per peer and round")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds of the jobs")
     count = os.cpu_count() or 1
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2] if count > 1 else [1])
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder for results.json and RESULTS.md; parts that are there already stay",
+        help="folder for results.json and RESULTS.md; parts that are not run are kept",
     )
     parser.add_argument("--data", help="folder of MNIST; see netlayers.datasets.mnist")
-    parser.add_argument("--quick", action="store_true", help="a look whether all runs")
+    parser.add_argument("--quick", action="store_true", help="check that everything runs")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
@@ -61,13 +63,13 @@ def main() -> None:
     if path and path.exists():
         before = json.loads(path.read_text())
         if before["machine"]["versions"] == results["machine"]["versions"]:
-            kept = before  # the parts that are not measured again
+            kept = before  # parts that are not measured again
     for part in options.parts or PARTS:
         print(f"{part} ...", flush=True)
         begin = time.perf_counter()
         results[part] = RUN[part](names, options)
         print(f"{part}: {time.perf_counter() - begin:.0f} s", flush=True)
-        if path:  # at once, so that no hour is lost by what goes wrong later
+        if path:  # after each part, so that a later failure loses nothing
             options.out.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({**kept, **results}, indent=1) + "\n")
     print(f"\n{report.markdown(results)}")
@@ -81,7 +83,7 @@ def main() -> None:
 
 
 def run_inference(names: list[str], options: Any) -> dict[str, Any]:
-    """Return the times of predictions of one row, 32 and 10,000."""
+    """Return the times of predictions for 1, 32 and 10,000 rows."""
     case = Case("predict", (784, 128, 10), "relu", 128, "adam")
     found: dict[str, Any] = {}
     chosen = [n for n in names if not PEERS[n].steps_only]
@@ -96,7 +98,7 @@ def run_inference(names: list[str], options: Any) -> dict[str, Any]:
         for rows in ("1", "32", "10000"):
             found[rows] = take_turns(taking, rows, options.seconds, options.rounds)
     found["first"] = {name: [] for name in taking}
-    for _ in range(options.rounds):  # the first answer of a new process, from its start
+    for _ in range(options.rounds):  # the first prediction of a new process, from its start
         for name in taking:
             begin = time.perf_counter()
             with Clients([name], options.threads[-1]) as clients:
@@ -106,9 +108,11 @@ def run_inference(names: list[str], options: Any) -> dict[str, Any]:
 
 
 def run_profile(names: list[str], options: Any) -> dict[str, str]:
-    """Return where the time of a step of each case goes, as tables."""
+    """Return the profile of a step of each case as a table."""
     ours = importlib.import_module("benchmarks.peers.ours")
-    chosen = [CASES[name] for name in options.cases if name != "deep"]  # of a hundred rows
+    chosen = [
+        CASES[name] for name in options.cases if name != "deep"
+    ]  # its table has a hundred rows
     few = 5 if options.quick else 60
     return {c.name: str(ours.make_model(c).profile(*data(c), steps=few)) for c in chosen}
 

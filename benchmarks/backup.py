@@ -1,4 +1,4 @@
-"""What a backup costs, beside `numpy.savez` of the same arrays with fsync, in turns.
+"""The time of a backup, compared with `numpy.savez` of the same arrays with fsync.
 
     python benchmarks/backup.py [folder on the disk to measure]
 
@@ -23,12 +23,12 @@ ROUNDS = 9
 
 
 class Measured(nl.callbacks.BackupAndRestore):
-    """Measures backups and the plain way in turns, at the end of an epoch."""
+    """Times backups and `numpy.savez` alternately, at the end of an epoch."""
 
     times: dict[str, list[float]]
 
     def after_epoch(self, run: Any) -> None:
-        """Measure."""
+        """Time both."""
         self.times = {"savez": [], "backup": []}
         path = Path(self.backup_dir) / "plain.npz"
         path.parent.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ class Measured(nl.callbacks.BackupAndRestore):
 
 
 def savez(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays as NumPy does, and wait for the disk."""
+    """Write the arrays with NumPy and flush them to disk."""
     with path.open("wb") as file:
         np.savez(file, **arrays)
         file.flush()

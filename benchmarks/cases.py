@@ -1,6 +1,6 @@
-"""The networks that are measured, their data and their first weights: the same for everybody.
+"""The networks to measure, with their data and initial weights, the same for all frameworks.
 
-Nothing here knows a framework. Each process deals data and weights from the same seed.
+This module uses NumPy only. Each process draws data and weights from the same seed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ BN_MOMENTUM, BN_EPSILON = 0.99, 1e-3
 
 @dataclass(frozen=True)
 class Case:
-    """A network and how it is trained.
+    """A network and its training.
 
     Attributes:
         sizes: units of the input and of each layer.
-        activation: of the hidden layers; of the last one too if the targets are one-hot rows.
-        batch: rows in a step.
+        activation: activation of the hidden layers; also of the last one for one-hot targets.
+        batch: rows in a batch.
         optimizer: ``"sgd"``, ``"adam"`` or ``"momentum"``, which clips the global norm.
-        loss: ``"crossentropy"`` of logits and class numbers; ``"quadratic"``, the mean squared
-            error of one-hot rows; ``"regression"``, that of a number.
-        dropout: rate behind each hidden layer.
-        normalized: batch normalization before each hidden activation, whose layer has no bias.
+        loss: ``"crossentropy"`` of logits and class indices; ``"quadratic"``, the mean squared
+            error of one-hot rows; ``"regression"``, the mean squared error of one output.
+        dropout: rate after each hidden layer.
+        normalized: whether batch normalization precedes each hidden activation; the layer before
+            it then has no bias.
     """
 
     name: str
@@ -42,22 +43,22 @@ class Case:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are learned."""
+        """Number of trainable parameters."""
         pairs = list(itertools.pairwise(self.sizes))
         norms = sum(m for _, m in pairs[:-1]) if self.normalized else 0
         return sum(n * m + m for n, m in pairs) + norms
 
     def activated(self, layer: int) -> bool:
-        """Whether this layer has an activation."""
+        """Return whether this layer has an activation."""
         return layer < len(self.sizes) - 2 or self.loss == "quadratic"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what :func:`from_dict` takes."""
+        """Return a description for :func:`from_dict`."""
         return asdict(self)
 
 
 def from_dict(description: dict[str, Any]) -> Case:
-    """Return the case that was sent to a worker."""
+    """Return the case that a description was made from."""
     return Case(**{**description, "sizes": tuple(description["sizes"])})
 
 
@@ -74,7 +75,7 @@ CASES = {
     )
 }
 
-# What is to be reached: a peer's time divided by that of netlayers.
+# Targets for the time of a peer divided by that of netlayers.
 TARGETS: dict[str, dict[str, float]] = {
     "torch": dict(zip(CASES, (4, 4, 2.5, 1.25, 3, 1.05, 1.5), strict=True)),
     "torch.compile": dict(zip(CASES, (4, 4, 2.5, 1.1, 3, 1.0, 1.2), strict=True)),
@@ -87,7 +88,7 @@ TARGETS: dict[str, dict[str, float]] = {
 
 
 def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Return a batch in float32: inputs, and class numbers, one-hot rows or numbers (n, 1)."""
+    """Return a batch in float32: inputs, and class indices, one-hot rows or numbers (n, 1)."""
     rng = np.random.default_rng(1)
     x = rng.standard_normal((case.batch, case.sizes[0]), dtype=np.float32)
     if case.loss == "regression":
@@ -97,7 +98,7 @@ def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def weights(case: Case, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (inputs, units) weights after Glorot, or He for ReLU, and zero biases."""
+    """Return (inputs, units) weights, Glorot or for ReLU He uniform, and zero biases."""
     rng = np.random.default_rng(seed)
     first = []
     for n, m in itertools.pairwise(case.sizes):

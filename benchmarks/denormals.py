@@ -1,15 +1,15 @@
 """Time an update of each optimizer before and after its moments have decayed towards zero.
 
-A weight whose gradient stays zero (a dead unit) has moments that shrink with each update, down to
-the denormal numbers at the edge of the format, with which many processors compute several times
-more slowly. This times an update right after ordinary training, and one after thousands of updates
-with zero gradients, in turns, and prints the quotient::
+If the gradient of a weight stays zero (a dead unit), its moments shrink with each update, down to
+denormal numbers, with which many processors compute several times more slowly. This script times
+an update right after ordinary training and one after thousands of updates with zero gradients,
+alternately, and prints the ratio::
 
     python benchmarks/denormals.py
     python benchmarks/denormals.py --steps 1000000 --optimizers adam --dtypes float64
 
-The vector is aged as one of 10,000 numbers, whose state is then repeated: an update works number by
-number, and 20,000 updates of a million numbers would take minutes.
+The updates with zero gradients run on 10,000 numbers, whose state is then repeated: updates are
+elementwise, and 20,000 updates of a million numbers would take minutes.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ def parameters(size: int, dtype: str) -> nl.core.parameters.ParameterVector:
     return layer.parameters
 
 
-def train(optimizer: nl.optimizers.Optimizer, vector: object, steps: int) -> None:
-    """Make some updates with random gradients."""
+def train(
+    optimizer: nl.optimizers.Optimizer, vector: nl.core.parameters.ParameterVector, steps: int
+) -> None:
+    """Run some updates with random gradients."""
     rng = np.random.default_rng(0)
     for _ in range(steps):
         vector.gradients[...] = rng.normal(0, 1e-3, vector.gradients.size)
@@ -57,8 +59,10 @@ def train(optimizer: nl.optimizers.Optimizer, vector: object, steps: int) -> Non
     vector.gradients[...] = 0
 
 
-def aged(name: str, dtype: str, steps: int) -> tuple[nl.optimizers.Optimizer, object]:
-    """Return an optimizer and its vector after so many updates with zero gradients."""
+def aged(
+    name: str, dtype: str, steps: int
+) -> tuple[nl.optimizers.Optimizer, nl.core.parameters.ParameterVector]:
+    """Return an optimizer and its vector after ``steps`` updates with zero gradients."""
     optimizer, small = MAKE[name](), parameters(SMALL, dtype)
     train(optimizer, small, 10)
     for _ in range(steps):
@@ -73,7 +77,7 @@ def aged(name: str, dtype: str, steps: int) -> tuple[nl.optimizers.Optimizer, ob
 
 
 def measure(name: str, dtype: str, steps: int, turns: int) -> tuple[float, float, float]:
-    """Return the shortest times of a fresh and an aged update in ms, and the share of denormals."""
+    """Return the shortest times of a fresh and an aged update in ms, and the denormal fraction."""
     fresh = MAKE[name](), parameters(SIZE, dtype)
     train(*fresh, 10)
     old = aged(name, dtype, steps)
@@ -93,7 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=20_000, help="updates with zero gradients")
     parser.add_argument("--turns", type=int, default=60, help="timed updates of each")
-    parser.add_argument("--optimizers", nargs="*", default=[], help="parts of their names")
+    parser.add_argument("--optimizers", nargs="*", default=[], help="substrings of their names")
     parser.add_argument("--dtypes", nargs="*", default=["float32", "float64"])
     options = parser.parse_args()
     print(f"An update of {SIZE:,} parameters, ms; after {options.steps:,} zero gradients.")

@@ -1,4 +1,4 @@
-"""Part 5: installed size, time and memory of the import."""
+"""Part 5: installed size, import time, and memory after the import."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.turns import environment
 
 @dataclass
 class Row:
-    """What is installed and imported.
+    """A configuration to install and import.
 
     Attributes:
-        peer: whose steps are made.
-        imports: the modules.
-        distributions: what a user installs by name.
-        without: a package that is left out, with what only it needs.
+        peer: the peer that runs training steps.
+        imports: modules to import.
+        distributions: packages that a user installs.
+        without: a package to exclude, with its own dependencies.
     """
 
     peer: str
@@ -39,7 +39,7 @@ ROWS = {
     "keras on jax": Row("keras", "keras", ("keras", "jax")),
     "sklearn": Row("sklearn", "sklearn.neural_network", ("scikit-learn",)),
 }
-# A package that is left out can not be imported.
+# Prevents the import of an excluded package.
 WITHOUT = """
 import sys, time
 if {without!r}:
@@ -62,14 +62,14 @@ print(resident())
 
 
 def run(names: list[str], options: Any) -> dict[str, dict[str, float]]:
-    """Return size in MB, seconds and MiB of each."""
+    """Return the size in MB, import time in seconds and memory in MiB of each row."""
     found: dict[str, dict[str, float]] = {}
     threads = options.threads[-1]
     chosen = {n: row for n, row in ROWS.items() if row.peer in names}
     if options.quick:
         chosen = {n: row for n, row in chosen.items() if row.peer in options.peers}
     taken: dict[str, list[list[float]]] = {n: [] for n in chosen}
-    for turn in range(options.rounds + 1):  # the first fills the caches
+    for turn in range(options.rounds + 1):  # the first round fills the caches
         for name, row in chosen.items():
             numbers = printed(row, IMPORT.format(imports=row.imports), threads)
             if turn:
@@ -85,7 +85,7 @@ def run(names: list[str], options: Any) -> dict[str, dict[str, float]]:
 
 
 def printed(row: Row, code: str, threads: int) -> list[float]:
-    """Return the numbers in the last line that a new process prints."""
+    """Run code in a new process; return the numbers in the last line of its output."""
     text = subprocess.check_output(
         [sys.executable, "-c", WITHOUT.format(without=row.without) + code],
         env=environment(row.peer, threads),
@@ -96,7 +96,7 @@ def printed(row: Row, code: str, threads: int) -> list[float]:
 
 
 def with_dependencies(name: str, without: str = "") -> set[str]:
-    """Return a distribution and all installed ones that it needs, without extras and one other."""
+    """Return a distribution and its installed dependencies, without extras and ``without``."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -118,13 +118,13 @@ def with_dependencies(name: str, without: str = "") -> set[str]:
 
 
 def installed_bytes(name: str) -> int:
-    """Return the bytes of the files of a distribution; of a folder on the path, its files."""
+    """Return the total size of the files of a distribution in bytes."""
     try:
         files = importlib.metadata.files(name) or []
     except importlib.metadata.PackageNotFoundError:
         files = []
     paths = [f.locate() for f in files]
-    if name == "netlayers":  # also where it is not installed, or as a link to its sources
+    if name == "netlayers":  # also if it is not installed, or installed as editable
         from pathlib import Path
 
         import netlayers

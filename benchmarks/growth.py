@@ -1,4 +1,4 @@
-"""Part 4: how time and memory grow with width, depth, batch and parameters."""
+"""Part 4: growth of time and memory with width, depth, batch size and parameters."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from benchmarks.stats import Exponent, exponent
 from benchmarks.turns import Clients, take_turns
 
 NAMES = ("netlayers", "with numba", "torch", "jax")
-# What is below is overhead and noise, and no part of the growth that is fitted.
+# Smaller values are dominated by overhead and noise and are not fitted.
 LEAST_SECONDS, LEAST_MIB = 100e-6, 8.0
 TINY = Case("growth", (16, 16, 10), "relu", 16, "adam")
 
 
 def series() -> dict[str, list[tuple[float, Case]]]:
-    """Return the cases by what grows, each with its size, from where that is most of a step."""
+    """Return the cases by what grows, each with its size; overhead does not dominate them."""
 
     def case(width: int, depth: int, batch: int) -> Case:
         return Case("growth", (width, *[width] * depth, 10), "relu", batch, "adam")
@@ -33,18 +33,18 @@ def series() -> dict[str, list[tuple[float, Case]]]:
 
 
 def run(names: list[str], options: Any) -> dict[str, Any]:
-    """Return for each series its sizes, and by peer seconds of a step and memory in MiB."""
+    """Return for each series its sizes, and the time of a step and the memory by peer."""
     found: dict[str, Any] = {}
     chosen = [n for n in names if n in NAMES]
     for what, cases in series().items():
         cases = cases[:3] if options.quick else cases
-        if what == "parameters":  # the networks of "width", by another measure
+        if what == "parameters":  # the networks of "width", by number of parameters
             found[what] = {**found["width"], "sizes": [size for size, _ in cases]}
             continue
         one: dict[str, Any] = {"sizes": [], "step": {}, "memory": {}, "backward": {}}
         for size, case in cases:
-            # New processes, so that the memory is that of this case alone; what the framework
-            # itself takes to make a step has been taken by a tiny network before.
+            # New processes, so that the memory is that of this case only. A tiny network first
+            # allocates what the framework itself needs for a step.
             with Clients(chosen, options.threads[-1]) as clients:
                 for client in clients.values():
                     client.ask("open", case=TINY.to_dict(), steps=3)
@@ -67,7 +67,7 @@ def run(names: list[str], options: Any) -> dict[str, Any]:
 
 
 def fit(sizes: list[float], values: list[float], least: float) -> Exponent | None:
-    """Return the exponent by the points from a smallest value on; ``None`` below three of them."""
+    """Return the exponent fitted to values >= ``least``; ``None`` for fewer than three."""
     points = [(s, v) for s, v in zip(sizes, values, strict=True) if v >= least]
     if len(points) < 3:
         return None
@@ -90,7 +90,7 @@ def lines(found: dict[str, Any]) -> list[list[str]]:
 
 
 def draw(found: dict[str, Any], folder: Path) -> list[str]:
-    """Draw time and memory over size on logarithmic axes; return the names of the pictures."""
+    """Draw time and memory by size on logarithmic axes; return the file names."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -1,13 +1,14 @@
-"""Part 2: seconds to a share of right answers on MNIST, each run in a process of its own.
+"""Part 2: seconds to a given test accuracy on MNIST, with each run in a separate process.
 
     python -m benchmarks.jobs NAME WAY SEED FOLDER EPOCHS
 
-is such a process. It prints a line when it is ready, and the share after each epoch.
+runs in such a process. It prints a line when it is ready, and the accuracy after each epoch.
 
-A share around the goal is chance: one seed reaches it an epoch before the next. So each loop makes
-the same number of epochs with each seed, the share after every epoch is noted with its time, and
-medians over seeds are told. The rate falls to a tenth after two epochs, for all: the share then
-rises clearly above the goal, and all loops reach it in about the same epoch.
+With a constant learning rate, the epoch that first reaches the goal varies randomly with the seed.
+Therefore each loop runs the same number of epochs with each seed, the accuracy after every epoch
+is recorded with its time, and the results are medians over the seeds. For all loops, the learning
+rate is divided by ten after two epochs: the accuracy then rises clearly above the goal, and all
+loops reach it in about the same epoch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from benchmarks.peers import PEERS
 
 CASE = Case("job", (784, 512, 512, 10), "relu", 128, "adam")
 GOAL, EPOCHS = 0.98, 5
-# Loop: peer, and the way that its job is told.
+# Loop: peer, and the variant of its job.
 OURS, NUMBA = "netlayers fit", "netlayers fit, numba"
 LOOPS = {
     OURS: ("netlayers", ""),
@@ -43,7 +44,7 @@ LOOPS = {
     "scikit-learn partial_fit": ("sklearn", ""),
 }
 FILES = ("x", "y", "x_test", "y_test")
-# Where compiled code is kept from one run to the next: each framework's own way.
+# Caches of compiled code between runs, one variable per framework.
 CACHES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
 KEEP_ALL = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -53,7 +54,7 @@ KEEP_ALL = {
 
 @dataclass
 class Recipe:
-    """What a job is told."""
+    """The settings of a job."""
 
     way: str
     seed: int
@@ -62,7 +63,7 @@ class Recipe:
     case: Case = CASE
 
     def arrays(self) -> list[np.ndarray]:
-        """Return training and test data: rows of float32 from 0 to 1, and int64 classes."""
+        """Return training and test data: float32 rows from 0 to 1, and int64 classes."""
         return [np.load(Path(self.folder) / f"{name}.npy") for name in FILES]
 
     def rate(self, epoch: int) -> float:
@@ -70,12 +71,12 @@ class Recipe:
         return RATE if epoch < 2 else RATE / 10
 
     def order(self, epoch: int, count: int) -> np.ndarray:
-        """Return the order of the samples in an epoch, for the loops that are told one."""
+        """Return the order of the samples in an epoch, for loops that do not shuffle themselves."""
         return np.random.default_rng([self.seed, epoch]).permutation(count)
 
 
 def run(names: list[str], options: Any) -> dict[str, Any]:
-    """Return for each loop its first run, which compiles, and a run for each seed, in turns."""
+    """Return the first run of each loop, which compiles, and its runs for all seeds."""
     from benchmarks.turns import environment
     from netlayers.datasets import mnist
 
@@ -93,7 +94,7 @@ def run(names: list[str], options: Any) -> dict[str, Any]:
         kept = {**dict.fromkeys(CACHES, str(Path(folder) / "compiled")), **KEEP_ALL}
         for seed in range(-1, options.seeds):
             for loop, (peer, way) in loops.items():
-                # Before the seeds, one epoch with nothing compiled yet.
+                # Before the seeds, one epoch with empty caches.
                 epochs = EPOCHS if seed >= 0 else 1
                 arguments = [peer, way, str(max(seed, 0)), folder, str(epochs)]
                 taken = one(arguments, {**environment(peer, options.threads[-1]), **kept})
@@ -110,12 +111,12 @@ def run(names: list[str], options: Any) -> dict[str, Any]:
 
 
 def rows(images: np.ndarray) -> np.ndarray:
-    """Return (n, 28, 28) bytes as rows from 0 to 1."""
+    """Return images (n, 28, 28) as float32 rows from 0 to 1."""
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
 def one(arguments: list[str], env: dict[str, str]) -> dict[str, Any]:
-    """Return the seconds from the start of a process to READY and each epoch's end, and shares."""
+    """Run a job; return the seconds until it is ready and until each epoch ends, and accuracies."""
     times: list[float] = []
     shares: list[float] = []
     begin = time.perf_counter()
@@ -132,18 +133,18 @@ def one(arguments: list[str], env: dict[str, str]) -> dict[str, Any]:
 
 
 def seconds_to_goal(taken: dict[str, Any]) -> float:
-    """Return when a run reached the goal, or infinity."""
+    """Return the time at which a run reached the goal, or infinity."""
     pairs = zip(taken["ends"], taken["shares"], strict=True)
     return next((end for end, share in pairs if share >= GOAL), float("inf"))
 
 
 def epochs_to_goal(taken: dict[str, Any]) -> float:
-    """Return in which epoch, counted from 1, a run reached the goal, or infinity."""
+    """Return the epoch, counted from 1, in which a run reached the goal, or infinity."""
     return next((i + 1.0 for i, share in enumerate(taken["shares"]) if share >= GOAL), float("inf"))
 
 
 def summary(loop: dict[str, Any]) -> dict[str, Any]:
-    """Return the medians over the seeds of a loop, and its mean share after each epoch."""
+    """Return the medians over the seeds of a loop, and its mean accuracy after each epoch."""
     runs = loop["runs"]
     epochs = [np.diff([r["ready"], *r["ends"]]) for r in runs]
     return {
@@ -166,7 +167,7 @@ def main() -> None:
     name, way, seed, folder, epochs = sys.argv[1:]
     confine(int(os.environ["OMP_NUM_THREADS"]))
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a framework prints is no answer
+    os.dup2(2, 1)  # output of the framework goes to stderr
     module = importlib.import_module(f"benchmarks.peers.{PEERS[name].module}")
     recipe = Recipe(way, int(seed), folder, int(epochs))
     module.job(recipe, lambda share: print(float(share), file=answers, flush=True))

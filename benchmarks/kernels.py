@@ -1,7 +1,7 @@
-"""Which compiled kernels win: whole steps with all of them, and with all but one.
+"""The gain of each compiled kernel: training steps with all kernels, and with all but one.
 
-The rule is that a kernel stays if a step is at least a tenth slower without it in two cases. The
-names are those that the seam holds, and only kernels that the step calls are tried.
+A compiled kernel is kept if a step is at least 10 % slower without it in two cases. Only kernels
+that the step calls are measured.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ PEER = "with numba"
 
 
 def run(names: list[str], options: Any) -> dict[str, Any]:
-    """Return by case the seconds of a step with all kernels and without each; they take turns.
+    """Return by case the time of a step with all kernels and without each, alternating.
 
-    All are steps of one network in one process, so that where its arrays lie is no difference.
+    All steps are of one network in one process, so that its arrays have the same addresses.
     """
     if packages := missing(PEER):
         print(f"  {missing_line(PEER, packages)}")

@@ -1,4 +1,4 @@
-"""What was measured on, and with which versions."""
+"""The machine of a measurement, and the versions of the packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLES = ("OPENBLAS_CORETYPE", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOC
 
 
 def describe(threads: list[int]) -> dict[str, Any]:
-    """Return processor, system, versions, threads and the variables that change speed."""
+    """Return processor, system, versions, threads and environment variables that affect speed."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),

@@ -1,4 +1,4 @@
-"""The picture of the ratios of the steps."""
+"""The plot of the ratios of the steps."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from benchmarks.cases import TARGETS
 from benchmarks.stats import ratio
 from netlayers.plotting.figures import COLOURS
 
-# From top to bottom; nothing of ours, which the others are divided by.
+# From top to bottom, without our own variants.
 PEERS = ("torch", "torch.compile", "jax, loss read", "jax", "keras", "keras stateless", "sklearn")
-# Ours: the label, colour, sign and height of what is divided by it.
+# Our variants: label, colour, marker and vertical offset of the ratios to them.
 STYLES = {
-    "netlayers": ("by netlayers with NumPy", COLOURS[1], "s", 0.17),
-    "with numba": ("by netlayers with numba", COLOURS[0], "o", -0.17),
+    "netlayers": ("relative to netlayers with NumPy", COLOURS[1], "s", 0.17),
+    "with numba": ("relative to netlayers with numba", COLOURS[0], "o", -0.17),
 }
-AIM = "to be reached"
+AIM = "target"
 
 
 def draw(found: dict[str, Any], folder: Path) -> list[str]:
-    """Draw what :func:`benchmarks.steps.run` found, a field a case; return the picture's name."""
+    """Draw the results of :func:`benchmarks.steps.run`, one plot per case; return the file name."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.ticker import FuncFormatter, NullLocator
@@ -31,7 +31,7 @@ def draw(found: dict[str, Any], folder: Path) -> list[str]:
     peers = [p for p in reversed(PEERS) if any(p in c["times"] for c in cases.values())]
     if not peers:
         return []
-    columns = min(4, len(cases) + 1)  # one field is the legend
+    columns = min(4, len(cases) + 1)  # one plot is the legend
     lines = -(-(len(cases) + 1) // columns)
     figure = Figure(figsize=(2.5 * columns, 0.6 + 2.5 * lines), layout="constrained")
     fields = list(figure.subplots(lines, columns, squeeze=False, sharey=True, sharex=True).flat)
@@ -40,7 +40,7 @@ def draw(found: dict[str, Any], folder: Path) -> list[str]:
         values += draw_case(axes, case["times"], name, peers, handles)
     low, high = min(values) / 1.25, max(values) * 1.25
     ticks = [2.0**power for power in range(-6, 10) if low < 2.0**power < high]
-    fields[0].set_xscale("log")  # the axes of the others are tied to it
+    fields[0].set_xscale("log")  # the other plots share its axis
     fields[0].set_xlim(low, high)
     for axes in fields[: len(cases)]:
         axes.set_xticks(ticks)
@@ -52,7 +52,7 @@ def draw(found: dict[str, Any], folder: Path) -> list[str]:
     fields[-1].legend(
         handles.values(), handles, loc="center", fontsize=9, labelspacing=1, frameon=False
     )
-    about = "a peer's time for a step by ours: right of 1, netlayers is faster"
+    about = "time of a step of each peer / time of netlayers: above 1, netlayers is faster"
     figure.supxlabel(about, fontsize=10)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "steps.png", dpi=120)
@@ -66,17 +66,17 @@ def draw_case(
     peers: list[str],
     handles: dict[str, Any],
 ) -> list[float]:
-    """Draw the median ratios of one case with their spread, and the aims.
+    """Draw the median ratios of one case with their ranges, and the targets.
 
     Args:
-        axes: the field.
-        times: seconds of a step by peer, a number a round.
-        name: of the case.
-        peers: from bottom to top.
-        handles: what the legend shows; what is drawn here is added.
+        axes: the plot.
+        times: seconds of a step by peer, one number per round.
+        name: name of the case.
+        peers: the peers from bottom to top.
+        handles: entries of the legend, to which this function adds.
 
     Returns:
-        What must be within the axis.
+        The values that the axis must include.
     """
     axes.set_axisbelow(True)
     axes.axvline(1, color="black", lw=1.2, zorder=1)

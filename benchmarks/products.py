@@ -1,8 +1,8 @@
-"""Single products of n x n matrices, by NumPy's BLAS, on each number of threads.
+"""Single products of n x n matrices by NumPy's BLAS, for each number of threads.
 
     python -m benchmarks.products SECONDS ROUNDS THREADS [THREADS ...]
 
-It prints a line of JSON: by size, then by number of threads, the seconds of a product.
+prints a line of JSON: by size and number of threads, the seconds of a product.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIZES = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 def run(options: Any) -> dict[str, dict[str, list[float]]]:
-    """Return what such a process prints; empty without threadpoolctl."""
+    """Return the output of such a process; empty without threadpoolctl."""
     from benchmarks.turns import environment
 
     counts = list(map(str, options.threads))
@@ -35,7 +35,7 @@ def run(options: Any) -> dict[str, dict[str, list[float]]]:
 
 
 def measure(seconds: float, rounds: int, counts: list[int]) -> dict[str, dict[str, list[float]]]:
-    """Return the times; in each round the numbers of threads take turns."""
+    """Return the times; each round runs all numbers of threads."""
     from threadpoolctl import ThreadpoolController
 
     pools = ThreadpoolController()
@@ -48,7 +48,7 @@ def measure(seconds: float, rounds: int, counts: list[int]) -> dict[str, dict[st
             for count in counts:
                 with pools.limit(limits=count, user_api="blas"):
                     repeats = 1
-                    while (taken := timed(a, b, c, repeats)) < seconds / 4:  # warms up as well
+                    while (taken := timed(a, b, c, repeats)) < seconds / 4:  # also warms up
                         repeats *= 2
                     repeats = max(3, int(repeats * seconds / taken))
                     times[str(count)].append(timed(a, b, c, repeats) / repeats)
@@ -57,7 +57,7 @@ def measure(seconds: float, rounds: int, counts: list[int]) -> dict[str, dict[st
 
 
 def timed(a: np.ndarray, b: np.ndarray, c: np.ndarray, repeats: int) -> float:
-    """Return the seconds of some products."""
+    """Return the time of some products."""
     begin = time.perf_counter()
     for _ in range(repeats):
         np.dot(a, b, out=c)

@@ -1,4 +1,4 @@
-"""Markdown from the numbers; all of it from the JSON that a run writes."""
+"""The Markdown report, generated from the JSON results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.cases import TARGETS
 from benchmarks.growth import LEAST_MIB, LEAST_SECONDS, lines
 from benchmarks.stats import ratio
 
-# Ours: what each is called in the text.
+# Our variants, and their names in the text.
 OURS = {"netlayers": "NumPy", "with numba": "numba"}
 
 
@@ -30,7 +30,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def machine(found: dict[str, Any]) -> str:
-    """Say what was measured on."""
+    """Return a description of the machine."""
     versions = ", ".join(f"{name} {v}" for name, v in found["versions"].items())
     line = (
         f"{found['processor']}, {found['cores']} cores, {found['system']}; Python "
@@ -44,13 +44,14 @@ def machine(found: dict[str, Any]) -> str:
 
 
 def steps(found: dict[str, Any]) -> str:
-    """Return the tables of ratios with the targets, and the check of the losses."""
+    """Return the tables of ratios and targets, and the check of the losses."""
     cases = found["cases"]
     names = list(dict.fromkeys(n for c in cases.values() for n in c["times"]))
     parts = [
-        f"A peer's time by ours in the same round, on {found['threads']} threads: median (smallest "
-        "to largest); behind it what is to be reached. Above 1, netlayers is faster.",
-        "![A peer's time by ours, for each case](plots/steps.png)",
+        "The time of each peer divided by ours in the same round, on "
+        f"{found['threads']} threads: median (smallest to largest) / target. Above 1, netlayers is "
+        "faster.",
+        "![Ratios by case](plots/steps.png)",
     ]
     for ours, kernels in OURS.items():
         if ours not in names:
@@ -62,24 +63,24 @@ def steps(found: dict[str, Any]) -> str:
             for name in names
             if name != ours
         ]
-        parts += [f"### Beside netlayers with {kernels}", table(["", *cases], rows)]
+        parts += [f"### Relative to netlayers with {kernels}", table(["", *cases], rows)]
     checks = [[n, *(check_cell(c["checks"].get(n)) for c in cases.values())] for n in names]
     checks = [row for row in checks if row[0] not in ("netlayers", "floor")]
     idle = ", ".join(f"{n} {1e3 * s:.0f} ms" for n, s in found["idle"].items())
     return "\n\n".join(
         [
             *parts,
-            "### The same losses",
-            "How far the losses of steps 11 to 20 are from ours, by the first loss; with dropout, "
-            "first without it, then the means of later steps with it.",
+            "### Agreement of the losses",
+            "Largest difference between the losses of steps 11 to 20 and ours, relative to the "
+            "first loss. With dropout: first without it, then the means of later steps with it.",
             table(["", *cases], checks),
-            f"Processor time of a process while it waited, median: {idle}.",
+            f"Processor time of each process while it waits, median: {idle}.",
         ]
     )
 
 
 def ratio_cell(times: dict[str, list[float]], name: str, ours: str, case: str) -> str:
-    """Return a ratio with its spread and target."""
+    """Return a ratio with its range and target."""
     if name not in times or ours not in times:
         return "-"
     target = TARGETS.get(name, {}).get(case)
@@ -87,7 +88,7 @@ def ratio_cell(times: dict[str, list[float]], name: str, ours: str, case: str) -
 
 
 def check_cell(check: dict[str, Any] | None) -> str:
-    """Say whether losses agree."""
+    """Return the difference of the losses; bold if they do not agree."""
     if check is None or not check.keys() & {"different", "apart"}:
         return "-"
     if "different" in check:
@@ -104,7 +105,7 @@ def microseconds(times: list[float]) -> str:
 
 
 def threads(found: dict[str, Any]) -> str:
-    """Return the times of steps and of single products on each number of threads."""
+    """Return the times of steps and of single products by number of threads."""
     rows = []
     for case, counts in found["cases"].items():
         names = next(iter(counts.values()))
@@ -127,7 +128,7 @@ def threads(found: dict[str, Any]) -> str:
 
 
 def by_threads(times: dict[str, list[float]]) -> list[str]:
-    """Return the cells of medians, and the number of threads that is best: by 5 % at least."""
+    """Return the medians, and the best number of threads if it is at least 5 % faster."""
     medians = {n: statistics.median(t) for n, t in times.items()}
     best = min(medians, key=medians.__getitem__)
     clear = all(medians[best] < 0.95 * m for n, m in medians.items() if n != best)
@@ -136,9 +137,9 @@ def by_threads(times: dict[str, list[float]]) -> list[str]:
 
 
 def kernels(found: dict[str, Any]) -> str:
-    """Return what leaving out a kernel costs, and in how many cases that is a tenth."""
+    """Return the cost of leaving out each kernel, and the number of cases with 10 % or more."""
     if not found:
-        return "numba was not there."
+        return "numba is not installed."
     names = list(dict.fromkeys(n for times in found.values() for n in times if n != "all"))
     rows = [["all, µs", *(microseconds(times["all"]) for times in found.values()), ""]]
     for name in names:
@@ -146,25 +147,25 @@ def kernels(found: dict[str, Any]) -> str:
         wins = sum(r is not None and r.median >= 1.1 for r in ratios)
         rows.append([f"`{name}`", *(str(r or "-") for r in ratios), str(wins)])
     text = (
-        "A step without this compiled kernel (NumPy's in its place) by one with all, in the same "
-        "round: above 1 the kernel wins. The last column counts the cases in which it wins a "
-        "tenth or more; - is a kernel that a step does not call while all are there."
+        "The time of a step without this compiled kernel (with NumPy's instead), divided by the "
+        "time with all kernels in the same round: above 1, the kernel is faster. The last column "
+        "counts the cases with a gain of 10 % or more; - marks a kernel that a step does not call."
     )
     return text + "\n\n" + table(["", *found, "wins"], rows)
 
 
 def profile(found: dict[str, str]) -> str:
-    """Return the tables of where the time goes."""
+    """Return the profiles of the steps."""
     return "\n\n".join(f"{case}:\n\n```\n{text}\n```" for case, text in found.items())
 
 
 def inference(found: dict[str, Any]) -> str:
     """Return the times of predictions."""
     names = next(iter(found.values()))
-    labels = {"first": "first answer of a new process"}
+    labels = {"first": "first prediction of a new process"}
     parts = [
-        "A peer's time by ours in the same round: median (smallest to largest). To be reached: one "
-        "row in half of PyTorch's time, which is a ratio of 2."
+        "The time of each peer divided by ours in the same round: median (smallest to largest). "
+        "Target: half of PyTorch's time for one row, a ratio of 2."
     ]
     for ours, kernels in OURS.items():
         if ours not in names:
@@ -175,7 +176,10 @@ def inference(found: dict[str, Any]) -> str:
             + [str(ratio(times[n], times[ours])) for n in others]
             for count, times in found.items()
         ]
-        parts += [f"### Beside netlayers with {kernels}", table(["", f"{ours}, µs", *others], rows)]
+        parts += [
+            f"### Relative to netlayers with {kernels}",
+            table(["", f"{ours}, µs", *others], rows),
+        ]
     return "\n\n".join(parts)
 
 
@@ -185,10 +189,10 @@ def footprint(found: dict[str, Any]) -> str:
         [n, *(f"{f[k]:,.1f}" for k in ("size", "seconds", "memory", "training"))]
         for n, f in found.items()
     ]
-    header = ["", "installed, MB", "import, s", "resident after it, MiB", "training mnist"]
-    text = "To be reached: size and import a tenth of PyTorch's."
+    header = ["", "installed, MB", "import, s", "resident after import, MiB", "training mnist"]
+    text = "Target: a tenth of PyTorch's size and import time."
     if "torch" in found:
-        text += " By PyTorch's: " + "; ".join(
+        text += " Relative to PyTorch: " + "; ".join(
             f"{n} {f['size'] / found['torch']['size']:.2f} of the size, "
             f"{f['seconds'] / found['torch']['seconds']:.2f} of the import"
             for n, f in found.items()
@@ -199,9 +203,9 @@ def footprint(found: dict[str, Any]) -> str:
 
 
 def jobs(found: dict[str, Any]) -> str:
-    """Return the seconds to the goal, what they are made of, and the shares."""
+    """Return the seconds to the goal, their parts, and the accuracies."""
     if not found:
-        return "MNIST was not there."
+        return "MNIST was not available."
     middle = {loop: told.summary(one) for loop, one in found.items()}
     ours = [loop for loop in (told.OURS, told.NUMBA) if loop in middle]
     first, when, parts_of, shares = next(iter(middle.values())), [], [], []
@@ -223,23 +227,23 @@ def jobs(found: dict[str, Any]) -> str:
     header = ["", "start-up", "first epoch", "later epoch", f"all {epochs} epochs"]
     return "\n\n".join(
         [
-            f"From the start of a process to {100 * told.GOAL:.0f} % on MNIST's test set, "
-            f"784-512-512-10: {seeds} seeds, {epochs} epochs with each, the rate of Adam a tenth "
-            "after two. Code that can be kept compiled on disk was compiled by an earlier run. "
-            "Seconds: median (smallest to largest) over the seeds; a run that did not reach it "
-            "counts as above all others. To be reached: the fewest seconds of all.",
+            f"From the start of a process to {100 * told.GOAL:.0f} % test accuracy on MNIST, "
+            f"784-512-512-10: {seeds} seeds, {epochs} epochs each, learning rate of Adam divided "
+            "by ten after two. Compiled code that can be cached on disk was cached by an earlier "
+            "run. Seconds: median (smallest to largest) over the seeds; a run that does not reach "
+            "the goal counts as slower than all others. Target: the fewest seconds of all.",
             table(["", "seconds to 98 %", *beside, "reached by", "in epoch"], when),
-            "What they are made of, in seconds, medians over the seeds; the last column is a run "
-            "with nothing compiled yet, to the end of its first epoch.",
+            "Parts of the time in seconds, medians over the seeds. The last column is a run with "
+            "empty caches, to the end of its first epoch.",
             table([*header, *beside, "start and first epoch", "the first run ever"], parts_of),
-            "Right answers on the test set after each epoch, in %, mean over the seeds.",
+            "Test accuracy after each epoch in %, mean over the seeds.",
             table(["", *(str(e + 1) for e in range(epochs))], shares),
         ]
     )
 
 
 def goal(middle: float, seconds: list[float]) -> str:
-    """Return a median with its spread; where runs have not got there, say so."""
+    """Return a median with its range, or that the goal was not reached."""
     texts = [
         "not reached" if s == float("inf") else f"{s:.1f}" for s in (min(seconds), max(seconds))
     ]
@@ -249,23 +253,23 @@ def goal(middle: float, seconds: list[float]) -> str:
 
 
 def quotient(a: float, b: float) -> str:
-    """Return one median by another, if both were reached."""
+    """Return the ratio of two medians, if both runs reached the goal."""
     return f"{a / b:.2f}" if max(a, b) < float("inf") else "-"
 
 
 def growth(found: dict[str, Any]) -> str:
     """Return the fitted exponents, with their standard errors."""
     text = table(
-        ["grows with", "sizes", "exponent of time", "of memory", "backward and update by forward"],
+        ["grows with", "sizes", "exponent of time", "of memory", "(backward + update) / forward"],
         lines(found),
     )
     about = (
-        "Lines through the logarithms, with the standard errors of their slopes. Time: medians of "
-        f"rounds in turns, points from {1e6 * LEAST_SECONDS:.0f} µs on. Memory: what a network "
-        f"adds to a process that has made steps of a tiny one, points from {LEAST_MIB:.0f} MiB on. "
+        "Slopes of lines fitted on logarithmic axes, with standard errors. Time: medians of "
+        f"alternating rounds, points of at least {1e6 * LEAST_SECONDS:.0f} µs. Memory: increase in "
+        f"a process that has trained a tiny network, points of at least {LEAST_MIB:.0f} MiB. "
         "Width and parameters: three hidden layers, batch 128, the same networks. Depth: hidden "
         "layers of 256, batch 128. Batch: three hidden layers of 512. Smaller sizes are left out: "
-        "there a step is overhead, and no power of the size. To be reached: an exponent of time in "
+        "their time is overhead and does not follow a power law. Target: an exponent of time by "
         "parameters of at most 1.05."
     )
     pictures = "![time](plots/growth_step.png)\n\n![memory](plots/growth_memory.png)"
@@ -280,5 +284,5 @@ SECTIONS = [
     ("Footprint", "footprint", footprint),
     ("Threads", "threads", threads),
     ("Compiled kernels, one by one", "kernels", kernels),
-    ("Where the time goes", "profile", profile),
+    ("Profile of a step", "profile", profile),
 ]

@@ -1,4 +1,4 @@
-"""The numbers that are made of times."""
+"""Statistics of measured times and losses."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The loss of a step differs by rounding, which training magnifies, and by where epsilon stands.
+# Losses differ by rounding, which training amplifies, and by the position of epsilon.
 TOLERANCE = 2e-3
-# With dropout each draws its own masks: means over many steps are compared.
+# With dropout, each framework draws its own masks: means over many steps are compared.
 TOLERANCE_OF_MEANS = 0.15
 
 
@@ -26,7 +26,7 @@ class Ratio:
 
 
 def ratio(times: list[float], base: list[float]) -> Ratio:
-    """Return one's time by another's, in the same round."""
+    """Return the ratio of two times, round by round."""
     quotients = [a / b for a, b in zip(times, base, strict=True)]
     return Ratio(statistics.median(quotients), min(quotients), max(quotients))
 
@@ -37,7 +37,7 @@ class Exponent:
 
     slope: float
     error: float
-    factor: float  # exp of the line's height: y = factor x^slope
+    factor: float  # y = factor x^slope
 
     def __str__(self) -> str:
         return f"{self.slope:.2f} ± {self.error:.2f}"
@@ -63,15 +63,15 @@ def exponent(x: list[float], y: list[float]) -> Exponent:
 
 
 def agreement(losses: list[float], ours: list[float], random: bool) -> tuple[float, bool]:
-    """Return how far two runs are apart, relative to the first loss or mean, and if they agree.
+    """Return the difference of two runs, relative to the first loss or mean, and if they agree.
 
-    The second half of the steps is compared: what went wrong before has then reached the weights,
-    while scikit-learn's cut of probabilities at 1e-7, which shows in losses above 8 alone, has not.
+    Only the second half of the steps is compared: by then, an error has affected the weights, while
+    scikit-learn's clipping of probabilities at 1e-7 affects only losses above 8.
 
     Args:
-        losses: of a peer's first steps.
-        ours: those of netlayers.
-        random: whether masks are drawn; then the means are compared.
+        losses: losses of the first steps of a peer.
+        ours: losses of the first steps of netlayers.
+        random: whether the steps use dropout; then the means are compared.
     """
     half = len(ours) // 2
     if random:

@@ -1,4 +1,4 @@
-"""Parts 1 and 6: training steps, on the threads asked for, and on one beside two."""
+"""Parts 1 and 6: training steps, and training steps by number of threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.stats import agreement
 from benchmarks.turns import Client, Clients, PeerError, take_turns
 
 FIRST_STEPS = 20
-# What is not the same function or rule, so that losses can not agree.
+# Peers whose function or update rule differs, so that losses can not agree.
 DIFFERENT = {
     ("sklearn", "tiny"): "no sigmoid on its output",
     ("sklearn", "tabular"): "one output for two classes",
@@ -22,7 +22,7 @@ DIFFERENT = {
 
 
 def run(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
-    """Return the times of steps by case and peer, and how their losses agree."""
+    """Return the times of steps by case and peer, and the agreement of their losses."""
     found: dict[str, Any] = {}
     with Clients(names, options.threads[-1]) as clients:
         for name in cases:
@@ -36,7 +36,7 @@ def run(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
 
 
 def opened(clients: Clients, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the clients that can train a case, ready, and the check of each one's losses."""
+    """Return the clients that can train a case, and the check of their losses."""
     taking: dict[str, Any] = {}
     losses: dict[str, list[float]] = {}
     checks: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def opened(clients: Clients, case: Case) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def run_threads(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
-    """Return the times of steps with each number of threads, which take turns."""
+    """Return the times of steps for each number of threads, alternating."""
     chosen = [n for n in names if n in ("netlayers", "with numba", "floor", "torch", "jax")]
     found: dict[str, Any] = {}
     for case in cases:
@@ -93,7 +93,7 @@ def run_threads(names: list[str], cases: list[str], options: Any) -> dict[str, A
 
 
 def libraries() -> list[dict[str, Any]]:
-    """Return what threadpoolctl says of the libraries with threads in this process."""
+    """Return the threaded libraries of this process, from threadpoolctl."""
     try:
         from threadpoolctl import threadpool_info
     except ImportError:

@@ -1,4 +1,4 @@
-"""Processes that take turns: only one of them computes at a time."""
+"""Worker processes that take turns, so that only one computes at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THREAD_VARIABLES = (
 
 
 def environment(name: str, threads: int) -> dict[str, str]:
-    """Return the variables of a peer's process."""
+    """Return the environment variables of a peer's process."""
     found = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     found.update(PEERS[name].environment)
     found.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
@@ -32,11 +32,11 @@ def environment(name: str, threads: int) -> dict[str, str]:
 
 
 class PeerError(Exception):
-    """A peer could not do what it was asked."""
+    """A peer failed to run a command."""
 
 
 class Client:
-    """A worker's process, seen from here."""
+    """The connection to a worker process."""
 
     def __init__(self, name: str, threads: int) -> None:
         self.name = name
@@ -54,7 +54,7 @@ class Client:
         """Return the answer to a command.
 
         Raises:
-            PeerError: it could not be done.
+            PeerError: the command failed.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -83,7 +83,7 @@ class Client:
 
 
 class Clients(dict[str, Client]):
-    """Several of them, as a context that ends them."""
+    """Several clients by name, as a context manager that closes them."""
 
     def __init__(self, names: list[str], threads: int) -> None:
         super().__init__({name: Client(name, threads) for name in names})
@@ -99,15 +99,15 @@ class Clients(dict[str, Client]):
 def take_turns(
     clients: dict[str, Client], what: str | None, seconds: float, rounds: int
 ) -> dict[str, list[float]]:
-    """Return the seconds of one call of each, a number for each round.
+    """Return the time of one call by client, one number per round.
 
-    In each round each of them computes for about ``seconds``, one after the other.
+    In each round, the clients compute for about ``seconds`` each, one after the other.
 
     Args:
-        clients: by name; the same client may be there several times.
-        what: the function that each calls; if ``None``, that of its name.
-        seconds: of one in a round.
-        rounds: how many.
+        clients: clients by name; the same client may occur several times.
+        what: the function that each calls; ``None`` for the function of its name.
+        seconds: time per client and round.
+        rounds: number of rounds.
     """
     counts = {}
     for name, client in clients.items():

@@ -1,8 +1,8 @@
-"""The process of one peer: it does what it is told on its input, a line of JSON at a time.
+"""The process of one peer: it runs commands from its standard input, one line of JSON each.
 
     python -m benchmarks.worker NAME THREADS
 
-It may use the first THREADS processors only, from before the framework is imported.
+It is restricted to the first THREADS processors before the framework is imported.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-WARM_UP = 0.1  # share of the steps that are made before the clock starts
+WARM_UP = 0.1  # fraction of the steps that run before the measurement
 
 
 class Worker:
-    """What a peer can be asked; each method takes the keys of a command and returns an answer."""
+    """The commands of a peer; each method takes the keys of a command and returns an answer."""
 
     def __init__(self, name: str) -> None:
         from benchmarks.peers import PEERS
@@ -31,7 +31,7 @@ class Worker:
         self.trainer: Any = None
 
     def open(self, case: dict[str, Any], steps: int) -> dict[str, Any]:
-        """Make a trainer; return the losses of its first steps, and how long the first took."""
+        """Create a trainer; return the losses of its first steps and the time of the first one."""
         from benchmarks.cases import from_dict
 
         self.functions, self.trainer = {}, None
@@ -44,16 +44,16 @@ class Worker:
         return {"losses": losses, "first": first}
 
     def open_kernels(self, case: dict[str, Any]) -> dict[str, Any]:
-        """Make a trainer of ours, with a function for the step without each compiled kernel."""
+        """Create a netlayers trainer, with a function for the step without each compiled kernel."""
         import netlayers as nl
 
-        nl.use_kernels(nl.kernels_in_use())  # all of them, also the one that was left out last
+        nl.use_kernels(nl.kernels_in_use())  # restores the kernel that was left out last
         self.open(case, steps=2)
         self.functions = self.module.without_each(self.trainer.step)
         return {"called": list(self.functions)}
 
     def open_predictor(self, case: dict[str, Any], rows: list[int]) -> dict[str, Any]:
-        """Make a predictor, with a function for each number of rows."""
+        """Create a predictor, with a function for each number of rows."""
         from benchmarks.cases import from_dict
 
         made = from_dict(case)
@@ -66,7 +66,7 @@ class Worker:
         return {"shape": list(np.shape(self.functions[str(rows[0])]()))}
 
     def time(self, what: str, count: int) -> dict[str, Any]:
-        """Return the seconds of one call."""
+        """Return the time of one call in seconds."""
         call = self.functions[what]
         wait = self.trainer.wait if self.trainer else lambda: None
         for _ in range(1 + int(count * WARM_UP)):
@@ -86,7 +86,7 @@ class Worker:
 
 
 def resident() -> float:
-    """Return the resident memory of this process in MiB, or NaN where the system does not say."""
+    """Return the resident memory of this process in MiB, or NaN if it is unknown."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -99,18 +99,20 @@ def resident() -> float:
 
 
 def confine(threads: int) -> None:
-    """Let this process use the first processors only, where the system can."""
+    """Restrict this process to the first processors, if the system supports it."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a framework prints is no answer
+    os.dup2(2, 1)  # output of the framework goes to stderr
     confine(int(sys.argv[2]))
     worker, idle_from = None, time.process_time()
     for line in sys.stdin:
-        idle = time.process_time() - idle_from  # what other threads did while this one waited
+        idle = (
+            time.process_time() - idle_from
+        )  # processor time of other threads while this one waited
         command = json.loads(line)
         try:
             worker = worker or Worker(sys.argv[1])

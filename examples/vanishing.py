@@ -51,7 +51,6 @@ from typing import Any
 import numpy as np
 
 import netlayers as nl
-from netlayers.core.hooks import every_layer
 
 L = nl.layers
 
@@ -95,11 +94,11 @@ def make(block: Callable[[], list[L.Layer]], hidden: int, seed: int = 0) -> nl.S
     return nl.Sequential([*first, *rest, L.Dense(10, **START)], seed=seed)
 
 
-def speeds(model: nl.Sequential, x: np.ndarray, y: np.ndarray, of: str = "d_bias") -> np.ndarray:
+def speeds(model: nl.Sequential, x: np.ndarray, y: np.ndarray, of: str = "bias") -> np.ndarray:
     """Return the norm of dC/db (or dC/dW) of each hidden layer, with all images as one batch."""
     LOSS.forward(y, model.forward(x, training=True))
     model.backward(LOSS.backward())
-    found = [getattr(layer, of) for layer in every_layer(model) if hasattr(layer, of)]
+    found = [p.gradient for p in model.declared_parameters if p.name == of]
     return np.array([10 * np.linalg.norm(gradient) for gradient in found[:-1]])
 
 
@@ -154,7 +153,7 @@ def compare_remedies(
             at_start, accuracies = [], []
             for seed in range(starts):
                 model = make(block, hidden, seed)
-                at_start.append(speeds(model, x[:1000], y[:1000], "d_kernel"))
+                at_start.append(speeds(model, x[:1000], y[:1000], "kernel"))
                 model.compile(nl.optimizers.SGD(0.03 * 10), LOSS)
                 model.fit(x, y, epochs=epochs, verbose=0)
                 answers = model.predict(test[0]).argmax(axis=1)

@@ -52,7 +52,7 @@ class KeyedGenerator(np.random.Generator):
 class KeyedStreams(Streams):
     """Streams whose numbers depend only on seed, name, call, step and shard.
 
-    For several processes that share the batch of a step: call ``model.use_streams(streams)`` once
+    For several processes that share the batch of a step: call ``model._use_streams(streams)`` once
     the model is built, then :meth:`rekey` before each shard. The numbers of a shard depend neither
     on the order in which shards are computed nor on how many were computed before. Initial values
     (:meth:`new`) are those of ordinary streams.
@@ -66,7 +66,7 @@ class KeyedStreams(Streams):
     Streams of one key are thus disjoint parts of one sequence, for all steps and shards below 2^64,
     as long as none draws more than 2^130 numbers. Different keys select different maps.
 
-    A layer with its own seed keeps its generator (:meth:`Layer.use_streams`).
+    A layer with its own seed keeps its generator (:meth:`Layer._use_streams`).
 
     Args:
         seed: the ``entropy`` of the model's streams; the same in all processes.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.initializers.base import fans
+from netlayers.initializers.scaling import fans
 
 IN, OUT = 300, 500
 # Standard deviation of N(0, 1) cut off at 2, by scipy.stats.truncnorm(-2, 2).std().

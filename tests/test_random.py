@@ -157,13 +157,13 @@ def outputs(model, streams, order, step=3):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_layers_draw_the_same_in_every_order(dtype):
     model, streams = network(dtype), KeyedStreams(7)
-    model.use_streams(streams)
+    model._use_streams(streams)
     first = outputs(model, streams, range(4))
     for order in itertools.permutations(range(4)):
         assert outputs(model, streams, order) == first
     for shard in range(4):  # each in a process of its own
         other = network(dtype)
-        other.use_streams(alone := KeyedStreams(7))
+        other._use_streams(alone := KeyedStreams(7))
         assert outputs(other, alone, [shard]) == [first[shard]]
     assert all(
         a != b for a, b in zip(outputs(model, streams, range(4), step=4), first, strict=True)
@@ -172,8 +172,8 @@ def test_layers_draw_the_same_in_every_order(dtype):
 
 def test_each_layer_has_a_stream_of_its_own():
     model, streams = network(), KeyedStreams(7)
-    model.use_streams(streams)
-    random = [part for part in model.walk() if part.rng is not None]
+    model._use_streams(streams)
+    random = [part for part in model._flatten_layers() if part.rng is not None]
     assert len(random) == 6
     streams.rekey(2, 1)
     assert [draw(part.rng) for part in random] == [
@@ -209,12 +209,12 @@ def test_copies_of_streams(copied):
 def test_copies_of_models(copied):
     """A copy draws from the model's own streams, until it is given others."""
     model, plain, streams = network(), network(), KeyedStreams(7)
-    model.use_streams(streams)
+    model._use_streams(streams)
     first = outputs(model, streams, range(4))
     other = copied(model)
     x = SHARDS[0]
     assert (other.forward(x, training=True) == plain.forward(x, training=True)).all()
-    other.use_streams(keyed := copied(streams))
+    other._use_streams(keyed := copied(streams))
     assert outputs(other, keyed, [2, 0, 3, 1]) == first
     assert outputs(model, streams, [3, 1, 2, 0]) == first
 
@@ -223,12 +223,12 @@ def test_a_model_is_saved_without_the_state_of_keyed_streams(tmp_path):
     model, plain = network(), network()
     for one in (model, plain):
         one.fit(SHARDS.reshape(-1, 3), np.zeros((20, 2)), batch_size=5, verbose=0)
-    model.use_streams(streams := KeyedStreams(7))
+    model._use_streams(streams := KeyedStreams(7))
     outputs(model, streams, range(4))
     assert type(copy.deepcopy(model.layers[0]).rng) is type(model.layers[0].rng)
     model.save(tmp_path / "keyed")
     again = nl.load_model(tmp_path / "keyed")
-    again.use_streams(other := KeyedStreams(7))
+    again._use_streams(other := KeyedStreams(7))
     assert outputs(again, other, range(4)) == outputs(model, streams, range(4))
     # In an ordinary run it goes on with the ordinary streams, where these stood.
     again, x = nl.load_model(tmp_path / "keyed"), SHARDS[0]

@@ -1,10 +1,10 @@
-"""The frameworks that are measured: one file each, with the same functions.
+"""The frameworks to measure, one file each, with the same functions.
 
-``trainer(case)`` returns an object with ``step()``, one update by one batch, whose result may be
-under way; ``value(result)``, its loss as a number; and ``wait()``, which comes back when all is
-computed. ``predictor(case)`` returns a function from an array to an array. ``job(recipe, tell)``
-trains on MNIST; it tells ``READY`` before the first epoch and the share of right answers after
-each. All begin with the weights of :mod:`benchmarks.cases`.
+``trainer(case)`` returns an object with ``step()``, which runs one update and may return before it
+is finished; ``value(result)``, its loss as a number; and ``wait()``, which returns when everything
+is computed. ``predictor(case)`` returns a function from an array to an array. ``job(recipe, tell)``
+trains on MNIST; it calls ``tell`` with ``READY`` before the first epoch and with the test accuracy
+after each. All start from the weights of :mod:`benchmarks.cases`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Peer:
-    """How a peer is found and started.
+    """A framework, and how to start it.
 
     Attributes:
-        module: its file here.
-        options: what its functions are told.
-        needs: packages without which it is left out.
-        environment: variables of its process.
-        steps_only: another way to make the steps of a peer that is there already.
+        module: its module in this package.
+        options: arguments of its functions.
+        needs: packages that it requires.
+        environment: environment variables of its process.
+        steps_only: whether it is a variant of another peer, used for steps only.
     """
 
     module: str
@@ -55,10 +55,10 @@ PEERS = {
 
 
 def missing(name: str) -> list[str]:
-    """Return the packages that a peer needs and that are not installed."""
+    """Return the packages that a peer requires and that are not installed."""
     return [package for package in PEERS[name].needs if not importlib.util.find_spec(package)]
 
 
 def missing_line(name: str, packages: list[str]) -> str:
-    """Say that a peer is left out."""
+    """Return the message that a peer is left out."""
     return f"{name} is left out: {', '.join(packages)} is not installed."

@@ -1,4 +1,4 @@
-"""The matrix products of a step alone, by NumPy, into arrays that exist."""
+"""Only the matrix products of a step, by NumPy, into preallocated arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.cases import Case, data, weights
 
 
 class Trainer:
-    """Computes the products of a step, and nothing else."""
+    """Computes only the matrix products of a step."""
 
     def __init__(self, case: Case, way: str = "") -> None:
         self.w = [w for w, _ in weights(case)]
@@ -23,7 +23,7 @@ class Trainer:
         self.dw = [np.empty_like(w) for w in self.w]
 
     def step(self) -> None:
-        """Compute x W of each layer, then xᵀ dz and, but for the first, dz Wᵀ."""
+        """Compute x W of each layer, then xᵀ dz and, except for the first, dz Wᵀ."""
         a, w, out, dw = self.a, self.w, self.out, self.dw
         for k in range(len(w)):
             np.dot(a[k], w[k], out=out[k + 1])
@@ -37,11 +37,11 @@ class Trainer:
         return float("nan")
 
     def wait(self) -> None:
-        """Everything is computed."""
+        """Return at once: steps are synchronous."""
 
 
 def flop(case: Case) -> int:
-    """Return how many operations the products of a step are."""
+    """Return the number of floating-point operations of the products of a step."""
     pairs = list(itertools.pairwise(case.sizes))
     return sum(2 * case.batch * n * m * (3 if i else 2) for i, (n, m) in enumerate(pairs))
 

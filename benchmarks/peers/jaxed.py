@@ -1,7 +1,7 @@
-"""JAX: the whole step in one jitted function with donated buffers; data put on the device once.
+"""JAX: the whole step in one jitted function with donated buffers and data on the device.
 
-Dropout draws from the generator ``rbg``, which is faster than JAX's default. The loop does not wait
-for a step before it gives JAX the next; the way ``read`` does, as it makes a number of each loss.
+Dropout uses the generator ``rbg``, which is faster than JAX's default. The loop dispatches steps
+without waiting for the previous one; the variant ``read`` waits, because it reads each loss.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def start(case: Case, seed: int = 0) -> tuple[Any, Any, Any]:
 
 
 def network(case: Case, params: Any, moving: Any, x: Any, key: Any = None) -> Any:
-    """Return the output (logits) and the moving averages; with a ``key``, in training."""
+    """Return the output (logits) and the moving averages; a ``key`` means training."""
     h, after = x, []
     for i, layer in enumerate(params):
         h = h @ layer["w"]
@@ -83,7 +83,7 @@ def loss(case: Case, params: Any, moving: Any, x: Any, y: Any, key: Any) -> Any:
 def update(
     case: Case, params: Any, moving: Any, state: Any, key: Any, x: Any, y: Any, rate: Any = RATE
 ) -> Any:
-    """Return everything after one step, and the loss; ``rate`` is that of Adam."""
+    """Return the state after one step, and the loss; ``rate`` is the learning rate of Adam."""
     key, mine = jax.random.split(key) if case.dropout else (key, key)
     compute = partial(loss, case)
     (value, moving), g = jax.value_and_grad(compute, has_aux=True)(params, moving, x, y, mine)
@@ -104,7 +104,7 @@ def update(
 
 
 class Trainer:
-    """Makes steps."""
+    """Runs training steps."""
 
     def __init__(self, case: Case, way: str = "") -> None:
         x, y = (jnp.asarray(v) for v in data(case))
@@ -127,19 +127,19 @@ class Trainer:
         return float(result)
 
     def wait(self) -> None:
-        """Wait until every step is computed."""
+        """Wait until all steps are computed."""
         jax.block_until_ready(self.state[:3])
 
 
 def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
-    """Return the jitted network, from and to NumPy."""
+    """Return the jitted network with NumPy input and output."""
     params, moving, _ = start(case)
     compiled = jax.jit(lambda x: network(case, params, moving, x)[0])
     return lambda x: np.asarray(compiled(x))
 
 
 def job(recipe: Any, tell: Callable[[float], None]) -> None:
-    """Train with a loop; the rows of a batch are gathered within the jitted step."""
+    """Train in a loop; the jitted step gathers the rows of a batch."""
     case = recipe.case
     x, y, x_test, y_test = (jnp.asarray(v) for v in recipe.arrays())
     state = (*start(case, recipe.seed), jax.random.key(recipe.seed, impl="rbg"))

@@ -59,7 +59,7 @@ def make_model(case: Case, seed: int = 0) -> Any:
 
 
 class Trainer:
-    """Makes steps."""
+    """Runs training steps."""
 
     def __init__(self, case: Case, way: str = "") -> None:
         x, y = data(case)
@@ -98,7 +98,7 @@ class Trainer:
         return float(result)
 
     def wait(self) -> None:
-        """Wait until every step is computed."""
+        """Wait until all steps are computed."""
         jax.block_until_ready(self.state)
 
 
@@ -108,7 +108,7 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
 
 
 def job(recipe: Any, tell: Callable[[float], None]) -> None:
-    """Train with ``fit`` and two callbacks: the rate, and the test after each epoch."""
+    """Train with ``fit`` and two callbacks: the learning rate, and the test after each epoch."""
     model = make_model(recipe.case, recipe.seed)
     x, y, x_test, y_test = recipe.arrays()
 

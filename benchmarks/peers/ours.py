@@ -1,4 +1,4 @@
-"""netlayers: the loop that a user writes, and ``train_on_batch``."""
+"""netlayers: an explicit training loop, and ``train_on_batch``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def make_model(case: Case, seed: int = 0) -> nl.Sequential:
 
 
 class Trainer:
-    """Makes steps."""
+    """Runs training steps."""
 
     def __init__(self, case: Case, way: str = "") -> None:
         x, y = data(case)
@@ -87,7 +87,7 @@ class Trainer:
         return float(result)
 
     def wait(self) -> None:
-        """Everything is computed."""
+        """Return at once: steps are synchronous."""
 
 
 def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
@@ -98,8 +98,8 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
 def without_each(step: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
     """Return a step with ``all`` compiled kernels, and without each of those that it calls.
 
-    Where one is left out, that of NumPy takes its place, as the seam has it: what an instance does
-    not hold, its class does.
+    Compiled kernels are attributes of the instance ``kernels``. Without one, the attribute of the
+    class applies, which is NumPy's.
     """
     compiled = {name: k for name, k in vars(kernels).items() if callable(k)}
     called: list[str] = []
@@ -134,7 +134,7 @@ def without_each(step: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
 
 
 def job(recipe: Any, tell: Callable[[float], None]) -> None:
-    """Train with ``fit`` and two callbacks: the rate, and the test after each epoch."""
+    """Train with ``fit`` and two callbacks: the learning rate, and the test after each epoch."""
     model = make_model(recipe.case, recipe.seed)
     x, y, x_test, y_test = recipe.arrays()
 

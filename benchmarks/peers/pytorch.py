@@ -1,7 +1,7 @@
 """PyTorch: eager, and with ``torch.compile``; fused optimizers, gradients set to ``None``.
 
-PyTorch's Adam adds epsilon after the correction for the start at zero, where Keras and netlayers
-add it before; with 10⁻⁷ the losses differ in the last digits only.
+PyTorch's Adam adds epsilon after the bias correction, Keras and netlayers add it before; with 10⁻⁷
+the losses differ only in the last digits.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KINDS = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU, "tanh": torch.nn.Ta
 
 
 def make_model(case: Case, seed: int = 0) -> Any:
-    """Return the modules with the weights of the case; PyTorch keeps W transposed."""
+    """Return the modules with the weights of the case; PyTorch stores W transposed."""
     torch.manual_seed(seed)
     modules: list[Any] = []
     first = weights(case, seed)
@@ -65,7 +65,7 @@ def make_optimizer(case: Case, model: Any) -> Any:
 
 
 class Trainer:
-    """Makes steps."""
+    """Runs training steps."""
 
     def __init__(self, case: Case, way: str = "") -> None:
         x, y = (torch.from_numpy(v) for v in data(case))
@@ -96,7 +96,7 @@ class Trainer:
         return float(result.detach())
 
     def wait(self) -> None:
-        """Everything is computed."""
+        """Return at once: steps are synchronous."""
 
 
 def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
@@ -112,8 +112,8 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     return predict
 
 
-class Dealt(torch.utils.data.Sampler):
-    """The order of an epoch that all loops by hand share."""
+class SharedOrder(torch.utils.data.Sampler):
+    """The order of the samples that all explicit loops share."""
 
     def __init__(self, recipe: Any, rows: Sized) -> None:
         self.recipe, self.count, self.epoch = recipe, len(rows), 0
@@ -126,7 +126,7 @@ class Dealt(torch.utils.data.Sampler):
 
 
 def job(recipe: Any, tell: Callable[[float], None]) -> None:
-    """Train with a DataLoader, or (``hand``, ``compile``) with batches cut by hand."""
+    """Train with a DataLoader, or (``hand``, ``compile``) with explicit batches."""
     case, way = recipe.case, recipe.way
     model = make_model(case, recipe.seed)
     optimizer, loss = make_optimizer(case, model), torch.nn.CrossEntropyLoss()
@@ -136,9 +136,9 @@ def job(recipe: Any, tell: Callable[[float], None]) -> None:
     def compute(bx: Any, by: Any) -> Any:
         return loss(model(bx), by)
 
-    if way == "compile":  # a code for each of the two sizes of a batch, not one for any size
+    if way == "compile":  # compiled separately for the two batch sizes
         compute = torch.compile(compute, dynamic=False)
-    order = Dealt(recipe, x)
+    order = SharedOrder(recipe, x)
     loader = None
     if way == "loader":
         loader = torch.utils.data.DataLoader(

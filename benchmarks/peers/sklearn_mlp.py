@@ -1,8 +1,8 @@
-"""scikit-learn's MLP: its own backpropagation and optimizer on the batch, without its checks.
+"""scikit-learn's MLP: its own backpropagation and optimizer on a batch, without its checks.
 
-That is faster than ``partial_fit``, which checks its input at each call. What it does not offer is
-left out, to its advantage: clipping (deep), a sigmoid on the output of the quadratic loss (tiny).
-Its squared loss is half of ours; epsilon is halved too, so Adam's steps are the same.
+This is faster than ``partial_fit``, which checks its input at each call. Features that it lacks are
+left out, in its favour: clipping (deep), a sigmoid on the output of the quadratic loss (tiny). Its
+squared loss is half of ours; epsilon is halved too, so that the steps of Adam are the same.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def make_model(case: Case, seed: int = 0) -> Any:
     for i, (w, b) in enumerate(weights(case, seed)):
         if w.shape == model.coefs_[i].shape:
             model.coefs_[i][...], model.intercepts_[i][...] = w, b
-        else:  # two classes have one output: that of their difference
+        else:  # two classes have one output, the difference of their logits
             model.coefs_[i][...] = w[:, 1:] - w[:, :1]
             model.intercepts_[i][...] = b[1:] - b[:1]
     params = model.coefs_ + model.intercepts_
@@ -60,12 +60,12 @@ def make_model(case: Case, seed: int = 0) -> Any:
 
 
 def epsilon(case: Case) -> float:
-    """Return Adam's epsilon for half the loss."""
+    """Return Adam's epsilon for half of the loss."""
     return EPSILON / 2 if case.loss == "regression" else EPSILON
 
 
 class Trainer:
-    """Makes steps."""
+    """Runs training steps."""
 
     def __init__(self, case: Case, way: str = "") -> None:
         model = make_model(case)
@@ -87,11 +87,11 @@ class Trainer:
         self.step = step
 
     def value(self, result: Any) -> float:
-        """Return the loss of a step; its squared loss is half the mean."""
+        """Return the loss of a step; scikit-learn halves the squared loss."""
         return float(result) * self.factor
 
     def wait(self) -> None:
-        """Everything is computed."""
+        """Return at once: steps are synchronous."""
 
 
 def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
@@ -101,9 +101,9 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
 
 
 def job(recipe: Any, tell: Callable[[float], None]) -> None:
-    """Train with ``partial_fit`` on all samples, which is an epoch in batches, shuffled.
+    """Train with ``partial_fit`` on all samples, which runs one shuffled epoch in batches.
 
-    The optimizer read ``learning_rate_init`` when it was made, so its own rate is set.
+    The optimizer reads ``learning_rate_init`` only when it is created, so its own rate is set.
     """
     model = make_model(recipe.case, recipe.seed)
     x, y, x_test, y_test = recipe.arrays()

@@ -95,11 +95,11 @@ class ActivationLayer(Layer):
 
     # The logits of an activation are its input.
 
-    def forward_logits(self, x: Array, training: bool = False) -> Array:
+    def _forward_logits(self, x: Array, training: bool = False) -> Array:
         """Return the logits, which are the input."""
         return self.prepare(x)
 
-    def backward_logits(self, dz: Array) -> Array:
+    def _backward_logits(self, dz: Array) -> Array:
         """Return dL/dx from the gradient with respect to the logits."""
         return dz
 
@@ -128,10 +128,10 @@ class AxisActivation(ActivationLayer):
             ShapeError: ``x`` has no axis ``axis``.
         """
         x = super().prepare(x)
-        self.check_axis(x.shape)
+        self._check_axis(x.shape)
         return x
 
-    def check_axis(self, shape: Shape) -> None:
+    def _check_axis(self, shape: Shape) -> None:
         """Raise a ShapeError if ``shape`` has no axis ``axis``."""
         if not -len(shape) <= self.axis < len(shape):
             raise ShapeError(

@@ -221,7 +221,7 @@ class GLU(AxisActivation):
         Raises:
             ShapeError: the axis does not exist, is the batch axis, or has an odd length.
         """
-        self.check_axis(input_shape)
+        self._check_axis(input_shape)
         axis = self.axis % len(input_shape)
         size = input_shape[axis]
         if axis == 0 and size is None:

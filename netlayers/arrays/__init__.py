@@ -1,1 +1,1 @@
-"""A user's data as arrays: conversion, checks, sparse matrices, frames, other libraries."""
+"""Conversion and checks of user data: arrays, sparse matrices, data frames, other libraries."""

@@ -1,4 +1,4 @@
-"""Checks of a user's data, piece by piece: nothing as large as the data is ever allocated."""
+"""Checks of user data in blocks, without allocations of the size of the data."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _CHUNK = 1 << 20
 
 
 def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
-    """Check, piece by piece, that all values are finite and stay so in ``dtype``.
+    """Check in blocks that all values are finite, also after conversion to ``dtype``.
 
     Raises:
-        DataError: with the number of the first bad row.
+        DataError: some are not; the message names the first such row.
     """
     if values.dtype.kind != "f":
         return
@@ -41,36 +41,36 @@ def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
         check_finite(owner, argument, piece, start)
         raise DataError(
             f"{owner}: {argument} holds numbers too large for {dtype} (above "
-            f"{np.finfo(dtype).max:.2g}), the first of them within rows {start} to "
-            f"{start + len(block)}. Scale the data, or make the model with dtype='float64'."
+            f"{np.finfo(dtype).max:.2g}), the first of them in rows {start} to "
+            f"{start + len(block)}. Scale the data, or create the model with dtype='float64'."
         )
 
 
 def as_data(owner: str, argument: str, value: Any) -> Any:
-    """Return ``value`` as an array of numbers, or as :class:`LazyRows` where it is no memory.
+    """Return ``value`` as a numeric array, or as :class:`LazyRows` if it is not in memory.
 
     Raises:
-        DataError: it does not hold real numbers.
+        DataError: it does not contain real numbers.
     """
     if type(value) is not np.ndarray and is_lazy(value):
-        as_array(owner, argument, value[:0])  # its dtype
+        as_array(owner, argument, value[:0])  # checks the dtype
         return LazyRows(value)
     return as_array(owner, argument, value)
 
 
 def checked_input(owner: str, argument: str, x: Any, spec: InputSpec, dtype: Dtype) -> Any:
-    """Return one input as an array, LazyRows or a CSR matrix, of such values as ``spec`` declares.
+    """Return one input as an array, LazyRows or a CSR matrix, checked against ``spec``.
 
-    The values are not converted yet: a memory map stays one.
+    Values are not converted yet: a memory map remains one.
 
     Raises:
-        DataError, ShapeError: it is none; values are of another kind, or not finite in ``dtype``.
+        DataError, ShapeError: it is none of these, or its values are of another kind or not finite.
     """
     if type(x) is not np.ndarray and is_sparse(x):
         if spec.dtype != "float":
             raise DataError(
-                f"{owner}: {argument} is a sparse matrix, where an array of {spec.dtype} values is "
-                f"taken; pass {argument}.toarray()."
+                f"{owner}: {argument} is a sparse matrix, but an array of {spec.dtype} values is "
+                f"expected; pass {argument}.toarray()."
             )
         return _checked_csr(owner, argument, x, dtype)
     x = as_text(owner, argument, x) if spec.dtype == "string" else as_data(owner, argument, x)
@@ -86,15 +86,15 @@ def checked_input(owner: str, argument: str, x: Any, spec: InputSpec, dtype: Dty
 
 
 def check_rows(owner: str, x: Any, others: Mapping[str, Any]) -> None:
-    """Check that all inputs, targets and weights have the same number of rows, one or more.
+    """Check that all inputs, targets and weights have the same nonzero number of rows.
 
     Args:
-        owner: who asks, for the message.
-        x: the input, or a tuple of them.
-        others: further arrays, or tuples of arrays, by name; ``None`` is passed over.
+        owner: the caller's name, used in messages.
+        x: the input, or a tuple of inputs.
+        others: other arrays, or tuples of arrays, by name; ``None`` is ignored.
 
     Raises:
-        DataError: there are none, or their numbers differ.
+        DataError: there are no rows, or their numbers differ.
     """
     inputs = each(x)
     rows = inputs[0].shape[0]
@@ -102,54 +102,54 @@ def check_rows(owner: str, x: Any, others: Mapping[str, Any]) -> None:
         raise DataError(
             f"{owner}: x is empty (shape {inputs[0].shape}); there is nothing to learn from."
         )
-    fits = True
-    for value in (x, *others.values()):  # plain loops: this is part of every train_on_batch
+    consistent = True
+    for value in (x, *others.values()):  # plain loops for speed: part of every train_on_batch
         if value is not None:
             for a in value if isinstance(value, tuple) else (value,):
-                fits = fits and a.ndim > 0 and a.shape[0] == rows
-    if fits:
+                consistent = consistent and a.ndim > 0 and a.shape[0] == rows
+    if consistent:
         return
-    every = {"x": x, **{name: value for name, value in others.items() if value is not None}}
+    arrays = {"x": x, **{name: value for name, value in others.items() if value is not None}}
     sizes = {
         name if not isinstance(value, tuple) else f"{name}[{i}]": a.shape[0] if a.ndim else None
-        for name, value in every.items()
+        for name, value in arrays.items()
         for i, a in enumerate(each(value))
     }
     listed = ", ".join(
         f"{name} has {'no rows' if n is None else f'{n} rows'}" for name, n in sizes.items()
     )
     raise DataError(
-        f"{owner}: Data cardinality is ambiguous: {listed}. Give one row of each for every sample."
+        f"{owner}: Data cardinality is ambiguous: {listed}. Give one row per sample in each."
     )
 
 
 def _checked_csr(owner: str, argument: str, x: Any, dtype: Dtype) -> Any:
-    """Return a sparse x as a checked CSR matrix."""
+    """Return a sparse matrix as a checked CSR matrix."""
     x = as_csr(owner, x)
     rows, columns = x.shape
     starts, entries = x.indptr, int(x.indptr[-1]) if len(x.indptr) else 0
-    # The routines of SciPy trust these numbers, and would read memory that is not the matrix's.
-    broken = (
+    # SciPy's routines do not check these indices and would read out of bounds.
+    malformed = (
         len(starts) != rows + 1
         or starts[0] != 0
         or bool((starts[1:] < starts[:-1]).any())
         or not entries <= min(len(x.indices), len(x.data))
         or (entries and not 0 <= x.indices[:entries].min() <= x.indices[:entries].max() < columns)
     )
-    if broken:
+    if malformed:
         raise DataError(
-            f"{owner}: the sparse matrix {argument} of shape {x.shape} is not well-formed: its "
-            f"indptr or indices point outside of it. {argument}.check_format() of SciPy says more."
+            f"{owner}: the sparse matrix {argument} of shape {x.shape} is malformed: its indptr "
+            f"or indices are out of bounds. Call {argument}.check_format() for details."
         )
     try:
         check_values(owner, argument, x.data[:entries], dtype)
     except DataError:
-        raise _named_entry(owner, argument, x, dtype) from None
+        raise _non_finite_error(owner, argument, x, dtype) from None
     return x
 
 
-def _named_entry(owner: str, argument: str, x: Any, dtype: Dtype) -> DataError:
-    """Return the error for the first entry of a CSR matrix that is not finite in ``dtype``."""
+def _non_finite_error(owner: str, argument: str, x: Any, dtype: Dtype) -> DataError:
+    """Return the error for the first non-finite entry of a CSR matrix."""
     with np.errstate(over="ignore", invalid="ignore"):
         entry = int(np.flatnonzero(~np.isfinite(x.data.astype(dtype)))[0])
     row = int(np.searchsorted(x.indptr, entry, side="right")) - 1
@@ -159,5 +159,5 @@ def _named_entry(owner: str, argument: str, x: Any, dtype: Dtype) -> DataError:
         what = f"a number too large for {dtype} ({value:.2g})"
     return DataError(
         f"{owner}: the sparse matrix {argument} contains {what}; the first such row is row {row} "
-        f"(column {x.indices[entry]}). Remove such rows, or mend the entries in {argument}.data."
+        f"(column {x.indices[entry]}). Remove such rows, or fix the entries of {argument}.data."
     )

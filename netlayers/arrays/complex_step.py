@@ -1,10 +1,9 @@
-"""Arrays that carry a derivative in their imaginary part, for the check of gradients.
+"""Complex-step differentiation: arrays that carry a derivative in their imaginary part.
 
-Put ``x + i h`` with a tiny h through an analytic function: the imaginary part of the result is h
-times the derivative, and nothing is subtracted, so no digit is lost. NumPy's complex numbers do the
-arithmetic. What they do differently from real ones is put right here: a comparison looks at the
-real parts, ``abs`` keeps the derivative, ``maximum`` hands on that of the larger number, and no
-product conjugates a factor.
+For an analytic function of ``x + i h`` with a tiny h, the imaginary part of the result is h times
+the derivative, without a subtraction and hence without cancellation. NumPy's complex arithmetic is
+used, except where it differs from real arithmetic: comparisons use the real parts, ``abs`` and
+``maximum`` propagate the derivative, and products do not conjugate.
 
 Source:
     W. Squire, G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM
@@ -27,7 +26,7 @@ _COMPLEX = np.dtype(np.complex128)
 
 
 class _Seen(threading.local):
-    """Whether a number that moves has met a corner or a jump: at a tie, or the abs of 0."""
+    """Whether a kink or discontinuity was evaluated, such as a tie or ``abs(0)``."""
 
     corner = False
 
@@ -36,7 +35,7 @@ seen = _Seen()
 
 
 class ComplexStep(np.ndarray):
-    """A complex array that is computed with as the real one that its real part is."""
+    """A complex array that behaves like the real array of its real parts."""
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **kwargs: Any
@@ -67,7 +66,7 @@ def _plain(value: Any) -> Any:
 
 
 def _wrapped(value: Any) -> Any:
-    """Return complex arrays and numbers as :class:`ComplexStep`, anything else as it is."""
+    """Return complex arrays and numbers as :class:`ComplexStep`, other values unchanged."""
     if isinstance(value, (list, tuple)):
         return type(value)(_wrapped(item) for item in value)
     if isinstance(value, (np.ndarray, np.complexfloating)) and value.dtype == _COMPLEX:
@@ -76,35 +75,35 @@ def _wrapped(value: Any) -> Any:
 
 
 def _in_complex(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Compute in complex128 where a sum is asked for in float64."""
+    """Replace the dtype float64 by complex128."""
     dtype = kwargs.get("dtype")
     return {**kwargs, "dtype": _COMPLEX} if dtype is not None and np.dtype(dtype) == "d" else kwargs
 
 
-# NumPy's functions as functions of real numbers ------------------------------------------------
+# NumPy functions with the semantics of real numbers ---------------------------------------------
 
 
-def _note_corner(where: Any, *moving: Any) -> None:
-    """Note whether, somewhere in ``where``, the numbers move differently."""
+def _note_kink(where: Any, *operands: Any) -> None:
+    """Record a kink if the derivatives differ anywhere in ``where``."""
     if not seen.corner:
-        first, second = (np.imag(m) for m in moving)
+        first, second = (np.imag(operand) for operand in operands)
         seen.corner = bool(np.any(where & (first != second)))
 
 
 def _note_ties(x: Array, result: Any, axis: Any) -> None:
-    """Note whether two of the largest (or smallest) numbers along an axis move differently."""
+    """Record a kink if tied extrema along an axis have different derivatives."""
     if axis is not None and np.ndim(result) < x.ndim:
         result = np.expand_dims(result, axis)
-    _note_corner(x.real == np.real(result), x, result)
+    _note_kink(x.real == np.real(result), x, result)
 
 
 def _absolute(x: Any) -> Any:
-    _note_corner(np.real(x) == 0, x, 0)
+    _note_kink(np.real(x) == 0, x, 0)
     return np.where(np.real(x) < 0, -x, x)
 
 
 def _sign(x: Any) -> Any:
-    _note_corner(np.real(x) == 0, x, 0)
+    _note_kink(np.real(x) == 0, x, 0)
     return np.sign(np.real(x)) + 0j
 
 
@@ -114,19 +113,19 @@ def _rounded(function: Any) -> Any:
 
 def _compared(function: Any) -> Any:
     def compare(a: Any, b: Any) -> Any:
-        _note_corner(np.real(a) == np.real(b), a, b)
+        _note_kink(np.real(a) == np.real(b), a, b)
         return function(np.real(a), np.real(b))
 
     return compare
 
 
 def _maximum(a: Any, b: Any) -> Any:
-    _note_corner(np.real(a) == np.real(b), a, b)
+    _note_kink(np.real(a) == np.real(b), a, b)
     return np.where((np.real(a) >= np.real(b)) | np.isnan(a), a, b)
 
 
 def _minimum(a: Any, b: Any) -> Any:
-    _note_corner(np.real(a) == np.real(b), a, b)
+    _note_kink(np.real(a) == np.real(b), a, b)
     return np.where((np.real(a) <= np.real(b)) | np.isnan(a), a, b)
 
 

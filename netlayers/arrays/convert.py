@@ -1,4 +1,4 @@
-"""What a user hands in, as the arrays that layers and losses compute with."""
+"""Conversion of user data to the arrays that layers and losses use."""
 
 from __future__ import annotations
 
@@ -18,39 +18,38 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
     from netlayers.arrays.spec import InputSpec, Kind
 
-_CHUNK = 1 << 20  # elements looked at in one go: bounds the memory of a check of a memory map
+_CHUNK = 1 << 20  # entries checked at a time: bounds the memory for memory maps
 
 
 def as_array(owner: str, argument: str, value: Any) -> Array:
-    """Return ``value`` as an array of real numbers, uncopied where it is one already.
+    """Return ``value`` as an array of real numbers, without a copy if possible.
 
     Args:
-        owner: who asks, for the message.
-        argument: the name of ``value``, for the message.
-        value: an array, a list of numbers, or anything that NumPy makes an array of.
+        owner: the caller's name, used in messages.
+        argument: name of ``value``, used in messages.
+        value: an array, a list of numbers, or anything else that NumPy converts to an array.
 
     Raises:
-        DataError: the entries are no real numbers (text, objects, complex), rows are ragged, or
+        DataError: the entries are not real numbers (text, objects, complex), rows are ragged, or
             entries are masked.
     """
-    if type(value) is np.ndarray and value.dtype.kind in "fiub":  # the usual case, in every step
+    if type(value) is np.ndarray and value.dtype.kind in "fiub":  # fast path of every step
         return value
-    if isinstance(value, ComplexStep):  # the gradient check's; stands for a real array
+    if isinstance(value, ComplexStep):  # from the gradient check; treated as real
         return value
     if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
         raise DataError(
-            f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which cannot be "
-            f"taken here; pass {argument}.toarray()."
+            f"{owner}: {argument} is a sparse matrix ({type(value).__name__}), which is not "
+            f"supported here; pass {argument}.toarray()."
         )
     if is_frame(value):
         value = frame_values(owner, argument, value)
     if type(value) is not np.ndarray and isinstance(value, np.ndarray):
-        masked = getattr(value, "mask", False)  # without this look, np.ma would be imported
+        masked = getattr(value, "mask", False)  # avoids the import of np.ma
         if isinstance(masked, (bool, np.ndarray, np.bool_)) and np.any(masked):
             raise DataError(
-                f"{owner}: {argument} has {np.count_nonzero(masked)} masked entries, which have no "
-                f"number. Fill them, for instance with {argument}.filled(0), or leave such rows "
-                "out."
+                f"{owner}: {argument} has {np.count_nonzero(masked)} masked entries. Fill them, "
+                f"for instance with {argument}.filled(0), or remove such rows."
             )
     array = _numpy(owner, argument, value)
     if array.dtype.kind not in "fiub":
@@ -62,45 +61,45 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
 
 
 def _numpy(owner: str, argument: str, value: Any) -> Array:
-    """Return whatever NumPy makes of ``value``, of any dtype.
+    """Return ``value`` converted by NumPy, of any dtype.
 
     Raises:
-        DataError: rows are ragged, or the value cannot be read.
+        DataError: rows are ragged, or the value cannot be converted.
     """
     try:
         return numpy_dtype(np.asarray(numpy_of(value)))
-    except (TypeError, ValueError, RuntimeError, BufferError) as error:  # what __array__ may raise
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise DataError(
             f"{owner}: {argument} must be an array of numbers with rows of equal length; NumPy "
-            f"could not make one of it ({error})."
+            f"cannot convert it ({error})."
         ) from None
 
 
 def _hint(array: Array) -> str:
-    """Return what to do about an array that holds no numbers."""
+    """Return a hint for an array that is not numeric."""
     kind = array.dtype.kind
     if kind == "O":
         first = next((v for v in array.flat if v is not None), None)
         if isinstance(first, (str, bytes)):
             kind = "U"
         elif not isinstance(first, (int, float, np.number)):
-            return f"Its entries are of the type {type(first).__name__}; turn them into numbers."
+            return f"Its entries are of type {type(first).__name__}; convert them to numbers."
     return {
         "O": "Convert it first, for instance with np.asarray(values, dtype='float32'); None "
-        "and ragged rows have no number.",
-        "U": "Turn text into numbers first, for instance with np.unique(text, "
+        "and ragged rows cannot be converted.",
+        "U": "Encode strings as numbers first, for instance with np.unique(text, "
         "return_inverse=True)[1].",
-        "S": "Turn text into numbers first, for instance with np.unique(text, "
+        "S": "Encode strings as numbers first, for instance with np.unique(text, "
         "return_inverse=True)[1].",
         "c": "Pass the real and the imaginary part as two features.",
     }.get(kind, "Convert it to numbers first.")
 
 
 def as_text(owner: str, argument: str, value: Any) -> Array:
-    """Return ``value`` as an array of text: ``str`` or ``bytes`` of NumPy, or objects of ``str``.
+    """Return ``value`` as an array of strings: NumPy's ``str`` or ``bytes``, or ``str`` objects.
 
     Raises:
-        DataError: it holds something else.
+        DataError: it contains something else.
     """
     if is_frame(value):
         value = value.to_numpy()
@@ -113,19 +112,22 @@ def as_text(owner: str, argument: str, value: Any) -> Array:
         if other is None and not any(v is None for v in array.flat):
             return array
         wrong = f"an entry {other!r}"
-    raise DataError(f"{owner}: {argument} must hold text, got {wrong}. Use {argument}.astype(str).")
+    raise DataError(
+        f"{owner}: {argument} must hold strings, got {wrong}. Use {argument}.astype(str)."
+    )
 
 
 def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype) -> Array:
-    """Return ``value`` as an array in C order of what ``spec`` declares, uncopied if it is one.
+    """Return ``value`` as a C-contiguous array of the kind in ``spec``, without a copy if possible.
 
     Args:
-        owner: who asks, for the message.
-        argument: the name of ``value``, for the message.
-        value: what the user gave.
-        spec: declares the kind. ``"float"`` becomes ``dtype``. Integers keep their dtype and every
-            value; booleans and whole floats become int64. Numbers 0 and 1 become booleans.
-        dtype: what floats become.
+        owner: the caller's name, used in messages.
+        argument: name of ``value``, used in messages.
+        value: the value to convert.
+        spec: the kind. For ``"float"``, values are converted to ``dtype``. For ``"integer"``,
+            integers keep their dtype; booleans and integral floats become int64. For
+            ``"boolean"``, 0 and 1 become booleans.
+        dtype: dtype of floats.
 
     Raises:
         DataError: the values are of another kind.
@@ -141,7 +143,7 @@ def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype
 
 
 def kind_dtype(given: Dtype, kind: Kind, dtype: Dtype) -> Dtype:
-    """Return the dtype that numbers of the dtype ``given`` become; see :func:`as_kind`."""
+    """Return the dtype to which ``given`` is converted; see :func:`as_kind`."""
     if kind == "float":
         return dtype
     if kind == "boolean":
@@ -152,33 +154,33 @@ def kind_dtype(given: Dtype, kind: Kind, dtype: Dtype) -> Dtype:
 
 
 def check_kind(owner: str, argument: str, array: Any, kind: Kind) -> None:
-    """Raise a DataError, with the first such row, if numbers are not all integers (or 0 and 1).
+    """Raise a DataError that names the first row with a value that is not integral (or 0 or 1).
 
-    Looks at pieces of bounded size, so ``array`` may be a memory map.
+    The check proceeds in blocks, so ``array`` may be a memory map.
     """
     if array.dtype.kind == "b" or (kind == "integer" and array.dtype.kind in "iu"):
         return
     for start, block in blocks(array if array.ndim else array.reshape(1)):
-        if kind == "integer":  # 2^63 is the first float that int64 does not hold
+        if kind == "integer":  # 2^63 is the first float beyond int64
             block = block.astype(np.float64, copy=False)
             good = (block == np.trunc(block)) & (np.abs(block) < 2.0**63)
-            expected, hint = "integers", "Round it, or give the column of numbers that is meant."
+            expected, hint = "integers", "Round it, or pass the intended column."
         else:
             good = (block == 0) | (block == 1)
             expected, hint = "booleans", f"Compare it first, for instance {argument} > 0."
         if not good.all():
-            place = tuple(int(i) for i in np.argwhere(~good)[0])
+            index = tuple(int(i) for i in np.argwhere(~good)[0])
             raise DataError(
-                f"{owner}: {argument} must hold {expected}, got {block[place]} "
-                f"(row {start + place[0]}). {hint}"
+                f"{owner}: {argument} must hold {expected}, got {block[index]} "
+                f"(row {start + index[0]}). {hint}"
             )
 
 
 def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
-    """Return ``value`` as an array of ``dtype``; the same object where nothing is to be done.
+    """Return ``value`` as an array of ``dtype``; the same object if it is one already.
 
     Raises:
-        DataError: see :func:`as_array`; or a finite number of ``value`` is too large for ``dtype``.
+        DataError: see :func:`as_array`; or a finite value is too large for ``dtype``.
     """
     if type(value) is np.ndarray and value.dtype is dtype:
         return value
@@ -198,15 +200,15 @@ def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
 
 
 def in_order(array: Array) -> Array:
-    """Return the array with its numbers in C order, a copy only if they are not.
+    """Return a C-contiguous array, a copy only if needed.
 
-    A matrix product of the same numbers in another order may differ in the last bit.
+    Matrix products of other memory layouts may differ in the last bit.
     """
     return array if array.flags.c_contiguous else array.copy(order="C")
 
 
 def all_finite(array: Array) -> bool:
-    """Whether no entry is NaN or infinite. Costs one read of the memory, and no copy of it."""
+    """Return whether all entries are finite, in one pass over memory and without a copy."""
     if array.dtype.kind != "f":
         return True
     if array.flags.c_contiguous and array.dtype.isnative and array.itemsize >= 4:
@@ -214,19 +216,19 @@ def all_finite(array: Array) -> bool:
             return _finite(array)
         flat = array.reshape(-1)
         return all(_finite(flat[i : i + _CHUNK]) for i in range(0, flat.size, _CHUNK))
-    return first_not_finite(array) is None
+    return first_non_finite_row(array) is None
 
 
 def _finite(array: Array) -> bool:
-    """Look at a sum of squares, the fastest way to see every entry: it is finite only if all are.
+    """Return whether all entries are finite, by their sum of squares, which is fastest.
 
-    It may overflow for large finite ones, and an exact look then clears them.
+    The sum may overflow for large finite entries; an exact check follows then.
     """
-    # vdot, other than dot, does not warn of an overflow.
+    # Unlike dot, vdot does not warn about overflow.
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
-def first_not_finite(array: Array) -> int | None:
+def first_non_finite_row(array: Array) -> int | None:
     """Return the first row with a NaN or an infinity, or ``None``."""
     if array.dtype.kind != "f":
         return None
@@ -243,19 +245,19 @@ def first_not_finite(array: Array) -> int | None:
 def check_finite(owner: str, argument: str, array: Array, first: int = 0) -> None:
     """Raise a DataError that names the first row of ``array`` with a NaN or an infinity.
 
-    ``first`` is the number of its first row.
+    ``first`` is the index of row 0 in the full data.
     """
     if all_finite(array):
         return
-    row = first_not_finite(array)
+    row = first_non_finite_row(array)
     if row is None:
         return
     values = array[row : row + 1].reshape(-1) if array.ndim else array.reshape(1)
     count = int(np.count_nonzero(~np.isfinite(values)))
-    kind, hint = "NaN", f"fill the gaps before, for instance with np.nan_to_num({argument})."
+    kind, hint = "NaN", f"replace them first, for instance with np.nan_to_num({argument})."
     if not np.isnan(values).any():
         kind = "an infinite number"
-        hint = f"bound the numbers before, for instance with np.clip({argument}, -1e6, 1e6)."
+        hint = f"clip the values first, for instance with np.clip({argument}, -1e6, 1e6)."
     raise DataError(
         f"{owner}: {argument} contains {kind}; the first such row is row {first + row} "
         f"({count} of its {values.size} values). Remove such rows, or {hint}"
@@ -263,15 +265,15 @@ def check_finite(owner: str, argument: str, array: Array, first: int = 0) -> Non
 
 
 def one(values: Sequence[Any]) -> Any:
-    """Return the array of a model with one input, else the tuple of all."""
+    """Return the only array of a sequence, or the tuple of several."""
     return values[0] if len(values) == 1 else tuple(values)
 
 
 def each(values: Any) -> tuple[Any, ...]:
-    """Return the arrays of what :func:`one` returned."""
+    """Return the arrays of a result of :func:`one` as a tuple."""
     return values if isinstance(values, tuple) else (values,)
 
 
 def shapes_of(values: Any) -> Any:
-    """Return the shape of an array, or the shapes of a tuple of them."""
+    """Return the shape of an array, or the shapes of a tuple of arrays."""
     return tuple(v.shape for v in values) if isinstance(values, tuple) else values.shape

@@ -1,4 +1,4 @@
-"""Arrays of other libraries (PyTorch, JAX, h5py, zarr) as NumPy's own; none is imported here."""
+"""Conversion of arrays of other libraries (PyTorch, JAX, h5py, zarr), which are not imported."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
 
-_CHUNK = 1 << 20  # elements read in one go
+_CHUNK = 1 << 20  # entries read at a time
 
 
 def is_lazy(value: Any) -> bool:
-    """Whether ``value`` is an array that is read when it is sliced: of h5py, zarr, or the like.
+    """Return whether ``value`` is an array that is read when sliced, such as of h5py or zarr.
 
-    What lies in memory can be taken as a whole, and says so by ``__dlpack__`` or the array
-    interface.
+    Arrays in memory are recognized by ``__dlpack__`` or the array interface.
     """
     if isinstance(value, np.ndarray):
         return False
@@ -36,9 +35,9 @@ def is_lazy(value: Any) -> bool:
 
 
 def numpy_of(value: Any) -> Any:
-    """Return an array of another library as what NumPy makes an array of; others as they are.
+    """Return an array of another library in a form that NumPy converts; other values unchanged.
 
-    A tensor that requires a gradient is detached. bfloat16, which NumPy has not, becomes float32.
+    Tensors that require a gradient are detached. bfloat16, which NumPy lacks, becomes float32.
     """
     if hasattr(value, "detach"):
         value = value.detach()
@@ -52,29 +51,29 @@ def numpy_of(value: Any) -> Any:
 
 
 def numpy_dtype(array: Array) -> Array:
-    """Return ``array``, in float32 if its numbers are those of ml_dtypes, such as bfloat16."""
+    """Return ``array``, converted to float32 if its dtype is one of ml_dtypes, such as bfloat16."""
     if array.dtype.kind == "V" and array.dtype.type.__module__ == "ml_dtypes":
         return array.astype(np.float32)
     return array
 
 
 def blocks(values: Any) -> Iterator[tuple[int, Array]]:
-    """Yield pieces of bounded size of a large array, each with the number of its first row."""
-    row = 1
+    """Yield blocks of bounded size of a large array, each with the index of its first row."""
+    row_size = 1
     for size in values.shape[1:]:
-        row *= size
-    rows = max(1, _CHUNK // max(1, row))
+        row_size *= size
+    rows = max(1, _CHUNK // max(1, row_size))
     for start in range(0, values.shape[0], rows):
         yield start, np.asarray(values[start : start + rows])
 
 
 class LazyRows:
-    """Rows of an array outside of the memory, which are read when they are asked for.
+    """Rows of an array that is not in memory, read on access.
 
     Args:
-        source: an array with ``shape``, ``dtype`` and slicing, such as a data set of h5py.
-        start: the first row.
-        stop: the row after the last; ``None`` for the end.
+        source: an array with ``shape``, ``dtype`` and slicing, such as a dataset of h5py.
+        start: first row.
+        stop: end of the rows (exclusive); ``None`` for all.
     """
 
     def __init__(self, source: Any, start: int = 0, stop: int | None = None) -> None:
@@ -83,7 +82,7 @@ class LazyRows:
         self.shape = (self._stop - start, *source.shape[1:])
         self.dtype = source.dtype
         self.ndim = len(self.shape)
-        self._by_rows = True  # whether the source takes an array of numbers of rows
+        self._fancy_indexing = True  # whether the source supports arrays of indices
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -97,22 +96,22 @@ class LazyRows:
         return np.asarray(self[:], dtype)
 
     def part(self, start: int, stop: int) -> LazyRows:
-        """Return some of the rows, which are not read yet."""
+        """Return a range of the rows without reading them."""
         return LazyRows(self.source, self._start + start, self._start + stop)
 
     def take(self, rows: Array) -> Array:
-        """Read the given rows: in the order of the file, which h5py asks for, then put in place."""
+        """Return the given rows; they are read in file order, as h5py requires."""
         order = np.argsort(rows, kind="stable")
-        numbers, back = np.unique(rows[order], return_inverse=True)
-        numbers = numbers + self._start
+        indices, inverse = np.unique(rows[order], return_inverse=True)
+        indices = indices + self._start
         block = None
-        if self._by_rows:
+        if self._fancy_indexing:
             try:
-                block = np.asarray(self.source[numbers])
+                block = np.asarray(self.source[indices])
             except (TypeError, ValueError, IndexError, NotImplementedError, KeyError):
-                self._by_rows = False  # it knows slices alone
+                self._fancy_indexing = False  # only slices are supported
         if block is None:
-            block = np.concatenate([self.source[i : i + 1] for i in numbers.tolist()])
+            block = np.concatenate([self.source[i : i + 1] for i in indices.tolist()])
         out = np.empty((len(rows), *self.shape[1:]), block.dtype)
-        out[order] = block[back]
+        out[order] = block[inverse]
         return out

@@ -1,4 +1,4 @@
-"""The numbers of a pandas frame or series. pandas itself is never imported."""
+"""Conversion of pandas data frames and series. pandas itself is never imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_frame(value: Any) -> bool:
-    """Whether ``value`` is a DataFrame or a Series of pandas."""
+    """Return whether ``value`` is a pandas DataFrame or Series."""
     if type(value) is np.ndarray:
         return False
     module = sys.modules.get("pandas")
@@ -22,12 +22,12 @@ def is_frame(value: Any) -> bool:
 
 
 def frame_values(owner: str, argument: str, frame: Any) -> Array:
-    """Return the numbers of a frame, in the smallest dtype that holds those of all columns.
+    """Return the values of a frame in the common dtype of its columns.
 
-    The index plays no part: rows count by their place. Uncopied where pandas has them as one array.
+    The index is ignored. Without a copy if pandas stores the values as one array.
 
     Raises:
-        DataError: columns that hold no real numbers, or gaps (``pandas.NA``); they are named.
+        DataError: columns are not numeric or have missing values (``pandas.NA``); they are named.
     """
     columns = _columns(frame)
     kinds = [_numpy_dtype(c.dtype) for c in columns]
@@ -35,32 +35,32 @@ def frame_values(owner: str, argument: str, frame: Any) -> Array:
     if wrong:
         listed = ", ".join(f"{c.name!r} ({c.dtype})" for c in wrong)
         hint = (
-            f"Turn them into numbers first, for instance with pandas.get_dummies({argument}) or "
-            f"pandas.factorize({argument}[name])[0], or leave them out with {argument}.drop(...)."
+            f"Convert them to numbers first, for instance with pandas.get_dummies({argument}) or "
+            f"pandas.factorize({argument}[name])[0], or remove them with {argument}.drop(...)."
             if frame.ndim == 2
-            else f"Turn it into numbers first, for instance with pandas.factorize({argument})[0]."
+            else f"Convert it to numbers first, for instance with pandas.factorize({argument})[0]."
         )
         raise DataError(
-            f"{owner}: {argument} must hold real numbers, but not so in {_count(wrong)} {listed}. "
-            f"{hint}"
+            f"{owner}: {argument} must hold real numbers; not numeric: {listed}. {hint}"
         )
-    # Gaps of pandas's own dtypes have no number; those of NumPy's are NaN, which is looked for
-    # with the other numbers.
-    gaps = [c for c in columns if not isinstance(c.dtype, np.dtype) and c.isna().any()]
-    if gaps:
-        listed = ", ".join(f"{c.name!r} ({c.dtype}, {int(c.isna().sum())} of them)" for c in gaps)
+    # Missing values of pandas dtypes; those of NumPy dtypes are NaN, which is checked later.
+    missing = [c for c in columns if not isinstance(c.dtype, np.dtype) and c.isna().any()]
+    if missing:
+        listed = ", ".join(
+            f"{c.name!r} ({c.dtype}, {int(c.isna().sum())} of them)" for c in missing
+        )
         raise DataError(
-            f"{owner}: {argument} has missing values (NA) in {_count(gaps)} {listed}. Fill them, "
-            f"for instance with {argument}.fillna(0), or leave such rows out."
+            f"{owner}: {argument} has missing values (NA) in {_columns_text(missing)} {listed}. "
+            f"Fill them, for instance with {argument}.fillna(0), or remove such rows."
         )
     common = np.result_type(*kinds) if kinds else np.dtype(np.float64)
     return np.asarray(frame.to_numpy(dtype=common))
 
 
 def column_names(value: Any) -> list[str] | None:
-    """Return the names of a frame's columns, if all of them are texts; else ``None``.
+    """Return the column names of a frame if all are strings, else ``None``.
 
-    A frame of pandas or polars, or whatever has ``columns`` and ``__array__``.
+    Supports frames of pandas and polars, and any object with ``columns`` and ``__array__``.
     """
     if type(value) is np.ndarray or not hasattr(value, "__array__"):
         return None
@@ -73,13 +73,13 @@ def column_names(value: Any) -> list[str] | None:
 
 
 def check_names(owner: str, argument: str, names: list[str], known: list[str]) -> None:
-    """Raise a DataError if the columns of a frame are not those that a model was trained with.
+    """Raise a DataError if the columns of a frame differ from those of the training data.
 
     Args:
-        owner: who asks, for the message.
-        argument: what the frame is called.
-        names: the names of its columns.
-        known: those of the frame that the model was trained with.
+        owner: the caller's name, used in messages.
+        argument: name of the frame, used in messages.
+        names: its column names.
+        known: the column names of the training data.
     """
     if names == known:
         return
@@ -95,7 +95,7 @@ def check_names(owner: str, argument: str, names: list[str], known: list[str]) -
     raise DataError(
         f"{owner}: the columns of {argument} are not those that the model was trained with "
         f"({what}). Expected {_listed(known)}. Select them with {argument}[names], or pass "
-        f"{argument}.to_numpy() to go by their places."
+        f"{argument}.to_numpy() to use their positions."
     )
 
 
@@ -105,16 +105,16 @@ def _listed(names: list[str]) -> str:
 
 
 def _numpy_dtype(dtype: Any) -> Any:
-    """Return the dtype of the numbers behind one of pandas's own dtypes."""
+    """Return the NumPy dtype of a pandas dtype."""
     if type(dtype).__name__ == "SparseDtype":
         return dtype.subtype
     return getattr(dtype, "numpy_dtype", dtype)
 
 
 def _columns(frame: Any) -> list[Any]:
-    """Return the columns as series, by their place: names may come twice."""
+    """Return the columns as series, by position, as names may be duplicated."""
     return [frame] if frame.ndim == 1 else [frame.iloc[:, i] for i in range(frame.shape[1])]
 
 
-def _count(columns: list[Any]) -> str:
+def _columns_text(columns: list[Any]) -> str:
     return "the column" if len(columns) == 1 else "the columns"

@@ -1,29 +1,26 @@
-"""What a layer takes and gives: one array, or a tuple of them with ``None`` where there is none."""
+"""Helpers for inputs and outputs of layers: one array, or a tuple of arrays and ``None``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netlayers.arrays.convert import all_finite
 
-if TYPE_CHECKING:
-    pass
-
 
 def listed(value: Any) -> tuple[Any, ...]:
-    """Return several arrays, or the one, as a tuple."""
+    """Return a tuple of arrays unchanged, a single array as a tuple."""
     return value if isinstance(value, tuple) else (value,)
 
 
 def finite(value: Any) -> bool:
-    """Whether all numbers are finite; what is no float number is."""
+    """Return whether all floating-point entries are finite."""
     return first_bad(value)[1] is None
 
 
 def first_bad(value: Any) -> tuple[int, Any]:
-    """Return the first of several arrays that is not finite, and its place; ``None`` for none."""
+    """Return index and value of the first array that is not finite; ``(0, None)`` if all are."""
     for i, array in enumerate(listed(value)):
         numbers = array if array is None or isinstance(array, np.ndarray) else array.data
         if numbers is not None and not all_finite(numbers):
@@ -32,7 +29,7 @@ def first_bad(value: Any) -> tuple[int, Any]:
 
 
 def float_numbers(value: Any) -> Any:
-    """Return an array of float numbers, or several as one flat array; ``None`` if there is none."""
+    """Return the only floating-point array, or several concatenated; ``None`` if there is none."""
     arrays = [a for a in listed(value) if a is not None and a.dtype.kind == "f"]
     if len(arrays) < 2:
         return arrays[0] if arrays else None
@@ -40,12 +37,12 @@ def float_numbers(value: Any) -> Any:
 
 
 def row_of(value: Any, i: int) -> Any:
-    """Return row i, as a batch, of an array, of several, or of nothing."""
+    """Return row i as a batch of one, for an array, a tuple of arrays or ``None``."""
     if isinstance(value, tuple):
         return tuple(row_of(array, i) for array in value)
     return None if value is None else value[i : i + 1]
 
 
 def first_of(value: Any) -> Any:
-    """Return the first array that there is."""
+    """Return the first array that is not ``None``."""
     return next(array for array in listed(value) if array is not None)

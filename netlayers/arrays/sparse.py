@@ -1,12 +1,12 @@
-"""SciPy's sparse matrices: the products with one, into buffers.
+"""SciPy sparse matrices: conversion, and products into buffers.
 
-``scipy.sparse`` is never imported here unless a matrix of it has come, and then it is loaded.
+``scipy.sparse`` is used only for its own matrices, that is, when it is already imported.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def is_sparse(value: Any) -> bool:
-    """Whether ``value`` is a sparse matrix or array of SciPy."""
+    """Return whether ``value`` is a SciPy sparse matrix or array."""
     if type(value) is np.ndarray:
         return False
     module = sys.modules.get("scipy.sparse")
@@ -26,13 +26,13 @@ def is_sparse(value: Any) -> bool:
 
 
 def as_csr(owner: str, value: Any) -> Any:
-    """Return a sparse matrix in rows (CSR); the same object if it is that already.
+    """Return a sparse matrix in CSR format; the same object if it is in CSR already.
 
-    Any other format is converted once, which takes as much memory as the matrix does.
+    Other formats are converted, which needs memory for another copy of the matrix.
 
     Raises:
-        ShapeError: it is no matrix.
-        DataError: its entries are no real numbers.
+        ShapeError: it is not two-dimensional.
+        DataError: its entries are not real numbers.
     """
     if value.ndim != 2:
         raise ShapeError(
@@ -42,13 +42,13 @@ def as_csr(owner: str, value: Any) -> Any:
     data = as_array(owner, "x", rows.data)
     if data.dtype.isnative and data.dtype.char != "e":
         return rows
-    # SciPy's own routines know neither foreign byte orders nor float16.
+    # SciPy's routines support neither foreign byte orders nor float16.
     native = np.float32 if data.dtype.char == "e" else data.dtype.newbyteorder("=")
     return type(rows)((data.astype(native), rows.indices, rows.indptr), shape=rows.shape)
 
 
 def as_input(owner: str, x: Any, dtype: Dtype) -> Any:
-    """Return ``x`` as what a layer computes with: an array in C order, or a CSR matrix.
+    """Return ``x`` as a C-contiguous array or a CSR matrix of ``dtype``.
 
     Raises:
         DataError, ShapeError: see :func:`as_float` and :func:`as_csr`.
@@ -62,18 +62,26 @@ def as_input(owner: str, x: Any, dtype: Dtype) -> Any:
     return type(rows)((data, rows.indices, rows.indptr), shape=rows.shape)
 
 
-def refuse_sparse(layer: Any) -> None:
-    """Raise a DataError if the layer cannot take a sparse matrix."""
+class _Layer(Protocol):
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def takes_sparse(self) -> bool: ...
+
+
+def refuse_sparse(layer: _Layer) -> None:
+    """Raise a DataError if the layer does not support sparse matrices."""
     if not layer.takes_sparse:
         raise DataError(
-            f"{layer.owner} ({type(layer).__name__}): cannot take a sparse matrix. Put a "
-            "Dense layer first, which can, or pass x.toarray()."
+            f"{layer.owner} ({type(layer).__name__}): does not support sparse matrices. Put "
+            "a Dense layer first, which does, or pass x.toarray()."
         )
 
 
 def dot(x: Any, w: Array, out: Array) -> None:
     """``out = x w`` for a CSR matrix x."""
-    out[...] = 0  # the routine adds
+    out[...] = 0  # the routine accumulates
     if not _add_product("csr_matvecs", x, x.shape, w, out):
         out[...] = x @ w
 
@@ -86,10 +94,10 @@ def dot_transposed(x: Any, dz: Array, out: Array) -> None:
 
 
 def _add_product(routine: str, x: Any, shape: tuple[int, int], w: Array, out: Array) -> bool:
-    """Add a product to ``out`` by SciPy's inner routine; return whether there is one.
+    """Add a product to ``out`` with SciPy's internal routine; return whether it is available.
 
-    What ``x @ w`` calls as well, but it cannot write into a buffer: the gradient of a kernel of
-    50,000 x 64, for a batch of 128 rows, took 25 ms with ``x.T @ dz`` and 0.25 ms so.
+    ``x @ w`` uses the same routine, but cannot write to a buffer: the gradient of a kernel of
+    50,000 x 64, for a batch of 128 rows, takes 25 ms with ``x.T @ dz`` and 0.25 ms with this.
     """
     import scipy.sparse
 

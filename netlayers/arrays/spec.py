@@ -1,4 +1,4 @@
-"""What a layer takes: declared once, read by checks, data, saving and gradient checks."""
+"""Specification of layer inputs, used by checks, data, saving and gradient checks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class InputSpec:
     """One input of a layer.
 
     A layer declares its inputs in the class attribute ``input_spec``: one ``InputSpec``, or a tuple
-    of them for a layer with several inputs, which ``forward`` then takes as a tuple of arrays.
+    of them for a layer with several inputs, whose ``forward`` takes a tuple of arrays.
 
     Attributes:
-        dtype: ``"float"`` (converted to the dtype that the layer computes in); ``"integer"``,
-            ``"boolean"`` or ``"string"``, which arrive as they are.
-        ndim: number of axes, the batch included; ``None`` for any.
-        min_ndim: the fewest axes, the batch included.
-        gradient: whether ``backward`` returns dL/dx for it; otherwise it returns ``None``.
-        name: what messages and dicts of inputs call it; by default ``"x"``, or ``"x_0"``,
-            ``"x_1"``, ... of several.
+        dtype: ``"float"`` (converted to the dtype of the layer), or ``"integer"``, ``"boolean"`` or
+            ``"string"``, which are not converted.
+        ndim: number of axes, including the batch; ``None`` for any.
+        min_ndim: minimum number of axes, including the batch.
+        gradient: whether ``backward`` returns dL/dx for this input rather than ``None``.
+        name: name in messages and dicts of inputs; by default ``"x"``, or ``"x_0"``, ``"x_1"``, ...
+            for several inputs.
 
     Example:
         >>> from netlayers.arrays.spec import InputSpec

@@ -20,7 +20,7 @@ from netlayers.saving.lock import FolderLock
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import architecture, compile_settings
 from netlayers.training.state import differences, pack, unpack
-from netlayers.training.trainer import RunKeeper
+from netlayers.training.trainer import BackupCallback
 
 if TYPE_CHECKING:
     from netlayers.training.trainer import Run
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 _SHOWN = 5  # differences that a message names
 
 
-class BackupAndRestore(RunKeeper):
+class BackupAndRestore(BackupCallback):
     """Writes backups of a run. The same script, started again, goes on with the same bits.
 
     A run that was killed at any moment, also within an epoch, ends as if it had not been: weights,
     running statistics, states and vocabularies of layers, optimizer with moments, averages and
-    gathered gradients, History, learning rate and schedule, counters and best weights of callbacks,
-    the order of the samples, every stream of dropout and noise, metrics under way, and the place in
-    the data. What came after the last backup is computed again.
+    accumulated gradients, History, learning rate and schedule, counters and best weights of
+    callbacks, the order of the samples, every stream of dropout and noise, metrics of the current
+    epoch, and the position in the data. Steps after the last backup are computed again.
 
     Ctrl-C and SIGTERM let ``fit`` finish its step and write a backup before the process ends. Call
     ``fit`` with the same arguments again to go on; ``epochs`` may be another number.
@@ -148,7 +148,7 @@ class BackupAndRestore(RunKeeper):
 
     def find(self, run: Run) -> bool:
         """Look for a backup, check that it is of this run, and tell the run where it stands."""
-        for callback in run.events.callbacks:
+        for callback in run.hooks.callbacks:
             if isinstance(callback, BackupAndRestore) and callback is not self:
                 raise ConfigurationError("fit: one BackupAndRestore is enough, there are two.")
         self._lock, self._run = FolderLock("BackupAndRestore", self.backup_dir), run
@@ -162,7 +162,7 @@ class BackupAndRestore(RunKeeper):
         with StoredFile(self._found) as file:
             numpy, extra = file.description["numpy"], file.description.get("extra")
         self._check_kind(extra)
-        self._check_same(extra["script"], run.model.optimizer.iterations > 0)
+        self._check_same(extra["script"], run.steps.optimizer.iterations > 0)
         if numpy != np.__version__:
             warnings.warn(
                 f"BackupAndRestore: the run was begun with NumPy {numpy}, this is {np.__version__}."
@@ -170,7 +170,7 @@ class BackupAndRestore(RunKeeper):
                 stacklevel=2,
             )
         run.go_to(extra["place"])
-        if run.events.params.get("verbose"):
+        if run.hooks.params.get("verbose"):
             where = f" after {run.batch} batches" if run.batch else ""
             say(f"The run in {self.backup_dir!r} goes on in epoch {run.epoch + 1}{where}")
         return True
@@ -231,7 +231,7 @@ class BackupAndRestore(RunKeeper):
                 stacklevel=2,
             )
             return
-        budgets = (getattr(callback, "stopped", False) for callback in run.events.callbacks)
+        budgets = (getattr(callback, "stopped", False) for callback in run.hooks.callbacks)
         if not self.delete_checkpoint or any(budgets):
             return
         for path in (self._path, self._earlier):

@@ -86,7 +86,7 @@ class TerminateOnNaN(Callback):
             optimizer.nonfinite_override = "skip"
         self._steps = self.model._steps
         self._steps.skip_nonfinite_loss = optimizer.on_nonfinite != "ignore"
-        self._steps.before.whole = self.snapshot is not None
+        self._steps.snapshot.include_weights = self.snapshot is not None
         self._skipped = optimizer.skipped
         self._epoch = 0
         self.origin = None
@@ -138,7 +138,7 @@ class TerminateOnNaN(Callback):
             self._overrides = False
         steps = self.__dict__.pop("_steps", None)
         if steps is not None:
-            steps.skip_nonfinite_loss = steps.before.whole = False
+            steps.skip_nonfinite_loss = steps.snapshot.include_weights = False
 
     def _find(self, batch: int, updated: bool) -> str:
         """Find the origin and write the snapshot; return the text that says so."""
@@ -149,7 +149,7 @@ class TerminateOnNaN(Callback):
         ignores = self.model.optimizer.on_nonfinite == "ignore"
         if self.snapshot is not None:
             number = {"epoch": self._epoch, "batch": batch}
-            save_snapshot(self.snapshot, self._steps.twin().model, given, number)
+            save_snapshot(self.snapshot, self._steps.copy_before_step().model, given, number)
             text = f"A snapshot is in {self.snapshot!r}: netlayers.replay_snapshot runs it again. "
         if (updated or ignores) and self.snapshot is None:
             # The weights before the step are gone. They were finite, as was each one before it.
@@ -158,7 +158,7 @@ class TerminateOnNaN(Callback):
             found = bad_weights("update", self.model.parameters)
         else:
             try:
-                found = find_nonfinite(self._steps.twin(), given)
+                found = find_nonfinite(self._steps.copy_before_step(), given)
             except Exception as error:  # whatever layers make of it; the run is to end in order
                 return f"Where it began could not be found: {type(error).__name__}: {error} {text}"
         if found is None:

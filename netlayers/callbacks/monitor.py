@@ -99,7 +99,8 @@ class MonitorCallback(Callback):
             name = self.monitor.removeprefix("val_")
             if name == "loss" or name.endswith("_loss"):
                 mode = "min"
-            metric = getattr(self.model, "metrics_by_name", {}).get(name)
+            steps = getattr(self.model, "_steps", None)
+            metric = None if steps is None else steps.metrics.get(name)
             mode = getattr(metric, "direction", None) or mode
         if mode == "auto":
             raise ConfigurationError(

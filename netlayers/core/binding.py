@@ -1,4 +1,4 @@
-"""From declared weights to arrays: one vector for all weights that belong together, and views."""
+"""Binding: declared weights become views into one vector."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import is_several
+from netlayers import constraints, initializers, regularizers
+from netlayers.checks import check_shape, is_several
 from netlayers.core.building import building_abstractly
-from netlayers.core.naming import every_layer
-from netlayers.core.parameters import ParameterVector, initialize
-from netlayers.errors import BusyError
+from netlayers.core.parameters import Parameter, ParameterVector, initialize
+from netlayers.errors import BusyError, ConfigurationError, ShapeError
+from netlayers.initializers import Initializer
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
-    from netlayers.core.layer import Layer
-    from netlayers.core.parameters import Parameter
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, Identifier
+    from netlayers.core.parameters import WeightHolder
+    from netlayers.core.protocols import LayerLike
     from netlayers.random import Streams
 
 
 def assemble(
-    layer: Layer, streams: Streams, *, keep_streams: bool = False, fill: bool = True
+    layer: LayerLike, streams: Streams, *, keep_streams: bool = False, fill: bool = True
 ) -> None:
-    """Lay all weights of a layer or model into one new vector: those that exist with their values.
+    """Put all weights of a layer or model into one new vector; existing weights keep their values.
 
-    Weights that share a vector with others, because a layer is in several models, move together
-    with those; the models see each other's updates as before.
+    If a layer is in several models, the weights of all of them move together, so that the models
+    still see each other's updates.
 
     Args:
-        layer: what has been built; its parts too.
-        streams: random numbers, for the starting values of new weights and for ``forward``.
-        keep_streams: let layers go on with the random numbers that they draw already.
-        fill: ``False`` leaves new weights at 0, for values that come from a file.
+        layer: a built layer or model.
+        streams: random streams for the initial values of new weights and for ``forward``.
+        keep_streams: layers that have a random stream keep it.
+        fill: ``False`` leaves new weights at 0, for values that are read from a file.
 
     Raises:
         BusyError: a model that shares a layer is being trained.
@@ -45,8 +48,8 @@ def assemble(
     users = getattr(layer, "_lock", {})
     if any(vector.users and vector.users is not users for vector in old.values()):
         raise BusyError(
-            f"{layer.owner}: it shares layers with a model that is being trained now; build it "
-            "before or after."
+            f"{layer.owner}: it shares layers with a model that is being trained; build it "
+            "before or after the training."
         )
     parameters = layer.declared_parameters
     if shared:  # each model keeps its weights together, as far as that goes
@@ -57,29 +60,30 @@ def assemble(
     vector.users = users
     if fill:
         initialize(new, streams.new)
-    layer._parameters = None  # made anew when it is asked for: its weights may be others
+    layer._parameters = None  # its weights may have changed; made again on demand
     for before in old.values():
         for its in list(before.models):
             if all(p.vector is vector for p in its.all):
                 its.attach(vector)
         for other in list(before.layers):
-            take_views(other, vector)
+            bind_views(other, vector)
     bind(layer, vector)
-    layer.use_streams(streams, keep_streams)
+    layer._use_streams(streams, keep_streams)
 
 
-def bind(layer: Layer, vector: ParameterVector) -> None:
-    """Let a layer and all its parts take views into ``vector`` as weights."""
-    for part in reversed(list(every_layer(layer))):  # the whole last: it tells that all is there
-        take_views(part, vector)
+def bind(layer: LayerLike, vector: ParameterVector) -> None:
+    """Make the weights of a layer and all its sublayers views into ``vector``."""
+    # The whole comes last: its vector tells other threads that all weights are there.
+    for part in reversed(list(layer._flatten_layers())):
+        bind_views(part, vector)
     vector.refresh()
 
 
-def take_views(layer: Layer, vector: ParameterVector) -> None:
-    """Let one layer take views into ``vector``; those of its gradients come when asked for."""
+def bind_views(layer: WeightHolder, vector: ParameterVector) -> None:
+    """Make the weights of one layer views into ``vector``; views of gradients follow on demand."""
     if layer._vector is not None:
         layer._vector.layers.discard(layer)
-    views: dict[str, Array] = {p.name: p.value for p in own(layer)}  # type: ignore[misc]
+    views: dict[str, Array] = {p.name: p.value for p in own_parameters(layer)}  # type: ignore[misc]
     before, layer._views = layer._views, {}  # lifts the guard of __setattr__
     for name, view in views.items():
         setattr(layer, name, view)
@@ -87,14 +91,14 @@ def take_views(layer: Layer, vector: ParameterVector) -> None:
         vars(layer).pop(name, None)
     layer._views = views
     if "_lock" in vars(layer):
-        layer._lock = vector.users
+        vars(layer)["_lock"] = vector.users
     layer._row = _plain_row(layer)
     vector.layers.add(layer)
-    layer._vector = vector  # last, as it tells other threads that the weights are there
+    layer._vector = vector  # last: it tells other threads that the weights are there
 
 
-def unbind(layer: Layer) -> None:
-    """Take the views out of a layer's attributes; it has no weights then."""
+def unbind(layer: WeightHolder) -> None:
+    """Remove the views from the attributes of a layer, which then has no weights."""
     if layer._vector is not None:
         layer._vector.layers.discard(layer)
     for name in layer._views:
@@ -102,20 +106,20 @@ def unbind(layer: Layer) -> None:
     layer._views, layer._vector, layer._parameters = {}, None, None
 
 
-def _plain_row(layer: Layer) -> Any:
-    """Return the shape of a row if the layer takes one array of floats, to be known at a glance."""
+def _plain_row(layer: WeightHolder) -> Any:
+    """Return the row shape for the fast check in ``prepare`` if the layer takes one float array."""
     spec, shape = layer.input_spec, layer.input_shape
     plain = shape is not None and not isinstance(spec, tuple) and spec.dtype == "float"
     return shape[1:] if plain and not is_several(shape) else None  # type: ignore[index]
 
 
-def own(layer: Layer) -> list[Parameter]:
+def own_parameters(layer: WeightHolder) -> list[Parameter]:
     """Return the parameters that a layer declared itself."""
     return [p for p in layer.declared_parameters if p.layer is layer]
 
 
-def _gradient_view(layer: Layer, p: Parameter) -> Any:
-    """Give a layer the view of a gradient as an attribute, and return it."""
+def _gradient_view(layer: WeightHolder, p: Parameter) -> Any:
+    """Set the view of a gradient as an attribute of the layer, and return it."""
     name = "d_" + p.name
     layer._views[name] = p.gradient
     vars(layer)[name] = p.gradient
@@ -123,12 +127,11 @@ def _gradient_view(layer: Layer, p: Parameter) -> Any:
 
 
 class Declared:
-    """Stands in a class of layers for a weight, or its gradient: asking for it binds the weights.
+    """Descriptor for a weight or its gradient in a layer class: the first access binds the weights.
 
-    A layer whose weights are bound has them as attributes of its own, which Python finds first. A
-    ``__getattr__`` of the layer would do the same, but Python then takes longer for each access to
-    each attribute (3.11 three times as long, 3.13 half as long again): 6 % of a step of a tiny
-    network.
+    Bound weights are instance attributes, which Python finds first. A ``__getattr__`` would do the
+    same, but it makes every attribute access slower (three times in Python 3.11, by half in 3.13):
+    6 % of a training step of a tiny network.
 
     Args:
         name: of the attribute.
@@ -137,11 +140,18 @@ class Declared:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, layer: Layer | None, kind: type[Layer]) -> Any:
+    @classmethod
+    def add_to(cls, kind: type, name: str) -> None:
+        """Add the descriptors for the weight ``name`` and its gradient to a class."""
+        for attribute in (name, "d_" + name):
+            if not hasattr(kind, attribute):
+                setattr(kind, attribute, cls(attribute))
+
+    def __get__(self, layer: LayerLike | None, kind: type[LayerLike]) -> Any:
         if layer is None:
             return self
         name = self.name
-        mine = {n: p for p in own(layer) for n in (p.name, "d_" + p.name)}
+        mine = {n: p for p in own_parameters(layer) for n in (p.name, "d_" + p.name)}
         if name in mine:
             if (
                 layer._vector is None and building_abstractly()
@@ -154,7 +164,7 @@ class Declared:
             if mine[name].gradient is not None:
                 return _gradient_view(layer, mine[name])
         hint = ""
-        if not layer.built and layer.kind == "layer":
+        if not layer.built and layer._kind == "layer":
             hint = (
                 " (The layer is not built yet; a layer's forward() begins with "
                 "x = self.prepare(x), which builds it.)"
@@ -162,13 +172,61 @@ class Declared:
         raise AttributeError(f"layer {kind.__name__} has no attribute {name!r}.{hint}")
 
 
-def declare(kind: type[Layer], name: str) -> None:
-    """Let layers of a class have the weight ``name``."""
-    for attribute in (name, "d_" + name):
-        if not hasattr(kind, attribute):
-            setattr(kind, attribute, Declared(attribute))
+def declare_weight(
+    layer: LayerLike,
+    name: str,
+    shape: Sequence[int],
+    initializer: Identifier,
+    regularizer: Identifier,
+    statistic: bool,
+    constraint: Identifier,
+    dtype: str | None,
+    row_gradient: bool,
+) -> None:
+    """Check and note a weight of a layer; see :meth:`Module.add_weight`."""
+    own_dtype = None if dtype is None else np.dtype(dtype)
+    if own_dtype is not None and not statistic:
+        raise ConfigurationError(
+            f"{layer.owner}: the weight {name!r} is learned and has the dtype of the layer; "
+            "dtype= is for statistic=True."
+        )
+    if not name.isidentifier() or any(_is_taken(layer, n) for n in (name, "d_" + name)):
+        raise ConfigurationError(
+            f"{layer.owner}: a weight can not be named {name!r}; the name must be a free "
+            "Python identifier."
+        )
+    sizes = check_shape(layer.owner, f"the shape of {name}", shape)
+    if None in sizes:
+        raise ShapeError(
+            f"{layer.owner}: the weight {name!r} would have the shape {sizes}; give the "
+            "size of every axis (with layers.Input(shape), or by the first data)."
+        )
+    if row_gradient and (statistic or not sizes):
+        raise ConfigurationError(
+            f"{layer.owner}: the weight {name!r} can not have row_gradient=True: that is for a "
+            "table with rows that an optimizer changes."
+        )
+    Declared.add_to(type(layer), name)
+    layer.declared_parameters.append(
+        Parameter(
+            layer,
+            name,
+            tuple(size for size in sizes if size is not None),
+            initializer if isinstance(initializer, Initializer) else initializers.get(initializer),
+            None if regularizer is None else regularizers.get(regularizer),
+            statistic,
+            None if constraint is None else constraints.get(constraint),
+            own_dtype,
+            row_gradient,
+        )
+    )
 
 
-def is_taken(kind: type[Layer], attribute: str) -> bool:
-    """Whether a class has something else by this name."""
+def _is_taken(layer: LayerLike, attribute: str) -> bool:
+    """Whether a layer or its class has an attribute, or declared a weight, of this name."""
+    if attribute in vars(layer):
+        return True
+    if any(attribute in (p.name, "d_" + p.name) for p in layer.declared_parameters):
+        return True
+    kind = type(layer)
     return hasattr(kind, attribute) and not isinstance(getattr(kind, attribute), Declared)

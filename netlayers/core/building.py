@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Shape
-    from netlayers.core.layer import Layer
+    from netlayers.core.protocols import LayerLike
 
-    Build = Callable[[Layer, Shape], None]
+    Build = Callable[[LayerLike, Shape], None]
 
 
-# Who builds a layer or binds its weights holds this: several threads may be the first to use it.
-# One lock for all, so that a layer holds none, which could not be copied or pickled. Threads that
-# hold it at a fork finish before, for in the child process they do not go on.
+# Held while a layer is built or its weights are bound, as several threads may be the first to use
+# it. One lock for all layers, because a layer with a lock could not be copied or pickled. It is
+# acquired before a fork: a thread that holds it would not go on in the child process.
 building = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -34,17 +34,17 @@ if hasattr(os, "register_at_fork"):
 
 
 def checked_build(build: Build) -> Build:
-    """Wrap a ``build`` method: check the shape, start from no weights, note the output shape."""
+    """Wrap a ``build`` method: check the shape, start without weights, store the output shape."""
 
     @functools.wraps(build)
-    def checked(self: Layer, input_shape: Shape = ()) -> None:
+    def checked(self: LayerLike, input_shape: Shape = ()) -> None:
         with building:
             if self.__dict__.get("_building"):  # super().build(...) within a build
                 build(self, input_shape)
             else:
                 build_once(self, input_shape)
 
-    def build_once(self: Layer, input_shape: Shape) -> None:
+    def build_once(self: LayerLike, input_shape: Shape) -> None:
         if is_several(input_shape):
             shape = any_batch(checked_shape(self.owner, "input_shape", input_shape))
         else:
@@ -64,7 +64,7 @@ def checked_build(build: Build) -> Build:
             check_declared(self, shape)
         self._building = True
         self.declared_parameters, self.states = [], {}
-        self.compute_in(self._dtype)
+        self._set_dtype(self._dtype)
         try:
             build(self, shape)
             output_shape = self.compute_output_shape(shape)
@@ -74,8 +74,8 @@ def checked_build(build: Build) -> Build:
         finally:
             del self._building
         self.output_shape = tuple(output_shape)
-        self.input_shape = shape  # it counts as built from here on
-        self.after_build()
+        self.input_shape = shape  # the layer is built from here on
+        self._after_build()
 
     return checked
 
@@ -84,9 +84,9 @@ _abstract: ContextVar[bool] = ContextVar("building_abstractly", default=False)
 
 
 class abstract_build:
-    """Within this context, ``build`` declares the weights of layers and makes no arrays.
+    """Context manager in which ``build`` declares weights without allocating them.
 
-    The layers are complete but for their vector; ``assemble`` makes it afterwards.
+    ``assemble`` makes their vector afterwards.
 
     Example:
         >>> import netlayers as nl
@@ -106,5 +106,5 @@ class abstract_build:
 
 
 def building_abstractly() -> bool:
-    """Whether arrays are left out for now."""
+    """Whether weights are declared without being allocated."""
     return _abstract.get()

@@ -1,4 +1,4 @@
-"""What the forward pass remembers for the backward pass."""
+"""The cache: what the forward pass stores for the backward pass."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from netlayers.errors import NoForwardError
 
 
 class Cache:
-    """What ``forward`` leaves for ``backward``: plain attributes, set in one and read in the other.
+    """What ``forward`` stores for ``backward``, as plain attributes.
 
-    Reading one that was never set is an error that says what to call first.
+    Reading an attribute that was never set raises an error that says what to call first.
     """
 
     def __init__(self, owner: str) -> None:
@@ -28,6 +28,6 @@ class Cache:
             + (
                 "."
                 if self._owner.startswith("loss")
-                else " with training=True, which remembers what the gradient is computed from."
+                else " with training=True, which stores what the gradient is computed from."
             )
         )

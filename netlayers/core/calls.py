@@ -1,4 +1,4 @@
-"""A layer that is used more than once: each use is a call with memory of its own."""
+"""Calls: a layer that is used several times has a cache and buffers for each use."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.cache import Cache
-from netlayers.core.naming import every_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers.core.layer import Layer
+    from netlayers.core.protocols import LayerLike
     from netlayers.random import Streams
 
 
 class Call:
-    """One more use of a layer: its weights, with a cache, buffers and random numbers of its own.
+    """A further use of a layer: the same weights, with its own cache, buffers and random stream.
 
-    While it trains, they take the place of those of the first use, which is the layer itself, in
-    the layer and all its parts. At inference nothing is remembered, and other threads may be using
-    the layer: it is then called as it is.
+    In training they replace those of the first use, which is the layer itself, in the layer and all
+    its sublayers. Inference stores nothing, and other threads may use the layer at the same time:
+    the layer is then called as it is.
 
     Args:
         layer: the layer.
-        number: which use this is, from 2 on.
+        number: number of the use, 2 or more.
 
-    Everything else (weights, flags, shapes) is the layer's.
+    All other attributes (weights, flags, shapes) are those of the layer.
     """
 
-    def __init__(self, layer: Layer, number: int) -> None:
+    def __init__(self, layer: LayerLike, number: int) -> None:
         self.layer, self.number = layer, number
         self._own: dict[tuple[int, int], dict[str, Any]] = {}
 
@@ -44,7 +43,7 @@ class Call:
         return f"Call({self.layer!r}, {self.number})"
 
     def forward(self, x: Any, training: bool = False, **options: Any) -> Any:
-        """Return the layer's :meth:`~Layer.forward`, with what this call remembers."""
+        """Return the layer's :meth:`~Layer.forward`, with the cache of this call."""
         with self._in_place(training):
             return self.layer.forward(x, training, **options)
 
@@ -53,26 +52,26 @@ class Call:
         with self._in_place(True):
             return self.layer.backward(dy, **options)
 
-    def forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
-        """Return what the last activation is applied to."""
+    def _forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
+        """Return the logits, the input of the last activation."""
         with self._in_place(training):
-            return self.layer.forward_logits(x, training, **options)
+            return self.layer._forward_logits(x, training, **options)
 
-    def backward_logits(self, dz: Any, **options: Any) -> Any:
-        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+    def _backward_logits(self, dz: Any, **options: Any) -> Any:
+        """Return dL/dx from the gradient with respect to the logits."""
         with self._in_place(True):
-            return self.layer.backward_logits(dz, **options)
+            return self.layer._backward_logits(dz, **options)
 
-    def use_streams(self, streams: Streams) -> None:
-        """Draw from streams of this call's own."""
-        for part in every_layer(self.layer):
+    def _use_streams(self, streams: Streams) -> None:
+        """Draw from streams that belong to this call."""
+        for part in self.layer._flatten_layers():
             if part.random:
                 name = f"layer/{part.path}/{self.number}"
                 self._memory_of(part)["rng"] = streams.get(name)
 
-    def generators(self) -> Iterator[tuple[Layer, np.random.Generator]]:
-        """Yield the layer and its parts, as far as they draw, with the generators of this call."""
-        for part in every_layer(self.layer):
+    def generators(self) -> Iterator[tuple[LayerLike, np.random.Generator]]:
+        """Yield the sublayers that draw random numbers, with the generators of this call."""
+        for part in self.layer._flatten_layers():
             own = self._own.get((id(part), 1), {})
             if "rng" in own:
                 yield part, own["rng"]
@@ -84,7 +83,7 @@ class Call:
             return
         before = []
         try:
-            for part in every_layer(self.layer):
+            for part in self.layer._flatten_layers():
                 own, now = self._memory_of(part), vars(part)
                 before.append((now, {name: now.get(name) for name in own}))
                 now.update(own)
@@ -92,43 +91,43 @@ class Call:
         finally:
             for now, old in before:
                 for name, value in old.items():
-                    if value is None and name == "call":
+                    if value is None and name == "_call_number":
                         now.pop(name, None)
                     else:
                         now[name] = value
 
-    def _memory_of(self, part: Layer) -> dict[str, Any]:
-        """Return what a part of the layer remembers; apart for each call of a container around."""
-        outer = part.call
+    def _memory_of(self, part: LayerLike) -> dict[str, Any]:
+        """Return cache and buffers of a sublayer, separate for each call of its container."""
+        outer = part._call_number
         own = self._own.get((id(part), outer))
         if own is None:
             number = self.number
             if part is not self.layer or outer != 1:
                 number = part._calls = part._calls + 1
-            own = {"cache": Cache(""), "workspace": type(part.workspace)(), "call": number}
+            own = {"cache": Cache(""), "workspace": type(part.workspace)(), "_call_number": number}
             self._own[id(part), outer] = own
         name = part.cache._owner.partition(" (call ")[0]
-        own["cache"]._owner = f"{name} (call {own['call']})"
+        own["cache"]._owner = f"{name} (call {own['_call_number']})"
         return own
 
 
-def calls_of(layer: Layer) -> Iterator[Call]:
-    """Yield the further calls that a layer makes of other layers, which are attributes of it."""
+def calls_of(layer: LayerLike) -> Iterator[Call]:
+    """Yield the further calls of other layers that are attributes of a layer."""
     for value in vars(layer).values():
         for item in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(item, Call):
                 yield item
 
 
-def generators_of(layer: Layer) -> dict[str, np.random.Generator]:
-    """Return every random generator of a layer and its parts, and of further calls of these.
+def generators_of(layer: LayerLike) -> dict[str, np.random.Generator]:
+    """Return every random generator of a layer, its sublayers and their further calls.
 
-    Each is called by the layer's place in :func:`every_layer` and the attribute, as in ``"3.rng"``;
-    that of a further call has its number behind it, as in ``"3.rng/2"``.
+    Each is named by the layer's place in :meth:`Module._flatten_layers` and the attribute, as in
+    ``"3.rng"``; that of a further call has its number behind it, as in ``"3.rng/2"``.
     """
     found: dict[str, np.random.Generator] = {}
-    places = {id(part): i for i, part in enumerate(every_layer(layer))}
-    for part in every_layer(layer):
+    places = {id(part): i for i, part in enumerate(layer._flatten_layers())}
+    for part in layer._flatten_layers():
         for attribute, value in vars(part).items():
             if isinstance(value, np.random.Generator):
                 found[f"{places[id(part)]}.{attribute}"] = value

@@ -1,4 +1,4 @@
-"""Watching the calls of layers: what goes in, what comes out, how long it takes."""
+"""Hooks: observe the calls of layers, their inputs, outputs and time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.calls import Call, calls_of
-from netlayers.core.naming import every_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     Around = Callable[[Layer, str, Array, Callable[[], Any]], Any]
 
-METHODS = ("forward", "forward_logits", "backward", "backward_logits")
+METHODS = ("forward", "_forward_logits", "backward", "_backward_logits")
 
 
 def call_name(path: str, number: int) -> str:
@@ -26,17 +25,16 @@ def call_name(path: str, number: int) -> str:
 
 
 def used_by(layer: Layer) -> list[Layer]:
-    """Return the layers that a layer is made of, in the order of their computation.
-
-    One that it uses several times is there as often.
-    """
-    calls = [call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())]
+    """Return the sublayers in the order of their computation, each as often as it is used."""
+    calls: list[Any] = [
+        call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())
+    ]
     known = {id(part) for part in calls}
-    return [*calls, *(part for part in layer.sublayers if id(part) not in known)]
+    return [*calls, *(part for part in layer._sublayers if id(part) not in known)]
 
 
 class Uses:
-    """Tells the uses of a layer apart, while :func:`observed` watches.
+    """Numbers the uses of a layer while :func:`observed` is active.
 
     Use 1 is the first that is seen, which is the first in the forward pass; its gradient comes last
     in the backward pass. A use is known by the further calls (:class:`~netlayers.core.calls.Call`)
@@ -74,10 +72,10 @@ class Uses:
 
 @contextmanager
 def observed(layer: Layer, around: Around) -> Iterator[Uses]:
-    """Let ``around`` see every call of a layer and of all its parts, as long as the block lasts.
+    """Call ``around`` for every call of a layer and its sublayers within the block.
 
-    Only calls of the thread that entered the block are seen; others go past it. Nothing of the
-    layers stays changed afterwards, also if the block raises. It costs nothing outside the block.
+    Only calls in the thread that entered the block are observed. The layers are restored at the end
+    of the block, also if it raises. Outside the block there is no cost.
 
     Args:
         layer: a layer or a model.
@@ -110,13 +108,13 @@ def observed(layer: Layer, around: Around) -> Iterator[Uses]:
     thread, uses = threading.get_ident(), Uses()
     methods: list[Any] = [
         (part, name, _watched(part, name, around, thread))
-        for part in every_layer(layer)
+        for part in layer._flatten_layers()
         for name in METHODS
         if hasattr(type(part), name)
     ]
     methods += [
         (call, name, uses.watch(call, name, thread))
-        for part in every_layer(layer)
+        for part in layer._flatten_layers()
         for call in calls_of(part)
         for name in METHODS
         if hasattr(call, name)
@@ -127,7 +125,7 @@ def observed(layer: Layer, around: Around) -> Iterator[Uses]:
 
 @contextmanager
 def replaced(methods: Iterable[tuple[Any, str, Callable[..., Any]]]) -> Iterator[None]:
-    """Put functions in the place of methods of single objects, as long as the block lasts.
+    """Replace methods of single objects within the block.
 
     Args:
         methods: object, name of the method, and the function, for each.
@@ -151,6 +149,6 @@ def _watched(part: Layer, name: str, around: Around, thread: int) -> Callable[..
     def call(given: Array, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != thread:
             return method(given, *args, **kwargs)
-        return around(part, name, given, lambda: method(given, *args, **kwargs))
+        return around(part, name.removeprefix("_"), given, lambda: method(given, *args, **kwargs))
 
     return call

@@ -1,4 +1,4 @@
-"""What comes into a layer: one array or several, converted, built for, and checked."""
+"""Inputs of a layer: convert and check one or several arrays, and build the layer for them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from netlayers.errors import DataError, ShapeError
 if TYPE_CHECKING:
     from netlayers._typing import Shape
     from netlayers.arrays.spec import InputSpec
-    from netlayers.core.layer import Layer
+    from netlayers.core.protocols import LayerLike
 
 
-def specs_of(layer: Any) -> tuple[InputSpec, ...]:
+def specs_of(layer: object) -> tuple[InputSpec, ...]:
     """Return the declarations of a layer's inputs, one for each."""
     spec = getattr(layer, "input_spec", FLOAT)
     return spec if isinstance(spec, tuple) else (spec,)
 
 
 def input_names(specs: tuple[InputSpec, ...]) -> list[str]:
-    """Return what messages call the inputs: ``"x"``, or ``"x_0"``, ``"x_1"``, ... of several."""
+    """Return the names of the inputs in messages: ``"x"``, or ``"x_0"``, ``"x_1"``, ..."""
     if len(specs) == 1:
         return [specs[0].name or "x"]
     return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
 
 
-def prepared(layer: Layer, x: Any) -> Any:
+def prepared(layer: LayerLike, x: Any) -> Any:
     """Return the input of a layer, or the tuple of its inputs; see :meth:`Layer.prepare`."""
     specs = specs_of(layer)
     names = input_names(specs)
@@ -43,7 +43,11 @@ def prepared(layer: Layer, x: Any) -> Any:
     given = list(x) if isinstance(x, (tuple, list)) and several else [x]
     if len(given) != len(specs) or (isinstance(x, tuple) and not several):
         count = len(x) if isinstance(x, (tuple, list)) else 1
-        hint = "Pass them as a tuple." if several else "Put a layer that takes several before it."
+        hint = (
+            "Pass them as a tuple."
+            if several
+            else "Put a layer that takes several inputs before it."
+        )
         raise DataError(f"{_takes(layer)}, got {count}. {hint}")
     arrays = [
         _as_declared(layer, name, value, spec)
@@ -60,7 +64,7 @@ def prepared(layer: Layer, x: Any) -> Any:
     return x
 
 
-def _as_declared(layer: Layer, name: str, value: Any, spec: InputSpec) -> Any:
+def _as_declared(layer: LayerLike, name: str, value: Any, spec: InputSpec) -> Any:
     if is_sparse(value):
         refuse_sparse(layer)
         return as_input(layer.owner, value, layer._dtype)
@@ -69,8 +73,8 @@ def _as_declared(layer: Layer, name: str, value: Any, spec: InputSpec) -> Any:
     return array
 
 
-def check_declared(layer: Layer, shape: Shape) -> None:
-    """Check the shape, or the shapes, that a layer is to be built for against its declaration.
+def check_declared(layer: LayerLike, shape: Shape) -> None:
+    """Check the input shape, or shapes, of a layer against its ``input_spec``.
 
     Raises:
         ShapeError: they are more or fewer than its inputs, or one has another number of axes.
@@ -79,16 +83,16 @@ def check_declared(layer: Layer, shape: Shape) -> None:
     several = isinstance(layer.input_spec, tuple)
     if len(specs) != len(shapes) or several != is_several(shape):
         hint = (
-            "What stands before it must give a tuple of as many arrays."
+            "The layer before it must return a tuple of as many arrays."
             if several
-            else "Put a layer that takes several before it."
+            else "Put a layer that takes several inputs before it."
         )
         raise ShapeError(f"{_takes(layer)}, got {len(shapes)}: {shown_shape(shape)}. {hint}")
     for name, its, spec in zip(input_names(specs), shapes, specs, strict=True):
         _check_axes(layer, name, its, spec)
 
 
-def _takes(layer: Layer) -> str:
+def _takes(layer: LayerLike) -> str:
     """Return the beginning of a message: which layer it is, and how many inputs it takes."""
     specs = specs_of(layer)
     takes = "takes one input"
@@ -97,7 +101,7 @@ def _takes(layer: Layer) -> str:
     return f"{layer.owner} ({type(layer).__name__}): {takes}"
 
 
-def _check_axes(layer: Layer, name: str, shape: Shape, spec: InputSpec) -> None:
+def _check_axes(layer: LayerLike, name: str, shape: Shape, spec: InputSpec) -> None:
     wanted = f"{spec.ndim}" if spec.ndim is not None else f"at least {spec.min_ndim}"
     if len(shape) != spec.ndim if spec.ndim is not None else len(shape) < spec.min_ndim:
         raise ShapeError(
@@ -106,7 +110,7 @@ def _check_axes(layer: Layer, name: str, shape: Shape, spec: InputSpec) -> None:
         )
 
 
-def check_shapes(layer: Layer, shape: Shape) -> None:
+def check_shapes(layer: LayerLike, shape: Shape) -> None:
     """Raise a ShapeError unless a layer was built for this shape, or these shapes."""
     assert layer.input_shape is not None
     given, built = listed_shapes(shape), listed_shapes(layer.input_shape)

@@ -1,14 +1,14 @@
-"""All learned values of a model in one flat vector, all gradients in a second.
+"""All trainable values of a model in one flat vector, all gradients in a second.
 
-A layer holds named views into them. Whatever works on the whole model (an optimizer's rule, a norm
-for clipping, a check of the gradient) then works on one array, however many layers there are.
-Models that share layers share one vector; each keeps its own list of places in it.
+A layer holds named views into them. What works on the whole model (an update rule, a norm for
+clipping, a check of the gradient) thus works on one array, however many layers there are. Models
+that share layers share one vector; each keeps its own list of slices.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
 import numpy as np
@@ -16,20 +16,44 @@ import numpy as np
 from netlayers.arrays.convert import as_float
 from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
-from netlayers.kernels.memory import aligned
+from netlayers.kernels.memory import Workspace, aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from netlayers._typing import Array, Dtype, Weights
+    from netlayers._typing import Array, Dtype, Shape, Weights
+    from netlayers.arrays.spec import InputSpec
     from netlayers.constraints import Constraint
-    from netlayers.core.layer import Layer
     from netlayers.initializers import Initializer
     from netlayers.regularizers import Regularizer
 
 
+class WeightHolder(Protocol):
+    """What weights need of the layer, or model, that holds them."""
+
+    input_shape: Shape | None
+    declared_parameters: list[Parameter]
+    _dtype: Dtype
+    _trainable: bool
+    _multiplier: float
+    _outer_multiplier: float
+    _views: dict[str, Array]
+    _row: tuple[int | None, ...] | None
+    _vector: ParameterVector | None
+    _parameters: Parameters | None
+
+    @property
+    def owner(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def _has_trainable_weights(self) -> bool: ...
+    @property
+    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]: ...  # noqa: D102
+
+
 class Parameter:
-    """One named array of a layer, and its place in the vectors.
+    """One named array of a layer, and its slice of the vectors.
 
     Attributes:
         layer: the layer that declared it.
@@ -50,7 +74,7 @@ class Parameter:
 
     def __init__(
         self,
-        layer: Layer,
+        layer: WeightHolder,
         name: str,
         shape: tuple[int, ...],
         initializer: Initializer,
@@ -96,7 +120,7 @@ class Parameter:
         return self._gradient
 
     def clear_gradient(self) -> None:
-        """Let the gradient be zero."""
+        """Set the gradient to zero."""
         if self.row_gradient:
             rows_of(self).clear()
         elif not self.statistic:
@@ -110,7 +134,7 @@ class Parameter:
     @property
     def learning_rate_multiplier(self) -> float:
         """The factor for the learning rate: its layer's, times those of the containers around."""
-        return self.layer._multiplier * self.layer.outer_multiplier
+        return self.layer._multiplier * self.layer._outer_multiplier
 
     @property
     def path(self) -> str:
@@ -118,7 +142,7 @@ class Parameter:
         return f"{self.layer.path}/{self.name}"
 
     def move(self, vector: ParameterVector, place: slice) -> None:
-        """Lie in ``vector`` from now on, with the numbers that it has."""
+        """Move to ``vector`` and keep the values."""
         old = self.value
         if self.own_dtype is not None:
             view = aligned(self.size, self.own_dtype).reshape(self.shape) if old is None else old
@@ -153,7 +177,7 @@ class ParameterVector:
 
     Args:
         parameters: what lies in it, in this order; those that have numbers keep them.
-        dtype: of the numbers.
+        dtype: dtype of the values.
 
     Attributes:
         values: every learned value, flat; those with a gradient by rows come last.
@@ -187,7 +211,7 @@ class ParameterVector:
         for p, place in zip(here, places, strict=True):
             p.move(self, place)
         self.models: WeakSet[Parameters] = WeakSet()
-        self.layers: WeakSet[Layer] = WeakSet()
+        self.layers: WeakSet[WeightHolder] = WeakSet()
         self.version = object()
         self.users: dict[str, Any] = {}
         self.gradients_ready: Callable[[slice], None] | None = None
@@ -210,13 +234,13 @@ class ParameterVector:
         return self._gradients
 
     def refresh(self) -> None:
-        """Find the trainable parameters again, after a layer was frozen, thawed or slowed down."""
+        """Update the trainable parameters after a layer was frozen or its rate changed."""
         here = self.all
         for p in here:
-            p.layer.has_trainable_weights = False
+            p.layer._has_trainable_weights = False  # type: ignore[misc]
         for p in here:
             if p.trainable:
-                p.layer.has_trainable_weights = True
+                p.layer._has_trainable_weights = True  # type: ignore[misc]
             elif self._gradients is not None:
                 p.clear_gradient()
         self.version = object()
@@ -234,7 +258,7 @@ class Parameters:
     Attributes:
         all: every :class:`Parameter`.
         vector: the :class:`ParameterVector`.
-        dtype: of the numbers.
+        dtype: dtype of the values.
         values: the vector's values, flat. A model that shares no layer owns all of them.
         statistics: the vector's running statistics, flat.
         size: number of learned values of this model.
@@ -255,7 +279,7 @@ class Parameters:
         self.attach(vector)
 
     def attach(self, vector: ParameterVector) -> None:
-        """Lie in this vector from now on."""
+        """Use this vector from now on."""
         self.vector, self.dtype = vector, vector.dtype
         self.values, self.statistics = vector.values, vector.statistics
         vector.models.add(self)
@@ -275,7 +299,7 @@ class Parameters:
         self.segments = [place for _, place, _ in self.runs(lambda p: None)]
 
     def runs(self, key: Callable[[Parameter], Any]) -> list[tuple[Any, slice, slice]]:
-        """Cut what an optimizer changes where ``key(parameter)`` changes.
+        """Split the values that an optimizer changes where ``key(parameter)`` changes.
 
         Returns:
             Keys with slices of the vector, and of the model's own values in their order, where an
@@ -303,7 +327,7 @@ class Parameters:
         """Return the sum of all penalties."""
         return sum(p.regularizer(p.value) for p in self.regularized)  # type: ignore[misc,arg-type]
 
-    def add_regularization_gradients(self, workspace: Any) -> None:
+    def add_regularization_gradients(self, workspace: Workspace) -> None:
         """Add the penalties' gradients to ``gradients``, in place."""
         for p in self.regularized:
             scratch = workspace("regularization", p.shape, self.dtype)
@@ -330,8 +354,8 @@ class Parameters:
             p.constraint.apply(p.value)  # type: ignore[union-attr,arg-type]
 
 
-def initialize(parameters: Iterable[Parameter], rng: Callable[[str], Any]) -> None:
-    """Fill parameters with starting values; ``rng`` gives a stream by name."""
+def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
+    """Fill parameters with initial values; ``rng`` returns the random stream of a name."""
     for p in parameters:
         assert p.value is not None
         p.initializer.fill(p.value, rng(f"initialize/{p.path}"))

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# One list for each thread (and task), so models in several threads do not see each other's.
+# One list for each thread and task, so that models in several threads do not mix.
 _collected: ContextVar[list[float] | None] = ContextVar("penalties", default=None)
 
 
 def collect_penalties(function: Callable[..., Result], *args: Any) -> tuple[Result, list[float]]:
-    """Call a function; return its result, and what layers have added in the forward passes in it.
+    """Call a function; return its result and the penalties that layers added during the call.
 
-    It runs in a copy of the context, which is left behind however the call ends: no Ctrl-C can
-    come before the end of the collecting.
+    The function runs in a copy of the context, which is dropped however the call ends, also by a
+    KeyboardInterrupt.
 
     Example:
         >>> import numpy as np
@@ -39,12 +39,12 @@ def collect_penalties(function: Callable[..., Result], *args: Any) -> tuple[Resu
 
 
 def add_penalty(value: float) -> None:
-    """Add a number to the loss of the forward pass that is under way, if anyone asks for it."""
+    """Add a penalty to the loss of the current forward pass, if penalties are collected."""
     penalties = _collected.get()
     if penalties is not None:
         penalties.append(value)
 
 
 def penalties_wanted() -> bool:
-    """Whether anyone asks, so that a layer need not compute what nobody reads."""
+    """Whether penalties are collected; a layer need not compute them otherwise."""
     return _collected.get() is not None

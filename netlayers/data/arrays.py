@@ -251,7 +251,7 @@ class ArrayData:
         self._whole = -(-self._count // batch_size)
         self.steps = steps if goes_on and steps else min(self._whole, steps or self._whole)
         self.rows = min(self._count, self.steps * batch_size)
-        self._current: Iterator[Any] = iter(())
+        self._current: Iterator[Batch] = iter(())
         self._cursor = Cursor()
 
     def ready(self) -> bool:
@@ -267,12 +267,8 @@ class ArrayData:
     def close(self) -> None:
         """Do nothing: arrays hold no resources."""
 
-    def batches(self, start: int = 0) -> Iterator[Any]:
-        """Yield the batches of an epoch.
-
-        Args:
-            start: batches already done, when a run resumes within an epoch.
-        """
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch, or those after the first ``start``."""
         if start == 0:
             self.ready()
             if not self._goes_on:
@@ -290,11 +286,8 @@ class ArrayData:
             raise
         self._cursor.end(self.steps)
 
-    def _pass(self, number: int, place: Place) -> Iterator[Any]:
-        """Draw the order of a pass and return its batches after ``place``.
-
-        ``number`` batches of the epoch precede them.
-        """
+    def _pass(self, number: int, place: Place) -> Iterator[Batch]:
+        """Draw the order of a pass; return its batches after ``place``, batch ``number`` first."""
         self._cursor.mark(number, place)
         set_order(self._rng, place.order)
         numbers = self._numbers
@@ -302,7 +295,7 @@ class ArrayData:
             numbers = self._rng.permutation(self._count if numbers is None else numbers)
         return self._cut(numbers, place.count * self._batch_size)
 
-    def _cut(self, numbers: Array | None, first: int) -> Iterator[Any]:
+    def _cut(self, numbers: Array | None, first: int) -> Iterator[Batch]:
         x, y, weights = self._columns
         assert x is not None
         for start in range(first, self._count, self._batch_size):

@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netlayers._typing import Dtype, Shape
+
 
 class Data(Protocol):
     """A dataset, read in batches, epoch by epoch."""
@@ -61,8 +63,22 @@ class Batch(NamedTuple):
     size: int
 
 
+class Prepared(Protocol):
+    """A model that has seen data: what :func:`ready_batch` compares new data with.
+
+    Attributes:
+        _steps: the training steps; ``None`` before the first one.
+        _dtype: dtype of the inputs.
+        _row: shape of an input without the batch axis.
+    """
+
+    _steps: Any
+    _dtype: Dtype
+    _row: Shape | None
+
+
 def ready_batch(
-    model: Any, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
+    model: Prepared, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
 ) -> Batch | None:
     """Return a batch if the arrays need no conversion, else ``None``; a fast check.
 
@@ -89,7 +105,7 @@ def ready_batch(
     return None
 
 
-def is_ready_input(model: Any, x: Any) -> bool:
+def is_ready_input(model: Prepared, x: Any) -> bool:
     """Return whether x is an array of finite numbers that needs no conversion."""
     return (
         type(x) is np.ndarray

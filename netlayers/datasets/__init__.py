@@ -1,4 +1,4 @@
-"""Small data sets, in the shape Keras gives them.
+"""Small datasets, with the interface of Keras.
 
 Each module has one function, ``load_data()``, which returns
 ``(x_train, y_train), (x_test, y_test)`` as NumPy arrays of ``uint8``.

@@ -2,7 +2,7 @@
 
 Source: E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*,
 UCI Machine Learning Repository, 1998, https://doi.org/10.24432/C50P49, licence CC BY 4.0.
-``digits.txt``, next to this file, says how ``digits.npz`` was made from it.
+``digits.txt`` in this folder describes how ``digits.npz`` was created.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ import numpy.typing as npt
 __all__ = ["load_data"]
 
 _UInt8 = npt.NDArray[np.uint8]
-_TRAIN = 1437  # the rows of digits.npz before this one are the training part
+_TRAIN = 1437  # number of training rows, which come first in digits.npz
 
 
 def load_data() -> tuple[tuple[_UInt8, _UInt8], tuple[_UInt8, _UInt8]]:
     """Return the digits as ``(x_train, y_train), (x_test, y_test)``.
 
-    The rows are the 1,797 of the *test* part of the UCI data, the same as
-    scikit-learn's ``load_digits``. They are divided once and for all, with the generator
-    ``numpy.random.default_rng(0)``: the rows are shuffled and then sorted by class (stably),
-    every fifth one from the first on is a test row, and each part is shuffled again. So each
-    class gives a fifth of its rows, to within one.
+    The 1,797 images are the *test* set of the UCI data, as in scikit-learn's ``load_digits``.
+    The split is fixed and stratified: with the generator ``numpy.random.default_rng(0)``, the
+    rows are shuffled and stably sorted by class, every fifth row (from the first) becomes a
+    test row, and both sets are shuffled again.
 
-    The same writers appear in both parts, so accuracies are not to be compared with those
-    on UCI's own division, whose test writers are new.
+    Both sets contain the same writers, so accuracies are not comparable with those on UCI's
+    split, whose test writers are new.
 
     Returns:
         ``x_train`` (1437, 8, 8) and ``x_test`` (360, 8, 8), grey values from 0 (paper) to
-        16 (ink); ``y_train`` (1437,) and ``y_test`` (360,), the digits 0 to 9. All are
-        ``uint8``, writable, and new at each call.
+        16 (ink); ``y_train`` (1437,) and ``y_test`` (360,), the digits 0 to 9. All are new,
+        writable arrays of ``uint8``.
 
     Example:
         >>> from netlayers.datasets import digits

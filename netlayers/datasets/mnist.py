@@ -5,7 +5,7 @@ http://yann.lecun.com/exdb/mnist/, which also defines the IDX format: two zero b
 for the type (8: unsigned byte), a byte for the number of dimensions, each dimension as a
 big-endian 32-bit integer, then the values in C order. The MD5 sums are the published ones.
 
-Data sets made in the likeness of MNIST, such as Fashion-MNIST, can be read from a folder too.
+Datasets in the format of MNIST, such as Fashion-MNIST, can be read from a folder.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ MIRRORS: tuple[str, ...] = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "http://yann.lecun.com/exdb/mnist/",
 )
-# The MD5 of the uncompressed bytes, since mirrors compress differently. In the order of loading.
+# MD5 of the uncompressed bytes, as mirrors compress differently; in the order of loading.
 CHECKSUMS: dict[str, str] = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-TIMEOUT = 20.0  # seconds a mirror may stay silent
+TIMEOUT = 20.0  # seconds without a response
 
 
 def load_data(
@@ -42,29 +42,29 @@ def load_data(
     """Return MNIST as ``(x_train, y_train), (x_test, y_test)``.
 
     The four files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
-    ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte`` are looked for as they are, with
-    ``.gz``, and with a dot before ``idx``, in
+    ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, optionally with the suffix ``.gz``
+    or a dot before ``idx``, are searched in
 
-    1. ``path``, if it is given, and nowhere else;
+    1. ``path``, if given, and nowhere else;
     2. the folder named by the environment variable ``NETLAYERS_DATA``, or its ``mnist``;
     3. the cache, ``netlayers/mnist`` in ``$XDG_CACHE_HOME`` or else in ``~/.cache``.
 
-    Files that are in none of them are downloaded into the cache, where they are written only
-    once their MD5 sum is right. Files in your own folders need not be those of MNIST.
+    Missing files are downloaded to the cache and verified by their MD5 sums. Files in your own
+    folders may belong to another dataset.
 
     Args:
-        path: The folder of the four files.
+        path: the folder of the four files.
 
     Returns:
         ``x_train`` (60000, 28, 28) and ``x_test`` (10000, 28, 28), grey values from 0 (paper)
         to 255 (ink); ``y_train`` (60000,) and ``y_test`` (10000,), the digits 0 to 9. All are
-        ``uint8``, writable, and new at each call.
+        new, writable arrays of ``uint8``.
 
     Raises:
         FileNotFoundError: ``path`` lacks a file, or ``NETLAYERS_DATA`` has only some of them.
-        ValueError: A file is not a whole IDX file of bytes with the dimensions expected, or
-            there are not as many labels as images.
-        ConnectionError: A file had to be downloaded and no mirror gave it.
+        ValueError: a file is not a complete IDX file of bytes with the expected dimensions, or
+            the numbers of labels and images differ.
+        ConnectionError: a download failed on all mirrors.
 
     Example:
         >>> from netlayers.datasets import mnist
@@ -81,7 +81,7 @@ def load_data(
 
 
 def _locate(path: str | os.PathLike[str] | None) -> dict[str, Path]:
-    """Return the place of each of the four files, downloading those found nowhere."""
+    """Return the paths of the four files, after downloading missing ones."""
     if path is not None:
         folder = Path(path).expanduser()
         return _complete(folder, _find(folder))
@@ -89,7 +89,7 @@ def _locate(path: str | os.PathLike[str] | None) -> dict[str, Path]:
         root = Path(data).expanduser()
         for folder in (root, root / "mnist"):
             if found := _find(folder):
-                # Filling the gaps with MNIST's files could mix two data sets.
+                # Completing the files from MNIST could mix two datasets.
                 return _complete(folder, found)
     cache = _cache_folder()
     _download([name for name in CHECKSUMS if name not in _find(cache)], cache)
@@ -97,7 +97,7 @@ def _locate(path: str | os.PathLike[str] | None) -> dict[str, Path]:
 
 
 def _find(folder: Path) -> dict[str, Path]:
-    """Return those of the four files that `folder` has, under any of their names."""
+    """Return the paths of those of the four files that exist in `folder`."""
     found = {}
     for name in CHECKSUMS:
         for stem in (name, name.replace("-idx", ".idx")):
@@ -110,11 +110,13 @@ def _find(folder: Path) -> dict[str, Path]:
 def _complete(folder: Path, found: dict[str, Path]) -> dict[str, Path]:
     """Return `found` if it has all four files, else raise FileNotFoundError."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"Expected a folder with the MNIST files, but {folder} is none.")
+        raise FileNotFoundError(
+            f"Expected a folder with the MNIST files, but {folder} is not a folder."
+        )
     if missing := [name for name in CHECKSUMS if name not in found]:
         raise FileNotFoundError(
             f"The folder {folder} lacks {', '.join(missing)} (each may also end in .gz). "
-            "Put them there, or call load_data() without path and NETLAYERS_DATA to download them."
+            "Add them, or call load_data() without path and NETLAYERS_DATA to download them."
         )
     return found
 
@@ -132,7 +134,7 @@ def _read_pair(images: Path, labels: Path) -> tuple[_UInt8, _UInt8]:
     if len(x) != len(y):
         raise ValueError(
             f"Expected a label for each image, but {images} has {len(x)} images and {labels} has "
-            f"{len(y)} labels. Take both files from the same data set."
+            f"{len(y)} labels. Use files of the same dataset."
         )
     return x, y
 
@@ -144,7 +146,7 @@ def _read_idx(file: Path, ndim: int) -> _UInt8:
     import zlib
 
     data = file.read_bytes()
-    if data[:2] == b"\x1f\x8b":  # gzip's mark; an IDX file begins with two zeros
+    if data[:2] == b"\x1f\x8b":  # gzip signature; an IDX file starts with two zero bytes
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
@@ -155,21 +157,21 @@ def _read_idx(file: Path, ndim: int) -> _UInt8:
     magic = bytes((0, 0, 8, ndim))
     if data[:4] != magic or len(data) < start:
         raise ValueError(
-            f"Expected {file} to begin with the IDX header of unsigned bytes in {ndim} "
+            f"Expected {file} to start with the IDX header of unsigned bytes in {ndim} "
             f"dimension(s), {magic.hex()} and {ndim} size(s), but it has {len(data)} bytes and "
-            f"begins with {data[:4].hex() or 'nothing'}. Replace or delete it."
+            f"starts with {data[:4].hex() or 'nothing'}. Replace or delete it."
         )
     shape = tuple(int.from_bytes(data[i : i + 4], "big") for i in range(4, start, 4))
     if len(data) - start != math.prod(shape):
         raise ValueError(
-            f"Expected {math.prod(shape)} bytes after the header of {file}, which announces the "
+            f"Expected {math.prod(shape)} bytes after the header of {file}, which declares the "
             f"shape {shape}, but it has {len(data) - start}. Replace or delete it."
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()  # copy: writable
 
 
 def _download(names: list[str], cache: Path) -> None:
-    """Download the named files into `cache`, each from the first mirror that has it right."""
+    """Download the named files to `cache`, each from the first mirror that works."""
     import zlib
     from http.client import HTTPException
 
@@ -188,8 +190,8 @@ def _download(names: list[str], cache: Path) -> None:
             missing = [f"{each}.gz" for each in names[position:]]
             raise ConnectionError(
                 f"MNIST was not found on this machine and {name}.gz could not be downloaded. "
-                f"Try again later, or get {', '.join(missing)} in another way and put them into "
-                f"{cache}; or name a folder that has the four files with load_data(path=...) or "
+                f"Try again later, or obtain {', '.join(missing)} in another way and put them in "
+                f"{cache}; or pass a folder with the four files as load_data(path=...) or in "
                 f"the environment variable NETLAYERS_DATA. The mirrors failed:{''.join(reasons)}"
             )
 
@@ -204,7 +206,7 @@ def _fetch(url: str, checksum: str) -> bytes:
     from tqdm import tqdm
 
     content = bytearray()
-    # Some servers refuse urllib's own name.
+    # Some servers reject urllib's default user agent.
     request = Request(url, headers={"User-Agent": "netlayers"})
     try:
         with (
@@ -221,7 +223,7 @@ def _fetch(url: str, checksum: str) -> bytes:
                 content += chunk
                 bar.update(len(chunk))
     except HTTPError as error:
-        error.close()  # it holds the connection, and recent Pythons warn of that
+        error.close()  # closes the connection; recent Python versions warn otherwise
         raise
     actual = hashlib.md5(gzip.decompress(content), usedforsecurity=False).hexdigest()
     if actual != checksum:
@@ -230,7 +232,7 @@ def _fetch(url: str, checksum: str) -> bytes:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write `file` in one step: whatever stops this, it is there complete or not at all."""
+    """Write `file` atomically."""
     import tempfile
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -243,4 +245,4 @@ def _write(file: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         os.replace(part, file)
     finally:
-        part.unlink(missing_ok=True)  # only there if something went wrong
+        part.unlink(missing_ok=True)  # exists only after an error

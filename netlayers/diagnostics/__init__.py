@@ -6,11 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netlayers.diagnostics.activations import ActivationHistograms, LayerActivations
-    from netlayers.diagnostics.diagnose import Diagnosis
+    from netlayers.diagnostics.activations import (
+        ActivationHistograms,
+        LayerActivations,
+        activation_histograms,
+    )
+    from netlayers.diagnostics.diagnosis import Diagnosis, diagnose
     from netlayers.diagnostics.evidence import Finding
-    from netlayers.diagnostics.loss_surface import LossSurface
-    from netlayers.diagnostics.profile import ProfileReport
+    from netlayers.diagnostics.lr_finder import LearningRateCurve, find_learning_rate
+    from netlayers.diagnostics.profiling import ProfileReport, profile
+    from netlayers.diagnostics.replay import Replay, replay_snapshot
+    from netlayers.diagnostics.surface import LossSurface, loss_surface
     from netlayers.training.nonfinite import NonFiniteOrigin
 
 __all__ = [
@@ -18,30 +24,46 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "LayerActivations",
+    "LearningRateCurve",
     "LossSurface",
     "NonFiniteOrigin",
     "ProfileReport",
+    "Replay",
+    "activation_histograms",
+    "diagnose",
+    "find_learning_rate",
+    "loss_surface",
+    "profile",
+    "replay_snapshot",
 ]
 
-# Where each is: loaded when asked for, as few programs that train look into a network.
+# The module of each name. It is loaded on first use: few programs that train look into a network.
 _MODULES = {
     "ActivationHistograms": "netlayers.diagnostics.activations",
-    "Diagnosis": "netlayers.diagnostics.diagnose",
+    "Diagnosis": "netlayers.diagnostics.diagnosis",
     "Finding": "netlayers.diagnostics.evidence",
     "LayerActivations": "netlayers.diagnostics.activations",
-    "LossSurface": "netlayers.diagnostics.loss_surface",
+    "LearningRateCurve": "netlayers.diagnostics.lr_finder",
+    "LossSurface": "netlayers.diagnostics.surface",
     "NonFiniteOrigin": "netlayers.training.nonfinite",
-    "ProfileReport": "netlayers.diagnostics.profile",
+    "ProfileReport": "netlayers.diagnostics.profiling",
+    "Replay": "netlayers.diagnostics.replay",
+    "activation_histograms": "netlayers.diagnostics.activations",
+    "diagnose": "netlayers.diagnostics.diagnosis",
+    "find_learning_rate": "netlayers.diagnostics.lr_finder",
+    "loss_surface": "netlayers.diagnostics.surface",
+    "profile": "netlayers.diagnostics.profiling",
+    "replay_snapshot": "netlayers.diagnostics.replay",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Load a class when it is asked for."""
+    """Load a class or function when it is asked for."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    """Name them before they are loaded, too."""
+    """List the names before they are loaded, too."""
     return sorted({*globals(), *__all__})

@@ -11,6 +11,7 @@ import numpy as np
 from netlayers._tables import text_table
 from netlayers.activations.rectifiers import Linear
 from netlayers.arrays.several import float_numbers
+from netlayers.checks import check_integer
 from netlayers.core.hooks import observed
 from netlayers.diagnostics.layer_statistics import (
     SATURATED_BELOW,
@@ -19,13 +20,16 @@ from netlayers.diagnostics.layer_statistics import (
     watched_uses,
 )
 from netlayers.diagnostics.slopes import shape_of
+from netlayers.training.samples import one_input
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
     from netlayers._typing import Array
+    from netlayers.activations import ActivationLayer
     from netlayers.core.layer import Layer
+    from netlayers.training.compilation import CompilableModel
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class LayerActivations:
 
 @dataclass(frozen=True)
 class ActivationHistograms:
-    """What :meth:`netlayers.models.Model.activation_histograms` found; printed, it is a table.
+    """What :func:`activation_histograms` found; printed, it is a table.
 
     Attributes:
         layers: the layers from input to output, containers by their parts.
@@ -86,8 +90,31 @@ class ActivationHistograms:
         return plot_activations(self.layers, to_file)
 
 
-def activation_histograms(model: Any, x: Any, bins: int) -> ActivationHistograms:
-    """Return the distributions of the outputs; see ``Model.activation_histograms``."""
+def activation_histograms(model: CompilableModel, x: Any, bins: int = 60) -> ActivationHistograms:
+    """Return how the outputs of each layer are distributed for a batch, at inference.
+
+    Args:
+        model: a model; it need not be compiled.
+        x: inputs, (n, ...); of data that come in batches, the first batch is taken.
+        bins: bars of each histogram.
+
+    Returns:
+        Printed, it is a table with mean, deviation, and shares of dead units and saturated
+        outputs; its ``plot(to_file)`` draws the histograms.
+
+    Raises:
+        DataError, ShapeError: the input does not fit the model.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> model = nl.Sequential([nl.layers.Dense(8, "relu"), nl.layers.Dense(1)], seed=0)
+        >>> found = model.activation_histograms(np.ones((4, 3)))
+        >>> [(a.layer, a.kind, int(a.counts.sum())) for a in found.layers]
+        [('dense', 'ReLU', 32), ('dense_1', 'Dense', 4)]
+    """
+    owner = "activation_histograms"
+    bins = check_integer(owner, "bins", bins, minimum=2)
+    x = one_input(model, owner, x)
     found = watched_uses(model)
     wanted = {id(layer) for layer in found.values()}
     owners = {
@@ -129,7 +156,7 @@ def _of_layer(name: str, layer: Layer, y: Array, z: Array | None, bins: int) -> 
     return LayerActivations(name, kind, counts, edges, mean, deviation, dead, saturated)
 
 
-def _slopes(activation: Any, z: Array) -> tuple[float, float | None]:
+def _slopes(activation: ActivationLayer, z: Array) -> tuple[float, float | None]:
     """Return the shares of dead units and of saturated outputs."""
     shape, probe = shape_of(activation), copy.deepcopy(activation)
     probe.forward(z, training=True)

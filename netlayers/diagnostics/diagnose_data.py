@@ -170,7 +170,9 @@ def labels(evidence: Evidence) -> Iterator[Finding]:
     if len(y) < 2:
         return
     columns = y.reshape(len(y), -1)
-    outputs = int(evidence.model.output_shape[-1] or 1)
+    shape = evidence.model.output_shape
+    assert shape is not None
+    outputs = int(shape[-1] or 1)
     if (columns == columns[0]).all():
         yield Finding(
             "constant labels",

@@ -79,13 +79,13 @@ def nonfinite(evidence: Evidence) -> Iterator[Finding]:
     counts = evidence.values["nonfinite"]
     bad_layers = [path for path, count in counts.items() if count]
     if bad_layers or not math.isfinite(evidence.loss_before):
-        path = bad_layers[0] if bad_layers else None
-        where = f"`{path}` is the first layer with" if path else "the loss is made of"
+        first = bad_layers[0] if bad_layers else None
+        where = f"`{first}` is the first layer with" if first else "the loss is made of"
         yield Finding(
             "not finite",
-            path,
+            first,
             "serious",
-            {"loss": evidence.loss_before, "count": counts[path] if path else 1},
+            {"loss": evidence.loss_before, "count": counts[first] if first else 1},
             f"{where} numbers that are NaN or infinite (loss {evidence.loss_before:g}).",
             "scaled inputs, a smaller learning rate, global_clipnorm=1.0, or smaller initial "
             "weights.",
@@ -253,7 +253,7 @@ def initializers(evidence: Evidence) -> Iterator[Finding]:
 def _runs(evidence: Evidence) -> Iterator[list[tuple[Dense, float]]]:
     """Yield hidden dense layers that follow each other, with nothing between that scales."""
     run: list[tuple[Dense, float]] = []
-    scopes = {layer.scope for layer in evidence.layers}
+    scopes = {layer._scope for layer in evidence.layers}
     hidden = evidence.layers[:-1] if len(scopes) == 1 else []
     for i, layer in enumerate(hidden):
         ideal = _ideal_gain(layer, hidden[i + 1 :]) if isinstance(layer, Dense) else None

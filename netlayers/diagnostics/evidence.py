@@ -17,6 +17,8 @@ from netlayers.layers.input import Input
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
+    from netlayers.losses import Loss
+    from netlayers.optimizers import Optimizer
 
 
 @dataclass
@@ -56,7 +58,13 @@ class Evidence:
     """All that the rules of a diagnosis look at."""
 
     def __init__(
-        self, model: Any, loss: Any, fused: bool, optimizer: Any, layers: list[Layer], y: Array
+        self,
+        model: Layer,
+        loss: Loss,
+        fused: bool,
+        optimizer: Optimizer,
+        layers: list[Layer],
+        y: Array,
     ) -> None:
         self.model, self.loss, self.fused = model, loss, fused
         self.optimizer, self.layers, self.y = optimizer, layers, y
@@ -75,7 +83,7 @@ class Evidence:
         self.bad_weights = [
             (p.layer.path, p.path, bad)
             for p in model.parameters.all
-            if (bad := p.size - int(np.count_nonzero(np.isfinite(p.value))))
+            if p.value is not None and (bad := p.size - int(np.count_nonzero(np.isfinite(p.value))))
         ]
 
     @property
@@ -87,7 +95,7 @@ class Evidence:
         """Measure what comes to the first layer with weights, if that is Dense."""
         if is_sparse(x):
             return
-        part: Any = self.model
+        part: Layer = self.model
         while isinstance(part, Container) and type(part).__name__ in ("Sequential", "Chain"):
             below = None
             for layer in part.layers:
@@ -108,7 +116,7 @@ class Evidence:
     def see_gradients(self) -> None:
         """Look for layers whose units are all the same and are pushed the same way."""
         for layer in self.layers[:-1]:
-            if isinstance(layer, Dense) and layer.units > 1 and layer.has_trainable_weights:
+            if isinstance(layer, Dense) and layer.units > 1 and layer._has_trainable_weights:
                 kernel, gradient = layer.kernel, layer.d_kernel
                 same = not np.ptp(kernel, axis=1).any()
                 size = np.abs(gradient).max()

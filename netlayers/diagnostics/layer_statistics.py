@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
     from netlayers.core.parameters import Parameter
+    from netlayers.optimizers import Optimizer
     from netlayers.optimizers.layout import Gradients
 
 # Each measure, and what it is of a layer.
@@ -133,8 +134,8 @@ class StepMeasures:
 
     def __init__(
         self,
-        model: Any,
-        optimizer: Any,
+        model: Layer,
+        optimizer: Optimizer,
         measures: Sequence[str] = tuple(MEASURES),
         layers: Sequence[Layer] | None = None,
     ) -> None:

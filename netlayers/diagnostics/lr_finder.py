@@ -12,6 +12,7 @@ import numpy as np
 
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError
+from netlayers.training.compilation import CompilableModel
 from netlayers.training.samples import steps_of
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class LearningRateCurve:
 
 
 def find_learning_rate(
-    model: Any,
+    model: CompilableModel,
     x: Any,
     y: ArrayLike | None = None,
     min_rate: float = 1e-7,
@@ -135,17 +136,18 @@ def find_learning_rate(
     steps = check_integer(owner, "steps", steps, minimum=3)
     size = check_integer(owner, "batch_size", batch_size, minimum=1)
     stop_factor = check_number(owner, "stop_factor", stop_factor, above=1)
-    if not hasattr(model, "_require_compiled"):
+    if not isinstance(model, CompilableModel):
         raise ConfigurationError(f"{owner}: expected a compiled model, got {model!r}.")
     model._require_compiled()
-    trial: Any = copy.deepcopy(model)
+    trial = copy.deepcopy(model)
     data = steps_of(trial, owner, x, y, sample_weight, steps, size)
+    step = trial._steps
+    assert step is not None  # checking the data made it
     rates = np.geomspace(low, high, steps)
-    optimizer = trial.optimizer
+    optimizer = step.optimizer
     optimizer.learning_rate_factor = 1.0
     optimizer.gradient_accumulation_steps, optimizer.use_ema = None, False
     optimizer.on_nonfinite = "skip"
-    step = trial._steps
     batches = data.batches()
     losses: list[float] = []
     mean, lowest = 0.0, math.inf

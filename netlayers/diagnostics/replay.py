@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netlayers._typing import Array
+    from netlayers.training.compilation import CompilableModel
     from netlayers.training.nonfinite import NonFiniteOrigin
 
 
@@ -33,7 +34,7 @@ class Replay:
 
     origin: NonFiniteOrigin | None
     loss: float
-    model: Any
+    model: CompilableModel
     x: Any
     y: Array
     sample_weight: Array | None
@@ -76,11 +77,11 @@ def replay_snapshot(
         ('activation', 'forward', [2])
     """
     model, batch, place = load_snapshot(path, custom_objects)
-    steps = model.make_steps(batch.targets.shape)
-    steps.before.take()
+    steps = model._make_steps(batch.targets.shape)
+    steps.snapshot.take()
     with np.errstate(all="ignore"):
-        loss = steps.twin().compute_gradients(batch)
-    origin = find_nonfinite(steps.twin(), batch)
+        loss = steps.copy_before_step().compute_gradients(batch)
+    origin = find_nonfinite(steps.copy_before_step(), batch)
     if origin is not None:
         origin = replace(origin, epoch=place["epoch"], batch=place["batch"])
     return Replay(origin, loss, model, batch.inputs, batch.targets, batch.weights)

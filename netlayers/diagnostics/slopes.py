@@ -49,7 +49,7 @@ def shape_of(activation: ActivationLayer) -> ActivationShape:
         ActivationShape(largest_slope=1.0, flat_left=True, flat_right=False, low=0.0, high=inf)
     """
     probe: Any = copy.deepcopy(activation)
-    probe.compute_in(np.dtype(np.float64))
+    probe._set_dtype(np.dtype(np.float64))
     z = np.concatenate([[-_FAR], np.linspace(-10, 10, 4001), [_FAR]])[None, :]
     with np.errstate(all="ignore"):  # exp(1000) is infinite
         y = np.array(probe.forward(z, training=True))[0]

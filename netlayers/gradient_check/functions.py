@@ -35,6 +35,9 @@ class Function(Protocol):
     def arrays(self) -> list[tuple[str, Array]]:
         """The names and values of the arrays."""
 
+    def warm_up(self) -> None:
+        """Do steps on other data, which must leave nothing behind."""
+
     def value(self) -> Any:
         """Return L."""
 
@@ -91,16 +94,19 @@ class LossFunction:
     def __init__(self, objective: Objective, y_pred: Array) -> None:
         self.objective, self.arrays = objective, [("y_pred", y_pred)]
 
+    def warm_up(self) -> None:
+        """Do steps on all rows and on fewer: nothing may be left of them."""
+        y_pred = self.arrays[0][1]
+        for rows in (len(y_pred), max(1, len(y_pred) - 1)):
+            self.objective.first_rows(rows).value(y_pred[:rows])
+            self.objective.gradient()
+
     def value(self) -> Any:
         """Return L."""
         return self.objective.value(self.arrays[0][1])
 
     def gradients(self) -> list[Array]:
-        """Return the gradient of the loss, after a step on fewer rows."""
-        rows = max(1, len(self.arrays[0][1]) - 1)
-        self.objective.first_rows(rows).value(self.arrays[0][1][:rows])
-        self.objective.gradient()
-        self.value()
+        """Return the gradient of the loss after :meth:`value`."""
         return [_copied("y_pred", self.objective.gradient(), self.arrays[0][1])]
 
     def complex_copy(self) -> LossFunction:
@@ -150,30 +156,30 @@ class LayerFunction:
     def value(self) -> Any:
         """Return L with all penalties."""
         self._restore()
-        forward: Any = self.layer.forward_logits if self.fused else self.layer.forward
+        forward: Any = self.layer._forward_logits if self.fused else self.layer.forward
         if self.mask is not None:
             forward = functools.partial(forward, mask=self.mask)
         output, penalties = collect_penalties(forward, self.x, True)
         return self.objective.value(output) + self.vector.regularization() + sum(penalties)
 
-    def gradients(self) -> list[Array]:
-        """Return the gradients that ``backward`` computes.
-
-        Steps on other data and with another number of rows come before, and inference comes
-        between ``forward`` and ``backward``: neither may change the gradients.
-        """
-        backward = self.layer.backward_logits if self.fused else self.layer.backward
+    def warm_up(self) -> None:
+        """Do steps on other data, and with another number of rows: nothing may be left of them."""
+        forward = self.layer._forward_logits if self.fused else self.layer.forward
+        backward = self.layer._backward_logits if self.fused else self.layer.backward
         same = len(self._inputs[0])
-        other = same if self.layer.stateful else same + (-1 if same > 2 else 1)
-        forward = self.layer.forward_logits if self.fused else self.layer.forward
+        other = same if states_of(self.layer) else same + (-1 if same > 2 else 1)
         for rows in (same, other):
             self._restore()
             y = forward(self._other_inputs(rows), training=True)
             dy: Any = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
             backward(dy)
+
+    def gradients(self) -> list[Array]:
+        """Return the gradients that ``backward`` computes, with inference right before it."""
         self.value()
-        if not self.layer.stateful:  # its states are those of the batches it has seen
-            self.layer.forward(self._other_inputs(same))
+        if not states_of(self.layer):  # which are those of the batches that it has seen
+            self.layer.forward(self._other_inputs(len(self._inputs[0])))
+        backward = self.layer._backward_logits if self.fused else self.layer.backward
         found = self._input_gradients(backward(self.objective.gradient()))
         self.vector.add_regularization_gradients(Workspace())
         for p in self.vector.tensors:
@@ -259,7 +265,7 @@ def _copied(name: str, gradient: Array, values: Array) -> Array:
 def float_copy(original: Layer, shape: Any, dtype: Dtype = _FLOAT64, seed: int = 0) -> Layer:
     """Return a copy of a layer that computes in another dtype, built for one or several shapes."""
     target = copy.deepcopy(original)
-    target.compute_in(dtype)
+    target._set_dtype(dtype)
     target.build(any_batch(shape))
     assemble(target, Streams(seed))
     return target
@@ -289,6 +295,6 @@ def _complex_buffers(item: Layer | Loss | None) -> None:
     """Give a layer or loss, and everything in it, complex buffers."""
     if isinstance(item, (Layer, Loss)):
         item.workspace = _ComplexWorkspace()
-        parts = item.sublayers if isinstance(item, Layer) else getattr(item, "losses", ())
+        parts = item._sublayers if isinstance(item, Layer) else getattr(item, "losses", ())
         for part in parts:
             _complex_buffers(part)

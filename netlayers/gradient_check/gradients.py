@@ -11,6 +11,7 @@ import numpy as np
 from netlayers.arrays.checks import check_rows, check_values, checked_input
 from netlayers.arrays.convert import as_array, as_kind, one, shapes_of
 from netlayers.checks import check_choice, check_integer, check_number, is_several
+from netlayers.core.buffers import states_of
 from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import listed_shapes
@@ -155,11 +156,12 @@ def _check(
     function: Function,
     method: str,
     tolerance: float,
-    limit: Any,
+    limit: int | str | None,
     directions: int,
     rng: np.random.Generator,
 ) -> GradientReport:
     """Compare the gradients of all arrays of a function."""
+    function.warm_up()
     reference = function.value()
     if not np.isfinite(reference):
         raise ConfigurationError(f"{_OWNER}: L must be finite, got {reference}.")
@@ -268,10 +270,10 @@ def _inputs(model_or_layer: Any, x: Any) -> Any:
 
 
 def _function(
-    original: Any,
+    original: Layer | Loss | str,
     inputs: Any,
-    y: Any,
-    loss: Any,
+    y: Array | None,
+    loss: Identifier,
     sample_weight: Any,
     seed: int,
     rng: np.random.Generator,
@@ -326,7 +328,7 @@ def _target(original: Layer, inputs: Any, seed: int) -> Layer:
         assert values is not None
         if np.isin(values, (-1, 0, 1)).all():  # a factor that is missing would not be seen
             values += rng.uniform(0.05, 0.15, values.shape)
-    if target.stateful:
+    if states_of(target):
         target.reset_states()
         target.forward(inputs, training=True)
     return target

@@ -11,28 +11,31 @@ It draws in float64 and rounds at the end, so float32 and float64 models start a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netlayers.initializers.base import (
     Constant,
+    Identity,
+    Initializer,
+    Ones,
+    RandomInitializer,
+    Zeros,
+)
+from netlayers.initializers.distributions import RandomNormal, RandomUniform, TruncatedNormal
+from netlayers.initializers.orthogonal import Orthogonal
+from netlayers.initializers.scaling import (
     GlorotNormal,
     GlorotUniform,
     HeNormal,
     HeUniform,
-    Identity,
-    Initializer,
     LecunNormal,
     LecunUniform,
-    Ones,
     VarianceScaling,
-    Zeros,
-    get,
 )
-from netlayers.initializers.base import RandomInitializer as RandomInitializer
-from netlayers.initializers.distributions import (
-    Orthogonal,
-    RandomNormal,
-    RandomUniform,
-    TruncatedNormal,
-)
+from netlayers.registry import resolve
+
+if TYPE_CHECKING:
+    from netlayers._typing import Identifier
 
 __all__ = [
     "Constant",
@@ -46,6 +49,7 @@ __all__ = [
     "LecunUniform",
     "Ones",
     "Orthogonal",
+    "RandomInitializer",
     "RandomNormal",
     "RandomUniform",
     "TruncatedNormal",
@@ -53,3 +57,15 @@ __all__ = [
     "Zeros",
     "get",
 ]
+
+
+def get(identifier: Identifier) -> Initializer:
+    """Return an initializer from a name, a configuration or an initializer.
+
+    Example:
+        >>> from netlayers import initializers
+        >>> initializers.get("he_normal")
+        HeNormal()
+    """
+    initializer: Initializer = resolve("initializer", identifier, Initializer)
+    return initializer

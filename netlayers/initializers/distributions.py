@@ -1,15 +1,13 @@
-"""Initializers that draw from a distribution of a given size, or orthogonal rows."""
+"""Initializers that draw from a distribution whose parameters are given."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.errors import ShapeError
-from netlayers.initializers.base import RandomInitializer, truncated_normal
+from netlayers.initializers.base import RandomInitializer
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -68,6 +66,16 @@ class RandomUniform(RandomInitializer):
         return rng.uniform(self.minval, self.maxval, shape)
 
 
+def truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw from the standard normal distribution, again for each value beyond two sigma."""
+    values = rng.standard_normal(shape)
+    outside = np.abs(values) > 2
+    while outside.any():
+        values[outside] = rng.standard_normal(np.count_nonzero(outside))
+        outside = np.abs(values) > 2
+    return values
+
+
 @register("initializer")
 class TruncatedNormal(RandomInitializer):
     """Normal distribution with everything beyond two standard deviations drawn again.
@@ -91,49 +99,3 @@ class TruncatedNormal(RandomInitializer):
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw from N(mean, stddev²) within mean ± 2 stddev."""
         return self.mean + self.stddev * truncated_normal(rng, shape)
-
-
-# Standard deviation of a standard normal variable that is cut off at ±2:
-# Var = 1 - 2·2·φ(2) / (Φ(2) - Φ(-2)), with the normal density φ and distribution function Φ.
-
-
-@register("initializer", "orthogonal_initializer")
-class Orthogonal(RandomInitializer):
-    """A random matrix with orthonormal rows or columns, whichever are fewer, times ``gain``.
-
-    An orthogonal matrix keeps the length of every vector that goes through it, forward and
-    backward, so a deep linear chain neither explodes nor vanishes. Axes before the last are
-    flattened into rows. The entries have the variance gain² / max(rows, columns).
-
-    Args:
-        gain: factor on the matrix.
-        seed: see :class:`RandomInitializer`.
-
-    Source:
-        A. Saxe, J. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of learning
-        in deep linear neural networks", ICLR 2014. The sign correction that makes the result of a
-        QR factorization uniform over the orthogonal group: F. Mezzadri, "How to generate random
-        matrices from the classical compact groups", Notices of the AMS 54 (2007).
-    """
-
-    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
-        super().__init__(seed)
-        self.gain = check_number("Orthogonal", "gain", gain)
-
-    @staticmethod
-    def examples() -> list[dict[str, Any]]:
-        """Return what ``netlayers.testing`` tries the class on."""
-        return [{}, {"gain": 0.5, "seed": 3}]
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """Draw one such matrix.
-
-        Raises:
-            ShapeError: the shape has fewer than two axes.
-        """
-        if len(shape) < 2:
-            raise ShapeError(f"Orthogonal: needs at least two axes to fill, got the shape {shape}.")
-        rows, columns = math.prod(shape[:-1]), shape[-1]
-        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-        q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)
-        return self.gain * (q if rows >= columns else q.T).reshape(shape)

@@ -1,1 +1,1 @@
-"""The loops beside the matrix products: in NumPy, and the same compiled."""
+"""Numerical kernels other than matrix products, in NumPy and compiled with numba."""

@@ -1,4 +1,4 @@
-"""Memory that is used again in every step: constants, aligned arrays, workspaces."""
+"""Memory that is reused across steps: constants, aligned arrays, workspaces."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
 
-# In longer rows the roundings of a product with ones would be felt in float32.
-_LONGEST = 8192
-# OpenBLAS's product of some matrices of so many columns with a vector also computes with what
-# happens to lie on the stack: the result is right, but NumPy may warn of an invalid value.
-_AVOIDED = 5
+# Rounding errors of a float32 product with ones become noticeable in longer rows.
+_MAX_ROW = 8192
+# For some matrices with this number of columns, OpenBLAS's matrix-vector product also reads
+# uninitialized stack memory: the result is correct, but NumPy may warn about an invalid value.
+_AVOIDED_LENGTH = 5
 
 
 @functools.lru_cache(maxsize=256)
 def constant(value: float, shape: tuple[int, ...], dtype: Dtype) -> Array:
-    """Return a shared, read-only array of one value.
+    """Return a shared, read-only array filled with one value.
 
     ``np.maximum(x, row_of_zeros)`` takes half the time of ``np.maximum(x, 0)``; a product with ones
-    sums the columns of a matrix 2 to 4 times faster than ``np.sum``.
+    sums the columns of a matrix 2 to 4 times as fast as ``np.sum``.
     """
     array = np.full(shape, value, dtype)
     array.flags.writeable = False
@@ -32,22 +32,22 @@ def constant(value: float, shape: tuple[int, ...], dtype: Dtype) -> Array:
 
 @functools.lru_cache(maxsize=256)
 def row_of_ones(k: int, dtype: Dtype) -> Array | None:
-    """Return the ones whose product with a row of k numbers is its sum; ``None`` to add them up."""
-    return None if k > _LONGEST or k == _AVOIDED else constant(1, (k,), dtype)
+    """Return k ones for the summation of rows by a product; ``None`` if ``np.add`` must be used."""
+    return None if k > _MAX_ROW or k == _AVOIDED_LENGTH else constant(1, (k,), dtype)
 
 
 @functools.lru_cache(maxsize=64)
 def row_starts(rows: int, columns: int) -> Array:
-    """Return where each of so many rows begins in the flat array; shared and read-only."""
+    """Return the flat index of the first entry of each row; shared and read-only."""
     starts = np.arange(0, rows * columns, columns)
     starts.flags.writeable = False
     return starts
 
 
 def aligned(size: int, dtype: Dtype) -> Array:
-    """Return a flat array of zeros that begins on a cache line of 64 bytes.
+    """Return a flat array of zeros that is aligned to cache lines of 64 bytes.
 
-    Vector instructions on lines that are cut in two take a tenth longer; NumPy aligns to 16 bytes.
+    Vector instructions that cross cache lines take 10 % longer; NumPy aligns to 16 bytes only.
     """
     memory = np.zeros(size + 64 // dtype.itemsize, dtype)
     start = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
@@ -55,10 +55,10 @@ def aligned(size: int, dtype: Dtype) -> Array:
 
 
 class Workspace:
-    """Named buffers that are allocated once.
+    """Named buffers that are reused.
 
-    A buffer grows when a larger one is asked for and never shrinks; a smaller one, such as that of
-    a last and smaller batch, is the leading slice of the same memory.
+    A buffer grows when a larger one is requested and never shrinks; a smaller one, such as for a
+    smaller last batch, is the leading slice of the same memory.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Workspace:
         self.views: dict[tuple[str, tuple[int, ...], Dtype], Array] = {}
 
     def __call__(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
-        """Return the buffer ``name`` in the given shape; it holds whatever was there before."""
+        """Return the buffer ``name`` in the given shape, uninitialized."""
         view = self.views.get((name, shape, dtype))
         return self._make(name, shape, dtype) if view is None else view
 
@@ -76,7 +76,7 @@ class Workspace:
         if memory is None or memory.size < size:
             memory = self._memory[name, dtype] = aligned(size, dtype)
             self.views = {k: v for k, v in self.views.items() if (k[0], k[2]) != (name, dtype)}
-        if len(self.views) > 256:  # batches of ever new sizes must not fill the memory with views
+        if len(self.views) > 256:  # many batch sizes must not fill the memory with views
             self.views.clear()
         view = self.views[name, shape, dtype] = memory[:size].reshape(shape)
         return view

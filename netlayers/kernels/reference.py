@@ -1,7 +1,7 @@
-"""The loops in which a step spends its time beside the matrix products, in NumPy.
+"""NumPy implementation of the kernels, the costly operations other than matrix products.
 
-Layers, losses and optimizers call them by name, as in ``kernels.tanh(x, y)`` with the ``kernels``
-of ``select.py``. What stands here says what each computes; ``compiled/`` has the same compiled.
+Layers, losses and optimizers call them as in ``kernels.tanh(x, y)``, with the ``kernels`` of
+``select.py``. This module defines what each computes; ``compiled/`` contains compiled versions.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from netlayers.kernels.rows import row_means, row_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from netlayers._typing import Array
 
-# Activations that a compiled stack of Dense layers computes itself; it tells them by their place.
+# Activations that a compiled stack of Dense layers supports, identified by their index.
 STACKED = ("Linear", "ReLU", "Tanh", "Sigmoid")
 
 _FLOAT64 = np.dtype(np.float64)
-_FEW = 4096  # numbers that are few
+_SMALL = 4096  # entries of a small array
 
 
 class Kernels:
-    """The kernels in use. Every array that is written to is in C order.
+    """The selected kernels. Output arrays must be C-contiguous.
 
     Attributes:
-        name: which set this is.
-        stack_forward: ``stack_forward(values, x, memory, y, table)`` sends ``x`` through Dense
-            layers one on another. A row of ``table`` is a layer: inputs n, units m, the places of
-            W and b in ``values`` (that of b is 0 without bias), how many units come before it,
-            which is where its output is in ``memory``, its activation's place in ``STACKED``,
-            whether it learns. The last output goes to ``y``. ``None`` in NumPy: see ``Dense``.
+        name: name of the set of kernels.
+        stack_forward: ``stack_forward(values, x, memory, y, table)`` computes consecutive Dense
+            layers. Each row of ``table`` describes a layer: inputs n, units m, offsets of W and b
+            in ``values`` (that of b is 0 without bias), the number of units of previous layers,
+            which gives the offset of its output in ``memory``, the index of its activation in
+            ``STACKED``, whether it is trainable. The last output is written to ``y``. ``None`` in
+            NumPy: see ``Dense``.
         stack_backward: ``stack_backward(values, gradients, x, memory, y, dy, scratch, ones, dx,
-            table, lowest)``: for these and dL/dy writes dL/dvalues, down to the layer ``lowest``,
-            and dL/dx unless ``dx`` is empty. ``scratch`` holds two outputs of the widest layer,
-            ``ones`` a number for each row.
+            table, lowest)`` writes dL/dvalues, down to the layer ``lowest``, and dL/dx unless
+            ``dx`` is empty. ``scratch`` holds two outputs of the widest layer, ``ones`` a one per
+            row.
     """
 
     name = "numpy"
@@ -51,9 +51,9 @@ class Kernels:
     def sigmoid(x: Array, y: Array) -> None:
         """``y = 1 / (1 + exp(-x))``; ``y`` may be ``x``.
 
-        For very negative x, exp(-x) overflows to infinity and the quotient is the right 0.
+        For very negative x, exp(-x) overflows to infinity and the quotient is 0, as it should be.
         """
-        one = constant(1, (), x.dtype)  # a number of Python takes NumPy 0.4 µs to look at
+        one = constant(1, (), x.dtype)  # NumPy takes 0.4 µs to convert a Python number
         np.negative(x, out=y)
         with np.errstate(over="ignore"):
             np.exp(y, out=y)
@@ -113,18 +113,18 @@ class Kernels:
 
     @staticmethod
     def move_average(average: Array, new: Array, momentum: float) -> None:
-        """``average = momentum average + (1 - momentum) new``, at most the largest number.
+        """``average = momentum average + (1 - momentum) new``, limited to the largest number.
 
-        What has fallen to a denormal number, which is slow to compute with, becomes 0.
+        Denormal numbers, which are slow to compute with, become 0.
         """
-        numbers = np.finfo(average.dtype)
+        limits = np.finfo(average.dtype)
         moved = momentum * average + (1 - momentum) * new
-        moved *= np.abs(moved) >= numbers.tiny
-        average[...] = np.minimum(moved, numbers.max)
+        moved *= np.abs(moved) >= limits.tiny
+        average[...] = np.minimum(moved, limits.max)
 
     @staticmethod
     def apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
-        """``y = factor m x`` with 1 for true in ``mask`` and 0 for false; ``y`` may be ``x``."""
+        """``y = factor x`` where ``mask`` is true, else 0; ``y`` may be ``x``."""
         np.multiply(x, mask, out=y)
         np.multiply(y, factor, out=y)
 
@@ -184,49 +184,49 @@ class Kernels:
 
     @staticmethod
     def total(x: Array) -> float:
-        """Return the sum of all numbers, added up in float64."""
-        if type(x) is np.ndarray and x.size <= _FEW:
-            # A product with ones takes a fifth to a third less time than add.reduce.
+        """Return the sum of all entries, accumulated in float64."""
+        if type(x) is np.ndarray and x.size <= _SMALL:
+            # A product with ones takes 20 to 33 % less time than add.reduce.
             return float(constant(1, (x.size,), _FLOAT64).dot(x.ravel()))
         total: float = np.add.reduce(x, axis=None, dtype=_FLOAT64).item()
         return total
 
     @staticmethod
     def sum_of_squares(x: Array) -> float:
-        """Return ``Σ x²`` of a flat array, added up in its dtype; it may overflow to infinity."""
-        return float(np.vdot(x, x))  # other than dot, it does not warn of overflow
+        """Return ``Σ x²`` of a flat array in its dtype; it may overflow to infinity."""
+        return float(np.vdot(x, x))  # unlike dot, it does not warn about overflow
 
     @staticmethod
     def all_below(t: Array, n: int) -> bool:
-        """Return whether ``0 <= t < n`` for all integers ``t``, of which there is at least one."""
-        # As unsigned numbers, negative ones are huge: one comparison finds both kinds. The place of
-        # the largest is found in a fourth of the time that it itself is.
+        """Return whether ``0 <= t < n`` for all integers of the non-empty array ``t``."""
+        # As unsigned integers, negative values are huge, so one comparison suffices. argmax takes
+        # a fourth of the time of max.
         unsigned = t.view(np.uintp)
         return bool(unsigned.item(unsigned.argmax()) < n)
 
     @staticmethod
     def all_within(x: Array, low: float, high: float) -> bool:
-        """Return whether ``low <= x <= high`` for all numbers ``x``; NaN is not."""
-        if not x.flags.c_contiguous:  # argmin would copy it
+        """Return whether ``low <= x <= high`` for all entries of ``x``; false for NaN."""
+        if not x.flags.c_contiguous:  # argmin would copy x
             return bool(x.min() >= low and x.max() <= high)
-        # The place of the smallest is found in a fourth of the time that it itself is.
+        # argmin takes a fourth of the time of min.
         return bool(x.flat[x.argmin()] >= low and x.flat[x.argmax()] <= high)
 
     @staticmethod
     def squared_error(p: Array, t: Array, d: Array) -> Array:
-        """``d = p - t``; return ``Σ d² / k`` over the k numbers of each row."""
+        """``d = p - t``; return ``Σ d² / k`` over the k entries of each row."""
         np.subtract(p, t, out=d)
         squares = np.vecdot(d, d)
         return np.divide(squares, constant(d.shape[-1], (), d.dtype), out=squares)
 
     @staticmethod
-    def scale(x: Array, c: Any, y: Array) -> None:
-        """``y = c x`` for a number c, or an array that broadcasts to x."""
+    def scale(x: Array, c: float | Array, y: Array) -> None:
+        """``y = c x`` for a scalar c, or an array that broadcasts to x."""
         np.multiply(x, _factor(c, x), out=y)
 
     @staticmethod
-    def scaled_difference(p: Array, t: Array, c: Any, y: Array) -> None:
-        """``y = c (p - t)`` for a number c, or an array that broadcasts to p."""
+    def scaled_difference(p: Array, t: Array, c: float | Array, y: Array) -> None:
+        """``y = c (p - t)`` for a scalar c, or an array that broadcasts to p."""
         np.subtract(p, t, out=y)
         np.multiply(y, _factor(c, y), out=y)
 
@@ -236,7 +236,7 @@ class Kernels:
         zero, one = _factor(0, z), _factor(1, z)
         np.exp(np.minimum(z, zero, out=p), out=p)
         e = np.exp(np.negative(np.abs(z, out=l), out=l), out=l)
-        # exp(min(z, 0)) / (1 + exp(-|z|)), in which nothing overflows.
+        # exp(min(z, 0)) / (1 + exp(-|z|)) does not overflow.
         np.divide(p, np.add(e, one, out=scratch), out=p)
         np.log1p(e, out=l)
         np.add(l, np.maximum(z, zero, out=scratch), out=l)
@@ -245,33 +245,35 @@ class Kernels:
 
     @staticmethod
     def crossentropy(z: Array, t: Array, p: Array, mass: Array) -> Array:
-        """``p = softmax(z)``, ``mass = Σ t``; return ``mass log Σ exp(s) - Σ t s`` of each row.
+        """``p = softmax(z)``, ``mass = Σ t``; return ``mass log Σ exp(s) - Σ t s`` per row.
 
-        There ``s = z - max z``.
+        Here ``s = z - max z``.
         """
         _shift(z, p)
-        of_t = np.vecdot(t, p)
+        target_score = np.vecdot(t, p)
         mass[...] = row_sums(t)
         lse = _softmax(p, p)
-        return np.subtract(np.multiply(mass, lse, out=lse), of_t, out=lse)
+        return np.subtract(np.multiply(mass, lse, out=lse), target_score, out=lse)
 
     @staticmethod
-    def crossentropy_gradient(p: Array, t: Array, mass: Array, dl: Any, dz: Array) -> None:
-        """``dz = dl (mass p - t)``; ``dl`` a number, or (..., 1), one for each row."""
+    def crossentropy_gradient(
+        p: Array, t: Array, mass: Array, dl: float | Array, dz: Array
+    ) -> None:
+        """``dz = dl (mass p - t)``; ``dl`` is a scalar or (..., 1), one per row."""
         np.multiply(p, mass[..., None], out=dz)
         np.subtract(dz, t, out=dz)
         np.multiply(dz, _factor(dl, dz), out=dz)
 
     @staticmethod
     def sparse_crossentropy(z: Array, t: Array, p: Array) -> Array:
-        """``p = softmax(z)``; return ``log Σ exp(z - max z) - (z - max z)[t]`` of each row."""
+        """``p = softmax(z)``; return ``log Σ exp(z - max z) - (z - max z)[t]`` per row."""
         _shift(z, p)
-        of_t = p.ravel().take(row_starts(t.size, p.shape[-1]) + t.ravel())
-        return _softmax(p, p) - of_t.reshape(t.shape)
+        target_score = p.ravel().take(row_starts(t.size, p.shape[-1]) + t.ravel())
+        return _softmax(p, p) - target_score.reshape(t.shape)
 
     @staticmethod
-    def sparse_crossentropy_gradient(p: Array, t: Array, dl: Any, dz: Array) -> None:
-        """``dz = dl (p - onehot(t))``; ``dl`` a number, or (..., 1), one for each row."""
+    def sparse_crossentropy_gradient(p: Array, t: Array, dl: float | Array, dz: Array) -> None:
+        """``dz = dl (p - onehot(t))``; ``dl`` is a scalar or (..., 1), one per row."""
         if isinstance(dl, float):
             dl = constant(dl, (), p.dtype)
         np.multiply(p, dl, out=dz)
@@ -279,10 +281,10 @@ class Kernels:
         dz.reshape(-1)[at] -= dl.reshape(-1) if dl.ndim else dl
 
 
-def _factor(c: Any, x: Array) -> Array:
-    """Return a number as an array like ``x``: NumPy computes with it in half the time.
+def _factor(c: float | Array, x: Array) -> Array:
+    """Return a scalar as an array of the dtype of ``x``, which halves NumPy's time.
 
-    For numbers that stay the same from step to step: another one has to be made first.
+    For values that are the same in each step: the arrays are cached.
     """
     return constant(c, (), x.dtype) if isinstance(c, (int, float)) else np.asarray(c)
 
@@ -292,7 +294,7 @@ def _shift(z: Array, shifted: Array) -> None:
     if not z.flags.c_contiguous:
         np.copyto(shifted, z)
         z = shifted
-    # The place of the largest is found in less time than its value is.
+    # argmax is faster than max.
     at = z.argmax(axis=-1).ravel()
     largest = z.reshape(-1).take(row_starts(at.size, z.shape[-1]) + at)
     np.subtract(z, largest.reshape(*z.shape[:-1], 1), out=shifted)

@@ -1,4 +1,4 @@
-"""Sums and means along the last axis of an array, and places in it."""
+"""Sums, means and flat indices along the last axis of an array."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 def row_sums(x: Array) -> Array:
     """Return the sum of each row of (n, ..., k), in the dtype of ``x``.
 
-    A product with ones takes a third of the time of ``np.add.reduce``.
+    A product with ones is three times as fast as ``np.add.reduce``.
     """
     k = x.shape[-1]
     ones = row_of_ones(k, x.dtype)
-    if ones is None or not x.flags.c_contiguous:  # dot would copy it
+    if ones is None or not x.flags.c_contiguous:  # dot would copy x
         sums: Array = np.add.reduce(x, axis=-1)
         return sums
-    # With more than two axes, dot goes from row to row.
+    # With more than two axes, dot processes one row at a time.
     return x.dot(ones) if x.ndim == 2 else x.reshape(-1, k).dot(ones).reshape(x.shape[:-1])
 
 
@@ -32,6 +32,6 @@ def row_means(x: Array) -> Array:
     return np.divide(sums, constant(x.shape[-1], (), sums.dtype), out=sums)
 
 
-def places(t: Array, columns: int) -> Array:
-    """Return where ``x[..., t]`` of each row is in the flat array x with so many columns."""
+def flat_indices(t: Array, columns: int) -> Array:
+    """Return the indices of ``x[..., t]`` of each row in the flat array x with ``columns``."""
     return row_starts(t.size, columns) + t.ravel()

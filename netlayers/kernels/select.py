@@ -1,6 +1,6 @@
-"""The kernels in use: those of NumPy, or compiled ones that make one pass over memory.
+"""Selection of the kernels: NumPy, or compiled versions that make a single pass over memory.
 
-The results agree to the last digits. No layer knows which are in use.
+Results agree up to rounding. Layers do not depend on the selection.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from netlayers.checks import check_choice
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.reference import Kernels
 
-# Environment variable that chooses the kernels when netlayers is imported.
+# Environment variable that selects the kernels when netlayers is imported.
 VARIABLE = "NETLAYERS_KERNELS"
 
 kernels = Kernels()
 
 
 def use_kernels(name: str) -> None:
-    """Choose what computes the loops beside the matrix products, in this whole process.
+    """Select the kernels of this process, which compute everything except matrix products.
 
-    The environment variable ``NETLAYERS_KERNELS`` chooses them when netlayers is imported.
+    The environment variable ``NETLAYERS_KERNELS`` selects them when netlayers is imported.
 
     Args:
-        name: ``"numpy"``, or ``"numba"``: compiled when they are first used, which takes some
-            seconds once; the compiled code is kept on the disk. The last digits of results differ
-            from NumPy's: a run that was killed goes on with the kernels that it was begun with.
+        name: ``"numpy"`` or ``"numba"``. The latter are compiled on first use, which takes some
+            seconds once; the compiled code is cached on disk. Results differ from NumPy's by
+            rounding, so a resumed run uses the kernels that it was started with.
 
-    With ``"numba"``, Dense layers one on another are one compiled call, which gives the bits of the
-    layers one by one; a method of a class of layers that is replaced is not called then (one of an
-    object is). Compiled code gives no warnings of overflow, and knows no complex numbers, so that
-    ``check_gradients`` may take differences where it took the complex step.
+    With ``"numba"``, consecutive Dense layers are one compiled call, with bitwise the same results
+    as separate calls; methods patched on a layer class are not called then (those patched on an
+    object are). Compiled code does not warn about overflow and does not support complex numbers, so
+    ``check_gradients`` may use differences instead of the complex step.
 
     Raises:
-        ConfigurationError: there are no such kernels, or numba is not installed.
+        ConfigurationError: ``name`` is unknown, or numba is not installed.
 
     Example:
         >>> import netlayers as nl
@@ -55,7 +55,7 @@ def use_kernels(name: str) -> None:
                 "use_kernels: 'numba' needs the package numba, which could not be imported "
                 f"({error}). Install it with: pip install netlayers[numba]"
             ) from None
-    kernels.__dict__.clear()  # what the class has, in NumPy, shows again
+    kernels.__dict__.clear()  # restores the NumPy kernels of the class
     kernels.__dict__.update(compiled, name=name)
 
 

@@ -28,7 +28,7 @@ class Activation(Layer):
     def __init__(self, activation: Identifier, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-        self.compute_in(self._dtype)
+        self._set_dtype(self._dtype)
 
     @staticmethod
     def examples() -> Examples:
@@ -44,7 +44,7 @@ class Activation(Layer):
         return self.activation.compute_output_shape(input_shape)
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Any shape will do."""
+        """Accept any shape."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = activation(x)``."""
@@ -54,10 +54,10 @@ class Activation(Layer):
         """``dx = dy activation'(x)``."""
         return self.activation.backward(dy)
 
-    def forward_logits(self, x: Array, training: bool = False) -> Array:
-        """Return what the activation would be applied to: ``x``."""
+    def _forward_logits(self, x: Array, training: bool = False) -> Array:
+        """Return the logits, which are the input."""
         return self.prepare(x)
 
-    def backward_logits(self, dz: Array) -> Array:
-        """Return dL/dx for a gradient of what :meth:`forward_logits` returned."""
+    def _backward_logits(self, dz: Array) -> Array:
+        """Return dL/dx from the gradient with respect to the logits."""
         return dz

@@ -42,7 +42,7 @@ class ActivityRegularization(Layer):
 
     supports_masking = True
 
-    adds_penalty = True
+    _adds_penalty = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -124,15 +124,15 @@ class BatchNormalization(AffineNormalization):
 
     def build(self, input_shape: Shape) -> None:
         """Declare ``gamma``, ``beta``, ``moving_mean`` and ``moving_variance``, (features,)."""
-        shape = self.arrange_by(self.axis, input_shape)
-        self.add_gamma_and_beta(shape)
+        shape = self._arrange_by(self.axis, input_shape)
+        self._add_gamma_and_beta(shape)
         self.add_weight("moving_mean", shape, self.moving_mean_initializer, statistic=True)
         self.add_weight("moving_variance", shape, self.moving_variance_initializer, statistic=True)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = gamma (x - μ) / √(σ² + epsilon) + beta``."""
         x = self.prepare(x)
-        given = self.arranged("x", x, training)
+        given = self._arranged("x", x, training)
         rows = given.reshape(-1, given.shape[-1])
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
@@ -155,7 +155,7 @@ class BatchNormalization(AffineNormalization):
             self.cache.shape = x.shape
             self.cache.factor = factor
             self.cache.batch = (centred, inverse) if learning else None
-        return self.arranged_back("output", y, training)
+        return self._arranged_back("output", y, training)
 
     def backward(self, dy: Array) -> Array:
         """Gradients, with ``x̂ = (x - μ) / √(σ² + epsilon)`` and sums over the batch of n.
@@ -166,12 +166,12 @@ class BatchNormalization(AffineNormalization):
         With the moving averages, which are constants: ``dx = gamma / √(σ² + epsilon) dy``.
         """
         factor = self.cache.factor
-        dy = self.arranged("dy", self.check_gradient(dy, self.cache.shape))
+        dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         dx = self.workspace("dx", dy.shape, self._dtype)
         rows, out = dy.reshape(-1, dy.shape[-1]), dx.reshape(-1, dy.shape[-1])
         if self.cache.batch is None:
             np.multiply(rows, factor, out=out)
-            return self.arranged_back("input gradient", dx)
+            return self._arranged_back("input gradient", dx)
         centred, inverse = self.cache.batch
         d_beta, along = kernels.column_sums(rows, centred)
         d_gamma = inverse * along
@@ -182,7 +182,7 @@ class BatchNormalization(AffineNormalization):
         mean = (d_beta / len(rows)).astype(self._dtype)
         slope = (inverse * d_gamma / len(rows)).astype(self._dtype)
         kernels.batch_gradient(rows, centred, mean, slope, factor, out)
-        return self.arranged_back("input gradient", dx)
+        return self._arranged_back("input gradient", dx)
 
     def _take_moments(self, rows: Array, centred: Array) -> Array:
         """Write ``x - μ`` into ``centred``, move the averages, and return σ²."""

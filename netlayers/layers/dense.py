@@ -92,7 +92,7 @@ class Dense(Layer):
         self.activity_regularizer = None
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.compute_in(self._dtype)
+        self._set_dtype(self._dtype)
 
     @staticmethod
     def examples() -> Examples:
@@ -144,14 +144,14 @@ class Dense(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = activation(z)`` with ``z = x W + b``."""
-        z = self.forward_logits(x, training)
+        z = self._forward_logits(x, training)
         return self.activation.forward(z, training, inplace=True)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array:
-        """``dz = dy activation'(z)``, then as :meth:`backward_logits`."""
-        return self.backward_logits(self.activation.backward(dy), input_gradient)
+        """``dz = dy activation'(z)``, then as :meth:`_backward_logits`."""
+        return self._backward_logits(self.activation.backward(dy), input_gradient)
 
-    def forward_logits(self, x: Array, training: bool = False) -> Array:
+    def _forward_logits(self, x: Array, training: bool = False) -> Array:
         """``z = x W + b``."""
         x = self.prepare(x)
         z = self.buffer("z", (*x.shape[:-1], self.units), training)
@@ -170,7 +170,7 @@ class Dense(Layer):
             self.cache.z_shape = z.shape
         return z
 
-    def backward_logits(self, dz: Array, input_gradient: bool = True) -> Array:
+    def _backward_logits(self, dz: Array, input_gradient: bool = True) -> Array:
         """``dW = xᵀ dz``, ``db = Σ dz`` over the batch, ``dx = dz Wᵀ``."""
         x = self.cache.x
         dz = self.check_gradient(dz, self.cache.z_shape)

@@ -1,4 +1,4 @@
-"""Dense layers one on another, computed in one compiled call where such kernels are in use."""
+"""Successive Dense layers, computed in one call where compiled kernels are in use."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def stacked(layers: list[Layer]) -> list[Any]:
             open_run = []
             found.append(open_run)
         open_run.append(layer)
-        if _kind(layer) is None:  # what comes next needs what this activation makes
+        if _kind(layer) is None:  # the next layer needs the output of this activation
             open_run = None
     return [DenseStack(part) if isinstance(part, list) else part for part in found]
 
 
-# By the class itself: one that is derived from it may compute something else.
+# By the exact class: a subclass may compute something else.
 _COMPILED = [getattr(activations, name) for name in STACKED]
 _PLACE, _KIND = 4, 5  # columns of the table, see Kernels
 
@@ -52,11 +52,10 @@ def _kind(layer: Dense) -> int | None:
 
 
 class DenseStack:
-    """Dense layers that are computed together, or one by one where somebody looks at them.
+    """Dense layers that are computed together, or one by one while a hook observes them.
 
-    The numbers are the same either way, and what one way remembers, the other goes back from. It
-    stands in the place of its layers while a :class:`Chain` computes, and is no layer itself: it
-    has no weights and no name, nothing of it is shown or saved.
+    Both ways give the same numbers and fill the same caches. The stack replaces its layers while a
+    :class:`Chain` computes. It is not a layer: it has no name and is neither shown nor saved.
 
     Args:
         layers: the layers; only the last one may have an activation that is not compiled.
@@ -68,16 +67,16 @@ class DenseStack:
         self.layers = layers
         self._activations = [layer.activation for layer in layers]
         self._last_is_compiled = _kind(layers[-1]) is not None
-        # With their attributes, where somebody who watches puts methods in the place of their own.
+        # With their attributes, where hooks replace methods.
         pairs = zip(layers, self._activations, strict=True)
         self._watched = [(a, vars(a), b, vars(b)) for a, b in pairs]
         self._layout: Layout | None = None
         self._left: tuple[Layout, Buffers] | None = None  # what the last forward pass wrote to
 
     @property
-    def has_trainable_weights(self) -> bool:
+    def _has_trainable_weights(self) -> bool:
         """Whether an optimizer changes a weight of a layer."""
-        return any([layer.has_trainable_weights for layer in self.layers])  # noqa: C419 - twice as fast as lazily
+        return any([layer._has_trainable_weights for layer in self.layers])  # noqa: C419 - twice as fast as lazily
 
     @property
     def declared_parameters(self) -> list[Parameter]:
@@ -87,7 +86,7 @@ class DenseStack:
     # Forward and backward --------------------------------------------------------------------
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """Return what the last layer makes of ``x``."""
+        """Return the output of the last layer."""
         layout = self._layout_for(x)
         if layout is None:
             return self._forward_one_by_one(x, training, "forward")
@@ -96,11 +95,11 @@ class DenseStack:
             return y
         return self._activations[-1].forward(y, training, inplace=True)
 
-    def forward_logits(self, x: Array, training: bool = False) -> Array:
-        """Return what the activation of the last layer is applied to."""
+    def _forward_logits(self, x: Array, training: bool = False) -> Array:
+        """Return the logits of the last layer."""
         layout = self._layout_for(x)
         if layout is None:
-            return self._forward_one_by_one(x, training, "forward_logits")
+            return self._forward_one_by_one(x, training, "_forward_logits")
         return self._forward(layout, x, training, logits=True)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Any:
@@ -109,25 +108,25 @@ class DenseStack:
             return self._backward_one_by_one(dy, input_gradient, "backward")
         if not self._last_is_compiled:
             dz = self._activations[-1].backward(dy)
-            return self.backward_logits(dz, input_gradient)
+            return self._backward_logits(dz, input_gradient)
         return self._backward(dy, input_gradient, "backward")
 
-    def backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
-        """As :meth:`backward`, for a gradient of what :meth:`forward_logits` returned."""
+    def _backward_logits(self, dz: Array, input_gradient: bool = True) -> Any:
+        """As :meth:`backward`, for a gradient of what :meth:`_forward_logits` returned."""
         if not self._is_as_left():
-            return self._backward_one_by_one(dz, input_gradient, "backward_logits")
-        return self._backward(dz, input_gradient, "backward_logits")
+            return self._backward_one_by_one(dz, input_gradient, "_backward_logits")
+        return self._backward(dz, input_gradient, "_backward_logits")
 
     def _forward(self, layout: Layout, x: Array, training: bool, logits: bool) -> Array:
         values, rows = layout.vector.values, len(x)
-        if not training:  # nothing is written to that another thread might be reading
+        if not training:  # no shared memory is written to: other threads may predict
             memory = np.empty(2 * rows * layout.widest, x.dtype)
             y = np.empty((rows, self.layers[-1].units), x.dtype)
             kernels.stack_forward(values, x, memory, y, layout.passing[logits])  # type: ignore
             return y
         buffers = layout.buffers(rows)
         memory, outputs, *_ = buffers
-        if np.may_share_memory(x, memory):  # the model's own output: it would be written over
+        if np.may_share_memory(x, memory):  # the model's own output would be overwritten
             x = x.copy()
         y = outputs[-1]
         kernels.stack_forward(values, x, memory, y, layout.tables[logits])  # type: ignore
@@ -155,7 +154,7 @@ class DenseStack:
                 dy = dy.copy()
         kernels.stack_backward(  # type: ignore[misc]
             layout.vector.values, layout.vector.gradients, x, memory, y, dy, scratch, ones, dx,
-            layout.tables[method == "backward_logits"], lowest,
+            layout.tables[method == "_backward_logits"], lowest,
         )  # fmt: skip
         return dx if input_gradient else None
 
@@ -190,7 +189,7 @@ class DenseStack:
         for layer, its, activation, those in self._watched:
             if "forward" in its or "backward" in its or "forward" in those or "backward" in those:
                 return True
-            if "forward_logits" in its or "backward_logits" in its:
+            if "_forward_logits" in its or "_backward_logits" in its:
                 return True
             if layer.activation is not activation:
                 return True
@@ -287,5 +286,5 @@ def _of_logits(table: Array) -> Array:
 def _lowest(layers: list[Dense]) -> int:
     """Return the place of the lowest layer that learns; where none does, of the last."""
     return next(
-        (i for i, layer in enumerate(layers) if layer.has_trainable_weights), len(layers) - 1
+        (i for i, layer in enumerate(layers) if layer._has_trainable_weights), len(layers) - 1
     )

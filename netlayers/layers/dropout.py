@@ -37,7 +37,7 @@ class _RandomLayer(Layer):
             self.rng = np.random.Generator(np.random.PCG64(self.seed))
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Any shape will do."""
+        """Accept any shape."""
 
 
 class _MaskLayer(_RandomLayer):

@@ -1,4 +1,4 @@
-"""Layers wired in any way, each used as often as is said: what functional models are made of."""
+"""Graphs: layers connected in any way and used any number of times, for functional models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.arrays.spec import FLOAT
 from netlayers.checks import is_several
+from netlayers.core.buffers import states_of
 from netlayers.core.building import abstract_build
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Container
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Examples, Shape
     from netlayers.arrays.spec import InputSpec
-    from netlayers.layers.wiring import Source
+    from netlayers.core.calls import Call
+    from netlayers.core.layer import Layer
+    from netlayers.layers.wiring import Callee, Source
 
 
 @register("layer")
@@ -51,7 +54,7 @@ class Graph(Container):
         True
     """
 
-    chained = False
+    _is_chain = False
 
     def __init__(
         self,
@@ -68,11 +71,11 @@ class Graph(Container):
             last = [(len(self._wires), None)]
             self._outputs = _sources(self.owner, outputs or last, len(self._wires))
         except BaseException:
-            self.release()
+            self._release_sublayers()
             raise
         self.outputs = outputs
-        self.calls = self.make_calls()
-        self.rewire()
+        self.calls = self._make_calls()
+        self._connect()
 
     @staticmethod
     def examples() -> Examples:
@@ -87,33 +90,33 @@ class Graph(Container):
         config["calls"] = [[layer, [list(s) for s in its]] for layer, its in self._wires]
         return config
 
-    def make_calls(self) -> list[Any]:
+    def _make_calls(self) -> list[Layer | Call]:
         """Return for each call a layer, or a further use of it."""
-        free = super().make_calls()
-        calls: list[Any] = []
+        free = super()._make_calls()
+        calls: list[Layer | Call] = []
         used: set[int] = set()
         for number, _ in self._wires:
             calls.append(self.layers[number].new_call() if number in used else free[number])
             used.add(number)
         return calls
 
-    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
         """Return the calls with their sources, and those of the output."""
-        if not self._wires:  # the layers are only coming
+        if not self._wires:  # the layers are being added
             return None
         nodes = [Node(c, its) for c, (_, its) in zip(self.calls, self._wires, strict=True)]
         return nodes, self._outputs
 
     @property
     def activation(self) -> Any:
-        """The activation that makes the output, or ``None``."""
+        """The activation that computes the output, or ``None``."""
         if not self._wires or self._outputs != ((len(self._wires), None),):
             return None
         return getattr(self.layers[self._wires[-1][0]], "activation", None)
 
     @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
-        """What the calls take that take the input."""
+        """The specs of the calls that take the input."""
         found: dict[int | None, InputSpec] = {}
         for number, its in self._wires:
             spec = self.layers[number].input_spec
@@ -128,7 +131,7 @@ class Graph(Container):
 
     def build(self, input_shape: Shape) -> None:
         """Build each layer for the input of its first call."""
-        self.build_parts(self._to_build(input_shape))
+        self._build_sublayers(self._build_order(input_shape))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the output, or the shapes of several."""
@@ -137,14 +140,14 @@ class Graph(Container):
             shapes.append(self.layers[number].compute_output_shape(_picked(shapes, its)))
         return _picked(shapes, self._outputs)
 
-    def _to_build(self, input_shape: Shape) -> Any:
+    def _build_order(self, input_shape: Shape) -> Any:
         shapes: list[Any] = [input_shape]
         built: set[int] = set()
         for number, its in self._wires:
             layer, shape = self.layers[number], _picked(shapes, its)
             if number not in built:
                 yield layer, shape
-            elif layer.stateful:
+            elif states_of(layer):
                 raise ConfigurationError(
                     f"{self.owner}: the layer {layer.name!r} has a state and can be called once: "
                     "a second call would go on from what the first one left."
@@ -156,7 +159,7 @@ class Graph(Container):
             shapes.append(layer.compute_output_shape(shape))
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if a call that takes the input can not take this shape."""
+        """Raise a ShapeError if a call that takes the input does not accept this shape."""
         for number, its in self._wires:
             if all(value == 0 for value, _ in its):
                 self.layers[number].check_input_shape(_picked([shape], its))

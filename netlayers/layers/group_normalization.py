@@ -103,7 +103,7 @@ class GroupNormalization(AffineNormalization):
 
     def build(self, input_shape: Shape) -> None:
         """Declare ``gamma`` and ``beta``, (channels,)."""
-        (channels,) = self.arrange_by(self.axis, input_shape)
+        (channels,) = self._arrange_by(self.axis, input_shape)
         if channels % self.groups:
             raise ShapeError(
                 f"{self.owner} (GroupNormalization): {channels} channels can not be cut "
@@ -111,13 +111,13 @@ class GroupNormalization(AffineNormalization):
                 f"{channels}, or -1."
             )
         others = [a for a in range(1, len(input_shape)) if a not in self._last]
-        self.set_order([0, *self._last, *others])
-        self.add_gamma_and_beta((channels,))
+        self._set_order([0, *self._last, *others])
+        self._add_gamma_and_beta((channels,))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = gamma x̂ + beta`` with ``x̂ = (x - μ) / √(σ² + epsilon)``."""
         x = self.prepare(x)
-        given = self.arranged("x", x, training)  # (batch, channels, ...)
+        given = self._arranged("x", x, training)  # (batch, channels, ...)
         batch, channels = given.shape[:2]
         flat = (batch, channels, math.prod(given.shape[2:]))
         groups = channels if self.groups == -1 else self.groups
@@ -135,7 +135,7 @@ class GroupNormalization(AffineNormalization):
         if training:
             self.cache.shape, self.cache.flat = x.shape, flat
             self.cache.normal, self.cache.inverse = normal, inverse
-        return self.arranged_back("output", y, training)
+        return self._arranged_back("output", y, training)
 
     def backward(self, dy: Array) -> Array:
         """Gradients, with ``dx̂ = gamma dy`` and means over a group.
@@ -144,7 +144,7 @@ class GroupNormalization(AffineNormalization):
         ``dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / √(σ² + epsilon)``.
         """
         normal, inverse, flat = self.cache.normal, self.cache.inverse, self.cache.flat
-        dy = self.arranged("dy", self.check_gradient(dy, self.cache.shape))
+        dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         by_channel = dy.reshape(flat)
         if self.trainable:
             if self.center:
@@ -157,4 +157,4 @@ class GroupNormalization(AffineNormalization):
         rows = by_channel.reshape(normal.shape)
         dx = self.workspace("dx", dy.shape, self._dtype)
         standardize_backward(rows, normal, inverse, dx.reshape(rows.shape))
-        return self.arranged_back("input gradient", dx)
+        return self._arranged_back("input gradient", dx)

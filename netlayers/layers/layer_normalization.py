@@ -67,12 +67,12 @@ class LayerNormalization(AffineNormalization):
 
     def build(self, input_shape: Shape) -> None:
         """Declare ``gamma`` and ``beta`` in the shape of the axes, in their order in the input."""
-        self.add_gamma_and_beta(self.arrange_by(self.axis, input_shape))
+        self._add_gamma_and_beta(self._arrange_by(self.axis, input_shape))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = gamma x̂ + beta`` with ``x̂ = (x - μ) / √(σ² + epsilon)``."""
         x = self.prepare(x)
-        given = self.arranged("x", x, training)
+        given = self._arranged("x", x, training)
         rows = _rows(given, len(self._last))
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
@@ -87,7 +87,7 @@ class LayerNormalization(AffineNormalization):
         if training:
             self.cache.shape = x.shape
             self.cache.normal, self.cache.inverse = normal, inverse
-        return self.arranged_back("output", y, training)
+        return self._arranged_back("output", y, training)
 
     def backward(self, dy: Array) -> Array:
         """Gradients, with ``dx̂ = gamma dy`` and means over the features of a sample.
@@ -96,7 +96,7 @@ class LayerNormalization(AffineNormalization):
         ``dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / √(σ² + epsilon)``.
         """
         normal, inverse = self.cache.normal, self.cache.inverse
-        dy = self.arranged("dy", self.check_gradient(dy, self.cache.shape))
+        dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         rows = dy.reshape(normal.shape)
         if self.trainable:
             if self.center:
@@ -109,7 +109,7 @@ class LayerNormalization(AffineNormalization):
             )
         dx = self.workspace("dx", dy.shape, self._dtype)
         standardize_backward(rows, normal, inverse, dx.reshape(rows.shape))
-        return self.arranged_back("input gradient", dx)
+        return self._arranged_back("input gradient", dx)
 
 
 @register("layer")
@@ -147,12 +147,12 @@ class RMSNormalization(NormalizingLayer):
 
     def build(self, input_shape: Shape) -> None:
         """Declare ``scale`` in the shape of the axes, in their order in the input."""
-        self.add_weight("scale", self.arrange_by(self.axis, input_shape), "ones")
+        self.add_weight("scale", self._arrange_by(self.axis, input_shape), "ones")
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = scale x̂`` with ``x̂ = x / √(mean(x²) + epsilon)``."""
         x = self.prepare(x)
-        given = self.arranged("x", x, training)
+        given = self._arranged("x", x, training)
         rows = _rows(given, len(self._last))
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
@@ -164,7 +164,7 @@ class RMSNormalization(NormalizingLayer):
         if training:
             self.cache.shape = x.shape
             self.cache.normal, self.cache.inverse = normal, inverse
-        return self.arranged_back("output", y, training)
+        return self._arranged_back("output", y, training)
 
     def backward(self, dy: Array) -> Array:
         """Gradients, with ``dx̂ = scale dy`` and the mean over the features of a sample.
@@ -173,7 +173,7 @@ class RMSNormalization(NormalizingLayer):
         ``dx = (dx̂ - x̂ mean(dx̂ x̂)) / √(mean(x²) + epsilon)``.
         """
         normal, inverse = self.cache.normal, self.cache.inverse
-        dy = self.arranged("dy", self.check_gradient(dy, self.cache.shape))
+        dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         rows = dy.reshape(normal.shape)
         if self.trainable:
             self.d_scale.reshape(-1)[...] = sums(rows, normal, 0)
@@ -185,7 +185,7 @@ class RMSNormalization(NormalizingLayer):
         np.multiply(normal, mean, out=out)
         np.subtract(d_normal, out, out=out)
         np.multiply(out, inverse, out=out)
-        return self.arranged_back("input gradient", dx)
+        return self._arranged_back("input gradient", dx)
 
 
 @register("layer")
@@ -218,12 +218,12 @@ class UnitNormalization(NormalizingLayer):
 
     def build(self, input_shape: Shape) -> None:
         """Declare nothing."""
-        self.arrange_by(self.axis, input_shape)
+        self._arrange_by(self.axis, input_shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = x / max(‖x‖, 10⁻¹²)``."""
         x = self.prepare(x)
-        given = self.arranged("x", x, training)
+        given = self._arranged("x", x, training)
         rows = _rows(given, len(self._last))
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
@@ -234,12 +234,12 @@ class UnitNormalization(NormalizingLayer):
             self.cache.shape = x.shape
             self.cache.y, self.cache.inverse = out, inverse
             self.cache.long = norm > _SHORTEST
-        return self.arranged_back("output", y, training)
+        return self._arranged_back("output", y, training)
 
     def backward(self, dy: Array) -> Array:
         """``dx = (dy - y Σ dy y) / ‖x‖``, and ``10¹² dy`` where ``‖x‖`` is below 10⁻¹²."""
         y = self.cache.y
-        dy = self.arranged("dy", self.check_gradient(dy, self.cache.shape))
+        dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         rows = dy.reshape(y.shape)
         dx = self.workspace("dx", dy.shape, self._dtype)
         out = dx.reshape(y.shape)
@@ -247,7 +247,7 @@ class UnitNormalization(NormalizingLayer):
         np.multiply(y, along, out=out)
         np.subtract(rows, out, out=out)
         np.multiply(out, self.cache.inverse, out=out)
-        return self.arranged_back("input gradient", dx)
+        return self._arranged_back("input gradient", dx)
 
 
 _SHORTEST = 1e-12

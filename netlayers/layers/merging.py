@@ -1,4 +1,4 @@
-"""How a container puts the outputs of several calls together."""
+"""Merging: how a container combines the outputs of several calls."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ _BOOL = np.dtype(bool)
 
 
 class Merge:
-    """Base class: a call in a network that takes several arrays, and no layer of its own.
+    """Base class of merges: calls in a network that combine several arrays and are not layers.
 
-    What it remembers and its buffers are those of the container, so that each use of the container
-    has its own.
+    Cache and buffers are those of the container, so that each use of the container has its own.
 
     Args:
-        container: the layer that it is a part of.
+        container: the layer that it belongs to.
     """
 
-    has_trainable_weights = False
+    _has_trainable_weights = False
     can_skip_input_gradient = False
     declared_parameters: tuple[()] = ()
 
@@ -31,7 +30,7 @@ class Merge:
         self.container = container
 
     def forward(self, xs: tuple[Array, ...], training: bool = False) -> Array:
-        """Return the arrays as one."""
+        """Return the combined array."""
         y = self.merge(xs, training)
         if training:
             self.container.cache.merged, self.container.cache.y = xs, y
@@ -43,7 +42,7 @@ class Merge:
         return self.split(self.container.check_gradient(dy, cache.y.shape), cache.merged)
 
     def merge(self, xs: tuple[Array, ...], training: bool) -> Array:
-        """Return the arrays as one, in a new array or a buffer."""
+        """Return the combined array, in a new array or a buffer."""
         raise NotImplementedError
 
     def split(self, dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -51,7 +50,7 @@ class Merge:
         raise NotImplementedError
 
     def first(self, xs: tuple[Array, ...], training: bool) -> Array:
-        """Return a copy of the first array, to compute in."""
+        """Return a copy of the first array, to accumulate in."""
         y = self.container.buffer("y", xs[0].shape, training)
         np.copyto(y, xs[0])
         return y
@@ -142,7 +141,7 @@ class Concatenate(Merge):
     """The arrays side by side.
 
     Args:
-        container: the layer that it is a part of.
+        container: the layer that it belongs to.
         axis: returns, for a number of axes, the axis along which they are put side by side.
     """
 

@@ -1,4 +1,4 @@
-"""The executor: a list of calls of layers, run forward, and backward in reverse."""
+"""The executor: runs a list of layer calls forward, and backward in reverse order."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 from netlayers.kernels.select import kernels
 from netlayers.layers.dense_stack import stacked
-from netlayers.layers.wiring import Node, chain, give, is_nothing, picked
+from netlayers.layers.wiring import Node, chain, is_nothing, route_gradient, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from netlayers.arrays.spec import InputSpec
+    from netlayers.core.calls import Call
     from netlayers.core.parameters import Parameter
-    from netlayers.layers.wiring import Source
+    from netlayers.layers.wiring import Callee, Source
 
 
 class Network(Layer):
-    """Base class of what runs a list of calls.
+    """Base class of networks, which run a list of calls.
 
-    A subclass fills ``calls`` and says in :meth:`wire` how they are connected, unless each takes
-    what the one before it gave.
+    A subclass fills ``calls`` and says in :meth:`_connections` how they are connected, unless each
+    takes what the one before it gave.
 
     Attributes:
         calls: a layer, or a further call of one, for each use of a layer.
     """
 
     can_skip_input_gradient = True
-    # Whether the calls follow each other, so that compiled kernels may run several as one.
-    chained = True
-    calls: list[Any]
+    # Whether the calls form a chain, in which compiled kernels may run several as one.
+    _is_chain = True
+    calls: list[Layer | Call]
     _nodes: list[Node] | None = None
     _results: tuple[Source, ...] = ()
-    has_states = False
-    changes_in_training = True
+    _has_states = False
+    _changes_in_training = True
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
 
-    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]] | None:
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
         """Return the calls with their sources, and those of the output; ``None`` for a chain."""
         return None
 
-    def rewire(self) -> None:
-        """Note how the calls are connected, after one came or went, or after they were built."""
-        wired = self.wire(self.calls)
+    def _connect(self) -> None:
+        """Update the connections after a call was added or removed, or after the build."""
+        wired = self._connections(self.calls)
         self.takes_mask = any(_deals_with_masks(call) for call in self.calls)
         self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self.takes_mask or self._repeated):
@@ -59,22 +59,16 @@ class Network(Layer):
             vars(self.workspace).pop(name, None)
 
     @property
-    def output_count(self) -> int:
+    def _output_count(self) -> int:
         """Number of outputs; 1 as long as nobody knows."""
         return len(self.output_shape or ()) if is_several(self.output_shape) else 1
-
-    @property
-    def input_specs(self) -> tuple[InputSpec, ...]:
-        """What the inputs take, one for each."""
-        spec = self.input_spec
-        return spec if isinstance(spec, tuple) else (spec,)
 
     # Forward ---------------------------------------------------------------------------------
 
     def forward(
         self, x: Any, training: bool = False, mask: Any = None, mask_out: list[Any] | None = None
     ) -> Any:
-        """Run the calls in their order: of a chain, ``y = f_n(... f_2(f_1(x)))``.
+        """Run the calls in order; a chain computes ``y = f_n(... f_2(f_1(x)))``.
 
         Args:
             x: the input, or the tuple of inputs.
@@ -95,15 +89,15 @@ class Network(Layer):
         return y
 
     def backward(self, dy: Any, input_gradient: bool = True) -> Any:
-        """Run the calls backward, from the last to the first: the chain rule.
+        """Apply the chain rule: run the calls backward, from the last to the first.
 
-        Of a chain, ``dx = f_1'(f_2'(... f_n'(dy)))``. Where a value goes to several calls, their
-        gradients are added up; where a layer is called several times, those of its weights are.
+        A chain computes ``dx = f_1'(f_2'(... f_n'(dy)))``. The gradients of a value that several
+        calls use are summed, and so are those of the weights of a layer that is called repeatedly.
 
         Args:
             dy: gradient of the output, (batch, ...).
-            input_gradient: ``False`` leaves out dL/dx, and the matrix product for it; the result
-                is then ``None``.
+            input_gradient: ``False`` skips dL/dx and its matrix product; the result is then
+                ``None``.
         """
         shape = self.cache.shape
         if isinstance(dy, np.ndarray) and (not self.calls or dy.shape != shape):
@@ -114,36 +108,37 @@ class Network(Layer):
             self.calls if kernels.stack_forward is None else self._stages(), dy, input_gradient
         )
 
-    def forward_logits(self, x: Any, training: bool = False, mask: Any = None) -> Any:
+    def _forward_logits(self, x: Any, training: bool = False, mask: Any = None) -> Any:
         """Return what the last activation is applied to."""
         y = self.prepare(x)
         if self._nodes is not None or mask is not None:
-            return self._run(y, training, mask, "forward_logits")[0]
+            return self._run(y, training, mask, "_forward_logits")[0]
         stages = self.calls if kernels.stack_forward is None else self._stages()
         for call in stages[:-1]:
             y = call.forward(y, training)
-        return stages[-1].forward_logits(y, training)
+        last: Any = stages[-1]
+        return last._forward_logits(y, training)
 
-    def backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
+    def _backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
         """Return dL/dx for a gradient of the logits; see :meth:`backward`."""
         if self._nodes is not None:
-            return self._run_backward(dz, input_gradient, "backward_logits")
+            return self._run_backward(dz, input_gradient, "_backward_logits")
         stages = self.calls if kernels.stack_forward is None else self._stages()
-        return self._chain_backward(stages, dz, input_gradient, "backward_logits")
+        return self._chain_backward(stages, dz, input_gradient, "_backward_logits")
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
-        """Return the mask of the output, for which the network is run."""
+        """Return the mask of the output; this runs the network."""
         return self._run(self.prepare(x), False, mask)[1]
 
     # A chain ---------------------------------------------------------------------------------
 
     def _chain_backward(
-        self, calls: Sequence[Any], dy: Any, input_gradient: bool, method: str = "backward"
+        self, calls: Sequence[Callee], dy: Any, input_gradient: bool, method: str = "backward"
     ) -> Any:
-        """Run a chain backward, down to the lowest call whose result anybody needs."""
+        """Run a chain backward, down to the first call whose result is needed."""
         lowest = 0
         if not input_gradient:
-            while lowest < len(calls) and not calls[lowest].has_trainable_weights:
+            while lowest < len(calls) and not calls[lowest]._has_trainable_weights:
                 lowest += 1
         ready = None if self._vector is None else self._vector.gradients_ready
         for i in range(len(calls) - 1, lowest - 1, -1):
@@ -155,14 +150,14 @@ class Network(Layer):
                 method = "backward"
             if ready is not None:
                 _announce(call, ready)
-            if dy is None and i > lowest:  # what stands here passes no gradient on
+            if dy is None and i > lowest:  # this call passes no gradient on
                 for below in calls[lowest:i]:
                     _clear_gradients(below)
                 return None
         return dy if input_gradient else None
 
-    def _stages(self) -> list[Any]:
-        """Return the calls with Dense layers one on another as one, for compiled kernels."""
+    def _stages(self) -> list[Callee]:
+        """Return the calls, with successive Dense layers as one, for compiled kernels."""
         known = vars(self.workspace).get("stages")
         if known is None or known[0] != self.calls:
             known = self.workspace.stages = list(self.calls), stacked(self.calls)  # type: ignore
@@ -176,13 +171,13 @@ class Network(Layer):
         values, masks = [x], [mask]
         masked = self.takes_mask or mask is not None
         for number, (call, sources) in enumerate(nodes, 1):
-            value, item = sources[0]  # the usual case, without a call: all of one value
+            value, item = sources[0]  # the usual case, inlined: one whole value
             whole = item is None and len(sources) == 1
-            given = values[value] if whole else picked(values, sources)
-            its_mask = picked(masks, sources) if masked else None
+            given = values[value] if whole else select(values, sources)
+            its_mask = select(masks, sources) if masked else None
             if last != "forward" and number == len(nodes):
                 more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
-                values.append(call.forward_logits(given, training, **more))
+                values.append(call._forward_logits(given, training, **more))  # type: ignore[attr-defined]
                 masks.append(None)
                 break
             if masked:
@@ -193,14 +188,14 @@ class Network(Layer):
             masks.append(its_mask)
         if training:
             self.cache.sizes = [len(v) if isinstance(v, tuple) else None for v in values]
-        return picked(values, results), picked(masks, results)
+        return select(values, results), select(masks, results)
 
     def _run_backward(self, dy: Any, input_gradient: bool, last: str = "backward") -> Any:
-        """Return dL/dx; what several calls add to the gradient of a value is summed in order."""
+        """Return dL/dx; the gradients of a value that several calls use are summed in order."""
         nodes, results = self._wired()
         needed, below_needed = self._needed_for(nodes, input_gradient)
         parts: list[list[tuple[int | None, Any]]] = [[] for _ in needed]
-        give(parts, results, dy)
+        route_gradient(parts, results, dy)
         ready = None if self._vector is None else self._vector.gradients_ready
         for number in range(len(nodes), 0, -1):
             call, sources = nodes[number - 1]
@@ -222,13 +217,13 @@ class Network(Layer):
             if below:
                 if len(sources) > 1 and not (isinstance(dx, tuple) and len(dx) == len(sources)):
                     dx = self._checked_parts(call, sources, dx)
-                give(parts, sources, dx)
+                route_gradient(parts, sources, dx)
         return self._total(0, parts[0]) if input_gradient else None
 
     def _needed_for(self, nodes: list[Node], input_gradient: bool) -> tuple[list[bool], list[bool]]:
-        """Return of which values, and of which calls' inputs, anybody needs the gradient.
+        """Return which values, and which calls' inputs, need a gradient.
 
-        It is found anew when layers freeze.
+        The result is cached until the trainable layers change.
         """
         key = None if self._vector is None else self._vector.version, input_gradient, len(nodes)
         known = vars(self.workspace).get("needed")
@@ -236,12 +231,12 @@ class Network(Layer):
             needed, below = [input_gradient], []
             for call, sources in nodes:
                 below.append(any(needed[value] for value, _ in sources))
-                needed.append(call.has_trainable_weights or below[-1])
+                needed.append(call._has_trainable_weights or below[-1])
             known = vars(self.workspace)["needed"] = key, (needed, below)
         return known[1]
 
-    def _added_backward(self, number: int, call: Any, d: Any, below: bool, method: str) -> Any:
-        """Run a call backward whose weights later calls use too: add to what those have left."""
+    def _added_backward(self, number: int, call: Callee, d: Any, below: bool, method: str) -> Any:
+        """Run a call backward whose weights later calls share, and add their gradients."""
         again = [p for p in self._repeated[number - 1] if p.trainable]
         kept = [(p, self._kept(f"kept {number}/{i}", p)) for i, p in enumerate(again)]
         dx = backward_of(call, d, below, method)
@@ -252,8 +247,8 @@ class Network(Layer):
                 np.add(p.gradient, before, out=p.gradient)
         return dx
 
-    def _checked_parts(self, call: Any, sources: tuple[Source, ...], dx: Any) -> tuple[Any, ...]:
-        """Return what a call with several inputs gave back as a tuple.
+    def _checked_parts(self, call: Callee, sources: tuple[Source, ...], dx: Any) -> tuple[Any, ...]:
+        """Return the input gradients of a call with several inputs as a tuple.
 
         Raises:
             ShapeError: it is not one gradient, or ``None``, for each input.
@@ -261,26 +256,27 @@ class Network(Layer):
         found = (None,) * len(sources) if dx is None else dx
         if not isinstance(found, (tuple, list)) or len(found) != len(sources):
             count = len(found) if isinstance(found, (tuple, list)) else 1
+            layer: Any = getattr(call, "layer", call)
             raise ShapeError(
-                f"{call.owner} ({type(getattr(call, 'layer', call)).__name__}): backward() must "
+                f"{layer.owner} ({type(layer).__name__}): backward() must "
                 f"return a tuple of {len(sources)}: dL/dx for each input, or None; got {count}."
             )
         return tuple(found)
 
     def _to_come(self, number: int) -> set[int]:
-        """Return the parameters that calls before this one will add to."""
+        """Return the parameters to which earlier calls will still add gradients."""
         return {id(p) for n, its in self._repeated.items() if n < number - 1 for p in its}
 
     def _wired(self) -> tuple[list[Node], tuple[Source, ...]]:
-        if kernels.stack_forward is None or self.takes_mask or self._repeated or not self.chained:
-            if self._nodes is None:  # a mask comes into a chain that has none of its own
+        if kernels.stack_forward is None or self.takes_mask or self._repeated or not self._is_chain:
+            if self._nodes is None:  # a chain without masks of its own is given one
                 return chain(self.calls)
             return self._nodes, self._results
-        wired = self.wire(self._stages())
+        wired = self._connections(self._stages())
         return chain(self.calls) if wired is None else wired
 
     def _total(self, number: int, parts: list[tuple[int | None, Any]]) -> Any:
-        """Return the gradient of a value: the sum of what its users gave, in their order."""
+        """Return the gradient of a value: the sum over the calls that use it, in their order."""
         size = self.cache.sizes[number]
         given = parts[::-1]
         if size is None:
@@ -310,21 +306,21 @@ class Network(Layer):
         return kept
 
 
-def backward_of(layer: Any, dy: Any, input_gradient: bool, method: str = "backward") -> Any:
-    """Call a layer's ``backward``, without the product for dL/dx if nobody needs it."""
+def backward_of(layer: Callee, dy: Any, input_gradient: bool, method: str = "backward") -> Any:
+    """Call a layer's ``backward``, without dL/dx if it is not needed."""
     backward = getattr(layer, method)
     if layer.can_skip_input_gradient:
         return backward(dy, input_gradient=input_gradient)
     return backward(dy)
 
 
-def _forward_of(call: Any, x: Any, training: bool, mask: Any) -> tuple[Any, Any]:
+def _forward_of(call: Callee, x: Any, training: bool, mask: Any) -> tuple[Any, Any]:
     """Return the output of a call and its mask."""
     layer = getattr(call, "layer", call)
     if _is_network(call):
         found: list[Any] = []
         return call.forward(x, training, mask=mask, mask_out=found), found[0]
-    if not isinstance(layer, Layer):  # puts arrays together: what is masked in one is masked
+    if not isinstance(layer, Layer):  # a merge: what is masked in one input is masked
         given = [m for m in mask if m is not None] if isinstance(mask, tuple) else []
         return call.forward(x, training), np.logical_and.reduce(given) if given else None
     out = layer.compute_mask(x, mask)
@@ -333,11 +329,11 @@ def _forward_of(call: Any, x: Any, training: bool, mask: Any) -> tuple[Any, Any]
     return call.forward(x, training), out
 
 
-def _is_network(call: Any) -> bool:
+def _is_network(call: Callee) -> bool:
     return isinstance(getattr(call, "layer", call), Network)
 
 
-def _deals_with_masks(call: Any) -> bool:
+def _deals_with_masks(call: Callee) -> bool:
     layer = getattr(call, "layer", call)
     if isinstance(layer, Network):
         return layer.takes_mask
@@ -346,8 +342,8 @@ def _deals_with_masks(call: Any) -> bool:
     return layer.takes_mask or type(layer).compute_mask is not Layer.compute_mask
 
 
-def _repeated(calls: Sequence[Any]) -> dict[int, list[Parameter]]:
-    """Return for each call the parameters whose gradients a later call writes too."""
+def _repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:
+    """Return for each call the parameters that a later call shares."""
     seen: set[int] = set()
     found = {}
     for number in range(len(calls) - 1, -1, -1):
@@ -359,14 +355,14 @@ def _repeated(calls: Sequence[Any]) -> dict[int, list[Parameter]]:
     return found
 
 
-def _clear_gradients(call: Any) -> None:
-    """Let the gradients of a call that is not run be zero."""
+def _clear_gradients(call: Callee) -> None:
+    """Set the gradients of a call that is not run to zero."""
     for p in call.declared_parameters:
         p.clear_gradient()
 
 
-def _announce(call: Any, ready: Callable[[slice], None], but: set[int] | None = None) -> None:
-    """Say of each of a layer's weights that its gradient is complete."""
+def _announce(call: Callee, ready: Callable[[slice], None], but: set[int] | None = None) -> None:
+    """Report that the gradients of a layer's weights are complete."""
     if _is_network(call):
         return  # its own calls have been announced
     for p in call.declared_parameters:

@@ -50,8 +50,8 @@ class NormalizingLayer(Layer):
 
     supports_masking = True
 
-    def arrange_by(self, axes: int | list[int], input_shape: Shape) -> tuple[int, ...]:
-        """Note the axes that come last, for :meth:`arranged`; return their sizes.
+    def _arrange_by(self, axes: int | list[int], input_shape: Shape) -> tuple[int, ...]:
+        """Note the axes that come last, for :meth:`_arranged`; return their sizes.
 
         Raises:
             ShapeError: an axis does not exist, is the batch or of unknown size, or stands twice.
@@ -67,11 +67,11 @@ class NormalizingLayer(Layer):
                 f"{shown_shape(input_shape)}."
             )
         self._last = last
-        self.set_order([a for a in range(ndim) if a not in last] + last)
+        self._set_order([a for a in range(ndim) if a not in last] + last)
         return sizes
 
-    def set_order(self, order: list[int]) -> None:
-        """Note the order of the axes for :meth:`arranged`."""
+    def _set_order(self, order: list[int]) -> None:
+        """Note the order of the axes for :meth:`_arranged`."""
         self._order = None if order == sorted(order) else tuple(order)
 
     def check_input_shape(self, shape: Shape) -> None:
@@ -81,7 +81,7 @@ class NormalizingLayer(Layer):
         if len(shape) != len(built) or any(shape[a] != built[a] for a in self._last):
             super().check_input_shape(shape)
 
-    def arranged(self, name: str, x: Array, training: bool = True) -> Array:
+    def _arranged(self, name: str, x: Array, training: bool = True) -> Array:
         """Return ``x`` in the noted order of its axes: itself, or a copy in the buffer ``name``."""
         if self._order is None:
             return x
@@ -90,8 +90,8 @@ class NormalizingLayer(Layer):
         np.copyto(copy, moved)
         return copy
 
-    def arranged_back(self, name: str, x: Array, training: bool = True) -> Array:
-        """Return what :meth:`arranged` arranged with its axes where they were in the input."""
+    def _arranged_back(self, name: str, x: Array, training: bool = True) -> Array:
+        """Return what :meth:`_arranged` arranged with its axes where they were in the input."""
         if self._order is None:
             return x
         shape = [0] * x.ndim
@@ -146,7 +146,7 @@ class AffineNormalization(NormalizingLayer):
         self.beta_constraint = constraints.get(beta_constraint)
         self.gamma_constraint = constraints.get(gamma_constraint)
 
-    def add_gamma_and_beta(self, shape: tuple[int, ...]) -> None:
+    def _add_gamma_and_beta(self, shape: tuple[int, ...]) -> None:
         """Declare ``gamma`` and ``beta``, those that are wanted."""
         if self.scale:
             self.add_weight(

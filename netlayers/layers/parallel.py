@@ -1,4 +1,4 @@
-"""Branches side by side, and their outputs put together."""
+"""Parallel branches with merged outputs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Examples, Shape
     from netlayers.arrays.spec import InputSpec
-    from netlayers.layers.wiring import Source
+    from netlayers.layers.wiring import Callee, Source
 
 MERGES = ("concat", "add", "multiply", "average", "maximum")
 
 
 @register("layer")
 class Parallel(Container):
-    """Branches that all see the same input, and their outputs merged into one.
+    """Branches that all take the same input, with their outputs merged into one.
 
     ``y = merge(f_1(x), ..., f_n(x))``: side by side (``"concat"``), or their ``"add"`` (sum),
     ``"multiply"`` (product), ``"average"`` or ``"maximum"``, element by element.
@@ -52,7 +52,7 @@ class Parallel(Container):
     """
 
     can_skip_input_gradient = True
-    chained = False
+    _is_chain = False
 
     def __init__(
         self, branches: Iterable[Any], merge: str = "concat", axis: int = -1, **kwargs: Any
@@ -67,7 +67,7 @@ class Parallel(Container):
             self._add_sublayers("branches", branches)
         except BaseException:
             for chain in chains:
-                chain.release()
+                chain._release_sublayers()
             raise
         if not self.layers:
             raise ConfigurationError(f"{self.owner}: branches must hold at least one branch.")
@@ -105,7 +105,7 @@ class Parallel(Container):
 
     def build(self, input_shape: Shape) -> None:
         """Build every branch for the input."""
-        self.build_parts((branch, input_shape) for branch in self.layers)
+        self._build_sublayers((branch, input_shape) for branch in self.layers)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the merged outputs."""
@@ -129,11 +129,11 @@ class Parallel(Container):
         return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if a branch can not take this shape."""
+        """Raise a ShapeError if a branch does not accept this shape."""
         for branch in self.layers:
             branch.check_input_shape(shape)
 
-    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
         """``y = merge(f_1(x), ..., f_n(x))``.
 
         ``dx = Σ f_i'(dy_i)``, with ``dy_i`` what of dy goes to branch i: its part of dy (concat),

@@ -1,4 +1,4 @@
-"""A chain of layers with a connection around it."""
+"""Residual blocks: a chain of layers with a skip connection."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from netlayers._typing import Examples, Shape
-    from netlayers.layers.wiring import Source
+    from netlayers.layers.wiring import Callee, Source
 
 
 @register("layer")
 class Residual(Chain):
-    """Layers with a connection around them: ``y = x + f(x)``, with f the chain of the layers.
+    """Layers with a skip connection: ``y = x + f(x)``, with f the chain of the layers.
 
-    The gradient reaches x unweakened through the sum, however deep f is. Where f changes the
+    The skip connection passes the gradient to x unchanged, however deep f is. Where f changes the
     number of features, x is projected: ``y = x W + f(x)``, with a ``Dense`` layer ``projection``
     that has no bias.
 
@@ -32,8 +32,8 @@ class Residual(Chain):
 
     Args:
         layers: the layers of f.
-        projection: a layer for x on its way around f; by default the ``Dense`` one, where it is
-            needed.
+        projection: a layer on the skip connection; by default a ``Dense`` layer where the shapes
+            differ.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
@@ -78,13 +78,13 @@ class Residual(Chain):
         ]
 
     @property
-    def sublayers(self) -> list[Layer]:
+    def _sublayers(self) -> list[Layer]:
         """The layers, and the projection if there is one."""
         return self.layers if self.projection is None else [*self.layers, self.projection]
 
-    def to_build(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+    def _build_order(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         """Yield the layers, then the projection if there has to be one."""
-        yield from super().to_build(input_shape)
+        yield from super()._build_order(input_shape)
         shape = self.compute_output_shape(input_shape)
         if shape != input_shape and self.projection is None:
             self._check_shapes(input_shape, shape)
@@ -101,13 +101,13 @@ class Residual(Chain):
                     f"{shape}, the projection into {around}; they must agree."
                 )
 
-    def unbuild(self) -> None:
-        """Become unbuilt again, without the projection that was made for the shapes."""
-        super().unbuild()
+    def _unbuild(self) -> None:
+        """Remove shapes and weights, and the projection that was made for the shapes."""
+        super()._unbuild()
         if self._own_projection:
             self.projection, self._own_projection = None, False
 
-    def wire(self, calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
         """``y = x + f(x)``, or ``x W + f(x)``.
 
         ``dx = dy + f'(dy)``, or ``dy Wᵀ + f'(dy)``.
@@ -124,7 +124,7 @@ class Residual(Chain):
         try:
             self._add_sublayer(layer)  # under a name of its own; but it is no part of the chain
         except BaseException:
-            self.release()
+            self._release_sublayers()
             raise
         self.projection = self.layers.pop()
         self.calls.pop()

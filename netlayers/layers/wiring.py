@@ -1,13 +1,30 @@
-"""How the calls of a network are connected."""
+"""Connections between the calls of a network."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from netlayers.core.parameters import Parameter
 
     Source = tuple[int, int | None]
+
+
+class Callee(Protocol):
+    """What a network calls: a layer, a further call of one, or a merge."""
+
+    @property
+    def can_skip_input_gradient(self) -> bool: ...  # noqa: D102
+    @property
+    def _has_trainable_weights(self) -> bool: ...
+    @property
+    def declared_parameters(self) -> Sequence[Parameter]: ...  # noqa: D102
+    @property
+    def forward(self) -> Callable[..., Any]: ...  # noqa: D102
+    @property
+    def backward(self) -> Callable[..., Any]: ...  # noqa: D102
 
 
 class Node(NamedTuple):
@@ -19,18 +36,18 @@ class Node(NamedTuple):
             the output of call i, counted from 1), and which array of it, ``None`` for all of it.
     """
 
-    call: Any
+    call: Callee
     sources: tuple[Source, ...]
 
 
-def chain(calls: Sequence[Any]) -> tuple[list[Node], tuple[Source, ...]]:
+def chain(calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
     """Return the nodes of calls that follow each other, and the source of the output."""
     nodes = [Node(call, ((number, None),)) for number, call in enumerate(calls)]
     return nodes, ((len(nodes), None),)
 
 
-def picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
-    """Return the values that sources name: one, or a tuple of several."""
+def select(values: list[Any], sources: tuple[Source, ...]) -> Any:
+    """Return the values at the sources: one value, or a tuple of several."""
     if len(sources) == 1:
         ((number, item),) = sources
         value = values[number]
@@ -38,8 +55,10 @@ def picked(values: list[Any], sources: tuple[Source, ...]) -> Any:
     return tuple(values[v] if i is None or values[v] is None else values[v][i] for v, i in sources)
 
 
-def give(parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any) -> None:
-    """Note what a call gave back for each of its sources; the sum is taken in reverse."""
+def route_gradient(
+    parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...], dx: Any
+) -> None:
+    """Add the input gradients of a call to the lists of its sources, in reverse order."""
     if len(sources) == 1:
         dx = (dx,)
     elif dx is None:
@@ -51,5 +70,5 @@ def give(parts: list[list[tuple[int | None, Any]]], sources: tuple[Source, ...],
 
 
 def is_nothing(d: Any) -> bool:
-    """Whether a gradient, or each of several, does not exist."""
+    """Whether a gradient, or each of several, is ``None``."""
     return d is None or (isinstance(d, tuple) and all(part is None for part in d))

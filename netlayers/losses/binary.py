@@ -44,20 +44,20 @@ class BinaryCrossentropy(Crossentropy):
     ) -> None:
         super().__init__(from_logits, axis, reduction, name, label_smoothing)
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = Σ (max(z, 0) - z t + log(1 + exp(-|z|))) / k``, and ``p = sigmoid(z)``."""
         p = self.buffer("p", z)
         self.cache.p, self.cache.t = p, t
         return kernels.binary_crossentropy(z, t, p, self.buffer("l", z), self.buffer("dy", z))
 
-    def backward_logits(self, dl: float | Array) -> Array:
+    def _backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl (p - t) / k``."""
         p = self.cache.p
         dz = self.buffer("dy", p)
         kernels.scaled_difference(p, self.cache.t, dl * (1 / p.shape[-1]), dz)
         return dz
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ (t log c + (1 - t) log(1 - c)) / k`` with ``c = clip(p)``."""
         c = np.clip(p, EPSILON, 1 - EPSILON, out=self.buffer("clipped", p))
         self.cache.p, self.cache.c, self.cache.t = p, c, t
@@ -68,7 +68,7 @@ class BinaryCrossentropy(Crossentropy):
         np.multiply(other, np.subtract(1, t, out=scratch), out=other)
         return -row_means(np.add(l, other, out=l))
 
-    def backward_probabilities(self, dl: float | Array) -> Array:
+    def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dp = dl (c - t) / (c (1 - c)) / k`` where not clipped, else 0."""
         p, c, t = self.cache.p, self.cache.c, self.cache.t
         dp = np.subtract(c, t, out=self.buffer("dy", p))

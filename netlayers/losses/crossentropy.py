@@ -9,7 +9,7 @@ import numpy as np
 from netlayers.arrays.convert import as_array, check_finite
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.errors import DataError, ShapeError
-from netlayers.kernels.rows import places, row_sums
+from netlayers.kernels.rows import flat_indices, row_sums
 from netlayers.kernels.select import kernels
 from netlayers.losses.axis import AxisLoss, OneHotTargets
 from netlayers.losses.base import EPSILON
@@ -68,14 +68,14 @@ class Crossentropy(AxisLoss):
         if self.label_smoothing:
             y_true = self._smooth(y_true)
         if self.from_logits:
-            return self.forward_logits(y_true, y_pred)
-        return self.forward_probabilities(y_true, y_pred)
+            return self._forward_logits(y_true, y_pred)
+        return self._forward_probabilities(y_true, y_pred)
 
     def backward_samples(self, dl: float | Array) -> Array:
         """Dispatch to the formula for logits or for probabilities."""
         if self.from_logits:
-            return self.backward_logits(dl)
-        return self.backward_probabilities(dl)
+            return self._backward_logits(dl)
+        return self._backward_probabilities(dl)
 
     def _smooth(self, t: Array) -> Array:
         """``t (1 - s) + s / classes``."""
@@ -83,19 +83,19 @@ class Crossentropy(AxisLoss):
         classes = t.shape[-1] if self.link == "softmax" else 2
         return np.add(smooth, self.label_smoothing / classes, out=smooth)
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """Return the losses for logits ``z``."""
         raise NotImplementedError
 
-    def backward_logits(self, dl: float | Array) -> Array:
+    def _backward_logits(self, dl: float | Array) -> Array:
         """Return ``dz``."""
         raise NotImplementedError
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """Return the losses for probabilities ``p``."""
         raise NotImplementedError
 
-    def backward_probabilities(self, dl: float | Array) -> Array:
+    def _backward_probabilities(self, dl: float | Array) -> Array:
         """Return ``dp``."""
         raise NotImplementedError
 
@@ -145,26 +145,26 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
     ) -> None:
         super().__init__(from_logits, axis, reduction, name, label_smoothing)
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = (Σ t) log Σ exp(z) - Σ t z``, with a stable log-sum-exp."""
         p, mass = self.buffer("p", z), self.workspace("mass", z.shape[:-1], z.dtype)
         self.cache.t, self.cache.p, self.cache.mass = t, p, mass
         return kernels.crossentropy(z, t, p, mass)
 
-    def backward_logits(self, dl: float | Array) -> Array:
+    def _backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl (p Σ t - t)``."""
         p = self.cache.p
         dz = self.buffer("dy", p)
         kernels.crossentropy_gradient(p, self.cache.t, self.cache.mass, dl, dz)
         return dz
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ t log c`` with ``c = clip(q)`` and ``q = p / Σ p``."""
         _, c = self._normalize(p)
         self.cache.t = t
         return -np.vecdot(t, np.log(c, out=self.buffer("dy", p)))
 
-    def backward_probabilities(self, dl: float | Array) -> Array:
+    def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dq = -dl t / c`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
         q, c, t = self.cache.q, self.cache.c, self.cache.t
         dq = np.divide(t, c, out=self.buffer("dy", q))
@@ -214,26 +214,26 @@ class SparseCategoricalCrossentropy(Crossentropy):
             ({"axis": 1, "from_logits": True, "ignore_class": 0}, "classes", "numbers"),
         ]
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = log Σ exp(z) - z[t]``."""
         self.cache.t = t if self.ignore_class is None else self._replace_ignored(t)
         p = self.cache.p = self.buffer("p", z)
         return kernels.sparse_crossentropy(z, t, p)
 
-    def backward_logits(self, dl: float | Array) -> Array:
+    def _backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl (p - onehot(t))``."""
         p = self.cache.p
         dz = self.buffer("dy", p)
         kernels.sparse_crossentropy_gradient(p, self.cache.t, dl, dz)
         return dz
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -log c[t]`` with ``c = clip(q)`` and ``q = p / Σ p``."""
         _, c = self._normalize(p)
-        at = self.cache.at = places(self._replace_ignored(t), p.shape[-1])
+        at = self.cache.at = flat_indices(self._replace_ignored(t), p.shape[-1])
         return -np.log(c.reshape(-1).take(at)).reshape(t.shape)
 
-    def backward_probabilities(self, dl: float | Array) -> Array:
+    def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dq[t] = -dl / c[t]`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""
         q, at = self.cache.q, self.cache.at
         qt, ct = q.reshape(-1).take(at), self.cache.c.reshape(-1).take(at)

@@ -77,7 +77,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
             ),
         ]
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``b = max(z, 0) - z t + log(1 + e)`` with ``e = exp(-|z|)``; ``p = sigmoid(z)``.
 
         ``p`` and ``1 - p`` are ``1 / (1 + e)`` and ``e / (1 + e)`` or vice versa, so that the
@@ -101,7 +101,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         self.cache.p, self.cache.q, self.cache.t = p, q, t
         return self._weighted(t, p, q, b)
 
-    def backward_logits(self, dl: float | Array) -> Array:
+    def _backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl a m^γ (γ (1 - 2 t) p (1 - p) b / m + (1 - t) p - t (1 - p)) / k``."""
         p, q, t = self.cache.p, self.cache.q, self.cache.t
         dz, scratch = self._distance_term(), self.buffer("e", p)
@@ -114,15 +114,15 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         np.multiply(dz, self.cache.factor, out=dz)
         return np.multiply(dz, dl * (1 / p.shape[-1]), out=dz)
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``b = -(t log c + (1 - t) log(1 - c))`` with ``c = clip(p)``; ``m`` is not clipped."""
-        super().forward_probabilities(t, p)
+        super()._forward_probabilities(t, p)
         b = np.negative(self.buffer("l", p), out=self.buffer("l", p))
         q = np.subtract(1, p, out=self.buffer("other", p))
         self.cache.q = q
         return self._weighted(t, p, q, b)
 
-    def backward_probabilities(self, dl: float | Array) -> Array:
+    def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dp = dl a m^γ (γ (1 - 2 t) b / m + db) / k``, with the cross-entropy's ``db``."""
         p, c, t = self.cache.p, self.cache.c, self.cache.t
         dp = self._distance_term()
@@ -214,14 +214,14 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
             ({"alpha": [0.2, 0.5, 0.9]}, "shares", "shares", 3),
         ]
 
-    def forward_logits(self, t: Array, z: Array) -> Array:
+    def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = -Σ w u`` with ``u = log p``, ``w = α t m^γ`` and ``m = 1 - p = 1 - exp(u)``."""
         shifted, lse, _ = self._softmax(z)
         u = np.subtract(shifted, lse[..., None], out=shifted)
         m = np.expm1(u, out=self.buffer("m", z))
         return self._weighted(t, u, np.negative(m, out=m))
 
-    def backward_logits(self, dl: float | Array) -> Array:
+    def _backward_logits(self, dl: float | Array) -> Array:
         """``du = dl w (γ p u / m - 1)``, then ``dz = du - p Σ du``."""
         p, w, u = self.cache.p, self.cache.w, self.cache.u
         dz = self._distance_term()
@@ -232,13 +232,13 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         np.subtract(dz, np.multiply(p, total, out=self.buffer("scratch", u)), out=dz)
         return np.multiply(dz, dl, out=dz)
 
-    def forward_probabilities(self, t: Array, p: Array) -> Array:
+    def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ w u`` with ``u = log c``, ``w = α t (1 - c)^γ``, ``c = clip(p / Σ p)``."""
         _, c = self._normalize(p)
         u = np.log(c, out=self.buffer("shifted", p))
         return self._weighted(t, u, np.subtract(1, c, out=self.buffer("m", p)))
 
-    def backward_probabilities(self, dl: float | Array) -> Array:
+    def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dq = dl w (γ u / m - 1 / c)`` where not clipped; ``dp = (dq - Σ dq q) / Σ p``."""
         q, c, w = self.cache.q, self.cache.c, self.cache.w
         dq = self._distance_term()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from netlayers.models.model import Model
-from netlayers.models.saved import model_from_json
 from netlayers.models.sequential import Sequential
-from netlayers.saving import load_model
+from netlayers.saving import load_model, model_from_json
 
 __all__ = ["Model", "Sequential", "load_model", "model_from_json"]

@@ -3,26 +3,139 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers._optional import scipy
+from netlayers.callbacks import BackupAndRestore, History, ProgressBar
+from netlayers.checks import check_integer, check_number, check_verbose
+from netlayers.data.arrays import ArrayData
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.training import trainer
-from netlayers.training.callback import LBFGSResult
+from netlayers.training.batching import BatchSettings, evaluation_data, validation_parts
+from netlayers.training.callback import CallbackList, LBFGSResult, as_callbacks
+from netlayers.training.inputs import rollback_on_error
+from netlayers.training.lock import one_at_a_time
+from netlayers.training.samples import columns_in_memory
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, ArrayLike
     from netlayers.data.batch import Data
-    from netlayers.training.callback import Events
+    from netlayers.models.trainable import TrainableModel
     from netlayers.training.step import Steps
 
 
-def train(
+@one_at_a_time
+def fit_lbfgs(
+    model: TrainableModel,
+    x: Any,
+    y: ArrayLike | None = None,
+    max_iterations: int = 100,
+    *,
+    gradient_tolerance: float = 1e-5,
+    loss_tolerance: float = 1e-9,
+    history_size: int = 10,
+    max_line_search: int = 20,
+    sample_weight: ArrayLike | None = None,
+    validation_data: Any = None,
+    callbacks: Sequence[Any] | Any | None = None,
+    verbose: int | str | bool = "auto",
+) -> History:
+    """Train with L-BFGS: all data in one batch, a line search instead of a learning rate.
+
+    For small data sets and smooth networks (tanh rather than ReLU). ``dtype="float64"`` lets
+    the line search go on where float32 has no more digits. The optimizer of ``compile`` is
+    not used; its loss and metrics are. Iterations count as epochs.
+
+    Args:
+        model: a compiled model.
+        x: inputs, (n, ...), as for ``fit``; data that come in batches are read into memory.
+        y: targets, n rows.
+        max_iterations: the most iterations.
+        gradient_tolerance: done when no entry of the gradient is larger.
+        loss_tolerance: done when an iteration lowers the loss by less than this share of it.
+        history_size: steps that the approximation of the curvature is made of.
+        max_line_search: the most evaluations of the loss in a line search.
+        sample_weight: weight of each sample.
+        validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to test after each iteration.
+        callbacks: see ``fit``.
+        verbose: see ``fit``.
+
+    Returns:
+        The History, with ``grad_norm`` among its entries. Its attribute ``lbfgs`` says how the
+        run ended: ``converged``, ``message``, ``iterations``, ``evaluations``.
+
+    Raises:
+        ConfigurationError: a layer draws random numbers or keeps moving averages, a weight has
+            a constraint, a callback is BackupAndRestore; and what ``fit`` raises. Nothing
+            has changed then.
+        NonFiniteError: the loss of the weights at the start is not finite.
+
+    Source:
+        D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization",
+        Mathematical Programming 45 (1989); computed by ``scipy.optimize.minimize``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> x = np.linspace(-1, 1, 50)[:, None]
+        >>> layers = [nl.layers.Dense(10, "tanh"), nl.layers.Dense(1)]
+        >>> model = nl.Sequential(layers, seed=0, dtype="float64")
+        >>> model.compile(loss="mse")
+        >>> history = model.fit_lbfgs(x, np.sin(3 * x), verbose=0)
+        >>> history.history["loss"][-1] < 1e-3
+        True
+    """
+    owner = "fit_lbfgs"
+    model._require_compiled()
+    count = check_integer(owner, "max_iterations", max_iterations, minimum=1)
+    searches = check_integer(owner, "max_line_search", max_line_search, minimum=1)
+    options = {
+        "maxiter": count,
+        "maxfun": count * (1 + searches),
+        "gtol": check_number(owner, "gradient_tolerance", gradient_tolerance, minimum=0),
+        "ftol": check_number(owner, "loss_tolerance", loss_tolerance, minimum=0),
+        "maxcor": check_integer(owner, "history_size", history_size, minimum=1),
+        "maxls": searches,
+    }
+    verbose = check_verbose(owner, verbose)
+    chosen = as_callbacks(callbacks)
+    if any(isinstance(callback, BackupAndRestore) for callback in chosen):
+        raise ConfigurationError(
+            f"{owner}: BackupAndRestore is for fit(): SciPy's line search can not go on in "
+            "another process. Use ModelCheckpoint to keep the weights of each iteration."
+        )
+    validation = None
+    with ExitStack() as opened:
+        with rollback_on_error(model):
+            columns, _ = columns_in_memory(model, owner, x, y, sample_weight)
+            if validation_data is not None:
+                parts = validation_parts(validation_data)
+                reading = BatchSettings(None, None, 0, "batch_size")
+                validation = evaluation_data(model, "validation_data", parts, reading)
+                opened.callback(validation.close)
+            check_deterministic(model)
+        rows = columns[0].rows  # type: ignore[union-attr]
+        model.stop_training = False
+        history = model.history = History()
+        if verbose:
+            chosen.append(ProgressBar(bar=False))
+        params = {"epochs": count, "steps": 1, "verbose": verbose}
+        hooks = CallbackList([*chosen, history], model, params)
+        data = ArrayData(columns, rows)
+        steps = model._steps
+        assert steps is not None  # checking the data made it
+        history.lbfgs = minimize_loss(steps, data, hooks, options, validation)
+    return history
+
+
+def minimize_loss(
     steps: Steps,
     data: Data,
-    events: Events,
+    hooks: CallbackList,
     options: dict[str, Any],
     validation: Data | None = None,
 ) -> LBFGSResult:
@@ -34,7 +147,7 @@ def train(
     Args:
         steps: model, loss and metrics; its optimizer is not used.
         data: has a single batch.
-        events: the callbacks.
+        hooks: the callbacks.
         options: of SciPy's method, such as ``maxiter``.
         validation: tested after each iteration.
 
@@ -82,27 +195,27 @@ def train(
         logs = steps.logs()
         logs["grad_norm"] = float(np.linalg.norm(gather(parameters.dense_gradients())))
         if validation is not None:
-            results = trainer.validate(steps, validation, events)
+            results = trainer.validate(steps, validation, hooks)
             if not results:
                 validation = None
             logs |= results
-        events.fire("on_epoch_end", iteration, logs)
+        hooks.fire("on_epoch_end", iteration, logs)
         iteration += 1
         if model.stop_training:
             raise StopIteration
         if iteration < options["maxiter"]:
-            events.epoch = iteration
-            events.fire("on_epoch_begin", iteration, {})
+            hooks.epoch = iteration
+            hooks.fire("on_epoch_begin", iteration, {})
 
     try:
-        events.fire("on_train_begin", {})
-        events.epoch = 0
-        events.fire("on_epoch_begin", 0, {})
+        hooks.fire("on_train_begin", {})
+        hooks.epoch = 0
+        hooks.fire("on_epoch_begin", 0, {})
         settings: dict[str, Any] = {"callback": on_iteration, "options": options}
         result = minimize(loss_and_gradient, accepted, method="L-BFGS-B", jac=True, **settings)
     finally:
         scatter(accepted)
-        events.fire_all("on_train_end", {})
+        hooks.fire_all("on_train_end", {})
     message = str(result.message)
     if message.startswith("ABNORMAL"):
         message = (
@@ -112,16 +225,16 @@ def train(
     return LBFGSResult(bool(result.status == 0), message, iteration, evaluations)
 
 
-def check_deterministic(model: Any) -> None:
+def check_deterministic(model: TrainableModel) -> None:
     """Check that the same weights always give the same loss, and that they may take any value.
 
     Raises:
         ConfigurationError: a layer draws random numbers or keeps moving averages, a weight has a
             constraint, or all layers are frozen.
     """
-    for layer in model.walk():
+    for layer in model._flatten_layers():
         reason = None
-        if layer.random and getattr(layer, "rate", 1):
+        if layer.random and getattr(layer, "rate", True):
             reason = "draws random numbers, and a line search needs the same loss for the same "
             reason += "weights"
         elif (

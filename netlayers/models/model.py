@@ -1,434 +1,238 @@
-"""The training face of a model: compile, fit, evaluate, predict."""
+"""The ``Model`` class: a model that is trained, saved, shown and diagnosed by its methods."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from netlayers import losses, optimizers
-from netlayers import metrics as metrics_module
-from netlayers.arrays.convert import shapes_of
-from netlayers.arrays.sparse import is_sparse
-from netlayers.callbacks import History, ProgressBar
-from netlayers.callbacks.progress import numbers_line
-from netlayers.checks import check_integer, check_verbose, listed
-from netlayers.core.layer import Layer
-from netlayers.data.batch import ready_batch
-from netlayers.errors import ConfigurationError, NotCompiledError
-from netlayers.models.arguments import batch_result
-from netlayers.models.full_batch import FullBatch
-from netlayers.models.inspected import Inspected
-from netlayers.models.saved import Saved
-from netlayers.models.summary import Described
-from netlayers.training import batching, compilation, trainer
-from netlayers.training.callback import Events, callback_list
-from netlayers.training.inputs import batch_of, input_batch, undone_on_error
-from netlayers.training.lock import Holder, alone, one_at_a_time, refuse_elsewhere
-from netlayers.training.trainer import Run
+from netlayers import saving
+from netlayers.models import lbfgs
+from netlayers.models.summary import print_summary
+from netlayers.models.trainable import TrainableModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import os
+    from collections.abc import Callable, Sequence
 
-    from netlayers._typing import Array, ArrayLike, Identifier, Shape
-    from netlayers.random import Streams
-    from netlayers.training.step import Steps
+    from netlayers._typing import Array, ArrayLike
+    from netlayers.callbacks import History
+    from netlayers.diagnostics import ActivationHistograms, Diagnosis, LossSurface, ProfileReport
+    from netlayers.trace import Trace
 
 
-class Model(FullBatch, Described, Saved, Inspected, Layer):
-    """A layer that can be trained: base class of models.
+class Model(TrainableModel):
+    """Base class of models.
+
+    Each method here calls one function, which has the details. Diagnostics, traces and plots are
+    loaded on first use: importing them takes longer than importing the rest of the package.
 
     Attributes:
         optimizer: set by :meth:`compile`.
         loss: set by :meth:`compile`.
         history: the History of the last :meth:`fit`, also if that was interrupted.
-        stop_training: a callback sets it to end the run.
+        stop_training: a callback sets it to end the run after the current batch.
     """
 
-    layers: list[Layer]
-    activation: Any
-    has_states: bool
-    optimizer: optimizers.Optimizer | None = None
-    loss: losses.Loss | None = None
-    history: History | None = None
-    stop_training = False
-    _streams: Streams
-    _steps: Steps | None = None
-    _metrics: tuple[Any, ...] = ()
-    _columns: list[list[str] | None] | None = None  # of the frames that it was trained with
-
-    def _set_up(self) -> None:
-        super()._set_up()
-        self._lock: dict[str, Holder] = {}  # a copy is not the one that is being trained
-
-    # Compile ---------------------------------------------------------------------------------
-
-    def compile(
+    def fit_lbfgs(
         self,
-        optimizer: Identifier = "rmsprop",
-        loss: Identifier = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        **options: Any,
-    ) -> None:
-        """Choose how the model is trained.
-
-        Args:
-            optimizer: a name or an optimizer.
-            loss: a name or a loss. ``"crossentropy"`` becomes the binary, sparse or categorical
-                one by the shapes.
-            loss_weights: must be ``None``: the weights of several losses are an argument of
-                :class:`netlayers.losses.SplitLoss`.
-            metrics: names, metrics or functions of ``y_true`` and ``y_pred``, reported for each
-                epoch. Sample and class weights count in them. A name such as ``"accuracy"`` or
-                ``"precision"`` counts above 0 where the loss takes logits; a metric object counts
-                as its own arguments say.
-            weighted_metrics: further ones, the same here.
-            options: arguments of Keras that choose only how something is executed, which are
-                accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
-
-        Raises:
-            ConfigurationError: a name is unknown, or an object is of the wrong kind.
-
-        A softmax (sigmoid) as last activation and a cross-entropy on its probabilities are computed
-        together, from the logits: the same numbers, but exact also where probabilities round to 0.
-        """
-        owner = self.owner
-        refuse_elsewhere(self, "compile")
-        compilation.check_options(owner, options)
-        chosen, resolved = optimizers.get(optimizer), compilation.chosen_loss(owner, loss)
-        if loss_weights is not None:
-            raise ConfigurationError(
-                f"{owner}: loss_weights={loss_weights!r}: give the weights of several losses to "
-                "losses.SplitLoss(losses, sizes, weights); for metrics write metrics=."
-            )
-        metrics = [*listed(metrics), *listed(weighted_metrics)]
-        for metric in metrics:
-            if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
-                metrics_module.get(metric)
-        self.optimizer, self.loss, self._metrics = chosen, resolved, tuple(metrics)
-        self._steps = None
-
-    def make_steps(self, target_shape: Shape) -> Steps:
-        """Return what trains a batch; the last decisions of compile need the shapes."""
-        if self._steps is None:
-            self._steps = compilation.steps_for(self, target_shape)
-        return self._steps
-
-    @property
-    def metrics(self) -> list[metrics_module.Metric]:
-        """The metrics as objects; none before the first data, whose shapes decide on them."""
-        return list(self._steps.metrics or ()) if self._steps is not None else []
-
-    @property
-    def metrics_by_name(self) -> dict[str, metrics_module.Metric]:
-        """The metrics by their keys in the logs; a second ``auc`` is ``auc_1``."""
-        steps = self._steps
-        return {} if steps is None else dict(zip(steps.metric_names, self.metrics, strict=True))
-
-    def _require_compiled(self) -> None:
-        if self.optimizer is None:
-            raise NotCompiledError(
-                f"{self.owner} is not compiled: call compile(optimizer, loss) first."
-            )
-
-    # Train -----------------------------------------------------------------------------------
-
-    @one_at_a_time
-    def fit(
-        self,
-        x: Any = None,
+        x: Any,
         y: ArrayLike | None = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: int | str | bool = "auto",
-        callbacks: Sequence[Any] | Any | None = None,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        shuffle: bool = True,
-        class_weight: Mapping[int, float] | str | None = None,
-        sample_weight: ArrayLike | None = None,
-        initial_epoch: int = 0,
-        steps_per_epoch: int | None = None,
-        validation_steps: int | None = None,
-        validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        max_iterations: int = 100,
         *,
-        stratify: bool = False,
-        read_ahead: int = 2,
+        gradient_tolerance: float = 1e-5,
+        loss_tolerance: float = 1e-9,
+        history_size: int = 10,
+        max_line_search: int = 20,
+        sample_weight: ArrayLike | None = None,
+        validation_data: Any = None,
+        callbacks: Sequence[Any] | Any | None = None,
+        verbose: int | str | bool = "auto",
     ) -> History:
-        """Train.
+        """Train with L-BFGS: all data in one batch, a line search instead of a learning rate.
 
-        Args:
-            x: inputs, (n, ...), never changed: an array, of PyTorch or JAX too; a memory map, or a
-                data set of h5py or zarr, checked piece by piece and read batch by batch; a frame of
-                pandas, whose columns must stay the same afterwards (the index plays no part); a
-                sparse matrix of SciPy where ``Dense`` is the first layer, converted to rows (CSR)
-                once. For several inputs, a list of these or a dict by names. Or data that come in
-                batches, see below.
-            y: targets, n rows; of several outputs, as x. Never changed.
-            batch_size: samples in one update; by default 32, with ``steps_per_epoch`` as many as
-                make an epoch one pass.
-            epochs: number of the last epoch (with ``initial_epoch`` 0, how many there are).
-            verbose: 0 silent, 1 a progress bar and a line for each epoch, 2 the lines only;
-                ``"auto"`` is 1. Without a terminal there is never a bar.
-            callbacks: objects of :class:`netlayers.callbacks.Callback`.
-            validation_split: share of the last samples (before shuffling) that is not trained on
-                but tested after each epoch.
-            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to test after each epoch, or
-                data that come in batches.
-            shuffle: new order in each epoch, from the model's own random stream; of a sequence of
-                batches, the order of the batches. Other batches come in their own order.
-            class_weight: weight of the samples of a class, by its number; ``"balanced"`` gives each
-                class the same weight in all, n / (k count) a sample. For the training alone.
-            sample_weight: weight of each sample.
-            initial_epoch: number to start counting at.
-            steps_per_epoch: batches in an epoch. The next epoch goes on where this one ended, and
-                data that end within an epoch begin again (Keras cuts such an epoch short).
-            validation_steps: batches of each validation, the first ones; of an iterator the next.
-                They have ``batch_size`` rows if no size is given for them, or are all the data.
-            validation_batch_size: rows tested at a time.
-            validation_freq: test after every so many epochs.
-            stratify: ``validation_split`` takes that share of each class instead: its last samples,
-                at least one and not all, unless there is only one. ``y`` must hold classes.
-            read_ahead: batches that a thread makes ahead where data come in batches; 0 for none,
-                which a source needs that works in one thread only.
+        For small data sets and smooth networks (tanh rather than ReLU). Iterations count as epochs.
+        See :func:`netlayers.models.lbfgs.fit_lbfgs`.
+        """
+        return lbfgs.fit_lbfgs(
+            self,
+            x,
+            y,
+            max_iterations,
+            gradient_tolerance=gradient_tolerance,
+            loss_tolerance=loss_tolerance,
+            history_size=history_size,
+            max_line_search=max_line_search,
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
 
-        Returns:
-            The History, also kept as ``model.history``.
+    # Show ------------------------------------------------------------------------------------
 
-        Raises:
-            DataError, ShapeError, ConfigurationError, NotCompiledError: before anything changed.
-            BusyError: another thread trains or tests this model, or this is called by a callback.
-            NonFiniteError: a gradient is not finite; the message says where that began. The weights
-                are those of the last good update.
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = True,
+    ) -> None:
+        """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
 
-        Data that come in batches, each ``(x, y)`` or ``(x, y, sample_weight)``, are one of these:
+        See :func:`netlayers.models.summary.print_summary`.
+        """
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable)
 
-        - a function without arguments that returns an iterator, a generator function above all: it
-          is called for each epoch;
-        - an iterable, such as a list of batches or PyTorch's ``DataLoader``: begun for each epoch;
-        - an iterator, for instance a generator: most can be read only once, and training ends, with
-          a warning, where they do. With ``steps_per_epoch``, no batch beyond those is read;
-        - a sequence, an object with ``__len__`` (batches in an epoch) and ``__getitem__``.
+    def plot(
+        self,
+        to_file: str | os.PathLike[str] | None = None,
+        show_shapes: bool = True,
+        show_layer_names: bool = True,
+        expand_nested: bool = True,
+        dpi: int = 200,
+    ) -> Any:
+        """Draw the network, and return the ``matplotlib.figure.Figure``.
 
-        If the source has ``on_epoch_begin()`` and ``on_epoch_end()`` they are called. A model that
-        is not built is built for the first batch. Each batch is checked; an error names its number,
-        and the weights are then those of the update before it. Batches are copied as they are read,
-        so a source may fill the same arrays again.
+        See :func:`netlayers.plotting.network.plot_network`.
+        """
+        from netlayers.plotting.network import plot_network
 
-        Training and validation are never read at the same time. The thread that reads ahead has
-        ended when ``fit`` returns or raises, and generators that ``fit`` made are closed. A source
-        that does not come back (it waits for a network) is left after a second. A run that ends
-        within an epoch may have read ``read_ahead`` + 1 batches of an iterator that it did not use.
-        A source that says where it stands can go on in another process, see ``BackupAndRestore``.
+        return plot_network(self, to_file, show_shapes, show_layer_names, expand_nested, dpi)
+
+    # Save ------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        *,
+        allow_nonfinite: bool = False,
+    ) -> None:
+        """Save architecture, weights, settings of ``compile``, optimizer and random streams.
+
+        :func:`netlayers.load_model` gives the model back, and training goes on with the same bits.
+        See :func:`netlayers.saving.save_model`.
+        """
+        saving.save_model(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
+
+    def save_weights(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        *,
+        allow_nonfinite: bool = False,
+    ) -> None:
+        """Save the weights and running statistics alone.
+
+        See :func:`netlayers.saving.save_weights`.
+        """
+        saving.save_weights(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
+
+    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+        """Load weights by their names from a file of :meth:`save_weights` or :meth:`save`.
+
+        See :func:`netlayers.saving.load_weights`.
+        """
+        saving.load_weights(self, filepath, skip_mismatch)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the architecture, without weights, as JSON.
+
+        :func:`netlayers.models.model_from_json` makes a model of it. ``kwargs`` are those of
+        ``json.dumps``, such as ``indent=2``. See :func:`netlayers.saving.model_to_json`.
+        """
+        return saving.model_to_json(self, **kwargs)
+
+    # Diagnose --------------------------------------------------------------------------------
+
+    def diagnose(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        batch_size: int = 32,
+        verbose: int = 1,
+    ) -> Diagnosis:
+        """Say in plain words why the network does not learn, and what to try.
+
+        A copy of the model makes 20 updates; the model does not change. ``verbose=0`` prints
+        nothing. See :func:`netlayers.diagnostics.diagnose`.
 
         Example:
             >>> import numpy as np, netlayers as nl
-            >>> def batches():
-            ...     rng = np.random.default_rng(0)
-            ...     for _ in range(50):
-            ...         x = rng.normal(size=(16, 2))
-            ...         yield x, x.sum(axis=1)
-            >>> model = nl.Sequential([nl.layers.Dense(1)], seed=0)
-            >>> model.compile(nl.optimizers.SGD(0.1), "mse")
-            >>> history = model.fit(batches, epochs=2, verbose=0)
-            >>> history.history["loss"][-1] < 1e-6
+            >>> model = nl.Sequential([nl.layers.Dense(1, kernel_initializer="zeros")], seed=0)
+            >>> model.compile("sgd", "mse")
+            >>> x = np.random.default_rng(0).normal(size=(200, 3))
+            >>> report = model.diagnose(1000 * x, x.sum(axis=1), verbose=0)
+            >>> "inputs not scaled" in [finding.illness for finding in report.findings]
             True
         """
-        owner = "fit"
-        self._require_compiled()
-        epochs = check_integer(owner, "epochs", epochs, minimum=0)
-        first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
-        verbose = check_verbose(owner, verbose)
-        freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
-        chosen = callback_list(callbacks)
-        request = batching.FitRequest(
-            x=x,
-            y=y,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            validation_data=validation_data,
-            validation_split=validation_split,
-            validations=max(0, epochs // freq - first // freq),
-            stratify=stratify,
-            shuffle=shuffle,
-            training=batching.Reading.checked(
-                owner, read_ahead, batch_size=batch_size, steps_per_epoch=steps_per_epoch
-            ),
-            testing=batching.Reading.checked(
-                owner,
-                read_ahead,
-                validation_batch_size=validation_batch_size,
-                validation_steps=validation_steps,
-            ),
-        )
-        with ExitStack() as opened:
-            with undone_on_error(self):
-                data, validation = batching.fit_data(self, request, opened)
-            steps: Any = self._steps
-            self.stop_training = False
-            self.history = History()
-            if verbose:
-                chosen.append(ProgressBar(bar=verbose == 1))
-            params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
-            events = Events([*chosen, self.history], self, params)
-            trainer.train(Run(steps, data, events, range(first, epochs), validation, freq))
-        return self.history
+        from netlayers.diagnostics import diagnose
 
-    @one_at_a_time
-    def evaluate(
+        return diagnose(self, x, y, sample_weight, batch_size=batch_size, verbose=verbose)
+
+    def activation_histograms(self, x: Any, bins: int = 60) -> ActivationHistograms:
+        """Return how the outputs of each layer are distributed for a batch, at inference.
+
+        See :func:`netlayers.diagnostics.activation_histograms`.
+        """
+        from netlayers.diagnostics import activation_histograms
+
+        return activation_histograms(self, x, bins)
+
+    def loss_surface(
         self,
-        x: Any = None,
+        x: Any,
         y: ArrayLike | None = None,
-        batch_size: int | None = None,
-        verbose: int | str | bool = "auto",
         sample_weight: ArrayLike | None = None,
-        steps: int | None = None,
-        callbacks: Sequence[Any] | None = None,
-        return_dict: bool = False,
         *,
-        read_ahead: int = 2,
-    ) -> Any:
-        """Return the loss, or ``[loss, metric, ...]``, or a dict of both with ``return_dict``.
+        size: int = 25,
+        span: float = 1.0,
+        trajectory: Sequence[Array] | None = None,
+        seed: int = 0,
+    ) -> LossSurface:
+        """Compute the loss in a plane through the weights, on a copy of the model.
 
-        Args:
-            x: inputs, (n, ...), or data that come in batches; all that :meth:`fit` takes.
-            y: targets, n rows.
-            batch_size: rows tested at a time, by default 1024; it does not change the result.
-            verbose: 0 silent, otherwise one line.
-            sample_weight: weight of each sample.
-            steps: number of batches to test on, the first ones; by default, and without
-                ``batch_size``, all.
-            callbacks: objects of :class:`netlayers.callbacks.Callback`.
-            return_dict: return a dict.
-            read_ahead: see :meth:`fit`.
-
-        Raises:
-            DataError, ShapeError, NotCompiledError: see :meth:`fit`.
+        See :func:`netlayers.diagnostics.loss_surface`.
         """
-        self._require_compiled()
-        verbose = check_verbose("evaluate", verbose)
-        reading = batching.Reading.checked(
-            "evaluate", read_ahead, batch_size=batch_size, steps=steps
-        )
-        with undone_on_error(self):
-            data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), reading)
-        current: Any = self._steps
-        with closing(data):
-            params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
-            logs = trainer.test(current, data, Events(callback_list(callbacks), self, params))
-        if verbose:
-            print(numbers_line(logs), flush=True)
-        return batch_result(logs, return_dict)
+        from netlayers.diagnostics import loss_surface
 
-    def predict(
+        return loss_surface(
+            self, x, y, sample_weight, size=size, span=span, trajectory=trajectory, seed=seed
+        )
+
+    def trace(
         self,
         x: Any,
-        batch_size: int | None = None,
-        verbose: int | str | bool = "auto",
-        steps: int | None = None,
-        callbacks: Sequence[Any] | None = None,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        read_ahead: int = 2,
-    ) -> Array:
-        """Return the outputs for all rows of x in a new array; safe from several threads at once.
+        digits: int = 4,
+        rows: int = 6,
+        columns: int = 6,
+    ) -> Trace:
+        """Return one training step, made on a copy, with all its numbers.
 
-        Also while another thread trains the model: the answer is then that of weights between two
-        updates, or of some before and some after one.
-
-        Args:
-            x: inputs, (n, ...); no rows give an output of shape (0, ...). Or data that come in
-                batches, see :meth:`fit`, where a batch is x, ``(x,)``, or has targets, which play
-                no part. A list is always rows.
-            batch_size: rows computed at a time, by default 1024; bounds the memory.
-            verbose: accepted as in Keras; nothing is shown.
-            steps: number of batches to predict, the first ones; by default, and without
-                ``batch_size``, all.
-            callbacks: objects of :class:`netlayers.callbacks.Callback`.
-            read_ahead: see :meth:`fit`.
-
-        Raises:
-            DataError, ShapeError: the input does not fit the model.
+        Print the result, or ``save("trace.html")`` it as a page to step through. See
+        :func:`netlayers.trace.trace_step`.
         """
-        check_verbose("predict", verbose)
-        reading = batching.Reading.checked(
-            "predict", read_ahead, batch_size=batch_size, steps=steps
-        )
-        chosen = callback_list(callbacks)
-        data: Any = batching.prediction_data(self, x, reading)
-        if data.rows == 0:  # the shape of the answer to one row
-            y = self.forward(data.row())
-            return [np.array(a[:0]) for a in y] if isinstance(y, tuple) else np.array(y[:0])
-        with closing(data):
-            events = Events(chosen, self, {"steps": data.steps})
-            if self.has_states:  # which predictions change
-                return alone(self, "predict", lambda: trainer.predict(self, data, events))
-            return trainer.predict(self, data, events)
+        from netlayers.trace import trace_step
 
-    # One batch -------------------------------------------------------------------------------
+        return trace_step(self, x, y, sample_weight, digits=digits, rows=rows, columns=columns)
 
-    @one_at_a_time
-    def train_on_batch(
+    def profile(
         self,
         x: Any,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        class_weight: Mapping[int, float] | str | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Make one update; return the loss, or ``[loss, metric, ...]``, of this batch alone.
+        *,
+        steps: int = 30,
+    ) -> ProfileReport:
+        """Return where the time of a training step, made on a copy, goes: printed, it is a table.
 
-        Args and errors: see :meth:`fit`. The dict has ``grad_norm`` too where clipping is on.
+        See :func:`netlayers.diagnostics.profile`.
         """
-        batch = ready_batch(self, x, y, sample_weight, class_weight)  # of a compiled model only
-        if batch is None:
-            self._require_compiled()
-        with undone_on_error(self) if batch is None else nullcontext():
-            if batch is None:
-                weights = sample_weight, class_weight
-                batch = batch_of(self, "train_on_batch", x, y, *weights, remember=True)
-            steps = self._steps or self.make_steps(shapes_of(batch.targets))
-            steps.reset()
-            steps.train(batch)
-        logs = steps.logs()
-        if len(logs) == 1 and not return_dict:
-            return logs["loss"]
-        return batch_result(logs, return_dict)
+        from netlayers.diagnostics import profile
 
-    @one_at_a_time
-    def test_on_batch(
-        self,
-        x: Any,
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Return the loss, or ``[loss, metric, ...]``, of a batch; nothing is learned."""
-        batch = ready_batch(self, x, y, sample_weight)  # of a compiled model only
-        if batch is None:
-            self._require_compiled()
-        with undone_on_error(self):
-            if batch is None:
-                batch = batch_of(self, "test_on_batch", x, y, sample_weight)
-            steps = self.make_steps(shapes_of(batch.targets))
-            steps.reset()
-            steps.test(batch)
-        logs = steps.logs()
-        logs.pop("grad_norm", None)
-        return batch_result(logs, return_dict)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """Return the outputs for one batch in a new array."""
-        x = input_batch(self, "predict_on_batch", x)
-        if self.has_states:
-            y = alone(self, "predict_on_batch", lambda: self.forward(x))
-        else:
-            y = self.forward(x)
-        if isinstance(y, tuple):
-            return [np.array(a) for a in y]
-        if type(y) is np.ndarray and y.base is None and y is not x:  # memory of its own
-            return y
-        return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y
+        return profile(self, x, y, sample_weight, steps=steps)

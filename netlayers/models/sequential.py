@@ -83,12 +83,12 @@ class Sequential(Chain, Model):
         ]
 
     @property
-    def inner_scope(self) -> str:
+    def _inner_scope(self) -> str:
         """What stands before the names of the layers: nothing in the outermost model."""
-        return super().inner_scope if self._in_model else ""
+        return super()._inner_scope if self._in_model else ""
 
     @property
-    def kind(self) -> str:
+    def _kind(self) -> str:
         """What messages call it: in another model it is a layer."""
         return "layer" if self._in_model else "model"
 
@@ -135,10 +135,10 @@ class Sequential(Chain, Model):
         layer._leave(self)
         if layer in self._built_here:
             self._built_here.remove(layer)
-        if layer.built and not layer.homes:
+        if layer.built and not layer._containers:
             bind(layer, ParameterVector(layer.declared_parameters, self._dtype))
         if isinstance(layer, Input):
-            self.unbuild()
+            self._unbuild()
         elif self.input_shape is not None:
             self._lay_out()
         return layer
@@ -148,7 +148,7 @@ class Sequential(Chain, Model):
         self._steps = None
         assert self.input_shape is not None
         self.output_shape = self.compute_output_shape(self.input_shape)
-        self.gather()
+        self._collect_parameters()
         assemble(self, self._streams)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:

@@ -1,4 +1,4 @@
-"""A model as a table and as a picture."""
+"""A model as a table."""
 
 from __future__ import annotations
 
@@ -8,83 +8,56 @@ from netlayers.checks import check_flag, check_integer
 from netlayers.layers.containers import Container
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
 
+    from netlayers._typing import Array
+    from netlayers.core.layer import Layer
+    from netlayers.models.trainable import TrainableModel
 
-class Described:
-    """What shows a model: for classes with ``name``, ``layers`` and ``built``."""
 
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: Any = None,
-        print_fn: Callable[[str], Any] | None = None,
-        expand_nested: bool = False,
-        show_trainable: bool = True,
-    ) -> None:
-        """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
+def print_summary(
+    model: TrainableModel,
+    line_length: int | None = None,
+    positions: Any = None,
+    print_fn: Callable[[str], Any] | None = None,
+    expand_nested: bool = False,
+    show_trainable: bool = True,
+) -> None:
+    """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
 
-        Args:
-            line_length: width of the table; it is never narrower than its contents.
-            positions: accepted as in Keras; the columns are as wide as they have to be.
-            print_fn: called with each line instead of ``print``.
-            expand_nested: show the layers within layers too, indented.
-            show_trainable: show that column.
+    Args:
+        model: the model; it need not be built.
+        line_length: width of the table; it is never narrower than its contents.
+        positions: accepted as in Keras; the columns are as wide as their contents.
+        print_fn: called with each line instead of ``print``.
+        expand_nested: show the layers within layers too, indented.
+        show_trainable: show that column.
 
-        Example:
-            >>> import netlayers as nl
-            >>> layers = [nl.layers.Dense(8, activation="relu"), nl.layers.Dense(1)]
-            >>> nl.Sequential([nl.layers.Input((4,)), *layers]).summary()
-            Model: "sequential"
-            Layer (type)     Output shape  Parameters  Bytes  Trainable
-            -----------------------------------------------------------
-            input (Input)    (None, 4)              0      0  -
-            dense (Dense)    (None, 8)             40    160  yes
-            dense_1 (Dense)  (None, 1)              9     36  yes
-            -----------------------------------------------------------
-            Total                                  49    196
-            Trainable                              49    196
-            Not trainable                           0      0
-        """
-        check_flag("summary", "expand_nested", expand_nested)
-        check_flag("summary", "show_trainable", show_trainable)
-        if line_length is not None:
-            check_integer("summary", "line_length", line_length, minimum=1)
-        lines = summary_lines(self, line_length, expand_nested, show_trainable)
-        for line in lines:
-            (print if print_fn is None else print_fn)(line)
-
-    def plot(
-        self,
-        to_file: str | os.PathLike[str] | None = None,
-        show_shapes: bool = True,
-        show_layer_names: bool = True,
-        expand_nested: bool = True,
-        dpi: int = 200,
-    ) -> Any:
-        """Draw the network: a box for each layer, with its output shape and parameters.
-
-        Args:
-            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
-            show_shapes: show the output shapes.
-            show_layer_names: show the names of the layers, not their classes alone.
-            expand_nested: draw the layers within layers too, in frames.
-            dpi: dots per inch of the picture.
-
-        Returns:
-            The ``matplotlib.figure.Figure``; a notebook shows it.
-
-        Raises:
-            ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
-        """
-        from netlayers.plotting.network import plot_network
-
-        return plot_network(self, to_file, show_shapes, show_layer_names, expand_nested, dpi)
+    Example:
+        >>> import netlayers as nl
+        >>> layers = [nl.layers.Dense(8, activation="relu"), nl.layers.Dense(1)]
+        >>> nl.Sequential([nl.layers.Input((4,)), *layers]).summary()
+        Model: "sequential"
+        Layer (type)     Output shape  Parameters  Bytes  Trainable
+        -----------------------------------------------------------
+        input (Input)    (None, 4)              0      0  -
+        dense (Dense)    (None, 8)             40    160  yes
+        dense_1 (Dense)  (None, 1)              9     36  yes
+        -----------------------------------------------------------
+        Total                                  49    196
+        Trainable                              49    196
+        Not trainable                           0      0
+    """
+    check_flag("summary", "expand_nested", expand_nested)
+    check_flag("summary", "show_trainable", show_trainable)
+    if line_length is not None:
+        check_integer("summary", "line_length", line_length, minimum=1)
+    for line in summary_lines(model, line_length, expand_nested, show_trainable):
+        (print if print_fn is None else print_fn)(line)
 
 
 def summary_lines(
-    model: Any, line_length: int | None, expand_nested: bool, show_trainable: bool
+    model: TrainableModel, line_length: int | None, expand_nested: bool, show_trainable: bool
 ) -> Iterator[str]:
     """Yield the lines of the table."""
     rows = [("Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable")]
@@ -117,7 +90,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def _totals(model: Any) -> Iterator[tuple[str, str, str, str, str]]:
+def _totals(model: TrainableModel) -> Iterator[tuple[str, str, str, str, str]]:
     yield ("Total", "", *_sizes(model.weights), "")
     yield ("Trainable", "", *_sizes(model.trainable_weights), "")
     yield ("Not trainable", "", *_sizes(model.non_trainable_weights), "")
@@ -126,11 +99,11 @@ def _totals(model: Any) -> Iterator[tuple[str, str, str, str, str]]:
         yield ("Optimizer state", "", *_sizes(state), "")
 
 
-def _sizes(arrays: list[Any]) -> tuple[str, str]:
+def _sizes(arrays: list[Array]) -> tuple[str, str]:
     return f"{sum(a.size for a in arrays):,}", f"{sum(a.nbytes for a in arrays):,}"
 
 
-def _walk(layers: list[Any], expand: bool, depth: int = 0) -> Iterator[tuple[Any, int]]:
+def _walk(layers: list[Layer], expand: bool, depth: int = 0) -> Iterator[tuple[Layer, int]]:
     """Yield each layer and how deep it lies."""
     for layer in layers:
         yield layer, depth
@@ -138,12 +111,12 @@ def _walk(layers: list[Any], expand: bool, depth: int = 0) -> Iterator[tuple[Any
             yield from _walk(_inside(layer), expand, depth + 1)
 
 
-def _inside(layer: Any) -> list[Any]:
+def _inside(layer: Layer) -> list[Layer]:
     """Return what a container is made of; the activation of a layer is no row of its own."""
-    return layer.sublayers if isinstance(layer, Container) else []
+    return layer._sublayers if isinstance(layer, Container) else []
 
 
-def _trainable(layer: Any) -> str:
+def _trainable(layer: Layer) -> str:
     if not layer.built:
         return "yes" if layer.trainable else "no"
     if not layer.weights:

@@ -8,6 +8,7 @@ file is one exception, :class:`netlayers.errors.FileError`.
 
 from __future__ import annotations
 
+from netlayers.saving.architecture import model_from_json, model_to_json
 from netlayers.saving.format import Entry, StoredFile, write_file
 from netlayers.saving.models import (
     load_model,
@@ -22,6 +23,8 @@ __all__ = [
     "StoredFile",
     "load_model",
     "load_weights",
+    "model_from_json",
+    "model_to_json",
     "restore",
     "save_model",
     "save_weights",

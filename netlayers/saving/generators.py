@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netlayers.core.calls import Call, generators_of
-from netlayers.core.naming import every_layer
 from netlayers.layers.containers import Container
 from netlayers.random import KeyedGenerator, Streams
 from netlayers.saving.description import MAX_BITS
@@ -15,6 +14,7 @@ from netlayers.saving.names import paths_of
 
 if TYPE_CHECKING:
     from netlayers.core.layer import Layer
+    from netlayers.core.protocols import LayerLike
     from netlayers.saving.description import Section
 
 Generator = np.random.Generator
@@ -25,7 +25,8 @@ class Use(NamedTuple):
 
     Attributes:
         key: where a file keeps its state beside the streams: the layer's place in
-            :func:`every_layer` and the attribute, ``"3.rng"``; of a second use ``"3.rng/2"``.
+            :meth:`Module._flatten_layers` and the attribute, ``"3.rng"``; of a second use
+            ``"3.rng/2"``.
         name: the stream that a model alone has for it: ``"layer/dropout"``, ``"layer/dropout/2"``.
         generator: its generator.
     """
@@ -43,16 +44,16 @@ def uses_of(model: Layer) -> list[Use]:
     """
     found: dict[int, list[Generator]] = {}
 
-    def visit(layer: Layer, memory: dict[int, Any]) -> None:
+    def visit(layer: LayerLike, memory: dict[int, Any]) -> None:
         if layer.random:
             rng = memory.get(id(layer), layer.rng)
             its = found.setdefault(id(layer), [])
             if rng is not None and not any(rng is other for other in its):
                 its.append(rng)
-        calls = layer.calls if isinstance(layer, Container) else layer.sublayers
+        calls = layer.calls if isinstance(layer, Container) else layer._sublayers
         for call in calls:
             if isinstance(call, Call):  # has random numbers of its own for all that is in it
-                parts = every_layer(call.layer)
+                parts = call.layer._flatten_layers()
                 own = {id(part): call._memory_of(part).get("rng") for part in parts}
                 visit(call.layer, memory | own)
             else:
@@ -61,7 +62,7 @@ def uses_of(model: Layer) -> list[Use]:
     visit(model, {})
     paths = paths_of(model)
     uses = []
-    for place, part in enumerate(every_layer(model)):
+    for place, part in enumerate(model._flatten_layers()):
         if part.random and id(part) not in found:  # no call of it
             found[id(part)] = [] if part.rng is None else [part.rng]
         for number, rng in enumerate(found.get(id(part), ()), 1):
@@ -76,7 +77,7 @@ def _by_key(model: Layer) -> dict[str, Generator]:
     return generators_of(model) | {use.key: use.generator for use in uses_of(model)}
 
 
-def random_state(model: Any) -> dict[str, Any]:
+def random_state(model: Layer) -> dict[str, Any]:
     """Return the seed and the state of every stream of a model, and of its layers' own generators.
 
     Of keyed streams there is no state to keep: seed, step and shard give their numbers.

@@ -14,39 +14,48 @@ from netlayers.saving.names import weights_of
 from netlayers.saving.rebuilding import check_weights, compile_again, put_back, rebuild
 from netlayers.saving.state import EXTRA, arrays_of, describe, joined, require_finite
 from netlayers.saving.values import stored_names
+from netlayers.training.lock import check_not_busy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netlayers._typing import Array
+    from netlayers.core.layer import Layer
 
 MODEL, WEIGHTS = "model", "weights"
 
 
 def save_model(
-    model: Any,
-    path: Any,
+    model: Layer,
+    path: str | os.PathLike[str],
     overwrite: bool = True,
     *,
     allow_nonfinite: bool = False,
     arrays: Mapping[str, Array] | None = None,
     extra: Any = None,
 ) -> None:
-    """Save a whole model: see :meth:`netlayers.models.Model.save`.
+    """Save a whole model: architecture, weights, settings of ``compile``, optimizer, streams.
+
+    :func:`load_model` gives it back, and training goes on with the same bits. The file is replaced
+    in one step: if the disk is full or the process is killed, the old one is whole. Any reader of
+    safetensors opens it. Callbacks may save; another thread may not while the model is trained.
 
     Args:
         model: a model or any layer.
-        path: the file.
+        path: the file, ``~`` being the home folder; a folder that is missing is made.
         overwrite: whether a file that is there may be replaced.
-        allow_nonfinite: whether weights that are not finite may take its place.
+        allow_nonfinite: whether weights that are NaN or infinite may take the place of a file.
         arrays: further arrays to keep, by name; :func:`restore` returns them.
         extra: further plain data to keep, such as counters of callbacks; numbers need not be
             finite.
 
     Raises:
-        FileError: see there.
+        FileError: the file is there and may not be replaced, weights are not finite, or something
+            can not be written down.
+        BusyError: another thread trains the model.
         OSError: the disk is full, or the folder can not be written to; the old file is whole.
     """
+    check_not_busy(model, "save")
     path = _target("save", path, overwrite, allow_nonfinite)
     stored, description = describe(path, model)
     _guard(path, stored, description["weights"], allow_nonfinite)
@@ -62,7 +71,7 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
-    """Return the model that :meth:`netlayers.models.Model.save` wrote.
+    """Return the model that :func:`save_model` wrote.
 
     It predicts the same bits and goes on training with the same bits: weights, statistics, states,
     assets such as vocabularies, optimizer, random streams. No code of the file is run: its names
@@ -106,7 +115,7 @@ def load_model(
     return model
 
 
-def restore(path: Any, model: Any) -> tuple[dict[str, Array], Any]:
+def restore(path: Any, model: Layer) -> tuple[dict[str, Array], Any]:
     """Put what :func:`save_model` wrote back into a model of the same layers: all, or nothing.
 
     The model and its optimizer go on as the saved ones would have. The settings of the compiled
@@ -131,9 +140,17 @@ def restore(path: Any, model: Any) -> tuple[dict[str, Array], Any]:
 
 
 def save_weights(
-    model: Any, path: Any, overwrite: bool = True, *, allow_nonfinite: bool = False
+    model: Layer,
+    path: str | os.PathLike[str],
+    overwrite: bool = True,
+    *,
+    allow_nonfinite: bool = False,
 ) -> None:
-    """Save the weights alone; see :meth:`netlayers.models.Model.save_weights`."""
+    """Save the weights and running statistics alone.
+
+    Args and errors: see :func:`save_model`.
+    """
+    check_not_busy(model, "save_weights")
     path = _target("save_weights", path, overwrite, allow_nonfinite)
     arrays = arrays_of(path, model)
     if not arrays and not model.built:
@@ -145,8 +162,34 @@ def save_weights(
     write_file(path, arrays, description)
 
 
-def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
-    """Load weights into a model; see :meth:`netlayers.models.Model.load_weights`."""
+def load_weights(model: Layer, path: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+    """Load weights by their names from a file of :func:`save_weights` or :func:`save_model`.
+
+    Args:
+        model: a built model or layer.
+        path: the file.
+        skip_mismatch: keep the weights that the file does not have in this name, shape and dtype,
+            with a warning.
+
+    Raises:
+        FileError: the file is damaged or does not hold the weights of this model; no weight
+            has changed.
+        NotBuiltError: the model is not built.
+        BusyError: another thread trains the model.
+        OSError: it can not be read.
+
+    Example:
+        >>> import os, tempfile, netlayers as nl
+        >>> models = [nl.Sequential([nl.layers.Dense(2)], seed=i) for i in range(2)]
+        >>> for model in models:
+        ...     model.build((None, 3))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     models[0].save_weights(os.path.join(folder, "weights.safetensors"))
+        ...     models[1].load_weights(os.path.join(folder, "weights.safetensors"))
+        >>> bool((models[0].weights[0] == models[1].weights[0]).all())
+        True
+    """
+    check_not_busy(model, "load_weights")
     check_flag("load_weights", "skip_mismatch", skip_mismatch)
     path = check_path("load_weights", "filepath", path)
     model._require_built()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlayers.core.naming import every_layer
 from netlayers.errors import FileError
 from netlayers.layers.containers import Container
 
@@ -32,9 +31,9 @@ def paths_of(root: Layer) -> dict[int, str]:
         scope = f"{path}/"
         if layer is root:
             scope = "" if hasattr(root, "_streams") else f"{root.name}/"  # a model names no parts
-        elif isinstance(layer, Container) and not layer.homes:
-            scope = layer.inner_scope
-        for part in layer.sublayers:
+        elif isinstance(layer, Container) and not layer._containers:
+            scope = layer._inner_scope
+        for part in layer._sublayers:
             visit(part, scope + part.name if contained else part.path)
 
     visit(root, root.name)
@@ -52,14 +51,16 @@ def built_layers(root: Layer) -> dict[str, Layer]:
     def visit(layer: Layer) -> dict[str, Layer]:
         if layer.built:
             return {"": layer}
-        return {k or paths[id(part)]: b for part in layer.sublayers for k, b in visit(part).items()}
+        return {
+            k or paths[id(part)]: b for part in layer._sublayers for k, b in visit(part).items()
+        }
 
     return visit(root)
 
 
 def layers_by_path(root: Layer) -> dict[str, Layer]:
     """Return the layers by path; the whole model has the path ``""``."""
-    paths, (_, *parts) = paths_of(root), list(every_layer(root))
+    paths, (_, *parts) = paths_of(root), list(root._flatten_layers())
     return {"": root} | {paths[id(part)]: part for part in parts}
 
 

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
+    from netlayers.optimizers import Optimizer
     from netlayers.saving.description import Section
     from netlayers.saving.format import StoredFile
+    from netlayers.training.compilation import CompilableModel
 
 _NAMES = "Pass custom_objects={name: class} for a class of your own."
 
@@ -127,14 +129,14 @@ def _is_shape(value: Any) -> bool:
     )
 
 
-def allocate(model: Any, built: Mapping[str, Any], streams: Streams) -> None:
+def allocate(model: Layer, built: Mapping[str, Any], streams: Streams) -> None:
     """Give drafted layers their memory; the weights stay 0."""
     if model.built:
         assemble(model, streams, fill=False)
         return
     for part in built.values():  # as those that were built before they came into the model
         bind(part, ParameterVector(part.declared_parameters, part._dtype))
-        part.use_streams(Streams(), True)
+        part._use_streams(Streams(), True)
 
 
 def check_weights(
@@ -161,7 +163,9 @@ def check_weights(
             raise FileError(file.path, name[:200], "an array of the model", "an extra one")
 
 
-def compile_again(file: StoredFile, model: Any, custom_objects: Mapping[str, Any] | None) -> None:
+def compile_again(
+    file: StoredFile, model: CompilableModel, custom_objects: Mapping[str, Any] | None
+) -> None:
     """Compile a model as the one in the file was; its optimizer goes on where that one was.
 
     Raises:
@@ -183,15 +187,16 @@ def compile_again(file: StoredFile, model: Any, custom_objects: Mapping[str, Any
             model.compile(metrics=chosen, **arguments)
     except Exception as error:
         raise _refused(file.path, "compile", error) from error
-    vectors = {}
-    for name in stored_vectors(file, model, model.optimizer):
+    vectors, optimizer = {}, model.optimizer
+    assert optimizer is not None
+    for name in stored_vectors(file, model, optimizer):
         memory = aligned(model.parameters.size, model.parameters.dtype)
         vectors[name] = file.read(OPTIMIZER + name, memory)
-    put_counters(model.optimizer, stored_counters(file, model))
-    model.optimizer.state.update(vectors)
+    put_counters(optimizer, stored_counters(file, model))
+    optimizer.state.update(vectors)
 
 
-def stored_vectors(file: StoredFile, model: Any, optimizer: Any) -> list[str]:
+def stored_vectors(file: StoredFile, model: Layer, optimizer: Optimizer) -> list[str]:
     """Return the names of the optimizer's vectors in a file; all are there, or none yet.
 
     Raises:
@@ -216,7 +221,7 @@ def stored_vectors(file: StoredFile, model: Any, optimizer: Any) -> list[str]:
     return listed
 
 
-def stored_counters(file: StoredFile, model: Any) -> dict[str, Any]:
+def stored_counters(file: StoredFile, model: Layer) -> dict[str, Any]:
     """Return what an optimizer counts, and the weights that it does not decay.
 
     Raises:
@@ -239,7 +244,7 @@ def stored_counters(file: StoredFile, model: Any) -> dict[str, Any]:
     return found
 
 
-def put_counters(optimizer: Any, counters: dict[str, Any]) -> None:
+def put_counters(optimizer: Optimizer, counters: dict[str, Any]) -> None:
     """Let an optimizer count on from these numbers."""
     left_out = counters.pop("not_decayed")
     for name, value in counters.items():
@@ -249,7 +254,7 @@ def put_counters(optimizer: Any, counters: dict[str, Any]) -> None:
         optimizer.exclude_from_weight_decay(var_names=patterns)
 
 
-def put_back(file: StoredFile, model: Any) -> None:
+def put_back(file: StoredFile, model: Layer) -> None:
     """Put everything of a file into a model that is there, or nothing of it.
 
     Raises:
@@ -259,7 +264,7 @@ def put_back(file: StoredFile, model: Any) -> None:
     weights = weights_of(file.path, model)
     check_weights(file, weights, stored_names(file))
     states, assets = stored_states(file, model), stored_assets(file, model)
-    optimizer: Any = getattr(model, "optimizer", None)
+    optimizer: Optimizer | None = getattr(model, "optimizer", None)
     names: list[str] = []
     counters: dict[str, Any] = {}
     rate: Any = None
@@ -296,7 +301,7 @@ def put_back(file: StoredFile, model: Any) -> None:
             here.bit_generator.state = generator.bit_generator.state
     for generator, numbers in drawn:
         generator.bit_generator.state = numbers
-    if counters:
+    if optimizer is not None and counters:
         if rate is not None:
             optimizer.learning_rate = rate
         put_counters(optimizer, counters)

@@ -6,10 +6,9 @@ import contextlib
 import copy
 from typing import TYPE_CHECKING, Any
 
-from netlayers.core.buffers import BufferCopies
+from netlayers.core.buffers import BufferCopies, states_of
 from netlayers.core.calls import generators_of
 from netlayers.core.layer import Layer
-from netlayers.core.naming import every_layer
 from netlayers.saving.generators import uses_of
 from netlayers.saving.names import built_layers
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def unchanged_on_error(model: Any, others: Iterable[Any] = ()) -> Iterator[None]:
+def unchanged_on_error(model: Layer, others: Iterable[Any] = ()) -> Iterator[None]:
     """Put weights, buffers, assets, optimizer and random streams back if anything is raised.
 
     Args:
@@ -28,7 +27,7 @@ def unchanged_on_error(model: Any, others: Iterable[Any] = ()) -> Iterator[None]
     """
     streams = getattr(model, "_streams", None)
     whole = [
-        part for part in built_layers(model).values() if part.declared_parameters or part.stateful
+        part for part in built_layers(model).values() if part.declared_parameters or states_of(part)
     ]
     values = [(part.parameters.values, part.parameters.values.copy()) for part in whole]
     buffers = [BufferCopies(part) for part in whole]
@@ -36,7 +35,7 @@ def unchanged_on_error(model: Any, others: Iterable[Any] = ()) -> Iterator[None]
         copies.take()
     assets = [
         (part, copy.deepcopy(part.get_assets()))
-        for part in every_layer(model)
+        for part in model._flatten_layers()
         if type(part).set_assets is not Layer.set_assets
     ]
     kept = [thing for thing in (getattr(model, "optimizer", None), *others) if thing is not None]

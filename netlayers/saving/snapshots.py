@@ -16,10 +16,13 @@ from netlayers.saving.models import load_model, save_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netlayers.core.layer import Layer
+    from netlayers.training.compilation import CompilableModel
+
 _CSR = ("data", "indices", "indptr", "shape")
 
 
-def save_snapshot(path: str, model: Any, batch: Batch, place: dict[str, Any]) -> None:
+def save_snapshot(path: str, model: Layer, batch: Batch, place: dict[str, Any]) -> None:
     """Save a model, which may hold numbers that are not finite, with x, y and sample weights.
 
     Args:
@@ -42,7 +45,7 @@ def save_snapshot(path: str, model: Any, batch: Batch, place: dict[str, Any]) ->
 
 def load_snapshot(
     path: Any, custom_objects: Mapping[str, Any] | None = None
-) -> tuple[Any, Batch, dict[str, Any]]:
+) -> tuple[CompilableModel, Batch, dict[str, Any]]:
     """Return model, batch and place, as :func:`save_snapshot` wrote them.
 
     Raises:

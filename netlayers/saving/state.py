@@ -19,9 +19,11 @@ from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
 from netlayers.saving.names import built_layers, weights_of
 from netlayers.saving.values import assets_of, needs_version_2, states_of
+from netlayers.training.compilation import CompilableModel
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+    from netlayers.optimizers import Optimizer
 
 OPTIMIZER = "optimizer."  # begins the names of its vectors
 EXTRA = "extra."  # begins the names of arrays that a caller adds
@@ -62,18 +64,20 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
         "weights": list(arrays),
         "random": random_state(model),
     }
-    if getattr(model, "_columns", None) is not None:
-        description["columns"] = model._columns
+    columns = getattr(model, "_columns", None)
+    if columns is not None:
+        description["columns"] = columns
     states = {n: s.value for n, (_, s) in states_of(model).items() if s.value is not None}
     assets, kinds = assets_of(path, model)
-    optimizer = getattr(model, "optimizer", None)
+    compiled = model if isinstance(model, CompilableModel) else None
+    optimizer = None if compiled is None else compiled.optimizer
     # Of gradients that wait for others, version 1 knows no denominators.
     waiting = bool(optimizer and optimizer.accumulated and optimizer.denominators)
     if states or assets or waiting or needs_version_2(model):
         description |= {"format_version": 2, "states": list(states), "assets": kinds}
     further = states | assets
-    if optimizer is not None:
-        description["compile"] = compile_settings(path, model)
+    if compiled is not None and optimizer is not None:
+        description["compile"] = compile_settings(path, compiled)
         description["optimizer"] = optimizer_state(path, model, optimizer)
         further |= {OPTIMIZER + name: vector for name, vector in optimizer.state.items()}
     return joined(path, arrays, further), description
@@ -90,7 +94,7 @@ def joined(path: str, arrays: dict[str, Array], further: dict[str, Array]) -> di
     return arrays | further
 
 
-def architecture(path: str, model: Any) -> dict[str, Any]:
+def architecture(path: str, model: Configurable) -> dict[str, Any]:
     """Return the class name and the constructor arguments."""
     try:
         config: dict[str, Any] = serialize(model)
@@ -101,7 +105,7 @@ def architecture(path: str, model: Any) -> dict[str, Any]:
     return config
 
 
-def optimizer_state(path: str, model: Any, optimizer: Any) -> dict[str, Any]:
+def optimizer_state(path: str, model: Layer, optimizer: Optimizer) -> dict[str, Any]:
     """Return the numbers that an optimizer keeps from one update to the next, vectors apart.
 
     Parameters that weight decay leaves out are named one by one: a regular expression from a file
@@ -135,7 +139,7 @@ def optimizer_state(path: str, model: Any, optimizer: Any) -> dict[str, Any]:
 # Compile settings --------------------------------------------------------------------------------
 
 
-def compile_settings(path: str, model: Any) -> dict[str, Any]:
+def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
     """Return the arguments of ``compile`` as plain data.
 
     Raises:

@@ -14,7 +14,6 @@ import numpy as np
 
 from netlayers.checks import is_several
 from netlayers.core.layer import Layer
-from netlayers.core.naming import every_layer
 from netlayers.errors import FileError
 from netlayers.layers.graph import Graph
 from netlayers.saving.description import is_text, short
@@ -22,7 +21,7 @@ from netlayers.saving.names import built_layers, paths_of
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
-    from netlayers.core.buffers import State
+    from netlayers.core.states import State
     from netlayers.saving.format import StoredFile
 
     Assets = dict[str, list[str] | bytes]
@@ -35,7 +34,7 @@ _TEXTS, _BYTES = "texts", "bytes"
 def needs_version_2(root: Layer) -> bool:
     """Whether a model is more than a file of version 1 can describe, states and assets apart."""
     return (
-        any(isinstance(part, Graph) for part in every_layer(root))
+        any(isinstance(part, Graph) for part in root._flatten_layers())
         or any(is_several(part.input_shape) for part in built_layers(root).values())
         or any(
             p.dtype != p.layer._dtype
@@ -58,7 +57,7 @@ def states_of(root: Layer) -> dict[str, tuple[Layer, State]]:
     paths = paths_of(root)
     return {
         f"{paths[id(part)]}/state.{name}": (part, state)
-        for part in every_layer(root)
+        for part in root._flatten_layers()
         for name, state in part.states.items()
     }
 
@@ -94,7 +93,7 @@ def assets_of(path: str, root: Layer) -> tuple[dict[str, Array], dict[str, str]]
     arrays: dict[str, Array] = {}
     kinds: dict[str, str] = {}
     paths = paths_of(root)
-    for part in every_layer(root):
+    for part in root._flatten_layers():
         for name, asset in part.get_assets().items():
             full = f"{paths[id(part)]}/asset.{name}"
             if full in arrays:
@@ -117,7 +116,7 @@ def stored_assets(file: StoredFile, root: Layer) -> list[tuple[Layer, Assets]]:
     paths = paths_of(root)
     found: list[tuple[Layer, Assets]] = []
     known: set[str] = set()
-    for part in every_layer(root):
+    for part in root._flatten_layers():
         if type(part).set_assets is Layer.set_assets:
             continue
         start = f"{paths[id(part)]}/asset."

@@ -164,7 +164,7 @@ def freezing_is_obeyed(example: Example) -> None:
         before = model.get_weights()
         model.compile("adam", "mse")
         model.reset_states()
-        steps = model.make_steps(y.shape)
+        steps = model._make_steps(y.shape)
         for _ in range(6):
             steps.train(Batch(rows_of(x, 0, 8), y[:8], None, 8))
         pairs = zip(before, model.weights, strict=True)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from netlayers.trace.trace import Trace
+from netlayers.trace.trace import Trace, trace_step
 
-__all__ = ["Trace"]
+__all__ = ["Trace", "trace_step"]

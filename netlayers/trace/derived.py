@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlayers.core.binding import own
+from netlayers.core.binding import own_parameters
 from netlayers.kernels.memory import Workspace
 from netlayers.layers import Input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers.trace.recording import LayerTrace
+    from netlayers.trace.records import LayerTrace
 
 
 def add_up(records: list[LayerTrace]) -> None:
@@ -55,7 +55,7 @@ def add_slopes(records: list[LayerTrace]) -> None:
 def add_penalties(records: list[LayerTrace]) -> None:
     """Compute the gradients of the penalties on the weights."""
     for record in records:
-        for p in own(record.layer):
+        for p in own_parameters(record.layer):
             weight = record.weights[p.name]
             if record.call == 1 and p.regularizer is not None and weight.gradient is not None:
                 weight.penalty = np.zeros_like(weight.before)

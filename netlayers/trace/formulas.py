@@ -65,12 +65,16 @@ def loss_formula(loss: Any, a: str, fused: bool, weighted: bool) -> tuple[str | 
 def documented(thing: Any, method: str) -> str:
     """Return the formula that a method's documentation states, as it is written there.
 
-    Of a container whose calls are wired, ``wire`` states that of forward and that of backward.
+    Of a container whose calls are wired, ``_connections`` states both, that of forward first.
     Otherwise it is the first paragraph of the docstring of ``method`` (of an optimizer: of its
     class) if it holds code in double backquotes; else nothing.
     """
-    wire = getattr(type(thing), "wire", None)
-    if wire is not None and method in ("forward", "backward") and not _inherited(thing, "wire"):
+    wire = getattr(type(thing), "_connections", None)
+    if (
+        wire is not None
+        and method in ("forward", "backward")
+        and not _inherited(thing, "_connections")
+    ):
         stated = inspect.cleandoc(wire.__doc__ or "").split("\n\n")
         text = stated[method == "backward"] if len(stated) > 1 else ""
         return text.replace("\n", " ").replace("``", "").rstrip(".") if "``" in text else ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def to_html(trace: Any) -> str:
     """Return a trace as a page; see :meth:`netlayers.trace.trace.Trace.html`."""
-    template = (resources.files("netlayers.trace") / "page.html").read_text("utf-8")
+    template = (resources.files(__package__) / "page.html").read_text("utf-8")
     sections = [_section(trace, step, i + 1) for i, step in enumerate(trace.steps)]
     filled = {
         "title": html.escape(f"One training step of {trace.name}"),

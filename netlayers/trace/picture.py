@@ -12,7 +12,7 @@ from netlayers.trace.math import to_text
 from netlayers.trace.numbers import number_format
 
 if TYPE_CHECKING:
-    from netlayers.trace.recording import LayerTrace
+    from netlayers.trace.records import LayerTrace
     from netlayers.trace.story import Story
 
 MOST_NEURONS, MOST_COLUMNS = 8, 6

@@ -1,183 +1,31 @@
-"""What one training step computes, layer by layer, kept as copies of the arrays."""
+"""Recording one training step: the arrays that each layer computes, as copies."""
 
 from __future__ import annotations
 
 import copy
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers.activations import ActivationLayer
 from netlayers.arrays.sparse import is_sparse
-from netlayers.core.binding import own
+from netlayers.core.binding import own_parameters
 from netlayers.core.buffers import states_of
 from netlayers.core.hooks import Uses, observed, replaced
 from netlayers.core.parameters import gradient_of
-from netlayers.layers import Dense
-from netlayers.layers.containers import Chain
-from netlayers.layers.graph import Graph
 from netlayers.losses import Loss
 from netlayers.trace.derived import add_penalties, add_slopes, add_up, in_order
+from netlayers.trace.records import LayerTrace, LossTrace, OptimizerTrace, WeightTrace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netlayers._typing import Array
-    from netlayers.core.buffers import State
     from netlayers.core.layer import Layer
+    from netlayers.core.states import State
     from netlayers.data.batch import Batch
-
-
-@dataclass
-class WeightTrace:
-    """A weight in one step.
-
-    Attributes:
-        name: ``"kernel"``, ``"bias"``, ...
-        before: its value at the start.
-        gradient: dL/dweight as ``backward`` gave it, the sum over all uses of the layer; ``None``
-            for a statistic or a frozen weight.
-        parts: what each use of the layer gave, by its number.
-        penalty: gradient of its regularizer, ``None`` if it has none.
-        used: the gradient that the optimizer used: with the penalty, accumulated, clipped.
-        after: its value at the end.
-        change: ``after - before``.
-    """
-
-    name: str
-    before: Array
-    gradient: Array | None = None
-    parts: dict[int, Array] = field(default_factory=dict)
-    penalty: Array | None = None
-    used: Array | None = None
-    after: Array = field(default_factory=lambda: np.zeros(0))
-
-    @property
-    def change(self) -> Array:
-        """What the step added."""
-        return self.after - self.before
-
-
-@dataclass
-class LayerTrace:
-    """A layer in one step; an array that there is not is ``None``, several are a tuple.
-
-    Attributes:
-        name: its path, such as ``"residual/dense"``; that of its second use ``"dense (call 2)"``.
-        layer: the layer itself, of the copy that was traced.
-        call: which use of the layer it is, from 1; the uses have common ``weights``.
-        number: its place in the order of computation, from 1; 0 for a container that only calls
-            its parts, and for ``Input``.
-        x: input.
-        z: what its activation was applied to.
-        y: output, the book's a.
-        dy: dL/dy, which came from above.
-        slope: activation'(z), of an activation that works element by element.
-        dz: dL/dz, the book's δ.
-        dx: dL/dx, which goes on below.
-        weights: by name.
-        parts: the layers that it is made of, in the order of their computation.
-        fused: its activation was computed together with the loss, so there is no dL/dy.
-    """
-
-    name: str
-    layer: Layer
-    call: int = 1
-    number: int = 0
-    x: Any = None
-    z: Array | None = None
-    y: Any = None
-    dy: Any = None
-    slope: Array | None = None
-    dz: Array | None = None
-    dx: Any = None
-    weights: dict[str, WeightTrace] = field(default_factory=dict)
-    parts: list[LayerTrace] = field(default_factory=list)
-    fused: bool = False
-
-    @property
-    def kind(self) -> str:
-        """``"dense"``, ``"activation"``, ``"chain"``, ``"graph"`` or ``"other"``.
-
-        A chain only calls its parts, one after the other; a graph calls them in any way.
-        """
-        layer = self.layer
-        if isinstance(layer, Dense) and type(layer).forward is Dense.forward:
-            return "dense"
-        if isinstance(layer, ActivationLayer) or type(layer).__name__ == "Activation":
-            return "activation"
-        if isinstance(layer, Graph):
-            return "graph"
-        return "chain" if isinstance(layer, Chain) and type(layer).wire is Chain.wire else "other"
-
-    @property
-    def activation(self) -> Any:
-        """The activation of a layer that is dense or an activation."""
-        return self.layer.activation
-
-    def walk(self) -> Iterator[LayerTrace]:
-        """Yield this record and those of all its parts."""
-        yield self
-        for part in self.parts:
-            yield from part.walk()
-
-
-@dataclass
-class LossTrace:
-    """The loss in one step.
-
-    Attributes:
-        loss: the loss itself; on logits if ``fused``.
-        fused: it was computed together with the last activation, from z.
-        y_true: targets.
-        y_pred: the outputs of the model.
-        probabilities: what a loss on logits makes of them, else ``None``.
-        sample_weight: weights of the samples, or ``None``.
-        samples: the losses of the samples, times their weights, where the loss gives them.
-        value: the loss without penalties.
-        penalty: all penalties, of weights and activations.
-        total: what ``train_on_batch`` reports.
-        gradient: dL/dy_pred, or dL/dz if ``fused``.
-        before: loss of the batch as ``test_on_batch`` gives it before the step.
-        after: the same after the step.
-    """
-
-    loss: Any
-    fused: bool
-    y_true: Array
-    y_pred: Array
-    gradient: Array
-    value: float
-    total: float
-    probabilities: Array | None = None
-    sample_weight: Array | None = None
-    samples: Array | None = None
-    before: float = 0.0
-    after: float = 0.0
-
-    @property
-    def penalty(self) -> float:
-        """What regularizers and layers added to the loss."""
-        return self.total - self.value
-
-
-@dataclass
-class OptimizerTrace:
-    """The update of one step.
-
-    Attributes:
-        optimizer: the optimizer itself, after the step.
-        learning_rate: the rate of this update.
-        updated: whether the weights were updated: gradients may be gathered for a later update.
-        norm: norm of all gradients before clipping, ``None`` where clipping is off.
-    """
-
-    optimizer: Any
-    learning_rate: float
-    updated: bool
-    norm: float | None
+    from netlayers.training.step import Steps
 
 
 class Recorder:
@@ -220,7 +68,7 @@ class Recorder:
         else:
             record.dz = before
         record.dx = after
-        for p in own(layer):
+        for p in own_parameters(layer):
             if p.gradient is not None and p.trainable:
                 record.weights[p.name].parts[record.call] = gradient_of(p).copy()
         return result
@@ -245,7 +93,7 @@ class Recorder:
             record = LayerTrace(self.uses.name(layer), layer, number)
             self._records[id(layer), number] = record
             if number == 1:
-                for p in own(layer):
+                for p in own_parameters(layer):
                     assert p.value is not None
                     record.weights[p.name] = WeightTrace(p.name, p.value.copy())
             else:
@@ -258,7 +106,7 @@ def _same(a: Any, b: Any) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
+def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
     """Train on one batch, and return all that was computed.
 
     Args:
@@ -297,7 +145,7 @@ def record_step(steps: Any, batch: Batch) -> tuple[LayerTrace, LossTrace, Optimi
     steps.update(batch.size)
     updated = optimizer.iterations > updates
     for record in records:
-        for p in own(record.layer):
+        for p in own_parameters(record.layer):
             weight = record.weights[p.name]
             assert p.value is not None
             weight.after = p.value.copy()
@@ -331,7 +179,7 @@ def _put_back(states: list[tuple[State, Array | None]]) -> None:
 
 
 @contextmanager
-def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
+def _loss_seen(loss: Loss, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
     """Note what goes into the loss and what comes out of it."""
     forward, backward = loss.forward, loss.backward
 
@@ -349,7 +197,7 @@ def _loss_seen(loss: Any, into: dict[str, Any], keep: Callable[[Any], Array]) ->
         yield
 
 
-def _samples(loss: Any, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
+def _samples(loss: Loss, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
     """Return the losses of the samples, of a loss that has them."""
     if not isinstance(loss, Loss) or type(loss).forward is not Loss.forward:
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
-    from netlayers.trace.recording import LayerTrace, LossTrace, OptimizerTrace, WeightTrace
+    from netlayers.trace.records import LayerTrace, LossTrace, OptimizerTrace, WeightTrace
 
 # The parts of the story, and what they are called.
 PHASES = {

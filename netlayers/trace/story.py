@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array
-    from netlayers.trace.recording import LayerTrace
+    from netlayers.trace.records import LayerTrace
 
 
 class Story(Symbols):

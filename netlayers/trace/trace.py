@@ -6,25 +6,40 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_integer, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.trace.html import to_html
 from netlayers.trace.markdown import to_markdown
-from netlayers.trace.recording import LayerTrace, LossTrace, OptimizerTrace, record_step
+from netlayers.trace.recording import record_step
+from netlayers.trace.records import LayerTrace, LossTrace, OptimizerTrace
 from netlayers.trace.steps import Step
 from netlayers.trace.story import Story
 from netlayers.trace.text import to_text
+from netlayers.training.lock import check_not_busy
+from netlayers.training.samples import one_batch
 
 if TYPE_CHECKING:
     import os
 
+    from netlayers._typing import ArrayLike
     from netlayers.data.batch import Batch
+    from netlayers.training.compilation import CompilableModel
+    from netlayers.training.step import Steps
 
-__all__ = ["LayerTrace", "LossTrace", "OptimizerTrace", "Step", "Trace", "trace_step"]
+__all__ = [
+    "LayerTrace",
+    "LossTrace",
+    "OptimizerTrace",
+    "Step",
+    "Trace",
+    "trace_batch",
+    "trace_step",
+]
 
 
 class Trace:
-    """One training step with all its numbers; made by ``model.trace(x, y)``.
+    """One training step with all its numbers; made by :func:`trace_step`.
 
     Printed, it is a text. The arrays are copies, named as in the books: ``x``, ``z``, ``y`` (the
     activation a), ``dy`` (dL/da), ``slope`` (activation'(z)), ``dz`` (dL/dz, δ), ``dx``.
@@ -114,11 +129,66 @@ class Trace:
         return f"<Trace of {self.name!r}: {len(self.steps)} steps, loss {self.loss.total:.6g}>"
 
 
-def trace_step(steps: Any, batch: Batch, **shown: Any) -> Trace:
+def trace_step(
+    model: CompilableModel,
+    x: Any,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    *,
+    digits: int = 4,
+    rows: int = 6,
+    columns: int = 6,
+) -> Trace:
+    """Return one training step with all its numbers: forward, loss, backward, update.
+
+    The step is made on a copy: the model, its optimizer, statistics and random streams do not
+    change. The numbers are those that ``train_on_batch`` would compute, to the bit.
+
+    Args:
+        model: a compiled model.
+        x: one batch of inputs; of data that come in batches, the first is taken.
+        y: its targets.
+        sample_weight: weight of each sample.
+        digits: significant digits of the largest number of an array; the others have as many
+            decimals, and a smaller one an exponent.
+        rows: most rows of an array that are shown; of more, the first and the last, with the
+            smallest number, the largest, and the norm of all.
+        columns: most columns that are shown.
+
+    Returns:
+        Print it, ``save("trace.html")`` it as a page to step through with the arrow keys, or read
+        its arrays.
+
+    Raises:
+        DataError, ShapeError, NotCompiledError: as ``fit``.
+        NonFiniteError: a gradient exploded.
+        BusyError: another thread trains the model.
+
+    Example:
+        >>> import netlayers as nl
+        >>> model = nl.Sequential([nl.layers.Dense(1, "sigmoid", name="out")], dtype="float64")
+        >>> model.compile(nl.optimizers.SGD(0.5), "mse")
+        >>> model.build((None, 2))
+        >>> model.set_weights([[[0.4], [0.45]], [0.6]])
+        >>> trace = model.trace([[0.593, 0.597]], [[0.01]])
+        >>> trace["out"].y, trace["out"].dz
+        (array([[0.75135461]]), array([[0.27700101]]))
+    """
+    owner = "trace"
+    model._require_compiled()
+    check_not_busy(model, owner)
+    trial = copy.deepcopy(model)
+    trial._metrics = ()
+    batch = one_batch(trial, owner, x, y, sample_weight)
+    steps = trial._make_steps(shapes_of(batch.targets))
+    return trace_batch(steps, batch, digits=digits, rows=rows, columns=columns)
+
+
+def trace_batch(steps: Steps, batch: Batch, **shown: Any) -> Trace:
     """Train on one batch, and return what was computed.
 
     Args:
-        steps: the ``Steps`` of a model that is a copy: it learns.
+        steps: trains a model, which changes: a copy.
         batch: checked data.
         shown: ``digits``, ``rows`` and ``columns`` of :class:`Trace`.
     """

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers.optimizers import SGD
 from netlayers.trace.formulas import documented
 from netlayers.trace.steps import Line, Shown, Step, Symbols, by, present
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers.trace.recording import LayerTrace, WeightTrace
+    from netlayers.core.layer import Layer
+    from netlayers.optimizers import Optimizer
+    from netlayers.trace.records import LayerTrace, WeightTrace
 
 
 def update_steps(symbols: Symbols) -> Iterator[Step]:
@@ -30,7 +33,7 @@ def update_steps(symbols: Symbols) -> Iterator[Step]:
 def _changed(symbols: Symbols, r: LayerTrace) -> Step:
     o, lines = symbols.optimizer, []
     plain = _plain_descent(o.optimizer, r.layer)
-    rate = o.learning_rate * r.layer.learning_rate_multiplier * r.layer.outer_multiplier
+    rate = o.learning_rate * r.layer.learning_rate_multiplier * r.layer._outer_multiplier
     for name, w in r.weights.items():
         symbol = symbols.weight(name, r)
         new = Shown(rf"{symbol}\ \mathrm{{new}}", w.after)
@@ -77,7 +80,7 @@ def _gradient(symbols: Symbols, symbol: str, w: WeightTrace) -> Iterator[Line]:
         note = "The gradient of the penalty is added."
         yield Line("", [*items, "=", Shown(g, total)], note=note)
     if not np.array_equal(total, used):
-        note = "The mean with the gradients gathered before."
+        note = "The mean with the gradients accumulated before."
         if o.norm is not None:
             note = f"Clipped ({_limit(o.optimizer)}); the norm of all gradients is {o.norm:.6g}."
         before = dw if total is gradient else g
@@ -95,20 +98,20 @@ def _end(symbols: Symbols) -> Step:
     return Step("update", "After the step", text=text, lines=[Line("", items)])
 
 
-def _plain_descent(optimizer: Any, layer: Any) -> bool:
+def _plain_descent(optimizer: Optimizer, layer: Layer) -> bool:
     """Whether the update is the learning rate times the gradient, and nothing else."""
-    plain = type(optimizer).__name__ == "SGD" and not optimizer.momentum
+    plain = type(optimizer) is SGD and not optimizer.momentum
     free = all(p.constraint is None for p in layer.declared_parameters)
     return plain and free and not optimizer.weight_decay and not optimizer.use_ema
 
 
-def _limit(optimizer: Any) -> str:
+def _limit(optimizer: Optimizer) -> str:
     names = ("clipnorm", "clipvalue", "global_clipnorm")
     return ", ".join(f"{n}={getattr(optimizer, n):g}" for n in names if getattr(optimizer, n))
 
 
-def _why_not(optimizer: Any) -> str:
+def _why_not(optimizer: Optimizer) -> str:
     every = getattr(optimizer, "gradient_accumulation_steps", None)
     if every and optimizer.accumulated:
-        return f"The gradients are gathered: {optimizer.accumulated} of {every} batches."
+        return f"The gradients are accumulated: {optimizer.accumulated} of {every} batches."
     return "A gradient was not finite, and the optimizer leaves such updates out."

@@ -1,4 +1,4 @@
-"""How fit, evaluate and predict read what they are given: arrays, or data that come in batches."""
+"""From the arguments of fit, evaluate and predict to data: arrays, or batches of a source."""
 
 from __future__ import annotations
 
@@ -29,25 +29,26 @@ from netlayers.training.inputs import (
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Logs
     from netlayers.data.arrays import AnyColumn
+    from netlayers.training.compilation import CompilableModel
 
     Data = ArrayData | Stream
 
-# Rows that evaluate and predict take at a time when nothing else is said. Training takes 32, as in
-# Keras, because there the batch size changes the result.
+# Default batch size of evaluate and predict. That of training is 32, as in Keras, because there it
+# changes the result.
 INFERENCE_BATCH = 1024
 
 
 @dataclass(frozen=True)
-class Reading:
+class BatchSettings:
     """How data are cut into batches and epochs.
 
     Attributes:
         batch_size: rows in a batch, or ``None``.
         steps: batches in an epoch, or ``None``.
-        read_ahead: batches that a thread makes ahead.
-        size_argument: what the user calls the batch size.
+        read_ahead: batches that a thread prepares ahead.
+        size_argument: name of the user's argument for the batch size.
     """
 
     batch_size: int | None
@@ -56,11 +57,11 @@ class Reading:
     size_argument: str
 
     @classmethod
-    def checked(cls, owner: str, read_ahead: Any, **sizes: Any) -> Reading:
-        """Check the arguments; ``sizes`` are batch size and steps, by the user's names for them.
+    def checked(cls, owner: str, read_ahead: Any, **sizes: Any) -> BatchSettings:
+        """Check the arguments; ``sizes`` are batch size and steps, by the names of the arguments.
 
         Raises:
-            ConfigurationError: one is no integer, or too small.
+            ConfigurationError: one is not an integer, or too small.
         """
         size, steps = (
             None if value is None else check_integer(owner, name, value, minimum=1)
@@ -71,8 +72,8 @@ class Reading:
 
 
 @dataclass
-class FitRequest:
-    """What ``fit`` is given to read; see there.
+class FitArguments:
+    """The arguments of ``fit`` that say what data to read; see there.
 
     Raises:
         ConfigurationError: arguments contradict each other or are out of range.
@@ -84,11 +85,11 @@ class FitRequest:
     class_weight: Any
     validation_data: Any
     validation_split: float
-    validations: int  # how often the validation data are read
+    validations: int  # number of times that the validation data are read
     stratify: bool
     shuffle: bool
-    training: Reading
-    testing: Reading
+    training: BatchSettings
+    testing: BatchSettings
 
     def __post_init__(self) -> None:
         split = check_number("fit", "validation_split", self.validation_split, minimum=0, below=1)
@@ -109,72 +110,85 @@ class FitRequest:
             )
 
 
-def fit_data(model: Any, request: FitRequest, opened: ExitStack) -> tuple[Data, Data | None]:
-    """Check what fit was given; return the data to train on, and to validate with.
+def fit_data(
+    model: CompilableModel, arguments: FitArguments, opened: ExitStack
+) -> tuple[Data, Data | None]:
+    """Check the data of ``fit``; return the data to train on, and to validate with.
 
     Args:
-        model: the model; it is built, if it was not.
-        request: what fit was given.
-        opened: closes the data when the run has ended.
+        model: the model; it is built if it was not.
+        arguments: the arguments of ``fit``.
+        opened: closes the data at the end of the run.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
-    _check_iterator(request)
-    data, validation = _training_data(model, request)
+    _check_iterator(arguments)
+    data, validation = _training_data(model, arguments)
     opened.callback(data.close)
-    if request.validation_data is not None:
-        parts = validation_parts(request.validation_data)
-        size = request.training.batch_size
-        validation = evaluation_data(model, "validation_data", parts, request.testing, size)
+    if arguments.validation_data is not None:
+        parts = validation_parts(arguments.validation_data)
+        size = arguments.training.batch_size
+        validation = evaluation_data(model, "validation_data", parts, arguments.testing, size)
         opened.callback(validation.close)
     return data, validation
 
 
 def evaluation_data(
-    model: Any,
+    model: CompilableModel,
     owner: str,
     parts: tuple[Any, Any, Any],
-    reading: Reading,
+    settings: BatchSettings,
     step_size: int | None = None,
 ) -> Data:
     """Check x, y and sample_weight to test on; return their batches.
 
     Args:
-        model: the model; it is built, if it was not.
-        owner: who asks, for messages.
+        model: the model; it is built if it was not.
+        owner: the caller, for messages.
         parts: x, y and sample_weight.
-        reading: how to cut them.
-        step_size: rows in a step where ``reading`` counts steps, but no rows.
+        settings: how to cut them into batches.
+        step_size: rows in a step if ``settings`` gives steps but no batch size.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     x, y, sample_weight = parts
-    sizes = {reading.size_argument: reading.batch_size}
+    sizes = {settings.size_argument: settings.batch_size}
     if in_batches(owner, x, y, sample_weight=sample_weight, **sizes):
-        return open_stream(model, owner, x, reading)
-    return _test_arrays(columns_of(model, owner, x, y, sample_weight), reading, step_size)
+        return open_stream(model, owner, x, settings)
+    return _test_arrays(columns_of(model, owner, x, y, sample_weight), settings, step_size)
 
 
-def prediction_data(model: Any, x: Any, reading: Reading) -> Data:
+def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> Data:
     """Check x to predict for; return its batches.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     if is_stream(x):
-        no_argument("predict", batch_size=reading.batch_size)
-        return open_stream(model, "predict", x, reading, targets=False)
+        no_argument("predict", batch_size=settings.batch_size)
+        return open_stream(model, "predict", x, settings, targets=False)
     inputs = input_of(model, "predict", x)
-    return _test_arrays([input_columns(model, inputs), None, None], reading)
+    return _test_arrays([input_columns(model, inputs), None, None], settings)
+
+
+def batch_result(logs: Logs, return_dict: bool) -> Any:
+    """Return logs as Keras does: the loss, or ``[loss, metric, ...]``, or the dict.
+
+    Takes ownership of ``logs``.
+    """
+    if return_dict:
+        return logs
+    logs.pop("grad_norm", None)
+    return logs["loss"] if len(logs) == 1 else list(logs.values())
 
 
 # Details -------------------------------------------------------------------------------------
 
 
 def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
-    """Whether x gives batches, with targets; arguments that belong to arrays are then refused."""
+    """Whether x gives batches with targets; arguments that are for arrays are then refused."""
     if type(x) is np.ndarray or y is not None or not is_stream(x):
         _require_rows(owner, x, y)
         return False
@@ -182,67 +196,67 @@ def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
     return True
 
 
-def _training_data(model: Any, request: FitRequest) -> tuple[Data, Data | None]:
-    x, y, reading = request.x, request.y, request.training
-    split, testing = request.validation_split, request.testing
-    rng = model._streams.get("shuffle") if request.shuffle else None
+def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Data, Data | None]:
+    x, y, settings = arguments.x, arguments.y, arguments.training
+    split, testing = arguments.validation_split, arguments.testing
+    rng = model._streams.get("shuffle") if arguments.shuffle else None
     if in_batches(
         "fit",
         x,
         y,
-        sample_weight=request.sample_weight,
-        batch_size=reading.batch_size,
+        sample_weight=arguments.sample_weight,
+        batch_size=settings.batch_size,
         validation_split=split or None,
-        stratify=request.stratify or None,
+        stratify=arguments.stratify or None,
     ):
-        options = {"class_weight": request.class_weight, "rng": rng, "goes_on": True}
-        return open_stream(model, "fit", x, reading, trains=True, **options), None
-    columns = columns_of(model, "fit", x, y, request.sample_weight)
+        options = {"class_weight": arguments.class_weight, "rng": rng, "goes_on": True}
+        return open_stream(model, "fit", x, settings, trains=True, **options), None
+    columns = columns_of(model, "fit", x, y, arguments.sample_weight)
     remember_columns(model, x)
     rows = validation = None
-    if request.stratify:
+    if arguments.stratify:
         y = single_target("fit", "stratify=True", _values(columns[1]))
         rows, held_out = stratified_rows("fit", y, split)
-        validation = _test_arrays(columns, testing, reading.batch_size, held_out)
+        validation = _test_arrays(columns, testing, settings.batch_size, held_out)
     elif split:
         columns, rest = split_columns("fit", columns, split)
-        validation = _test_arrays(rest, testing, reading.batch_size)
-    if request.class_weight is not None:  # of the training alone: the validation means stay plain
+        validation = _test_arrays(rest, testing, settings.batch_size)
+    if arguments.class_weight is not None:  # of the training only: validation is not weighted
         y = single_target("fit", "class_weight", _values(columns[1]))
-        weights = _class_column(model, y, request.class_weight, rows)
+        weights = _class_column(model, y, arguments.class_weight, rows)
         columns = [*columns[:2], weights]
     assert columns[0] is not None
     count = columns[0].rows if rows is None else len(rows)
-    default = 32 if reading.steps is None else -(-count // reading.steps)
-    size = reading.batch_size or default
-    return ArrayData(columns, size, rng, rows, reading.steps, goes_on=True), validation
+    default = 32 if settings.steps is None else -(-count // settings.steps)
+    size = settings.batch_size or default
+    return ArrayData(columns, size, rng, rows, settings.steps, goes_on=True), validation
 
 
 def _test_arrays(
     columns: list[AnyColumn | None],
-    reading: Reading,
+    settings: BatchSettings,
     step_size: int | None = None,
     rows: Array | None = None,
 ) -> ArrayData:
-    """Return batches to test on; steps of no stated size are the whole data, as in Keras."""
-    size = reading.batch_size or INFERENCE_BATCH
-    if reading.steps is not None and reading.batch_size is None:
+    """Return batches to test on; steps without a batch size cover all data, as in Keras."""
+    size = settings.batch_size or INFERENCE_BATCH
+    if settings.steps is not None and settings.batch_size is None:
         count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
-        size = step_size or max(1, -(-count // reading.steps))
-    return ArrayData(columns, size, rows=rows, steps=reading.steps)
+        size = step_size or max(1, -(-count // settings.steps))
+    return ArrayData(columns, size, rows=rows, steps=settings.steps)
 
 
 def open_stream(
-    model: Any,
+    model: CompilableModel,
     owner: str,
     source: Any,
-    reading: Reading,
+    settings: BatchSettings,
     class_weight: Any = None,
     targets: bool = True,
     trains: bool = False,
     **options: Any,
 ) -> Stream:
-    """Return the batches of a source, the first of them read, checked, and built for."""
+    """Return the batches of a source; the first is read and checked, and the model built for it."""
     if isinstance(class_weight, str):
         raise ConfigurationError(
             f"{owner}: class_weight={class_weight!r} counts the classes, which is not possible "
@@ -262,7 +276,7 @@ def open_stream(
         return batch
 
     stream = Stream(
-        owner, source, check, steps=reading.steps, read_ahead=reading.read_ahead, **options
+        owner, source, check, steps=settings.steps, read_ahead=settings.read_ahead, **options
     )
     try:
         if not stream.ready():
@@ -282,22 +296,22 @@ def _require_rows(owner: str, x: Any, y: Any) -> None:
         no_argument(owner, y=y)
 
 
-def _check_iterator(request: FitRequest) -> None:
-    """Check that an iterator given as validation_data can serve as often as it is needed."""
-    if request.validation_data is None or not is_spent_once(request.validation_data):
+def _check_iterator(arguments: FitArguments) -> None:
+    """Check that an iterator given as validation_data is read only once."""
+    if arguments.validation_data is None or not is_spent_once(arguments.validation_data):
         return
-    if request.validation_data is request.x:
+    if arguments.validation_data is arguments.x:
         raise ConfigurationError("fit: x and validation_data are the same iterator.")
-    if request.testing.steps is None and request.validations > 1:
+    if arguments.testing.steps is None and arguments.validations > 1:
         raise ConfigurationError(
             "fit: validation_data is an iterator, which can be read only once, but there are "
-            f"{request.validations} validations. Pass a function that returns a new one, or "
+            f"{arguments.validations} validations. Pass a function that returns a new one, or "
             "validation_steps."
         )
 
 
 def validation_parts(data: Any) -> tuple[Any, Any, Any]:
-    """Return x, y and sample_weight; of data that come in batches, x alone."""
+    """Return x, y and sample_weight; for data that come in batches, x only."""
     if is_stream(data):
         return data, None, None
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
@@ -315,7 +329,9 @@ def _values(of: AnyColumn | None) -> Any:
     return of.values
 
 
-def _class_column(model: Any, y: Array, class_weight: Any, rows: Array | None) -> AnyColumn:
+def _class_column(
+    model: CompilableModel, y: Array, class_weight: Any, rows: Array | None
+) -> AnyColumn:
     """Return the weights by class, counted over the rows to train on, in a column of all rows."""
     if rows is None:
         weight = class_weights("fit", class_weight, y)

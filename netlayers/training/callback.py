@@ -13,20 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from netlayers._typing import Logs
+    from netlayers.training.compilation import CompilableModel
 
 
 class Callback:
     """Base class of callbacks: every hook exists and does nothing.
 
-    Hooks are called with the numbers of epoch and batch, counted from 0, and with ``logs``, a dict
-    of numbers that the callbacks share: what one adds, those after it and the History see. A few
-    metrics give arrays, and those that are costly are not in the logs of batches.
+    Hooks get the number of the epoch or batch, counted from 0, and ``logs``, a dict of numbers that
+    the callbacks share: an entry that one adds is visible to those after it and to the History.
+    Some metrics are arrays; metrics that are costly are not in the logs of batches.
 
     Attributes:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the
             current batch.
         params: ``epochs``, ``steps`` per epoch, ``verbose``; and ``resumed`` (true) in a run of
-            ``fit`` that goes on where another process left it.
+            ``fit`` that resumes one of another process.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -41,9 +42,9 @@ class Callback:
         True
     """
 
-    model: Any = None
+    model: Any = None  # a callback may call whatever the class of its model has
     params: dict[str, Any]
-    # Whether a run that goes on in another process must have this callback again.
+    # Whether a run that is resumed in another process must have this callback again.
     part_of_run = True
 
     @staticmethod
@@ -52,29 +53,29 @@ class Callback:
         return [{}]
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Take the settings of the run."""
+        """Set the parameters of the run."""
         self.params = params
 
-    def set_model(self, model: Any) -> None:
-        """Take the model."""
+    def set_model(self, model: CompilableModel) -> None:
+        """Set the model."""
         self.model = model
 
     def get_state(self) -> dict[str, Any]:
-        """Return what the callback has to remember if the run goes on in another process.
+        """Return the state of the callback, for a run that is resumed in another process.
 
-        Numbers, texts and arrays, in lists and dicts with texts as keys; nothing by default. See
+        Numbers, strings and arrays, in lists and dicts with strings as keys; empty by default. See
         :class:`netlayers.callbacks.BackupAndRestore`.
         """
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on after what :meth:`get_state` returned; called after :meth:`on_train_begin`."""
+        """Restore what :meth:`get_state` returned; called after :meth:`on_train_begin`."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start of ``fit``."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """End of ``fit``, in whatever way: done, stopped, Ctrl-C, or an error."""
+        """End of ``fit``, however it ends: complete, stopped, Ctrl-C, or an error."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start of an epoch."""
@@ -113,11 +114,10 @@ class Callback:
         """End of a batch of ``predict``."""
 
 
-class Events:
+class CallbackList:
     """Calls the hooks of all callbacks, in their order.
 
-    Only hooks that a callback really defines are called: a run without batch hooks pays nothing
-    for them.
+    Only hooks that a callback defines are called: a run without batch hooks pays nothing for them.
 
     Args:
         callbacks: objects with Keras's hooks, usually a :class:`Callback`.
@@ -125,7 +125,9 @@ class Events:
         params: handed to them.
     """
 
-    def __init__(self, callbacks: Sequence[Any], model: Any, params: dict[str, Any]) -> None:
+    def __init__(
+        self, callbacks: Sequence[Any], model: CompilableModel, params: dict[str, Any]
+    ) -> None:
         self.callbacks = list(callbacks)
         self.params = params
         self.epoch: int | None = None
@@ -142,7 +144,7 @@ class Events:
     def fire(self, hook: str, *args: Any) -> None:
         """Call a hook of every callback that defines it.
 
-        An error of a callback goes on, with a note of where it happened.
+        An error of a callback is raised with a note that names the callback and the hook.
         """
         for callback, function in self._defined(hook):
             try:
@@ -166,7 +168,7 @@ class Events:
             raise first
 
     def _defined(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
-        """Return name of the class and method of each callback that has more than the empty one."""
+        """Return class name and method of each callback that overrides the hook."""
         if hook not in self._hooks:
             empty = getattr(Callback, hook)
             found = [(type(c).__name__, getattr(c, hook, empty)) for c in self.callbacks]
@@ -176,8 +178,8 @@ class Events:
         return self._hooks[hook]
 
 
-def callback_list(callbacks: Any) -> list[Any]:
-    """Return callbacks as a list: ``None`` and a single one may be given too.
+def as_callbacks(callbacks: Any) -> list[Any]:
+    """Return callbacks as a list; ``None`` and a single callback are allowed.
 
     Raises:
         ConfigurationError: one of them is no callback.
@@ -197,7 +199,7 @@ class LBFGSResult:
 
     Attributes:
         converged: whether a tolerance was reached.
-        message: why it ended, in the words of SciPy.
+        message: why it ended, as SciPy says it.
         iterations: steps taken.
         evaluations: how often loss and gradient were computed.
     """
@@ -209,7 +211,7 @@ class LBFGSResult:
 
 
 class History(Callback):
-    """The logs of every whole epoch.
+    """The logs of every complete epoch.
 
     Attributes:
         history: ``{"loss": [...], "accuracy": [...], "val_loss": [...], ...}``, one entry an epoch.
@@ -223,21 +225,23 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
-        self._when: dict[str, list[int]] = {}  # the epochs of each name: not all are in every one
+        self._when: dict[
+            str, list[int]
+        ] = {}  # the epochs of each name, which may be absent in some
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the epoch."""
+        """Record the logs of the epoch."""
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
             self._when.setdefault(name, []).append(epoch)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the epochs so far."""
+        """Return the logs so far."""
         return {"history": self.history, "epoch": self.epoch, "when": self._when}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on after these epochs."""
+        """Restore the logs."""
         self.history, self.epoch, self._when = state["history"], state["epoch"], state["when"]
 
     def plot(

@@ -1,4 +1,4 @@
-"""Decisions that a compiled model takes once it knows its shapes."""
+"""Models that can be compiled, and what ``compile`` decides once the shapes are known."""
 
 from __future__ import annotations
 
@@ -6,32 +6,134 @@ import copy
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from netlayers import losses
+from netlayers import losses, optimizers
+from netlayers import metrics as metrics_module
+from netlayers.checks import listed
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
+from netlayers.layers.network import Network
 from netlayers.registry import EXECUTION_ARGUMENTS
+from netlayers.training.lock import Holder, check_not_busy
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlayers._typing import Identifier, Shape
+    from netlayers.core.layer import Layer
+    from netlayers.metrics import Metric
+    from netlayers.random import Streams
 
 
 # Those of EXECUTION_ARGUMENTS that Keras's compile has.
 _OPTIONS = {"auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution"}
 
 
-def check_options(owner: str, options: dict[str, Any]) -> None:
-    """Raise a TypeError for an option that is not one of Keras's on execution."""
+class CompilableModel(Network):
+    """A network that can be compiled: it has an optimizer, a loss and metrics.
+
+    Attributes:
+        optimizer: set by :meth:`compile`.
+        loss: set by :meth:`compile`.
+        stop_training: a callback sets it to end the run after the current batch.
+    """
+
+    layers: list[Layer]
+    activation: Any  # of the output, or None
+    optimizer: optimizers.Optimizer | None = None
+    loss: losses.Loss | None = None
+    stop_training = False
+    _streams: Streams
+    _steps: Steps | None = None
+    _metrics: tuple[Any, ...] = ()
+    _columns: list[list[str] | None] | None = None  # of the frames that it was trained with
+
+    def _set_up(self) -> None:
+        super()._set_up()
+        self._lock: dict[str, Holder] = {}  # a copy is not locked
+
+    def compile(
+        self,
+        optimizer: Identifier = "rmsprop",
+        loss: Identifier = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **options: Any,
+    ) -> None:
+        """Choose how the model is trained.
+
+        Args:
+            optimizer: a name or an optimizer.
+            loss: a name or a loss. ``"crossentropy"`` becomes the binary, sparse or categorical
+                one by the shapes.
+            loss_weights: must be ``None``: the weights of several losses are an argument of
+                :class:`netlayers.losses.SplitLoss`.
+            metrics: names, metrics or functions of ``y_true`` and ``y_pred``, reported for each
+                epoch. They use sample and class weights. A name such as ``"accuracy"`` or
+                ``"precision"`` has its threshold at 0 where the loss takes logits; a metric object
+                follows its own arguments.
+            weighted_metrics: additional metrics.
+            options: arguments of Keras that choose only how something is executed, which are
+                accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
+
+        Raises:
+            ConfigurationError: a name is unknown, or an object is of the wrong kind.
+
+        A softmax (sigmoid) as last activation and a cross-entropy on its probabilities are computed
+        together, from the logits: the same numbers, but exact also where probabilities round to 0.
+        """
+        owner = self.owner
+        check_not_busy(self, "compile")
+        check_options(owner, loss_weights, options)
+        chosen, resolved = optimizers.get(optimizer), chosen_loss(owner, loss)
+        identifiers = [*listed(metrics), *listed(weighted_metrics)]
+        for metric in identifiers:
+            if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
+                metrics_module.get(metric)
+        self.optimizer, self.loss, self._metrics = chosen, resolved, tuple(identifiers)
+        self._steps = None
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics as objects; none before the first data, whose shapes decide on them."""
+        return [] if self._steps is None else list(self._steps.metrics.values())
+
+    def _make_steps(self, target_shape: Shape) -> Steps:
+        """Return what trains a batch, made when the shapes are known."""
+        if self._steps is None:
+            self._steps = steps_for(self, target_shape)
+        return self._steps
+
+    def _require_compiled(self) -> None:
+        if self.optimizer is None or self.loss is None:
+            raise NotCompiledError(
+                f"{self.owner} is not compiled: call compile(optimizer, loss) first."
+            )
+
+
+def check_options(owner: str, loss_weights: Any, options: dict[str, Any]) -> None:
+    """Check the arguments of ``compile`` that have no effect.
+
+    Raises:
+        TypeError: an option is not one of Keras's on execution.
+        ConfigurationError: there are loss weights.
+    """
     unknown = options.keys() - (_OPTIONS & EXECUTION_ARGUMENTS.keys())
     if unknown:
         raise TypeError(f"{owner}: compile() has no argument {', '.join(sorted(unknown))}.")
+    if loss_weights is not None:
+        raise ConfigurationError(
+            f"{owner}: loss_weights={loss_weights!r}: give the weights of several losses to "
+            "losses.SplitLoss(losses, sizes, weights); for metrics write metrics=."
+        )
 
 
 def chosen_loss(owner: str, loss: Identifier) -> Any:
     """Return the loss that ``compile`` was given; ``"crossentropy"`` waits for the shapes.
 
     Raises:
-        ConfigurationError: there is none, or its value is no single number.
+        ConfigurationError: there is none, or its value is not a single number.
     """
     if loss is None:
         raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
@@ -46,31 +148,33 @@ def chosen_loss(owner: str, loss: Identifier) -> Any:
     return chosen
 
 
-def steps_for(model: Any, target_shape: Shape) -> Steps:
-    """Return what trains a compiled and built model on a batch.
+def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
+    """Return the ``Steps`` of a compiled and built model.
 
     Raises:
         NotCompiledError: the model is not compiled.
         ConfigurationError: it has several outputs.
     """
-    if model.optimizer is None or model.loss is None:
-        raise NotCompiledError(
-            f"{model.owner} is not compiled: call compile(optimizer, loss) first."
-        )
-    if model.output_count > 1:
+    model._require_compiled()
+    assert model.optimizer is not None
+    assert model.output_shape is not None
+    if model._output_count > 1:
         raise ConfigurationError(
-            f"{model.owner}: it has {model.output_count} outputs, of the shapes "
+            f"{model.owner}: it has {model._output_count} outputs, of the shapes "
             f"{shown_shape(model.output_shape)}, and a loss takes one. Put a layer behind them "
             "that makes one output of them."
         )
-    loss = model.loss
+    loss: Any = model.loss
     if isinstance(loss, str):
         loss = crossentropy_by_shape(target_shape, model.output_shape)
     warn_of_single_softmax(model.output_shape, loss, model.activation)
     fused = fused_loss(loss, model.activation)
-    steps = Steps(model, model.optimizer, fused or loss, model._metrics, fused is not None)
-    steps.resolve_metrics(target_shape)
-    return steps
+    logits = fused is None and getattr(loss, "from_logits", False)
+    metrics = [
+        metrics_module.get(m, target_shape, model.output_shape, logits) for m in model._metrics
+    ]
+    named = dict(zip(unique_names(metrics), metrics, strict=True))
+    return Steps(model, model.optimizer, fused or loss, named, fused is not None)
 
 
 def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Loss:
@@ -83,7 +187,7 @@ def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Lo
 
 
 def fused_loss(loss: Any, activation: Any) -> Any:
-    """Return the loss on logits that stands for activation and loss together, or ``None``."""
+    """Return the loss on logits that replaces activation and loss, or ``None``."""
     if not isinstance(loss, losses.Crossentropy) or loss.from_logits:
         return None
     if type(activation).__name__.lower() != loss.link or loss.axis != -1:
@@ -96,7 +200,7 @@ def fused_loss(loss: Any, activation: Any) -> Any:
 
 
 def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> None:
-    """Warn of a softmax that can only be 1."""
+    """Warn about a softmax over one output, which is always 1."""
     softmax = type(activation).__name__ == "Softmax" or getattr(loss, "link", "") == "softmax"
     if softmax and output_shape[-1] == 1:
         warnings.warn(
@@ -104,3 +208,25 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
             "one output with activation='sigmoid' and loss='binary_crossentropy', or two outputs.",
             stacklevel=6,
         )
+
+
+def unique_names(metrics: Sequence[Metric]) -> list[str]:
+    """Return the keys of metrics in the logs: a second ``auc`` is ``auc_1``, as in Keras.
+
+    Raises:
+        ConfigurationError: one object is there twice; it would count each batch twice.
+    """
+    names: list[str] = []
+    taken = {"loss", "grad_norm"}
+    for i, metric in enumerate(metrics):
+        if any(metric is other for other in metrics[:i]):
+            raise ConfigurationError(
+                f"metrics: the object {metric!r} is there twice; make one for each use."
+            )
+        name, number = metric.name, 0
+        while name in taken:
+            number += 1
+            name = f"{metric.name}_{number}"
+        taken.add(name)
+        names.append(name)
+    return names

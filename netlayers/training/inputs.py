@@ -1,4 +1,4 @@
-"""A user's data, checked against a model, before anything is learned from them."""
+"""Checks of a user's data against a model, before training."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.arrays.spec import InputSpec
     from netlayers.data.arrays import AnyColumn
+    from netlayers.training.compilation import CompilableModel
 
 
 # What a model takes ------------------------------------------------------------------------------
 
 
-def input_names(layer: Any, specs: tuple[InputSpec, ...]) -> list[str]:
-    """Return what dicts and messages call the inputs of a model or layer."""
+def input_names(layer: object, specs: tuple[InputSpec, ...]) -> list[str]:
+    """Return the names of the inputs of a model, a layer or a loss, in dicts and messages."""
     if len(specs) > 1:
         return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
     first = next(iter(getattr(layer, "layers", ())), None)
     return [specs[0].name or (first.name if isinstance(first, Input) else "x")]
 
 
-def checked_inputs(model: Any, owner: str, x: Any) -> Any:
-    """Return the input of a model, or a tuple of its inputs, checked but not converted yet.
+def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
+    """Return the input of a model, or a tuple of its inputs, checked but not yet converted.
 
     Raises:
-        DataError, ShapeError: they are not what the model takes, or the columns of a frame are not
-            those that it was trained with.
+        DataError, ShapeError: they do not fit the model, or the columns of a frame are not those
+            that it was trained with.
     """
-    specs = model.input_specs
+    specs = each(model.input_spec)
     if type(x) is np.ndarray and len(specs) == 1:
         return checked_input(owner, "x", x, specs[0], model._dtype)
     names = input_names(model, specs)
@@ -60,11 +61,11 @@ def checked_inputs(model: Any, owner: str, x: Any) -> Any:
     return one(checked)
 
 
-def remember_columns(model: Any, x: Any) -> None:
-    """Keep the names of the columns of frames, once a model is to be trained with them."""
+def remember_columns(model: CompilableModel, x: Any) -> None:
+    """Store the column names of frames that a model is trained with."""
     if type(x) is np.ndarray:
         return
-    specs = model.input_specs
+    specs = each(model.input_spec)
     known = _known_columns(model, len(specs))
     arrays = arrays_by_name("fit", "x", x, input_names(model, specs))
     found = [names or column_names(a) for names, a in zip(known, arrays, strict=True)]
@@ -72,19 +73,19 @@ def remember_columns(model: Any, x: Any) -> None:
         model._columns = found
 
 
-def _known_columns(model: Any, count: int) -> list[list[str] | None]:
-    """Return the remembered names for each of so many inputs; those of another number are void."""
-    known: list[list[str] | None] | None = getattr(model, "_columns", None)
+def _known_columns(model: CompilableModel, count: int) -> list[list[str] | None]:
+    """Return the stored column names for each of ``count`` inputs, ``None`` if there are none."""
+    known = model._columns
     return known if known is not None and len(known) == count else [None] * count
 
 
-def checked_targets(model: Any, owner: str, y: Any) -> Any:
-    """Return the targets, or a tuple of those of each output, as arrays.
+def checked_targets(model: CompilableModel, owner: str, y: Any) -> Any:
+    """Return the targets as an array, or a tuple of arrays, one for each output.
 
     Raises:
-        DataError: there are more or fewer than the model has outputs, or they are no numbers.
+        DataError: their number is not that of the outputs, or they are not numbers.
     """
-    count = getattr(model, "output_count", 1) or 1
+    count = model._output_count
     if type(y) is np.ndarray and count == 1:
         return as_array(owner, "y", y)
     names = getattr(model, "output_names", None)
@@ -95,7 +96,7 @@ def checked_targets(model: Any, owner: str, y: Any) -> Any:
     )
 
 
-def build_for(model: Any, inputs: Any) -> None:
+def build_for(model: CompilableModel, inputs: Any) -> None:
     """Build the model for the shapes of its inputs, if it is not built.
 
     Raises:
@@ -107,14 +108,14 @@ def build_for(model: Any, inputs: Any) -> None:
             if not isinstance(layer, Input):  # which hands on what it is given
                 break
     if not model.built:
-        shapes = tuple((None, *a.shape[1:]) for a in each(inputs))
+        shapes: Any = tuple((None, *a.shape[1:]) for a in each(inputs))
         model.build(shapes if isinstance(inputs, tuple) else shapes[0])
 
 
-class undone_on_error:
-    """Leave the model as it was, not built if it was not, if the data turn out to be wrong."""
+class rollback_on_error:
+    """Restore the model, also to not built, if the data raise an error."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: CompilableModel) -> None:
         self._model = model
         self._before = model.built, model._steps, model._columns
 
@@ -125,23 +126,23 @@ class undone_on_error:
         if kind is None:
             return
         built, steps, self._model._columns = self._before
-        if steps is not None:  # the model is in use: data change nothing else of it
+        if steps is not None:  # data change nothing else of a model in use
             return
         self._model._steps = None
-        # Once the optimizer has its state beside these weights, they stay.
+        # Weights for which the optimizer has state are kept.
         begun = getattr(self._model.optimizer, "_parameters", None) is not None
         if not built and not begun:
-            self._model.unbuild()
+            self._model._unbuild()
 
 
 # Data and batches --------------------------------------------------------------------------------
 
 
-def input_of(model: Any, owner: str, x: Any) -> Any:
+def input_of(model: CompilableModel, owner: str, x: Any) -> Any:
     """Check inputs without targets, and build the model for them; return them.
 
     Raises:
-        DataError, ShapeError: they are no numbers, or do not fit the model.
+        DataError, ShapeError: they are not numbers, or do not fit the model.
     """
     if is_ready_input(model, x):
         return x
@@ -150,7 +151,7 @@ def input_of(model: Any, owner: str, x: Any) -> Any:
     return inputs
 
 
-def input_batch(model: Any, owner: str, x: Any) -> Any:
+def input_batch(model: CompilableModel, owner: str, x: Any) -> Any:
     """Return the inputs of one batch, checked and converted; see :func:`input_of`."""
     if is_ready_input(model, x):
         return x
@@ -158,9 +159,9 @@ def input_batch(model: Any, owner: str, x: Any) -> Any:
     return _converted(model, owner, input_of(model, owner, x))
 
 
-def input_columns(model: Any, inputs: Any) -> AnyColumn:
+def input_columns(model: CompilableModel, inputs: Any) -> AnyColumn:
     """Return checked inputs, ready to be cut into batches."""
-    specs, dtype = model.input_specs, model._dtype
+    specs, dtype = each(model.input_spec), model._dtype
     if not isinstance(inputs, tuple):
         return column(inputs, kind_dtype(inputs.dtype, specs[0].dtype, dtype))
     pairs = zip(inputs, specs, strict=True)
@@ -168,7 +169,7 @@ def input_columns(model: Any, inputs: Any) -> AnyColumn:
 
 
 def columns_of(
-    model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None
+    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any = None
 ) -> list[AnyColumn | None]:
     """Check a whole data set; return x, y and weights, ready to be cut into batches.
 
@@ -182,7 +183,7 @@ def columns_of(
 
 
 def batch_of(
-    model: Any,
+    model: CompilableModel,
     owner: str,
     x: Any,
     y: Any,
@@ -192,7 +193,7 @@ def batch_of(
 ) -> Batch:
     """Check one batch; the loss checks its targets itself.
 
-    With ``remember``, the columns of frames are those that the model is trained with from now on.
+    With ``remember``, the column names of frames are stored as those of the training data.
 
     Raises:
         DataError, ShapeError, ConfigurationError: see :func:`columns_of`.
@@ -222,7 +223,9 @@ def batch_of(
     )
 
 
-def check_against(model: Any, owner: str, inputs: Any, targets: Any, weight: Any) -> Any:
+def check_against(
+    model: CompilableModel, owner: str, inputs: Any, targets: Any, weight: Any
+) -> Any:
     """Check x, y and weights against the model and its loss; return the dtype for y.
 
     Raises:
@@ -235,7 +238,7 @@ def check_against(model: Any, owner: str, inputs: Any, targets: Any, weight: Any
                 f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(weight)},)."
             )
     _check_shapes(model, owner, inputs, targets)
-    loss: Any = model.make_steps(shapes_of(targets)).loss
+    loss: Any = model._make_steps(shapes_of(targets)).loss
     if hasattr(loss, "check_targets"):
         assert model.output_shape is not None
         try:
@@ -245,12 +248,12 @@ def check_against(model: Any, owner: str, inputs: Any, targets: Any, weight: Any
     return target_dtype(model, targets)
 
 
-def target_dtype(model: Any, targets: Any) -> Any:
+def target_dtype(model: CompilableModel, targets: Any) -> Any:
     """Return the dtype of the targets that the loss takes; of several, one or one for each."""
-    loss: Any = model.make_steps(shapes_of(targets)).loss
+    loss: Any = model._make_steps(shapes_of(targets)).loss
     if hasattr(loss, "target_dtype"):
         return loss.target_dtype(model._dtype)
-    # A loss that knows nothing of netlayers gets integers as integers.
+    # A loss of another library gets integers as integers.
     return one([model._dtype if y.dtype.kind == "f" else y.dtype for y in each(targets)])
 
 
@@ -258,7 +261,7 @@ def single_target(owner: str, argument: str, targets: Any) -> Array:
     """Return the targets of a model with one output.
 
     Raises:
-        ConfigurationError: there are several, and ``argument`` goes with one alone.
+        ConfigurationError: there are several, and ``argument`` needs one.
     """
     if isinstance(targets, tuple):
         raise ConfigurationError(
@@ -271,7 +274,9 @@ def single_target(owner: str, argument: str, targets: Any) -> Array:
 # Details -----------------------------------------------------------------------------------------
 
 
-def _checked(model: Any, owner: str, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+def _checked(
+    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any
+) -> tuple[Any, Any, Any]:
     if y is None:
         raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
     inputs = checked_inputs(model, owner, x)
@@ -290,9 +295,9 @@ def _checked(model: Any, owner: str, x: Any, y: Any, sample_weight: Any) -> tupl
     return inputs, targets, weight
 
 
-def _converted(model: Any, owner: str, inputs: Any) -> Any:
+def _converted(model: CompilableModel, owner: str, inputs: Any) -> Any:
     """Return checked inputs of one batch as arrays that the first layer takes."""
-    specs = model.input_specs
+    specs = each(model.input_spec)
     if not isinstance(inputs, tuple) and specs[0].dtype == "float":  # which the layer converts
         return np.asarray(inputs) if isinstance(inputs, LazyRows) else inputs
     pairs = zip(each(inputs), specs, strict=True)
@@ -301,20 +306,22 @@ def _converted(model: Any, owner: str, inputs: Any) -> Any:
     )
 
 
-def _check_shapes(model: Any, owner: str, inputs: Any, targets: Any) -> None:
+def _check_shapes(model: CompilableModel, owner: str, inputs: Any, targets: Any) -> None:
     try:
         model.check_input_shape(shapes_of(inputs))
     except ShapeError as error:
         x, y = each(inputs)[0], each(targets)[0] if targets is not None else None
         if y is not None and x.ndim == 1 and y.ndim and len(y) == len(x) > 1:
-            # The layer knows one array alone; here the targets say that these are samples.
+            # The layer gets one array only; here the targets show that its rows are samples.
             text = str(error).replace(", x[None, :] for a single sample", "")
             raise ShapeError(text) from None
         raise
 
 
-def _explained(error: NetlayersError, model: Any, inputs: Any, targets: Any) -> NetlayersError:
-    """Return the error of a loss, with a word on x where its further axes are the reason."""
+def _explained(
+    error: NetlayersError, model: CompilableModel, inputs: Any, targets: Any
+) -> NetlayersError:
+    """Return the error of a loss, with a hint if the additional axes of x are the reason."""
     x, y = each(inputs)[0], each(targets)[0]
     outputs = model.output_shape
     if (

@@ -13,16 +13,18 @@ from netlayers.errors import BusyError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netlayers.core.layer import Layer
+
 Method = TypeVar("Method", bound="Callable[..., Any]")
 
 
-# A call that has the model for itself: its method, thread and process. A new tuple for each call,
-# told from others by its identity; it costs a third of what an object of a class would.
+# The call that holds the lock: its method, thread and process. Each call makes a new tuple and is
+# recognized by its identity; an object of a class would cost three times as much.
 Holder = tuple[str, int, object]
 
 
 class _Process:
-    """Stands for this process: in one made by fork, which got a copy of it all, it is another."""
+    """Identifies this process: a process made by fork gets a new identity."""
 
     this = object()
 
@@ -60,7 +62,7 @@ def one_at_a_time(method: Method) -> Method:
                 lock["now"] = mine
                 return method(self, *args, **kwargs)
             _check_within(self, holder, mine)
-            with nullcontext() if self._steps is None else self._steps.set_aside():
+            with nullcontext() if self._steps is None else self._steps.keep_sums():
                 return method(self, *args, **kwargs)
         finally:
             # Without a call, since Python lets a Ctrl-C in after each.
@@ -70,8 +72,8 @@ def one_at_a_time(method: Method) -> Method:
     return guarded  # type: ignore[return-value]
 
 
-def alone(model: Any, name: str, run: Callable[[], Any]) -> Any:
-    """Return ``run()``, as a method of this name that :func:`one_at_a_time` guards."""
+def run_locked(model: Layer, name: str, run: Callable[[], Any]) -> Any:
+    """Return ``run()``, called as a method of this name that :func:`one_at_a_time` guards."""
 
     def method(_: Any) -> Any:
         return run()
@@ -80,18 +82,22 @@ def alone(model: Any, name: str, run: Callable[[], Any]) -> Any:
     return one_at_a_time(method)(model)
 
 
-def refuse_elsewhere(model: Any, wanted: str) -> None:
-    """Check that no other thread trains or tests the model; a callback of its own may go on.
+def check_not_busy(model: Layer, wanted: str) -> None:
+    """Check that no other thread trains or tests a model; its own callbacks may.
+
+    Args:
+        model: a model; a plain layer is never busy.
+        wanted: the method that is called.
 
     Raises:
-        BusyError: one does.
+        BusyError: another thread trains or tests it.
     """
-    holder = model._lock.get("now")
+    holder = getattr(model, "_lock", {}).get("now")
     if holder is not None and holder[2] is _Process.this and holder[1] != get_ident():
         _check_within(model, holder, (wanted, get_ident(), _Process.this))
 
 
-def _check_within(model: Any, holder: Holder, turn: Holder) -> None:
+def _check_within(model: Layer, holder: Holder, turn: Holder) -> None:
     """Check that a call may happen while ``holder`` has the model."""
     (running, thread, _), (wanted, this_thread, _) = holder, turn
     if thread != this_thread:

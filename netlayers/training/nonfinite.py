@@ -123,7 +123,7 @@ def explain(
     """
     error.epoch, error.batch = epoch, number
     try:
-        origin = find_nonfinite(steps.twin(), batch, update=False)
+        origin = find_nonfinite(steps.copy_before_step(), batch, update=False)
     except Exception as failure:  # of whatever kind: it must not take the place of the first one
         error.add_note(f"Where it began could not be found: {type(failure).__name__}: {failure}")
         return
@@ -214,7 +214,7 @@ class _Finder:
                 self._look_at_gradients(layer, method, given, result)
             return result
         self._inputs[id(layer), self._uses.number(layer)] = given
-        if layer.adds_penalty and not layer.sublayers:
+        if layer._adds_penalty and not layer._sublayers:
             result, penalties = collect_penalties(run)
             for value in penalties:
                 add_penalty(value)
@@ -350,7 +350,7 @@ def _names(layer: Layer, owner: Layer | None = None) -> Iterable[tuple[int, Laye
     owner = owner or layer
     yield id(layer), owner
     container = hasattr(layer, "layers") and owner is layer
-    for part in layer.sublayers:
+    for part in layer._sublayers:
         yield from _names(part, None if container else owner)
 
 

@@ -1,4 +1,4 @@
-"""Data for those who do not train epoch by epoch: one batch, a few steps, or all rows at once."""
+"""Data for other uses than epochs: one batch, a few steps, or all rows at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netlayers.arrays.sparse import is_sparse
 from netlayers.data.arrays import ArrayData, column
 from netlayers.data.batch import Batch
 from netlayers.data.streams import is_stream
-from netlayers.training.batching import Reading, in_batches, open_stream
+from netlayers.training.batching import BatchSettings, in_batches, open_stream
 from netlayers.training.inputs import (
     batch_of,
     columns_of,
@@ -24,12 +24,15 @@ from netlayers.training.inputs import (
 if TYPE_CHECKING:
     from netlayers.data.arrays import AnyColumn
     from netlayers.data.streams import Stream
+    from netlayers.training.compilation import CompilableModel
 
-_ALL = Reading(None, None, 0, "batch_size")
-_ONE = Reading(None, 1, 0, "batch_size")
+_ALL = BatchSettings(None, None, 0, "batch_size")
+_ONE = BatchSettings(None, 1, 0, "batch_size")
 
 
-def one_batch(model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None) -> Batch:
+def one_batch(
+    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any = None
+) -> Batch:
     """Check one batch; of data that come in batches, return the first.
 
     Raises:
@@ -41,7 +44,7 @@ def one_batch(model: Any, owner: str, x: Any, y: Any, sample_weight: Any = None)
     return batch_of(model, owner, x, y, sample_weight)
 
 
-def one_input(model: Any, owner: str, x: Any) -> Any:
+def one_input(model: CompilableModel, owner: str, x: Any) -> Any:
     """Check the inputs of one batch; of data that come in batches, return the first.
 
     Raises:
@@ -54,17 +57,17 @@ def one_input(model: Any, owner: str, x: Any) -> Any:
 
 
 def columns_in_memory(
-    model: Any, owner: str, x: Any, y: Any, sample_weight: Any, rows: int | None = None
+    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any, rows: int | None = None
 ) -> tuple[list[AnyColumn | None], int | None]:
-    """Check data that are needed at once: arrays, or batches that are read into memory.
+    """Check data that must be in memory: arrays, or batches, which are read into memory.
 
     Args:
         model: the model to be trained; it is built, if it was not.
-        owner: who asks, for messages.
+        owner: the caller, for messages.
         x: inputs, or data that come in batches.
         y: targets; ``None`` with batches.
         sample_weight: weights, or ``None``.
-        rows: how many are enough; ``None`` for all.
+        rows: number of rows that are needed; ``None`` for all.
 
     Returns:
         The columns, and the rows of the first batch, ``None`` for arrays.
@@ -99,30 +102,36 @@ def columns_in_memory(
 
 
 def steps_of(
-    model: Any, owner: str, x: Any, y: Any, sample_weight: Any, steps: int, batch_size: int
+    model: CompilableModel,
+    owner: str,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    steps: int,
+    batch_size: int,
 ) -> ArrayData | Stream:
-    """Return so many batches of data that begin again where they end.
+    """Return ``steps`` batches of data that start again when they end.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     rng = model._streams.get("shuffle")
     if in_batches(owner, x, y, sample_weight=sample_weight):
-        reading = Reading(None, steps, 0, "batch_size")
-        return open_stream(model, owner, x, reading, rng=rng, goes_on=True)
+        settings = BatchSettings(None, steps, 0, "batch_size")
+        return open_stream(model, owner, x, settings, rng=rng, goes_on=True)
     columns = columns_of(model, owner, x, y, sample_weight)
     return ArrayData(columns, batch_size, rng, steps=steps, goes_on=True)
 
 
 def _copied(value: Any) -> Any:
-    """Return a copy of arrays, which a source may fill again."""
+    """Return a copy of arrays that a source may overwrite."""
     if isinstance(value, tuple):
         return tuple(_copied(v) for v in value)
     return value.copy() if hasattr(value, "copy") else value
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:
-    """Return arrays, tuples of arrays or CSR matrices below each other; ``None`` if one is."""
+    """Concatenate arrays, tuples of arrays or CSR matrices; ``None`` if one is ``None``."""
     if any(part is None for part in parts):
         return None
     if isinstance(parts[0], tuple):

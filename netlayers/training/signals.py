@@ -14,24 +14,23 @@ if TYPE_CHECKING:
 
 
 class Terminated(BaseException):
-    """SIGTERM came: leads out of ``fit``, where the process then ends as it would have at once."""
+    """Raised by SIGTERM to leave ``fit``, where the process then ends by the signal."""
 
 
 class Interrupts:
-    """While this context lasts, Ctrl-C and SIGTERM wait for the end of a step that has begun.
+    """In this context, Ctrl-C and SIGTERM wait for the end of the current step.
 
-    Set :attr:`busy` at the beginning of what must not be cut, and call :meth:`release` at its end.
-    In between, as while data are waited for, a signal acts at once. A second Ctrl-C does not wait,
-    but for the end of an update of the weights (:attr:`updating`).
+    Set :attr:`busy` at the start of what must not be interrupted, and call :meth:`release` at its
+    end. Otherwise, for example while waiting for data, a signal acts at once. A second Ctrl-C only
+    waits for the end of an update of the weights (:attr:`updating`).
 
-    What a signal does is what it would have done without this: the handler that was there is
-    called. Where SIGTERM has none, :class:`Terminated` is raised, and the process ends by the
-    signal when the context does. A run within a callback of another run ends first, then the other
-    one, whose hook is cut: it keeps the backup that it had. Outside the main thread, where Python
-    delivers no signals, nothing happens.
+    A signal has its usual effect: the previous handler is called. If SIGTERM has none,
+    :class:`Terminated` is raised, and the process ends by the signal on exit. A run within a
+    callback of another run ends first, then the outer run, whose hook is interrupted: it keeps its
+    last backup. Outside the main thread, where Python delivers no signals, nothing happens.
 
     Attributes:
-        delivered: whether a signal is what is being raised.
+        delivered: whether a signal is being raised.
     """
 
     def __init__(self) -> None:
@@ -67,7 +66,7 @@ class Interrupts:
         self.release()
 
     def release(self) -> None:
-        """Let a signal that had to wait act now."""
+        """Deliver a signal that had to wait."""
         self.busy = self.updating = False
         if self._waiting:
             self._deliver(*self._waiting.pop(0))
@@ -88,8 +87,8 @@ class Interrupts:
         previous = self._previous[number]
         outer = getattr(previous, "__self__", None)
         if isinstance(outer, Interrupts):
-            # A callback of that run began this one. It ends with this one: to wait for the end of
-            # its step would be to wait for the end of this whole run.
+            # A callback of the outer run started this one: waiting for the end of the outer step
+            # would mean waiting for the end of this whole run.
             outer._deliver(number, frame)
         else:
             previous(number, frame)

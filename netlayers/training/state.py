@@ -1,4 +1,4 @@
-"""The state of a run as plain data and named arrays, and what differs between two of them."""
+"""The state of a run as plain data and named arrays, and the differences between two states."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
 
-_MARK = "__"  # the key of what is no plain data
-_LONG = 32  # lists of so many numbers become arrays: a history of a million epochs is no text
+_MARK = "__"  # key of a dict that stands for something else than plain data
+_LONG = 32  # longer lists of numbers become arrays, as a long history would be slow as JSON
 
 
 def pack(state: Any) -> tuple[Any, dict[str, Array]]:
-    """Return a state as plain data, and the arrays that are in it, by names.
+    """Return a state as plain data, and its arrays by name.
 
     Args:
-        state: numbers, texts, ``None`` and arrays, in lists, tuples (which come back as lists) and
-            dicts with texts as keys. Numbers of NumPy keep their types.
+        state: numbers, strings, ``None`` and arrays, in lists, tuples (restored as lists) and dicts
+            with strings as keys. NumPy scalars keep their types.
 
     Raises:
-        ConfigurationError: something else is in it; the message says where.
+        ConfigurationError: it holds something else; the message says where.
 
     Example:
         >>> import numpy as np
@@ -64,7 +64,7 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
 
 
 def _kept(dtype: Any) -> bool:
-    """Whether numbers of this type look the same everywhere: long doubles do not."""
+    """Whether a dtype is the same on every machine; long doubles are not."""
     return dtype.kind in "biuf" and dtype.char != "g"
 
 
@@ -73,7 +73,7 @@ def _as_bytes(array: Array) -> Array:
 
 
 def _together(items: Any) -> tuple[str, Array] | None:
-    """Return items of one kind as one array, and what they were; ``None`` if they are not."""
+    """Return items of one kind as one array, and their kind; ``None`` if they differ."""
     first = items[0]
     kind = type(first)
     if any(type(item) is not kind for item in items):
@@ -90,7 +90,7 @@ def _together(items: Any) -> tuple[str, Array] | None:
 
 
 def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
-    """Return the state that :func:`pack` took apart."""
+    """Return the state from the result of :func:`pack`."""
     if isinstance(plain, list):
         return [unpack(item, arrays) for item in plain]
     if not isinstance(plain, dict):
@@ -113,7 +113,7 @@ def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the places at which two pieces of plain data differ, with what is in each."""
+    """Yield the places where two states differ, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(k for k in new if k not in old)]:
             inner = f"{place}: {key}" if place else str(key)

@@ -1,4 +1,4 @@
-"""One batch: forward, loss, backward, update, metrics."""
+"""One training step on a batch: forward, loss, backward, update, metrics."""
 
 from __future__ import annotations
 
@@ -7,49 +7,119 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from netlayers import metrics as metrics_module
+import numpy as np
+
+from netlayers.core.buffers import BufferCopies
+from netlayers.core.calls import generators_of
 from netlayers.core.penalties import collect_penalties
 from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.kernels.memory import Workspace
+from netlayers.kernels.memory import Workspace, aligned
 from netlayers.losses.running import RunningLoss
 from netlayers.training.nonfinite import explain
-from netlayers.training.snapshot import Before
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from netlayers._typing import Logs, Shape
+    from netlayers._typing import Array, Logs
     from netlayers.core.parameters import Parameters
     from netlayers.data.batch import Batch
+    from netlayers.layers.network import Network
     from netlayers.losses import Loss
     from netlayers.metrics import Metric
     from netlayers.optimizers import Optimizer
 
 
-class Steps:
-    """Trains and tests a model on batches, and keeps what an epoch's numbers are made of.
+class StepSnapshot:
+    """The state of a model and its optimizer before a step.
+
+    Random streams, running statistics and states change in the forward pass: they are copied before
+    every step. Weights and the optimizer's vectors change only in the update, so they are copied
+    only where a step that made its update must be repeated.
 
     Args:
-        model: anything with ``forward``, ``backward``, ``parameters`` and ``output_shape``; where
-            ``fused``, with ``forward_logits`` and ``backward_logits`` too.
-        optimizer: its update rule.
-        loss: its loss.
-        metrics: names, objects, functions or configurations. Sample weights count in them.
-        fused: ``loss`` takes the logits of the model: its last activation and the loss are
-            computed together, and metrics see the probabilities that the loss computes.
+        model: a built model.
+        optimizer: its optimizer.
 
     Attributes:
-        batch: the batch that a run of ``fit`` is at, for its callbacks.
-        skip_nonfinite_loss: leave out the update of a batch whose loss is not finite; a callback
-            sets it for its run.
+        include_weights: copy the weights and the optimizer's vectors too.
+        needed: whether a forward pass changes anything that must be copied.
+    """
+
+    def __init__(self, model: Network, optimizer: Optimizer) -> None:
+        self._model, self._optimizer = model, optimizer
+        self.include_weights = False
+        self._has_weights = False
+        self._generators = generators_of(model)
+        self._buffers = BufferCopies(model)
+        self.needed = bool(self._generators) or not self._buffers.empty
+        self._drawn: dict[str, Any] = {}
+        self._values: Array | None = None
+        self._vectors: dict[str, Array] = {}
+
+    def take(self) -> None:
+        """Copy the state as it is now."""
+        self._drawn = {name: g.bit_generator.state for name, g in self._generators.items()}
+        self._buffers.take()
+        self._has_weights = self.include_weights
+        if self.include_weights:
+            self._values = _copied(self._model.parameters.values, self._values)
+            self._vectors = {
+                name: _copied(vector, self._vectors.get(name))
+                for name, vector in self._optimizer.state.items()
+            }
+
+    def restore_buffers(self) -> None:
+        """Restore running statistics and states, after a step that is skipped."""
+        self._buffers.restore()
+
+    def copies(self, loss: Loss, counters: dict[str, Any]) -> tuple[Network, Optimizer, Loss]:
+        """Return copies of model, optimizer and loss, the first two as they were before the step.
+
+        Without ``include_weights`` this holds only while the step has made no update.
+
+        Args:
+            loss: the loss.
+            counters: attributes of the optimizer, as they were before the step.
+        """
+        model, optimizer, loss = copy.deepcopy((self._model, self._optimizer, loss))
+        parameters = model.parameters
+        self._buffers.restore(model)
+        for name, value in counters.items():
+            setattr(optimizer, name, value)
+        generators = generators_of(model)
+        for name, state in self._drawn.items():
+            generators[name].bit_generator.state = state
+        if self.include_weights and self._has_weights:
+            assert self._values is not None
+            parameters.values[...] = self._values
+            optimizer.state = {name: _copied(v, None) for name, v in self._vectors.items()}
+        optimizer.nonfinite_override = "ignore"  # a copy may go on where the original stopped
+        return model, optimizer, loss
+
+
+class Steps:
+    """Trains and tests a model on batches, and sums up the loss and metrics of an epoch.
+
+    Args:
+        model: a built network.
+        optimizer: its update rule.
+        loss: its loss.
+        metrics: the metrics by their keys in the logs. Sample weights count in them.
+        fused: ``loss`` takes the logits of the model: its last activation and the loss are
+            computed together, and metrics get the probabilities that the loss computes.
+
+    Attributes:
+        batch: the current batch of a run of ``fit``, for its callbacks.
+        skip_nonfinite_loss: skip the update of a batch whose loss is not finite; a callback sets
+            it for its run.
     """
 
     def __init__(
         self,
-        model: Any,
+        model: Network,
         optimizer: Optimizer,
         loss: Loss,
-        metrics: Sequence[Any] = (),
+        metrics: Mapping[str, Metric] | None = None,
         fused: bool = False,
     ) -> None:
         self.model = model
@@ -64,53 +134,43 @@ class Steps:
             self._parts = dict(zip(names, map(RunningLoss, losses), strict=True))
         self._summed = hasattr(loss, "is_quotient") and getattr(loss, "reduction", "") == "sum"
         self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
-        self._identifiers = list(metrics)
-        self.metrics: list[Metric] | None = None
-        self.metric_names: list[str] = []
+        self.metrics = dict(metrics or {})
         self._workspace = Workspace()
-        self._penalized = bool(getattr(model, "adds_penalty", False))
+        self._penalized = model._adds_penalty
         self.reset()
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
-        self._before: Before | None = None
-        self._changes = getattr(model, "changes_in_training", True)
-        self._denominator: float | None = None  # of the last batch, where gradients are gathered
-        self._share: float | None = None  # denominator for each row, while gradients are gathered
+        self._snapshot: StepSnapshot | None = None
+        self._changes = model._changes_in_training
+        self._denominator: float | None = None  # of the last batch, where gradients are accumulated
+        self._share: float | None = (
+            None  # denominator for each row, while gradients are accumulated
+        )
         self._counters: tuple[Any, ...] = ()  # of the optimizer, before the last batch
 
-    def resolve_metrics(self, target_shape: Shape) -> None:
-        """Turn names of metrics into objects, now that the shape of the targets is known."""
-        if self.metrics is None:
-            logits = not self.fused and getattr(self.loss, "from_logits", False)
-            self.metrics = [
-                metrics_module.get(m, target_shape, self.model.output_shape, logits)
-                for m in self._identifiers
-            ]
-            self.metric_names = unique_names(self.metrics)
-
     def reset(self) -> None:
-        """Start the sums again."""
+        """Reset the sums."""
         # Plain numbers, as a step of a small network takes a few microseconds. Those of the loss
         # are of value times denominator and of denominators; penalties are means over rows.
         self._total = self._weight = self._penalties = self._norms = 0.0
         self._rows = self._updates = 0
         for part in self._parts.values():
             part.reset_state()
-        for metric in self.metrics or ():
+        for metric in self.metrics.values():
             metric.reset_state()
 
     def get_state(self) -> list[Any]:
-        """Return the sums since the last :meth:`reset`, for a run that goes on elsewhere."""
+        """Return the sums since the last :meth:`reset`, for a run that is resumed elsewhere."""
         loss = {"_total": self._total, "_weight": self._weight}
         loss |= {"_penalties": self._penalties, "_rows": self._rows}
         norms = {"_total": self._norms, "_weight": self._updates}
-        further = [*self._parts.values(), *(self.metrics or ())]
+        further: list[RunningLoss | Metric] = [*self._parts.values(), *self.metrics.values()]
         states = [its.get_state() for its in further]
         parts = len(self._parts)
         return [loss, *states[:parts], norms, *states[parts:]]
 
     def set_state(self, state: list[Any]) -> None:
-        """Go on after what :meth:`get_state` returned."""
+        """Restore the sums that :meth:`get_state` returned."""
         parts = len(self._parts)
         loss, norms = state[0], state[1 + parts]
         self._total, self._weight = loss["_total"], loss["_weight"]
@@ -118,14 +178,14 @@ class Steps:
         self._penalties = loss.get("_penalties", 0.0)
         self._rows = int(loss.get("_rows", loss["_weight"]))
         self._norms, self._updates = norms["_total"], int(norms["_weight"])
-        further = [*self._parts.values(), *(self.metrics or ())]
+        further: list[RunningLoss | Metric] = [*self._parts.values(), *self.metrics.values()]
         states = state[1 : 1 + parts] + state[2 + parts :]
         for its, kept in zip(further, states, strict=True):
             its.set_state(kept)
 
     @contextmanager
-    def set_aside(self) -> Iterator[None]:
-        """Let others begin again with the means; afterwards they are as they were."""
+    def keep_sums(self) -> Iterator[None]:
+        """Restore the sums on exit, whatever was computed in between."""
         kept = copy.deepcopy(self.get_state())
         try:
             yield
@@ -136,7 +196,7 @@ class Steps:
         """Return the means since the last :meth:`reset`.
 
         Args:
-            each_batch: leave out the metrics whose result is too costly after every batch.
+            each_batch: omit the metrics whose result is too costly after every batch.
         """
         loss = self.loss
         parts: Logs = {}
@@ -150,16 +210,15 @@ class Steps:
         if self._penalties:
             value += self._penalties / self._rows
         logs: Logs = {"loss": value, **parts}
-        if self.metrics:
-            for name, metric in zip(self.metric_names, self.metrics, strict=True):
-                if metric.each_batch or not each_batch:
-                    logs[name] = metric.result()
+        for name, metric in self.metrics.items():
+            if metric.each_batch or not each_batch:
+                logs[name] = metric.result()
         if self.optimizer.clips:
             logs["grad_norm"] = self._norms / self._updates if self._updates else 0.0
         return logs
 
     def train(self, batch: Batch) -> float:
-        """Learn from one batch; return its loss."""
+        """Train on one batch; return its loss."""
         try:
             self.compute_gradients(batch)
             return self.update(batch.size)
@@ -177,18 +236,18 @@ class Steps:
 
         Args:
             batch: checked data.
-            input_gradient: compute that of x too, by every layer.
-            accumulate: ``False`` for gradients that the optimizer does not get.
+            input_gradient: compute dL/dx too, through every layer.
+            accumulate: ``False`` for gradients that the optimizer does not use.
 
         Raises:
             ConfigurationError: gradients of this loss can not be accumulated.
         """
         model, optimizer = self.model, self.optimizer
         parameters = self._parameters = model.parameters
-        if self._changes or self._before is not None:
-            before = self.before
-            if before.changes or before.whole:
-                before.take()
+        if self._changes or self._snapshot is not None:
+            snapshot = self.snapshot
+            if snapshot.needed or snapshot.include_weights:
+                snapshot.take()
         self._counters = (
             optimizer.iterations,
             optimizer.skipped,
@@ -203,7 +262,7 @@ class Steps:
             self._check_accumulation(batch.size)
         dy = self.loss.backward()
         if self.fused:
-            model.backward_logits(dy, input_gradient=input_gradient)
+            model._backward_logits(dy, input_gradient=input_gradient)
         else:
             model.backward(dy, input_gradient=input_gradient)
         if parameters.regularized and self._denominator is None:
@@ -238,11 +297,11 @@ class Steps:
     def update(self, count: int) -> float:
         """Apply the gradients of a batch of ``count`` samples; return its loss.
 
-        A step that is left out leaves the running statistics as they were, too.
+        A step that is skipped restores the running statistics, too.
         """
         optimizer, parameters = self.optimizer, self._parameters
         if self.skip_nonfinite_loss and not math.isfinite(self._loss):
-            self.before.restore_buffers()
+            self.snapshot.restore_buffers()
             return self._loss
         skipped = optimizer.skipped
         try:
@@ -251,38 +310,38 @@ class Steps:
             else:
                 updated = optimizer.step(parameters, self._denominator)
         except NonFiniteError:
-            self.before.restore_buffers()
+            self.snapshot.restore_buffers()
             raise
         if optimizer.skipped != skipped:
-            self.before.restore_buffers()
+            self.snapshot.restore_buffers()
         if updated and optimizer.grad_norm is not None:  # there is one where clipping is on
             self._norms += optimizer.grad_norm
             self._updates += 1
         return self._loss
 
     @property
-    def before(self) -> Before:
-        """What the last batch started from."""
-        if self._before is None:
-            self._before = Before(self.model, self.optimizer)
-        return self._before
+    def snapshot(self) -> StepSnapshot:
+        """The state before the last batch."""
+        if self._snapshot is None:
+            self._snapshot = StepSnapshot(self.model, self.optimizer)
+        return self._snapshot
 
-    def twin(self) -> Steps:
-        """Return a copy, without metrics, that stands before the last batch; see ``Before``."""
+    def copy_before_step(self) -> Steps:
+        """Return a copy, without metrics, in the state before the last batch."""
         names = ("iterations", "skipped", "accumulated", "denominators")
         counters = dict(zip(names, self._counters, strict=False))
-        model, optimizer, loss = self.before.copies(self.loss, counters)
-        return Steps(model, optimizer, loss, (), self.fused)
+        model, optimizer, loss = self.snapshot.copies(self.loss, counters)
+        return Steps(model, optimizer, loss, None, self.fused)
 
     def test(self, batch: Batch) -> float:
-        """Return the loss of one batch, and take it into the sums."""
+        """Return the loss of one batch, and add it to the sums."""
         return self._forward(batch, self.model.parameters, training=False)
 
     def _forward(self, batch: Batch, parameters: Parameters, training: bool) -> float:
-        """Return the loss of a batch with all penalties, and take both into the sums."""
+        """Return the loss of a batch with all penalties, and add both to the sums."""
         x, y, sample_weight, size = batch
         model, loss = self.model, self.loss
-        forward = model.forward_logits if self.fused else model.forward
+        forward = model._forward_logits if self.fused else model.forward
         penalty = 0.0
         if self._penalized:
             y_pred, penalties = collect_penalties(forward, x, training)
@@ -309,28 +368,13 @@ class Steps:
         if self.metrics:
             if self.fused:
                 y_pred = loss.probabilities  # type: ignore[attr-defined]
-            for metric in self.metrics:
+            for metric in self.metrics.values():
                 metric.update_state(y, y_pred, sample_weight)
         return value
 
 
-def unique_names(metrics: Sequence[Metric]) -> list[str]:
-    """Return the keys of metrics in the logs: a second ``auc`` is ``auc_1``, as in Keras.
-
-    Raises:
-        ConfigurationError: one object is there twice; it would count each batch twice.
-    """
-    names: list[str] = []
-    taken = {"loss", "grad_norm"}
-    for i, metric in enumerate(metrics):
-        if any(metric is other for other in metrics[:i]):
-            raise ConfigurationError(
-                f"metrics: the object {metric!r} is there twice; make one for each use."
-            )
-        name, number = metric.name, 0
-        while name in taken:
-            number += 1
-            name = f"{metric.name}_{number}"
-        taken.add(name)
-        names.append(name)
-    return names
+def _copied(vector: Array, into: Array | None) -> Array:
+    if into is None or into.size != vector.size:
+        into = aligned(vector.size, vector.dtype)
+    np.copyto(into, vector)
+    return into

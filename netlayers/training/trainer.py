@@ -1,4 +1,4 @@
-"""A run of ``fit``: where it stands, and the loops over batches: train, test, predict."""
+"""A run of ``fit``: its position, and the loops over batches: train, test, predict."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from netlayers.arrays.convert import each
 from netlayers.data.streams import warn_of_end
 from netlayers.errors import NonFiniteError
 from netlayers.training.callback import Callback
+from netlayers.training.compilation import CompilableModel
 from netlayers.training.nonfinite import explain
 from netlayers.training.signals import Interrupts
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Logs
     from netlayers.data.batch import Data
-    from netlayers.training.callback import Events
+    from netlayers.optimizers import Optimizer
+    from netlayers.training.callback import CallbackList
     from netlayers.training.step import Steps
 
 
@@ -26,124 +28,125 @@ class Run:
     """A run of ``fit``.
 
     Args:
-        steps: what trains a batch.
-        data: what is trained on.
-        events: the callbacks.
+        steps: trains on a batch.
+        data: the training data.
+        hooks: the callbacks.
         epochs: the numbers of the epochs.
-        validation: what is tested on.
-        validation_freq: test after every so many epochs.
+        validation: the validation data.
+        validation_freq: validate after every so many epochs.
 
     Attributes:
-        epoch: the epoch that is under way, or is next.
-        batch: how many batches of it are done; ``None`` as long as it has not begun.
-        logs: the results of its training, as soon as that is over.
+        epoch: the current epoch, or the next one.
+        batch: number of its batches that are done; ``None`` before it has started.
+        logs: the results of its training, once that is complete.
         stopped: whether a callback ended the run.
-        validation_ended: whether the validation data were an iterator that has no batch left.
-        keeper: the callback that keeps the run safe, if there is one.
+        validation_ended: whether the validation data are an iterator that is exhausted.
+        backup: the callback that writes backups of the run, if there is one.
     """
 
     def __init__(
         self,
         steps: Steps,
         data: Data,
-        events: Events,
+        hooks: CallbackList,
         epochs: range,
         validation: Data | None = None,
         validation_freq: int = 1,
     ) -> None:
-        self.steps, self.data, self.events, self.epochs = steps, data, events, epochs
+        self.steps, self.data, self.hooks, self.epochs = steps, data, hooks, epochs
         self.validation, self.validation_freq = validation, validation_freq
         self.validation_ended = False
-        self.model: Any = steps.model
+        assert isinstance(steps.model, CompilableModel)
+        self.model = steps.model
         self.epoch = epochs.start
         self.batch: int | None = None
         self.logs: Logs | None = None
         self.stopped = False
-        keepers = [c for c in events.callbacks if isinstance(c, RunKeeper)]
-        self.keeper = keepers[0] if keepers else None
+        backups = [c for c in hooks.callbacks if isinstance(c, BackupCallback)]
+        self.backup = backups[0] if backups else None
         self._found = False
 
     @property
     def beyond(self) -> bool:
-        """Whether an earlier process had gone on after the epochs of this run."""
+        """Whether an earlier process trained beyond the epochs of this run."""
         stop = self.epochs.stop
         return self.epoch > stop or (self.epoch == stop and self.batch is not None)
 
     @property
     def validates(self) -> bool:
-        """Whether this epoch ends with a test."""
+        """Whether this epoch ends with a validation."""
         if self.validation is None or self.validation_ended:
             return False
         return (self.epoch + 1) % self.validation_freq == 0
 
     def begin(self) -> None:
-        """Begin, or go on where another process left the run."""
-        self._found = self.keeper is not None and self.keeper.find(self)
+        """Start the run, or resume it where another process stopped."""
+        self._found = self.backup is not None and self.backup.find(self)
         if self._found:
-            self.events.params["resumed"] = True
-        self.events.fire("on_train_begin", {})
-        if self.keeper is not None and not self._found:
-            self.keeper.begun(self)
+            self.hooks.params["resumed"] = True
+        self.hooks.fire("on_train_begin", {})
+        if self.backup is not None and not self._found:
+            self.backup.begun(self)
         if self.batch is None or self.epoch >= self.epochs.stop:
             self._restore()
 
     def begin_epoch(self) -> None:
-        """Begin an epoch, or go on with one.
+        """Start an epoch, or resume one.
 
-        In a new process the callbacks are told of its beginning once more, and what they changed
-        is put back then.
+        When a run is resumed within an epoch, ``on_epoch_begin`` is called again, and then the
+        state of the callbacks is restored.
         """
-        self.events.epoch, self.events.batch = self.epoch, None
-        self.events.fire("on_epoch_begin", self.epoch, {})
+        self.hooks.epoch, self.hooks.batch = self.epoch, None
+        self.hooks.fire("on_epoch_begin", self.epoch, {})
         self._restore()
         self.batch = self.batch or 0
 
     def end_epoch(self, logs: Logs) -> None:
-        """End an epoch: the callbacks see its results, then the run is at the next one."""
-        self.events.fire("on_epoch_end", self.epoch, logs)
+        """End an epoch: the callbacks get its results, then the run moves to the next one."""
+        self.hooks.fire("on_epoch_end", self.epoch, logs)
         self.epoch, self.batch, self.logs = self.epoch + 1, None, None
         self.stopped = self.model.stop_training
-        if self.keeper is not None:
-            self.keeper.after_epoch(self)
+        if self.backup is not None:
+            self.backup.after_epoch(self)
 
     def interrupted(self) -> None:
-        """Keep what there is: a signal ends the run, between two steps."""
-        if self.keeper is not None:
-            self.keeper.interrupted(self)
+        """Write a backup: a signal ends the run, between two steps."""
+        if self.backup is not None:
+            self.backup.interrupted(self)
 
     def finish(self) -> None:
-        """Let go of what was kept: the run came to its end."""
-        if self.keeper is not None:
-            self.keeper.finished(self)
+        """Delete the backups: the run is complete."""
+        if self.backup is not None:
+            self.backup.finished(self)
 
     def close(self) -> None:
-        """Let go of what the run held for itself, however it ended."""
-        if self.keeper is not None:
-            self.keeper.close(self)
+        """Release what the run held, however it ended."""
+        if self.backup is not None:
+            self.backup.close(self)
 
     def _restore(self) -> None:
         if self._found:
-            assert self.keeper is not None
+            assert self.backup is not None
             self._found = False
-            self.keeper.restore(self)
+            self.backup.restore(self)
 
     # State -----------------------------------------------------------------------------------
 
     @property
     def kept_callbacks(self) -> list[Any]:
-        """The callbacks that are part of the run."""
-        return [c for c in self.events.callbacks if getattr(c, "part_of_run", True)]
+        """The callbacks whose state belongs to the run."""
+        return [c for c in self.hooks.callbacks if getattr(c, "part_of_run", True)]
 
     def place(self) -> dict[str, Any]:
-        """Return where the run stands."""
+        """Return the position of the run."""
         return {"epoch": self.epoch, "batch": self.batch}
 
     def go_to(self, place: dict[str, Any]) -> None:
-        """Stand where :meth:`place` said."""
+        """Move to a position that :meth:`place` returned."""
         self.epoch, self.batch = place["epoch"], place["batch"]
 
     def get_state(self) -> dict[str, Any]:
-        """Return all that the run consists of, beside the model with its optimizer and streams."""
+        """Return the state of the run, without the model, its optimizer and its random streams."""
         return {
             "stop_training": self.model.stop_training,
             "logs": self.logs,
@@ -156,13 +159,13 @@ class Run:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with what :meth:`get_state` returned, at the place that :meth:`go_to` was given."""
+        """Restore what :meth:`get_state` returned, at the position that :meth:`go_to` was given."""
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)
         if self.validation is not None:
             self.validation.set_state(state["validation"])
-        self.events.params["steps"] = self.data.steps
+        self.hooks.params["steps"] = self.data.steps
         self.model.stop_training = state["stop_training"]
         for callback, its in zip(self.kept_callbacks, state["callbacks"], strict=True):
             if hasattr(callback, "set_state"):
@@ -173,11 +176,11 @@ class Run:
 
     @property
     def _done(self) -> int | None:
-        """How many batches of an epoch of the data are done; ``None`` between two of them."""
+        """Number of batches of the current epoch that are done; ``None`` between two epochs."""
         return self.batch if self.logs is None else None
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what must be the same where the run goes on, beside model and optimizer."""
+        """Return what must be unchanged when the run is resumed, besides model and optimizer."""
         return {
             "data": self.data.fingerprint(),
             "validation": None if self.validation is None else self.validation.fingerprint(),
@@ -190,9 +193,9 @@ class Run:
 def train(run: Run) -> None:
     """Train for some epochs.
 
-    However this ends, ``on_train_end`` is called. Ctrl-C and SIGTERM leave the model after a whole
-    step, an error leaves the weights of the last whole update. At a regular end an optimizer that
-    averages the weights puts in the averages before.
+    ``on_train_end`` is called however the run ends. Ctrl-C and SIGTERM leave the model after a
+    complete step, an error leaves the weights of the last complete update. An optimizer that
+    averages the weights writes the averages to the model at a regular end.
     """
     with Interrupts() as interrupts, closing(run):
         try:
@@ -204,7 +207,7 @@ def train(run: Run) -> None:
             train_epochs(run, interrupts)
             warn_of_no_update(optimizer, *before)
             if run.epochs:
-                interrupts.busy = True  # the averages are no state to go on from
+                interrupts.busy = True  # a run can not be resumed from the averages
                 run.steps.optimizer.finalize_variable_values(run.model.parameters)
         except BaseException:
             if interrupts.delivered and not interrupts.busy:
@@ -212,16 +215,16 @@ def train(run: Run) -> None:
                 run.interrupted()
             raise
         finally:
-            run.events.fire_all("on_train_end", {})
+            run.hooks.fire_all("on_train_end", {})
         run.finish()
 
 
-def warn_of_no_update(optimizer: Any, updates: int, accumulated: int) -> None:
-    """Warn of a run that only gathered gradients."""
+def warn_of_no_update(optimizer: Optimizer, updates: int, accumulated: int) -> None:
+    """Warn about a run that only accumulated gradients."""
     if optimizer.iterations == updates and optimizer.accumulated > accumulated:
         warnings.warn(
             f"fit: the run made no update: {optimizer.accumulated} of "
-            f"{optimizer.gradient_accumulation_steps} gradients are gathered "
+            f"{optimizer.gradient_accumulation_steps} gradients are accumulated "
             "(gradient_accumulation_steps), which go into the first update of the next run. Use "
             "smaller batches, more epochs or fewer accumulation steps.",
             stacklevel=5,
@@ -229,7 +232,7 @@ def warn_of_no_update(optimizer: Any, updates: int, accumulated: int) -> None:
 
 
 def train_epochs(run: Run, interrupts: Interrupts) -> None:
-    """Train epoch by epoch, from where the run stands."""
+    """Train epoch by epoch, from the position of the run."""
     while run.epoch < run.epochs.stop and not run.stopped:
         if run.batch is None and not run.data.ready():
             warn_of_end("fit", f"before epoch {run.epoch + 1} of {run.epochs.stop}")
@@ -239,10 +242,10 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
         interrupts.release()
         if run.logs is None:
             run.logs = train_epoch(run, interrupts)
-        run.events.params["steps"] = run.data.steps
+        run.hooks.params["steps"] = run.data.steps
         logs = dict(run.logs)
         if run.validates:
-            results = validate(run.steps, run.validation, run.events)  # type: ignore[arg-type]
+            results = validate(run.steps, run.validation, run.hooks)  # type: ignore[arg-type]
             run.validation_ended = not results
             logs |= results
         interrupts.busy = True
@@ -251,16 +254,16 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
 
 
 def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
-    """Train on every batch once, or on those that are left; return the means of the epoch."""
-    steps, events, keeper, model = run.steps, run.events, run.keeper, run.model
-    begin, end = events.has("on_train_batch_begin"), events.has("on_train_batch_end")
+    """Train on every remaining batch of an epoch; return the means of the epoch."""
+    steps, hooks, backup, model = run.steps, run.hooks, run.backup, run.model
+    begin, end = hooks.has("on_train_batch_begin"), hooks.has("on_train_batch_end")
     start = run.batch or 0
     if not start:
         steps.reset()
     for number, batch in enumerate(run.data.batches(start), start):
-        interrupts.busy, events.batch = True, number
+        interrupts.busy, hooks.batch = True, number
         if begin:
-            events.fire("on_train_batch_begin", number, {})
+            hooks.fire("on_train_batch_begin", number, {})
         steps.batch = batch
         try:
             steps.compute_gradients(batch)
@@ -271,54 +274,54 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
             raise
         interrupts.updating = False
         if end:
-            events.fire("on_train_batch_end", number, steps.logs(each_batch=True))
+            hooks.fire("on_train_batch_end", number, steps.logs(each_batch=True))
         run.batch = number + 1
-        if keeper is not None:
-            keeper.after_batch(run)
+        if backup is not None:
+            backup.after_batch(run)
         interrupts.release()
         if model.stop_training:
             break
-    events.batch = steps.batch = None
+    hooks.batch = steps.batch = None
     return steps.logs()
 
 
-def validate(steps: Steps, data: Data, events: Events) -> Logs:
-    """Return the means of :func:`test` as ``val_...``; nothing, with a warning, without data."""
+def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
+    """Return the means of :func:`test` as ``val_...``; without data, warn and return none."""
     if not data.ready():
-        epoch = 1 + (events.epoch or 0)
+        epoch = 1 + (hooks.epoch or 0)
         warn_of_end("fit: validation_data", f"before epoch {epoch} was validated")
         return {}
-    return {f"val_{name}": value for name, value in test(steps, data, events).items()}
+    return {f"val_{name}": value for name, value in test(steps, data, hooks).items()}
 
 
-def test(steps: Steps, data: Data, events: Events) -> Logs:
+def test(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
     """Evaluate every batch once; return the means."""
-    events.fire("on_test_begin", {})
+    hooks.fire("on_test_begin", {})
     steps.reset()
-    begin, end = events.has("on_test_batch_begin"), events.has("on_test_batch_end")
+    begin, end = hooks.has("on_test_batch_begin"), hooks.has("on_test_batch_end")
     for number, batch in enumerate(data.batches()):
         if begin:
-            events.fire("on_test_batch_begin", number, {})
+            hooks.fire("on_test_batch_begin", number, {})
         steps.test(batch)
         if end:
-            events.fire("on_test_batch_end", number, steps.logs(each_batch=True))
+            hooks.fire("on_test_batch_end", number, steps.logs(each_batch=True))
     logs = steps.logs()
     logs.pop("grad_norm", None)  # there are no gradients in a test
-    events.fire("on_test_end", dict(logs))
+    hooks.fire("on_test_end", dict(logs))
     return logs
 
 
-def predict(model: Any, data: Data, events: Events) -> Any:
+def predict(model: CompilableModel, data: Data, hooks: CallbackList) -> Any:
     """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
 
-    Where the data know their number of rows, the outputs are written in place as they come.
+    If the number of rows is known, the outputs are written into one array as they are computed.
     """
-    events.fire("on_predict_begin", {})
+    hooks.fire("on_predict_begin", {})
     gathered: list[list[Array]] = []  # for each output
     done = 0
     part: Any = None
     for number, batch in enumerate(data.batches()):
-        events.fire("on_predict_batch_begin", number, {})
+        hooks.fire("on_predict_batch_begin", number, {})
         part = model.forward(batch.inputs)
         for i, array in enumerate(each(part)):
             if not number:
@@ -331,33 +334,33 @@ def predict(model: Any, data: Data, events: Events) -> Any:
                     parts.append(np.empty((data.rows, *array.shape[1:]), array.dtype))
                 parts[0][done : done + len(array)] = array
         done += batch.size
-        events.fire("on_predict_batch_end", number, {"outputs": part})
-    events.fire("on_predict_end", {})
+        hooks.fire("on_predict_batch_end", number, {"outputs": part})
+    hooks.fire("on_predict_end", {})
     whole = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
     return whole if isinstance(part, tuple) else whole[0]
 
 
-class RunKeeper(Callback):
-    """Base class of a callback that keeps a run safe; its hooks come after those of all others."""
+class BackupCallback(Callback):
+    """Base class of a callback that writes backups; its hooks run after those of all others."""
 
     part_of_run = False
 
     def find(self, run: Run) -> bool:
-        """Look for what an earlier process left; if there is such a thing, tell ``run`` where."""
+        """Look for a backup of an earlier process; if there is one, move ``run`` there."""
         raise NotImplementedError
 
     def begun(self, run: Run) -> None:
-        """After ``on_train_begin`` of a run that begins anew."""
+        """After ``on_train_begin`` of a new run."""
 
     def restore(self, run: Run) -> None:
-        """Put what was found into the run."""
+        """Restore the run from the backup."""
         raise NotImplementedError
 
     def after_batch(self, run: Run) -> None:
-        """After a batch, and all that callbacks do then."""
+        """After a batch and the hooks of all callbacks."""
 
     def after_epoch(self, run: Run) -> None:
-        """After an epoch, and all that callbacks do then."""
+        """After an epoch and the hooks of all callbacks."""
 
     def interrupted(self, run: Run) -> None:
         """After a signal that ends the run, between two steps."""
@@ -366,4 +369,4 @@ class RunKeeper(Callback):
         """After a run that was not interrupted."""
 
     def close(self, run: Run) -> None:
-        """After a run, however it ended, and after all else."""
+        """After a run, however it ended."""

@@ -1,4 +1,4 @@
-"""Small helpers that a Keras user knows."""
+"""Utility functions, as in Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class numbers as one-hot rows."""
+"""One-hot encoding."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ if TYPE_CHECKING:
 
 
 def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
-    """Return class numbers as one-hot rows of float32.
+    """Convert class indices to one-hot rows of float32.
 
     Args:
-        x: integers from 0, of shape (n,), (n, 1) or any other; a last axis of length 1 is dropped.
-        num_classes: length of a row; by default the largest class plus one.
+        x: non-negative integers, of shape (n,), (n, 1) or any other; a last axis of length 1 is
+            removed.
+        num_classes: number of classes; by default the largest index plus one.
 
     Returns:
         An array of shape (..., num_classes).
 
     Raises:
-        DataError: an entry is no integer from 0 to ``num_classes - 1``.
+        DataError: an entry is not an integer from 0 to ``num_classes - 1``.
 
     Example:
         >>> from netlayers.utils.one_hot import to_categorical
         >>> to_categorical([0, 2, 1]).tolist()
         [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
-    given = as_array("to_categorical", "x", x)
-    if given.ndim > 1 and given.shape[-1] == 1:
-        given = given[..., 0]
-    classes = given.astype(np.intp)
+    values = as_array("to_categorical", "x", x)
+    if values.ndim > 1 and values.shape[-1] == 1:
+        values = values[..., 0]
+    classes = values.astype(np.intp)
     if num_classes is None:
         num_classes = int(classes.max(initial=0)) + 1
     count = check_integer("to_categorical", "num_classes", num_classes, minimum=1)
-    wrong = (classes != given) | (classes < 0) | (classes >= count)
+    wrong = (classes != values) | (classes < 0) | (classes >= count)
     if wrong.any():
         raise DataError(
-            f"to_categorical: x must hold class numbers from 0 to {count - 1}, got "
-            f"{given[wrong].flat[0]}."
+            f"to_categorical: x must hold class indices from 0 to {count - 1}, got "
+            f"{values[wrong].flat[0]}."
         )
     rows = np.zeros((*classes.shape, count), np.float32)
     np.put_along_axis(rows, classes[..., None], 1, axis=-1)

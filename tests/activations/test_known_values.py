@@ -72,7 +72,7 @@ def test_same_gradients_as_keras(name):
 
 def slopes(activation, points, dtype="float64"):
     layer = activations.get(activation) if isinstance(activation, str) else activation
-    layer.compute_in(np.dtype(dtype))
+    layer._set_dtype(np.dtype(dtype))
     y = layer.forward(np.array(points, dtype), training=True)
     return layer.backward(np.ones_like(y))
 
@@ -201,7 +201,7 @@ LIMITS |= {"sparse_sigmoid": [0, 1], "sparsemax": [0, 1]}
 @pytest.mark.parametrize("name", sorted({*KERAS, "sparsemax"} - {"exponential"}))
 def test_finite_for_large_inputs_of_either_sign(name, size, dtype):
     layer = activations.get(name)
-    layer.compute_in(np.dtype(dtype))
+    layer._set_dtype(np.dtype(dtype))
     x = np.array([[-size, size, 0.0]], dtype)
     y = layer.forward(x, training=True).copy()
     dx = layer.backward(np.ones_like(y))
@@ -229,7 +229,7 @@ def test_finite_for_large_inputs_of_either_sign(name, size, dtype):
 @pytest.mark.parametrize("size", [1e4, 1e30])
 def test_options_for_large_inputs_of_either_sign(size, dtype):
     def check(layer, y, dx):
-        layer.compute_in(np.dtype(dtype))
+        layer._set_dtype(np.dtype(dtype))
         got = layer.forward(np.array([[-size, size]], dtype), training=True)
         np.testing.assert_allclose(got, np.array([y], dtype), rtol=1e-6)
         np.testing.assert_allclose(layer.backward(np.ones_like(got)), [dx], rtol=1e-6)

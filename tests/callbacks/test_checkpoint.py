@@ -124,7 +124,7 @@ def test_batch_hook_only_where_it_is_needed():
     model.build((None, 2))
     for freq, expected in [("epoch", False), (2, True)]:
         callback = ModelCheckpoint("a.safetensors", save_freq=freq)
-        events = nl.training.callback.Events([callback], model, {})
+        events = nl.training.callback.CallbackList([callback], model, {})
         assert events.has("on_train_batch_end") is expected
 
 

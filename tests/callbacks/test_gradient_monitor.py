@@ -10,7 +10,6 @@ import pytest
 import netlayers as nl
 from netlayers import layers
 from netlayers.callbacks import BackupAndRestore, Callback, CSVLogger, GradientMonitor
-from netlayers.core.naming import every_layer
 from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures
 from netlayers.errors import ConfigurationError, NonFiniteError
 
@@ -149,13 +148,13 @@ def test_a_step_that_fails_is_measured_and_nothing_stays_behind():
     model.build((None, 4))
     model.layers[2].kernel[0] = np.inf
     monitor = GradientMonitor(every=1)
-    before = [set(vars(layer)) for layer in every_layer(model)]
+    before = [set(vars(layer)) for layer in model._flatten_layers()]
     with np.errstate(invalid="ignore"), pytest.raises(NonFiniteError):
         fit(model, monitor)
     assert monitor.steps == [1]
     assert monitor.values["nonfinite"]["b"][0] > 0
     assert all(type(t).__module__.endswith("transforms") for t in model.optimizer.transforms)
-    for names, layer in zip(before, every_layer(model), strict=True):
+    for names, layer in zip(before, model._flatten_layers(), strict=True):
         assert not {"forward", "backward"} & (set(vars(layer)) - names)
 
 
@@ -190,7 +189,7 @@ def test_a_measure_is_drawn():
     model = nl.Sequential([nl.layers.Dense(4, "tanh"), nl.layers.Dense(1)], seed=0)
     model.compile("sgd", "mse")
     x = np.random.default_rng(0).normal(size=(32, 3))
-    with pytest.raises(ConfigurationError, match="no values of 'gradient_norm' to draw"):
+    with pytest.raises(ConfigurationError, match="no values of 'gradient_norm' to plot"):
         monitor.plot()
     model.fit(x, x.sum(axis=1), 8, epochs=2, callbacks=[monitor], verbose=0)
     lines = monitor.plot("weight_norm").axes[0].get_lines()

@@ -37,8 +37,8 @@ def test_terminate_on_nan_stops_at_the_batch(on_nonfinite, capsys):
 
 def test_terminate_on_nan_sees_gradients_of_a_finite_loss(capsys):
     class Broken(nl.layers.Dense):
-        def backward_logits(self, dz, input_gradient=True):
-            dx = super().backward_logits(dz, input_gradient)
+        def _backward_logits(self, dz, input_gradient=True):
+            dx = super()._backward_logits(dz, input_gradient)
             self.d_kernel[...] = np.inf
             return dx
 

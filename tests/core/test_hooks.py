@@ -9,7 +9,6 @@ import pytest
 
 import netlayers as nl
 from netlayers.core.hooks import observed
-from netlayers.core.naming import every_layer
 
 
 def network():
@@ -60,14 +59,14 @@ def test_every_call_of_a_step_is_seen_and_nothing_changes():
 def test_nothing_stays_behind():
     model = network()
     model.build((None, 4))
-    before = [set(vars(layer)) for layer in every_layer(model)]
+    before = [set(vars(layer)) for layer in model._flatten_layers()]
 
     def fails(layer, method, given, run):
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"), observed(model, fails):
         model.predict(X, verbose=0)
-    assert [set(vars(layer)) for layer in every_layer(model)] == before
+    assert [set(vars(layer)) for layer in model._flatten_layers()] == before
     pickle.loads(pickle.dumps(model))
     copy.deepcopy(model)
 

@@ -51,7 +51,7 @@ def test_a_layer_that_is_not_built_says_so():
     built.build((None, 2))
     with pytest.raises(AttributeError, match=r"not built yet.*x = self.prepare\(x\)"):
         Scale().forward(np.ones((1, 2)))
-    built.unbuild()
+    built._unbuild()
     with pytest.raises(AttributeError, match="not built yet"):
         built.scale  # noqa: B018
 

@@ -6,24 +6,25 @@ import pytest
 import netlayers as nl
 from netlayers.data.batch import Batch
 from netlayers.diagnostics.activations import activation_histograms
-from netlayers.diagnostics.diagnose import examine
+from netlayers.diagnostics.diagnosis import examine
 from netlayers.diagnostics.layer_statistics import StepMeasures
-from netlayers.diagnostics.profile import profile_steps
+from netlayers.diagnostics.profiling import profile_steps
 from netlayers.layers.graph import Graph
-from netlayers.trace.trace import trace_step
+from netlayers.trace.trace import trace_batch
 from netlayers.training.nonfinite import find_nonfinite
 from tests.core.user_models import FLOATS, MODELS, TWO, L, batch_for, each, model_of, rows, steps_of
 from tests.user_layers import Gate
 
 
 def leaves(model):
-    return [layer for layer in model.walk() if not hasattr(layer, "layers")]
+    inside = model._flatten_layers()
+    return [layer for layer in inside if layer._in_model and not hasattr(layer, "layers")]
 
 
 @each
 def test_traced(name):
     steps, batch = steps_of(name)
-    trace = trace_step(steps, batch)
+    trace = trace_batch(steps, batch)
     for layer in leaves(steps.model):
         record = trace[layer.path]
         for array, d in ((record.x, record.dx), (record.y, record.dy)):
@@ -40,10 +41,10 @@ def test_traced(name):
 
 
 def test_a_trace_shows_each_array():
-    text = trace_step(*steps_of("two outputs")).text()
+    text = trace_batch(*steps_of("two outputs")).text()
     for shown in ("y²₀  (8 × 3)", "y²₁  (8 × 4)", "∂L/∂y²₀  (8 × 3)", "∂L/∂y²₁  (8 × 4)"):
         assert shown in text
-    text = trace_step(*steps_of("two inputs")).text()
+    text = trace_batch(*steps_of("two inputs")).text()
     assert "x₀  (8 × 4)" in text
     assert "x₁  (8 × 4)" in text
 
@@ -83,7 +84,7 @@ def test_the_trace_of_a_layer_with_a_state_is_the_step_that_would_come():
     for _ in range(2):
         steps.train(batch)
         twin.train(batch)
-    trace = trace_step(steps, batch)
+    trace = trace_batch(steps, batch)
     assert trace.loss.total == twin.train(batch)
     for p in twin.model.declared_parameters:
         after = trace[p.layer.path].weights[p.name].after
@@ -158,7 +159,7 @@ def test_nan_search_with_several_inputs_and_indices():
         model.build(((None, 4), (None, 4)))
         gate.where = where
         batch = batch_for(model, TWO)
-        origin = find_nonfinite(model.make_steps((8, 1)), batch)
+        origin = find_nonfinite(model._make_steps((8, 1)), batch)
         assert (origin.layer, origin.direction, origin.what) == ("g/gate", where, what)
         assert origin.rows == [3 if where == "forward" else 5]
     for name in MODELS:

@@ -213,5 +213,5 @@ def test_a_model_with_masks_that_stands_in_two_models():
     losses = []
     for model in models:
         model.layers[0].table[...] = models[0].layers[0].table
-        losses.append(model.make_steps(y.shape).test(Batch(WORDS, y, None, 8)))
+        losses.append(model._make_steps(y.shape).test(Batch(WORDS, y, None, 8)))
     assert losses[0] == losses[1]

@@ -53,7 +53,7 @@ def batch_for(model, x):
 def steps_of(name):
     model, x = model_of(name)
     batch = batch_for(model, x)
-    return model.make_steps(batch.targets.shape), batch
+    return model._make_steps(batch.targets.shape), batch
 
 
 LAYERS = {

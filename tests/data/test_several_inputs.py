@@ -177,7 +177,7 @@ def test_several_targets_for_one_output():
 
 def test_targets_of_several_outputs_need_their_own_weights():
     class Both(nl.Sequential):
-        output_count = 2
+        _output_count = 2
 
     model = Both([nl.layers.Dense(1)])
     model.compile("sgd", "mse")

@@ -150,7 +150,7 @@ def test_a_measured_step_is_the_same_to_the_bit():
     for a, b in zip(watched.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert [type(t).__name__ for t in watched.optimizer.transforms] == [
-        "Measure",
+        "MeasureNorm",
         "FindNonFinite",
         "ClipByGlobalNorm",
     ]

@@ -136,8 +136,8 @@ def test_it_ends_without_an_error_where_numbers_end(on_nonfinite):
 
 def test_gradients_that_are_not_finite_end_it():
     class Broken(nl.layers.Dense):
-        def backward_logits(self, dz, input_gradient=True):
-            dx = super().backward_logits(dz, input_gradient)
+        def _backward_logits(self, dz, input_gradient=True):
+            dx = super()._backward_logits(dz, input_gradient)
             self.d_kernel[...] = np.nan
             return dx
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.diagnostics.profile import ProfileReport, ProfileRow
+from netlayers.diagnostics.profiling import ProfileReport, ProfileRow
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(32, 6)).astype(np.float32)
@@ -38,7 +38,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     Clock.now = 0.0
-    monkeypatch.setattr("netlayers.diagnostics.profile.time.perf_counter", lambda: Clock.now)
+    monkeypatch.setattr("netlayers.diagnostics.profiling.time.perf_counter", lambda: Clock.now)
 
 
 def wait(seconds):

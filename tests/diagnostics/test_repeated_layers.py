@@ -9,11 +9,11 @@ import netlayers as nl
 from netlayers.core.hooks import observed
 from netlayers.data.batch import Batch
 from netlayers.diagnostics.activations import activation_histograms
-from netlayers.diagnostics.diagnose import examine
+from netlayers.diagnostics.diagnosis import examine
 from netlayers.diagnostics.layer_statistics import StepMeasures
-from netlayers.diagnostics.profile import profile_steps
+from netlayers.diagnostics.profiling import profile_steps
 from netlayers.layers.graph import Graph
-from netlayers.trace.trace import trace_step
+from netlayers.trace.trace import trace_batch
 from netlayers.training.nonfinite import find_nonfinite
 
 L = nl.layers
@@ -43,7 +43,7 @@ class Doubtful(L.Dense):
         return dx
 
     def _mine(self):
-        return self.call == self.which
+        return self._call_number == self.which
 
 
 def network(layer=None, **options):
@@ -121,7 +121,7 @@ def test_nan_search_names_the_use(breaks, which):
     f = Doubtful(3, name="f")
     model = network(f)
     f.breaks, f.which = breaks, which
-    origin = find_nonfinite(model.make_steps(Y.shape), BATCH)
+    origin = find_nonfinite(model._make_steps(Y.shape), BATCH)
     assert origin.layer == ("net/f" if which == 1 else "net/f (call 2)")
     assert origin.direction == ("forward" if breaks == "forward" else "backward")
     if breaks == "backward":
@@ -136,7 +136,7 @@ def test_nan_search_names_the_use(breaks, which):
 
 def test_trace_shows_each_use_with_its_arrays_and_gradients_as_their_sum():
     model = network()
-    trace = trace_step(model.make_steps(Y.shape), BATCH)
+    trace = trace_batch(model._make_steps(Y.shape), BATCH)
     first, second, third = (trace[name] for name in NAMES[:3])
     assert trace["net/f"].kind == "dense"
     np.testing.assert_array_equal(second.x, first.y)
@@ -167,7 +167,7 @@ def test_trace_shows_each_use_with_its_arrays_and_gradients_as_their_sum():
 
 
 def test_profile_measures_each_use():
-    report = profile_steps(network().make_steps(Y.shape), BATCH, 5)
+    report = profile_steps(network()._make_steps(Y.shape), BATCH, 5)
     names = [row.name for row in report.rows]
     assert [n for n in names if n in NAMES] == NAMES
     assert "net/f (call 2) (Tanh)" in names
@@ -180,7 +180,7 @@ def test_profile_measures_each_use():
 
 def test_measures_and_histograms_of_each_use():
     model = network()
-    steps, step = model.make_steps(Y.shape), StepMeasures(model, model.optimizer)
+    steps, step = model._make_steps(Y.shape), StepMeasures(model, model.optimizer)
     with step:
         steps.train(BATCH)
     assert step.paths == NAMES
@@ -191,7 +191,7 @@ def test_measures_and_histograms_of_each_use():
         assert list(values[measure]) == ["net/first", "net/f", "net/g"]
     assert list(values["saturated"]) == ["net/f", "net/f (call 2)"]
     assert all(np.isfinite(list(its.values())).all() for its in values.values())
-    trace = trace_step(network().make_steps(Y.shape), BATCH)
+    trace = trace_batch(network()._make_steps(Y.shape), BATCH)
     for name in NAMES:
         assert values["activation_mean"][name] == pytest.approx(trace[name].y.mean())
         dy = trace[name].dz if trace[name].dy is None else trace[name].dy
@@ -205,7 +205,7 @@ def test_measures_and_histograms_of_each_use():
 
 def test_diagnosis_and_pictures_of_a_graph(tmp_path):
     model = network()
-    steps = model.make_steps(Y.shape)
+    steps = model._make_steps(Y.shape)
     found = examine(model, steps, iter([BATCH] * 40), BATCH, Y)
     assert list(found.values["activation_mean"]) == NAMES
     assert "net/f (call 2)" in str(found)

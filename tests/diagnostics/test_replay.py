@@ -82,7 +82,7 @@ def test_the_numbers_of_a_replay_are_those_of_the_run(tmp_path, optimizer):
     replay = nl.replay_snapshot(path)
     assert replay.origin == watch.origin
     assert (replay.origin.direction, replay.origin.rows) == ("loss", [4])
-    steps = replay.model.make_steps(replay.y.shape)
+    steps = replay.model._make_steps(replay.y.shape)
     steps.compute_gradients(Batch(replay.x, replay.y, replay.sample_weight, len(replay.x)))
     assert np.isfinite(seen[-1]).all()
     np.testing.assert_array_equal(replay.model.parameters.gradients, seen[-1])

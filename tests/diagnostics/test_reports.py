@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.diagnostics.profile import ProfileReport, ProfileRow
+from netlayers.diagnostics.profiling import ProfileReport, ProfileRow
 from netlayers.gradient_check.report import GradientReport, GradientRow
 from netlayers.training.nonfinite import NonFiniteOrigin
 from tests.golden import check_text

@@ -25,9 +25,9 @@ def model_of(*layers, dtype="float32", inputs=5):
 def arrays(model, x, dy, logits=False, **options):
     """Return the output, the gradient of the input and those of the weights."""
     model.parameters.gradients[...] = np.nan
-    forward = model.forward_logits if logits else model.forward
+    forward = model._forward_logits if logits else model.forward
     y = forward(x, training=True).copy()
-    dx = (model.backward_logits if logits else model.backward)(dy, **options)
+    dx = (model._backward_logits if logits else model.backward)(dy, **options)
     gradients = model.parameters.gradients.copy()
     inference = forward(x)
     return [y, None if dx is None else np.array(dx), gradients, inference]

@@ -213,7 +213,7 @@ def test_the_first_prediction_from_eight_threads(state):
         elif state == "copied":
             model = copy.deepcopy(model)
         elif state == "forgotten":
-            model.unbuild()
+            model._unbuild()
         for answer in in_threads(lambda _, model=model: model.predict(x)):
             np.testing.assert_array_equal(answer, expected)
 

@@ -28,6 +28,7 @@ from netlayers.testing.targets import draw  # noqa: E402
 from netlayers.testing.values import built, normal  # noqa: E402
 from tests.classes import concrete  # noqa: E402
 
+BACKWARD = ("backward", "_backward_logits", "_backward_probabilities")
 HELPERS = {"_split", "_distance_term", "_backward", "_unclipped", "_broadcastable"}
 SWAPPED = {
     "add": "subtract",
@@ -113,7 +114,7 @@ def uses():
     for kind in ("layer", "loss"):
         for cls in concrete(kind):
             for name in dir(cls):
-                if not (name.startswith("backward") or name in HELPERS):
+                if not (name.startswith(BACKWARD) or name in HELPERS):
                     continue
                 owner = next(c for c in cls.__mro__ if name in vars(c))
                 if inspect.isfunction(vars(owner)[name]) and owner.__module__.startswith(

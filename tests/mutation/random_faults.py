@@ -35,7 +35,7 @@ _spec.loader.exec_module(sites)
 
 # Looks at the source rather than at what it does, or is about this tool.
 STATIC = ("tests/test_architecture.py", "tests/mutation/")
-ALWAYS = "tests/api/test_signatures.py"  # sees every public default, and enters no function
+ALWAYS = "tests/api/test_signatures.py"  # sees every public default and bound
 SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, minutes to compile
 LAST = "tests/test_contracts.py"  # takes seconds to collect
 SLOWEST = 20  # seconds; a slower test is not worth running for one fault

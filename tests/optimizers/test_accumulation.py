@@ -122,7 +122,7 @@ def test_penalties_on_activations():
 @pytest.mark.parametrize(
     ("loss", "y", "match"),
     [
-        (losses.Dice(), np.ones((6, CLASSES)), "'dice'.*one loss for each sample"),
+        (losses.Dice(), np.ones((6, CLASSES)), "'dice'.*one loss per sample"),
         (
             losses.SplitLoss([crossentropy(ignore_class=-1), "mse"], sizes=[2, 1]),
             np.zeros((6, 2)),

@@ -59,6 +59,17 @@ def test_networks_that_are_long_or_not_built():
         check_text(__file__, f"network-{count}.txt", described(model.plot()))
 
 
+def test_how_long_networks_are_cut_into_columns():
+    lines = []
+    for count in (13, 16, 22, 26, 31, 37, 44):
+        layers = [L.Dense(3, "relu" if i % 3 else None, name=f"d{i}") for i in range(count)]
+        figure = nl.Sequential(layers, name="net").plot()
+        places = [t.get_position() for t in figure.axes[0].texts if t.get_text().startswith("d")]
+        columns = len({round(x) for x, _ in places})
+        lines.append(f"{count} layers: {columns} columns, {figure.get_size_inches().round(2)}")
+    check_text(__file__, "network-columns.txt", "\n".join(lines))
+
+
 def test_histories():
     history = {"loss": lattice(7), "val_loss": lattice(3), "mae": lattice(7, 2.0)}
     history |= {"learning_rate": lattice(7, 3.0), "f1": [np.ones(2)] * 7, "below": [-1.0] * 7}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.diagnostics.loss_surface import filter_normalized
+from netlayers.diagnostics.surface import filter_normalized
 from netlayers.errors import ConfigurationError, ShapeError
 
 pytest.importorskip("matplotlib")

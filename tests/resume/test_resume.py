@@ -137,6 +137,7 @@ def test_no_warning_where_bits_are_promised(tmp_path):
         script(tmp_path / "b", kind="stateful", freq={"save_freq": 2})
 
 
+@pytest.mark.kernels
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")
 def test_kills(tmp_path):
     """The harness in a small size; `python tests/resume/kill.py --kills 25` is the full one."""

@@ -152,7 +152,9 @@ def end_of(model, others, folder):
     """Return all that a run ended with, as arrays."""
     optimizer, history = model.optimizer, model.history
     generators = {f"stream {name}": g for name, g in model._streams._generators.items()}
-    generators |= {f"rng {part.path}": part.rng for part in model.walk() if part.rng is not None}
+    generators |= {
+        f"rng {part.path}": part.rng for part in model._flatten_layers() if part.rng is not None
+    }
     numbers = {
         "iterations": optimizer.iterations,
         "skipped": optimizer.skipped,

@@ -8,7 +8,7 @@ import pytest
 import netlayers as nl
 from netlayers.data.batch import Batch
 from netlayers.layers.graph import Graph
-from netlayers.trace.trace import trace_step
+from netlayers.trace.trace import trace_batch
 from tests.golden import check_text
 from tests.user_layers import Gate
 
@@ -71,8 +71,8 @@ def wired():
     graph = Graph([L.Dense(3, name="first"), f, Gate(), L.Dense(1, name="g")], calls, name="net")
     model = fixed(nl.Sequential([graph], name="wired", dtype="float64"), (None, 3))
     model.compile(nl.optimizers.Adam(0.1), nl.losses.MeanAbsoluteError("sum"))
-    return trace_step(
-        model.make_steps((2, 1)), Batch(numbers((2, 3)), numbers((2, 1), 5.0), None, 2)
+    return trace_batch(
+        model._make_steps((2, 1)), Batch(numbers((2, 3)), numbers((2, 1), 5.0), None, 2)
     )
 
 

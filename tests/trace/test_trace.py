@@ -77,7 +77,7 @@ def state_of(model):
 
 
 def all_layers(layer):
-    return [layer, *(inner for part in layer.parts for inner in all_layers(part))]
+    return [layer, *(inner for part in layer._sublayers for inner in all_layers(part))]
 
 
 def same(a, b):

@@ -77,7 +77,7 @@ def test_the_penalty_of_an_activation():
 
 def steps_of(model, x, y):
     model.build((None, *x.shape[1:]))
-    return model.make_steps(y.shape)
+    return model._make_steps(y.shape)
 
 
 # Weights, input, update -----------------------------------------------------------------------

@@ -16,10 +16,7 @@ class Trap(L.Layer):
 
     def __init__(self, kind="log", **kwargs):
         super().__init__(**kwargs)
-        self.kind_of_fault = kind
-
-    def get_config(self):
-        return {**super().get_config(), "kind": self.kind_of_fault}
+        self.kind = kind
 
     def build(self, input_shape):
         self.add_weight("scale", (input_shape[-1],), "ones")
@@ -32,20 +29,20 @@ class Trap(L.Layer):
         y = x * self.scale
         if training:
             self.cache.x = x
-        if self.kind_of_fault == "log":
+        if self.kind == "log":
             y[marked] = np.log(np.minimum(x[marked], 0) - 1)
-        elif self.kind_of_fault == "divide":
+        elif self.kind == "divide":
             y[marked] = 1 / (x[marked] * 0)
-        elif self.kind_of_fault == "exp":
+        elif self.kind == "exp":
             y[marked] = np.exp(np.abs(x[marked]) * 0 + 1000)
         return y
 
     def backward(self, dy):
         np.sum(dy * self.cache.x, axis=0, out=self.d_scale)
         dx = dy * self.scale
-        if self.kind_of_fault == "backward":
+        if self.kind == "backward":
             dx[self.marked] = np.inf
-        elif self.kind_of_fault == "weight":
+        elif self.kind == "weight":
             rows = np.where(self.marked[:, None], np.inf, 1.0)
             np.sum(np.where(dy == 0, 0, dy) * rows, axis=0, out=self.d_scale)
         return dx

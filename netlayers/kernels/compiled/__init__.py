@@ -1,4 +1,4 @@
-"""The kernels compiled by numba; only :func:`netlayers.use_kernels` imports this."""
+"""Kernels compiled with numba; imported only by :func:`netlayers.use_kernels`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @functools.cache
 def compiled_kernels() -> dict[str, Callable[..., Any]]:
-    """Put the compiled loops in place of those of Python, and return the kernels by their names.
+    """Replace the Python loops by compiled ones and return the kernels by name.
 
-    A loop is compiled when it is first called, and the code is kept on the disk where it can be.
+    A loop is compiled on its first call; the code is cached on disk if possible.
 
     Raises:
         ImportError: numba is not installed.
@@ -27,21 +27,21 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
     numba = importlib.import_module("numba")
     declare()
 
-    def compiled(function: Callable[..., Any], any_order: bool = False) -> Callable[..., Any]:
+    def compiled(function: Callable[..., Any], reassociate: bool = False) -> Callable[..., Any]:
         options = {**OPTIONS, "nogil": True}
-        if any_order:  # sums may be added up in several parts
+        if reassociate:  # sums may use several partial sums
             options["fastmath"] = {"contract", "reassoc"}
         try:
             return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # no folder can be written to: each process compiles for itself
+        except RuntimeError:  # no writable cache folder: compile in each process
             return numba.njit(**options)(function)
 
     kernels = compiled_stack(compiled)
     for module in (elementwise, normalization, losses):
         for loop in module.LOOPS:
-            made = compiled(loop, loop in losses.SUMS)
-            setattr(module, loop.__name__, made)
+            compiled_loop = compiled(loop, loop in losses.SUMS)
+            setattr(module, loop.__name__, compiled_loop)
             if hasattr(Kernels, name := loop.__name__.removeprefix("_")):
-                kernels[name] = made  # unless one of KERNELS calls it
+                kernels[name] = compiled_loop  # replaced below if KERNELS has a wrapper
         kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
     return kernels

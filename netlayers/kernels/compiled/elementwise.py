@@ -1,10 +1,9 @@
-"""The compiled kernels of activations and optimizers: one pass over memory each, on one thread.
+"""Compiled kernels of activations and optimizers: one pass over memory each, single-threaded.
 
-A loop is called with arrays in C
-order alone: their layout is part of their type, and a loop over neighbours becomes vector
-instructions. Arithmetic is that of IEEE 754, with NaN and infinities as in NumPy; a product and the
-sum that it goes into may be rounded once instead of twice ("contract"), which is the whole
-difference from NumPy beside that of exp and log.
+Loops are called with C-contiguous arrays only: the layout is part of their type, and loops over
+contiguous memory are vectorized. Arithmetic follows IEEE 754, with NaN and infinities as in NumPy.
+Multiply-add may be fused ("contract"), which is the only difference from NumPy except for exp and
+log.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from netlayers.kernels.compiled.functions import sigmoid_of, tanh_of
 if TYPE_CHECKING:
     from netlayers._typing import Array
 
-# numba keeps compiled code until its file changes, and does not look at the files of what it calls.
-# Therefore this one says what it was compiled with: functions d35890799e9c.
+# numba caches compiled code until its file changes, regardless of changes in called functions. So
+# this file contains a digest of their file: functions 1a90f78161dc.
 
 
-# A loop from one array to another is no vector loop where both may be the same: these are in place.
+# Loops between arrays that may alias are not vectorized, so these work in place.
 
 
 def _sigmoid(y: Array) -> None:
@@ -87,7 +86,7 @@ def _adam(
 
 
 def _flat(x: Array) -> Array:
-    """All numbers in C order: a view of an array in that order, of another a copy to read from."""
+    """Return a flat array: a view of a C-contiguous array, else a copy for reading."""
     return x.reshape(-1)
 
 

@@ -1,9 +1,9 @@
-"""The compiled kernels of softmax, losses and norms; see ``elementwise.py``."""
+"""Compiled kernels of softmax, losses and norms; see ``elementwise.py``."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +13,10 @@ from netlayers.kernels.reference import Kernels
 if TYPE_CHECKING:
     from netlayers._typing import Array
 
-# As in elementwise: functions d35890799e9c.
+# As in elementwise: functions 1a90f78161dc.
 
-# NumPy's log1p computes several numbers at a time, the compiled one does not: for more numbers than
-# these NumPy is faster.
-_FEW = 512
+# NumPy's log1p is vectorized, the compiled one is not: NumPy is faster for larger arrays.
+_SMALL = 512
 
 
 def _total(x: Array) -> float:
@@ -91,7 +90,7 @@ def _shift(z: Array, shifted: Array) -> None:
 
 
 def _normalize(p: Array, lse: Array) -> None:
-    for k in range(p.size):  # over all rows: one of 10 numbers fills no vector
+    for k in range(p.size):  # over all rows: a row of 10 entries is too short to vectorize
         p.flat[k] = exp_of(p.flat[k])
     _divide_by_sums(p, lse)
 
@@ -106,7 +105,7 @@ def _divide_by_sums(p: Array, lse: Array) -> None:
 
 def _softmax(z: Array, shifted: Array, p: Array, lse: Array) -> None:
     _shift(z, shifted)
-    for k in range(p.size):  # not _normalize: a copy first would take a fourth of the time
+    for k in range(p.size):  # not _normalize: its copy would take a fourth of the time
         p.flat[k] = exp_of(shifted.flat[k])
     _divide_by_sums(p, lse)
 
@@ -180,7 +179,7 @@ def squared_error(p: Array, t: Array, d: Array) -> Array:
     return l
 
 
-def scale(x: Array, c: Any, y: Array) -> None:
+def scale(x: Array, c: float | Array, y: Array) -> None:
     """See :meth:`Kernels.scale`."""
     if type(c) is float and x.flags.c_contiguous:
         _scale(x, c, y)
@@ -188,7 +187,7 @@ def scale(x: Array, c: Any, y: Array) -> None:
         Kernels.scale(x, c, y)
 
 
-def scaled_difference(p: Array, t: Array, c: Any, y: Array) -> None:
+def scaled_difference(p: Array, t: Array, c: float | Array, y: Array) -> None:
     """See :meth:`Kernels.scaled_difference`."""
     if type(c) is float and t.flags.c_contiguous:
         _scaled_difference(p, t, c, y)
@@ -198,8 +197,8 @@ def scaled_difference(p: Array, t: Array, c: Any, y: Array) -> None:
 
 def binary_crossentropy(z: Array, t: Array, p: Array, l: Array, scratch: Array) -> Array:  # noqa: E741
     """See :meth:`Kernels.binary_crossentropy`."""
-    few = type(z) is np.ndarray and z.ndim == 2 and z.size <= _FEW
-    if not (few and z.flags.c_contiguous and t.flags.c_contiguous):
+    small = type(z) is np.ndarray and z.ndim == 2 and z.size <= _SMALL
+    if not (small and z.flags.c_contiguous and t.flags.c_contiguous):
         return Kernels.binary_crossentropy(z, t, p, l, scratch)
     l = np.empty(len(z), z.dtype)  # noqa: E741
     _binary_crossentropy(z, t, p, l)
@@ -216,7 +215,7 @@ def crossentropy(z: Array, t: Array, p: Array, mass: Array) -> Array:
     return l
 
 
-def crossentropy_gradient(p: Array, t: Array, mass: Array, dl: Any, dz: Array) -> None:
+def crossentropy_gradient(p: Array, t: Array, mass: Array, dl: float | Array, dz: Array) -> None:
     """See :meth:`Kernels.crossentropy_gradient`."""
     if type(dl) is float and p.ndim == 2 and t.flags.c_contiguous:
         _crossentropy_gradient(p, t, mass, dl, dz)
@@ -234,7 +233,7 @@ def sparse_crossentropy(z: Array, t: Array, p: Array) -> Array:
     return l
 
 
-def sparse_crossentropy_gradient(p: Array, t: Array, dl: Any, dz: Array) -> None:
+def sparse_crossentropy_gradient(p: Array, t: Array, dl: float | Array, dz: Array) -> None:
     """See :meth:`Kernels.sparse_crossentropy_gradient`."""
     if type(dl) is float and p.ndim == 2:
         _sparse_crossentropy_gradient(p, t, dl, dz)
@@ -242,7 +241,7 @@ def sparse_crossentropy_gradient(p: Array, t: Array, dl: Any, dz: Array) -> None
         Kernels.sparse_crossentropy_gradient(p, t, dl, dz)
 
 
-# Sums that may be added up in any order, several numbers at a time, as in BLAS.
+# Loops whose sums may be reassociated into partial sums, as in BLAS.
 SUMS = (_total, _sum_of_squares, _squared_error)
 LOOPS = (
     *SUMS,

@@ -1,4 +1,4 @@
-"""The compiled kernels of batch normalization and dropout; see ``elementwise.py``."""
+"""Compiled kernels of batch normalization and dropout; see ``elementwise.py``."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlayers.kernels.moments import CENTRINGS
+from netlayers.kernels.moments import MAX_CENTRINGS
 from netlayers.kernels.reference import Kernels
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
 
-_TOGETHER = 4  # rows that are added up before the sums of their columns are read and written
-_BLOCK = 16  # rows, a multiple of that, which stay in the nearest cache from one pass to the next
+_GROUP = 4  # rows that are summed before the column sums in memory are updated
+_BLOCK = 16  # rows, a multiple of _GROUP, that fit in the L1 cache
 
 
-def _add_columns(x: Array, y: Array | None, share: float, total: Array, products: Array) -> None:
-    whole = x.shape[0] - x.shape[0] % _TOGETHER
-    for i in range(0, whole, _TOGETHER):
+def _add_columns(x: Array, y: Array | None, scale: float, total: Array, products: Array) -> None:
+    whole = x.shape[0] - x.shape[0] % _GROUP
+    for i in range(0, whole, _GROUP):
         for j in range(x.shape[1]):
-            some = some_products = 0.0
-            for k in range(i, i + _TOGETHER):
+            partial = partial_products = 0.0
+            for k in range(i, i + _GROUP):
                 number = np.float64(x[k, j])
-                some += number * share
-                some_products += number * share * (number if y is None else np.float64(y[k, j]))
-            total[j] += some
-            products[j] += some_products
+                partial += number * scale
+                partial_products += number * scale * (number if y is None else np.float64(y[k, j]))
+            total[j] += partial
+            products[j] += partial_products
     for i in range(whole, x.shape[0]):
         for j in range(x.shape[1]):
             number = np.float64(x[i, j])
-            total[j] += number * share
-            products[j] += number * share * (number if y is None else np.float64(y[i, j]))
+            total[j] += number * scale
+            products[j] += number * scale * (number if y is None else np.float64(y[i, j]))
 
 
 def _subtract_row(x: Array, row: Array, out: Array) -> None:
@@ -44,39 +44,39 @@ def _centre_columns(
     x: Array,
     out: Array,
     epsilon: float,
-    rough: float,
+    tolerance: float,
     centrings: int,
     step: Array,
     mean: Array,
-    left: Array,
+    residual: Array,
     variance: Array,
 ) -> None:
-    share = 1 / x.shape[0]
-    left[:] = 0.0
+    scale = 1 / x.shape[0]
+    residual[:] = 0.0
     variance[:] = 0.0
-    _add_columns(x, None, share, left, variance)
-    for turn in range(centrings):
+    _add_columns(x, None, scale, residual, variance)
+    for iteration in range(centrings):
         for j in range(step.size):
-            step[j] = left[j]
+            step[j] = residual[j]
             mean[j] += step[j]
-            left[j] = variance[j] = 0.0
+            residual[j] = variance[j] = 0.0
         for start in range(0, x.shape[0], _BLOCK):
             part = out[start : start + _BLOCK]
-            if turn == 0:
+            if iteration == 0:
                 _subtract_row(x[start : start + _BLOCK], step, part)
             else:
                 _subtract_row(part, step, part)
-            _add_columns(part, None, share, left, variance)
+            _add_columns(part, None, scale, residual, variance)
         again = False
         for j in range(step.size):
-            square = left[j] * left[j]
+            square = residual[j] * residual[j]
             v = variance[j] - square
             variance[j] = 0.0 if v < 0 else v  # NaN stays NaN
-            again |= square > rough * rough * (variance[j] + epsilon)
+            again |= square > tolerance * tolerance * (variance[j] + epsilon)
         if not again:
             break
     for j in range(step.size):
-        mean[j] += left[j]
+        mean[j] += residual[j]
 
 
 def _scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
@@ -103,16 +103,16 @@ def _move_average(average: Array, new: Array, momentum: float, tiny: float, larg
 def _apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
     factor, zero = x.dtype.type(factor), x.dtype.type(0)
     for i in range(y.size):
-        y[i] = x[i] * (factor if mask[i] else zero)  # a NaN that is dropped stays one
+        y[i] = x[i] * (factor if mask[i] else zero)  # a dropped NaN stays NaN
 
 
 def centre_columns(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
     """See :meth:`Kernels.centre_columns`."""
     columns = x.shape[1]
-    mean, left, variance = np.zeros(columns), np.empty(columns), np.empty(columns)
+    mean, residual, variance = np.zeros(columns), np.empty(columns), np.empty(columns)
     step = np.empty(columns, x.dtype)
-    rough = 8 * np.finfo(x.dtype).eps
-    _centre_columns(x, out, epsilon, rough, CENTRINGS, step, mean, left, variance)
+    tolerance = 8 * np.finfo(x.dtype).eps
+    _centre_columns(x, out, epsilon, tolerance, MAX_CENTRINGS, step, mean, residual, variance)
     return mean, variance
 
 
@@ -132,8 +132,8 @@ def batch_gradient(
 
 def move_average(average: Array, new: Array, momentum: float) -> None:
     """See :meth:`Kernels.move_average`."""
-    numbers = np.finfo(average.dtype)
-    _move_average(average, new, momentum, numbers.tiny, numbers.max)
+    limits = np.finfo(average.dtype)
+    _move_average(average, new, momentum, limits.tiny, limits.max)
 
 
 def apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:

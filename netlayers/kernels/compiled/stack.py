@@ -1,10 +1,10 @@
-"""Dense layers one on another in one compiled call: forward, and the chain rule backward.
+"""Consecutive Dense layers in one compiled call: forward and backward pass.
 
-The mathematics is that of ``layers/dense.py`` and its activations, which the tests hold it to. What
-it saves is the Python between the products, and passes over memory: a row of ``z`` is still in the
-nearest cache when the bias and the activation come to it.
+The mathematics is that of ``layers/dense.py`` and its activations, as tests verify. This saves
+Python overhead between the products and passes over memory: a row of ``z`` is still in the L1 cache
+when bias and activation are applied.
 
-Only :func:`netlayers.kernels.reference.use_kernels` imports this.
+Only :func:`netlayers.kernels.select.use_kernels` imports this.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
 
-# numba keeps compiled code until its file changes, and does not look at the files of what it calls.
-# Therefore this one says what it was compiled with: blas effe3e57b4e9,
-# functions d35890799e9c.
+# numba caches compiled code until its file changes, regardless of changes in called functions. So
+# this file contains digests of their files: blas 8bd034038f44,
+# functions 1a90f78161dc.
 
-# Places of the activations in netlayers.kernels.reference.STACKED.
+# Indices of the activations in netlayers.kernels.reference.STACKED.
 _LINEAR, _RELU, _TANH, _SIGMOID = range(4)
 
 
 def _activate(z: Array, b: Array, kind: int) -> None:
-    """``z = f(z + b)``, row by row; no bias is one of no length."""
+    """``z = f(z + b)``, row by row; without bias, ``b`` is empty."""
     zero = z.dtype.type(0)
     for i in range(z.shape[0]):
         for j in range(b.size):
@@ -45,7 +45,7 @@ def _activate(z: Array, b: Array, kind: int) -> None:
 
 
 def _gradient(dy: Array, y: Array, dz: Array, kind: int) -> None:
-    """``dz = dy f'(z)``, by ``y = f(z)``."""
+    """``dz = dy f'(z)``, computed from ``y = f(z)``."""
     zero, one = y.dtype.type(0), y.dtype.type(1)
     for i in range(y.shape[0]):
         if kind == _LINEAR:
@@ -53,7 +53,7 @@ def _gradient(dy: Array, y: Array, dz: Array, kind: int) -> None:
                 dz[i, j] = dy[i, j]
         elif kind == _RELU:
             for j in range(y.shape[1]):
-                dz[i, j] = dy[i, j] * (one if y[i, j] > zero else zero)  # a NaN in dy stays one
+                dz[i, j] = dy[i, j] * (one if y[i, j] > zero else zero)  # a NaN in dy stays NaN
         elif kind == _TANH:
             for j in range(y.shape[1]):
                 dz[i, j] = (one - y[i, j] * y[i, j]) * dy[i, j]
@@ -66,10 +66,10 @@ def stack_forward(values: Array, x: Array, memory: Array, y: Array, table: Array
     """See :class:`netlayers.kernels.reference.Kernels`."""
     rows, top = x.shape[0], table.shape[0] - 1
     for i in range(top + 1):
-        n, m, w, b, place, kind, _ = table[i]
+        n, m, w, b, offset, kind, _ = table[i]
         z = y
         if i < top:
-            z = memory[rows * place : rows * (place + m)].reshape(rows, m)
+            z = memory[rows * offset : rows * (offset + m)].reshape(rows, m)
         blas.multiply(x, values[w : w + n * m].reshape(n, m), z)
         _activate(z, values[b : b + m] if b else values[:0], kind)
         x = z
@@ -91,18 +91,18 @@ def stack_backward(
     """See :class:`netlayers.kernels.reference.Kernels`."""
     rows, top, half = x.shape[0], table.shape[0] - 1, scratch.size // 2
     for i in range(top, lowest - 1, -1):
-        n, m, w, b, place, kind, learns = table[i]
+        n, m, w, b, offset, kind, trainable = table[i]
         dz = dy
         if i < top or kind != _LINEAR:
             dz = scratch[: rows * m].reshape(rows, m)
             if i < top:
-                y = memory[rows * place : rows * (place + m)].reshape(rows, m)
+                y = memory[rows * offset : rows * (offset + m)].reshape(rows, m)
             _gradient(dy, y, dz, kind)
-        if learns:
+        if trainable:
             below = x
             if i > 0:
-                place = table[i - 1, 4]
-                below = memory[rows * place : rows * (place + n)].reshape(rows, n)
+                offset = table[i - 1, 4]
+                below = memory[rows * offset : rows * (offset + n)].reshape(rows, n)
             blas.multiply_at(below, dz, gradients[w : w + n * m].reshape(n, m))
             if b:
                 blas.sum_rows(dz, ones, gradients[b : b + m])
@@ -114,10 +114,10 @@ def stack_backward(
 
 
 def compiled_stack(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-    """Return the two kernels by their names; none where NumPy's BLAS is not found.
+    """Return the two kernels by name; an empty dict if NumPy's BLAS is not found.
 
     Args:
-        compiled: compiles a function, as ``elementwise.compiled_kernels`` does.
+        compiled: function that compiles another, see ``compiled_kernels``.
     """
     if not blas.compiled_products(compiled):
         return {}

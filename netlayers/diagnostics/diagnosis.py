@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._tables import text_table
+from netlayers.arrays.convert import shapes_of
+from netlayers.checks import check_choice, check_integer
+from netlayers.data.arrays import ArrayData
 from netlayers.diagnostics import diagnose_data, diagnose_layers
 from netlayers.diagnostics.evidence import Evidence, Finding
 from netlayers.diagnostics.layer_statistics import StepMeasures, watched_layers
+from netlayers.training.lock import check_not_busy
+from netlayers.training.samples import columns_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers._typing import Array
+    from netlayers._typing import Array, ArrayLike
     from netlayers.data.batch import Batch
+    from netlayers.training.compilation import CompilableModel
+    from netlayers.training.step import Steps
 
 LOOK_ROWS = 512  # a unit that is dead in so many rows is dead, or nearly so
 STEPS = 20  # enough for a rate that is much too high to show itself
@@ -36,7 +44,7 @@ _COLUMNS = {
 
 @dataclass
 class Diagnosis:
-    """What ``model.diagnose`` found; printed, it is a table by layer and the findings.
+    """What :func:`diagnose` found; printed, it is a table by layer and the findings.
 
     Attributes:
         findings: the illnesses, the graver ones first; see :class:`Finding`.
@@ -83,17 +91,87 @@ def _cell(name: str, value: float) -> str:
     return f"{value:.0%}" if name in ("dead", "saturated") else f"{value:.2g}"
 
 
-def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array) -> Diagnosis:
-    """Look into a model, which is trained for a few steps, and say what is wrong.
+def diagnose(
+    model: CompilableModel,
+    x: Any,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    *,
+    batch_size: int = 32,
+    verbose: int = 1,
+) -> Diagnosis:
+    """Say in plain words why a network does not learn, and what to try.
+
+    A copy of the model looks at up to 512 rows and makes 20 updates with the compiled optimizer;
+    the model, its optimizer and its random streams do not change. The diagnosis looks for vanishing
+    and exploding gradients, dead and saturated units, a learning rate that is too high or too low,
+    inputs and targets that are not scaled, initializers that do not suit the activation, a loss
+    that does not suit the last activation, constant labels, and numbers that are not finite. A
+    diagnosis that finds nothing is no proof of health.
+
+    Args:
+        model: a compiled model.
+        x: inputs, (n, ...), as for ``fit``; data that come in batches are read as far as needed.
+        y: targets, n rows.
+        sample_weight: weight of each sample.
+        batch_size: samples in one update; batches of a source have their own size.
+        verbose: 0 prints nothing.
+
+    Returns:
+        The findings, with their evidence.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError, NotCompiledError: as ``fit``.
+        BusyError: another thread trains the model.
+
+    Source:
+        X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+        networks", AISTATS 2010; K. He et al., "Delving deep into rectifiers", ICCV 2015;
+        R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
+        networks", ICML 2013. The thresholds, each with its reason, are the constants of
+        ``netlayers.diagnostics.diagnose_layers`` and ``diagnose_data``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layers = [nl.layers.Dense(20, "sigmoid") for _ in range(10)]
+        >>> model = nl.Sequential([*layers, nl.layers.Dense(1)], seed=0)
+        >>> model.compile("adam", "mse")
+        >>> x = np.random.default_rng(0).normal(size=(200, 3))
+        >>> report = model.diagnose(x, x.sum(axis=1), verbose=0)
+        >>> report.findings[0].illness, report.findings[0].layer
+        ('vanishing gradient', 'dense')
+    """
+    owner = "diagnose"
+    size = check_integer(owner, "batch_size", batch_size, minimum=1)
+    check_choice(owner, "verbose", verbose, (0, 1, 2))
+    check_not_busy(model, owner)
+    model._require_compiled()
+    trial = copy.deepcopy(model)
+    enough = max(LOOK_ROWS, STEPS * size)
+    columns, theirs = columns_in_memory(trial, owner, x, y, sample_weight, enough)
+    rng = trial._streams.get("shuffle")
+    look = next(ArrayData(columns, LOOK_ROWS, rng).batches())
+    batches = _repeated(ArrayData(columns, theirs or size, rng))
+    targets: Any = columns[1].values  # type: ignore[union-attr]
+    report = examine(trial, trial._make_steps(shapes_of(targets)), batches, look, targets)
+    if verbose:
+        print(report, flush=True)
+    return report
+
+
+def examine(
+    trial: CompilableModel, steps: Steps, batches: Iterator[Batch], look: Batch, y: Array
+) -> Diagnosis:
+    """Train a model for a few steps, and say what is wrong with it.
 
     Args:
         trial: a compiled and built model that may be changed: a copy.
-        steps: what trains it on a batch, with ``compute_gradients`` and ``train``.
+        steps: trains it on a batch.
         batches: yields batches, as many as are asked for.
         look: a batch of up to :data:`LOOK_ROWS` rows to look at before the steps.
         y: all targets.
     """
-    optimizer = trial.optimizer
+    optimizer = steps.optimizer
     optimizer.on_nonfinite = "skip"
     optimizer.gradient_accumulation_steps, optimizer.use_ema = None, False
     layers = watched_layers(trial)
@@ -136,6 +214,12 @@ def examine(trial: Any, steps: Any, batches: Iterator[Any], look: Any, y: Array)
         findings = [*diagnose_data.findings(evidence), *diagnose_layers.findings(evidence)]
     findings.sort(key=lambda finding: finding.severity != "serious")
     return Diagnosis(findings, evidence.values, evidence.losses)
+
+
+def _repeated(data: ArrayData) -> Iterator[Batch]:
+    """Yield the batches of one epoch after another."""
+    while True:
+        yield from data.batches()
 
 
 def _copied(batch: Batch) -> Batch:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import shapes_of
+from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.training.samples import one_batch
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from netlayers._typing import Array
+    from netlayers._typing import Array, ArrayLike
+    from netlayers.core.parameters import Parameters
+    from netlayers.training.compilation import CompilableModel
 
 
 @dataclass(frozen=True)
 class LossSurface:
-    """What :meth:`netlayers.models.Model.loss_surface` computed.
+    """What :func:`loss_surface` computed.
 
     Attributes:
         a: places along the first direction; 0 is the model.
@@ -55,14 +61,74 @@ class LossSurface:
 
 
 def loss_surface(
-    parameters: Any,
+    model: CompilableModel,
+    x: Any,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    *,
+    size: int = 25,
+    span: float = 1.0,
+    trajectory: Sequence[Array] | None = None,
+    seed: int = 0,
+) -> LossSurface:
+    """Compute the loss in a plane through the weights, on a copy of the model.
+
+    The plane is spanned by two random directions, each filter of which (a column of a kernel) is as
+    long as that of the weights; or, for a trajectory, by its two principal directions. The loss is
+    that of ``evaluate``, of all rows at once, ``size``² times.
+
+    Args:
+        model: a compiled model.
+        x: inputs, (n, ...); of data that come in batches, the first batch is taken.
+        y: targets, n rows.
+        sample_weight: weight of each sample.
+        size: places along each direction.
+        span: the largest place; at 1 the step is as long as the weights.
+        trajectory: weights of a run, copies of ``model.parameters.values``.
+        seed: seed of the random directions.
+
+    Returns:
+        The losses; ``plot(to_file)`` draws them.
+
+    Raises:
+        ConfigurationError, DataError, ShapeError, NotCompiledError: the arguments do not fit.
+
+    Source:
+        H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the loss landscape of neural
+        nets", NeurIPS 2018, sections 4 and 7.2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+        >>> model.compile("sgd", "mse")
+        >>> x = np.random.default_rng(0).normal(size=(64, 3))
+        >>> surface = model.loss_surface(x, x[:, 0], size=5)
+        >>> surface.loss.shape, bool(abs(surface.loss[2, 2] - model.evaluate(
+        ...     x, x[:, 0], verbose=0)) < 1e-6)
+        ((5, 5), True)
+    """
+    owner = "loss_surface"
+    size = check_integer(owner, "size", size, minimum=2)
+    span = check_number(owner, "span", span, above=0)
+    seed = check_integer(owner, "seed", seed, minimum=0)
+    trial = copy.deepcopy(model)
+    trial._require_compiled()
+    trial._metrics = ()
+    batch = one_batch(trial, owner, x, y, sample_weight)
+    steps = trial._make_steps(shapes_of(batch.targets))
+    rng = np.random.default_rng(seed)
+    return surface_around(trial.parameters, lambda: steps.test(batch), rng, size, span, trajectory)
+
+
+def surface_around(
+    parameters: Parameters,
     evaluate: Callable[[], float],
     rng: np.random.Generator,
     size: int,
     span: float,
     trajectory: Sequence[Array] | None = None,
 ) -> LossSurface:
-    """Evaluate the loss on a grid around the weights; see ``Model.loss_surface``.
+    """Evaluate the loss on a grid around the weights; see :func:`loss_surface`.
 
     Args:
         parameters: the vectors of a model, whose values are changed.
@@ -90,7 +156,7 @@ def loss_surface(
     return LossSurface(a, b, loss, (first, second), path, explained)
 
 
-def filter_normalized(parameters: Any, rng: np.random.Generator) -> Array:
+def filter_normalized(parameters: Parameters, rng: np.random.Generator) -> Array:
     """Return a random direction, each filter of which is as long as that of the weights.
 
     A filter is what feeds one unit: a column of a kernel. Vectors (biases, ``gamma``, ``beta``) are
@@ -104,6 +170,7 @@ def filter_normalized(parameters: Any, rng: np.random.Generator) -> Array:
     for p in parameters.tensors:
         if len(p.shape) < 2:
             continue
+        assert p.value is not None
         filters = rng.normal(size=p.shape).reshape(-1, p.shape[-1])
         theta = p.value.reshape(filters.shape).astype(np.float64)
         filters *= np.linalg.norm(theta, axis=0) / np.linalg.norm(filters, axis=0)

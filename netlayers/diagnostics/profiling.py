@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from dataclasses import dataclass, field
@@ -11,17 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._tables import text_table
+from netlayers.arrays.convert import shapes_of
+from netlayers.checks import check_integer
 from netlayers.core.hooks import Uses, call_name, observed, replaced, used_by
 from netlayers.layers.containers import Container
 from netlayers.layers.dense import Dense
+from netlayers.training.samples import one_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from netlayers._typing import ArrayLike
     from netlayers.core.layer import Layer
     from netlayers.data.batch import Batch
+    from netlayers.training.compilation import CompilableModel
+    from netlayers.training.step import Steps
 
-__all__ = ["ProfileReport", "ProfileRow", "profile_steps"]
+__all__ = ["ProfileReport", "ProfileRow", "profile", "profile_steps"]
 
 _WARM_UP = 3  # steps in which buffers are made
 _REST = "the rest of the step"
@@ -120,11 +127,60 @@ class ProfileReport:
 _PHASES = ("forward", "backward", "update")
 
 
-def profile_steps(steps: Any, batch: Batch, count: int = 30) -> ProfileReport:
+def profile(
+    model: CompilableModel,
+    x: Any,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    *,
+    steps: int = 30,
+) -> ProfileReport:
+    """Return where the time of a training step goes, by layer and operation.
+
+    The steps are made on a copy: the model, its optimizer and its random streams do not change. A
+    model that is not built is built in the copy alone.
+
+    Args:
+        model: a compiled model.
+        x: one batch of inputs, as large as in training: shares depend on its size. Of data that
+            come in batches, the first is taken.
+        y: its targets.
+        sample_weight: weight of each sample.
+        steps: how many steps are watched; times are means over the middle half of them. As many
+            more are timed without watching.
+
+    Returns:
+        Printed, it is a table: for each layer and activation its time forward and backward, without
+        that of the parts in it, for ``Dense`` the operations of its matrix products too; the loss,
+        the metrics, the optimizer; and how long the whole step takes when nobody watches.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError, NotCompiledError: as ``fit``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layers = [nl.layers.Dense(64, activation="relu"), nl.layers.Dense(1)]
+        >>> model = nl.Sequential(layers, seed=0)
+        >>> model.compile("adam", "mse")
+        >>> report = model.profile(np.ones((32, 16)), np.ones((32, 1)), steps=5)
+        >>> [row.name for row in report.rows][:3]
+        ['dense', 'dense (ReLU)', 'dense_1']
+        >>> report.rows[0].flop  # 2 * 32 * 16 * 64 for x W, the same for the gradient of W
+        131072
+    """
+    owner = "profile"
+    check_integer(owner, "steps", steps, minimum=1)
+    model._require_compiled()
+    trial = copy.deepcopy(model)
+    batch = one_batch(trial, owner, x, y, sample_weight)
+    return profile_steps(trial._make_steps(shapes_of(batch.targets)), batch, steps)
+
+
+def profile_steps(steps: Steps, batch: Batch, count: int = 30) -> ProfileReport:
     """Make training steps on one batch, and return where their time goes.
 
     Args:
-        steps: a :class:`netlayers.training.step.Steps`; its model learns.
+        steps: trains a model, which changes.
         batch: checked data.
         count: how many steps are watched.
 
@@ -233,7 +289,7 @@ class _Nothing:
         return given
 
 
-def _flop(layer: Any, method: str, given: Any, result: Any) -> int:
+def _flop(layer: Layer, method: str, given: Any, result: Any) -> int:
     """Return the operations of the matrix products of a call, as far as they are known."""
     if not isinstance(layer, Dense) or not method.endswith("_logits"):
         return 0
@@ -248,14 +304,14 @@ def _flop(layer: Any, method: str, given: Any, result: Any) -> int:
     return product * int(layer.trainable) + (0 if skipped else dense)
 
 
-def _named(model: Any) -> Iterator[tuple[Layer, int, str]]:
+def _named(model: Layer) -> Iterator[tuple[Layer, int, str]]:
     """Yield a model and all its parts at any depth, each use with its number and its row's name."""
     yield model, 1, f"{model.name} (itself)"
     yield from _named_below(model, True, "", {})
 
 
 def _named_below(
-    layer: Any, inside: bool, name: str, counts: dict[int, int]
+    layer: Layer, inside: bool, name: str, counts: dict[int, int]
 ) -> Iterator[tuple[Layer, int, str]]:
     for part in used_by(layer):
         number = counts[id(part)] = counts.get(id(part), 0) + 1
@@ -268,7 +324,7 @@ def _named_below(
 _Watched = tuple[Any, str, tuple[str, str]]
 
 
-def _rows(steps: Any) -> tuple[dict[str, ProfileRow], list[_Watched]]:
+def _rows(steps: Steps) -> tuple[dict[str, ProfileRow], list[_Watched]]:
     """Return an empty row for each part of a step by its name, and what else is to be watched."""
     parts = [*_named(steps.model)]
     model = parts.pop(0)  # its own time, going from layer to layer, comes after that of its layers
@@ -280,7 +336,7 @@ def _rows(steps: Any) -> tuple[dict[str, ProfileRow], list[_Watched]]:
         methods.extend((part, method, (title, phase)) for method, phase in columns.items())
 
     add("loss", steps.loss, forward="forward", backward="backward")
-    for name, metric in zip(steps.metric_names, steps.metrics or (), strict=True):
+    for name, metric in steps.metrics.items():
         add(f"metric {name}", metric, update_state="forward")
     title = "gradient norm, clipping"
     rows[title] = ProfileRow(title, type(steps.optimizer).__name__)

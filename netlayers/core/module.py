@@ -1,0 +1,387 @@
+"""Base of layers and models without the computation: names, weights, states, sublayers."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_dtype, check_flag, check_number
+from netlayers.core.binding import Declared, assemble, declare_weight, own_parameters, unbind
+from netlayers.core.building import building
+from netlayers.core.cache import Cache
+from netlayers.core.parameters import copy_into
+from netlayers.core.states import declare_state
+from netlayers.errors import ConfigurationError, NotBuiltError
+from netlayers.kernels.memory import Workspace
+from netlayers.random import Streams
+from netlayers.registry import Configurable, snake_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Self
+    from weakref import ref
+
+    from netlayers._typing import Array, Dtype, Identifier, Shape, Weights
+    from netlayers.core.parameters import Parameter, Parameters, ParameterVector
+    from netlayers.core.states import State
+
+_FLOAT32 = np.dtype(np.float32)
+_NOT_COPIED = (
+    "_views", "_row", "_vector", "_parameters", "_container_refs", "_calls", "cache", "workspace",
+    "_call_number",
+)  # fmt: skip
+
+
+class Module(Configurable):
+    """Base class of :class:`~netlayers.core.layer.Layer`: all of it but the computation.
+
+    Args:
+        name: unique within a model; by default the class name in snake case, numbered.
+        trainable: ``False`` freezes the weights.
+        dtype: ``"float32"`` or ``"float64"``; by default the model's, alone ``"float32"``.
+        learning_rate_multiplier: factor of the optimizer's rate for these weights; 0 keeps them.
+
+    Attributes:
+        input_shape: the shape that it is built for; ``None`` before.
+        output_shape: that of its output.
+        declared_parameters: the weights, its own and those of its sublayers.
+        states: its own states, by name.
+        rng: what it draws random numbers from, if it does.
+        cache: what ``forward`` leaves for ``backward``.
+        workspace: its buffers.
+    """
+
+    # Whether an optimizer changes a weight; the vector of the weights sets it.
+    _has_trainable_weights = False
+    # Whether it draws random numbers while training, from the generator self.rng.
+    random = False
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+        learning_rate_multiplier: float = 1.0,
+    ) -> None:
+        owner = type(self).__name__
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ConfigurationError(f"{owner}: name must be a text, got {name!r}.")
+        self._auto_named = name is None
+        self.name = snake_case(owner) if name is None else name
+        self._own_dtype = None if dtype is None else check_dtype(owner, dtype)
+        self._dtype: Dtype = self._own_dtype or _FLOAT32
+        self._trainable = check_flag(owner, "trainable", trainable)
+        self.input_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        self.declared_parameters: list[Parameter] = []
+        self.states: dict[str, State] = {}
+        self.rng: np.random.Generator | None = None
+        self._set_up()
+        self.learning_rate_multiplier = learning_rate_multiplier
+
+    def _set_up(self) -> None:
+        """Attributes that a copy does not share with the original."""
+        self._views: dict[str, Array] = {}
+        self._row: tuple[int | None, ...] | None = None  # what prepare() compares rows with
+        self._vector: ParameterVector | None = None
+        self._parameters: Parameters | None = None
+        self._calls = 1
+        self._scope = ""  # names of the containers around it, each with a slash behind it
+        self._outer_multiplier = 1.0  # product of their learning-rate multipliers
+        self._container_refs: list[ref[Module]] = []  # weak: a model that is gone holds no layer
+        self.cache = Cache(f"{self._kind} {self.name!r}")
+        self.workspace = Workspace()
+
+    # Names and containers --------------------------------------------------------------------
+
+    @property
+    def _kind(self) -> str:
+        """What messages call the object."""
+        return "layer"
+
+    @property
+    def owner(self) -> str:
+        """What messages call the layer: ``"layer 'residual/dense'"``."""
+        return self.cache._owner
+
+    @property
+    def path(self) -> str:
+        """The name with those of the containers around it, such as ``"residual/dense"``."""
+        return self._scope + self.name
+
+    @property
+    def _sublayers(self) -> Sequence[Module]:
+        """The layers that it is made of."""
+        return [part for part in vars(self).values() if isinstance(part, Module)]
+
+    def _flatten_layers(self) -> Iterator[Module]:
+        """Yield it and all that it is made of, each once; a layer before its sublayers."""
+        seen: set[int] = set()
+        todo: list[Module] = [self]
+        while todo:
+            here = todo.pop()
+            if id(here) not in seen:
+                seen.add(id(here))
+                yield here
+                todo += reversed(here._sublayers)
+
+    def _set_scope(self, scope: str) -> None:
+        """Take the names of the containers around it, for messages, tables and files.
+
+        Messages of an activation name the layer that it is part of, which is the one the user made.
+        """
+        self._scope = scope
+        self.cache._owner = f"{self._kind} {self.path!r}"
+        for part in self._sublayers:
+            part.cache._owner = self.cache._owner
+
+    @property
+    def _containers(self) -> list[Module]:
+        """The containers that the layer is in, in the order in which it was added to them."""
+        return [found for known in self._container_refs if (found := known()) is not None]
+
+    @property
+    def _in_model(self) -> bool:
+        return bool(self._containers)
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether the layer, or a container around it, is in more than one container."""
+        containers = self._containers
+        return len(containers) > 1 or any(container._is_shared for container in containers)
+
+    def _leave(self, container: Module) -> None:
+        """Leave a container; the name is then that in the next one, if there is one."""
+        refs = self._container_refs
+        self._container_refs = [known for known in refs if known() not in (None, container)]
+        self._outer_multiplier = 1.0
+        self._set_scope("")
+        for other in self._containers[:1]:
+            other._place(self)
+
+    # Weights ---------------------------------------------------------------------------------
+
+    def add_weight(
+        self,
+        name: str,
+        shape: Sequence[int],
+        initializer: Identifier = "glorot_uniform",
+        regularizer: Identifier = None,
+        *,
+        statistic: bool = False,
+        constraint: Identifier = None,
+        dtype: str | None = None,
+        row_gradient: bool = False,
+    ) -> None:
+        """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
+
+        Args:
+            name: a name that is free in this layer.
+            shape: its shape.
+            initializer: fills it when it is first bound.
+            regularizer: penalty on it, part of the model's loss.
+            statistic: a running statistic, which optimizers leave alone and which has no gradient.
+            constraint: constraint applied to it after each update.
+            dtype: name of the dtype of a statistic, such as ``"int64"``; by default the layer's,
+                which learned weights always have.
+            row_gradient: for a table of which a batch uses few rows, as an embedding does:
+                ``self.d_<name>`` is no array but a :class:`netlayers.core.gradients.RowGradient`;
+                ``backward`` calls its ``set(rows, values)``.
+
+        Raises:
+            ConfigurationError: the name is taken, or arguments do not go together.
+            ShapeError: the size of an axis is unknown.
+        """
+        declare_weight(
+            self, name, shape, initializer, regularizer, statistic, constraint, dtype, row_gradient
+        )
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known, and with it the shapes of the weights."""
+        return self.input_shape is not None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the weights are learned; ``False`` freezes them where they are."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = check_flag(self.owner, "trainable", value)
+        if self._vector is not None:
+            self._vector.refresh()
+
+    @property
+    def learning_rate_multiplier(self) -> float:
+        """Factor on the optimizer's learning rate for the weights of this layer."""
+        return self._multiplier
+
+    @learning_rate_multiplier.setter
+    def learning_rate_multiplier(self, value: float) -> None:
+        self._multiplier = check_number(self.owner, "learning_rate_multiplier", value, minimum=0)
+        if self._vector is not None:
+            self._vector.refresh()
+
+    @property
+    def weights(self) -> list[Array]:
+        """The weights, as views: the learned ones, then the running statistics."""
+        return [p.value for p in self._built_parameters()]  # type: ignore[misc]
+
+    @property
+    def gradients(self) -> list[Array]:
+        """The gradients of the trainable weights, as views, in the order of the weights."""
+        return [p.gradient for p in self._built_parameters() if p.trainable]
+
+    @property
+    def trainable_weights(self) -> list[Array]:
+        """The weights that an optimizer changes, as views."""
+        return [p.value for p in self._built_parameters() if p.trainable]  # type: ignore[misc]
+
+    @property
+    def non_trainable_weights(self) -> list[Array]:
+        """The weights that no optimizer changes, as views: statistics, a frozen layer's."""
+        return [p.value for p in self._built_parameters() if not p.trainable]  # type: ignore[misc]
+
+    def count_params(self) -> int:
+        """Return the number of single values in the weights."""
+        self._require_built()
+        return sum(p.size for p in self.declared_parameters)
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, in the order of :attr:`weights`."""
+        return [w.copy() for w in self.weights]
+
+    def set_weights(self, weights: Weights) -> None:
+        """Copy ``weights`` into this layer's; nothing is changed if any of them does not fit.
+
+        Raises:
+            ShapeError: their number or a shape differs.
+        """
+        copy_into(self.owner, self._built_parameters(), weights)
+
+    def _built_parameters(self) -> list[Parameter]:
+        self._require_built()
+        return self._ordered()
+
+    def _ordered(self) -> list[Parameter]:
+        return sorted(self.declared_parameters, key=lambda p: p.statistic)
+
+    def _require_built(self) -> None:
+        if not self.built:
+            raise NotBuiltError(
+                f"{self.owner} ({type(self).__name__}) has no weights yet: their shapes "
+                "depend on the input. Call build(input_shape) with the batch first, such as "
+                "build((None, 784)), or forward(x) with data."
+            )
+        self._bind_alone()
+
+    def _bind_alone(self) -> None:
+        """Bind the weights of a layer that is in no model to a vector of their own."""
+        if self._vector is None:
+            with building:
+                if self._vector is None:
+                    self._assemble_alone()
+
+    def _assemble_alone(self) -> None:
+        assemble(self, Streams(), keep_streams=True)
+
+    # States and assets -----------------------------------------------------------------------
+
+    def add_state(self, name: str, shape: Sequence[int], dtype: str | None = None) -> None:
+        """Declare a state, which the layer keeps from batch to batch; call it in :meth:`build`.
+
+        Args:
+            name: its name; :meth:`state` returns the array.
+            shape: of the row that belongs to one sample.
+            dtype: name of a dtype; by default the layer's.
+
+        Raises:
+            ConfigurationError: the name is none or is taken, or the shape holds no sizes.
+        """
+        declare_state(self.owner, self.states, name, shape, dtype)
+
+    def state(self, name: str, count: int) -> Array:
+        """Return a state, an array (count, *shape) that starts at 0; write the new values into it.
+
+        Raises:
+            ShapeError: the state belongs to batches of another size.
+        """
+        return self.states[name].rows(self.owner, count, self._dtype)
+
+    def reset_states(self) -> None:
+        """Reset the states of the layer and its sublayers."""
+        for part in self._flatten_layers():
+            for state in part.states.values():
+                state.value = None
+
+    def get_assets(self) -> dict[str, list[str] | bytes]:
+        """Return data of the layer other than numeric arrays, such as a vocabulary."""
+        return {}
+
+    def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
+        """Restore what :meth:`get_assets` returned."""
+
+    # Dtype, random numbers, copies -----------------------------------------------------------
+
+    @property
+    def dtype(self) -> str | None:
+        """Name of the dtype that was asked for, ``None`` for the model's."""
+        return None if self._own_dtype is None else self._own_dtype.name
+
+    @property
+    def compute_dtype(self) -> str:
+        """Name of the dtype that the layer computes in."""
+        return self._dtype.name
+
+    def _set_dtype(self, dtype: Dtype) -> None:
+        """Set the dtype of the layer and all sublayers."""
+        self._dtype = dtype
+        for part in self._sublayers:
+            part._set_dtype(dtype)
+        self._set_scope(self._scope)
+
+    def _use_streams(self, streams: Streams, keep: bool = False) -> None:
+        """Draw from the layer's own stream; a layer with a ``seed`` already has one."""
+        keep = keep or self._is_shared
+        if self.random and getattr(self, "seed", None) is None and not (keep and self.rng):
+            self.rng = streams.get(f"layer/{self.path}")
+
+    def _unbuild(self) -> None:
+        """Remove shapes and weights."""
+        unbind(self)
+        self.declared_parameters, self.states = [], {}
+        self.input_shape = self.output_shape = self._row = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        views = self.__dict__.get("_views")
+        if views and name in views and views[name] is not value:
+            raise AttributeError(
+                f"{self.owner}: {name} is a view into the model's parameter vector and can "
+                f"not be replaced; write into it: layer.{name}[...] = value."
+            )
+        object.__setattr__(self, name, value)
+
+    if TYPE_CHECKING:  # weights are attributes that nobody but build() knows of
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __copy__(self) -> Self:
+        # A copy does not share weights: each layer has views into its own vector.
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in (*self._views, *_NOT_COPIED):
+            state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_up()
+        for p in own_parameters(self):
+            Declared.add_to(type(self), p.name)  # in another process nothing has been built yet
+        self._set_dtype(self._dtype)

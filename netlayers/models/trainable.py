@@ -1,0 +1,335 @@
+"""Models that train, evaluate and predict."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.arrays.convert import each, shapes_of
+from netlayers.arrays.sparse import is_sparse
+from netlayers.callbacks import History, ProgressBar
+from netlayers.callbacks.progress import numbers_line
+from netlayers.checks import check_integer, check_verbose
+from netlayers.data.batch import ready_batch
+from netlayers.training import batching, trainer
+from netlayers.training.batching import BatchSettings, batch_result
+from netlayers.training.callback import CallbackList, as_callbacks
+from netlayers.training.compilation import CompilableModel
+from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
+from netlayers.training.lock import one_at_a_time, run_locked
+from netlayers.training.trainer import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from netlayers._typing import Array, ArrayLike
+
+
+class TrainableModel(CompilableModel):
+    """A model that trains, evaluates and predicts.
+
+    Attributes:
+        history: the History of the last :meth:`fit`, also if that was interrupted.
+    """
+
+    history: History | None = None
+
+    # Train -----------------------------------------------------------------------------------
+
+    @one_at_a_time
+    def fit(
+        self,
+        x: Any = None,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str | bool = "auto",
+        callbacks: Sequence[Any] | Any | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | str | None = None,
+        sample_weight: ArrayLike | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+        *,
+        stratify: bool = False,
+        read_ahead: int = 2,
+    ) -> History:
+        """Train.
+
+        Args:
+            x: inputs, (n, ...), never changed: an array, of PyTorch or JAX too; a memory map, or a
+                data set of h5py or zarr, checked piece by piece and read batch by batch; a frame of
+                pandas, whose columns must stay the same afterwards (the index plays no part); a
+                sparse matrix of SciPy where ``Dense`` is the first layer, converted to rows (CSR)
+                once. For several inputs, a list of these or a dict by names. Or data that come in
+                batches, see below.
+            y: targets, n rows; of several outputs, as x. Never changed.
+            batch_size: samples in one update; by default 32, with ``steps_per_epoch`` as many as
+                make an epoch one pass.
+            epochs: number of the last epoch (with ``initial_epoch`` 0, how many there are).
+            verbose: 0 silent, 1 a progress bar and a line for each epoch, 2 the lines only;
+                ``"auto"`` is 1. Without a terminal there is never a bar.
+            callbacks: objects of :class:`netlayers.callbacks.Callback`.
+            validation_split: share of the last samples (before shuffling) that is not trained on
+                but tested after each epoch.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to test after each epoch, or
+                data that come in batches.
+            shuffle: new order in each epoch, from the model's own random stream; of a sequence of
+                batches, the order of the batches. Other batches come in their own order.
+            class_weight: weight of the samples of a class, by its number; ``"balanced"`` gives each
+                class the same weight in all, n / (k count) a sample. For the training alone.
+            sample_weight: weight of each sample.
+            initial_epoch: number to start counting at.
+            steps_per_epoch: batches in an epoch. The next epoch goes on where this one ended, and
+                data that end within an epoch begin again (Keras cuts such an epoch short).
+            validation_steps: batches of each validation, the first ones; of an iterator the next.
+                They have ``batch_size`` rows if no size is given for them, or are all the data.
+            validation_batch_size: rows tested at a time.
+            validation_freq: test after every so many epochs.
+            stratify: ``validation_split`` takes that share of each class instead: its last samples,
+                at least one and not all, unless there is only one. ``y`` must hold classes.
+            read_ahead: batches that a thread makes ahead where data come in batches; 0 for none,
+                which a source needs that works in one thread only.
+
+        Returns:
+            The History, also kept as ``model.history``.
+
+        Raises:
+            DataError, ShapeError, ConfigurationError, NotCompiledError: before anything changed.
+            BusyError: another thread trains or tests this model, or this is called by a callback.
+            NonFiniteError: a gradient is not finite; the message says where that began. The weights
+                are those of the last good update.
+
+        Data that come in batches, each ``(x, y)`` or ``(x, y, sample_weight)``, are one of these:
+
+        - a function without arguments that returns an iterator, a generator function above all: it
+          is called for each epoch;
+        - an iterable, such as a list of batches or PyTorch's ``DataLoader``: begun for each epoch;
+        - an iterator, for instance a generator: most can be read only once, and training ends, with
+          a warning, where they do. With ``steps_per_epoch``, no batch beyond those is read;
+        - a sequence, an object with ``__len__`` (batches in an epoch) and ``__getitem__``.
+
+        If the source has ``on_epoch_begin()`` and ``on_epoch_end()`` they are called. A model that
+        is not built is built for the first batch. Each batch is checked; an error names its number,
+        and the weights are then those of the update before it. Batches are copied as they are read,
+        so a source may fill the same arrays again.
+
+        Training and validation are never read at the same time. The thread that reads ahead has
+        ended when ``fit`` returns or raises, and generators that ``fit`` made are closed. A source
+        that does not come back (it waits for a network) is left after a second. A run that ends
+        within an epoch may have read ``read_ahead`` + 1 batches of an iterator that it did not use.
+        A source that says where it stands can go on in another process, see ``BackupAndRestore``.
+
+        Example:
+            >>> import numpy as np, netlayers as nl
+            >>> def batches():
+            ...     rng = np.random.default_rng(0)
+            ...     for _ in range(50):
+            ...         x = rng.normal(size=(16, 2))
+            ...         yield x, x.sum(axis=1)
+            >>> model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+            >>> model.compile(nl.optimizers.SGD(0.1), "mse")
+            >>> history = model.fit(batches, epochs=2, verbose=0)
+            >>> history.history["loss"][-1] < 1e-6
+            True
+        """
+        owner = "fit"
+        self._require_compiled()
+        epochs = check_integer(owner, "epochs", epochs, minimum=0)
+        first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
+        verbose = check_verbose(owner, verbose)
+        freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
+        chosen = as_callbacks(callbacks)
+        arguments = batching.FitArguments(
+            x=x,
+            y=y,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            validations=max(0, epochs // freq - first // freq),
+            stratify=stratify,
+            shuffle=shuffle,
+            training=BatchSettings.checked(
+                owner, read_ahead, batch_size=batch_size, steps_per_epoch=steps_per_epoch
+            ),
+            testing=BatchSettings.checked(
+                owner,
+                read_ahead,
+                validation_batch_size=validation_batch_size,
+                validation_steps=validation_steps,
+            ),
+        )
+        with ExitStack() as opened:
+            with rollback_on_error(self):
+                data, validation = batching.fit_data(self, arguments, opened)
+            steps = self._steps
+            assert steps is not None  # checking the data made it
+            self.stop_training = False
+            self.history = History()
+            if verbose:
+                chosen.append(ProgressBar(bar=verbose == 1))
+            params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
+            hooks = CallbackList([*chosen, self.history], self, params)
+            trainer.train(Run(steps, data, hooks, range(first, epochs), validation, freq))
+        return self.history
+
+    @one_at_a_time
+    def evaluate(
+        self,
+        x: Any = None,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        verbose: int | str | bool = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        return_dict: bool = False,
+        *,
+        read_ahead: int = 2,
+    ) -> Any:
+        """Return the loss, or ``[loss, metric, ...]``, or a dict of both with ``return_dict``.
+
+        Args:
+            x: inputs, (n, ...), or data that come in batches; all that :meth:`fit` takes.
+            y: targets, n rows.
+            batch_size: rows tested at a time, by default 1024; it does not change the result.
+            verbose: 0 silent, otherwise one line.
+            sample_weight: weight of each sample.
+            steps: number of batches to test on, the first ones; by default, and without
+                ``batch_size``, all.
+            callbacks: objects of :class:`netlayers.callbacks.Callback`.
+            return_dict: return a dict.
+            read_ahead: see :meth:`fit`.
+
+        Raises:
+            DataError, ShapeError, NotCompiledError: see :meth:`fit`.
+        """
+        self._require_compiled()
+        verbose = check_verbose("evaluate", verbose)
+        settings = BatchSettings.checked("evaluate", read_ahead, batch_size=batch_size, steps=steps)
+        with rollback_on_error(self):
+            data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), settings)
+        current = self._steps
+        assert current is not None  # checking the data made it
+        with closing(data):
+            params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
+            logs = trainer.test(current, data, CallbackList(as_callbacks(callbacks), self, params))
+        if verbose:
+            print(numbers_line(logs), flush=True)
+        return batch_result(logs, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str | bool = "auto",
+        steps: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        *,
+        read_ahead: int = 2,
+    ) -> Array:
+        """Return the outputs for all rows of x in a new array; safe from several threads at once.
+
+        Also while another thread trains the model: the answer is then that of weights between two
+        updates, or of some before and some after one.
+
+        Args:
+            x: inputs, (n, ...); no rows give an output of shape (0, ...). Or data that come in
+                batches, see :meth:`fit`, where a batch is x, ``(x,)``, or has targets, which play
+                no part. A list is always rows.
+            batch_size: rows computed at a time, by default 1024; bounds the memory.
+            verbose: accepted as in Keras; nothing is shown.
+            steps: number of batches to predict, the first ones; by default, and without
+                ``batch_size``, all.
+            callbacks: objects of :class:`netlayers.callbacks.Callback`.
+            read_ahead: see :meth:`fit`.
+
+        Raises:
+            DataError, ShapeError: the input does not fit the model.
+        """
+        check_verbose("predict", verbose)
+        settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
+        chosen = as_callbacks(callbacks)
+        data: Any = batching.prediction_data(self, x, settings)
+        if data.rows == 0:  # the shape of the answer to one row
+            y = self.forward(data.row())
+            none: Any = [np.array(a[:0]) for a in each(y)]
+            return none if isinstance(y, tuple) else none[0]
+        with closing(data):
+            hooks = CallbackList(chosen, self, {"steps": data.steps})
+            if self._has_states:  # which predictions change
+                return run_locked(self, "predict", lambda: trainer.predict(self, data, hooks))
+            return trainer.predict(self, data, hooks)
+
+    # One batch -------------------------------------------------------------------------------
+
+    @one_at_a_time
+    def train_on_batch(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Make one update; return the loss, or ``[loss, metric, ...]``, of this batch alone.
+
+        Args and errors: see :meth:`fit`. The dict has ``grad_norm`` too where clipping is on.
+        """
+        batch = ready_batch(self, x, y, sample_weight, class_weight)  # of a compiled model only
+        if batch is None:
+            self._require_compiled()
+        with rollback_on_error(self) if batch is None else nullcontext():
+            if batch is None:
+                weights = sample_weight, class_weight
+                batch = batch_of(self, "train_on_batch", x, y, *weights, remember=True)
+            steps = self._steps or self._make_steps(shapes_of(batch.targets))
+            steps.reset()
+            steps.train(batch)
+        logs = steps.logs()
+        if len(logs) == 1 and not return_dict:
+            return logs["loss"]
+        return batch_result(logs, return_dict)
+
+    @one_at_a_time
+    def test_on_batch(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss, or ``[loss, metric, ...]``, of a batch; nothing is learned."""
+        batch = ready_batch(self, x, y, sample_weight)  # of a compiled model only
+        if batch is None:
+            self._require_compiled()
+        with rollback_on_error(self):
+            if batch is None:
+                batch = batch_of(self, "test_on_batch", x, y, sample_weight)
+            steps = self._make_steps(shapes_of(batch.targets))
+            steps.reset()
+            steps.test(batch)
+        logs = steps.logs()
+        logs.pop("grad_norm", None)
+        return batch_result(logs, return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch in a new array."""
+        x = input_batch(self, "predict_on_batch", x)
+        if self._has_states:
+            y = run_locked(self, "predict_on_batch", lambda: self.forward(x))
+        else:
+            y = self.forward(x)
+        if isinstance(y, tuple):
+            return [np.array(a) for a in y]
+        if type(y) is np.ndarray and y.base is None and y is not x:  # memory of its own
+            return y
+        return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y

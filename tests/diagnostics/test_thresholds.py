@@ -1,0 +1,245 @@
+"""The rules of a diagnosis at their thresholds: on them, just below and just above."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers.diagnostics import diagnose_data, diagnose_layers
+
+
+def evidence(**values):
+    """What is known of a healthy network of three tanh layers, but for what is given."""
+    layers = [nl.layers.Dense(2, "tanh", name=name) for name in "ab"]
+    layers.append(nl.layers.Dense(1, name="c"))
+    nl.Sequential(layers, seed=0).build((None, 2))
+    paths = [layer.path for layer in layers]
+    every = {
+        "dead": dict.fromkeys(paths, 0.0),
+        "saturated": dict.fromkeys(paths, 0.0),
+        "backprop_rms": dict.fromkeys(paths, 1.0),
+        "update_ratio": dict.fromkeys(paths, 1e-3),
+        "nonfinite": dict.fromkeys(paths, 0),
+    }
+    for name in every.keys() & values.keys():
+        every[name].update(values.pop(name))
+    found = {
+        "values": every,
+        "layers": layers,
+        "output": layers[-1],
+        "symmetric": [],
+        "bad_weights": [],
+        "scales": np.ones(3),
+        "loss": nl.losses.MeanSquaredError(),
+        "loss_before": 1.0,
+        "loss_after": 0.9,
+        "loss_faster": math.nan,
+        "losses": [1.0, 0.9],
+        "optimizer": nl.optimizers.SGD(0.01),
+        "kernels": {path: (math.sqrt(0.5), 2) for path in paths},
+        "fresh": True,
+        "fused": False,
+        "y": np.zeros((4, 1)),
+        "model": SimpleNamespace(output_shape=(None, 1)),
+    }
+    return SimpleNamespace(**found | values)
+
+
+def illnesses(found):
+    return [(f.illness, f.severity) for f in found]
+
+
+def above(x):
+    return float(np.nextafter(x, np.inf))
+
+
+def below(x):
+    return float(np.nextafter(x, -np.inf))
+
+
+def test_the_healthy_one():
+    assert illnesses(diagnose_layers.findings(evidence())) == []
+    assert illnesses(diagnose_data.inputs(evidence())) == []
+
+
+@pytest.mark.parametrize(
+    ("share", "severity"),
+    [(below(0.5), None), (0.5, "warning"), (0.9, "warning"), (above(0.9), "serious")],
+)
+def test_saturated(share, severity):
+    found = evidence(saturated={"a": share, "c": 1.0})  # the output may be
+    expected = [("saturation", severity)] if severity else []
+    assert illnesses(diagnose_layers.saturation(found)) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "severity"),
+    [(below(0.4), None), (0.4, "warning"), (0.9, "warning"), (above(0.9), "serious")],
+)
+def test_dead(share, severity):
+    found = evidence(dead={"b": share})
+    found.layers[1] = nl.layers.Dense(2, "relu", name="b")
+    expected = [("dead units", severity)] if severity else []
+    assert illnesses(diagnose_layers.dead_units(found)) == expected
+    tanh = evidence(dead={"b": share})
+    assert illnesses(diagnose_layers.dead_units(tanh)) == []  # its ends are saturation
+
+
+@pytest.mark.parametrize(
+    ("signal", "expected"),
+    [
+        ({"a": 5e-3}, []),
+        ({"a": below(5e-3)}, ["vanishing gradient"]),
+        ({"a": 1e3}, []),
+        ({"a": above(1e3)}, ["exploding gradient"]),
+        ({"a": 0.0}, ["vanishing gradient"]),
+        ({"a": 0.0, "b": 0.0, "c": 0.0}, []),
+        ({"c": 0.0}, []),
+        ({"b": 1e-3, "a": 1.0}, ["vanishing gradient"]),
+        ({"a": math.nan, "b": math.inf}, []),
+    ],
+)
+def test_gradients(signal, expected):
+    found = list(diagnose_layers.gradient_flow(evidence(backprop_rms=signal)))
+    assert [f.illness for f in found] == expected
+    assert (
+        illnesses(diagnose_layers.gradient_flow(evidence(backprop_rms=signal, symmetric=["a"])))
+        == []
+    )
+
+
+def test_what_is_said_to_make_a_gradient_vanish():
+    signal = {"a": 1e-4, "b": 1e-3}
+
+    def text(**values):
+        (found,) = diagnose_layers.gradient_flow(evidence(backprop_rms=signal, **values))
+        return str(found)
+
+    assert "saturated for" not in text(saturated={"a": 0.3})
+    assert "saturated for 31%" in " ".join(text(saturated={"a": 0.31}).split())
+    assert "shut for" not in text(dead={"b": 0.3})
+    assert "shut for 31%" in " ".join(text(dead={"b": 0.31}).split())
+    assert "saturated for" not in text(saturated={"c": 1.0})  # the output lets its gradient through
+
+
+@pytest.mark.parametrize(
+    ("ratio", "before", "after", "expected"),
+    [
+        (1e-1, 1.0, 1.0, []),
+        (above(1e-1), 1.0, 1.0, ["learning rate too high"]),
+        (above(1e-1), 1.0, below(1.0), []),
+        (1e-2, 1.0, 2.0, []),
+        (above(1e-2), 1.0, 1.5, []),
+        (above(1e-2), 1.0, above(1.5), ["learning rate too high"]),
+        (1e-3, 1.0, 100.0, []),
+        (1e-3, 1.0, math.nan, ["learning rate too high"]),
+        (1e-3, 1.0, math.inf, ["learning rate too high"]),
+    ],
+)
+def test_rates_that_are_too_high(ratio, before, after, expected):
+    its = dict.fromkeys("abc", ratio)
+    found = evidence(update_ratio=its, loss_before=before, loss_after=after)
+    assert [f.illness for f in diagnose_layers.rate(found)] == expected
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_loss_that_is_not_finite(place):
+    losses = [1.0, 0.9, 0.8]
+    losses[place] = math.inf
+    (found,) = diagnose_layers.rate(evidence(losses=losses))
+    assert found.illness == "learning rate too high"
+
+
+@pytest.mark.parametrize(
+    ("faster", "low"),
+    [(0.9 * 0.9, False), (below(0.9 * 0.9), True), (math.nan, False), (0.1, True)],
+)
+def test_rates_that_are_too_low(faster, low):
+    found = list(diagnose_layers.rate(evidence(loss_faster=faster)))
+    assert [f.illness for f in found] == ["learning rate too low"] * low
+
+
+@pytest.mark.parametrize(
+    ("ratio", "after", "factor"),
+    [
+        (1e-4, 0.9, None),
+        (below(1e-4), 0.9, 1e-2 / below(1e-4)),
+        (1e-6, 0.9, 1e4),
+        (0.0, 0.9, None),
+        (1e-6, math.nan, None),
+    ],
+)
+def test_whether_a_higher_rate_is_tried(ratio, after, factor):
+    found = evidence(update_ratio=dict.fromkeys("abc", ratio), loss_after=after)
+    got = diagnose_layers.faster(found)
+    assert got == (factor if factor is None else pytest.approx(factor))
+
+
+def test_the_ratio_is_the_median_of_those_that_are_known():
+    found = evidence(update_ratio={"a": math.nan, "b": 0.0, "c": 2e-5})
+    assert diagnose_layers.faster(found) == pytest.approx(500)
+    found = evidence(update_ratio={"a": 1e-5, "b": 3e-5, "c": 9e-5})
+    assert diagnose_layers.faster(found) == pytest.approx(1e-2 / 3e-5)
+
+
+@pytest.mark.parametrize(
+    ("gain", "layers", "ill"),
+    [(math.sqrt(30) - 1e-9, 2, False), (math.sqrt(30) + 1e-9, 2, True), (0.0, 2, False),
+     (1 / math.sqrt(30) + 1e-9, 2, False), (1 / math.sqrt(30) - 1e-9, 2, True)],
+)  # fmt: skip
+def test_initial_weights(gain, layers, ill):
+    kernels = dict.fromkeys("ab", (gain / math.sqrt(2), 2))
+    found = list(diagnose_layers.initializers(evidence(kernels=kernels)))
+    assert [f.illness for f in found] == ["initializer"] * ill
+    if ill:
+        assert found[0].evidence["layers"] == layers
+        assert found[0].evidence["gain"] == pytest.approx(gain)
+        assert found[0].evidence["product"] == pytest.approx(gain**2)
+    assert not list(diagnose_layers.initializers(evidence(kernels=kernels, fresh=False)))
+
+
+@pytest.mark.parametrize(
+    ("scales", "ill"),
+    [
+        ([1.0, 10.0], False),
+        ([1.0, above(10.0)], True),
+        ([0.01, 0.01], False),
+        ([below(0.01)] * 2, True),
+        ([0.05, 5.0], False),
+        ([0.05, above(5.0)], True),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_inputs(scales, ill):
+    found = evidence(scales=None if scales is None else np.array(scales))
+    assert [f.illness for f in diagnose_data.inputs(found)] == ["inputs not scaled"] * ill
+
+
+@pytest.mark.parametrize(("size", "ill"), [(100.0, False), (above(100.0), True)])
+def test_targets(size, ill):
+    found = evidence(y=np.array([[size], [-size]]))
+    got = [f.illness for f in diagnose_data.loss_and_activation(found)]
+    assert got == ["targets not scaled"] * ill
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "advice"),
+    [
+        ("relu", "tanh", "he_normal"),
+        ("tanh", "relu", "glorot_uniform"),
+        ("relu", "sigmoid", "he_normal"),  # no rule is known for the second
+        ("softsign", None, "glorot_uniform"),
+        ("selu", "selu", "glorot_uniform"),
+    ],
+)
+def test_the_advice_on_initial_weights_is_that_for_the_first_activation(first, second, advice):
+    found = evidence(kernels=dict.fromkeys("ab", (1e-3, 2)))
+    layers = [nl.layers.Dense(2, first, name="a"), nl.layers.Dense(2, second, name="b")]
+    found.layers[:2] = layers
+    (finding,) = diagnose_layers.initializers(found)
+    assert finding.layer == "a"
+    assert advice in finding.advice
+    assert found.layers[0].activation.__class__.__name__.lower() in finding.text.lower()

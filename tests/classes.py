@@ -31,7 +31,7 @@ KINDS = {
     "initializer": (nl.initializers.Initializer, nl.initializers, {"RandomInitializer"}),
     "regularizer": (nl.regularizers.Regularizer, nl.regularizers, set()),
     "constraint": (nl.constraints.Constraint, nl.constraints, set()),
-    "callback": (nl.callbacks.Callback, nl.callbacks, {"MonitorCallback", "RunKeeper"}),
+    "callback": (nl.callbacks.Callback, nl.callbacks, {"MonitorCallback", "BackupCallback"}),
 }
 
 

@@ -8,7 +8,7 @@ import warnings
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
-from netlayers.checks import check_choice, check_integer, check_path
+from netlayers.checks import check_choice, check_integer, check_list, check_path
 from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures, watched_layers
 from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
@@ -277,7 +277,7 @@ def _names(owner: str, argument: str, value: Any) -> list[str] | None:
     """Return a list of names, of which there may be none, or only one without a list."""
     if value is None:
         return None
-    names = [value] if isinstance(value, str) else list(value)
+    names = [value] if isinstance(value, str) else check_list(owner, argument, value, "names")
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"{owner}: {argument} must be a list of names, got {value!r}.")
     return names

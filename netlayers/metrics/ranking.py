@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.checks import check_choice, check_flag, check_integer, check_list, check_number
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Metric, broadcast_weights
 from netlayers.metrics.confusion import check_thresholds, confusion_counts, count_buckets, ratio
@@ -105,7 +105,8 @@ class AUC(Metric):
         self.num_labels = num_labels
         if label_weights is not None:
             label_weights = [
-                check_number("AUC", "each of label_weights", w, minimum=0) for w in label_weights
+                check_number("AUC", "each of label_weights", w, minimum=0)
+                for w in check_list("AUC", "label_weights", label_weights, "numbers")
             ]
         self.label_weights = label_weights
         self.from_logits = check_flag("AUC", "from_logits", from_logits)

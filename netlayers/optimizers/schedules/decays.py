@@ -6,7 +6,7 @@ import bisect
 import math
 from typing import TYPE_CHECKING
 
-from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.checks import check_flag, check_integer, check_list, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.registry import register
@@ -121,8 +121,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         name: str = "PiecewiseConstant",
     ) -> None:
         owner = "PiecewiseConstantDecay"
-        self.boundaries = [check_integer(owner, "each boundary", b, minimum=0) for b in boundaries]
-        self.values = [check_number(owner, "each value", v, minimum=0) for v in values]
+        steps = check_list(owner, "boundaries", boundaries, "integers")
+        self.boundaries = [check_integer(owner, "each boundary", b, minimum=0) for b in steps]
+        rates = check_list(owner, "values", values, "numbers")
+        self.values = [check_number(owner, "each value", v, minimum=0) for v in rates]
         self.name = name
         if len(self.values) != len(self.boundaries) + 1:
             raise ConfigurationError(

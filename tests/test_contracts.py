@@ -700,7 +700,7 @@ def test_activation_names():
         cls = made.get(factory, factory)
         assert type(factory(**arguments[cls])) is cls, name
         if arguments[cls]:
-            with pytest.raises(ConfigurationError, match="without arguments"):
+            with pytest.raises(ConfigurationError, match="it needs arguments"):
                 nl.activations.get(name)
         else:
             assert type(nl.activations.get(name)) is cls

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -62,7 +62,15 @@ def as_input(owner: str, x: Any, dtype: Dtype) -> Any:
     return type(rows)((data, rows.indices, rows.indptr), shape=rows.shape)
 
 
-def refuse_sparse(layer: Any) -> None:
+class _Layer(Protocol):
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def takes_sparse(self) -> bool: ...
+
+
+def refuse_sparse(layer: _Layer) -> None:
     """Raise a DataError if the layer does not support sparse matrices."""
     if not layer.takes_sparse:
         raise DataError(

@@ -35,6 +35,8 @@ class LayerLike(WeightHolder, Protocol):
     @property
     def built(self) -> bool: ...  # noqa: D102
     @property
+    def takes_sparse(self) -> bool: ...  # noqa: D102
+    @property
     def _sublayers(self) -> Sequence[LayerLike]: ...
     @property
     def _kind(self) -> str: ...

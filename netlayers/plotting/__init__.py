@@ -1,1 +1,1 @@
-"""Pictures, by matplotlib (``pip install "netlayers[plot]"``), which is loaded only when used."""
+"""Plots with matplotlib (``pip install "netlayers[plot]"``), which is imported on first use."""

@@ -1,4 +1,4 @@
-"""Histograms of the outputs of layers."""
+"""Histograms of layer outputs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-_HEAD, _FOOT = 0.5, 0.2  # inches above and below all histograms
+_HEADER, _FOOTER = 0.5, 0.2  # inches above and below the histograms
 
 
 def plot_activations(layers: Sequence[Any], to_file: str | os.PathLike[str] | None) -> Any:
-    """Draw a histogram for each layer; see ``ActivationHistograms.plot``."""
+    """Draw a histogram per layer; see ``ActivationHistograms.plot``."""
     if not layers:
         raise ConfigurationError("plot: there are no layers to draw.")
     columns = min(len(layers), 1 + (len(layers) > 3) + (len(layers) > 12))
     rows = -(-len(layers) // columns)
     width = 4.4 * columns if columns > 1 else 6.0
-    figure = new_figure(width, 1.45 * rows + _HEAD + _FOOT, layout="constrained")
+    figure = new_figure(width, 1.45 * rows + _HEADER + _FOOTER, layout="constrained")
     figure.suptitle("outputs by layer, from input to output", fontsize=11, x=0.02, ha="left")
     for i, layer in enumerate(layers):
         axes = figure.add_subplot(rows, columns, i + 1)
@@ -33,13 +33,13 @@ def plot_activations(layers: Sequence[Any], to_file: str | os.PathLike[str] | No
 
 def _histogram(axes: Any, layer: Any) -> None:
     total = max(int(np.sum(layer.counts)), 1)
-    share = 100 * np.asarray(layer.counts) / total
-    axes.stairs(share, layer.edges, fill=True, color=COLOURS[0], alpha=0.75)
+    percent = 100 * np.asarray(layer.counts) / total
+    axes.stairs(percent, layer.edges, fill=True, color=COLOURS[0], alpha=0.75)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.set_yticks([])
-    top = float(share.max()) or 1.0
-    axes.set_ylim(0, 1.65 * top)  # the facts are written above
+    top = float(percent.max()) or 1.0
+    axes.set_ylim(0, 1.65 * top)  # leaves space for the text
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(5))
     name = layer.layer if len(layer.layer) <= 28 else "…" + layer.layer[-27:]
@@ -49,7 +49,7 @@ def _histogram(axes: Any, layer: Any) -> None:
         facts.append(f"dead {layer.dead:.0%}" if layer.dead >= 0.01 else "dead < 1%")
     if layer.saturated is not None:
         facts.append(f"saturated {layer.saturated:.0%}")
-    ill = (layer.dead or 0) > 0.5 or (layer.saturated or 0) > 0.5
+    problem = (layer.dead or 0) > 0.5 or (layer.saturated or 0) > 0.5
     axes.text(
         1.0,
         0.97,
@@ -58,5 +58,5 @@ def _histogram(axes: Any, layer: Any) -> None:
         ha="right",
         va="top",
         fontsize=7.5,
-        color=COLOURS[1] if ill else "#4a5560",
+        color=COLOURS[1] if problem else "#4a5560",
     )

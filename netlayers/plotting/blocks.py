@@ -1,6 +1,6 @@
-"""The parts that a picture of a network is put together from.
+"""Elements of a network diagram.
 
-All lengths are points, 1/72 inch, as the sizes of letters are.
+All lengths are in points (1/72 inch), as font sizes are.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 INK, GREY, LINE = "#1d2733", "#66727f", "#8a96a3"
 FRAMES = ("#f4f7fa", "#e9eef4", "#dde5ee")  # deeper frames are darker
-BIG, SMALL = 9.0, 7.5  # sizes of letters
-GAP = 20.0  # between two boxes, where the arrow is
-PAD = 12.0  # within a frame
+BIG, SMALL = 9.0, 7.5  # font sizes
+GAP = 20.0  # between boxes, for the arrow
+PAD = 12.0  # padding of a frame
 
 
 class Pen:
-    """Measures and draws; everything of matplotlib is in here."""
+    """Measures text and draws shapes with matplotlib."""
 
     axes: Any
 
@@ -31,7 +31,7 @@ class Pen:
         self._measure = matplotlib("textpath").TextToPath()
 
     def width(self, text: str, size: float, bold: bool = False) -> float:
-        """Return the width of a line of text, and a little more: pixels make letters wider."""
+        """Return the width of a line of text, with a margin for rasterization."""
         font = self._fonts.FontProperties(size=size, weight="bold" if bold else "normal")
         measured: float = self._measure.get_text_width_height_descent(text, font, False)[0]
         return 1.03 * measured + 1
@@ -46,7 +46,7 @@ class Pen:
         align: str = "left",
         bold: bool = False,
     ) -> None:
-        """Write a line of text, its middle at the height ``y``."""
+        """Draw a line of text, vertically centred at ``y``."""
         self.axes.text(
             x,
             y,
@@ -70,7 +70,7 @@ class Pen:
         dashed: bool = False,
         round: float = 4.0,
     ) -> None:
-        """Draw a box with round corners."""
+        """Draw a box with rounded corners."""
         style = self._patches.BoxStyle.Round(pad=0, rounding_size=round)
         box = self._patches.FancyBboxPatch(
             (x, y),
@@ -85,7 +85,7 @@ class Pen:
         self.axes.add_patch(box)
 
     def line(self, points: Sequence[tuple[float, float]], arrow: bool = False) -> None:
-        """Draw a line through points, with an arrow head at its end."""
+        """Draw a polyline, optionally with an arrow head at its end."""
         xs, ys = zip(*points, strict=True)
         if arrow:
             (x0, y0), (x, y) = points[-2:]
@@ -101,11 +101,11 @@ class Pen:
         self.axes.plot(xs, ys, color=LINE, linewidth=1.1, solid_joinstyle="round")
 
     def dot(self, x: float, y: float) -> None:
-        """Draw the point where a line divides."""
+        """Draw a dot where a line branches."""
         self.axes.add_patch(self._patches.Circle((x, y), 2.2, color=LINE, linewidth=0))
 
     def plus(self, x: float, y: float, radius: float) -> None:
-        """Draw a circle with a plus: a sum."""
+        """Draw a circle with a plus sign, for a sum."""
         circle = self._patches.Circle((x, y), radius, facecolor="white", edgecolor=LINE, lw=1.1)
         self.axes.add_patch(circle)
         arm = radius - 3
@@ -114,7 +114,7 @@ class Pen:
 
 
 class Block:
-    """A rectangle of the picture, which the data enter above and leave below at ``port``."""
+    """A rectangle of the diagram; data enter at the top and leave at the bottom, at ``port``."""
 
     width: float
     height: float
@@ -124,12 +124,12 @@ class Block:
         self.pen = pen
 
     def draw(self, x: float, y: float) -> None:
-        """Draw it with its upper left corner at (x, y)."""
+        """Draw the block with its upper left corner at (x, y)."""
         raise NotImplementedError
 
 
 class Card(Block):
-    """A layer: two lines of text, each with a part on the left and one on the right."""
+    """A layer: lines of text, each with a left-aligned and a right-aligned part."""
 
     def __init__(self, pen: Pen, lines: list[tuple[str, str]], colour: str, dashed: bool) -> None:
         super().__init__(pen)
@@ -138,7 +138,7 @@ class Card(Block):
         self.height = 14.0 * len(lines) + 10
 
     def widen(self, width: float) -> None:
-        """Take a width of at least its own."""
+        """Set the width, at least the natural one."""
         self.width, self.port = width, width / 2
 
     def _natural(self, i: int) -> float:
@@ -163,7 +163,7 @@ class Card(Block):
 
 
 class Chain(Block):
-    """Blocks one below the other, with arrows between them."""
+    """Vertically stacked blocks, connected by arrows."""
 
     def __init__(self, pen: Pen, blocks: Sequence[Block]) -> None:
         super().__init__(pen)
@@ -184,7 +184,7 @@ class Chain(Block):
 
 
 class Skip(Block):
-    """A chain, a line around it, and the sum of both."""
+    """A chain with a skip connection and their sum."""
 
     radius = 7.0
     lead = 12.0
@@ -200,7 +200,7 @@ class Skip(Block):
         self.height = self.lead + GAP + self.middle + GAP + 2 * self.radius
 
     def draw(self, x: float, y: float) -> None:
-        """Draw the chain, the line around it and the plus."""
+        """Draw the chain, the skip connection and the sum."""
         pen, centre = self.pen, x + self.port
         split = y + self.lead
         top, total = split + GAP, y + self.height - self.radius
@@ -226,7 +226,7 @@ class Skip(Block):
 
 
 class Branches(Block):
-    """Blocks side by side, and what puts their outputs together."""
+    """Parallel blocks and the merging of their outputs."""
 
     lead = 10.0
     pill = 16.0
@@ -244,7 +244,7 @@ class Branches(Block):
         self.height = self.lead + GAP + self.row + 2 * GAP - 6 + self.pill
 
     def draw(self, x: float, y: float) -> None:
-        """Draw the branches and the lines to and from them."""
+        """Draw the branches and their connections."""
         pen, centre = self.pen, x + self.port
         split, top = y + self.lead, y + self.lead + GAP
         foot = top + self.row
@@ -266,7 +266,7 @@ class Branches(Block):
 
 
 class Frame(Block):
-    """A layer that contains layers: a frame with a heading around them."""
+    """A layer that contains layers: a frame with a heading."""
 
     head = 30.0
 
@@ -276,7 +276,7 @@ class Frame(Block):
         texts = [" · ".join(filter(None, line)) for line in lines]
         self.texts = texts
         widths = [pen.width(t, BIG if i == 0 else SMALL, i == 0) for i, t in enumerate(texts)]
-        # The heading is on the left of the arrow that comes in from above.
+        # The heading is to the left of the incoming arrow.
         self.left = max(PAD, max(widths) + PAD + 10 - inner.port)
         self.width = self.left + inner.width + PAD
         self.port = self.left + inner.port
@@ -284,7 +284,7 @@ class Frame(Block):
         self.height = self.top + inner.height + PAD + 12
 
     def draw(self, x: float, y: float) -> None:
-        """Draw the frame, its heading and what is in it."""
+        """Draw the frame, its heading and its content."""
         pen, centre = self.pen, x + self.port
         fill = FRAMES[min(self.depth, len(FRAMES) - 1)]
         pen.box(x, y, self.width, self.height, fill, "#c3ccd6", round=7)

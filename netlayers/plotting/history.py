@@ -24,24 +24,24 @@ def plot_history(
     log_scale: bool,
     to_file: str | os.PathLike[str] | None,
 ) -> Any:
-    """Draw the curves of a history, over the epochs of each; see ``History.plot``."""
+    """Plot the curves of a history over epochs; see ``History.plot``."""
     check_flag("plot", "log_scale", log_scale)
     curves = _curves(history)
     names = list(dict.fromkeys(name.removeprefix("val_") for name in curves))
     if metrics is None:
-        names = [name for name in names if "/" not in name]  # the values of single layers
+        names = [name for name in names if "/" not in name]  # excludes values of single layers
     else:
         chosen = [metrics] if isinstance(metrics, str) else list(metrics)
         for name in chosen:
             if name not in names:
                 raise ConfigurationError(
-                    f"History.plot: there is no curve {name!r}; there are {', '.join(names)}."
+                    f"History.plot: there is no curve {name!r}; use one of {', '.join(names)}."
                 )
         names = chosen
     # The loss first, the learning rate last.
     names.sort(key=lambda name: (name != "loss", name in ON_LOG_SCALE))
     if not names:
-        raise ConfigurationError("History.plot: there is nothing to draw; no epoch is complete.")
+        raise ConfigurationError("History.plot: there is nothing to plot; no epoch is complete.")
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
     figure = new_figure(4.6 * columns, 3.4 * rows, layout="constrained")
@@ -63,12 +63,12 @@ def plot_history(
 
 def _draw(axes: Any, epochs: Sequence[int], values: Any, label: str, colour: str) -> None:
     marker = "o" if len(values) <= 30 else ""
-    places = [epoch + 1 for epoch in epochs]  # as they are printed
-    axes.plot(places, values, color=colour, label=label, marker=marker, markersize=3.5)
+    numbers = [epoch + 1 for epoch in epochs]  # as in the progress bar
+    axes.plot(numbers, values, color=colour, label=label, marker=marker, markersize=3.5)
 
 
 def _log_axis(axes: Any) -> None:
-    """Make the axis logarithmic, unless a value is not above zero, or all are the same."""
+    """Use a logarithmic axis unless a value is not positive or all are equal."""
     shown = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
     shown = shown[np.isfinite(shown)]
     if not shown.size or shown.min() <= 0 or shown.min() == shown.max():
@@ -82,7 +82,7 @@ def _log_axis(axes: Any) -> None:
 
 
 def _curves(history: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return the names whose values are single numbers; arrays cannot be a curve."""
+    """Return the entries with scalar values, as arrays."""
     curves = {}
     for name, values in history.items():
         array = np.asarray(values) if all(np.ndim(v) == 0 for v in values) else None

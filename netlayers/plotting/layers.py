@@ -1,4 +1,4 @@
-"""Measures of layers over the steps of a run: lines, and a map of layers and steps."""
+"""Layer statistics over training steps: a line plot and a heat map."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
 
-_NAMED = 10  # lines that the legend names
-_TICKS = 24  # layers that the map names
-_GREY = "#d5dae0"  # what has no colour: NaN, and 0 where colours are logarithmic
+_MAX_LEGEND = 10  # lines in the legend
+_MAX_TICKS = 24  # layer names of the heat map
+_GREY = "#d5dae0"  # NaN, and 0 on a logarithmic scale
 
 
 class _Kind(NamedTuple):
     title: str
-    scale: str  # "log", "share" or "linear"
+    scale: str  # "log", "percent" or "linear"
 
 
 _KINDS = {
@@ -32,10 +32,10 @@ _KINDS = {
     "backprop_rms": _Kind("dL/doutput, root mean square", "log"),
     "activation_mean": _Kind("mean of the outputs", "linear"),
     "activation_std": _Kind("standard deviation of the outputs", "log"),
-    "dead": _Kind("dead units, %", "share"),
-    "saturated": _Kind("saturated outputs, %", "share"),
-    "clipped": _Kind("clipped gradients, %", "share"),
-    "nonfinite": _Kind("numbers that are not finite", "linear"),
+    "dead": _Kind("dead units, %", "percent"),
+    "saturated": _Kind("saturated outputs, %", "percent"),
+    "clipped": _Kind("clipped gradients, %", "percent"),
+    "nonfinite": _Kind("non-finite values", "linear"),
 }
 
 
@@ -45,35 +45,35 @@ def plot_layers(
     measure: str,
     to_file: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """Draw a measure of every layer over the steps, as lines and as a map.
+    """Plot a statistic of every layer over the steps, as lines and as a heat map.
 
     Args:
-        steps: numbers of the steps.
-        values: by the path of the layer, from input to output, one number for each step.
-        measure: its name, such as ``"gradient_norm"`` or ``"saturated"``, chooses title and scale.
-        to_file: path of a picture to write.
+        steps: the steps.
+        values: one value per step, by layer path, from input to output.
+        measure: name of the statistic, such as ``"gradient_norm"``; selects title and scale.
+        to_file: path of the image to save.
 
     Returns:
         The ``matplotlib.figure.Figure``.
 
     Raises:
-        ConfigurationError: there is nothing to draw, or matplotlib is not installed.
+        ConfigurationError: there is nothing to plot, or matplotlib is not installed.
     """
     kind = _KINDS.get(measure, _Kind(measure.replace("_", " "), "linear"))
     names = list(values)
     table = np.array([values[name] for name in names], np.float64)
     if not table.size:
-        raise ConfigurationError(f"plot: there are no values of {measure!r} to draw.")
-    if kind.scale == "share":
+        raise ConfigurationError(f"plot: there are no values of {measure!r} to plot.")
+    if kind.scale == "percent":
         table = 100 * table
     if kind.scale == "log":
         table = np.where(table > 0, table, np.nan)
     table[~np.isfinite(table)] = np.nan
     scale = "linear" if np.isnan(table).all() else kind.scale
-    height = max(3.8, min(len(names), _TICKS) * 0.21 + 1.4)
+    height = max(3.8, min(len(names), _MAX_TICKS) * 0.21 + 1.4)
     figure = new_figure(11.0, height, layout="constrained")
     _lines(figure.add_subplot(1, 2, 1), steps, names, table, kind.title, scale)
-    _map(figure, figure.add_subplot(1, 2, 2), steps, names, table, kind.title, scale)
+    _heat_map(figure, figure.add_subplot(1, 2, 2), steps, names, table, kind.title, scale)
     return save(figure, to_file, 110)
 
 
@@ -83,7 +83,7 @@ def _lines(
     clean_axes(axes)
     few = len(names) <= len(COLOURS)
     depth = matplotlib("cm").viridis
-    shown = set(np.linspace(0, len(names) - 1, min(len(names), _NAMED)).round().astype(int))
+    shown = set(np.linspace(0, len(names) - 1, min(len(names), _MAX_LEGEND)).round().astype(int))
     for i, (name, row) in enumerate(zip(names, table, strict=True)):
         colour = COLOURS[i] if few else depth(0.95 * i / (len(names) - 1))
         axes.plot(
@@ -97,7 +97,7 @@ def _lines(
         )
     if scale == "log":
         axes.set_yscale("log")
-    if scale == "share":
+    if scale == "percent":
         axes.set_ylim(-2, 102)
     axes.set_title(title, fontsize=11, loc="left", parse_math=False)
     axes.set_xlabel("step")
@@ -113,7 +113,7 @@ def _lines(
     )
 
 
-def _map(
+def _heat_map(
     figure: Any,
     axes: Any,
     steps: Sequence[int],
@@ -125,7 +125,7 @@ def _map(
     colours = matplotlib("colors")
     good = table[~np.isnan(table)]
     low, high = (float(good.min()), float(good.max())) if good.size else (0.0, 1.0)
-    if scale == "share":
+    if scale == "percent":
         norm: Any = colours.Normalize(0, 100)
     elif low == high:
         norm = colours.Normalize(low - 0.5, high + 0.5)
@@ -134,10 +134,10 @@ def _map(
     axes.set_facecolor(_GREY)
     edges = _edges(np.asarray(steps, np.float64))
     cells = np.ma.masked_invalid(table)
-    places = np.arange(len(names) + 1) - 0.5
-    mesh = axes.pcolormesh(edges, places, cells, norm=norm, cmap="viridis", rasterized=True)
-    axes.invert_yaxis()  # the input above, as one reads
-    every = -(-len(names) // _TICKS)
+    rows = np.arange(len(names) + 1) - 0.5
+    mesh = axes.pcolormesh(edges, rows, cells, norm=norm, cmap="viridis", rasterized=True)
+    axes.invert_yaxis()  # the input at the top
+    every = -(-len(names) // _MAX_TICKS)
     axes.set_yticks(range(0, len(names), every), [_plain(n) for n in names[::every]], fontsize=8)
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(6, integer=True))
@@ -148,7 +148,7 @@ def _map(
 
 
 def _edges(steps: Array) -> Array:
-    """Return the sides of the cells whose middles the steps are."""
+    """Return the edges of cells that are centred at the steps."""
     if len(steps) == 1:
         return np.array([steps[0] - 0.5, steps[0] + 0.5])
     middles = (steps[1:] + steps[:-1]) / 2
@@ -156,6 +156,6 @@ def _edges(steps: Array) -> Array:
 
 
 def _plain(name: str) -> str:
-    """Return a path as a label: not too long, and no mathematics in it."""
+    """Return a path as a label: shortened, with ``$`` escaped."""
     short = name if len(name) <= 26 else "…" + name[-25:]
     return short.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""The curve of a learning-rate test."""
+"""Plot of a learning-rate range test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def plot_rates(
     suggestion: float | None,
     to_file: str | os.PathLike[str] | None,
 ) -> Any:
-    """Draw loss over learning rate; see ``LearningRateCurve.plot``."""
+    """Plot loss over learning rate; see ``LearningRateCurve.plot``."""
     if len(rates) < 2:
         raise ConfigurationError("LearningRateCurve.plot: there is no curve, only one rate.")
     figure = new_figure(6.4, 4.0, layout="constrained")
@@ -35,7 +35,7 @@ def plot_rates(
         height = float(np.interp(np.log(suggestion), np.log(rates), smoothed))
         label = f"suggestion {suggestion:.1e}"
         axes.plot([suggestion], [height], "o", color=COLOURS[1], label=label)
-    # The end of the test, where the loss explodes, would leave nothing to see of the rest.
+    # Exclude the end of the test, where the loss diverges, from the limits of the axis.
     start, lowest = float(np.median(smoothed[: max(len(smoothed) // 4, 1)])), float(smoothed.min())
     top = max(start + 0.6 * (start - lowest), float(np.percentile(losses, 80)))
     bottom = min(lowest, float(losses.min()))

@@ -1,9 +1,9 @@
-"""A network as a picture."""
+"""Diagrams of networks."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from netlayers.checks import check_flag, check_integer
 from netlayers.errors import ConfigurationError
@@ -26,11 +26,34 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-LEARNED, PLAIN, FROZEN = "#0072B2", "#9aa5b1", "#56B4E9"  # edges of boxes
-MARGIN = 18.0  # around the picture
-GUTTER = 36.0  # between two columns
-TALLEST = 800.0  # a chain above this is laid in columns
-SHAPE = 1.33  # width over height that they are to have
+TRAINABLE, PLAIN, FROZEN = "#0072B2", "#9aa5b1", "#56B4E9"  # colours of boxes
+MARGIN = 18.0  # around the diagram
+GUTTER = 36.0  # between columns
+MAX_HEIGHT = 800.0  # longer chains are split into columns
+ASPECT = 1.33  # target ratio of width to height of columns
+
+
+class DrawnLayer(Protocol):
+    """What is drawn of a layer."""
+
+    @property
+    def name(self) -> str:
+        """Name of the layer."""
+
+    @property
+    def built(self) -> bool:
+        """Whether the number of parameters is known."""
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the weights are trained."""
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output, ``None`` if it is not known."""
+
+    def count_params(self) -> int:
+        """Return the number of parameters."""
 
 
 def plot_network(
@@ -41,15 +64,15 @@ def plot_network(
     expand_nested: bool = True,
     dpi: int = 200,
 ) -> Any:
-    """Draw a network: a box for each layer, with its output shape and parameters.
+    """Draw a diagram of a network: a box per layer, with its output shape and parameters.
 
     Args:
         model: a model, or anything with ``name`` and ``layers``.
-        to_file: path of a picture to write; its ending names the format (png, svg, pdf).
-        show_shapes: show the output shapes.
-        show_layer_names: show the names of the layers, not their classes alone.
-        expand_nested: draw the layers within layers too, in frames.
-        dpi: dots per inch of the picture.
+        to_file: path of the image to save; the extension selects the format (png, svg, pdf).
+        show_shapes: whether to show output shapes.
+        show_layer_names: whether to show layer names in addition to classes.
+        expand_nested: whether to draw the layers of nested layers, in frames.
+        dpi: resolution in dots per inch.
 
     Returns:
         The ``matplotlib.figure.Figure``; a notebook shows it.
@@ -68,8 +91,8 @@ def plot_network(
     if not model.layers:
         raise ConfigurationError(f"model {model.name!r}: there are no layers to draw; add one.")
     pen = Pen()
-    maker = _Maker(pen, show_shapes, show_layer_names, expand_nested)
-    blocks = [maker.block(layer, 0) for layer in model.layers]
+    builder = _BlockBuilder(pen, show_shapes, show_layer_names, expand_nested)
+    blocks = [builder.block(layer, 0) for layer in model.layers]
     _same_width(blocks)
     title, facts = model.name, _facts(model)
     columns = _columns(blocks)
@@ -80,14 +103,14 @@ def plot_network(
     figure = new_figure((width + 2 * MARGIN) / 72, (height + 2 * MARGIN) / 72, dpi=dpi)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(-MARGIN, width + MARGIN)
-    axes.set_ylim(height + MARGIN, -MARGIN)  # downwards, as one reads
+    axes.set_ylim(height + MARGIN, -MARGIN)  # y increases downwards
     axes.set_axis_off()
     pen.axes = axes
     pen.text(0, 6, title, BIG + 2, bold=True)
     pen.text(0, 21, facts, SMALL, GREY)
     x, end = 0.0, None
     for column in columns:
-        if end is not None:  # from the foot of the last column up to the head of this one
+        if end is not None:  # from the bottom of the last column to the top of this one
             middle = x - GUTTER / 2
             top = (x + column.port, head)
             path = [end, (end[0], end[1] + 9), (middle, end[1] + 9), (middle, head - 9)]
@@ -98,19 +121,19 @@ def plot_network(
     return save(figure, to_file)
 
 
-class _Maker:
-    """Makes blocks of layers."""
+class _BlockBuilder:
+    """Creates the blocks of layers."""
 
     def __init__(self, pen: Pen, shapes: bool, names: bool, expand: bool) -> None:
         self.pen, self.shapes, self.names, self.expand = pen, shapes, names, expand
 
-    def block(self, layer: Any, depth: int) -> Block:
+    def block(self, layer: DrawnLayer, depth: int) -> Block:
         children = list(getattr(layer, "layers", ()))
         lines = self._lines(layer)
         if not children or not self.expand:
             count = layer.count_params() if layer.built else 0
             frozen = bool(count) and not layer.trainable
-            colour = FROZEN if frozen else LEARNED if count else PLAIN
+            colour = FROZEN if frozen else TRAINABLE if count else PLAIN
             return Card(self.pen, lines, colour, frozen)
         blocks = [self.block(child, depth + 1) for child in children]
         merge = getattr(layer, "merge", None)
@@ -121,13 +144,13 @@ class _Maker:
         if not hasattr(layer, "projection"):
             return Frame(self.pen, chain, lines, depth)
         projection = layer.projection
-        beside = None if projection is None else self.block(projection, depth + 1)
-        return Frame(self.pen, Skip(self.pen, chain, beside), lines, depth)
+        projection_block = None if projection is None else self.block(projection, depth + 1)
+        return Frame(self.pen, Skip(self.pen, chain, projection_block), lines, depth)
 
-    def _lines(self, layer: Any) -> list[tuple[str, str]]:
+    def _lines(self, layer: DrawnLayer) -> list[tuple[str, str]]:
         kind = type(layer).__name__
         activation = type(getattr(layer, "activation", None)).__name__
-        nested = hasattr(layer, "layers")  # its last layer shows the activation
+        nested = hasattr(layer, "layers")  # a nested layer shows it
         if not nested and activation not in ("NoneType", "Linear", kind):
             kind += f" · {activation}"
         first = (layer.name, kind) if self.names else (kind, "")
@@ -136,8 +159,8 @@ class _Maker:
         return [first] + ([second] if any(second) else [])
 
 
-def _facts(layer: Any) -> str:
-    """Return how many parameters there are, and whether they are frozen."""
+def _facts(layer: DrawnLayer) -> str:
+    """Return the number of parameters and whether they are frozen."""
     if not layer.built:
         return "not built"
     count = layer.count_params()
@@ -148,7 +171,7 @@ def _facts(layer: Any) -> str:
 
 
 def _same_width(blocks: Sequence[Block]) -> None:
-    """Make the cards of a chain equally wide."""
+    """Give the cards of a chain equal width."""
     cards = [b for b in blocks if isinstance(b, Card)]
     widest = max((c.width for c in cards), default=0.0)
     for card in cards:
@@ -156,24 +179,24 @@ def _same_width(blocks: Sequence[Block]) -> None:
 
 
 def _columns(blocks: Sequence[Block]) -> list[Chain]:
-    """Cut a long chain into columns, so that the picture is about a third wider than high."""
+    """Split a long chain into columns with an aspect ratio of about 4:3."""
     pen = blocks[0].pen
-    best, far = [Chain(pen, blocks)], math.inf
-    if best[0].height <= TALLEST:
+    best, best_error = [Chain(pen, blocks)], math.inf
+    if best[0].height <= MAX_HEIGHT:
         return best
     for count in range(2, len(blocks) + 1):
-        chains = [Chain(pen, part) for part in _cut(blocks, count)]
+        chains = [Chain(pen, part) for part in _split(blocks, count)]
         width = sum(c.width for c in chains) + GUTTER * (len(chains) - 1)
-        ratio = math.log(width / max(c.height for c in chains) / SHAPE)
-        if abs(ratio) < far:
-            best, far = chains, abs(ratio)
+        ratio = math.log(width / max(c.height for c in chains) / ASPECT)
+        if abs(ratio) < best_error:
+            best, best_error = chains, abs(ratio)
         if ratio > 0:
             break
     return best
 
 
-def _cut(blocks: Sequence[Block], count: int) -> list[list[Block]]:
-    """Cut into at most so many columns, the highest of them as low as can be."""
+def _split(blocks: Sequence[Block], count: int) -> list[list[Block]]:
+    """Split into at most ``count`` columns, minimizing the largest height."""
     low, high = max(b.height for b in blocks) + GAP, sum(b.height + GAP for b in blocks)
     while high - low > 1:
         middle = (low + high) / 2
@@ -182,7 +205,7 @@ def _cut(blocks: Sequence[Block], count: int) -> list[list[Block]]:
 
 
 def _fill(blocks: Sequence[Block], limit: float) -> list[list[Block]]:
-    """Fill one column after the other up to a height."""
+    """Fill columns one after another up to a height."""
     columns: list[list[Block]] = [[]]
     used = 0.0
     for block in blocks:

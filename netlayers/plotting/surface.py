@@ -1,4 +1,4 @@
-"""The loss in a plane of weights, as lines of equal loss and as a surface."""
+"""Contour and surface plots of the loss in a plane of weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEVELS = 16
 def plot_surface(
     surface: Any, to_file: str | os.PathLike[str] | None, three_dimensional: bool
 ) -> Any:
-    """Draw a loss surface; see ``LossSurface.plot``."""
+    """Plot a loss surface; see ``LossSurface.plot``."""
     check_flag("plot", "three_dimensional", three_dimensional)
     good = surface.loss[np.isfinite(surface.loss)]
     if not good.size:
@@ -50,12 +50,12 @@ def plot_surface(
     bar = figure.colorbar(filled, ax=axes, pad=0.02, format=lambda value, _: f"{value:.3g}")
     bar.set_label("loss", fontsize=9)
     if three_dimensional:
-        _third_dimension(figure, surface, norm, names)
+        _surface_3d(figure, surface, norm, names)
     return save(figure, to_file, 110)
 
 
 def _levels(good: Array) -> tuple[Array, Any]:
-    """Return the losses to draw lines at: in equal ratios where they differ by much."""
+    """Return contour levels and a colour scale, logarithmic for a large range of losses."""
     colours = matplotlib("colors")
     low, high = float(good.min()), float(good.max())
     if low > 0 and high > 10 * low:
@@ -66,22 +66,22 @@ def _levels(good: Array) -> tuple[Array, Any]:
             low, high = low - 0.5, high + 0.5
         levels = np.linspace(low, high, _LEVELS)
         norm = colours.Normalize(low, high)
-    # A rounding error must not leave the lowest and the highest place without a colour.
+    # Widen the range by an ulp, or rounding could leave the extrema without a colour.
     levels[0], levels[-1] = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
     return levels, norm
 
 
-def _third_dimension(figure: Any, surface: Any, norm: Any, names: list[str]) -> None:
+def _surface_3d(figure: Any, surface: Any, norm: Any, names: list[str]) -> None:
     import importlib
 
-    importlib.import_module("mpl_toolkits.mplot3d")  # makes the projection known
+    importlib.import_module("mpl_toolkits.mplot3d")  # registers the projection
     axes = figure.add_subplot(1, 2, 2, projection="3d")
     logarithmic = isinstance(norm, matplotlib("colors").LogNorm)
     height = np.where(np.isfinite(surface.loss), surface.loss, np.nan)
     colour = matplotlib("cm").viridis(norm(np.nan_to_num(height, nan=np.nanmax(height))))
     z = np.log10(height) if logarithmic else height
-    across, along = np.meshgrid(surface.a, surface.b)
-    axes.plot_surface(across, along, z, facecolors=colour, rstride=1, cstride=1, linewidth=0)
+    grid_a, grid_b = np.meshgrid(surface.a, surface.b)
+    axes.plot_surface(grid_a, grid_b, z, facecolors=colour, rstride=1, cstride=1, linewidth=0)
     axes.set_xlabel(names[0], fontsize=8)
     axes.set_ylabel(names[1], fontsize=8)
     axes.set_zlabel("log10 of the loss" if logarithmic else "loss", fontsize=8)

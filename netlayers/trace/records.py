@@ -101,11 +101,8 @@ class LayerTrace:
             return "activation"
         if isinstance(layer, Graph):
             return "graph"
-        return (
-            "chain"
-            if isinstance(layer, Chain) and type(layer)._connections is Chain._connections
-            else "other"
-        )
+        plain = isinstance(layer, Chain) and type(layer)._connections is Chain._connections
+        return "chain" if plain else "other"
 
     @property
     def activation(self) -> Any:

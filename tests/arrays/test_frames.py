@@ -88,7 +88,7 @@ WRONG = {
     "text": (FRAME.assign(city=text), ["'city' (", "get_dummies"]),
     "object": (FRAME.assign(city=pd.Series(text, FRAME.index, dtype=object)), ["'city' (object)"]),
     "category": (FRAME.assign(kind=pd.Categorical(text)), ["'kind' (category)", "factorize"]),
-    "two": (FRAME.assign(kind=pd.Categorical(text), z=text), ["columns 'kind'", "'z'"]),
+    "two": (FRAME.assign(kind=pd.Categorical(text), z=text), ["numeric: 'kind'", "'z'"]),
     "dates": (FRAME.assign(day=pd.Timestamp("2020-01-01")), ["'day' (datetime64"]),
     "intervals": (FRAME.assign(i=pd.interval_range(0, N).array), ["'i' (interval"]),
     "complex": (FRAME.assign(c=1j), ["'c' (complex128)"]),

@@ -189,7 +189,7 @@ def test_a_measure_is_drawn():
     model = nl.Sequential([nl.layers.Dense(4, "tanh"), nl.layers.Dense(1)], seed=0)
     model.compile("sgd", "mse")
     x = np.random.default_rng(0).normal(size=(32, 3))
-    with pytest.raises(ConfigurationError, match="no values of 'gradient_norm' to draw"):
+    with pytest.raises(ConfigurationError, match="no values of 'gradient_norm' to plot"):
         monitor.plot()
     model.fit(x, x.sum(axis=1), 8, epochs=2, callbacks=[monitor], verbose=0)
     lines = monitor.plot("weight_norm").axes[0].get_lines()

@@ -69,7 +69,7 @@ def test_other_kinds():
         assert as_kind("fit", "x", words, text, FLOAT64) is words
     assert as_kind("fit", "x", ["a", "b"], text, FLOAT64).dtype.kind == "U"
     for wrong in (np.ones(3), np.array(["a", None], object), np.array(["a", 1], object)):
-        with pytest.raises(DataError, match="x must hold text"):
+        with pytest.raises(DataError, match="x must hold strings"):
             as_kind("fit", "x", wrong, text, FLOAT64)
 
 
@@ -104,5 +104,5 @@ def test_text_and_fractions_of_a_model():
     with pytest.raises(DataError, match=r"fit: x must hold integers, got 0.5 \(row 1\)"):
         model.fit([[1.0], [0.5]], np.ones((2, 1)), verbose=0)
     assert not model.built
-    with pytest.raises(DataError, match="sparse matrix, where an array of integer values"):
+    with pytest.raises(DataError, match="sparse matrix, but an array of integer values"):
         model.fit(sp.csr_array(X), Y, verbose=0)

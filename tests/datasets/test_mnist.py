@@ -48,7 +48,7 @@ def test_path_with_missing_files_downloads_nothing(
 
 
 def test_path_must_be_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"Expected a folder .*nowhere is none"):
+    with pytest.raises(FileNotFoundError, match=r"Expected a folder .*nowhere is not a folder"):
         mnist.load_data(tmp_path / "nowhere")
 
 
@@ -114,11 +114,11 @@ IMAGES = FILES[NAMES[0]]
     [
         pytest.param(gzip.compress(IMAGES)[:-9], "damaged or truncated gzip", id="cut gzip"),
         pytest.param(b"\x1f\x8b" + bytes(40), "damaged or truncated gzip", id="no gzip"),
-        pytest.param(b"", "has 0 bytes and begins with nothing", id="empty"),
+        pytest.param(b"", "has 0 bytes and starts with nothing", id="empty"),
         pytest.param(IMAGES[:10], "00000803 and 3 size.s., but it has 10 bytes", id="cut header"),
-        pytest.param(b"\x00\x00\x0d\x03" + IMAGES[4:], "begins with 00000d03", id="floats"),
-        pytest.param(FILES[NAMES[1]], "begins with 00000801", id="labels"),
-        pytest.param(b"<!DOCTYPE html>" + bytes(40), "begins with 3c21444f", id="web page"),
+        pytest.param(b"\x00\x00\x0d\x03" + IMAGES[4:], "starts with 00000d03", id="floats"),
+        pytest.param(FILES[NAMES[1]], "starts with 00000801", id="labels"),
+        pytest.param(b"<!DOCTYPE html>" + bytes(40), "starts with 3c21444f", id="web page"),
         pytest.param(IMAGES[:-1], r"Expected 30 bytes .*\(5, 2, 3\), but it has 29", id="cut"),
         pytest.param(IMAGES + b"\x00", r"Expected 30 bytes .* but it has 31", id="too long"),
         pytest.param(b"\x00\x00\x08\x03" + b"\xff" * 12, "but it has 0", id="huge"),

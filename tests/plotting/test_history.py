@@ -98,9 +98,9 @@ def test_log_axes_have_labels():
 
 
 def test_what_can_not_be_drawn(history, monkeypatch):
-    with pytest.raises(ConfigurationError, match=r"no curve 'matrix'; there are loss"):
+    with pytest.raises(ConfigurationError, match=r"no curve 'matrix'; use one of loss"):
         history.plot(metrics=["matrix"])
-    with pytest.raises(ConfigurationError, match="nothing to draw"):
+    with pytest.raises(ConfigurationError, match="nothing to plot"):
         nl.callbacks.History().plot()
     with pytest.raises(ConfigurationError, match="log_scale"):
         history.plot(log_scale="yes")

@@ -116,6 +116,17 @@ def listed(values: Any) -> list[Any]:
     return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
+def check_list(owner: str, argument: str, value: Any, kind: str) -> list[Any]:
+    """Return a list of what a sequence other than a text contains.
+
+    Raises:
+        ConfigurationError: ``value`` is no sequence; ``kind`` says what it must contain.
+    """
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise ConfigurationError(f"{owner}: {argument} must be a list of {kind}, got {value!r}.")
+    return list(value)
+
+
 def check_name(owner: str, value: Any, default: str) -> str:
     """Return ``value`` if it is a non-empty string, ``default`` for ``None``.
 

@@ -39,6 +39,7 @@ LEVELS = [
     ["models"],
     ["datasets", "utils"],
     ["checking", "inspection", "rates", "replaying"],  # old places: see _deprecated
+    ["testing"],  # loaded when asked for
     [""],  # the root, which only gathers
 ]
 LEVELS = {part: level for level, parts in enumerate(LEVELS) for part in parts}
@@ -267,6 +268,12 @@ def test_import_loads_nothing_heavy():
     )
     assert "numpy" in names
     assert not set(names) & set(HEAVY)
+
+
+def test_import_loads_no_checks_for_classes():
+    names = in_fresh_process("import sys, netlayers\nprint(*sys.modules)")
+    assert "netlayers.layers.dense" in names
+    assert not [name for name in names if name.startswith("netlayers.testing")]
 
 
 def test_a_step_of_training_loads_nothing_heavy():

@@ -76,6 +76,13 @@ def test_lists_and_names():
             checks.check_name("Owner", value, "default")
 
 
+def test_lists_of_a_kind():
+    for value in ([1, 2], (1, 2), np.array([1, 2]), iter([1, 2])):
+        assert checks.check_list("Owner", "argument", value, "numbers") == [1, 2]
+    for value in (3, None, "text", b"text", True):
+        refused(checks.check_list, value, "numbers", match="must be a list of numbers, got")
+
+
 def test_dtypes():
     for value in ("float32", "f8", np.float64, np.dtype("f4"), float):
         assert checks.check_dtype("Owner", value) == np.dtype(value)

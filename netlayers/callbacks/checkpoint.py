@@ -139,6 +139,23 @@ class ModelCheckpoint(MonitorCallback):
         fields = sorted(self._fields - {"epoch", "batch"})
         plan.check_names("ModelCheckpoint: {!r} in filepath", fields, batch)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        each = {"filepath": "{epoch}.safetensors"}
+        return [
+            {"filepath": "last.weights.safetensors", "save_weights_only": True, "verbose": 1},
+            {**each, "save_freq": 6},
+            {**each, "keep_last": 2},
+            {**each, "monitor": "mae", "mode": "max", "save_best_only": True},
+            {
+                **each,
+                "monitor": "loss",
+                "save_best_only": True,
+                "initial_value_threshold": 0.001,
+            },
+        ]
+
     def _start(self) -> None:
         super()._start()
         self.best = self.initial_value_threshold

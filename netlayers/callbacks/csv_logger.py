@@ -66,6 +66,11 @@ class CSVLogger(Callback):
         self._file: IO[str] | None = None
         self._written = False  # whether this object has written to the file
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"filename": "log.csv"}, {"filename": "log.csv", "separator": ";", "append": True}]
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Open the file."""
         self._close()

@@ -92,6 +92,15 @@ class EarlyStopping(MonitorCallback):
         "_before",
     )
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {"patience": 1, "min_delta": 0.05, "verbose": 1, "restore_best_weights": True},
+            {"monitor": "loss", "mode": "max", "patience": 2, "start_from_epoch": 1},
+            {"monitor": "loss", "mode": "max", "patience": 2, "baseline": 100.0},
+        ]
+
     def _start(self) -> None:
         super()._start()
         self.wait = self.stopped_epoch = self.best_epoch = 0

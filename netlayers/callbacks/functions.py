@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from netlayers.errors import ConfigurationError
@@ -82,3 +83,12 @@ class LambdaCallback(Callback):
         for name in HOOKS:
             if name in vars(self) and name.startswith("on_train_batch"):
                 plan.refuse_lbfgs(f"LambdaCallback: {name}", "which has no batches")
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        names = (
+            "on_epoch_begin on_epoch_end on_train_begin on_train_end on_train_batch_begin "
+            "on_train_batch_end"
+        )
+        return [{name: functools.partial(print, name) for name in names.split()}]

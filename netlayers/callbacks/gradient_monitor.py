@@ -7,7 +7,7 @@ import math
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
-from netlayers.checks import check_choice, check_integer, check_path
+from netlayers.checks import check_choice, check_integer, check_list, check_path
 from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures, watched_layers
 from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
@@ -95,6 +95,14 @@ class GradientMonitor(Callback):
         self.csv = None if csv is None else check_path(owner, "csv", csv)
         self._start()
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {},
+            {"every": 2, "layers": ["out"], "measures": ["gradient_norm"], "csv": "norms.csv"},
+        ]
+
     def _start(self) -> None:
         self.steps: list[int] = []
         self.epochs: list[int] = []
@@ -114,7 +122,7 @@ class GradientMonitor(Callback):
         self._chosen(self.model)
 
     @property
-    def adds(self) -> tuple[str, ...]:  # type: ignore[override]
+    def _adds(self) -> tuple[str, ...]:  # type: ignore[override]
         """Names that it adds to the logs of an epoch."""
         model = self.model
         measures = StepMeasures(model, model.optimizer, self.measures, self._chosen(model))
@@ -282,7 +290,7 @@ def _names(owner: str, argument: str, value: Any) -> list[str] | None:
     """Return a list of names, of which there may be none, or only one without a list."""
     if value is None:
         return None
-    names = [value] if isinstance(value, str) else list(value)
+    names = [value] if isinstance(value, str) else check_list(owner, argument, value, "names")
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"{owner}: {argument} must be a list of names, got {value!r}.")
     return names

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _NO_RATE = "where a line search takes the place of the learning rate"
 
 
+def _halved(epoch: int, rate: float) -> float:
+    """Return a rate for examples."""
+    return rate / 2
+
+
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch.
 
@@ -60,11 +65,16 @@ class LearningRateScheduler(Callback):
                 f"{schedule!r} does not."
             )
 
-    adds = ("learning_rate",)
+    _adds = ("learning_rate",)
 
     def check_run(self, plan: RunPlan) -> None:
         """Refuse ``fit_lbfgs``, which has no learning rate."""
         plan.refuse_lbfgs("LearningRateScheduler", _NO_RATE)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"schedule": _halved, "verbose": 1}]
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Set the learning rate."""
@@ -126,7 +136,7 @@ class ReduceLROnPlateau(MonitorCallback):
         self.cooldown = check_integer(owner, "cooldown", cooldown, minimum=0)
         self.min_lr = check_number(owner, "min_lr", min_lr, minimum=0)
 
-    adds = ("learning_rate",)
+    _adds = ("learning_rate",)
 
     def check_run(self, plan: RunPlan) -> None:
         """Check the monitored number; refuse ``fit_lbfgs``, which has no learning rate."""
@@ -134,6 +144,21 @@ class ReduceLROnPlateau(MonitorCallback):
         super().check_run(plan)
 
     state_names = (*MonitorCallback.state_names, "wait", "cooldown_counter")
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {
+                "patience": 1,
+                "min_delta": 0.1,
+                "factor": 0.5,
+                "cooldown": 2,
+                "min_lr": 0.03,
+                "verbose": 1,
+            },
+            {"monitor": "mae", "mode": "max", "patience": 1},
+        ]
 
     def _start(self) -> None:
         super()._start()

@@ -74,6 +74,20 @@ class TensorBoard(Callback):
         if self._every:
             plan.refuse_lbfgs(f"TensorBoard: update_freq={self.update_freq!r}", "without batches")
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {},
+            {
+                "log_dir": "board",
+                "histogram_freq": 1,
+                "write_graph": False,
+                "write_steps_per_second": True,
+                "update_freq": "batch",
+            },
+        ]
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start at batch 0."""
         self._close()

@@ -10,7 +10,7 @@ from netlayers import initializers
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import DataError
 from netlayers.kernels.select import kernels
-from netlayers.layers.normalizing import AffineNormalization
+from netlayers.layers.normalizing import AFFINE_EXAMPLE, AffineNormalization
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -112,11 +112,16 @@ class BatchNormalization(AffineNormalization):
     @staticmethod
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        variance = {"class_name": "Constant", "config": {"value": 2.0}}
         return [
             ({}, (6, 3)),
             ({"axis": 1, "momentum": 0.5, "epsilon": 0.1}, (3, 4, 5)),
-            ({"axis": -1, "scale": False}, (3, 2, 2, 4)),
-            ({"axis": 1, "center": False, "gamma_regularizer": "l2"}, (3, 2, 2, 2, 3)),
+            ({"axis": -1, "scale": False, "moving_mean_initializer": "ones"}, (3, 2, 2, 4)),
+            (
+                {"axis": 1, "center": False, "moving_variance_initializer": variance},
+                (3, 2, 2, 2, 3),
+            ),
+            (AFFINE_EXAMPLE, (4, 3)),
             ({"trainable": False}, (4, 3)),
         ]
 

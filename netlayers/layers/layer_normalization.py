@@ -9,7 +9,12 @@ import numpy as np
 
 from netlayers.checks import check_number
 from netlayers.kernels.moments import mean_square, standardize, standardize_backward, sums
-from netlayers.layers.normalizing import AffineNormalization, NormalizingLayer, check_axes
+from netlayers.layers.normalizing import (
+    AFFINE_EXAMPLE,
+    AffineNormalization,
+    NormalizingLayer,
+    check_axes,
+)
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -55,7 +60,7 @@ class LayerNormalization(AffineNormalization):
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
         return [
             ({}, (4, 5)),
-            ({"axis": 1, "epsilon": 0.1}, (2, 4, 3)),
+            ({"axis": 1, "epsilon": 0.1, **AFFINE_EXAMPLE}, (2, 4, 3)),
             ({"axis": [-1, 1], "center": False, "gamma_regularizer": "l2"}, (2, 3, 2, 4)),
             ({"axis": [1, 2], "scale": False}, (3, 2, 4)),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,11 @@ class CosineSimilarity(AxisLoss):
         name: str | None = None,
     ) -> None:
         super().__init__(axis, reduction, name)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "numbers", "numbers"), ({"axis": 1}, "numbers", "numbers")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = -Σ u v`` with the unit vectors ``u = t / |t|`` and ``v = p / |p|``."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.checks import check_choice, check_flag, check_integer, check_list, check_number
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Metric, broadcast_weights
 from netlayers.metrics.confusion import check_thresholds, confusion_counts, count_buckets, ratio
@@ -69,6 +69,7 @@ class AUC(Metric):
     """
 
     direction = "max"
+    arguments_without_effect = ("num_labels",)  # only compared with the outputs
     _counts: Array | None
 
     def __init__(
@@ -105,7 +106,8 @@ class AUC(Metric):
         self.num_labels = num_labels
         if label_weights is not None:
             label_weights = [
-                check_number("AUC", "each of label_weights", w, minimum=0) for w in label_weights
+                check_number("AUC", "each of label_weights", w, minimum=0)
+                for w in check_list("AUC", "label_weights", label_weights, "numbers")
             ]
         self.label_weights = label_weights
         self.from_logits = check_flag("AUC", "from_logits", from_logits)
@@ -117,6 +119,18 @@ class AUC(Metric):
             self._cuts = np.concatenate([[-_MARGIN], inner, [1 + _MARGIN]])
         self.each_batch = self._cuts is not None
         self.reset_state()
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        labels = {"multi_label": True, "num_labels": 3, "label_weights": [1.0, 2.0, 0.5]}
+        return [
+            ({}, "one-hot", "shares"),
+            ({"num_thresholds": 5, "curve": "PR"}, "one-hot", "shares"),
+            ({"num_thresholds": 5, "summation_method": "minoring"}, "one-hot", "shares"),
+            ({"thresholds": [0.55, 0.2], "from_logits": True}, "one-hot", "numbers"),
+            ({"num_thresholds": 5, **labels}, "one-hot", "shares"),
+        ]
 
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None

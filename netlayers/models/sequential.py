@@ -79,7 +79,10 @@ class Sequential(Chain, Model):
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
         dense = {"class_name": "Dense", "config": {"units": 3, "activation": "tanh"}}
         inner = {"class_name": "Sequential", "config": {"layers": [dense, dense]}}
-        return [({"layers": [dense, dense]}, (4, 3)), ({"layers": [inner, dense]}, (2, 5, 3))]
+        return [
+            ({"layers": [dense, dense]}, (4, 3)),
+            ({"layers": [inner, dense], "seed": 3}, (2, 5, 3)),
+        ]
 
     @property
     def _inner_scope(self) -> str:

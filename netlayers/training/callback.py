@@ -131,7 +131,7 @@ class Callback:
     part_of_run = True
 
     # Names that on_epoch_end adds to the logs of an epoch, in the callbacks of the package.
-    adds: tuple[str, ...] = ()
+    _adds: tuple[str, ...] = ()
 
     def check_run(self, plan: RunPlan) -> None:
         """Check that the callback can have an effect; called before anything of a run has started.
@@ -139,6 +139,11 @@ class Callback:
         Raises:
             ConfigurationError: it cannot, as with a monitored name that no result has.
         """
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return ``[arguments, ...]``: what ``netlayers.testing`` tries the class on."""
+        return [{}]
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Set the parameters of the run."""
@@ -232,7 +237,7 @@ class CallbackList:
             ConfigurationError: a callback can have no effect in this run.
         """
         for callback in self.callbacks:  # each sees what those before it add, and it itself
-            adds = getattr(callback, "adds", ())
+            adds = getattr(callback, "_adds", ())
             if plan.added is not None:
                 foreign = _is_foreign(callback, "on_epoch_end")
                 plan = replace(plan, added=None if foreign else (*plan.added, *adds))

@@ -11,7 +11,6 @@ import warnings
 from pathlib import Path
 
 import netlayers as nl
-from netlayers.errors import ConfigurationError
 
 FILE = Path(__file__).parent / "bounds.txt"
 VALUES = (-2, -1, -0.5, 0, 1e-9, 0.5, 1, 1.5, 2, 3, 1e9, float("nan"), float("inf"))
@@ -64,7 +63,7 @@ LEFT_OUT = {"args", "kwargs", "name", "self"}
 def arguments(cls):
     """Return the arguments of a class with their defaults, and those that an object needs."""
     given = {}
-    if hasattr(cls, "examples") and "examples" in vars(cls):
+    if issubclass(cls, nl.layers.Layer) and "examples" in vars(cls):
         given = dict(cls.examples()[0][0])
     found = {}
     for name, p in inspect.signature(cls).parameters.items():
@@ -76,11 +75,12 @@ def arguments(cls):
     return found, given
 
 
-def taken(cls, given, name, value):
-    """Whether an object can be made with a value of an argument."""
+def taken(cls, given, name, value, said):
+    """Whether an object can be made with a value; if not, add who says so to ``said``."""
     try:
         cls(**{**given, name: value})
-    except (ConfigurationError, nl.errors.NetlayersError, TypeError):
+    except nl.errors.NetlayersError as error:
+        said.add(str(error).partition(" must ")[0].partition(". ")[0].partition(" got ")[0][:60])
         return False
     return True
 
@@ -103,10 +103,11 @@ def lines():
 
 
 def line(cls, given, name):
-    """Return what an argument takes."""
-    values = [v for v in VALUES if taken(cls, given, name, v)]
-    others = [v for v in OTHERS if taken(cls, given, name, v)]
-    return f"{cls.__module__.split('.')[1]}.{cls.__name__} {name}: {[*values, *others]}"
+    """Return what an argument takes, and how the messages on other values begin."""
+    said = set()
+    values = [v for v in (*VALUES, *OTHERS) if taken(cls, given, name, v, said)]
+    refused = f"; else {' | '.join(sorted(said))}" if said else ""
+    return f"{cls.__module__.split('.')[1]}.{cls.__name__} {name}: {values}{refused}"
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def signature(function):
 
 
 def members(cls):
-    """Yield the lines of a class's public methods and properties."""
+    """Yield the lines of a class's public methods, properties and plain attributes."""
     for name in sorted(set(dir(cls)) - {"__class__"}):
         owner = next(c for c in cls.__mro__ if name in vars(c))
         if not owner.__module__.startswith("netlayers"):
@@ -65,6 +65,8 @@ def members(cls):
             yield f"    {name}{signature(value)}"
         elif isinstance(value, property):
             yield f"    {name}: property{', writable' if value.fset else ''}"
+        elif isinstance(value, (bool, int, float, str, tuple, type(None))):
+            yield f"    {name} = {value!r}"
 
 
 def lines():

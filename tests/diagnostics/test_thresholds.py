@@ -223,3 +223,23 @@ def test_targets(size, ill):
     found = evidence(y=np.array([[size], [-size]]))
     got = [f.illness for f in diagnose_data.loss_and_activation(found)]
     assert got == ["targets not scaled"] * ill
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "advice"),
+    [
+        ("relu", "tanh", "he_normal"),
+        ("tanh", "relu", "glorot_uniform"),
+        ("relu", "sigmoid", "he_normal"),  # no rule is known for the second
+        ("softsign", None, "glorot_uniform"),
+        ("selu", "selu", "glorot_uniform"),
+    ],
+)
+def test_the_advice_on_initial_weights_is_that_for_the_first_activation(first, second, advice):
+    found = evidence(kernels=dict.fromkeys("ab", (1e-3, 2)))
+    layers = [nl.layers.Dense(2, first, name="a"), nl.layers.Dense(2, second, name="b")]
+    found.layers[:2] = layers
+    (finding,) = diagnose_layers.initializers(found)
+    assert finding.layer == "a"
+    assert advice in finding.advice
+    assert found.layers[0].activation.__class__.__name__.lower() in finding.text.lower()

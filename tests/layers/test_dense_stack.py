@@ -238,7 +238,7 @@ def test_a_blas_is_not_trusted_unseen(monkeypatch):
     from netlayers.kernels.compiled import blas
 
     assert len(blas.addresses()) == 6
-    monkeypatch.setattr(blas, "_multiplies", lambda function: False)
+    monkeypatch.setattr(blas, "_is_sgemm", lambda function: False)
     assert blas.addresses() == {}
     monkeypatch.undo()
     monkeypatch.setattr(blas.ctypes, "CDLL", raises_os_error)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bisect
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.checks import check_flag, check_integer, check_list, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.registry import register
@@ -49,6 +49,19 @@ class ExponentialDecay(LearningRateSchedule):
         self.staircase = check_flag(owner, "staircase", staircase)
         self.name = name
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {
+                "initial_learning_rate": 0.1,
+                "decay_steps": 10,
+                "decay_rate": 0.5,
+                "staircase": staircase,
+            }
+            for staircase in (False, True)
+        ]
+
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
         exponent = step // self.decay_steps if self.staircase else step / self.decay_steps
@@ -89,6 +102,19 @@ class InverseTimeDecay(LearningRateSchedule):
         self.staircase = check_flag(owner, "staircase", staircase)
         self.name = name
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {
+                "initial_learning_rate": 0.1,
+                "decay_steps": 10,
+                "decay_rate": 0.5,
+                "staircase": staircase,
+            }
+            for staircase in (False, True)
+        ]
+
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
         units = step // self.decay_steps if self.staircase else step / self.decay_steps
@@ -121,8 +147,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         name: str = "PiecewiseConstant",
     ) -> None:
         owner = "PiecewiseConstantDecay"
-        self.boundaries = [check_integer(owner, "each boundary", b, minimum=0) for b in boundaries]
-        self.values = [check_number(owner, "each value", v, minimum=0) for v in values]
+        steps = check_list(owner, "boundaries", boundaries, "integers")
+        self.boundaries = [check_integer(owner, "each boundary", b, minimum=0) for b in steps]
+        rates = check_list(owner, "values", values, "numbers")
+        self.values = [check_number(owner, "each value", v, minimum=0) for v in rates]
         self.name = name
         if len(self.values) != len(self.boundaries) + 1:
             raise ConfigurationError(
@@ -131,6 +159,11 @@ class PiecewiseConstantDecay(LearningRateSchedule):
             )
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ConfigurationError(f"{owner}: boundaries must increase, got {self.boundaries!r}.")
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"boundaries": [2, 5], "values": [0.5, 0.25, 0.125]}]
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
@@ -171,6 +204,12 @@ class PolynomialDecay(LearningRateSchedule):
         self.power = check_number(owner, "power", power, minimum=0)
         self.cycle = check_flag(owner, "cycle", cycle)
         self.name = name
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        decay = {"initial_learning_rate": 0.1, "decay_steps": 4}
+        return [decay, {**decay, "end_learning_rate": 0.05, "power": 2.0, "cycle": True}]
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""

@@ -158,6 +158,7 @@ class TrainableModel(CompilableModel):
             class_weight=class_weight,
             validation_data=validation_data,
             validation_split=validation_split,
+            validation_freq=freq,
             validations=max(0, epochs // freq - first // freq),
             stratify=stratify,
             drop_last=drop_last,
@@ -258,7 +259,7 @@ class TrainableModel(CompilableModel):
                 batches, see :meth:`fit`, where a batch is x, ``(x,)``, or has targets, which play
                 no part. A list is always rows.
             batch_size: rows computed at a time, by default 1024; bounds the memory.
-            verbose: accepted as in Keras; nothing is shown.
+            verbose: 1 or 2 prints a line at the end; 0 and ``"auto"`` print nothing.
             steps: number of batches to predict, the first ones; by default, and without
                 ``batch_size``, all.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
@@ -267,7 +268,7 @@ class TrainableModel(CompilableModel):
         Raises:
             DataError, ShapeError: the input does not fit the model.
         """
-        check_verbose("predict", verbose)
+        shown = check_verbose("predict", verbose) and not isinstance(verbose, str)
         settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
         chosen = as_callbacks(callbacks)
         data: Any = batching.prediction_data(self, x, settings)
@@ -278,8 +279,13 @@ class TrainableModel(CompilableModel):
         with closing(data):
             hooks = CallbackList(chosen, self, {"steps": data.steps})
             if self._has_states:  # which predictions change
-                return run_locked(self, "predict", lambda: trainer.predict(self, data, hooks))
-            return trainer.predict(self, data, hooks)
+                y = run_locked(self, "predict", lambda: trainer.predict(self, data, hooks))
+            else:
+                y = trainer.predict(self, data, hooks)
+        if shown:
+            rows = len(y[0] if isinstance(y, list) else y)
+            print(f"{rows} rows predicted", flush=True)
+        return y
 
     # One batch -------------------------------------------------------------------------------
 

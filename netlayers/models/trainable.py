@@ -181,17 +181,16 @@ class TrainableModel(CompilableModel):
                 data, validation = batching.fit_data(self, arguments, opened)
                 steps = self._steps
                 assert steps is not None  # checking the data made it
-                params = {"epochs": epochs, "initial_epoch": first, "steps": data.steps}
-                params["verbose"] = verbose
+                params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
                 if validation is not None:
                     params["validation_freq"] = freq
                 hooks = CallbackList([*chosen, history], self, params)
-                if epochs > first:
-                    validates = validation is not None and arguments.validations > 0
-                    hooks.check(RunPlan.of(owner, steps, validates))
+                numbers = range(first, epochs)
+                validates = validation is not None and arguments.validations > 0
+                hooks.check(RunPlan.of(owner, numbers, steps, validates))
             self.stop_training = False
             self.history = history
-            trainer.train(Run(steps, data, hooks, range(first, epochs), validation, freq))
+            trainer.train(Run(steps, data, hooks, numbers, validation, freq))
         return self.history
 
     @one_at_a_time

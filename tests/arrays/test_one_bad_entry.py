@@ -134,7 +134,7 @@ def test_what_is_no_number_is_named_for_layers_of_integers_too(values):
     for first in (MaskingEmbed(6, 3), nl.layers.Flatten()):
         model = nl.Sequential([first, nl.layers.Flatten(), nl.layers.Dense(1)])
         model.build((None, 2))
-        with pytest.raises(DataError, match="^predict: x must hold real numbers, got"):
+        with pytest.raises(DataError, match=r"^predict: x must hold real numbers, got"):
             model.predict(np.array(values))
-        with pytest.raises(DataError, match="^predict_on_batch: x must hold real numbers, got"):
+        with pytest.raises(DataError, match=r"^predict_on_batch: x must hold real numbers, got"):
             model.predict_on_batch(np.array(values))

@@ -26,7 +26,8 @@ class ModelCheckpoint(MonitorCallback):
     Args:
         filepath: a path that ends in ``.safetensors``. It may be a template with the ``epoch``,
             counted from 1, the ``batch``, and the names in the logs:
-            ``"run/{epoch:02d}-{val_loss:.2f}.safetensors"``. Folders are made.
+            ``"run/{epoch:02d}-{val_loss:.2f}.safetensors"``. Folders are made. With a ``val_``
+            name, only epochs that are validated are saved (see ``validation_freq`` of ``fit``).
         monitor: name in the logs, for ``save_best_only``.
         verbose: 1 says what was saved.
         save_best_only: save only when the monitored number has improved.
@@ -97,6 +98,12 @@ class ModelCheckpoint(MonitorCallback):
             setattr(self, "on_train_batch_end", self._after_batch)  # noqa: B010
         self.save_freq = save_freq
         super().__init__(monitor, mode, min_delta=0)
+        watched = {*self._fields, *([self.monitor] if save_best_only else [])}
+        if save_freq != "epoch" and (late := sorted(n for n in watched if n.startswith("val_"))):
+            raise ConfigurationError(
+                f"{owner}: {late[0]} is known after an epoch only, so that save_freq={save_freq} "
+                "would never write a file. Pass save_freq='epoch', or a name of the training."
+            )
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -147,6 +154,8 @@ class ModelCheckpoint(MonitorCallback):
             before = "" if self.best is None else f" from {self.best:g}"
             said = f": {self.monitor} improved{before} to {current:g}"
         path = self._path(epoch, batch, logs)
+        if path is None:
+            return
         parameters = self.model.parameters
         if not (all_finite(parameters.values) and all_finite(parameters.statistics)):
             warnings.warn(
@@ -197,11 +206,14 @@ class ModelCheckpoint(MonitorCallback):
         else:
             del self.files[:-1]
 
-    def _path(self, epoch: int, batch: int | None, logs: Logs | None) -> str:
+    def _path(self, epoch: int, batch: int | None, logs: Logs | None) -> str | None:
+        """Return the file for these results, or ``None`` if the epoch was not validated."""
         values: dict[str, Any] = {**scalars(logs), "epoch": epoch + 1}
         if batch is not None:
             values["batch"] = batch + 1
         missing = [name for name in self._fields if name not in values]
+        if missing and self._lacks_validation(missing, values):
+            return None
         if missing:
             raise ConfigurationError(
                 f"ModelCheckpoint: filepath {self.filepath!r} names {', '.join(missing)}, but there"

@@ -12,6 +12,8 @@ from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from netlayers._typing import Logs
 
 
@@ -73,7 +75,9 @@ class MonitorCallback(Callback):
                 f"{owner}: monitor={self.monitor!r} is an array, and only a single number can be "
                 f"better than another. There are: {', '.join(found)}."
             )
-        if not self._seen:  # with validation_freq, later epochs may well be without it
+        if self._lacks_validation([self.monitor], found):
+            return None
+        if not self._seen:
             self._seen = True
             warnings.warn(
                 f"{owner}: monitor={self.monitor!r} is not among the results of epoch {epoch + 1}, "
@@ -83,6 +87,19 @@ class MonitorCallback(Callback):
                 stacklevel=2,
             )
         return None
+
+    def _lacks_validation(self, names: Iterable[str], found: Mapping[str, Any]) -> bool:
+        """Whether results are missing because this epoch of a run with validation has none.
+
+        Args:
+            names: of the missing results.
+            found: those of the epoch.
+        """
+        return (
+            "validation_freq" in getattr(self, "params", {})
+            and all(name.startswith("val_") for name in names)
+            and not any(name.startswith("val_") for name in found)
+        )
 
     def is_improvement(self, value: float, reference: float | None) -> bool:
         """Whether ``value`` is better than ``reference`` by more than ``min_delta``."""

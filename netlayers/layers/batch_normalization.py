@@ -49,7 +49,10 @@ class BatchNormalization(AffineNormalization):
 
     A batch in which a feature has one value, such as a batch of one, has the variance 0 there: the
     output is ``beta``, no gradient reaches ``x`` and ``gamma``, and the moving variance moves
-    towards 0, as in Keras. A variance too large for the dtype is kept as its largest number.
+    towards 0, as in Keras. A batch with one number per feature (a last batch of one row) says
+    nothing about the variance and leaves both moving averages as they are, unlike in Keras;
+    ``fit(drop_last=True)`` leaves such a batch out. A variance too large for the dtype is kept as
+    its largest number.
 
     A large offset costs no digits: with a mean of 10⁶ deviations, the normalized numbers in float32
     are right to 2·10⁻⁶ (while training; ``moving_mean`` is rounded to float32).
@@ -185,13 +188,17 @@ class BatchNormalization(AffineNormalization):
         return self._arranged_back("input gradient", dx)
 
     def _take_moments(self, rows: Array, centred: Array) -> Array:
-        """Write ``x - μ`` into ``centred``, move the averages, and return σ²."""
+        """Write ``x - μ`` into ``centred``, move the averages, and return σ².
+
+        One row alone has no variance: it leaves the averages as they are.
+        """
         if not len(rows):
             raise DataError(
                 f"{self.owner} (BatchNormalization): the batch has no samples, hence no "
                 "mean; train on one sample or more."
             )
         mean, variance = kernels.centre_columns(rows, centred, self.epsilon)
-        kernels.move_average(self.moving_mean, mean, self.momentum)
-        kernels.move_average(self.moving_variance, variance, self.momentum)
+        if len(rows) > 1:
+            kernels.move_average(self.moving_mean, mean, self.momentum)
+            kernels.move_average(self.moving_variance, variance, self.momentum)
         return variance

@@ -107,9 +107,13 @@ class Crossentropy(AxisLoss):
         return shifted, lse, p
 
     def _normalize(self, p: Array) -> tuple[Array, Array]:
-        """Return ``q = p / Σ p`` and ``c``, q clipped away from 0 and 1; cache both."""
+        """Return ``q = p / Σ p`` and ``c``, q clipped away from 0 and 1; cache both.
+
+        Rows that are all zero stay zero.
+        """
         q, c = self.buffer("q", p), self.buffer("clipped", p)
         total = row_sums(p)[..., None]
+        total[total == 0] = 1
         np.divide(p, total, out=q)
         np.clip(q, EPSILON, 1 - EPSILON, out=c)
         self.cache.total, self.cache.q, self.cache.c, self.cache.p = total, q, c, p

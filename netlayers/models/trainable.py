@@ -59,6 +59,7 @@ class TrainableModel(CompilableModel):
         validation_freq: int = 1,
         *,
         stratify: bool = False,
+        drop_last: bool = False,
         read_ahead: int = 2,
     ) -> History:
         """Train.
@@ -95,8 +96,11 @@ class TrainableModel(CompilableModel):
             validation_freq: test after every so many epochs.
             stratify: ``validation_split`` takes that share of each class instead: its last samples,
                 at least one and not all, unless there is only one. ``y`` must hold classes.
+            drop_last: leave out the last rows of a pass where they do not fill a batch, so that all
+                batches have ``batch_size`` rows. With ``shuffle`` these are other rows each time.
+                For arrays; of data that come in batches the source decides.
             read_ahead: batches that a thread makes ahead where data come in batches; 0 for none,
-                which a source needs that works in one thread only.
+                which a source needs that works in one thread only, as an sqlite connection does.
 
         Returns:
             The History, also kept as ``model.history``.
@@ -156,6 +160,7 @@ class TrainableModel(CompilableModel):
             validation_split=validation_split,
             validations=max(0, epochs // freq - first // freq),
             stratify=stratify,
+            drop_last=drop_last,
             shuffle=shuffle,
             training=BatchSettings.checked(
                 owner, read_ahead, batch_size=batch_size, steps_per_epoch=steps_per_epoch
@@ -177,6 +182,8 @@ class TrainableModel(CompilableModel):
             if verbose:
                 chosen.append(ProgressBar(bar=verbose == 1))
             params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
+            if validation is not None:
+                params["validation_freq"] = freq
             hooks = CallbackList([*chosen, self.history], self, params)
             trainer.train(Run(steps, data, hooks, range(first, epochs), validation, freq))
         return self.history

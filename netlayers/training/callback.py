@@ -26,8 +26,9 @@ class Callback:
     Attributes:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the
             current batch.
-        params: ``epochs``, ``steps`` per epoch, ``verbose``; and ``resumed`` (true) in a run of
-            ``fit`` that resumes one of another process.
+        params: ``epochs``, ``steps`` per epoch, ``verbose``; ``validation_freq`` in a run with
+            validation data; and ``resumed`` (true) in a run of ``fit`` that resumes one of another
+            process.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -199,7 +200,7 @@ class LBFGSResult:
 
     Attributes:
         converged: whether a tolerance was reached.
-        message: why it ended, as SciPy says it.
+        message: why it ended; where no tolerance was reached, as SciPy says it.
         iterations: steps taken.
         evaluations: how often loss and gradient were computed.
     """

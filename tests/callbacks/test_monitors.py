@@ -1,7 +1,6 @@
 """EarlyStopping and ReduceLROnPlateau, held against Keras's on sequences of losses."""
 
 import copy
-import warnings
 
 import numpy as np
 import pytest
@@ -244,11 +243,12 @@ def test_a_monitor_that_is_missing_is_said_once():
 
 
 def test_epochs_without_validation_do_not_count():
-    x, y = np.ones((6, 2)), np.arange(6) % 3
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the first epoch has no val_loss
-        history = fit(EarlyStopping(patience=1), validation_data=(x, y), validation_freq=2)
+    data = {"validation_data": (np.ones((6, 2)), np.arange(6) % 3), "validation_freq": 2}
+    history = fit(EarlyStopping(patience=1), **data)  # without a warning, which is an error here
     assert history.epoch == [0, 1, 2, 3]
+    fit(ReduceLROnPlateau(patience=1), **data)
+    with pytest.warns(UserWarning, match="'val_los' is not among"):
+        fit(EarlyStopping("val_los"), **data)
 
 
 def test_what_they_say(capsys):

@@ -76,7 +76,15 @@ def wired():
     )
 
 
-TRACES = (plain, nested, wide, several, wired)
+def halved():
+    """Outputs that are narrower than the sums they are computed from."""
+    layers = [L.Dense(4, "glu", name="half"), L.Dense(1, name="out")]
+    model = fixed(nl.Sequential(layers, name="halved", dtype="float64"), (None, 3))
+    model.compile("sgd", "mse")
+    return model.trace(numbers((2, 3)), numbers((2, 1), 5.0))
+
+
+TRACES = (halved, plain, nested, wide, several, wired)
 
 
 @pytest.fixture(scope="module", params=TRACES, ids=lambda f: f.__name__)

@@ -8,7 +8,7 @@ import pytest
 import netlayers as nl
 from netlayers.errors import ConfigurationError
 from netlayers.testing import ContractError, check_layer, check_loss, list_checks
-from tests.mutation.contract_faults import AddedGradient, Scale
+from tests.mutation.layer_faults import AddedGradient, Scale
 
 PAGE = (Path(nl.__file__).parents[1] / "docs" / "testing.md").read_text(encoding="utf-8")
 

@@ -119,6 +119,11 @@ class MaxNorm(_NormConstraint):
         self.max_value = check_number("MaxNorm", "max_value", max_value, minimum=0)
         self.axis = _checked_axis("MaxNorm", axis)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"max_value": 0.75}, {"max_value": 0.5, "axis": 1}]
+
     def target(self, norms: Array) -> Array:
         """``min(n, max_value)``."""
         return np.minimum(norms, self.max_value)
@@ -134,6 +139,11 @@ class UnitNorm(_NormConstraint):
 
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
         self.axis = _checked_axis("UnitNorm", axis)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"axis": [0, 1]}]
 
     def target(self, norms: Array) -> Array:
         """``1``."""
@@ -162,6 +172,15 @@ class MinMaxNorm(_NormConstraint):
         self.max_value = check_number("MinMaxNorm", "max_value", max_value, minimum=self.min_value)
         self.rate = check_number("MinMaxNorm", "rate", rate, minimum=0, maximum=1)
         self.axis = _checked_axis("MinMaxNorm", axis)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {},
+            {"min_value": 0.5, "max_value": 0.75},
+            {"min_value": 0.25, "max_value": 0.5, "rate": 0.75, "axis": [0, 1]},
+        ]
 
     def target(self, norms: Array) -> Array:
         """``rate clip(n, min_value, max_value) + (1 - rate) n``."""

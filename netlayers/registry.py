@@ -103,6 +103,16 @@ class Configurable:
                 )
         return super().__new__(cls)
 
+    @staticmethod
+    def examples() -> list[Any]:
+        """Return what ``netlayers.testing`` tries the class on: constructor arguments.
+
+        Together the examples give each optional argument another value than its default. Classes
+        that compute on data of some form name it too: see :meth:`Layer.examples`,
+        :meth:`Loss.examples` and :meth:`Metric.examples`.
+        """
+        return [{}]
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments as a dict of plain values.
 

@@ -6,7 +6,7 @@ follows the gradient of the reported loss.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,6 +50,11 @@ class L1L2(Regularizer):
         self.l1 = check_number(type(self).__name__, "l1", l1, minimum=0)
         self.l2 = check_number(type(self).__name__, "l2", l2, minimum=0)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"l1": 0.25, "l2": 0.5}]
+
     def __call__(self, w: Array) -> float:
         """Return ``l1 Σ|w| + l2 Σw²``, summed in float64."""
         penalty = 0.0
@@ -81,6 +86,11 @@ class L1(L1L2):
     def __init__(self, l1: float = 0.01) -> None:
         super().__init__(l1=l1)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"l1": 0.25}]
+
 
 @register("regularizer")
 class L2(L1L2):
@@ -92,6 +102,11 @@ class L2(L1L2):
 
     def __init__(self, l2: float = 0.01) -> None:
         super().__init__(l2=l2)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"l2": 0.5}]
 
 
 # Aliases, as in Keras.

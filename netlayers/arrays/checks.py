@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from netlayers.arrays.spec import InputSpec
 
 _CHUNK = 1 << 20
+_SAMPLE = 512  # rows, and columns, that are looked at for lost digits
 
 
 def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
@@ -43,6 +45,39 @@ def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
             f"{owner}: {argument} holds numbers too large for {dtype} (above "
             f"{np.finfo(dtype).max:.2g}), the first of them in rows {start} to "
             f"{start + len(block)}. Scale the data, or create the model with dtype='float64'."
+        )
+
+
+def warn_of_lost_digits(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
+    """Warn where ``dtype`` does not tell numbers of a column apart; a sample of rows is looked at.
+
+    Args:
+        owner: who asks, for the message.
+        argument: the name of ``values``, for the message.
+        values: (rows, ...), an array or :class:`LazyRows`; others pass.
+        dtype: what the numbers become.
+    """
+    known = isinstance(values, (np.ndarray, LazyRows)) and values.dtype.kind in "fiu"
+    if not known or dtype.kind != "f" or np.can_cast(values.dtype, dtype, "safe"):
+        return
+    step = 1 if isinstance(values, LazyRows) else -(-len(values) // _SAMPLE)
+    rows = np.asarray(values[: _SAMPLE * step : step], np.float64)
+    rows = rows.reshape(len(rows), -1)[:, :_SAMPLE]
+    spread, largest = rows.std(axis=0), np.abs(rows).max(axis=0, initial=0)
+    with np.errstate(over="ignore"):
+        error = np.abs(rows - rows.astype(dtype)).max(axis=0, initial=0)
+    # Below 1e-12 of the numbers they differ by rounding alone.
+    lost = (error > 0.01 * spread) & (spread > 1e-12 * largest)
+    if lost.any():
+        column = int(np.argmax(lost))
+        where = f" (column {column})" if rows.shape[1] > 1 else ""
+        hint = "," if argument.startswith("y") else ", put an adapted layers.Normalization first,"
+        warnings.warn(
+            f"{owner}: {argument} holds numbers{where} that {dtype} does not tell apart: it rounds "
+            f"them by up to {error[column]:.2g}, and they differ by {spread[column]:.2g} (one "
+            "standard deviation). Subtract their mean first"
+            f"{hint} or make the model with dtype='float64'.",
+            stacklevel=7,
         )
 
 

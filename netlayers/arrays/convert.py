@@ -124,31 +124,34 @@ def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype
         owner: the caller's name, used in messages.
         argument: name of ``value``, used in messages.
         value: the value to convert.
-        spec: the kind. For ``"float"``, values are converted to ``dtype``. For ``"integer"``,
-            integers keep their dtype; booleans and integral floats become int64. For
-            ``"boolean"``, 0 and 1 become booleans.
+        spec: the kind. For ``"float"``, values are converted to ``dtype``, unless that has fewer
+            digits and ``keeps_precision`` is set. For ``"integer"``, integers keep their dtype;
+            booleans and integral floats become int64. For ``"boolean"``, 0 and 1 become booleans.
         dtype: dtype of floats.
 
     Raises:
         DataError: the values are of another kind.
     """
     if spec.dtype == "float":
+        if spec.keeps_precision:
+            dtype = kind_dtype(as_array(owner, argument, value).dtype, spec, dtype)
         return in_order(as_float(owner, argument, value, dtype))
     if spec.dtype == "string":
         array = as_text(owner, argument, value)
     else:
         array = as_array(owner, argument, value)
         check_kind(owner, argument, array, spec.dtype)
-    return np.asarray(array.astype(kind_dtype(array.dtype, spec.dtype, dtype), "C", copy=False))
+    return np.asarray(array.astype(kind_dtype(array.dtype, spec, dtype), "C", copy=False))
 
 
-def kind_dtype(given: Dtype, kind: Kind, dtype: Dtype) -> Dtype:
+def kind_dtype(given: Dtype, spec: InputSpec, dtype: Dtype) -> Dtype:
     """Return the dtype to which ``given`` is converted; see :func:`as_kind`."""
-    if kind == "float":
-        return dtype
-    if kind == "boolean":
+    if spec.dtype == "float":
+        kept = spec.keeps_precision and not np.can_cast(given, dtype, "safe")
+        return given.newbyteorder("=") if kept else dtype
+    if spec.dtype == "boolean":
         return np.dtype(bool)
-    if kind == "integer" and given.kind not in "iu":
+    if spec.dtype == "integer" and given.kind not in "iu":
         return np.dtype(np.int64)
     return given.newbyteorder("=")
 

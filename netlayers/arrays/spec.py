@@ -23,6 +23,9 @@ class InputSpec:
         gradient: whether ``backward`` returns dL/dx for this input rather than ``None``.
         name: name in messages and dicts of inputs; by default ``"x"``, or ``"x_0"``, ``"x_1"``, ...
             for several inputs.
+        keeps_precision: for ``"float"``: whether numbers with more digits than the dtype of the
+            layer (int64 or float64 in a float32 layer) are not converted, for a layer that
+            subtracts before it rounds.
 
     Example:
         >>> from netlayers.arrays.spec import InputSpec
@@ -35,6 +38,7 @@ class InputSpec:
     min_ndim: int = 1
     gradient: bool = True
     name: str | None = None
+    keeps_precision: bool = False
 
 
 FLOAT = InputSpec()

@@ -130,6 +130,22 @@ class BackupAndRestore(BackupCallback):
 
     # What the run calls ------------------------------------------------------------------------
 
+    arguments_without_effect = ("seconds",)  # the clock decides
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {"backup_dir": "backup"},
+            {
+                "backup_dir": "backup",
+                "save_freq": 2,
+                "double_checkpoint": True,
+                "delete_checkpoint": False,
+            },
+            {"backup_dir": "backup", "seconds": 0.5},
+        ]
+
     def find(self, run: Run) -> bool:
         """Look for a backup, check that it is of this run, and tell the run where it stands."""
         for callback in run.hooks.callbacks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from netlayers.errors import ConfigurationError
@@ -10,6 +11,8 @@ from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from netlayers.training.callback import RunPlan
 
     Hook = Callable[..., Any] | None
 
@@ -74,3 +77,18 @@ class LambdaCallback(Callback):
                     f"LambdaCallback: {name} must be a function, got {function!r}."
                 )
             setattr(self, name, function)
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Refuse functions for batches in ``fit_lbfgs``, which has none."""
+        for name in HOOKS:
+            if name in vars(self) and name.startswith("on_train_batch"):
+                plan.refuse_lbfgs(f"LambdaCallback: {name}", "which has no batches")
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        names = (
+            "on_epoch_begin on_epoch_end on_train_begin on_train_end on_train_batch_begin "
+            "on_train_batch_end"
+        )
+        return [{name: functools.partial(print, name) for name in names.split()}]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import os
 
     from netlayers._typing import Logs
+    from netlayers.training.callback import RunPlan
     from netlayers.training.nonfinite import NonFiniteOrigin
 
 
@@ -71,6 +72,16 @@ class TerminateOnNaN(Callback):
             self.snapshot = check_path("TerminateOnNaN", "snapshot", snapshot)
         self.origin: NonFiniteOrigin | None = None
         self._overrides = False
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Refuse ``fit_lbfgs``, which has no batches to watch."""
+        reason = "whose line search takes no step to a loss that is not finite"
+        plan.refuse_lbfgs("TerminateOnNaN", reason)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"raise_error": True, "snapshot": "snapshot.nlz"}]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Ask the optimizer not to raise."""
@@ -216,6 +227,11 @@ class TimeBudget(Callback):
         self.seconds = sum(times)
         self.verbose = check_choice(owner, "verbose", verbose, (0, 1, 2))
         self.stopped = False
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"seconds": 0.0, "verbose": 0}, {"minutes": 10.0}, {"hours": 1.0}]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start the clock."""

@@ -28,6 +28,13 @@ class ProgressBar(Callback):
         self._wanted = bar
         self._bar: Any = None
 
+    arguments_without_effect = ("bar",)  # on a terminal alone
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"bar": False}]
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """See whether there is a terminal."""
         self._bar = None

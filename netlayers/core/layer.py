@@ -104,7 +104,10 @@ class Layer(Module):
 
     @staticmethod
     def examples() -> Examples:
-        """Return ``[(arguments, input_shape), ...]``: what the contract tests try the class on."""
+        """Return ``[(arguments, input_shape), ...]``: what ``netlayers.testing`` tries it on.
+
+        Together the examples give each optional argument another value than its default.
+        """
         return [({}, (4, 3))]
 
     # What a subclass writes ------------------------------------------------------------------

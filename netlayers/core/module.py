@@ -270,7 +270,12 @@ class Module(Configurable):
     def _ordered(self) -> list[Parameter]:
         return sorted(self.declared_parameters, key=lambda p: p.statistic)
 
+    def _build_if_known(self) -> None:
+        """Build where the input shape follows from what is there; for most layers nothing."""
+
     def _require_built(self) -> None:
+        if not self.built:
+            self._build_if_known()
         if not self.built:
             raise NotBuiltError(
                 f"{self.owner} ({type(self).__name__}) has no weights yet: their shapes "

@@ -230,6 +230,7 @@ class ArrayData:
         steps: batches in an epoch; ``None`` for a pass over all rows.
         goes_on: with ``steps``, whether an epoch continues where the previous one ended, and
             restarts the data when they are exhausted. Otherwise each epoch starts at the first row.
+        drop_last: leave out the rows of a pass that do not fill a batch.
     """
 
     def __init__(
@@ -240,17 +241,18 @@ class ArrayData:
         rows: Array | None = None,
         steps: int | None = None,
         goes_on: bool = False,
+        drop_last: bool = False,
     ) -> None:
-        self._columns = columns
-        self._batch_size = batch_size
-        self._rng = rng
-        self._numbers = rows
+        self._columns, self._batch_size = columns, batch_size
+        self._rng, self._numbers = rng, rows
         self._goes_on = goes_on and steps is not None
         assert columns[0] is not None
         self._count = columns[0].rows if rows is None else len(rows)
-        self._whole = -(-self._count // batch_size)
-        self.steps = steps if goes_on and steps else min(self._whole, steps or self._whole)
-        self.rows = min(self._count, self.steps * batch_size)
+        self._drop_last = drop_last
+        self._end = self._count - self._count % batch_size if drop_last else self._count
+        whole = -(-self._end // batch_size)
+        self.steps = steps if goes_on and steps else min(whole, steps or whole)
+        self.rows = min(self._end, self.steps * batch_size)
         self._current: Iterator[Batch] = iter(())
         self._cursor = Cursor()
 
@@ -298,8 +300,8 @@ class ArrayData:
     def _cut(self, numbers: Array | None, first: int) -> Iterator[Batch]:
         x, y, weights = self._columns
         assert x is not None
-        for start in range(first, self._count, self._batch_size):
-            stop = min(start + self._batch_size, self._count)
+        for start in range(first, self._end, self._batch_size):
+            stop = min(start + self._batch_size, self._end)
             if numbers is None:
                 yield Batch(
                     x.slice(start, stop),
@@ -352,6 +354,7 @@ class ArrayData:
             "shuffle": self._rng is not None,
             "columns": [_dtype_and_shape(c) for c in self._columns],
             "checksum": self._checksums(),
+            **({"drop_last": True} if self._drop_last else {}),  # older backups have no such key
         }
 
     def _checksums(self) -> dict[str, str | None]:
@@ -382,7 +385,7 @@ def split_columns(
     """Split off the last ``share`` of the rows for validation."""
     rows = columns[0].rows  # type: ignore[union-attr]
     # The fraction is that of the decimal number: in floats, 100 (1 - 0.8) is 19.999...
-    first = int(rows * (1 - Fraction(repr(share))))
+    first = int(rows * (1 - Fraction(str(share))))
     if not 0 < first < rows:
         raise ConfigurationError(
             f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to "

@@ -73,7 +73,7 @@ def stratified_rows(owner: str, y: Array, share: float) -> tuple[Array, Array]:
         ConfigurationError: no sample can be held out.
     """
     indices, counts = _classes(f"{owner}: stratify=True", y)
-    exact = Fraction(repr(share))  # 0.7 of 5 is 3.5, but 3.4999... in floats
+    exact = Fraction(str(share))  # 0.7 of 5 is 3.5, but 3.4999... in floats
     wanted = np.array([round(exact * count) for count in counts.tolist()], np.intp)
     held = wanted.clip(1, np.maximum(counts - 1, 1))
     held[counts == 1] = 0

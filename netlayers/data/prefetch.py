@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 _CLOSE_TIMEOUT = 1.0  # seconds that close() waits for the thread
 _END = object()
+_ONE_THREAD = (
+    "The data are read ahead by a thread of netlayers. A source that works only in the thread that "
+    "made it, such as an sqlite connection, needs read_ahead=0."
+)
 
 
 class _Failure:
@@ -27,7 +31,8 @@ class ReadAhead:
     such as an open file, are then not read at the same time.
 
     The items are copied, because a source may fill the same arrays again. An exception of the
-    source is raised after the items before it, with its own traceback.
+    source is raised after the items before it, with its own traceback. One that mentions threads
+    gets a note: the source may only work in the thread that created it.
 
     Args:
         source: the iterator to read; only the thread uses it.
@@ -98,6 +103,8 @@ class ReadAhead:
                 if self._closed.is_set():
                     break
         except BaseException as error:
+            if "thread" in str(error).lower():
+                error.add_note(_ONE_THREAD)
             last: Any = _Failure(error)
         else:
             last = _END

@@ -378,6 +378,7 @@ def no_argument(owner: str, **arguments: Any) -> None:
         "validation_batch_size": "the source makes the batches",
         "validation_split": "the last rows are not known in advance; pass validation_data",
         "stratify": "the classes are not known in advance; pass validation_data",
+        "drop_last": "leave the short batch out where the batches are made",
     }
     for name, value in arguments.items():
         if (

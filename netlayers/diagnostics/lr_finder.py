@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.training.compilation import CompilableModel
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import os
 
     from netlayers._typing import Array, ArrayLike
+    from netlayers.training.step import Steps
 
 _MEMORY = 0.9  # of the running mean that decides whether the loss diverges
 _SPREAD = 2.0  # standard deviation, in steps, of the weights that smooth the curve
@@ -31,7 +33,9 @@ class LearningRateCurve:
     Attributes:
         rates: learning rate of each update.
         losses: loss of its batch, before the update.
-        smoothed: the losses, each averaged with its neighbours.
+        smoothed: the losses without the noise of the batches, each averaged with its neighbours:
+            the mean loss at the start, plus what each batch's loss differs from its own at the
+            start.
         suggestion: the rate at which ``smoothed`` falls most steeply over the logarithm of the
             rate, before its minimum; ``None`` if it falls nowhere.
         diverged_at: the rate that ended the test, ``None`` if it came to its end.
@@ -97,6 +101,10 @@ def find_learning_rate(
     early when a loss or gradient is not finite, or when the running mean of the loss is above
     ``stop_factor`` times its lowest value.
 
+    Some batches are harder than others, which would hide what a rate does where batches are small
+    or the network is trained. So each batch is also computed by a second copy, which stays as it is
+    at the start, and its loss there is subtracted.
+
     The suggestion is the rate of the steepest descent of the smoothed loss, over the logarithm of
     the rate, before the minimum. It is a rate to start with: often somewhat more works too.
 
@@ -141,16 +149,16 @@ def find_learning_rate(
     model._require_compiled()
     trial = copy.deepcopy(model)
     data = steps_of(trial, owner, x, y, sample_weight, steps, size)
-    step = trial._steps
-    assert step is not None  # checking the data made it
+    still_trial = copy.deepcopy(trial)
+    assert trial._steps is not None  # checking the data made it
+    step = _plain_updates(trial._steps)
+    still: Steps | None = None
     rates = np.geomspace(low, high, steps)
     optimizer = step.optimizer
-    optimizer.learning_rate_factor = 1.0
-    optimizer.gradient_accumulation_steps, optimizer.use_ema = None, False
-    optimizer.on_nonfinite = "skip"
     batches = data.batches()
     losses: list[float] = []
-    mean, lowest = 0.0, math.inf
+    at_start: list[float] = []
+    change, lowest = 0.0, 0.0  # running mean of the differences, and its least value
     reason, diverged_at = f"all {steps} rates were tried", None
     # It is meant to diverge.
     with closing(data), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -161,27 +169,43 @@ def find_learning_rate(
             if batch is None:
                 reason = f"the data ended after {i} of {steps} batches"
                 break
-            loss = step.train(batch)
+            if still is None:
+                still = _plain_updates(still_trial._make_steps(shapes_of(batch.targets)))
+                still.optimizer._learning_rate = 0.0
+            first, loss = still.train(batch), step.train(batch)
             if not math.isfinite(loss):
                 reason, diverged_at = f"the loss is {loss} at the rate {rate:.2e}", rate
                 break
             losses.append(loss)
+            at_start.append(first)
             if optimizer.skipped > skipped:
                 reason, diverged_at = f"a gradient is not finite at the rate {rate:.2e}", rate
                 break
-            mean = _MEMORY * mean + (1 - _MEMORY) * loss
-            level = mean / (1 - _MEMORY ** (i + 1))
+            change = _MEMORY * change + (1 - _MEMORY) * (loss - first)
+            level = change / (1 - _MEMORY ** (i + 1))
             lowest = min(lowest, level)
-            if level > stop_factor * lowest and level > 0:
+            mean = float(np.mean(at_start))
+            if mean + level > max(stop_factor * (mean + lowest), 0):
                 reason = f"the loss is {stop_factor:g} times its lowest at the rate {rate:.2e}"
                 diverged_at = rate
                 break
-    found = np.array(losses)
+    found, first_losses = np.array(losses), np.array(at_start)
     rates = rates[: len(found)]
-    smoothed = _smooth(found)
+    smoothed = _smooth(found - first_losses)
+    if len(found):
+        smoothed += first_losses.mean()
     return LearningRateCurve(
         rates, found, smoothed, _steepest(rates, smoothed), diverged_at, reason
     )
+
+
+def _plain_updates(steps: Steps) -> Steps:
+    """Let steps make one plain update a batch, and none of a gradient that is not finite."""
+    optimizer = steps.optimizer
+    optimizer.learning_rate_factor = 1.0
+    optimizer.gradient_accumulation_steps, optimizer.use_ema = None, False
+    optimizer.on_nonfinite = "skip"
+    return steps
 
 
 def _smooth(losses: Array) -> Array:

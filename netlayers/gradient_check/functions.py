@@ -35,6 +35,9 @@ class Function(Protocol):
     def arrays(self) -> list[tuple[str, Array]]:
         """The names and values of the arrays."""
 
+    def warm_up(self) -> None:
+        """Do steps on other data, which must leave nothing behind."""
+
     def value(self) -> Any:
         """Return L."""
 
@@ -73,6 +76,11 @@ class Objective:
         """Return dL/doutput after :meth:`value`; ``None`` for an output without weights."""
         return self.weights if self.loss is None else self.loss.backward()
 
+    def first_rows(self, rows: int) -> Objective:
+        """Return the objective of the first rows, with the same loss."""
+        weight = None if self.sample_weight is None else np.asarray(self.sample_weight)[:rows]
+        return Objective(self.loss, np.asarray(self.y)[:rows], weight)
+
     def complex_copy(self) -> Objective:
         """Return a copy that computes in complex numbers."""
         loss = copy.deepcopy(self.loss)
@@ -86,12 +94,19 @@ class LossFunction:
     def __init__(self, objective: Objective, y_pred: Array) -> None:
         self.objective, self.arrays = objective, [("y_pred", y_pred)]
 
+    def warm_up(self) -> None:
+        """Do steps on all rows and on fewer: nothing may be left of them."""
+        y_pred = self.arrays[0][1]
+        for rows in (len(y_pred), max(1, len(y_pred) - 1)):
+            self.objective.first_rows(rows).value(y_pred[:rows])
+            self.objective.gradient()
+
     def value(self) -> Any:
         """Return L."""
         return self.objective.value(self.arrays[0][1])
 
     def gradients(self) -> list[Array]:
-        """Return the gradient that ``backward`` of the loss computes after :meth:`value`."""
+        """Return the gradient of the loss after :meth:`value`."""
         return [_copied("y_pred", self.objective.gradient(), self.arrays[0][1])]
 
     def complex_copy(self) -> LossFunction:
@@ -147,8 +162,23 @@ class LayerFunction:
         output, penalties = collect_penalties(forward, self.x, True)
         return self.objective.value(output) + self.vector.regularization() + sum(penalties)
 
+    def warm_up(self) -> None:
+        """Do steps on other data, and with another number of rows: nothing may be left of them."""
+        forward = self.layer._forward_logits if self.fused else self.layer.forward
+        backward = self.layer._backward_logits if self.fused else self.layer.backward
+        same = len(self._inputs[0])
+        other = same if states_of(self.layer) else same + (-1 if same > 2 else 1)
+        for rows in (same, other):
+            self._restore()
+            y = forward(self._other_inputs(rows), training=True)
+            dy: Any = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
+            backward(dy)
+
     def gradients(self) -> list[Array]:
-        """Return the gradients that ``backward`` computes after :meth:`value`."""
+        """Return the gradients that ``backward`` computes, with inference right before it."""
+        self.value()
+        if not states_of(self.layer):  # which are those of the batches that it has seen
+            self.layer.forward(self._other_inputs(len(self._inputs[0])))
         backward = self.layer._backward_logits if self.fused else self.layer.backward
         found = self._input_gradients(backward(self.objective.gradient()))
         self.vector.add_regularization_gradients(Workspace())
@@ -179,6 +209,14 @@ class LayerFunction:
         states = [state for _, state in self._generators]
         copied._generators = list(zip(generators, states, strict=True))
         return copied
+
+    def _other_inputs(self, rows: int) -> Any:
+        """Return inputs with other values and so many rows."""
+        other = []
+        for values in self._inputs:
+            taken = np.take(values, np.arange(rows) % max(1, len(values)), axis=0)[::-1]
+            other.append(0.7 * taken if taken.dtype.kind == "f" else taken)
+        return tuple(other) if isinstance(self.x, tuple) else other[0]
 
     def _restore(self) -> None:
         for generator, state in self._generators:

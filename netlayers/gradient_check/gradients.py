@@ -65,6 +65,10 @@ def check_gradients(
     value between them) is left out and counted. Random layers draw the same numbers in every
     evaluation, and layers with states start from the states after one batch.
 
+    So that errors can not hide behind the starting point, parameters whose values are all 0, 1 or
+    -1 are first moved by about 0.1; and before the gradients are taken, there are steps on other
+    data and with another number of rows, and inference between ``forward`` and ``backward``.
+
     An input of another dtype than float, or declared without a gradient, has no row, and
     ``backward`` must return ``None`` for it. A layer with several outputs is also checked for each
     output alone, with ``None`` as the gradient of the others; a layer with ``takes_mask`` is
@@ -157,6 +161,7 @@ def _check(
     rng: np.random.Generator,
 ) -> GradientReport:
     """Compare the gradients of all arrays of a function."""
+    function.warm_up()
     reference = function.value()
     if not np.isfinite(reference):
         raise ConfigurationError(f"{_OWNER}: L must be finite, got {reference}.")
@@ -318,6 +323,11 @@ def _function(
 def _target(original: Layer, inputs: Any, seed: int) -> Layer:
     """Return a copy in float64, with the states after one batch: states of 0 can hide an error."""
     target = float_copy(original, shapes_of(inputs), seed=seed)
+    rng = np.random.default_rng(seed)
+    for values in (p.value for p in target.parameters.tensors):
+        assert values is not None
+        if np.isin(values, (-1, 0, 1)).all():  # a factor that is missing would not be seen
+            values += rng.uniform(0.05, 0.15, values.shape)
     if states_of(target):
         target.reset_states()
         target.forward(inputs, training=True)

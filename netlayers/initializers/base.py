@@ -48,6 +48,11 @@ class RandomInitializer(Initializer):
             seed = check_integer(type(self).__name__, "seed", seed, minimum=0)
         self.seed = seed
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"seed": 3}]
+
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Return float64 values of the given shape."""
         raise NotImplementedError(f"{type(self).__name__} must define draw(rng, shape)")
@@ -88,6 +93,11 @@ class Constant(Initializer):
     def __init__(self, value: float = 0.0) -> None:
         self.value = check_number("Constant", "value", value)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"value": 2.5}]
+
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write ``value`` everywhere."""
         out[...] = self.value
@@ -103,6 +113,11 @@ class Identity(Initializer):
 
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = check_number("Identity", "gain", gain)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"gain": 0.5}]
 
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write ``gain`` on the diagonal and 0 elsewhere.

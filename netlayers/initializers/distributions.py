@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,11 @@ class RandomNormal(RandomInitializer):
         self.mean = check_number("RandomNormal", "mean", mean)
         self.stddev = check_number("RandomNormal", "stddev", stddev, minimum=0)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"mean": 1.0, "stddev": 0.5}, {"seed": 3}]
+
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw from N(mean, stddev²)."""
         return rng.normal(self.mean, self.stddev, shape)
@@ -50,6 +55,11 @@ class RandomUniform(RandomInitializer):
         super().__init__(seed)
         self.minval = check_number("RandomUniform", "minval", minval)
         self.maxval = check_number("RandomUniform", "maxval", maxval, minimum=self.minval)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"minval": -1.0, "maxval": 2.0}, {"seed": 3}]
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw from [minval, maxval)."""
@@ -80,6 +90,11 @@ class TruncatedNormal(RandomInitializer):
         super().__init__(seed)
         self.mean = check_number("TruncatedNormal", "mean", mean)
         self.stddev = check_number("TruncatedNormal", "stddev", stddev, minimum=0)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"mean": 1.0, "stddev": 0.5}, {"seed": 3}]
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw from N(mean, stddev²) within mean ± 2 stddev."""

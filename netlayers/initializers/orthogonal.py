@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,11 @@ class Orthogonal(RandomInitializer):
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         super().__init__(seed)
         self.gain = check_number("Orthogonal", "gain", gain)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"gain": 0.5, "seed": 3}]
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw one such matrix.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_choice, check_number
 from netlayers.initializers.base import RandomInitializer
@@ -70,6 +70,14 @@ class VarianceScaling(RandomInitializer):
             ("truncated_normal", "untruncated_normal", "uniform"),
         )
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {"distribution": "untruncated_normal"},
+            {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
+        ]
+
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw with the variance ``scale / fan``."""
         fan_in, fan_out = fans(shape)
@@ -90,6 +98,11 @@ class _NamedScaling(VarianceScaling):
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(*self._settings, seed=seed)
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return RandomInitializer.examples()
 
 
 @register("initializer", "xavier_uniform")

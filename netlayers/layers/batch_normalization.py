@@ -10,7 +10,7 @@ from netlayers import initializers
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import DataError
 from netlayers.kernels.select import kernels
-from netlayers.layers.normalizing import AffineNormalization
+from netlayers.layers.normalizing import AFFINE_EXAMPLE, AffineNormalization
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ class BatchNormalization(AffineNormalization):
 
     A batch in which a feature has one value, such as a batch of one, has the variance 0 there: the
     output is ``beta``, no gradient reaches ``x`` and ``gamma``, and the moving variance moves
-    towards 0, as in Keras. A variance too large for the dtype is kept as its largest number.
+    towards 0, as in Keras. A batch with one number per feature (a last batch of one row) says
+    nothing about the variance and leaves both moving averages as they are, unlike in Keras;
+    ``fit(drop_last=True)`` leaves such a batch out. A variance too large for the dtype is kept as
+    its largest number.
 
     A large offset costs no digits: with a mean of 10⁶ deviations, the normalized numbers in float32
     are right to 2·10⁻⁶ (while training; ``moving_mean`` is rounded to float32).
@@ -109,11 +112,16 @@ class BatchNormalization(AffineNormalization):
     @staticmethod
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        variance = {"class_name": "Constant", "config": {"value": 2.0}}
         return [
             ({}, (6, 3)),
             ({"axis": 1, "momentum": 0.5, "epsilon": 0.1}, (3, 4, 5)),
-            ({"axis": -1, "scale": False}, (3, 2, 2, 4)),
-            ({"axis": 1, "center": False, "gamma_regularizer": "l2"}, (3, 2, 2, 2, 3)),
+            ({"axis": -1, "scale": False, "moving_mean_initializer": "ones"}, (3, 2, 2, 4)),
+            (
+                {"axis": 1, "center": False, "moving_variance_initializer": variance},
+                (3, 2, 2, 2, 3),
+            ),
+            (AFFINE_EXAMPLE, (4, 3)),
             ({"trainable": False}, (4, 3)),
         ]
 
@@ -180,13 +188,17 @@ class BatchNormalization(AffineNormalization):
         return self._arranged_back("input gradient", dx)
 
     def _take_moments(self, rows: Array, centred: Array) -> Array:
-        """Write ``x - μ`` into ``centred``, move the averages, and return σ²."""
+        """Write ``x - μ`` into ``centred``, move the averages, and return σ².
+
+        One row alone has no variance: it leaves the averages as they are.
+        """
         if not len(rows):
             raise DataError(
                 f"{self.owner} (BatchNormalization): the batch has no samples, hence no "
                 "mean; train on one sample or more."
             )
         mean, variance = kernels.centre_columns(rows, centred, self.epsilon)
-        kernels.move_average(self.moving_mean, mean, self.momentum)
-        kernels.move_average(self.moving_variance, variance, self.momentum)
+        if len(rows) > 1:
+            kernels.move_average(self.moving_mean, mean, self.momentum)
+            kernels.move_average(self.moving_variance, variance, self.momentum)
         return variance

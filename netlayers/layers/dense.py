@@ -59,6 +59,7 @@ class Dense(Layer):
     supports_masking = True
 
     can_skip_input_gradient = True
+    arguments_without_effect = ("activity_regularizer",)  # refused, with what to use instead
     takes_sparse = True
 
     def __init__(

@@ -206,7 +206,7 @@ class SpatialDropout1D(Dropout):
     @staticmethod
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
-        return [({"rate": 0.4}, (3, 4, 5))]
+        return [({"rate": 0.4}, (3, 4, 5)), ({"rate": 0.4, "seed": 3}, (3, 4, 5))]
 
 
 @register("layer")

@@ -82,7 +82,7 @@ class Graph(Container):
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
         dense = {"class_name": "Dense", "config": {"units": 3, "activation": "tanh"}}
         twice = {"layers": [dense], "calls": [[0, [[0, None]]], [0, [[1, None]]]]}
-        return [(twice, (4, 3)), ({**twice, "outputs": [[2, None]]}, (2, 5, 3))]
+        return [(twice, (4, 3)), ({**twice, "outputs": [[1, None]]}, (2, 5, 3))]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments; the calls as lists of numbers."""

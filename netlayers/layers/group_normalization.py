@@ -10,7 +10,7 @@ import numpy as np
 from netlayers.checks import check_integer
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.kernels.moments import standardize, standardize_backward
-from netlayers.layers.normalizing import AffineNormalization
+from netlayers.layers.normalizing import AFFINE_EXAMPLE, AffineNormalization
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class GroupNormalization(AffineNormalization):
         return [
             ({"groups": 2}, (4, 6)),
             ({"groups": 2, "epsilon": 0.1}, (2, 3, 2, 4)),
+            ({"groups": 2, **AFFINE_EXAMPLE}, (4, 6)),
             ({"groups": -1, "axis": 1, "center": False}, (2, 2, 5)),
             ({"groups": 1, "axis": 2, "scale": False, "beta_regularizer": "l2"}, (2, 3, 2, 2)),
         ]

@@ -9,7 +9,12 @@ import numpy as np
 
 from netlayers.checks import check_number
 from netlayers.kernels.moments import mean_square, standardize, standardize_backward, sums
-from netlayers.layers.normalizing import AffineNormalization, NormalizingLayer, check_axes
+from netlayers.layers.normalizing import (
+    AFFINE_EXAMPLE,
+    AffineNormalization,
+    NormalizingLayer,
+    check_axes,
+)
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -55,7 +60,7 @@ class LayerNormalization(AffineNormalization):
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
         return [
             ({}, (4, 5)),
-            ({"axis": 1, "epsilon": 0.1}, (2, 4, 3)),
+            ({"axis": 1, "epsilon": 0.1, **AFFINE_EXAMPLE}, (2, 4, 3)),
             ({"axis": [-1, 1], "center": False, "gamma_regularizer": "l2"}, (2, 3, 2, 4)),
             ({"axis": [1, 2], "scale": False}, (3, 2, 4)),
         ]
@@ -185,9 +190,11 @@ class RMSNormalization(NormalizingLayer):
 
 @register("layer")
 class UnitNormalization(NormalizingLayer):
-    """Divide each sample by its length: ``y = x / max(‖x‖, 10⁻¹²)``.
+    """Divide each sample by its length: ``y = x / ‖x‖``.
 
-    ``‖x‖`` is the Euclidean norm over the axes ``axis``. Training and inference are the same.
+    ``‖x‖`` is the Euclidean norm over the axes ``axis``. Training and inference are the same. A
+    sample of zeros has no direction: its output and its gradient are 0. (Keras divides by
+    ``max(‖x‖, 10⁻¹²)``, whose slope of 10¹² at such a sample would ruin the layers below.)
 
     Shapes: ``x`` and ``y`` any of two axes or more. No weights.
 
@@ -216,36 +223,43 @@ class UnitNormalization(NormalizingLayer):
         self._arrange_by(self.axis, input_shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """``y = x / max(‖x‖, 10⁻¹²)``."""
+        """``y = x / ‖x‖``, and 0 where x is 0."""
         x = self.prepare(x)
         given = self._arranged("x", x, training)
         rows = _rows(given, len(self._last))
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
         norm = np.sqrt(mean_square(rows, 1) * rows.shape[1])
-        inverse = (1 / np.maximum(norm, _SHORTEST)).astype(self._dtype)[:, None]
+        short = norm < _SHORT[self._dtype.itemsize]
+        if short.any():  # their squares have lost digits
+            largest = np.abs(rows[short]).max(axis=1, initial=0)
+            norm[short] = largest * np.linalg.norm(
+                rows[short] / np.where(largest == 0, 1, largest)[:, None], axis=1
+            )
+            norm[norm < 2 / np.finfo(self._dtype).max] = np.inf  # zeros, as good as
+        inverse = (1 / norm).astype(self._dtype)[:, None]
         np.multiply(rows, inverse, out=out)
         if training:
             self.cache.shape = x.shape
             self.cache.y, self.cache.inverse = out, inverse
-            self.cache.long = norm > _SHORTEST
         return self._arranged_back("output", y, training)
 
     def backward(self, dy: Array) -> Array:
-        """``dx = (dy - y Σ dy y) / ‖x‖``, and ``10¹² dy`` where ``‖x‖`` is below 10⁻¹²."""
+        """``dx = (dy - y Σ dy y) / ‖x‖``, and 0 where x is 0."""
         y = self.cache.y
         dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         rows = dy.reshape(y.shape)
         dx = self.workspace("dx", dy.shape, self._dtype)
         out = dx.reshape(y.shape)
-        along = (sums(rows, y, 1) * self.cache.long).astype(self._dtype)[:, None]
+        along = sums(rows, y, 1).astype(self._dtype)[:, None]
         np.multiply(y, along, out=out)
         np.subtract(rows, out, out=out)
         np.multiply(out, self.cache.inverse, out=out)
         return self._arranged_back("input gradient", dx)
 
 
-_SHORTEST = 1e-12
+# Norms from which on a sum of squares has all its digits, by the size of the numbers.
+_SHORT = {4: 1e-15, 8: 1e-145}
 
 
 def _rows(x: Array, axes: int) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from netlayers.arrays.checks import as_data, check_values
 from netlayers.arrays.convert import as_array, check_finite
+from netlayers.arrays.spec import FLOAT, InputSpec
 from netlayers.checks import check_flag, check_integer
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
@@ -19,19 +20,29 @@ from netlayers.initializers import Initializer
 from netlayers.registry import register
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netlayers._typing import Array, ArrayLike, Examples, Shape
 
-_SMALLEST = 1e-7  # deviation that is divided by at least, as in Keras
+_FAR = 256  # deviations from 0 to the mean, from which on float32 keeps fewer than 5 digits
+_FLOAT64 = np.dtype(np.float64)
+_AS_IT_IS = InputSpec(keeps_precision=True)
 _PIECE = 1 << 18  # numbers that adapt() looks at in one go
 
 
 @register("layer")
 class Normalization(Layer):
-    """Shift and scale each feature: ``y = (x - mean) / max(√variance, 10⁻⁷)``.
+    """Shift and scale each feature: ``y = (x - mean) / √variance``.
 
     Mean and variance are given, or found in the data by :meth:`adapt`; without either they are 0
-    and 1. A constant feature becomes 0. Training and inference are the same, and nothing of this
-    layer is learned by an optimizer.
+    and 1. A feature of any scale gets the deviation 1; one of variance 0, a constant, is divided by
+    1, as in scikit-learn. (Keras divides by at least 10⁻⁷.) Training and inference are the same,
+    and nothing of this layer is learned by an optimizer.
+
+    Where float32 does not hold the moments (a mean of many deviations, such as a time in seconds
+    since 1970, or a variance below 10⁻³⁸), a float32 layer keeps them in float64 beside its
+    weights, and as first layer of a model takes data as they are: they are subtracted in float64
+    before they are rounded. ``model.save`` keeps these digits, ``save_weights`` does not.
 
     Shapes: ``x`` and ``y`` any of two axes or more; the weights ``adapt_mean`` and
     ``adapt_variance``, which there are if ``mean`` was not given, have the sizes of the axes;
@@ -42,7 +53,7 @@ class Normalization(Layer):
             mean and variance of all numbers.
         mean: a number or an array that fits the axes; ``variance`` must be given too.
         variance: in the shape of ``mean``.
-        invert: undo the normalization, ``y = mean + x max(√variance, 10⁻⁷)``.
+        invert: undo the normalization, ``y = mean + x √variance``.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Example:
@@ -80,6 +91,7 @@ class Normalization(Layer):
             self._check_given(mean, variance)
         self.invert = check_flag("Normalization", "invert", invert)
         self._found: tuple[Array, Array, int] | None = None
+        self._wide = self.mean is not None and _needs_float64(self.mean, self.variance)
 
     @staticmethod
     def examples() -> Examples:
@@ -105,7 +117,8 @@ class Normalization(Layer):
                 f"{shown_shape(input_shape)}."
             )
         self._kept = kept
-        self._shape = tuple(input_shape[a] if a in kept else 1 for a in range(ndim))
+        size_of = dict(zip(kept, sizes, strict=True))
+        self._shape = tuple(size_of.get(a, 1) for a in range(ndim))
         if self.mean is None:
             mean, variance, count = self._found or (0.0, 1.0, 0)
             self.add_weight("adapt_mean", sizes, _Given(mean), statistic=True)
@@ -147,8 +160,9 @@ class Normalization(Layer):
             DataError: there are no data, or a number of them is not finite.
             ShapeError: the data do not have the shape that the layer was built for.
 
-        Computed in float64, kept in the dtype of the layer, or of the model it is in. A model that
-        is trained is not trained for the new moments: adapt first.
+        Computed in float64, kept in the dtype of the layer, or of the model it is in, and in
+        float64 where that has too few digits. A model that is trained is not trained for the new
+        moments: adapt first.
 
         Source:
             T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
@@ -172,6 +186,8 @@ class Normalization(Layer):
         if not moments.count:
             raise DataError(f"{owner}: the data are empty; give one sample or more.")
         mean, variance = moments.mean + moments.origin, moments.squares / moments.count
+        constant = np.sqrt(variance) <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+        variance = np.where(constant, 0.0, variance)  # nothing but rounding
         largest = float(np.finfo(self._dtype).max)
         if not (np.all(np.abs(mean) <= largest) and np.all(variance <= largest)):
             raise DataError(
@@ -179,6 +195,7 @@ class Normalization(Layer):
                 f"(above {largest:.2g}). Scale the data, or use dtype='float64'."
             )
         self._found = (mean, variance, moments.count)
+        self._wide = _needs_float64(mean, variance)
         self._bind_alone()  # weights of its own, until the model makes its vector
         self.adapt_mean[...] = mean
         self.adapt_variance[...] = variance
@@ -189,12 +206,13 @@ class Normalization(Layer):
         x = self.prepare(x)
         mean, deviation = self._moments()
         y = self.buffer("y", x.shape, training)
+        between = y if mean.dtype is y.dtype else self.buffer("z", x.shape, training, mean.dtype)
         if self.invert:
-            np.multiply(x, deviation, out=y)
-            np.add(y, mean, out=y)
+            np.multiply(x, deviation, out=between)
+            np.add(between, mean, out=y)
         else:
-            np.subtract(x, mean, out=y)
-            np.divide(y, deviation, out=y)
+            np.subtract(x, mean, out=between)
+            np.divide(between, deviation, out=y)
         if training:
             self.cache.shape, self.cache.deviation = x.shape, deviation
         return y
@@ -208,15 +226,58 @@ class Normalization(Layer):
 
     def _moments(self) -> tuple[Array, Array]:
         """Return the mean and the deviation, in shapes that broadcast against the input."""
-        if self.mean is None:
-            mean, variance = self.adapt_mean, self.adapt_variance
-        else:
+        dtype, shape = self._dtype, self._shape
+        if self.mean is not None:
             mean, variance = self._given
-        deviation = np.maximum(np.sqrt(variance), _SMALLEST)
+        elif (exact := self._exact()) is not None:
+            mean, variance = exact
+        else:
+            mean, variance = self.adapt_mean, self.adapt_variance
+        if self._wide:
+            dtype = _FLOAT64
+        deviation = np.sqrt(variance)
+        if not deviation.all():
+            deviation = np.where(deviation == 0, deviation.dtype.type(1), deviation)
         return (
-            mean.reshape(self._shape).astype(self._dtype, copy=False),
-            deviation.reshape(self._shape).astype(self._dtype, copy=False),
+            mean.astype(dtype, copy=False).reshape(shape),
+            deviation.astype(dtype, copy=False).reshape(shape),
         )
+
+    # Digits that float32 has not -----------------------------------------------------------------
+
+    @property
+    def input_spec(self) -> InputSpec:  # type: ignore[override]
+        """What it takes: data as they are where float32 would lose what is subtracted."""
+        return _AS_IT_IS if self._wide and not self.invert else FLOAT
+
+    def _exact(self) -> tuple[Array, Array] | None:
+        """Return the moments of ``adapt`` in float64 where they are needed, and still those."""
+        if not self._wide or self._found is None:
+            return None
+        mean, variance, _ = self._found
+        with np.errstate(under="ignore"):
+            same = np.array_equal(self.adapt_mean, mean.astype(np.float32)) and np.array_equal(
+                self.adapt_variance, variance.astype(np.float32)
+            )
+        return (mean, variance) if same else None
+
+    def get_assets(self) -> dict[str, list[str] | bytes]:
+        """Return the moments in float64, where they are needed."""
+        exact = self._exact() if self.built else None
+        return {} if exact is None else {"moments": np.stack(exact).astype("<f8").tobytes()}
+
+    def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
+        """Take what :meth:`get_assets` returned, once the weights are there."""
+        self._wide = False
+        if not assets:
+            return
+        data = assets["moments"]
+        assert isinstance(data, bytes)
+        values = np.frombuffer(data, "<f8").astype(np.float64)
+        mean, variance = values.reshape(2, *self.adapt_mean.shape)
+        if not np.isfinite(values).all() or (variance < 0).any():
+            raise ValueError("moments must be finite, and variances not negative")
+        self._found, self._wide = (mean, variance, int(self.count)), True
 
     def _checked(self, owner: str, data: Any) -> Array:
         """Return data to adapt to as an array of finite numbers that the layer is built for.
@@ -251,6 +312,14 @@ class Normalization(Layer):
                 f"Normalization: variance must not be negative, got {variance!r}."
             )
         self.mean, self.variance = (array.astype(np.float64).tolist() for array in arrays)
+
+
+def _needs_float64(mean: Any, variance: Any) -> bool:
+    """Whether float32 loses digits of ``x - mean`` that count, or the variance."""
+    mean, variance = np.abs(np.asarray(mean, np.float64)), np.asarray(variance, np.float64)
+    deviation = np.where(variance == 0, 1.0, np.sqrt(variance))
+    tiny = (variance > 0) & (variance < np.finfo(np.float32).tiny)
+    return bool(np.any(mean > _FAR * deviation) or tiny.any())
 
 
 class _Moments:

@@ -29,6 +29,17 @@ def check_axes(owner: str, axis: Any) -> int | list[int]:
     return check_integer(owner, "axis", axis)
 
 
+# Arguments of examples: all that concerns gamma and beta.
+AFFINE_EXAMPLE = {
+    "beta_initializer": {"class_name": "Constant", "config": {"value": 0.5}},
+    "gamma_initializer": {"class_name": "Constant", "config": {"value": 1.5}},
+    "beta_regularizer": "l1",
+    "gamma_regularizer": "l2",
+    "beta_constraint": "non_neg",
+    "gamma_constraint": "unit_norm",
+}
+
+
 class NormalizingLayer(Layer):
     """Base class of the layers that normalize along axes.
 

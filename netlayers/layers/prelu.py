@@ -68,6 +68,7 @@ class PReLU(Layer):
         return [
             ({}, (4, 3)),
             ({"alpha_initializer": "ones", "alpha_regularizer": "l2"}, (2, 3, 4)),
+            ({"alpha_initializer": "ones", "alpha_constraint": "non_neg"}, (2, 3, 4)),
             ({"shared_axes": [1, 2]}, (2, 4, 3, 2)),
             ({"shared_axes": 2}, (3, 2, 4)),
         ]

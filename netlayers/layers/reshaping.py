@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.spec import InputSpec
 from netlayers.checks import check_integer, check_number
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
@@ -240,6 +241,9 @@ class Rescaling(Layer):
         scale: a number, or one for each entry of the last axis.
         offset: the same.
         kwargs: ``name``, ``trainable``, ``dtype``.
+
+    With an offset above 256, as of times in seconds since 1970, a float32 layer takes int64 and
+    float64 data as they are, and computes in float64 before it rounds.
     """
 
     supports_masking = True
@@ -248,6 +252,8 @@ class Rescaling(Layer):
         super().__init__(**kwargs)
         self.scale = _numbers("scale", scale)
         self.offset = _numbers("offset", offset)
+        if np.abs(self.offset).max() > 256:
+            self.input_spec = InputSpec(keeps_precision=True)
 
     @staticmethod
     def examples() -> Examples:
@@ -274,8 +280,10 @@ class Rescaling(Layer):
         """``y = scale x + offset``."""
         x = self.prepare(x)
         y = self.buffer("y", x.shape, training)
-        np.multiply(x, np.asarray(self.scale, self._dtype), out=y)
-        np.add(y, np.asarray(self.offset, self._dtype), out=y)
+        wide = self._dtype if x.dtype is self._dtype else np.dtype(np.float64)
+        scaled = y if wide is self._dtype else self.buffer("scaled", x.shape, training, wide)
+        np.multiply(x, np.asarray(self.scale, wide), out=scaled)
+        np.add(scaled, np.asarray(self.offset, wide), out=y)
         if training:
             self.cache.shape = x.shape
         return y

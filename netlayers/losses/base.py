@@ -86,6 +86,15 @@ class Loss(Configurable):
         self.__dict__.update(state)
         self._set_up()
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return ``[(arguments, targets, predictions), ...]`` for ``netlayers.testing``.
+
+        Targets and predictions are named by their kind; see
+        :func:`netlayers.testing.check_loss`.
+        """
+        return [({}, "numbers", "numbers")]
+
     # For subclasses --------------------------------------------------------------------------
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:

@@ -45,6 +45,18 @@ class Crossentropy(AxisLoss):
             owner, "label_smoothing", label_smoothing, minimum=0, maximum=1
         )
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "shares", "shares"),
+            ({"label_smoothing": 0.2}, "one-hot", "shares"),
+            ({"from_logits": True}, "one-hot", "numbers"),
+            ({"from_logits": True, "label_smoothing": 0.2}, "shares", "numbers"),
+            ({"axis": 1}, "one-hot", "shares"),
+            ({"axis": 1, "from_logits": True}, "shares", "numbers"),
+        ]
+
     @property
     def probabilities(self) -> Array:
         """The probabilities of the last :meth:`forward`, (batch, ..., outputs)."""
@@ -95,9 +107,13 @@ class Crossentropy(AxisLoss):
         return shifted, lse, p
 
     def _normalize(self, p: Array) -> tuple[Array, Array]:
-        """Return ``q = p / Σ p`` and ``c``, q clipped away from 0 and 1; cache both."""
+        """Return ``q = p / Σ p`` and ``c``, q clipped away from 0 and 1; cache both.
+
+        Rows that are all zero stay zero.
+        """
         q, c = self.buffer("q", p), self.buffer("clipped", p)
         total = row_sums(p)[..., None]
+        total[total == 0] = 1
         np.divide(p, total, out=q)
         np.clip(q, EPSILON, 1 - EPSILON, out=c)
         self.cache.total, self.cache.q, self.cache.c, self.cache.p = total, q, c, p
@@ -189,6 +205,18 @@ class SparseCategoricalCrossentropy(Crossentropy):
         if ignore_class is not None:
             ignore_class = check_integer(type(self).__name__, "ignore_class", ignore_class)
         self.ignore_class = ignore_class
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "classes", "shares"),
+            ({"from_logits": True}, "classes", "numbers"),
+            ({"ignore_class": 0}, "classes", "shares"),
+            ({"from_logits": True, "ignore_class": 0}, "classes", "numbers"),
+            ({"axis": 1}, "classes", "shares"),
+            ({"axis": 1, "from_logits": True, "ignore_class": 0}, "classes", "numbers"),
+        ]
 
     def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = log Σ exp(z) - z[t]``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,6 +62,20 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         )
         self.alpha = check_number(owner, "alpha", alpha, minimum=0, maximum=1)
         self.gamma = check_number(owner, "gamma", gamma, minimum=0)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            *BinaryCrossentropy.examples(),
+            ({"gamma": 3.0, "alpha": 0.7, "apply_class_balancing": True}, "one-hot", "shares"),
+            *(
+                ({"gamma": gamma, "apply_class_balancing": True, "from_logits": logits}, true, pred)
+                for gamma in (0.0, 0.5, 3.0)
+                for logits, pred in ((False, "shares"), (True, "numbers"))
+                for true in ("one-hot", "shares")
+            ),
+        ]
 
     def _forward_logits(self, t: Array, z: Array) -> Array:
         """``b = max(z, 0) - z t + log(1 + e)`` with ``e = exp(-|z|)``; ``p = sigmoid(z)``.
@@ -184,6 +198,21 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         else:
             self.alpha = check_number(owner, "alpha", alpha, minimum=0)
         self.gamma = check_number(owner, "gamma", gamma, minimum=0)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            *CategoricalCrossentropy.examples(),
+            *(
+                ({"gamma": gamma, "alpha": 0.7, "from_logits": logits}, true, pred)
+                for gamma in (0.0, 0.5, 3.0)
+                for logits, pred in ((False, "shares"), (True, "numbers"))
+                for true in ("one-hot", "shares")
+            ),
+            ({"alpha": [0.2, 0.5, 0.9], "from_logits": True}, "shares", "numbers", 3),
+            ({"alpha": [0.2, 0.5, 0.9]}, "shares", "shares", 3),
+        ]
 
     def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = -Σ w u`` with ``u = log p``, ``w = α t m^γ`` and ``m = 1 - p = 1 - exp(u)``."""

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class _Margin(Loss):
     """Base class of losses of ``m = max(1 - t p, 0)`` for labels -1 and 1, or 0 and 1."""
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "signs", "numbers"), ({}, "one-hot", "numbers")]
+
     def _margin(self, y_true: Array, y_pred: Array) -> Array:
         """Return and cache ``m = max(1 - t p, 0)``."""
         m = np.multiply(y_true, y_pred, out=self.buffer("m", y_pred))
@@ -106,6 +111,11 @@ class CategoricalHinge(OneHotTargets):
         K. Crammer and Y. Singer, "On the algorithmic implementation of multiclass kernel-based
         vector machines", JMLR 2 (2001); as in Keras, the true class enters the maximum as 0.
     """
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "one-hot", "numbers"), ({}, "shares", "numbers")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = max(n - Σ t p + 1, 0)`` with ``n = max (1 - t) p``."""

@@ -38,6 +38,18 @@ class _Overlap(Loss):
         elif axis is not None:
             self.axis = check_integer(owner, "axis", axis)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        axes: list[dict[str, Any]] = [
+            {},
+            {"axis": 1},
+            {"axis": [0]},
+            {"axis": [0, -1]},
+            {"axis": -1},
+        ]
+        return [(arguments, "shares", "shares") for arguments in axes]
+
     def forward(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
@@ -199,6 +211,12 @@ class Tversky(_Overlap):
         super().__init__(reduction, name, axis)
         self.alpha = check_number("Tversky", "alpha", alpha, minimum=0)
         self.beta = check_number("Tversky", "beta", beta, minimum=0)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        factors = {"alpha": 0.3, "beta": 0.9}
+        return [({**axes, **factors}, *kinds) for axes, *kinds in _Overlap.examples()]
 
     @property
     def _coefficients(self) -> tuple[float, float, float, float]:

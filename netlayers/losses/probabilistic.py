@@ -32,6 +32,11 @@ class Poisson(Loss):
         P. McCullagh and J. Nelder, "Generalized linear models", 2nd edition (1989), section 6.2.
     """
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "counts", "positive")]
+
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ (p - t log q) / k`` with ``q = p + 1e-7``."""
         check_non_negative(self, y_pred, "expected counts")
@@ -71,6 +76,11 @@ class KLDivergence(OneHotTargets):
         S. Kullback and R. Leibler, "On information and sufficiency", Annals of Mathematical
         Statistics 22 (1951).
     """
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "shares", "shares")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ t log(t / c)`` with ``c = clip(p)`` and ``t`` clipped likewise."""

@@ -98,6 +98,11 @@ class Huber(_Difference):
         super().__init__(reduction, name)
         self.delta = check_number("Huber", "delta", delta, above=0)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "numbers", "numbers"), ({"delta": 0.4}, "numbers", "numbers")]
+
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``h = c (d - c / 2)`` with ``c = clip(d, -delta, delta)``, which covers both cases."""
         d = self._difference(y_true, y_pred)
@@ -177,6 +182,11 @@ class MeanSquaredLogarithmicError(Loss):
         reduction: see :class:`Loss`.
         name: name of the loss.
     """
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "counts", "numbers")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ r² / k`` with ``r = log(1 + c) - log(1 + t)`` and ``c = max(p, 1e-7)``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class CosineSimilarity(AxisLoss):
     """``l = -cos(t, p) = -Σ t p / (|t| |p|)``, from -1 (same direction) to 1 (opposite).
 
-    Norms below 1e-7 are replaced by 1e-7, as in Keras; the loss of a zero vector is 0.
+    Norms below 1e-7 are replaced by 1e-7, as in Keras; the loss of a zero vector is 0. A predicted
+    zero vector has no direction, and its gradient is 0. (In Keras it is 1e7 times the target, which
+    destroys a network at the first such row.)
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs).
 
@@ -36,6 +38,11 @@ class CosineSimilarity(AxisLoss):
     ) -> None:
         super().__init__(axis, reduction, name)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "numbers", "numbers"), ({"axis": 1}, "numbers", "numbers")]
+
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = -Σ u v`` with the unit vectors ``u = t / |t|`` and ``v = p / |p|``."""
         u, _ = self._normalize("u", y_true)
@@ -45,13 +52,13 @@ class CosineSimilarity(AxisLoss):
         return -self.cache.cosine
 
     def backward_samples(self, dl: float | Array) -> Array:
-        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` where the norm is below 1e-7."""
+        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` for norms below 1e-7, but 0 for 0."""
         norm, v = self.cache.norm, self.cache.v
         tiny = norm < EPSILON
         along = np.where(tiny, 0, self.cache.cosine[..., None])
         dp = np.multiply(v, along, out=self.buffer("scratch", v))
         np.subtract(dp, self.cache.u, out=dp)
-        return np.multiply(dp, dl / np.where(tiny, EPSILON, norm), out=dp)
+        return np.multiply(dp, np.where(norm == 0, 0, dl / np.where(tiny, EPSILON, norm)), out=dp)
 
     def _normalize(self, name: str, x: Array) -> tuple[Array, Array]:
         """Return ``x / max(|x|, 1e-7)`` and ``|x|``, (..., 1)."""

@@ -13,9 +13,25 @@ from netlayers.losses.base import Loss
 from netlayers.registry import register, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from netlayers._typing import Array, ArrayLike, Dtype, Identifier, Shape
+
+
+def _targets_of(numbers: int, classes: int, means: int, shares: int = 0) -> Callable[..., Array]:
+    """Return a function that draws targets for examples: numbers, a class, means and shares."""
+
+    def targets(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        lead = shape[:-1]
+        columns = [
+            rng.normal(size=(*lead, numbers)),
+            rng.integers(0, classes, (*lead, 1)),
+            rng.normal(size=(*lead, means)),
+            rng.uniform(0, 1, (*lead, shares)),
+        ]
+        return np.concatenate(columns, axis=-1)
+
+    return targets
 
 
 @register("loss")
@@ -60,6 +76,9 @@ class SplitLoss(Loss):
         [1.0, 1.0986]
     """
 
+    # For these losses it says again what they need.
+    arguments_without_effect = ("target_sizes",)
+
     def __init__(
         self,
         losses: Sequence[Identifier],
@@ -91,6 +110,32 @@ class SplitLoss(Loss):
         self.target_sizes = [
             check_integer("SplitLoss", "each of target_sizes", n, minimum=1)
             for n in _listed("target_sizes", target_sizes, count)
+        ]
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        tasks: list[Any] = [
+            "mse",
+            {"class_name": "SparseCategoricalCrossentropy", "config": {"from_logits": True}},
+            "gaussian_nll",
+            {"class_name": "Dice", "config": {"axis": -1}},
+        ]
+        weights = [0.5, 2.0, 1.0, 0.7]
+        return [
+            (
+                {"losses": tasks[:3], "sizes": [2, 3, 4], "target_sizes": [2, 1, 2]},
+                _targets_of(2, 3, 2),
+                "shares",
+                9,
+            ),
+            ({"losses": ["mse"], "sizes": [9], "weights": [3.0]}, "numbers", "numbers", 9),
+            (
+                {"losses": tasks, "sizes": [1, 3, 2, 3], "weights": weights},
+                _targets_of(1, 3, 1, 3),
+                "shares",
+                9,
+            ),
         ]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netlayers._typing import Array, Shape
+
+
+def _means_and_variances(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return predictions for examples."""
+    return np.concatenate([rng.normal(size=shape), rng.uniform(0.1, 3, shape)], axis=-1)
 
 
 @register("loss", "pinball")
@@ -60,6 +65,15 @@ class Quantile(Loss):
             ]
         else:
             self.quantile = check_number("Quantile", "quantile", quantile, above=0, below=1)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "numbers", "numbers"),
+            ({"quantile": 0.2}, "numbers", "numbers"),
+            ({"quantile": [0.1, 0.5, 0.7]}, "column", "numbers", 3),
+        ]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ max(q d, (q - 1) d) / k`` with ``d = t - p``."""
@@ -126,6 +140,15 @@ class GaussianNLL(Loss):
         super().__init__(reduction, name)
         self.full = check_flag("GaussianNLL", "full", full)
         self.epsilon = check_number("GaussianNLL", "epsilon", epsilon, above=0)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "numbers", _means_and_variances),
+            ({"full": True}, "numbers", _means_and_variances),
+            ({"epsilon": 0.5}, "numbers", _means_and_variances),
+        ]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ (log v + d r) / (2 k)`` with ``d = μ - t``, ``r = d / v``, ``v`` clipped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,20 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 
+def _some_classes(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return predicted class numbers for examples."""
+    return rng.integers(0, 3, shape)
+
+
 class _Fraction(MeanMetric):
     """Mean of booleans."""
 
     direction = "max"
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "one-hot", "shares")]
 
 
 @register("metric")
@@ -32,6 +42,11 @@ class Accuracy(_Fraction):
     Args:
         name: name of the metric, its key in the logs.
     """
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, _some_classes, _some_classes)]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``y_pred == y_true``."""
@@ -48,6 +63,11 @@ class SparseCategoricalAccuracy(_Fraction):
     Args:
         name: name of the metric, its key in the logs.
     """
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "classes", "shares")]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``argmax(y_pred) == y_true``."""
@@ -88,6 +108,11 @@ class BinaryAccuracy(_Fraction):
         super().__init__(name)
         self.threshold = check_number("BinaryAccuracy", "threshold", threshold)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "one-hot", "shares"), ({"threshold": 0.25}, "one-hot", "shares")]
+
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``(y_pred > threshold) == y_true``."""
         if y_true.shape == y_pred.shape[:-1] and y_pred.shape[-1:] == (1,):
@@ -112,6 +137,11 @@ class TopKCategoricalAccuracy(_Fraction):
     def __init__(self, k: int = 5, name: str | None = None) -> None:
         super().__init__(name)
         self.k = check_integer(type(self).__name__, "k", k, minimum=1)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "one-hot", "shares"), ({"k": 2}, "one-hot", "shares")]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Whether fewer than k outputs are larger than that of the true class."""
@@ -139,6 +169,15 @@ class SparseTopKCategoricalAccuracy(_Fraction):
         owner = type(self).__name__
         self.k = check_integer(owner, "k", k, minimum=1)
         self.from_sorted_ids = check_flag(owner, "from_sorted_ids", from_sorted_ids)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "classes", "shares"),
+            ({"k": 2}, "classes", "shares"),
+            ({"k": 2, "from_sorted_ids": True}, "classes", _some_classes),
+        ]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Whether fewer than k outputs are larger than that of the true class."""

@@ -28,6 +28,7 @@ class Metric(Configurable):
     Attributes:
         direction: ``"max"`` if larger results are better, ``"min"`` if smaller ones are, ``None``
             if neither.
+        weights_are_counts: whether a weight of 2 equals the sample being there twice.
         each_batch: whether :meth:`result` is cheap enough for the logs of every batch.
 
     Example:
@@ -40,11 +41,21 @@ class Metric(Configurable):
     """
 
     direction: ClassVar[str | None] = None
+    weights_are_counts = True
     each_batch = True
 
     def __init__(self, name: str | None = None) -> None:
         owner = type(self).__name__
         self.name = check_name(owner, name, snake_case(owner))
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return ``[(arguments, targets, predictions), ...]`` for ``netlayers.testing``.
+
+        Targets and predictions are named by their kind; see
+        :func:`netlayers.testing.check_metric`.
+        """
+        return [({}, "numbers", "numbers")]
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Add a batch: ``update_state(y_true, y_pred, sample_weight=None)``."""
@@ -95,6 +106,11 @@ class Sum(Metric):
         super().__init__(name)
         self.reset_state()
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, None, "numbers")]
+
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Add values; the weights match their leading axes."""
         self._total += weighted_sum(self, np.asarray(values), sample_weight)[0]
@@ -124,6 +140,11 @@ class Mean(Metric):
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
         self.reset_state()
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, None, "numbers")]
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Add values; the weights match their leading axes."""
@@ -161,6 +182,11 @@ class MeanMetric(Mean):
         >>> LargestError()([[1.0, 2.0], [3.0, 4.0]], [[1.0, 4.0], [3.0, 3.0]])
         1.5
     """
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return Metric.examples()
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return one number or boolean per sample or per output."""

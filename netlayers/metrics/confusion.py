@@ -85,6 +85,14 @@ class _Counts(Metric):
         self._cuts = cuts[self._order]
         self.reset_state()
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "one-hot", "shares"),
+            ({"thresholds": [0.2, 0.58], "from_logits": True}, "one-hot", "numbers"),
+        ]
+
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
@@ -249,6 +257,15 @@ class Precision(_Counts):
     ) -> None:
         super().__init__(thresholds, name, from_logits, top_k, class_id)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            *_Counts.examples(),
+            ({"top_k": 2}, "one-hot", "shares"),
+            ({"thresholds": 0.6, "class_id": 1}, "one-hot", "shares"),
+        ]
+
     def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``tp / (tp + fp)``."""
         return ratio(tp, tp + fp)
@@ -305,6 +322,15 @@ class ConfusionMatrix(Metric):
         self.threshold = check_number(owner, "threshold", threshold, minimum=0, maximum=1)
         self.from_logits = check_flag(owner, "from_logits", from_logits)
         self.reset_state()
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({"normalize": "all"}, "one-hot", "shares"),
+            ({"threshold": 0.25}, "one-hot", "shares", 1),
+            ({"threshold": 0.25, "from_logits": True}, "one-hot", "numbers", 1),
+        ]
 
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,11 @@ class LossMetric(MeanMetric):
         super().__init__(name)
         options = {a: getattr(self, a) for a in constructor_arguments(type(self)) if a != "name"}
         self._loss = self.loss_class(**options, reduction="none", name=self.name)
+
+    @classmethod
+    def examples(cls) -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, *kinds) for _, *kinds in cls.loss_class.examples()[:1]]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return one loss per sample."""
@@ -65,6 +70,14 @@ class BinaryCrossentropy(LossMetric):
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
         super().__init__(name)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "one-hot", "shares"),
+            ({"from_logits": True, "label_smoothing": 0.25}, "one-hot", "numbers"),
+        ]
+
 
 @register("metric")
 class CategoricalCrossentropy(LossMetric):
@@ -89,6 +102,15 @@ class CategoricalCrossentropy(LossMetric):
         self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
         super().__init__(name)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "one-hot", "shares"),
+            ({"from_logits": True, "label_smoothing": 0.25}, "one-hot", "numbers"),
+            ({"axis": 1}, "shares", "shares", 2, 3),
+        ]
+
 
 @register("metric")
 class SparseCategoricalCrossentropy(LossMetric):
@@ -112,6 +134,15 @@ class SparseCategoricalCrossentropy(LossMetric):
     ) -> None:
         self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis
         super().__init__(name)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "classes", "shares"),
+            ({"from_logits": True, "ignore_class": 0}, "classes", "numbers"),
+            ({"axis": 1}, "classes", "shares", 2, 3),
+        ]
 
     def update_state(  # type: ignore[override]  # as in MeanMetric
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,15 @@ class _FScore(Metric):
         self.threshold = threshold
         self.from_logits = check_flag(owner, "from_logits", from_logits)
         self.reset_state()
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "one-hot", "shares"),
+            ({"average": "weighted", "threshold": 0.55}, "one-hot", "shares"),
+            ({"average": "macro", "threshold": 0.25, "from_logits": True}, "one-hot", "numbers"),
+        ]
 
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -131,6 +140,11 @@ class FBetaScore(_FScore):
         from_logits: bool = False,
     ) -> None:
         super().__init__(average, beta, threshold, name, from_logits)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [*_FScore.examples(), ({"beta": 2.0}, "one-hot", "shares")]
 
 
 @register("metric")

@@ -10,12 +10,12 @@ from netlayers.arrays.convert import as_array
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Mean, weighted_sum
 from netlayers.metrics.targets import with_outputs
-from netlayers.registry import lookup, register, registered, snake_case
+from netlayers.registry import lookup, register, register_name, registered, snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netlayers._typing import ArrayLike
+    from netlayers._typing import Array, ArrayLike
 
 
 @register("metric")
@@ -57,6 +57,12 @@ class MeanMetricWrapper(Mean):
         self.fn: Callable[..., Any] = fn
         super().__init__(function_name(fn) if name is None else name)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        register_name("metric", "_largest_error", _largest_error)  # to be written down by
+        return [({"fn": _largest_error}, "numbers", "numbers")]
+
     def update_state(  # type: ignore[override]  # takes targets and predictions, not values
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
@@ -90,6 +96,11 @@ class MeanMetricWrapper(Mean):
                 f"{self.fn!r} with netlayers.register('metric')."
             )
         return {"fn": fn_name, "name": self.name}
+
+
+def _largest_error(y_true: Array, y_pred: Array) -> Array:
+    """Return what is wrapped in examples."""
+    return np.abs(y_true - y_pred).max(axis=-1)
 
 
 def function_name(fn: Callable[..., Any]) -> str:

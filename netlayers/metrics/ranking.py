@@ -69,6 +69,7 @@ class AUC(Metric):
     """
 
     direction = "max"
+    arguments_without_effect = ("num_labels",)  # only compared with the outputs
     _counts: Array | None
 
     def __init__(
@@ -118,6 +119,18 @@ class AUC(Metric):
             self._cuts = np.concatenate([[-_MARGIN], inner, [1 + _MARGIN]])
         self.each_batch = self._cuts is not None
         self.reset_state()
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        labels = {"multi_label": True, "num_labels": 3, "label_weights": [1.0, 2.0, 0.5]}
+        return [
+            ({}, "one-hot", "shares"),
+            ({"num_thresholds": 5, "curve": "PR"}, "one-hot", "shares"),
+            ({"num_thresholds": 5, "summation_method": "minoring"}, "one-hot", "shares"),
+            ({"thresholds": [0.55, 0.2], "from_logits": True}, "one-hot", "numbers"),
+            ({"num_thresholds": 5, **labels}, "one-hot", "shares"),
+        ]
 
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None

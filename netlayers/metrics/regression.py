@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -68,6 +68,11 @@ class MeanAbsolutePercentageError(MeanMetric):
 
     direction = "min"
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "numbers", "numbers")]
+
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``100 |t - p| / max(|t|, 1e-7)``."""
         t, p = _float64(self, y_true, y_pred)
@@ -90,6 +95,11 @@ class CosineSimilarity(MeanMetric):
     def __init__(self, name: str | None = None, axis: int = -1) -> None:
         super().__init__(name)
         self.axis = check_integer(type(self).__name__, "axis", axis)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "numbers", "numbers"), ({"axis": 1}, "numbers", "numbers", 2, 3)]
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``Σ t p / (|t| |p|)``."""
@@ -254,6 +264,20 @@ class R2Score(_Variance):
         super().__init__(class_aggregation, name)
         self.num_regressors = check_integer("R2Score", "num_regressors", num_regressors, minimum=0)
 
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, "numbers", "numbers"),
+            ({"class_aggregation": "variance_weighted_average"}, "numbers", "numbers"),
+            ({"num_regressors": 1}, "numbers", "numbers"),
+        ]
+
+    @property
+    def weights_are_counts(self) -> bool:  # type: ignore[override]
+        """Whether a weight of 2 is the sample twice; the adjusted score counts samples."""
+        return not self.num_regressors
+
     def _residual(self) -> Array:
         """``Σ w d² = Σ w (d - mean d)² + W (mean d)²`` of the errors d."""
         assert self._mean is not None
@@ -286,6 +310,11 @@ class ExplainedVariance(_Variance):
         self, class_aggregation: str | None = "uniform_average", name: str | None = None
     ) -> None:
         super().__init__(class_aggregation, name)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [({}, "numbers", "numbers"), ({"class_aggregation": None}, "numbers", "numbers")]
 
     def _residual(self) -> Array:
         """``Σ w (d - mean d)²`` of the errors d."""

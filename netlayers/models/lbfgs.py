@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from netlayers.data.arrays import ArrayData
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.training import trainer
 from netlayers.training.batching import BatchSettings, evaluation_data, validation_parts
-from netlayers.training.callback import CallbackList, LBFGSResult, as_callbacks
+from netlayers.training.callback import CallbackList, LBFGSResult, RunPlan, as_callbacks
 from netlayers.training.inputs import rollback_on_error
 from netlayers.training.lock import one_at_a_time
 from netlayers.training.samples import columns_in_memory
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from netlayers.data.batch import Data
     from netlayers.models.trainable import TrainableModel
     from netlayers.training.step import Steps
+
+
+_FLAT = "no entry of the gradient is above gradient_tolerance"
+
+
+class _Reached(Exception):
+    """The weights at the start are as good as they have to be."""
 
 
 @one_at_a_time
@@ -56,8 +64,9 @@ def fit_lbfgs(
         x: inputs, (n, ...), as for ``fit``; data that come in batches are read into memory.
         y: targets, n rows.
         max_iterations: the most iterations.
-        gradient_tolerance: done when no entry of the gradient is larger.
-        loss_tolerance: done when an iteration lowers the loss by less than this share of it.
+        gradient_tolerance: done when no entry of the gradient is larger than this, times √loss
+            where the loss is below 1: targets in small units have small gradients.
+        loss_tolerance: done when an iteration lowers the loss by no more than this share of it.
         history_size: steps that the approximation of the curvature is made of.
         max_line_search: the most evaluations of the loss in a line search.
         sample_weight: weight of each sample.
@@ -96,10 +105,17 @@ def fit_lbfgs(
     options = {
         "maxiter": count,
         "maxfun": count * (1 + searches),
-        "gtol": check_number(owner, "gradient_tolerance", gradient_tolerance, minimum=0),
-        "ftol": check_number(owner, "loss_tolerance", loss_tolerance, minimum=0),
+        "gtol": 0.0,
+        "ftol": 0.0,
         "maxcor": check_integer(owner, "history_size", history_size, minimum=1),
         "maxls": searches,
+    }
+    tolerances = {
+        name: check_number(owner, name, value, minimum=0)
+        for name, value in (
+            ("gradient_tolerance", gradient_tolerance),
+            ("loss_tolerance", loss_tolerance),
+        )
     }
     verbose = check_verbose(owner, verbose)
     chosen = as_callbacks(callbacks)
@@ -108,6 +124,9 @@ def fit_lbfgs(
             f"{owner}: BackupAndRestore is for fit(): SciPy's line search can not go on in "
             "another process. Use ModelCheckpoint to keep the weights of each iteration."
         )
+    history = History()
+    if verbose:
+        chosen.append(ProgressBar(bar=False))
     validation = None
     with ExitStack() as opened:
         with rollback_on_error(model):
@@ -118,17 +137,17 @@ def fit_lbfgs(
                 validation = evaluation_data(model, "validation_data", parts, reading)
                 opened.callback(validation.close)
             check_deterministic(model)
-        rows = columns[0].rows  # type: ignore[union-attr]
+            steps = model._steps
+            assert steps is not None  # checking the data made it
+            params = {"epochs": count, "initial_epoch": 0, "steps": 1, "verbose": verbose}
+            if validation is not None:
+                params["validation_freq"] = 1
+            hooks = CallbackList([*chosen, history], model, params)
+            hooks.check(RunPlan.of(owner, steps, validation is not None))
         model.stop_training = False
-        history = model.history = History()
-        if verbose:
-            chosen.append(ProgressBar(bar=False))
-        params = {"epochs": count, "steps": 1, "verbose": verbose}
-        hooks = CallbackList([*chosen, history], model, params)
-        data = ArrayData(columns, rows)
-        steps = model._steps
-        assert steps is not None  # checking the data made it
-        history.lbfgs = minimize_loss(steps, data, hooks, options, validation)
+        model.history = history
+        data = ArrayData(columns, columns[0].rows)  # type: ignore[union-attr]
+        history.lbfgs = minimize_loss(steps, data, hooks, options, validation, **tolerances)
     return history
 
 
@@ -138,6 +157,9 @@ def minimize_loss(
     hooks: CallbackList,
     options: dict[str, Any],
     validation: Data | None = None,
+    *,
+    gradient_tolerance: float,
+    loss_tolerance: float,
 ) -> LBFGSResult:
     """Minimize the loss of all data with ``scipy.optimize.minimize(method="L-BFGS-B")``.
 
@@ -150,6 +172,9 @@ def minimize_loss(
         hooks: the callbacks.
         options: of SciPy's method, such as ``maxiter``.
         validation: tested after each iteration.
+        gradient_tolerance: see :meth:`netlayers.models.Model.fit_lbfgs`.
+        loss_tolerance: see there. SciPy's own tolerances are absolute below a loss of 1, and find
+            targets in small units fitted before anything is learned.
 
     Source:
         D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization",
@@ -169,9 +194,14 @@ def minimize_loss(
             parameters.values[s] = w[start : (start := start + s.stop - s.start)]
 
     evaluations = 0
+    reached: str | None = None  # the tolerance that ends the run
+    last = math.nan  # loss of the accepted weights
+
+    def is_flat(loss: float, gradient: Array) -> bool:
+        return bool(np.abs(gradient).max() <= gradient_tolerance * min(1.0, math.sqrt(abs(loss))))
 
     def loss_and_gradient(w: Array) -> tuple[float, Array]:
-        nonlocal evaluations
+        nonlocal evaluations, reached, last
         evaluations += 1
         scatter(w)
         steps.reset()
@@ -182,18 +212,29 @@ def minimize_loss(
                 f"fit_lbfgs: the loss of the first weights is {loss}, or a gradient is not finite. "
                 "Try another initializer or scaled inputs; no weight was changed."
             )
+        if evaluations == 1:
+            last = loss
+            if is_flat(loss, gradient):
+                reached = _FLAT
+                raise _Reached
         return loss, gradient
 
     accepted = gather(parameters.values)
     iteration = 0
 
     def on_iteration(intermediate_result: Any) -> None:
-        nonlocal accepted, iteration, validation
+        nonlocal accepted, iteration, validation, reached, last
         accepted = intermediate_result.x.copy()
         if not np.array_equal(gather(parameters.values), accepted.astype(parameters.dtype)):
             loss_and_gradient(accepted)  # the line search went back to an earlier point
+        before, last = last, float(intermediate_result.fun)
+        gradient = gather(parameters.dense_gradients())
+        if is_flat(last, gradient):
+            reached = _FLAT
+        elif before - last <= loss_tolerance * max(abs(before), abs(last)):
+            reached = "an iteration lowered the loss by no more than its share loss_tolerance"
         logs = steps.logs()
-        logs["grad_norm"] = float(np.linalg.norm(gather(parameters.dense_gradients())))
+        logs["grad_norm"] = float(np.linalg.norm(gradient))
         if validation is not None:
             results = trainer.validate(steps, validation, hooks)
             if not results:
@@ -201,28 +242,39 @@ def minimize_loss(
             logs |= results
         hooks.fire("on_epoch_end", iteration, logs)
         iteration += 1
-        if model.stop_training:
+        if model.stop_training or reached:
             raise StopIteration
         if iteration < options["maxiter"]:
             hooks.epoch = iteration
             hooks.fire("on_epoch_begin", iteration, {})
+
+    def only_rounding() -> bool:
+        """Whether the last digits of the weights decide on the loss."""
+        eps = float(np.finfo(parameters.dtype).eps)
+        moved = accepted * (1 + eps * (-1.0) ** np.arange(accepted.size))
+        return abs(loss_and_gradient(moved)[0] - last) > 1e-3 * abs(last)
 
     try:
         hooks.fire("on_train_begin", {})
         hooks.epoch = 0
         hooks.fire("on_epoch_begin", 0, {})
         settings: dict[str, Any] = {"callback": on_iteration, "options": options}
-        result = minimize(loss_and_gradient, accepted, method="L-BFGS-B", jac=True, **settings)
+        with contextlib.suppress(_Reached):
+            result = minimize(loss_and_gradient, accepted, method="L-BFGS-B", jac=True, **settings)
+            message = str(result.message)
+            if reached is None and message.startswith("ABNORMAL") and only_rounding():
+                reached = f"what is left of the loss is rounding ({parameters.dtype})"
     finally:
         scatter(accepted)
         hooks.fire_all("on_train_end", {})
-    message = str(result.message)
-    if message.startswith("ABNORMAL"):
+    if reached:
+        message = reached
+    elif message.startswith("ABNORMAL"):
         message = (
             "the line search found no lower loss: the numbers have no more digits "
             f"({parameters.dtype}), or a gradient is wrong"
         )
-    return LBFGSResult(bool(result.status == 0), message, iteration, evaluations)
+    return LBFGSResult(reached is not None, message, iteration, evaluations)
 
 
 def check_deterministic(model: TrainableModel) -> None:

@@ -128,12 +128,19 @@ class Model(TrainableModel):
         """
         saving.save_weights(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
 
-    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+    def load_weights(
+        self,
+        filepath: str | os.PathLike[str],
+        skip_mismatch: bool = False,
+        *,
+        strict: bool = False,
+    ) -> None:
         """Load weights by their names from a file of :meth:`save_weights` or :meth:`save`.
 
-        See :func:`netlayers.saving.load_weights`.
+        Floats of another size are converted; ``strict=True`` refuses them. See
+        :func:`netlayers.saving.load_weights`.
         """
-        saving.load_weights(self, filepath, skip_mismatch)
+        saving.load_weights(self, filepath, skip_mismatch, strict=strict)
 
     def to_json(self, **kwargs: Any) -> str:
         """Return the architecture, without weights, as JSON.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_integer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from netlayers._typing import Examples, Shape
+    from netlayers.arrays.spec import InputSpec
     from netlayers.core.layer import Layer
 
 
@@ -77,7 +79,10 @@ class Sequential(Chain, Model):
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
         dense = {"class_name": "Dense", "config": {"units": 3, "activation": "tanh"}}
         inner = {"class_name": "Sequential", "config": {"layers": [dense, dense]}}
-        return [({"layers": [dense, dense]}, (4, 3)), ({"layers": [inner, dense]}, (2, 5, 3))]
+        return [
+            ({"layers": [dense, dense]}, (4, 3)),
+            ({"layers": [inner, dense], "seed": 3}, (2, 5, 3)),
+        ]
 
     @property
     def _inner_scope(self) -> str:
@@ -100,7 +105,7 @@ class Sequential(Chain, Model):
         elif self.input_shape is not None:
             first = self.layers[0]
             if isinstance(first, Input) and len(self.layers) == 2:
-                first.input_spec = layer.input_spec  # it hands on what this layer takes
+                first.input_spec = _handed_on(layer.input_spec)
             if self._in_model:
                 raise ConfigurationError(
                     f"{self.owner}: it is part of a model and built; add layers before."
@@ -190,6 +195,14 @@ class Sequential(Chain, Model):
             raise ConfigurationError(f"{self.owner}: there are no layers to build; add one first.")
         super().build(input_shape)
 
+    def _build_if_known(self) -> None:
+        """Build where the first layer is built already, as one that was adapted to data is."""
+        first: Layer | None = self
+        while isinstance(first, Sequential) and first.input_shape is None:
+            first = first._first_layer
+        if first is not None and first.input_shape is not None and not self._in_model:
+            self.build(first.input_shape)
+
     @property
     def built(self) -> bool:
         """Whether the shapes are known, and with them the weights."""
@@ -207,3 +220,10 @@ class Sequential(Chain, Model):
         state = {**super().__getstate__(), "_steps": None}
         del state["_lock"]
         return state
+
+
+def _handed_on(spec: InputSpec | tuple[InputSpec, ...]) -> InputSpec | tuple[InputSpec, ...]:
+    """Return what Input takes for a layer behind it: the same, and rounds nothing itself."""
+    if isinstance(spec, tuple) or spec.dtype != "float":
+        return spec
+    return replace(spec, keeps_precision=True)

@@ -60,6 +60,8 @@ def summary_lines(
     model: TrainableModel, line_length: int | None, expand_nested: bool, show_trainable: bool
 ) -> Iterator[str]:
     """Yield the lines of the table."""
+    if not model.built:
+        model._build_if_known()
     rows = [("Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable")]
     for layer, depth in _walk(model.layers, expand_nested):
         shape = "?" if layer.output_shape is None else str(layer.output_shape)

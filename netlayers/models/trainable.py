@@ -15,7 +15,7 @@ from netlayers.checks import check_integer, check_verbose
 from netlayers.data.batch import ready_batch
 from netlayers.training import batching, trainer
 from netlayers.training.batching import BatchSettings, batch_result
-from netlayers.training.callback import CallbackList, as_callbacks
+from netlayers.training.callback import CallbackList, RunPlan, as_callbacks
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
 from netlayers.training.lock import one_at_a_time, run_locked
@@ -59,6 +59,7 @@ class TrainableModel(CompilableModel):
         validation_freq: int = 1,
         *,
         stratify: bool = False,
+        drop_last: bool = False,
         read_ahead: int = 2,
     ) -> History:
         """Train.
@@ -95,8 +96,11 @@ class TrainableModel(CompilableModel):
             validation_freq: test after every so many epochs.
             stratify: ``validation_split`` takes that share of each class instead: its last samples,
                 at least one and not all, unless there is only one. ``y`` must hold classes.
+            drop_last: leave out the last rows of a pass where they do not fill a batch, so that all
+                batches have ``batch_size`` rows. With ``shuffle`` these are other rows each time.
+                For arrays; of data that come in batches the source decides.
             read_ahead: batches that a thread makes ahead where data come in batches; 0 for none,
-                which a source needs that works in one thread only.
+                which a source needs that works in one thread only, as an sqlite connection does.
 
         Returns:
             The History, also kept as ``model.history``.
@@ -156,6 +160,7 @@ class TrainableModel(CompilableModel):
             validation_split=validation_split,
             validations=max(0, epochs // freq - first // freq),
             stratify=stratify,
+            drop_last=drop_last,
             shuffle=shuffle,
             training=BatchSettings.checked(
                 owner, read_ahead, batch_size=batch_size, steps_per_epoch=steps_per_epoch
@@ -168,16 +173,23 @@ class TrainableModel(CompilableModel):
             ),
         )
         with ExitStack() as opened:
-            with rollback_on_error(self):
-                data, validation = batching.fit_data(self, arguments, opened)
-            steps = self._steps
-            assert steps is not None  # checking the data made it
-            self.stop_training = False
-            self.history = History()
+            history = History()
             if verbose:
                 chosen.append(ProgressBar(bar=verbose == 1))
-            params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
-            hooks = CallbackList([*chosen, self.history], self, params)
+            with rollback_on_error(self):
+                data, validation = batching.fit_data(self, arguments, opened)
+                steps = self._steps
+                assert steps is not None  # checking the data made it
+                params = {"epochs": epochs, "initial_epoch": first, "steps": data.steps}
+                params["verbose"] = verbose
+                if validation is not None:
+                    params["validation_freq"] = freq
+                hooks = CallbackList([*chosen, history], self, params)
+                if epochs > first:
+                    validates = validation is not None and arguments.validations > 0
+                    hooks.check(RunPlan.of(owner, steps, validates))
+            self.stop_training = False
+            self.history = history
             trainer.train(Run(steps, data, hooks, range(first, epochs), validation, freq))
         return self.history
 

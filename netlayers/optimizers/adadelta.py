@@ -47,6 +47,11 @@ class Adadelta(Optimizer):
         self.rho = check_number("Adadelta", "rho", rho, minimum=0, below=1)
         self.epsilon = check_number("Adadelta", "epsilon", epsilon, above=0)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"rho": 0.5, "epsilon": 1e-3}]
+
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:

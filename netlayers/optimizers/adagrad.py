@@ -51,6 +51,11 @@ class Adagrad(Optimizer):
         self.state_names = ("accumulator",)
         self.state_start = {"accumulator": self.initial_accumulator_value + self.epsilon}
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"initial_accumulator_value": 0.5, "epsilon": 1e-3}]
+
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:

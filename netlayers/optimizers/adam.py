@@ -53,6 +53,11 @@ class Adam(Moments):
         if self.amsgrad:
             self.state_names = ("m", "v", "v_max")
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [*Moments.examples(), {"amsgrad": True}]
+
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:

@@ -46,6 +46,11 @@ class Lion(Optimizer):
         self.beta_1 = check_number("Lion", "beta_1", beta_1, above=0, below=1)
         self.beta_2 = check_number("Lion", "beta_2", beta_2, minimum=0, below=1)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"beta_1": 0.5, "beta_2": 0.8}]
+
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:

@@ -44,6 +44,11 @@ class Moments(Optimizer):
         self.beta_2 = check_number(owner, "beta_2", beta_2, minimum=0, below=1)
         self.epsilon = check_number(owner, "epsilon", epsilon, above=0)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}]
+
     def update_moments(self, g: Array, m: Array, v: Array, scratch: Array) -> None:
         """Update m and v with the gradients."""
         kernels.update_moments(g, m, v, self.beta_1, self.beta_2, scratch)

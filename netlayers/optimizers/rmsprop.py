@@ -57,6 +57,11 @@ class RMSprop(Optimizer):
         if self.centered:
             self.state_names += ("average_gradient",)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"rho": 0.5, "momentum": 0.5, "epsilon": 1e-3, "centered": True}]
+
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:

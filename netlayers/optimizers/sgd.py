@@ -52,6 +52,11 @@ class SGD(Optimizer):
             self.state_names = ("momentum",)
             self.exact_by_rows = False  # the velocity moves weights without a gradient
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}]
+
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:

@@ -80,6 +80,8 @@ def plot_network(
     Raises:
         ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
     """
+    if not model.built:
+        model._build_if_known()
     flags = {
         "show_shapes": show_shapes,
         "show_layer_names": show_layer_names,

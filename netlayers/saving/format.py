@@ -345,12 +345,18 @@ class StoredFile:
             out.byteswap(inplace=True)
         return out
 
-    def check(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> None:
-        """Raise a FileError unless there is an array of this name, shape and type."""
+    def check(
+        self, name: str, shape: tuple[int, ...], dtype: Dtype, any_float: bool = False
+    ) -> None:
+        """Raise a FileError unless there is an array of this name, shape and type.
+
+        With ``any_float``, floats of another size are of the type of floats too.
+        """
         entry = self.entries.get(name)
         if entry is None:
             raise self._fail(name, f"an array of shape {shape}", "none")
-        if entry.shape != shape or entry.dtype != dtype:
+        same = entry.dtype == dtype or (any_float and entry.dtype.kind == dtype.kind == "f")
+        if entry.shape != shape or not same:
             raise self._fail(
                 name, f"shape {shape} and {dtype}", f"shape {entry.shape} and {entry.dtype}"
             )

@@ -6,6 +6,9 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from netlayers.arrays.convert import all_finite
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import FileError
 from netlayers.registry import check_custom_objects
@@ -19,7 +22,7 @@ from netlayers.training.lock import check_not_busy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Dtype
     from netlayers.core.layer import Layer
 
 MODEL, WEIGHTS = "model", "weights"
@@ -162,18 +165,27 @@ def save_weights(
     write_file(path, arrays, description)
 
 
-def load_weights(model: Layer, path: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+def load_weights(
+    model: Layer,
+    path: str | os.PathLike[str],
+    skip_mismatch: bool = False,
+    *,
+    strict: bool = False,
+) -> None:
     """Load weights by their names from a file of :func:`save_weights` or :func:`save_model`.
+
+    Floats of another size are converted: those of a float64 model are rounded in a float32 model.
 
     Args:
         model: a built model or layer.
         path: the file.
         skip_mismatch: keep the weights that the file does not have in this name, shape and dtype,
             with a warning.
+        strict: refuse floats of another size than those of the model.
 
     Raises:
-        FileError: the file is damaged or does not hold the weights of this model; no weight
-            has changed.
+        FileError: the file is damaged or does not hold the weights of this model, or numbers that
+            are too large for its dtype; no weight has changed.
         NotBuiltError: the model is not built.
         BusyError: another thread trains the model.
         OSError: it can not be read.
@@ -191,6 +203,7 @@ def load_weights(model: Layer, path: str | os.PathLike[str], skip_mismatch: bool
     """
     check_not_busy(model, "load_weights")
     check_flag("load_weights", "skip_mismatch", skip_mismatch)
+    check_flag("load_weights", "strict", strict)
     path = check_path("load_weights", "filepath", path)
     model._require_built()
     with StoredFile(path) as file:
@@ -200,14 +213,14 @@ def load_weights(model: Layer, path: str | os.PathLike[str], skip_mismatch: bool
             fitting, skipped = {}, []
             for name, p in weights.items():
                 try:
-                    file.check(name, p.shape, p.dtype)
+                    file.check(name, p.shape, p.dtype, any_float=not strict)
                     fitting[name] = p
                 except FileError as error:
                     skipped.append(f"{error.place}: the file has {error.got}")
         else:
-            check_weights(file, weights, stored_names(file))
+            check_weights(file, weights, stored_names(file), any_float=not strict)
             fitting, skipped = weights, []
-        values = {name: file.read(name) for name in fitting}
+        values = {name: _converted(file, name, p.dtype) for name, p in fitting.items()}
         file.check_rest()
     for name, p in fitting.items():
         p.value[...] = values[name]  # type: ignore[index]
@@ -218,6 +231,26 @@ def load_weights(model: Layer, path: str | os.PathLike[str], skip_mismatch: bool
             + ("; ..." if len(skipped) > 5 else "."),
             stacklevel=3,
         )
+
+
+def _converted(file: StoredFile, name: str, dtype: Dtype) -> Array:
+    """Return an array of a file in the dtype of the model.
+
+    Raises:
+        FileError: it holds numbers too large for that.
+    """
+    array = file.read(name)
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
+    if not all_finite(converted) and all_finite(array):
+        largest = f"numbers of up to {np.abs(array).max():.2g}"
+        hint = "Make the model with dtype='float64'."
+        raise FileError(
+            file.path, name, f"numbers of up to {np.finfo(dtype).max:.2g} ({dtype})", largest, hint
+        )
+    return converted
 
 
 def _target(owner: str, path: Any, overwrite: bool, allow_nonfinite: bool) -> str:

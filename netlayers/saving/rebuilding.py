@@ -140,7 +140,10 @@ def allocate(model: Layer, built: Mapping[str, Any], streams: Streams) -> None:
 
 
 def check_weights(
-    file: StoredFile, weights: Mapping[str, Parameter], others: Iterable[str] = ()
+    file: StoredFile,
+    weights: Mapping[str, Parameter],
+    others: Iterable[str] = (),
+    any_float: bool = False,
 ) -> None:
     """Raise a FileError unless a file holds these weights, in this order, and no other array.
 
@@ -148,10 +151,11 @@ def check_weights(
         file: the file.
         weights: by name.
         others: names of other arrays that it may hold.
+        any_float: whether floats may be of another size.
     """
     listed = file.section.texts("weights")
     for name, p in weights.items():
-        file.check(name, p.shape, p.dtype)
+        file.check(name, p.shape, p.dtype, any_float)
     for name in listed:
         if name not in weights:
             raise FileError(file.path, name[:200], "no such array in this model", "one")

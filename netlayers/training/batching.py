@@ -24,6 +24,7 @@ from netlayers.training.inputs import (
     input_of,
     remember_columns,
     single_target,
+    warn_of_lost_columns,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class FitArguments:
     validation_split: float
     validations: int  # number of times that the validation data are read
     stratify: bool
+    drop_last: bool
     shuffle: bool
     training: BatchSettings
     testing: BatchSettings
@@ -95,6 +97,7 @@ class FitArguments:
         split = check_number("fit", "validation_split", self.validation_split, minimum=0, below=1)
         check_flag("fit", "shuffle", self.shuffle)
         check_flag("fit", "stratify", self.stratify)
+        check_flag("fit", "drop_last", self.drop_last)
         if self.class_weight is not None and self.sample_weight is not None:
             raise ConfigurationError(
                 "fit: class_weight and sample_weight can not be given together; multiply them "
@@ -208,11 +211,13 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
         batch_size=settings.batch_size,
         validation_split=split or None,
         stratify=arguments.stratify or None,
+        drop_last=arguments.drop_last or None,
     ):
         options = {"class_weight": arguments.class_weight, "rng": rng, "goes_on": True}
         return open_stream(model, "fit", x, settings, trains=True, **options), None
     columns = columns_of(model, "fit", x, y, arguments.sample_weight)
     remember_columns(model, x)
+    warn_of_lost_columns("fit", columns)
     rows = validation = None
     if arguments.stratify:
         y = single_target("fit", "stratify=True", _values(columns[1]))
@@ -229,7 +234,14 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
     count = columns[0].rows if rows is None else len(rows)
     default = 32 if settings.steps is None else -(-count // settings.steps)
     size = settings.batch_size or default
-    return ArrayData(columns, size, rng, rows, settings.steps, goes_on=True), validation
+    last = arguments.drop_last
+    if last and count < size:
+        raise ConfigurationError(
+            f"fit: drop_last=True leaves no batch: there are {count} rows to train on, fewer than "
+            f"the batch size of {size}. Pass a batch_size of at most {count}."
+        )
+    data = ArrayData(columns, size, rng, rows, settings.steps, goes_on=True, drop_last=last)
+    return data, validation
 
 
 def _test_arrays(
@@ -263,7 +275,10 @@ def open_stream(
             "with data that come in batches; pass a dict such as {0: 1.0, 1: 5.0}."
         )
 
+    first = trains
+
     def check(given: Any) -> Batch:
+        nonlocal first
         x, y, weight = parts_of(owner, given, targets)
         if not targets:
             inputs = input_batch(model, owner, x)
@@ -273,6 +288,9 @@ def open_stream(
         if batch is None:
             batch = batch_of(model, owner, x, y, weight, class_weight, remember=trains)
         check_against(model, owner, batch.inputs, batch.targets, batch.weights)
+        if first:
+            first = False
+            warn_of_lost_columns(owner, [input_columns(model, batch.inputs)])
         return batch
 
     stream = Stream(

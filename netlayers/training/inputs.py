@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.arrays.checks import as_data, check_rows, check_values, checked_input
+from netlayers.arrays.checks import (
+    as_data,
+    check_rows,
+    check_values,
+    checked_input,
+    warn_of_lost_digits,
+)
 from netlayers.arrays.convert import as_array, as_kind, each, in_order, kind_dtype, one, shapes_of
 from netlayers.arrays.foreign import LazyRows
 from netlayers.arrays.frames import check_names, column_names
 from netlayers.arrays.sparse import is_sparse, refuse_sparse
-from netlayers.data.arrays import column
+from netlayers.data.arrays import Columns, column
 from netlayers.data.batch import Batch, is_ready_input
 from netlayers.data.class_weights import class_weights
 from netlayers.data.streams import refuse_stream
@@ -163,9 +169,9 @@ def input_columns(model: CompilableModel, inputs: Any) -> AnyColumn:
     """Return checked inputs, ready to be cut into batches."""
     specs, dtype = each(model.input_spec), model._dtype
     if not isinstance(inputs, tuple):
-        return column(inputs, kind_dtype(inputs.dtype, specs[0].dtype, dtype))
+        return column(inputs, kind_dtype(inputs.dtype, specs[0], dtype))
     pairs = zip(inputs, specs, strict=True)
-    return column(inputs, one([kind_dtype(a.dtype, spec.dtype, dtype) for a, spec in pairs]))
+    return column(inputs, one([kind_dtype(a.dtype, spec, dtype) for a, spec in pairs]))
 
 
 def columns_of(
@@ -269,6 +275,16 @@ def single_target(owner: str, argument: str, targets: Any) -> Array:
             "arrays; pass sample_weight instead."
         )
     return np.asarray(targets)
+
+
+def warn_of_lost_columns(owner: str, columns: list[AnyColumn | None]) -> None:
+    """Warn where the dtype that x or y is computed in does not tell their numbers apart."""
+    for argument, its in zip(("x", "y"), columns, strict=False):
+        parts = its.columns if isinstance(its, Columns) else (its,)
+        for i, part in enumerate(parts):
+            name = argument if len(parts) == 1 else f"{argument}[{i}]"
+            if part is not None:
+                warn_of_lost_digits(owner, name, part.values, part.dtype)
 
 
 # Details -----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from netlayers.training.inputs import (
     input_columns,
     remember_columns,
     target_dtype,
+    warn_of_lost_columns,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def columns_in_memory(
     if not in_batches(owner, x, y, sample_weight=sample_weight):
         columns = columns_of(model, owner, x, y, sample_weight)
         remember_columns(model, x)
+        warn_of_lost_columns(owner, columns)
         return columns, None
     batches: list[Batch] = []
     read = 0

@@ -301,3 +301,14 @@ def test_adapt_ends_with_a_sequence_and_refuses_a_list_of_arrays():
     np.testing.assert_allclose(layer.adapt_mean, X.mean(axis=0, dtype=float), rtol=1e-12)
     with pytest.raises(DataError, match=r"data is a list of 2 arrays.*np.concatenate\(data\)"):
         layer.adapt([X, X])
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32])
+def test_a_validation_split_may_be_a_number_of_numpy(kind, stratify):
+    model, seen = make(), []
+    count = nl.callbacks.LambdaCallback(on_test_batch_end=lambda batch, logs: seen.append(batch))
+    options = {"validation_batch_size": 1, "callbacks": count, "verbose": 0}
+    y = np.arange(40) % 2
+    model.fit(X, y, validation_split=kind(0.8), stratify=stratify, **options)
+    assert len(seen) == 32

@@ -77,6 +77,7 @@ def test_a_bad_validation_batch_changes_nothing():
         ({"batch_size": 8}, "batch_size can not be used"),
         ({"validation_split": 0.2}, "validation_split can not be used"),
         ({"validation_split": 0.2, "stratify": True}, "validation_split can not be used"),
+        ({"drop_last": True}, "drop_last can not be used"),
         ({"validation_data": BATCHES, "validation_batch_size": 4}, "validation_batch_size can not"),
         ({"validation_data": generator(), "epochs": 2}, "can be read only once"),
         ({"steps_per_epoch": 0}, "steps_per_epoch"),

@@ -1,7 +1,9 @@
 """Sources are closed in every case, and their errors are reported."""
 
+import sqlite3
 import threading
 import traceback
+from contextlib import closing
 from itertools import islice
 
 import numpy as np
@@ -84,6 +86,39 @@ def test_an_error_of_the_source_comes_with_its_traceback(ahead, at):
     assert source.closed == 1
     assert model.built == (at > 0)
     assert model.optimizer.iterations == at  # all the batches before it were learned from
+
+
+def test_a_source_that_works_in_one_thread_only():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table numbers (a real, b real, c real, y real)")
+        connection.executemany("insert into numbers values (?, ?, ?, ?)", np.eye(4).tolist())
+
+        def source():
+            for _ in range(2):
+                rows = np.array(connection.execute("select * from numbers").fetchall())
+                yield rows[:, :3], rows[:, 3]
+
+        model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+        model.compile("sgd", "mse")
+        calls = [
+            lambda **options: model.fit(source, verbose=0, **options),
+            lambda **options: model.evaluate(source, verbose=0, **options),
+            lambda **options: model.predict(lambda: (x for x, _ in source()), **options),
+            lambda **options: model.fit(
+                [(np.eye(3), np.ones(3))], validation_data=source, verbose=0, **options
+            ),
+        ]
+        for call in calls:
+            with pytest.raises(sqlite3.ProgrammingError) as raised:
+                call()
+            assert any("needs read_ahead=0" in note for note in raised.value.__notes__)
+            call(read_ahead=0)
+
+
+def test_other_errors_get_no_note_on_threads():
+    with pytest.raises(KeyError) as raised:
+        make().fit(Source(fails_at=1), verbose=0)
+    assert not hasattr(raised.value, "__notes__")
 
 
 def test_an_error_of_its_clean_up_is_not_lost():

@@ -226,3 +226,52 @@ def test_each_rate_is_one_update_also_with_accumulation():
         model.compile(nl.optimizers.SGD(0.1, **options), "mse")
         curves.append(nl.find_learning_rate(model, x, x.sum(axis=1)))
     np.testing.assert_array_equal(curves[0].losses, curves[1].losses)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_noise_of_batches_does_not_end_it(optimizer, batch_size):
+    """Neither with batches of one nor on a network that is trained."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(256, 4))
+    y = np.sin(x[:, 0]) + x[:, 1] + 0.1 * rng.normal(size=256)
+    layers = [nl.layers.Dense(16, "tanh"), nl.layers.Dense(1)]
+    model = nl.Sequential(layers, seed=0)
+    model.compile("adam", "mse")
+    for trained in (False, True):
+        if trained:
+            model.fit(x, y, epochs=150, verbose=0)
+            assert model.evaluate(x, y, verbose=0) < 0.1
+        model.compile(optimizer, "mse")
+        curve = nl.find_learning_rate(model, x, y, batch_size=batch_size)
+        assert 0.01 < curve.diverged_at < 10
+        assert 1e-5 < curve.suggestion < 0.5
+        small = curve.rates < 1e-6  # which change nothing
+        np.testing.assert_allclose(curve.smoothed[small], curve.smoothed[0], rtol=1e-2)
+        assert curve.losses[small].std() > 0.1 * curve.losses[small].mean()
+
+
+def test_smoothed_is_the_mean_at_the_start_plus_what_changed():
+    """With rates that change nothing, only the mean loss of the batches at the start is left."""
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    model = nl.Sequential([nl.layers.Dense(1), nl.layers.Dropout(0.5)], seed=0)
+    model.compile("sgd", "mse")
+    curve = nl.find_learning_rate(model, x, x.sum(axis=1), 1e-30, 1e-29, steps=10, batch_size=6)
+    assert np.unique(curve.losses).size == 10
+    np.testing.assert_allclose(curve.smoothed, curve.losses.mean())
+    assert curve.suggestion is None
+
+
+def test_a_batch_that_is_much_harder_does_not_end_it():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = x.sum(axis=1)
+    y[55] = 1000
+
+    def batches():
+        yield from ((x[i : i + 1], y[i : i + 1]) for i in range(60))
+
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    curve = nl.find_learning_rate(model, batches, None, 1e-30, 1e-29, steps=60)
+    assert curve.reason == "all 60 rates were tried"
+    assert curve.losses.argmax() == 55

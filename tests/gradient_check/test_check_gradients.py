@@ -5,6 +5,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.errors import ConfigurationError
+from tests.mutation import contract_faults as faults
 
 X = np.random.default_rng(0).normal(size=(5, 4))
 
@@ -142,7 +143,8 @@ class Stripped(nl.layers.Layer):
 
     def forward(self, x, training=False):
         x = np.asarray(self.prepare(x))
-        self.cache.x = x
+        if training:
+            self.cache.x = x
         return np.abs(x).astype(x.dtype)
 
     def backward(self, dy):
@@ -155,8 +157,10 @@ class RealOnly(nl.layers.Layer):
     def forward(self, x, training=False):
         from scipy.special import expit
 
-        self.cache.y = expit(self.prepare(x))
-        return self.cache.y
+        y = expit(self.prepare(x))
+        if training:
+            self.cache.y = y
+        return y
 
     def backward(self, dy):
         y = self.cache.y
@@ -228,3 +232,35 @@ def test_fewer_entries_by_default_are_named_and_a_given_number_is_kept():
     report = nl.check_gradients(layer, x, max_entries=300)
     assert report.rows[1].checked == 300
     assert not report.notes
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        faults.ForgottenFactor,
+        faults.AddedGradient,
+        faults.StaleCache,
+        faults.InferenceInCache,
+        faults.InferenceInOldCache,
+    ],
+)
+def test_faults_do_not_hide_behind_the_starting_point(cls):
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    assert nl.check_gradients(faults.Scale(), x).passed
+    assert not nl.check_gradients(cls(), x).passed
+
+
+def test_a_loss_that_adds_up_its_gradients_is_found():
+    y, p = np.random.default_rng(0).normal(size=(2, 4, 3))
+    for weight in (None, np.arange(4.0)):
+        assert nl.check_gradients(faults.Squares(), p, y, sample_weight=weight).passed
+        one_size = type("OneSize", (faults.AddingGradient,), {})()
+        one_size.reduction = "sum"
+        assert not nl.check_gradients(one_size, p[:1], y[:1]).passed
+
+
+def test_the_weights_of_the_layer_are_not_moved():
+    layer = faults.Scale()
+    layer.build((None, 3))
+    assert nl.check_gradients(layer, np.ones((4, 3))).passed
+    assert (layer.scale == 1).all()

@@ -21,8 +21,10 @@ class Stubborn(L.Layer):
     def forward(self, x, training=False):
         from scipy.special import expit
 
-        self.cache.y = expit(self.prepare(x))
-        return self.cache.y
+        y = expit(self.prepare(x))
+        if training:
+            self.cache.y = y
+        return y
 
     def backward(self, dy):
         return dy * self.cache.y * (1 - self.cache.y)

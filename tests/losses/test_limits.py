@@ -78,8 +78,23 @@ def test_cosine_of_zeros():
     for t, p in ([[0.0, 0.0]], [[1.0, 2.0]]), ([[0.0, 0.0]], [[0.0, 0.0]]):
         assert loss.forward(t, p) == 0
         assert np.all(loss.backward() == 0)
-    assert loss.forward([[1.0, 0.0]], [[0.0, 0.0]]) == 0
-    np.testing.assert_allclose(loss.backward(), [[-1e7, 0]], rtol=1e-6)
+    assert loss.forward([[1.0, 0.0], [0.0, 2.0]], [[0.0, 0.0], [3.0, 0.0]]) == 0
+    np.testing.assert_allclose(loss.backward(), [[0, 0], [0, -1 / 6]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("focal", [False, True])
+def test_probabilities_that_are_all_zero(focal, dtype):
+    kind = losses.CategoricalFocalCrossentropy if focal else losses.CategoricalCrossentropy
+    loss = kind(reduction=None)
+    t = np.array([[0, 1], [0, 1]], dtype)
+    p = np.array([[0, 0], [0.2, 0.6]], dtype)
+    alpha, power = (0.25, 2) if focal else (1, 0)
+    expected = -alpha * np.array([(1 - 1e-7) ** power * np.log(1e-7), 0.25**power * np.log(0.75)])
+    np.testing.assert_allclose(loss.forward(t, p), expected, rtol=1e-6)
+    gradient = loss.backward()
+    assert gradient[0].tolist() == [0, 0]
+    assert gradient[1, 0] > 0 > gradient[1, 1]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

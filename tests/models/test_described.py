@@ -89,6 +89,44 @@ def test_table_of_what_is_not_built():
     assert lines[-1].startswith("Not built yet")
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_first_layer_that_knows_its_shape_is_enough(nested, later):
+    norm, data = nl.layers.Normalization(), np.arange(12.0).reshape(4, 3)
+
+    def make():
+        first = nl.Sequential([norm, nl.layers.Dense(4)]) if nested else norm
+        return nl.Sequential([first, nl.layers.Dense(2)], seed=0)
+
+    if later:
+        model = make()
+        norm.adapt(data)
+    else:
+        norm.adapt(data)
+        model = make()
+    lines = table(model)
+    assert not any("ot built" in line for line in lines)
+    assert lines[4].split() == [
+        "dense",
+        "(Dense)",
+        "(None,",
+        "2)",
+        *(["10", "40"] if nested else ["8", "32"]),
+        "yes",
+    ]
+    assert model.count_params() == 7 + (26 if nested else 8)
+    np.testing.assert_allclose(norm.adapt_mean, data.mean(axis=0))
+
+
+def test_a_layer_that_was_adapted_is_enough_for_the_weights():
+    norm = nl.layers.Normalization()
+    norm.adapt(np.arange(12.0).reshape(4, 3))
+    model = nl.Sequential([norm, nl.layers.Dense(2)], seed=0)
+    assert [w.shape for w in model.get_weights()] == [(3,), (3,), (), (3, 2), (2,)]
+    with pytest.raises(nl.errors.NotBuiltError):
+        nl.Sequential([nl.layers.Dense(2)]).get_weights()
+
+
 def test_table_of_nested_layers():
     lines = [line.rstrip() for line in table(nested(), expand_nested=True)]
     names = [line.split(" (")[0] for line in lines[3:-4]]

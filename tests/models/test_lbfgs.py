@@ -172,3 +172,56 @@ def test_a_line_search_that_fails_says_why():
     assert "no lower loss" in history.lbfgs.message
     assert "(float32), or a gradient is wrong" in history.lbfgs.message
     assert model.parameters.values.tobytes() == before  # no step was accepted
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-9, 1e-6, 1e-3, 1e3, 1e6])
+def test_targets_in_any_unit(size, dtype):
+    model = nl.Sequential([L.Dense(1)], seed=0, dtype=dtype)
+    model.compile(loss="mse")
+    history = model.fit_lbfgs(X, Y * size, verbose=0)
+    assert history.lbfgs.converged
+    _, residuals, *_ = np.linalg.lstsq(np.c_[X, np.ones(40)], Y, rcond=None)
+    loss = model.evaluate(X, Y * size, verbose=0)
+    assert loss == pytest.approx(residuals[0] / 40 * size**2, rel=1e-4)
+    assert len(history.epoch) < 20
+    weights = model.parameters.values.copy()
+    again = model.fit_lbfgs(X, Y * size, verbose=0)
+    assert again.lbfgs.converged
+    np.testing.assert_allclose(model.parameters.values, weights, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_a_loss_that_goes_to_zero_ends_at_rounding(size, dtype):
+    model = nl.Sequential([L.Dense(1)], seed=0, dtype=dtype)
+    model.compile(loss="mse")
+    y = (X @ [[1.0], [-2.0], [0.5]] + 0.3) * size
+    result = model.fit_lbfgs(X, y, verbose=0).lbfgs
+    assert result.converged
+    assert model.evaluate(X, y, verbose=0) < (10 * np.finfo(dtype).eps) ** 2 * y.var()
+
+
+def test_weights_that_are_good_enough_stay():
+    model = linear()
+    model.fit_lbfgs(X, Y, gradient_tolerance=1e-8, loss_tolerance=0, verbose=0)
+    weights = model.parameters.values.tobytes()
+    history = model.fit_lbfgs(X, Y, verbose=0)
+    assert (history.lbfgs.iterations, history.lbfgs.evaluations) == (0, 1)
+    assert history.lbfgs.converged
+    assert "gradient_tolerance" in history.lbfgs.message
+    assert model.parameters.values.tobytes() == weights
+
+
+def test_each_tolerance_ends_a_run():
+    by_gradient, by_loss, by_none = linear(), linear(), linear()
+    result = by_gradient.fit_lbfgs(X, Y, gradient_tolerance=0.1, loss_tolerance=0, verbose=0).lbfgs
+    assert "gradient_tolerance" in result.message
+    options = {"gradient_tolerance": 0, "loss_tolerance": 0.1}
+    history = by_loss.fit_lbfgs(X, Y, **options, verbose=0)
+    assert "loss_tolerance" in history.lbfgs.message
+    *_, before, last = history.history["loss"]
+    assert 0 <= before - last <= 0.1 * before
+    result = by_none.fit_lbfgs(X, Y, 3, gradient_tolerance=0, loss_tolerance=0, verbose=0).lbfgs
+    assert not result.converged
+    assert "LIMIT" in result.message

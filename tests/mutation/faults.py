@@ -7,7 +7,6 @@ what became of them, and writes ``RESULTS.md`` beside this file when nothing is 
 import ast
 import collections
 import copy
-import importlib.util
 import inspect
 import sys
 import textwrap
@@ -22,9 +21,12 @@ from netlayers.kernels import moments
 from netlayers.kernels.reference import Kernels
 
 HERE = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("contracts", HERE.parent / "test_contracts.py")
-contracts = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(contracts)
+sys.path.insert(0, str(HERE.parent.parent))  # where this file is run as a script
+from netlayers.testing.contract import Example  # noqa: E402
+from netlayers.testing.losses import SHAPES  # noqa: E402
+from netlayers.testing.targets import draw  # noqa: E402
+from netlayers.testing.values import built, normal  # noqa: E402
+from tests.classes import concrete  # noqa: E402
 
 BACKWARD = ("backward", "_backward_logits", "_backward_probabilities")
 HELPERS = {"_split", "_distance_term", "_backward", "_unclipped", "_broadcastable"}
@@ -110,7 +112,7 @@ def uses():
     """Return {(owner, function name): classes that it is the backward of}."""
     found = collections.defaultdict(list)
     for kind in ("layer", "loss"):
-        for cls in contracts.concrete(kind):
+        for cls in concrete(kind):
             for name in dir(cls):
                 if not (name.startswith(BACKWARD) or name in HELPERS):
                     continue
@@ -139,26 +141,27 @@ def uses():
 def cases(cls, seed=0):
     """Yield the arguments of check_gradients for a class's examples."""
     if issubclass(cls, nl.losses.Loss):
-        for kwargs, pred, true in contracts.LOSSES[cls.__name__]:
-            for shape in contracts.LOSS_SHAPES[1:]:
-                y_true, y_pred = contracts.loss_data(kwargs, pred, true, shape)
+        for kwargs, *data in cls.examples():
+            example = Example(cls, kwargs, tuple(data))
+            for shape in SHAPES[1:]:
+                y_true, y_pred = draw(example, example.make(), shape, "float64")
                 for weight in (None, np.arange(1.0, shape[0] + 1)):
-                    yield cls(**kwargs), y_pred, y_true, weight
-                if pred == "shares" and cls is not nl.losses.SplitLoss:
+                    yield example.make(), y_pred, y_true, weight
+                if data[1] == "shares" and cls is not nl.losses.SplitLoss:
                     clipped = y_pred.copy()  # beyond what losses clip shares to
                     clipped.flat[::5] = 1.5 if "Focal" not in cls.__name__ else 1 - 1e-9
-                    yield cls(**kwargs), clipped, y_true, None
+                    yield example.make(), clipped, y_true, None
         return
     if cls is nl.Sequential:  # the last activation and the loss in one, as in training
         model = nl.Sequential(
             [nl.layers.Dense(4, "tanh"), nl.layers.Dense(3, "softmax")], seed=seed
         )
         model.compile("sgd", "sparse_categorical_crossentropy")
-        yield model, contracts.batch((5, 4), seed=seed), np.array([0, 1, 2, 1, 0]), None
+        yield model, normal((5, 4), seed=seed), np.array([0, 1, 2, 1, 0]), None
     for kwargs, shape in cls.examples():
-        layer = contracts.make(cls, kwargs, shape, seed=seed)
+        layer = built(Example(cls, kwargs, (shape,)), seed=seed)
         for scale in (1, 4):  # the larger numbers reach where functions are cut off
-            yield layer, scale * contracts.batch(shape, seed=seed + 1), None, None
+            yield layer, scale * normal(shape, seed=seed + 1), None, None
 
 
 def caught(classes):

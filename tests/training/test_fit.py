@@ -38,7 +38,8 @@ def test_history_has_what_keras_has():
     assert list(history.history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
     assert history.epoch == [2, 3, 4]
     assert history is model.history
-    assert history.params == {"epochs": 5, "steps": 4, "verbose": 0}
+    keras = {"epochs": 5, "steps": 4, "verbose": 0}
+    assert history.params == {**keras, "validation_freq": 1}
 
 
 def test_the_loop_by_hand_gives_the_bits_of_fit():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from netlayers.checks import check_integer, check_number
 from netlayers.optimizers.schedules.base import LearningRateSchedule
@@ -55,6 +56,12 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_target = warmup_target
         self.warmup_steps = check_integer(owner, "warmup_steps", warmup_steps, minimum=0)
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        decay = {"initial_learning_rate": 0.1, "decay_steps": 10}
+        return [{**decay, "alpha": 0.25}, {**decay, "warmup_target": 0.5, "warmup_steps": 3}]
+
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
         highest = self.initial_learning_rate
@@ -103,6 +110,12 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.m_mul = check_number(owner, "m_mul", m_mul, minimum=0)
         self.alpha = check_number(owner, "alpha", alpha, minimum=0)
         self.name = name
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        decay = {"initial_learning_rate": 0.1, "first_decay_steps": 3}
+        return [decay, {**decay, "t_mul": 1.5, "m_mul": 0.5, "alpha": 0.25}]
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
@@ -172,6 +185,12 @@ class OneCycle(LearningRateSchedule):
         self.div_factor = check_number(owner, "div_factor", div_factor, above=0)
         self.final_div_factor = check_number(owner, "final_div_factor", final_div_factor, above=0)
         self.name = name
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        cycle = {"max_learning_rate": 0.1, "total_steps": 10}
+        return [cycle, {**cycle, "pct_start": 0.5, "div_factor": 5.0, "final_div_factor": 100.0}]
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""

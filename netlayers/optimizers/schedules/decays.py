@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_flag, check_integer, check_list, check_number
 from netlayers.errors import ConfigurationError
@@ -49,6 +49,19 @@ class ExponentialDecay(LearningRateSchedule):
         self.staircase = check_flag(owner, "staircase", staircase)
         self.name = name
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {
+                "initial_learning_rate": 0.1,
+                "decay_steps": 10,
+                "decay_rate": 0.5,
+                "staircase": staircase,
+            }
+            for staircase in (False, True)
+        ]
+
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
         exponent = step // self.decay_steps if self.staircase else step / self.decay_steps
@@ -88,6 +101,19 @@ class InverseTimeDecay(LearningRateSchedule):
         self.decay_rate = check_number(owner, "decay_rate", decay_rate, minimum=0)
         self.staircase = check_flag(owner, "staircase", staircase)
         self.name = name
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            {
+                "initial_learning_rate": 0.1,
+                "decay_steps": 10,
+                "decay_rate": 0.5,
+                "staircase": staircase,
+            }
+            for staircase in (False, True)
+        ]
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
@@ -134,6 +160,11 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ConfigurationError(f"{owner}: boundaries must increase, got {self.boundaries!r}.")
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"boundaries": [2, 5], "values": [0.5, 0.25, 0.125]}]
+
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
         return self.values[bisect.bisect_left(self.boundaries, step)]
@@ -173,6 +204,12 @@ class PolynomialDecay(LearningRateSchedule):
         self.power = check_number(owner, "power", power, minimum=0)
         self.cycle = check_flag(owner, "cycle", cycle)
         self.name = name
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        decay = {"initial_learning_rate": 0.1, "decay_steps": 4}
+        return [decay, {**decay, "end_learning_rate": 0.05, "power": 2.0, "cycle": True}]
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""

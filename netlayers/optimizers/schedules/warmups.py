@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from netlayers.checks import check_integer, check_number
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
 from netlayers.registry import register
@@ -43,6 +45,15 @@ class LinearWarmup(LearningRateSchedule):
         )
         self.name = name
 
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        decay = {"class_name": "Noam", "config": {"d_model": 16}}
+        return [
+            {"learning_rate": 0.1, "warmup_steps": 4, "initial_learning_rate": 0.05},
+            {"learning_rate": decay, "warmup_steps": 2},
+        ]
+
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
         after = max(0, step - self.warmup_steps)
@@ -78,6 +89,11 @@ class Noam(LearningRateSchedule):
         self.warmup_steps = check_integer("Noam", "warmup_steps", warmup_steps, minimum=1)
         self.scale = check_number("Noam", "scale", scale, minimum=0)
         self.name = name
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"d_model": 16, "warmup_steps": 4, "scale": 0.5}]
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""

@@ -1,0 +1,53 @@
+"""Every class of the package that a user can make objects of, found without the registry."""
+
+import sys
+
+import netlayers as nl
+from netlayers.metrics import Metric
+from netlayers.optimizers.schedules import LearningRateSchedule
+
+# For each kind: its base class, where it is exported, and the bases that are no class to use.
+KINDS = {
+    "layer": (
+        nl.layers.Layer,
+        nl.layers,
+        {
+            "ActivationLayer",
+            "AffineNormalization",
+            "AxisActivation",
+            "Chain",
+            "CompilableModel",
+            "Container",
+            "Model",
+            "Network",
+            "NormalizingLayer",
+            "TrainableModel",
+        },
+    ),
+    "loss": (nl.losses.Loss, nl.losses, {"AxisLoss", "Crossentropy", "OneHotTargets"}),
+    "optimizer": (nl.optimizers.Optimizer, nl.optimizers, {"Moments"}),
+    "schedule": (LearningRateSchedule, nl.optimizers.schedules, set()),
+    "metric": (Metric, nl.metrics, {"MeanMetric", "LossMetric"}),
+    "initializer": (nl.initializers.Initializer, nl.initializers, {"RandomInitializer"}),
+    "regularizer": (nl.regularizers.Regularizer, nl.regularizers, set()),
+    "constraint": (nl.constraints.Constraint, nl.constraints, set()),
+    "callback": (nl.callbacks.Callback, nl.callbacks, {"MonitorCallback", "BackupCallback"}),
+}
+
+
+def ours(cls):
+    # A class of a docstring's example claims the module too, but is not in it.
+    module = sys.modules.get(cls.__module__)
+    return cls.__module__.startswith("netlayers.") and hasattr(module, cls.__name__)
+
+
+def concrete(kind):
+    """Every class of a kind that is no base class."""
+    base, _, abstract = KINDS[kind]
+    found, todo = [], list(base.__subclasses__())
+    while todo:
+        cls = todo.pop()
+        todo += cls.__subclasses__()
+        if ours(cls) and not cls.__name__.startswith("_") and cls.__name__ not in abstract:
+            found.append(cls)
+    return sorted(set(found), key=lambda c: c.__name__)

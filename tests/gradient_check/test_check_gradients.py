@@ -5,7 +5,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.errors import ConfigurationError
-from tests.mutation import contract_faults as faults
+from tests.mutation import layer_faults as faults
 
 X = np.random.default_rng(0).normal(size=(5, 4))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError
-from netlayers.registry import Configurable, register, resolve
+from netlayers.registry import Configurable, must_define, register, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,7 @@ class Constraint(Configurable):
         array([[0.5, 0.5]], dtype=float32)
     """
 
+    @must_define()
     def apply(self, w: Array) -> None:
         """Apply the constraint to the weights ``w``, any shape, in place."""
         raise NotImplementedError(f"{type(self).__name__} must define apply(w)")
@@ -59,7 +60,7 @@ class Constraint(Configurable):
         """Raise a ConfigurationError if the constraint does not apply to weights of this shape."""
 
 
-@register("constraint", "nonneg")
+@register("constraint")
 class NonNeg(Constraint):
     """Keep weights non-negative: ``w = max(w, 0)``."""
 
@@ -100,7 +101,7 @@ class _NormConstraint(Constraint):
             )
 
 
-@register("constraint", "maxnorm")
+@register("constraint")
 class MaxNorm(_NormConstraint):
     """Limit norms to ``max_value``: ``w = w max_value / n`` where ``n > max_value``.
 
@@ -129,7 +130,7 @@ class MaxNorm(_NormConstraint):
         return np.minimum(norms, self.max_value)
 
 
-@register("constraint", "unitnorm")
+@register("constraint")
 class UnitNorm(_NormConstraint):
     """Scale norms to 1: ``w = w / (n + 1e-7)``; a norm of zero stays zero.
 
@@ -150,7 +151,7 @@ class UnitNorm(_NormConstraint):
         return np.ones_like(norms)
 
 
-@register("constraint", "minmaxnorm")
+@register("constraint")
 class MinMaxNorm(_NormConstraint):
     """Pull norms into an interval: ``w = w (rate clip(n) + (1 - rate) n) / (n + 1e-7)``.
 

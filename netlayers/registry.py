@@ -23,6 +23,7 @@ _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
 _CUSTOM_OBJECTS: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 
 Class = TypeVar("Class", bound=type)
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 # Keras arguments that only choose how something is executed. They are accepted where Keras accepts
 # them and have no effect; every other argument is honoured or refused.
@@ -32,6 +33,7 @@ EXECUTION_ARGUMENTS = {
     "flash_attention": "attention has a single implementation",
     "jit_compile": "kernels are selected per process with use_kernels",
     "run_eagerly": "everything runs eagerly",
+    "safe_mode": "loading never runs code of a file",
     "steps_per_execution": "each call runs one step",
     "unroll": "there is no graph to unroll a loop in",
     "use_cudnn": "there is no GPU",
@@ -169,7 +171,7 @@ def register(kind: str, *aliases: str) -> Callable[[Class], Class]:
     """
 
     def decorate(cls: Class) -> Class:
-        names = (cls.__name__, snake_case(cls.__name__), cls.__name__.lower(), *aliases)
+        names = (cls.__name__, *aliases, snake_case(cls.__name__), cls.__name__.lower())
         for name in names:
             register_name(kind, name, cls)
         return cls
@@ -207,6 +209,45 @@ class names_of_a_file:
         _CUSTOM_OBJECTS.reset(self._token)
 
 
+def must_define(unless: str = "") -> Callable[[Method], Method]:
+    """Mark a method, as a decorator, that a class must override to be used.
+
+    Args:
+        unless: another method; a class that overrides that one does not need this one.
+    """
+
+    def decorate(method: Method) -> Method:
+        method.must_define = (unless, method)  # type: ignore[attr-defined]
+        return method
+
+    return decorate
+
+
+def _check_defined(kind: str, cls: type) -> None:
+    """Check that a class overrides all methods that it must.
+
+    Raises:
+        ConfigurationError: it does not; the message names them.
+    """
+    missing = []
+    for name in dir(cls):
+        unless, method = getattr(getattr(cls, name, None), "must_define", ("", None))
+        if method is None:
+            continue
+        base = next(c for c in cls.__mro__ if vars(c).get(name) is method)
+        if not unless or getattr(cls, unless) is getattr(base, unless):
+            arguments = ", ".join(list(inspect.signature(method).parameters)[1:])
+            missing.append(f"{name}({arguments})")
+    if missing:
+        keras = "; call() is a method of Keras, which nothing calls here" * hasattr(cls, "call")
+        raise ConfigurationError(
+            f"{kind}: the class {cls.__name__} must define {' and '.join(missing)}{keras}."
+        )
+
+
+check_defined: Callable[[str, type], None] = functools.cache(_check_defined)
+
+
 def resolve(kind: str, identifier: Any, base: type) -> Any:
     """Return the object that an identifier stands for.
 
@@ -221,8 +262,10 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
             similar names.
     """
     if isinstance(identifier, base):
+        check_defined(kind, type(identifier))
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):
+        check_defined(kind, identifier)
         return identifier()
     if isinstance(identifier, str):
         return _checked_lookup(kind, identifier, base)()
@@ -261,13 +304,26 @@ def lookup(kind: str, name: str) -> Any:
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:
-        names = sorted({n for n in known if n == n.lower()})
+        names = shown_names(kind)
         raise UnknownNameError(
             f"unknown {kind} {_shown(name)}.{suggestion(name, names)} "
             f"Known names: {', '.join(names)}. Register your own class with "
             f"netlayers.register({kind!r}), or pass an object."
         )
     return found
+
+
+def shown_names(kind: str) -> list[str]:
+    """Return the names of a kind for messages: in lower case, and one spelling of each.
+
+    Of spellings that differ in underscores alone, it is the first that was registered: aliases
+    stand before the names that follow from that of the class.
+    """
+    spellings: dict[str, str] = {}
+    for name in _REGISTRY.get(kind, {}):
+        if name == name.lower():
+            spellings.setdefault(name.replace("_", ""), name)
+    return sorted(spellings.values())
 
 
 def check_custom_objects(owner: str, value: Any) -> None:
@@ -285,11 +341,17 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:180]}..."
 
 
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
+
+
 def suggestion(name: str, known: Any) -> str:
     """Return `` Did you mean 'relu'?``, or an empty string if no known name is similar."""
     import difflib  # needed only for errors
 
     if len(name) > 100:  # comparing it would take too long
         return ""
-    close = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
+    plain = _letters(name)
+    close = [n for n in known if _letters(n) == plain]  # another spelling of the same name
+    close = close[:1] or difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.registry import Configurable, register, resolve
+from netlayers.registry import Configurable, must_define, register, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Identifier
@@ -22,10 +22,12 @@ __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 class Regularizer(Configurable):
     """Base class. Subclasses implement ``__call__`` and :meth:`add_gradient`."""
 
+    @must_define()
     def __call__(self, w: Array) -> float:
         """Return the penalty for the weights ``w``."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
 
+    @must_define()
     def add_gradient(self, w: Array, dw: Array, scratch: Array) -> None:
         """Add d(penalty)/dw to ``dw``, in place.
 

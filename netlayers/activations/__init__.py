@@ -7,6 +7,9 @@ create an object of the class for each layer that uses them.
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +23,9 @@ from netlayers.activations.sigmoids import Exponential, Sigmoid, Softsign, Tanh
 from netlayers.activations.softmaxes import LogSoftmax, Softmax, Sparsemax
 from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, Squareplus
 from netlayers.arrays.convert import as_array
+from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
-from netlayers.registry import lookup, register_name, resolve
+from netlayers.registry import check_defined, lookup, register_name, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Identifier
@@ -168,6 +172,8 @@ def get(identifier: Identifier) -> ActivationLayer:
     if identifier is None:
         return Linear()
     if isinstance(identifier, ActivationLayer):
+        check_defined("activation", type(identifier))
+        _check_inplace(type(identifier))
         return copy.deepcopy(identifier)
     if isinstance(identifier, (str, ActivationFunction)):
         make = lookup("activation", identifier) if isinstance(identifier, str) else identifier.make
@@ -180,10 +186,28 @@ def get(identifier: Identifier) -> ActivationLayer:
             ) from None
         return activation
     if callable(identifier) and not isinstance(identifier, type):
+        layer = isinstance(identifier, Layer)
+        what = "a layer" if layer else "a plain function, which has no gradient"
         raise ConfigurationError(
-            f"activation: {identifier!r} is a plain function, which has no gradient. Write a "
-            "subclass of netlayers.activations.ActivationLayer with forward and backward, and "
-            "pass an object of it."
+            f"activation: {identifier!r} is {what}. Write a subclass of "
+            "netlayers.activations.ActivationLayer with forward and backward, and pass an object "
+            "of it."
         )
     result: ActivationLayer = resolve("activation", identifier, ActivationLayer)
+    _check_inplace(type(result))
     return result
+
+
+def _require_inplace(cls: type) -> None:
+    """Check that ``forward`` takes ``inplace``, which a layer passes to its activation."""
+    taken = inspect.signature(cls.forward).parameters.values()  # type: ignore[attr-defined]
+    if not any(p.name == "inplace" or p.kind is p.VAR_KEYWORD for p in taken):
+        raise ConfigurationError(
+            f"activation: {cls.__name__}.forward must take the argument inplace, as in "
+            "forward(self, x, training=False, inplace=False), to be the activation of another "
+            "layer; where it is True, x may be overwritten. Or add the activation as a layer of "
+            "its own."
+        )
+
+
+_check_inplace: Callable[[type], None] = functools.cache(_require_inplace)

@@ -10,6 +10,7 @@ from netlayers.arrays.convert import as_float, in_order
 from netlayers.checks import check_integer
 from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
+from netlayers.registry import must_define
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Examples, Shape
@@ -51,6 +52,7 @@ class ActivationLayer(Layer):
         """The object itself."""
         return self
 
+    @must_define()
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """Return f(x).
 

@@ -70,6 +70,7 @@ class ModelCheckpoint(MonitorCallback):
         2 4-
     """
 
+    _goes_on = False  # whether the run has an initial epoch above 0
     state_names = (*MonitorCallback.state_names, "files", "_seen_batches")
 
     def __init__(
@@ -131,6 +132,7 @@ class ModelCheckpoint(MonitorCallback):
         Raises:
             ConfigurationError: it does not, so that no file would ever be written.
         """
+        self._goes_on = plan.epochs.start > 0
         batch = self.save_freq != "epoch"
         if batch:
             plan.refuse_lbfgs(f"ModelCheckpoint: save_freq={self.save_freq}", "without batches")
@@ -169,8 +171,7 @@ class ModelCheckpoint(MonitorCallback):
         """Reset the state; keep the best value of an earlier ``fit`` while its file is there."""
         best, files = self.best, self.files
         self._start()
-        goes_on = getattr(self, "params", {}).get("initial_epoch", 0) > 0
-        if self.save_best_only and files and (goes_on or os.path.exists(files[-1])):
+        if self.save_best_only and files and (self._goes_on or os.path.exists(files[-1])):
             self.best, self.files = best, files
 
     def _before_batch(self, batch: int, logs: Logs | None = None) -> None:

@@ -17,6 +17,7 @@ from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from netlayers._typing import Logs
+    from netlayers.training.callback import RunPlan
 
 # Results of the training alone: validation has none of them.
 _TRAINING_ONLY = ("learning_rate", "grad_norm")
@@ -65,20 +66,24 @@ class CSVLogger(Callback):
         self.append = check_flag(owner, "append", append)
         self._file: IO[str] | None = None
         self._written = False  # whether this object has written to the file
+        self._goes_on = False  # whether the run has an initial epoch above 0
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
         """Return what ``netlayers.testing`` tries the class on."""
         return [{"filename": "log.csv"}, {"filename": "log.csv", "separator": ";", "append": True}]
 
+    def check_run(self, plan: RunPlan) -> None:
+        """See whether the run goes on with an earlier one."""
+        self._goes_on = plan.epochs.start > 0
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Open the file."""
         self._close()
         self._columns: list[str] | None = None
         cut = False
-        params = getattr(self, "params", {})
-        resumed = params.get("resumed", False)
-        goes_on = self._written and params.get("initial_epoch", 0) > 0
+        resumed = getattr(self, "params", {}).get("resumed", False)
+        goes_on = self._written and self._goes_on
         append = self.append or goes_on or resumed  # set_state() cuts off lines that come again
         if append and os.path.exists(self.filename):
             with open(self.filename, newline="", encoding="utf-8") as file:

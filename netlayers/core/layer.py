@@ -136,7 +136,10 @@ class Layer(Module):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return the output for a batch; with ``training``, cache what backward needs."""
-        raise NotImplementedError(f"{type(self).__name__} must define forward(x, training=False)")
+        keras = "; call() is a method of Keras, which nothing calls here" * hasattr(self, "call")
+        raise NotImplementedError(
+            f"{type(self).__name__} must define forward(x, training=False){keras}"
+        )
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         """Return the mask of the output: booleans (batch, time), or ``None`` for no mask.

@@ -40,10 +40,22 @@ def shown_shape(shape: Shape) -> str:
     return "(" + ", ".join(["batch", *(str(size or "any") for size in shape[1:])]) + ")"
 
 
+# Part of a hint that does not apply where the targets show that there are several samples.
+OR_SINGLE_SAMPLE = ", x[None, :] for a single sample"
+
+
 def shape_hint(expected: Shape, shape: Shape) -> str:
     """Return what to do about an input of ``shape`` where ``expected`` was expected."""
     if len(shape) == 1 and len(expected) == 2:
-        return "Add an axis: x[:, None] for samples of one feature, x[None, :] for a single sample."
+        features = expected[1]
+        if features in (None, 1):
+            return f"Add an axis: x[:, None] for samples of one feature{OR_SINGLE_SAMPLE}."
+        if shape[0] in (None, features):
+            return "For a single sample, add the batch axis: x[None, :]."
+        return (
+            f"Add an axis: x[:, None] has one feature for each sample, and {features} are needed; "
+            f"windows of a series are np.lib.stride_tricks.sliding_window_view(x, {features})."
+        )
     if len(shape) < len(expected):
         return "For a single sample, add the batch axis: x[None, ...]."
     if len(shape) > len(expected):

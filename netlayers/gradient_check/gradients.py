@@ -21,7 +21,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.gradient_check.differences import CentralDifferences, ComplexStepDerivative
 from netlayers.gradient_check.functions import LayerFunction, LossFunction, Objective, float_copy
 from netlayers.gradient_check.report import GradientReport, GradientRow
-from netlayers.losses import Loss
+from netlayers.losses import BY_SHAPE, Loss
 from netlayers.losses import get as get_loss
 from netlayers.registry import registered
 from netlayers.training.compilation import crossentropy_by_shape, fused_loss
@@ -312,7 +312,7 @@ def _function(
             f"{_OWNER}: a loss takes one output, but there are {len(output_shape)}. Leave out y "
             "and loss to differentiate the sum of all outputs with random weights."
         )
-    if isinstance(loss, str) and loss in ("ce", "crossentropy"):
+    if isinstance(loss, str) and loss.lower() in BY_SHAPE:
         loss = crossentropy_by_shape(y.shape, output_shape)
     loss = copy.deepcopy(get_loss(loss))
     fused = fused_loss(loss, getattr(target, "activation", None)) if compiled else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ShapeError
-from netlayers.registry import Configurable, register
+from netlayers.registry import Configurable, must_define, register
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Initializer(Configurable):
     """Base class. A subclass writes :meth:`fill`."""
 
+    @must_define()
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write starting values into ``out``, in place.
 
@@ -53,6 +54,7 @@ class RandomInitializer(Initializer):
         """Return what ``netlayers.testing`` tries the class on."""
         return [{}, {"seed": 3}]
 
+    @must_define("fill")
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Return float64 values of the given shape."""
         raise NotImplementedError(f"{type(self).__name__} must define draw(rng, shape)")

@@ -10,6 +10,7 @@ from netlayers import activations, constraints, initializers, regularizers
 from netlayers.arrays import sparse
 from netlayers.checks import check_flag, check_integer
 from netlayers.core.layer import Layer
+from netlayers.core.shapes import shape_hint, shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.kernels.memory import constant
 from netlayers.registry import register
@@ -113,8 +114,8 @@ class Dense(Layer):
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(
                 f"{self.owner} (Dense): expected an input of shape (batch, features) with "
-                f"a known number of features, got {input_shape}. For a single sample, add the "
-                "batch axis: x[None, :]."
+                f"a known number of features, got {shown_shape(input_shape)}. "
+                f"{shape_hint((None, None), input_shape)}"
             )
         shape = (input_shape[-1], self.units)
         self.add_weight(

@@ -175,7 +175,7 @@ class Dropout(_MaskLayer):
         ]
 
 
-@register("layer")
+@register("layer", "spatial_dropout1d")
 class SpatialDropout1D(Dropout):
     """Drop whole features of a sequence: :class:`Dropout` with the same choice at every step.
 

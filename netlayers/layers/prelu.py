@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BOOL = np.dtype(bool)
 
 
-@register("layer")
+@register("layer", "prelu")
 class PReLU(Layer):
     """``y = x`` where ``x > 0``, else ``alpha x``, with a learned ``alpha`` for each feature.
 

@@ -49,7 +49,7 @@ from netlayers.losses.regression import (
 from netlayers.losses.similarity import CosineSimilarity
 from netlayers.losses.split import SplitLoss
 from netlayers.losses.uncertainty import GaussianNLL, Quantile
-from netlayers.registry import resolve
+from netlayers.registry import register_name, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier
@@ -103,14 +103,31 @@ __all__ = [
 ]
 
 
+# Names of the cross-entropy that is chosen by shapes, where these are known: in ``compile`` and
+# ``check_gradients``.
+BY_SHAPE = ("ce", "crossentropy")
+
+
+def _by_shape() -> Loss:
+    raise ConfigurationError(
+        "loss: 'crossentropy' is chosen by the shapes of targets and outputs, which are not known "
+        "here; pass 'binary_crossentropy', 'categorical_crossentropy' or "
+        "'sparse_categorical_crossentropy'."
+    )
+
+
+for _name in BY_SHAPE:
+    register_name("loss", _name, _by_shape)
+
+
 def get(identifier: Identifier) -> Loss:
     """Return a loss from a name, a configuration or an object with ``forward`` and ``backward``.
 
     A function of this module resolves to its class.
 
     Raises:
-        ConfigurationError: the name is unknown, or the identifier is a plain function, which
-            defines no gradient.
+        ConfigurationError: the name is unknown, the class of the object lacks a method, or the
+            identifier is a plain function, which defines no gradient.
 
     Example:
         >>> from netlayers import losses
@@ -119,7 +136,7 @@ def get(identifier: Identifier) -> Loss:
     """
     if isinstance(identifier, LossFunction):
         return identifier.loss()
-    if not isinstance(identifier, (str, type, dict)) and identifier is not None:
+    if not isinstance(identifier, (str, type, dict, Loss)) and identifier is not None:
         if callable(getattr(identifier, "forward", None)) and callable(
             getattr(identifier, "backward", None)
         ):

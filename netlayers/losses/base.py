@@ -13,7 +13,7 @@ from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.memory import Workspace
 from netlayers.kernels.select import kernels
 from netlayers.losses.given import as_predictions, as_weights
-from netlayers.registry import Configurable, snake_case
+from netlayers.registry import Configurable, must_define, snake_case
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Dtype, Shape
@@ -100,6 +100,7 @@ class Loss(Configurable):
 
     # For subclasses --------------------------------------------------------------------------
 
+    @must_define("forward")
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """Return the loss of each sample.
 
@@ -112,6 +113,7 @@ class Loss(Configurable):
         """
         raise NotImplementedError(f"{type(self).__name__} must define forward_samples")
 
+    @must_define("backward")
     def backward_samples(self, dl: float | Array) -> Array:
         """Return dL/dy_pred for dL/dl, a number or an array that broadcasts to y_pred."""
         raise NotImplementedError(f"{type(self).__name__} must define backward_samples")

@@ -9,7 +9,13 @@ import numpy as np
 
 from netlayers.checks import check_name
 from netlayers.errors import ShapeError
-from netlayers.registry import Configurable, constructor_arguments, register, snake_case
+from netlayers.registry import (
+    Configurable,
+    constructor_arguments,
+    must_define,
+    register,
+    snake_case,
+)
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike
@@ -57,14 +63,17 @@ class Metric(Configurable):
         """
         return [({}, "numbers", "numbers")]
 
+    @must_define()
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Add a batch: ``update_state(y_true, y_pred, sample_weight=None)``."""
         raise NotImplementedError(f"{type(self).__name__} must define update_state")
 
+    @must_define()
     def result(self) -> float | Array:
         """Return the metric over all samples since the last reset: a float or a new array."""
         raise NotImplementedError(f"{type(self).__name__} must define result")
 
+    @must_define()
     def reset_state(self) -> None:
         """Reset the metric."""
         raise NotImplementedError(f"{type(self).__name__} must define reset_state")
@@ -188,6 +197,7 @@ class MeanMetric(Mean):
         """Return what ``netlayers.testing`` tries the class on."""
         return Metric.examples()
 
+    @must_define("update_state")
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return one number or boolean per sample or per output."""
         raise NotImplementedError(f"{type(self).__name__} must define values")

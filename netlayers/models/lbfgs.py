@@ -139,11 +139,11 @@ def fit_lbfgs(
             check_deterministic(model)
             steps = model._steps
             assert steps is not None  # checking the data made it
-            params = {"epochs": count, "initial_epoch": 0, "steps": 1, "verbose": verbose}
+            params = {"epochs": count, "steps": 1, "verbose": verbose}
             if validation is not None:
                 params["validation_freq"] = 1
             hooks = CallbackList([*chosen, history], model, params)
-            hooks.check(RunPlan.of(owner, steps, validation is not None))
+            hooks.check(RunPlan.of(owner, range(count), steps, validation is not None))
         model.stop_training = False
         model.history = history
         data = ArrayData(columns, columns[0].rows)  # type: ignore[union-attr]

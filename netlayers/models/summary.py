@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_flag, check_integer
+from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Container
 
 if TYPE_CHECKING:
@@ -28,10 +29,13 @@ def print_summary(
     Args:
         model: the model; it need not be built.
         line_length: width of the table; it is never narrower than its contents.
-        positions: accepted as in Keras; the columns are as wide as their contents.
+        positions: must be ``None``: the columns are as wide as their contents.
         print_fn: called with each line instead of ``print``.
         expand_nested: show the layers within layers too, indented.
         show_trainable: show that column.
+
+    Raises:
+        ConfigurationError: an argument is of another kind, or ``positions`` is given.
 
     Example:
         >>> import netlayers as nl
@@ -50,6 +54,11 @@ def print_summary(
     """
     check_flag("summary", "expand_nested", expand_nested)
     check_flag("summary", "show_trainable", show_trainable)
+    if positions is not None:
+        raise ConfigurationError(
+            f"summary: positions={positions!r} has no effect, as the columns are as wide as their "
+            "contents; leave it out, or pass line_length."
+        )
     if line_length is not None:
         check_integer("summary", "line_length", line_length, minimum=1)
     for line in summary_lines(model, line_length, expand_nested, show_trainable):

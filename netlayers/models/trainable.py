@@ -158,6 +158,7 @@ class TrainableModel(CompilableModel):
             class_weight=class_weight,
             validation_data=validation_data,
             validation_split=validation_split,
+            validation_freq=freq,
             validations=max(0, epochs // freq - first // freq),
             stratify=stratify,
             drop_last=drop_last,
@@ -180,17 +181,16 @@ class TrainableModel(CompilableModel):
                 data, validation = batching.fit_data(self, arguments, opened)
                 steps = self._steps
                 assert steps is not None  # checking the data made it
-                params = {"epochs": epochs, "initial_epoch": first, "steps": data.steps}
-                params["verbose"] = verbose
+                params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
                 if validation is not None:
                     params["validation_freq"] = freq
                 hooks = CallbackList([*chosen, history], self, params)
-                if epochs > first:
-                    validates = validation is not None and arguments.validations > 0
-                    hooks.check(RunPlan.of(owner, steps, validates))
+                numbers = range(first, epochs)
+                validates = validation is not None and arguments.validations > 0
+                hooks.check(RunPlan.of(owner, numbers, steps, validates))
             self.stop_training = False
             self.history = history
-            trainer.train(Run(steps, data, hooks, range(first, epochs), validation, freq))
+            trainer.train(Run(steps, data, hooks, numbers, validation, freq))
         return self.history
 
     @one_at_a_time
@@ -258,7 +258,7 @@ class TrainableModel(CompilableModel):
                 batches, see :meth:`fit`, where a batch is x, ``(x,)``, or has targets, which play
                 no part. A list is always rows.
             batch_size: rows computed at a time, by default 1024; bounds the memory.
-            verbose: accepted as in Keras; nothing is shown.
+            verbose: 1 or 2 prints a line at the end; 0 and ``"auto"`` print nothing.
             steps: number of batches to predict, the first ones; by default, and without
                 ``batch_size``, all.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
@@ -267,7 +267,7 @@ class TrainableModel(CompilableModel):
         Raises:
             DataError, ShapeError: the input does not fit the model.
         """
-        check_verbose("predict", verbose)
+        shown = check_verbose("predict", verbose) and not isinstance(verbose, str)
         settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
         chosen = as_callbacks(callbacks)
         data: Any = batching.prediction_data(self, x, settings)
@@ -278,8 +278,13 @@ class TrainableModel(CompilableModel):
         with closing(data):
             hooks = CallbackList(chosen, self, {"steps": data.steps})
             if self._has_states:  # which predictions change
-                return run_locked(self, "predict", lambda: trainer.predict(self, data, hooks))
-            return trainer.predict(self, data, hooks)
+                y = run_locked(self, "predict", lambda: trainer.predict(self, data, hooks))
+            else:
+                y = trainer.predict(self, data, hooks)
+        if shown:
+            rows = len(y[0] if isinstance(y, list) else y)
+            print(f"{rows} rows predicted", flush=True)
+        return y
 
     # One batch -------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ class Adam(Moments):
         kernels.adaptive_step(w, m, v_max, alpha, epsilon, scratch)
 
 
-@register("optimizer")
+@register("optimizer", "adamw")
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``w -= lr weight_decay w`` before each step.
 

@@ -14,7 +14,7 @@ from netlayers.kernels.memory import aligned
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
 from netlayers.optimizers.transforms import transforms_for
-from netlayers.registry import Configurable, serialize, snake_case
+from netlayers.registry import Configurable, must_define, serialize, snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,6 +170,7 @@ class Optimizer(Configurable):
         self._parameters: Parameters | None = None
         self._segments: list[slice] | None = None
 
+    @must_define()
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array
     ) -> None:

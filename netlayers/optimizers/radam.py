@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 
-@register("optimizer")
+@register("optimizer", "radam")
 class RAdam(Moments):
     """RAdam: Adam with a rectified variance of the adaptive learning rate.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netlayers.optimizers.schedules.base import LearningRateSchedule
 
 
-@register("optimizer")
+@register("optimizer", "rmsprop")
 class RMSprop(Optimizer):
     """RMSprop: ``w -= lr g / sqrt(v + epsilon)``.
 

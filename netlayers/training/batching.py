@@ -87,6 +87,7 @@ class FitArguments:
     class_weight: Any
     validation_data: Any
     validation_split: float
+    validation_freq: int
     validations: int  # number of times that the validation data are read
     stratify: bool
     drop_last: bool
@@ -103,10 +104,16 @@ class FitArguments:
             raise ConfigurationError("fit: give validation_split or validation_data, not both.")
         if self.stratify and not split:
             raise ConfigurationError("fit: stratify=True needs a validation_split to cut off.")
-        if self.testing.steps is not None and not split and self.validation_data is None:
-            raise ConfigurationError(
-                "fit: validation_steps needs validation_data or a validation_split."
-            )
+        if not split and self.validation_data is None:
+            given = {
+                "validation_steps": self.testing.steps is not None,
+                "validation_batch_size": self.testing.batch_size is not None,
+                "validation_freq": self.validation_freq != 1,
+            }
+            for name in (name for name, its in given.items() if its):
+                raise ConfigurationError(
+                    f"fit: {name} needs validation_data or a validation_split."
+                )
 
 
 def fit_data(

@@ -24,6 +24,7 @@ class RunPlan:
 
     Attributes:
         method: ``"fit"`` or ``"fit_lbfgs"``.
+        epochs: numbers of the epochs, counted from 0.
         names: names in the logs of an epoch, without what other callbacks add.
         batch_names: names in the logs of a batch.
         validates: whether an epoch of the run ends with a validation.
@@ -33,6 +34,7 @@ class RunPlan:
     """
 
     method: str
+    epochs: range
     names: tuple[str, ...]
     batch_names: tuple[str, ...]
     validates: bool
@@ -40,11 +42,12 @@ class RunPlan:
     added_to_batches: tuple[str, ...] | None = ()
 
     @classmethod
-    def of(cls, method: str, steps: Steps, validates: bool) -> RunPlan:
+    def of(cls, method: str, epochs: range, steps: Steps, validates: bool) -> RunPlan:
         """Return the plan of a run of ``steps``.
 
         Args:
             method: see the attributes.
+            epochs: see the attributes.
             steps: model, loss and metrics.
             validates: see the attributes.
         """
@@ -52,7 +55,8 @@ class RunPlan:
         tests = [f"val_{name}" for name in names if name != "grad_norm"] if validates else []
         if method == "fit_lbfgs" and "grad_norm" not in names:
             names.append("grad_norm")
-        return cls(method, (*names, *tests), tuple(steps.log_names(each_batch=True)), validates)
+        of_batches = tuple(steps.log_names(each_batch=True))
+        return cls(method, epochs, (*names, *tests), of_batches, validates)
 
     def check_names(self, subject: str, names: Sequence[str], batch: bool) -> None:
         """Check that the run has results of these names.
@@ -66,7 +70,7 @@ class RunPlan:
             ConfigurationError: a name is certain to be missing.
         """
         added = self.added_to_batches if batch else self.added
-        if added is None:
+        if added is None or not self.epochs:
             return
         known = [*(self.batch_names if batch else self.names), *added]
         for name in names:
@@ -108,9 +112,9 @@ class Callback:
     Attributes:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the
             current batch.
-        params: ``epochs``, ``initial_epoch``, ``steps`` per epoch, ``verbose``;
-            ``validation_freq`` in a run that has validation data; and ``resumed`` (true) in a run
-            of ``fit`` that resumes one of another process.
+        params: ``epochs``, ``steps`` per epoch, ``verbose``; ``validation_freq`` in a run that has
+            validation data; and ``resumed`` (true) in a run of ``fit`` that resumes one of another
+            process.
 
     Example:
         >>> import numpy as np, netlayers as nl

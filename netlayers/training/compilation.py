@@ -141,7 +141,7 @@ def chosen_loss(owner: str, loss: Identifier) -> Any:
     """
     if loss is None:
         raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
-    if isinstance(loss, str) and loss.lower() in ("ce", "crossentropy"):
+    if isinstance(loss, str) and loss.lower() in losses.BY_SHAPE:
         return loss
     chosen = losses.get(loss)
     if getattr(chosen, "reduction", "sum") in ("none", None):

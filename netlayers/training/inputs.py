@@ -17,6 +17,7 @@ from netlayers.arrays.convert import as_array, as_kind, each, in_order, kind_dty
 from netlayers.arrays.foreign import LazyRows
 from netlayers.arrays.frames import check_names, column_names
 from netlayers.arrays.sparse import is_sparse, refuse_sparse
+from netlayers.core.shapes import OR_SINGLE_SAMPLE
 from netlayers.data.arrays import Columns, column
 from netlayers.data.batch import Batch, is_ready_input
 from netlayers.data.class_weights import times_class_weights
@@ -102,8 +103,13 @@ def checked_targets(model: CompilableModel, owner: str, y: Any) -> Any:
     )
 
 
-def build_for(model: CompilableModel, inputs: Any) -> None:
+def build_for(model: CompilableModel, inputs: Any, targets: Any = None) -> None:
     """Build the model for the shapes of its inputs, if it is not built.
+
+    Args:
+        model: the model.
+        inputs: checked inputs.
+        targets: checked targets, for the message about inputs of a wrong shape.
 
     Raises:
         DataError: an input is sparse, and the first layer can not take that.
@@ -115,7 +121,10 @@ def build_for(model: CompilableModel, inputs: Any) -> None:
                 break
     if not model.built:
         shapes: Any = tuple((None, *a.shape[1:]) for a in each(inputs))
-        model.build(shapes if isinstance(inputs, tuple) else shapes[0])
+        try:
+            model.build(shapes if isinstance(inputs, tuple) else shapes[0])
+        except ShapeError as error:
+            raise _of_samples(error, inputs, targets) from None
 
 
 class rollback_on_error:
@@ -310,7 +319,7 @@ def _checked(
         check_values(owner, argument, y, model._dtype)
     if weight is not None:
         check_values(owner, "sample_weight", weight, model._dtype)
-    build_for(model, inputs)
+    build_for(model, inputs, targets)
     return inputs, targets, weight
 
 
@@ -329,12 +338,15 @@ def _check_shapes(model: CompilableModel, owner: str, inputs: Any, targets: Any)
     try:
         model.check_input_shape(shapes_of(inputs))
     except ShapeError as error:
-        x, y = each(inputs)[0], each(targets)[0] if targets is not None else None
-        if y is not None and x.ndim == 1 and y.ndim and len(y) == len(x) > 1:
-            # The layer gets one array only; here the targets show that its rows are samples.
-            text = str(error).replace(", x[None, :] for a single sample", "")
-            raise ShapeError(text) from None
-        raise
+        raise _of_samples(error, inputs, targets) from None
+
+
+def _of_samples(error: ShapeError, inputs: Any, targets: Any) -> ShapeError:
+    """Return the error without its hint for a single sample where targets show more."""
+    x, y = each(inputs)[0], each(targets)[0] if targets is not None else None
+    if y is not None and x.ndim == 1 and y.ndim and len(y) == len(x) > 1:
+        return ShapeError(str(error).replace(OR_SINGLE_SAMPLE, ""))
+    return error
 
 
 def _explained(

@@ -329,3 +329,30 @@ def test_a_first_batch_that_explodes_leaves_a_model_that_can_be_trained():
     before = model.get_weights()
     assert np.isfinite(model.train_on_batch(np.ones((4, 6)), y))
     assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    "argument", ["validation_steps", "validation_batch_size", "validation_freq"]
+)
+def test_arguments_of_the_validation_need_data_for_it(argument):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    x = np.ones((8, 2))
+    with pytest.raises(ConfigurationError, match=f"fit: {argument} needs validation_data or a"):
+        model.fit(x, x[:, 0], verbose=0, **{argument: 2})
+    model.fit(x, x[:, 0], verbose=0, validation_freq=1)  # the default
+
+
+@pytest.mark.parametrize(("verbose", "printed"), [("auto", ""), (0, ""), (1, "8 rows predicted\n")])
+def test_predict_prints_a_line_on_request(verbose, printed, capsys):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.predict(np.ones((8, 2)), verbose=verbose)
+    assert capsys.readouterr().out == printed
+
+
+def test_the_summary_refuses_positions():
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    with pytest.raises(
+        ConfigurationError, match=r"positions=\[0.5\] has no effect, .* line_length"
+    ):
+        model.summary(positions=[0.5])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from netlayers.checks import check_number
-from netlayers.registry import Configurable, resolve
+from netlayers.registry import Configurable, must_define, resolve
 
 
 class LearningRateSchedule(Configurable):
     """Base class. Subclasses implement ``__call__``."""
 
+    @must_define()
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``, counted from 0."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")

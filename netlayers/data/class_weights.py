@@ -14,7 +14,26 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 
-def class_weights(owner: str, weights: Any, y: Array) -> Array:
+def times_class_weights(
+    owner: str, weights: Any, y: Array, sample_weight: Any, classes: int | None = None
+) -> Array:
+    """Return the weights of the samples, each times the weight of its class.
+
+    Args:
+        owner: the caller's name, for error messages.
+        weights: see :func:`class_weights`.
+        y: see :func:`class_weights`.
+        sample_weight: (n,), or one for each target, or ``None``.
+        classes: see :func:`class_weights`.
+    """
+    by_class = class_weights(owner, weights, y, classes)
+    if sample_weight is None:
+        return by_class
+    given = np.asarray(sample_weight)
+    return given * by_class.reshape(-1, *(1,) * (given.ndim - 1))
+
+
+def class_weights(owner: str, weights: Any, y: Array, classes: int | None = None) -> Array:
     """Return the weight of each sample, given the weights of the classes.
 
     Args:
@@ -24,11 +43,12 @@ def class_weights(owner: str, weights: Any, y: Array) -> Array:
             classes occur, so that all classes have the same total weight (King and Zeng,
             "Logistic Regression in Rare Events Data", 2001; as in scikit-learn).
         y: class indices (n,) or (n, 1), or one-hot rows (n, classes).
+        classes: number of classes, where the model and its loss tell.
 
     Raises:
         ConfigurationError: ``weights`` is not a dict of classes, or a weight is not a finite
             number >= 0.
-        DataError: ``weights`` is ``"balanced"`` and ``y`` does not contain classes.
+        DataError: ``y`` does not contain classes: it is multi-label, or holds other numbers.
     """
     if isinstance(weights, str) and weights == "balanced":
         indices, counts = _classes(f"{owner}: class_weight='balanced'", y)
@@ -43,9 +63,9 @@ def class_weights(owner: str, weights: Any, y: Array) -> Array:
             f"{owner}: class_weight needs one class for each sample, got y of shape {y.shape}; "
             "pass sample_weight instead."
         )
-    classes = y.argmax(axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-    present = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else None
-    result = np.ones(len(classes))
+    labels = _labels(f"{owner}: class_weight", y)
+    present = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else classes
+    result = np.ones(len(labels))
     for label, weight in weights.items():
         number = isinstance(weight, (int, float, np.number)) and np.isfinite(weight)
         if not number or weight < 0:
@@ -58,7 +78,7 @@ def class_weights(owner: str, weights: Any, y: Array) -> Array:
                 f"{owner}: class_weight has the key {label!r}, which is not a class index"
                 + ("." if present is None else f" from 0 to {present - 1}.")
             )
-        result[classes == label] = weight
+        result[labels == label] = weight
     return result
 
 
@@ -92,21 +112,32 @@ def stratified_rows(owner: str, y: Array, share: float) -> tuple[Array, Array]:
 
 def _classes(owner: str, y: Array) -> tuple[Array, Array]:
     """Return for each sample the index of its class among those that occur, and their counts."""
+    _, indices, counts = np.unique(_labels(owner, y), return_inverse=True, return_counts=True)
+    return indices.reshape(-1), counts
+
+
+def _labels(owner: str, y: Array) -> Array:
+    """Return the class of each sample.
+
+    Raises:
+        DataError: ``y`` does not contain one class for each sample.
+    """
     if y.ndim == 2 and y.shape[1] > 1:
         ones = np.add.reduce(y, axis=1, dtype=np.float64)
         if not ((y.max(axis=1) == 1) & (y.min(axis=1) == 0) & (ones == 1)).all():
             raise DataError(
                 f"{owner} needs one class for each sample, but the rows of y (shape {y.shape}) are "
-                "not all one-hot: a single 1 among zeros."
+                "not all one-hot: a single 1 among zeros. For other targets pass sample_weight."
             )
-        labels = y.argmax(axis=1)
-    elif y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1):
+        return y.argmax(axis=1)
+    if y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1):
         labels = y.reshape(-1)
         whole = labels.dtype.kind in "iub" or bool((labels == np.floor(labels)).all())
         if not whole:
             wrong = labels[labels != np.floor(labels)][0]
-            raise DataError(f"{owner} needs class indices, but y contains {wrong}.")
-    else:
-        raise DataError(f"{owner} needs one class for each sample, got y of shape {y.shape}.")
-    _, indices, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return indices.reshape(-1), counts
+            raise DataError(
+                f"{owner} needs class indices, but y contains {wrong}. For targets that are no "
+                "classes pass sample_weight."
+            )
+        return labels
+    raise DataError(f"{owner} needs one class for each sample, got y of shape {y.shape}.")

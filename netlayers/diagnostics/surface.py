@@ -113,7 +113,7 @@ def loss_surface(
     seed = check_integer(owner, "seed", seed, minimum=0)
     trial = copy.deepcopy(model)
     trial._require_compiled()
-    trial._metrics = ()
+    trial._metrics = trial._weighted_metrics = ()
     batch = one_batch(trial, owner, x, y, sample_weight)
     steps = trial._make_steps(shapes_of(batch.targets))
     rng = np.random.default_rng(seed)

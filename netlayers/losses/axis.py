@@ -59,6 +59,8 @@ class AxisLoss(Loss):
 class OneHotTargets(Loss):
     """Base class of losses whose targets are one-hot rows or probabilities."""
 
+    target_kind = "one-hot"
+
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, (batch, ..., classes)."""
         t = super().targets(y_true, shape, dtype)

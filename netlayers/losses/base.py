@@ -61,6 +61,9 @@ class Loss(Configurable):
 
     # The activation ("softmax" or "sigmoid") that yields the probabilities the loss expects.
     link: str | None = None
+    # What the targets are, by which compile() chooses metrics from their names: "binary" (0 or 1
+    # for each output), "signs" (-1 or 1), "one-hot", "indices"; None: the shapes decide.
+    target_kind: str | None = None
     from_logits = False
     # Whether the outputs are on an axis other than the last and must be moved: see AxisLoss.
     moves_axis = False

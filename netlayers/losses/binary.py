@@ -33,6 +33,7 @@ class BinaryCrossentropy(Crossentropy):
     """
 
     link = "sigmoid"
+    target_kind = "binary"
 
     def __init__(
         self,

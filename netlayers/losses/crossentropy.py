@@ -29,6 +29,7 @@ class Crossentropy(AxisLoss):
     """
 
     link = "softmax"
+    target_kind = "one-hot"
 
     def __init__(
         self,
@@ -192,6 +193,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
         axis: axis of the classes.
         name: name of the loss.
     """
+
+    target_kind = "indices"
 
     def __init__(
         self,

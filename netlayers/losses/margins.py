@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class _Margin(Loss):
     """Base class of losses of ``m = max(1 - t p, 0)`` for labels -1 and 1, or 0 and 1."""
 
+    target_kind = "signs"
+
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""

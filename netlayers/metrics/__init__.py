@@ -1,8 +1,8 @@
 """Metrics: values that are reported but not minimized, exact over all samples of an epoch.
 
 ``compile(metrics=[...])`` accepts names such as ``"accuracy"`` or ``"auc"``, objects such as
-``AUC(curve="PR")``, and functions of ``y_true`` and ``y_pred``. The sample and class weights of
-``fit`` and ``evaluate`` apply to all metrics (in Keras only to ``weighted_metrics``). Metrics with
+``AUC(curve="PR")``, and functions of ``y_true`` and ``y_pred``. As in Keras, the sample and class
+weights of ``fit`` and ``evaluate`` apply to ``compile(weighted_metrics=[...])`` alone. Metrics with
 equal names appear in the logs as ``name``, ``name_1``, and so on.
 """
 
@@ -121,12 +121,13 @@ def get(
     target_shape: Shape | None = None,
     output_shape: Shape | None = None,
     from_logits: bool = False,
+    target_kind: str | None = None,
 ) -> Metric:
     """Return a metric from a name, a configuration, a function or an object.
 
     ``"accuracy"`` (or ``"acc"``) and ``"crossentropy"`` (or ``"ce"``) become the binary, sparse or
-    categorical metric, depending on the shapes; the metric keeps the given name. A function becomes
-    a :class:`MeanMetricWrapper`.
+    categorical metric, depending on the loss where it says what its targets are, else on the
+    shapes; the metric keeps the given name. A function becomes a :class:`MeanMetricWrapper`.
 
     Args:
         identifier: the name, configuration, function or object.
@@ -134,12 +135,13 @@ def get(
         output_shape: shape of the predictions, batch first; needed for ``"accuracy"``.
         from_logits: the outputs are logits; metrics created from a name are configured for them
             (a binary accuracy uses the threshold 0 instead of 0.5).
+        target_kind: what the targets are by the loss, :attr:`netlayers.losses.Loss.target_kind`.
 
     Raises:
         ConfigurationError: the name is unknown, or the identifier is none of these.
     """
     if isinstance(identifier, str):
-        return _from_name(identifier, target_shape, output_shape, from_logits)
+        return _from_name(identifier, target_shape, output_shape, from_logits, target_kind)
     if is_plain_function(identifier) and not isinstance(identifier, Metric):
         return MeanMetricWrapper(identifier)
     metric: Metric = resolve("metric", identifier, Metric)
@@ -147,9 +149,14 @@ def get(
 
 
 def _from_name(
-    name: str, target_shape: Shape | None, output_shape: Shape | None, from_logits: bool
+    name: str,
+    target_shape: Shape | None,
+    output_shape: Shape | None,
+    from_logits: bool,
+    target_kind: str | None,
 ) -> Metric:
-    factory: Any = _by_shape(name, target_shape, output_shape) or lookup("metric", name)
+    factory: Any = _by_targets(name, target_shape, output_shape, target_kind)
+    factory = factory or lookup("metric", name)
     if is_plain_function(factory):
         return MeanMetricWrapper(factory, name)
     options: dict[str, Any] = {}
@@ -162,8 +169,11 @@ def _from_name(
     return metric
 
 
-def _by_shape(
-    name: str, target_shape: Shape | None, output_shape: Shape | None
+def _by_targets(
+    name: str,
+    target_shape: Shape | None,
+    output_shape: Shape | None,
+    target_kind: str | None,
 ) -> type[Metric] | None:
     if name not in BY_SHAPE:
         return None
@@ -174,6 +184,8 @@ def _by_shape(
             f"{binary.__name__}, "
             f"{categorical.__name__} or {sparse.__name__}."
         )
-    if output_shape[-1] == 1:
+    if output_shape[-1] == 1 or target_kind in ("binary", "signs"):
         return binary
+    if target_kind is not None:
+        return categorical if target_kind == "one-hot" else sparse
     return categorical if target_shape[1:] == output_shape[1:] else sparse

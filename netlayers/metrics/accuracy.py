@@ -97,7 +97,8 @@ class CategoricalAccuracy(_Fraction):
 class BinaryAccuracy(_Fraction):
     """Fraction of outputs on the correct side of a threshold.
 
-    Shapes: ``y_true`` (0 or 1) and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
+    Shapes: ``y_true`` (0 or 1, or -1 or 1) and ``y_pred`` (batch, ..., outputs); (batch,) for one
+    output.
 
     Args:
         name: name of the metric, its key in the logs.
@@ -118,6 +119,8 @@ class BinaryAccuracy(_Fraction):
         if y_true.shape == y_pred.shape[:-1] and y_pred.shape[-1:] == (1,):
             y_true = y_true[..., None]
         check_same_shape(self, y_true, y_pred.shape)
+        if y_true.size and (np.abs(y_true) == 1).all():
+            y_true = y_true == 1  # labels -1 and 1
         return np.equal(y_pred > self.threshold, y_true)
 
 

@@ -67,12 +67,37 @@ def class_indices(metric: Metric, y_true: Array, classes: int) -> Array:
     return indices
 
 
+def drop_class(
+    ignored: int, y_true: Array, y_pred: Array, sample_weight: Array | None, axis: int = -1
+) -> tuple[Array, Array, Array | None]:
+    """Return targets, predictions and weights without the samples of a class.
+
+    Args:
+        ignored: the class.
+        y_true: class indices, (batch, ...) or (batch, ..., 1).
+        y_pred: (batch, ..., classes).
+        sample_weight: one for each sample or for each target, or ``None``.
+        axis: axis of the classes in ``y_pred``.
+
+    Returns:
+        Targets (m,), predictions (m, classes), and weights (m,) or ``None``.
+    """
+    if y_true.ndim == y_pred.ndim:
+        y_true = y_true[..., 0]
+    known = y_true != ignored
+    if sample_weight is not None:
+        shape = (*sample_weight.shape, *(1,) * (y_true.ndim - sample_weight.ndim))
+        sample_weight = np.broadcast_to(sample_weight.reshape(shape), y_true.shape)[known]
+    return y_true[known], np.moveaxis(y_pred, axis, -1)[known], sample_weight
+
+
 def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array, bool]:
     """Return the boolean targets per output, the predictions, and whether classes are exclusive.
 
     Args:
         metric: the metric, named in error messages.
-        y_true: 0 or 1 per output or, for several outputs, the index of the positive one.
+        y_true: 0 or 1 (or -1 or 1) per output or, for several outputs, the index of the positive
+            one.
         y_pred: (batch, ..., outputs), or (batch,) for one output.
 
     Raises:
@@ -85,12 +110,12 @@ def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array,
         return column == np.arange(y_pred.shape[-1]), y_pred, True
     check_same_shape(metric, y_true, y_pred.shape)
     positive = y_true == 1
-    if not (positive | (y_true == 0)).all():
+    if not ((positive | (y_true == 0)).all() or (positive | (y_true == -1)).all()):
         wrong = y_true[~positive & (y_true != 0)]
         raise DataError(
-            f"metric {metric.name!r}: y_true must be 0 or 1 for each output, got "
-            f"{wrong.flat[0]:g}. Convert labels -1 and 1 with (y + 1) / 2 and probabilities with "
-            "y > 0.5; class indices need one output per class."
+            f"metric {metric.name!r}: y_true must be 0 or 1 (or -1 or 1) for each output, got "
+            f"{wrong.flat[0]:g}. Convert probabilities with y > 0.5; class indices need one output "
+            "per class."
         )
     return positive, y_pred, False
 

@@ -178,17 +178,24 @@ def compile_again(
     if "compile" not in file.section.values:
         return
     settings, own = file.section.section("compile"), dict(custom_objects or {})
-    metrics = settings.get("metrics", list, "a list")
     check_configurations(file.path, "compile", settings.values)
     arguments = {
         kind: unnamed(file.path, f"compile: {kind}", kind, settings.values.get(kind), own)
         for kind in ("optimizer", "loss")
     }
-    chosen = [unnamed(file.path, "compile: metrics", "metric", m, own) for m in metrics]
+    for key in ("metrics", "weighted_metrics"):
+        if key == "metrics" or key in settings.values:
+            given = settings.get(key, list, "a list")
+            arguments[key] = [
+                unnamed(file.path, f"compile: {key}", "metric", m, own) for m in given
+            ]
     try:
         with names_of_a_file(custom_objects):
-            chosen = [metrics_module.get(m) if isinstance(m, dict) else m for m in chosen]
-            model.compile(metrics=chosen, **arguments)
+            for key in arguments.keys() - {"optimizer", "loss"}:
+                arguments[key] = [
+                    metrics_module.get(m) if isinstance(m, dict) else m for m in arguments[key]
+                ]
+            model.compile(**arguments)
     except Exception as error:
         raise _refused(file.path, "compile", error) from error
     vectors, optimizer = {}, model.optimizer

@@ -147,7 +147,7 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
             could hand in only one of them.
     """
     known: dict[str, Any] = {}
-    for thing in (model.optimizer, model.loss, *model._metrics):
+    for thing in (model.optimizer, model.loss, *model._metrics, *model._weighted_metrics):
         own = thing.fn if isinstance(thing, metrics_module.MeanMetricWrapper) else thing
         if isinstance(own, (str, dict)):
             continue
@@ -158,11 +158,14 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
         if first is not own and first != own:  # methods of one object are equal, not the same
             hint = "Give one of them another name (__name__)."
             raise FileError(path, "compile", "each name once", f"two things called {name!r}", hint)
-    return {
+    settings = {
         "optimizer": named(path, model.optimizer),
         "loss": named(path, model.loss),
         "metrics": [named(path, metric) for metric in model._metrics],
     }
+    if model._weighted_metrics:
+        settings["weighted_metrics"] = [named(path, m) for m in model._weighted_metrics]
+    return settings
 
 
 def named(path: str, thing: Any) -> Any:

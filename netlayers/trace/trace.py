@@ -178,7 +178,7 @@ def trace_step(
     model._require_compiled()
     check_not_busy(model, owner)
     trial = copy.deepcopy(model)
-    trial._metrics = ()
+    trial._metrics = trial._weighted_metrics = ()
     batch = one_batch(trial, owner, x, y, sample_weight)
     steps = trial._make_steps(shapes_of(batch.targets))
     return trace_batch(steps, batch, digits=digits, rows=rows, columns=columns)

@@ -12,12 +12,13 @@ from netlayers.arrays.convert import each, shapes_of
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
-from netlayers.data.class_weights import class_weights, stratified_rows
+from netlayers.data.class_weights import stratified_rows, times_class_weights
 from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.training.inputs import (
     batch_of,
     check_against,
+    class_count,
     columns_of,
     input_batch,
     input_columns,
@@ -99,11 +100,6 @@ class FitArguments:
         check_flag("fit", "shuffle", self.shuffle)
         check_flag("fit", "stratify", self.stratify)
         check_flag("fit", "drop_last", self.drop_last)
-        if self.class_weight is not None and self.sample_weight is not None:
-            raise ConfigurationError(
-                "fit: class_weight and sample_weight can not be given together; multiply them "
-                "into one sample_weight."
-            )
         if split and self.validation_data is not None:
             raise ConfigurationError("fit: give validation_split or validation_data, not both.")
         if self.stratify and not split:
@@ -235,7 +231,8 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
         validation = _test_arrays(rest, testing, settings.batch_size)
     if arguments.class_weight is not None:  # of the training only: validation is not weighted
         y = single_target("fit", "class_weight", _values(columns[1]))
-        weights = _class_column(model, y, arguments.class_weight, rows)
+        given = None if len(columns) < 3 or columns[2] is None else _values(columns[2])
+        weights = _class_column(model, y, arguments.class_weight, given, rows)
         columns = [*columns[:2], weights]
     assert columns[0] is not None
     count = columns[0].rows if rows is None else len(rows)
@@ -355,12 +352,17 @@ def _values(of: AnyColumn | None) -> Any:
 
 
 def _class_column(
-    model: CompilableModel, y: Array, class_weight: Any, rows: Array | None
+    model: CompilableModel, y: Array, class_weight: Any, given: Any, rows: Array | None
 ) -> AnyColumn:
-    """Return the weights by class, counted over the rows to train on, in a column of all rows."""
-    if rows is None:
-        weight = class_weights("fit", class_weight, y)
-    else:
-        weight = np.zeros(len(y))
-        weight[rows] = class_weights("fit", class_weight, y[rows])
+    """Return the weights, times those by class, in a column of all rows.
+
+    Classes are counted over the rows to train on.
+    """
+    used = slice(None) if rows is None else rows
+    some = None if given is None else given[used]
+    weight = times_class_weights("fit", class_weight, y[used], some, class_count(model))
+    if rows is not None:
+        every = np.zeros((len(y), *weight.shape[1:]))
+        every[rows] = weight
+        weight = every
     return column(weight, model._dtype)

@@ -46,6 +46,7 @@ class CompilableModel(Network):
     _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()
+    _weighted_metrics: tuple[Any, ...] = ()
     _columns: list[list[str] | None] | None = None  # of the frames that it was trained with
 
     def _set_up(self) -> None:
@@ -70,10 +71,12 @@ class CompilableModel(Network):
             loss_weights: must be ``None``: the weights of several losses are an argument of
                 :class:`netlayers.losses.SplitLoss`.
             metrics: names, metrics or functions of ``y_true`` and ``y_pred``, reported for each
-                epoch. They use sample and class weights. A name such as ``"accuracy"`` or
-                ``"precision"`` has its threshold at 0 where the loss takes logits; a metric object
-                follows its own arguments.
-            weighted_metrics: additional metrics.
+                epoch, of all samples alike. The loss decides what a name such as ``"accuracy"``
+                means: per output for a binary cross-entropy, with the threshold at 0 where it takes
+                logits or labels -1 and 1. A metric object follows its own arguments. Samples of
+                the ``ignore_class`` of the loss are left out.
+            weighted_metrics: metrics that use sample and class weights, named ``weighted_...``
+                where ``metrics`` has that name already.
             options: arguments of Keras that choose only how something is executed, which are
                 accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
 
@@ -87,11 +90,12 @@ class CompilableModel(Network):
         check_not_busy(self, "compile")
         check_options(owner, loss_weights, options)
         chosen, resolved = optimizers.get(optimizer), chosen_loss(owner, loss)
-        identifiers = [*listed(metrics), *listed(weighted_metrics)]
-        for metric in identifiers:
+        plain, weighted = tuple(listed(metrics)), tuple(listed(weighted_metrics))
+        for metric in (*plain, *weighted):
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
                 metrics_module.get(metric)
-        self.optimizer, self.loss, self._metrics = chosen, resolved, tuple(identifiers)
+        self.optimizer, self.loss = chosen, resolved
+        self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None
 
     @property
@@ -169,12 +173,16 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
         loss = crossentropy_by_shape(target_shape, model.output_shape)
     warn_of_single_softmax(model.output_shape, loss, model.activation)
     fused = fused_loss(loss, model.activation)
-    logits = fused is None and getattr(loss, "from_logits", False)
-    metrics = [
-        metrics_module.get(m, target_shape, model.output_shape, logits) for m in model._metrics
-    ]
-    named = dict(zip(unique_names(metrics), metrics, strict=True))
-    return Steps(model, model.optimizer, fused or loss, named, fused is not None)
+    kind = getattr(loss, "target_kind", None)
+    logits = fused is None and (getattr(loss, "from_logits", False) or kind == "signs")
+    metrics, weighted = (
+        [metrics_module.get(m, target_shape, model.output_shape, logits, kind) for m in given]
+        for given in (model._metrics, model._weighted_metrics)
+    )
+    names = unique_names(metrics, weighted)
+    named = dict(zip(names, [*metrics, *weighted], strict=True))
+    by_weight = frozenset(names[len(metrics) :])
+    return Steps(model, model.optimizer, fused or loss, named, fused is not None, by_weight)
 
 
 def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Loss:
@@ -210,23 +218,28 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
         )
 
 
-def unique_names(metrics: Sequence[Metric]) -> list[str]:
+def unique_names(metrics: Sequence[Metric], weighted: Sequence[Metric] = ()) -> list[str]:
     """Return the keys of metrics in the logs: a second ``auc`` is ``auc_1``, as in Keras.
+
+    A weighted metric whose name ``metrics`` has already is ``weighted_auc``.
 
     Raises:
         ConfigurationError: one object is there twice; it would count each batch twice.
     """
     names: list[str] = []
     taken = {"loss", "grad_norm"}
-    for i, metric in enumerate(metrics):
-        if any(metric is other for other in metrics[:i]):
+    every = [*metrics, *weighted]
+    plain = {metric.name for metric in metrics}
+    for i, metric in enumerate(every):
+        if any(metric is other for other in every[:i]):
             raise ConfigurationError(
                 f"metrics: the object {metric!r} is there twice; make one for each use."
             )
-        name, number = metric.name, 0
+        name = base = "weighted_" * (i >= len(metrics) and metric.name in plain) + metric.name
+        number = 0
         while name in taken:
             number += 1
-            name = f"{metric.name}_{number}"
+            name = f"{base}_{number}"
         taken.add(name)
         names.append(name)
     return names

@@ -20,7 +20,7 @@ from netlayers.arrays.sparse import is_sparse, refuse_sparse
 from netlayers.core.shapes import OR_SINGLE_SAMPLE
 from netlayers.data.arrays import Columns, column
 from netlayers.data.batch import Batch, is_ready_input
-from netlayers.data.class_weights import class_weights
+from netlayers.data.class_weights import times_class_weights
 from netlayers.data.streams import refuse_stream
 from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
@@ -197,6 +197,13 @@ def columns_of(
     return [input_columns(model, inputs), column(targets, dtype), weights]
 
 
+def class_count(model: CompilableModel) -> int | None:
+    """Return the number of classes, if the loss takes classes."""
+    if getattr(model.loss, "target_kind", None) is None or model.output_shape is None:
+        return None
+    return max(2, model.output_shape[-1])  # type: ignore[type-var]
+
+
 def batch_of(
     model: CompilableModel,
     owner: str,
@@ -216,11 +223,6 @@ def batch_of(
     plain = type(x) is np.ndarray
     if not plain:
         refuse_stream(owner, x)
-    if class_weight is not None and sample_weight is not None:
-        raise ConfigurationError(
-            f"{owner}: class_weight and sample_weight can not be given together; multiply them "
-            "into one sample_weight."
-        )
     inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
     if remember and not plain:
         remember_columns(model, x)
@@ -229,7 +231,8 @@ def batch_of(
     else:
         targets = in_order(np.asarray(targets))
     if class_weight is not None:
-        weight = class_weights(owner, class_weight, single_target(owner, "class_weight", targets))
+        y = single_target(owner, "class_weight", targets)
+        weight = times_class_weights(owner, class_weight, y, weight, class_count(model))
     return Batch(
         _converted(model, owner, inputs),
         targets,

@@ -15,6 +15,7 @@ from netlayers.core.penalties import collect_penalties
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.kernels.memory import Workspace, aligned
 from netlayers.losses.running import RunningLoss
+from netlayers.metrics.targets import drop_class
 from netlayers.training.nonfinite import explain
 
 if TYPE_CHECKING:
@@ -105,9 +106,10 @@ class Steps:
         model: a built network.
         optimizer: its update rule.
         loss: its loss.
-        metrics: the metrics by their keys in the logs. Sample weights count in them.
+        metrics: the metrics by their keys in the logs.
         fused: ``loss`` takes the logits of the model: its last activation and the loss are
             computed together, and metrics get the probabilities that the loss computes.
+        weighted: the keys of the metrics that use sample weights.
 
     Attributes:
         batch: the current batch of a run of ``fit``, for its callbacks.
@@ -122,6 +124,7 @@ class Steps:
         loss: Loss,
         metrics: Mapping[str, Metric] | None = None,
         fused: bool = False,
+        weighted: frozenset[str] = frozenset(),
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -136,6 +139,7 @@ class Steps:
         self._summed = hasattr(loss, "is_quotient") and getattr(loss, "reduction", "") == "sum"
         self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
         self.metrics = dict(metrics or {})
+        self._weighted = weighted
         self._workspace = Workspace()
         self._penalized = model._adds_penalty
         self.reset()
@@ -144,9 +148,7 @@ class Steps:
         self._snapshot: StepSnapshot | None = None
         self._changes = model._changes_in_training
         self._denominator: float | None = None  # of the last batch, where gradients are accumulated
-        self._share: float | None = (
-            None  # denominator for each row, while gradients are accumulated
-        )
+        self._share: float | None = None  # denominator by row, while gradients are accumulated
         self._counters: tuple[Any, ...] = ()  # of the optimizer, before the last batch
 
     def reset(self) -> None:
@@ -375,9 +377,19 @@ class Steps:
         if self.metrics:
             if self.fused:
                 y_pred = loss.probabilities  # type: ignore[attr-defined]
-            for metric in self.metrics.values():
-                metric.update_state(y, y_pred, sample_weight)
+            self._update_metrics(y, y_pred, sample_weight)
         return value
+
+    def _update_metrics(self, y: Array, y_pred: Array, sample_weight: Array | None) -> None:
+        """Update the metrics with a batch, without the samples that the loss ignores."""
+        ignored = getattr(self.loss, "ignore_class", None)
+        if ignored is not None:
+            axis = getattr(self.loss, "axis", -1)
+            y, y_pred, sample_weight = drop_class(ignored, y, y_pred, sample_weight, axis)
+            if not len(y):
+                return
+        for name, metric in self.metrics.items():
+            metric.update_state(y, y_pred, sample_weight if name in self._weighted else None)
 
 
 def _copied(vector: Array, into: Array | None) -> Array:

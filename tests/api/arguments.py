@@ -246,6 +246,7 @@ CASES = {
             "target_shape": ({"output_shape": (None, 3)}, (None, 3)),
             "output_shape": (None, 3),
             "from_logits": True,
+            "target_kind": ({"output_shape": (None, 3)}, "binary"),
         },
     ),
 }

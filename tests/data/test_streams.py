@@ -233,8 +233,12 @@ def test_class_weight_by_batch():
     assert bits(model) == bits(expected)
     with pytest.raises(ConfigurationError, match="class_weight='balanced' counts the classes"):
         model.fit(BATCHES, class_weight="balanced", verbose=0)
-    with pytest.raises(ConfigurationError, match="class_weight and sample_weight"):
-        model.fit([(X, Y, W)], class_weight={1: 3.0}, verbose=0)
+    for data in ([(X, Y, W)], [(X, Y, W * np.where(Y == 1, 3.0, 1.0))]):
+        model = make()
+        options = {"class_weight": {1: 3.0}} if data[0][2] is W else {}
+        model.fit(data, verbose=0, **options)
+        expected = model if options else expected
+    assert bits(model) == bits(expected)
 
 
 def test_batches_of_other_sizes():

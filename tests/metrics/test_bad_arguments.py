@@ -25,7 +25,7 @@ DATA = {
 
 BAD = [
     ("Precision()", [0, 2], [0.1, 0.2], DataError, "0 or 1"),
-    ("AUC()", [-1, 1], [0.1, 0.2], DataError, r"\(y \+ 1\) / 2"),
+    ("AUC()", [-1, 0], [0.1, 0.2], DataError, r"0 or 1 \(or -1 or 1\) for each output, got -1"),
     ("F1Score()", [0, 3], np.ones((2, 3)), DataError, "from 0 to 2"),
     ("ConfusionMatrix()", [0, -1], np.ones((2, 3)), DataError, "from 0 to 2"),
     ("ConfusionMatrix()", [0, np.nan], np.ones((2, 3)), DataError, "from 0 to 2"),

@@ -53,7 +53,7 @@ def test_evaluate_is_the_metric_of_the_predictions(weight):
     alone = [M.SparseCategoricalAccuracy(), *metrics[1:-1], M.SparseCategoricalCrossentropy()]
     for key, metric in zip(list(results)[1:], alone, strict=True):
         metric.reset_state()
-        np.testing.assert_allclose(results[key], metric(Y, p, weight), rtol=1e-6, err_msg=key)
+        np.testing.assert_allclose(results[key], metric(Y, p), rtol=1e-6, err_msg=key)
     listed = model.evaluate(X, Y, batch_size=7, sample_weight=weight, verbose=0)
     np.testing.assert_array_equal(listed[-2], results["confusion_matrix"])
 
@@ -102,7 +102,8 @@ def test_functions():
 
     partial = functools.partial(mean_error)
     metrics = [mean_error, worst, lambda t, p: t - p, lambda t, p: (t - p) ** 2, partial, "mae"]
-    model = make(metrics, 1, None, "mse")
+    model = make((), 1, None, "mse")
+    model.compile("sgd", "mse", weighted_metrics=metrics)
     y = X[:, 0]  # (batch,) beside (batch, 1): nothing is broadcast
     results = model.evaluate(X, y, batch_size=30, sample_weight=W, return_dict=True, verbose=0)
     assert list(results)[1:] == ["mean_error", "worst", "lambda", "lambda_1", "mean_error_1", "mae"]

@@ -69,6 +69,15 @@ def compare(name, got, how):
     plain["optimizer"].pop("denominators", None)  # of accumulated gradients; 0.1.0 had none
     for part in ("random", "optimizer", "built", "weights"):  # no rounding in it
         assert plain.pop(part) == known.pop(part)
+    if name == "rows_between":  # 0.1.0 counted class weights in metrics too
+        for logs in (plain, known):
+            accuracy = logs["history"].pop("accuracy")
+            assert accuracy[0] > 0.5
+            columns = logs["table"][0].split(",")
+            place = columns.index("accuracy")
+            for i, line in enumerate(logs["table"]):
+                cells = line.split(",")
+                logs["table"][i] = ",".join(cells[:place] + cells[place + 1 :])
     for part, array in expected.items():
         assert got[part].dtype == array.dtype
         close(got[part], array, how)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, DataError
 from netlayers.metrics import Mean
 
 RNG = np.random.default_rng(0)
@@ -105,8 +105,44 @@ def test_class_weight_is_a_sample_weight():
     a.fit(X, Y, class_weight={1: 3.0}, verbose=0)
     b.fit(X, Y, sample_weight=np.where(Y == 1, 3.0, 1.0), verbose=0)
     assert a.parameters.values.tobytes() == b.parameters.values.tobytes()
-    with pytest.raises(ConfigurationError, match="class_weight and sample_weight"):
-        a.fit(X, Y, class_weight={1: 3.0}, sample_weight=np.ones(100), verbose=0)
+
+
+def test_class_weights_and_sample_weights_are_multiplied():
+    weights = np.linspace(0.5, 2.0, 100)
+    a, b = make(), make()
+    a.fit(X, Y, class_weight={1: 3.0}, sample_weight=weights, verbose=0)
+    b.fit(X, Y, sample_weight=np.where(Y == 1, 3.0, 1.0) * weights, verbose=0)
+    assert a.parameters.values.tobytes() == b.parameters.values.tobytes()
+    for model, options in (
+        (a, {"class_weight": {1: 3.0}, "sample_weight": weights}),
+        (b, {"sample_weight": np.where(Y == 1, 3.0, 1.0) * weights}),
+    ):
+        model.train_on_batch(X, Y, **options)
+    assert a.parameters.values.tobytes() == b.parameters.values.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "weights", "match"),
+    [
+        ("binary_crossentropy", np.array([[1, 1, 0], [0, 1, 0]] * 4), {0: 2.0}, "not all one-hot"),
+        ("mse", np.linspace(0, 1, 24).reshape(8, 3), {0: 2.0}, "not all one-hot"),
+        ("sparse_categorical_crossentropy", np.arange(8) % 3, {3: 2.0}, "key 3, .* from 0 to 2"),
+        ("categorical_crossentropy", np.eye(3)[np.arange(8) % 3], {3: 2.0}, "key 3, .* 0 to 2"),
+    ],
+)
+def test_class_weights_that_can_not_apply(loss, y, weights, match):
+    model = nl.Sequential([nl.layers.Dense(3, "sigmoid")], seed=0)
+    model.compile("sgd", loss)
+    for call in (model.fit, model.train_on_batch):
+        with pytest.raises((ConfigurationError, DataError), match=match):
+            call(np.ones((8, 2)), y, class_weight=weights)
+
+
+def test_class_weights_of_a_regression():
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    with pytest.raises(DataError, match=r"class indices, but y contains 0\.5.* sample_weight"):
+        model.fit(np.ones((4, 2)), np.array([1.0, 0.5, 2.0, 0.0]), class_weight={1: 2.0})
 
 
 class Seen(nl.layers.Layer):

@@ -16,6 +16,10 @@ class ConfigurationError(NetlayersError, ValueError):
     """An argument is outside its range, unknown, or contradicts another one."""
 
 
+class MissingMethodError(ConfigurationError, NotImplementedError):
+    """A class lacks a method that it must define to be used."""
+
+
 class UnknownNameError(ConfigurationError):
     """No class is registered under this name."""
 

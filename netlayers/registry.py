@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from netlayers.errors import ConfigurationError, UnknownNameError
+from netlayers.errors import ConfigurationError, MissingMethodError, UnknownNameError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -227,7 +227,7 @@ def _check_defined(kind: str, cls: type) -> None:
     """Check that a class overrides all methods that it must.
 
     Raises:
-        ConfigurationError: it does not; the message names them.
+        MissingMethodError: it does not; the message names them.
     """
     missing = []
     for name in dir(cls):
@@ -240,8 +240,8 @@ def _check_defined(kind: str, cls: type) -> None:
             missing.append(f"{name}({arguments})")
     if missing:
         keras = "; call() is a method of Keras, which nothing calls here" * hasattr(cls, "call")
-        raise ConfigurationError(
-            f"{kind}: the class {cls.__name__} must define {' and '.join(missing)}{keras}."
+        raise MissingMethodError(
+            f"{cls.__name__} must define {' and '.join(missing)} to be used as {kind}{keras}."
         )
 
 

@@ -107,10 +107,10 @@ class Own(nl.losses.Loss):
 
 
 COMPILED = [
-    ({"loss": KerasLoss()}, r"loss: .* KerasLoss must define backward_samples\(dl\) and forward_"),
+    ({"loss": KerasLoss()}, r"^KerasLoss must define backward_samples\(dl\) and forward_"),
     ({"loss": KerasLoss}, r"call\(\) is a method of Keras"),
-    ({"loss": HalfLoss()}, r"HalfLoss must define backward_samples\(dl\)\.$"),
-    ({"loss": "mse", "metrics": [KerasMetric()]}, r"reset_state\(\) and result\(\)\.$"),
+    ({"loss": HalfLoss()}, r"HalfLoss must define backward_samples\(dl\) to be used as loss\.$"),
+    ({"loss": "mse", "metrics": [KerasMetric()]}, r"reset_state\(\) and result\(\) to"),
     ({"loss": "mse", "optimizer": KerasOptimizer(0.1)}, r"KerasOptimizer must define update\(w, "),
 ]
 

@@ -192,7 +192,7 @@ def declare_weight(
         )
     if not name.isidentifier() or any(_is_taken(layer, n) for n in (name, "d_" + name)):
         raise ConfigurationError(
-            f"{layer.owner}: a weight can not be named {name!r}; the name must be a free "
+            f"{layer.owner}: a weight cannot be named {name!r}; the name must be a free "
             "Python identifier."
         )
     sizes = check_shape(layer.owner, f"the shape of {name}", shape)
@@ -203,7 +203,7 @@ def declare_weight(
         )
     if row_gradient and (statistic or not sizes):
         raise ConfigurationError(
-            f"{layer.owner}: the weight {name!r} can not have row_gradient=True: that is for a "
+            f"{layer.owner}: the weight {name!r} cannot have row_gradient=True: that is for a "
             "table with rows that an optimizer changes."
         )
     Declared.add_to(type(layer), name)

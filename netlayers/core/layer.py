@@ -195,7 +195,7 @@ class Layer(Module):
         return prepared(self, x)
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the layer can not take this shape (by default: as built)."""
+        """Raise a ShapeError if the layer cannot take this shape (by default: as built)."""
         check_shapes(self, shape)
 
     def buffer(

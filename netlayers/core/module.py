@@ -68,7 +68,7 @@ class Module(Configurable):
     ) -> None:
         owner = type(self).__name__
         if name is not None and (not isinstance(name, str) or not name):
-            raise ConfigurationError(f"{owner}: name must be a text, got {name!r}.")
+            raise ConfigurationError(f"{owner}: name must be a string, got {name!r}.")
         self._auto_named = name is None
         self.name = snake_case(owner) if name is None else name
         self._own_dtype = None if dtype is None else check_dtype(owner, dtype)
@@ -365,8 +365,8 @@ class Module(Configurable):
         views = self.__dict__.get("_views")
         if views and name in views and views[name] is not value:
             raise AttributeError(
-                f"{self.owner}: {name} is a view into the model's parameter vector and can "
-                f"not be replaced; write into it: layer.{name}[...] = value."
+                f"{self.owner}: {name} is a view into the model's parameter vector and "
+                f"cannot be replaced; write into it: layer.{name}[...] = value."
             )
         object.__setattr__(self, name, value)
 

@@ -61,7 +61,7 @@ def declare_state(
     """Check a state, and add it to those of a layer; see :meth:`Module.add_state`."""
     if not name.isidentifier() or name in states:
         raise ConfigurationError(
-            f"{owner}: a state can not be named {name!r}; the name must be a Python "
+            f"{owner}: a state cannot be named {name!r}; the name must be a Python "
             "identifier that no other state of the layer has."
         )
     sizes = check_shape(owner, f"the shape of the state {name}", shape)

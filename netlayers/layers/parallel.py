@@ -40,7 +40,7 @@ class Parallel(Container):
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
-        ShapeError: the outputs can not be merged.
+        ShapeError: the outputs cannot be merged.
 
     Example:
         A network that is wide and deep.

@@ -121,7 +121,7 @@ def fit_lbfgs(
     chosen = as_callbacks(callbacks)
     if any(isinstance(callback, BackupAndRestore) for callback in chosen):
         raise ConfigurationError(
-            f"{owner}: BackupAndRestore is for fit(): SciPy's line search can not go on in "
+            f"{owner}: BackupAndRestore is for fit(): SciPy's line search cannot go on in "
             "another process. Use ModelCheckpoint to keep the weights of each iteration."
         )
     validation = None
@@ -304,5 +304,5 @@ def check_deterministic(model: TrainableModel) -> None:
     for p in model.parameters.constrained:
         raise ConfigurationError(
             f"fit_lbfgs: the weight {p.path!r} has the constraint {p.constraint!r}, which "
-            "L-BFGS can not keep. Leave it out, or train with fit() and another optimizer."
+            "L-BFGS cannot keep. Leave it out, or train with fit() and another optimizer."
         )

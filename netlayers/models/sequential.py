@@ -121,7 +121,7 @@ class Sequential(Chain, Model):
         Raises:
             ConfigurationError: it is no layer, stands in a model already, or has a name or dtype
                 that does not go with the others.
-            ShapeError: it can not take the output of the layer before.
+            ShapeError: it cannot take the output of the layer before.
         """
         self._add_sublayer(layer)
 
@@ -188,7 +188,7 @@ class Sequential(Chain, Model):
 
         Raises:
             ConfigurationError: there are no layers.
-            ShapeError: a layer can not take the output of the layer before, or the model is built
+            ShapeError: a layer cannot take the output of the layer before, or the model is built
                 for another shape.
         """
         if not self.layers:

@@ -36,11 +36,11 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """Return a new model of the architecture that :func:`model_to_json` wrote.
 
     Args:
-        json_string: the text.
+        json_string: the JSON string.
         custom_objects: classes of your own by name; other names must be registered.
 
     Raises:
-        FileError: the text describes no model.
+        FileError: the string does not describe a model.
         ConfigurationError: an argument is of another kind.
 
     Example:
@@ -51,7 +51,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """
     if not isinstance(json_string, str):
         raise ConfigurationError(
-            f"model_from_json: json_string must be a text, got {type(json_string).__name__}."
+            f"model_from_json: json_string must be a string, got {type(json_string).__name__}."
         )
     where = "model_from_json"
     check_custom_objects(where, custom_objects)

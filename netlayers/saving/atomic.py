@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 try:
     import fcntl
-except ImportError:  # Windows, where an open file can not be deleted: a lock by itself
+except ImportError:  # Windows, where an open file cannot be deleted: a lock by itself
     fcntl = None  # type: ignore[assignment]
 
 _ENDING = ".netlayers-tmp"
@@ -38,7 +38,7 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
         path: the file.
 
     Raises:
-        OSError: the folder can not be written to, or the disk is full.
+        OSError: the folder cannot be written to, or the disk is full.
     """
     path = os.path.realpath(path)
     folder, name = os.path.split(path)

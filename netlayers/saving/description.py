@@ -38,10 +38,10 @@ def to_text(path: str, place: str, value: Any) -> str:
 
 
 def from_text(path: str, place: str, text: str) -> Any:
-    """Return the data that :func:`to_text` made a text of.
+    """Return the data that :func:`to_text` serialized.
 
     Raises:
-        FileError: it is no such text; the check of its size comes before any memory is taken.
+        FileError: the text is not valid. Its size is checked before memory is allocated.
     """
     check_size(path, place, text)
     try:
@@ -60,7 +60,7 @@ def from_text(path: str, place: str, text: str) -> Any:
 
 
 def check_size(path: str, place: str, text: str | bytes) -> None:
-    """Raise a FileError if a text is longer, or would become more objects, than is allowed."""
+    """Raise a FileError if a text is too long or has too many values."""
 
     def count(*signs: str) -> int:
         return sum(
@@ -148,8 +148,8 @@ class Section:
         return Section(self.path, f"{self.place}: {key}", self.values.get(key))
 
     def text(self, key: str) -> str:
-        """Return an entry that is a text."""
-        return str(self.get(key, str, "a text"))
+        """Return an entry that is a string."""
+        return str(self.get(key, str, "a string"))
 
     def count(self, key: str) -> int:
         """Return an entry that is an integer from 0 to 2^63 - 1."""
@@ -168,10 +168,10 @@ class Section:
         return float(value)
 
     def texts(self, key: str) -> list[str]:
-        """Return an entry that is a list of different texts."""
-        found: list[str] = self.get(key, list, "a list of texts")
+        """Return an entry that is a list of distinct strings."""
+        found: list[str] = self.get(key, list, "a list of strings")
         if not all(isinstance(item, str) for item in found) or len(set(found)) < len(found):
-            raise self.fail(key, "a list of different texts")
+            raise self.fail(key, "a list of distinct strings")
         return found
 
 
@@ -195,9 +195,9 @@ def _plain(path: str, place: str, value: Any) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not is_text(key) or key == "$float":
-                raise FileError(path, place, "texts as keys", short(key))
+                raise FileError(path, place, "strings as keys", short(key))
         return {key: _plain(path, f"{place}: {key}", item) for key, item in value.items()}
-    hint = "get_config() must return numbers, texts, lists and dicts of them."
+    hint = "get_config() must return numbers, strings, lists and dicts of them."
     raise FileError(path, place, "plain data", short(value), hint)
 
 
@@ -223,7 +223,7 @@ def _number(path: str, place: str, text: str) -> float:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a text: half of a surrogate pair, which JSON can name, is none."""
+    """Whether a value is a string that can be encoded; a lone surrogate cannot."""
     if not isinstance(value, str):
         return False
     try:
@@ -234,14 +234,14 @@ def is_text(value: Any) -> bool:
 
 
 def _check_tree(path: str, place: str, value: Any) -> None:
-    """Raise a FileError if nested data are too deep, or hold what is no text."""
+    """Raise a FileError if data are nested too deeply, or contain an invalid string."""
     level = [value]
     for _ in range(MAX_DEPTH):
         inner = [item for item in level if isinstance(item, (dict, list))]
         words = [item for item in level if isinstance(item, str)]
         words += [key for item in inner if isinstance(item, dict) for key in item]
         if not all(map(is_text, words)):
-            raise FileError(path, place, "texts of whole characters", "half of one")
+            raise FileError(path, place, "valid Unicode strings", "a lone surrogate")
         if not inner:
             return
         level = [

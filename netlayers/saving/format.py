@@ -77,8 +77,9 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
             ``format_version`` 2, the file is of that version, as one with booleans always is.
 
     Raises:
-        FileError: an array is of another type, a name is no text, or the description no plain data.
-        OSError: the disk is full, or the folder can not be written to; the old file is whole.
+        FileError: an array has an unsupported dtype, a name is not a string, or the description is
+            not plain data.
+        OSError: the disk is full, or the folder cannot be written to; the old file is whole.
 
     Example:
         >>> import os, tempfile, numpy as np
@@ -100,7 +101,9 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
     for name in order:
         array = arrays[name]
         if not _is_name(name):
-            raise FileError(path, "names of arrays", "a text other than '__metadata__'", repr(name))
+            raise FileError(
+                path, "names of arrays", "a string other than '__metadata__'", repr(name)
+            )
         if array.dtype.newbyteorder("=") not in _NAMES:
             expected = "an array of real numbers of a common size"
             raise FileError(path, name, expected, f"the dtype {array.dtype}")
@@ -198,7 +201,7 @@ class StoredFile:
 
     Raises:
         FileError: it is no such file, or cut, changed, or written by another version.
-        OSError: it can not be opened.
+        OSError: it cannot be opened.
     """
 
     def __init__(self, path: Any) -> None:
@@ -273,7 +276,7 @@ class StoredFile:
         found: dict[str, Entry] = {}
         for name, value in values.items():
             if not _is_name(name):
-                raise self._fail("names of arrays", "texts", repr(name)[:80])
+                raise self._fail("names of arrays", "strings", repr(name)[:80])
             found[name] = self._check_entry(name, value, checksums)
         if len(checksums.values) != len(found):
             raise self._fail("checksums", f"those of {len(found)} arrays", len(checksums.values))

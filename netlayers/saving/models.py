@@ -54,9 +54,9 @@ def save_model(
 
     Raises:
         FileError: the file is there and may not be replaced, weights are not finite, or something
-            can not be written down.
+            cannot be written down.
         BusyError: another thread trains the model.
-        OSError: the disk is full, or the folder can not be written to; the old file is whole.
+        OSError: the disk is full, or the folder cannot be written to; the old file is whole.
     """
     check_not_busy(model, "save")
     path = _target("save", path, overwrite, allow_nonfinite)
@@ -91,7 +91,7 @@ def load_model(
     Raises:
         ConfigurationError: an argument is of another kind.
         FileError: the file is cut, changed, of another version, or no model.
-        OSError: it can not be read.
+        OSError: it cannot be read.
 
     Example:
         >>> import os, tempfile, numpy as np, netlayers as nl
@@ -133,7 +133,7 @@ def restore(path: Any, model: Layer) -> tuple[dict[str, Array], Any]:
 
     Raises:
         FileError: the file is damaged, or is not of such a model; the model is as it was.
-        OSError: it can not be read.
+        OSError: it cannot be read.
     """
     with StoredFile(path) as file:
         _check_kind(file, MODEL)
@@ -188,7 +188,7 @@ def load_weights(
             are too large for its dtype; no weight has changed.
         NotBuiltError: the model is not built.
         BusyError: another thread trains the model.
-        OSError: it can not be read.
+        OSError: it cannot be read.
 
     Example:
         >>> import os, tempfile, netlayers as nl

@@ -111,13 +111,13 @@ def stored_columns(section: Section) -> list[list[str] | None]:
     """Return the names of the columns of the frames that a model was trained with, by input.
 
     Raises:
-        FileError: they are none.
+        FileError: the entry is invalid.
     """
     stored = section.get("columns", list, "a list")
     for names in stored:
-        texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        if names is not None and not texts:
-            raise section.fail("columns", "a list of texts, or null, for each input")
+        strings = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if names is not None and not strings:
+            raise section.fail("columns", "a list of strings, or null, for each input")
     return list(stored)
 
 

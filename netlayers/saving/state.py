@@ -54,7 +54,7 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
     """Return all arrays of a model, and everything else of it as plain data.
 
     Raises:
-        FileError: something of it can not be written down.
+        FileError: something of it cannot be written down.
     """
     arrays = arrays_of(path, model)
     description: dict[str, Any] = {
@@ -193,7 +193,7 @@ def unnamed(path: str, place: str, kind: str, value: Any, custom_objects: dict[s
         return value
     name, own = value["custom"], value.get("name")
     if not isinstance(name, str) or not isinstance(own, (str, type(None))):
-        raise FileError(path, place, "a text", type(name).__name__)
+        raise FileError(path, place, "a string", type(name).__name__)
     thing = custom_objects.get(name)
     if thing is None and kind == "metric":
         thing = registered("metric").get(name)

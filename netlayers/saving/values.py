@@ -88,7 +88,7 @@ def assets_of(path: str, root: Layer) -> tuple[dict[str, Array], dict[str, str]]
     """Return the assets of a model as arrays of bytes, and what each is, by name.
 
     Raises:
-        FileError: one is neither bytes nor a list of texts, or larger than a reader takes.
+        FileError: one is neither bytes nor a list of strings, or larger than a reader takes.
     """
     arrays: dict[str, Array] = {}
     kinds: dict[str, str] = {}
@@ -158,10 +158,10 @@ def _packed(path: str, name: str, asset: Any) -> bytes:
     if isinstance(asset, bytes):
         return asset
     if not isinstance(asset, list) or not all(map(is_text, asset)):
-        raise FileError(path, name, "bytes or a list of texts", short(asset))
+        raise FileError(path, name, "bytes or a list of strings", short(asset))
     if len(asset) > MAX_TEXTS:
-        raise FileError(path, name, f"at most {MAX_TEXTS} texts", len(asset))
-    # One text on a line: a line end in a text is written as \\n.
+        raise FileError(path, name, f"at most {MAX_TEXTS} strings", len(asset))
+    # One string per line: a newline in a string is written as \\n.
     return json.dumps(asset, ensure_ascii=False, separators=(",\n", ":")).encode()
 
 
@@ -179,12 +179,12 @@ def _unpacked(file: StoredFile, name: str, kind: Any) -> list[str] | bytes:
 
 
 def _texts(path: str, name: str, data: bytes) -> list[str]:
-    """Return the texts of a list; nothing but texts is ever made, however the bytes read."""
+    """Return the strings of a list; whatever the bytes contain, only strings are created."""
     if data == b"[]":
         return []
-    expected = "a JSON list of texts, one on a line"
+    expected = "a JSON list of strings, one per line"
     if data.count(b"\n") >= MAX_TEXTS:
-        raise FileError(path, name, f"at most {MAX_TEXTS} texts", "more")
+        raise FileError(path, name, f"at most {MAX_TEXTS} strings", "more")
     if not (data.startswith(b'["') and data.endswith(b'"]')):
         raise FileError(path, name, expected, short(data[:80]))
     found: list[str] = []

@@ -241,7 +241,7 @@ def _config(thing: Any) -> dict[str, Any]:
         return dict(json.loads(json.dumps(config)))
     except TypeError as error:
         raise Mismatch(
-            "get_config() to return numbers, texts, lists and dicts, which JSON can hold",
+            "get_config() to return numbers, strings, lists and dicts, which JSON can hold",
             f"{config!r} ({error})",
             "turn arrays into lists and objects into their configurations "
             "(netlayers.registry.serialize)",

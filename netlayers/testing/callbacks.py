@@ -169,7 +169,7 @@ def a_second_run_is_like_the_first(example: Example) -> None:
 
 
 @check("callback")
-def goes_on_in_another_process(example: Example) -> None:
+def resumes_in_another_process(example: Example) -> None:
     """Check that a new callback that takes get_state() goes on like the old one."""
     if not example.cls.part_of_run:
         return

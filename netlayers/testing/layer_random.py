@@ -114,7 +114,7 @@ def follows_a_seed_of_its_own(example: Example) -> None:
 
 
 @check(*KINDS, when=_draws)
-def a_copy_goes_on_with_the_same_numbers(example: Example) -> None:
+def a_copy_continues_with_the_same_numbers(example: Example) -> None:
     """Check that a copy or pickle draws what the original draws next."""
     for in_model in (True, False):
         thing = Sequential([example.make()], seed=1) if in_model else example.make()

@@ -119,7 +119,7 @@ def two_metrics_keep_apart(example: Example) -> None:
 
 
 @check("metric")
-def goes_on_in_another_process(example: Example) -> None:
+def resumes_in_another_process(example: Example) -> None:
     """Check that a metric goes on from a state that went through JSON."""
     whole, first, second = example.make(), example.make(), example.make()
     batch = _batch(example, whole)

@@ -30,14 +30,14 @@ def picture(trace: Any, story: Story) -> str:
     ours = {id(r) for r in trace.layers}
     flat = trace.model.kind == "chain" and all(id(r) in ours for r in story.numbered)
     if not flat or len(dense) != len(story.numbered):
-        return _boxes(trace, story)
+        return _boxes(trace)
     sizes = [_width(trace.model.x), *(_width(r.z) for r in dense)]
     same = all(_width(r.y) == _width(r.z) for r in dense)
     if dense and same:
         plane = all(a.ndim == 2 for a in (trace.model.x, *(r.z for r in dense)))
         if plane and max(sizes) <= MOST_NEURONS and len(sizes) <= MOST_COLUMNS:
             return _neurons(trace, dense, story)
-    return _boxes(trace, story)
+    return _boxes(trace)
 
 
 def _width(array: Any) -> int:
@@ -251,7 +251,7 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _boxes(trace: Any, story: Story) -> str:
+def _boxes(trace: Any) -> str:
     drawing = _Drawing()
     width, height = drawing.size(trace.model)
     height = max(height, BOX_HEIGHT) + 12

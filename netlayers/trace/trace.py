@@ -110,7 +110,7 @@ class Trace:
 
         Raises:
             ConfigurationError: the ending is another one.
-            OSError: the file can not be written.
+            OSError: the file cannot be written.
         """
         name = check_path("trace.save", "path", path)
         forms = {".html": self.html, ".md": self.markdown, ".txt": self.text}

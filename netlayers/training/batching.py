@@ -13,7 +13,7 @@ from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
 from netlayers.data.class_weights import class_weights, stratified_rows
-from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
+from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments, unpack_batch
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.training.inputs import (
     batch_of,
@@ -100,7 +100,7 @@ class FitArguments:
         check_flag("fit", "drop_last", self.drop_last)
         if self.class_weight is not None and self.sample_weight is not None:
             raise ConfigurationError(
-                "fit: class_weight and sample_weight can not be given together; multiply them "
+                "fit: class_weight and sample_weight cannot be given together; multiply them "
                 "into one sample_weight."
             )
         if split and self.validation_data is not None:
@@ -170,7 +170,7 @@ def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> 
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     if is_stream(x):
-        no_argument("predict", batch_size=settings.batch_size)
+        refuse_arguments("predict", batch_size=settings.batch_size)
         return open_stream(model, "predict", x, settings, targets=False)
     inputs = input_of(model, "predict", x)
     return _test_arrays([input_columns(model, inputs), None, None], settings)
@@ -195,7 +195,7 @@ def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
     if type(x) is np.ndarray or y is not None or not is_stream(x):
         _require_rows(owner, x, y)
         return False
-    no_argument(owner, **arguments)
+    refuse_arguments(owner, **arguments)
     return True
 
 
@@ -213,7 +213,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
         stratify=arguments.stratify or None,
         drop_last=arguments.drop_last or None,
     ):
-        options = {"class_weight": arguments.class_weight, "rng": rng, "goes_on": True}
+        options = {"class_weight": arguments.class_weight, "rng": rng, "continuous": True}
         return open_stream(model, "fit", x, settings, trains=True, **options), None
     columns = columns_of(model, "fit", x, y, arguments.sample_weight)
     remember_columns(model, x)
@@ -240,7 +240,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
             f"fit: drop_last=True leaves no batch: there are {count} rows to train on, fewer than "
             f"the batch size of {size}. Pass a batch_size of at most {count}."
         )
-    data = ArrayData(columns, size, rng, rows, settings.steps, goes_on=True, drop_last=last)
+    data = ArrayData(columns, size, rng, rows, settings.steps, continuous=True, drop_last=last)
     return data, validation
 
 
@@ -279,7 +279,7 @@ def open_stream(
 
     def check(given: Any) -> Batch:
         nonlocal first
-        x, y, weight = parts_of(owner, given, targets)
+        x, y, weight = unpack_batch(owner, given, targets)
         if not targets:
             inputs = input_batch(model, owner, x)
             model.check_input_shape(shapes_of(inputs))
@@ -311,12 +311,12 @@ def _require_rows(owner: str, x: Any, y: Any) -> None:
     if y is None:
         raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
     if type(x) is not np.ndarray and is_stream(x) and not isinstance(x, Sequence):
-        no_argument(owner, y=y)
+        refuse_arguments(owner, y=y)
 
 
 def _check_iterator(arguments: FitArguments) -> None:
     """Check that an iterator given as validation_data is read only once."""
-    if arguments.validation_data is None or not is_spent_once(arguments.validation_data):
+    if arguments.validation_data is None or not is_one_shot(arguments.validation_data):
         return
     if arguments.validation_data is arguments.x:
         raise ConfigurationError("fit: x and validation_data are the same iterator.")

@@ -106,7 +106,7 @@ def build_for(model: CompilableModel, inputs: Any) -> None:
     """Build the model for the shapes of its inputs, if it is not built.
 
     Raises:
-        DataError: an input is sparse, and the first layer can not take that.
+        DataError: an input is sparse, and the first layer cannot take that.
     """
     if not isinstance(inputs, (np.ndarray, tuple, LazyRows)) and is_sparse(inputs):
         for layer in model.layers:
@@ -209,7 +209,7 @@ def batch_of(
         refuse_stream(owner, x)
     if class_weight is not None and sample_weight is not None:
         raise ConfigurationError(
-            f"{owner}: class_weight and sample_weight can not be given together; multiply them "
+            f"{owner}: class_weight and sample_weight cannot be given together; multiply them "
             "into one sample_weight."
         )
     inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
@@ -243,7 +243,7 @@ def check_against(
             raise ShapeError(
                 f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(weight)},)."
             )
-    _check_shapes(model, owner, inputs, targets)
+    _check_shapes(model, inputs, targets)
     loss: Any = model._make_steps(shapes_of(targets)).loss
     if hasattr(loss, "check_targets"):
         assert model.output_shape is not None
@@ -322,7 +322,7 @@ def _converted(model: CompilableModel, owner: str, inputs: Any) -> Any:
     )
 
 
-def _check_shapes(model: CompilableModel, owner: str, inputs: Any, targets: Any) -> None:
+def _check_shapes(model: CompilableModel, inputs: Any, targets: Any) -> None:
     try:
         model.check_input_shape(shapes_of(inputs))
     except ShapeError as error:

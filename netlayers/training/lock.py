@@ -102,7 +102,7 @@ def _check_within(model: Layer, holder: Holder, turn: Holder) -> None:
     (running, thread, _), (wanted, this_thread, _) = holder, turn
     if thread != this_thread:
         raise BusyError(
-            f"{model.owner}: {wanted}() can not run now, because {running}() is running in another "
+            f"{model.owner}: {wanted}() cannot run now, because {running}() is running in another "
             "thread. Both use the model's loss, metrics and gradients. Wait until it is done, or "
             "use a copy: copy.deepcopy(model). predict() may run at any time."
         )

@@ -120,9 +120,9 @@ def steps_of(
     rng = model._streams.get("shuffle")
     if in_batches(owner, x, y, sample_weight=sample_weight):
         settings = BatchSettings(None, steps, 0, "batch_size")
-        return open_stream(model, owner, x, settings, rng=rng, goes_on=True)
+        return open_stream(model, owner, x, settings, rng=rng, continuous=True)
     columns = columns_of(model, owner, x, y, sample_weight)
-    return ArrayData(columns, batch_size, rng, steps=steps, goes_on=True)
+    return ArrayData(columns, batch_size, rng, steps=steps, continuous=True)
 
 
 def _copied(value: Any) -> Any:

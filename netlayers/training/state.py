@@ -52,12 +52,12 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
                 arrays[path] = _as_bytes(array)
                 return {_MARK: kind, "name": path, "booleans": array.dtype == bool}
             return [packed(f"{path}/{i}", item) for i, item in enumerate(value)]
-        texts = isinstance(value, dict) and all(isinstance(key, str) for key in value)
-        if texts and _MARK not in value:
+        strings = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+        if strings and _MARK not in value:
             return {k: packed(f"{path}/{k}" if path else k, v) for k, v in value.items()}
         raise ConfigurationError(
-            f"The state of the run can not be kept: {path} is {value!r}. get_state() must return "
-            "numbers, texts and arrays, in lists and in dicts with texts as keys."
+            f"The state of the run cannot be kept: {path} is {value!r}. get_state() must return "
+            "numbers, strings and arrays, in lists and in dicts with strings as keys."
         )
 
     return packed("", state), arrays

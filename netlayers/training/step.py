@@ -240,7 +240,7 @@ class Steps:
             accumulate: ``False`` for gradients that the optimizer does not use.
 
         Raises:
-            ConfigurationError: gradients of this loss can not be accumulated.
+            ConfigurationError: gradients of this loss cannot be accumulated.
         """
         model, optimizer = self.model, self.optimizer
         parameters = self._parameters = model.parameters
@@ -279,7 +279,7 @@ class Steps:
         name = getattr(loss, "name", type(loss).__name__)
         if not getattr(loss, "is_quotient", True):
             raise ConfigurationError(
-                f"gradient_accumulation_steps: gradients of the loss {name!r} can not be added up "
+                f"gradient_accumulation_steps: gradients of the loss {name!r} cannot be added up "
                 f"over batches: {getattr(loss, 'no_quotient', 'it is no sum over samples')}. Use "
                 "larger batches without gradient_accumulation_steps, or another loss."
             )

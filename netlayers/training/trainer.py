@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import each
-from netlayers.data.streams import warn_of_end
+from netlayers.data.streams import warn_exhausted
 from netlayers.errors import NonFiniteError
 from netlayers.training.callback import Callback
 from netlayers.training.compilation import CompilableModel
@@ -207,7 +207,7 @@ def train(run: Run) -> None:
             train_epochs(run, interrupts)
             warn_of_no_update(optimizer, *before)
             if run.epochs:
-                interrupts.busy = True  # a run can not be resumed from the averages
+                interrupts.busy = True  # a run cannot be resumed from the averages
                 run.steps.optimizer.finalize_variable_values(run.model.parameters)
         except BaseException:
             if interrupts.delivered and not interrupts.busy:
@@ -235,7 +235,7 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
     """Train epoch by epoch, from the position of the run."""
     while run.epoch < run.epochs.stop and not run.stopped:
         if run.batch is None and not run.data.ready():
-            warn_of_end("fit", f"before epoch {run.epoch + 1} of {run.epochs.stop}")
+            warn_exhausted("fit", f"before epoch {run.epoch + 1} of {run.epochs.stop}")
             break
         interrupts.busy = True
         run.begin_epoch()
@@ -289,7 +289,7 @@ def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
     """Return the means of :func:`test` as ``val_...``; without data, warn and return none."""
     if not data.ready():
         epoch = 1 + (hooks.epoch or 0)
-        warn_of_end("fit: validation_data", f"before epoch {epoch} was validated")
+        warn_exhausted("fit: validation_data", f"before epoch {epoch} was validated")
         return {}
     return {f"val_{name}": value for name, value in test(steps, data, hooks).items()}
 

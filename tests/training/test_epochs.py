@@ -251,7 +251,7 @@ def test_fit_with_a_stratified_split():
         ({"stratify": 1, "validation_split": 0.2}, "stratify must be True or False"),
         ({"stratify": True, "validation_data": (X, X)}, "stratify=True needs"),
         ({"class_weight": "balance"}, "class_weight must be a dict"),
-        ({"class_weight": "balanced", "sample_weight": np.ones(10)}, "can not be given together"),
+        ({"class_weight": "balanced", "sample_weight": np.ones(10)}, "cannot be given together"),
         ({"steps_per_epoch": 0}, "steps_per_epoch"),
         ({"validation_steps": 1}, "validation_steps needs"),
         ({"validation_split": 0.2, "validation_data": (X, X)}, "not both"),

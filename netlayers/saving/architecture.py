@@ -25,7 +25,7 @@ def model_to_json(model: Layer, **kwargs: Any) -> str:
         kwargs: passed on to ``json.dumps``, such as ``indent=2``.
 
     Raises:
-        FileError: an argument of a layer is no plain data.
+        FileError: an argument of a layer is not plain data.
     """
     where = "to_json"
     plain = to_text(where, "model", architecture(where, model))
@@ -37,11 +37,11 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
     Args:
         json_string: the JSON string.
-        custom_objects: classes of your own by name; other names must be registered.
+        custom_objects: custom classes by name; other names must be registered.
 
     Raises:
         FileError: the string does not describe a model.
-        ConfigurationError: an argument is of another kind.
+        ConfigurationError: an argument has the wrong type.
 
     Example:
         >>> import netlayers as nl

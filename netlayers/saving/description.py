@@ -1,4 +1,4 @@
-"""The description in a file: JSON text, read with distrust."""
+"""The description in a file: JSON text, read defensively."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def to_text(path: str, place: str, value: Any) -> str:
-    """Return plain data as JSON, ASCII alone.
+    """Return plain data as ASCII JSON.
 
     Numbers and arrays of NumPy become those of Python, tuples become lists, and a float that is
     not finite becomes ``{"$float": "nan"}``, because JSON has no word for it.
 
     Raises:
-        FileError: something in it is no plain data, or it is larger than :func:`from_text` takes.
+        FileError: it is not plain data, or larger than :func:`from_text` accepts.
     """
     text = json.dumps(_plain(path, place, value), allow_nan=False, separators=(",", ":"))
     check_size(path, place, text)
@@ -77,7 +77,7 @@ def check_size(path: str, place: str, text: str | bytes) -> None:
 
 
 def check_configurations(path: str, place: str, value: Any) -> None:
-    """Raise a FileError if making what a description names would take more than some seconds.
+    """Raise a FileError if building the described model would take more than a few seconds.
 
     The time to make a container grows with the square of its layers, that of a layer with the
     third power of how deep it lies. A network in networks, each called twice, is run 2^n times.
@@ -101,7 +101,7 @@ def check_configurations(path: str, place: str, value: Any) -> None:
 
 
 def _count_uses(item: Any, uses: dict[int, int]) -> int:
-    """Return how often what a part of a description names is used, in all its calls."""
+    """Return the number of uses of a described layer, over all calls."""
     children = list(item.values() if isinstance(item, dict) else item)
     count = int(isinstance(item, dict) and "class_name" in item)
     count += sum(uses[id(child)] for child in children if isinstance(child, (dict, list)))
@@ -118,12 +118,12 @@ def _count_uses(item: Any, uses: dict[int, int]) -> int:
 
 
 class Section:
-    """A part of a description, whose entries are checked when they are read.
+    """A section of a description, whose entries are checked when they are read.
 
     Args:
         path: the file, for messages.
-        place: where in it this part is.
-        values: the part itself.
+        place: path of the section in the description.
+        values: the section.
     """
 
     def __init__(self, path: str, place: str, values: Any) -> None:
@@ -132,7 +132,7 @@ class Section:
         self.path, self.place, self.values = path, place, values
 
     def fail(self, key: str, expected: object, hint: str = "") -> FileError:
-        """Return the error for an entry that is not what it should be."""
+        """Return the error for an invalid entry."""
         got = short(self.values[key]) if key in self.values else "nothing"
         return FileError(self.path, f"{self.place}: {key}", expected, got, hint)
 
@@ -144,7 +144,7 @@ class Section:
         return value
 
     def section(self, key: str) -> Section:
-        """Return an entry that is a part itself."""
+        """Return an entry that is a section."""
         return Section(self.path, f"{self.place}: {key}", self.values.get(key))
 
     def text(self, key: str) -> str:
@@ -251,7 +251,7 @@ def _check_tree(path: str, place: str, value: Any) -> None:
 
 
 def short(value: Any) -> str:
-    """Return what a message shows of a value, however large it is."""
+    """Return a short representation of a value, however large it is."""
     if isinstance(value, int) and value.bit_length() > 200:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, (dict, list)):

@@ -1,4 +1,4 @@
-"""What a model holds beside its weights: states with a batch axis, and assets.
+"""Values of a model other than weights: states with a batch axis, and assets.
 
 Their arrays are named ``layer/state.name`` and ``layer/asset.name``: a weight's name is a Python
 identifier and has no dot, so none of them can have the name of a weight.
@@ -66,7 +66,7 @@ def stored_states(file: StoredFile, root: Layer) -> dict[str, tuple[Layer, State
     """Return the states that a file holds; it says how many rows they have.
 
     Raises:
-        FileError: one is no state of the model, or has rows of another shape or dtype.
+        FileError: one is not a state of the model, or has rows of another shape or dtype.
     """
     known = states_of(root)
     found = {}
@@ -88,7 +88,7 @@ def assets_of(path: str, root: Layer) -> tuple[dict[str, Array], dict[str, str]]
     """Return the assets of a model as arrays of bytes, and what each is, by name.
 
     Raises:
-        FileError: one is neither bytes nor a list of strings, or larger than a reader takes.
+        FileError: one is neither bytes nor a list of strings, or larger than a reader accepts.
     """
     arrays: dict[str, Array] = {}
     kinds: dict[str, str] = {}
@@ -130,10 +130,10 @@ def stored_assets(file: StoredFile, root: Layer) -> list[tuple[Layer, Assets]]:
 
 
 def put_assets(file: StoredFile, assets: list[tuple[Layer, Assets]]) -> None:
-    """Hand assets to their layers; a layer that has none, and gets none, is left alone.
+    """Pass assets to their layers; a layer without assets is skipped.
 
     Raises:
-        FileError: a layer refuses them.
+        FileError: a layer rejects them.
     """
     for layer, its in assets:
         try:

@@ -1,4 +1,4 @@
-"""Data to try classes on, and comparisons of arrays that say where they differ."""
+"""Test data, and comparisons of arrays that report differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trace as one page of HTML that needs nothing from outside."""
+"""A trace as a self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trace tells: steps with formulas and arrays, and what the arrays are called."""
+"""The steps of a trace, with formulas and arrays, and the symbols of the arrays."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def by(symbol: str) -> str:
 
 
 class Symbols:
-    """What is called how: ``W^{(1)}`` is the kernel of the first layer.
+    """Symbols of arrays: ``W^{(1)}`` is the kernel of the first layer.
 
     Args:
         top: record of the model.
@@ -156,7 +156,7 @@ def several(symbol: str, value: Any) -> list[Shown]:
 
 
 def _as_many(a: Any, b: Any) -> bool:
-    """Whether both are one array, or tuples of as many."""
+    """Whether both are single arrays, or tuples of equal length."""
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b)
     return not isinstance(a, tuple) and not isinstance(b, tuple)

@@ -1,4 +1,4 @@
-"""From the arguments of fit, evaluate and predict to data: arrays, or batches of a source."""
+"""Convert the arguments of fit, evaluate and predict to data: arrays or streams."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ INFERENCE_BATCH = 1024
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How data are cut into batches and epochs.
+    """How data are split into batches and epochs.
 
     Attributes:
-        batch_size: rows in a batch, or ``None``.
-        steps: batches in an epoch, or ``None``.
-        read_ahead: batches that a thread prepares ahead.
+        batch_size: rows per batch, or ``None``.
+        steps: batches per epoch, or ``None``.
+        read_ahead: batches that a thread prefetches.
         size_argument: name of the user's argument for the batch size.
     """
 
@@ -74,7 +74,7 @@ class BatchSettings:
 
 @dataclass
 class FitArguments:
-    """The arguments of ``fit`` that say what data to read; see there.
+    """The arguments of ``fit`` that concern data; see there.
 
     Raises:
         ConfigurationError: arguments contradict each other or are out of range.
@@ -119,7 +119,7 @@ def fit_data(
     """Check the data of ``fit``; return the data to train on, and to validate with.
 
     Args:
-        model: the model; it is built if it was not.
+        model: the model; built if necessary.
         arguments: the arguments of ``fit``.
         opened: closes the data at the end of the run.
 
@@ -144,14 +144,14 @@ def evaluation_data(
     settings: BatchSettings,
     step_size: int | None = None,
 ) -> Data:
-    """Check x, y and sample_weight to test on; return their batches.
+    """Check x, y and sample_weight for an evaluation; return their batches.
 
     Args:
-        model: the model; it is built if it was not.
+        model: the model; built if necessary.
         owner: the caller, for messages.
         parts: x, y and sample_weight.
-        settings: how to cut them into batches.
-        step_size: rows in a step if ``settings`` gives steps but no batch size.
+        settings: how to split them into batches.
+        step_size: rows per step if ``settings`` has steps but no batch size.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -164,7 +164,7 @@ def evaluation_data(
 
 
 def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> Data:
-    """Check x to predict for; return its batches.
+    """Check x for a prediction; return its batches.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -191,7 +191,7 @@ def batch_result(logs: Logs, return_dict: bool) -> Any:
 
 
 def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
-    """Whether x gives batches with targets; arguments that are for arrays are then refused."""
+    """Whether x yields batches with targets; then raise for arguments that require arrays."""
     if type(x) is np.ndarray or y is not None or not is_stream(x):
         _require_rows(owner, x, y)
         return False
@@ -250,7 +250,7 @@ def _test_arrays(
     step_size: int | None = None,
     rows: Array | None = None,
 ) -> ArrayData:
-    """Return batches to test on; steps without a batch size cover all data, as in Keras."""
+    """Return batches for an evaluation; steps without a batch size cover all data, as in Keras."""
     size = settings.batch_size or INFERENCE_BATCH
     if settings.steps is not None and settings.batch_size is None:
         count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
@@ -268,7 +268,7 @@ def open_stream(
     trains: bool = False,
     **options: Any,
 ) -> Stream:
-    """Return the batches of a source; the first is read and checked, and the model built for it."""
+    """Return a stream of a source; read and check its first batch, and build the model for it."""
     if isinstance(class_weight, str):
         raise ConfigurationError(
             f"{owner}: class_weight={class_weight!r} counts the classes, which is not possible "
@@ -329,7 +329,7 @@ def _check_iterator(arguments: FitArguments) -> None:
 
 
 def validation_parts(data: Any) -> tuple[Any, Any, Any]:
-    """Return x, y and sample_weight; for data that come in batches, x only."""
+    """Return x, y and sample_weight; for data that come in batches, only x."""
     if is_stream(data):
         return data, None, None
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
@@ -350,7 +350,7 @@ def _values(of: AnyColumn | None) -> Any:
 def _class_column(
     model: CompilableModel, y: Array, class_weight: Any, rows: Array | None
 ) -> AnyColumn:
-    """Return the weights by class, counted over the rows to train on, in a column of all rows."""
+    """Return a column of class weights, with class counts over the training rows."""
     if rows is None:
         weight = class_weights("fit", class_weight, y)
     else:

@@ -1,4 +1,4 @@
-"""Files of the model while it is trained."""
+"""Checkpoints: files of the model, saved during training."""
 
 from __future__ import annotations
 
@@ -16,33 +16,46 @@ from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from netlayers._typing import Logs
+    from netlayers.training.callback import RunPlan
 
 _ENDING = ".safetensors"
 
 
 class ModelCheckpoint(MonitorCallback):
-    """Saves the model, or its weights alone, after each epoch or after so many batches.
+    """Saves the model, or its weights alone, after each epoch or every few batches.
 
     Args:
         filepath: a path that ends in ``.safetensors``. It may be a template with the ``epoch``,
             counted from 1, the ``batch``, and the names in the logs:
-            ``"run/{epoch:02d}-{val_loss:.2f}.safetensors"``. Folders are made. With a ``val_``
-            name, only epochs that are validated are saved (see ``validation_freq`` of ``fit``).
+            ``"run/{epoch:02d}-{val_loss:.2f}.safetensors"``. Missing folders are created. With a
+            ``val_`` name, only epochs with a validation are saved (see ``validation_freq`` of
+            ``fit``).
         monitor: name in the logs, for ``save_best_only``.
-        verbose: 1 says what was saved.
+        verbose: 1 prints what was saved.
         save_best_only: save only when the monitored number has improved.
         save_weights_only: save the weights alone, for ``load_weights``; otherwise the whole model,
             for :func:`netlayers.load_model`.
         mode: ``"min"``, ``"max"``, or ``"auto"`` for the direction of the loss or metric.
-        save_freq: ``"epoch"``, or a number: after every so many batches.
-        initial_value_threshold: only better values than this count as the best.
-        keep_last: keep the last so many files of this run and delete the others.
+        save_freq: ``"epoch"``, or a number of batches between two saves.
+        initial_value_threshold: with ``save_best_only``, only better values count as the best.
+        keep_last: number of files of this run to keep; older ones are deleted.
 
     Raises:
-        ConfigurationError: the template is none, or names something that is not in the logs.
+        ConfigurationError: ``filepath`` is not a valid template; or, before training, no result has
+            the name ``monitor`` or a name in the template, or ``mode`` must be given.
 
-    A value that is not finite is never the best, also not the first. Weights that are not finite
-    are not saved, which is a warning. A file is replaced in one step.
+    A value that is not finite is never the best, not even the first. Weights that are not finite
+    are not saved; a warning says so. A file is replaced in one step.
+
+    A second ``fit`` with the same object starts without a best value, unless it goes on
+    (``initial_epoch`` above 0) or the file with the best value still exists: a better file is not
+    replaced by a worse one.
+
+    With ``save_best_only``, a result of the training such as ``"loss"`` is a mean over the batches
+    of the epoch, each computed before its update. In an epoch of one batch the value belongs
+    exactly to the model before the update, and that is saved. In an epoch of several batches the
+    model after the epoch is saved, as in Keras, and its loss may differ. Results of the validation,
+    such as ``"val_loss"``, belong to the model after the epoch and have no such gap.
 
     Example:
         >>> import os, tempfile, numpy as np, netlayers as nl
@@ -94,16 +107,37 @@ class ModelCheckpoint(MonitorCallback):
                 )
         else:
             save_freq = check_integer(owner, "save_freq", save_freq, minimum=1)
-            # As an attribute, so that a run without it pays nothing for the logs of each batch.
+            # As an attribute, so that other runs pay nothing for the logs of each batch.
             setattr(self, "on_train_batch_end", self._after_batch)  # noqa: B010
         self.save_freq = save_freq
         super().__init__(monitor, mode, min_delta=0)
+        if initial_value_threshold is not None and not save_best_only:
+            raise ConfigurationError(
+                f"{owner}: initial_value_threshold={initial_value_threshold:g} has no effect "
+                "without save_best_only=True; pass both, or neither."
+            )
+        if save_best_only and save_freq == "epoch" and not monitor.startswith("val_"):
+            setattr(self, "on_train_batch_begin", self._before_batch)  # noqa: B010
         watched = {*self._fields, *([self.monitor] if save_best_only else [])}
         if save_freq != "epoch" and (late := sorted(n for n in watched if n.startswith("val_"))):
             raise ConfigurationError(
-                f"{owner}: {late[0]} is known after an epoch only, so that save_freq={save_freq} "
+                f"{owner}: {late[0]!r} is known only after an epoch, so save_freq={save_freq} "
                 "would never write a file. Pass save_freq='epoch', or a name of the training."
             )
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Check that the run has the monitored number and the names in the template.
+
+        Raises:
+            ConfigurationError: it does not, so that no file would ever be written.
+        """
+        batch = self.save_freq != "epoch"
+        if batch:
+            plan.refuse_lbfgs(f"ModelCheckpoint: save_freq={self.save_freq}", "without batches")
+        if self.save_best_only:
+            self._check_monitor(plan, batch)
+        fields = sorted(self._fields - {"epoch", "batch"})
+        plan.check_names("ModelCheckpoint: {!r} in filepath", fields, batch)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -128,10 +162,38 @@ class ModelCheckpoint(MonitorCallback):
         self.files: list[str] = []
         self._seen_batches = 0
         self._epoch = 0
+        self._snapshot: Any = None  # of the step, while this callback has it copy the weights
+        self._single = False  # whether the epoch has had a single batch so far
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Reset the state; keep the best value of an earlier ``fit`` while its file is there."""
+        best, files = self.best, self.files
+        self._start()
+        goes_on = getattr(self, "params", {}).get("initial_epoch", 0) > 0
+        if self.save_best_only and files and (goes_on or os.path.exists(files[-1])):
+            self.best, self.files = best, files
+
+    def _before_batch(self, batch: int, logs: Logs | None = None) -> None:
+        """Have the model before the step copied in an epoch that may have a single one."""
+        self._single = batch == 0
+        if batch == 0 and self.params["steps"] in (1, None) and self._is_of_training():
+            snapshot = self.model._steps.snapshot
+            if not snapshot.include_weights:
+                snapshot.include_weights, self._snapshot = True, snapshot
+        elif batch == 1:
+            self._stop_copying()
+
+    def _stop_copying(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.include_weights, self._snapshot = False, None
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Stop copying the model before each step."""
+        self._stop_copying()
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the epoch."""
-        self._epoch = epoch
+        """Keep the number of the epoch."""
+        self._epoch, self._single = epoch, False
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Save the model."""
@@ -145,7 +207,7 @@ class ModelCheckpoint(MonitorCallback):
             self._consider(self._epoch, batch, logs)
 
     def _consider(self, epoch: int, batch: int | None, logs: Logs | None) -> None:
-        """Save the model if it is to be saved now."""
+        """Save the model, unless only a better one is to be saved."""
         said = ""
         if self.save_best_only:
             current = self.value(epoch, logs)
@@ -156,7 +218,8 @@ class ModelCheckpoint(MonitorCallback):
         path = self._path(epoch, batch, logs)
         if path is None:
             return
-        parameters = self.model.parameters
+        model = self._chosen_model()
+        parameters = model.parameters
         if not (all_finite(parameters.values) and all_finite(parameters.statistics)):
             warnings.warn(
                 f"ModelCheckpoint: epoch {epoch + 1}: weights are NaN or infinite, so {path!r} was "
@@ -166,13 +229,13 @@ class ModelCheckpoint(MonitorCallback):
             return
         try:
             if self.save_weights_only:
-                self.model.save_weights(path)
+                model.save_weights(path)
             else:
-                self.model.save(path)
+                model.save(path)
         except OSError as error:
             warnings.warn(
                 f"ModelCheckpoint: epoch {epoch + 1}: {path!r} was not written: {error}. Training "
-                "goes on.",
+                "continues.",
                 stacklevel=2,
             )
             return
@@ -182,8 +245,16 @@ class ModelCheckpoint(MonitorCallback):
             say(f"Epoch {epoch + 1}{said}: saved as {path}")
         self._tidy(path)
 
+    def _chosen_model(self) -> Any:
+        """Return the model to which the results belong."""
+        if self.save_best_only and self._single and self._is_of_training():
+            steps = self.model._steps
+            if steps.snapshot.has_weights:
+                return steps.copy_before_step().model
+        return self.model
+
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with these; only files in this callback's own folder may be deleted later."""
+        """Restore the state; only files in the folder of this callback may be deleted later."""
         super().set_state(state)
         folder = os.path.dirname(os.path.abspath(self.filepath))
         self.files = [
@@ -195,7 +266,7 @@ class ModelCheckpoint(MonitorCallback):
         ]
 
     def _tidy(self, path: str) -> None:
-        """Delete the files that are too many."""
+        """Delete the files beyond ``keep_last``."""
         if path in self.files:
             self.files.remove(path)
         self.files.append(path)
@@ -217,14 +288,16 @@ class ModelCheckpoint(MonitorCallback):
         if missing:
             raise ConfigurationError(
                 f"ModelCheckpoint: filepath {self.filepath!r} names {', '.join(missing)}, but there"
-                f" are only {', '.join(values)}. (Names with val_ need validation data, in each "
-                "epoch.)"
+                f" are only {', '.join(values)}. (Names with val_ need validation data.)"
             )
+        return self._format(values)
+
+    def _format(self, values: dict[str, Any]) -> str:
         try:
             return self.filepath.format(**values)
         except (ValueError, TypeError) as error:
             raise ConfigurationError(
-                f"ModelCheckpoint: filepath {self.filepath!r} can not be filled in: {error}."
+                f"ModelCheckpoint: filepath {self.filepath!r} cannot be formatted: {error}."
             ) from None
 
     def _template_fields(self) -> set[str]:
@@ -236,13 +309,14 @@ class ModelCheckpoint(MonitorCallback):
             parsed = list(string.Formatter().parse(self.filepath))
         except ValueError as error:
             raise ConfigurationError(
-                f"ModelCheckpoint: filepath {self.filepath!r} is no template: {error}."
+                f"ModelCheckpoint: filepath {self.filepath!r} is not a valid template: {error}."
             ) from None
         fields = {field for _, field, _, _ in parsed if field is not None}
         wrong = sorted(field for field in fields if not field.isidentifier())
         if wrong:
             raise ConfigurationError(
-                f"ModelCheckpoint: filepath {self.filepath!r}: {wrong[0]!r} is no name; write "
+                f"ModelCheckpoint: filepath {self.filepath!r}: {wrong[0]!r} is not a name; write "
                 "{epoch} or {val_loss:.2f}, and {{ for a brace."
             )
+        self._format({field: 1 if field in ("epoch", "batch") else 1.0 for field in fields})
         return fields

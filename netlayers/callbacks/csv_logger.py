@@ -33,7 +33,8 @@ class CSVLogger(Callback):
     Args:
         filename: path of the file.
         separator: one character between the columns.
-        append: go on in a file that exists, in its columns, instead of writing over it.
+        append: append to an existing file, in its columns, instead of overwriting it. A second
+            ``fit`` with the same object and ``initial_epoch`` above 0 appends in any case.
 
     Example:
         >>> import csv, os, tempfile, numpy as np, netlayers as nl
@@ -63,6 +64,7 @@ class CSVLogger(Callback):
         self.sep = separator
         self.append = check_flag(owner, "append", append)
         self._file: IO[str] | None = None
+        self._written = False  # whether this object has written to the file
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -74,8 +76,10 @@ class CSVLogger(Callback):
         self._close()
         self._columns: list[str] | None = None
         cut = False
-        resumed = getattr(self, "params", {}).get("resumed", False)
-        append = self.append or resumed  # set_state() cuts off the lines that come again
+        params = getattr(self, "params", {})
+        resumed = params.get("resumed", False)
+        goes_on = self._written and params.get("initial_epoch", 0) > 0
+        append = self.append or goes_on or resumed  # set_state() cuts off lines that come again
         if append and os.path.exists(self.filename):
             with open(self.filename, newline="", encoding="utf-8") as file:
                 text = file.read()
@@ -130,6 +134,7 @@ class CSVLogger(Callback):
             )
         self._writer.writerow([_text(row.get(name, "NA")) for name in self._columns])
         self._file.flush()
+        self._written = True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the file."""

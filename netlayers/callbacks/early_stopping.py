@@ -1,4 +1,4 @@
-"""Ending a run that no longer gets better."""
+"""Early stopping."""
 
 from __future__ import annotations
 
@@ -19,22 +19,34 @@ class EarlyStopping(MonitorCallback):
 
     Args:
         monitor: name in the logs.
-        min_delta: a gain of no more than this does not count.
-        patience: epochs without a gain until the run ends. The first epoch never ends it.
-        verbose: 1 says when it stopped and what was restored.
+        min_delta: smallest improvement that counts.
+        patience: number of epochs without improvement after which training stops. The first epoch
+            never stops it.
+        verbose: 1 prints when training stopped and which weights were restored.
         mode: ``"min"``, ``"max"``, or ``"auto"`` for the direction of the loss or metric.
-        baseline: only values better than this start the patience again.
-        restore_best_weights: at the end of training, however it ended, take the weights (and
-            running statistics) of the best epoch again.
-        start_from_epoch: epochs before this one, counted from 0, are not looked at.
+        baseline: only values better than this reset the patience.
+        restore_best_weights: restore the weights (and running statistics) of the best epoch at the
+            end of training, however it ended; see below.
+        start_from_epoch: epochs before this one, counted from 0, are ignored.
 
     Attributes:
         best: best value, ``None`` if there was none.
         best_epoch: its epoch, counted from 0.
-        stopped_epoch: the epoch that ended the run, 0 if it went on to its end.
+        stopped_epoch: the epoch that stopped training, 0 if none did.
 
-    A value that is not finite is never the best, also not the first. (In Keras the first value is
-    the best whatever it is, so a NaN stays it for ever, and its weights are restored.)
+    Raises:
+        ConfigurationError: in ``fit``, before training: no result has the name ``monitor``, or
+            ``mode`` must be given.
+
+    A value that is not finite is never the best, not even the first. (In Keras the first value is
+    the best whatever it is; a NaN would then stay the best value forever.)
+
+    A result of the training, such as ``"loss"``, is a mean over the batches of the epoch, each
+    computed before its update. In an epoch of one batch the value belongs exactly to the weights
+    before the update, and these are restored. In an epoch of several batches it belongs to no
+    single set of weights: those after the epoch are restored, as in Keras, and their loss may be
+    far from ``best`` where training diverges. Results of the validation, such as ``"val_loss"``,
+    are computed with the weights after the epoch and have no such gap.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -67,6 +79,9 @@ class EarlyStopping(MonitorCallback):
         self.start_from_epoch = check_integer(
             owner, "start_from_epoch", start_from_epoch, minimum=0
         )
+        if self.restore_best_weights and not monitor.startswith("val_"):
+            # As an attribute, so that other runs pay nothing for a hook in each batch.
+            setattr(self, "on_train_batch_begin", self._before_batch)  # noqa: B010
 
     state_names = (
         *MonitorCallback.state_names,
@@ -74,6 +89,7 @@ class EarlyStopping(MonitorCallback):
         "stopped_epoch",
         "best_epoch",
         "best_weights",
+        "_before",
     )
 
     @staticmethod
@@ -89,9 +105,23 @@ class EarlyStopping(MonitorCallback):
         super()._start()
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights: list[Array] | None = None
+        self._before: list[Array] | None = None  # weights before the only update of the epoch
+        self._spare: list[Array] | None = None  # memory for the next ones
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`get_state` returned."""
+        super().set_state({"_before": None, **state})  # earlier versions did not have it
+
+    def _before_batch(self, batch: int, logs: Logs | None = None) -> None:
+        """Keep the weights before the first update of an epoch that may have a single one."""
+        if batch == 0 and self.params["steps"] in (1, None) and self._is_of_training():
+            self._before = self._copy_weights(self._before or self._spare)
+            self._spare = None
+        elif batch == 1:
+            self._before, self._spare = None, self._before
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Compare, and stop when the patience is at its end."""
+        """Compare, and stop training when the patience is used up."""
         current = self.value(epoch, logs)
         if current is None or epoch < self.start_from_epoch:
             return
@@ -107,7 +137,8 @@ class EarlyStopping(MonitorCallback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Take the best weights again."""
+        """Restore the best weights."""
+        self._before = self._spare = None
         if self.stopped_epoch and self.verbose:
             say(
                 f"Epoch {self.stopped_epoch + 1}: {self.monitor} has not improved for {self.wait} "
@@ -120,8 +151,16 @@ class EarlyStopping(MonitorCallback):
             self.best_weights = None  # the model has them now
 
     def _keep_weights(self) -> None:
-        if self.best_weights is None:
-            self.best_weights = self.model.get_weights()
-        else:  # into the same memory
-            for kept, weight in zip(self.best_weights, self.model.weights, strict=True):
-                np.copyto(kept, weight)
+        if self._before is None:
+            self.best_weights = self._copy_weights(self.best_weights)
+        else:
+            self.best_weights, self._before, self._spare = self._before, None, self.best_weights
+
+    def _copy_weights(self, into: list[Array] | None) -> list[Array]:
+        """Return a copy of the weights, in the memory of an earlier one if there is one."""
+        if into is None:
+            copied: list[Array] = self.model.get_weights()
+            return copied
+        for kept, weight in zip(into, self.model.weights, strict=True):
+            np.copyto(kept, weight)
+        return into

@@ -12,6 +12,8 @@ from netlayers.training.callback import Callback
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netlayers.training.callback import RunPlan
+
     Hook = Callable[..., Any] | None
 
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
@@ -75,6 +77,12 @@ class LambdaCallback(Callback):
                     f"LambdaCallback: {name} must be a function, got {function!r}."
                 )
             setattr(self, name, function)
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Refuse functions for batches in ``fit_lbfgs``, which has none."""
+        for name in HOOKS:
+            if name in vars(self) and name.startswith("on_train_batch"):
+                plan.refuse_lbfgs(f"LambdaCallback: {name}", "which has no batches")
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv as csv_module
 import math
-import warnings
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Logs
     from netlayers.core.layer import Layer
+    from netlayers.training.callback import RunPlan
 
 
 class GradientMonitor(Callback):
@@ -115,7 +115,18 @@ class GradientMonitor(Callback):
         self._measures: StepMeasures | None = None
         self._watching: ExitStack | None = None
         self._file: IO[str] | None = None
-        self._warned = False
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Check the names of the layers; refuse ``fit_lbfgs``, which has no steps to measure."""
+        plan.refuse_lbfgs("GradientMonitor", "which has no steps to measure")
+        self._chosen(self.model)
+
+    @property
+    def _adds(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Names that it adds to the logs of an epoch."""
+        model = self.model
+        measures = StepMeasures(model, model.optimizer, self.measures, self._chosen(model))
+        return tuple(f"{p}/{m}" for m, its in measures.values.items() for p in its)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start with an empty table."""
@@ -162,12 +173,6 @@ class GradientMonitor(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Put the means of the measured steps into the logs."""
-        if not self._step and not self._warned:
-            self._warned = True
-            warnings.warn(
-                "GradientMonitor: there are no steps to measure in fit_lbfgs; it watches fit.",
-                stacklevel=2,
-            )
         if logs is None:
             return
         for path, measure in self._pairs():

@@ -1,4 +1,4 @@
-"""Callbacks that change the learning rate between epochs."""
+"""Callbacks that set the learning rate between epochs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Logs
+    from netlayers.training.callback import RunPlan
+
+_NO_RATE = "where a line search takes the place of the learning rate"
 
 
 def _halved(epoch: int, rate: float) -> float:
@@ -25,16 +28,17 @@ def _halved(epoch: int, rate: float) -> float:
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch.
 
-    The rate goes into the logs, and so into the History, as ``learning_rate``.
+    The rate is added to the logs, and thus to the History, as ``learning_rate``.
 
     Args:
         schedule: ``schedule(epoch, rate)`` returns the new rate from the number of the epoch,
-            counted from 0, and the rate so far; ``schedule(epoch)`` works too.
-        verbose: 1 says each rate.
+            counted from 0, and the current rate; ``schedule(epoch)`` works too.
+        verbose: 1 prints each rate.
 
     Raises:
-        ConfigurationError: the schedule can not be called so, or returned no rate.
-        TypeError: the optimizer follows a schedule of its own.
+        ConfigurationError: the schedule does not take these arguments, or does not return a
+            non-negative number; or, before training, the run is one of ``fit_lbfgs``.
+        TypeError: the learning rate of the optimizer is a schedule.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -57,9 +61,15 @@ class LearningRateScheduler(Callback):
         self._takes_rate = _takes(schedule, 2)
         if not self._takes_rate and not _takes(schedule, 1):
             raise ConfigurationError(
-                f"{owner}: schedule is called as schedule(epoch, rate), which {schedule!r} does "
-                "not take."
+                f"{owner}: schedule must take the arguments (epoch, rate) or (epoch), which "
+                f"{schedule!r} does not."
             )
+
+    _adds = ("learning_rate",)
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Refuse ``fit_lbfgs``, which has no learning rate."""
+        plan.refuse_lbfgs("LearningRateScheduler", _NO_RATE)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -67,7 +77,7 @@ class LearningRateScheduler(Callback):
         return [{"schedule": _halved, "verbose": 1}]
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Set the rate."""
+        """Set the learning rate."""
         optimizer = self.model.optimizer
         arguments: tuple[Any, ...] = (epoch, float(optimizer.learning_rate))
         rate = self.schedule(*arguments[: 2 if self._takes_rate else 1])
@@ -78,32 +88,33 @@ class LearningRateScheduler(Callback):
             say(f"Epoch {epoch + 1}: the learning rate is {rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the rate."""
+        """Add the learning rate to the logs."""
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
 class ReduceLROnPlateau(MonitorCallback):
-    """Multiplies the learning rate by ``factor`` when the monitored number no longer improves.
+    """Multiplies the learning rate by ``factor`` when the monitored number stops improving.
 
-    It works with a schedule too: the rate is then schedule × factor, the factor kept in the
-    optimizer's ``learning_rate_factor``. The rate goes into the logs, and so into the History, as
+    If the optimizer follows a schedule, the rate is schedule × factor; the factor is the
+    optimizer's ``learning_rate_factor``. The rate is added to the logs, and thus to the History, as
     ``learning_rate``.
 
     Args:
         monitor: name in the logs.
-        factor: what the rate is multiplied by.
-        patience: epochs without a gain until it is.
-        verbose: 1 says so.
+        factor: factor of each reduction, below 1.
+        patience: number of epochs without improvement after which the rate is reduced.
+        verbose: 1 prints each reduction.
         mode: ``"min"``, ``"max"``, or ``"auto"`` for the direction of the loss or metric.
-        min_delta: a gain of no more than this does not count.
-        cooldown: epochs after a reduction in which none is counted.
-        min_lr: the rate is not reduced below this.
+        min_delta: smallest improvement that counts.
+        cooldown: number of epochs after a reduction that do not count towards ``patience``.
+        min_lr: lower bound of the rate.
 
     Raises:
-        ConfigurationError: ``factor`` is not below 1.
+        ConfigurationError: ``factor`` is not below 1; or, before training, no result has the name
+            ``monitor``, or ``mode`` must be given, or the run is one of ``fit_lbfgs``.
 
-    A value that is not finite is never the best, also not the first.
+    A value that is not finite is never the best, not even the first.
     """
 
     def __init__(
@@ -124,6 +135,13 @@ class ReduceLROnPlateau(MonitorCallback):
         self.verbose = check_choice(owner, "verbose", verbose, (0, 1, 2))
         self.cooldown = check_integer(owner, "cooldown", cooldown, minimum=0)
         self.min_lr = check_number(owner, "min_lr", min_lr, minimum=0)
+
+    _adds = ("learning_rate",)
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Check the monitored number; refuse ``fit_lbfgs``, which has no learning rate."""
+        plan.refuse_lbfgs("ReduceLROnPlateau", _NO_RATE)
+        super().check_run(plan)
 
     state_names = (*MonitorCallback.state_names, "wait", "cooldown_counter")
 
@@ -147,7 +165,7 @@ class ReduceLROnPlateau(MonitorCallback):
         self.wait = self.cooldown_counter = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Compare, and reduce the rate when the patience is at its end."""
+        """Compare, and reduce the rate when the patience is used up."""
         logs = {} if logs is None else logs
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         current = self.value(epoch, logs)
@@ -166,7 +184,7 @@ class ReduceLROnPlateau(MonitorCallback):
                 self.wait = 0
 
     def _reduce(self, epoch: int) -> bool:
-        """Make the rate smaller; return whether it was above the smallest allowed one."""
+        """Reduce the rate; return whether it was above ``min_lr``."""
         optimizer = self.model.optimizer
         old = float(optimizer.learning_rate)
         if old <= self.min_lr:
@@ -185,11 +203,11 @@ class ReduceLROnPlateau(MonitorCallback):
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:
-    """Whether a function can be called with so many arguments."""
+    """Whether a function can be called with ``count`` arguments."""
     try:
         inspect.signature(function).bind(*range(count))
     except TypeError:
         return False
-    except ValueError:  # some functions written in C tell nothing of their arguments
+    except ValueError:  # some functions written in C have no signature
         return True
     return True

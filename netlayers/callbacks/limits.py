@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import os
 
     from netlayers._typing import Logs
+    from netlayers.training.callback import RunPlan
     from netlayers.training.nonfinite import NonFiniteOrigin
 
 
@@ -71,6 +72,11 @@ class TerminateOnNaN(Callback):
             self.snapshot = check_path("TerminateOnNaN", "snapshot", snapshot)
         self.origin: NonFiniteOrigin | None = None
         self._overrides = False
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Refuse ``fit_lbfgs``, which has no batches to watch."""
+        reason = "whose line search takes no step to a loss that is not finite"
+        plan.refuse_lbfgs("TerminateOnNaN", reason)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

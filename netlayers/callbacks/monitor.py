@@ -1,10 +1,12 @@
-"""What the callbacks that watch one number have in common."""
+"""Base class of the callbacks that monitor one number."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from netlayers.callbacks.reporting import scalars
 from netlayers.checks import check_choice, check_number
@@ -15,17 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from netlayers._typing import Logs
+    from netlayers.training.callback import RunPlan
 
 
 class MonitorCallback(Callback):
-    """Base class: reads one number of the logs, and knows which of two values is better.
+    """Base class: reads one number from the logs and decides which of two values is better.
 
     Args:
-        monitor: the name in the logs, such as ``"val_loss"``.
+        monitor: name in the logs, such as ``"val_loss"``.
         mode: ``"min"`` or ``"max"``; ``"auto"`` takes the direction of the loss or metric.
-        min_delta: what a value must gain to count as better (the sign does not matter).
+        min_delta: smallest improvement that counts (its sign does not matter).
 
-    A value that is not finite is never better than anything.
+    A value that is not finite never counts as better.
     """
 
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
@@ -40,16 +43,34 @@ class MonitorCallback(Callback):
         self._start()
 
     def _start(self) -> None:
-        """Forget the last run."""
+        """Reset the state of the last run."""
         self.best: float | None = None
         self._sign: int | None = None
         self._seen = False
 
+    def check_run(self, plan: RunPlan) -> None:
+        """Check that the run has the monitored number, and that its direction is known.
+
+        Raises:
+            ConfigurationError: the name is not among the results, or is that of an array, or
+                ``mode`` must be given.
+        """
+        self._check_monitor(plan)
+
+    def _check_monitor(self, plan: RunPlan, batch: bool = False) -> None:
+        plan.check_names(f"{type(self).__name__}: monitor={{!r}}", [self.monitor], batch)
+        if self.monitor in plan.names:
+            metric = self._metric()
+            # A metric of the user may have no result before its first batch.
+            if type(metric).__module__.startswith("netlayers.") and np.ndim(metric.result()):
+                raise self._is_array(n for n in plan.names if n != self.monitor)
+            self._direction()
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Start anew, also after an earlier ``fit``."""
+        """Reset the state, also after an earlier ``fit``."""
         self._start()
 
-    # What is kept of a run by the names of the attributes.
+    # Attributes that are the state of a run.
     state_names: tuple[str, ...] = ("best", "_sign", "_seen")
 
     def get_state(self) -> dict[str, Any]:
@@ -57,12 +78,12 @@ class MonitorCallback(Callback):
         return {name: getattr(self, name) for name in self.state_names}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with these; what has another name is no state of this callback."""
+        """Restore what :meth:`get_state` returned; other names are ignored."""
         for name in self.state_names:
             setattr(self, name, state[name])
 
     def value(self, epoch: int, logs: Logs | None) -> float | None:
-        """Return the number to watch; ``None``, with a warning, where the epoch has none."""
+        """Return the monitored number; ``None``, with a warning, if the epoch has none."""
         owner = type(self).__name__
         found = scalars(logs)
         if self.monitor in found:
@@ -71,10 +92,7 @@ class MonitorCallback(Callback):
             self._seen = True
             return found[self.monitor]
         if self.monitor in (logs or {}):
-            raise ConfigurationError(
-                f"{owner}: monitor={self.monitor!r} is an array, and only a single number can be "
-                f"better than another. There are: {', '.join(found)}."
-            )
+            raise self._is_array(found)
         if self._lacks_validation([self.monitor], found):
             return None
         if not self._seen:
@@ -109,19 +127,33 @@ class MonitorCallback(Callback):
         gained = value - self._sign * self.min_delta
         return reference is None or (gained > reference if self._sign > 0 else gained < reference)
 
+    def _is_of_training(self) -> bool:
+        """Whether the monitored number is computed from the training batches, during the epoch."""
+        steps = getattr(self.model, "_steps", None)
+        return steps is not None and self.monitor in steps.log_names()
+
+    def _is_array(self, others: Iterable[str]) -> ConfigurationError:
+        return ConfigurationError(
+            f"{type(self).__name__}: monitor={self.monitor!r} is an array, and only a single "
+            f"number can be better than another. There are: {', '.join(others)}."
+        )
+
+    def _metric(self) -> Any:
+        """Return the metric that is monitored; ``None`` for a loss or a name of a callback."""
+        steps = getattr(self.model, "_steps", None)
+        return None if steps is None else steps.metrics.get(self.monitor.removeprefix("val_"))
+
     def _direction(self) -> int:
-        """Return 1 where more is better, -1 where less is."""
+        """Return 1 if larger values are better, -1 if smaller ones are."""
         mode = self.mode
         if mode == "auto":
             name = self.monitor.removeprefix("val_")
             if name == "loss" or name.endswith("_loss"):
                 mode = "min"
-            steps = getattr(self.model, "_steps", None)
-            metric = None if steps is None else steps.metrics.get(name)
-            mode = getattr(metric, "direction", None) or mode
+            mode = getattr(self._metric(), "direction", None) or mode
         if mode == "auto":
             raise ConfigurationError(
-                f"{type(self).__name__}: whether a high or a low {self.monitor!r} is good is not "
-                "known; pass mode='max' or mode='min'."
+                f"{type(self).__name__}: mode='auto' cannot tell whether a high or a low "
+                f"{self.monitor!r} is good; pass mode='max' or mode='min'."
             )
         return 1 if mode == "max" else -1

@@ -16,6 +16,7 @@ from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Logs
+    from netlayers.training.callback import RunPlan
 
 
 class TensorBoard(Callback):
@@ -67,6 +68,11 @@ class TensorBoard(Callback):
         self._writers: dict[str, Any] = {}
         self._training = False
         _writer_class()  # better now than after an hour of training
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Refuse an ``update_freq`` in batches in ``fit_lbfgs``, which has none."""
+        if self._every:
+            plan.refuse_lbfgs(f"TensorBoard: update_freq={self.update_freq!r}", "without batches")
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ class GroupNormalization(AffineNormalization):
         (channels,) = self._arrange_by(self.axis, input_shape)
         if channels % self.groups:
             raise ShapeError(
-                f"{self.owner} (GroupNormalization): {channels} channels cannot be divided into "
+                f"{self.owner} (GroupNormalization): {channels} channels cannot be divided "
                 f"into {self.groups} groups of equal size; choose groups from the divisors of "
                 f"{channels}, or -1."
             )

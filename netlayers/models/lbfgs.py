@@ -16,7 +16,7 @@ from netlayers.data.arrays import ArrayData
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.training import trainer
 from netlayers.training.batching import BatchSettings, evaluation_data, validation_parts
-from netlayers.training.callback import CallbackList, LBFGSResult, as_callbacks
+from netlayers.training.callback import CallbackList, LBFGSResult, RunPlan, as_callbacks
 from netlayers.training.inputs import rollback_on_error
 from netlayers.training.lock import one_at_a_time
 from netlayers.training.samples import columns_in_memory
@@ -124,6 +124,9 @@ def fit_lbfgs(
             f"{owner}: BackupAndRestore is for fit(): SciPy's line search cannot go on in "
             "another process. Use ModelCheckpoint to keep the weights of each iteration."
         )
+    history = History()
+    if verbose:
+        chosen.append(ProgressBar(bar=False))
     validation = None
     with ExitStack() as opened:
         with rollback_on_error(model):
@@ -134,18 +137,16 @@ def fit_lbfgs(
                 validation = evaluation_data(model, "validation_data", parts, reading)
                 opened.callback(validation.close)
             check_deterministic(model)
-        rows = columns[0].rows  # type: ignore[union-attr]
+            steps = model._steps
+            assert steps is not None  # created while the data were checked
+            params = {"epochs": count, "initial_epoch": 0, "steps": 1, "verbose": verbose}
+            if validation is not None:
+                params["validation_freq"] = 1
+            hooks = CallbackList([*chosen, history], model, params)
+            hooks.check(RunPlan.of(owner, steps, validation is not None))
         model.stop_training = False
-        history = model.history = History()
-        if verbose:
-            chosen.append(ProgressBar(bar=False))
-        params = {"epochs": count, "steps": 1, "verbose": verbose}
-        if validation is not None:
-            params["validation_freq"] = 1
-        hooks = CallbackList([*chosen, history], model, params)
-        data = ArrayData(columns, rows)
-        steps = model._steps
-        assert steps is not None  # created while the data were checked
+        model.history = history
+        data = ArrayData(columns, columns[0].rows)  # type: ignore[union-attr]
         history.lbfgs = minimize_loss(steps, data, hooks, options, validation, **tolerances)
     return history
 

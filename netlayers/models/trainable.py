@@ -15,7 +15,7 @@ from netlayers.checks import check_integer, check_verbose
 from netlayers.data.batch import ready_batch
 from netlayers.training import batching, trainer
 from netlayers.training.batching import BatchSettings, batch_result
-from netlayers.training.callback import CallbackList, as_callbacks
+from netlayers.training.callback import CallbackList, RunPlan, as_callbacks
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
 from netlayers.training.lock import one_at_a_time, run_locked
@@ -177,18 +177,23 @@ class TrainableModel(CompilableModel):
             ),
         )
         with ExitStack() as opened:
-            with rollback_on_error(self):
-                data, validation = batching.fit_data(self, arguments, opened)
-            steps = self._steps
-            assert steps is not None  # checking the data made it
-            self.stop_training = False
-            self.history = History()
+            history = History()
             if verbose:
                 chosen.append(ProgressBar(bar=verbose == 1))
-            params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
-            if validation is not None:
-                params["validation_freq"] = freq
-            hooks = CallbackList([*chosen, self.history], self, params)
+            with rollback_on_error(self):
+                data, validation = batching.fit_data(self, arguments, opened)
+                steps = self._steps
+                assert steps is not None  # checking the data made it
+                params = {"epochs": epochs, "initial_epoch": first, "steps": data.steps}
+                params["verbose"] = verbose
+                if validation is not None:
+                    params["validation_freq"] = freq
+                hooks = CallbackList([*chosen, history], self, params)
+                if epochs > first:
+                    validates = validation is not None and arguments.validations > 0
+                    hooks.check(RunPlan.of(owner, steps, validates))
+            self.stop_training = False
+            self.history = history
             trainer.train(Run(steps, data, hooks, range(first, epochs), validation, freq))
         return self.history
 

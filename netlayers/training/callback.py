@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import listed
 from netlayers.errors import ConfigurationError
+from netlayers.registry import suggestion
 
 if TYPE_CHECKING:
     import os
@@ -14,6 +15,87 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Logs
     from netlayers.training.compilation import CompilableModel
+    from netlayers.training.step import Steps
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What is known of a run before it starts, for :meth:`Callback.check_run`.
+
+    Attributes:
+        method: ``"fit"`` or ``"fit_lbfgs"``.
+        names: names in the logs of an epoch, without what other callbacks add.
+        batch_names: names in the logs of a batch.
+        validates: whether an epoch of the run ends with a validation.
+        added: names that the callbacks before this one add to the logs of an epoch; ``None`` where
+            that is unknown, as for callbacks of the user.
+        added_to_batches: the same for the logs of a batch.
+    """
+
+    method: str
+    names: tuple[str, ...]
+    batch_names: tuple[str, ...]
+    validates: bool
+    added: tuple[str, ...] | None = ()
+    added_to_batches: tuple[str, ...] | None = ()
+
+    @classmethod
+    def of(cls, method: str, steps: Steps, validates: bool) -> RunPlan:
+        """Return the plan of a run of ``steps``.
+
+        Args:
+            method: see the attributes.
+            steps: model, loss and metrics.
+            validates: see the attributes.
+        """
+        names = steps.log_names()
+        tests = [f"val_{name}" for name in names if name != "grad_norm"] if validates else []
+        if method == "fit_lbfgs" and "grad_norm" not in names:
+            names.append("grad_norm")
+        return cls(method, (*names, *tests), tuple(steps.log_names(each_batch=True)), validates)
+
+    def check_names(self, subject: str, names: Sequence[str], batch: bool) -> None:
+        """Check that the run has results of these names.
+
+        Args:
+            subject: the callback and its argument, with ``{!r}`` for the name.
+            names: the names.
+            batch: whether they are read from the logs of a batch rather than of an epoch.
+
+        Raises:
+            ConfigurationError: a name is certain to be missing.
+        """
+        added = self.added_to_batches if batch else self.added
+        if added is None:
+            return
+        known = [*(self.batch_names if batch else self.names), *added]
+        for name in names:
+            if name in known:
+                continue
+            if batch and name in (*self.names, *(self.added or ())):
+                advice = "It is known after an epoch: pass save_freq='epoch'."
+            elif name.startswith("val_") and not self.validates:
+                advice = (
+                    "Names with val_ need validation_data, or a validation_split, and a "
+                    "validation_freq that is not above epochs."
+                )
+            else:
+                advice = (
+                    suggestion(name, known).strip()
+                    or "A callback that adds it to the logs must stand before this one."
+                )
+            raise ConfigurationError(
+                f"{subject.format(name)} is not among the results of "
+                f"{'a batch' if batch else 'an epoch'}, which are {', '.join(known)}. {advice}"
+            )
+
+    def refuse_lbfgs(self, owner: str, reason: str) -> None:
+        """Raise a ConfigurationError in a run of ``fit_lbfgs``."""
+        if self.method == "fit_lbfgs":
+            raise ConfigurationError(
+                f"{owner}: it has no effect in fit_lbfgs, {reason}. Leave it out, or train with "
+                "fit()."
+            )
 
 
 class Callback:
@@ -26,8 +108,9 @@ class Callback:
     Attributes:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the
             current batch.
-        params: ``epochs``, ``steps`` per epoch, ``verbose``; ``validation_freq`` in a run with
-            validation data; and ``resumed`` (True) if ``fit`` resumes a run of another process.
+        params: ``epochs``, ``initial_epoch``, ``steps`` per epoch, ``verbose``;
+            ``validation_freq`` in a run with validation data; and ``resumed`` (True) if ``fit``
+            resumes a run of another process.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -46,6 +129,16 @@ class Callback:
     params: dict[str, Any]
     # Whether a run that resumes in another process must have this callback.
     part_of_run = True
+
+    # Names that on_epoch_end adds to the logs of an epoch, in the callbacks of the package.
+    _adds: tuple[str, ...] = ()
+
+    def check_run(self, plan: RunPlan) -> None:
+        """Check that the callback can have an effect; called before anything of a run has started.
+
+        Raises:
+            ConfigurationError: it cannot, as with a monitored name that no result has.
+        """
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -137,6 +230,24 @@ class CallbackList:
             callback.set_params(params)
             callback.set_model(model)
 
+    def check(self, plan: RunPlan) -> None:
+        """Call :meth:`Callback.check_run` of all callbacks.
+
+        Raises:
+            ConfigurationError: a callback can have no effect in this run.
+        """
+        for callback in self.callbacks:  # each sees what those before it add, and it itself
+            adds = getattr(callback, "_adds", ())
+            if plan.added is not None:
+                foreign = _is_foreign(callback, "on_epoch_end")
+                plan = replace(plan, added=None if foreign else (*plan.added, *adds))
+            if plan.added_to_batches is not None and _overrides(callback, "on_train_batch_end"):
+                foreign = _is_foreign(callback, "on_train_batch_end")
+                names = None if foreign else (*plan.added_to_batches, *adds)
+                plan = replace(plan, added_to_batches=names)
+            if hasattr(callback, "check_run"):
+                callback.check_run(plan)
+
     def has(self, hook: str) -> bool:
         """Whether a callback defines the hook."""
         return bool(self._defined(hook))
@@ -176,6 +287,17 @@ class CallbackList:
                 (name, f) for name, f in found if getattr(f, "__func__", f) is not empty
             ]
         return self._hooks[hook]
+
+
+def _overrides(callback: Any, hook: str) -> bool:
+    function = getattr(callback, hook, None)
+    return function is not None and getattr(function, "__func__", 0) is not getattr(Callback, hook)
+
+
+def _is_foreign(callback: Any, hook: str) -> bool:
+    """Whether a callback has a hook from outside the package, which may do anything."""
+    module = str(getattr(getattr(callback, hook, None), "__module__", ""))
+    return _overrides(callback, hook) and not module.startswith("netlayers.")
 
 
 def as_callbacks(callbacks: Any) -> list[Any]:

@@ -43,12 +43,13 @@ class StepSnapshot:
     Attributes:
         include_weights: also copy the weights and the optimizer's vectors.
         needed: whether a forward pass changes anything that must be copied.
+        has_weights: whether the last copy has the weights too.
     """
 
     def __init__(self, model: Network, optimizer: Optimizer) -> None:
         self._model, self._optimizer = model, optimizer
         self.include_weights = False
-        self._has_weights = False
+        self.has_weights = False
         self._generators = generators_of(model)
         self._buffers = BufferCopies(model)
         self.needed = bool(self._generators) or not self._buffers.empty
@@ -60,7 +61,7 @@ class StepSnapshot:
         """Copy the state as it is now."""
         self._drawn = {name: g.bit_generator.state for name, g in self._generators.items()}
         self._buffers.take()
-        self._has_weights = self.include_weights
+        self.has_weights = self.include_weights
         if self.include_weights:
             self._values = _copied(self._model.parameters.values, self._values)
             self._vectors = {
@@ -89,7 +90,7 @@ class StepSnapshot:
         generators = generators_of(model)
         for name, state in self._drawn.items():
             generators[name].bit_generator.state = state
-        if self.include_weights and self._has_weights:
+        if self.include_weights and self.has_weights:
             assert self._values is not None
             parameters.values[...] = self._values
             optimizer.state = {name: _copied(v, None) for name, v in self._vectors.items()}
@@ -182,6 +183,12 @@ class Steps:
         states = state[1 : 1 + parts] + state[2 + parts :]
         for its, kept in zip(further, states, strict=True):
             its.set_state(kept)
+
+    def log_names(self, each_batch: bool = False) -> list[str]:
+        """Return the names in :meth:`logs`."""
+        metrics = [n for n, its in self.metrics.items() if its.each_batch or not each_batch]
+        norm = ["grad_norm"] if self.optimizer.clips else []
+        return ["loss", *self._parts, *metrics, *norm]
 
     @contextmanager
     def keep_sums(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.errors import ConfigurationError, DataError
+from tests.user_layers import MaskingEmbed
 
 CHUNK = 1 << 20  # entries that are looked at in one go
 ROWS = 600_000  # of 4 entries: more than two chunks
@@ -126,3 +127,14 @@ def test_one_axis_that_weights_do_not_have(make, axis):
         nl.Sequential([layer]).build((None, 3))
     with pytest.raises(ConfigurationError, match=r"no axis"):
         nl.constraints.MinMaxNorm(axis=axis).check_shape("kernel", (3, 2))
+
+
+@pytest.mark.parametrize("values", [[["a", "b"]], [[1j, 2j]], [[1, None]]], ids=str)
+def test_what_is_no_number_is_named_for_layers_of_integers_too(values):
+    for first in (MaskingEmbed(6, 3), nl.layers.Flatten()):
+        model = nl.Sequential([first, nl.layers.Flatten(), nl.layers.Dense(1)])
+        model.build((None, 2))
+        with pytest.raises(DataError, match=r"^predict: x must hold real numbers, got"):
+            model.predict(np.array(values))
+        with pytest.raises(DataError, match=r"^predict_on_batch: x must hold real numbers, got"):
+            model.predict_on_batch(np.array(values))

@@ -179,7 +179,7 @@ def test_refuses():
 def test_lbfgs_has_no_steps():
     model = nl.Sequential([layers.Dense(1)], seed=0)
     model.compile("sgd", "mse")
-    with pytest.warns(UserWarning, match="no steps to measure in fit_lbfgs"):
+    with pytest.raises(ConfigurationError, match="no steps to measure"):
         model.fit_lbfgs(X, Y, callbacks=[GradientMonitor()], verbose=0)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.errors import ConfigurationError
-from tests.mutation import contract_faults as faults
+from tests.mutation import contract_faults, layer_faults
 
 X = np.random.default_rng(0).normal(size=(5, 4))
 
@@ -237,30 +237,30 @@ def test_fewer_entries_by_default_are_named_and_a_given_number_is_kept():
 @pytest.mark.parametrize(
     "cls",
     [
-        faults.ForgottenFactor,
-        faults.AddedGradient,
-        faults.StaleCache,
-        faults.InferenceInCache,
-        faults.InferenceInOldCache,
+        layer_faults.ForgottenFactor,
+        layer_faults.AddedGradient,
+        layer_faults.StaleCache,
+        layer_faults.InferenceInCache,
+        layer_faults.InferenceInOldCache,
     ],
 )
 def test_faults_do_not_hide_behind_the_starting_point(cls):
     x = np.random.default_rng(0).normal(size=(4, 3))
-    assert nl.check_gradients(faults.Scale(), x).passed
+    assert nl.check_gradients(layer_faults.Scale(), x).passed
     assert not nl.check_gradients(cls(), x).passed
 
 
 def test_a_loss_that_adds_up_its_gradients_is_found():
     y, p = np.random.default_rng(0).normal(size=(2, 4, 3))
     for weight in (None, np.arange(4.0)):
-        assert nl.check_gradients(faults.Squares(), p, y, sample_weight=weight).passed
-        one_size = type("OneSize", (faults.AddingGradient,), {})()
+        assert nl.check_gradients(contract_faults.Squares(), p, y, sample_weight=weight).passed
+        one_size = type("OneSize", (contract_faults.AddingGradient,), {})()
         one_size.reduction = "sum"
         assert not nl.check_gradients(one_size, p[:1], y[:1]).passed
 
 
 def test_the_weights_of_the_layer_are_not_moved():
-    layer = faults.Scale()
+    layer = layer_faults.Scale()
     layer.build((None, 3))
     assert nl.check_gradients(layer, np.ones((4, 3))).passed
     assert (layer.scale == 1).all()

@@ -50,6 +50,8 @@ SWAPPED = {
     "zeros": "ones",
     "zeros_like": "ones_like",
 }
+# The order of their arguments does not matter.
+SYMMETRIC = ("add", "equal", "isinstance", "max", "maximum", "min", "minimum", "multiply", "zip")
 # Planted by tests/mutation/faults.py; and what the contracts take as data for their tests.
 LEFT_OUT = ("backward", "_backward", "examples")
 PARENTHESES = (ast.BinOp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.IfExp)
@@ -171,7 +173,7 @@ def _calls(node):
         setattr(func, "attr" if isinstance(func, ast.Attribute) else "id", SWAPPED[name])
         yield "function", node.func, ast.unparse(func)
     plain = [a for a in node.args if not isinstance(a, ast.Starred)]
-    if len(plain) == len(node.args) >= 2 and name not in ("isinstance", "max", "min", "zip"):
+    if len(plain) == len(node.args) >= 2 and name not in SYMMETRIC:
         yield "arguments swapped", node, _text(node, args=[*plain[1::-1], *plain[2:]])
     for i, keyword in enumerate(node.keywords):
         if keyword.arg:

@@ -10,6 +10,7 @@ import numpy as np
 
 from netlayers.checks import is_several
 from netlayers.core.calls import generators_of
+from netlayers.core.layer import Layer
 from netlayers.layers import Activation, Dense, Dropout, GaussianNoise
 from netlayers.models import Sequential
 from netlayers.testing.arguments import importable
@@ -40,7 +41,7 @@ def _ones(example: Example) -> Any:
     return large(example.data[0])
 
 
-def _outputs(layer: Any, x: Any, times: int = 3) -> list[Any]:
+def _outputs(layer: Layer, x: Any, times: int = 3) -> list[Any]:
     """Return what a layer gives in training, one step after the other."""
     return [a for _ in range(times) for a in copies(layer.forward(x, training=True))]
 
@@ -48,7 +49,7 @@ def _outputs(layer: Any, x: Any, times: int = 3) -> list[Any]:
 @check(*KINDS)
 def randomness_is_declared(example: Example) -> None:
     """Check that a layer with a generator says random = True, and not same_in_training."""
-    layer: Any = built(example)
+    layer: Layer = built(example)
     require(
         layer.random is bool(generators_of(layer))
         and not (layer.random and layer.same_in_training),

@@ -41,7 +41,7 @@ KINDS = ("layer", "activation")
 BASES[Layer] = "layer"
 
 
-def observe_layer(example: Example, layer: Any) -> list[Any]:
+def observe_layer(example: Example, layer: Layer) -> list[Any]:
     """Return outputs, gradients, penalties and the weights before and after an update."""
     shape = example.data[0]
     seeded = isinstance(layer, Sequential) and layer.seed is not None
@@ -131,7 +131,7 @@ def _has(what: str, arrays: list[Any], dtype: str) -> None:
         )
 
 
-def _input_gradient_fits(layer: Any, dx: Any, shape: Any, dtype: str) -> None:
+def _input_gradient_fits(layer: Layer, dx: Any, shape: Any, dtype: str) -> None:
     several = isinstance(layer.input_spec, tuple)
     require(
         isinstance(dx, tuple) is several,

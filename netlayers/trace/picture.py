@@ -13,6 +13,7 @@ from netlayers.trace.numbers import number_format
 
 if TYPE_CHECKING:
     from netlayers.trace.records import LayerTrace
+    from netlayers.trace.steps import TraceView
     from netlayers.trace.story import Story
 
 MOST_NEURONS, MOST_COLUMNS = 8, 6
@@ -20,7 +21,7 @@ RADIUS, ACROSS, DOWN = 24, 168, 74
 BOX_WIDTH, BOX_HEIGHT, GAP, ARC = 104, 56, 26, 20
 
 
-def picture(trace: Any, story: Story) -> str:
+def picture(trace: TraceView, story: Story) -> str:
     """Return an ``<svg>``: what belongs to layer 3 has ``data-l="3"``; the loss ``data-l="loss"``.
 
     A small chain of dense layers is drawn neuron by neuron; the numbers in the neurons are those of
@@ -66,7 +67,7 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
 # Neurons -----------------------------------------------------------------------------------------
 
 
-def _neurons(trace: Any, dense: list[LayerTrace], story: Story) -> str:
+def _neurons(trace: TraceView, dense: list[LayerTrace], story: Story) -> str:
     columns = [trace.model.x, *(r.y for r in dense)]
     tallest = max(_width(c) for c in columns)
     height = tallest * DOWN + 34
@@ -116,7 +117,7 @@ def _neurons(trace: Any, dense: list[LayerTrace], story: Story) -> str:
     return _svg(x + 74, height, f"The network {trace.name}", parts)
 
 
-def _loss(x: float, y: float, starts: list[tuple[float, float]], trace: Any) -> str:
+def _loss(x: float, y: float, starts: list[tuple[float, float]], trace: TraceView) -> str:
     value = number_format(np.asarray(trace.loss.total), 3)(trace.loss.total)
     path = " ".join(f"M{u:.1f} {v:.1f} L{x - 32:.1f} {y:.1f}" for u, v in starts)
     return (
@@ -251,7 +252,7 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _boxes(trace: Any) -> str:
+def _boxes(trace: TraceView) -> str:
     drawing = _Drawing()
     width, height = drawing.size(trace.model)
     height = max(height, BOX_HEIGHT) + 12

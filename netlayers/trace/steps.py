@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
@@ -18,6 +18,19 @@ PHASES = {
     "update": "Update",
 }
 SYMBOLS = {"kernel": "W", "bias": "b", "gamma": r"\gamma", "beta": r"\beta", "alpha": r"\alpha"}
+
+
+class TraceView(Protocol):
+    """The attributes of a :class:`~netlayers.trace.trace.Trace` that its forms show."""
+
+    name: str
+    model: LayerTrace
+    layers: list[LayerTrace]
+    loss: LossTrace
+    steps: list[Step]
+    digits: int
+    rows: int
+    columns: int
 
 
 @dataclass

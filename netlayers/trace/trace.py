@@ -103,7 +103,7 @@ class Trace:
 
         It is self-contained. Without JavaScript, and in print, all steps are shown.
         """
-        return to_html(self)
+        return to_html(self, self.story)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace to a file; the extension selects ``.html``, ``.md`` or ``.txt``.

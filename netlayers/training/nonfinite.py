@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,8 +23,28 @@ if TYPE_CHECKING:
     from netlayers.core.parameters import Parameter
     from netlayers.data.batch import Batch
     from netlayers.errors import NonFiniteError
+    from netlayers.layers.network import Network
+    from netlayers.losses import Loss
+    from netlayers.optimizers import Optimizer
 
 _SHOWN = 5  # rows that a message lists
+
+
+class TrainingSteps(Protocol):
+    """What the search uses of :class:`netlayers.training.step.Steps`."""
+
+    model: Network
+    optimizer: Optimizer
+    loss: Loss
+
+    def compute_gradients(self, batch: Batch) -> float:
+        """Run forward and backward; return the loss."""
+
+    def update(self, count: int) -> float:
+        """Apply the gradients; return the loss."""
+
+    def copy_before_step(self) -> TrainingSteps:
+        """Return a copy in the state before the last batch."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,9 @@ class NonFiniteOrigin:
         return f", for {len(self.rows)} of {self.row_count} rows: {word} {shown}{more}"
 
 
-def find_nonfinite(steps: Any, batch: Batch, update: bool = True) -> NonFiniteOrigin | None:
+def find_nonfinite(
+    steps: TrainingSteps, batch: Batch, update: bool = True
+) -> NonFiniteOrigin | None:
     """Run a training step and find the origin of non-finite values.
 
     Args:
@@ -107,7 +129,7 @@ def find_nonfinite(steps: Any, batch: Batch, update: bool = True) -> NonFiniteOr
 
 def explain(
     error: NonFiniteError,
-    steps: Any,
+    steps: TrainingSteps,
     batch: Batch,
     epoch: int | None = None,
     number: int | None = None,
@@ -156,7 +178,7 @@ def bad_weights(direction: str, parameters: Any) -> NonFiniteOrigin | None:
 class _Finder:
     """Observes a step until an origin is found."""
 
-    def __init__(self, steps: Any, batch: Batch) -> None:
+    def __init__(self, steps: TrainingSteps, batch: Batch) -> None:
         self.steps, self.batch = steps, batch
         self.count = batch.size
         self.origin: NonFiniteOrigin | None = None
@@ -300,6 +322,8 @@ class _Finder:
     def _look_at_penalties(self, total: float) -> None:
         parameters = self.steps.model.parameters
         for p in parameters.regularized:
+            assert p.regularizer is not None
+            assert p.value is not None
             value = p.regularizer(p.value)
             if not np.isfinite(value):
                 what = f"the penalty on {p.name!r}"

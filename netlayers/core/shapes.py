@@ -48,10 +48,8 @@ def shape_hint(expected: Shape, shape: Shape) -> str:
     """Return a hint for an input of ``shape`` where ``expected`` is required."""
     if len(shape) == 1 and len(expected) == 2:
         features = expected[1]
-        if features in (None, 1):
+        if features in (None, 1) or shape[0] in (None, features):
             return f"Add an axis: x[:, None] for samples of one feature{OR_SINGLE_SAMPLE}."
-        if shape[0] in (None, features):
-            return "For a single sample, add the batch axis: x[None, :]."
         return (
             f"Add an axis: x[:, None] has one feature for each sample, and {features} are needed; "
             f"windows of a series are np.lib.stride_tricks.sliding_window_view(x, {features})."

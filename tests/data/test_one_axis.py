@@ -36,7 +36,7 @@ def test_without_targets_it_may_be_a_single_sample(features):
 
 def test_as_many_values_as_features_are_a_single_sample():
     text = message(lambda: model(4).predict(np.arange(4.0)))
-    assert text.endswith("For a single sample, add the batch axis: x[None, :].")
+    assert text.endswith(", x[None, :] for a single sample.")
 
 
 def test_another_number_of_values_becomes_windows():

@@ -13,7 +13,7 @@ from benchmarks.stats import agreement
 from benchmarks.turns import Client, Clients, PeerError, take_turns
 
 FIRST_STEPS = 20
-# Peers whose function or update rule differs, so that losses can not agree.
+# Peers whose function or update rule differs, so that losses cannot agree.
 DIFFERENT = {
     ("sklearn", "tiny"): "no sigmoid on its output",
     ("sklearn", "tabular"): "one output for two classes",

@@ -76,7 +76,7 @@ def main() -> None:
     print(f"{2 * arguments.blocks} hidden layers        gradient, first / last   test accuracy")
     for block in (plain, normalized, residual):
         model = make(block, arguments.blocks)
-        # Before training; in float64, because float32 can not represent such small numbers.
+        # Before training; in float64, because float32 cannot represent such small numbers.
         ratio = first_gradient(make(block, arguments.blocks, dtype="float64"), x[:256], y[:256])
         start = time.perf_counter()
         history = model.fit(x, y, epochs=arguments.epochs, validation_split=0.1, verbose=0)

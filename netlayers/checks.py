@@ -117,7 +117,7 @@ def listed(values: Any) -> list[Any]:
 
 
 def check_list(owner: str, argument: str, value: Any, kind: str) -> list[Any]:
-    """Return a list of what a sequence other than a text contains.
+    """Return a list of what a sequence other than a string contains.
 
     Raises:
         ConfigurationError: ``value`` is no sequence; ``kind`` says what it must contain.

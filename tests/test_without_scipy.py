@@ -31,7 +31,7 @@ x, y = rng.standard_normal((60, 4)).astype("f"), rng.integers(0, 3, 60)
 
 
 def without_scipy(code, folder):
-    """Return what code prints in a process where SciPy can not be imported."""
+    """Return what code prints in a process where SciPy cannot be imported."""
     command = [sys.executable, "-W", "error", "-c", BLOCK + code]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

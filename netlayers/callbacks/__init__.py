@@ -1,4 +1,4 @@
-"""Callbacks: what happens beside the training, at its beginnings and ends."""
+"""Callbacks: actions at the start and end of training, epochs and batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backups of a run, from which it goes on after its process ended."""
+"""Backups of a run, from which a new process resumes it."""
 
 from __future__ import annotations
 
@@ -29,49 +29,49 @@ _SHOWN = 5  # differences that a message names
 
 
 class BackupAndRestore(BackupCallback):
-    """Writes backups of a run. The same script, started again, goes on with the same bits.
+    """Writes backups of a run. The same script, started again, resumes it with the same bits.
 
-    A run that was killed at any moment, also within an epoch, ends as if it had not been: weights,
-    running statistics, states and vocabularies of layers, optimizer with moments, averages and
-    accumulated gradients, History, learning rate and schedule, counters and best weights of
-    callbacks, the order of the samples, every stream of dropout and noise, metrics of the current
-    epoch, and the position in the data. Steps after the last backup are computed again.
+    A run that is killed at any moment, even within an epoch, ends as if it had not been: a backup
+    holds weights, running statistics, states and vocabularies of layers, the optimizer with its
+    moments, averages and accumulated gradients, the History, learning rate and schedule, counters
+    and best weights of callbacks, the order of the samples, all random streams, metrics of the
+    current epoch, and the position in the data. Steps after the last backup are computed again.
 
-    Ctrl-C and SIGTERM let ``fit`` finish its step and write a backup before the process ends. Call
-    ``fit`` with the same arguments again to go on; ``epochs`` may be another number.
+    On Ctrl-C and SIGTERM, ``fit`` finishes its step and writes a backup before the process ends.
+    Call ``fit`` with the same arguments again to resume; ``epochs`` may differ.
 
     Args:
-        backup_dir: a folder for the backups of this run alone; it is made if it is missing.
-        save_freq: ``"epoch"``, or a number: a backup after every so many batches.
-        double_checkpoint: keep the backup before the last one too, in case the disk loses that.
-        delete_checkpoint: delete the backups when the run has come to its end (a time budget that
-            is used up is none). Keep them to train
-            on with more ``epochs`` later, or where the script could be killed after ``fit``.
-        seconds: a backup after the batch that comes so many seconds after the last one, in place
-            of ``save_freq``.
+        backup_dir: folder for the backups of this run alone; created if it is missing.
+        save_freq: ``"epoch"``, or a number of batches between two backups.
+        double_checkpoint: keep the previous backup too, in case the disk loses the last one.
+        delete_checkpoint: delete the backups at the end of the run (but not if a time budget ended
+            it). Keep them to train for more ``epochs`` later, or if the script could be killed
+            after ``fit``.
+        seconds: number of seconds between two backups, in place of ``save_freq``; each is written
+            after a batch.
 
     Raises:
         ConfigurationError: in ``fit``: the backup is of another model, other compile settings,
-            other data, or other callbacks; the message names what differs. Or a
-            callback's state can not be kept, which is tried once after ``on_train_begin``.
+            other data, or other callbacks; the message names what differs. Or the state of a
+            callback cannot be stored, which is tried once after ``on_train_begin``.
         FileError: in ``fit``: the backup is damaged.
-        BusyError: in ``fit``: another run keeps its backups in this folder at the moment.
+        BusyError: in ``fit``: another run is using this folder.
 
-    A backup is a file that :func:`netlayers.load_model` loads too. It is replaced in one step, so a
-    kill while it is written leaves the one before. If it can not be written (the disk is full, or
-    weights are not finite), that is a warning, and training goes on.
+    A backup is a file that :func:`netlayers.load_model` loads too. It is replaced in one step: if
+    the process is killed while it is written, the previous one remains. If it cannot be written
+    (the disk is full, or weights are not finite), a warning is issued and training continues.
 
-    A callback of your own with something to remember gives it as ``get_state()`` and takes it back
-    as ``set_state(state)``. ``on_train_begin`` is called in the new process too, and
-    ``on_epoch_begin`` in an epoch that had begun; then the state is put back. A metric or a layer's
-    own generator is kept by itself.
+    A callback of your own returns its state from ``get_state()`` and takes it in
+    ``set_state(state)``. In the new process, ``on_train_begin`` is called, and ``on_epoch_begin``
+    in an epoch that had started; then the state is restored. The states of metrics and of the
+    generators of layers are included without that.
 
-    Data that come in batches may give ``get_state()``, which is called after each batch that is
-    read, and ``set_state(state)``, after which ``iter(source)`` (or ``source[i]``) goes on with the
-    next one. A sequence without them is taken to give the same batch for the same number. Of other
-    sources a new process reads, and skips, as many batches as were used; a warning says that the
-    bits may differ. So may they with another version of NumPy, or on another kind of processor.
-    With other kernels (:func:`netlayers.use_kernels`) they do, and the run is refused.
+    A source of batches may define ``get_state()``, which is called after each batch that is read,
+    and ``set_state(state)``, after which ``iter(source)`` (or ``source[i]``) continues with the
+    next batch. A sequence without them is assumed to return the same batch for the same index. From
+    other sources, a new process reads and skips as many batches as were used; a warning says that
+    the bits may differ. They may also differ with another version of NumPy or on another kind of
+    processor. With other kernels (:func:`netlayers.use_kernels`) they do, and the run is refused.
 
     Example:
         >>> import os, tempfile, numpy as np, netlayers as nl
@@ -147,15 +147,17 @@ class BackupAndRestore(BackupCallback):
         ]
 
     def find(self, run: Run) -> bool:
-        """Look for a backup, check that it is of this run, and tell the run where it stands."""
+        """Look for a backup, check that it is of this run, and move the run to its position."""
         for callback in run.hooks.callbacks:
             if isinstance(callback, BackupAndRestore) and callback is not self:
-                raise ConfigurationError("fit: one BackupAndRestore is enough, there are two.")
+                raise ConfigurationError(
+                    "fit: callbacks must hold at most one BackupAndRestore, got two."
+                )
         self._lock, self._run = FolderLock("BackupAndRestore", self.backup_dir), run
         self._warn_of_other_bits(run)
         self._script = self._describe(run)
         self._seen, self._time = 0, time.monotonic()
-        self._written: Any = None  # the place of the last backup
+        self._written: Any = None  # position of the last backup
         self._found = self._whole_backup()
         if self._found is None:
             return False
@@ -166,21 +168,21 @@ class BackupAndRestore(BackupCallback):
         if numpy != np.__version__:
             warnings.warn(
                 f"BackupAndRestore: the run was begun with NumPy {numpy}, this is {np.__version__}."
-                " It goes on, but may end with other bits.",
+                " It is resumed, but may end with other bits.",
                 stacklevel=2,
             )
         run.go_to(extra["place"])
         if run.hooks.params.get("verbose"):
             where = f" after {run.batch} batches" if run.batch else ""
-            say(f"The run in {self.backup_dir!r} goes on in epoch {run.epoch + 1}{where}")
+            say(f"The run in {self.backup_dir!r} resumes in epoch {run.epoch + 1}{where}")
         return True
 
     def begun(self, run: Run) -> None:
-        """See that the state can be kept, as long as there is nothing to lose."""
+        """Check that the state can be stored, before there is anything to lose."""
         pack(run.get_state())
 
     def restore(self, run: Run) -> None:
-        """Go on with the run in the backup."""
+        """Restore the run from the backup."""
         try:
             with unchanged_on_error(run.model, run.kept_callbacks):
                 arrays, extra = restore(self._found, run.model)
@@ -210,7 +212,7 @@ class BackupAndRestore(BackupCallback):
                 self._write(run)
 
     def after_epoch(self, run: Run) -> None:
-        """Write a backup if each epoch ends with one."""
+        """Write a backup if one is due after each epoch."""
         if self.save_freq == "epoch" and self.seconds is None:
             self._write(run)
 
@@ -219,15 +221,15 @@ class BackupAndRestore(BackupCallback):
         self._write(run)
 
     def finished(self, run: Run) -> None:
-        """Delete the backups, unless the run is not at its end, or beyond it.
+        """Delete the backups, if the run is complete.
 
-        A time budget may have ended it, or an earlier process went on after these epochs.
+        It is not if a time budget ended it, or if an earlier process trained for more epochs.
         """
         if run.beyond and self.delete_checkpoint:
             warnings.warn(
                 f"BackupAndRestore: the backup in {self.backup_dir!r} is of epoch {run.epoch + 1}, "
-                f"and epochs={run.epochs.stop}, so nothing was trained. It is kept: go on with "
-                "more epochs, or delete the folder to begin anew.",
+                f"and epochs={run.epochs.stop}, so nothing was trained. It is kept: train with "
+                "more epochs, or delete the folder to start again.",
                 stacklevel=2,
             )
             return
@@ -244,11 +246,11 @@ class BackupAndRestore(BackupCallback):
                     f"BackupAndRestore: {path!r} could not be deleted: {error}.", stacklevel=2
                 )
         self.close(run)
-        with contextlib.suppress(OSError):  # something else is in it
+        with contextlib.suppress(OSError):  # it holds other files
             os.rmdir(self.backup_dir)
 
     def close(self, run: Run) -> None:
-        """Leave the folder to other runs, if it was this one that had it."""
+        """Release the folder, if this run has it."""
         if self._lock is not None and self._run is run:
             self._lock.release()
             self._lock = self._run = None
@@ -266,16 +268,16 @@ class BackupAndRestore(BackupCallback):
             save_model(run.model, self._path, arrays=arrays, extra=extra)
             self._written = run.place()
         except (ConfigurationError, FileError, OSError) as error:
-            # A state that can not be kept any more, weights that are not finite, or a full disk.
+            # A state that can no longer be stored, weights that are not finite, or a full disk.
             warnings.warn(
                 f"BackupAndRestore: no backup was written after epoch {run.epoch}, batch "
-                f"{run.batch or 0}: {error} Training goes on; an earlier backup stays.",
+                f"{run.batch or 0}: {error} Training continues; an earlier backup remains.",
                 stacklevel=2,
             )
         self._time = time.monotonic()
 
     def _check_kind(self, extra: Any) -> None:
-        """Raise a FileError unless ``extra`` is what a backup has beside the model."""
+        """Raise a FileError unless ``extra`` is what a backup holds besides the model."""
         kinds = {"script": dict, "place": dict, "state": dict}
         if not isinstance(extra, dict) or not all(
             isinstance(extra.get(name), kind) for name, kind in kinds.items()
@@ -284,14 +286,14 @@ class BackupAndRestore(BackupCallback):
 
     def _foreign(self, reason: str) -> FileError:
         error = FileError(str(self._found), "extra", "the state of a run of this script", reason)
-        error.add_note(f"Delete the folder {self.backup_dir!r} to begin anew.")
+        error.add_note(f"Delete the folder {self.backup_dir!r} to start again.")
         return error
 
     def _whole_backup(self) -> str | None:
-        """Return the path of the last backup that is whole; ``None`` if there are none.
+        """Return the path of the last undamaged backup; ``None`` if there are no backups.
 
         Raises:
-            FileError: there are backups, and all of them are damaged.
+            FileError: all backups are damaged.
         """
         damaged: FileError | None = None
         for path in (self._path, self._earlier):
@@ -305,13 +307,13 @@ class BackupAndRestore(BackupCallback):
                 continue
             if damaged is not None:
                 warnings.warn(
-                    f"BackupAndRestore: {damaged} The run goes on from the backup before.",
+                    f"BackupAndRestore: {damaged} The run is resumed from the backup before.",
                     stacklevel=3,
                 )
             return path
         if damaged is None:
             return None
-        damaged.add_note(f"Delete the folder {self.backup_dir!r} to begin anew.")
+        damaged.add_note(f"Delete the folder {self.backup_dir!r} to start again.")
         raise damaged
 
     def _warn_of_other_bits(self, run: Run) -> None:
@@ -319,7 +321,7 @@ class BackupAndRestore(BackupCallback):
             doubt = None if data is None else data.reproducibility_warning()
             if doubt is not None:
                 warnings.warn(
-                    f"BackupAndRestore: if this run has to go on in another process, it may end "
+                    f"BackupAndRestore: if this run is resumed in another process, it may end "
                     f"with other bits: {name}, {doubt}. The batches that were used will be read "
                     "again and skipped. Give it get_state() and set_state(), or pass arrays or an "
                     "object with __len__ and __getitem__.",
@@ -327,7 +329,7 @@ class BackupAndRestore(BackupCallback):
                 )
 
     def _describe(self, run: Run) -> dict[str, Any]:
-        """Return what must be the same in the script that goes on, as it comes from a file."""
+        """Return what a resumed run must have in common, as it is read from a file."""
         script = {
             "model": architecture(self._path, run.model),
             "compile": compile_settings(self._path, run.model),
@@ -344,7 +346,7 @@ class BackupAndRestore(BackupCallback):
             for place, was, now in differences(script, self._script)
             # Where fit() is called again in a process, callbacks may have changed the rate.
             if not (trained and place == "compile: optimizer: config: learning_rate")
-            # What earlier versions did not note.
+            # What earlier versions did not store.
             and not (was == "nothing" and (place == "kernels" or place.endswith(": checksum")))
         ]
         if not found:
@@ -353,5 +355,5 @@ class BackupAndRestore(BackupCallback):
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise ConfigurationError(
             f"BackupAndRestore: the backup in {self.backup_dir!r} is of another run. {shown}{more}."
-            " Go on with the script that wrote it, or delete the folder to begin anew."
+            " Resume it with the script that wrote it, or delete the folder to start again."
         )

@@ -47,7 +47,7 @@ class ModelCheckpoint(MonitorCallback):
     A value that is not finite is never the best, not even the first. Weights that are not finite
     are not saved; a warning says so. A file is replaced in one step.
 
-    A second ``fit`` with the same object starts without a best value, unless it goes on
+    A second ``fit`` with the same object starts without a best value, unless it continues a run
     (``initial_epoch`` above 0) or the file with the best value still exists: a better file is not
     replaced by a worse one.
 

@@ -1,4 +1,4 @@
-"""The results of each epoch in a text file that spreadsheets open."""
+"""The results of each epoch in a CSV file."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _TRAINING_ONLY = ("learning_rate", "grad_norm")
 
 
 class CSVLogger(Callback):
-    """Writes a line for each epoch, readable at once (also after a crash).
+    """Writes a line for each epoch to a CSV file; each is on disk at once, also after a crash.
 
     The columns are ``epoch``, counted from 0, and the names in the logs of the first epoch in
-    alphabetical order. If none of these begins with ``val_``, a ``val_`` column follows for each:
-    with ``validation_freq`` the first epochs are not validated. What an epoch does not have is
-    ``NA``, an array is written as a list.
+    alphabetical order. If none of these starts with ``val_``, a ``val_`` column is added for each,
+    as the first epochs are not validated with ``validation_freq``. Missing values are written as
+    ``NA``, arrays as lists.
 
     Args:
         filename: path of the file.
-        separator: one character between the columns.
+        separator: the character between columns.
         append: append to an existing file, in its columns, instead of overwriting it. A second
             ``fit`` with the same object and ``initial_epoch`` above 0 appends in any case.
 
@@ -74,7 +74,7 @@ class CSVLogger(Callback):
         return [{"filename": "log.csv"}, {"filename": "log.csv", "separator": ";", "append": True}]
 
     def check_run(self, plan: RunPlan) -> None:
-        """See whether the run goes on with an earlier one."""
+        """Keep whether the run continues an earlier one."""
         self._goes_on = plan.epochs.start > 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -100,12 +100,12 @@ class CSVLogger(Callback):
         self._warned = False
 
     def get_state(self) -> dict[str, Any]:
-        """Return how long the file is, and its columns."""
+        """Return the length of the file, and its columns."""
         assert self._file is not None
         return {"length": os.path.getsize(self.filename), "columns": self._columns}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on after the lines that were there, without those of epochs that come again."""
+        """Truncate the file to the lines of the state; later epochs are written again."""
         assert self._file is not None
         self._columns = state["columns"]
         if os.path.getsize(self.filename) >= state["length"]:
@@ -134,7 +134,7 @@ class CSVLogger(Callback):
             self._warned = True
             warnings.warn(
                 f"CSVLogger: {self.filename!r} has no column for {', '.join(missing)}, so that is "
-                "not written. Give the run a file of its own.",
+                "not written. Pass another filename for this run.",
                 stacklevel=2,
             )
         self._writer.writerow([_text(row.get(name, "NA")) for name in self._columns])

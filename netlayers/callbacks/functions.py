@@ -1,4 +1,4 @@
-"""Callbacks from plain functions."""
+"""A callback made of functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 class LambdaCallback(Callback):
-    """Calls the functions that it is given.
+    """Calls the given functions.
 
     Args:
         on_epoch_begin: called as ``function(epoch, logs)``.
@@ -32,7 +32,7 @@ class LambdaCallback(Callback):
         kwargs: any other hook of :class:`Callback`, by its name.
 
     Raises:
-        ConfigurationError: there is no such hook, or it is given no function.
+        ConfigurationError: a name is not that of a hook, or a value is not a function.
 
     Example:
         >>> import numpy as np, netlayers as nl

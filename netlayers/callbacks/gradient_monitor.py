@@ -1,4 +1,4 @@
-"""Gradients, weights and activations of every layer, watched while a network trains."""
+"""Statistics of gradients, weights and activations of every layer during training."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ if TYPE_CHECKING:
 
 
 class GradientMonitor(Callback):
-    """Measures every layer in some of the steps of ``fit``: how the gradient flows, and what moves.
+    """Measures gradients, weights and activations of every layer in some steps of ``fit``.
 
-    The step that is measured is the real one, and its result is the same to the bit. The measures
-    are ``gradient_norm``, ``weight_norm``, ``update_ratio``, ``clipped``, ``activation_mean``,
-    ``activation_std``, ``backprop_rms``, ``dead``, ``saturated`` and ``nonfinite``;
+    The measured steps are those of the training itself, and their results are the same to the bit.
+    The measures are ``gradient_norm``, ``weight_norm``, ``update_ratio``, ``clipped``,
+    ``activation_mean``, ``activation_std``, ``backprop_rms``, ``dead``, ``saturated`` and
+    ``nonfinite``;
     :class:`netlayers.diagnostics.layer_statistics.StepMeasures` defines them.
 
-    Where the values go:
+    The values are available
 
-    - into this object, one for each measured step: see the attributes;
-    - into the logs of the step, and, as the mean of the steps that were measured in it, into the
-      logs of the epoch, under names such as ``dense/gradient_norm``. So they are in the
-      ``History``, and a ``CSVLogger`` or ``TensorBoard`` that follows in ``callbacks`` writes them
-      too (TensorBoard under these names as tags). The progress bar leaves them out;
-    - into the file ``csv``, a line for each measured step and layer, readable at once.
+    - in the attributes of this object, for each measured step;
+    - in the logs of the step and, averaged over its measured steps, in the logs of the epoch, under
+      names such as ``dense/gradient_norm``. So they are in the ``History``, and a ``CSVLogger`` or
+      ``TensorBoard`` that follows in ``callbacks`` writes them too (TensorBoard uses these names as
+      tags). The progress bar omits them;
+    - in the file ``csv``, with a line for each measured step and layer, on disk at once.
 
-    A step that ends the run with an error is measured too, as far as it came, if it came to its
-    gradients.
+    A step that raises an error is measured as far as it got, if it computed gradients.
 
     Args:
         every: ``"epoch"`` for the first step of each epoch, or a number n for the first step and
             every n-th.
-        layers: paths of the layers to watch, such as ``["dense", "residual/dense"]``; by default
+        layers: paths of the layers to measure, such as ``["dense", "residual/dense"]``; by default
             all that compute something.
-        measures: which measures; by default all.
+        measures: names of the measures; by default all.
         csv: path of a file to write, with the columns ``epoch`` (from 0), ``step`` (from 1),
-            ``layer`` and the measures. What does not exist or is NaN is an empty field.
+            ``layer`` and the measures. Missing values and NaN are empty fields.
 
     Attributes:
         steps: numbers of the measured steps, counted from 1 over the whole run.
         epochs: the epoch of each, counted from 0.
-        values: ``values[measure][layer]`` is the list of the values, one for each of ``steps``. The
-            layers are in their order, from input to output; those for which a measure does not
-            exist (weights of a layer that has none, say) are not there. NaN stands for what a step
-            did not come to.
+        values: ``values[measure][layer]`` is the list of the values, one for each of ``steps``.
+            Layers are ordered from input to output; those without a measure (norms of weights, for
+            a layer without weights) are absent. NaN stands for a value that a step did not compute.
 
     Raises:
-        ConfigurationError: there is no such measure or layer.
+        ConfigurationError: a name is not that of a measure or layer; or, before training, the run
+            is one of ``fit_lbfgs``.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -152,7 +152,7 @@ class GradientMonitor(Callback):
         self._epoch, self._first, self._new_epoch = epoch, len(self.steps), True
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Begin to watch, if it is the turn of this step."""
+        """Start measuring, if this step is due."""
         self._step += 1
         if self.every == "epoch":
             due, self._new_epoch = self._new_epoch, False
@@ -164,7 +164,7 @@ class GradientMonitor(Callback):
             self._watching.enter_context(self._measures)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Take the values of this step."""
+        """Record the values of this step."""
         if self._watching is not None:
             self._stop_watching()
             values = self._record()
@@ -172,7 +172,7 @@ class GradientMonitor(Callback):
                 logs.update(values)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Put the means of the measured steps into the logs."""
+        """Add the means of the measured steps to the logs."""
         if logs is None:
             return
         for path, measure in self._pairs():
@@ -182,7 +182,7 @@ class GradientMonitor(Callback):
                 logs[f"{path}/{measure}"] = sum(there) / len(there)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Stop watching, also in the middle of a step that an error ended."""
+        """Stop measuring, even within a step that raised an error."""
         if self._watching is not None:
             self._stop_watching()
             if self._measures is not None and self._measures.complete:
@@ -198,15 +198,15 @@ class GradientMonitor(Callback):
         """Draw a measure of every layer over the measured steps, as lines and as a map.
 
         Args:
-            measure: one of those that were measured.
+            measure: name of a measure.
             to_file: path of a picture to write; its ending names the format (png, svg, pdf).
 
         Returns:
             The ``matplotlib.figure.Figure``; a notebook shows it.
 
         Raises:
-            ConfigurationError: there is no such measure, nothing was measured, or matplotlib is not
-                installed (``pip install "netlayers[plot]"``).
+            ConfigurationError: ``measure`` was not measured, there are no values, or matplotlib is
+                not installed (``pip install "netlayers[plot]"``).
         """
         from netlayers.plotting.layers import plot_layers
 
@@ -226,7 +226,7 @@ class GradientMonitor(Callback):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with this table; the file is written anew, without steps that come again."""
+        """Restore the table, and rewrite the file without later steps."""
         self._step, self._first = state["step"], state["first"]
         self._new_epoch = state["new_epoch"]
         self.steps, self.epochs = list(state["steps"]), list(state["epochs"])
@@ -246,7 +246,7 @@ class GradientMonitor(Callback):
         self._watching = None
 
     def _record(self) -> dict[str, float]:
-        """Take the values of the last step into the table; return those that are not NaN."""
+        """Record the values of the last step; return those that are not NaN."""
         assert self._measures is not None
         self.steps.append(self._step)
         self.epochs.append(self._epoch)
@@ -262,7 +262,7 @@ class GradientMonitor(Callback):
         return found
 
     def _write_file(self) -> None:
-        """Write the file from its beginning, with all that is in the table."""
+        """Rewrite the file with the whole table."""
         if self.csv is None:
             return
         if self._file is not None:
@@ -287,7 +287,7 @@ class GradientMonitor(Callback):
 
 
 def _names(owner: str, argument: str, value: Any) -> list[str] | None:
-    """Return a list of names, of which there may be none, or only one without a list."""
+    """Return names as a list; ``None`` and a single name are allowed."""
     if value is None:
         return None
     names = [value] if isinstance(value, str) else check_list(owner, argument, value, "names")

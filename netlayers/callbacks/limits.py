@@ -1,4 +1,4 @@
-"""Callbacks that end a run: when the loss is lost, when the time is up."""
+"""Callbacks that end a run: at a number that is not finite, or after some time."""
 
 from __future__ import annotations
 
@@ -24,28 +24,30 @@ if TYPE_CHECKING:
 
 
 class TerminateOnNaN(Callback):
-    """Stops after the first batch that makes a number NaN or infinite, and says where it began.
+    """Stops after the first batch that yields NaN or infinity, and reports where it arose.
 
-    That is a batch whose loss or gradient is not finite, or after whose update a weight is not. The
-    batch is run again on a copy of the model to find the first layer, its direction and the rows;
-    see :class:`netlayers.diagnostics.NonFiniteOrigin`.
+    That is a batch whose loss or gradient is not finite, or whose update makes a weight so. The
+    batch is run again on a copy of the model to find the first layer, the direction (forward,
+    backward or update) and the rows; see :class:`netlayers.diagnostics.NonFiniteOrigin`.
 
-    An optimizer that raises at gradients that are not finite (``on_nonfinite="raise"``, the
-    default) leaves such an update out instead while this callback watches, and so is the update of
-    a batch whose loss is not finite (not with ``"ignore"``). The run ends with the weights and
-    running statistics of the last good update.
+    With ``on_nonfinite="raise"``, the default, an optimizer raises at gradients that are not
+    finite. Under this callback it skips such an update instead; the update of a batch whose loss is
+    not finite is skipped too (except with ``"ignore"``). The run ends with the weights and running
+    statistics of the last good update.
 
     Args:
-        raise_error: raise instead of stopping: a NonFiniteError, that of the optimizer where it
-            raises.
-        snapshot: path of a file for the model as it was before that batch (weights, statistics,
-            optimizer, random streams) with the batch. :func:`netlayers.replay_snapshot` runs the
-            step again, to the bit. So that it can be written also for a step whose update is the
-            reason, weights and optimizer state are copied before each batch: 4 to 10 % of a step.
+        raise_error: raise a NonFiniteError instead of stopping.
+        snapshot: path of a file for the model before that batch (weights, statistics, optimizer,
+            random streams) and the batch. :func:`netlayers.replay_snapshot` repeats the step, to
+            the bit. As the update itself may be the cause, weights and optimizer state are copied
+            before each batch, which takes 4 to 10 % of a step.
 
     Attributes:
-        origin: where the numbers began that ended the last run; ``None`` if nothing did, or if it
-            could not be found.
+        origin: where the number arose that ended the last run; ``None`` if there was none, or if
+            the origin was not found.
+
+    Raises:
+        ConfigurationError: before training: the run is one of ``fit_lbfgs``.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -84,7 +86,7 @@ class TerminateOnNaN(Callback):
         return [{}, {"raise_error": True, "snapshot": "snapshot.nlz"}]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Ask the optimizer not to raise."""
+        """Make the optimizer skip instead of raising."""
         optimizer = self.model.optimizer
         leave_out = not self.raise_error or self.snapshot is not None
         self._overrides = leave_out and optimizer.on_nonfinite == "raise"
@@ -98,11 +100,11 @@ class TerminateOnNaN(Callback):
         self.origin = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the epoch."""
+        """Keep the number of the epoch."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Look at the loss, the gradients and the weights."""
+        """Check the loss, the gradients and the weights."""
         loss = (logs or {}).get("loss", 0.0)
         skipped = self._overrides and self.model.optimizer.skipped > self._skipped
         if not math.isfinite(loss):
@@ -130,15 +132,15 @@ class TerminateOnNaN(Callback):
         self.model.stop_training = True
 
     def get_state(self) -> dict[str, Any]:
-        """Return how many updates had been left out before the run."""
+        """Return the number of updates that were skipped before the run."""
         return {"skipped": self._skipped}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Count from there."""
+        """Restore that number."""
         self._skipped = state["skipped"]
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Let the optimizer raise again."""
+        """Make the optimizer raise again."""
         if self._overrides:
             self.model.optimizer.nonfinite_override = None
             self._overrides = False
@@ -147,7 +149,7 @@ class TerminateOnNaN(Callback):
             steps.skip_nonfinite_loss = steps.snapshot.include_weights = False
 
     def _find(self, batch: int, updated: bool) -> str:
-        """Find the origin and write the snapshot; return the text that says so."""
+        """Find the origin and write the snapshot; return a text about both."""
         given = self._steps.batch
         if given is None:  # called by hand, in no run
             return ""
@@ -165,7 +167,7 @@ class TerminateOnNaN(Callback):
         else:
             try:
                 found = find_nonfinite(self._steps.copy_before_step(), given)
-            except Exception as error:  # whatever layers make of it; the run is to end in order
+            except Exception as error:  # any error of a layer; the run must still end regularly
                 return f"Where it began could not be found: {type(error).__name__}: {error} {text}"
         if found is None:
             return text
@@ -175,23 +177,23 @@ class TerminateOnNaN(Callback):
 
 
 class TimeBudget(Callback):
-    """Stops the run when a time has passed, after the batch that is under way.
+    """Stops the run after a given time, at the end of the current batch.
 
-    The epoch then ends as any other, with its validation where one is due, so the run takes a
-    batch and a validation longer than the budget at most. In a run that goes on in another process
-    (see :class:`BackupAndRestore`) the time before counts too, the time between does not.
+    The epoch then ends as usual, with its validation if one is due; the run exceeds the budget by
+    one batch and one validation at most. When a run is resumed in another process (see
+    :class:`BackupAndRestore`), the time that the earlier processes used counts too.
 
     Args:
         seconds: the budget.
         minutes: added to it.
         hours: added to it.
-        verbose: 1 says when the time was up.
+        verbose: 1 prints when the budget was used up.
 
     Attributes:
-        stopped: whether the last run was ended by the budget.
+        stopped: whether the budget ended the last run.
 
     Raises:
-        ConfigurationError: no time is given.
+        ConfigurationError: no time is given, or it is negative.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -239,16 +241,16 @@ class TimeBudget(Callback):
         self._begin = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Stop if the time is up."""
+        """Stop if the budget is used up."""
         self._look()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Stop if the time was up during the validation."""
+        """Stop if the validation used up the budget."""
         self._look()
         self._epoch = epoch
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Say why the run is over."""
+        """Print why the run ended."""
         if self.stopped and self.verbose:
             passed = time.monotonic() - self._begin
             say(
@@ -257,12 +259,12 @@ class TimeBudget(Callback):
             )
 
     def get_state(self) -> dict[str, Any]:
-        """Return the time that is used up."""
+        """Return the time used so far."""
         seconds = time.monotonic() - self._begin
         return {"seconds": seconds, "stopped": self.stopped, "epoch": self._epoch}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Count on; a budget that was used up and is larger now goes on too."""
+        """Restore the time used so far; a run with a larger budget than before continues."""
         self._begin, self._epoch = time.monotonic() - state["seconds"], state["epoch"]
         self.stopped = state["stopped"] and state["seconds"] >= self.seconds
         if state["stopped"] and not self.stopped:

@@ -1,4 +1,4 @@
-"""What ``fit`` shows while it runs."""
+"""Progress bar and lines of ``fit``."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class ProgressBar(Callback):
-    """A line for each epoch; on a terminal, a bar while the epoch runs.
+    """Prints a line for each epoch and, on a terminal, a progress bar during the epoch.
 
-    Where the output is no terminal (a file, a pipe) there is no bar, and no control character.
+    If the output is not a terminal (a file, a pipe), there is no bar and no control character.
 
     Args:
         bar: whether to show the bar.
     """
 
-    part_of_run = False  # what is shown changes nothing
+    part_of_run = False  # it has no influence on the run
 
     def __init__(self, bar: bool = True) -> None:
         self._wanted = bar
@@ -36,7 +36,7 @@ class ProgressBar(Callback):
         return [{}, {"bar": False}]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """See whether there is a terminal."""
+        """Check whether the output is a terminal."""
         self._bar = None
         self._terminal = self._wanted and sys.stdout.isatty()
         self._epochs = self.params["epochs"]
@@ -45,7 +45,7 @@ class ProgressBar(Callback):
         """Open the bar."""
         self._begin = time.perf_counter()
         if self._terminal:
-            from tqdm import tqdm  # 30 ms, and only a terminal needs it
+            from tqdm import tqdm  # takes 30 ms, and is needed on a terminal only
 
             self._bar = tqdm(
                 total=self.params["steps"],
@@ -61,9 +61,9 @@ class ProgressBar(Callback):
         """Move the bar."""
         if self._bar is None:
             return
-        self._bar.update(batch + 1 - self._bar.n)  # a run may go on within an epoch
+        self._bar.update(batch + 1 - self._bar.n)  # a run may be resumed within an epoch
         now = time.perf_counter()
-        if now - self._shown > 0.2:  # formatting numbers for every batch would cost more than it
+        if now - self._shown > 0.2:  # formatting takes longer than a small batch
             self._shown = now
             self._bar.set_postfix_str(numbers_line(logs or {}), refresh=False)
 
@@ -87,11 +87,11 @@ class ProgressBar(Callback):
 
 
 def numbers_line(logs: Logs) -> str:
-    """Return logs as text, without arrays (a confusion matrix) and the values of layers."""
+    """Return logs as text, without arrays (a confusion matrix) and values of single layers."""
     found = {name: value for name, value in scalars(logs).items() if not of_a_layer(name)}
     return "  ".join(f"{name} {_shown(value)}" for name, value in found.items())
 
 
 def _shown(value: float) -> str:
-    """Four digits after the point, or four that count where the first would be zeros."""
+    """Return four decimal places, or four significant digits below 0.001."""
     return f"{value:.4f}" if value == 0 or not abs(value) < 1e-3 else f"{value:.3e}"

@@ -1,4 +1,4 @@
-"""What callbacks say, and which numbers of the logs they can show."""
+"""Output of callbacks, and the numbers in the logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Print a line; on a terminal, one that does not break a bar that is being shown."""
+    """Print a line; on a terminal, without breaking a progress bar."""
     if sys.stdout.isatty():
         from tqdm import tqdm
 
@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 
 def scalars(logs: Logs | None) -> dict[str, float]:
-    """Return the single numbers of ``logs`` as floats; arrays and texts are left out."""
+    """Return the single numbers of ``logs`` as floats, without arrays and strings."""
     return {
         name: float(value)
         for name, value in (logs or {}).items()
@@ -31,5 +31,5 @@ def scalars(logs: Logs | None) -> dict[str, float]:
 
 
 def of_a_layer(name: str) -> bool:
-    """Whether a name in the logs is of a value of a single layer: ``dense/gradient_norm``."""
+    """Whether a name in the logs belongs to a single layer, as ``dense/gradient_norm``."""
     return "/" in name

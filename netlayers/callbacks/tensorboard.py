@@ -20,27 +20,29 @@ if TYPE_CHECKING:
 
 
 class TensorBoard(Callback):
-    """Writes what TensorBoard shows: ``tensorboard --logdir logs``.
+    """Writes logs for TensorBoard; show them with ``tensorboard --logdir logs``.
 
     Tags and runs are Keras's: ``epoch_<name>`` in the runs ``train`` and ``validation``, with the
     learning rate as ``epoch_learning_rate``; ``batch_<name>`` with a batch ``update_freq``;
     ``evaluation_<name>_vs_iterations`` after each validation; ``<layer>/<weight>/histogram`` of
-    the weights. Keras does not have ``<layer>/<weight>/gradient``: a histogram of the gradient of
-    the last batch of the epoch, as the optimizer used it (after clipping).
+    the weights. In addition, ``<layer>/<weight>/gradient`` is a histogram of the gradient of the
+    last batch of the epoch, after clipping.
 
-    Values of single layers, such as a ``GradientMonitor`` gives, keep their names as tags:
-    ``dense/gradient_norm``, over the epochs, or with a batch ``update_freq`` over the batches.
+    Values of single layers, such as those of a ``GradientMonitor``, keep their names as tags:
+    ``dense/gradient_norm``, over the epochs, or over the batches with a batch ``update_freq``.
 
     Args:
         log_dir: folder to write into.
-        histogram_freq: histograms after every so many epochs, 0 for none.
+        histogram_freq: number of epochs between two histograms, 0 for none.
         write_graph: write the model's summary, which TensorBoard shows under Text.
-        write_steps_per_second: also ``epoch_steps_per_second`` (and ``batch_...``).
-        update_freq: ``"epoch"``, ``"batch"``, or a number: after so many batches the means of the
+        write_steps_per_second: write ``epoch_steps_per_second`` (and ``batch_...``) too.
+        update_freq: ``"epoch"``, ``"batch"``, or a number of batches after which the means of the
             epoch so far are written too.
 
     Raises:
-        ConfigurationError: the writer is not installed: ``pip install "netlayers[tensorboard]"``.
+        ConfigurationError: tensorboardX is not installed (``pip install
+            "netlayers[tensorboard]"``); or, before training, ``update_freq`` is one of batches in
+            ``fit_lbfgs``.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class TensorBoard(Callback):
             self._every = check_integer(owner, "update_freq", update_freq, minimum=1)
         self._writers: dict[str, Any] = {}
         self._training = False
-        _writer_class()  # better now than after an hour of training
+        _writer_class()  # fail now rather than in fit
 
     def check_run(self, plan: RunPlan) -> None:
         """Refuse an ``update_freq`` in batches in ``fit_lbfgs``, which has none."""
@@ -96,15 +98,17 @@ class TensorBoard(Callback):
         if self.write_graph:
             lines: list[str] = []
             self.model.summary(print_fn=lines.append, expand_nested=True)
-            text = "\n".join("    " + line for line in lines)  # indented, it keeps its columns
+            text = "\n".join(
+                "    " + line for line in lines
+            )  # Markdown keeps the columns of indented text
             self._writer("train").add_text("model", text, 0)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the number of batches, over which the means of batches are drawn."""
+        """Return the number of batches, the axis of the curves over batches."""
         return {"batch": self._batch}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Count on."""
+        """Restore the number of batches."""
         self._first += state["batch"] - self._batch
         self._batch = state["batch"]
 
@@ -126,7 +130,7 @@ class TensorBoard(Callback):
             self._write("train", "batch_{}", found, self._batch)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Write the result of an evaluation over the number of updates."""
+        """Write the results of an evaluation over the number of updates."""
         step = int(self.model.optimizer.iterations)
         self._write("validation", "evaluation_{}_vs_iterations", scalars(logs), step)
         if not self._training:
@@ -141,7 +145,7 @@ class TensorBoard(Callback):
         if self.write_steps_per_second:
             steps = self._batch - self._first
             found["steps_per_second"] = steps / (time.perf_counter() - self._begin)
-        if self._every:  # they were written over the batches
+        if self._every:  # already written over the batches
             found = {name: value for name, value in found.items() if not of_a_layer(name)}
         self._write("train", "epoch_{}", found, epoch)
         if tests:
@@ -161,12 +165,12 @@ class TensorBoard(Callback):
 
     def _write(self, run: str, tag: str, numbers: dict[str, float], step: int) -> None:
         for name, value in numbers.items():
-            # The values of a layer stand beside its histograms.
+            # Values of a layer are grouped with its histograms.
             shown = name if of_a_layer(name) else tag.format(name)
             self._writer(run).add_scalar(shown, value, step)
 
     def _histogram(self, tag: str, values: Array, step: int) -> None:
-        finite = values[np.isfinite(values)]  # a histogram has no place for the others
+        finite = values[np.isfinite(values)]  # a histogram cannot hold the others
         if finite.size:
             self._writer("train").add_histogram(tag, finite, step)
 
@@ -189,7 +193,7 @@ def _writer_class() -> Any:
         module = importlib.import_module("tensorboardX")
     except ImportError as error:
         raise ConfigurationError(
-            "TensorBoard: the package tensorboardX, which writes the files, is not installed: "
+            "TensorBoard: the package tensorboardX is not installed: "
             'pip install "netlayers[tensorboard]"'
         ) from error
     return module.SummaryWriter

@@ -1,1 +1,1 @@
-"""The ground that layers stand on: parameters, buffers, random streams, the ``Layer`` class."""
+"""The core of layers: parameters, buffers, random streams, the ``Layer`` class."""

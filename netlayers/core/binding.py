@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def assemble(
     layer: LayerLike, streams: Streams, *, keep_streams: bool = False, fill: bool = True
 ) -> None:
-    """Put all weights of a layer or model into one new vector; existing weights keep their values.
+    """Move all weights of a layer or model into a new vector; existing weights keep their values.
 
     If a layer is in several models, the weights of all of them move together, so that the models
     still see each other's updates.
@@ -34,7 +34,7 @@ def assemble(
         layer: a built layer or model.
         streams: random streams for the initial values of new weights and for ``forward``.
         keep_streams: layers that have a random stream keep it.
-        fill: ``False`` leaves new weights at 0, for values that are read from a file.
+        fill: ``False`` leaves new weights at 0, for values that a file provides.
 
     Raises:
         BusyError: a model that shares a layer is being trained.
@@ -52,7 +52,7 @@ def assemble(
             "before or after the training."
         )
     parameters = layer.declared_parameters
-    if shared:  # each model keeps its weights together, as far as that goes
+    if shared:  # each model keeps its weights contiguous where possible
         moving = [p for vector in old.values() for p in vector.all]
         known = {id(p) for p in moving}
         parameters = [*moving, *(p for p in layer.declared_parameters if id(p) not in known)]
@@ -60,7 +60,7 @@ def assemble(
     vector.users = users
     if fill:
         initialize(new, streams.new)
-    layer._parameters = None  # its weights may have changed; made again on demand
+    layer._parameters = None  # its weights may have changed; created again on demand
     for before in old.values():
         for its in list(before.models):
             if all(p.vector is vector for p in its.all):
@@ -73,7 +73,7 @@ def assemble(
 
 def bind(layer: LayerLike, vector: ParameterVector) -> None:
     """Make the weights of a layer and all its sublayers views into ``vector``."""
-    # The whole comes last: its vector tells other threads that all weights are there.
+    # The container comes last: its vector tells other threads that all weights exist.
     for part in reversed(list(layer._flatten_layers())):
         bind_views(part, vector)
     vector.refresh()
@@ -84,7 +84,7 @@ def bind_views(layer: WeightHolder, vector: ParameterVector) -> None:
     if layer._vector is not None:
         layer._vector.layers.discard(layer)
     views: dict[str, Array] = {p.name: p.value for p in own_parameters(layer)}  # type: ignore[misc]
-    before, layer._views = layer._views, {}  # lifts the guard of __setattr__
+    before, layer._views = layer._views, {}  # allows __setattr__
     for name, view in views.items():
         setattr(layer, name, view)
     for name in before.keys() - views.keys():
@@ -94,7 +94,7 @@ def bind_views(layer: WeightHolder, vector: ParameterVector) -> None:
         vars(layer)["_lock"] = vector.users
     layer._row = _plain_row(layer)
     vector.layers.add(layer)
-    layer._vector = vector  # last: it tells other threads that the weights are there
+    layer._vector = vector  # last: it tells other threads that the weights exist
 
 
 def unbind(layer: WeightHolder) -> None:
@@ -114,7 +114,7 @@ def _plain_row(layer: WeightHolder) -> Any:
 
 
 def own_parameters(layer: WeightHolder) -> list[Parameter]:
-    """Return the parameters that a layer declared itself."""
+    """Return the parameters that a layer itself declares."""
     return [p for p in layer.declared_parameters if p.layer is layer]
 
 
@@ -155,10 +155,10 @@ class Declared:
         if name in mine:
             if (
                 layer._vector is None and building_abstractly()
-            ):  # its shape is known, and it takes no memory
+            ):  # its shape is known, and it is not allocated
                 return np.broadcast_to(layer._dtype.type(0), mine[name].shape)
             if layer._vector is None:
-                layer._bind_alone()  # or another thread has just done it
+                layer._bind_alone()  # unless another thread has just done it
             if name in vars(layer):
                 return vars(layer)[name]
             if mine[name].gradient is not None:
@@ -183,7 +183,7 @@ def declare_weight(
     dtype: str | None,
     row_gradient: bool,
 ) -> None:
-    """Check and note a weight of a layer; see :meth:`Module.add_weight`."""
+    """Check and declare a weight of a layer; see :meth:`Module.add_weight`."""
     own_dtype = None if dtype is None else np.dtype(dtype)
     if own_dtype is not None and not statistic:
         raise ConfigurationError(
@@ -192,7 +192,7 @@ def declare_weight(
         )
     if not name.isidentifier() or any(_is_taken(layer, n) for n in (name, "d_" + name)):
         raise ConfigurationError(
-            f"{layer.owner}: a weight can not be named {name!r}; the name must be a free "
+            f"{layer.owner}: a weight cannot be named {name!r}; the name must be a free "
             "Python identifier."
         )
     sizes = check_shape(layer.owner, f"the shape of {name}", shape)
@@ -203,7 +203,7 @@ def declare_weight(
         )
     if row_gradient and (statistic or not sizes):
         raise ConfigurationError(
-            f"{layer.owner}: the weight {name!r} can not have row_gradient=True: that is for a "
+            f"{layer.owner}: the weight {name!r} cannot have row_gradient=True: that is for a "
             "table with rows that an optimizer changes."
         )
     Declared.add_to(type(layer), name)

@@ -1,4 +1,4 @@
-"""What a forward pass may change in a model, running statistics and states, and copies of it."""
+"""Copies of what a forward pass may change in a model: running statistics and states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def states_of(layer: LayerLike) -> dict[str, tuple[LayerLike, State]]:
 
 
 class BufferCopies:
-    """Copies of all that a forward pass may change in a model: statistics and states.
+    """Copies of the running statistics and states of a model.
 
     Args:
         model: a built model.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Held while a layer is built or its weights are bound, as several threads may be the first to use
 # it. One lock for all layers, because a layer with a lock could not be copied or pickled. It is
-# acquired before a fork: a thread that holds it would not go on in the child process.
+# acquired before a fork, because the thread that holds it does not exist in the child process.
 building = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -39,7 +39,7 @@ def checked_build(build: Build) -> Build:
     @functools.wraps(build)
     def checked(self: LayerLike, input_shape: Shape = ()) -> None:
         with building:
-            if self.__dict__.get("_building"):  # super().build(...) within a build
+            if self.__dict__.get("_building"):  # super().build(...) inside build
                 build(self, input_shape)
             else:
                 build_once(self, input_shape)

@@ -16,7 +16,7 @@ class Cache:
     def __init__(self, owner: str) -> None:
         self._owner = owner
 
-    if TYPE_CHECKING:  # any attribute may be set; at run time the plain way is the fast one
+    if TYPE_CHECKING:  # any attribute may be set; at run time the default is fastest
 
         def __setattr__(self, name: str, value: Any) -> None: ...
 

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """A further use of a layer: the same weights, with its own cache, buffers and random stream.
+    """An additional call of a layer: shared weights, its own cache, buffers and random stream.
 
-    In training they replace those of the first use, which is the layer itself, in the layer and all
-    its sublayers. Inference stores nothing, and other threads may use the layer at the same time:
-    the layer is then called as it is.
+    In training they temporarily replace those of the first call, in the layer and all its
+    sublayers. Inference stores nothing, and other threads may use the layer at the same time, so
+    the layer is then called directly.
 
     Args:
         layer: the layer.
-        number: number of the use, 2 or more.
+        number: number of the call, 2 or more.
 
     All other attributes (weights, flags, shapes) are those of the layer.
     """
@@ -35,7 +35,7 @@ class Call:
         self._own: dict[tuple[int, int], dict[str, Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "layer":  # a copy asks before there is a layer
+        if name.startswith("__") or name == "layer":  # called by copy before the layer is set
             raise AttributeError(name)
         return getattr(self.layer, name)
 
@@ -112,7 +112,7 @@ class Call:
 
 
 def calls_of(layer: LayerLike) -> Iterator[Call]:
-    """Yield the further calls of other layers that are attributes of a layer."""
+    """Yield the additional calls of other layers that are attributes of a layer."""
     for value in vars(layer).values():
         for item in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(item, Call):
@@ -120,10 +120,10 @@ def calls_of(layer: LayerLike) -> Iterator[Call]:
 
 
 def generators_of(layer: LayerLike) -> dict[str, np.random.Generator]:
-    """Return every random generator of a layer, its sublayers and their further calls.
+    """Return every random generator of a layer, its sublayers and their additional calls.
 
-    Each is named by the layer's place in :meth:`Module._flatten_layers` and the attribute, as in
-    ``"3.rng"``; that of a further call has its number behind it, as in ``"3.rng/2"``.
+    The keys are the layer's index in :meth:`Module._flatten_layers` and the attribute, such as
+    ``"3.rng"``, and for an additional call its number, such as ``"3.rng/2"``.
     """
     found: dict[str, np.random.Generator] = {}
     places = {id(part): i for i, part in enumerate(layer._flatten_layers())}

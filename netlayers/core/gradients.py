@@ -1,4 +1,4 @@
-"""Gradients of tables by rows."""
+"""Row gradients of tables."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class RowGradient:
-    """The gradient of a table of which a batch touches few rows, such as that of an embedding.
+    """The gradient of a table of which a batch uses few rows, such as an embedding.
 
     Args:
-        shape: of the table, rows first.
-        dtype: of its numbers.
+        shape: shape of the table, rows first.
+        dtype: dtype of the values.
 
     Attributes:
-        rows: (k,), the rows that have a gradient, ascending, each once.
+        rows: (k,), the rows that have a gradient, sorted and unique.
         values: (k, ...), their gradients.
 
     Example:
@@ -36,18 +36,18 @@ class RowGradient:
         self.clear()
 
     def clear(self) -> None:
-        """Have no rows."""
+        """Remove all rows."""
         self.rows: Array = np.empty(0, np.intp)
         self.values: Array = np.empty((0, *self.shape[1:]), self.dtype)
 
     def set(self, rows: Any, values: Any) -> None:
-        """Take these rows in the place of those before; the values of repeated rows are added up.
+        """Set the rows, replacing the previous ones; the values of repeated rows are summed.
 
-        They are added in their order, one after the other, as ``np.add.at`` does to zeros: the same
-        input gives the same bits.
+        They are added sequentially in their order, as ``np.add.at`` does, so the result is
+        reproducible.
 
         Args:
-            rows: (k,), integers from 0; repeats in any order.
+            rows: (k,), row indices, with repeats, in any order.
             values: (k, ...), the gradient of each; not changed.
         """
         rows = np.asarray(rows, np.intp).reshape(-1)
@@ -55,19 +55,19 @@ class RowGradient:
         flat = np.asarray(values, self.dtype).reshape(len(rows), width)
         self.rows, place = np.unique(rows, return_inverse=True)
         sums = np.zeros(len(self.rows) * width, self.dtype)
-        # With a flat array of places, add.at takes a fourth of the time that it takes with rows.
+        # With flat indices, add.at takes a quarter of the time that it takes with rows.
         np.add.at(sums, (place[:, None] * width + np.arange(width)).reshape(-1), flat.reshape(-1))
         self.values = sums.reshape(len(self.rows), *self.shape[1:])
 
     def set_dense(self, table: Any) -> None:
-        """Take all rows of a table, which is kept as it is."""
+        """Set all rows from a table, which is stored without a copy."""
         self.rows, self.values = np.arange(len(table)), np.ascontiguousarray(table, self.dtype)
 
     def add(self, rows: Any, values: Any) -> None:
-        """Add to what is there.
+        """Add to the gradient.
 
-        A sum of two gradients does not depend on their order, as ``a + b`` is ``b + a``. That of
-        three or more does in the last digits: processes have to add theirs in a fixed order.
+        The sum of two gradients does not depend on their order. That of three or more does, up to
+        rounding: several processes must add theirs in a fixed order.
         """
         rows = np.asarray(rows, np.intp).reshape(-1)
         values = np.asarray(values, self.dtype).reshape(len(rows), *self.shape[1:])
@@ -81,7 +81,7 @@ class RowGradient:
         )
 
     def dense(self) -> Array:
-        """Return a new array of the shape of the table, 0 in the rows without a gradient."""
+        """Return the dense gradient as a new array, 0 in the rows without a gradient."""
         table = np.zeros(self.shape, self.dtype)
         table[self.rows] = self.values
         return table

@@ -20,12 +20,12 @@ METHODS = ("forward", "_forward_logits", "backward", "_backward_logits")
 
 
 def call_name(path: str, number: int) -> str:
-    """Return what a use of a layer is called: ``"dense"``, ``"dense (call 2)"``."""
+    """Return the name of a call of a layer: ``"dense"``, ``"dense (call 2)"``."""
     return path if number == 1 else f"{path} (call {number})"
 
 
 def used_by(layer: Layer) -> list[Layer]:
-    """Return the sublayers in the order of their computation, each as often as it is used."""
+    """Return the sublayers in order of computation, repeated for each call."""
     calls: list[Any] = [
         call.layer if isinstance(call, Call) else call for call in getattr(layer, "calls", ())
     ]
@@ -34,11 +34,10 @@ def used_by(layer: Layer) -> list[Layer]:
 
 
 class Uses:
-    """Numbers the uses of a layer while :func:`observed` is active.
+    """Numbers the calls of a layer while :func:`observed` is active.
 
-    Use 1 is the first that is seen, which is the first in the forward pass; its gradient comes last
-    in the backward pass. A use is known by the further calls (:class:`~netlayers.core.calls.Call`)
-    that are under way.
+    Call 1 is the first in the forward pass; its gradient is computed last in the backward pass. A
+    call is identified by the active :class:`~netlayers.core.calls.Call` objects.
     """
 
     def __init__(self) -> None:
@@ -46,16 +45,16 @@ class Uses:
         self._numbers: dict[int, dict[tuple[Call, ...], int]] = {}
 
     def number(self, layer: Layer) -> int:
-        """Return which use of a layer is under way: 1, 2, ..."""
+        """Return the number of the active call of a layer: 1, 2, ..."""
         known = self._numbers.setdefault(id(layer), {})
         return known.setdefault(self._open, len(known) + 1)
 
     def name(self, layer: Layer) -> str:
-        """Return the path of a layer with the number of its use: ``"dense (call 2)"``."""
+        """Return the path of a layer with the number of its call: ``"dense (call 2)"``."""
         return call_name(layer.path, self.number(layer))
 
     def watch(self, call: Call, name: str, thread: int) -> Callable[..., Any]:
-        """Return a method of a further call that says that it is under way."""
+        """Wrap a method of an additional call so that the call is marked as active."""
         method = getattr(call, name)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -82,12 +81,12 @@ def observed(layer: Layer, around: Around) -> Iterator[Uses]:
         around: called as ``around(layer, method, given, run)`` in place of the call of ``method``
             (``"forward"``, ``"forward_logits"``, ``"backward"`` or ``"backward_logits"``) with the
             array ``given``, or a tuple of arrays; it must return ``run()``, which is the call
-            itself. A call in a call (a layer's in its container's, an activation's in its layer's,
-            ``forward_logits`` in ``forward``) is seen in it. Arrays belong to the layer, which goes
-            on writing into them: what is to be kept must be copied.
+            itself. Nested calls (a layer in its container, an activation in its layer,
+            ``forward_logits`` in ``forward``) are observed inside the outer call. Arrays belong to
+            the layer, which overwrites them later: copy what must be kept.
 
     Yields:
-        A :class:`Uses`, which says which use of a layer a call is, of one that is used repeatedly.
+        A :class:`Uses`, which numbers the calls of layers that are used repeatedly.
 
     Example:
         >>> import numpy as np, netlayers as nl

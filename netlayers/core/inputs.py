@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def specs_of(layer: object) -> tuple[InputSpec, ...]:
-    """Return the declarations of a layer's inputs, one for each."""
+    """Return the input specs of a layer as a tuple."""
     spec = getattr(layer, "input_spec", FLOAT)
     return spec if isinstance(spec, tuple) else (spec,)
 
@@ -77,7 +77,7 @@ def check_declared(layer: LayerLike, shape: Shape) -> None:
     """Check the input shape, or shapes, of a layer against its ``input_spec``.
 
     Raises:
-        ShapeError: they are more or fewer than its inputs, or one has another number of axes.
+        ShapeError: the number of shapes, or the number of axes of one, does not match.
     """
     specs, shapes = specs_of(layer), listed_shapes(shape)
     several = isinstance(layer.input_spec, tuple)
@@ -93,7 +93,7 @@ def check_declared(layer: LayerLike, shape: Shape) -> None:
 
 
 def _takes(layer: LayerLike) -> str:
-    """Return the beginning of a message: which layer it is, and how many inputs it takes."""
+    """Return the start of a message: the layer and its number of inputs."""
     specs = specs_of(layer)
     takes = "takes one input"
     if isinstance(layer.input_spec, tuple):
@@ -111,7 +111,7 @@ def _check_axes(layer: LayerLike, name: str, shape: Shape, spec: InputSpec) -> N
 
 
 def check_shapes(layer: LayerLike, shape: Shape) -> None:
-    """Raise a ShapeError unless a layer was built for this shape, or these shapes."""
+    """Raise a ShapeError unless the layer was built for this shape or these shapes."""
     assert layer.input_shape is not None
     given, built = listed_shapes(shape), listed_shapes(layer.input_shape)
     if len(given) == len(built) and all(map(_fits, given, built)):

@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 class Layer(Module):
     """Base class of all layers.
 
-    A subclass writes :meth:`forward` and, right under it, :meth:`backward`; with weights also
-    :meth:`build`, and :meth:`compute_output_shape` if the output has another shape than the input.
+    Subclasses implement :meth:`forward` and :meth:`backward`, :meth:`build` if they have weights,
+    and :meth:`compute_output_shape` if the output shape differs from the input shape.
 
     Args:
         name: unique within a model; by default the class name in snake case, numbered.
         trainable: ``False`` freezes the weights.
-        dtype: ``"float32"`` or ``"float64"``; by default the model's, alone ``"float32"``.
-        learning_rate_multiplier: factor of the optimizer's rate for these weights; 0 keeps them.
+        dtype: ``"float32"`` or ``"float64"``; by default that of the model, ``"float32"`` outside
+            of a model.
+        learning_rate_multiplier: factor on the learning rate of these weights; 0 freezes them.
         autocast: accepted as in Keras, without effect: a model computes in one dtype.
 
     Memory: what ``forward`` and ``backward`` return belongs to the layer and is valid until its
@@ -67,9 +68,9 @@ class Layer(Module):
     same_in_training = True
     # Layers whose forward and backward also accept a SciPy CSR matrix as x.
     takes_sparse = False
-    # What forward takes: one input, or a tuple of them for a tuple of arrays.
+    # The inputs of forward: one spec, or a tuple of specs for a tuple of arrays.
     input_spec: InputSpec | tuple[InputSpec, ...] = FLOAT
-    # Layers whose forward also takes mask=, and layers that pass the mask of their input on.
+    # Layers whose forward takes mask=, and layers that propagate the mask of their input.
     takes_mask = False
     supports_masking = False
     if TYPE_CHECKING:  # the sublayers of a layer are layers
@@ -78,7 +79,7 @@ class Layer(Module):
         def _sublayers(self) -> Sequence[Layer]: ...
         def _flatten_layers(self) -> Iterator[Layer]: ...
 
-    # Number of the use that is being computed; see new_call.
+    # Number of the active call; see new_call.
     _call_number = 1
 
     def __init__(
@@ -106,7 +107,7 @@ class Layer(Module):
     def examples() -> Examples:
         """Return ``[(arguments, input_shape), ...]``: what ``netlayers.testing`` tries it on.
 
-        Together the examples give each optional argument another value than its default.
+        Together the examples set each optional argument to a value other than its default.
         """
         return [({}, (4, 3))]
 
@@ -125,7 +126,7 @@ class Layer(Module):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the output for a shape of the input, both with the batch first.
 
-        Several inputs or outputs have a tuple of shapes. By default it is that of the one input.
+        Several inputs or outputs have a tuple of shapes. By default the output has the input shape.
         """
         if is_several(input_shape):
             raise ConfigurationError(
@@ -154,13 +155,13 @@ class Layer(Module):
         """Return :meth:`forward`, as Keras's layers and models are called.
 
         Args:
-            x: the input; of several, the first, or a list or tuple of them all.
-            more: further inputs; a single boolean is ``training``.
+            x: the input; for several inputs, the first, or a list or tuple of all.
+            more: additional inputs; a single boolean is ``training``.
             training: cache what :meth:`backward` needs.
             mask: for a layer that takes one.
 
         Raises:
-            ConfigurationError: a mask was given, and the layer does not take one.
+            ConfigurationError: a mask is given, and the layer does not take one.
         """
         if len(more) == 1 and isinstance(more[0], (bool, np.bool_)):
             training, more = bool(more[0]), ()
@@ -181,12 +182,12 @@ class Layer(Module):
     def prepare(self, x: Any) -> Any:
         """Return ``x`` as this layer's input: converted, built for, and checked.
 
-        An array of the right dtype and shape is returned after four comparisons.
+        An array of the right dtype and shape is returned unchanged after four comparisons.
 
         Raises:
-            ShapeError: the shape is not the one the layer was built for.
-            DataError: the entries are not what the layer takes, or ``x`` is sparse and the layer
-                has not ``takes_sparse``.
+            ShapeError: the shape differs from that the layer was built for.
+            DataError: the values are invalid for the layer, or ``x`` is sparse and ``takes_sparse``
+                is False.
         """
         if (
             type(x) is np.ndarray
@@ -198,7 +199,7 @@ class Layer(Module):
         return prepared(self, x)
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the layer can not take this shape (by default: as built)."""
+        """Raise a ShapeError if the layer cannot take this shape (by default: as built)."""
         check_shapes(self, shape)
 
     def buffer(
@@ -217,10 +218,10 @@ class Layer(Module):
     def check_gradient(self, dy: Any, shape: tuple[int, ...]) -> Array:
         """Return ``dy`` as an array of this layer's dtype.
 
-        ``None``, for an output that nobody used, becomes zeros.
+        ``None``, the gradient of an unused output, becomes zeros.
 
         Raises:
-            ShapeError: it has another shape than the output had.
+            ShapeError: its shape differs from that of the output.
         """
         if dy is None:
             return np.zeros(shape, self._dtype)
@@ -244,9 +245,9 @@ class Layer(Module):
         return self._parameters
 
     def new_call(self) -> Call:
-        """Return a further use of this layer: the same weights, with its own cache and buffers.
+        """Return an additional call of this layer: shared weights, its own cache and buffers.
 
-        ``layer.forward`` and ``layer.backward`` are the first use.
+        ``layer.forward`` and ``layer.backward`` are the first call.
 
         Example:
             >>> import numpy as np, netlayers as nl

@@ -1,4 +1,4 @@
-"""Base of layers and models without the computation: names, weights, states, sublayers."""
+"""Base class of layers and models: names, weights, states, sublayers."""
 
 from __future__ import annotations
 
@@ -35,27 +35,28 @@ _NOT_COPIED = (
 
 
 class Module(Configurable):
-    """Base class of :class:`~netlayers.core.layer.Layer`: all of it but the computation.
+    """Base class of :class:`~netlayers.core.layer.Layer`, without the computation.
 
     Args:
         name: unique within a model; by default the class name in snake case, numbered.
         trainable: ``False`` freezes the weights.
-        dtype: ``"float32"`` or ``"float64"``; by default the model's, alone ``"float32"``.
-        learning_rate_multiplier: factor of the optimizer's rate for these weights; 0 keeps them.
+        dtype: ``"float32"`` or ``"float64"``; by default that of the model, ``"float32"`` outside
+            of a model.
+        learning_rate_multiplier: factor on the learning rate of these weights; 0 freezes them.
 
     Attributes:
-        input_shape: the shape that it is built for; ``None`` before.
-        output_shape: that of its output.
+        input_shape: input shape of the built layer; ``None`` before.
+        output_shape: output shape of the built layer.
         declared_parameters: the weights, its own and those of its sublayers.
         states: its own states, by name.
-        rng: what it draws random numbers from, if it does.
-        cache: what ``forward`` leaves for ``backward``.
+        rng: random generator, if the layer draws random numbers.
+        cache: what ``forward`` stores for ``backward``.
         workspace: its buffers.
     """
 
-    # Whether an optimizer changes a weight; the vector of the weights sets it.
+    # Whether an optimizer changes a weight; set by the weight vector.
     _has_trainable_weights = False
-    # Whether it draws random numbers while training, from the generator self.rng.
+    # Whether it draws random numbers in training, from self.rng.
     random = False
 
     def __init__(
@@ -68,7 +69,7 @@ class Module(Configurable):
     ) -> None:
         owner = type(self).__name__
         if name is not None and (not isinstance(name, str) or not name):
-            raise ConfigurationError(f"{owner}: name must be a text, got {name!r}.")
+            raise ConfigurationError(f"{owner}: name must be a string, got {name!r}.")
         self._auto_named = name is None
         self.name = snake_case(owner) if name is None else name
         self._own_dtype = None if dtype is None else check_dtype(owner, dtype)
@@ -85,13 +86,13 @@ class Module(Configurable):
     def _set_up(self) -> None:
         """Attributes that a copy does not share with the original."""
         self._views: dict[str, Array] = {}
-        self._row: tuple[int | None, ...] | None = None  # what prepare() compares rows with
+        self._row: tuple[int | None, ...] | None = None  # row shape that prepare() expects
         self._vector: ParameterVector | None = None
         self._parameters: Parameters | None = None
         self._calls = 1
-        self._scope = ""  # names of the containers around it, each with a slash behind it
+        self._scope = ""  # names of the containers, each followed by a slash
         self._outer_multiplier = 1.0  # product of their learning-rate multipliers
-        self._container_refs: list[ref[Module]] = []  # weak: a model that is gone holds no layer
+        self._container_refs: list[ref[Module]] = []  # weak: keeps no layer alive
         self.cache = Cache(f"{self._kind} {self.name!r}")
         self.workspace = Workspace()
 
@@ -99,26 +100,26 @@ class Module(Configurable):
 
     @property
     def _kind(self) -> str:
-        """What messages call the object."""
+        """Name of the object in messages."""
         return "layer"
 
     @property
     def owner(self) -> str:
-        """What messages call the layer: ``"layer 'residual/dense'"``."""
+        """Name of the layer in messages: ``"layer 'residual/dense'"``."""
         return self.cache._owner
 
     @property
     def path(self) -> str:
-        """The name with those of the containers around it, such as ``"residual/dense"``."""
+        """The name with those of the containers, such as ``"residual/dense"``."""
         return self._scope + self.name
 
     @property
     def _sublayers(self) -> Sequence[Module]:
-        """The layers that it is made of."""
+        """The sublayers."""
         return [part for part in vars(self).values() if isinstance(part, Module)]
 
     def _flatten_layers(self) -> Iterator[Module]:
-        """Yield it and all that it is made of, each once; a layer before its sublayers."""
+        """Yield the layer and all its sublayers, each once; a layer before its sublayers."""
         seen: set[int] = set()
         todo: list[Module] = [self]
         while todo:
@@ -129,9 +130,9 @@ class Module(Configurable):
                 todo += reversed(here._sublayers)
 
     def _set_scope(self, scope: str) -> None:
-        """Take the names of the containers around it, for messages, tables and files.
+        """Set the scope, the names of the containers, for messages, tables and files.
 
-        Messages of an activation name the layer that it is part of, which is the one the user made.
+        Messages of an activation name the layer that contains it, which the user created.
         """
         self._scope = scope
         self.cache._owner = f"{self._kind} {self.path!r}"
@@ -154,7 +155,7 @@ class Module(Configurable):
         return len(containers) > 1 or any(container._is_shared for container in containers)
 
     def _leave(self, container: Module) -> None:
-        """Leave a container; the name is then that in the next one, if there is one."""
+        """Remove the layer from a container; its scope is then that of the next one, if any."""
         refs = self._container_refs
         self._container_refs = [known for known in refs if known() not in (None, container)]
         self._outer_multiplier = 1.0
@@ -179,20 +180,22 @@ class Module(Configurable):
         """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
 
         Args:
-            name: a name that is free in this layer.
+            name: attribute name, unused in this layer.
             shape: its shape.
-            initializer: fills it when it is first bound.
-            regularizer: penalty on it, part of the model's loss.
-            statistic: a running statistic, which optimizers leave alone and which has no gradient.
+            initializer: fills the weight when it is first bound.
+            regularizer: penalty on the weight, part of the model's loss.
+            statistic: declare a running statistic, which has no gradient and is not changed by
+                optimizers.
             constraint: constraint applied to it after each update.
-            dtype: name of the dtype of a statistic, such as ``"int64"``; by default the layer's,
-                which learned weights always have.
-            row_gradient: for a table of which a batch uses few rows, as an embedding does:
-                ``self.d_<name>`` is no array but a :class:`netlayers.core.gradients.RowGradient`;
-                ``backward`` calls its ``set(rows, values)``.
+            dtype: name of the dtype of a statistic, such as ``"int64"``; by default that of the
+                layer, which trainable weights always have.
+            row_gradient: for a table of which a batch uses few rows, such as an embedding:
+                ``self.d_<name>`` is not an array but a
+                :class:`netlayers.core.gradients.RowGradient`; ``backward`` calls its ``set(rows,
+                values)``.
 
         Raises:
-            ConfigurationError: the name is taken, or arguments do not go together.
+            ConfigurationError: the name is in use, or arguments conflict.
             ShapeError: the size of an axis is unknown.
         """
         declare_weight(
@@ -201,12 +204,12 @@ class Module(Configurable):
 
     @property
     def built(self) -> bool:
-        """Whether the input shape is known, and with it the shapes of the weights."""
+        """Whether the input shape and the shapes of the weights are known."""
         return self.input_shape is not None
 
     @property
     def trainable(self) -> bool:
-        """Whether the weights are learned; ``False`` freezes them where they are."""
+        """Whether the weights are trained; ``False`` freezes them."""
         return self._trainable
 
     @trainable.setter
@@ -228,7 +231,7 @@ class Module(Configurable):
 
     @property
     def weights(self) -> list[Array]:
-        """The weights, as views: the learned ones, then the running statistics."""
+        """The weights, as views: the trainable ones, then the running statistics."""
         return [p.value for p in self._built_parameters()]  # type: ignore[misc]
 
     @property
@@ -247,7 +250,7 @@ class Module(Configurable):
         return [p.value for p in self._built_parameters() if not p.trainable]  # type: ignore[misc]
 
     def count_params(self) -> int:
-        """Return the number of single values in the weights."""
+        """Return the number of values in the weights."""
         self._require_built()
         return sum(p.size for p in self.declared_parameters)
 
@@ -256,7 +259,7 @@ class Module(Configurable):
         return [w.copy() for w in self.weights]
 
     def set_weights(self, weights: Weights) -> None:
-        """Copy ``weights`` into this layer's; nothing is changed if any of them does not fit.
+        """Set the weights by copying; if one does not fit, nothing is changed.
 
         Raises:
             ShapeError: their number or a shape differs.
@@ -271,7 +274,7 @@ class Module(Configurable):
         return sorted(self.declared_parameters, key=lambda p: p.statistic)
 
     def _build_if_known(self) -> None:
-        """Build where the input shape follows from what is there; for most layers nothing."""
+        """Build the layer if its input shape is already known; by default do nothing."""
 
     def _require_built(self) -> None:
         if not self.built:
@@ -285,7 +288,7 @@ class Module(Configurable):
         self._bind_alone()
 
     def _bind_alone(self) -> None:
-        """Bind the weights of a layer that is in no model to a vector of their own."""
+        """Bind the weights of a layer outside of a model to its own vector."""
         if self._vector is None:
             with building:
                 if self._vector is None:
@@ -301,11 +304,11 @@ class Module(Configurable):
 
         Args:
             name: its name; :meth:`state` returns the array.
-            shape: of the row that belongs to one sample.
-            dtype: name of a dtype; by default the layer's.
+            shape: shape of the row of one sample.
+            dtype: name of a dtype; by default that of the layer.
 
         Raises:
-            ConfigurationError: the name is none or is taken, or the shape holds no sizes.
+            ConfigurationError: the name is invalid or in use, or the shape is invalid.
         """
         declare_state(self.owner, self.states, name, shape, dtype)
 
@@ -334,7 +337,7 @@ class Module(Configurable):
 
     @property
     def dtype(self) -> str | None:
-        """Name of the dtype that was asked for, ``None`` for the model's."""
+        """Name of the requested dtype, ``None`` for that of the model."""
         return None if self._own_dtype is None else self._own_dtype.name
 
     @property
@@ -365,12 +368,12 @@ class Module(Configurable):
         views = self.__dict__.get("_views")
         if views and name in views and views[name] is not value:
             raise AttributeError(
-                f"{self.owner}: {name} is a view into the model's parameter vector and can "
-                f"not be replaced; write into it: layer.{name}[...] = value."
+                f"{self.owner}: {name} is a view into the model's parameter vector and "
+                f"cannot be replaced; write into it: layer.{name}[...] = value."
             )
         object.__setattr__(self, name, value)
 
-    if TYPE_CHECKING:  # weights are attributes that nobody but build() knows of
+    if TYPE_CHECKING:  # weights are attributes that only build() defines
 
         def __getattr__(self, name: str) -> Any: ...
 

@@ -1,8 +1,8 @@
 """All trainable values of a model in one flat vector, all gradients in a second.
 
-A layer holds named views into them. What works on the whole model (an update rule, a norm for
-clipping, a check of the gradient) thus works on one array, however many layers there are. Models
-that share layers share one vector; each keeps its own list of slices.
+A layer holds named views into them. Operations on the whole model (an update rule, a norm for
+clipping, a gradient check) thus work on one array, regardless of the number of layers. Models that
+share layers share one vector; each keeps its own list of slices.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class WeightHolder(Protocol):
-    """What weights need of the layer, or model, that holds them."""
+    """What weights require of the layer or model that holds them."""
 
     input_shape: Shape | None
     declared_parameters: list[Parameter]
@@ -60,16 +60,16 @@ class Parameter:
         name: attribute name in the layer, such as ``"kernel"``.
         shape: its shape.
         initializer: fills it.
-        regularizer: penalty on it, or ``None``.
-        statistic: a running statistic or another array that is kept with the model and that no
-            optimizer changes; it has no gradient.
+        regularizer: penalty on the weight, or ``None``.
+        statistic: a running statistic or another stored array that no optimizer changes; it has no
+            gradient.
         constraint: constraint applied to it after each update, or ``None``.
         own_dtype: dtype of a statistic that differs from the layer's, or ``None``.
-        row_gradient: its gradient is a :class:`RowGradient`, for a table of which a batch touches
-            few rows.
-        vector: the vectors that it lies in; ``None`` until bound.
-        slice: its place in ``values`` and ``gradients``, or in ``statistics``.
-        value: its numbers, a view into the vector; ``None`` until bound.
+        row_gradient: the gradient is a :class:`RowGradient`, for a table of which a batch uses few
+            rows.
+        vector: the vector that contains it; ``None`` until bound.
+        slice: its slice of ``values`` and ``gradients``, or of ``statistics``.
+        value: its values, a view into the vector; ``None`` until bound.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Parameter:
 
     @property
     def dtype(self) -> Dtype:
-        """The dtype of its numbers."""
+        """The dtype of its values."""
         return self.layer._dtype if self.own_dtype is None else self.own_dtype
 
     @property
@@ -128,17 +128,17 @@ class Parameter:
 
     @property
     def trainable(self) -> bool:
-        """Whether an optimizer changes it: no statistic, and its layer is not frozen."""
+        """Whether an optimizer changes it: not a statistic, and its layer is not frozen."""
         return not self.statistic and self.layer._trainable
 
     @property
     def learning_rate_multiplier(self) -> float:
-        """The factor for the learning rate: its layer's, times those of the containers around."""
+        """The learning-rate factor: that of its layer times those of the containers."""
         return self.layer._multiplier * self.layer._outer_multiplier
 
     @property
     def path(self) -> str:
-        """``layer/parameter``, with the containers in front, as messages and tables name it."""
+        """``layer/parameter``, prefixed with the containers, as in messages and tables."""
         return f"{self.layer.path}/{self.name}"
 
     def move(self, vector: ParameterVector, place: slice) -> None:
@@ -154,7 +154,7 @@ class Parameter:
         self.vector, self.slice, self.value, self._gradient = vector, place, view, None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copied or unpickled view would no longer be part of a vector: keep the numbers alone.
+        # A copied or unpickled view would no longer be part of a vector: keep only the values.
         state = self.__dict__.copy()
         state["value"] = None if self.value is None else self.value.copy()
         state["vector"] = state["_gradient"] = None
@@ -162,7 +162,7 @@ class Parameter:
 
 
 def rows_of(p: Parameter) -> RowGradient:
-    """Return the gradient of a parameter that has one by rows."""
+    """Return the row gradient of a parameter."""
     return p.gradient
 
 
@@ -173,29 +173,29 @@ def gradient_of(p: Parameter) -> Any:
 
 
 class ParameterVector:
-    """The memory of all weights that belong together, and of their gradients.
+    """The vectors of connected weights and of their gradients.
 
     Args:
-        parameters: what lies in it, in this order; those that have numbers keep them.
+        parameters: the parameters in order; existing values are kept.
         dtype: dtype of the values.
 
     Attributes:
-        values: every learned value, flat; those with a gradient by rows come last.
+        values: all trainable values, flat; those with a row gradient come last.
         statistics: running statistics of the same dtype, flat.
-        models: the :class:`Parameters` of the models (and layers in no model) that lie in it.
-        layers: the layers and models whose weights lie in it.
+        models: the :class:`Parameters` of the models (and layers outside of models) in the vector.
+        layers: the layers and models whose weights are in the vector.
         version: a new object whenever what is trainable may have changed.
-        users: calls that have one of these models for themselves, see ``one_at_a_time``.
+        users: calls that hold the lock of one of these models, see ``one_at_a_time``.
         gradients_ready: called with a slice of ``gradients`` as soon as a backward pass has
-            written the last of it; ``None`` for nobody.
+            written all of it, or ``None``.
     """
 
     def __init__(self, parameters: Iterable[Parameter], dtype: Dtype) -> None:
         self.dtype = dtype
         here = list(parameters)
-        self._all = [ref(p) for p in here]  # weak: a model that is gone leaves no layers behind
+        self._all = [ref(p) for p in here]  # weak: a deleted model does not keep layers alive
         dense = sum(p.size for p in here if not p.statistic and not p.row_gradient)
-        # Next free place: of statistics, of values with a gradient by rows, of the other values.
+        # Next free position: of statistics, of values with row gradients, of the other values.
         ends = {(True, False): 0, (False, True): dense, (False, False): 0}
         places = []
         for p in here:
@@ -218,16 +218,16 @@ class ParameterVector:
 
     @property
     def all(self) -> list[Parameter]:
-        """The parameters that lie in it."""
+        """The parameters in the vector."""
         found = [known() for known in self._all]
         return [p for p in found if p is not None and p.vector is self]
 
     @property
     def gradients(self) -> Array:
-        """dL/dvalue, in the places of the values, as far as it is no gradient by rows.
+        """dL/dvalue, in the layout of the values, except for row gradients.
 
-        ``backward`` overwrites it. Made when it is first asked for: a model that only predicts
-        never needs it.
+        ``backward`` overwrites it. It is allocated on first use: a model that only predicts does
+        not need it.
         """
         if self._gradients is None:
             self._gradients = aligned(self._dense, self.dtype)
@@ -249,11 +249,11 @@ class ParameterVector:
 
 
 class Parameters:
-    """The parameters of one model: which they are, and where they lie in the vector.
+    """The parameters of one model, and their slices of the vector.
 
     Args:
         parameters: the parameters, in the order of the model's layers.
-        vector: where they lie; other models may have weights in it too.
+        vector: the vector that contains them, possibly with those of other models.
 
     Attributes:
         all: every :class:`Parameter`.
@@ -279,7 +279,7 @@ class Parameters:
         self.attach(vector)
 
     def attach(self, vector: ParameterVector) -> None:
-        """Use this vector from now on."""
+        """Set the vector."""
         self.vector, self.dtype = vector, vector.dtype
         self.values, self.statistics = vector.values, vector.statistics
         vector.models.add(self)
@@ -287,11 +287,11 @@ class Parameters:
 
     @property
     def gradients(self) -> Array:
-        """dL/dvalue, in the places of the values; ``backward`` overwrites it."""
+        """dL/dvalue, in the layout of the values; ``backward`` overwrites it."""
         return self.vector.gradients
 
     def refresh(self) -> None:
-        """Find the trainable parameters again; see :meth:`ParameterVector.refresh`."""
+        """Update the list of trainable parameters; see :meth:`ParameterVector.refresh`."""
         self.tensors = [p for p in self.all if p.trainable]
         self.regularized = [p for p in self.tensors if p.regularizer is not None]
         changed = [p for p in self.tensors if p.learning_rate_multiplier]
@@ -319,7 +319,7 @@ class Parameters:
         return [(here, at, own) for (here, _), at, own in found]
 
     def own_slice(self, p: Parameter) -> slice:
-        """Return the place of a learned parameter among the model's own values."""
+        """Return the slice of a trainable parameter in the model's own values."""
         start = self._own_places[id(p)]
         return slice(start, start + p.size)
 
@@ -333,11 +333,11 @@ class Parameters:
             scratch = workspace("regularization", p.shape, self.dtype)
             gradient = rows_of(p).dense() if p.row_gradient else p.gradient
             p.regularizer.add_gradient(p.value, gradient, scratch)  # type: ignore[union-attr,arg-type]
-            if p.row_gradient:  # a penalty is on all rows
+            if p.row_gradient:  # a penalty applies to all rows
                 rows_of(p).set_dense(gradient)
 
     def dense_gradients(self) -> Array:
-        """Return the gradients beside all values: ``gradients``, unless some are by rows."""
+        """Return the dense gradients: ``gradients``, unless there are row gradients."""
         gradients = self.gradients
         if gradients.size == self.values.size:
             return gradients

@@ -1,4 +1,4 @@
-"""Penalties that layers add to the loss while they compute, such as those on activations."""
+"""Penalties that layers add to the loss in the forward pass, such as those on activations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _collected: ContextVar[list[float] | None] = ContextVar("penalties", default=Non
 def collect_penalties(function: Callable[..., Result], *args: Any) -> tuple[Result, list[float]]:
     """Call a function; return its result and the penalties that layers added during the call.
 
-    The function runs in a copy of the context, which is dropped however the call ends, also by a
+    The function runs in a copy of the context, which is discarded however the call ends, even by a
     KeyboardInterrupt.
 
     Example:

@@ -1,4 +1,4 @@
-"""What the functions of this package need of a layer, as a type that they can be written before."""
+"""Protocol of a layer, for modules that ``Layer`` itself imports."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def checked_shape(owner: str, argument: str, shape: Any) -> Any:
     """Return a shape, or the shapes of several arrays, as tuples.
 
     Raises:
-        ConfigurationError: it is no sequence of sizes.
+        ConfigurationError: it is not a sequence of sizes.
     """
     if is_several(shape):
         return tuple(check_shape(owner, argument, one) for one in shape)
@@ -45,7 +45,7 @@ OR_SINGLE_SAMPLE = ", x[None, :] for a single sample"
 
 
 def shape_hint(expected: Shape, shape: Shape) -> str:
-    """Return what to do about an input of ``shape`` where ``expected`` was expected."""
+    """Return a hint for an input of ``shape`` where ``expected`` is required."""
     if len(shape) == 1 and len(expected) == 2:
         features = expected[1]
         if features in (None, 1):

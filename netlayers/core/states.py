@@ -1,4 +1,4 @@
-"""States: what a layer remembers from one batch to the next."""
+"""States: arrays that a layer keeps between batches."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class State:
-    """An array that a layer keeps from one batch to the next, with a row for each sample.
+    """An array that a layer keeps between batches, with a row per sample.
 
-    It is allocated at the first batch and starts at 0. Row i belongs to sample i of each batch.
+    It is allocated at the first batch and initially 0. Row i belongs to sample i of each batch.
 
     Args:
         name: its name.
         shape: shape of a row.
-        dtype: of the numbers; ``None`` for the layer's.
+        dtype: dtype of the array; ``None`` for that of the layer.
 
     Attributes:
         value: the array, (batch, *shape); ``None`` before the first batch.
@@ -61,7 +61,7 @@ def declare_state(
     """Check a state, and add it to those of a layer; see :meth:`Module.add_state`."""
     if not name.isidentifier() or name in states:
         raise ConfigurationError(
-            f"{owner}: a state can not be named {name!r}; the name must be a Python "
+            f"{owner}: a state cannot be named {name!r}; the name must be a Python "
             "identifier that no other state of the layer has."
         )
     sizes = check_shape(owner, f"the shape of the state {name}", shape)

@@ -11,7 +11,7 @@ import numpy as np
 from netlayers.arrays.foreign import LazyRows
 from netlayers.arrays.sparse import is_sparse
 from netlayers.data.batch import Batch
-from netlayers.data.cursor import Cursor, Place, order_state, set_order
+from netlayers.data.cursor import Cursor, Position, order_state, set_order
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import Workspace
 
@@ -228,7 +228,7 @@ class ArrayData:
         rng: random generator that shuffles the rows before each pass; ``None`` keeps their order.
         rows: indices of the rows to use; ``None`` for all.
         steps: batches in an epoch; ``None`` for a pass over all rows.
-        goes_on: with ``steps``, whether an epoch continues where the previous one ended, and
+        continuous: with ``steps``, whether an epoch continues where the previous one ended, and
             restarts the data when they are exhausted. Otherwise each epoch starts at the first row.
         drop_last: leave out the rows of a pass that do not fill a batch.
     """
@@ -240,18 +240,18 @@ class ArrayData:
         rng: np.random.Generator | None = None,
         rows: Array | None = None,
         steps: int | None = None,
-        goes_on: bool = False,
+        continuous: bool = False,
         drop_last: bool = False,
     ) -> None:
         self._columns, self._batch_size = columns, batch_size
         self._rng, self._numbers = rng, rows
-        self._goes_on = goes_on and steps is not None
+        self._continuous = continuous and steps is not None
         assert columns[0] is not None
         self._count = columns[0].rows if rows is None else len(rows)
         self._drop_last = drop_last
         self._end = self._count - self._count % batch_size if drop_last else self._count
         whole = -(-self._end // batch_size)
-        self.steps = steps if goes_on and steps else min(whole, steps or whole)
+        self.steps = steps if continuous and steps else min(whole, steps or whole)
         self.rows = min(self._end, self.steps * batch_size)
         self._current: Iterator[Batch] = iter(())
         self._cursor = Cursor()
@@ -273,14 +273,14 @@ class ArrayData:
         """Yield the batches of an epoch, or those after the first ``start``."""
         if start == 0:
             self.ready()
-            if not self._goes_on:
+            if not self._continuous:
                 self._current = iter(())
         number = start
         try:
             for number in range(start, self.steps):
                 batch = next(self._current, None)
                 if batch is None:
-                    self._current = self._pass(number, Place(order_state(self._rng)))
+                    self._current = self._pass(number, Position(order_state(self._rng)))
                     batch = next(self._current)
                 yield batch
         except GeneratorExit:
@@ -288,7 +288,7 @@ class ArrayData:
             raise
         self._cursor.end(self.steps)
 
-    def _pass(self, number: int, place: Place) -> Iterator[Batch]:
+    def _pass(self, number: int, place: Position) -> Iterator[Batch]:
         """Draw the order of a pass; return its batches after ``place``, batch ``number`` first."""
         self._cursor.mark(number, place)
         set_order(self._rng, place.order)
@@ -326,20 +326,20 @@ class ArrayData:
 
     def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
         """Continue from a position that :meth:`get_state` returned."""
-        place = Place.from_state(state)
+        place = Position.from_state(state)
         set_order(self._rng, place.order)
         self._cursor.begin(place, done or 0)
         self._current = iter(())
-        if done or self._goes_on:
+        if done or self._continuous:
             self._current = self._pass(done or 0, place)
         if not done:
             self._cursor.end(0)
 
-    def _between(self) -> Place:
+    def _between(self) -> Position:
         place = self._cursor.between
-        if place is not None and (self._goes_on or self._cursor.active):
+        if place is not None and (self._continuous or self._cursor.active):
             return place
-        return Place(order_state(self._rng))
+        return Position(order_state(self._rng))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what must not change when a run resumes: shapes, and a checksum of some rows.

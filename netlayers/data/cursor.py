@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """A position in a dataset.
 
     Attributes:
@@ -37,7 +37,7 @@ class Place:
         """Return the position that :meth:`get_state` described."""
         return cls(state["order"], state["count"], state["source"])
 
-    def __deepcopy__(self, memo: Any) -> Place:
+    def __deepcopy__(self, memo: Any) -> Position:
         return self  # immutable
 
 
@@ -49,17 +49,17 @@ class Cursor:
     """
 
     def __init__(self) -> None:
-        self._start: Place | None = None
-        self._marks: deque[tuple[int, Place]] = deque(maxlen=2)
+        self._start: Position | None = None
+        self._marks: deque[tuple[int, Position]] = deque(maxlen=2)
         self.active = False
 
-    def begin(self, place: Place, done: int = 0) -> None:
+    def begin(self, place: Position, done: int = 0) -> None:
         """Record the start of an epoch, or its continuation after ``done`` batches."""
         self._marks.clear()
         self._marks.append((done, place))
         self._start, self.active = place, True
 
-    def mark(self, number: int, place: Place) -> None:
+    def mark(self, number: int, place: Position) -> None:
         """Record the position after ``number`` batches of the epoch."""
         self._marks.append((number, place))
 
@@ -67,17 +67,17 @@ class Cursor:
         """Record the end of the epoch after ``done`` batches."""
         self._start, self.active = self.after(done), False
 
-    def after(self, done: int) -> Place:
+    def after(self, done: int) -> Position:
         """Return the position after ``done`` batches of the epoch."""
         for number, place in reversed(self._marks):
             if number <= done:
                 if number == done:
                     return place
-                return Place(place.order, place.count + done - number, place.source)
+                return Position(place.order, place.count + done - number, place.source)
         raise AssertionError(f"the position after {done} batches is unknown")
 
     @property
-    def between(self) -> Place | None:
+    def between(self) -> Position | None:
         """The position before the current epoch or after the last; ``None`` before the first."""
         return self._start
 

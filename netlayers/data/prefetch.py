@@ -39,7 +39,7 @@ class ReadAhead:
         size: maximum number of items in the queue.
         abandon: called in the thread when it is closed before the source is exhausted.
 
-    The thread ends with the source or with :meth:`close`. It can not be interrupted inside the
+    The thread ends with the source or with :meth:`close`. It cannot be interrupted inside the
     source's code: close() waits for at most one second, and the thread, which is a daemon, ends as
     soon as the source returns.
     """

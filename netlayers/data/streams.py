@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.foreign import is_lazy
-from netlayers.data.cursor import Cursor, Place, order_state, set_order
+from netlayers.data.cursor import Cursor, Position, order_state, set_order
 from netlayers.data.prefetch import ReadAhead
 from netlayers.data.structure import holds_arrays, is_array
 from netlayers.errors import ConfigurationError, DataError, NetlayersError
@@ -50,7 +50,7 @@ def is_stream(value: Any) -> bool:
     )
 
 
-def is_spent_once(value: Any) -> bool:
+def is_one_shot(value: Any) -> bool:
     """Return whether ``value`` can be read only once, as a generator, a map or a zip can.
 
     It is False for iterators of other classes, which may restart with each ``iter()``.
@@ -58,7 +58,7 @@ def is_spent_once(value: Any) -> bool:
     return hasattr(value, "__next__") and type(value).__module__ in ("builtins", "itertools")
 
 
-def warn_of_end(owner: str, where: str) -> None:
+def warn_exhausted(owner: str, where: str) -> None:
     """Warn that the data ended too early."""
     warnings.warn(
         f"{owner}: the data ran out {where}. An iterator can be read only once; pass a function "
@@ -77,7 +77,7 @@ class Stream:
         check: converts an item of the source to a batch for the model, or raises.
         rng: random generator that shuffles the batches of a sequence; ``None`` keeps their order.
         steps: batches in an epoch; ``None`` for a pass over the source.
-        goes_on: with ``steps``, whether an epoch continues where the previous one ended, and
+        continuous: with ``steps``, whether an epoch continues where the previous one ended, and
             restarts the source when it is exhausted. Otherwise each epoch restarts the source.
         read_ahead: batches that a thread reads ahead; 0 reads in the caller's thread.
 
@@ -93,20 +93,20 @@ class Stream:
         check: Callable[[Any], Any],
         rng: np.random.Generator | None = None,
         steps: int | None = None,
-        goes_on: bool = False,
+        continuous: bool = False,
         read_ahead: int = 2,
     ) -> None:
         self._owner, self._source, self._check = owner, source, check
         self._rng, self._ahead = rng, read_ahead
-        self._wanted, self._goes_on = steps, goes_on and steps is not None
+        self._wanted, self._continuous = steps, continuous and steps is not None
         self._is_sequence = hasattr(source, "__getitem__") and hasattr(source, "__len__")
         self._has_state = hasattr(source, "get_state") and hasattr(source, "set_state")
-        self._spent_once = is_spent_once(source)
+        self._one_shot = is_one_shot(source)
         self._passes: Iterator[Any] | None = None
         self._reader: Any = None
         self._first: Any = None
         self._taken = 0  # batches read from the source so far
-        self._from: Place | None = None  # where the next pass starts; None for its beginning
+        self._from: Position | None = None  # where the next pass starts; None for its beginning
         self._cursor = Cursor()
         self.steps = steps
         self.rows: int | None = None
@@ -169,7 +169,7 @@ class Stream:
         if self._wanted is None:
             self.steps = number
         elif number < self._wanted:
-            warn_of_end(self._owner, f"after {number} of {self._wanted} steps")
+            warn_exhausted(self._owner, f"after {number} of {self._wanted} steps")
         self._call("on_epoch_end")
         self._cursor.end(number)
 
@@ -184,17 +184,17 @@ class Stream:
 
     def _open(self, start: int) -> None:
         """Start to read an epoch after its first ``start`` batches."""
-        if self._passes is None or not self._goes_on:
+        if self._passes is None or not self._continuous:
             self._end_pass()
             self._passes = self._read()
         wanted = self._wanted
         batches = islice(self._passes, None if wanted is None else wanted - start)
         self._reader = ReadAhead(batches, self._ahead, self._end_pass) if self._ahead else batches
 
-    def _read(self) -> Iterator[tuple[Place, Any]]:
+    def _read(self) -> Iterator[tuple[Position, Any]]:
         """Yield the batches of one pass, or of all passes, each with the position after it."""
         while True:
-            place, self._from = self._from or Place(order_state(self._rng)), None
+            place, self._from = self._from or Position(order_state(self._rng)), None
             iterator, count = self._begin(place), place.count
             try:
                 for batch in iterator:
@@ -204,16 +204,16 @@ class Stream:
             finally:
                 if iterator is not self._source and hasattr(iterator, "close"):
                     iterator.close()
-            if not self._goes_on or count == 0:
+            if not self._continuous or count == 0:
                 return
 
-    def _place(self, order: Any, count: int) -> Place:
-        return Place(order, self._taken if self._spent_once else count, self._source_state())
+    def _place(self, order: Any, count: int) -> Position:
+        return Position(order, self._taken if self._one_shot else count, self._source_state())
 
     def _source_state(self) -> Any:
         return deepcopy(self._source.get_state()) if self._has_state else None
 
-    def _begin(self, place: Place) -> Iterator[Any]:
+    def _begin(self, place: Position) -> Iterator[Any]:
         """Return an iterator over the batches of a pass after ``place``."""
         source = self._source
         if self._is_sequence:
@@ -230,7 +230,7 @@ class Stream:
                 )
         iterator = iter(source)
         if not self._has_state:
-            done = self._taken if self._spent_once else 0
+            done = self._taken if self._one_shot else 0
             for _ in range(place.count - done):
                 next(iterator, None)
                 self._taken += 1
@@ -249,9 +249,9 @@ class Stream:
 
     def set_state(self, state: dict[str, Any], done: int | None = None) -> None:
         """Continue from a position that :meth:`get_state` returned."""
-        place = Place.from_state(state)
+        place = Position.from_state(state)
         self.steps = state["steps"]
-        if self._spent_once and not place.count:
+        if self._one_shot and not place.count:
             return  # its first batch has been read already
         self.close()
         if self._has_state:
@@ -261,12 +261,12 @@ class Stream:
         if not done:
             self._cursor.end(0)
 
-    def _between(self) -> Place:
+    def _between(self) -> Position:
         place = self._cursor.between
-        if place is not None and (self._goes_on or self._cursor.active):
+        if place is not None and (self._continuous or self._cursor.active):
             return place
-        count = self._taken if self._spent_once else 0
-        return Place(order_state(self._rng), count, self._source_state())
+        count = self._taken if self._one_shot else 0
+        return Position(order_state(self._rng), count, self._source_state())
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what must not change when a run resumes."""
@@ -309,7 +309,7 @@ class Stream:
             function()
 
 
-def parts_of(owner: str, batch: Any, targets: bool) -> tuple[Any, Any, Any]:
+def unpack_batch(owner: str, batch: Any, targets: bool) -> tuple[Any, Any, Any]:
     """Return x, y and sample weights of a batch that a source yielded.
 
     Args:
@@ -345,10 +345,10 @@ def inputs_of(owner: str, source: Any) -> Iterator[Any]:
     with closing(Stream(owner, source, lambda batch: batch, read_ahead=0)) as stream:
         if stream.ready():
             for batch in stream.batches():
-                yield parts_of(owner, batch, targets=False)[0]
+                yield unpack_batch(owner, batch, targets=False)[0]
 
 
-def first_parts(owner: str, source: Any) -> tuple[Any, Any, Any]:
+def unpack_first_batch(owner: str, source: Any) -> tuple[Any, Any, Any]:
     """Return x, y and sample weights of the first batch of a source; the latter two may be None.
 
     Raises:
@@ -356,7 +356,7 @@ def first_parts(owner: str, source: Any) -> tuple[Any, Any, Any]:
     """
     with closing(Stream(owner, source, lambda batch: batch, steps=1, read_ahead=0)) as stream:
         for batch in stream.batches():
-            return parts_of(owner, batch, targets=False)
+            return unpack_batch(owner, batch, targets=False)
     raise AssertionError("batches() yields one, or raises")
 
 
@@ -369,7 +369,7 @@ def refuse_stream(owner: str, x: Any) -> None:
         )
 
 
-def no_argument(owner: str, **arguments: Any) -> None:
+def refuse_arguments(owner: str, **arguments: Any) -> None:
     """Raise a ConfigurationError for arguments that are valid for arrays only."""
     reasons = {
         "y": "the targets are part of each batch, (x, y)",
@@ -387,5 +387,5 @@ def no_argument(owner: str, **arguments: Any) -> None:
             and not (name == "validation_split" and not value)
         ):
             raise ConfigurationError(
-                f"{owner}: {name} can not be used with data that come in batches: {reasons[name]}."
+                f"{owner}: {name} cannot be used with data that come in batches: {reasons[name]}."
             )

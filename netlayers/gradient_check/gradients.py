@@ -15,7 +15,7 @@ from netlayers.core.buffers import states_of
 from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import listed_shapes
-from netlayers.data.streams import first_parts, is_stream
+from netlayers.data.streams import is_stream, unpack_first_batch
 from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError
 from netlayers.gradient_check.differences import CentralDifferences, ComplexStepDerivative
@@ -65,7 +65,7 @@ def check_gradients(
     value between them) is left out and counted. Random layers draw the same numbers in every
     evaluation, and layers with states start from the states after one batch.
 
-    So that errors can not hide behind the starting point, parameters whose values are all 0, 1 or
+    So that errors cannot hide behind the starting point, parameters whose values are all 0, 1 or
     -1 are first moved by about 0.1; and before the gradients are taken, there are steps on other
     data and with another number of rows, and inference between ``forward`` and ``backward``.
 
@@ -119,7 +119,7 @@ def check_gradients(
         max_entries = check_integer(_OWNER, "max_entries", max_entries, minimum=1)
     rng = np.random.default_rng(check_integer(_OWNER, "seed", seed, minimum=0))
     if y is None and is_stream(x):
-        x, y, weight = first_parts(_OWNER, x)
+        x, y, weight = unpack_first_batch(_OWNER, x)
         sample_weight = weight if sample_weight is None else sample_weight
         if loss is None and getattr(model_or_layer, "loss", None) is None:
             y = None  # a layer without a loss does not use the targets

@@ -1,12 +1,12 @@
-"""Initializers: the values that weights start from.
+"""Initializers: initial values of weights.
 
-Forward activations keep their variance from layer to layer when the variance of the weights is
-about 1/fan_in, backward gradients when it is 1/fan_out; every scheme here picks a side of that
-trade, and a factor for the activation. Too large, and gradients explode with depth; too small, and
-they vanish.
+Activations keep their variance from layer to layer if the variance of the weights is about
+1/fan_in, gradients if it is about 1/fan_out; each scheme chooses one of these, or a compromise, and
+a factor for the activation. If the variance is too large, gradients explode with depth; if it is
+too small, they vanish.
 
-An initializer fills an array that it is given, because weights are views into one flat vector.
-It draws in float64 and rounds at the end, so float32 and float64 models start alike.
+An initializer fills a given array, because weights are views into one flat vector. It draws in
+float64 and rounds at the end, so float32 and float64 models have the same initial weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Base classes of initializers, and those that draw no random numbers."""
+"""Base classes of initializers, and deterministic initializers."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 
 class Initializer(Configurable):
-    """Base class. A subclass writes :meth:`fill`."""
+    """Base class. Subclasses implement :meth:`fill`."""
 
     @must_define()
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
-        """Write starting values into ``out``, in place.
+        """Write initial values into ``out``, in place.
 
         Args:
             out: array of any shape, float32 or float64.
-            rng: source of random numbers; an initializer with a seed of its own ignores it.
+            rng: random generator; an initializer with its own seed ignores it.
         """
         raise NotImplementedError(f"{type(self).__name__} must define fill(out, rng)")
 
     def __call__(self, shape: Sequence[int], dtype: Any = "float32") -> Array:
-        """Return a new array of starting values, as Keras's initializers do."""
+        """Return a new array of initial values, as Keras's initializers do."""
         out = np.empty(shape, dtype)
         self.fill(out, np.random.default_rng())
         return out
 
 
 class RandomInitializer(Initializer):
-    """Base class of the random ones. A subclass writes :meth:`draw`.
+    """Base class of random initializers. Subclasses implement :meth:`draw`.
 
     Args:
-        seed: with an integer, each call gives the same values, whatever the model's seed is.
-            With ``None`` the values come from the model's own stream.
+        seed: with an integer, each call gives the same values, regardless of the model's seed. With
+            ``None`` the model's random stream is used.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -68,7 +68,7 @@ class RandomInitializer(Initializer):
 
 @register("initializer", "zero")
 class Zeros(Initializer):
-    """All zeros: the usual start of a bias."""
+    """Zeros, usually for biases."""
 
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write 0 everywhere."""
@@ -77,7 +77,7 @@ class Zeros(Initializer):
 
 @register("initializer", "one")
 class Ones(Initializer):
-    """All ones: the usual start of a scale."""
+    """Ones, usually for scales."""
 
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write 1 everywhere."""
@@ -86,10 +86,10 @@ class Ones(Initializer):
 
 @register("initializer")
 class Constant(Initializer):
-    """One value everywhere.
+    """A constant.
 
     Args:
-        value: that value.
+        value: the constant.
     """
 
     def __init__(self, value: float = 0.0) -> None:
@@ -107,7 +107,7 @@ class Constant(Initializer):
 
 @register("initializer")
 class Identity(Initializer):
-    """The identity matrix times ``gain``; of a rectangle, its leading diagonal.
+    """The identity matrix times ``gain``; for a rectangular matrix, the main diagonal.
 
     Args:
         gain: the value on the diagonal.
@@ -125,7 +125,7 @@ class Identity(Initializer):
         """Write ``gain`` on the diagonal and 0 elsewhere.
 
         Raises:
-            ShapeError: ``out`` is no matrix.
+            ShapeError: ``out`` is not a matrix.
         """
         if out.ndim != 2:
             raise ShapeError(f"Identity: needs a matrix to fill, got the shape {out.shape}.")

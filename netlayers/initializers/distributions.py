@@ -67,7 +67,7 @@ class RandomUniform(RandomInitializer):
 
 
 def truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Draw from the standard normal distribution, again for each value beyond two sigma."""
+    """Draw from the standard normal distribution truncated at ±2, by rejection."""
     values = rng.standard_normal(shape)
     outside = np.abs(values) > 2
     while outside.any():
@@ -78,11 +78,11 @@ def truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 @register("initializer")
 class TruncatedNormal(RandomInitializer):
-    """Normal distribution with everything beyond two standard deviations drawn again.
+    """Normal distribution truncated at two standard deviations.
 
     Args:
         mean: mean of the normal distribution.
-        stddev: its standard deviation before truncation (0.8796 of it remains after).
+        stddev: its standard deviation before truncation (0.8796 times that after it).
         seed: see :class:`RandomInitializer`.
     """
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Orthogonal(RandomInitializer):
     """A random matrix with orthonormal rows or columns, whichever are fewer, times ``gain``.
 
-    An orthogonal matrix keeps the length of every vector that goes through it, forward and
-    backward, so a deep linear chain neither explodes nor vanishes. Axes before the last are
-    flattened into rows. The entries have the variance gain² / max(rows, columns).
+    An orthogonal matrix preserves the norm of every vector, forward and backward, so signals in a
+    deep linear chain neither explode nor vanish. Axes before the last are flattened into rows. The
+    entries have the variance gain² / max(rows, columns).
 
     Args:
         gain: factor on the matrix.

@@ -40,7 +40,7 @@ class VarianceScaling(RandomInitializer):
     """Zero mean and the variance ``scale / fan``.
 
     Args:
-        scale: positive factor; 2 makes up for the half that ReLU cuts off.
+        scale: positive factor; 2 compensates for ReLU, which zeroes half of the inputs.
         mode: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"`` (their mean).
         distribution: ``"truncated_normal"`` (with its stddev corrected for the truncation),
             ``"untruncated_normal"`` or ``"uniform"``.
@@ -92,7 +92,7 @@ class VarianceScaling(RandomInitializer):
 
 
 class _NamedScaling(VarianceScaling):
-    """A variance scaling with everything but the seed fixed."""
+    """Base class of variance scalings with fixed arguments."""
 
     _settings: tuple[float, str, str]
 

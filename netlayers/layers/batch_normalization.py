@@ -21,19 +21,18 @@ if TYPE_CHECKING:
 class BatchNormalization(AffineNormalization):
     """Normalize each feature over the batch: ``y = gamma (x - μ) / √(σ² + epsilon) + beta``.
 
-    While training, μ and σ² are the mean and the (biased) variance of the feature in the batch, and
-    moving averages of them are kept, ``moving = momentum moving + (1 - momentum) batch``. At
-    inference the moving averages take their place, so an output does not depend on the other
-    samples.
+    In training, μ and σ² are the mean and the (biased) variance of the feature in the batch, and
+    update moving averages: ``moving = momentum moving + (1 - momentum) batch``. Inference uses the
+    moving averages instead, so an output does not depend on the other samples.
 
-    With ``trainable=False`` the moving averages are used, and left as they are, in training too.
+    With ``trainable=False`` the moving averages are used in training too, and do not change.
 
     Shapes: ``x`` and ``y`` any of two axes or more; ``gamma``, ``beta``, ``moving_mean`` and
-    ``moving_variance`` (features,), the size of the axis ``axis``. All other axes count as batch.
+    ``moving_variance`` (features,), the size of the axis ``axis``. All other axes are reduced.
 
     Args:
-        axis: that of the features; 1 for images with the channels first.
-        momentum: how much of the moving averages is kept in a step.
+        axis: feature axis; 1 for images with the channels first.
+        momentum: momentum of the moving averages.
         epsilon: added to the variance.
         center: whether to add ``beta``.
         scale: whether to multiply by ``gamma``.
@@ -43,19 +42,19 @@ class BatchNormalization(AffineNormalization):
         moving_variance_initializer: fills ``moving_variance``.
         beta_regularizer: penalty on ``beta``.
         gamma_regularizer: penalty on ``gamma``.
-        beta_constraint: what ``beta`` must fulfil after each update.
-        gamma_constraint: what ``gamma`` must fulfil after each update.
+        beta_constraint: constraint applied to ``beta`` after each update.
+        gamma_constraint: constraint applied to ``gamma`` after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
-    A batch in which a feature has one value, such as a batch of one, has the variance 0 there: the
-    output is ``beta``, no gradient reaches ``x`` and ``gamma``, and the moving variance moves
-    towards 0, as in Keras. A batch with one number per feature (a last batch of one row) says
-    nothing about the variance and leaves both moving averages as they are, unlike in Keras;
-    ``fit(drop_last=True)`` leaves such a batch out. A variance too large for the dtype is kept as
-    its largest number.
+    A feature that is constant in a batch has the variance 0: its output is ``beta``, the gradients
+    of ``x`` and ``gamma`` are 0, and the moving variance decreases towards 0, as in Keras. A batch
+    with a single number per feature (a last batch of one row) has no variance and does not update
+    the moving averages, unlike in Keras; ``fit(drop_last=True)`` skips such a batch. A moving
+    variance too large for the dtype is clipped to the largest finite number.
 
-    A large offset costs no digits: with a mean of 10⁶ deviations, the normalized numbers in float32
-    are right to 2·10⁻⁶ (while training; ``moving_mean`` is rounded to float32).
+    A large offset does not reduce the accuracy: with a mean of 10⁶ standard deviations, the
+    normalized values in float32 are accurate to 2·10⁻⁶ (in training; ``moving_mean`` is rounded to
+    float32).
 
     Source:
         S. Ioffe, C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
@@ -166,7 +165,7 @@ class BatchNormalization(AffineNormalization):
         ``dbeta = Σ dy``, ``dgamma = Σ dy x̂``,
         ``dx = gamma / √(σ² + epsilon) (dy - (dbeta + x̂ dgamma) / n)``.
 
-        With the moving averages, which are constants: ``dx = gamma / √(σ² + epsilon) dy``.
+        With moving averages, which are constants: ``dx = gamma / √(σ² + epsilon) dy``.
         """
         factor = self.cache.factor
         dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
@@ -188,9 +187,9 @@ class BatchNormalization(AffineNormalization):
         return self._arranged_back("input gradient", dx)
 
     def _take_moments(self, rows: Array, centred: Array) -> Array:
-        """Write ``x - μ`` into ``centred``, move the averages, and return σ².
+        """Write ``x - μ`` into ``centred``, update the moving averages, and return σ².
 
-        One row alone has no variance: it leaves the averages as they are.
+        A single row has no variance and does not update the averages.
         """
         if not len(rows):
             raise DataError(

@@ -1,4 +1,4 @@
-"""Layers that are made of layers."""
+"""Layers that contain other layers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 class Container(Network):
     """Base class of layers made of sublayers, with their weights, names, dtype and freezing.
 
-    The weights of a container are those of its sublayers, in their order. Messages and tables call
-    a sublayer ``container/sublayer``.
+    The weights of a container are those of its sublayers, in order. Messages and tables call a
+    sublayer ``container/sublayer``.
 
     Args:
-        kwargs: ``name``, ``trainable`` (``False`` freezes every part), ``dtype``.
+        kwargs: ``name``, ``trainable`` (``False`` freezes every sublayer), ``dtype``.
 
     Attributes:
         layers: the sublayers.
@@ -47,7 +47,7 @@ class Container(Network):
         """Add a list of layers or configurations; see :meth:`_add_sublayer`.
 
         Raises:
-            ConfigurationError: it is no list.
+            ConfigurationError: it is not a list.
         """
         if isinstance(layers, (Layer, str, dict)) or not hasattr(layers, "__iter__"):
             raise ConfigurationError(
@@ -71,7 +71,7 @@ class Container(Network):
 
     @property
     def _sublayers(self) -> list[Layer]:
-        """The layers that this one is made of."""
+        """The sublayers."""
         return self.layers
 
     def _add_sublayer(self, layer: Layer) -> None:
@@ -163,7 +163,7 @@ class Container(Network):
         known = [
             part for part in layer._flatten_layers() if len(part._containers) > (part is not layer)
         ]
-        if not known:  # the usual case: nothing is shared
+        if not known:  # common case: no shared layers
             return False
         tops = [top for top in (self, *self._around()) if not top._containers]
         return any(part in known for top in tops for part in top._flatten_layers())
@@ -295,16 +295,16 @@ class Container(Network):
 
 
 def _draws(layer: Layer) -> bool:
-    """Whether a layer itself draws random numbers."""
+    """Whether a layer itself, not a sublayer, draws random numbers."""
     values = vars(layer).values()
     return layer.random or any(isinstance(value, np.random.Generator) for value in values)
 
 
 class Chain(Container):
-    """Layers in sequence: forward in their order, backward in reverse.
+    """Layers in sequence: forward in order, backward in reverse order.
 
-    Without layers it is the identity. Base class of ``Sequential`` and ``Residual``, and what a
-    list of layers becomes as a branch of ``Parallel``.
+    Without layers it is the identity. Base class of ``Sequential`` and ``Residual``; a list of
+    layers as a branch of ``Parallel`` becomes a Chain.
 
     Args:
         layers: layers, or their configurations.
@@ -346,7 +346,7 @@ class Chain(Container):
 
     @property
     def _first_layer(self) -> Layer | None:
-        """The first layer that computes something; Input passes its input on."""
+        """The first layer that is not an Input."""
         return next((layer for layer in self.layers if not isinstance(layer, Input)), None)
 
     @property
@@ -356,5 +356,5 @@ class Chain(Container):
 
     @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
-        """What the first layer takes."""
+        """The input spec of the first layer."""
         return FLOAT if self._first_layer is None else self._first_layer.input_spec

@@ -24,7 +24,8 @@ class Dense(Layer):
     """Fully connected layer: ``y = activation(x W + b)``.
 
     Shapes: ``x`` (batch, ..., features), ``W`` = ``kernel`` (features, units), ``b`` = ``bias``
-    (units,), ``y`` (batch, ..., units), or what the activation makes of that (half with GLU).
+    (units,), ``y`` (batch, ..., units), or the output shape of the activation (half the units with
+    GLU).
 
     Args:
         units: number of outputs.
@@ -35,14 +36,14 @@ class Dense(Layer):
         bias_initializer: fills ``b``.
         kernel_regularizer: penalty on ``W``.
         bias_regularizer: penalty on ``b``.
-        activity_regularizer: must be ``None``: put :class:`ActivityRegularization` behind the
-            layer.
-        kernel_constraint: what is true of ``W`` after each update, such as ``"max_norm"``.
-        bias_constraint: what is true of ``b`` after each update.
+        activity_regularizer: must be ``None``: add an :class:`ActivityRegularization` layer
+            instead.
+        kernel_constraint: constraint applied to ``W`` after each update, such as ``"max_norm"``.
+        bias_constraint: constraint applied to ``b`` after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
-    A sparse matrix of SciPy is taken as x too, as it is in rows (CSR), else converted. The products
-    x W and xᵀ dz then cost as much as x has entries; dx, if it is asked for, is an ordinary array.
+    x may be a SciPy sparse matrix; formats other than CSR are converted. The products x W and xᵀ dz
+    then take time proportional to the stored entries; dx, if required, is dense.
 
     Source:
         The backward equations are (BP1) to (BP4) of M. Nielsen, "Neural Networks and Deep
@@ -135,7 +136,7 @@ class Dense(Layer):
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the activation's shape for the input's with ``units`` as its last axis."""
+        """Return the output shape of the activation for (batch, ..., units)."""
         return self.activation.compute_output_shape((*input_shape[:-1], self.units))
 
     def check_input_shape(self, shape: Shape) -> None:
@@ -191,5 +192,5 @@ class Dense(Layer):
 
 
 def _rows(x: Array) -> Array:
-    """(batch, ..., features) as (all samples, features), a view."""
+    """View (batch, ..., features) as (samples, features)."""
     return x.reshape(-1, x.shape[-1])

@@ -1,4 +1,4 @@
-"""Successive Dense layers, computed in one call where compiled kernels are in use."""
+"""Successive Dense layers, computed in one call if compiled kernels are in use."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PLACE, _KIND = 4, 5  # columns of the table, see Kernels
 
 
 def _kind(layer: Dense) -> int | None:
-    """Return the place of the layer's activation among those that are compiled."""
+    """Return the index of the layer's activation among the compiled ones."""
     activation: Any = layer.activation
     if type(activation) not in _COMPILED or not getattr(activation, "_plain", True):
         return None
@@ -71,7 +71,7 @@ class DenseStack:
         pairs = zip(layers, self._activations, strict=True)
         self._watched = [(a, vars(a), b, vars(b)) for a, b in pairs]
         self._layout: Layout | None = None
-        self._left: tuple[Layout, Buffers] | None = None  # what the last forward pass wrote to
+        self._left: tuple[Layout, Buffers] | None = None  # buffers of the last forward pass
 
     @property
     def _has_trainable_weights(self) -> bool:
@@ -174,7 +174,7 @@ class DenseStack:
     # What makes it possible ------------------------------------------------------------------
 
     def _layout_for(self, x: Any) -> Layout | None:
-        """Return the layout where the layers can be computed in one call, else ``None``."""
+        """Return the layout if the layers can be computed in one call, else ``None``."""
         vector = self.layers[0]._vector
         if vector is None or type(x) is not np.ndarray:  # not built yet, or sparse, or a list
             return None
@@ -196,7 +196,7 @@ class DenseStack:
         return False
 
     def _is_as_left(self) -> bool:
-        """Return whether the layers remember what :meth:`_forward` left them, and nothing newer."""
+        """Return whether the caches of the layers are those of the last :meth:`_forward`."""
         if self._left is None or self._looked_at():
             return False
         layout, (_, outputs, *_) = self._left
@@ -208,14 +208,14 @@ class DenseStack:
             return False
         for layer, activation, y in zip(self.layers, self._activations, outputs, strict=True):
             if layer.cache.x is not x or vars(activation.cache).get("y") is not y:
-                # What is not compiled remembers an output of its own.
+                # An activation that is not compiled caches its own output.
                 return layer.cache.x is x and y is outputs[-1] and not self._last_is_compiled
             x = y
         return True
 
 
 class Layout:
-    """Where the weights of a stack are, and its memory; what changes gets a new one.
+    """Addresses of the weights of a stack, and its buffers; replaced when they change.
 
     Args:
         layers: the layers.
@@ -223,11 +223,11 @@ class Layout:
 
     Attributes:
         row: shape of a row of inputs; ``None`` if there are no loops for the dtype.
-        tables: what the kernels take, with the last activation and without it.
-        passing: the same where nothing is remembered: an output needs to last for one layer.
+        tables: arguments of the kernels, with and without the last activation.
+        passing: the same for inference, where an output is needed by the next layer only.
         widest: largest number of units.
-        lowest: place of the lowest layer that learns.
-        nothing: an array without numbers.
+        lowest: index of the first trainable layer.
+        nothing: an empty array.
     """
 
     def __init__(self, layers: list[Dense], vector: ParameterVector) -> None:
@@ -250,11 +250,11 @@ class Layout:
         self._buffers: dict[int, Buffers] = {}
 
     def is_old(self, vector: ParameterVector) -> bool:
-        """Return whether the weights are elsewhere now, or others of them learn."""
+        """Return whether the weights were moved, or other layers are trainable."""
         return vector is not self.vector or vector.version is not self._version
 
     def buffers(self, rows: int) -> Buffers:
-        """Return memory for the outputs for so many rows, these in it, scratch, and ones."""
+        """Return memory for the outputs of ``rows`` rows, views of it, scratch, and ones."""
         found = self._buffers.get(rows)
         if found is None:
             found = self._buffers[rows] = self._make_buffers(rows)
@@ -262,7 +262,7 @@ class Layout:
 
     def _make_buffers(self, rows: int) -> Buffers:
         largest = max(self._buffers, default=0)
-        if rows > largest or len(self._buffers) > 16:  # batches of ever new sizes
+        if rows > largest or len(self._buffers) > 16:  # batches of many different sizes
             self._buffers, largest = {}, max(rows, largest)
             memory = aligned(largest * sum(self._units), self.vector.dtype)
             scratch = aligned(2 * largest * self.widest, self.vector.dtype)
@@ -284,7 +284,7 @@ def _of_logits(table: Array) -> Array:
 
 
 def _lowest(layers: list[Dense]) -> int:
-    """Return the place of the lowest layer that learns; where none does, of the last."""
+    """Return the index of the first trainable layer, or of the last layer if all are frozen."""
     return next(
         (i for i, layer in enumerate(layers) if layer._has_trainable_weights), len(layers) - 1
     )

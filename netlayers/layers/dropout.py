@@ -1,4 +1,4 @@
-"""Layers with chance: dropout and noise. At inference each of them is the identity."""
+"""Dropout and noise layers. At inference each of them is the identity."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BOOL = np.dtype(bool)
 
 
 class _RandomLayer(Layer):
-    """A layer of any shape that draws from the model's stream for it, or from its own seed."""
+    """Base class of layers that draw random numbers, from the model's stream or their own seed."""
 
     supports_masking = True
 
@@ -41,9 +41,9 @@ class _RandomLayer(Layer):
 
 
 class _MaskLayer(_RandomLayer):
-    """Base of the layers that drop entries: ``y = factor m (x - shift) + offset``, ``m`` 0 or 1.
+    """Base class of layers that drop entries: ``y = factor m (x - shift) + offset``, ``m`` 0 or 1.
 
-    A subclass sets ``_shift``, ``_factor`` and ``_offset`` for its ``_dropped`` share.
+    A subclass sets ``_shift``, ``_factor`` and ``_offset`` for the fraction ``_dropped``.
     """
 
     _shift = _offset = 0.0
@@ -62,16 +62,16 @@ class _MaskLayer(_RandomLayer):
                     f"{noise_shape!r}."
                 )
             self.noise_shape = check_shape(type(self).__name__, "noise_shape", noise_shape)
-        # The share in parts of 65536 that really is dropped. Something is kept below a rate of 1.
+        # The rounded rate, in units of 1/65536. Below a rate of 1, something is kept.
         self._parts = PARTS if rate == 1 else min(round(rate * PARTS), PARTS - 1)
         self._dropped = self._parts / PARTS
 
     def build(self, input_shape: Shape) -> None:
-        """Declare nothing; a shape that ``noise_shape`` does not fit is a ShapeError."""
+        """Raise a ShapeError unless ``noise_shape`` broadcasts to this shape."""
         self._mask_shape(input_shape)
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError unless ``noise_shape`` can be stretched to this shape."""
+        """Raise a ShapeError unless ``noise_shape`` broadcasts to this shape."""
         self._mask_shape(shape)
 
     def _mask_shape(self, shape: Shape) -> Shape:
@@ -126,21 +126,21 @@ class _MaskLayer(_RandomLayer):
 
 @register("layer")
 class Dropout(_MaskLayer):
-    """Drop each entry with probability ``rate`` while training, and scale up what is kept.
+    """Drop each entry with probability ``rate`` in training, and scale up the others.
 
-    ``y = m x / (1 - rate)`` with ``m`` 0 or 1, so that the expected output is ``x`` and nothing is
-    left to be done at inference ("inverted" dropout).
+    ``y = m x / (1 - rate)`` with ``m`` 0 or 1, so the expected output is ``x`` and inference needs
+    no scaling ("inverted" dropout).
 
     Shapes: any; the output has the shape of the input.
 
     Args:
-        rate: share of the entries to drop, from 0 (none) to 1 (all). It is rounded to a multiple
-            of 1/65536, and the scale is that of the rounded rate: the expectation is exact.
-        noise_shape: shape of ``m``, the batch first; 1 for an axis along which the same choice is
-            made everywhere, ``None`` for the input's size: ``(None, 1, None)`` drops whole features
-            of a sequence (batch, steps, features).
-        seed: of a random stream that belongs to this layer alone; by default the stream is a child
-            of the model's seed.
+        rate: fraction of the entries to drop, from 0 (none) to 1 (all). It is rounded to a multiple
+            of 1/65536; the scale uses the rounded rate, so the expectation is exact.
+        noise_shape: shape of ``m``, the batch first; 1 for an axis along which the mask is
+            broadcast, ``None`` for the input's size: ``(None, 1, None)`` drops whole features of a
+            sequence (batch, steps, features).
+        seed: seed of a random stream for this layer alone; by default the stream is derived from
+            the model's seed.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -177,16 +177,16 @@ class Dropout(_MaskLayer):
 
 @register("layer", "spatial_dropout1d")
 class SpatialDropout1D(Dropout):
-    """Drop whole features of a sequence: :class:`Dropout` with the same choice at every step.
+    """Drop whole features of a sequence: :class:`Dropout` with the same mask at every step.
 
     Shapes: (batch, steps, features); the output has the shape of the input.
 
     Args:
-        rate: share of the features to drop in each sample.
+        rate: fraction of the features to drop in each sample.
         seed: see :class:`Dropout`.
         name: unique within a model.
         dtype: see :class:`Layer`.
-        trainable: see :class:`Layer`; there is nothing to train.
+        trainable: see :class:`Layer`; the layer has no weights.
 
     Source:
         J. Tompson et al., "Efficient object localization using convolutional networks",
@@ -220,7 +220,7 @@ class AlphaDropout(_MaskLayer):
     Shapes: any; the output has the shape of the input.
 
     Args:
-        rate: share of the entries to drop, from 0 to below 1, rounded as for :class:`Dropout`.
+        rate: fraction of the entries to drop, in [0, 1), rounded as for :class:`Dropout`.
         noise_shape: see :class:`Dropout`.
         seed: see :class:`Dropout`.
         kwargs: ``name``, ``trainable``, ``dtype``.
@@ -252,7 +252,7 @@ class AlphaDropout(_MaskLayer):
 
 @register("layer")
 class GaussianNoise(_RandomLayer):
-    """Add noise while training: ``y = x + stddev ε`` with standard normal ``ε``.
+    """Add noise in training: ``y = x + stddev ε`` with standard normal ``ε``.
 
     Shapes: any; the output has the shape of the input.
 
@@ -294,14 +294,14 @@ class GaussianNoise(_RandomLayer):
 
 @register("layer")
 class GaussianDropout(_RandomLayer):
-    """Multiply with noise while training: ``y = x (1 + √(rate / (1 - rate)) ε)``, ``ε`` normal.
+    """Multiply by noise in training: ``y = x (1 + √(rate / (1 - rate)) ε)``, ``ε`` ~ N(0, 1).
 
-    The noise has the mean and the variance of :class:`Dropout` with this rate.
+    The noise has the same mean and variance as :class:`Dropout` with this rate.
 
     Shapes: any; the output has the shape of the input.
 
     Args:
-        rate: from 0 to below 1.
+        rate: variance ``rate / (1 - rate)`` of the noise; in [0, 1).
         seed: see :class:`Dropout`.
         kwargs: ``name``, ``trainable``, ``dtype``.
 

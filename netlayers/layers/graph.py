@@ -1,4 +1,4 @@
-"""Graphs: layers connected in any way and used any number of times, for functional models."""
+"""Graphs: layers with arbitrary connections and repeated use, for functional models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Graph(Container):
     """A list of calls of layers, each with its sources.
 
     A value has a number: 0 is the input, i the output of call i, counted from 1. A source is
-    ``(number, place)``: array ``place`` of a value that is several arrays, ``None`` for all of it.
+    ``(number, index)``: one array of a value that is a tuple, ``None`` for the whole value.
 
     Args:
         layers: the layers.
@@ -38,7 +38,8 @@ class Graph(Container):
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
-        ConfigurationError: a call has no such layer, or a source that comes after it.
+        ConfigurationError: a call names no layer of the list, or a source that is computed after
+            it.
 
     Example:
         One layer used twice, ``y = f(f(x))``, with one kernel.
@@ -91,7 +92,7 @@ class Graph(Container):
         return config
 
     def _make_calls(self) -> list[Layer | Call]:
-        """Return for each call a layer, or a further use of it."""
+        """Return the calls: each layer, or a repeated call of it."""
         free = super()._make_calls()
         calls: list[Layer | Call] = []
         used: set[int] = set()
@@ -153,7 +154,7 @@ class Graph(Container):
                     "a second call would go on from what the first one left."
                 )
             else:
-                with abstract_build():  # weights that are asked for their shape are not made yet
+                with abstract_build():  # the weights do not exist yet
                     layer.check_input_shape(shape)
             built.add(number)
             shapes.append(layer.compute_output_shape(shape))
@@ -174,14 +175,14 @@ class Graph(Container):
 
 
 def _sources(owner: str, sources: Any, calls: int) -> tuple[Source, ...]:
-    """Return sources as tuples; each must be the input, or come from a call before."""
+    """Return sources as tuples; each must be the input or an earlier call."""
     try:
         found = tuple((int(value), None if item is None else int(item)) for value, item in sources)
     except (TypeError, ValueError):
         found = ()
     if not found or not all(0 <= value <= calls and (i is None or i >= 0) for value, i in found):
         raise ConfigurationError(
-            f"{owner}: sources must be a list of pairs (number of a value, place or None), with "
+            f"{owner}: sources must be a list of pairs (number of a value, index or None), with "
             f"numbers from 0 to {calls}, got {sources!r}."
         )
     return found
@@ -191,7 +192,7 @@ def _picked(shapes: list[Any], sources: tuple[Source, ...]) -> Any:
     """Return the shapes that sources name.
 
     Raises:
-        ShapeError: a place of an array is named where there is none.
+        ShapeError: a source indexes an array that does not exist.
     """
     for value, item in sources:
         count = len(shapes[value]) if is_several(shapes[value]) else 0

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 class GroupNormalization(AffineNormalization):
     """Normalize each sample over groups of channels, ``y = gamma x̂ + beta``.
 
-    ``x̂ = (x - μ) / √(σ² + epsilon)``. The channels are cut into ``groups`` of neighbours, all of
-    the same size; μ and σ² are the mean and the (biased) variance over the channels of one group,
-    and over all positions, of one sample. Training and inference are the same.
+    ``x̂ = (x - μ) / √(σ² + epsilon)``. The channels are divided into ``groups`` contiguous groups
+    of equal size; μ and σ² are the mean and the (biased) variance over the channels and positions
+    of one group of one sample. Training and inference are the same.
 
     Shapes: ``x`` and ``y`` any of two axes or more; ``gamma`` and ``beta`` (channels,), the size of
     the axis ``axis``.
 
     Args:
-        groups: their number, of which the number of channels is a multiple. 1 normalizes over a
-            whole sample; -1 makes each channel a group of its own (instance normalization).
-        axis: that of the channels.
+        groups: number of groups; it must divide the number of channels. 1 normalizes over a whole
+            sample; -1 makes each channel its own group (instance normalization).
+        axis: channel axis.
         epsilon: added to the variance.
         center: whether to add ``beta``.
         scale: whether to multiply by ``gamma``.
@@ -39,8 +39,8 @@ class GroupNormalization(AffineNormalization):
         gamma_initializer: fills ``gamma``.
         beta_regularizer: penalty on ``beta``.
         gamma_regularizer: penalty on ``gamma``.
-        beta_constraint: what ``beta`` must fulfil after each update.
-        gamma_constraint: what ``gamma`` must fulfil after each update.
+        beta_constraint: constraint applied to ``beta`` after each update.
+        gamma_constraint: constraint applied to ``gamma`` after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -106,7 +106,7 @@ class GroupNormalization(AffineNormalization):
         (channels,) = self._arrange_by(self.axis, input_shape)
         if channels % self.groups:
             raise ShapeError(
-                f"{self.owner} (GroupNormalization): {channels} channels can not be cut "
+                f"{self.owner} (GroupNormalization): {channels} channels cannot be divided "
                 f"into {self.groups} groups of equal size; choose groups from the divisors of "
                 f"{channels}, or -1."
             )

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @register("layer", "input_layer")
 class Input(Layer):
-    """The shape of one sample, as first entry of a ``Sequential``, which is then built at once.
+    """The input shape, as the first layer of a ``Sequential``, which is then built immediately.
 
     Args:
-        shape: without the batch: ``(784,)``; ``None`` for an axis of any length.
+        shape: shape of a sample, without the batch: ``(784,)``; ``None`` for an axis of any length.
         kwargs: ``name``, ``dtype``.
 
     Example:
@@ -42,12 +42,12 @@ class Input(Layer):
         return [({"shape": (3,)}, (4, 3)), ({"shape": (None, 2)}, (4, 3, 2))]
 
     def build(self, input_shape: Shape) -> None:
-        """Declare nothing; another shape than the constructor's is a ShapeError."""
+        """Raise a ShapeError if the shape differs from that of the constructor."""
         if self.built:
             self.check_input_shape(input_shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """``y = x``, once its shape is found to be right."""
+        """``y = x``, after a check of the shape."""
         y = self.prepare(x)
         if training:
             self.cache.shape = y.shape

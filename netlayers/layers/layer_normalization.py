@@ -1,4 +1,4 @@
-"""Normalizations of each sample by itself: layer, root mean square, and unit norm."""
+"""Normalization per sample: layer, root mean square, and unit norm."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LayerNormalization(AffineNormalization):
     """Normalize each sample over its features: ``y = gamma (x - μ) / √(σ² + epsilon) + beta``.
 
     μ and σ² are the mean and the (biased) variance over the axes ``axis`` of one sample (and of one
-    position, where ``axis`` leaves axes out). Training and inference are the same.
+    position, if ``axis`` does not include all axes). Training and inference are the same.
 
     Shapes: ``x`` and ``y`` any of two axes or more; ``gamma`` and ``beta`` the sizes of the axes.
 
@@ -39,11 +39,11 @@ class LayerNormalization(AffineNormalization):
         gamma_initializer: fills ``gamma``.
         beta_regularizer: penalty on ``beta``.
         gamma_regularizer: penalty on ``gamma``.
-        beta_constraint: what ``beta`` must fulfil after each update.
-        gamma_constraint: what ``gamma`` must fulfil after each update.
+        beta_constraint: constraint applied to ``beta`` after each update.
+        gamma_constraint: constraint applied to ``gamma`` after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
-    Where all numbers are equal, the output is ``beta``.
+    Where all values are equal, the output is ``beta``.
 
     Source:
         J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer Normalization" (2016), equations (3) and (4).
@@ -190,11 +190,11 @@ class RMSNormalization(NormalizingLayer):
 
 @register("layer")
 class UnitNormalization(NormalizingLayer):
-    """Divide each sample by its length: ``y = x / ‖x‖``.
+    """Divide each sample by its norm: ``y = x / ‖x‖``.
 
-    ``‖x‖`` is the Euclidean norm over the axes ``axis``. Training and inference are the same. A
-    sample of zeros has no direction: its output and its gradient are 0. (Keras divides by
-    ``max(‖x‖, 10⁻¹²)``, whose slope of 10¹² at such a sample would ruin the layers below.)
+    ``‖x‖`` is the Euclidean norm over the axes ``axis``. Training and inference are the same. The
+    output and the gradient of a zero sample are 0. (Keras divides by ``max(‖x‖, 10⁻¹²)``, whose
+    slope of 10¹² at such a sample would ruin the layers below.)
 
     Shapes: ``x`` and ``y`` any of two axes or more. No weights.
 
@@ -231,7 +231,7 @@ class UnitNormalization(NormalizingLayer):
         out = y.reshape(rows.shape)
         norm = np.sqrt(mean_square(rows, 1) * rows.shape[1])
         short = norm < _SHORT[self._dtype.itemsize]
-        if short.any():  # their squares have lost digits
+        if short.any():  # their squares have lost precision
             largest = np.abs(rows[short]).max(axis=1, initial=0)
             norm[short] = largest * np.linalg.norm(
                 rows[short] / np.where(largest == 0, 1, largest)[:, None], axis=1
@@ -258,7 +258,7 @@ class UnitNormalization(NormalizingLayer):
         return self._arranged_back("input gradient", dx)
 
 
-# Norms from which on a sum of squares has all its digits, by the size of the numbers.
+# Smallest norms at which a sum of squares has full precision, by itemsize.
 _SHORT = {4: 1e-15, 8: 1e-145}
 
 

@@ -124,7 +124,7 @@ class Maximum(Merge):
         return y
 
     def split(self, dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        """``dx_i = dy`` where ``x_i`` is the first that is the largest, else 0."""
+        """``dx_i = dy`` where ``x_i`` is the first maximum, else 0."""
         y = self.container.cache.y
         free = self.container.buffer("free", dy.shape, dtype=_BOOL)
         mine = self.container.buffer("mine", dy.shape, dtype=_BOOL)
@@ -138,11 +138,11 @@ class Maximum(Merge):
 
 
 class Concatenate(Merge):
-    """The arrays side by side.
+    """Concatenate the arrays.
 
     Args:
         container: the layer that it belongs to.
-        axis: returns, for a number of axes, the axis along which they are put side by side.
+        axis: a function that returns the concatenation axis for a number of axes.
     """
 
     def __init__(self, container: Layer, axis: Any) -> None:
@@ -157,7 +157,7 @@ class Concatenate(Merge):
         return np.concatenate(xs, axis=axis, out=self.container.buffer("y", shape, training))
 
     def split(self, dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        """``dx_i``: its part of dy."""
+        """``dx_i``: its slice of dy."""
         axis, start, found = self.axis(dy.ndim), 0, []
         for i, x in enumerate(xs):
             stop = start + x.shape[axis]

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Network(Layer):
     """Base class of networks, which run a list of calls.
 
-    A subclass fills ``calls`` and says in :meth:`_connections` how they are connected, unless each
-    takes what the one before it gave.
+    A subclass fills ``calls`` and says in :meth:`_connections` how they are connected, unless they
+    form a chain.
 
     Attributes:
         calls: a layer, or a further call of one, for each use of a layer.
@@ -60,7 +60,7 @@ class Network(Layer):
 
     @property
     def _output_count(self) -> int:
-        """Number of outputs; 1 as long as nobody knows."""
+        """Number of outputs; 1 until it is known."""
         return len(self.output_shape or ()) if is_several(self.output_shape) else 1
 
     # Forward ---------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class Network(Layer):
 
         Args:
             x: the input, or the tuple of inputs.
-            training: remember what :meth:`backward` needs.
+            training: cache what :meth:`backward` needs.
             mask: mask of the input.
             mask_out: a list to which the mask of the output is appended.
         """
@@ -109,7 +109,7 @@ class Network(Layer):
         )
 
     def _forward_logits(self, x: Any, training: bool = False, mask: Any = None) -> Any:
-        """Return what the last activation is applied to."""
+        """Return the logits, the input of the last activation."""
         y = self.prepare(x)
         if self._nodes is not None or mask is not None:
             return self._run(y, training, mask, "_forward_logits")[0]
@@ -236,7 +236,7 @@ class Network(Layer):
         return known[1]
 
     def _added_backward(self, number: int, call: Callee, d: Any, below: bool, method: str) -> Any:
-        """Run a call backward whose weights later calls share, and add their gradients."""
+        """Run a call backward and add the weight gradients of later calls of its layer."""
         again = [p for p in self._repeated[number - 1] if p.trainable]
         kept = [(p, self._kept(f"kept {number}/{i}", p)) for i, p in enumerate(again)]
         dx = backward_of(call, d, below, method)
@@ -251,7 +251,7 @@ class Network(Layer):
         """Return the input gradients of a call with several inputs as a tuple.
 
         Raises:
-            ShapeError: it is not one gradient, or ``None``, for each input.
+            ShapeError: it does not return one gradient, or ``None``, for each input.
         """
         found = (None,) * len(sources) if dx is None else dx
         if not isinstance(found, (tuple, list)) or len(found) != len(sources):
@@ -269,7 +269,7 @@ class Network(Layer):
 
     def _wired(self) -> tuple[list[Node], tuple[Source, ...]]:
         if kernels.stack_forward is None or self.takes_mask or self._repeated or not self._is_chain:
-            if self._nodes is None:  # a chain without masks of its own is given one
+            if self._nodes is None:  # a chain that creates no masks was given one
                 return chain(self.calls)
             return self._nodes, self._results
         wired = self._connections(self._stages())

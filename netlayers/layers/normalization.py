@@ -1,4 +1,4 @@
-"""Normalization of a model's input by the moments of the data."""
+"""Standardization of a model's input by the mean and variance of the data."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, ArrayLike, Examples, Shape
 
-_FAR = 256  # deviations from 0 to the mean, from which on float32 keeps fewer than 5 digits
+_FAR = 256  # |mean| / standard deviation above which float32 keeps fewer than 5 digits
 _FLOAT64 = np.dtype(np.float64)
 _AS_IT_IS = InputSpec(keeps_precision=True)
-_PIECE = 1 << 18  # numbers that adapt() looks at in one go
+_PIECE = 1 << 18  # values that adapt() processes at a time
 
 
 @register("layer")
 class Normalization(Layer):
-    """Shift and scale each feature: ``y = (x - mean) / √variance``.
+    """Standardize each feature: ``y = (x - mean) / √variance``.
 
-    Mean and variance are given, or found in the data by :meth:`adapt`; without either they are 0
-    and 1. A feature of any scale gets the deviation 1; one of variance 0, a constant, is divided by
-    1, as in scikit-learn. (Keras divides by at least 10⁻⁷.) Training and inference are the same,
-    and nothing of this layer is learned by an optimizer.
+    Mean and variance are given, or computed from data by :meth:`adapt`; otherwise they are 0 and 1.
+    The output has unit variance; a constant feature is divided by 1, as in scikit-learn. (Keras
+    divides by at least 10⁻⁷.) Training and inference are the same, and no optimizer changes the
+    weights of this layer.
 
-    Where float32 does not hold the moments (a mean of many deviations, such as a time in seconds
-    since 1970, or a variance below 10⁻³⁸), a float32 layer keeps them in float64 beside its
-    weights, and as first layer of a model takes data as they are: they are subtracted in float64
-    before they are rounded. ``model.save`` keeps these digits, ``save_weights`` does not.
+    If float32 cannot represent the moments (a mean of many standard deviations, such as a time in
+    seconds since 1970, or a variance below 10⁻³⁸), a float32 layer also keeps them in float64. As
+    the first layer of a model it then takes unconverted data, and subtracts in float64 before
+    rounding. ``model.save`` stores the float64 moments, ``save_weights`` does not.
 
     Shapes: ``x`` and ``y`` any of two axes or more; the weights ``adapt_mean`` and
-    ``adapt_variance``, which there are if ``mean`` was not given, have the sizes of the axes;
-    ``count`` () is the number of numbers that each mean was taken of.
+    ``adapt_variance``, which exist if ``mean`` is not given, have the sizes of the axes; ``count``
+    () is the number of values per mean.
 
     Args:
-        axis: the axis, or axes, that have a mean and a variance for each index; ``None`` for one
-            mean and variance of all numbers.
-        mean: a number or an array that fits the axes; ``variance`` must be given too.
-        variance: in the shape of ``mean``.
+        axis: the axis, or axes, with a separate mean and variance for each index; ``None`` for a
+            single mean and variance.
+        mean: a number or an array that broadcasts to the axes; requires ``variance``.
+        variance: variance, of the same shape as ``mean``.
         invert: undo the normalization, ``y = mean + x √variance``.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
@@ -105,7 +105,7 @@ class Normalization(Layer):
         ]
 
     def build(self, input_shape: Shape) -> None:
-        """Declare ``adapt_mean``, ``adapt_variance`` and ``count``, or fit what was given."""
+        """Declare the weights ``adapt_*`` and ``count``, or broadcast the given moments."""
         ndim = len(input_shape)
         axes = [] if self.axis is None else np.atleast_1d(self.axis).tolist()
         kept = sorted({a % ndim for a in axes if -ndim <= a < ndim})
@@ -145,28 +145,27 @@ class Normalization(Layer):
             super().check_input_shape(shape)
 
     def adapt(self, data: Any, batch_size: int | None = None) -> None:
-        """Take mean and variance from data, in place of those that the layer had.
+        """Compute mean and variance from data, replacing the previous ones.
 
         Args:
-            data: an array, or whatever becomes one, (samples, ...); a memory map, or a data set of
-                h5py or zarr, is read piece by piece. Or data that come in batches, all that
-                ``model.fit`` takes, read once: each batch is x, or ``(x, y)``, whose y plays no
-                part.
-            batch_size: samples in a piece; by default as many as make 2 MB in float64. The result
-                does not depend on it, but for the last digits.
+            data: array-like, (samples, ...); a memory map, or a data set of h5py or zarr, is read
+                in chunks. Or data that come in batches, in any form that ``model.fit`` takes, read
+                once: each batch is x, or ``(x, y)``, whose y is ignored.
+            batch_size: samples per chunk; by default as many as take 2 MB in float64. It affects
+                the result by rounding only.
 
         Raises:
             ConfigurationError: mean and variance were given to the constructor.
-            DataError: there are no data, or a number of them is not finite.
+            DataError: the data are empty or not finite.
             ShapeError: the data do not have the shape that the layer was built for.
 
-        Computed in float64, kept in the dtype of the layer, or of the model it is in, and in
-        float64 where that has too few digits. A model that is trained is not trained for the new
-        moments: adapt first.
+        The moments are computed in float64 and stored in the dtype of the layer or its model, and
+        also in float64 where that is not precise enough. Call ``adapt`` before training: weights
+        trained with other moments do not fit the new ones.
 
         Source:
             T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
-            computing sample variances" (1979), for the merging of two pieces.
+            computing sample variances" (1979), for the merging of two chunks.
         """
         owner = f"{self.owner}: adapt()"
         if self.mean is not None:
@@ -196,7 +195,7 @@ class Normalization(Layer):
             )
         self._found = (mean, variance, moments.count)
         self._wide = _needs_float64(mean, variance)
-        self._bind_alone()  # weights of its own, until the model makes its vector
+        self._bind_alone()  # its own weights, until the model allocates its vector
         self.adapt_mean[...] = mean
         self.adapt_variance[...] = variance
         self.count[...] = moments.count
@@ -247,11 +246,11 @@ class Normalization(Layer):
 
     @property
     def input_spec(self) -> InputSpec:  # type: ignore[override]
-        """What it takes: data as they are where float32 would lose what is subtracted."""
+        """The input spec: unconverted data where float32 would lose digits in the subtraction."""
         return _AS_IT_IS if self._wide and not self.invert else FLOAT
 
     def _exact(self) -> tuple[Array, Array] | None:
-        """Return the moments of ``adapt`` in float64 where they are needed, and still those."""
+        """Return the float64 moments of ``adapt`` if they are needed and still current."""
         if not self._wide or self._found is None:
             return None
         mean, variance, _ = self._found
@@ -267,7 +266,7 @@ class Normalization(Layer):
         return {} if exact is None else {"moments": np.stack(exact).astype("<f8").tobytes()}
 
     def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
-        """Take what :meth:`get_assets` returned, once the weights are there."""
+        """Restore what :meth:`get_assets` returned, once the weights exist."""
         self._wide = False
         if not assets:
             return
@@ -280,9 +279,9 @@ class Normalization(Layer):
         self._found, self._wide = (mean, variance, int(self.count)), True
 
     def _checked(self, owner: str, data: Any) -> Array:
-        """Return data to adapt to as an array of finite numbers that the layer is built for.
+        """Return the data for ``adapt`` as an array of finite numbers; build the layer for them.
 
-        What does not lie in memory stays there, and is read piece by piece.
+        Data that are not in memory are read in chunks.
         """
         (data,) = arrays_by_name(owner, "data", data, ["x"])
         array: Any = as_data(owner, "data", data)
@@ -297,7 +296,7 @@ class Normalization(Layer):
         return array
 
     def _check_given(self, mean: Any, variance: Any) -> None:
-        """Keep the given moments as plain numbers, once they are found to be possible."""
+        """Check the given moments and store them as plain numbers."""
         arrays = [as_array("Normalization", "mean", mean)]
         arrays.append(as_array("Normalization", "variance", variance))
         for name, array in zip(("mean", "variance"), arrays, strict=True):
@@ -315,7 +314,7 @@ class Normalization(Layer):
 
 
 def _needs_float64(mean: Any, variance: Any) -> bool:
-    """Whether float32 loses digits of ``x - mean`` that count, or the variance."""
+    """Whether float32 loses significant digits of ``x - mean``, or the variance."""
     mean, variance = np.abs(np.asarray(mean, np.float64)), np.asarray(variance, np.float64)
     deviation = np.where(variance == 0, 1.0, np.sqrt(variance))
     tiny = (variance > 0) & (variance < np.finfo(np.float32).tiny)
@@ -323,13 +322,13 @@ def _needs_float64(mean: Any, variance: Any) -> bool:
 
 
 class _Moments:
-    """Mean and sum of squared deviations of data that come in pieces, in float64.
+    """Mean and sum of squared deviations of data in chunks, in float64.
 
     Attributes:
-        count: how many numbers each mean is taken of.
-        origin: the first of them. Only differences from it are added up, so that a large offset
-            costs no digits.
-        mean: less the origin.
+        count: number of values per mean.
+        origin: the first value. Only differences from it are summed, so a large offset does not
+            reduce the accuracy.
+        mean: mean minus the origin.
         squares: sum of the squared deviations from the mean.
     """
 
@@ -339,7 +338,7 @@ class _Moments:
     squares: Any = 0.0
 
     def add(self, piece: Array, kept: list[int]) -> None:
-        """Take in a piece that is not empty, with moments for each index of the axes ``kept``."""
+        """Add a non-empty chunk, with moments for each index of the axes ``kept``."""
         axes = range(piece.ndim)
         reduced = tuple(a for a in axes if a not in kept)
         sizes = [piece.shape[a] for a in kept]
@@ -360,7 +359,7 @@ class _Moments:
 
 
 class _Given(Initializer):
-    """What :meth:`Normalization.adapt` found, for weights that are made afterwards.
+    """Initializer with the result of :meth:`Normalization.adapt`, for weights built afterwards.
 
     Args:
         values: a number, or an array of the shape of the weight.

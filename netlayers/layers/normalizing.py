@@ -1,4 +1,4 @@
-"""What the normalization layers share: their axes, and the learned factor and offset."""
+"""Base classes of the normalization layers: axes, and learned scale and offset."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_axes(owner: str, axis: Any) -> int | list[int]:
     return check_integer(owner, "axis", axis)
 
 
-# Arguments of examples: all that concerns gamma and beta.
+# Arguments of examples: those of gamma and beta.
 AFFINE_EXAMPLE = {
     "beta_initializer": {"class_name": "Constant", "config": {"value": 0.5}},
     "gamma_initializer": {"class_name": "Constant", "config": {"value": 1.5}},
@@ -43,18 +43,19 @@ AFFINE_EXAMPLE = {
 class NormalizingLayer(Layer):
     """Base class of the layers that normalize along axes.
 
-    They compute on an arrangement of their input in which the axes in question come last, so that
-    a matrix holds what belongs together in its rows or columns. Where the axes are last already
-    (the usual case) that is the input itself, else a copy, and the output is copied back.
+    They compute on the input with the normalized axes last, so that each row or column of a matrix
+    is normalized together. If the axes are already last (the usual case), this is the input itself;
+    otherwise it is a copy, and the output is transposed back.
     """
 
     supports_masking = True
 
     def _arrange_by(self, axes: int | list[int], input_shape: Shape) -> tuple[int, ...]:
-        """Note the axes that come last, for :meth:`_arranged`; return their sizes.
+        """Store the axes that :meth:`_arranged` moves to the end; return their sizes.
 
         Raises:
-            ShapeError: an axis does not exist, is the batch or of unknown size, or stands twice.
+            ShapeError: an axis does not exist, is the batch axis, has an unknown size, or is
+                repeated.
         """
         ndim = len(input_shape)
         wanted = axes if isinstance(axes, list) else [axes]
@@ -71,7 +72,7 @@ class NormalizingLayer(Layer):
         return sizes
 
     def _set_order(self, order: list[int]) -> None:
-        """Note the order of the axes for :meth:`_arranged`."""
+        """Store the order of the axes for :meth:`_arranged`."""
         self._order = None if order == sorted(order) else tuple(order)
 
     def check_input_shape(self, shape: Shape) -> None:
@@ -82,7 +83,7 @@ class NormalizingLayer(Layer):
             super().check_input_shape(shape)
 
     def _arranged(self, name: str, x: Array, training: bool = True) -> Array:
-        """Return ``x`` in the noted order of its axes: itself, or a copy in the buffer ``name``."""
+        """Return ``x``, or a copy in the buffer ``name``, with its axes in the stored order."""
         if self._order is None:
             return x
         moved = x.transpose(self._order)
@@ -91,7 +92,7 @@ class NormalizingLayer(Layer):
         return copy
 
     def _arranged_back(self, name: str, x: Array, training: bool = True) -> Array:
-        """Return what :meth:`_arranged` arranged with its axes where they were in the input."""
+        """Return an array with its axes in the order of the input, undoing :meth:`_arranged`."""
         if self._order is None:
             return x
         shape = [0] * x.ndim
@@ -107,15 +108,15 @@ class AffineNormalization(NormalizingLayer):
 
     Args:
         axis: see the subclass.
-        epsilon: added to the variance; positive, since a constant feature has the variance 0.
+        epsilon: added to the variance; positive, because the variance of a constant feature is 0.
         center: whether to add ``beta``.
         scale: whether to multiply by ``gamma``.
         beta_initializer: fills ``beta``.
         gamma_initializer: fills ``gamma``.
         beta_regularizer: penalty on ``beta``.
         gamma_regularizer: penalty on ``gamma``.
-        beta_constraint: what ``beta`` must fulfil after each update.
-        gamma_constraint: what ``gamma`` must fulfil after each update.
+        beta_constraint: constraint applied to ``beta`` after each update.
+        gamma_constraint: constraint applied to ``gamma`` after each update.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
@@ -147,7 +148,7 @@ class AffineNormalization(NormalizingLayer):
         self.gamma_constraint = constraints.get(gamma_constraint)
 
     def _add_gamma_and_beta(self, shape: tuple[int, ...]) -> None:
-        """Declare ``gamma`` and ``beta``, those that are wanted."""
+        """Declare ``gamma`` and ``beta`` as ``scale`` and ``center`` ask for."""
         if self.scale:
             self.add_weight(
                 "gamma",

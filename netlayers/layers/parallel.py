@@ -24,23 +24,23 @@ MERGES = ("concat", "add", "multiply", "average", "maximum")
 
 @register("layer")
 class Parallel(Container):
-    """Branches that all take the same input, with their outputs merged into one.
+    """Apply branches to the same input and merge their outputs.
 
-    ``y = merge(f_1(x), ..., f_n(x))``: side by side (``"concat"``), or their ``"add"`` (sum),
-    ``"multiply"`` (product), ``"average"`` or ``"maximum"``, element by element.
+    ``y = merge(f_1(x), ..., f_n(x))``: the concatenation (``"concat"``), or the elementwise sum
+    (``"add"``), product (``"multiply"``), ``"average"`` or ``"maximum"``.
 
-    Shapes: ``x`` any shape that all branches take; for ``"concat"`` the outputs must agree in all
-    axes but ``axis``, else in all axes.
+    Shapes: ``x`` any shape that all branches accept. The output shapes must be equal; with
+    ``"concat"`` they may differ in ``axis``.
 
     Args:
-        branches: two or more; each is a layer, or a list of layers that follow each other. An
-            empty list is the identity, which passes x on.
-        merge: how the outputs become one.
-        axis: where ``"concat"`` puts them side by side; not the batch.
+        branches: list of branches; each is a layer, or a list of successive layers. An empty list
+            is the identity.
+        merge: how the outputs are merged.
+        axis: axis of ``"concat"``, not the batch axis.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
-        ShapeError: the outputs can not be merged.
+        ShapeError: the outputs cannot be merged.
 
     Example:
         A network that is wide and deep.
@@ -136,9 +136,9 @@ class Parallel(Container):
     def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
         """``y = merge(f_1(x), ..., f_n(x))``.
 
-        ``dx = Σ f_i'(dy_i)``, with ``dy_i`` what of dy goes to branch i: its part of dy (concat),
+        ``dx = Σ f_i'(dy_i)``, with ``dy_i`` the gradient of branch i: its slice of dy (concat),
         dy itself (add), ``dy / n`` (average), dy times the other outputs (multiply), or dy where
-        the branch is the first that has the largest output.
+        the branch has the first maximum.
         """
         nodes = [Node(call, ((0, None),)) for call in calls]
         if len(calls) > 1 or self.merge == "concat":
@@ -162,7 +162,7 @@ class Parallel(Container):
 
 
 def _branch(branch: Any, chains: list[Chain]) -> Any:
-    """Return a list of layers as a Chain, noted in ``chains``; anything else as it is."""
+    """Return a list of layers as a Chain, which is added to ``chains``; anything else unchanged."""
     if not isinstance(branch, (list, tuple)):
         return branch
     chains.append(Chain(branch))

@@ -1,4 +1,4 @@
-"""The rectifier with a learned slope."""
+"""The parametric rectified linear unit."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class PReLU(Layer):
         alpha_initializer: fills ``alpha``. (The paper starts from 0.25, Keras from 0.)
         alpha_regularizer: penalty on ``alpha``; the paper advises against one, as it would push the
             unit towards a ReLU.
-        alpha_constraint: what ``alpha`` must fulfil after each update.
-        shared_axes: axes along which all positions have one ``alpha``, counted with the batch as
-            axis 0; ``[1, 2]`` for (batch, height, width, channels).
+        alpha_constraint: constraint applied to ``alpha`` after each update.
+        shared_axes: axes along which ``alpha`` is shared, with the batch as axis 0; ``[1, 2]`` for
+            (batch, height, width, channels).
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:

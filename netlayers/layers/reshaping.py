@@ -1,4 +1,4 @@
-"""Layers that move, repeat or rescale entries; none has weights."""
+"""Layers that reorder, repeat or rescale values; none has weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Reshaping(Layer):
-    """The same numbers in the same order in another shape: both passes give views, not copies."""
+    """Base class of layers that reshape: both passes return views, not copies."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = x`` in the new shape."""
@@ -36,9 +36,9 @@ class _Reshaping(Layer):
 
 @register("layer")
 class Flatten(_Reshaping):
-    """One row for each sample: (batch, 28, 28) becomes (batch, 784).
+    """Flatten each sample: (batch, 28, 28) becomes (batch, 784).
 
-    The channels come last, as everywhere in netlayers; Keras's ``data_format`` does not exist.
+    Channels are last, as everywhere in netlayers; there is no ``data_format`` as in Keras.
 
     Shapes: (batch, ...); the output (batch, product of the other axes), a view of the input.
 
@@ -60,12 +60,12 @@ class Flatten(_Reshaping):
 
 @register("layer")
 class Reshape(_Reshaping):
-    """Each sample in a shape of your own.
+    """Reshape each sample.
 
     Shapes: (batch, ...); the output (batch, *target_shape), a view of the input.
 
     Args:
-        target_shape: without the batch; one size may be -1, which stands for what is left.
+        target_shape: shape without the batch; one size may be -1 and is inferred.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Example:
@@ -102,13 +102,13 @@ class Reshape(_Reshaping):
         ]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, *target_shape), with the size that -1 stands for.
+        """Return (batch, *target_shape), with -1 replaced by the inferred size.
 
         Raises:
-            ShapeError: a sample has another number of entries than ``target_shape``.
+            ShapeError: a sample and ``target_shape`` differ in their number of values.
         """
         sizes, target = input_shape[1:], self.target_shape
-        if None in sizes:  # the data will tell
+        if None in sizes:  # known from the data only
             return (input_shape[0], *(None if size == -1 else size for size in target))
         entries = math.prod(s for s in sizes if s is not None)
         fixed = math.prod(size for size in target if size != -1)
@@ -123,12 +123,12 @@ class Reshape(_Reshaping):
 
 @register("layer")
 class Permute(Layer):
-    """The axes of each sample in another order.
+    """Permute the axes of each sample.
 
-    Shapes: (batch, ...); the output has the same axes as ``dims`` orders them.
+    Shapes: (batch, ...); the output has the same axes in the order of ``dims``.
 
     Args:
-        dims: where each axis comes from, counted from 1; the batch is left out:
+        dims: source of each axis, counted from 1 without the batch:
             ``(2, 1)`` transposes each sample.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
@@ -151,7 +151,7 @@ class Permute(Layer):
         return [({"dims": (2, 1)}, (4, 3, 2)), ({"dims": [3, 1, 2]}, (2, 3, 4, 2))]
 
     def build(self, input_shape: Shape) -> None:
-        """Declare nothing; another number of axes than ``dims`` has is a ShapeError."""
+        """Raise a ShapeError if the number of axes differs from that of ``dims``."""
         if len(input_shape) != len(self._axes):
             raise ShapeError(
                 f"{self.owner} (Permute): dims {self.dims} orders {len(self.dims)} axes, an "
@@ -165,7 +165,7 @@ class Permute(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = x`` with its axes in the order of ``dims``."""
-        # A copy, since the next layer needs the numbers in C order: it would make one each time.
+        # A copy in C order, which the next layer needs.
         x = self.prepare(x)
         if training:
             self.cache.x_shape = x.shape
@@ -185,12 +185,12 @@ class Permute(Layer):
 
 @register("layer")
 class RepeatVector(Layer):
-    """Each sample ``n`` times, as a sequence.
+    """Repeat each sample ``n`` times, as a sequence.
 
     Shapes: (batch, features); the output (batch, n, features).
 
     Args:
-        n: how often.
+        n: number of repetitions.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
@@ -204,7 +204,7 @@ class RepeatVector(Layer):
         return [({"n": 3}, (4, 2))]
 
     def build(self, input_shape: Shape) -> None:
-        """Declare nothing; an input that is not (batch, features) is a ShapeError."""
+        """Raise a ShapeError unless the input is (batch, features)."""
         if len(input_shape) != 2:
             raise ShapeError(
                 f"{self.owner} (RepeatVector): expected an input of shape "
@@ -233,17 +233,17 @@ class RepeatVector(Layer):
 
 @register("layer")
 class Rescaling(Layer):
-    """``y = scale x + offset`` with constants: ``Rescaling(1 / 255)`` for pictures of bytes.
+    """``y = scale x + offset`` with constants, such as ``Rescaling(1 / 255)`` for 8-bit images.
 
     Shapes: any; the output has the shape of the input.
 
     Args:
-        scale: a number, or one for each entry of the last axis.
-        offset: the same.
+        scale: factor, a number or one for each index of the last axis.
+        offset: offset, in the same form.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
-    With an offset above 256, as of times in seconds since 1970, a float32 layer takes int64 and
-    float64 data as they are, and computes in float64 before it rounds.
+    With an offset above 256, such as a time in seconds since 1970, a float32 layer takes int64 and
+    float64 data unconverted, and computes in float64 before rounding.
     """
 
     supports_masking = True
@@ -264,11 +264,11 @@ class Rescaling(Layer):
         ]
 
     def build(self, input_shape: Shape) -> None:
-        """Declare nothing; a last axis of another length than ``scale`` has is a ShapeError."""
+        """Raise a ShapeError if the size of the last axis does not match ``scale``."""
         self.check_input_shape(input_shape)
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError unless the last axis is as long as ``scale`` and ``offset``."""
+        """Raise a ShapeError unless the last axis matches ``scale`` and ``offset``."""
         for name, value in (("scale", self.scale), ("offset", self.offset)):
             if isinstance(value, tuple) and (len(shape) < 2 or shape[-1] not in (None, len(value))):
                 raise ShapeError(

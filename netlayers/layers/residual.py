@@ -27,17 +27,17 @@ class Residual(Chain):
     number of features, x is projected: ``y = x W + f(x)``, with a ``Dense`` layer ``projection``
     that has no bias.
 
-    Shapes: ``x`` (batch, ..., features), ``y`` as the last layer's output; only the last axis may
-    differ from that of x.
+    Shapes: ``x`` (batch, ..., features), ``y`` the shape of f(x), which may differ from x in the
+    last axis only.
 
     Args:
         layers: the layers of f.
-        projection: a layer on the skip connection; by default a ``Dense`` layer where the shapes
+        projection: a layer on the skip connection; by default a ``Dense`` layer if the shapes
             differ.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
-        ShapeError: another axis than the last one differs.
+        ShapeError: the shapes differ in an axis other than the last.
 
     Source:
         K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recognition", CVPR 2016,
@@ -50,12 +50,12 @@ class Residual(Chain):
         ((2, 4), True)
     """
 
-    activation = None  # the output is a sum: no activation makes it
+    activation = None  # the output is a sum, not the result of an activation
     takes_sparse = False  # x is added to the output
 
     def __init__(self, layers: Iterable[Any] = (), projection: Any = None, **kwargs: Any) -> None:
         self.projection: Layer | None = None
-        self._own_projection = False  # made here, because the shapes differ
+        self._own_projection = False  # created by this layer, because the shapes differ
         super().__init__(layers, **kwargs)
         if isinstance(projection, dict):
             projection = resolve("layer", projection, Layer)
@@ -83,7 +83,7 @@ class Residual(Chain):
         return self.layers if self.projection is None else [*self.layers, self.projection]
 
     def _build_order(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
-        """Yield the layers, then the projection if there has to be one."""
+        """Yield the layers, then the projection if one is needed."""
         yield from super()._build_order(input_shape)
         shape = self.compute_output_shape(input_shape)
         if shape != input_shape and self.projection is None:
@@ -102,7 +102,7 @@ class Residual(Chain):
                 )
 
     def _unbuild(self) -> None:
-        """Remove shapes and weights, and the projection that was made for the shapes."""
+        """Remove shapes and weights, and a projection that was created for the shapes."""
         super()._unbuild()
         if self._own_projection:
             self.projection, self._own_projection = None, False
@@ -122,7 +122,7 @@ class Residual(Chain):
 
     def _project(self, layer: Layer) -> None:
         try:
-            self._add_sublayer(layer)  # under a name of its own; but it is no part of the chain
+            self._add_sublayer(layer)  # named separately, because it is not part of the chain
         except BaseException:
             self._release_sublayers()
             raise

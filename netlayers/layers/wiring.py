@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Callee(Protocol):
-    """What a network calls: a layer, a further call of one, or a merge."""
+    """What a network calls: a layer, a repeated call of a layer, or a merge."""
 
     @property
     def can_skip_input_gradient(self) -> bool: ...  # noqa: D102
@@ -31,7 +31,7 @@ class Node(NamedTuple):
     """One call in a network, and where its input comes from.
 
     Attributes:
-        call: a layer, a further call of one, or whatever has ``forward`` and ``backward``.
+        call: a layer, a repeated call of a layer, or any object with ``forward`` and ``backward``.
         sources: for each input, the number of the value that it is (0 is the network's input, i is
             the output of call i, counted from 1), and which array of it, ``None`` for all of it.
     """
@@ -41,7 +41,7 @@ class Node(NamedTuple):
 
 
 def chain(calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:
-    """Return the nodes of calls that follow each other, and the source of the output."""
+    """Return the nodes of a chain of calls, and the source of the output."""
     nodes = [Node(call, ((number, None),)) for number, call in enumerate(calls)]
     return nodes, ((len(nodes), None),)
 

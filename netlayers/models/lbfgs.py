@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from netlayers.training.step import Steps
 
 
-_FLAT = "no entry of the gradient is above gradient_tolerance"
+_FLAT = "no entry of the gradient exceeds gradient_tolerance"
 
 
 class _Reached(Exception):
-    """The weights at the start are as good as they have to be."""
+    """The initial weights already satisfy the tolerance."""
 
 
 @one_at_a_time
@@ -55,20 +55,20 @@ def fit_lbfgs(
 ) -> History:
     """Train with L-BFGS: all data in one batch, a line search instead of a learning rate.
 
-    For small data sets and smooth networks (tanh rather than ReLU). ``dtype="float64"`` lets
-    the line search go on where float32 has no more digits. The optimizer of ``compile`` is
-    not used; its loss and metrics are. Iterations count as epochs.
+    For small data sets and smooth networks (tanh rather than ReLU). With ``dtype="float64"`` the
+    line search continues beyond the precision of float32. The loss and metrics of ``compile`` are
+    used, its optimizer is not. Iterations count as epochs.
 
     Args:
         model: a compiled model.
         x: inputs, (n, ...), as for ``fit``; data that come in batches are read into memory.
         y: targets, n rows.
-        max_iterations: the most iterations.
-        gradient_tolerance: done when no entry of the gradient is larger than this, times √loss
-            where the loss is below 1: targets in small units have small gradients.
-        loss_tolerance: done when an iteration lowers the loss by no more than this share of it.
-        history_size: steps that the approximation of the curvature is made of.
-        max_line_search: the most evaluations of the loss in a line search.
+        max_iterations: maximum number of iterations.
+        gradient_tolerance: stop when no entry of the gradient is larger than this, times √loss if
+            the loss is below 1: targets in small units have small gradients.
+        loss_tolerance: stop when an iteration reduces the loss by at most this fraction.
+        history_size: number of steps that approximate the curvature.
+        max_line_search: maximum number of evaluations in a line search.
         sample_weight: weight of each sample.
         validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to test after each iteration.
         callbacks: see ``fit``.
@@ -80,8 +80,8 @@ def fit_lbfgs(
 
     Raises:
         ConfigurationError: a layer draws random numbers or keeps moving averages, a weight has
-            a constraint, a callback is BackupAndRestore; and what ``fit`` raises. Nothing
-            has changed then.
+            a constraint, a callback is BackupAndRestore; and what ``fit`` raises. The model is then
+            unchanged.
         NonFiniteError: the loss of the weights at the start is not finite.
 
     Source:
@@ -121,7 +121,7 @@ def fit_lbfgs(
     chosen = as_callbacks(callbacks)
     if any(isinstance(callback, BackupAndRestore) for callback in chosen):
         raise ConfigurationError(
-            f"{owner}: BackupAndRestore is for fit(): SciPy's line search can not go on in "
+            f"{owner}: BackupAndRestore is for fit(): SciPy's line search cannot go on in "
             "another process. Use ModelCheckpoint to keep the weights of each iteration."
         )
     history = History()
@@ -163,18 +163,18 @@ def minimize_loss(
 ) -> LBFGSResult:
     """Minimize the loss of all data with ``scipy.optimize.minimize(method="L-BFGS-B")``.
 
-    An iteration is an epoch to callbacks. However this ends, the weights are those of the last
-    iteration that was accepted, and ``on_train_end`` is called.
+    Callbacks see an iteration as an epoch. However the run ends, the weights are those of the last
+    accepted iteration, and ``on_train_end`` is called.
 
     Args:
         steps: model, loss and metrics; its optimizer is not used.
-        data: has a single batch.
+        data: data with a single batch.
         hooks: the callbacks.
         options: of SciPy's method, such as ``maxiter``.
         validation: tested after each iteration.
         gradient_tolerance: see :meth:`netlayers.models.Model.fit_lbfgs`.
-        loss_tolerance: see there. SciPy's own tolerances are absolute below a loss of 1, and find
-            targets in small units fitted before anything is learned.
+        loss_tolerance: see there. SciPy's own tolerances are absolute below a loss of 1, and would
+            stop at once for targets in small units.
 
     Source:
         D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization",
@@ -249,7 +249,7 @@ def minimize_loss(
             hooks.fire("on_epoch_begin", iteration, {})
 
     def only_rounding() -> bool:
-        """Whether the last digits of the weights decide on the loss."""
+        """Whether changes of the loss are within the rounding errors of the weights."""
         eps = float(np.finfo(parameters.dtype).eps)
         moved = accepted * (1 + eps * (-1.0) ** np.arange(accepted.size))
         return abs(loss_and_gradient(moved)[0] - last) > 1e-3 * abs(last)
@@ -305,5 +305,5 @@ def check_deterministic(model: TrainableModel) -> None:
     for p in model.parameters.constrained:
         raise ConfigurationError(
             f"fit_lbfgs: the weight {p.path!r} has the constraint {p.constraint!r}, which "
-            "L-BFGS can not keep. Leave it out, or train with fit() and another optimizer."
+            "L-BFGS cannot keep. Leave it out, or train with fit() and another optimizer."
         )

@@ -28,7 +28,7 @@ class Model(TrainableModel):
     Attributes:
         optimizer: set by :meth:`compile`.
         loss: set by :meth:`compile`.
-        history: the History of the last :meth:`fit`, also if that was interrupted.
+        history: the History of the last :meth:`fit`, even if it was interrupted.
         stop_training: a callback sets it to end the run after the current batch.
     """
 
@@ -110,8 +110,8 @@ class Model(TrainableModel):
     ) -> None:
         """Save architecture, weights, settings of ``compile``, optimizer and random streams.
 
-        :func:`netlayers.load_model` gives the model back, and training goes on with the same bits.
-        See :func:`netlayers.saving.save_model`.
+        :func:`netlayers.load_model` restores the model; training continues with bitwise identical
+        results. See :func:`netlayers.saving.save_model`.
         """
         saving.save_model(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
 
@@ -122,7 +122,7 @@ class Model(TrainableModel):
         *,
         allow_nonfinite: bool = False,
     ) -> None:
-        """Save the weights and running statistics alone.
+        """Save only the weights and running statistics.
 
         See :func:`netlayers.saving.save_weights`.
         """
@@ -137,7 +137,7 @@ class Model(TrainableModel):
     ) -> None:
         """Load weights by their names from a file of :meth:`save_weights` or :meth:`save`.
 
-        Floats of another size are converted; ``strict=True`` refuses them. See
+        Floats of another precision are converted; ``strict=True`` raises instead. See
         :func:`netlayers.saving.load_weights`.
         """
         saving.load_weights(self, filepath, skip_mismatch, strict=strict)
@@ -145,7 +145,7 @@ class Model(TrainableModel):
     def to_json(self, **kwargs: Any) -> str:
         """Return the architecture, without weights, as JSON.
 
-        :func:`netlayers.models.model_from_json` makes a model of it. ``kwargs`` are those of
+        :func:`netlayers.models.model_from_json` creates a model from it. ``kwargs`` are those of
         ``json.dumps``, such as ``indent=2``. See :func:`netlayers.saving.model_to_json`.
         """
         return saving.model_to_json(self, **kwargs)
@@ -161,10 +161,10 @@ class Model(TrainableModel):
         batch_size: int = 32,
         verbose: int = 1,
     ) -> Diagnosis:
-        """Say in plain words why the network does not learn, and what to try.
+        """Explain why the network does not learn, and what to try.
 
-        A copy of the model makes 20 updates; the model does not change. ``verbose=0`` prints
-        nothing. See :func:`netlayers.diagnostics.diagnose`.
+        A copy of the model is trained for 20 updates; the model does not change. ``verbose=0``
+        prints nothing. See :func:`netlayers.diagnostics.diagnose`.
 
         Example:
             >>> import numpy as np, netlayers as nl
@@ -180,7 +180,7 @@ class Model(TrainableModel):
         return diagnose(self, x, y, sample_weight, batch_size=batch_size, verbose=verbose)
 
     def activation_histograms(self, x: Any, bins: int = 60) -> ActivationHistograms:
-        """Return how the outputs of each layer are distributed for a batch, at inference.
+        """Return histograms of the outputs of each layer for a batch, at inference.
 
         See :func:`netlayers.diagnostics.activation_histograms`.
         """
@@ -219,7 +219,7 @@ class Model(TrainableModel):
         rows: int = 6,
         columns: int = 6,
     ) -> Trace:
-        """Return one training step, made on a copy, with all its numbers.
+        """Return a trace of one training step, made on a copy.
 
         Print the result, or ``save("trace.html")`` it as a page to step through. See
         :func:`netlayers.trace.trace_step`.
@@ -236,7 +236,7 @@ class Model(TrainableModel):
         *,
         steps: int = 30,
     ) -> ProfileReport:
-        """Return where the time of a training step, made on a copy, goes: printed, it is a table.
+        """Profile a training step of a copy; the result prints as a table.
 
         See :func:`netlayers.diagnostics.profile`.
         """

@@ -25,21 +25,23 @@ if TYPE_CHECKING:
 
 @register("layer")
 class Sequential(Chain, Model):
-    """Layers one after the other: forward in their order, backward in reverse.
+    """Layers in sequence: forward in order, backward in reverse order.
 
-    It is a layer itself, so one may stand in another, or in a block such as
-    :class:`netlayers.layers.Residual`; it then shares the weights' vector, the dtype and the random
-    streams of the outermost model, and is trained with that.
+    It is a layer itself and can be part of another model or of a block such as
+    :class:`netlayers.layers.Residual`; it then shares the weight vector, dtype and random streams
+    of the outermost model, and is trained with it.
 
     Args:
-        layers: the layers; :class:`netlayers.layers.Input` first to name the input shape at once,
-            otherwise the shapes follow from the first data.
+        layers: the layers. A leading :class:`netlayers.layers.Input` sets the input shape;
+            otherwise it is inferred from the first data.
         trainable: ``False`` freezes every layer.
-        name: what the model is called.
-        seed: a non-negative integer fixes every random number of the model: initial weights, the
-            order of the samples, dropout. The same seed gives the same bits on the same machine.
+        name: name of the model.
+        seed: non-negative integer that determines every random number of the model: initial
+            weights, order of the samples, dropout. The same seed gives bitwise identical results on
+            the same machine.
         dtype: ``"float32"`` (also for ``None``) or ``"float64"``.
-        learning_rate_multiplier: factor for the learning rate of all layers, on top of their own.
+        learning_rate_multiplier: factor on the learning rate of all layers, in addition to their
+            own.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -86,18 +88,18 @@ class Sequential(Chain, Model):
 
     @property
     def _inner_scope(self) -> str:
-        """What stands before the names of the layers: nothing in the outermost model."""
+        """Prefix of the layer names: empty in the outermost model."""
         return super()._inner_scope if self._in_model else ""
 
     @property
     def _kind(self) -> str:
-        """What messages call it: in another model it is a layer."""
+        """Name in messages; a model inside another is called a layer."""
         return "layer" if self._in_model else "model"
 
     # Layers ----------------------------------------------------------------------------------
 
     def _on_add(self, layer: Layer) -> None:
-        """Build a new layer at once where the shape of its input is known."""
+        """Build a new layer immediately if its input shape is known."""
         if isinstance(layer, Input):
             if len(self.layers) > 1:
                 raise ConfigurationError(f"{self.owner}: Input must be the first layer.")
@@ -116,12 +118,12 @@ class Sequential(Chain, Model):
             self._lay_out()
 
     def add(self, layer: Layer) -> None:
-        """Put a layer at the end.
+        """Add a layer at the end.
 
         Raises:
-            ConfigurationError: it is no layer, stands in a model already, or has a name or dtype
-                that does not go with the others.
-            ShapeError: it can not take the output of the layer before.
+            ConfigurationError: it is not a layer, is already in the model, or has a name or dtype
+                that conflicts with the others.
+            ShapeError: it does not accept the output of the previous layer.
         """
         self._add_sublayer(layer)
 
@@ -146,7 +148,7 @@ class Sequential(Chain, Model):
         return layer
 
     def _lay_out(self) -> None:
-        """Lay the weights out anew, after a layer came or went; the loss may then go otherwise."""
+        """Assemble the weights after a layer was added or removed; the loss may change."""
         self._steps = None
         assert self.input_shape is not None
         self.output_shape = self.compute_output_shape(self.input_shape)
@@ -154,10 +156,10 @@ class Sequential(Chain, Model):
         assemble(self, self._streams)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return a layer by its name or its place.
+        """Return a layer by its name or index.
 
         Raises:
-            ConfigurationError: there is none, or not exactly one of the two was given.
+            ConfigurationError: there is no such layer, or not exactly one of the two is given.
         """
         owner = f"model {self.name!r}"
         if (name is None) == (index is None):
@@ -181,22 +183,22 @@ class Sequential(Chain, Model):
     # Shapes and weights ----------------------------------------------------------------------
 
     def build(self, input_shape: Shape) -> None:
-        """Make the weights.
+        """Build the layers and allocate the weights.
 
         Args:
-            input_shape: with the batch first, ``(None, 784)``.
+            input_shape: input shape with the batch first, such as ``(None, 784)``.
 
         Raises:
             ConfigurationError: there are no layers.
-            ShapeError: a layer can not take the output of the layer before, or the model is built
-                for another shape.
+            ShapeError: a layer does not accept the output of the previous layer, or the model is
+                built for another shape.
         """
         if not self.layers:
             raise ConfigurationError(f"{self.owner}: there are no layers to build; add one first.")
         super().build(input_shape)
 
     def _build_if_known(self) -> None:
-        """Build where the first layer is built already, as one that was adapted to data is."""
+        """Build the model if the first layer is already built, for example by ``adapt``."""
         first: Layer | None = self
         while isinstance(first, Sequential) and first.input_shape is None:
             first = first._first_layer
@@ -205,12 +207,12 @@ class Sequential(Chain, Model):
 
     @property
     def built(self) -> bool:
-        """Whether the shapes are known, and with them the weights."""
+        """Whether the shapes are known and the weights exist."""
         return self.input_shape is not None and bool(self.layers)
 
     @property
     def dtype(self) -> str:
-        """Name of the dtype that the model computes in."""
+        """Name of the dtype of the computation."""
         return self._dtype.name
 
     def _assemble_alone(self) -> None:
@@ -223,7 +225,7 @@ class Sequential(Chain, Model):
 
 
 def _handed_on(spec: InputSpec | tuple[InputSpec, ...]) -> InputSpec | tuple[InputSpec, ...]:
-    """Return what Input takes for a layer behind it: the same, and rounds nothing itself."""
+    """Return the input spec of Input before a layer: that of the layer, without rounding."""
     if isinstance(spec, tuple) or spec.dtype != "float":
         return spec
     return replace(spec, keeps_precision=True)

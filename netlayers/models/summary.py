@@ -115,7 +115,7 @@ def _sizes(arrays: list[Array]) -> tuple[str, str]:
 
 
 def _walk(layers: list[Layer], expand: bool, depth: int = 0) -> Iterator[tuple[Layer, int]]:
-    """Yield each layer and how deep it lies."""
+    """Yield each layer and its nesting depth."""
     for layer in layers:
         yield layer, depth
         if expand:
@@ -123,7 +123,7 @@ def _walk(layers: list[Layer], expand: bool, depth: int = 0) -> Iterator[tuple[L
 
 
 def _inside(layer: Layer) -> list[Layer]:
-    """Return what a container is made of; the activation of a layer is no row of its own."""
+    """Return the sublayers of a container; the activation of a layer has no row of its own."""
     return layer._sublayers if isinstance(layer, Container) else []
 
 

@@ -31,7 +31,7 @@ class TrainableModel(CompilableModel):
     """A model that trains, evaluates and predicts.
 
     Attributes:
-        history: the History of the last :meth:`fit`, also if that was interrupted.
+        history: the History of the last :meth:`fit`, even if it was interrupted.
     """
 
     history: History | None = None
@@ -65,71 +65,75 @@ class TrainableModel(CompilableModel):
         """Train.
 
         Args:
-            x: inputs, (n, ...), never changed: an array, of PyTorch or JAX too; a memory map, or a
-                data set of h5py or zarr, checked piece by piece and read batch by batch; a frame of
-                pandas, whose columns must stay the same afterwards (the index plays no part); a
-                sparse matrix of SciPy where ``Dense`` is the first layer, converted to rows (CSR)
-                once. For several inputs, a list of these or a dict by names. Or data that come in
-                batches, see below.
-            y: targets, n rows; of several outputs, as x. Never changed.
-            batch_size: samples in one update; by default 32, with ``steps_per_epoch`` as many as
-                make an epoch one pass.
-            epochs: number of the last epoch (with ``initial_epoch`` 0, how many there are).
-            verbose: 0 silent, 1 a progress bar and a line for each epoch, 2 the lines only;
-                ``"auto"`` is 1. Without a terminal there is never a bar.
+            x: inputs, (n, ...), never modified: an array, also of PyTorch or JAX; a memory map, or
+                a data set of h5py or zarr, checked in chunks and read in batches; a pandas
+                DataFrame, whose columns must stay the same in later calls (the index is ignored); a
+                SciPy sparse matrix if ``Dense`` is the first layer, converted to CSR once. For
+                several inputs, a list or a dict of these. Or data that come in batches, see below.
+            y: targets, n rows; for several outputs, a list or a dict. Never modified.
+            batch_size: samples per update; by default 32, or with ``steps_per_epoch`` such that an
+                epoch is one pass over the data.
+            epochs: number of the last epoch (with ``initial_epoch`` 0, the number of epochs).
+            verbose: 0 for silent, 1 for a progress bar and a line per epoch, 2 for the lines only;
+                ``"auto"`` is 1. The bar is shown in terminals only.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
-            validation_split: share of the last samples (before shuffling) that is not trained on
-                but tested after each epoch.
-            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to test after each epoch, or
-                data that come in batches.
-            shuffle: new order in each epoch, from the model's own random stream; of a sequence of
-                batches, the order of the batches. Other batches come in their own order.
-            class_weight: weight of the samples of a class, by its number; ``"balanced"`` gives each
-                class the same weight in all, n / (k count) a sample. For the training alone.
+            validation_split: fraction of the samples, the last ones before shuffling, used for
+                validation instead of training.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` for validation after each
+                epoch, or data that come in batches.
+            shuffle: shuffle the samples before each epoch, with the model's random stream; in a
+                sequence of batches, shuffle the batches. Other sources keep their order.
+            class_weight: dict of weights by class index; ``"balanced"`` gives each class the same
+                total weight, n / (k count) per sample. Used in training only.
             sample_weight: weight of each sample.
-            initial_epoch: number to start counting at.
-            steps_per_epoch: batches in an epoch. The next epoch goes on where this one ended, and
-                data that end within an epoch begin again (Keras cuts such an epoch short).
-            validation_steps: batches of each validation, the first ones; of an iterator the next.
-                They have ``batch_size`` rows if no size is given for them, or are all the data.
-            validation_batch_size: rows tested at a time.
-            validation_freq: test after every so many epochs.
-            stratify: ``validation_split`` takes that share of each class instead: its last samples,
-                at least one and not all, unless there is only one. ``y`` must hold classes.
-            drop_last: leave out the last rows of a pass where they do not fill a batch, so that all
-                batches have ``batch_size`` rows. With ``shuffle`` these are other rows each time.
-                For arrays; of data that come in batches the source decides.
-            read_ahead: batches that a thread makes ahead where data come in batches; 0 for none,
-                which a source needs that works in one thread only, as an sqlite connection does.
+            initial_epoch: number of the first epoch.
+            steps_per_epoch: batches per epoch. The next epoch continues where this one ended, and
+                data that are exhausted within an epoch restart (Keras ends such an epoch early).
+            validation_steps: batches per validation: the first ones, or the next ones of an
+                iterator. Without ``validation_batch_size`` they have ``batch_size`` rows, or cover
+                all data.
+            validation_batch_size: rows per batch in validation.
+            validation_freq: validate every ``validation_freq`` epochs.
+            stratify: apply ``validation_split`` to each class: its last samples, at least one and
+                not all, unless the class has only one. ``y`` must be class labels.
+            drop_last: drop the last rows of a pass if they do not fill a batch, so that all batches
+                have ``batch_size`` rows. With ``shuffle`` the dropped rows differ between epochs.
+                For arrays only.
+            read_ahead: batches that a thread prefetches from data that come in batches; 0 for none,
+                for sources that must be used in a single thread, such as an sqlite connection.
 
         Returns:
             The History, also kept as ``model.history``.
 
         Raises:
-            DataError, ShapeError, ConfigurationError, NotCompiledError: before anything changed.
-            BusyError: another thread trains or tests this model, or this is called by a callback.
-            NonFiniteError: a gradient is not finite; the message says where that began. The weights
-                are those of the last good update.
+            DataError, ShapeError, ConfigurationError, NotCompiledError: invalid data or arguments;
+                the model is unchanged.
+            BusyError: another thread trains or evaluates this model, or a callback calls this
+                method.
+            NonFiniteError: a gradient is not finite; the message says where it originated. The
+                weights are those of the last successful update.
 
-        Data that come in batches, each ``(x, y)`` or ``(x, y, sample_weight)``, are one of these:
+        Data that come in batches yield ``(x, y)`` or ``(x, y, sample_weight)`` and are one of:
 
-        - a function without arguments that returns an iterator, a generator function above all: it
-          is called for each epoch;
-        - an iterable, such as a list of batches or PyTorch's ``DataLoader``: begun for each epoch;
-        - an iterator, for instance a generator: most can be read only once, and training ends, with
-          a warning, where they do. With ``steps_per_epoch``, no batch beyond those is read;
+        - a function without arguments that returns an iterator, usually a generator function,
+        called for each epoch;
+        - an iterable, such as a list of batches or PyTorch's ``DataLoader``, iterated for each
+        epoch;
+        - an iterator, such as a generator. Most can be read only once; training stops with a
+        warning when it is exhausted. With ``steps_per_epoch``, no further batch is read;
         - a sequence, an object with ``__len__`` (batches in an epoch) and ``__getitem__``.
 
-        If the source has ``on_epoch_begin()`` and ``on_epoch_end()`` they are called. A model that
-        is not built is built for the first batch. Each batch is checked; an error names its number,
-        and the weights are then those of the update before it. Batches are copied as they are read,
-        so a source may fill the same arrays again.
+        If the source has ``on_epoch_begin()`` and ``on_epoch_end()`` they are called. An unbuilt
+        model is built for the first batch. Each batch is checked; an error names its number, and
+        the weights are those of the previous update. Batches are copied, so a source may reuse its
+        arrays.
 
-        Training and validation are never read at the same time. The thread that reads ahead has
-        ended when ``fit`` returns or raises, and generators that ``fit`` made are closed. A source
-        that does not come back (it waits for a network) is left after a second. A run that ends
-        within an epoch may have read ``read_ahead`` + 1 batches of an iterator that it did not use.
-        A source that says where it stands can go on in another process, see ``BackupAndRestore``.
+        Training and validation data are never read at the same time. The prefetching thread has
+        ended when ``fit`` returns or raises, and generators that ``fit`` created are closed. A
+        source that blocks (on a network, for example) is abandoned after a second. A run that ends
+        within an epoch may have read ``read_ahead`` + 1 unused batches of an iterator. A source
+        with ``get_state`` and ``set_state`` can resume in another process, see
+        ``BackupAndRestore``.
 
         Example:
             >>> import numpy as np, netlayers as nl
@@ -212,11 +216,11 @@ class TrainableModel(CompilableModel):
         Args:
             x: inputs, (n, ...), or data that come in batches; all that :meth:`fit` takes.
             y: targets, n rows.
-            batch_size: rows tested at a time, by default 1024; it does not change the result.
-            verbose: 0 silent, otherwise one line.
+            batch_size: rows per batch, by default 1024; does not affect the result.
+            verbose: 0 for silent, otherwise one line.
             sample_weight: weight of each sample.
-            steps: number of batches to test on, the first ones; by default, and without
-                ``batch_size``, all.
+            steps: number of batches to evaluate, the first ones; by default, or without
+                ``batch_size``, they cover all data.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
             return_dict: return a dict.
             read_ahead: see :meth:`fit`.
@@ -250,8 +254,8 @@ class TrainableModel(CompilableModel):
     ) -> Array:
         """Return the outputs for all rows of x in a new array; safe from several threads at once.
 
-        Also while another thread trains the model: the answer is then that of weights between two
-        updates, or of some before and some after one.
+        It may run while another thread trains the model; the weights are then those between two
+        updates, or a mixture of before and after an update.
 
         Args:
             x: inputs, (n, ...); no rows give an output of shape (0, ...). Or data that come in
@@ -271,7 +275,7 @@ class TrainableModel(CompilableModel):
         settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
         chosen = as_callbacks(callbacks)
         data: Any = batching.prediction_data(self, x, settings)
-        if data.rows == 0:  # the shape of the answer to one row
+        if data.rows == 0:  # the output shape of one row
             y = self.forward(data.row())
             none: Any = [np.array(a[:0]) for a in each(y)]
             return none if isinstance(y, tuple) else none[0]
@@ -299,7 +303,7 @@ class TrainableModel(CompilableModel):
     ) -> Any:
         """Make one update; return the loss, or ``[loss, metric, ...]``, of this batch alone.
 
-        Args and errors: see :meth:`fit`. The dict has ``grad_norm`` too where clipping is on.
+        Args and errors: see :meth:`fit`. The dict also contains ``grad_norm`` if clipping is on.
         """
         batch = ready_batch(self, x, y, sample_weight, class_weight)  # of a compiled model only
         if batch is None:
@@ -324,7 +328,7 @@ class TrainableModel(CompilableModel):
         sample_weight: ArrayLike | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """Return the loss, or ``[loss, metric, ...]``, of a batch; nothing is learned."""
+        """Return the loss, or ``[loss, metric, ...]``, of a batch, without an update."""
         batch = ready_batch(self, x, y, sample_weight)  # of a compiled model only
         if batch is None:
             self._require_compiled()
@@ -347,6 +351,6 @@ class TrainableModel(CompilableModel):
             y = self.forward(x)
         if isinstance(y, tuple):
             return [np.array(a) for a in y]
-        if type(y) is np.ndarray and y.base is None and y is not x:  # memory of its own
+        if type(y) is np.ndarray and y.base is None and y is not x:  # a copy
             return y
         return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y

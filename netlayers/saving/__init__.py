@@ -1,9 +1,9 @@
 """Saving and loading. ``FORMAT.md`` beside this file describes the files byte by byte.
 
-Every file is a safetensors file: named arrays, and a description in JSON. It is written in one step
-(the old file or the new one is there, whatever happens) and read with distrust: no code is run, no
-memory is taken before a claim is checked, and a changed byte is found. Whatever is wrong with a
-file is one exception, :class:`netlayers.errors.FileError`.
+Every file is a safetensors file: named arrays, and a description in JSON. It is written atomically
+(the old file or the new one exists, whatever happens) and read defensively: no code is run, sizes
+are checked before memory is allocated, and checksums detect changed bytes. Every invalid file
+raises :class:`netlayers.errors.FileError`.
 """
 
 from __future__ import annotations

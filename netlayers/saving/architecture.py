@@ -25,7 +25,7 @@ def model_to_json(model: Layer, **kwargs: Any) -> str:
         kwargs: passed on to ``json.dumps``, such as ``indent=2``.
 
     Raises:
-        FileError: an argument of a layer is no plain data.
+        FileError: an argument of a layer is not plain data.
     """
     where = "to_json"
     plain = to_text(where, "model", architecture(where, model))
@@ -36,12 +36,12 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """Return a new model of the architecture that :func:`model_to_json` wrote.
 
     Args:
-        json_string: the text.
-        custom_objects: classes of your own by name; other names must be registered.
+        json_string: the JSON string.
+        custom_objects: custom classes by name; other names must be registered.
 
     Raises:
-        FileError: the text describes no model.
-        ConfigurationError: an argument is of another kind.
+        FileError: the string does not describe a model.
+        ConfigurationError: an argument has the wrong type.
 
     Example:
         >>> import netlayers as nl
@@ -51,7 +51,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """
     if not isinstance(json_string, str):
         raise ConfigurationError(
-            f"model_from_json: json_string must be a text, got {type(json_string).__name__}."
+            f"model_from_json: json_string must be a string, got {type(json_string).__name__}."
         )
     where = "model_from_json"
     check_custom_objects(where, custom_objects)

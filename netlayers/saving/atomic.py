@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: whatever happens, the old one or the new one is there."""
+"""Atomic writes: whatever happens, the old file or the new one exists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 try:
     import fcntl
-except ImportError:  # Windows, where an open file can not be deleted: a lock by itself
+except ImportError:  # Windows, where an open file cannot be deleted: a lock by itself
     fcntl = None  # type: ignore[assignment]
 
 _ENDING = ".netlayers-tmp"
@@ -23,7 +23,7 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.netlayers-tmp")
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[IO[bytes]]:
-    """Write a file that takes the place of ``path`` when the context ends well, in one step.
+    """Context manager: write a file that atomically replaces ``path`` on success.
 
     The bytes go into a temporary file in the same folder, are flushed to the disk, and the file is
     renamed; then the folder is flushed too, so that the name outlives a loss of power. If anything
@@ -31,14 +31,14 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
     leaves its temporary file, and the next call for this folder deletes it: a writer holds a lock
     on its file, which the system drops when the process ends, however it ends.
 
-    A link stays a link, and what it points to is replaced. A file that is replaced passes its
-    permissions on; a new one has those that the umask leaves. A folder that is missing is made.
+    A symbolic link is kept and its target replaced. A new file has the permissions of the one it
+    replaces, otherwise those of the umask. A missing folder is created.
 
     Args:
         path: the file.
 
     Raises:
-        OSError: the folder can not be written to, or the disk is full.
+        OSError: the folder cannot be written to, or the disk is full.
     """
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
@@ -65,7 +65,7 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
 
 
 def _make(folder: str) -> None:
-    """Make a folder and those above it that are missing, and flush their names to the disk."""
+    """Create a folder and its missing parents, and flush their names to the disk."""
     if os.path.isdir(folder):
         return
     above = os.path.dirname(folder)
@@ -96,7 +96,7 @@ def _remove_if_abandoned(path: str) -> None:
 
 
 def _create(folder: str, name: str) -> tuple[IO[bytes], str]:
-    """Return a new temporary file, locked, and its path."""
+    """Return a new locked temporary file and its path."""
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
     while True:
         # A name may have 255 bytes, and that of the file may use all of them.
@@ -113,7 +113,7 @@ def _create(folder: str, name: str) -> tuple[IO[bytes], str]:
 
 
 def _locked(descriptor: int, path: str) -> bool:
-    """Lock a new file; return whether it is still there."""
+    """Lock a new file; return whether it still exists."""
     if fcntl is None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""The description in a file: JSON text, read with distrust."""
+"""The description in a file: JSON text, read defensively."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def to_text(path: str, place: str, value: Any) -> str:
-    """Return plain data as JSON, ASCII alone.
+    """Return plain data as ASCII JSON.
 
     Numbers and arrays of NumPy become those of Python, tuples become lists, and a float that is
     not finite becomes ``{"$float": "nan"}``, because JSON has no word for it.
 
     Raises:
-        FileError: something in it is no plain data, or it is larger than :func:`from_text` takes.
+        FileError: it is not plain data, or larger than :func:`from_text` accepts.
     """
     text = json.dumps(_plain(path, place, value), allow_nan=False, separators=(",", ":"))
     check_size(path, place, text)
@@ -38,10 +38,10 @@ def to_text(path: str, place: str, value: Any) -> str:
 
 
 def from_text(path: str, place: str, text: str) -> Any:
-    """Return the data that :func:`to_text` made a text of.
+    """Return the data that :func:`to_text` serialized.
 
     Raises:
-        FileError: it is no such text; the check of its size comes before any memory is taken.
+        FileError: the text is not valid. Its size is checked before memory is allocated.
     """
     check_size(path, place, text)
     try:
@@ -60,7 +60,7 @@ def from_text(path: str, place: str, text: str) -> Any:
 
 
 def check_size(path: str, place: str, text: str | bytes) -> None:
-    """Raise a FileError if a text is longer, or would become more objects, than is allowed."""
+    """Raise a FileError if a text is too long or has too many values."""
 
     def count(*signs: str) -> int:
         return sum(
@@ -77,7 +77,7 @@ def check_size(path: str, place: str, text: str | bytes) -> None:
 
 
 def check_configurations(path: str, place: str, value: Any) -> None:
-    """Raise a FileError if making what a description names would take more than some seconds.
+    """Raise a FileError if building the described model would take more than a few seconds.
 
     The time to make a container grows with the square of its layers, that of a layer with the
     third power of how deep it lies. A network in networks, each called twice, is run 2^n times.
@@ -101,7 +101,7 @@ def check_configurations(path: str, place: str, value: Any) -> None:
 
 
 def _count_uses(item: Any, uses: dict[int, int]) -> int:
-    """Return how often what a part of a description names is used, in all its calls."""
+    """Return the number of uses of a described layer, over all calls."""
     children = list(item.values() if isinstance(item, dict) else item)
     count = int(isinstance(item, dict) and "class_name" in item)
     count += sum(uses[id(child)] for child in children if isinstance(child, (dict, list)))
@@ -118,12 +118,12 @@ def _count_uses(item: Any, uses: dict[int, int]) -> int:
 
 
 class Section:
-    """A part of a description, whose entries are checked when they are read.
+    """A section of a description, whose entries are checked when they are read.
 
     Args:
         path: the file, for messages.
-        place: where in it this part is.
-        values: the part itself.
+        place: path of the section in the description.
+        values: the section.
     """
 
     def __init__(self, path: str, place: str, values: Any) -> None:
@@ -132,7 +132,7 @@ class Section:
         self.path, self.place, self.values = path, place, values
 
     def fail(self, key: str, expected: object, hint: str = "") -> FileError:
-        """Return the error for an entry that is not what it should be."""
+        """Return the error for an invalid entry."""
         got = short(self.values[key]) if key in self.values else "nothing"
         return FileError(self.path, f"{self.place}: {key}", expected, got, hint)
 
@@ -144,12 +144,12 @@ class Section:
         return value
 
     def section(self, key: str) -> Section:
-        """Return an entry that is a part itself."""
+        """Return an entry that is a section."""
         return Section(self.path, f"{self.place}: {key}", self.values.get(key))
 
     def text(self, key: str) -> str:
-        """Return an entry that is a text."""
-        return str(self.get(key, str, "a text"))
+        """Return an entry that is a string."""
+        return str(self.get(key, str, "a string"))
 
     def count(self, key: str) -> int:
         """Return an entry that is an integer from 0 to 2^63 - 1."""
@@ -168,10 +168,10 @@ class Section:
         return float(value)
 
     def texts(self, key: str) -> list[str]:
-        """Return an entry that is a list of different texts."""
-        found: list[str] = self.get(key, list, "a list of texts")
+        """Return an entry that is a list of distinct strings."""
+        found: list[str] = self.get(key, list, "a list of strings")
         if not all(isinstance(item, str) for item in found) or len(set(found)) < len(found):
-            raise self.fail(key, "a list of different texts")
+            raise self.fail(key, "a list of distinct strings")
         return found
 
 
@@ -195,9 +195,9 @@ def _plain(path: str, place: str, value: Any) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not is_text(key) or key == "$float":
-                raise FileError(path, place, "texts as keys", short(key))
+                raise FileError(path, place, "strings as keys", short(key))
         return {key: _plain(path, f"{place}: {key}", item) for key, item in value.items()}
-    hint = "get_config() must return numbers, texts, lists and dicts of them."
+    hint = "get_config() must return numbers, strings, lists and dicts of them."
     raise FileError(path, place, "plain data", short(value), hint)
 
 
@@ -223,7 +223,7 @@ def _number(path: str, place: str, text: str) -> float:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a text: half of a surrogate pair, which JSON can name, is none."""
+    """Whether a value is a string that can be encoded; a lone surrogate cannot."""
     if not isinstance(value, str):
         return False
     try:
@@ -234,14 +234,14 @@ def is_text(value: Any) -> bool:
 
 
 def _check_tree(path: str, place: str, value: Any) -> None:
-    """Raise a FileError if nested data are too deep, or hold what is no text."""
+    """Raise a FileError if data are nested too deeply, or contain an invalid string."""
     level = [value]
     for _ in range(MAX_DEPTH):
         inner = [item for item in level if isinstance(item, (dict, list))]
         words = [item for item in level if isinstance(item, str)]
         words += [key for item in inner if isinstance(item, dict) for key in item]
         if not all(map(is_text, words)):
-            raise FileError(path, place, "texts of whole characters", "half of one")
+            raise FileError(path, place, "valid Unicode strings", "a lone surrogate")
         if not inner:
             return
         level = [
@@ -251,7 +251,7 @@ def _check_tree(path: str, place: str, value: Any) -> None:
 
 
 def short(value: Any) -> str:
-    """Return what a message shows of a value, however large it is."""
+    """Return a short representation of a value, however large it is."""
     if isinstance(value, int) and value.bit_length() > 200:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, (dict, list)):

@@ -1,6 +1,6 @@
 """Named arrays and a description in one file that any safetensors reader opens; see FORMAT.md.
 
-A file is written straight from the arrays' memory, and read straight into it: no copy is made.
+Files are written from and read into the memory of the arrays, without copies.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Entry(NamedTuple):
 
 
 def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str, Any]) -> None:
-    """Write arrays and a description, in place of the file that is there, in one step.
+    """Write arrays and a description atomically, replacing an existing file.
 
     Args:
         path: the file.
@@ -77,8 +77,9 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
             ``format_version`` 2, the file is of that version, as one with booleans always is.
 
     Raises:
-        FileError: an array is of another type, a name is no text, or the description no plain data.
-        OSError: the disk is full, or the folder can not be written to; the old file is whole.
+        FileError: an array has an unsupported dtype, a name is not a string, or the description is
+            not plain data.
+        OSError: the disk is full, or the folder cannot be written to; the old file is whole.
 
     Example:
         >>> import os, tempfile, numpy as np
@@ -100,7 +101,9 @@ def write_file(path: Any, arrays: Mapping[str, Array], description: Mapping[str,
     for name in order:
         array = arrays[name]
         if not _is_name(name):
-            raise FileError(path, "names of arrays", "a text other than '__metadata__'", repr(name))
+            raise FileError(
+                path, "names of arrays", "a string other than '__metadata__'", repr(name)
+            )
         if array.dtype.newbyteorder("=") not in _NAMES:
             expected = "an array of real numbers of a common size"
             raise FileError(path, name, expected, f"the dtype {array.dtype}")
@@ -183,7 +186,7 @@ def _is_name(name: Any) -> bool:
 
 
 class StoredFile:
-    """A file that is open for reading, all of whose claims are checked.
+    """A file that is open for reading, with all its claims checked.
 
     What the header says of sizes, types and places is checked when the file is opened, the bytes of
     an array when it is read. Use it in a ``with``.
@@ -193,16 +196,16 @@ class StoredFile:
 
     Attributes:
         version: of the format.
-        entries: what arrays there are: :class:`Entry` by name.
+        entries: the arrays: :class:`Entry` by name.
         description: the description.
 
     Raises:
-        FileError: it is no such file, or cut, changed, or written by another version.
-        OSError: it can not be opened.
+        FileError: the file is invalid, truncated, changed, or of another version.
+        OSError: it cannot be opened.
     """
 
     def __init__(self, path: Any) -> None:
-        self.path = check_path("StoredFile", "path", path)  # opening a pipe would wait for ever
+        self.path = check_path("StoredFile", "path", path)  # opening a pipe would wait forever
         self._file: IO[bytes] = open(self.path, "rb", buffering=0)  # noqa: SIM115
         self._unread: set[str] = set()
         try:
@@ -273,7 +276,7 @@ class StoredFile:
         found: dict[str, Entry] = {}
         for name, value in values.items():
             if not _is_name(name):
-                raise self._fail("names of arrays", "texts", repr(name)[:80])
+                raise self._fail("names of arrays", "strings", repr(name)[:80])
             found[name] = self._check_entry(name, value, checksums)
         if len(checksums.values) != len(found):
             raise self._fail("checksums", f"those of {len(found)} arrays", len(checksums.values))
@@ -327,7 +330,7 @@ class StoredFile:
             out: a contiguous array of its shape and type to read into; by default a new one.
 
         Raises:
-            FileError: there is none of this name, shape and type, or its bytes have changed.
+            FileError: there is no array of this name, shape and type, or its bytes have changed.
         """
         entry = self.entries.get(name)
         if entry is None:

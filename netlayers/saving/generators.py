@@ -1,4 +1,4 @@
-"""Where the random streams of a model stand, as plain data, and back."""
+"""Store and restore the random streams of a model."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Use(NamedTuple):
 def uses_of(model: Layer) -> list[Use]:
     """Return the uses of random layers within a model, in the order of its calls.
 
-    Where a layer is shared they are numbered as if it stood in this model alone. Keyed generators
-    are left out: seed, step and shard give their numbers.
+    Calls of a shared layer are numbered as if it were in this model alone. Keyed generators are
+    omitted: seed, step and shard determine their numbers.
     """
     found: dict[int, list[Generator]] = {}
 
@@ -80,7 +80,7 @@ def _by_key(model: Layer) -> dict[str, Generator]:
 def random_state(model: Layer) -> dict[str, Any]:
     """Return the seed and the state of every stream of a model, and of its layers' own generators.
 
-    Of keyed streams there is no state to keep: seed, step and shard give their numbers.
+    Keyed streams have no state: seed, step and shard determine their numbers.
 
     Args:
         model: a model with streams, or a layer without.
@@ -109,7 +109,7 @@ def stored_streams(section: Section) -> Streams:
     """Return the streams of a model as they were stored.
 
     Raises:
-        FileError: a state is none of a PCG64.
+        FileError: a state is not one of a PCG64.
     """
     entropy = section.values.get("entropy")
     seed = entropy if isinstance(entropy, list) else [entropy]
@@ -129,7 +129,7 @@ def stored_layer_states(section: Section, model: Layer) -> list[tuple[Generator,
     """Return each generator of the layers with the state that was stored for it.
 
     Raises:
-        FileError: there is no such generator, or the state is none of its kind.
+        FileError: there is no such generator, or the state is of another kind.
     """
     states, streams, own = section.section("layers"), section.section("streams"), _by_key(model)
     found = [

@@ -1,4 +1,4 @@
-"""A folder that one process at a time works in."""
+"""A lock on a folder, for one process at a time."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class FolderLock:
     locks, Windows), the lock is held without one.
 
     Args:
-        owner: whose folder it is, for messages.
-        folder: the folder; it is made if it is missing.
+        owner: the caller, for messages.
+        folder: the folder; created if missing.
 
     Raises:
         BusyError: another process holds it, or another run of this one.
@@ -81,14 +81,14 @@ class FolderLock:
         )
 
     def release(self) -> None:
-        """Delete the file, and the folder if it was made for it and is empty."""
+        """Delete the file, and the folder if it was created for it and is empty."""
         if self._descriptor is None:
             return
         with contextlib.suppress(OSError):
-            os.unlink(self._path)  # while it is locked, so that it is no other's
+            os.unlink(self._path)  # while it is locked, so that it belongs to no other process
         self.close()
         if self._made:
-            with contextlib.suppress(OSError):  # something else is in it
+            with contextlib.suppress(OSError):  # the folder is not empty
                 os.rmdir(self.folder)
 
     def close(self) -> None:

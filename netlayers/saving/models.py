@@ -1,4 +1,4 @@
-"""Save a model, its weights, or a model with whatever else belongs to its training."""
+"""Save a model, its weights, or a model with additional data of its training."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ def save_model(
     arrays: Mapping[str, Array] | None = None,
     extra: Any = None,
 ) -> None:
-    """Save a whole model: architecture, weights, settings of ``compile``, optimizer, streams.
+    """Save a model: architecture, weights, ``compile`` settings, optimizer, random streams.
 
-    :func:`load_model` gives it back, and training goes on with the same bits. The file is replaced
-    in one step: if the disk is full or the process is killed, the old one is whole. Any reader of
-    safetensors opens it. Callbacks may save; another thread may not while the model is trained.
+    :func:`load_model` restores it; training continues with bitwise identical results. The file is
+    replaced atomically: if the disk is full or the process is killed, the old file is intact. Any
+    safetensors reader can open it. Callbacks may save; another thread may not while the model is
+    trained.
 
     Args:
         model: a model or any layer.
-        path: the file, ``~`` being the home folder; a folder that is missing is made.
-        overwrite: whether a file that is there may be replaced.
-        allow_nonfinite: whether weights that are NaN or infinite may take the place of a file.
-        arrays: further arrays to keep, by name; :func:`restore` returns them.
-        extra: further plain data to keep, such as counters of callbacks; numbers need not be
-            finite.
+        path: the file; ``~`` is expanded, and a missing folder is created.
+        overwrite: whether an existing file may be replaced.
+        allow_nonfinite: whether NaN or infinite weights may replace an existing file.
+        arrays: additional arrays by name; :func:`restore` returns them.
+        extra: additional plain data, such as counters of callbacks; numbers need not be finite.
 
     Raises:
-        FileError: the file is there and may not be replaced, weights are not finite, or something
-            can not be written down.
+        FileError: the file exists and may not be replaced, weights are not finite, or something
+            cannot be serialized.
         BusyError: another thread trains the model.
-        OSError: the disk is full, or the folder can not be written to; the old file is whole.
+        OSError: the disk is full, or the folder cannot be written to; the old file is intact.
     """
     check_not_busy(model, "save")
     path = _target("save", path, overwrite, allow_nonfinite)
@@ -76,22 +76,22 @@ def load_model(
 ) -> Any:
     """Return the model that :func:`save_model` wrote.
 
-    It predicts the same bits and goes on training with the same bits: weights, statistics, states,
-    assets such as vocabularies, optimizer, random streams. No code of the file is run: its names
-    find the classes that are registered or in ``custom_objects``, nothing is imported or unpickled.
-    Sizes and shapes are checked before memory is taken, and no byte of it can change unnoticed.
+    Predictions and further training are bitwise identical to those of the saved model: weights,
+    statistics, states, assets such as vocabularies, optimizer, random streams. No code of the file
+    is run: its names find the classes that are registered or in ``custom_objects``, nothing is
+    imported or unpickled. Sizes and shapes are checked before memory is taken, and no byte of it
+    can change unnoticed.
 
     Args:
         filepath: the file.
-        custom_objects: classes of your own by name, and the functions and objects that had no
-            name: metrics, losses.
+        custom_objects: custom classes, functions and objects by name, such as metrics and losses.
         compile: whether to compile it as it was.
-        safe_mode: of Keras, and without effect: loading is always safe, also with ``False``.
+        safe_mode: accepted as in Keras, without effect: loading is always safe.
 
     Raises:
-        ConfigurationError: an argument is of another kind.
-        FileError: the file is cut, changed, of another version, or no model.
-        OSError: it can not be read.
+        ConfigurationError: an argument has the wrong type.
+        FileError: the file is truncated, changed, of another version, or does not contain a model.
+        OSError: it cannot be read.
 
     Example:
         >>> import os, tempfile, numpy as np, netlayers as nl
@@ -119,21 +119,21 @@ def load_model(
 
 
 def restore(path: Any, model: Layer) -> tuple[dict[str, Array], Any]:
-    """Put what :func:`save_model` wrote back into a model of the same layers: all, or nothing.
+    """Restore a file of :func:`save_model` into a model of the same layers: all or nothing.
 
-    The model and its optimizer go on as the saved ones would have. The settings of the compiled
-    model stay, but for the learning rate.
+    The model and its optimizer continue as the saved ones would have. The ``compile`` settings of
+    the model are kept, except for the learning rate.
 
     Args:
         path: the file.
         model: built, and compiled if the saved one was.
 
     Returns:
-        The further arrays and the further data of :func:`save_model`.
+        The additional arrays and data of :func:`save_model`.
 
     Raises:
         FileError: the file is damaged, or is not of such a model; the model is as it was.
-        OSError: it can not be read.
+        OSError: it cannot be read.
     """
     with StoredFile(path) as file:
         _check_kind(file, MODEL)
@@ -149,7 +149,7 @@ def save_weights(
     *,
     allow_nonfinite: bool = False,
 ) -> None:
-    """Save the weights and running statistics alone.
+    """Save only the weights and running statistics.
 
     Args and errors: see :func:`save_model`.
     """
@@ -174,21 +174,21 @@ def load_weights(
 ) -> None:
     """Load weights by their names from a file of :func:`save_weights` or :func:`save_model`.
 
-    Floats of another size are converted: those of a float64 model are rounded in a float32 model.
+    Floats of another precision are converted: float64 weights are rounded in a float32 model.
 
     Args:
         model: a built model or layer.
         path: the file.
         skip_mismatch: keep the weights that the file does not have in this name, shape and dtype,
             with a warning.
-        strict: refuse floats of another size than those of the model.
+        strict: raise for floats of another precision than that of the model.
 
     Raises:
         FileError: the file is damaged or does not hold the weights of this model, or numbers that
             are too large for its dtype; no weight has changed.
         NotBuiltError: the model is not built.
         BusyError: another thread trains the model.
-        OSError: it can not be read.
+        OSError: it cannot be read.
 
     Example:
         >>> import os, tempfile, netlayers as nl

@@ -1,4 +1,4 @@
-"""A model made from a file: everything is compared before memory is taken."""
+"""Rebuild a model from a file: everything is checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ _NAMES = "Pass custom_objects={name: class} for a class of your own."
 
 
 def construct(path: str, config: Any, custom_objects: Mapping[str, Any] | None) -> Any:
-    """Return a layer or model made from its configuration; only known classes are made.
+    """Return a layer or model from its configuration; only known classes are instantiated.
 
     Raises:
-        FileError: the configuration is none.
+        FileError: the configuration is invalid.
     """
     check_configurations(path, "model", [config])
     try:
@@ -61,10 +61,10 @@ def construct(path: str, config: Any, custom_objects: Mapping[str, Any] | None) 
 def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
     """Return the model that a file describes, with its weights and random streams.
 
-    Its layers are drafted first, without memory; what they declare has to be what the file holds.
+    Its layers are first built without memory; their declarations must match the file.
 
     Raises:
-        FileError: the description is none of a model, or not of these arrays.
+        FileError: the description is not that of a model with these arrays.
     """
     section = file.section
     places = section.section("built").values
@@ -111,13 +111,13 @@ def stored_columns(section: Section) -> list[list[str] | None]:
     """Return the names of the columns of the frames that a model was trained with, by input.
 
     Raises:
-        FileError: they are none.
+        FileError: the entry is invalid.
     """
     stored = section.get("columns", list, "a list")
     for names in stored:
-        texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        if names is not None and not texts:
-            raise section.fail("columns", "a list of texts, or null, for each input")
+        strings = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if names is not None and not strings:
+            raise section.fail("columns", "a list of strings, or null, for each input")
     return list(stored)
 
 
@@ -130,7 +130,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def allocate(model: Layer, built: Mapping[str, Any], streams: Streams) -> None:
-    """Give drafted layers their memory; the weights stay 0."""
+    """Allocate the weights of layers built without memory; they stay 0."""
     if model.built:
         assemble(model, streams, fill=False)
         return
@@ -151,7 +151,7 @@ def check_weights(
         file: the file.
         weights: by name.
         others: names of other arrays that it may hold.
-        any_float: whether floats may be of another size.
+        any_float: whether floats may have another precision.
     """
     listed = file.section.texts("weights")
     for name, p in weights.items():
@@ -173,7 +173,7 @@ def compile_again(
     """Compile a model as the one in the file was; its optimizer goes on where that one was.
 
     Raises:
-        FileError: the description is none of such settings.
+        FileError: the settings are invalid.
     """
     if "compile" not in file.section.values:
         return
@@ -236,7 +236,7 @@ def stored_counters(file: StoredFile, model: Layer) -> dict[str, Any]:
     """Return what an optimizer counts, and the weights that it does not decay.
 
     Raises:
-        FileError: they are no such numbers, or no weights of the model.
+        FileError: they are invalid, or name no weights of the model.
     """
     section = file.section.section("optimizer")
     found: dict[str, Any] = {
@@ -256,7 +256,7 @@ def stored_counters(file: StoredFile, model: Layer) -> dict[str, Any]:
 
 
 def put_counters(optimizer: Optimizer, counters: dict[str, Any]) -> None:
-    """Let an optimizer count on from these numbers."""
+    """Set the counters of an optimizer."""
     left_out = counters.pop("not_decayed")
     for name, value in counters.items():
         setattr(optimizer, name, value)
@@ -266,7 +266,7 @@ def put_counters(optimizer: Optimizer, counters: dict[str, Any]) -> None:
 
 
 def put_back(file: StoredFile, model: Layer) -> None:
-    """Put everything of a file into a model that is there, or nothing of it.
+    """Restore a file into an existing model: all or nothing.
 
     Raises:
         FileError: the model, or its optimizer, is not the one that was saved.

@@ -1,4 +1,4 @@
-"""A model as it was before something that failed half way."""
+"""Restore a model after an operation that fails halfway."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def unchanged_on_error(model: Layer, others: Iterable[Any] = ()) -> Iterator[None]:
-    """Put weights, buffers, assets, optimizer and random streams back if anything is raised.
+    """Context manager: restore weights, buffers, assets, optimizer and streams on an error.
 
     Args:
         model: a model or layer. The vectors of its optimizer may be replaced in the context, but
             not be written to.
-        others: objects whose attributes are put back too, under the same condition.
+        others: objects whose attributes are also restored, under the same condition.
     """
     streams = getattr(model, "_streams", None)
     whole = [

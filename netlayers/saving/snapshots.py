@@ -1,4 +1,4 @@
-"""A model as it was before a step, with the batch of that step, in one file."""
+"""Snapshots: a model before a step, with the batch of the step, in one file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def load_snapshot(
     """Return model, batch and place, as :func:`save_snapshot` wrote them.
 
     Raises:
-        FileError: the file is damaged, or no snapshot.
+        FileError: the file is damaged, or not a snapshot.
         ConfigurationError: its batch is sparse, and SciPy is not installed.
     """
     model = load_model(path, custom_objects)

@@ -1,6 +1,6 @@
-"""What a model consists of, as named arrays and a description, and back.
+"""Convert a model to named arrays and a description, and back.
 
-It works on any layer: a model is one that can be compiled too.
+It works on any layer; a model can also be compiled.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
     """Return all arrays of a model, and everything else of it as plain data.
 
     Raises:
-        FileError: something of it can not be written down.
+        FileError: something cannot be serialized.
     """
     arrays = arrays_of(path, model)
     description: dict[str, Any] = {
@@ -106,10 +106,10 @@ def architecture(path: str, model: Configurable) -> dict[str, Any]:
 
 
 def optimizer_state(path: str, model: Layer, optimizer: Optimizer) -> dict[str, Any]:
-    """Return the numbers that an optimizer keeps from one update to the next, vectors apart.
+    """Return the state of an optimizer without its vectors.
 
     Parameters that weight decay leaves out are named one by one: a regular expression from a file
-    could take for ever to search.
+    could take forever to search.
     """
     left_out: list[str] = []
     if optimizer._undecayed:
@@ -171,8 +171,8 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
 def named(path: str, thing: Any) -> Any:
     """Return a loss, metric or optimizer as a name or a configuration.
 
-    What has no configuration, such as a function, is ``{"custom": name}``: whoever loads the file
-    hands it in by that name.
+    An object without configuration, such as a function, is ``{"custom": name}`` and must be passed
+    by that name on loading.
     """
     if isinstance(thing, metrics_module.MeanMetricWrapper):
         function = function_name(thing.fn)
@@ -190,13 +190,13 @@ def unnamed(path: str, place: str, kind: str, value: Any, custom_objects: dict[s
     """Return what :func:`named` wrote down, for ``compile`` to resolve.
 
     Raises:
-        FileError: it is to be handed in, and was not.
+        FileError: it must be passed in ``custom_objects``, and is not.
     """
     if not (isinstance(value, dict) and "custom" in value):
         return value
     name, own = value["custom"], value.get("name")
     if not isinstance(name, str) or not isinstance(own, (str, type(None))):
-        raise FileError(path, place, "a text", type(name).__name__)
+        raise FileError(path, place, "a string", type(name).__name__)
     thing = custom_objects.get(name)
     if thing is None and kind == "metric":
         thing = registered("metric").get(name)

@@ -1,4 +1,4 @@
-"""What a model holds beside its weights: states with a batch axis, and assets.
+"""Values of a model other than weights: states with a batch axis, and assets.
 
 Their arrays are named ``layer/state.name`` and ``layer/asset.name``: a weight's name is a Python
 identifier and has no dot, so none of them can have the name of a weight.
@@ -66,7 +66,7 @@ def stored_states(file: StoredFile, root: Layer) -> dict[str, tuple[Layer, State
     """Return the states that a file holds; it says how many rows they have.
 
     Raises:
-        FileError: one is no state of the model, or has rows of another shape or dtype.
+        FileError: one is not a state of the model, or has rows of another shape or dtype.
     """
     known = states_of(root)
     found = {}
@@ -88,7 +88,7 @@ def assets_of(path: str, root: Layer) -> tuple[dict[str, Array], dict[str, str]]
     """Return the assets of a model as arrays of bytes, and what each is, by name.
 
     Raises:
-        FileError: one is neither bytes nor a list of texts, or larger than a reader takes.
+        FileError: one is neither bytes nor a list of strings, or larger than a reader accepts.
     """
     arrays: dict[str, Array] = {}
     kinds: dict[str, str] = {}
@@ -130,10 +130,10 @@ def stored_assets(file: StoredFile, root: Layer) -> list[tuple[Layer, Assets]]:
 
 
 def put_assets(file: StoredFile, assets: list[tuple[Layer, Assets]]) -> None:
-    """Hand assets to their layers; a layer that has none, and gets none, is left alone.
+    """Pass assets to their layers; a layer without assets is skipped.
 
     Raises:
-        FileError: a layer refuses them.
+        FileError: a layer rejects them.
     """
     for layer, its in assets:
         try:
@@ -158,10 +158,10 @@ def _packed(path: str, name: str, asset: Any) -> bytes:
     if isinstance(asset, bytes):
         return asset
     if not isinstance(asset, list) or not all(map(is_text, asset)):
-        raise FileError(path, name, "bytes or a list of texts", short(asset))
+        raise FileError(path, name, "bytes or a list of strings", short(asset))
     if len(asset) > MAX_TEXTS:
-        raise FileError(path, name, f"at most {MAX_TEXTS} texts", len(asset))
-    # One text on a line: a line end in a text is written as \\n.
+        raise FileError(path, name, f"at most {MAX_TEXTS} strings", len(asset))
+    # One string per line: a newline in a string is written as \\n.
     return json.dumps(asset, ensure_ascii=False, separators=(",\n", ":")).encode()
 
 
@@ -179,12 +179,12 @@ def _unpacked(file: StoredFile, name: str, kind: Any) -> list[str] | bytes:
 
 
 def _texts(path: str, name: str, data: bytes) -> list[str]:
-    """Return the texts of a list; nothing but texts is ever made, however the bytes read."""
+    """Return the strings of a list; whatever the bytes contain, only strings are created."""
     if data == b"[]":
         return []
-    expected = "a JSON list of texts, one on a line"
+    expected = "a JSON list of strings, one per line"
     if data.count(b"\n") >= MAX_TEXTS:
-        raise FileError(path, name, f"at most {MAX_TEXTS} texts", "more")
+        raise FileError(path, name, f"at most {MAX_TEXTS} strings", "more")
     if not (data.startswith(b'["') and data.endswith(b'"]')):
         raise FileError(path, name, expected, short(data[:80]))
     found: list[str] = []

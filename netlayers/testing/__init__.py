@@ -1,7 +1,7 @@
-"""Checks for classes of your own: what netlayers promises of a layer, a loss, an optimizer, ...
+"""Contract checks for user-defined layers, losses, optimizers and other classes.
 
-``check_layer(MyLayer)`` runs on a class what the tests of netlayers run on its own layers. The
-class says by ``examples()`` what to try it on.
+``check_layer(MyLayer)`` runs the checks that netlayers runs on its own layers. ``examples()`` of
+the class returns the arguments and inputs to use.
 
 >>> import numpy as np, netlayers as nl
 >>> from netlayers.testing import check_layer

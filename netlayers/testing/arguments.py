@@ -1,4 +1,4 @@
-"""Constructor arguments: each is in the configuration, comes back unchanged, and has an effect."""
+"""Constructor arguments: each is in the configuration, returns unchanged, and has an effect."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def config_holds_every_argument(example: Example) -> None:
 
 @check(*FAMILIES)
 def config_round_trip(example: Example) -> None:
-    """Check that from_config(get_config()) makes an object that is and does the same."""
+    """Check that from_config(get_config()) makes an equivalent object."""
     kind = kind_of(example)
     for one in (example, *with_common(example)):
         thing = one.make()
@@ -169,7 +169,7 @@ def copies_and_pickles(example: Example) -> None:
 
 @check(*FAMILIES, whole=True)
 def every_argument_has_an_effect(examples: list[Example]) -> None:
-    """Check that an object acts otherwise with another value of an argument."""
+    """Check that each argument has an effect."""
     cls, kind = examples[0].cls, kind_of(examples[0])
     todo = {name for example in examples for name in varied(example)} - _QUIET
     every = list(examples)
@@ -241,7 +241,7 @@ def _config(thing: Any) -> dict[str, Any]:
         return dict(json.loads(json.dumps(config)))
     except TypeError as error:
         raise Mismatch(
-            "get_config() to return numbers, texts, lists and dicts, which JSON can hold",
+            "get_config() to return numbers, strings, lists and dicts, which JSON can hold",
             f"{config!r} ({error})",
             "turn arrays into lists and objects into their configurations "
             "(netlayers.registry.serialize)",

@@ -58,7 +58,7 @@ def _in_empty_folder() -> Iterator[Path]:
             os.chdir(before)
 
 
-def _run(callback: Any, epochs: int = _EPOCHS) -> list[Any]:
+def _run(callback: Callback, epochs: int = _EPOCHS) -> list[Any]:
     """Return what is to be seen of a run: logs, weights, printed text, and files."""
     x, y = _data()
     model, printed = _model(), io.StringIO()
@@ -76,7 +76,7 @@ def _run(callback: Any, epochs: int = _EPOCHS) -> list[Any]:
     return seen
 
 
-def _overflowing_run(callback: Any) -> list[Any]:
+def _overflowing_run(callback: Callback) -> list[Any]:
     """Return what is to be seen of a run whose loss is not finite."""
     x, y = _data()
     model, printed = _model(), io.StringIO()
@@ -169,7 +169,7 @@ def a_second_run_is_like_the_first(example: Example) -> None:
 
 
 @check("callback")
-def goes_on_in_another_process(example: Example) -> None:
+def resumes_in_another_process(example: Example) -> None:
     """Check that a new callback that takes get_state() goes on like the old one."""
     if not example.cls.part_of_run:
         return
@@ -205,7 +205,7 @@ class _Resumed(Callback):
 class _Recorder(Callback):
     """Notes what each epoch leaves; keeps the state after one epoch, or starts from it."""
 
-    def __init__(self, callback: Any, keep: int | None = None, state: Any = None) -> None:
+    def __init__(self, callback: Callback, keep: int | None = None, state: Any = None) -> None:
         self.callback, self.keep, self.state = callback, keep, state
         self.kept: Any = None
         self.seen: dict[int, list[Any]] = {}
@@ -225,7 +225,7 @@ class _Recorder(Callback):
             self.kept = {"weights": model.get_weights(), "rate": rate, "callback": state}
 
 
-def _fit(model: Any, recorder: _Recorder, start: int) -> None:
+def _fit(model: Sequential, recorder: _Recorder, start: int) -> None:
     x, y = _data()
     before = [_Resumed()] if start else []
     model.fit(

@@ -1,4 +1,4 @@
-"""How the checks of a family of classes are listed, run on examples, and reported."""
+"""List, run and report the checks of a family of classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ContractError(NetlayersError, AssertionError):
-    """A class does not keep what its family promises.
+    """A class violates the contract of its family.
 
     Attributes:
         check: name of the check that failed.
@@ -30,7 +30,7 @@ class ContractError(NetlayersError, AssertionError):
 
 
 class Mismatch(Exception):
-    """What a check found: what was expected, what came, and what to do about it."""
+    """The finding of a check: expected, actual, and a hint."""
 
     def __init__(self, expected: str, got: str, hint: str) -> None:
         super().__init__(expected, got, hint)
@@ -73,7 +73,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of a family.
+    """A check of a family.
 
     Attributes:
         name: what messages call it.
@@ -154,7 +154,7 @@ class Case:
 
 @dataclass
 class ContractReport:
-    """What the checks of a class found; printed, it is a list of the failures.
+    """The results of the checks of a class; prints as a list of failures.
 
     Attributes:
         name: of the class.

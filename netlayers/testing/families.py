@@ -81,11 +81,11 @@ def list_checks(
             example.make()
         except Exception as error:
             raise ConfigurationError(
-                f"{example}: the example can not be made ({type(error).__name__}: {error}). Let "
+                f"{example}: the example cannot be made ({type(error).__name__}: {error}). Let "
                 "examples() return arguments that the constructor takes."
             ) from error
     cases = cases_of(kind, found, strict)
-    if thing is not cls:  # one object can not show every argument
+    if thing is not cls:  # one object cannot show every argument
         cases = [case for case in cases if not case.check.whole]
     return sorted(cases, key=lambda case: _ORDER[case.check.function.__module__])
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from netlayers.checks import is_several
+from netlayers.core.layer import Layer
 from netlayers.data.batch import Batch
 from netlayers.errors import NoForwardError
 from netlayers.layers import Dense
@@ -36,7 +37,7 @@ from netlayers.testing.values import (
 _STATE = "keep nothing that belongs to one layer in a global or in the class; see __getstate__"
 
 
-def _twins(layer: Any, cls: type) -> list[tuple[str, Any]]:
+def _twins(layer: Layer, cls: type) -> list[tuple[str, Any]]:
     found = [("copy.deepcopy", copy.deepcopy(layer))]
     if importable(cls):
         found.append(("pickle", pickle.loads(pickle.dumps(layer))))
@@ -78,7 +79,7 @@ def copies_stand_alone(example: Example) -> None:
         _views_alias_the_vector(layer)
 
 
-def _views_alias_the_vector(layer: Any) -> None:
+def _views_alias_the_vector(layer: Layer) -> None:
     vector = layer.parameters
     hint = "write into weights (self.w[...] = ...); never replace them"
     for p in layer.declared_parameters:
@@ -97,7 +98,11 @@ def _views_alias_the_vector(layer: Any) -> None:
         )
     vector.values[...] = np.arange(vector.values.size)
     vector.statistics[...] = -np.arange(vector.statistics.size)
-    flat = [p.value.reshape(-1) for p in layer.declared_parameters if not p.statistic]
+    flat = [
+        p.value.reshape(-1)
+        for p in layer.declared_parameters
+        if p.value is not None and not p.statistic
+    ]
     same(
         [np.concatenate([*flat, []])],
         [np.arange(float(vector.values.size))],

@@ -150,7 +150,7 @@ def gradients_are_derivatives_in_a_model(example: Example) -> None:
         )
 
 
-def _training_step(model: Any, x: Any, dy: Any, input_gradient: bool) -> list[Any]:
+def _training_step(model: Sequential, x: Any, dy: Any, input_gradient: bool) -> list[Any]:
     restart_streams(model)
     model.reset_states()
     model.forward(x, training=True)
@@ -158,7 +158,7 @@ def _training_step(model: Any, x: Any, dy: Any, input_gradient: bool) -> list[An
     return dense_gradients(model)
 
 
-def _slope(model: Any, x: Any, dy: Any, directions: list[Any], wanted: float) -> float:
+def _slope(model: Sequential, x: Any, dy: Any, directions: list[Any], wanted: float) -> float:
     """Return the derivative of sum(dy * output) along a direction of the weights.
 
     Of several steps it is that which agrees best, since a corner may be near.

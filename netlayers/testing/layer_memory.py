@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from netlayers.core.calls import generators_of
+from netlayers.core.layer import Layer
 from netlayers.testing.contract import Example, check
 from netlayers.testing.layers import KINDS
 from netlayers.testing.values import (
@@ -102,7 +103,7 @@ def inference_changes_nothing(example: Example) -> None:
     )
 
 
-def _streams(layer: Any) -> list[Any]:
+def _streams(layer: Layer) -> list[Any]:
     return [g.bit_generator.state for g in generators_of(layer).values()]
 
 

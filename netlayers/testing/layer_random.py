@@ -10,6 +10,7 @@ import numpy as np
 
 from netlayers.checks import is_several
 from netlayers.core.calls import generators_of
+from netlayers.core.layer import Layer
 from netlayers.layers import Activation, Dense, Dropout, GaussianNoise
 from netlayers.models import Sequential
 from netlayers.testing.arguments import importable
@@ -40,7 +41,7 @@ def _ones(example: Example) -> Any:
     return large(example.data[0])
 
 
-def _outputs(layer: Any, x: Any, times: int = 3) -> list[Any]:
+def _outputs(layer: Layer, x: Any, times: int = 3) -> list[Any]:
     """Return what a layer gives in training, one step after the other."""
     return [a for _ in range(times) for a in copies(layer.forward(x, training=True))]
 
@@ -48,7 +49,7 @@ def _outputs(layer: Any, x: Any, times: int = 3) -> list[Any]:
 @check(*KINDS)
 def randomness_is_declared(example: Example) -> None:
     """Check that a layer with a generator says random = True, and not same_in_training."""
-    layer: Any = built(example)
+    layer: Layer = built(example)
     require(
         layer.random is bool(generators_of(layer))
         and not (layer.random and layer.same_in_training),
@@ -114,7 +115,7 @@ def follows_a_seed_of_its_own(example: Example) -> None:
 
 
 @check(*KINDS, when=_draws)
-def a_copy_goes_on_with_the_same_numbers(example: Example) -> None:
+def a_copy_continues_with_the_same_numbers(example: Example) -> None:
     """Check that a copy or pickle draws what the original draws next."""
     for in_model in (True, False):
         thing = Sequential([example.make()], seed=1) if in_model else example.make()

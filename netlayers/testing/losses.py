@@ -33,7 +33,7 @@ REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 _OWN = "keep what backward() needs in self.cache, overwritten by each forward()"
 
 
-def _weightings(loss: Any, shape: tuple[int, ...]) -> Iterator[Array | None]:
+def _weightings(loss: Loss, shape: tuple[int, ...]) -> Iterator[Array | None]:
     rng = np.random.default_rng(12)
     yield None
     yield rng.uniform(0, 3, shape[0])
@@ -50,7 +50,7 @@ def _data(example: Example, dtype: str = "float64") -> Iterator[tuple[Array, Arr
             yield y_true, y_pred, weight
 
 
-def observe_loss(example: Example, loss: Any) -> list[Any]:
+def observe_loss(example: Example, loss: Loss) -> list[Any]:
     """Return values and gradients."""
     seen: list[Any] = []
     for y_true, y_pred, weight in _data(example):
@@ -245,7 +245,7 @@ def third_loss_allocates_nothing_large(example: Example) -> None:
         y_true, y_pred = draw(example, loss, shape, "float32", same_size=True)
         weight = np.ones(len(y_true), "float32")
 
-        def train(loss: Any = loss, batch: Any = (y_true, y_pred, weight)) -> None:
+        def train(loss: Loss = loss, batch: Any = (y_true, y_pred, weight)) -> None:
             loss.forward(*batch)
             loss.backward()
 

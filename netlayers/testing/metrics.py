@@ -21,7 +21,7 @@ BASES[Metric] = "metric"
 _STATE = "keep everything in attributes of the object that reset_state() sets and get_state() holds"
 
 
-def _batch(example: Example, metric: Any, rows: int = 8, seed: int = 0) -> list[Array]:
+def _batch(example: Example, metric: Metric, rows: int = 8, seed: int = 0) -> list[Array]:
     """Return targets and predictions, or for a metric of values, the values alone."""
     width = 3
     y_true, y_pred = draw(_described(example), metric, (rows + seed, width), "float64")
@@ -35,7 +35,7 @@ def _described(example: Example) -> Example:
     return Example(example.cls, example.arguments, ("numbers", *example.data[1:]))
 
 
-def observe_metric(example: Example, metric: Any) -> list[Any]:
+def observe_metric(example: Example, metric: Metric) -> list[Any]:
     """Return results with and without weights."""
     metric.reset_state()
     batch, seen = _batch(example, metric), []
@@ -119,7 +119,7 @@ def two_metrics_keep_apart(example: Example) -> None:
 
 
 @check("metric")
-def goes_on_in_another_process(example: Example) -> None:
+def resumes_in_another_process(example: Example) -> None:
     """Check that a metric goes on from a state that went through JSON."""
     whole, first, second = example.make(), example.make(), example.make()
     batch = _batch(example, whole)

@@ -37,14 +37,14 @@ def _frozen_in_the_middle(dtype: str = "float32") -> Any:
     return model
 
 
-def _update(optimizer: Any, parameters: Any, times: int = 1, seed: int = 0) -> None:
+def _update(optimizer: Optimizer, parameters: Any, times: int = 1, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     for i in range(times):
         parameters.gradients[...] = rng.normal(size=parameters.gradients.size) / (1 + i)
         optimizer.step(parameters)
 
 
-def observe_optimizer(example: Example, optimizer: Any) -> list[Any]:
+def observe_optimizer(example: Example, optimizer: Optimizer) -> list[Any]:
     """Return weights after updates, and after one with a gradient that is not finite."""
     parameters = _frozen_in_the_middle().parameters
     seen = []

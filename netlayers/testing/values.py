@@ -1,4 +1,4 @@
-"""Data to try classes on, and comparisons of arrays that say where they differ."""
+"""Test data, and comparisons of arrays that report differences."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from netlayers._typing import Array
+    from netlayers.core.layer import Layer
     from netlayers.testing.contract import Example
 
 FLOATS = ("float32", "float64")
@@ -45,7 +46,7 @@ def normal(shape: Any, dtype: Any = "float64", seed: int = 1) -> Array:
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
-def inputs(layer: Any, shape: Any, dtype: Any = "float64", seed: int = 1) -> Any:
+def inputs(layer: Layer, shape: Any, dtype: Any = "float64", seed: int = 1) -> Any:
     """Return an input of the kind that a layer declares: an array, or a tuple of them."""
     drawn: list[Array] = []
     for i, (spec, one) in enumerate(zip(specs_of(layer), listed_shapes(shape), strict=True)):
@@ -89,20 +90,20 @@ def zeros(shape: Any, dtype: Any = "float64") -> Any:
     return tuple(map(zeros, shape)) if is_several(shape) else np.zeros(shape, dtype)
 
 
-def forward(layer: Any, x: Any, training: bool = False) -> Any:
+def forward(layer: Layer, x: Any, training: bool = False) -> Any:
     """Return the output, from states of zeros."""
     layer.reset_states()
     return layer.forward(x, training=training)
 
 
-def restart_streams(layer: Any) -> None:
+def restart_streams(layer: Layer) -> None:
     """Let random layers draw what they drew at first."""
     for generator in generators_of(layer).values():
         generator.bit_generator.state = np.random.PCG64(0).state
 
 
 def step(
-    layer: Any, x: Any, seed: int = 2, between: Callable[[], Any] | None = None
+    layer: Layer, x: Any, seed: int = 2, between: Callable[[], Any] | None = None
 ) -> list[Array]:
     """Return output, dL/dx and the gradients of a training step, as copies.
 
@@ -123,7 +124,7 @@ def step(
     return [*kept, *copies(dx), *dense_gradients(layer)]
 
 
-def dense_gradients(layer: Any) -> list[Array]:
+def dense_gradients(layer: Layer) -> list[Array]:
     """Return copies of the gradients of the weights; those by rows as whole arrays."""
     return [g.dense() if hasattr(g, "dense") else np.array(g) for g in layer.gradients]
 

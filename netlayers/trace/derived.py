@@ -1,4 +1,4 @@
-"""What follows from the records of a step: sums of gradients, slopes, penalties, numbers."""
+"""Derive sums of gradients, slopes, penalties and numbers from the records of a step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_up(records: list[LayerTrace]) -> None:
 
 
 def add_slopes(records: list[LayerTrace]) -> None:
-    """Take what ``backward`` makes of a gradient of ones as activation'(z), where it is that.
+    """Compute activation'(z) as ``backward`` of a gradient of ones, where that is valid.
 
     That is the derivative only of an activation that works element by element, so the product with
     dL/dy must be what the step computed.
@@ -64,7 +64,7 @@ def add_penalties(records: list[LayerTrace]) -> None:
 
 
 def in_order(record: LayerTrace) -> Iterator[LayerTrace]:
-    """Yield the records that compute something themselves, in the order of their outputs."""
+    """Yield the records that are not containers, in the order of their outputs."""
     if record.kind in ("chain", "graph", "other"):
         for part in record.parts:
             yield from in_order(part)

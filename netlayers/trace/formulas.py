@@ -1,4 +1,4 @@
-"""The formulas of a trace: of common activations and losses in LaTeX, of all else as documented."""
+"""Formulas of a trace: LaTeX for common activations and losses, else from the docstrings."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _paragraph(source: Any) -> str:
 
 
 def shown_name(activation: Any) -> str:
-    """Return what an activation is called: ``"sigmoid"``, ``"ReLU"``."""
+    """Return the name of an activation: ``"sigmoid"``, ``"ReLU"``."""
     name = type(activation).__name__
     return name.lower() if name[1:].islower() else name
 

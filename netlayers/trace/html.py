@@ -1,10 +1,10 @@
-"""A trace as one page of HTML that needs nothing from outside."""
+"""A trace as a self-contained HTML page."""
 
 from __future__ import annotations
 
 import html
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,16 +14,17 @@ from netlayers.trace.picture import picture
 from netlayers.trace.steps import PHASES
 
 if TYPE_CHECKING:
-    from netlayers.trace.steps import Line, Shown, Step
+    from netlayers.trace.steps import Line, Shown, Step, TraceView
+    from netlayers.trace.story import Story
 
 
-def to_html(trace: Any) -> str:
+def to_html(trace: TraceView, story: Story) -> str:
     """Return a trace as a page; see :meth:`netlayers.trace.trace.Trace.html`."""
     template = (resources.files(__package__) / "page.html").read_text("utf-8")
     sections = [_section(trace, step, i + 1) for i, step in enumerate(trace.steps)]
     filled = {
         "title": html.escape(f"One training step of {trace.name}"),
-        "picture": picture(trace, trace.story),
+        "picture": picture(trace, story),
         "ticks": "".join(_tick(step, i + 1) for i, step in enumerate(trace.steps)),
         "sections": "\n".join(sections),
         "count": str(len(trace.steps)),
@@ -42,7 +43,7 @@ def _tick(step: Step, i: int) -> str:
     return f'<a href="#step={i}" class="{step.phase}" aria-label="{label}" title="{label}"></a>'
 
 
-def _section(trace: Any, step: Step, i: int) -> str:
+def _section(trace: TraceView, step: Step, i: int) -> str:
     place = step.number if step.number else {"start": 0, "loss": "loss"}.get(step.phase, "")
     name = f'<span class="layer">{step.number} · {html.escape(step.name)}</span>'
     lines = "\n".join(_line(line, trace) for line in step.lines)
@@ -56,7 +57,7 @@ def _section(trace: Any, step: Step, i: int) -> str:
     )
 
 
-def _line(line: Line, trace: Any) -> str:
+def _line(line: Line, trace: TraceView) -> str:
     parts = []
     if line.note:
         parts.append(f'<p class="note">{html.escape(line.note)}</p>')
@@ -76,7 +77,7 @@ def _line(line: Line, trace: Any) -> str:
     return f'<div class="line">{"".join(parts)}</div>'
 
 
-def _array(shown: Shown, trace: Any) -> str:
+def _array(shown: Shown, trace: TraceView) -> str:
     value = np.asarray(shown.value)
     seen = cut(value, trace.rows, trace.columns, trace.digits)
     symbol = to_text(shown.symbol)

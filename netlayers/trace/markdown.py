@@ -5,19 +5,19 @@ Formulas stand in ``math`` fences, where neither a ``_`` nor a ``\\`` means anyt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlayers.trace.numbers import DOTS, Cut, cut
 from netlayers.trace.steps import PHASES
 
 if TYPE_CHECKING:
-    from netlayers.trace.steps import Line, Shown
+    from netlayers.trace.steps import Line, Shown, TraceView
 
 # An equation of matrices with more columns of numbers is written one matrix a line.
 WIDEST = 9
 
 
-def to_markdown(trace: Any) -> str:
+def to_markdown(trace: TraceView) -> str:
     """Return a trace as Markdown."""
     lines = [f"# One training step of `{trace.name}`"]
     phase = ""
@@ -35,7 +35,7 @@ def to_markdown(trace: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(line: Line, trace: Any) -> list[str]:
+def _line(line: Line, trace: TraceView) -> list[str]:
     lines = ["", line.note] if line.note else []
     if line.code:
         lines += ["", f"`{line.code}`"]

@@ -1,4 +1,4 @@
-r"""Formulas: written once, in a small part of LaTeX, and turned into MathML and plain text.
+r"""Formulas in a subset of LaTeX, converted to MathML and plain text.
 
 A formula is made of letters, numbers, signs, ``{...}``, ``^``, ``_``, ``'``, ``\frac``, ``\mathrm``
 and the names in ``SIGNS`` and ``FUNCTIONS``. It is LaTeX as it stands; MathML and text come from

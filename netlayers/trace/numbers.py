@@ -1,4 +1,4 @@
-"""How numbers and arrays of a trace are shown: rounded, and only the corners of a large array."""
+"""Format numbers and arrays of a trace: rounded, and only the corners of a large array."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def number_format(values: Array, digits: int) -> Any:
 
 
 def full(value: Any) -> str:
-    """Return a number with as many digits as tell it from every other of its type."""
+    """Return the shortest representation that identifies a number in its dtype."""
     return str(value)
 
 
 @dataclass
 class Cut:
-    """What is shown of an array.
+    """The displayed part of an array.
 
     Attributes:
         rows: the lines of texts; ``…`` where something is left out.

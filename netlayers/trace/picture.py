@@ -13,6 +13,7 @@ from netlayers.trace.numbers import number_format
 
 if TYPE_CHECKING:
     from netlayers.trace.records import LayerTrace
+    from netlayers.trace.steps import TraceView
     from netlayers.trace.story import Story
 
 MOST_NEURONS, MOST_COLUMNS = 8, 6
@@ -20,7 +21,7 @@ RADIUS, ACROSS, DOWN = 24, 168, 74
 BOX_WIDTH, BOX_HEIGHT, GAP, ARC = 104, 56, 26, 20
 
 
-def picture(trace: Any, story: Story) -> str:
+def picture(trace: TraceView, story: Story) -> str:
     """Return an ``<svg>``: what belongs to layer 3 has ``data-l="3"``; the loss ``data-l="loss"``.
 
     A small chain of dense layers is drawn neuron by neuron; the numbers in the neurons are those of
@@ -30,14 +31,14 @@ def picture(trace: Any, story: Story) -> str:
     ours = {id(r) for r in trace.layers}
     flat = trace.model.kind == "chain" and all(id(r) in ours for r in story.numbered)
     if not flat or len(dense) != len(story.numbered):
-        return _boxes(trace, story)
+        return _boxes(trace)
     sizes = [_width(trace.model.x), *(_width(r.z) for r in dense)]
     same = all(_width(r.y) == _width(r.z) for r in dense)
     if dense and same:
         plane = all(a.ndim == 2 for a in (trace.model.x, *(r.z for r in dense)))
         if plane and max(sizes) <= MOST_NEURONS and len(sizes) <= MOST_COLUMNS:
             return _neurons(trace, dense, story)
-    return _boxes(trace, story)
+    return _boxes(trace)
 
 
 def _width(array: Any) -> int:
@@ -66,7 +67,7 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
 # Neurons -----------------------------------------------------------------------------------------
 
 
-def _neurons(trace: Any, dense: list[LayerTrace], story: Story) -> str:
+def _neurons(trace: TraceView, dense: list[LayerTrace], story: Story) -> str:
     columns = [trace.model.x, *(r.y for r in dense)]
     tallest = max(_width(c) for c in columns)
     height = tallest * DOWN + 34
@@ -116,7 +117,7 @@ def _neurons(trace: Any, dense: list[LayerTrace], story: Story) -> str:
     return _svg(x + 74, height, f"The network {trace.name}", parts)
 
 
-def _loss(x: float, y: float, starts: list[tuple[float, float]], trace: Any) -> str:
+def _loss(x: float, y: float, starts: list[tuple[float, float]], trace: TraceView) -> str:
     value = number_format(np.asarray(trace.loss.total), 3)(trace.loss.total)
     path = " ".join(f"M{u:.1f} {v:.1f} L{x - 32:.1f} {y:.1f}" for u, v in starts)
     return (
@@ -251,7 +252,7 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _boxes(trace: Any, story: Story) -> str:
+def _boxes(trace: TraceView) -> str:
     drawing = _Drawing()
     width, height = drawing.size(trace.model)
     height = max(height, BOX_HEIGHT) + 12

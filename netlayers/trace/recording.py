@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Sees the calls of layers, as ``around`` of :func:`netlayers.core.hooks.observed`.
+    """Records the calls of layers, as ``around`` of :func:`netlayers.core.hooks.observed`.
 
     Arrays that are the same at two places (the output of a layer and the input of the next) are
     kept once: where they came from is then seen by their identity.
@@ -107,7 +107,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, OptimizerTrace]:
-    """Train on one batch, and return all that was computed.
+    """Train on one batch, and return everything that is computed.
 
     Args:
         steps: the ``Steps`` of a model that is a copy: it learns.
@@ -180,7 +180,7 @@ def _put_back(states: list[tuple[State, Array | None]]) -> None:
 
 @contextmanager
 def _loss_seen(loss: Loss, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
-    """Note what goes into the loss and what comes out of it."""
+    """Record the inputs and results of the loss."""
     forward, backward = loss.forward, loss.backward
 
     def watched_forward(y_true: Any, y_pred: Array, *args: Any) -> float:

@@ -1,9 +1,9 @@
-"""What a trace tells: steps with formulas and arrays, and what the arrays are called."""
+"""The steps of a trace, with formulas and arrays, and the symbols of the arrays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
@@ -18,6 +18,19 @@ PHASES = {
     "update": "Update",
 }
 SYMBOLS = {"kernel": "W", "bias": "b", "gamma": r"\gamma", "beta": r"\beta", "alpha": r"\alpha"}
+
+
+class TraceView(Protocol):
+    """The attributes of a :class:`~netlayers.trace.trace.Trace` that its forms show."""
+
+    name: str
+    model: LayerTrace
+    layers: list[LayerTrace]
+    loss: LossTrace
+    steps: list[Step]
+    digits: int
+    rows: int
+    columns: int
 
 
 @dataclass
@@ -84,7 +97,7 @@ def by(symbol: str) -> str:
 
 
 class Symbols:
-    """What is called how: ``W^{(1)}`` is the kernel of the first layer.
+    """Symbols of arrays: ``W^{(1)}`` is the kernel of the first layer.
 
     Args:
         top: record of the model.
@@ -156,7 +169,7 @@ def several(symbol: str, value: Any) -> list[Shown]:
 
 
 def _as_many(a: Any, b: Any) -> bool:
-    """Whether both are one array, or tuples of as many."""
+    """Whether both are single arrays, or tuples of equal length."""
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b)
     return not isinstance(a, tuple) and not isinstance(b, tuple)

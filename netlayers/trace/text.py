@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlayers.trace.math import to_text as formula_text
 from netlayers.trace.numbers import cut
 from netlayers.trace.steps import PHASES
 
 if TYPE_CHECKING:
-    from netlayers.trace.steps import Line, Shown, Step
+    from netlayers.trace.steps import Line, Shown, Step, TraceView
 
 WIDTH = 100
 BETWEEN = "  │  "
 
 
-def to_text(trace: Any) -> str:
+def to_text(trace: TraceView) -> str:
     """Return a trace as text; arrays stand beside each other, and each is shown once."""
     lines = [f"One training step of {trace.name!r}"]
     phase = ""
@@ -31,7 +31,7 @@ def to_text(trace: Any) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _together(steps: list[Step], trace: Any) -> list[str]:
+def _together(steps: list[Step], trace: TraceView) -> list[str]:
     lines = []
     first = steps[0]
     if first.phase != "start":
@@ -56,7 +56,7 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
 
 
-def _block(shown: Shown, trace: Any) -> list[str]:
+def _block(shown: Shown, trace: TraceView) -> list[str]:
     """Return the lines of an array: symbol and shape, numbers, and what is known of the rest."""
     seen = cut(shown.value, trace.rows, trace.columns, trace.digits)
     symbol = formula_text(shown.symbol)

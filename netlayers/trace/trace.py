@@ -41,18 +41,18 @@ __all__ = [
 class Trace:
     """One training step with all its numbers; made by :func:`trace_step`.
 
-    Printed, it is a text. The arrays are copies, named as in the books: ``x``, ``z``, ``y`` (the
+    It prints as text. The arrays are copies, named as in the books: ``x``, ``z``, ``y`` (the
     activation a), ``dy`` (dL/da), ``slope`` (activation'(z)), ``dz`` (dL/dz, δ), ``dx``.
 
     Args:
-        name: what the model is called.
+        name: name of the model.
         top: record of the model.
         loss: what the loss did.
         optimizer: what the optimizer did.
         digits: significant digits of the largest number of an array; the others have as many
             decimals.
-        rows: most rows of an array that are shown; of more, the first and the last.
-        columns: most columns that are shown.
+        rows: maximum number of rows shown; of a larger array, the first and the last.
+        columns: maximum number of columns shown.
 
     Attributes:
         layers: a :class:`LayerTrace` for each layer; those in a container are its ``parts``.
@@ -101,16 +101,16 @@ class Trace:
     def html(self) -> str:
         """Return the trace as one page to step through with the arrow keys.
 
-        It needs nothing from outside. Without JavaScript, and printed, all steps are there.
+        It is self-contained. Without JavaScript, and in print, all steps are shown.
         """
-        return to_html(self)
+        return to_html(self, self.story)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace into a file, whose ending says how: ``.html``, ``.md`` or ``.txt``.
+        """Write the trace to a file; the extension selects ``.html``, ``.md`` or ``.txt``.
 
         Raises:
-            ConfigurationError: the ending is another one.
-            OSError: the file can not be written.
+            ConfigurationError: the extension is unknown.
+            OSError: the file cannot be written.
         """
         name = check_path("trace.save", "path", path)
         forms = {".html": self.html, ".md": self.markdown, ".txt": self.text}
@@ -153,7 +153,7 @@ def trace_step(
             decimals, and a smaller one an exponent.
         rows: most rows of an array that are shown; of more, the first and the last, with the
             smallest number, the largest, and the norm of all.
-        columns: most columns that are shown.
+        columns: maximum number of columns shown.
 
     Returns:
         Print it, ``save("trace.html")`` it as a page to step through with the arrow keys, or read

@@ -1,4 +1,4 @@
-"""The update in a trace: what became of each gradient, and of each weight."""
+"""The update in a trace: how gradients and weights change."""
 
 from __future__ import annotations
 

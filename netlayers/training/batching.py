@@ -1,4 +1,4 @@
-"""From the arguments of fit, evaluate and predict to data: arrays, or batches of a source."""
+"""Convert the arguments of fit, evaluate and predict to data: arrays or streams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
 from netlayers.data.class_weights import stratified_rows, times_class_weights
-from netlayers.data.streams import Stream, is_spent_once, is_stream, no_argument, parts_of
+from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments, unpack_batch
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.training.inputs import (
     batch_of,
@@ -44,12 +44,12 @@ INFERENCE_BATCH = 1024
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How data are cut into batches and epochs.
+    """How data are split into batches and epochs.
 
     Attributes:
-        batch_size: rows in a batch, or ``None``.
-        steps: batches in an epoch, or ``None``.
-        read_ahead: batches that a thread prepares ahead.
+        batch_size: rows per batch, or ``None``.
+        steps: batches per epoch, or ``None``.
+        read_ahead: batches that a thread prefetches.
         size_argument: name of the user's argument for the batch size.
     """
 
@@ -75,7 +75,7 @@ class BatchSettings:
 
 @dataclass
 class FitArguments:
-    """The arguments of ``fit`` that say what data to read; see there.
+    """The arguments of ``fit`` that concern data; see there.
 
     Raises:
         ConfigurationError: arguments contradict each other or are out of range.
@@ -122,7 +122,7 @@ def fit_data(
     """Check the data of ``fit``; return the data to train on, and to validate with.
 
     Args:
-        model: the model; it is built if it was not.
+        model: the model; built if necessary.
         arguments: the arguments of ``fit``.
         opened: closes the data at the end of the run.
 
@@ -147,14 +147,14 @@ def evaluation_data(
     settings: BatchSettings,
     step_size: int | None = None,
 ) -> Data:
-    """Check x, y and sample_weight to test on; return their batches.
+    """Check x, y and sample_weight for an evaluation; return their batches.
 
     Args:
-        model: the model; it is built if it was not.
+        model: the model; built if necessary.
         owner: the caller, for messages.
         parts: x, y and sample_weight.
-        settings: how to cut them into batches.
-        step_size: rows in a step if ``settings`` gives steps but no batch size.
+        settings: how to split them into batches.
+        step_size: rows per step if ``settings`` has steps but no batch size.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -167,13 +167,13 @@ def evaluation_data(
 
 
 def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> Data:
-    """Check x to predict for; return its batches.
+    """Check x for a prediction; return its batches.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     if is_stream(x):
-        no_argument("predict", batch_size=settings.batch_size)
+        refuse_arguments("predict", batch_size=settings.batch_size)
         return open_stream(model, "predict", x, settings, targets=False)
     inputs = input_of(model, "predict", x)
     return _test_arrays([input_columns(model, inputs), None, None], settings)
@@ -194,11 +194,11 @@ def batch_result(logs: Logs, return_dict: bool) -> Any:
 
 
 def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
-    """Whether x gives batches with targets; arguments that are for arrays are then refused."""
+    """Whether x yields batches with targets; then raise for arguments that require arrays."""
     if type(x) is np.ndarray or y is not None or not is_stream(x):
         _require_rows(owner, x, y)
         return False
-    no_argument(owner, **arguments)
+    refuse_arguments(owner, **arguments)
     return True
 
 
@@ -216,7 +216,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
         stratify=arguments.stratify or None,
         drop_last=arguments.drop_last or None,
     ):
-        options = {"class_weight": arguments.class_weight, "rng": rng, "goes_on": True}
+        options = {"class_weight": arguments.class_weight, "rng": rng, "continuous": True}
         return open_stream(model, "fit", x, settings, trains=True, **options), None
     columns = columns_of(model, "fit", x, y, arguments.sample_weight)
     remember_columns(model, x)
@@ -244,7 +244,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
             f"fit: drop_last=True leaves no batch: there are {count} rows to train on, fewer than "
             f"the batch size of {size}. Pass a batch_size of at most {count}."
         )
-    data = ArrayData(columns, size, rng, rows, settings.steps, goes_on=True, drop_last=last)
+    data = ArrayData(columns, size, rng, rows, settings.steps, continuous=True, drop_last=last)
     return data, validation
 
 
@@ -254,7 +254,7 @@ def _test_arrays(
     step_size: int | None = None,
     rows: Array | None = None,
 ) -> ArrayData:
-    """Return batches to test on; steps without a batch size cover all data, as in Keras."""
+    """Return batches for an evaluation; steps without a batch size cover all data, as in Keras."""
     size = settings.batch_size or INFERENCE_BATCH
     if settings.steps is not None and settings.batch_size is None:
         count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
@@ -272,7 +272,7 @@ def open_stream(
     trains: bool = False,
     **options: Any,
 ) -> Stream:
-    """Return the batches of a source; the first is read and checked, and the model built for it."""
+    """Return a stream of a source; read and check its first batch, and build the model for it."""
     if isinstance(class_weight, str):
         raise ConfigurationError(
             f"{owner}: class_weight={class_weight!r} counts the classes, which is not possible "
@@ -283,7 +283,7 @@ def open_stream(
 
     def check(given: Any) -> Batch:
         nonlocal first
-        x, y, weight = parts_of(owner, given, targets)
+        x, y, weight = unpack_batch(owner, given, targets)
         if not targets:
             inputs = input_batch(model, owner, x)
             model.check_input_shape(shapes_of(inputs))
@@ -315,12 +315,12 @@ def _require_rows(owner: str, x: Any, y: Any) -> None:
     if y is None:
         raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
     if type(x) is not np.ndarray and is_stream(x) and not isinstance(x, Sequence):
-        no_argument(owner, y=y)
+        refuse_arguments(owner, y=y)
 
 
 def _check_iterator(arguments: FitArguments) -> None:
     """Check that an iterator given as validation_data is read only once."""
-    if arguments.validation_data is None or not is_spent_once(arguments.validation_data):
+    if arguments.validation_data is None or not is_one_shot(arguments.validation_data):
         return
     if arguments.validation_data is arguments.x:
         raise ConfigurationError("fit: x and validation_data are the same iterator.")
@@ -333,7 +333,7 @@ def _check_iterator(arguments: FitArguments) -> None:
 
 
 def validation_parts(data: Any) -> tuple[Any, Any, Any]:
-    """Return x, y and sample_weight; for data that come in batches, x only."""
+    """Return x, y and sample_weight; for data that come in batches, only x."""
     if is_stream(data):
         return data, None, None
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):

@@ -1,4 +1,4 @@
-"""Callbacks: hooks that the loop calls, what happens when one fails, and the History of a run."""
+"""Callbacks: the hooks of the training loop, and the History of a run."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ class RunPlan:
 class Callback:
     """Base class of callbacks: every hook exists and does nothing.
 
-    Hooks get the number of the epoch or batch, counted from 0, and ``logs``, a dict of numbers that
-    the callbacks share: an entry that one adds is visible to those after it and to the History.
-    Some metrics are arrays; metrics that are costly are not in the logs of batches.
+    Hooks get the index of the epoch or batch, from 0, and ``logs``, a dict of numbers that the
+    callbacks share: an entry that one adds is visible to later callbacks and to the History. Some
+    metrics are arrays; costly metrics are not in the logs of batches.
 
     Attributes:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the
@@ -129,9 +129,9 @@ class Callback:
         True
     """
 
-    model: Any = None  # a callback may call whatever the class of its model has
+    model: Any = None  # a callback may call any method of the class of its model
     params: dict[str, Any]
-    # Whether a run that is resumed in another process must have this callback again.
+    # Whether a run that resumes in another process must have this callback.
     part_of_run = True
 
     # Names that on_epoch_end adds to the logs of an epoch, in the callbacks of the package.
@@ -146,7 +146,7 @@ class Callback:
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
-        """Return ``[arguments, ...]``: what ``netlayers.testing`` tries the class on."""
+        """Return ``[arguments, ...]``, the examples that ``netlayers.testing`` uses."""
         return [{}]
 
     def set_params(self, params: dict[str, Any]) -> None:
@@ -158,7 +158,7 @@ class Callback:
         self.model = model
 
     def get_state(self) -> dict[str, Any]:
-        """Return the state of the callback, for a run that is resumed in another process.
+        """Return the state of the callback, to resume a run in another process.
 
         Numbers, strings and arrays, in lists and dicts with strings as keys; empty by default. See
         :class:`netlayers.callbacks.BackupAndRestore`.
@@ -178,7 +178,7 @@ class Callback:
         """Start of an epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """End of an epoch; ``logs`` holds its means, those of the validation as ``val_...``."""
+        """End of an epoch; ``logs`` holds its means, those of validation as ``val_...``."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Start of a training batch."""
@@ -214,12 +214,12 @@ class Callback:
 class CallbackList:
     """Calls the hooks of all callbacks, in their order.
 
-    Only hooks that a callback defines are called: a run without batch hooks pays nothing for them.
+    Only hooks that a callback defines are called; undefined batch hooks have no cost.
 
     Args:
         callbacks: objects with Keras's hooks, usually a :class:`Callback`.
-        model: handed to them.
-        params: handed to them.
+        model: passed to the callbacks.
+        params: passed to the callbacks.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class CallbackList:
                 raise
 
     def fire_all(self, hook: str, *args: Any) -> None:
-        """Call a hook of every callback, also if one of them raises; then raise the first error."""
+        """Call a hook of every callback, even if one of them raises; then raise the first error."""
         first: BaseException | None = None
         for callback, function in self._defined(hook):
             try:
@@ -308,7 +308,7 @@ def as_callbacks(callbacks: Any) -> list[Any]:
     """Return callbacks as a list; ``None`` and a single callback are allowed.
 
     Raises:
-        ConfigurationError: one of them is no callback.
+        ConfigurationError: one of them is not a callback.
     """
     chosen = listed(callbacks)
     for callback in chosen:
@@ -325,9 +325,9 @@ class LBFGSResult:
 
     Attributes:
         converged: whether a tolerance was reached.
-        message: why it ended; where no tolerance was reached, as SciPy says it.
-        iterations: steps taken.
-        evaluations: how often loss and gradient were computed.
+        message: why it ended; SciPy's message if no tolerance was reached.
+        iterations: number of iterations.
+        evaluations: number of evaluations of loss and gradient.
     """
 
     converged: bool
@@ -340,10 +340,11 @@ class History(Callback):
     """The logs of every complete epoch.
 
     Attributes:
-        history: ``{"loss": [...], "accuracy": [...], "val_loss": [...], ...}``, one entry an epoch.
+        history: ``{"loss": [...], "accuracy": [...], "val_loss": [...], ...}``, one entry per
+            epoch.
         epoch: numbers of the epochs.
         params: settings of the run.
-        lbfgs: how a run of ``fit_lbfgs`` ended; ``None`` for one of ``fit``.
+        lbfgs: result of ``fit_lbfgs``; ``None`` after ``fit``.
     """
 
     lbfgs: LBFGSResult | None = None
@@ -376,21 +377,21 @@ class History(Callback):
         metrics: Sequence[str] | str | None = None,
         log_scale: bool = False,
     ) -> Any:
-        """Draw the curves of loss, metrics and learning rate, training and validation together.
+        """Plot loss, metrics and learning rate, training and validation in the same axes.
 
         Args:
-            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
-            metrics: the names to draw, without ``val_``; by default all that are single numbers,
-                but not those of single layers (``dense/gradient_norm``).
-            log_scale: logarithmic axes, where all values are above zero; the learning rate has
-                one in any case.
+            to_file: path of an image to write; the extension selects the format (png, svg, pdf).
+            metrics: names to plot, without ``val_``; by default all scalar entries except those of
+                single layers (``dense/gradient_norm``).
+            log_scale: use logarithmic axes where all values are positive; that of the learning rate
+                is always logarithmic.
 
         Returns:
             The ``matplotlib.figure.Figure``; a notebook shows it.
 
         Raises:
             ConfigurationError: matplotlib is not installed (``pip install "netlayers[plot]"``), or
-                there is no such curve.
+                a name is unknown.
         """
         from netlayers.plotting.history import plot_history
 

@@ -1,4 +1,4 @@
-"""Models that can be compiled, and what ``compile`` decides once the shapes are known."""
+"""``compile``, and the choices it makes once the shapes are known."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from netlayers.random import Streams
 
 
-# Those of EXECUTION_ARGUMENTS that Keras's compile has.
+# The EXECUTION_ARGUMENTS of Keras's compile.
 _OPTIONS = {"auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution"}
 
 
@@ -66,8 +66,8 @@ class CompilableModel(Network):
 
         Args:
             optimizer: a name or an optimizer.
-            loss: a name or a loss. ``"crossentropy"`` becomes the binary, sparse or categorical
-                one by the shapes.
+            loss: a name or a loss. ``"crossentropy"`` selects the binary, sparse or categorical one
+                by the shapes.
             loss_weights: must be ``None``: the weights of several losses are an argument of
                 :class:`netlayers.losses.SplitLoss`.
             metrics: names, metrics or functions of ``y_true`` and ``y_pred``, reported for each
@@ -84,7 +84,7 @@ class CompilableModel(Network):
             ConfigurationError: a name is unknown, or an object is of the wrong kind.
 
         A softmax (sigmoid) as last activation and a cross-entropy on its probabilities are computed
-        together, from the logits: the same numbers, but exact also where probabilities round to 0.
+        together from the logits: the same result, but accurate even where probabilities round to 0.
         """
         owner = self.owner
         check_not_busy(self, "compile")
@@ -100,11 +100,11 @@ class CompilableModel(Network):
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics as objects; none before the first data, whose shapes decide on them."""
+        """The metrics as objects; empty before the first data, whose shapes determine them."""
         return [] if self._steps is None else list(self._steps.metrics.values())
 
     def _make_steps(self, target_shape: Shape) -> Steps:
-        """Return what trains a batch, made when the shapes are known."""
+        """Return the ``Steps``, created once the shapes are known."""
         if self._steps is None:
             self._steps = steps_for(self, target_shape)
         return self._steps
@@ -120,8 +120,8 @@ def check_options(owner: str, loss_weights: Any, options: dict[str, Any]) -> Non
     """Check the arguments of ``compile`` that have no effect.
 
     Raises:
-        TypeError: an option is not one of Keras's on execution.
-        ConfigurationError: there are loss weights.
+        TypeError: an option is not a Keras argument that affects the execution.
+        ConfigurationError: ``loss_weights`` is given.
     """
     unknown = options.keys() - (_OPTIONS & EXECUTION_ARGUMENTS.keys())
     if unknown:
@@ -134,10 +134,10 @@ def check_options(owner: str, loss_weights: Any, options: dict[str, Any]) -> Non
 
 
 def chosen_loss(owner: str, loss: Identifier) -> Any:
-    """Return the loss that ``compile`` was given; ``"crossentropy"`` waits for the shapes.
+    """Return the loss of ``compile``; ``"crossentropy"`` is resolved with the shapes.
 
     Raises:
-        ConfigurationError: there is none, or its value is not a single number.
+        ConfigurationError: there is no loss, or its value is not a scalar.
     """
     if loss is None:
         raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
@@ -186,7 +186,7 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
 
 
 def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Loss:
-    """Choose what ``"crossentropy"`` means, as Keras does: by the shapes."""
+    """Resolve ``"crossentropy"`` by the shapes, as Keras does."""
     if output_shape[-1] == 1:
         return losses.BinaryCrossentropy()
     if len(target_shape) == len(output_shape) and target_shape[-1] == output_shape[-1]:
@@ -224,7 +224,7 @@ def unique_names(metrics: Sequence[Metric], weighted: Sequence[Metric] = ()) -> 
     A weighted metric whose name ``metrics`` has already is ``weighted_auc``.
 
     Raises:
-        ConfigurationError: one object is there twice; it would count each batch twice.
+        ConfigurationError: an object is listed twice; it would count each batch twice.
     """
     names: list[str] = []
     taken = {"loss", "grad_norm"}

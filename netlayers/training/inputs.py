@@ -1,4 +1,4 @@
-"""Checks of a user's data against a model, before training."""
+"""Check data against a model before training."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def checked_targets(model: CompilableModel, owner: str, y: Any) -> Any:
     """Return the targets as an array, or a tuple of arrays, one for each output.
 
     Raises:
-        DataError: their number is not that of the outputs, or they are not numbers.
+        DataError: their number differs from that of the outputs, or they are not numeric.
     """
     count = model._output_count
     if type(y) is np.ndarray and count == 1:
@@ -112,12 +112,12 @@ def build_for(model: CompilableModel, inputs: Any, targets: Any = None) -> None:
         targets: checked targets, for the message about inputs of a wrong shape.
 
     Raises:
-        DataError: an input is sparse, and the first layer can not take that.
+        DataError: an input is sparse, and the first layer does not support it.
     """
     if not isinstance(inputs, (np.ndarray, tuple, LazyRows)) and is_sparse(inputs):
         for layer in model.layers:
             refuse_sparse(layer)
-            if not isinstance(layer, Input):  # which hands on what it is given
+            if not isinstance(layer, Input):  # which passes its input on
                 break
     if not model.built:
         shapes: Any = tuple((None, *a.shape[1:]) for a in each(inputs))
@@ -128,7 +128,7 @@ def build_for(model: CompilableModel, inputs: Any, targets: Any = None) -> None:
 
 
 class rollback_on_error:
-    """Restore the model, also to not built, if the data raise an error."""
+    """Context manager that restores the model, even to unbuilt, if the data raise an error."""
 
     def __init__(self, model: CompilableModel) -> None:
         self._model = model
@@ -154,10 +154,10 @@ class rollback_on_error:
 
 
 def input_of(model: CompilableModel, owner: str, x: Any) -> Any:
-    """Check inputs without targets, and build the model for them; return them.
+    """Check inputs without targets, build the model for them, and return them.
 
     Raises:
-        DataError, ShapeError: they are not numbers, or do not fit the model.
+        DataError, ShapeError: they are not numeric, or do not fit the model.
     """
     if is_ready_input(model, x):
         return x
@@ -175,7 +175,7 @@ def input_batch(model: CompilableModel, owner: str, x: Any) -> Any:
 
 
 def input_columns(model: CompilableModel, inputs: Any) -> AnyColumn:
-    """Return checked inputs, ready to be cut into batches."""
+    """Return checked inputs as a column to be split into batches."""
     specs, dtype = each(model.input_spec), model._dtype
     if not isinstance(inputs, tuple):
         return column(inputs, kind_dtype(inputs.dtype, specs[0], dtype))
@@ -186,7 +186,7 @@ def input_columns(model: CompilableModel, inputs: Any) -> AnyColumn:
 def columns_of(
     model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any = None
 ) -> list[AnyColumn | None]:
-    """Check a whole data set; return x, y and weights, ready to be cut into batches.
+    """Check a data set; return x, y and weights as columns to be split into batches.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -256,7 +256,7 @@ def check_against(
             raise ShapeError(
                 f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(weight)},)."
             )
-    _check_shapes(model, owner, inputs, targets)
+    _check_shapes(model, inputs, targets)
     loss: Any = model._make_steps(shapes_of(targets)).loss
     if hasattr(loss, "check_targets"):
         assert model.output_shape is not None
@@ -268,7 +268,7 @@ def check_against(
 
 
 def target_dtype(model: CompilableModel, targets: Any) -> Any:
-    """Return the dtype of the targets that the loss takes; of several, one or one for each."""
+    """Return the dtype of the targets for the loss; for several, a common one or one for each."""
     loss: Any = model._make_steps(shapes_of(targets)).loss
     if hasattr(loss, "target_dtype"):
         return loss.target_dtype(model._dtype)
@@ -280,7 +280,7 @@ def single_target(owner: str, argument: str, targets: Any) -> Array:
     """Return the targets of a model with one output.
 
     Raises:
-        ConfigurationError: there are several, and ``argument`` needs one.
+        ConfigurationError: there are several, and ``argument`` requires one.
     """
     if isinstance(targets, tuple):
         raise ConfigurationError(
@@ -291,7 +291,7 @@ def single_target(owner: str, argument: str, targets: Any) -> Array:
 
 
 def warn_of_lost_columns(owner: str, columns: list[AnyColumn | None]) -> None:
-    """Warn where the dtype that x or y is computed in does not tell their numbers apart."""
+    """Warn if distinct values of x or y are equal in the dtype of the computation."""
     for argument, its in zip(("x", "y"), columns, strict=False):
         parts = its.columns if isinstance(its, Columns) else (its,)
         for i, part in enumerate(parts):
@@ -335,7 +335,7 @@ def _converted(model: CompilableModel, owner: str, inputs: Any) -> Any:
     )
 
 
-def _check_shapes(model: CompilableModel, owner: str, inputs: Any, targets: Any) -> None:
+def _check_shapes(model: CompilableModel, inputs: Any, targets: Any) -> None:
     try:
         model.check_input_shape(shapes_of(inputs))
     except ShapeError as error:

@@ -1,4 +1,4 @@
-"""The lock of a model: one call at a time trains or tests it."""
+"""The lock of a model: only one call at a time trains or tests it."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ if hasattr(os, "register_at_fork"):
 def one_at_a_time(method: Method) -> Method:
     """Make a method of a model raise if another thread trains or tests the model.
 
-    What trains and what tests use the same loss, metrics, gradients and buffers: two at once would
-    give wrong numbers without a word. A callback, which runs within such a call, may test and train
-    on batches: the metrics of the call under way are set aside meanwhile.
+    Training and testing share the loss, metrics, gradients and buffers: two concurrent calls would
+    silently give wrong results. A callback, which runs within such a call, may test and train on
+    batches: the metrics of the outer call are saved and restored.
 
     Raises:
-        BusyError: the model is in use; or ``fit`` is called within another such call.
+        BusyError: the model is in use, or ``fit`` is called within another such call.
     """
     name = method.__name__
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         mine: Holder = (name, get_ident(), _Process.this)
-        # Not an attribute of its own: Python finds methods slower where attributes come and go.
+        # A dict entry, not an attribute: adding and deleting attributes slows down method look-up.
         lock = self._lock
         try:
-            holder = lock.setdefault("now", mine)  # one step that no thread can come into
+            holder = lock.setdefault("now", mine)  # atomic
             if holder is mine:
                 return method(self, *args, **kwargs)
             if holder[2] is not mine[2]:  # this process was made by fork within such a call
@@ -65,7 +65,7 @@ def one_at_a_time(method: Method) -> Method:
             with nullcontext() if self._steps is None else self._steps.keep_sums():
                 return method(self, *args, **kwargs)
         finally:
-            # Without a call, since Python lets a Ctrl-C in after each.
+            # No function call here: Ctrl-C may interrupt after each call.
             if "now" in lock and lock["now"] is mine:
                 del lock["now"]
 
@@ -98,11 +98,11 @@ def check_not_busy(model: Layer, wanted: str) -> None:
 
 
 def _check_within(model: Layer, holder: Holder, turn: Holder) -> None:
-    """Check that a call may happen while ``holder`` has the model."""
+    """Check that a call is allowed while ``holder`` has the lock."""
     (running, thread, _), (wanted, this_thread, _) = holder, turn
     if thread != this_thread:
         raise BusyError(
-            f"{model.owner}: {wanted}() can not run now, because {running}() is running in another "
+            f"{model.owner}: {wanted}() cannot run now, because {running}() is running in another "
             "thread. Both use the model's loss, metrics and gradients. Wait until it is done, or "
             "use a copy: copy.deepcopy(model). predict() may run at any time."
         )

@@ -1,9 +1,9 @@
-"""Where numbers that are not finite began: the first layer, its direction and the rows."""
+"""Find the origin of non-finite values: the first layer, its direction and the rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,31 +23,51 @@ if TYPE_CHECKING:
     from netlayers.core.parameters import Parameter
     from netlayers.data.batch import Batch
     from netlayers.errors import NonFiniteError
+    from netlayers.layers.network import Network
+    from netlayers.losses import Loss
+    from netlayers.optimizers import Optimizer
 
-_SHOWN = 5  # rows that a text names
+_SHOWN = 5  # rows that a message lists
+
+
+class TrainingSteps(Protocol):
+    """What the search uses of :class:`netlayers.training.step.Steps`."""
+
+    model: Network
+    optimizer: Optimizer
+    loss: Loss
+
+    def compute_gradients(self, batch: Batch) -> float:
+        """Run forward and backward; return the loss."""
+
+    def update(self, count: int) -> float:
+        """Apply the gradients; return the loss."""
+
+    def copy_before_step(self) -> TrainingSteps:
+        """Return a copy in the state before the last batch."""
 
 
 @dataclass(frozen=True)
 class NonFiniteOrigin:
-    """The first numbers that were not finite in a step, and what made them; printed, a sentence.
+    """The origin of the first non-finite values in a step; prints as a sentence.
 
-    What made them is the first call whose input, and whose weights, were finite; whatever passes
-    such numbers on is not named.
+    The origin is the first call with finite input and weights; calls that only propagate non-finite
+    values are not named.
 
     Attributes:
         direction: ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``; or ``"input"`` or
             ``"weights"`` if these were not finite before the step.
-        layer: path of the layer, with the number of its use if it is a further one,
-            ``"dense (call 2)"``; the name of the loss, if that made them.
+        layer: path of the layer, with the number of an additional call, ``"dense (call 2)"``; or
+            the name of the loss.
         what: what is not finite: ``"the output"``, ``"the gradient of 'kernel'"``.
         kind: ``"NaN"``, ``"infinite"``, or ``"NaN or infinite"``.
-        count: how many numbers of it are not finite.
-        size: how many numbers it has.
-        rows: indices of the rows of the batch; empty where no row alone makes them, and ``None``
-            where rows play no part or nobody knows.
+        count: number of non-finite values.
+        size: number of values.
+        rows: indices of the rows of the batch; empty if no single row is the cause, and ``None`` if
+            rows do not matter or are unknown.
         row_count: rows in the batch.
-        epoch: number of the epoch, from 0, where there is one.
-        batch: number of the batch, from 0, where there is one.
+        epoch: index of the epoch, from 0, if any.
+        batch: index of the batch, from 0, if any.
     """
 
     direction: str
@@ -88,16 +108,18 @@ class NonFiniteOrigin:
         return f", for {len(self.rows)} of {self.row_count} rows: {word} {shown}{more}"
 
 
-def find_nonfinite(steps: Any, batch: Batch, update: bool = True) -> NonFiniteOrigin | None:
-    """Run a step of training and find where numbers that are not finite begin.
+def find_nonfinite(
+    steps: TrainingSteps, batch: Batch, update: bool = True
+) -> NonFiniteOrigin | None:
+    """Run a training step and find the origin of non-finite values.
 
     Args:
-        steps: what trains a batch, on a copy of the model: the step changes it.
+        steps: the ``Steps`` of a copy of the model, which the step changes.
         batch: checked data.
-        update: look at the update too.
+        update: also check the update.
 
     Returns:
-        Where it begins, or ``None`` if all is finite.
+        The origin, or ``None`` if everything is finite.
     """
     finder = _Finder(steps, batch)
     with np.errstate(all="ignore"):
@@ -107,24 +129,24 @@ def find_nonfinite(steps: Any, batch: Batch, update: bool = True) -> NonFiniteOr
 
 def explain(
     error: NonFiniteError,
-    steps: Any,
+    steps: TrainingSteps,
     batch: Batch,
     epoch: int | None = None,
     number: int | None = None,
 ) -> None:
-    """Write into an error of a step where it began: the step is run again, on a copy.
+    """Add the origin to the error of a step, which is run again on a copy.
 
     Args:
-        error: the error of the optimizer, which has made no update.
-        steps: what trained the batch.
+        error: the error of the optimizer, raised before the update.
+        steps: the ``Steps`` that trained the batch.
         batch: checked data.
-        epoch: number of the epoch, if there is one.
-        number: number of the batch, if there is one.
+        epoch: index of the epoch, if any.
+        number: index of the batch, if any.
     """
     error.epoch, error.batch = epoch, number
     try:
         origin = find_nonfinite(steps.copy_before_step(), batch, update=False)
-    except Exception as failure:  # of whatever kind: it must not take the place of the first one
+    except Exception as failure:  # of any kind: it must not replace the original error
         error.add_note(f"Where it began could not be found: {type(failure).__name__}: {failure}")
         return
     if origin is None:
@@ -137,13 +159,13 @@ def explain(
 
 
 def describe(error: NonFiniteError, origin: NonFiniteOrigin) -> None:
-    """Give an error the attributes of an origin."""
+    """Set the attributes of an error from an origin."""
     error.layer, error.direction, error.rows = origin.layer, origin.direction, origin.rows
     error.epoch, error.batch = origin.epoch, origin.batch
 
 
 def bad_weights(direction: str, parameters: Any) -> NonFiniteOrigin | None:
-    """Return the first weight that is not finite as an origin, or ``None``."""
+    """Return the first non-finite weight as an origin, or ``None``."""
     if all_finite(parameters.values):
         return None
     bad = next(p for p in parameters.all if not p.statistic and not all_finite(p.value))
@@ -154,9 +176,9 @@ def bad_weights(direction: str, parameters: Any) -> NonFiniteOrigin | None:
 
 
 class _Finder:
-    """Watches a step until it has found an origin."""
+    """Observes a step until an origin is found."""
 
-    def __init__(self, steps: Any, batch: Batch) -> None:
+    def __init__(self, steps: TrainingSteps, batch: Batch) -> None:
         self.steps, self.batch = steps, batch
         self.count = batch.size
         self.origin: NonFiniteOrigin | None = None
@@ -207,7 +229,7 @@ class _Finder:
     def _around(self, layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
         if self.origin is not None:
             return run()
-        good = finite(given)  # asked before, as a layer may let an activation write into it
+        good = finite(given)  # checked before, because an activation may overwrite it
         if not method.startswith("forward"):
             result = run()
             if self.origin is None and good:
@@ -245,7 +267,7 @@ class _Finder:
     def _rows_of_gradient(
         self, layer: Layer, method: str, dy: Any, p: Parameter
     ) -> list[int] | None:
-        """Return the rows each of which alone makes the gradient of a weight not finite."""
+        """Return the rows that individually make the gradient of a weight non-finite."""
         x = self._inputs.get((id(layer), self._uses.number(layer)))
         arrays = all(isinstance(a, np.ndarray) for a in listed(x))
         if not arrays or layer.random or not layer.same_in_training or layer.takes_mask:
@@ -260,7 +282,9 @@ class _Finder:
             backward(row_of(dy, i))
             return p.gradient
 
-        self.origin = NonFiniteOrigin("", "", "", "", 0, 0)  # the calls below are none of the step
+        self.origin = NonFiniteOrigin(
+            "", "", "", "", 0, 0
+        )  # the calls below are not part of the step
         try:
             return self._each_row(alone, len(first_of(dy)))
         finally:
@@ -282,7 +306,7 @@ class _Finder:
 
                 rows = self._each_row(alone, len(first_of(y_pred)))
                 self._set("loss", self._loss_name(), "its value", np.array(value), rows)
-                value = forward(y, y_pred, weight)  # what backward goes by
+                value = forward(y, y_pred, weight)  # sets the cache for backward
             return value
 
         def watched_backward(*denominator: float) -> Any:
@@ -298,6 +322,8 @@ class _Finder:
     def _look_at_penalties(self, total: float) -> None:
         parameters = self.steps.model.parameters
         for p in parameters.regularized:
+            assert p.regularizer is not None
+            assert p.value is not None
             value = p.regularizer(p.value)
             if not np.isfinite(value):
                 what = f"the penalty on {p.name!r}"
@@ -334,7 +360,7 @@ class _Finder:
             return None
         try:
             return [i for i in range(count) if not np.isfinite(alone(i)).all()]
-        except Exception:  # what needs several rows at once; a user's loss may raise anything
+        except Exception:  # it may require several rows; a user's loss may raise anything
             return None
 
     def _name(self, layer: Layer) -> str:
@@ -346,7 +372,7 @@ class _Finder:
 
 
 def _names(layer: Layer, owner: Layer | None = None) -> Iterable[tuple[int, Layer]]:
-    """Yield each layer's id with the layer that names it: a container's part names itself."""
+    """Yield each layer's id with the layer that names it; container sublayers name themselves."""
     owner = owner or layer
     yield id(layer), owner
     container = hasattr(layer, "layers") and owner is layer

@@ -1,4 +1,4 @@
-"""Data for other uses than epochs: one batch, a few steps, or all rows at once."""
+"""Data outside of epochs: one batch, a few steps, or all rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ONE = BatchSettings(None, 1, 0, "batch_size")
 def one_batch(
     model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any = None
 ) -> Batch:
-    """Check one batch; of data that come in batches, return the first.
+    """Check one batch; for data that come in batches, return the first.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -46,7 +46,7 @@ def one_batch(
 
 
 def one_input(model: CompilableModel, owner: str, x: Any) -> Any:
-    """Check the inputs of one batch; of data that come in batches, return the first.
+    """Check the inputs of one batch; for data that come in batches, return the first.
 
     Raises:
         DataError, ShapeError: what is wrong, where, and what to do.
@@ -60,15 +60,15 @@ def one_input(model: CompilableModel, owner: str, x: Any) -> Any:
 def columns_in_memory(
     model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any, rows: int | None = None
 ) -> tuple[list[AnyColumn | None], int | None]:
-    """Check data that must be in memory: arrays, or batches, which are read into memory.
+    """Check data that must be in memory; read data that come in batches into memory.
 
     Args:
-        model: the model to be trained; it is built, if it was not.
+        model: the model; built if necessary.
         owner: the caller, for messages.
         x: inputs, or data that come in batches.
         y: targets; ``None`` with batches.
         sample_weight: weights, or ``None``.
-        rows: number of rows that are needed; ``None`` for all.
+        rows: number of rows required; ``None`` for all.
 
     Returns:
         The columns, and the rows of the first batch, ``None`` for arrays.
@@ -112,7 +112,7 @@ def steps_of(
     steps: int,
     batch_size: int,
 ) -> ArrayData | Stream:
-    """Return ``steps`` batches of data that start again when they end.
+    """Return ``steps`` batches; the data restart when they are exhausted.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -120,9 +120,9 @@ def steps_of(
     rng = model._streams.get("shuffle")
     if in_batches(owner, x, y, sample_weight=sample_weight):
         settings = BatchSettings(None, steps, 0, "batch_size")
-        return open_stream(model, owner, x, settings, rng=rng, goes_on=True)
+        return open_stream(model, owner, x, settings, rng=rng, continuous=True)
     columns = columns_of(model, owner, x, y, sample_weight)
-    return ArrayData(columns, batch_size, rng, steps=steps, goes_on=True)
+    return ArrayData(columns, batch_size, rng, steps=steps, continuous=True)
 
 
 def _copied(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM between two steps, never within one."""
+"""Delay Ctrl-C and SIGTERM until the end of a step."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Terminated(BaseException):
-    """Raised by SIGTERM to leave ``fit``, where the process then ends by the signal."""
+    """Raised on SIGTERM to leave ``fit``; the process then ends by the signal."""
 
 
 class Interrupts:
-    """In this context, Ctrl-C and SIGTERM wait for the end of the current step.
+    """Context manager that delays Ctrl-C and SIGTERM until the end of the current step.
 
     Set :attr:`busy` at the start of what must not be interrupted, and call :meth:`release` at its
     end. Otherwise, for example while waiting for data, a signal acts at once. A second Ctrl-C only
@@ -66,7 +66,7 @@ class Interrupts:
         self.release()
 
     def release(self) -> None:
-        """Deliver a signal that had to wait."""
+        """Deliver a delayed signal."""
         self.busy = self.updating = False
         if self._waiting:
             self._deliver(*self._waiting.pop(0))

@@ -1,4 +1,4 @@
-"""The state of a run as plain data and named arrays, and the differences between two states."""
+"""Convert the state of a run to plain data and named arrays; compare states."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
 
-_MARK = "__"  # key of a dict that stands for something else than plain data
-_LONG = 32  # longer lists of numbers become arrays, as a long history would be slow as JSON
+_MARK = "__"  # key of a dict that represents a value other than plain data
+_LONG = 32  # longer lists of numbers become arrays, because a long history is slow as JSON
 
 
 def pack(state: Any) -> tuple[Any, dict[str, Array]]:
@@ -25,7 +25,7 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
             with strings as keys. NumPy scalars keep their types.
 
     Raises:
-        ConfigurationError: it holds something else; the message says where.
+        ConfigurationError: it holds another type; the message says where.
 
     Example:
         >>> import numpy as np
@@ -52,12 +52,12 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
                 arrays[path] = _as_bytes(array)
                 return {_MARK: kind, "name": path, "booleans": array.dtype == bool}
             return [packed(f"{path}/{i}", item) for i, item in enumerate(value)]
-        texts = isinstance(value, dict) and all(isinstance(key, str) for key in value)
-        if texts and _MARK not in value:
+        strings = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+        if strings and _MARK not in value:
             return {k: packed(f"{path}/{k}" if path else k, v) for k, v in value.items()}
         raise ConfigurationError(
-            f"The state of the run can not be kept: {path} is {value!r}. get_state() must return "
-            "numbers, texts and arrays, in lists and in dicts with texts as keys."
+            f"The state of the run cannot be kept: {path} is {value!r}. get_state() must return "
+            "numbers, strings and arrays, in lists and in dicts with strings as keys."
         )
 
     return packed("", state), arrays
@@ -113,7 +113,7 @@ def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the places where two states differ, with both values."""
+    """Yield the paths at which two states differ, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(k for k in new if k not in old)]:
             inner = f"{place}: {key}" if place else str(key)

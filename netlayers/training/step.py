@@ -35,14 +35,14 @@ class StepSnapshot:
 
     Random streams, running statistics and states change in the forward pass: they are copied before
     every step. Weights and the optimizer's vectors change only in the update, so they are copied
-    only where a step that made its update must be repeated.
+    only if a step must be repeated after its update.
 
     Args:
         model: a built model.
         optimizer: its optimizer.
 
     Attributes:
-        include_weights: copy the weights and the optimizer's vectors too.
+        include_weights: also copy the weights and the optimizer's vectors.
         needed: whether a forward pass changes anything that must be copied.
         has_weights: whether the last copy has the weights too.
     """
@@ -71,7 +71,7 @@ class StepSnapshot:
             }
 
     def restore_buffers(self) -> None:
-        """Restore running statistics and states, after a step that is skipped."""
+        """Restore running statistics and states after a skipped step."""
         self._buffers.restore()
 
     def copies(self, loss: Loss, counters: dict[str, Any]) -> tuple[Network, Optimizer, Loss]:
@@ -95,12 +95,12 @@ class StepSnapshot:
             assert self._values is not None
             parameters.values[...] = self._values
             optimizer.state = {name: _copied(v, None) for name, v in self._vectors.items()}
-        optimizer.nonfinite_override = "ignore"  # a copy may go on where the original stopped
+        optimizer.nonfinite_override = "ignore"  # a copy may continue where the original stopped
         return model, optimizer, loss
 
 
 class Steps:
-    """Trains and tests a model on batches, and sums up the loss and metrics of an epoch.
+    """Trains and tests a model on batches, and accumulates the loss and metrics of an epoch.
 
     Args:
         model: a built network.
@@ -113,8 +113,7 @@ class Steps:
 
     Attributes:
         batch: the current batch of a run of ``fit``, for its callbacks.
-        skip_nonfinite_loss: skip the update of a batch whose loss is not finite; a callback sets
-            it for its run.
+        skip_nonfinite_loss: skip the update of a batch whose loss is not finite; set by a callback.
     """
 
     def __init__(
@@ -130,7 +129,7 @@ class Steps:
         self.optimizer = optimizer
         self.loss = loss
         self.fused = fused
-        # The losses that a loss is made of, such as those of a SplitLoss.
+        # The parts of a loss, such as those of a SplitLoss.
         self._parts: dict[str, RunningLoss] = {}
         if hasattr(loss, "value_names"):
             names = loss.value_names
@@ -153,8 +152,9 @@ class Steps:
 
     def reset(self) -> None:
         """Reset the sums."""
-        # Plain numbers, as a step of a small network takes a few microseconds. Those of the loss
-        # are of value times denominator and of denominators; penalties are means over rows.
+        # Plain numbers, because a step of a small network takes a few microseconds. The sums of
+        # the loss are of value times denominator, and of denominators; penalties are means over
+        # rows.
         self._total = self._weight = self._penalties = self._norms = 0.0
         self._rows = self._updates = 0
         for part in self._parts.values():
@@ -163,7 +163,7 @@ class Steps:
             metric.reset_state()
 
     def get_state(self) -> list[Any]:
-        """Return the sums since the last :meth:`reset`, for a run that is resumed elsewhere."""
+        """Return the sums since the last :meth:`reset`, to resume a run in another process."""
         loss = {"_total": self._total, "_weight": self._weight}
         loss |= {"_penalties": self._penalties, "_rows": self._rows}
         norms = {"_total": self._norms, "_weight": self._updates}
@@ -194,7 +194,7 @@ class Steps:
 
     @contextmanager
     def keep_sums(self) -> Iterator[None]:
-        """Restore the sums on exit, whatever was computed in between."""
+        """Context manager that restores the sums on exit."""
         kept = copy.deepcopy(self.get_state())
         try:
             yield
@@ -240,16 +240,16 @@ class Steps:
     ) -> float:
         """Run forward and backward; return the loss. The gradients are in the parameters.
 
-        Where the optimizer accumulates gradients, those of the penalties on the weights are not
-        among them: it adds them once to the sum.
+        If the optimizer accumulates gradients, those of the weight penalties are not included: it
+        adds them once to the sum.
 
         Args:
             batch: checked data.
-            input_gradient: compute dL/dx too, through every layer.
+            input_gradient: also compute dL/dx, through every layer.
             accumulate: ``False`` for gradients that the optimizer does not use.
 
         Raises:
-            ConfigurationError: gradients of this loss can not be accumulated.
+            ConfigurationError: gradients of this loss cannot be accumulated.
         """
         model, optimizer = self.model, self.optimizer
         parameters = self._parameters = model.parameters
@@ -279,7 +279,7 @@ class Steps:
         return self._loss
 
     def _check_accumulation(self, size: int) -> None:
-        """Check that the gradients of batches add up to that of the joint batch.
+        """Check that the gradients of batches add up to that of their union.
 
         Raises:
             ConfigurationError: they do not.
@@ -288,7 +288,7 @@ class Steps:
         name = getattr(loss, "name", type(loss).__name__)
         if not getattr(loss, "is_quotient", True):
             raise ConfigurationError(
-                f"gradient_accumulation_steps: gradients of the loss {name!r} can not be added up "
+                f"gradient_accumulation_steps: gradients of the loss {name!r} cannot be added up "
                 f"over batches: {getattr(loss, 'no_quotient', 'it is no sum over samples')}. Use "
                 "larger batches without gradient_accumulation_steps, or another loss."
             )
@@ -306,7 +306,7 @@ class Steps:
     def update(self, count: int) -> float:
         """Apply the gradients of a batch of ``count`` samples; return its loss.
 
-        A step that is skipped restores the running statistics, too.
+        A skipped step also restores the running statistics.
         """
         optimizer, parameters = self.optimizer, self._parameters
         if self.skip_nonfinite_loss and not math.isfinite(self._loss):

@@ -1,4 +1,4 @@
-"""A run of ``fit``: its position, and the loops over batches: train, test, predict."""
+"""Runs of ``fit`` and the loops over batches: train, test, predict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import each
-from netlayers.data.streams import warn_of_end
+from netlayers.data.streams import warn_exhausted
 from netlayers.errors import NonFiniteError
 from netlayers.training.callback import Callback
 from netlayers.training.compilation import CompilableModel
@@ -28,20 +28,20 @@ class Run:
     """A run of ``fit``.
 
     Args:
-        steps: trains on a batch.
+        steps: computes training and test steps.
         data: the training data.
         hooks: the callbacks.
         epochs: the numbers of the epochs.
         validation: the validation data.
-        validation_freq: validate after every so many epochs.
+        validation_freq: validate every ``validation_freq`` epochs.
 
     Attributes:
         epoch: the current epoch, or the next one.
-        batch: number of its batches that are done; ``None`` before it has started.
-        logs: the results of its training, once that is complete.
+        batch: number of completed batches of the epoch; ``None`` before it has started.
+        logs: the training results of the epoch, once it is complete.
         stopped: whether a callback ended the run.
-        validation_ended: whether the validation data are an iterator that is exhausted.
-        backup: the callback that writes backups of the run, if there is one.
+        validation_ended: whether the iterator of the validation data is exhausted.
+        backup: the callback that writes backups of the run, if any.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def validates(self) -> bool:
-        """Whether this epoch ends with a validation."""
+        """Whether the current epoch ends with a validation."""
         if self.validation is None or self.validation_ended:
             return False
         return (self.epoch + 1) % self.validation_freq == 0
@@ -120,7 +120,7 @@ class Run:
             self.backup.finished(self)
 
     def close(self) -> None:
-        """Release what the run held, however it ended."""
+        """Release the resources of the run, however it ended."""
         if self.backup is not None:
             self.backup.close(self)
 
@@ -172,11 +172,11 @@ class Run:
                 callback.set_state(its)
         self.stopped = self.batch is None and self.model.stop_training
         if self.batch and self.model.stop_training and self.logs is None:
-            self.logs = self.steps.logs()  # it was stopped after the batch at which it was left
+            self.logs = self.steps.logs()  # stopped after the batch of the backup
 
     @property
     def _done(self) -> int | None:
-        """Number of batches of the current epoch that are done; ``None`` between two epochs."""
+        """Number of completed batches of the current epoch; ``None`` between two epochs."""
         return self.batch if self.logs is None else None
 
     def fingerprint(self) -> dict[str, Any]:
@@ -207,11 +207,11 @@ def train(run: Run) -> None:
             train_epochs(run, interrupts)
             warn_of_no_update(optimizer, *before)
             if run.epochs:
-                interrupts.busy = True  # a run can not be resumed from the averages
+                interrupts.busy = True  # a run cannot resume from the averages
                 run.steps.optimizer.finalize_variable_values(run.model.parameters)
         except BaseException:
             if interrupts.delivered and not interrupts.busy:
-                interrupts.busy = True  # the next SIGTERM must not cut this
+                interrupts.busy = True  # another SIGTERM must not interrupt this
                 run.interrupted()
             raise
         finally:
@@ -235,7 +235,7 @@ def train_epochs(run: Run, interrupts: Interrupts) -> None:
     """Train epoch by epoch, from the position of the run."""
     while run.epoch < run.epochs.stop and not run.stopped:
         if run.batch is None and not run.data.ready():
-            warn_of_end("fit", f"before epoch {run.epoch + 1} of {run.epochs.stop}")
+            warn_exhausted("fit", f"before epoch {run.epoch + 1} of {run.epochs.stop}")
             break
         interrupts.busy = True
         run.begin_epoch()
@@ -289,7 +289,7 @@ def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
     """Return the means of :func:`test` as ``val_...``; without data, warn and return none."""
     if not data.ready():
         epoch = 1 + (hooks.epoch or 0)
-        warn_of_end("fit: validation_data", f"before epoch {epoch} was validated")
+        warn_exhausted("fit: validation_data", f"before epoch {epoch} was validated")
         return {}
     return {f"val_{name}": value for name, value in test(steps, data, hooks).items()}
 
@@ -328,7 +328,7 @@ def predict(model: CompilableModel, data: Data, hooks: CallbackList) -> Any:
                 gathered.append([])
             parts = gathered[i]
             if data.rows is None:
-                parts.append(np.array(array))  # a layer may hand on its input
+                parts.append(np.array(array))  # a layer may return its input
             else:
                 if not parts:
                     parts.append(np.empty((data.rows, *array.shape[1:]), array.dtype))

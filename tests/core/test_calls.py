@@ -92,7 +92,7 @@ def test_a_layer_with_a_state_is_called_once():
 
 @pytest.mark.parametrize(
     ("name", "shape", "match"),
-    [("not a name", (2,), "can not be named"), ("h", (2, None), "size of every axis")],
+    [("not a name", (2,), "cannot be named"), ("h", (2, None), "size of every axis")],
 )
 def test_a_state_that_can_not_be_is_refused(name, shape, match):
     class Odd(L.Layer):

@@ -33,7 +33,9 @@ class Counter:
 
 def rows(steps):
     column = Column(X, np.dtype(float))
-    return ArrayData([column, None, None], 3, np.random.default_rng(0), steps=steps, goes_on=True)
+    return ArrayData(
+        [column, None, None], 3, np.random.default_rng(0), steps=steps, continuous=True
+    )
 
 
 def stream(source, ahead):

@@ -106,7 +106,7 @@ def test_no_whole_batch_is_an_error():
 
 def test_data_in_batches_refuse_it():
     model = fit()
-    with pytest.raises(ConfigurationError, match="drop_last can not be used with data"):
+    with pytest.raises(ConfigurationError, match="drop_last cannot be used with data"):
         model.fit([(X, Y)], drop_last=True, verbose=0)
     with pytest.raises(ConfigurationError, match="drop_last must be"):
         fit(drop_last="yes")

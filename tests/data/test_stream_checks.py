@@ -72,13 +72,13 @@ def test_a_bad_validation_batch_changes_nothing():
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"y": Y}, "y can not be used"),
-        ({"sample_weight": W}, "sample_weight can not be used"),
-        ({"batch_size": 8}, "batch_size can not be used"),
-        ({"validation_split": 0.2}, "validation_split can not be used"),
-        ({"validation_split": 0.2, "stratify": True}, "validation_split can not be used"),
-        ({"drop_last": True}, "drop_last can not be used"),
-        ({"validation_data": BATCHES, "validation_batch_size": 4}, "validation_batch_size can not"),
+        ({"y": Y}, "y cannot be used"),
+        ({"sample_weight": W}, "sample_weight cannot be used"),
+        ({"batch_size": 8}, "batch_size cannot be used"),
+        ({"validation_split": 0.2}, "validation_split cannot be used"),
+        ({"validation_split": 0.2, "stratify": True}, "validation_split cannot be used"),
+        ({"drop_last": True}, "drop_last cannot be used"),
+        ({"validation_data": BATCHES, "validation_batch_size": 4}, "validation_batch_size cannot"),
         ({"validation_data": generator(), "epochs": 2}, "can be read only once"),
         ({"steps_per_epoch": 0}, "steps_per_epoch"),
         ({"steps_per_epoch": 2.5}, "steps_per_epoch"),
@@ -110,7 +110,7 @@ def test_other_wrong_sources():
         model.fit(verbose=0)
     with pytest.raises(ConfigurationError, match="y is missing"):
         model.fit(X, verbose=0)
-    with pytest.raises(ConfigurationError, match="batch_size can not be used"):
+    with pytest.raises(ConfigurationError, match="batch_size cannot be used"):
         model.predict(generator, batch_size=3)
     shared = generator()
     with pytest.raises(ConfigurationError, match="the same iterator"):

@@ -127,10 +127,10 @@ def test_an_error_of_its_clean_up_is_not_lost():
             while True:
                 yield BATCHES[0]
         finally:
-            raise OSError("can not close")
+            raise OSError("cannot close")
 
     for ahead in (0, 2):
-        with pytest.raises(OSError, match="can not close"):
+        with pytest.raises(OSError, match="cannot close"):
             make().fit(source, read_ahead=ahead, callbacks=[At(1, stop)], verbose=0)
 
 

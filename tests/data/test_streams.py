@@ -97,9 +97,9 @@ def test_an_iterator_is_read_as_far_as_it_is_used(ahead):
     steps=st.none() | st.integers(1, 8),
     epochs=st.integers(1, 4),
     ahead=st.integers(0, 3),
-    goes_on=st.booleans(),
+    continuous=st.booleans(),
 )
-def test_what_is_read(length, steps, epochs, ahead, goes_on):
+def test_what_is_read(length, steps, epochs, ahead, continuous):
     read = []
 
     def source():
@@ -107,7 +107,7 @@ def test_what_is_read(length, steps, epochs, ahead, goes_on):
             read.append(i)
             yield i
 
-    stream = Stream("fit", source, lambda b: b, None, steps, goes_on, ahead)
+    stream = Stream("fit", source, lambda b: b, None, steps, continuous, ahead)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         got = []
@@ -117,7 +117,7 @@ def test_what_is_read(length, steps, epochs, ahead, goes_on):
     stream.close()
     if steps is None:
         assert got == [list(range(length))] * epochs
-    elif goes_on:
+    elif continuous:
         assert got == np.resize(np.arange(length), (epochs, steps)).tolist()
     else:
         assert got == [list(range(min(length, steps)))] * epochs

@@ -356,9 +356,9 @@ def test_axes_that_do_not_exist(layer, shape):
 
 
 def test_groups_that_do_not_fit():
-    with pytest.raises(ShapeError, match="3 channels can not be cut into 2 groups"):
+    with pytest.raises(ShapeError, match="3 channels cannot be divided into 2 groups"):
         GroupNormalization(2).build((None, 3))
-    with pytest.raises(ShapeError, match="3 channels can not be cut into 32 groups"):
+    with pytest.raises(ShapeError, match="3 channels cannot be divided into 32 groups"):
         GroupNormalization().build((None, 3))
     with pytest.raises(ShapeError, match="does not fit"):
         Normalization(mean=[1.0, 2.0], variance=[1.0, 2.0]).build((None, 3))

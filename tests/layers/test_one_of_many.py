@@ -160,7 +160,7 @@ def test_a_name_that_a_weight_can_not_have(name):
     if name == "class":  # a word of Python is an identifier by its form
         Named().build((None, 2))
         return
-    with pytest.raises(ConfigurationError, match=f"can not be named {name!r}"):
+    with pytest.raises(ConfigurationError, match=f"cannot be named {name!r}"):
         Named().build((None, 2))
 
 

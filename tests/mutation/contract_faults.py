@@ -260,7 +260,7 @@ FAULTS = [
     (ReturnsACopy, "weights_change_in_place", "to return None"),
     (CountsItsCalls, "rates_follow_from_the_step_alone", "from call to call"),
     (SetInInit, "a_second_run_is_like_the_first", "on_train_begin()"),
-    (ForgetsItsState, "goes_on_in_another_process", "get_state()"),
+    (ForgetsItsState, "resumes_in_another_process", "get_state()"),
     (MisspelledHook, "hooks_have_known_names", "rename it to on_epoch_end"),
     (CallbackArgument, "every_argument_is_shown_and_has_an_effect", "epochs"),
 ]

@@ -103,7 +103,7 @@ def test_damaged_backups(tmp_path):
         script(tmp_path / "b", freq=freq)
     assert "Delete the folder" in "".join(raised.value.__notes__)
     before.write_bytes(earlier)
-    with pytest.warns(UserWarning, match="goes on from the backup before"):
+    with pytest.warns(UserWarning, match="is resumed from the backup before"):
         again = script(tmp_path / "b", freq=freq)
     same(script(tmp_path), again)
 
@@ -180,7 +180,7 @@ def test_arguments(tmp_path):
         with pytest.raises(nl.errors.ConfigurationError):
             callbacks.BackupAndRestore(**{"backup_dir": tmp_path, **wrong})
     keep = callbacks.BackupAndRestore(tmp_path)
-    with pytest.raises(nl.errors.ConfigurationError, match="there are two"):
+    with pytest.raises(nl.errors.ConfigurationError, match="at most one BackupAndRestore, got two"):
         fit(tmp_path, more=[keep])
     model = network()
     model.compile("adam", "mse")

@@ -96,7 +96,7 @@ def test_it_says_where_it_goes_on(tmp_path, capsys):
         except Cut:
             assert "goes on" not in capsys.readouterr().out
     text = capsys.readouterr().out
-    assert f"The run in {str(tmp_path / 'b')!r} goes on in epoch 2 after 4 batches\n" in text
+    assert f"The run in {str(tmp_path / 'b')!r} resumes in epoch 2 after 4 batches\n" in text
 
 
 def test_resumed_is_known_to_callbacks(tmp_path):

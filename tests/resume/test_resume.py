@@ -88,7 +88,7 @@ def test_no_seed(tmp_path):
     assert again.optimizer.iterations == 15
 
 
-# What can not be promised ------------------------------------------------------------------------
+# What cannot be promised ------------------------------------------------------------------------
 
 
 def batches():

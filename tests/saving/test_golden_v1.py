@@ -46,7 +46,7 @@ def close(got, expected, how):
         assert type(got) is type(expected)
         np.testing.assert_array_equal(got, expected)
     else:
-        # In results of many operations the dtype of the model can not be seen any more.
+        # In results of many operations the dtype of the model cannot be seen any more.
         single = np.float32 if how == "digits" else np.float64
         eps = np.finfo(getattr(expected, "dtype", single)).eps
         scale = np.max(np.abs(expected), initial=0)

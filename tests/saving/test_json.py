@@ -34,7 +34,7 @@ def test_json_of_a_stranger():
     for text in ("[", "{}", "3", '{"class_name": "os.system", "config": {}}', '{"a": 1, "a": 2}'):
         with pytest.raises(nl.errors.FileError):
             nl.models.model_from_json(text)
-    with pytest.raises(nl.errors.ConfigurationError, match="must be a text"):
+    with pytest.raises(nl.errors.ConfigurationError, match="must be a string"):
         nl.models.model_from_json(None)
 
 

@@ -6,7 +6,7 @@ import pytest
 from netlayers.errors import FileError
 from netlayers.saving import StoredFile, write_file
 
-# What can not be written ------------------------------------------------------------------------
+# What cannot be written ------------------------------------------------------------------------
 
 
 def test_what_can_not_be_written(path):

@@ -276,12 +276,12 @@ def test_two_arrays_of_one_name_are_refused(path):
         save_model(model, path, arrays={"x/kernel": np.ones(3)})
 
 
-# What can not be written --------------------------------------------------------------------------
+# What cannot be written --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("words", "match"),
-    [(("a",), "list of texts"), (["a", 3], "list of texts"), (["\ud800"], "list of texts")],
+    [(("a",), "list of strings"), (["a", 3], "list of strings"), (["\ud800"], "list of strings")],
 )
 def test_assets_that_are_none(path, words, match):
     layer = cases.Words()
@@ -295,7 +295,7 @@ def test_assets_that_are_too_large(path, monkeypatch):
     monkeypatch.setattr("netlayers.saving.values.MAX_ASSET", 20)
     monkeypatch.setattr("netlayers.saving.values.MAX_TEXTS", 2)
     layer = cases.Words()
-    for words, match in ((["a" * 30], "20 bytes"), (["a"] * 3, "2 texts")):
+    for words, match in ((["a" * 30], "20 bytes"), (["a"] * 3, "2 strings")):
         layer.words = words
         with pytest.raises(FileError, match=match):
             nl.Sequential([layer]).save(path)

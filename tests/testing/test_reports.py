@@ -62,7 +62,7 @@ def test_examples_can_be_passed():
         (lambda: check_loss(int), "expected a class of layers, losses"),
         (lambda: list_checks(Scale, examples=[]), "examples.. returns none"),
         (lambda: list_checks(Scale, examples=[{"factor": 3.0}]), "must be a pair"),
-        (lambda: list_checks(Scale, examples=[({"units": 3}, (2, 2))]), "can not be made.*units"),
+        (lambda: list_checks(Scale, examples=[({"units": 3}, (2, 2))]), "cannot be made.*units"),
     ],
 )
 def test_what_can_not_be_checked_is_refused(call, words):

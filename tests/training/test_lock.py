@@ -64,7 +64,7 @@ def test_a_second_call_from_another_thread_says_why_it_can_not(name):
     model, undisturbed = compiled(), compiled()
     undisturbed.fit(X, Y, batch_size=8, epochs=1, verbose=0)
     with running(model):
-        with pytest.raises(BusyError, match=rf"{name}\(\) can not run now, because fit\(\) is"):
+        with pytest.raises(BusyError, match=rf"{name}\(\) cannot run now, because fit\(\) is"):
             CALLS[name](model)
         assert isinstance(BusyError(), RuntimeError)
     assert model.history.history == undisturbed.history.history

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def times_class_weights(
-    owner: str, weights: Any, y: Array, sample_weight: Any, classes: int | None = None
+    owner: str,
+    weights: Any,
+    y: Array,
+    sample_weight: Any,
+    classes: int | None = None,
+    ignored: int | None = None,
 ) -> Array:
     """Return the weights of the samples, each times the weight of its class.
 
@@ -25,15 +30,18 @@ def times_class_weights(
         y: see :func:`class_weights`.
         sample_weight: (n,), or one for each target, or ``None``.
         classes: see :func:`class_weights`.
+        ignored: see :func:`class_weights`.
     """
-    by_class = class_weights(owner, weights, y, classes)
+    by_class = class_weights(owner, weights, y, classes, ignored)
     if sample_weight is None:
         return by_class
     given = np.asarray(sample_weight)
     return given * by_class.reshape(-1, *(1,) * (given.ndim - 1))
 
 
-def class_weights(owner: str, weights: Any, y: Array, classes: int | None = None) -> Array:
+def class_weights(
+    owner: str, weights: Any, y: Array, classes: int | None = None, ignored: int | None = None
+) -> Array:
     """Return the weight of each sample, given the weights of the classes.
 
     Args:
@@ -42,8 +50,10 @@ def class_weights(owner: str, weights: Any, y: Array, classes: int | None = None
             ``"balanced"``: n / (k count) for a class with ``count`` of the n samples, where k
             classes occur, so that all classes have the same total weight (King and Zeng,
             "Logistic Regression in Rare Events Data", 2001; as in scikit-learn).
-        y: class indices (n,) or (n, 1), or one-hot rows (n, classes).
+        y: class indices (n,) or (n, 1), or one-hot rows (n, classes). A label -1, as for the hinge
+            loss, is class 0.
         classes: number of classes, where the model and its loss tell.
+        ignored: the ``ignore_class`` of the loss: its samples are not counted and have weight 1.
 
     Raises:
         ConfigurationError: ``weights`` is not a dict of classes, or a weight is not a finite
@@ -51,8 +61,13 @@ def class_weights(owner: str, weights: Any, y: Array, classes: int | None = None
         DataError: ``y`` does not contain classes: it is multi-label, or holds other numbers.
     """
     if isinstance(weights, str) and weights == "balanced":
-        indices, counts = _classes(f"{owner}: class_weight='balanced'", y)
-        return (len(indices) / (len(counts) * counts))[indices]
+        purpose = f"{owner}: class_weight='balanced'"
+        labels = _labels(purpose, y)
+        counted = np.ones(len(labels), bool) if ignored is None else labels != ignored
+        result = np.ones(len(labels))
+        indices, counts = _classes(purpose, labels[counted])
+        result[counted] = (len(indices) / (len(counts) * counts))[indices]
+        return result
     if not isinstance(weights, Mapping):
         raise ConfigurationError(
             f"{owner}: class_weight must be a dict such as {{0: 1.0, 1: 5.0}}, or 'balanced', got "
@@ -64,6 +79,8 @@ def class_weights(owner: str, weights: Any, y: Array, classes: int | None = None
             "pass sample_weight instead."
         )
     labels = _labels(f"{owner}: class_weight", y)
+    if ignored != -1:
+        labels = np.where(labels == -1, 0, labels)
     present = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else classes
     result = np.ones(len(labels))
     for label, weight in weights.items():

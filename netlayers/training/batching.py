@@ -360,7 +360,8 @@ def _class_column(
     """
     used = slice(None) if rows is None else rows
     some = None if given is None else given[used]
-    weight = times_class_weights("fit", class_weight, y[used], some, class_count(model))
+    ignored = getattr(model.loss, "ignore_class", None)
+    weight = times_class_weights("fit", class_weight, y[used], some, class_count(model), ignored)
     if rows is not None:
         every = np.zeros((len(y), *weight.shape[1:]))
         every[rows] = weight

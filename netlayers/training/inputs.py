@@ -232,7 +232,8 @@ def batch_of(
         targets = in_order(np.asarray(targets))
     if class_weight is not None:
         y = single_target(owner, "class_weight", targets)
-        weight = times_class_weights(owner, class_weight, y, weight, class_count(model))
+        ignored = getattr(model.loss, "ignore_class", None)
+        weight = times_class_weights(owner, class_weight, y, weight, class_count(model), ignored)
     return Batch(
         _converted(model, owner, inputs),
         targets,

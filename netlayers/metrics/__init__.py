@@ -164,6 +164,9 @@ def _from_name(
         options["from_logits"] = True
     if from_logits and factory is BinaryAccuracy:
         options["threshold"] = 0.0
+    several = output_shape is not None and output_shape[-1] != 1
+    if several and target_kind in ("binary", "signs") and factory in (F1Score, FBetaScore):
+        options["threshold"] = 0.5  # each output is a label of its own
     metric: Metric = factory(**options)
     metric.name = name
     return metric

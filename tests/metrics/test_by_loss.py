@@ -47,6 +47,20 @@ def test_several_labels_are_each_right_or_wrong(name, loss, activation, y):
     assert evaluated(model, loss, wrong, y, metrics=[name])[name] == 0.75
 
 
+@pytest.mark.parametrize("name", ["f1_score", "fbeta_score", "precision", "recall"])
+@pytest.mark.parametrize(
+    ("loss", "activation", "y"),
+    [
+        (losses.BinaryCrossentropy(), "sigmoid", MULTI_LABEL),
+        (losses.BinaryCrossentropy(from_logits=True), "linear", MULTI_LABEL),
+        (losses.Hinge(), "linear", 2 * MULTI_LABEL - 1),
+    ],
+)
+def test_scores_of_several_labels(name, loss, activation, y):
+    model = passing_on(3, activation)
+    assert np.all(evaluated(model, loss, SCORES, y, metrics=[name])[name] == 1)
+
+
 @pytest.mark.parametrize(
     ("loss", "y"),
     [

@@ -68,7 +68,7 @@ class Copy:
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
             cwd=self.tree,
             env={
-                **os.environ,
+                **{k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},
                 "OPENBLAS_NUM_THREADS": "1",
                 "PYTHONPATH": str(self.tree),
                 **environment,

@@ -359,7 +359,7 @@ def _class_column(
     Classes are counted over the rows to train on.
     """
     used = slice(None) if rows is None else rows
-    some = None if given is None else given[used]
+    some = None if given is None else np.asarray(given)[used]  # they may be in a file
     ignored = getattr(model.loss, "ignore_class", None)
     weight = times_class_weights("fit", class_weight, y[used], some, class_count(model), ignored)
     if rows is not None:

@@ -5,6 +5,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.data.class_weights import class_weights
+from tests.data.kinds import Lazy
 
 
 def fitted_loss(loss, y, class_weight):
@@ -30,3 +31,18 @@ def test_the_label_minus_1_is_class_0():
     # Hinge losses at 0 are 1: the mean of the weights 2, 5, 2, 5.
     y = np.array([1.0, -1.0, 1.0, -1.0])
     assert fitted_loss("hinge", y, {0: 5, 1: 2}) == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize(
+    "split", [{}, {"validation_split": 0.2}, {"validation_split": 0.2, "stratify": True}]
+)
+def test_sample_weights_that_are_not_in_memory(split):
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    y, weight = np.arange(20) % 2, np.linspace(1, 2, 20)
+    values = []
+    for given in (weight, Lazy(weight)):
+        model = nl.Sequential([nl.layers.Dense(2, "softmax")], seed=0)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.fit(x, y, sample_weight=given, class_weight={1: 3.0}, verbose=0, **split)
+        values.append(model.parameters.values.copy())
+    np.testing.assert_array_equal(*values)

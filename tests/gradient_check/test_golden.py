@@ -15,6 +15,15 @@ WEIGHT = np.array([1.0, 0.0, 2.0, 0.5, 1.0])
 CORNERS = np.array([[0.0, 1.0], [-1.0, 0.0], [2.0, 0.0]])
 
 
+@pytest.fixture(autouse=True)
+def numpy_kernels():
+    """Compiled kernels know no complex numbers: other methods are chosen."""
+    before = nl.kernels_in_use()
+    nl.use_kernels("numpy")
+    yield
+    nl.use_kernels(before)
+
+
 class Stubborn(L.Layer):
     """Computes with what refuses complex numbers."""
 

@@ -26,7 +26,7 @@ def same(loss, first, second, weight=None):
     value = loss.forward(*first, weight)
     gradient = np.array(loss.backward())
     # Compiled loops may add in another order for another shape.
-    close = {"rtol": 0 if nl.kernels_in_use() == "numpy" else 1e-6, "atol": 0}
+    close = {"rtol": 0 if nl.kernels_in_use() == "numpy" else 1e-14, "atol": 0}
     np.testing.assert_allclose(loss.forward(*second, weight), value, **close)
     np.testing.assert_allclose(np.ravel(loss.backward()), gradient.ravel(), **close)
     assert np.any(gradient) or loss.name == "cosine_similarity"  # of one output: 1 or -1

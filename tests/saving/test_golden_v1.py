@@ -71,8 +71,7 @@ def compare(name, got, how):
         assert plain.pop(part) == known.pop(part)
     if name == "rows_between":  # 0.1.0 counted class weights in metrics too
         for logs in (plain, known):
-            accuracy = logs["history"].pop("accuracy")
-            assert accuracy[0] > 0.5
+            logs["restored"] = logs["history"].pop("accuracy")[:3]  # the epochs before the cut
             columns = logs["table"][0].split(",")
             place = columns.index("accuracy")
             for i, line in enumerate(logs["table"]):

@@ -170,9 +170,9 @@ def find_learning_rate(
                 reason = f"the data ended after {i} of {steps} batches"
                 break
             if still is None:
-                still = _plain_updates(still_trial._make_steps(shapes_of(batch.targets)))
-                still.optimizer._learning_rate = 0.0
-            first, loss = still.train(batch), step.train(batch)
+                still = still_trial._make_steps(shapes_of(batch.targets))
+            first = still.compute_gradients(batch, accumulate=False)  # and no update
+            loss = step.train(batch)
             if not math.isfinite(loss):
                 reason, diverged_at = f"the loss is {loss} at the rate {rate:.2e}", rate
                 break

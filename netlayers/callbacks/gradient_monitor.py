@@ -39,6 +39,8 @@ class GradientMonitor(Callback):
       tags). The progress bar omits them;
     - in the file ``csv``, with a line for each measured step and layer, on disk at once.
 
+    A second ``fit`` starts a new table, unless it continues a run (``initial_epoch`` above 0).
+
     A step that raises an error is measured as far as it got, if it computed gradients.
 
     Args:
@@ -103,6 +105,8 @@ class GradientMonitor(Callback):
             {"every": 2, "layers": ["out"], "measures": ["gradient_norm"], "csv": "norms.csv"},
         ]
 
+    _goes_on = False  # whether the run has an initial epoch above 0
+
     def _start(self) -> None:
         self.steps: list[int] = []
         self.epochs: list[int] = []
@@ -118,6 +122,7 @@ class GradientMonitor(Callback):
 
     def check_run(self, plan: RunPlan) -> None:
         """Check the names of the layers; refuse ``fit_lbfgs``, which has no steps to measure."""
+        self._goes_on = plan.epochs.start > 0
         plan.refuse_lbfgs("GradientMonitor", "which has no steps to measure")
         self._chosen(self.model)
 
@@ -129,7 +134,8 @@ class GradientMonitor(Callback):
         return tuple(f"{p}/{m}" for m, its in measures.values.items() for p in its)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Start with an empty table."""
+        """Start with an empty table, unless the run continues one of the same layers."""
+        before = (self._step, self.steps, self.epochs, self.values)
         self._start()
         model = self.model
         self._measures = StepMeasures(model, model.optimizer, self.measures, self._chosen(model))
@@ -137,6 +143,8 @@ class GradientMonitor(Callback):
             measure: {path: [] for path in its} for measure, its in self._measures.values.items()
         }
         self._paths = self._measures.paths
+        if self._goes_on and _names_of(before[-1]) == _names_of(self.values):
+            self._step, self.steps, self.epochs, self.values = before
         self._write_file()
 
     def _chosen(self, model: Layer) -> list[Layer] | None:
@@ -284,6 +292,11 @@ class GradientMonitor(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_measures": None, "_watching": None}
+
+
+def _names_of(values: dict[str, dict[str, list[float]]]) -> dict[str, list[str]]:
+    """Return the layers of each measure."""
+    return {measure: list(its) for measure, its in values.items()}
 
 
 def _names(owner: str, argument: str, value: Any) -> list[str] | None:

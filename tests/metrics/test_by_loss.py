@@ -183,3 +183,12 @@ def test_a_saved_model_keeps_its_weighted_metrics(tmp_path):
     found = again.evaluate(X, y, sample_weight=weight, verbose=0, return_dict=True)
     assert found == expected
     assert list(found) == ["loss", "accuracy", "weighted_accuracy", "auc"]
+
+
+@pytest.mark.parametrize("row", [[1, 0, 1], [0, 0, 0]])
+def test_a_confusion_matrix_has_one_class_per_sample(row):
+    matrix = nl.metrics.ConfusionMatrix()
+    message = rf"metric 'confusion_matrix': each row of y_true must have a single 1, .*{row}"
+    with pytest.raises(nl.errors.DataError, match=message.replace("[", r"\[").replace("]", r"\]")):
+        matrix.update_state(np.array([[0, 1, 0], row]), np.full((2, 3), 0.5))
+    assert matrix.result().size == 0

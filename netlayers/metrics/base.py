@@ -233,9 +233,15 @@ def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int
     weight = np.asarray(sample_weight, np.float64)
     while weight.shape != shape[: weight.ndim]:
         if weight.ndim < 2 or weight.shape[-1] != 1:
+            hint = ""
+            if weight.ndim > len(shape):
+                hint = (
+                    " The metric has one value per sample: it cannot weigh single outputs, nor "
+                    "leave out unknown targets of a sample (mask_nan=True)."
+                )
             raise ShapeError(
                 f"metric {metric.name!r}: sample_weight has the shape {np.shape(sample_weight)}, "
-                f"expected {shape[:1]}, one weight per sample."
+                f"expected {shape[:1]}, one weight per sample.{hint}"
             )
         weight = weight[..., 0]
     size = math.prod(shape)

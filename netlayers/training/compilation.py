@@ -14,6 +14,7 @@ from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.network import Network
 from netlayers.registry import EXECUTION_ARGUMENTS
 from netlayers.training.lock import Holder, check_not_busy
+from netlayers.training.measuring import MetricGroup
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class CompilableModel(Network):
                 epoch, of all samples alike. The loss decides what a name such as ``"accuracy"``
                 means: per output for a binary cross-entropy, with the threshold at 0 where it takes
                 logits or labels -1 and 1. A metric object follows its own arguments. Samples of
-                the ``ignore_class`` of the loss are left out.
+                the ``ignore_class`` of the loss, and with its ``mask_nan`` the targets that are
+                NaN, are left out.
             weighted_metrics: metrics that use sample and class weights, named ``weighted_...``
                 where ``metrics`` has that name already.
             options: arguments of Keras that choose only how something is executed, which are
@@ -181,8 +183,8 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
     )
     names = unique_names(metrics, weighted)
     named = dict(zip(names, [*metrics, *weighted], strict=True))
-    by_weight = frozenset(names[len(metrics) :])
-    return Steps(model, model.optimizer, fused or loss, named, fused is not None, by_weight)
+    groups = [MetricGroup(loss, named, frozenset(names[len(metrics) :]))] if named else []
+    return Steps(model, model.optimizer, fused or loss, groups, fused is not None)
 
 
 def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Loss:

@@ -348,6 +348,7 @@ class BackupAndRestore(BackupCallback):
             if not (trained and place == "compile: optimizer: config: learning_rate")
             # What earlier versions did not store.
             and not (was == "nothing" and (place == "kernels" or place.endswith(": checksum")))
+            and not (was == "nothing" and now is False)  # an argument that came later, not used
         ]
         if not found:
             return

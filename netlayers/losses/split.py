@@ -59,6 +59,9 @@ class SplitLoss(Loss):
             reduction is an error.
         name: name of the loss.
 
+    A model reports the value of each loss as ``<part>_loss``, where the part is the name of the
+    loss, and with ``compile(metrics={"<part>": [...]})`` metrics of each on its own slice.
+
     Attributes:
         values: unweighted values of the losses in the last :meth:`forward`.
         is_quotient: whether ``L`` is a quotient of sums, which gradient accumulation requires: all
@@ -81,7 +84,6 @@ class SplitLoss(Loss):
         [1.0, 1.0986]
     """
 
-    weighs_outputs = True
     # For these losses it says again what they need.
     arguments_without_effect = ("target_sizes",)
 
@@ -215,6 +217,14 @@ class SplitLoss(Loss):
             all(part.is_quotient for part in self.losses)
             and not (ignoring and len(self.losses) > 1)
             and len({part.denominator for part in self.losses}) == 1
+        )
+
+    @property
+    def weighs_outputs(self) -> bool:  # type: ignore[override]
+        """Whether each loss with several target columns can weigh them."""
+        return all(
+            part.weighs_outputs or columns == 1
+            for part, columns in zip(self.losses, self.target_sizes, strict=True)
         )
 
     @property

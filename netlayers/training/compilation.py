@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
-from netlayers.checks import listed
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.network import Network
 from netlayers.registry import EXECUTION_ARGUMENTS
 from netlayers.training.lock import Holder, check_not_busy
-from netlayers.training.measuring import MetricGroup
+from netlayers.training.measuring import MetricGroup, flat, given_metrics, metric_groups
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from netlayers._typing import Identifier, Shape
     from netlayers.core.layer import Layer
     from netlayers.metrics import Metric
@@ -76,9 +73,12 @@ class CompilableModel(Network):
                 means: per output for a binary cross-entropy, with the threshold at 0 where it takes
                 logits or labels -1 and 1. A metric object follows its own arguments. Samples of
                 the ``ignore_class`` of the loss, and with its ``mask_nan`` the targets that are
-                NaN, are left out.
-            weighted_metrics: metrics that use sample and class weights, named ``weighted_...``
-                where ``metrics`` has that name already.
+                NaN, are left out. For the losses of a :class:`netlayers.losses.SplitLoss`, a dict
+                from their names to such lists, or a list of lists, one for each: each metric gets
+                the targets and predictions of its loss, which decides what names mean, and is
+                reported as ``<part>_<metric>``.
+            weighted_metrics: metrics that use sample and class weights, given like ``metrics``,
+                named ``weighted_...`` where ``metrics`` has that name already.
             options: arguments of Keras that choose only how something is executed, which are
                 accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
 
@@ -92,8 +92,9 @@ class CompilableModel(Network):
         check_not_busy(self, "compile")
         check_options(owner, loss_weights, options)
         chosen, resolved = optimizers.get(optimizer), chosen_loss(owner, loss)
-        plain, weighted = tuple(listed(metrics)), tuple(listed(weighted_metrics))
-        for metric in (*plain, *weighted):
+        plain = given_metrics(owner, "metrics", metrics, resolved)
+        weighted = given_metrics(owner, "weighted_metrics", weighted_metrics, resolved)
+        for metric in flat(plain, weighted):
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
                 metrics_module.get(metric)
         self.optimizer, self.loss = chosen, resolved
@@ -175,15 +176,10 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
         loss = crossentropy_by_shape(target_shape, model.output_shape)
     warn_of_single_softmax(model.output_shape, loss, model.activation)
     fused = fused_loss(loss, model.activation)
-    kind = getattr(loss, "target_kind", None)
-    logits = fused is None and (getattr(loss, "from_logits", False) or kind == "signs")
-    metrics, weighted = (
-        [metrics_module.get(m, target_shape, model.output_shape, logits, kind) for m in given]
-        for given in (model._metrics, model._weighted_metrics)
-    )
-    names = unique_names(metrics, weighted)
-    named = dict(zip(names, [*metrics, *weighted], strict=True))
-    groups = [MetricGroup(loss, named, frozenset(names[len(metrics) :]))] if named else []
+    groups: list[MetricGroup] = []
+    if model._metrics or model._weighted_metrics:
+        given = model._metrics, model._weighted_metrics
+        groups = metric_groups(loss, *given, target_shape, model.output_shape, fused is not None)
     return Steps(model, model.optimizer, fused or loss, groups, fused is not None)
 
 
@@ -218,30 +214,3 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
             "one output with activation='sigmoid' and loss='binary_crossentropy', or two outputs.",
             stacklevel=6,
         )
-
-
-def unique_names(metrics: Sequence[Metric], weighted: Sequence[Metric] = ()) -> list[str]:
-    """Return the keys of metrics in the logs: a second ``auc`` is ``auc_1``, as in Keras.
-
-    A weighted metric whose name ``metrics`` has already is ``weighted_auc``.
-
-    Raises:
-        ConfigurationError: an object is listed twice; it would count each batch twice.
-    """
-    names: list[str] = []
-    taken = {"loss", "grad_norm"}
-    every = [*metrics, *weighted]
-    plain = {metric.name for metric in metrics}
-    for i, metric in enumerate(every):
-        if any(metric is other for other in every[:i]):
-            raise ConfigurationError(
-                f"metrics: the object {metric!r} is there twice; make one for each use."
-            )
-        name = base = "weighted_" * (i >= len(metrics) and metric.name in plain) + metric.name
-        number = 0
-        while name in taken:
-            number += 1
-            name = f"{base}_{number}"
-        taken.add(name)
-        names.append(name)
-    return names

@@ -344,6 +344,7 @@ def _check_weight_axes(
     outputs = model.output_shape
     assert outputs is not None
     by_output = len(shape) == len(outputs) and shape[-1] > 1
+    by_output = by_output and not hasattr(loss, "losses")  # which say themselves what they take
     if by_output and not getattr(loss, "weighs_outputs", True):
         raise ShapeError(
             f"{owner}: sample_weight has the shape {shape}, a weight for each output, but the loss "

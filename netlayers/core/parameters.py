@@ -8,12 +8,13 @@ share layers share one vector; each keeps its own list of slices.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
 import numpy as np
 
-from netlayers.arrays.convert import as_float
+from netlayers.arrays.convert import all_finite, as_float
 from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
 from netlayers.kernels.memory import Workspace, aligned
@@ -355,10 +356,25 @@ class Parameters:
 
 
 def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
-    """Fill parameters with initial values; ``rng`` returns the random stream of a name."""
+    """Fill parameters with initial values; ``rng`` returns the random stream of a name.
+
+    Warns of two that get the same values from the same seed.
+    """
+    seeded: dict[Any, Parameter] = {}
     for p in parameters:
         assert p.value is not None
         p.initializer.fill(p.value, rng(f"initialize/{p.path}"))
+        seed = getattr(p.initializer, "seed", None)
+        if seed is None:
+            continue
+        first = seeded.setdefault((seed, p.shape), p)
+        if first is not p and np.array_equal(first.value, p.value):  # type: ignore[arg-type]
+            warnings.warn(
+                f"The weights {first.path!r} and {p.path!r} start with the same values, because "
+                f"their initializers have the same seed, {seed}. Leave it out: the seed of the "
+                "model makes initial values reproducible.",
+                stacklevel=4,
+            )
 
 
 def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> None:
@@ -379,5 +395,10 @@ def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> 
                 f"{owner}: the weight {p.path!r} has the shape {p.shape}, got {array.shape}."
             )
         arrays.append(array)
+        if not all_finite(array):
+            warnings.warn(
+                f"{owner}: set_weights() got NaN or infinity for the weight {p.path!r}.",
+                stacklevel=3,
+            )
     for p, array in zip(parameters, arrays, strict=True):
         p.value[...] = array  # type: ignore[index]

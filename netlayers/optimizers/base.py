@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +103,8 @@ class Optimizer(Configurable):
     # Names of the state vectors of the rule, and initial values of those that do not start at 0.
     state_names: tuple[str, ...] = ()
     state_start: Mapping[str, float] = {}
+    # Whether the state holds averages or sums of squared gradients.
+    _squares_gradients = False
     # Number of temporary arrays; if more than one, scratch is a matrix with this many rows.
     scratch_rows = 1
     # Whether weights and state do not change where the gradient is 0. If so, a parameter with row
@@ -148,6 +151,13 @@ class Optimizer(Configurable):
                 owner, "ema_overwrite_frequency", ema_overwrite_frequency, minimum=1
             )
         self.ema_overwrite_frequency = ema_overwrite_frequency
+        if not self.use_ema:
+            others = {"ema_momentum": 0.99, "ema_overwrite_frequency": None}
+            for argument in (name for name, usual in others.items() if vars(self)[name] != usual):
+                raise ConfigurationError(
+                    f"{owner}: {argument}={vars(self)[argument]} needs use_ema=True to have an "
+                    "effect."
+                )
         if gradient_accumulation_steps is not None:
             gradient_accumulation_steps = check_integer(
                 owner, "gradient_accumulation_steps", gradient_accumulation_steps, minimum=1
@@ -186,6 +196,8 @@ class Optimizer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
     # These determine the transforms; setting one rebuilds their list.
+    weight_decay = Setting()
+    use_ema = Setting()
     clipnorm = Setting()
     clipvalue = Setting()
     global_clipnorm = Setting()
@@ -207,11 +219,15 @@ class Optimizer(Configurable):
         rate = self._learning_rate
         if not isinstance(rate, LearningRateSchedule):
             return rate * self._factor
-        value = float(rate(self.iterations))
+        given = rate(self.iterations)
+        try:
+            value = float(given)
+        except (TypeError, ValueError, OverflowError):
+            value = math.nan
         if not 0 <= value < math.inf:
             raise ConfigurationError(
-                f"{type(self).__name__}: the schedule {rate!r} returned the learning rate {value} "
-                f"for update {self.iterations}; it must be a finite number >= 0."
+                f"{type(self).__name__}: the schedule {rate!r} returned the learning rate "
+                f"{given!r} for update {self.iterations}; it must be a finite number >= 0."
             )
         return value * self._factor
 
@@ -225,6 +241,15 @@ class Optimizer(Configurable):
             )
         self._learning_rate = check_rate(type(self).__name__, value)
         self._factor = 1.0
+
+    @property
+    def lr(self) -> float:
+        """Refused: the name in old versions of Keras."""
+        raise AttributeError(f"{type(self).__name__} has no lr; it is called learning_rate.")
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} has no lr; it is called learning_rate.")
 
     @property
     def learning_rate_factor(self) -> float:
@@ -319,6 +344,11 @@ class Optimizer(Configurable):
         """
         if self._parameters is parameters and self._segments is parameters.segments:
             return
+        if not hasattr(parameters, "segments"):
+            raise ConfigurationError(
+                f"{type(self).__name__}: step() takes model.parameters, got a "
+                f"{type(parameters).__name__}. For plain arrays use scipy.optimize, or layers."
+            )
         size, dtype = parameters.size, parameters.dtype
         fits = all(v.size == size and v.dtype == dtype for v in self.state.values())
         if not fits or self._parameters not in (None, parameters):
@@ -336,6 +366,13 @@ class Optimizer(Configurable):
                             self.state[name][parameters.own_slice(p)] = parameters.values[p.slice]
                 elif name in self.state_start:
                     self.state[name].fill(self.state_start[name])
+        for pattern in self._undecayed:
+            if not any(pattern.search(p.path) for p in parameters.all):
+                warnings.warn(
+                    f"{type(self).__name__}: exclude_from_weight_decay: {pattern.pattern!r} "
+                    f"matches no weight; {parameters.all[0].path!r} is one.",
+                    stacklevel=2,
+                )
         self._parameters, self._segments = parameters, parameters.segments
         self._layout = Layout(self, parameters)
         self.transforms = transforms_for(self, self._layout.gradients)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -316,7 +317,20 @@ def as_callbacks(callbacks: Any) -> list[Any]:
             raise ConfigurationError(
                 f"callbacks: expected objects of netlayers.callbacks.Callback, got {callback!r}."
             )
+        _warn_of_misspelt_hooks(callback)
     return chosen
+
+
+def _warn_of_misspelt_hooks(callback: Any) -> None:
+    """Warn about methods that are named like hooks, but are none."""
+    hooks = {name for name in dir(Callback) if name.startswith("on_")}
+    its = {name for kind in type(callback).__mro__ for name in vars(kind) if name.startswith("on_")}
+    for name in sorted(its - hooks):
+        close = suggestion(name, sorted(hooks))
+        if close:
+            warnings.warn(
+                f"callbacks: nothing calls {type(callback).__name__}.{name}.{close}", stacklevel=4
+            )
 
 
 @dataclass

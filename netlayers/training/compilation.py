@@ -27,6 +27,22 @@ if TYPE_CHECKING:
 _OPTIONS = {"auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution"}
 
 
+class SetByCompile:
+    """An attribute that only :meth:`CompilableModel.compile` sets."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: CompilableModel | None, owner: type) -> Any:
+        return None if model is None else vars(model).get(self.name)
+
+    def __set__(self, model: CompilableModel, value: Any) -> None:
+        raise ConfigurationError(
+            f"{model.owner}: {self.name} cannot be replaced, because the metrics and the steps "
+            "belong to it; call compile(optimizer, loss) again."
+        )
+
+
 class CompilableModel(Network):
     """A network that can be compiled: it has an optimizer, a loss and metrics.
 
@@ -38,8 +54,8 @@ class CompilableModel(Network):
 
     layers: list[Layer]
     activation: Any  # of the output, or None
-    optimizer: optimizers.Optimizer | None = None
-    loss: losses.Loss | None = None
+    optimizer: optimizers.Optimizer | None = SetByCompile()  # type: ignore[assignment]
+    loss: losses.Loss | None = SetByCompile()  # type: ignore[assignment]
     stop_training = False
     _streams: Streams
     _steps: Steps | None = None
@@ -97,7 +113,7 @@ class CompilableModel(Network):
         for metric in flat(plain, weighted):
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
                 metrics_module.get(metric)
-        self.optimizer, self.loss = chosen, resolved
+        vars(self).update(optimizer=chosen, loss=resolved)
         self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None
 
@@ -176,6 +192,8 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
         loss = crossentropy_by_shape(target_shape, model.output_shape)
     warn_of_single_softmax(model.output_shape, loss, model.activation)
     fused = fused_loss(loss, model.activation)
+    if fused is None and isinstance(loss, losses.Crossentropy):
+        warn_of_activation(loss, type(model.activation).__name__.lower())
     groups: list[MetricGroup] = []
     if model._metrics or model._weighted_metrics:
         given = model._metrics, model._weighted_metrics
@@ -214,3 +232,17 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
             "one output with activation='sigmoid' and loss='binary_crossentropy', or two outputs.",
             stacklevel=6,
         )
+
+
+def warn_of_activation(loss: losses.Crossentropy, name: str) -> None:
+    """Warn about probabilities where the loss takes logits, and the reverse."""
+    kind, link = type(loss).__name__, loss.link
+    if loss.from_logits and name in ("softmax", "sigmoid"):
+        problem = f"{kind}(from_logits=True) takes logits, but the last activation is {name}"
+        advice = "Leave from_logits out, or that activation."
+    elif not loss.from_logits and name in ("linear", "relu", "tanh", "logsoftmax"):
+        problem = f"{kind} takes probabilities, but the last activation is {name}"
+        advice = f"Use activation={link!r}, or no activation and from_logits=True."
+    else:
+        return
+    warnings.warn(f"compile: {problem}. {advice}", stacklevel=6)

@@ -53,6 +53,9 @@ class MetricGroup:
 
         A second ``auc`` is ``auc_1``, as in Keras; a weighted metric whose name ``plain`` has
         already is ``weighted_auc``.
+
+        Raises:
+            ConfigurationError: a metric has the name of another entry in the logs.
         """
         kind = getattr(self.loss, "target_kind", None)
         logits = not fused and (getattr(self.loss, "from_logits", False) or kind == "signs")
@@ -68,6 +71,11 @@ class MetricGroup:
             while key in taken:
                 number += 1
                 key = f"{base}_{number}"
+            if key in ("epoch", "batch", "learning_rate") or key.startswith("val_"):
+                raise ConfigurationError(
+                    f"metrics: the name {key!r} is that of another entry in the logs; pass another "
+                    "name to the metric."
+                )
             taken.add(key)
             self.metrics[key] = metric
             if weighs:
@@ -156,7 +164,8 @@ def metric_groups(
         fused: the metrics get probabilities, although the loss takes logits.
 
     Raises:
-        ConfigurationError: an object is listed twice; it would count each batch twice.
+        ConfigurationError: an object is listed twice, which would count each batch twice, or has
+            the name of another entry in the logs.
     """
     taken = {"loss", "grad_norm", *getattr(loss, "value_names", ())}
     groups = []

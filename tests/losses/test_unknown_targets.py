@@ -10,6 +10,12 @@ from netlayers import losses
 from netlayers.errors import DataError, ShapeError
 from netlayers.registry import registered
 
+# The outputs need not be probabilities here, and there need not be weights.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.* takes probabilities:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning"),
+]
+
 K = 4  # outputs
 CLASSES = {c for c in registered("loss").values() if isinstance(c, type)}
 NAMES = sorted(

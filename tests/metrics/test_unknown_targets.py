@@ -10,6 +10,9 @@ from netlayers import losses, metrics
 from netlayers.errors import ShapeError
 from tests.metrics.test_batches import NAMED
 
+# The outputs need not be probabilities here.
+pytestmark = pytest.mark.filterwarnings("ignore:.* takes probabilities:UserWarning")
+
 K = 3
 # Metrics of the outputs, whatever the weights of others in the sample.
 ELEMENTWISE = {

@@ -199,11 +199,6 @@ class Module(Configurable):
                 built.
             ShapeError: the size of an axis is unknown.
         """
-        if "_building" not in vars(self):
-            raise ConfigurationError(
-                f"{self.owner}: add_weight({name!r}) was called outside of build(); define "
-                "build(self, input_shape) and call it there."
-            )
         declare_weight(
             self, name, shape, initializer, regularizer, statistic, constraint, dtype, row_gradient
         )

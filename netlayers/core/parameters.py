@@ -355,28 +355,6 @@ class Parameters:
             p.constraint.apply(p.value)  # type: ignore[union-attr,arg-type]
 
 
-def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
-    """Fill parameters with initial values; ``rng`` returns the random stream of a name.
-
-    Warns of two that get the same values from the same seed.
-    """
-    seeded: dict[Any, Parameter] = {}
-    for p in parameters:
-        assert p.value is not None
-        p.initializer.fill(p.value, rng(f"initialize/{p.path}"))
-        seed = getattr(p.initializer, "seed", None)
-        if seed is None:
-            continue
-        first = seeded.setdefault((seed, p.shape), p)
-        if first is not p and np.array_equal(first.value, p.value):  # type: ignore[arg-type]
-            warnings.warn(
-                f"The weights {first.path!r} and {p.path!r} start with the same values, because "
-                f"their initializers have the same seed, {seed}. Leave it out: the seed of the "
-                "model makes initial values reproducible.",
-                stacklevel=4,
-            )
-
-
 def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> None:
     """Copy arrays into parameters, all or none.
 

@@ -42,12 +42,10 @@ def is_stream(value: Any) -> bool:
         return is_array(x) or holds_arrays(x)
     if isinstance(value, (type, Mapping, np.generic)):
         return False
-    if any(hasattr(value, name) for name in ("__array__", "__dlpack__", "toarray")):
-        return False
-    if is_lazy(value):
+    if is_lazy(value) or any(hasattr(value, n) for n in ("__array__", "__dlpack__", "toarray")):
         return False
     return callable(value) or any(
-        hasattr(value, name) for name in ("__next__", "__iter__", "__getitem__")
+        hasattr(value, n) for n in ("__next__", "__iter__", "__getitem__")
     )
 
 
@@ -224,10 +222,8 @@ class Stream:
             return (self._item(int(i), count) for i in order[place.count :])
         if not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
             if not takes(source, 0):
-                raise ConfigurationError(
-                    f"{self._owner}: the function that yields the batches must be callable without "
-                    "arguments; pass lambda: function(...)."
-                )
+                text = "the function that yields batches takes no arguments; pass lambda: f(...)."
+                raise ConfigurationError(f"{self._owner}: {text}")
             source = source()
             if not hasattr(source, "__iter__"):
                 raise DataError(
@@ -237,19 +233,15 @@ class Stream:
         iterator = iter(source)
         if not self._has_state:
             done = self._taken if self._one_shot else 0
-            for _ in range(place.count - done):
-                next(iterator, None)
-                self._taken += 1
+            self._taken += sum(1 for _ in islice(iterator, max(0, place.count - done)))
         return iterator
 
     def _item(self, i: int, count: int) -> Any:
         try:
             return self._source[i]
-        except IndexError as error:
-            raise DataError(
-                f"{self._owner}: the sequence of batches has the length {count}, but no batch {i} "
-                f"({type(error).__name__}: {error})."
-            ) from error
+        except IndexError:
+            text = f"{self._owner}: the data have the length {count}, but no batch {i}."
+            raise DataError(text) from None
 
     # Resuming in another process ---------------------------------------------------------------
 

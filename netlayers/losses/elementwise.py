@@ -11,6 +11,7 @@ from netlayers.checks import check_flag
 from netlayers.kernels.rows import row_means
 from netlayers.losses.base import Loss
 from netlayers.losses.given import as_weights, check_output_weights
+from netlayers.registry import constructor_arguments
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Dtype
@@ -57,10 +58,11 @@ class ElementwiseLoss(Loss):
         super().__init__(reduction, name)
         self.mask_nan = check_flag(type(self).__name__, "mask_nan", mask_nan)
 
-    @staticmethod
-    def examples() -> list[tuple[Any, ...]]:
+    @classmethod
+    def examples(cls) -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""
-        return [({}, "numbers", "numbers"), ({"mask_nan": True}, "numbers", "numbers")]
+        masks = "mask_nan" in constructor_arguments(cls)
+        return [*Loss.examples(), *([({"mask_nan": True}, "numbers", "numbers")] if masks else [])]
 
     def mean_outputs(self, e: Array, factor: Array | None = None) -> Array:
         """Return ``Σ w e / k`` of each sample, or ``Σ w e factor / k``; without weights, w is 1.

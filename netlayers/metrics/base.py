@@ -224,11 +224,10 @@ def weighted_sum(
     return float(np.dot(values.reshape(-1), weight)), float(weight.sum())
 
 
-def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Return the sample weights broadcast to ``shape``, as a flat float64 array.
+def checked_weights(metric: Metric, sample_weight: ArrayLike) -> Array:
+    """Return the sample weights as float64.
 
     Raises:
-        ShapeError: there is not one weight per sample (or per time step of a sample, ...).
         DataError: one is negative or not finite.
     """
     weight = np.asarray(sample_weight, np.float64)
@@ -237,6 +236,17 @@ def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int
             f"metric {metric.name!r}: sample_weight must hold finite numbers >= 0, got values from "
             f"{weight.min()} to {weight.max()}."
         )
+    return weight
+
+
+def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return the sample weights broadcast to ``shape``, as a flat float64 array.
+
+    Raises:
+        ShapeError: there is not one weight per sample (or per time step of a sample, ...).
+        DataError: one is negative or not finite.
+    """
+    weight = checked_weights(metric, sample_weight)
     while weight.shape != shape[: weight.ndim]:
         if weight.ndim < 2 or weight.shape[-1] != 1:
             hint = ""

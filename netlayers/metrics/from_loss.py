@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from netlayers import losses
-from netlayers.metrics.base import Mean
+from netlayers.metrics.base import Mean, checked_weights
 from netlayers.registry import constructor_arguments, register
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class LossMetric(Mean):
     ) -> None:
         """Add the losses of a batch with the weights of its samples, or of its targets."""
         y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        if sample_weight is not None:
+            sample_weight = checked_weights(self, sample_weight)
         loss = self._loss
         loss.forward(self._float64("t", y_true), self._float64("p", y_pred), sample_weight)
         self._total += loss.numerator

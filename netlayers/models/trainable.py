@@ -159,7 +159,8 @@ class TrainableModel(CompilableModel):
         first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
         verbose = check_verbose(owner, verbose)
         freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
-        if freq > max(1, epochs):
+        validated = validation_data is not None or bool(validation_split)
+        if validated and freq > max(1, epochs):
             raise ConfigurationError(
                 f"{owner}: validation_freq={freq} is above epochs={epochs}, so nothing would be "
                 "validated; pass a smaller one, or no validation data."

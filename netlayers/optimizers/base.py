@@ -14,6 +14,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import aligned
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
+from netlayers.optimizers.settings import Renamed, Setting
 from netlayers.optimizers.transforms import transforms_for
 from netlayers.registry import Configurable, must_define, serialize, snake_case
 
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter, Parameters
     from netlayers.optimizers.transforms import Transform
-
-
-class Setting:
-    """An attribute of an optimizer; setting it rebuilds the list of gradient transforms."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __set__(self, optimizer: Optimizer, value: Any) -> None:
-        optimizer.__dict__[self.name] = value  # no __get__: reads find it here
-        optimizer._segments = None
-
-    if TYPE_CHECKING:
-
-        def __get__(self, optimizer: Optimizer | None, owner: type) -> Any: ...
 
 
 class Optimizer(Configurable):
@@ -196,6 +182,7 @@ class Optimizer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
     # These determine the transforms; setting one rebuilds their list.
+    lr = Renamed("learning_rate")
     weight_decay = Setting()
     use_ema = Setting()
     clipnorm = Setting()
@@ -241,15 +228,6 @@ class Optimizer(Configurable):
             )
         self._learning_rate = check_rate(type(self).__name__, value)
         self._factor = 1.0
-
-    @property
-    def lr(self) -> float:
-        """Refused: the name in old versions of Keras."""
-        raise AttributeError(f"{type(self).__name__} has no lr; it is called learning_rate.")
-
-    @lr.setter
-    def lr(self, value: Any) -> None:
-        raise AttributeError(f"{type(self).__name__} has no lr; it is called learning_rate.")
 
     @property
     def learning_rate_factor(self) -> float:
@@ -350,6 +328,12 @@ class Optimizer(Configurable):
                 f"{type(parameters).__name__}. For plain arrays use scipy.optimize, or layers."
             )
         size, dtype = parameters.size, parameters.dtype
+        smallest, epsilon = float(np.finfo(dtype).tiny), getattr(self, "epsilon", 1.0)
+        if epsilon < smallest:  # it would be 0, and the update of a zero gradient NaN
+            raise ConfigurationError(
+                f"{type(self).__name__}: epsilon={epsilon:g} is too small for {dtype}; pass "
+                f"{smallest:.2g} or more."
+            )
         fits = all(v.size == size and v.dtype == dtype for v in self.state.values())
         if not fits or self._parameters not in (None, parameters):
             raise ConfigurationError(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Logs
     from netlayers.training.compilation import CompilableModel
+    from netlayers.training.lbfgs_result import LBFGSResult
     from netlayers.training.step import Steps
 
 
@@ -333,23 +334,6 @@ def _warn_of_misspelt_hooks(callback: Any) -> None:
             )
 
 
-@dataclass
-class LBFGSResult:
-    """How a run of L-BFGS ended.
-
-    Attributes:
-        converged: whether a tolerance was reached.
-        message: why it ended; SciPy's message if no tolerance was reached.
-        iterations: number of iterations.
-        evaluations: number of evaluations of loss and gradient.
-    """
-
-    converged: bool
-    message: str
-    iterations: int
-    evaluations: int
-
-
 class History(Callback):
     """The logs of every complete epoch.
 
@@ -366,9 +350,7 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
-        self._when: dict[
-            str, list[int]
-        ] = {}  # the epochs of each name, which may be absent in some
+        self._when: dict[str, list[int]] = {}  # the epochs of each name; some may lack it
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Record the logs of the epoch."""

@@ -12,12 +12,12 @@ from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.network import Network
 from netlayers.registry import EXECUTION_ARGUMENTS
-from netlayers.training.lock import Holder, check_not_busy
+from netlayers.training.lock import Holder, between_steps, check_not_busy
 from netlayers.training.measuring import MetricGroup, flat, given_metrics, metric_groups
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
-    from netlayers._typing import Identifier, Shape
+    from netlayers._typing import Array, Identifier, Shape
     from netlayers.core.layer import Layer
     from netlayers.metrics import Metric
     from netlayers.random import Streams
@@ -121,6 +121,11 @@ class CompilableModel(Network):
     def metrics(self) -> list[Metric]:
         """The metrics as objects; empty before the first data, whose shapes determine them."""
         return [] if self._steps is None else list(self._steps.metrics.values())
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, all from between the same steps of a training."""
+        with between_steps(self):
+            return super().get_weights()
 
     def _make_steps(self, target_shape: Shape) -> Steps:
         """Return the ``Steps``, created once the shapes are known."""

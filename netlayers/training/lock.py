@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -97,6 +97,13 @@ def check_not_busy(model: Layer, wanted: str) -> None:
         return
     if holder[1] != get_ident() or wanted == "compile":
         _check_within(model, holder, (wanted, get_ident(), _Process.this))
+
+
+def between_steps(model: Any) -> AbstractContextManager[Any]:
+    """Return a context manager that waits for the end of a step that another thread trains."""
+    holder = model._lock.get("now")
+    trains = holder is not None and holder[2] is _Process.this and holder[1] != get_ident()
+    return model._steps.whole if trains and model._steps is not None else nullcontext()
 
 
 def _check_within(model: Layer, holder: Holder, turn: Holder) -> None:

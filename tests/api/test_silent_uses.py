@@ -312,7 +312,7 @@ def test_a_generator_function_that_takes_an_argument():
     def batches(size):
         yield X[:size], Y[:size]
 
-    with pytest.raises(ConfigurationError, match="without arguments; pass lambda"):
+    with pytest.raises(ConfigurationError, match="takes no arguments; pass lambda"):
         model().fit(batches, verbose=0)
 
 
@@ -324,5 +324,5 @@ def test_a_sequence_that_is_shorter_than_it_says():
         def __getitem__(self, i):
             return [(X, Y), (X, Y)][i]
 
-    with pytest.raises(DataError, match="has the length 3, but no batch 2"):
+    with pytest.raises(DataError, match="have the length 3, but no batch 2"):
         model().fit(Batches(), shuffle=False, verbose=0)

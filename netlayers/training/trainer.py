@@ -165,12 +165,12 @@ class Run:
         Raises:
             ValueError: it is not the state of such a run.
         """
-        own = [type(c).__module__.startswith("netlayers.") for c in self.kept_callbacks]
-        fresh = self.get_state()
         check_like("stop_training", state["stop_training"], False)
-        for i, known in enumerate(own):
-            if known:
-                check_like(f"callbacks[{i}]", state["callbacks"][i], fresh["callbacks"][i])
+        check_like("logs", state["logs"], {})
+        check_like("steps", state["steps"], self.steps.get_state())
+        for i, callback in enumerate(self.kept_callbacks):
+            if type(callback).__module__.startswith("netlayers."):
+                check_like(f"callbacks[{i}]", state["callbacks"][i], callback.get_state())
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)

@@ -40,7 +40,8 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
     def packed(path: str, value: Any) -> Any:
         if value is None or type(value) in (bool, int, float, str):
             return value
-        if isinstance(value, np.ndarray) and _kept(value.dtype):
+        masked = getattr(value, "mask", None) is not None
+        if isinstance(value, np.ndarray) and _kept(value.dtype) and not masked:
             arrays[path] = _as_bytes(value)
             return {_MARK: "booleans" if value.dtype == bool else "array", "name": path}
         if isinstance(value, np.generic) and _kept(value.dtype):
@@ -54,7 +55,9 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
             return [packed(f"{path}/{i}", item) for i, item in enumerate(value)]
         strings = isinstance(value, dict) and all(isinstance(key, str) for key in value)
         if strings and _MARK not in value:
-            return {k: packed(f"{path}/{k}" if path else k, v) for k, v in value.items()}
+            # Escaped as in JSON pointers (RFC 6901), so that no two places have one name.
+            names = {key: key.replace("~", "~0").replace("/", "~1") for key in value}
+            return {k: packed(f"{path}/{names[k]}" if path else names[k], value[k]) for k in value}
         raise ConfigurationError(
             f"The state of the run cannot be kept: {path} is {value!r}. get_state() must return "
             "numbers, strings and arrays, in lists and in dicts with strings as keys."

@@ -266,9 +266,10 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
             hooks.fire("on_train_batch_begin", number, {})
         steps.batch = batch
         try:
-            steps.compute_gradients(batch)
-            interrupts.updating = True
-            steps.update(batch.size)
+            with steps.whole:
+                steps.compute_gradients(batch)
+                interrupts.updating = True
+                steps.update(batch.size)
         except NonFiniteError as error:
             explain(error, steps, batch, run.epoch, number)
             raise

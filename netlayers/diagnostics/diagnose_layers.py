@@ -26,9 +26,10 @@ VANISHING = 5e-3
 # dL/dy divided by the smallest of the layers behind; at most 8 in those networks. Pascanu et al.
 # 2013, section 2, describe the growth; the limit is a power of ten well beyond 8.
 EXPLODING = 1e3
-# At most 0.25 in those networks (twelve layers of ReLU). Stanford's course CS231n, "Neural Networks
-# Part 1", speaks of 40 % for a rate that is too high.
-DEAD = 0.4
+# At most 0.25 in those networks (twelve layers of ReLU). Of inputs that are all positive, such as one
+# feature from 0 to 1, half of the units of a first layer see nothing and the rest learns; in a layer
+# of eight units that may be six of them by accident.
+DEAD = 0.8
 SATURATED = 0.5  # at most 0.1 in those networks; beyond a half, most of a layer does not learn
 # Standard deviation of a kernel times the root of its fan-in, divided by what keeps the signal
 # (1 for tanh: Glorot and Bengio 2010; the root of 2 for ReLU: He et al. 2015, eq. 10), multiplied

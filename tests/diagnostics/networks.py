@@ -323,6 +323,14 @@ def sequences(seed):
     return made(parts, "adam", "mse", seed), x, y
 
 
+def positive(seed):
+    """One feature from 0 to 1: half of the units of the first layer are shut."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(size=(500, 1))
+    y = np.sin(6 * x[:, 0]) + 0.1 * rng.normal(size=500)
+    return made(dense([64, 64], "relu", [L.Dense(1)]), opt.Adam(0.003), "mse", seed), x, y
+
+
 def small(seed):
     x, y = binary(seed, rows=60)
     parts = dense([4], "tanh", [L.Dense(1, "sigmoid")])
@@ -389,6 +397,7 @@ HEALTHY = {
     "noisy labels": noisy_labels,
     "weak signal": weak_signal,
     "sequences": sequences,
+    "positive": positive,
     "small": small,
     "frame": frame,
 }

@@ -91,7 +91,7 @@ def test_saturated(share, severity):
 
 @pytest.mark.parametrize(
     ("share", "severity"),
-    [(below(0.4), None), (0.4, "warning"), (0.9, "warning"), (above(0.9), "serious")],
+    [(below(0.8), None), (0.8, "warning"), (0.9, "warning"), (above(0.9), "serious")],
 )
 def test_dead(share, severity):
     found = evidence(dead={"b": share})

@@ -14,7 +14,7 @@ from netlayers.checks import check_choice, check_flag, check_integer, check_numb
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.kernels.select import kernels_in_use
 from netlayers.saving import StoredFile, restore, save_model
-from netlayers.saving.description import from_text, to_text
+from netlayers.saving.description import Section, from_text, to_text
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.settings import ChangedSettingError, restore_settings
@@ -174,7 +174,7 @@ class BackupAndRestore(BackupCallback):
                 stacklevel=2,
             )
         self._lock.made |= extra.get("made") is True  # by the process before
-        run.go_to(extra["place"])
+        run.go_to(self._checked_place(run, extra["place"]))
         if run.hooks.params.get("verbose"):
             where = f" after {run.batch} batches" if run.batch else ""
             say(f"The run in {self.backup_dir!r} resumes in epoch {run.epoch + 1}{where}")
@@ -279,6 +279,21 @@ class BackupAndRestore(BackupCallback):
                 stacklevel=2,
             )
         self._time = time.monotonic()
+
+    def _checked_place(self, run: Run, place: Any) -> dict[str, Any]:
+        """Return the position in the backup, which must be one of the run.
+
+        Raises:
+            FileError: it is not.
+        """
+        section = Section(str(self._found), "extra: place", place)
+        epoch = section.count("epoch")
+        if epoch < run.epochs.start:
+            raise section.fail("epoch", f"{run.epochs.start} or more")
+        batch = None if place.get("batch", 0) is None else section.count("batch")
+        if batch is not None and run.data.steps is not None and batch > run.data.steps:
+            raise section.fail("batch", f"at most {run.data.steps}")
+        return {"epoch": epoch, "batch": batch}
 
     def _check_kind(self, extra: Any) -> None:
         """Raise a FileError unless ``extra`` is what a backup holds besides the model."""

@@ -233,9 +233,7 @@ class Stream:
         iterator = iter(source)
         if not self._has_state:
             done = self._taken if self._one_shot else 0
-            for _ in range(place.count - done):
-                next(iterator, None)
-                self._taken += 1
+            self._taken += sum(1 for _ in islice(iterator, max(0, place.count - done)))
         return iterator
 
     def _item(self, i: int, count: int) -> Any:

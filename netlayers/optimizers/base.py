@@ -328,6 +328,12 @@ class Optimizer(Configurable):
                 f"{type(parameters).__name__}. For plain arrays use scipy.optimize, or layers."
             )
         size, dtype = parameters.size, parameters.dtype
+        smallest, epsilon = float(np.finfo(dtype).tiny), getattr(self, "epsilon", 1.0)
+        if epsilon < smallest:  # it would be 0, and the update of a zero gradient NaN
+            raise ConfigurationError(
+                f"{type(self).__name__}: epsilon={epsilon:g} is too small for {dtype}; pass "
+                f"{smallest:.2g} or more."
+            )
         fits = all(v.size == size and v.dtype == dtype for v in self.state.values())
         if not fits or self._parameters not in (None, parameters):
             raise ConfigurationError(

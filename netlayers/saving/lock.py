@@ -41,8 +41,10 @@ class FolderLock:
         self.folder = folder
         self._path = os.path.join(folder, _NAME)
         self._descriptor: int | None = None
-        # A process that was killed may have left nothing but its lock.
-        self.made = not os.path.isdir(folder) or os.listdir(folder) == [_NAME]
+        self.made = True
+        with contextlib.suppress(OSError):  # the folder is missing
+            # A process that was killed may have left nothing but its lock.
+            self.made = os.listdir(folder) == [_NAME]
         _held.add(self)
         if fcntl is not None:
             with contextlib.suppress(OSError):

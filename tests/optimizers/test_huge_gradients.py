@@ -1,4 +1,4 @@
-"""A gradient whose square overflows does not end the learning of its weight."""
+"""Gradients at the ends of the range of numbers do not end the learning of their weights."""
 
 import numpy as np
 import pytest
@@ -73,3 +73,17 @@ def test_clipping_comes_first(clip, recwarn):
     steps(model, 1e20)
     assert not recwarn
     assert model.optimizer.state["v"].max() <= 1.001
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "Nadam", "RAdam", "Lamb", "Adamax"])
+def test_an_epsilon_that_is_zero_in_the_dtype(name):
+    kind = getattr(nl.optimizers, name)
+    with pytest.raises(
+        nl.errors.ConfigurationError, match="epsilon=1e-50 is too small for float32"
+    ):
+        steps(built(kind(epsilon=1e-50)), 0.1)
+    for dtype, smallest in (("float32", 1.2e-38), ("float64", 1e-50)):
+        model = built(kind(epsilon=smallest), dtype)
+        model.parameters.gradients[:] = 0
+        model.optimizer.step(model.parameters)
+        assert np.isfinite(model.parameters.values).all()

@@ -26,9 +26,9 @@ VANISHING = 5e-3
 # dL/dy divided by the smallest of the layers behind; at most 8 in those networks. Pascanu et al.
 # 2013, section 2, describe the growth; the limit is a power of ten well beyond 8.
 EXPLODING = 1e3
-# At most 0.25 in those networks (twelve layers of ReLU). Of inputs that are all positive, such as one
-# feature from 0 to 1, half of the units of a first layer see nothing and the rest learns; in a layer
-# of eight units that may be six of them by accident.
+# At most 0.25 in those networks (twelve layers of ReLU). Of inputs that are all positive, such as
+# one feature from 0 to 1, half of the units of a first layer see nothing and the rest learns; in a
+# layer of eight units that may be six of them by accident.
 DEAD = 0.8
 SATURATED = 0.5  # at most 0.1 in those networks; beyond a half, most of a layer does not learn
 # Standard deviation of a kernel times the root of its fan-in, divided by what keeps the signal

@@ -63,7 +63,7 @@ class Comparison:
 def duplicate(steps: Steps) -> Steps:
     """Return steps of copies of model, optimizer and loss, with all their state."""
     model, optimizer, loss = copy.deepcopy((steps.model, steps.optimizer, steps.loss))
-    return Steps(model, optimizer, loss, None, steps.fused)
+    return Steps(model, optimizer, loss, fused=steps.fused)
 
 
 def ratio(evidence: Evidence) -> float:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Srivastava et al., "Dropout", JMLR 15 (2014), appendix A.4, keep 0.5 to 0.8 of the hidden units;
 # their figure 9 shows what a network with fewer does not learn any more.
 DROPOUT_TOO_HIGH = 0.9
+# The square of a gradient of 3e9. In float32, squares above 3e38 overflow or are limited to that.
+MOMENT_TOO_LARGE = 1e19
 
 _BETWEEN = (
     *(ActivityRegularization, AlphaDropout, BatchNormalization, Dropout, GaussianDropout),
@@ -101,33 +103,35 @@ def frozen(evidence: Evidence) -> Iterator[Finding]:
 
 
 def moments(evidence: Evidence) -> Iterator[Finding]:
-    """Find numbers in the state of the optimizer that are not finite."""
+    """Find numbers in the state of the optimizer that let weights learn no more."""
     if evidence.bad_moments:
         bad = sum(evidence.bad_moments.values())
         path = next(iter(evidence.bad_moments))
         yield Finding(
-            "moments not finite",
+            "moments too large",
             path,
             "serious",
             {"count": bad},
-            f"{bad} numbers that the optimizer keeps of earlier gradients are NaN or infinite, as "
-            "after a gradient whose square is too large for the dtype: their weights do not learn "
-            "any more.",
+            f"{bad} numbers that the optimizer keeps of earlier gradients are NaN, infinite or "
+            f"above {MOMENT_TOO_LARGE:.0e}, as after one huge gradient; they divide the updates, "
+            "so their weights learn nothing for thousands of steps.",
             "compile again for a new optimizer, with global_clipnorm=1.0.",
             list(evidence.bad_moments),
         )
 
 
 def bad_moments(model: Layer, optimizer: Any) -> dict[str, int]:
-    """Return how many numbers in the optimizer's state are not finite, by layer."""
+    """Return how many numbers in the optimizer's state are too large, by layer."""
+    wrong = [~(np.abs(v) <= MOMENT_TOO_LARGE) for v in optimizer.state.values()]
     found: dict[str, int] = {}
-    vectors = [v for v in optimizer.state.values() if not np.isfinite(v).all()]
-    for p in model.parameters.all if vectors else ():
+    if not any(flags.any() for flags in wrong):
+        return found
+    for p in model.parameters.all:
         if not p.statistic:
             place = model.parameters.own_slice(p)
-            bad = sum(place.stop - place.start - np.isfinite(v[place]).sum() for v in vectors)
+            bad = sum(int(flags[place].sum()) for flags in wrong)
             if bad:
-                found[p.layer.path] = found.get(p.layer.path, 0) + int(bad)
+                found[p.layer.path] = found.get(p.layer.path, 0) + bad
     return found
 
 

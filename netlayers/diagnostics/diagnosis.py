@@ -120,7 +120,7 @@ def diagnose(
     - vanishing and exploding gradients, dead and saturated units, frozen layers, dropout that
       leaves nothing, Dense layers without activation between, initializers that do not suit the
       activation;
-    - a learning rate that is too high or too low, moments of the optimizer that are not finite;
+    - a learning rate that is too high or too low, moments of the optimizer that are too large;
     - inputs and targets that are not scaled, a loss that does not suit the last activation,
       constant labels, labels that belong to other rows, validation rows that are trained on;
     - numbers that are not finite.

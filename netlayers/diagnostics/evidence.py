@@ -46,7 +46,7 @@ class Finding:
     Attributes:
         illness: its name: ``"vanishing gradient"``, ``"exploding gradient"``, ``"dead units"``,
             ``"saturation"``, ``"learning rate too high"``, ``"learning rate too low"``,
-            ``"frozen layers"``, ``"moments not finite"``, ``"dropout too high"``,
+            ``"frozen layers"``, ``"moments too large"``, ``"dropout too high"``,
             ``"linear layers"``, ``"inputs not scaled"``, ``"targets not scaled"``,
             ``"initializer"``, ``"symmetry"``, ``"loss and activation"``, ``"target range"``,
             ``"constant labels"``, ``"missing classes"``, ``"unrelated labels"``,
@@ -99,7 +99,7 @@ class Evidence:
         self.comparison: Comparison | None = None  # with a lower rate
         # Of frozen layers: all paths, those that were never trained, whether no other layer learns.
         self.frozen: tuple[list[str], list[str], bool] = [], [], False
-        self.bad_moments: dict[str, int] = {}  # numbers that are not finite, by layer
+        self.bad_moments: dict[str, int] = {}  # numbers that are too large, by layer
         self.scales: Array | None = None  # size of each input feature, of values that are not 0
         self.symmetric: list[str] = []
         # The steps change the weights before the rules look at them.

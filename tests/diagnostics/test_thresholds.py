@@ -342,3 +342,16 @@ def test_connections(monkeypatch, deviations, ill):
 def test_shared_rows(overlap, severity):
     found = list(diagnose_rows.leaks(overlap))
     assert [f.severity for f in found] == [severity] * (severity is not None)
+
+
+@pytest.mark.parametrize(
+    ("value", "bad"),
+    [(1e19, 0), (above(1e19), 1), (-above(1e19), 1), (math.inf, 1), (math.nan, 1), (0.0, 0)],
+)
+def test_moments(value, bad):
+    model = nl.Sequential([nl.layers.Dense(2), nl.layers.Dense(1)], seed=0, dtype="float64")
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 3)), np.ones(4), verbose=0)
+    model.optimizer.state["v"][8] = value  # the kernel of the second layer
+    found = diagnose_structure.bad_moments(model, model.optimizer)
+    assert found == ({"dense_1": bad} if bad else {})

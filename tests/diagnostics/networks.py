@@ -323,6 +323,15 @@ def sequences(seed):
     return made(parts, "adam", "mse", seed), x, y
 
 
+def masked(seed):
+    """Some targets are unknown."""
+    x, t = table(seed)
+    y = np.stack([t, x[:, 3] - x[:, 4]], axis=1)
+    y[np.random.default_rng(seed).uniform(size=y.shape) < 0.3] = np.nan
+    loss = losses.MeanSquaredError(mask_nan=True)
+    return made(dense([32], "relu", [L.Dense(2)]), "adam", loss, seed), x, y
+
+
 def positive(seed):
     """One feature from 0 to 1: half of the units of the first layer are shut."""
     rng = np.random.default_rng(seed)
@@ -397,6 +406,7 @@ HEALTHY = {
     "noisy labels": noisy_labels,
     "weak signal": weak_signal,
     "sequences": sequences,
+    "masked": masked,
     "positive": positive,
     "small": small,
     "frame": frame,

@@ -281,7 +281,7 @@ def test_inputs(scales, ill):
 
 @pytest.mark.parametrize(("size", "ill"), [(100.0, False), (above(100.0), True)])
 def test_targets(size, ill):
-    found = evidence(y=np.array([[size], [-size]]))
+    found = evidence(y=np.array([[size], [-size], [math.nan]]))
     got = [f.illness for f in diagnose_data.loss_and_activation(found)]
     assert got == ["targets not scaled"] * ill
 

@@ -66,6 +66,9 @@ class Layer(Module):
     _adds_penalty = False
     # Layers whose output is the same in training and inference: no dropout, no batch statistics.
     same_in_training = True
+    # A layer of the user's whose forward computes each row alone, without matrix products except in
+    # its sublayers: predict(x, exact=True) takes it. Layers of netlayers do without.
+    exact_rows = False
     # Layers whose forward and backward also accept a SciPy CSR matrix as x.
     takes_sparse = False
     # The inputs of forward: one spec, or a tuple of specs for a tuple of arrays.

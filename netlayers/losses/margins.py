@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.errors import DataError
+from netlayers.kernels.exact import row_dots
 from netlayers.kernels.rows import row_means
 from netlayers.losses.axis import OneHotTargets
 from netlayers.losses.base import Loss
@@ -90,7 +91,7 @@ class SquaredHinge(_Margin):
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ m² / k`` with ``m = max(1 - t p, 0)``."""
         m = self._margin(y_true, y_pred)
-        return np.vecdot(m, m) / m.shape[-1]
+        return row_dots(m, m) / m.shape[-1]
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = -dl 2 m t / k``."""
@@ -126,7 +127,7 @@ class CategoricalHinge(OneHotTargets):
         self.cache.t, self.cache.other = y_true, other
         self.cache.at = np.argmax(others, axis=-1)[..., None]
         n = np.take_along_axis(others, self.cache.at, -1)[..., 0]
-        l = np.maximum(n - np.vecdot(y_true, y_pred) + 1, 0)  # noqa: E741
+        l = np.maximum(n - row_dots(y_true, y_pred) + 1, 0)  # noqa: E741
         self.cache.active = np.sign(l)[..., None]
         return l
 

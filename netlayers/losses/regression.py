@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
+from netlayers.kernels.exact import row_dots
 from netlayers.kernels.rows import row_means
 from netlayers.kernels.select import kernels
 from netlayers.losses.base import EPSILON, Loss
@@ -107,7 +108,7 @@ class Huber(_Difference):
         """``h = c (d - c / 2)`` with ``c = clip(d, -delta, delta)``, which covers both cases."""
         d = self._difference(y_true, y_pred)
         c = np.clip(d, -self.delta, self.delta, out=self._scratch(d))
-        return (np.vecdot(c, d) - 0.5 * np.vecdot(c, c)) / d.shape[-1]
+        return (row_dots(c, d) - 0.5 * row_dots(c, c)) / d.shape[-1]
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl c / k``."""
@@ -196,7 +197,7 @@ class MeanSquaredLogarithmicError(Loss):
         np.log1p(log_t, out=log_t)
         r = np.log1p(c, out=self.buffer("r", c))
         self.cache.r = np.subtract(r, log_t, out=r)
-        return np.vecdot(r, r) / r.shape[-1]
+        return row_dots(r, r) / r.shape[-1]
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl 2 r / (1 + c) / k`` where not clipped, else 0."""

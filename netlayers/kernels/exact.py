@@ -80,9 +80,15 @@ def _blocks_product(x: Array, w: Array, out: Array) -> None:
     for columns in _slices(w.shape[1], _COLUMNS):
         first, *others = _slices(w.shape[0], _TERMS)
         total = out[..., columns]
-        np.matmul(x[..., first], w[first, columns], out=total)
+        multiply = np.matmul if total.shape[-1] > 1 else _one_column
+        multiply(x[..., first], w[first, columns], out=total)
         for terms in others:
-            total += x[..., terms] @ w[terms, columns]
+            total += multiply(x[..., terms], w[terms, columns])
+
+
+def _one_column(x: Array, w: Array, out: Array | None = None) -> Array:
+    """``out = x w`` for one column, a scalar product per row: gemv may treat rows differently."""
+    return np.vecdot(x[..., None, :], w.T, out=out)
 
 
 def _slices(size: int, step: int) -> list[slice]:

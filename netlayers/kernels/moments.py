@@ -79,10 +79,10 @@ def mean_square(x: Array, axis: int) -> Array:
     """Return the mean of x² along an axis of a matrix, in float64, without overflow in float32."""
     with np.errstate(over="ignore"):
         total = sums(x, x, axis)
-    overflowed = ~np.isfinite(total)
-    if overflowed.any():  # the others keep their bits
-        part = (x[:, overflowed] if axis == 0 else x[overflowed]).astype(total.dtype)
-        total[overflowed] = sums(part, part, axis)
+        overflowed = ~np.isfinite(total)
+        if overflowed.any():  # the others keep their bits
+            part = (x[:, overflowed] if axis == 0 else x[overflowed]).astype(total.dtype)
+            total[overflowed] = sums(part, part, axis)
     return total / x.shape[axis]
 
 

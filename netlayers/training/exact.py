@@ -33,7 +33,7 @@ def check_exact(owner: str, model: CompilableModel) -> None:
                 f"activation of {layer.owner} acts along axis {axis}, which is the batch. Choose "
                 "another axis, or leave exact out."
             )
-        if not (layer.exact_rows or type(layer).forward.__module__.startswith("netlayers.")):
+        if not layer.exact_rows:
             raise ConfigurationError(
                 f"{owner}: exact=True is not known to hold for {layer.owner} "
                 f"({type(layer).__name__}), which is your own. If its forward computes each row "

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 import netlayers as nl
 from netlayers import layers, losses
 from netlayers.errors import ConfigurationError, DataError
-from netlayers.kernels import exact
+from netlayers.kernels import exact, rows
 from netlayers.kernels.exact import exactly, product
+from netlayers.kernels.select import kernels
 from netlayers.training.batching import INFERENCE_BATCH
 from tests.classes import concrete
 from tests.losses.test_denominators import CASES, REDUCTIONS, K, targets
@@ -44,18 +45,35 @@ def network(*parts, dtype="float32"):
     st.data(),
 )
 @settings(max_examples=60, deadline=None)
-def test_a_product_of_each_row_alone(dtype, terms, columns, rows, data):
-    x = rng.normal(size=(rows, terms)).astype(dtype)
+def test_a_product_of_each_row_alone(dtype, terms, columns, count, data):
+    x = rng.normal(size=(count, terms)).astype(dtype)
     w = rng.normal(size=(terms, columns)).astype(dtype)
-    out = np.empty((rows, columns), dtype)
+    out = np.empty((count, columns), dtype)
     product(x, w, out)
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(out, x @ w, rtol=0, atol=4 * eps * (abs(x) @ abs(w)).max())
-    start = data.draw(st.integers(0, rows - 1))
-    stop = data.draw(st.integers(start + 1, rows))
+    start = data.draw(st.integers(0, count - 1))
+    stop = data.draw(st.integers(start + 1, count))
     part = np.empty((stop - start, columns), dtype)
     product(x[start:stop], w, part)
     assert part.tobytes() == out[start:stop].tobytes()
+
+
+@DTYPES
+@pytest.mark.parametrize("size", [1, 3, 7, 33, 700])
+def test_sums_and_shares_of_each_row_alone(dtype, size):
+    """Of losses, which compute the softmax themselves."""
+    x = rng.normal(size=(29, size)).astype(dtype)
+
+    def compute(x):
+        p = np.empty_like(x)
+        return [rows.row_sums(x), kernels.softmax(x, p, p), p]
+
+    whole = exactly(compute)(x)
+    for start, stop in ((0, 1), (5, 6), (28, 29), (2, 9)):
+        parts = exactly(compute)(x[start:stop])
+        for part, its in zip(parts, whole, strict=True):
+            assert part.tobytes() == its[start:stop].tobytes()
 
 
 NORMALIZATIONS = [
@@ -235,10 +253,21 @@ for dtype in ("float32", "float64"):
         assert y.tobytes() == model.predict(x, 5, exact=True).tobytes()
         print(hashlib.sha256(y.tobytes()).hexdigest())
     model = nl.Sequential([L.Activation("linear")], dtype=dtype)
-    x, y = rng.uniform(0.1, 0.9, (2, 40, 20_000))
-    for loss in ("mse", "huber", "cosine_similarity", "categorical_crossentropy", "kl_divergence"):
+    x, y = rng.uniform(0.1, 0.9, (2, 3, 20_000))
+    for loss in ("mse", "huber", "cosine_similarity", "kl_divergence",
+                 nl.losses.CategoricalCrossentropy(from_logits=True)):
         model.compile("sgd", loss, metrics=["mae", "r2_score", "cosine_similarity"])
         print(repr(model.evaluate(x, y, verbose=0, exact=True)))
+    x, y = rng.uniform(0.1, 0.9, (2, 1500, 700))
+    for last, loss, t in (
+        ("softmax", "sparse_categorical_crossentropy", np.arange(1500) % 700),
+        ("softmax", "categorical_crossentropy", y / y.sum(axis=1, keepdims=True)),
+        ("sigmoid", "binary_crossentropy", y),
+        ("linear", "mae", y),
+    ):
+        model = nl.Sequential([L.Activation(last)], dtype=dtype)
+        model.compile("sgd", loss)
+        print(repr(model.evaluate(x, t, 200, verbose=0, exact=True)))
     model = nl.Sequential([L.Activation("sigmoid")], dtype=dtype)
     exact_area = nl.metrics.AUC(num_thresholds=None, name="area")
     model.compile("sgd", "mse", weighted_metrics=["mae", "auc", exact_area])
@@ -265,7 +294,7 @@ def test_one_and_two_threads_of_blas(kernels, core):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         printed.append(done.stdout)
-    assert printed[0].count("\n") == 24
+    assert printed[0].count("\n") == 32
     assert printed[0] == printed[1]
 
 

@@ -51,6 +51,10 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
                 f"{owner}: {argument} has {np.count_nonzero(masked)} masked entries. Fill them, "
                 f"for instance with {argument}.filled(0), or remove such rows."
             )
+    if value is None:
+        raise DataError(
+            f"{owner}: {argument} is None; a function or layer that returns it may lack a return."
+        )
     array = _numpy(owner, argument, value)
     if array.dtype.kind not in "fiub":
         raise DataError(

@@ -119,6 +119,11 @@ class ModelCheckpoint(MonitorCallback):
                 f"{owner}: initial_value_threshold={initial_value_threshold:g} has no effect "
                 "without save_best_only=True; pass both, or neither."
             )
+        if keep_last not in (None, 1) and not self._fields:
+            raise ConfigurationError(
+                f"{owner}: keep_last={keep_last} has no effect on the single file "
+                f"{self.filepath!r}; pass a template such as '{{epoch}}.safetensors'."
+            )
         if save_best_only and save_freq == "epoch" and not monitor.startswith("val_"):
             setattr(self, "on_train_batch_begin", self._before_batch)  # noqa: B010
         watched = {*self._fields, *([self.monitor] if save_best_only else [])}

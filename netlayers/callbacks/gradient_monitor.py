@@ -7,6 +7,7 @@ import math
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
+from netlayers.callbacks.reporting import LogFile
 from netlayers.checks import check_choice, check_integer, check_list, check_path
 from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures, watched_layers
 from netlayers.errors import ConfigurationError
@@ -119,6 +120,7 @@ class GradientMonitor(Callback):
         self._measures: StepMeasures | None = None
         self._watching: ExitStack | None = None
         self._file: IO[str] | None = None
+        self._log = LogFile("GradientMonitor")
 
     def check_run(self, plan: RunPlan) -> None:
         """Check the names of the layers; refuse ``fit_lbfgs``, which has no steps to measure."""
@@ -196,7 +198,8 @@ class GradientMonitor(Callback):
             if self._measures is not None and self._measures.complete:
                 self._record()
         if self._file is not None:
-            self._file.close()
+            with self._log.writing(str(self.csv), end=True):
+                self._file.close()
             self._file = None
         self._measures = None  # it holds buffers as large as the weights
 
@@ -265,8 +268,9 @@ class GradientMonitor(Callback):
                 if value == value:
                     found[f"{path}/{measure}"] = value
         if self._file is not None:
-            self._write_rows(-1)
-            self._file.flush()
+            with self._log.writing(str(self.csv)):
+                self._write_rows(-1)
+                self._file.flush()
         return found
 
     def _write_file(self) -> None:

@@ -66,9 +66,6 @@ class Layer(Module):
     _adds_penalty = False
     # Layers whose output is the same in training and inference: no dropout, no batch statistics.
     same_in_training = True
-    # Layers that predict(x, exact=True) takes: forward computes each row alone, without matrix
-    # products except in sublayers. A class of the user's that defines forward must set it.
-    exact_rows = False
     # Layers whose forward and backward also accept a SciPy CSR matrix as x.
     takes_sparse = False
     # The inputs of forward: one spec, or a tuple of specs for a tuple of arrays.
@@ -105,8 +102,6 @@ class Layer(Module):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = checked_build(vars(cls)["build"])  # type: ignore
-        if "forward" in vars(cls) and "exact_rows" not in vars(cls):
-            cls.exact_rows = cls.__module__.startswith("netlayers.")
 
     @staticmethod
     def examples() -> Examples:

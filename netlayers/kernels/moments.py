@@ -115,7 +115,9 @@ def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Arra
         far = residual * residual > tolerance * tolerance * (variance + epsilon)
         if not far.any():
             break
-        step = np.where(far, residual, 0).astype(x.dtype)  # the others keep their bits
+        step = residual.astype(x.dtype)
+        if axis == 1:  # a row that is centred keeps its bits, whatever the others need
+            step[~far] = 0
         source = out
     return mean + residual, variance
 

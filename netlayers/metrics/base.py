@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from netlayers.checks import check_name
-from netlayers.errors import ShapeError
+from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.exact import inner
 from netlayers.registry import (
     Configurable,
@@ -230,8 +230,14 @@ def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int
 
     Raises:
         ShapeError: there is not one weight per sample (or per time step of a sample, ...).
+        DataError: one is negative or not finite.
     """
     weight = np.asarray(sample_weight, np.float64)
+    if weight.size and not 0 <= weight.min() <= weight.max() < math.inf:
+        raise DataError(
+            f"metric {metric.name!r}: sample_weight must hold finite numbers >= 0, got values from "
+            f"{weight.min()} to {weight.max()}."
+        )
     while weight.shape != shape[: weight.ndim]:
         if weight.ndim < 2 or weight.shape[-1] != 1:
             raise ShapeError(

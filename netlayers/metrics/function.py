@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import as_array
+from netlayers.checks import takes
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Mean, weighted_sum
 from netlayers.metrics.targets import with_outputs
@@ -53,6 +54,10 @@ class MeanMetricWrapper(Mean):
         if isinstance(fn, type) or not callable(fn):
             raise ConfigurationError(
                 f"MeanMetricWrapper: fn must be a function of y_true and y_pred, got {fn!r}."
+            )
+        if not takes(fn, 2):
+            raise ConfigurationError(
+                f"metrics: the function {function_name(fn)!r} must take y_true and y_pred."
             )
         self.fn: Callable[..., Any] = fn
         super().__init__(function_name(fn) if name is None else name)

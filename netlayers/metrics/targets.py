@@ -109,7 +109,16 @@ def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array,
         column = indices.reshape(*y_pred.shape[:-1], 1)
         return column == np.arange(y_pred.shape[-1]), y_pred, True
     check_same_shape(metric, y_true, y_pred.shape)
-    positive = y_true == 1
+    return positives(metric, y_true), y_pred, False
+
+
+def positives(metric: Metric, y_true: Array) -> Array:
+    """Return where targets are 1, if all are 0 or 1, or all -1 or 1.
+
+    Raises:
+        DataError: they are not.
+    """
+    positive: Array = y_true == 1
     if not ((positive | (y_true == 0)).all() or (positive | (y_true == -1)).all()):
         wrong = y_true[~positive & (y_true != 0)]
         raise DataError(
@@ -117,7 +126,7 @@ def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array,
             f"{wrong.flat[0]:g}. Convert probabilities with y > 0.5; class indices need one output "
             "per class."
         )
-    return positive, y_pred, False
+    return positive
 
 
 def scores_and_thresholds(

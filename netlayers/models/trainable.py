@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
 from netlayers.checks import check_flag, check_integer, check_verbose
 from netlayers.data.batch import ready_batch
+from netlayers.errors import ConfigurationError
 from netlayers.kernels.exact import exactly
 from netlayers.training import batching, trainer
 from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
@@ -156,6 +158,18 @@ class TrainableModel(CompilableModel):
         first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
         verbose = check_verbose(owner, verbose)
         freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
+        validated = validation_data is not None or bool(validation_split)
+        if validated and freq > max(1, epochs):
+            raise ConfigurationError(
+                f"{owner}: validation_freq={freq} is above epochs={epochs}, so nothing would be "
+                "validated; pass a smaller one, or no validation data."
+            )
+        if first >= epochs > 0:
+            warnings.warn(
+                f"{owner}: initial_epoch={first} is not below epochs={epochs}, so nothing is "
+                "trained: epochs is the number of the last epoch, not of further ones.",
+                stacklevel=3,
+            )
         chosen = as_callbacks(callbacks)
         arguments = batching.FitArguments(
             x=x,
@@ -190,6 +204,12 @@ class TrainableModel(CompilableModel):
                 params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
                 if validation is not None:
                     params["validation_freq"] = freq
+                if not self._has_trainable_weights:
+                    warnings.warn(
+                        f"{owner}: {self.owner} has no trainable weights, so nothing can be "
+                        "learned; summary() says which of its layers have weights.",
+                        stacklevel=3,
+                    )
                 hooks = CallbackList([*chosen, history], self, params)
                 numbers = range(first, epochs)
                 validates = validation is not None and arguments.validations > 0

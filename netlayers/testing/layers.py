@@ -37,6 +37,7 @@ from netlayers.testing.values import (
     with_rows,
     zeros,
 )
+from netlayers.training.exact import has_exact_rows
 
 KINDS = ("layer", "activation")
 BASES[Layer] = "layer"
@@ -176,7 +177,7 @@ def batch_is_the_sum_of_its_samples(example: Example) -> None:
         )
 
 
-@check(*KINDS, when=lambda example: example.cls.exact_rows)
+@check(*KINDS, when=lambda example: has_exact_rows(example.cls))
 def rows_are_exact(example: Example) -> None:
     """Check that with exact=True, a sample has the same bits alone as in any batch."""
     layer = built(example, "float32")

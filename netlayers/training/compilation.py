@@ -13,13 +13,13 @@ from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.network import Network
 from netlayers.registry import EXECUTION_ARGUMENTS
-from netlayers.training.lock import Holder, check_not_busy
+from netlayers.training.lock import Holder, between_steps, check_not_busy
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlayers._typing import Identifier, Shape
+    from netlayers._typing import Array, Identifier, Shape
     from netlayers.core.layer import Layer
     from netlayers.metrics import Metric
     from netlayers.random import Streams
@@ -27,6 +27,22 @@ if TYPE_CHECKING:
 
 # The EXECUTION_ARGUMENTS of Keras's compile.
 _OPTIONS = {"auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution"}
+
+
+class SetByCompile:
+    """An attribute that only :meth:`CompilableModel.compile` sets."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: CompilableModel | None, owner: type) -> Any:
+        return None if model is None else vars(model).get(self.name)
+
+    def __set__(self, model: CompilableModel, value: Any) -> None:
+        raise ConfigurationError(
+            f"{model.owner}: {self.name} cannot be replaced, because the metrics and the steps "
+            "belong to it; call compile(optimizer, loss) again."
+        )
 
 
 class CompilableModel(Network):
@@ -40,8 +56,8 @@ class CompilableModel(Network):
 
     layers: list[Layer]
     activation: Any  # of the output, or None
-    optimizer: optimizers.Optimizer | None = None
-    loss: losses.Loss | None = None
+    optimizer: optimizers.Optimizer | None = SetByCompile()  # type: ignore[assignment]
+    loss: losses.Loss | None = SetByCompile()  # type: ignore[assignment]
     stop_training = False
     _streams: Streams
     _steps: Steps | None = None
@@ -94,7 +110,7 @@ class CompilableModel(Network):
         for metric in (*plain, *weighted):
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
                 metrics_module.get(metric)
-        self.optimizer, self.loss = chosen, resolved
+        vars(self).update(optimizer=chosen, loss=resolved)
         self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None
 
@@ -102,6 +118,11 @@ class CompilableModel(Network):
     def metrics(self) -> list[Metric]:
         """The metrics as objects; empty before the first data, whose shapes determine them."""
         return [] if self._steps is None else list(self._steps.metrics.values())
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, all from between the same steps of a training."""
+        with between_steps(self):
+            return super().get_weights()
 
     def _make_steps(self, target_shape: Shape) -> Steps:
         """Return the ``Steps``, created once the shapes are known."""
@@ -173,6 +194,8 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
         loss = crossentropy_by_shape(target_shape, model.output_shape)
     warn_of_single_softmax(model.output_shape, loss, model.activation)
     fused = fused_loss(loss, model.activation)
+    if fused is None and isinstance(loss, losses.Crossentropy):
+        warn_of_activation(loss, type(model.activation).__name__.lower())
     kind = getattr(loss, "target_kind", None)
     logits = fused is None and (getattr(loss, "from_logits", False) or kind == "signs")
     metrics, weighted = (
@@ -218,16 +241,37 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
         )
 
 
+def warn_of_activation(loss: losses.Crossentropy, name: str) -> None:
+    """Warn about probabilities where the loss takes logits, and the reverse."""
+    kind, link = type(loss).__name__, loss.link
+    if loss.from_logits and name in ("softmax", "sigmoid"):
+        problem = f"{kind}(from_logits=True) takes logits, but the last activation is {name}"
+        advice = "Leave from_logits out, or that activation."
+    elif not loss.from_logits and name in ("linear", "relu", "tanh", "logsoftmax"):
+        problem = f"{kind} takes probabilities, but the last activation is {name}"
+        advice = f"Use activation={link!r}, or no activation and from_logits=True."
+    else:
+        return
+    warnings.warn(f"compile: {problem}. {advice}", stacklevel=6)
+
+
 def unique_names(metrics: Sequence[Metric], weighted: Sequence[Metric] = ()) -> list[str]:
     """Return the keys of metrics in the logs: a second ``auc`` is ``auc_1``, as in Keras.
 
     A weighted metric whose name ``metrics`` has already is ``weighted_auc``.
 
     Raises:
-        ConfigurationError: an object is listed twice; it would count each batch twice.
+        ConfigurationError: an object is listed twice, which would count each batch twice, or has
+            the name of another entry in the logs.
     """
     names: list[str] = []
     taken = {"loss", "grad_norm"}
+    for metric in (*metrics, *weighted):
+        if metric.name in ("epoch", "batch", "learning_rate") or metric.name.startswith("val_"):
+            raise ConfigurationError(
+                f"metrics: the name {metric.name!r} is that of another entry in the logs; pass "
+                "another name to the metric."
+            )
     every = [*metrics, *weighted]
     plain = {metric.name for metric in metrics}
     for i, metric in enumerate(every):

@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     from netlayers.training.compilation import CompilableModel
 
 
+def has_exact_rows(cls: type) -> bool:
+    """Return whether the forward of a class of layers is ours, or its class says ``exact_rows``."""
+    for base in cls.__mro__:
+        if "exact_rows" in vars(base):
+            return bool(vars(base)["exact_rows"])
+        if "forward" in vars(base):
+            break
+    return base.__module__.startswith("netlayers.")
+
+
 def check_exact(owner: str, model: CompilableModel) -> None:
     """Check that the output for a row does not depend on other rows.
 
@@ -33,7 +43,7 @@ def check_exact(owner: str, model: CompilableModel) -> None:
                 f"activation of {layer.owner} acts along axis {axis}, which is the batch. Choose "
                 "another axis, or leave exact out."
             )
-        if not layer.exact_rows:
+        if not has_exact_rows(type(layer)):
             raise ConfigurationError(
                 f"{owner}: exact=True is not known to hold for {layer.owner} "
                 f"({type(layer).__name__}), which is your own. If its forward computes each row "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,6 +115,7 @@ class Steps:
     Attributes:
         batch: the current batch of a run of ``fit``, for its callbacks.
         skip_nonfinite_loss: skip the update of a batch whose loss is not finite; set by a callback.
+        whole: held during a step, so that another thread copies the model between two of them.
     """
 
     def __init__(
@@ -143,6 +145,7 @@ class Steps:
         self._penalized = model._adds_penalty
         self.reset()
         self.batch: Batch | None = None
+        self.whole = RLock()
         self.skip_nonfinite_loss = False
         self._snapshot: StepSnapshot | None = None
         self._changes = model._changes_in_training
@@ -152,9 +155,8 @@ class Steps:
 
     def reset(self) -> None:
         """Reset the sums."""
-        # Plain numbers, because a step of a small network takes a few microseconds. The sums of
-        # the loss are of value times denominator, and of denominators; penalties are means over
-        # rows.
+        # Plain numbers, because a step of a small network takes a few microseconds: sums of the
+        # loss times its denominator, and of denominators. Penalties are means over rows.
         self._total = self._weight = self._penalties = self._norms = 0.0
         self._rows = self._updates = 0
         for part in self._parts.values():
@@ -229,8 +231,9 @@ class Steps:
     def train(self, batch: Batch) -> float:
         """Train on one batch; return its loss."""
         try:
-            self.compute_gradients(batch)
-            return self.update(batch.size)
+            with self.whole:
+                self.compute_gradients(batch)
+                return self.update(batch.size)
         except NonFiniteError as error:
             explain(error, self, batch)
             raise
@@ -257,12 +260,8 @@ class Steps:
             snapshot = self.snapshot
             if snapshot.needed or snapshot.include_weights:
                 snapshot.take()
-        self._counters = (
-            optimizer.iterations,
-            optimizer.skipped,
-            optimizer.accumulated,
-            optimizer.denominators,
-        )
+        counters = optimizer.iterations, optimizer.skipped, optimizer.accumulated
+        self._counters = (*counters, optimizer.denominators)
         self._loss = self._forward(batch, parameters, training=True)
         steps = optimizer.gradient_accumulation_steps
         if steps is None or steps == 1 or not accumulate:

@@ -18,6 +18,7 @@ from netlayers.training.callback import Callback
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.nonfinite import explain
 from netlayers.training.signals import Interrupts
+from netlayers.training.state import check_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,7 +165,17 @@ class Run:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`get_state` returned, at the position that :meth:`go_to` was given."""
+        """Restore what :meth:`get_state` returned, at the position that :meth:`go_to` was given.
+
+        Raises:
+            ValueError: it is not the state of such a run.
+        """
+        own = [type(c).__module__.startswith("netlayers.") for c in self.kept_callbacks]
+        fresh = self.get_state()
+        check_like("stop_training", state["stop_training"], False)
+        for i, known in enumerate(own):
+            if known:
+                check_like(f"callbacks[{i}]", state["callbacks"][i], fresh["callbacks"][i])
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)
@@ -271,9 +282,10 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
             hooks.fire("on_train_batch_begin", number, {})
         steps.batch = batch
         try:
-            steps.compute_gradients(batch)
-            interrupts.updating = True
-            steps.update(batch.size)
+            with steps.whole:
+                steps.compute_gradients(batch)
+                interrupts.updating = True
+                steps.update(batch.size)
         except NonFiniteError as error:
             explain(error, steps, batch, run.epoch, number)
             raise
@@ -300,14 +312,7 @@ def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
 
 
 def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
-    """Evaluate every batch once; return the means.
-
-    Args:
-        steps: computes test steps.
-        data: the batches.
-        hooks: the callbacks.
-        exact: compute exactly, in batches of a fixed size instead of those of the data.
-    """
+    """Evaluate every batch once, with ``exact`` in batches of a fixed size; return the means."""
     batches, compute, logs_of = data.batches(), steps.test, steps.logs
     if exact:
         batches = batches_of(INFERENCE_BATCH, batches)

@@ -6,6 +6,9 @@ import pytest
 import netlayers as nl
 from netlayers import losses, metrics
 
+# The outputs need not be probabilities here.
+pytestmark = pytest.mark.filterwarnings("ignore:.* takes probabilities:UserWarning")
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
 

@@ -225,11 +225,10 @@ def weighted_sum(
     return inner(values.reshape(-1), weight), float(weight.sum())
 
 
-def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Return the sample weights broadcast to ``shape``, as a flat float64 array.
+def checked_weights(metric: Metric, sample_weight: ArrayLike) -> Array:
+    """Return the sample weights as float64.
 
     Raises:
-        ShapeError: there is not one weight per sample (or per time step of a sample, ...).
         DataError: one is negative or not finite.
     """
     weight = np.asarray(sample_weight, np.float64)
@@ -238,11 +237,28 @@ def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int
             f"metric {metric.name!r}: sample_weight must hold finite numbers >= 0, got values from "
             f"{weight.min()} to {weight.max()}."
         )
+    return weight
+
+
+def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return the sample weights broadcast to ``shape``, as a flat float64 array.
+
+    Raises:
+        ShapeError: there is not one weight per sample (or per time step of a sample, ...).
+        DataError: one is negative or not finite.
+    """
+    weight = checked_weights(metric, sample_weight)
     while weight.shape != shape[: weight.ndim]:
         if weight.ndim < 2 or weight.shape[-1] != 1:
+            hint = ""
+            if weight.ndim > len(shape):
+                hint = (
+                    " The metric has one value per sample: it cannot weigh single outputs, nor "
+                    "leave out unknown targets of a sample (mask_nan=True)."
+                )
             raise ShapeError(
                 f"metric {metric.name!r}: sample_weight has the shape {np.shape(sample_weight)}, "
-                f"expected {shape[:1]}, one weight per sample."
+                f"expected {shape[:1]}, one weight per sample.{hint}"
             )
         weight = weight[..., 0]
     size = math.prod(shape)

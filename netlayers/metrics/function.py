@@ -76,9 +76,17 @@ class MeanMetricWrapper(Mean):
         y_true.flags.writeable = y_pred.flags.writeable = False  # the arrays belong to the caller
         values = as_array(f"metric {self.name!r}", "its result", self.fn(y_true, y_pred))
         count = len(y_pred)
-        if values.ndim == 0:
+        weights = np.shape(np.ones(1) if sample_weight is None else sample_weight)
+        by_output = len(weights) == y_pred.ndim and weights[-1] > 1
+        if values.ndim == 0 and not by_output:
             self.add(float(values), count)
             return
+        if values.ndim == 0:
+            raise ShapeError(
+                f"metric {self.name!r}: the function returned one number for the batch, which "
+                "cannot weigh single outputs, nor leave out unknown targets (mask_nan=True). "
+                "Return one number per output."
+            )
         if len(values) != count:
             raise ShapeError(
                 f"metric {self.name!r}: the function returned an array of shape {values.shape} for "

@@ -74,7 +74,8 @@ class TrainableModel(CompilableModel):
                 DataFrame, whose columns must stay the same in later calls (the index is ignored); a
                 SciPy sparse matrix if ``Dense`` is the first layer, converted to CSR once. For
                 several inputs, a list or a dict of these. Or data that come in batches, see below.
-            y: targets, n rows; for several outputs, a list or a dict. Never modified.
+            y: targets, n rows; for several outputs, a list or a dict. Never modified. NaN is
+                refused unless the loss has ``mask_nan=True``.
             batch_size: samples per update; by default 32, or with ``steps_per_epoch`` such that an
                 epoch is one pass over the data.
             epochs: number of the last epoch (with ``initial_epoch`` 0, the number of epochs).
@@ -88,8 +89,10 @@ class TrainableModel(CompilableModel):
             shuffle: shuffle the samples before each epoch, with the model's random stream; in a
                 sequence of batches, shuffle the batches. Other sources keep their order.
             class_weight: dict of weights by class index; ``"balanced"`` gives each class the same
-                total weight, n / (k count) per sample. Used in training only.
-            sample_weight: weight of each sample.
+                total weight, n / (k count) per sample. Used in training only, and multiplied with
+                ``sample_weight``.
+            sample_weight: weight of each sample or, in the shape of ``y``, of each output, for a
+                loss that is a mean over outputs (:class:`netlayers.losses.ElementwiseLoss`).
             initial_epoch: number of the first epoch.
             steps_per_epoch: batches per epoch. The next epoch continues where this one ended, and
                 data that are exhausted within an epoch restart (Keras ends such an epoch early).
@@ -241,7 +244,7 @@ class TrainableModel(CompilableModel):
             y: targets, n rows.
             batch_size: rows per batch, by default 1024; affects the result by rounding only.
             verbose: 0 for silent, otherwise one line.
-            sample_weight: weight of each sample.
+            sample_weight: weight of each sample or output, see :meth:`fit`.
             steps: number of batches to evaluate, the first ones; by default, or without
                 ``batch_size``, they cover all data.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
@@ -252,7 +255,6 @@ class TrainableModel(CompilableModel):
 
         Raises:
             DataError, ShapeError, NotCompiledError: see :meth:`fit`.
-            ConfigurationError: ``exact`` cannot be honoured.
         """
         self._require_compiled()
         verbose = check_verbose("evaluate", verbose)
@@ -299,10 +301,9 @@ class TrainableModel(CompilableModel):
                 ``batch_size``, all.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
             exact: give a row the same bits alone, in a batch of any size, and on any number of
-                BLAS threads; otherwise they agree up to rounding. For NumPy's OpenBLAS, on the
-                same machine and versions. A large network takes about twice the time. Refused for
-                models with states, activations along the batch axis, and your own layers, unless
-                their class says ``exact_rows = True``.
+                threads of NumPy's OpenBLAS, for two to three times the time; otherwise they agree
+                up to rounding. Refused for models with states, activations along the batch axis,
+                and your own layers, unless their class says ``exact_rows = True``.
             read_ahead: see :meth:`fit`.
 
         Raises:
@@ -320,10 +321,9 @@ class TrainableModel(CompilableModel):
             return none if isinstance(y, tuple) else none[0]
         with closing(data):
             hooks = CallbackList(chosen, self, {"steps": data.steps})
-            forward = self.forward
             if exact:
                 check_exact("predict", self)
-                forward = exactly(forward)
+            forward = exactly(self.forward) if exact else self.forward
             if self._has_states:  # which predictions change
                 y = run_locked(self, "predict", lambda: trainer.predict(forward, data, hooks))
             else:

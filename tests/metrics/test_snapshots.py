@@ -14,6 +14,33 @@ from tests.snapshots import numbers, outcome, shown
 ABSTRACT = ("MeanMetricWrapper",)
 CLASSES = [cls for cls in concrete("metric") if cls.__name__ not in ABSTRACT]
 
+CURVES = [
+    {"curve": curve, "summation_method": method, **more}
+    for curve in ("ROC", "PR")
+    for method in ("interpolation", "minoring", "majoring")
+    for more in (
+        {},
+        {"num_thresholds": 4},
+        {"multi_label": True},
+        {"label_weights": [1.0, 3.0, 0.5]},
+        {"label_weights": [1.0, 3.0, 0.5], "multi_label": True, "thresholds": [0.3]},
+    )
+]
+MORE = {  # examples that differ in more than one argument
+    "AUC": [(options, "one-hot", "shares") for options in CURVES],
+    "ConfusionMatrix": [({"normalize": n}, "classes", "shares") for n in ("true", "pred", None)],
+    "FBetaScore": [
+        ({"average": a, "threshold": t}, "one-hot", "shares")
+        for a in (None, "micro", "macro", "weighted")
+        for t in (None, 0.4)
+    ],
+    "R2Score": [
+        ({"class_aggregation": a, "num_regressors": n}, "numbers", "numbers")
+        for a in (None, "uniform_average", "variance_weighted_average")
+        for n in (0, 2)
+    ],
+}
+
 
 def batches(cls, arguments, data):
     """Yield titled arguments of ``update_state``: ordinary ones, and then extreme ones."""
@@ -54,8 +81,8 @@ def batches(cls, arguments, data):
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_results(cls):
-    lines = [f"{cls.direction} {cls.weights_are_counts} {cls().each_batch} {cls().name}"]
-    for arguments, *data in cls.examples():
+    lines = [f"{cls().direction} {cls.weights_are_counts} {cls().each_batch} {cls().name}"]
+    for arguments, *data in [*cls.examples(), *MORE.get(cls.__name__, ())]:
         lines.append(f"{arguments}")
         for title, y, p, weight in batches(cls, arguments, data):
             metric = cls(**arguments)

@@ -193,7 +193,7 @@ def test_rescaling_of_times(scale):
 
 @pytest.mark.parametrize("variance", [1e-300, 0.0, 0.5, 1e300])
 def test_moments_of_a_file_may_have_any_variance(variance):
-    layer = L.Normalization()
+    layer = Normalization()
     layer.build((None, 2))
     layer.set_assets({"moments": np.array([[1.0, -2.0], [variance, 4.0]]).tobytes()})
     mean, found, _ = layer._found
@@ -206,7 +206,7 @@ def test_moments_of_a_file_may_have_any_variance(variance):
 @pytest.mark.parametrize("wrong", [[[1.0, 2.0], [-0.5, 1.0]], [[np.nan, 2.0], [1.0, 1.0]],
                                    [[1.0, 2.0], [1.0, np.inf]]])  # fmt: skip
 def test_moments_of_a_file_that_are_none(wrong):
-    layer = L.Normalization()
+    layer = Normalization()
     layer.build((None, 2))
     with pytest.raises(ValueError, match="moments must be finite, and variances not negative"):
         layer.set_assets({"moments": np.array(wrong).tobytes()})

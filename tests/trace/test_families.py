@@ -57,6 +57,7 @@ def test_losses():
     check_text(__file__, "losses.txt", "\n".join(lines))
 
 
+@pytest.mark.filterwarnings("ignore:compile. .*, but the last activation")
 @pytest.mark.parametrize("loss", ["mse", "categorical_crossentropy", "binary_crossentropy"])
 def test_forms_of_a_loss(loss):
     lines = []

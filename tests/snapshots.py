@@ -3,11 +3,22 @@
 import warnings
 
 import numpy as np
+import pytest
 
+import netlayers as nl
 from netlayers.errors import NetlayersError
 
 EDGES = [-np.inf, -1e30, -100.0, -30.0, -6.0, -3.0, -1.0, -0.5, -1e-3, 0.0, 1e-8, 0.25, 0.5, 1.0]
 EDGES += [2.5, 3.0, 6.0, 20.0, 100.0, 1e30, np.inf, np.nan]
+
+
+@pytest.fixture(autouse=True)
+def numpy_kernels():
+    """In a module that imports it: compute with NumPy's kernels, as others round otherwise."""
+    before = nl.kernels_in_use()
+    nl.use_kernels("numpy")
+    yield
+    nl.use_kernels(before)
 
 
 def shown(value):

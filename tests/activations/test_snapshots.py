@@ -7,7 +7,12 @@ import netlayers as nl
 from netlayers.activations import ActivationLayer
 from tests.classes import concrete
 from tests.golden import check_text
-from tests.snapshots import EDGES, numbers, outcome
+from tests.snapshots import (
+    EDGES,
+    numbers,
+    numpy_kernels,  # noqa: F401
+    outcome,
+)
 
 CLASSES = [cls for cls in concrete("layer") if issubclass(cls, ActivationLayer)]
 

@@ -16,17 +16,14 @@ from netlayers.diagnostics.layer_statistics import (
 from netlayers.diagnostics.slopes import shape_of
 from tests.classes import concrete
 from tests.golden import check_text
-from tests.snapshots import numbers, outcome, shown
+from tests.snapshots import (
+    numbers,
+    numpy_kernels,  # noqa: F401
+    outcome,
+    shown,
+)
 
 L = nl.layers
-
-
-@pytest.fixture(autouse=True)
-def numpy_kernels():
-    before = nl.kernels_in_use()
-    nl.use_kernels("numpy")
-    yield
-    nl.use_kernels(before)
 
 
 def network(last="softmax", **options):

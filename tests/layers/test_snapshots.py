@@ -8,7 +8,12 @@ from netlayers.testing.contract import Example
 from netlayers.testing.values import built, gradient_like, inputs, restart_streams
 from tests.classes import concrete
 from tests.golden import check_text
-from tests.snapshots import numbers, outcome, shown
+from tests.snapshots import (
+    numbers,
+    numpy_kernels,  # noqa: F401
+    outcome,
+    shown,
+)
 
 CLASSES = [cls for cls in concrete("layer") if not issubclass(cls, nl.activations.ActivationLayer)]
 
@@ -34,8 +39,6 @@ def steps(example, dtype):
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_steps_and_shapes(cls):
-    before = nl.kernels_in_use()
-    nl.use_kernels("numpy")
     flags = [
         n
         for n in ("random", "same_in_training", "takes_mask", "supports_masking")
@@ -68,5 +71,4 @@ def test_steps_and_shapes(cls):
                 f"  x {other}: {outcome(lambda it=layer, o=other: it.forward(numbers(*o)))}"
             )
             lines[-1] += f" | {outcome(lambda it=layer, o=other: it.backward(numbers(*o)))}"
-    nl.use_kernels(before)
     check_text(__file__, f"{cls.__name__}.txt", "\n".join(lines))

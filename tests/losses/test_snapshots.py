@@ -8,7 +8,11 @@ from netlayers.testing.losses import REDUCTIONS
 from netlayers.testing.targets import draw
 from tests.classes import concrete
 from tests.golden import check_text
-from tests.snapshots import numbers, outcome
+from tests.snapshots import (
+    numbers,
+    numpy_kernels,  # noqa: F401
+    outcome,
+)
 
 
 def batches(cls, arguments, data):

@@ -9,7 +9,12 @@ from netlayers.testing.contract import Example
 from netlayers.testing.targets import draw
 from tests.classes import concrete
 from tests.golden import check_text
-from tests.snapshots import numbers, outcome, shown
+from tests.snapshots import (
+    numbers,
+    numpy_kernels,  # noqa: F401
+    outcome,
+    shown,
+)
 
 ABSTRACT = ("MeanMetricWrapper",)
 CLASSES = [cls for cls in concrete("metric") if cls.__name__ not in ABSTRACT]

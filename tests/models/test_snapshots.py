@@ -6,7 +6,11 @@ import scipy.optimize
 
 import netlayers as nl
 from tests.golden import check_text
-from tests.snapshots import numbers, outcome
+from tests.snapshots import (
+    numbers,
+    numpy_kernels,  # noqa: F401
+    outcome,
+)
 
 L = nl.layers
 

@@ -6,7 +6,12 @@ import pytest
 import netlayers as nl
 from tests.classes import concrete
 from tests.golden import check_text
-from tests.snapshots import numbers, outcome, shown
+from tests.snapshots import (
+    numbers,
+    numpy_kernels,  # noqa: F401
+    outcome,
+    shown,
+)
 
 L = nl.layers
 OPTIONS = [

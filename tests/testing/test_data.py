@@ -10,7 +10,12 @@ from tests.classes import concrete
 from tests.golden import check_text
 from tests.mutation.contract_faults import Squares, StopsAfter
 from tests.mutation.layer_faults import Scale
-from tests.snapshots import numbers, outcome, shown
+from tests.snapshots import (
+    numbers,
+    numpy_kernels,  # noqa: F401
+    outcome,
+    shown,
+)
 from tests.user_layers import Embed, Gate
 
 L = nl.layers

@@ -5,6 +5,7 @@ import pytest
 from netlayers.testing import ContractError, list_checks
 from tests.golden import check_text
 from tests.mutation.contract_faults import FAULTS as HIDDEN
+from tests.snapshots import numpy_kernels  # noqa: F401
 from tests.testing.faulty import FAULTS as OTHERS
 from tests.testing.faulty_layers import Counts
 

@@ -13,6 +13,7 @@ from netlayers.trace.numbers import cut, number_format
 from netlayers.trace.steps import Shown
 from tests.classes import concrete
 from tests.golden import check_text
+from tests.snapshots import numpy_kernels  # noqa: F401
 from tests.trace.test_golden import fixed, numbers
 
 L = nl.layers

@@ -351,6 +351,14 @@ fails(
     add_gradient=lambda self, w, dw, scratch: Cubes.add_gradient(self, w, dw, scratch)
     or np.add(w, 1, out=w),
 )  # fmt: skip
+fails(
+    "penalty_has_its_gradient",
+    Cubes,
+    "NudgesWeights",
+    add_gradient=lambda self, w, dw, scratch: (
+        Cubes.add_gradient(self, w, dw, scratch) or np.add(w, 1e-9, out=w)
+    ),
+)
 
 
 def beside_the_weights(part):

@@ -6,6 +6,7 @@ import numpy as np
 
 import netlayers as nl
 from tests.mutation.layer_faults import Centred, Scale
+from tests.user_layers import Embed
 
 FAULTS = []
 
@@ -167,6 +168,15 @@ def replaced(self, x, training=False):
     y = Scale.forward(self, x, training)
     self.scale = self.scale.copy()
     return y
+
+
+def more_gradients(self):
+    return [*nl.layers.Layer.gradients.fget(self), np.zeros(3)]
+
+
+fails("freezing_is_obeyed", Scale, "MoreGradients", gradients=property(more_gradients))
+fails("shapes_and_dtypes", Scale, "OtherGradients", gradients=property(more_gradients))
+fails("shapes_and_dtypes", Embed, "GradientOfIndices", backward=lambda self, dy: 0 * dy)
 
 
 class Counts(Scale):

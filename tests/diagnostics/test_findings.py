@@ -77,7 +77,11 @@ LAYERS = {
     "initial weights of one": hidden("relu", "sigmoid", kernels=dict.fromkeys("ab", (50.0, 2))),
     "initial weights behind": hidden("sigmoid", "relu", kernels=dict.fromkeys("ab", (50.0, 2))),
     "a dropout between": deep(2, between=L.Dropout(0.5, name="x"), kernel=(0.05, 2)),
-    "an activation between": deep(2, None, between=L.ReLU(name="x"), kernel=(0.05, 2)),
+    "an activation between": deep(2, None, between=L.ReLU(name="x"), kernel=(0.01, 2)),
+    "another activation between": deep(2, None, between=L.Activation("tanh"), kernel=(0.01, 2)),
+    "lines one after the other": deep(3, None, kernel=(0.01, 2)),
+    "a line before a tanh": hidden(None, "tanh", kernels=dict.fromkeys("ab", (0.01, 2))),
+    "a line before a relu": hidden(None, "relu", kernels=dict.fromkeys("ab", (0.01, 2))),
     "a normalization between": deep(
         4, "selu", between=L.BatchNormalization(name="x"), kernel=(0.1, 2)
     ),

@@ -10,7 +10,7 @@ from netlayers.layers import Activation, Dense
 from netlayers.testing.contract import Example
 from netlayers.testing.targets import draw
 from netlayers.trace.numbers import cut, number_format
-from netlayers.trace.steps import Shown
+from netlayers.trace.steps import Shown, _as_many
 from tests.classes import concrete
 from tests.golden import check_text
 from tests.snapshots import numpy_kernels  # noqa: F401
@@ -213,3 +213,18 @@ def test_what_is_shown_of_an_array(shape):
 def test_how_numbers_are_written(values, digits, expected):
     write = number_format(np.array(values), digits)
     assert [write(v) for v in np.array(values)] == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "alike"),
+    [
+        (1, 2, True),
+        (None, 2, True),
+        ((1, 2), (3, 4), True),
+        ((1, 2), (3,), False),
+        ((1,), 2, False),
+        (1, (2,), False),
+    ],
+)
+def test_whether_arrays_are_as_many(a, b, alike):
+    assert _as_many(a, b) is alike

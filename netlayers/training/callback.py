@@ -365,6 +365,9 @@ class History(Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the logs."""
+        lists = [state["epoch"], *state["history"].values(), *state["when"].values()]
+        if not all(isinstance(its, list) for its in lists):
+            raise ValueError("History: not a list of values for each name")
         self.history, self.epoch, self._when = state["history"], state["epoch"], state["when"]
 
     def plot(

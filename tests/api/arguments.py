@@ -81,6 +81,7 @@ CASES = {
             "steps": ({"batch_size": 5}, 2),
             "callbacks": stop_at_once("on_test_begin"),
             "return_dict": True,
+            "exact": ({"batch_size": 5}, True),
             "read_ahead": ({"x": batches}, 0),
         },
     ),
@@ -91,6 +92,7 @@ CASES = {
             "verbose": 1,
             "steps": ({"batch_size": 5}, 2),
             "callbacks": stop_at_once("on_predict_begin"),
+            "exact": True,
             "read_ahead": ({"x": batches}, 0),
         },
     ),
@@ -159,7 +161,13 @@ CASES = {
     ),
     "Model.diagnose": (
         diagnosis,
-        {"y": Y[::-1], "sample_weight": WEIGHTS, "batch_size": 5, "verbose": 1},
+        {
+            "y": Y[::-1],
+            "sample_weight": WEIGHTS,
+            "batch_size": 5,
+            "verbose": 1,
+            "validation_data": (X, Y),
+        },
     ),
     "Model.profile": (
         steps_of_profile,

@@ -62,43 +62,94 @@ def _close(old, new):
     return abs(a - b) <= max(unit, Decimal("1e-3") * abs(a))
 
 
+TEXT = "position fontsize weight color ha va rotation parse_math zorder"
+LINE = (
+    "color linestyle marker markersize markeredgecolor markerfacecolor linewidth alpha zorder "
+    "solid_capstyle solid_joinstyle"
+)
+PATCH = "facecolor edgecolor linestyle linewidth alpha zorder capstyle joinstyle"
+COLLECTION = "facecolor edgecolor linewidth alpha zorder rasterized clim cmap"
+AXES = "xscale yscale xlim ylim facecolor axisbelow"
+
+
 def described(figure):
-    """Return a figure of matplotlib as text: what was drawn in it, and where."""
-    lines = [f"figure {_numbers(figure.get_size_inches())}"]
-    lines += [f"  text {t.get_text()!r}" for t in figure.texts]
+    """Return a figure of matplotlib as text: what was drawn in it, how, and where."""
+    sizes = [*figure.get_size_inches(), figure.dpi]
+    lines = [f"figure {_numbers(sizes)} {type(figure.get_layout_engine()).__name__}"]
+    lines += [f"  text {_text(t)}" for t in figure.texts]
     for axes in figure.axes:
         lines.append(f"axes {_numbers(axes.get_position().bounds) if not axes.lines else ''}")
-        for what in ("title", "xlabel", "ylabel", "xscale", "yscale", "xlim", "ylim"):
-            value = getattr(axes, f"get_{what}")()
-            lines.append(f"  {what} {value if isinstance(value, str) else _numbers(value)}")
+        lines.append(f"  {_values(axes, AXES)}{'' if axes.axison else ' no axes'}")
+        for name in ("_left_title", "title", "_right_title"):
+            lines += [f"  {name} {_text(t)}" for t in [getattr(axes, name)] if t.get_text()]
+        lines.append(f"  spines {sorted(k for k, v in axes.spines.items() if v.get_visible())}")
+        for name in ("x", "y", "z") if axes.name == "3d" else ("x", "y"):
+            lines += _axis(name, getattr(axes, f"{name}axis"), axes.axison)
         for line in axes.lines:
-            lines.append(
-                f"  line {line.get_label()!r} {line.get_color()} {line.get_linestyle()} "
-                f"{line.get_marker()} {_numbers([line.get_linewidth(), line.get_zorder()])}"
-            )
+            lines.append(f"  line {line.get_label()!r} {_values(line, LINE)}")
             lines += [f"    {_numbers(data)}" for data in line.get_data()]
         for patch in axes.patches:
             box = patch.get_path().get_extents(patch.get_patch_transform())
-            lines.append(
-                f"  {type(patch).__name__} {_numbers(box.bounds)} {_numbers(patch.get_facecolor())}"
-                f" {_numbers(patch.get_edgecolor())} {patch.get_linestyle()}"
-            )
+            lines.append(f"  {type(patch).__name__} {_numbers(box.bounds)} {_values(patch, PATCH)}")
+            if hasattr(patch, "get_boxstyle"):
+                lines.append(f"    {sorted(vars(patch.get_boxstyle()).items())}")
         for found in axes.collections:
+            scale = type(found.norm).__name__
+            lines.append(f"  {type(found).__name__} {scale} {_values(found, COLLECTION)}")
             values = found.get_array()
-            lines.append(f"  {type(found).__name__}")
             if values is not None:
                 lines.append(f"    {_numbers(np.ma.filled(values.astype(float), np.nan))}")
+            if hasattr(found, "levels"):
+                lines.append(f"    levels {_numbers(found.levels)}")
         for image in axes.images:
             lines.append(f"  image {_numbers(image.get_array())} {_numbers(image.get_extent())}")
-        for text in axes.texts:
-            lines.append(
-                f"  text {text.get_text()!r} {_numbers(text.get_position())} {text.get_ha()} "
-                f"{text.get_va()} {_numbers([text.get_fontsize()])} {text.get_color()} "
-                f"{text.get_weight()}"
-            )
+        lines += [f"  text {_text(t)}" for t in axes.texts]
         if legend := axes.get_legend():
-            lines.append(f"  legend {[t.get_text() for t in legend.get_texts()]}")
+            frame = f"{_values(legend.get_frame(), PATCH)} {legend.get_frame_on()} {legend._loc}"
+            lines.append(f"  legend {frame} {legend.borderaxespad} {_numbers(_anchor(legend))}")
+            texts = [legend.get_title(), *legend.get_texts()]
+            lines += [f"    {_text(t)}" for t in texts if t.get_text()]
     return "\n".join(lines)
+
+
+def _text(text):
+    return f"{text.get_text()!r} {_values(text, TEXT)}"
+
+
+def _anchor(legend):
+    """Return where a legend is put that is not within its axes."""
+    box = legend._bbox_to_anchor
+    return () if box is None else legend.parent.transAxes.inverted().transform(box.get_points())
+
+
+def _axis(name, axis, shown):
+    """Return the lines for an axis: its label, its ticks and their labels, its grid."""
+    lines = [f"  {name}label {_text(axis.label)}"] if axis.label.get_text() else []
+    if not shown:
+        return lines
+    labels = [t.get_text() for t in axis.get_ticklabels()]
+    lines.append(f"  {name}ticks {_numbers(axis.get_majorticklocs())} {labels}")
+    lines.append(f"  {name}minor {[t.get_text() for t in axis.get_ticklabels(minor=True)]}")
+    for tick in axis.get_major_ticks()[:1]:
+        lines.append(f"    {_values(tick.label1, 'fontsize color')}")
+        if tick.gridline.get_visible():
+            lines.append(f"    grid {_values(tick.gridline, 'color linewidth')}")
+    return lines
+
+
+def _values(artist, names):
+    """Return properties of an artist, as words."""
+    return " ".join(_word(getattr(artist, f"get_{name}")()) for name in names.split())
+
+
+def _word(value):
+    if hasattr(value, "N"):  # a map of colours
+        return value.name
+    if isinstance(value, (tuple, list, np.ndarray)):
+        if not all(isinstance(v, (int, float, np.number, np.ndarray)) for v in value):
+            return str(value)
+        return _numbers(value)
+    return str(value)
 
 
 def _numbers(values):

@@ -55,8 +55,6 @@ class Network(Layer):
         if wired is None and (self.takes_mask or self._repeated):
             wired = chain(self.calls)
         self._nodes, self._results = (None, ()) if wired is None else wired
-        for name in ("stages", "needed"):
-            vars(self.workspace).pop(name, None)
 
     @property
     def _output_count(self) -> int:

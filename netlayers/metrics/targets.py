@@ -68,7 +68,7 @@ def class_indices(metric: Metric, y_true: Array, classes: int) -> Array:
 
 
 def drop_class(
-    ignored: int, y_true: Array, y_pred: Array, sample_weight: Array | None, axis: int = -1
+    ignored: int, y_true: Array, y_pred: Array, sample_weight: Array | None, axis: int
 ) -> tuple[Array, Array, Array | None]:
     """Return targets, predictions and weights without the samples of a class.
 

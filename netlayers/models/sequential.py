@@ -202,7 +202,7 @@ class Sequential(Chain, Model):
     def _build_if_known(self) -> None:
         """Build the model if the first layer is already built, for example by ``adapt``."""
         first: Layer | None = self
-        while isinstance(first, Sequential) and first.input_shape is None:
+        while isinstance(first, Sequential):
             first = first._first_layer
         if first is not None and first.input_shape is not None and not self._in_model:
             self.build(first.input_shape)

@@ -39,7 +39,7 @@ def add_slopes(records: list[LayerTrace]) -> None:
         inner = record.parts[0] if record.parts else record
         if record.kind == "dense":
             record.dy = inner.dy if not record.fused else None
-        if inner.dy is None or inner.dx is None:
+        if inner.dx is None:
             continue
         if record is not inner or record.dz is None:
             record.dz = inner.dx

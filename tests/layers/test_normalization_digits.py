@@ -189,3 +189,24 @@ def test_rescaling_of_times(scale):
     model = nl.Sequential([Input((1,)), layer])
     np.testing.assert_allclose(model.predict(SECONDS, verbose=0), expected, rtol=1e-5, atol=1e-6)
     assert layer(SECONDS).dtype == np.float32
+
+
+@pytest.mark.parametrize("variance", [1e-300, 0.0, 0.5, 1e300])
+def test_moments_of_a_file_may_have_any_variance(variance):
+    layer = Normalization()
+    layer.build((None, 2))
+    layer.set_assets({"moments": np.array([[1.0, -2.0], [variance, 4.0]]).tobytes()})
+    mean, found, _ = layer._found
+    assert layer._wide
+    assert (mean.tolist(), found.tolist()) == ([1.0, -2.0], [variance, 4.0])
+    layer.set_assets({})
+    assert not layer._wide
+
+
+@pytest.mark.parametrize("wrong", [[[1.0, 2.0], [-0.5, 1.0]], [[np.nan, 2.0], [1.0, 1.0]],
+                                   [[1.0, 2.0], [1.0, np.inf]]])  # fmt: skip
+def test_moments_of_a_file_that_are_none(wrong):
+    layer = Normalization()
+    layer.build((None, 2))
+    with pytest.raises(ValueError, match="moments must be finite, and variances not negative"):
+        layer.set_assets({"moments": np.array(wrong).tobytes()})

@@ -7,6 +7,7 @@ change that is meant.
 import difflib
 import os
 import re
+import warnings
 from decimal import Decimal
 from pathlib import Path
 
@@ -104,3 +105,18 @@ def described(figure):
 def _numbers(values):
     found = np.asarray(values, float).ravel()
     return "(" + " ".join(f"{v + 0.0:.6g}" for v in found) + ")"
+
+
+def messages(cases):
+    """Return a line for each case, ``(name, function)``: what the call raises, or else warns of."""
+    lines = []
+    for name, function in cases:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                function()
+                said = "; ".join(str(warning.message) for warning in caught) or "passes"
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+        lines.append(f"{name}: {' '.join(said.split())}")
+    return "\n".join(lines)

@@ -219,8 +219,10 @@ def test_dtypes_of_kinds(given, spec, dtype):
     assert (found, found.isnative) == (np.dtype(dtype), True)
     array = np.ones((2, 3), given).T
     converted = convert.as_kind("fit", "x", array, spec, F32)
-    assert type(converted) is np.ndarray and converted.dtype == found
-    assert converted.flags.c_contiguous and converted.shape == (3, 2)
+    assert type(converted) is np.ndarray
+    assert converted.dtype == found
+    assert converted.flags.c_contiguous
+    assert converted.shape == (3, 2)
     np.testing.assert_array_equal(converted, array.astype(dtype))
 
 
@@ -235,7 +237,8 @@ def test_what_needs_no_conversion_is_returned():
     for word in (np.array(["a"], object), np.array([b"a"])):
         assert convert.as_text("fit", "x", word) is word
     other = convert.as_float("fit", "x", np.ones((2, 3)).T, F32)
-    assert other.flags.c_contiguous and other.dtype == F32
+    assert other.flags.c_contiguous
+    assert other.dtype == F32
 
 
 def test_lazy_rows_of_a_part():

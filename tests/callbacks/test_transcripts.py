@@ -58,9 +58,8 @@ class Transcript:
     def files(self):
         """Note the names of all files."""
         found = [os.path.join(p, f) for p, _, names in os.walk(self.folder) for f in names]
-        self.lines.append(
-            f"    files {sorted(os.path.relpath(f, self.folder).replace(os.sep, '/') for f in found)}"
-        )
+        names = (os.path.relpath(f, self.folder).replace(os.sep, "/") for f in found)
+        self.lines.append(f"    files {sorted(names)}")
 
     def check(self, name):
         check_text(__file__, name, "\n".join(self.lines))

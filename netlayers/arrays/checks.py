@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite, as_array, as_text, check_finite, check_kind, each
 from netlayers.arrays.foreign import LazyRows, blocks, is_lazy
 from netlayers.arrays.sparse import as_csr, is_sparse
@@ -72,12 +72,11 @@ def warn_of_lost_digits(owner: str, argument: str, values: Any, dtype: Dtype) ->
         column = int(np.argmax(lost))
         where = f" (column {column})" if rows.shape[1] > 1 else ""
         hint = "," if argument.startswith("y") else ", put an adapted layers.Normalization first,"
-        warnings.warn(
+        warn(
             f"{owner}: {argument} holds numbers{where} that {dtype} does not tell apart: it rounds "
             f"them by up to {error[column]:.2g}, and they differ by {spread[column]:.2g} (one "
             "standard deviation). Subtract their mean first"
-            f"{hint} or make the model with dtype='float64'.",
-            stacklevel=7,
+            f"{hint} or make the model with dtype='float64'."
         )
 
 

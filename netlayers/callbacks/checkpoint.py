@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import string
-import warnings
 from typing import TYPE_CHECKING, Any
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say, scalars
@@ -222,10 +222,9 @@ class ModelCheckpoint(MonitorCallback):
         model = self._chosen_model()
         parameters = model.parameters
         if not (all_finite(parameters.values) and all_finite(parameters.statistics)):
-            warnings.warn(
+            warn(
                 f"ModelCheckpoint: epoch {epoch + 1}: weights are NaN or infinite, so {path!r} was "
-                "not written.",
-                stacklevel=2,
+                "not written."
             )
             return
         try:
@@ -234,10 +233,9 @@ class ModelCheckpoint(MonitorCallback):
             else:
                 model.save(path)
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"ModelCheckpoint: epoch {epoch + 1}: {path!r} was not written: {error}. Training "
-                "continues.",
-                stacklevel=2,
+                "continues."
             )
             return
         if self.save_best_only:

@@ -125,9 +125,13 @@ def test_messages(name):
 
 def test_where_warnings_point():
     """At the line that called fit, wherever it may be."""
+    stop = nl.callbacks.EarlyStopping("none", mode="min")
     for run, match in (
         (fit(X + (np.arange(6) + 2.0**31)[:, None]), "does not tell apart"),
+        (fit(its=lambda: model("mse", [nl.layers.Dense(1, "softmax")])), "softmax"),
         (fit(its=accumulating), "made no update: 1 of 5 gradients"),
+        (fit(iter(BATCHES), None, steps_per_epoch=3), "after 2 of 3 steps"),
+        (fit(callbacks=[Adds(), Own(), stop]), "monitor='none' is not among"),
     ):
         with pytest.warns(UserWarning, match=match) as caught:
             run()

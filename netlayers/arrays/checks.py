@@ -63,9 +63,9 @@ def warn_of_lost_digits(owner: str, argument: str, values: Any, dtype: Dtype) ->
     step = 1 if isinstance(values, LazyRows) else -(-len(values) // _SAMPLE)
     rows = np.asarray(values[: _SAMPLE * step : step], np.float64)
     rows = rows.reshape(len(rows), -1)[:, :_SAMPLE]
-    spread, largest = rows.std(axis=0), np.abs(rows).max(axis=0, initial=0)
+    spread, largest = rows.std(axis=0), np.abs(rows).max(axis=0)
     with np.errstate(over="ignore"):
-        error = np.abs(rows - rows.astype(dtype)).max(axis=0, initial=0)
+        error = np.abs(rows - rows.astype(dtype)).max(axis=0)
     # Below 1e-12 of the numbers they differ by rounding alone.
     lost = (error > 0.01 * spread) & (spread > 1e-12 * largest)
     if lost.any():

@@ -86,7 +86,7 @@ class CSVLogger(Callback):
         goes_on = self._written and self._goes_on
         append = self.append or goes_on or resumed  # set_state() cuts off lines that come again
         if append and os.path.exists(self.filename):
-            with open(self.filename, newline="", encoding="utf-8") as file:
+            with open(self.filename, encoding="utf-8") as file:
                 text = file.read()
             cut = bool(text) and not text.endswith("\n")  # the run before was killed in a line
             header = next(csv.reader(text.splitlines(), delimiter=self.sep), None)

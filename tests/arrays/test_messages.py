@@ -105,6 +105,8 @@ CASES = [
     ("other rows of weights", rows(np.ones((4, 2)), y=np.ones(4), sample_weight=np.ones(3))),
     ("a weight without rows", rows(np.ones((4, 2)), y=np.ones(4), sample_weight=np.ones(()))),
     ("an input of other rows", rows(ones(4, 3, 4), y=np.ones(4), sample_weight=None)),
+    ("an empty input after another", rows(ones(4, 0), y=np.ones(4))),
+    ("an empty input before another", rows(ones(0, 4), y=np.ones(4))),
     ("a target of other rows", rows(np.ones((4, 2)), y=ones(3, 4), sample_weight=None)),
     ("equal rows", rows(ones(4, 4), y=ones(4, 4), sample_weight=np.ones(4))),
 ]  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 import netlayers as nl
 from netlayers import layers
-from netlayers.errors import BusyError
+from netlayers.errors import BusyError, FileError
 from netlayers.saving import StoredFile, atomic, load_model, values, write_file
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.names import built_layers, layers_by_path, paths_of, weights_of
@@ -325,3 +325,25 @@ def test_a_layer_without_streams_is_put_back():
     with pytest.raises(KeyError):
         spoil()
     assert (layer.kernel == before[0]).all()
+
+
+def test_a_file_says_what_is_built(path):
+    """An Input layer builds a model at once; one that only waits for its shape is not."""
+    its = nl.Sequential([layers.Input((2,)), layers.Dense(1, name="d")], name="net")
+    its.save(path)
+    entries, description, body = mutations.opened(path.read_bytes())
+    for built, shown in (({"d": [None, 2]}, "dict of 1"), ({}, "dict of 0")):
+        now = {**description, "built": built}
+        path.write_bytes(mutations.sealed(entries, now, body))
+        with pytest.raises(FileError, match=f"built: expected the layers that .*, got {shown}"):
+            load_model(path)
+
+
+def test_gathered_gradients_need_version_2(path):
+    its = model(1)
+    its.compile(nl.optimizers.SGD(gradient_accumulation_steps=2), "mse")
+    for version in (2, 1, 2):
+        its.train_on_batch(np.ones((4, 2)), np.ones((4, 1)))
+        its.save(path)
+        with StoredFile(path) as file:
+            assert file.version == version

@@ -6,8 +6,9 @@ from scipy import sparse
 
 import netlayers as nl
 from netlayers import layers
+from netlayers.data.arrays import column
 from netlayers.data.batch import Batch
-from netlayers.training import samples, trainer
+from netlayers.training import inputs, samples, trainer
 from netlayers.training.nonfinite import find_nonfinite
 from netlayers.training.state import differences, pack, unpack
 from netlayers.training.step import Steps
@@ -315,3 +316,66 @@ def test_sums_of_steps():
     assert (steps._total, steps._weight, steps._penalties, steps._rows) == (3, 4, 0, 4)
     assert (steps._norms, steps._updates) == (5, 2)
     assert steps.logs() == {"loss": 0.75}
+
+
+def test_gradients_that_do_not_add_up():
+    """Of a model with penalties, all batches have as much of the denominator for each row."""
+    loss = nl.losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    last = layers.Dense(2, "softmax")
+    its = nl.Sequential([layers.ActivityRegularization(0.1), last], seed=0)
+    its.compile(nl.optimizers.SGD(gradient_accumulation_steps=4), loss)
+    half = np.array([0, -1] * 4)
+    its.train_on_batch(X, half)
+    its.train_on_batch(X[:4], half[:4])
+    with pytest.raises(nl.errors.ConfigurationError) as raised:
+        its.train_on_batch(X, half * 0)
+    assert str(raised.value) == (
+        "gradient_accumulation_steps: the model has penalties on activations, which are means over "
+        "rows, but the loss 'sparse_categorical_crossentropy' is not divided by their number: leave out the "
+        "sample weights, ignore_class or reduction that make it so, or gradient_accumulation_steps."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "x", "y", "outputs", "more"),
+    [
+        (nl.errors.ShapeError, (4, 5, 2), (4,), (None, 5, 3), True),
+        (nl.errors.DataError, (4, 5, 2), (4,), (None, 5, 3), False),
+        (nl.errors.ShapeError, (4, 2), (4,), (None, 3), False),
+        (nl.errors.ShapeError, (4, 5, 2), (4, 5, 2), (None, 5, 3), False),
+        (nl.errors.ShapeError, (4, 5, 2), (4, 5), (None, 5, 3), True),
+        (nl.errors.ShapeError, (4, 5, 2), (4,), (None, 3), False),
+        (nl.errors.ShapeError, (4, 5, 2), (4,), None, False),
+    ],
+)
+def test_the_hint_to_flatten(kind, x, y, outputs, more):
+    shaped = type("Model", (), {"output_shape": outputs})
+    error = kind("wrong.")
+    found = inputs._explained(error, shaped, (np.ones(x), np.ones(3)), (np.ones(y), np.ones(3)))
+    assert (found is not error) == more
+    if more:
+        assert str(found) == (
+            f"wrong. The input has the shape {x}, and all of its axes but the last are kept: for "
+            "one prediction for each sample, begin the model with layers.Flatten()."
+        )
+
+
+def test_hints_for_one_sample():
+    hint = ", x[None, :] for a single sample"
+    error = nl.errors.ShapeError(f"Add an axis{hint}.")
+    for x, y, kept in (
+        ((4,), (4,), False), ((1,), (1,), True), ((4,), (3,), True), ((4,), (), True),
+        ((4, 1), (4,), True), ((4,), None, True),
+    ):  # fmt: skip
+        given = None if y is None else np.ones(y)
+        assert (hint in str(inputs._of_samples(error, np.ones(x), given))) == kept
+
+
+def test_columns_that_lose_digits_are_named():
+    large = X.astype("f8") + 2.0**31
+    two = column((large, large), np.dtype("f4"))
+    one = column(large, np.dtype("f4"))
+    with pytest.warns(UserWarning, match="does not tell apart") as caught:
+        inputs.warn_of_lost_columns("fit", [two, one])
+    names = [str(w.message).partition(" holds")[0] for w in caught]
+    assert names == ["fit: x[0]", "fit: x[1]", "fit: y"]

@@ -331,8 +331,8 @@ def test_gradients_that_do_not_add_up():
         its.train_on_batch(X, half * 0)
     assert str(raised.value) == (
         "gradient_accumulation_steps: the model has penalties on activations, which are means over "
-        "rows, but the loss 'sparse_categorical_crossentropy' is not divided by their number: leave "
-        "out the sample weights, ignore_class or reduction that make it so, or "
+        "rows, but the loss 'sparse_categorical_crossentropy' is not divided by their number: "
+        "leave out the sample weights, ignore_class or reduction that make it so, or "
         "gradient_accumulation_steps."
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import sys
 
 import numpy as np
 import pytest
@@ -193,6 +194,11 @@ NAMES = [
 @pytest.mark.parametrize("name", ["checks", "names"])
 def test_messages(name):
     check_text(__file__, f"{name}.txt", messages(globals()[name.upper()]))
+
+
+def test_moved_modules():
+    for name in ("checking", "inspection", "rates", "replaying"):
+        assert nl.__getattr__(name) is sys.modules[f"netlayers.{name}"]
 
 
 def test_what_checks_return():

@@ -35,7 +35,7 @@ _spec.loader.exec_module(sites)
 
 # Looks at the source rather than at what it does, or is about this tool.
 STATIC = ("tests/test_architecture.py", "tests/mutation/")
-ALWAYS = "tests/api/test_signatures.py"  # sees every public default and bound
+ALWAYS = "tests/api/test_signatures.py"  # sees every public default, bound and argument
 SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, minutes to compile
 LAST = "tests/test_contracts.py"  # takes seconds to collect
 SLOWEST = 20  # seconds; a slower test is not worth running for one fault
@@ -159,7 +159,8 @@ class Copy:
         file = self.tree / fault.path
         source = file.read_text()
         tests = self.tests(fault)
-        if (self.tree / ALWAYS).exists() and fault.kind == "constant":
+        public = fault.kind == "constant" or fault.function.endswith(".__init__")
+        if (self.tree / ALWAYS).exists() and public:
             tests.insert(0, (ALWAYS, 1))
         for cache in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
             cache.unlink()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from netlayers.errors import FileError
 from netlayers.saving import StoredFile, description, write_file
 from netlayers.saving.description import Section, check_configurations, from_text, short, to_text
 from tests.golden import check_text, messages
@@ -218,6 +219,11 @@ def test_the_layout_of_a_file(path):
         assert (file.version, file.section.values["format_version"]) == (2, 2)
         assert file.read("flags").tolist() == [True, False]
         assert file._unread == set()
+    entries, found, _ = mutations.opened(path.read_bytes())
+    now = mutations.with_checksums(entries, found, b"\0\2")
+    path.write_bytes(mutations.sealed(entries, now, b"\0\2"))
+    with StoredFile(path) as file, pytest.raises(FileError, match="booleans as the bytes 0 and 1"):
+        file.read("flags")
     write_file(path, {}, {})
     with StoredFile(path) as file:
         assert file.entries == {}

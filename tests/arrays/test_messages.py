@@ -112,7 +112,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def test_values():
+def test_words_of_convert_and_checks():
     check_text(__file__, "values.txt", messages(CASES))
 
 
@@ -133,7 +133,7 @@ NAMES = [
 ]
 
 
-def test_names_of_columns():
+def test_columns_of_frames_have_names():
     check_text(__file__, "columns.txt", messages(NAMES))
 
 
@@ -162,7 +162,7 @@ def test_columns_of_frames():
     assert frames.frame_values("fit", "x", packed).dtype == "i1"
 
 
-def test_sparse_matrices():
+def test_sparse_checks():
     scipy = pytest.importorskip("scipy.sparse")
     whole = scipy.csr_matrix(np.array([[0.0, 1, 0], [2, 0, 3]]))
 
@@ -216,7 +216,7 @@ def test_sparse_matrices():
         ("U3", InputSpec(dtype="string"), "U3"),
     ],
 )
-def test_dtypes_of_kinds(given, spec, dtype):
+def test_convert_to_dtypes_of_kinds(given, spec, dtype):
     found = convert.kind_dtype(np.dtype(given), spec, F32)
     assert (found, found.isnative) == (np.dtype(dtype), True)
     array = np.ones((2, 3), given).T
@@ -228,7 +228,7 @@ def test_dtypes_of_kinds(given, spec, dtype):
     np.testing.assert_array_equal(converted, array.astype(dtype))
 
 
-def test_what_needs_no_conversion_is_returned():
+def test_convert_what_needs_no_conversion():
     exact = np.ones((2, 2), "f4")
     assert convert.as_float("fit", "x", exact, F32) is exact
     assert convert.as_kind("fit", "x", exact, InputSpec(), F32) is exact
@@ -243,7 +243,7 @@ def test_what_needs_no_conversion_is_returned():
     assert other.dtype == F32
 
 
-def test_lazy_rows_of_a_part():
+def test_foreign_rows_of_a_part():
     class File:
         def __init__(self, values):
             self.values, self.shape, self.dtype = values, values.shape, values.dtype

@@ -125,7 +125,7 @@ def test_early_stopping(script):
     script.check("early_stopping.txt")
 
 
-def test_rates(script):
+def test_learning_rates(script):
     values = [5.0, 3.0, 4.0, 2.0, 2.5, 2.6, 2.7, 3.0]
     for options in (
         {"patience": 1},
@@ -213,7 +213,7 @@ def test_a_checkpoint_on_a_full_disk(script, monkeypatch):
     script.check("full_disk.txt")
 
 
-def test_tables(script):
+def test_csv_logger_tables(script):
     log = callbacks.CSVLogger("a.csv")
 
     def text(name):
@@ -300,7 +300,7 @@ def test_limits(script):
     script.check("limits.txt")
 
 
-def test_lines(script):
+def test_lines_of_progress_and_gradient_monitor(script):
     script.run("each epoch", fit(Logs("small", [1e-3, 9.99e-4, 0.0]), verbose=2))
     script.run("eleven epochs", fit(verbose=1, epochs=11, initial_epoch=9))
     values = [[1, 2], "text", np.float32(2)]

@@ -67,7 +67,7 @@ def test_backups(script, monkeypatch):
     script.check("backups.txt")
 
 
-def test_a_place_is_written_once(tmp_path):
+def test_a_backup_of_a_place_is_written_once(tmp_path):
     class Here:
         logs, model, epoch, batch = None, model(), 1, 2
 
@@ -88,7 +88,7 @@ def test_a_place_is_written_once(tmp_path):
     assert (tmp_path / "backup.safetensors").exists()
 
 
-def test_boards(script, monkeypatch):
+def test_tensorboard_calls(script, monkeypatch):
     class Writer:
         def __init__(self, path):
             self.name = os.path.basename(path)
@@ -149,7 +149,7 @@ def test_hooks_in_batches_only_where_they_are_needed():
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_improvements(sign):
+def test_monitor_improvements(sign):
     stop = callbacks.EarlyStopping("loss", mode="max" if sign > 0 else "min", min_delta=0.5)
     stop._sign = sign
     for value, reference, better in (
@@ -165,7 +165,7 @@ def test_improvements(sign):
     assert stop._direction() == sign
 
 
-def test_the_bar_shows_numbers_five_times_a_second(monkeypatch):
+def test_progress_shows_numbers_five_times_a_second(monkeypatch):
     class Bar:
         n, shown, counts = 0, [], []
 
@@ -188,7 +188,7 @@ def test_the_bar_shows_numbers_five_times_a_second(monkeypatch):
     assert [bar._title(e) for e in (0, 9)] == ["Epoch  1/10", "Epoch 10/10"]
 
 
-def test_numbers_in_a_line():
+def test_numbers_in_a_line_of_progress():
     logs = {"a": np.float32(0.5), "b/c": 1.0, "d": np.ones(2), "e": "text", "f": True, "g": 3}
     assert progress.numbers_line(logs) == "a 0.5000  f 1.0000  g 3.0000"
     for value, text in (

@@ -25,7 +25,7 @@ class Counts(layers.Layer):
         return x
 
 
-def test_copies_of_statistics_and_states():
+def test_buffers_of_statistics_and_states():
     layer, x = Counts(name="c"), np.ones((3, 2), np.float32)
     layer.build((None, 2))
     copies = BufferCopies(layer)
@@ -69,7 +69,7 @@ def test_copies_of_statistics_and_states():
     assert BufferCopies(plain).empty is True
 
 
-def test_streams_of_a_layer():
+def test_streams_of_a_module():
     drop = layers.Dropout(0.5, name="drop")
     drop._use_streams(Streams(1), keep=True)
     first = drop.rng
@@ -96,7 +96,7 @@ def test_streams_of_a_layer():
     assert shared.rng is first
 
 
-def test_parts_have_the_dtype_of_the_whole():
+def test_building_parts_in_the_dtype_of_the_whole():
     class Outer(layers.Layer):
         def __init__(self, **more):
             super().__init__(**more)

@@ -180,12 +180,15 @@ INPUTS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["weights", "inputs"])
-def test_messages(name):
-    check_text(__file__, f"{name}.txt", messages(globals()[name.upper()]))
+def test_words_of_binding_states_layer_and_module():
+    check_text(__file__, "weights.txt", messages(WEIGHTS))
 
 
-def test_hints_and_shapes():
+def test_words_of_inputs_and_building():
+    check_text(__file__, "inputs.txt", messages(INPUTS))
+
+
+def test_hints_of_shapes():
     lines = []
     for expected, shape in (
         ((None, 1), (5,)),
@@ -213,7 +216,7 @@ def test_hints_and_shapes():
         assert input_names(tuple(specs)) == names
 
 
-def test_axes_of_a_declared_input():
+def test_axes_of_declared_inputs():
     for spec, shape, fits in (
         (InputSpec(), (None,), True),
         (InputSpec(min_ndim=2), (None,), False),
@@ -238,7 +241,7 @@ def test_axes_of_a_declared_input():
 # What layers know --------------------------------------------------------------------------------
 
 
-def test_the_row_of_the_fast_check():
+def test_binding_and_the_row_of_the_fast_check():
     for layer, shape, row in (
         (Plain(), (None, 3), (3,)),
         (Plain(), (None, None, 3), (None, 3)),
@@ -253,7 +256,7 @@ def test_the_row_of_the_fast_check():
     assert not layer.declared_parameters
 
 
-def test_weights_and_gradients_are_attributes_of_their_layer():
+def test_binding_makes_weights_attributes_of_their_layer():
     layer = Plain(("a", (3, 2), {}), ("s", (2,), {"statistic": True}), ("b", (2,), {}))
     layer.build((None, 3))
     assert isinstance(type(layer).a, Declared)
@@ -282,7 +285,7 @@ def test_weights_and_gradients_are_attributes_of_their_layer():
     layer.b = layer.b  # the same view
 
 
-def test_inputs_of_a_call():
+def test_inputs_of_a_layer_call():
     class Spy(Plain):
         takes_mask = True
 
@@ -311,7 +314,7 @@ def test_inputs_of_a_call():
     assert spy.compute_mask(a, (3, 4)) is None
 
 
-def test_which_weights_an_optimizer_changes():
+def test_parameters_that_an_optimizer_changes():
     first = Plain(("a", (2,), {}), ("s", (3,), {"statistic": True}), ("b", (4,), {}))
     frozen = Plain(("a", (2,), {}), trainable=False)
     still = Plain(("a", (5,), {}), learning_rate_multiplier=0)

@@ -35,7 +35,7 @@ def data(count=10, size=4, **options):
     ],
     ids=str,
 )
-def test_numbers_of_batches_and_rows(options, steps, rows, sizes):
+def test_numbers_of_batches_of_arrays(options, steps, rows, sizes):
     its = data(**options)
     assert (its.steps, its.rows) == (steps, rows)
     for _ in range(2 if "continuous" not in options else 1):
@@ -44,7 +44,7 @@ def test_numbers_of_batches_and_rows(options, steps, rows, sizes):
     assert its.row().shape == (1, 2)
 
 
-def test_rows_of_batches():
+def test_rows_in_batches_of_arrays():
     chosen = np.array([7, 2, 9])
     found = [batch.inputs.tolist() for batch in data(size=2, rows=chosen).batches()]
     assert found == [X[[7, 2]].tolist(), X[[9]].tolist()]
@@ -56,7 +56,7 @@ def test_rows_of_batches():
             np.testing.assert_array_equal(found, all_rows[4:8])
 
 
-def test_later_batches_of_an_epoch():
+def test_later_batches_of_arrays():
     its = data(size=3)
     assert [b.inputs[0, 0] for b in its.batches()] == [0, 6, 12, 18]
     state = its.get_state(2)
@@ -69,7 +69,7 @@ def test_later_batches_of_an_epoch():
     assert [b.inputs[0, 0] for b in again.batches()] == [0, 6, 12, 18]
 
 
-def test_a_fingerprint():
+def test_a_fingerprint_of_arrays():
     weights = Column(np.ones(10), F4)
     both = column((X, X[:, :1].astype("i4")), (F4, np.dtype("i8")))
     its = ArrayData([both, Column(X[:, 0], F4), weights], 4, np.random.default_rng(0), steps=2)
@@ -86,7 +86,7 @@ def test_a_fingerprint():
     assert its.reproducibility_warning() is None
 
 
-def test_the_rows_of_a_checksum(monkeypatch):
+def test_the_rows_in_a_checksum_of_arrays(monkeypatch):
     seen = []
     monkeypatch.setattr(Column, "checksum", lambda self, rows: seen.append(rows.tolist()) or 0)
     data().fingerprint()
@@ -104,7 +104,7 @@ def test_the_rows_of_a_checksum(monkeypatch):
         (5000, [(0, 1024), (1988, 3012), (3976, 5000)]),
     ],
 )
-def test_the_parts_of_a_long_row(size, parts):
+def test_the_parts_of_a_long_row_of_arrays(size, parts):
     assert [(s.start, s.stop) for s in arrays._checksum_slices(size)] == parts
     dense = np.random.default_rng(0).normal(size=(2, size))
     expected = zlib.crc32(b"".join(dense[1, a:b].tobytes() for a, b in parts))
@@ -124,7 +124,7 @@ class Lazy:
         return X[rows]
 
 
-def test_columns_of_each_kind():
+def test_columns_of_arrays_of_each_kind():
     lazy = arrays.LazyRows(Lazy())
     rows = np.array([3, 1])
     for values, kind in ((X, Column), (lazy, LazyColumn), (sparse.csr_matrix(X), SparseColumn)):
@@ -185,7 +185,7 @@ class Model:
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
-def test_what_needs_no_other_check(change, batch, inputs):
+def test_a_batch_that_needs_no_other_check(change, batch, inputs):
     model = Model()
     model._steps = change.get("_steps", model._steps)
     given = {"x": X, "y": X, **change}
@@ -273,7 +273,7 @@ RNG = np.random.default_rng(0)
         (Stateful(), {}, None, ("Stateful", None, None, False), None),
     ],
 )  # fmt: skip
-def test_what_is_known_of_a_stream(source, options, steps, shown, warning):
+def test_what_is_known_of_streams(source, options, steps, shown, warning):
     stream = Stream("fit", source, lambda batch: batch, read_ahead=0, **options)
     assert (stream.steps, stream.rows) == (steps, None)
     names = ("kind", "batches", "steps", "shuffle")
@@ -281,7 +281,7 @@ def test_what_is_known_of_a_stream(source, options, steps, shown, warning):
     assert stream.reproducibility_warning() == warning
 
 
-def test_the_state_of_a_stream():
+def test_the_state_of_streams():
     stream = Stream("fit", Stateful(), lambda batch: batch, read_ahead=0)
     assert list(stream.batches()) == [0, 1, 2]
     state = {"order": None, "count": 2, "source": {"n": 1}, "steps": 3}

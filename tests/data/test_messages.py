@@ -67,7 +67,7 @@ SOURCES = [
 ]
 
 
-def test_sources():
+def test_words_of_streams():
     check_text(__file__, "sources.txt", messages(SOURCES))
 
 
@@ -95,11 +95,11 @@ STRUCTURES = [
 ]
 
 
-def test_structures():
+def test_words_of_a_structure():
     check_text(__file__, "structures.txt", messages(STRUCTURES))
 
 
-def test_arrays_in_structures():
+def test_arrays_of_a_structure():
     for value, names, expected in (
         (A, ["x"], [A]),
         ([1, 2], ["x"], [[1, 2]]),
@@ -157,7 +157,7 @@ CLASSES = [
 ]
 
 
-def test_classes():
+def test_words_of_class_weights():
     check_text(__file__, "classes.txt", messages(CLASSES))
 
 
@@ -175,7 +175,7 @@ def test_classes():
         ("balanced", ONE_HOT, {}, [4 / 3, 2 / 3, 2 / 3, 4 / 3]),
     ],
 )
-def test_weights_of_classes(value, y, options, expected):
+def test_class_weights_of_samples(value, y, options, expected):
     found = weights.class_weights("fit", value, np.asarray(y), **options)
     np.testing.assert_allclose(found, expected)
     given = np.arange(2.0 * len(found)).reshape(-1, 2)
@@ -193,7 +193,7 @@ def test_weights_of_classes(value, y, options, expected):
         ([0, 0, 1, 1, 1], 0.01, [1, 4]),
     ],
 )
-def test_stratified_rows(y, share, held):
+def test_class_weights_and_stratified_rows(y, share, held):
     train, test = weights.stratified_rows("fit", np.array(y), share)
     assert test.tolist() == held
     assert train.tolist() == [i for i in range(len(y)) if i not in held]
@@ -239,7 +239,7 @@ class OneByOne:
     ],
     ids=str,
 )
-def test_what_comes_in_batches(value, expected):
+def test_streams_and_what_is_none(value, expected):
     assert streams.is_stream(value) is expected
 
 
@@ -256,11 +256,11 @@ def test_what_comes_in_batches(value, expected):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_can_be_read_once(value, expected):
+def test_streams_that_are_read_once(value, expected):
     assert streams.is_one_shot(value) is expected
 
 
-def test_what_a_batch_holds():
+def test_batches_of_streams():
     for given, targets, expected in (
         ((X, Y), True, (X, Y, None)),
         ([X, Y, A], True, (X, Y, A)),

@@ -198,7 +198,7 @@ def test_texts():
 # Files -------------------------------------------------------------------------------------------
 
 
-def test_the_layout_of_a_file(path):
+def test_the_format_of_a_file(path):
     arrays = {"b": np.zeros((2, 3), "f4"), "a": np.ones(2), "c": np.array([1], "i2")}
     write_file(path, arrays, {"x": 1})
     data = path.read_bytes()
@@ -232,7 +232,7 @@ def test_the_layout_of_a_file(path):
         file._file.read()
 
 
-def test_arrays_of_a_file(path):
+def test_arrays_in_the_format(path):
     write_file(path, {"x": np.arange(6.0).reshape(2, 3), "y": np.ones(2, "f4")}, {})
     with StoredFile(path) as file:
         cases = [
@@ -253,7 +253,7 @@ def test_arrays_of_a_file(path):
     check_text(__file__, "arrays.txt", said)
 
 
-def test_lengths_and_sizes_of_a_header(path):
+def test_the_header_of_the_format(path):
     write_file(path, {"x": np.arange(3.0)}, {"numpy": "2.0", "library": "x"})  # of any version
     data = path.read_bytes()
     entries, found, body = mutations.opened(data)

@@ -31,7 +31,7 @@ def check(name, cases, path):
     check_text(__file__, name, said)
 
 
-def test_weights(path):
+def test_weights_of_models(path):
     model(1, 2, 3).save_weights(path)
     whole = model(1, 2, 3)
     fewer, others = model(1, 2), model(2, 2, 3)
@@ -97,7 +97,7 @@ class Method:
         return 0.0
 
 
-def test_settings():
+def test_settings_in_a_state():
     def other(y, z):
         return 1.0
 
@@ -158,7 +158,7 @@ class Words(layers.Layer):
         self.words = assets.get("words", [])
 
 
-def test_assets(path, monkeypatch):
+def test_assets_among_the_values(path, monkeypatch):
     its = nl.Sequential([layers.Dense(1), Words(["a", "b\n", "é"], name="words")], name="net")
     its.build((None, 2))
     its.save(path)
@@ -218,7 +218,7 @@ def test_assets(path, monkeypatch):
 # Names -------------------------------------------------------------------------------------------
 
 
-def test_paths_of_parts():
+def test_names_of_parts():
     inner = nl.Sequential([layers.Dense(1, name="a")], name="inner")
     residual = layers.Residual([layers.Dense(2, name="b")], name="res")
     its = nl.Sequential([residual, inner], name="net")
@@ -282,7 +282,7 @@ def test_locks(tmp_path):
 
 
 @posix
-def test_a_file_that_cannot_be_locked(tmp_path, monkeypatch):
+def test_atomic_files_that_cannot_be_locked(tmp_path, monkeypatch):
     taken = []
 
     def fail(descriptor, path):
@@ -312,7 +312,7 @@ def test_a_file_that_cannot_be_locked(tmp_path, monkeypatch):
     assert atomic._locked(3, "x") is True
 
 
-def test_a_layer_without_streams_is_put_back():
+def test_rollback_of_a_layer_without_streams():
     layer = layers.Dense(2)
     layer.build((None, 3))
     before = layer.get_weights()
@@ -327,7 +327,7 @@ def test_a_layer_without_streams_is_put_back():
     assert (layer.kernel == before[0]).all()
 
 
-def test_a_file_says_what_is_built(path):
+def test_rebuilding_what_a_file_says_is_built(path):
     """An Input layer builds a model at once; one that only waits for its shape is not."""
     its = nl.Sequential([layers.Input((2,)), layers.Dense(1, name="d")], name="net")
     its.save(path)
@@ -339,7 +339,7 @@ def test_a_file_says_what_is_built(path):
             load_model(path)
 
 
-def test_gathered_gradients_need_version_2(path):
+def test_the_state_of_gathered_gradients(path):
     its = model(1)
     its.compile(nl.optimizers.SGD(gradient_accumulation_steps=2), "mse")
     for version in (2, 1, 2):

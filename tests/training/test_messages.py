@@ -118,9 +118,16 @@ def built(its, features):
     return its
 
 
-@pytest.mark.parametrize("name", ["arguments", "data", "losses"])
-def test_messages(name):
-    check_text(__file__, f"{name}.txt", messages(globals()[name.upper()]))
+def test_words_of_batching():
+    check_text(__file__, "arguments.txt", messages(ARGUMENTS))
+
+
+def test_words_of_inputs():
+    check_text(__file__, "data.txt", messages(DATA))
+
+
+def test_words_of_compilation():
+    check_text(__file__, "losses.txt", messages(LOSSES))
 
 
 def test_where_warnings_point():
@@ -197,7 +204,7 @@ PLANS = [
 ]
 
 
-def test_plans():
+def test_callback_plans():
     check_text(__file__, "plans.txt", messages(PLANS))
     its = built(model(metrics=["mae"]), 2)
     steps = its._make_steps((6, 1))
@@ -213,7 +220,7 @@ def test_plans():
     assert found.added == found.added_to_batches == ()
 
 
-def test_what_callbacks_add_is_known_to_those_behind():
+def test_callback_names_are_known_to_those_behind():
     seen = []
 
     class Sees(Callback):
@@ -252,11 +259,11 @@ def test_what_callbacks_add_is_known_to_those_behind():
         ((6, 3, 1), (None, 3, 2), "SparseCategoricalCrossentropy"),
     ],
 )
-def test_the_crossentropy_of_shapes(target, output, kind):
+def test_compilation_takes_the_crossentropy_of_shapes(target, output, kind):
     assert type(compilation.crossentropy_by_shape(target, output)).__name__ == kind
 
 
-def test_a_loss_is_fused_with_its_activation():
+def test_compilation_fuses_a_loss_with_its_activation():
     cross, axis = nl.losses.CategoricalCrossentropy, nl.losses.CategoricalCrossentropy(axis=1)
     for loss, activation, fused in (
         (cross(), nl.activations.Softmax(), True),
@@ -276,7 +283,7 @@ def test_a_loss_is_fused_with_its_activation():
             assert (found.from_logits, loss.from_logits) == (True, before.from_logits)
 
 
-def test_names_of_metrics():
+def test_compilation_names_metrics():
     mae = nl.metrics.MeanAbsoluteError
     first, second, third = mae("a"), mae("b"), mae("a")
     for plain, weighted, expected in (
@@ -295,7 +302,7 @@ def test_names_of_metrics():
 
 
 @pytest.mark.parametrize("direction", ["forward", "loss", "backward", "update", "input", "weights"])
-def test_the_words_of_an_origin(direction):
+def test_the_words_of_a_nonfinite_origin(direction):
     lines = []
     for more in (
         {},
@@ -323,7 +330,7 @@ def test_the_words_of_an_origin(direction):
         (np.float32(np.inf), "infinite", 1, 1),
     ],
 )
-def test_the_kind_of_an_origin(array, kind, count, size):
+def test_the_kind_of_a_nonfinite_origin(array, kind, count, size):
     found = nonfinite._of_array("forward", "dense", "the output", array)
     assert (found.kind, found.count, found.size) == (kind, count, size)
     assert (found.direction, found.layer, found.what) == ("forward", "dense", "the output")

@@ -136,7 +136,7 @@ def test_texts_are_written_before_a_process_ends(handlers, monkeypatch):
     assert seen == ["stdout", "stderr", ("raised", signal.SIGTERM)]
 
 
-def test_where_a_run_may_be_interrupted(monkeypatch):
+def test_where_the_trainer_may_be_interrupted(monkeypatch):
     """After each hook and step what waits is delivered; within them nothing is."""
     lines = []
 
@@ -171,7 +171,7 @@ def test_where_a_run_may_be_interrupted(monkeypatch):
 # Locks -------------------------------------------------------------------------------------------
 
 
-def test_calls_within_a_child_of_a_fork():
+def test_a_lock_within_a_child_of_a_fork():
     its = model()
     its._lock["now"] = holder = ("fit", threading.get_ident(), object())
     lock.check_not_busy(its, "save")
@@ -187,7 +187,7 @@ def test_calls_within_a_child_of_a_fork():
     assert its._lock == {}
 
 
-def test_who_may_call_what():
+def test_a_lock_and_who_may_call_what():
     its, here = model(), threading.get_ident()
     lines = []
     for thread in (here, here + 1):

@@ -46,7 +46,7 @@ def model(rate=0.1, loss="mse", layer=None, build=True, **options):
     ],
     ids=lambda value: type(value[0]).__name__ if isinstance(value, list) else str(value),
 )
-def test_long_lists_of_one_kind(items, kind):
+def test_the_state_of_long_lists(items, kind):
     plain, arrays = pack({"a": items})
     if kind is None:
         assert plain == {"a": items}
@@ -62,7 +62,7 @@ def test_long_lists_of_one_kind(items, kind):
         assert getattr(a, "dtype", None) == getattr(b, "dtype", None)
 
 
-def test_paths_of_differences():
+def test_differences_in_a_state():
     old = {"a": {"b": [1, 2]}, "n": float("nan")}
     new = {"a": {"b": [1, 3]}, "n": float("nan")}
     assert list(differences(old, new)) == [("a: b[1]", 2, 3)]
@@ -75,7 +75,7 @@ def test_paths_of_differences():
 # Samples -----------------------------------------------------------------------------------------
 
 
-def test_batches_in_memory():
+def test_samples_in_memory():
     its = model()
     batches = [(X[:3], Y[:3]), (X[3:5], Y[3:5], np.full(2, 3.0)), (X[5:], Y[5:])]
     columns, first = samples.columns_in_memory(its, "fit", batches, None, None)
@@ -106,7 +106,7 @@ def test_batches_in_memory():
     assert copied[1][1] == 3
 
 
-def test_one_batch_of_some_data():
+def test_samples_of_one_batch():
     its = model()
     batch = samples.one_batch(its, "train", [(X[:3], Y[:3]), (X, Y)], None)
     assert (batch.size, batch.inputs.shape, batch.weights) == (3, (3, 2), None)
@@ -151,7 +151,7 @@ class Penalty(nl.regularizers.Regularizer):
         (1.0, 0, None),
     ],
 )  # fmt: skip
-def test_penalties(rate, value, slope, text):
+def test_nonfinite_penalties(rate, value, slope, text):
     """Of a layer that learns at 0 times the rate, the value counts, and the gradient does not."""
     layer = layers.Dense(1, name="dense", kernel_regularizer=Penalty(value, slope),
                          learning_rate_multiplier=rate)  # fmt: skip
@@ -162,7 +162,7 @@ def test_penalties(rate, value, slope, text):
         assert str(origin) == f"it began {text}."
 
 
-def test_gradients_that_no_optimizer_uses():
+def test_nonfinite_gradients_that_no_optimizer_uses():
     class Broken(layers.Dense):
         def _backward_logits(self, dz, input_gradient=True):
             dx = super()._backward_logits(dz, input_gradient)
@@ -180,7 +180,7 @@ def test_gradients_that_no_optimizer_uses():
         assert (origin and origin.direction) == direction
 
 
-def test_places_of_bad_numbers():
+def test_places_of_nonfinite_numbers():
     lines = []
     bad = X.copy()
     bad[[2, 5], 1] = np.nan, np.inf
@@ -250,7 +250,7 @@ def run(its, stop=3, **options):
     return Run(steps, data, Hooks(), range(stop), **options)
 
 
-def test_places_of_a_run():
+def test_places_of_the_trainer():
     its = run(model())
     assert (its.epoch, its.batch, its.logs, its.stopped) == (0, None, None, False)
     assert (its.beyond, its.validates, its.backup, its._done) == (False, False, None, None)
@@ -272,7 +272,7 @@ def test_places_of_a_run():
             method(its)
 
 
-def test_what_tests_and_predictions_tell():
+def test_what_tests_of_the_trainer_tell():
     its = model()
     steps = its._make_steps(Y.shape)
     hooks, data = Hooks(), samples.steps_of(its, "fit", X, Y, None, 2, 4)
@@ -301,7 +301,7 @@ def test_what_tests_and_predictions_tell():
             assert trainer.validate(steps, Ended(), hooks) == {}
 
 
-def test_sums_of_steps():
+def test_sums_of_a_step():
     its = model()
     steps = its._make_steps(Y.shape)
     assert isinstance(steps, Steps)
@@ -318,7 +318,7 @@ def test_sums_of_steps():
     assert steps.logs() == {"loss": 0.75}
 
 
-def test_gradients_that_do_not_add_up():
+def test_gradients_of_steps_that_do_not_add_up():
     """Of a model with penalties, all batches have as much of the denominator for each row."""
     loss = nl.losses.SparseCategoricalCrossentropy(ignore_class=-1)
     last = layers.Dense(2, "softmax")
@@ -349,7 +349,7 @@ def test_gradients_that_do_not_add_up():
         (nl.errors.ShapeError, (4, 5, 2), (4,), None, False),
     ],
 )
-def test_the_hint_to_flatten(kind, x, y, outputs, more):
+def test_inputs_and_the_hint_to_flatten(kind, x, y, outputs, more):
     shaped = type("Model", (), {"output_shape": outputs})
     error = kind("wrong.")
     found = inputs._explained(error, shaped, (np.ones(x), np.ones(3)), (np.ones(y), np.ones(3)))
@@ -361,7 +361,7 @@ def test_the_hint_to_flatten(kind, x, y, outputs, more):
         )
 
 
-def test_hints_for_one_sample():
+def test_inputs_and_hints_for_one_sample():
     hint = ", x[None, :] for a single sample"
     error = nl.errors.ShapeError(f"Add an axis{hint}.")
     for x, y, kept in (
@@ -372,7 +372,7 @@ def test_hints_for_one_sample():
         assert (hint in str(inputs._of_samples(error, np.ones(x), given))) == kept
 
 
-def test_columns_that_lose_digits_are_named():
+def test_inputs_that_lose_digits_are_named():
     large = X.astype("f8") + 2.0**31
     two = column((large, large), np.dtype("f4"))
     one = column(large, np.dtype("f4"))

@@ -25,7 +25,7 @@ def script(tmp_path, monkeypatch):
 
 
 def test_backups(script, monkeypatch):
-    save, places = backup_module.save_model, []
+    save, places, its = backup_module.save_model, [], model()
 
     def noted(its, path, arrays, extra):
         places.append((extra["place"]["epoch"], extra["place"]["batch"]))
@@ -45,6 +45,10 @@ def test_backups(script, monkeypatch):
         script.lines.append(f"    {places}")
         places.clear()
         script.files()
+    stream = callbacks.BackupAndRestore("other")
+    script.run("a function", lambda: its.fit(lambda: iter([(X, Y)]), callbacks=[stream], verbose=0)
+               and None)  # fmt: skip
+    script.run("an iterator to validate", fit(stream, epochs=1, validation_data=iter([(X, Y)])))
     again = callbacks.BackupAndRestore("runs", delete_checkpoint=False)
     script.run("the same", fit(again, epochs=2, batch_size=2))
     script.run("more epochs", fit(again, epochs=3, batch_size=2, verbose=2))

@@ -5,6 +5,7 @@ import numpy as np
 import netlayers as nl
 from netlayers import layers
 from netlayers.core.buffers import BufferCopies, states_of
+from netlayers.core.building import abstract_build
 from netlayers.core.calls import Call, calls_of, generators_of
 from netlayers.core.gradients import RowGradient
 from netlayers.core.hooks import call_name, used_by
@@ -82,6 +83,10 @@ def test_streams_of_a_module():
     mine = own.rng
     own._use_streams(Streams(1))
     assert own.rng is mine
+    first = drop.rng
+    drop.build((None, 2))
+    drop._bind_alone()
+    assert drop.rng is first
     dense = layers.Dense(1)
     dense._use_streams(Streams(1))
     assert dense.rng is None
@@ -155,3 +160,12 @@ def test_gradients_of_rows():
     assert gradient.rows.tolist() == [0, 1, 2, 3, 4]
     assert gradient.values.dtype == "f4"
     assert (np.asarray(gradient) == table).all()
+
+
+def test_weights_that_are_declared_alone():
+    with abstract_build():
+        layer = layers.Dense(2)
+        layer.build((None, 3))
+        assert (layer.kernel.shape, layer.kernel.dtype) == ((3, 2), "f4")
+        assert layer.kernel.max() == layer.kernel.min() == 0
+    assert layer.kernel.max() > 0

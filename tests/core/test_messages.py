@@ -174,6 +174,8 @@ INPUTS = [
     ("axes of the second", run((X, X.astype(int)), layer=Two)),
     ("a kind of the second", run((X, X[:, :, None] / 2), layer=Two)),
     ("other features", run(X, (None, 4))),
+    ("an axis less", run(np.ones((5, 3)), (None, None, 3))),
+    ("an axis more", run(np.ones((2, 5, 3)), (None, 3))),
     ("any length", run(np.ones((2, 5, 3)), (None, None, 3))),
     ("any length, other features", run(np.ones((2, 5, 3)), (None, None, 4))),
     ("shapes of two", run((X, X[:, :, None].astype(int)), ((None, 3), (None, 4, 1)), Two)),

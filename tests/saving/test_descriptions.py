@@ -189,6 +189,14 @@ def test_uses_of_layers(layers, calls, uses):
     assert description._count_uses(item, known) == uses
 
 
+def test_uses_of_what_is_no_layer():
+    layer = {"class_name": "Dense"}
+    assert description._count_uses({"a": 1}, {}) == 0
+    assert description._count_uses(layer, {}) == 1
+    assert description._count_uses([layer, 3], {id(layer): 4}) == 4
+    assert description._count_uses([layer], {id(layer): 10**9}) == 100_000
+
+
 def test_texts():
     assert description.is_text("é") is True
     for value in (3, None, b"a", "\ud800"):

@@ -347,3 +347,16 @@ def test_the_state_of_gathered_gradients(path):
         its.save(path)
         with StoredFile(path) as file:
             assert file.version == version
+
+
+def test_rebuilding_what_is_not_decayed(path):
+    """Weights are named as the model is, alone or within another."""
+    its = model(1, 2)
+    its.compile(nl.optimizers.AdamW(), "mse")
+    its.optimizer.exclude_from_weight_decay(var_names=["bias"])
+    its.save(path)
+    nl.Sequential([its], name="outer").build((None, 2))
+    its.optimizer.exclude_from_weight_decay(var_names=["kernel"])
+    nl.saving.restore(path, its)
+    patterns = [pattern.pattern for pattern in its.optimizer._undecayed]
+    assert patterns == ["^net/d0/bias$", "^net/d1/bias$"]

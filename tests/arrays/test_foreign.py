@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from netlayers.arrays import several
-from netlayers.arrays.foreign import blocks, is_lazy, numpy_dtype, numpy_of
+from netlayers.arrays.checks import as_data
+from netlayers.arrays.foreign import LazyRows, blocks, is_lazy, numpy_dtype, numpy_of
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,9 @@ def test_what_is_read_when_it_is_sliced():
     ):  # fmt: skip
         assert is_lazy(other) is False
     assert numpy_of(Rows()).tolist() == [[1, 1]] * 3
+    assert type(as_data("fit", "x", Rows())) is LazyRows
+    whole = np.ones(3)
+    assert as_data("fit", "x", whole) is whole
 
 
 class Tensor:

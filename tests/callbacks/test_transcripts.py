@@ -255,6 +255,7 @@ def test_csv_logger_tables(script):
 def test_limits(script):
     names = "stopped seconds"
     for options in (
+        {"seconds": 1},
         {"seconds": 5},
         {"seconds": 9, "verbose": 0},
         {"minutes": 0.1, "seconds": 1},
@@ -307,6 +308,7 @@ def test_lines_of_progress_and_gradient_monitor(script):
     names = "steps epochs measures"
     measures = ["gradient_norm", "weight_norm"]
     script.run("GradientMonitor", fit(monitor, batch_size=2), (monitor, names))
+    script.run("its state", callbacks.GradientMonitor().get_state)
     first = callbacks.GradientMonitor(layers="last", measures=measures)
     script.run("by epoch", fit(first, batch_size=2), (first, names))
     for wrong in (

@@ -12,6 +12,7 @@ from netlayers import callbacks
 from netlayers.callbacks import backup as backup_module
 from netlayers.callbacks import progress
 from netlayers.callbacks import tensorboard as board
+from netlayers.training.callback import RunPlan
 from tests.callbacks.test_transcripts import Transcript, X, Y, fit, model
 
 
@@ -132,6 +133,28 @@ def test_tensorboard_calls(script, monkeypatch):
     each = callbacks.TensorBoard("logs", update_freq="batch", write_graph=False)
     script.run("each batch", fit(each, batch_size=3, epochs=1))
     script.check("boards.txt")
+
+
+def test_what_is_refused_in_lbfgs(script):
+    plan = RunPlan("fit_lbfgs", range(3), ("loss",), (), False)
+    for made in (
+        callbacks.LearningRateScheduler(lambda epoch: 0.1),
+        callbacks.ReduceLROnPlateau("loss"),
+        callbacks.TerminateOnNaN(),
+        callbacks.GradientMonitor(),
+        callbacks.ModelCheckpoint("a.safetensors", save_freq=2),
+        callbacks.TensorBoard(update_freq="batch"),
+        callbacks.TensorBoard(update_freq=3),
+        callbacks.LambdaCallback(on_train_batch_end=print),
+        callbacks.LambdaCallback(on_train_batch_begin=print),
+        callbacks.LambdaCallback(on_epoch_end=print),
+        callbacks.ModelCheckpoint("a.safetensors"),
+        callbacks.TensorBoard(),
+        callbacks.EarlyStopping("loss"),
+    ):
+        made.set_model(model())
+        script.run(type(made).__name__, lambda made=made: made.check_run(plan))
+    script.check("lbfgs.txt")
 
 
 def test_hooks_in_batches_only_where_they_are_needed():

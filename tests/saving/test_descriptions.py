@@ -222,6 +222,9 @@ def test_the_format_of_a_file(path):
     header = data[8 : len(data) - len(body)]
     assert header.startswith(b'{"__metadata__":{"checksum":"')
     assert b'"format":"netlayers","description":"' in header
+    write_file(path, {"flags": np.array([True]), "x": np.ones(2)}, {})
+    with StoredFile(path) as file:
+        assert file.version == 2
     write_file(path, {"flags": np.array([True, False])}, {})
     with StoredFile(path) as file:
         assert (file.version, file.section.values["format_version"]) == (2, 2)

@@ -135,7 +135,8 @@ def test_tensorboard_calls(script, monkeypatch):
     script.check("boards.txt")
 
 
-def test_what_is_refused_in_lbfgs(script):
+def test_what_is_refused_in_lbfgs(script, monkeypatch):
+    monkeypatch.setattr(board, "_writer_class", lambda: None)
     plan = RunPlan("fit_lbfgs", range(3), ("loss",), (), False)
     for made in (
         callbacks.LearningRateScheduler(lambda epoch: 0.1),

@@ -84,6 +84,8 @@ CASES = [
     ("one NaN", finite(NAN)),
     ("finite", finite([1.0])),
     ("too large for float32", values([1.0, 1e39])),
+    ("too large in the second block", lambda: values(np.append(np.zeros(1 << 20), 1e39))()),
+    ("too large in one block", lambda: values(np.append(np.zeros((1 << 20) - 1), 1e39))()),
     ("too large for float64", values([1.0, 1e39], F64)),
     ("a NaN in float64", values([1.0, NAN])),
     ("a NaN in float32", values(np.array([1.0, NAN], "f4"))),

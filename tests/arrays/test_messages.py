@@ -33,6 +33,10 @@ def values(value, dtype=F32):
     return lambda: checks.check_values("fit", "x", np.asarray(value), dtype)
 
 
+def behind(count):
+    return lambda: checks.check_values("fit", "x", np.append(np.zeros(count), 1e39), F32)
+
+
 def digits(value, argument="x", dtype=F32):
     return lambda: checks.warn_of_lost_digits("fit", argument, np.asarray(value), dtype)
 
@@ -84,8 +88,8 @@ CASES = [
     ("one NaN", finite(NAN)),
     ("finite", finite([1.0])),
     ("too large for float32", values([1.0, 1e39])),
-    ("too large in the second block", lambda: values(np.append(np.zeros(1 << 20), 1e39))()),
-    ("too large in one block", lambda: values(np.append(np.zeros((1 << 20) - 1), 1e39))()),
+    ("too large in the second block", behind(1 << 20)),
+    ("too large in one block", behind((1 << 20) - 1)),
     ("too large for float64", values([1.0, 1e39], F64)),
     ("a NaN in float64", values([1.0, NAN])),
     ("a NaN in float32", values(np.array([1.0, NAN], "f4"))),

@@ -243,6 +243,32 @@ def test_the_format_of_a_file(path):
         file._file.read()
 
 
+@pytest.mark.parametrize("starts", [True, False])
+def test_the_format_without_another_thread(path, monkeypatch, starts):
+    class Thread:
+        ident = 1 if starts else None
+
+        def __init__(self, target, name):
+            assert name == "netlayers-checksums"
+            self.join = target if starts else None
+
+        def start(self):
+            if not starts:
+                raise RuntimeError("no new threads at the end of the process")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("netlayers.saving.format.threading.Thread", Thread)
+        write_file(path, {"x": np.arange(3.0)}, {})
+        with StoredFile(path) as file:
+            assert file.read("x").tolist() == [0, 1, 2]
+        Thread.start = Thread.join = lambda self: None
+        monkeypatch.setattr(Thread, "__init__", lambda self, target, name: None)
+        with pytest.raises(RuntimeError) as raised:
+            write_file(path, {"x": np.arange(3.0)}, {})
+        said = "netlayers: the checksums of a file could not be computed."
+        assert str(raised.value) == said
+
+
 def test_arrays_in_the_format(path):
     write_file(path, {"x": np.arange(6.0).reshape(2, 3), "y": np.ones(2, "f4")}, {})
     with StoredFile(path) as file:

@@ -1,7 +1,9 @@
 """When backups are written and by which name, what TensorBoard is given, and which hooks run."""
 
+import io
 import itertools
 import os
+import sys
 import time
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import netlayers as nl
 from netlayers import callbacks
 from netlayers.callbacks import backup as backup_module
-from netlayers.callbacks import progress
+from netlayers.callbacks import progress, reporting
 from netlayers.callbacks import tensorboard as board
 from netlayers.training.callback import RunPlan
 from tests.callbacks.test_transcripts import Transcript, X, Y, fit, model
@@ -225,3 +227,21 @@ def test_numbers_in_a_line_of_progress():
     ):  # fmt: skip
         assert progress._shown(value) == text
     assert nl.callbacks.ProgressBar.part_of_run is False
+
+
+def test_lines_of_progress_are_written_at_once(monkeypatch):
+    class Out(io.StringIO):
+        flushed = 0
+
+        def flush(self):
+            self.flushed += 1
+
+    out = Out()
+    monkeypatch.setattr(sys, "stdout", out)
+    reporting.say("a line")
+    assert (out.getvalue(), out.flushed) == ("a line\n", 1)
+    bar = progress.ProgressBar()
+    bar._epochs, bar._begin = 3, time.perf_counter()
+    bar.on_epoch_end(0, {"loss": 1.0})
+    assert out.getvalue().endswith("loss 1.0000\n")
+    assert out.flushed == 2

@@ -5,6 +5,7 @@ import itertools
 import os
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -193,6 +194,9 @@ def test_monitor_improvements(sign):
     ):
         assert stop.is_improvement(value, reference) is better
     assert stop._direction() == sign
+    for steps in ({}, {"_steps": None}):  # as after compile() in another callback
+        stop.set_model(SimpleNamespace(**steps))
+        assert stop._is_of_training() is False
 
 
 def test_progress_shows_numbers_five_times_a_second(monkeypatch):

@@ -233,8 +233,11 @@ def test_the_format_of_a_file(path):
     entries, found, _ = mutations.opened(path.read_bytes())
     now = mutations.with_checksums(entries, found, b"\0\2")
     path.write_bytes(mutations.sealed(entries, now, b"\0\2"))
-    with StoredFile(path) as file, pytest.raises(FileError, match="booleans as the bytes 0 and 1"):
+    with StoredFile(path) as file, pytest.raises(FileError) as raised:
         file.read("flags")
+    error = raised.value
+    assert error.place == "flags"
+    assert (error.expected, error.got) == ("booleans as the bytes 0 and 1", "others")
     write_file(path, {}, {})
     with StoredFile(path) as file:
         assert file.entries == {}
@@ -337,6 +340,7 @@ def test_the_header_of_the_format(path):
         ("2^59 numbers of none", entry(shape=[0, 2**29, 2**30])),
         ("a number in a list", entry(shape=3)),
         ("three places", entry(data_offsets=[0, 24, 24])),
+        ("four places", entry(data_offsets=[0, 24, 24, 24])),
         ("a place less", entry(data_offsets=[1, 24])),
         ("a later place", entry(data_offsets=[1, 25])),
         ("booleans in version 1", entry(dtype="BOOL", shape=[24])),

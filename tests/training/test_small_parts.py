@@ -380,3 +380,13 @@ def test_inputs_that_lose_digits_are_named():
         inputs.warn_of_lost_columns("fit", [two, one])
     names = [str(w.message).partition(" holds")[0] for w in caught]
     assert names == ["fit: x[0]", "fit: x[1]", "fit: y"]
+
+
+def test_averages_are_written_by_a_trainer_that_trained():
+    its = model(use_ema=True, ema_momentum=0.5)
+    its.fit(X, Y, epochs=2, verbose=0)
+    average = its.optimizer.state["average"]
+    np.testing.assert_allclose(its.parameters.values, average, rtol=1e-6)
+    its.parameters.values[...] = 7
+    its.fit(X, Y, epochs=2, initial_epoch=2, verbose=0)
+    assert (its.parameters.values == 7).all()

@@ -346,3 +346,18 @@ def test_parameters_that_an_optimizer_changes():
     p.constrain()
     assert last.a.tolist() == [0, 2]
     assert [layer._has_trainable_weights for layer in parts] == [True, False, True, True, True]
+
+
+def test_gradients_of_parameters_that_are_frozen():
+    its = nl.Sequential([layers.Dense(2, name="a"), layers.Dense(1, name="b")], seed=0)
+    its.build((None, 3))
+    first, vector = its.layers[0], its.parameters.vector
+    first.trainable = False
+    assert vector._gradients is None
+    its.parameters.gradients[...] = 5
+    first.trainable = True
+    assert its.parameters.gradients.min() == 5
+    first.trainable = False
+    assert first.d_kernel.max() == first.d_bias.max() == 0
+    assert its.layers[1].d_kernel.min() == 5
+    assert (first._has_trainable_weights, its.layers[1]._has_trainable_weights) == (False, True)

@@ -343,6 +343,7 @@ def test_the_header_of_the_format(path):
         ("four places", entry(data_offsets=[0, 24, 24, 24])),
         ("a place less", entry(data_offsets=[1, 24])),
         ("a later place", entry(data_offsets=[1, 25])),
+        ("an unknown type", entry(dtype="BF16")),
         ("booleans in version 1", entry(dtype="BOOL", shape=[24])),
         ("more in an entry", entry(more=1)),
         ("a number for an entry", opened(mutations.sealed({"x": 3}, found, body))),

@@ -349,7 +349,7 @@ def test_the_state_of_gathered_gradients(path):
             assert file.version == version
 
 
-def test_rebuilding_what_is_not_decayed(path):
+def test_rebuilding_the_state_of_what_is_not_decayed(path):
     """Weights are named as the model is, alone or within another."""
     its = model(1, 2)
     its.compile(nl.optimizers.AdamW(), "mse")
@@ -360,3 +360,11 @@ def test_rebuilding_what_is_not_decayed(path):
     nl.saving.restore(path, its)
     patterns = [pattern.pattern for pattern in its.optimizer._undecayed]
     assert patterns == ["^net/d0/bias$", "^net/d1/bias$"]
+    unbuilt = nl.Sequential([layers.Dense(1)])
+    unbuilt.compile(its.optimizer, "mse")
+    with pytest.raises(FileError) as raised:
+        unbuilt.save(path)
+    assert str(raised.value) == (
+        f"{path}: optimizer: expected the names of weights, got a model not built. Build the model "
+        "first, with build(input_shape) or by a first batch."
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import operator
 import os
 import stat
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,8 @@ def check_number(
     if (
         isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     ) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf"):
-        number = float(value)
+        with contextlib.suppress(OverflowError):  # an integer above 1.8e308
+            number = float(value)
     good = (
         np.isfinite(number)
         and (minimum is None or number >= minimum)
@@ -213,3 +216,14 @@ def check_path(owner: str, argument: str, value: Any, *, folder: bool = False) -
         expected = "a folder" if folder else "an ordinary file"
         raise FileError(path, argument, expected, got)
     return path
+
+
+def takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with ``count`` arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # some functions written in C have no signature
+        return True
+    return True

@@ -24,7 +24,11 @@ KINDS = {
             "TrainableModel",
         },
     ),
-    "loss": (nl.losses.Loss, nl.losses, {"AxisLoss", "Crossentropy", "OneHotTargets"}),
+    "loss": (
+        nl.losses.Loss,
+        nl.losses,
+        {"AxisLoss", "Crossentropy", "ElementwiseLoss", "OneHotTargets"},
+    ),
     "optimizer": (nl.optimizers.Optimizer, nl.optimizers, {"Moments"}),
     "schedule": (LearningRateSchedule, nl.optimizers.schedules, set()),
     "metric": (Metric, nl.metrics, {"MeanMetric", "LossMetric"}),

@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands, one block after the other."""
+"""The Python of the README and of docs/targets.md runs, one block after the other."""
 
 import contextlib
 import io
@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 
 
-def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # it saves a model
-    blocks = re.findall(r"```python\n(.*?)```\n(?:\n```\n(.*?)```)?", README.read_text(), re.DOTALL)
+def run_blocks(page):
+    """Run the Python of a page; compare what it prints, and return its names."""
+    blocks = re.findall(r"```python\n(.*?)```\n(?:\n```\n(.*?)```)?", page.read_text(), re.DOTALL)
     assert len(blocks) >= 4
     names = {}
     for code, shown in blocks:
@@ -20,13 +21,23 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
             names |= {"loss": names["model"].loss, "optimizer": names["model"].optimizer}
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            exec(compile(code, "README.md", "exec"), names)
+            exec(compile(code, page.name, "exec"), names)
         if not shown:
             continue
         # The last digits of results are the machine's own; words, names and shapes are not.
         got, expected = (re.sub(r"\d\S*", "#", text).split() for text in (out.getvalue(), shown))
         assert got == expected
+    return names
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it saves a model
+    names = run_blocks(README)
     assert np.isfinite(names["net"].parameters.values).all()
+
+
+def test_the_python_of_the_page_on_targets_runs():
+    run_blocks(ROOT / "docs" / "targets.md")
 
 
 def test_every_file_that_the_readme_names_exists():

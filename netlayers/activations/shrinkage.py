@@ -91,23 +91,60 @@ class SoftShrink(_Shrinkage):
         return np.multiply(dy, np.not_equal(self.cache.y, 0, out=mask), out=dx)
 
 
+_ODD = range(21, 1, -2)  # 21, 19, ..., 3: as many as float64 needs for |x| < 2
+
+
 @register("layer", "tanh_shrink")
 class TanhShrink(ActivationLayer):
     """``y = x - tanh(x)``: about x³/3 near 0, and x ∓ 1 far from it."""
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
-        """``y = x - t`` with ``t = tanh(x)``."""
+        """``y = x - t`` with ``t = tanh(x)``, and without that subtraction where it cancels."""
         x, y = self.start_forward(x, training, inplace)
         t = np.tanh(x, out=self.buffer("t", x.shape, training))
         if training:
             self.cache.t = t
-        return np.subtract(x, t, out=y)
+        if type(x) is not np.ndarray:  # a complex step
+            return np.subtract(x, t, out=y)
+        scratch = [self.buffer(f"scratch{i}", x.shape, training) for i in range(2)]
+        near = self.buffer("near", x.shape, training, _BOOL)
+        np.less(np.abs(x, out=scratch[0]), 2, out=near)
+        small = _small_difference(x, *scratch)
+        np.subtract(x, t, out=y)
+        np.copyto(y, small, where=near)
+        return y
 
     def backward(self, dy: Array) -> Array:
         """``dx = dy t²``, as tanh' is ``1 - tanh²``."""
         dy, dx = self.start_backward(dy)
         np.multiply(self.cache.t, self.cache.t, out=dx)
         return np.multiply(dx, dy, out=dx)
+
+
+def _small_difference(x: Array, square: Array, d: Array) -> Array:
+    """Return ``x - tanh(x)`` for ``|x| < 2``, from the continued fraction of tanh.
+
+    ``tanh(x) = x / (1 + x²/d)`` with ``d = 3 + x²/(5 + x²/(7 + ...))``, so that the difference is
+    ``x (x²/d) / (1 + x²/d) = x / (d/x² + 1)``, without a subtraction.
+
+    Args:
+        x: any values; of others the result is meaningless.
+        square: an array for x².
+        d: an array for d and the result.
+
+    Source:
+        NIST Digital Library of Mathematical Functions, equation 4.39.1.
+    """
+    np.clip(x, -2, 2, out=square)
+    np.multiply(square, square, out=square)
+    d.fill(_ODD[0])
+    for odd in _ODD[1:]:
+        np.divide(square, d, out=d)
+        np.add(d, odd, out=d)
+    rest = np.divide(square, d, out=square)
+    np.add(rest, 1, out=d)
+    np.divide(rest, d, out=d)
+    return np.multiply(x, d, out=d)
 
 
 @register("layer", "threshold")

@@ -22,8 +22,12 @@ _CHUNK = 1 << 20
 _SAMPLE = 512  # rows, and columns, that are looked at for lost digits
 
 
-def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
+def check_values(
+    owner: str, argument: str, values: Any, dtype: Dtype, mask_nan: bool | None = None
+) -> None:
     """Check in blocks that all values are finite, also after conversion to ``dtype``.
+
+    With ``mask_nan``, NaN passes: see :func:`check_finite`.
 
     Raises:
         DataError: some are not; the message names the first such row.
@@ -32,7 +36,7 @@ def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
         return
     narrowed = values.dtype.itemsize > dtype.itemsize
     if not narrowed and not isinstance(values, LazyRows):
-        check_finite(owner, argument, values)
+        check_finite(owner, argument, values, mask_nan=mask_nan)
         return
     small = type(values) is np.ndarray and values.size <= _CHUNK
     for start, piece in ((0, values),) if small else blocks(values):
@@ -40,7 +44,9 @@ def check_values(owner: str, argument: str, values: Any, dtype: Dtype) -> None:
             block = piece.astype(dtype, copy=False)
         if all_finite(block):
             continue
-        check_finite(owner, argument, piece, start)
+        check_finite(owner, argument, piece, start, mask_nan)
+        if mask_nan and not np.isinf(block).any():
+            continue
         raise DataError(
             f"{owner}: {argument} holds numbers too large for {dtype} (above "
             f"{np.finfo(dtype).max:.2g}), the first of them in rows {start} to "

@@ -51,6 +51,10 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
                 f"{owner}: {argument} has {np.count_nonzero(masked)} masked entries. Fill them, "
                 f"for instance with {argument}.filled(0), or remove such rows."
             )
+    if value is None:
+        raise DataError(
+            f"{owner}: {argument} is None; a function or layer that returns it may lack a return."
+        )
     array = _numpy(owner, argument, value)
     if array.dtype.kind not in "fiub":
         raise DataError(
@@ -231,36 +235,51 @@ def _finite(array: Array) -> bool:
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
-def first_non_finite_row(array: Array) -> int | None:
-    """Return the first row with a NaN or an infinity, or ``None``."""
+def first_non_finite_row(array: Array, nan: bool = True) -> int | None:
+    """Return the first row with a NaN (unless ``nan`` is false) or an infinity, or ``None``."""
+    is_bad = _is_not_finite if nan else np.isinf
     if array.dtype.kind != "f":
         return None
     if array.ndim == 0:
-        return None if np.isfinite(array) else 0
+        return 0 if is_bad(array) else None
     rows = max(1, _CHUNK // max(1, array[:1].size))
     for start in range(0, len(array), rows):
-        bad = ~np.isfinite(np.asarray(array[start : start + rows]))
+        bad = is_bad(np.asarray(array[start : start + rows]))
         if bad.any():
             return start + int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
     return None
 
 
-def check_finite(owner: str, argument: str, array: Array, first: int = 0) -> None:
+def _is_not_finite(array: Array) -> Array:
+    return ~np.isfinite(array)
+
+
+def check_finite(
+    owner: str, argument: str, array: Array, first: int = 0, mask_nan: bool | None = None
+) -> None:
     """Raise a DataError that names the first row of ``array`` with a NaN or an infinity.
 
-    ``first`` is the index of row 0 in the full data.
+    Args:
+        owner: the caller's name, used in the message.
+        argument: name of ``array``, used in the message.
+        array: the numbers.
+        first: index of row 0 in the full data.
+        mask_nan: that argument of the loss for targets: ``True``: NaN passes; ``False``: the
+            message tells of it; ``None``: the loss has no such argument, or these are no targets.
     """
     if all_finite(array):
         return
-    row = first_non_finite_row(array)
+    row = first_non_finite_row(array, nan=not mask_nan)
     if row is None:
         return
     values = array[row : row + 1].reshape(-1) if array.ndim else array.reshape(1)
-    count = int(np.count_nonzero(~np.isfinite(values)))
+    count = int(np.count_nonzero(np.isinf(values) if mask_nan else ~np.isfinite(values)))
     kind, hint = "NaN", f"replace them first, for instance with np.nan_to_num({argument})."
-    if not np.isnan(values).any():
+    if mask_nan or not np.isnan(values).any():
         kind = "an infinite number"
         hint = f"clip the values first, for instance with np.clip({argument}, -1e6, 1e6)."
+    elif mask_nan is False:
+        hint = "leave unknown targets out of the loss: give it the argument mask_nan=True."
     raise DataError(
         f"{owner}: {argument} contains {kind}; the first such row is row {first + row} "
         f"({count} of its {values.size} values). Remove such rows, or {hint}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ from netlayers.checks import check_choice, check_flag, check_integer, check_numb
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.kernels.select import kernels_in_use
 from netlayers.saving import StoredFile, restore, save_model
-from netlayers.saving.description import from_text, to_text
+from netlayers.saving.description import Section, from_text, to_text
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.rollback import unchanged_on_error
+from netlayers.saving.settings import ChangedSettingError, restore_settings
 from netlayers.saving.state import architecture, compile_settings
 from netlayers.training.state import differences, pack, unpack
 from netlayers.training.trainer import BackupCallback
@@ -33,7 +33,8 @@ class BackupAndRestore(BackupCallback):
 
     A run that is killed at any moment, even within an epoch, ends as if it had not been: a backup
     holds weights, running statistics, states and vocabularies of layers, the optimizer with its
-    moments, averages and accumulated gradients, the History, learning rate and schedule, counters
+    moments, averages and accumulated gradients, settings that a callback changed (``trainable`` of
+    a layer, ``momentum``), the History, learning rate and schedule, counters
     and best weights of callbacks, the order of the samples, all random streams, metrics of the
     current epoch, and the position in the data. Steps after the last backup are computed again.
 
@@ -41,7 +42,8 @@ class BackupAndRestore(BackupCallback):
     Call ``fit`` with the same arguments again to resume; ``epochs`` may differ.
 
     Args:
-        backup_dir: folder for the backups of this run alone; created if it is missing.
+        backup_dir: folder for the backups of this run alone; created if it is missing, and then
+            deleted at the end with the backups. Other files in it are left alone.
         save_freq: ``"epoch"``, or a number of batches between two backups.
         double_checkpoint: keep the previous backup too, in case the disk loses the last one.
         delete_checkpoint: delete the backups at the end of the run (but not if a time budget ended
@@ -170,7 +172,8 @@ class BackupAndRestore(BackupCallback):
                 f"BackupAndRestore: the run was begun with NumPy {numpy}, this is {np.__version__}."
                 " It is resumed, but may end with other bits."
             )
-        run.go_to(extra["place"])
+        self._lock.made |= extra.get("made") is True  # by the process before
+        run.go_to(self._checked_place(run, extra["place"]))
         if run.hooks.params.get("verbose"):
             where = f" after {run.batch} batches" if run.batch else ""
             say(f"The run in {self.backup_dir!r} resumes in epoch {run.epoch + 1}{where}")
@@ -186,7 +189,9 @@ class BackupAndRestore(BackupCallback):
             with unchanged_on_error(run.model, run.kept_callbacks):
                 arrays, extra = restore(self._found, run.model)
                 run.set_state(unpack(extra["state"], arrays))
-        except FileError:
+                with StoredFile(self._found) as file:
+                    restore_settings(file.path, file.description, run.model)
+        except (FileError, ChangedSettingError):
             raise
         except (
             ArithmeticError,
@@ -234,7 +239,7 @@ class BackupAndRestore(BackupCallback):
         budgets = (getattr(callback, "stopped", False) for callback in run.hooks.callbacks)
         if not self.delete_checkpoint or any(budgets):
             return
-        for path in (self._path, self._earlier):
+        for path in (self._path, self._earlier)[: 1 + self.double_checkpoint]:
             try:
                 os.unlink(path)
             except FileNotFoundError:
@@ -242,8 +247,6 @@ class BackupAndRestore(BackupCallback):
             except OSError as error:
                 warn(f"BackupAndRestore: {path!r} could not be deleted: {error}.")
         self.close(run)
-        with contextlib.suppress(OSError):  # it holds other files
-            os.rmdir(self.backup_dir)
 
     def close(self, run: Run) -> None:
         """Release the folder, if this run has it."""
@@ -258,7 +261,8 @@ class BackupAndRestore(BackupCallback):
             return
         try:
             state, arrays = pack(run.get_state())
-            extra = {"script": self._script, "place": run.place(), "state": state}
+            made = self._lock is not None and self._lock.made
+            extra = {"script": self._script, "place": run.place(), "state": state, "made": made}
             if self.double_checkpoint and os.path.exists(self._path):
                 os.replace(self._path, self._earlier)
             save_model(run.model, self._path, arrays=arrays, extra=extra)
@@ -270,6 +274,21 @@ class BackupAndRestore(BackupCallback):
                 f"{run.batch or 0}: {error} Training continues; an earlier backup remains."
             )
         self._time = time.monotonic()
+
+    def _checked_place(self, run: Run, place: Any) -> dict[str, Any]:
+        """Return the position in the backup, which must be one of the run.
+
+        Raises:
+            FileError: it is not.
+        """
+        section = Section(str(self._found), "extra: place", place)
+        epoch = section.count("epoch")
+        if epoch < run.epochs.start:
+            raise section.fail("epoch", f"{run.epochs.start} or more")
+        batch = None if place.get("batch", 0) is None else section.count("batch")
+        if batch is not None and run.data.steps is not None and batch > run.data.steps:
+            raise section.fail("batch", f"at most {run.data.steps}")
+        return {"epoch": epoch, "batch": batch}
 
     def _check_kind(self, extra: Any) -> None:
         """Raise a FileError unless ``extra`` is what a backup holds besides the model."""

@@ -12,7 +12,8 @@ from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say, scalars
 from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, FileError
+from netlayers.saving import StoredFile, save_model, save_weights
 
 if TYPE_CHECKING:
     from netlayers._typing import Logs
@@ -49,7 +50,8 @@ class ModelCheckpoint(MonitorCallback):
 
     A second ``fit`` with the same object starts without a best value, unless it continues a run
     (``initial_epoch`` above 0) or the file with the best value still exists: a better file is not
-    replaced by a worse one.
+    replaced by a worse one. The value is stored in the file: in a run with ``initial_epoch`` above
+    0, a new object reads it from there, unless the name of the file has a template.
 
     With ``save_best_only``, a result of the training such as ``"loss"`` is a mean over the batches
     of the epoch, each computed before its update. In an epoch of one batch the value belongs
@@ -117,6 +119,11 @@ class ModelCheckpoint(MonitorCallback):
                 f"{owner}: initial_value_threshold={initial_value_threshold:g} has no effect "
                 "without save_best_only=True; pass both, or neither."
             )
+        if keep_last not in (None, 1) and not self._fields:
+            raise ConfigurationError(
+                f"{owner}: keep_last={keep_last} has no effect on the single file "
+                f"{self.filepath!r}; pass a template such as '{{epoch}}.safetensors'."
+            )
         if save_best_only and save_freq == "epoch" and not monitor.startswith("val_"):
             setattr(self, "on_train_batch_begin", self._before_batch)  # noqa: B010
         watched = {*self._fields, *([self.monitor] if save_best_only else [])}
@@ -171,8 +178,24 @@ class ModelCheckpoint(MonitorCallback):
         """Reset the state; keep the best value of an earlier ``fit`` while its file is there."""
         best, files = self.best, self.files
         self._start()
-        if self.save_best_only and files and (self._goes_on or os.path.exists(files[-1])):
+        if not self.save_best_only:
+            return
+        if files and (self._goes_on or os.path.exists(files[-1])):
             self.best, self.files = best, files
+        elif self._goes_on and self.best is None:
+            self.best = self._stored_best()
+
+    def _stored_best(self) -> float | None:
+        """Return the value for which the file was saved in another process, if it is there."""
+        if self._fields:
+            return None  # the numbers in its name are not known
+        try:
+            with StoredFile(self.filepath) as file:
+                extra = file.description.get("extra")
+        except (OSError, FileError):
+            return None
+        value = extra.get(self.monitor) if isinstance(extra, dict) else None
+        return value if isinstance(value, float) else None
 
     def _before_batch(self, batch: int, logs: Logs | None = None) -> None:
         """Have the model before the step copied in an epoch that may have a single one."""
@@ -209,7 +232,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def _consider(self, epoch: int, batch: int | None, logs: Logs | None) -> None:
         """Save the model, unless only a better one is to be saved."""
-        said = ""
+        current, said = None, ""
         if self.save_best_only:
             current = self.value(epoch, logs)
             if current is None or not self.is_improvement(current, self.best):
@@ -227,11 +250,9 @@ class ModelCheckpoint(MonitorCallback):
                 "not written."
             )
             return
+        save = save_weights if self.save_weights_only else save_model
         try:
-            if self.save_weights_only:
-                model.save_weights(path)
-            else:
-                model.save(path)
+            save(model, path, extra={self.monitor: current} if self.save_best_only else None)
         except OSError as error:
             warn(
                 f"ModelCheckpoint: epoch {epoch + 1}: {path!r} was not written: {error}. Training "

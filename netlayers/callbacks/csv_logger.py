@@ -9,8 +9,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+<<<<<<< HEAD
 from netlayers._warn import warn
 from netlayers.callbacks.reporting import of_a_layer
+=======
+from netlayers.callbacks.reporting import LogFile, of_a_layer
+>>>>>>> main
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
@@ -82,13 +86,29 @@ class CSVLogger(Callback):
         self._close()
         self._columns: list[str] | None = None
         cut = False
+        self._later: list[list[str]] = []
+        self._log = LogFile("CSVLogger")
         resumed = getattr(self, "params", {}).get("resumed", False)
         goes_on = self._written and self._goes_on
-        append = self.append or goes_on or resumed  # set_state() cuts off lines that come again
+        append = self.append or goes_on or resumed  # set_state() finds the lines that come again
         if append and os.path.exists(self.filename):
+<<<<<<< HEAD
             with open(self.filename, encoding="utf-8") as file:
                 text = file.read()
+=======
+            try:
+                with open(self.filename, newline="", encoding="utf-8") as file:
+                    text = file.read()
+            except UnicodeDecodeError:
+                raise ConfigurationError(
+                    f"CSVLogger: {self.filename!r} is not a text file in UTF-8, so nothing is "
+                    "appended to it; pass another filename."
+                ) from None
+>>>>>>> main
             cut = bool(text) and not text.endswith("\n")  # the run before was killed in a line
+            if cut and resumed:  # in one that comes again
+                os.truncate(self.filename, len(text[: text.rfind("\n") + 1].encode()))
+                cut = False
             header = next(csv.reader(text.splitlines(), delimiter=self.sep), None)
             self._columns = header or None
         self._file = open(  # noqa: SIM115 - closed in on_train_end
@@ -102,14 +122,21 @@ class CSVLogger(Callback):
     def get_state(self) -> dict[str, Any]:
         """Return the length of the file, and its columns."""
         assert self._file is not None
+        with self._log.writing(self.filename):
+            self._file.flush()
         return {"length": os.path.getsize(self.filename), "columns": self._columns}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Truncate the file to the lines of the state; later epochs are written again."""
+        """Find the lines of later epochs, which come again; those of other runs are kept."""
         assert self._file is not None
         self._columns = state["columns"]
         if os.path.getsize(self.filename) >= state["length"]:
-            self._file.truncate(state["length"])
+            with open(self.filename, "rb") as file:
+                file.seek(state["length"])
+                text = file.read().decode()
+            self._later = list(csv.reader(text.splitlines(), delimiter=self.sep))
+            if self._columns is None and self._later:
+                self._columns = self._later.pop(0)
         elif self._columns is not None:
             warn(
                 f"CSVLogger: {self.filename!r} is shorter than it was when the run was backed up, "
@@ -135,8 +162,13 @@ class CSVLogger(Callback):
                 f"CSVLogger: {self.filename!r} has no column for {', '.join(missing)}, so that is "
                 "not written. Pass another filename for this run."
             )
-        self._writer.writerow([_text(row.get(name, "NA")) for name in self._columns])
-        self._file.flush()
+        cells = [_text(row.get(name, "NA")) for name in self._columns]
+        if self._later and self._later.pop(0) == [str(cell) for cell in cells]:
+            return  # this run wrote it before it was killed
+        self._later = []
+        with self._log.writing(self.filename):
+            self._writer.writerow(cells)
+            self._file.flush()
         self._written = True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
@@ -145,7 +177,8 @@ class CSVLogger(Callback):
 
     def _close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with self._log.writing(self.filename, end=True):
+                self._file.close()
             self._file = None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import math
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
+from netlayers.callbacks.reporting import LogFile
 from netlayers.checks import check_choice, check_integer, check_list, check_path
 from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures, watched_layers
 from netlayers.errors import ConfigurationError
@@ -38,6 +39,8 @@ class GradientMonitor(Callback):
       ``TensorBoard`` that follows in ``callbacks`` writes them too (TensorBoard uses these names as
       tags). The progress bar omits them;
     - in the file ``csv``, with a line for each measured step and layer, on disk at once.
+
+    A second ``fit`` starts a new table, unless it continues a run (``initial_epoch`` above 0).
 
     A step that raises an error is measured as far as it got, if it computed gradients.
 
@@ -103,6 +106,8 @@ class GradientMonitor(Callback):
             {"every": 2, "layers": ["out"], "measures": ["gradient_norm"], "csv": "norms.csv"},
         ]
 
+    _goes_on = False  # whether the run has an initial epoch above 0
+
     def _start(self) -> None:
         self.steps: list[int] = []
         self.epochs: list[int] = []
@@ -115,9 +120,11 @@ class GradientMonitor(Callback):
         self._measures: StepMeasures | None = None
         self._watching: ExitStack | None = None
         self._file: IO[str] | None = None
+        self._log = LogFile("GradientMonitor")
 
     def check_run(self, plan: RunPlan) -> None:
         """Check the names of the layers; refuse ``fit_lbfgs``, which has no steps to measure."""
+        self._goes_on = plan.epochs.start > 0
         plan.refuse_lbfgs("GradientMonitor", "which has no steps to measure")
         self._chosen(self.model)
 
@@ -129,7 +136,8 @@ class GradientMonitor(Callback):
         return tuple(f"{p}/{m}" for m, its in measures.values.items() for p in its)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Start with an empty table."""
+        """Start with an empty table, unless the run continues one of the same layers."""
+        before = (self._step, self.steps, self.epochs, self.values)
         self._start()
         model = self.model
         self._measures = StepMeasures(model, model.optimizer, self.measures, self._chosen(model))
@@ -137,6 +145,8 @@ class GradientMonitor(Callback):
             measure: {path: [] for path in its} for measure, its in self._measures.values.items()
         }
         self._paths = self._measures.paths
+        if self._goes_on and _names_of(before[-1]) == _names_of(self.values):
+            self._step, self.steps, self.epochs, self.values = before
         self._write_file()
 
     def _chosen(self, model: Layer) -> list[Layer] | None:
@@ -188,7 +198,8 @@ class GradientMonitor(Callback):
             if self._measures is not None and self._measures.complete:
                 self._record()
         if self._file is not None:
-            self._file.close()
+            with self._log.writing(str(self.csv), end=True):
+                self._file.close()
             self._file = None
         self._measures = None  # it holds buffers as large as the weights
 
@@ -257,8 +268,9 @@ class GradientMonitor(Callback):
                 if value == value:
                     found[f"{path}/{measure}"] = value
         if self._file is not None:
-            self._write_rows(-1)
-            self._file.flush()
+            with self._log.writing(str(self.csv)):
+                self._write_rows(-1)
+                self._file.flush()
         return found
 
     def _write_file(self) -> None:
@@ -284,6 +296,11 @@ class GradientMonitor(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_measures": None, "_watching": None}
+
+
+def _names_of(values: dict[str, dict[str, list[float]]]) -> dict[str, list[str]]:
+    """Return the layers of each measure."""
+    return {measure: list(its) for measure, its in values.items()}
 
 
 def _names(owner: str, argument: str, value: Any) -> list[str] | None:

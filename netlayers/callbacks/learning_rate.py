@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say
-from netlayers.checks import check_choice, check_integer, check_number
+from netlayers.checks import check_choice, check_integer, check_number, takes
 from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
 
@@ -58,8 +57,8 @@ class LearningRateScheduler(Callback):
             )
         self.schedule = schedule
         self.verbose = check_choice(owner, "verbose", verbose, (0, 1, 2))
-        self._takes_rate = _takes(schedule, 2)
-        if not self._takes_rate and not _takes(schedule, 1):
+        self._takes_rate = takes(schedule, 2)
+        if not self._takes_rate and not takes(schedule, 1):
             raise ConfigurationError(
                 f"{owner}: schedule must take the arguments (epoch, rate) or (epoch), which "
                 f"{schedule!r} does not."
@@ -200,14 +199,3 @@ class ReduceLROnPlateau(MonitorCallback):
                 f"{old:g} to {new:g}"
             )
         return True
-
-
-def _takes(function: Callable[..., Any], count: int) -> bool:
-    """Whether a function can be called with ``count`` arguments."""
-    try:
-        inspect.signature(function).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # some functions written in C have no signature
-        return True
-    return True

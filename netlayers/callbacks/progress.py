@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from netlayers.callbacks.reporting import of_a_layer, scalars
+from netlayers.checks import check_flag
 from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class ProgressBar(Callback):
     part_of_run = False  # it has no influence on the run
 
     def __init__(self, bar: bool = True) -> None:
-        self._wanted = bar
+        self._wanted = check_flag("ProgressBar", "bar", bar)
         self._bar: Any = None
 
     arguments_without_effect = ("bar",)  # on a terminal alone

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlayers._typing import Logs
 
 
@@ -19,6 +23,40 @@ def say(text: str) -> None:
         tqdm.write(text)
     else:
         print(text, flush=True)
+
+
+class LogFile:
+    """Tells a user of a log that cannot be written; the training continues.
+
+    What was not written stays in the buffer of its file, which tries again with the next lines.
+
+    Args:
+        owner: the callback, for messages.
+
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner, self._warned = owner, False
+
+    @contextlib.contextmanager
+    def writing(self, path: str, end: bool = False) -> Iterator[None]:
+        """Context manager that turns an OSError into a warning, the first one and at the end.
+
+        Args:
+            path: what is written, for the message.
+            end: whether this is the last attempt.
+        """
+        try:
+            yield
+        except OSError as error:
+            if end or not self._warned:
+                rest = "its last lines are missing." if end else "it is tried again later."
+                warnings.warn(
+                    f"{self._owner}: {path!r} cannot be written: {error}. Training continues; "
+                    f"{rest}",
+                    stacklevel=3,
+                )
+            self._warned = True
 
 
 def scalars(logs: Logs | None) -> dict[str, float]:

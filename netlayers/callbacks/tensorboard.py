@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.callbacks.reporting import of_a_layer, scalars
+from netlayers.callbacks.reporting import LogFile, of_a_layer, scalars
 from netlayers.checks import check_choice, check_flag, check_integer, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
@@ -17,6 +17,11 @@ from netlayers.training.callback import Callback
 if TYPE_CHECKING:
     from netlayers._typing import Array, Logs
     from netlayers.training.callback import RunPlan
+
+
+_RUNS = ("train", "validation")
+_POSITIVE = 1e-12 * 1.1 ** np.arange(774)  # up to 1e20, as in TensorFlow
+_BINS = np.concatenate([-_POSITIVE[::-1], [0.0], _POSITIVE])  # borders of the bins
 
 
 class TensorBoard(Callback):
@@ -38,6 +43,11 @@ class TensorBoard(Callback):
         write_steps_per_second: write ``epoch_steps_per_second`` (and ``batch_...``) too.
         update_freq: ``"epoch"``, ``"batch"``, or a number of batches after which the means of the
             epoch so far are written too.
+
+    Each run writes files of its own. A run that is resumed by
+    :class:`~netlayers.callbacks.BackupAndRestore` first cuts off what the files of the run before
+    hold beyond the backup. Files that cannot be written, as on a full disk, do not end a run: a
+    warning says so.
 
     Raises:
         ConfigurationError: tensorboardX is not installed (``pip install
@@ -67,9 +77,10 @@ class TensorBoard(Callback):
             self._every = int(update_freq == "batch")
         else:
             self._every = check_integer(owner, "update_freq", update_freq, minimum=1)
-        self._writers: dict[str, Any] = {}
+        self._writers: dict[str, _Events] = {}
+        self._written: list[str] = []  # the files of this run, those of processes before included
         self._training = False
-        _writer_class()  # fail now rather than in fit
+        _tensorboardx("summary")  # fail now rather than in fit
 
     def check_run(self, plan: RunPlan) -> None:
         """Refuse an ``update_freq`` in batches in ``fit_lbfgs``, which has none."""
@@ -95,22 +106,35 @@ class TensorBoard(Callback):
         self._close()
         self._training = True
         self._batch = self._first = 0
-        if self.write_graph:
+        self._written = []
+        self._log = LogFile("TensorBoard")
+        if self.write_graph and not getattr(self, "params", {}).get("resumed", False):
             lines: list[str] = []
             self.model.summary(print_fn=lines.append, expand_nested=True)
             text = "\n".join(
                 "    " + line for line in lines
             )  # Markdown keeps the columns of indented text
-            self._writer("train").add_text("model", text, 0)
+            self._add("train", 0, "text", "model", text)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the number of batches, the axis of the curves over batches."""
-        return {"batch": self._batch}
+        """Return the number of batches, the axis of the curves over batches, and the files."""
+        self._flush()
+        sizes = [os.path.getsize(path) for path in self._written]
+        names = [os.path.relpath(path, self.log_dir) for path in self._written]
+        return {"batch": self._batch, "files": names, "sizes": sizes}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore the number of batches."""
+        """Restore the number of batches; cut off what comes again."""
         self._first += state["batch"] - self._batch
         self._batch = state["batch"]
+        # Earlier versions did not store the files.
+        for name, size in zip(state.get("files", []), state.get("sizes", []), strict=True):
+            folder, base = os.path.split(name)
+            path = os.path.join(self.log_dir, name)
+            if folder in _RUNS and base.startswith("events.") and os.path.isfile(path):
+                self._written.append(path)
+                if os.path.getsize(path) > size:
+                    os.truncate(path, size)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start the clock."""
@@ -155,8 +179,7 @@ class TensorBoard(Callback):
                 self._histogram(f"{p.path}/histogram", p.value, epoch)
                 if p.trainable:
                     self._histogram(f"{p.path}/gradient", np.asarray(p.gradient), epoch)
-        for writer in self._writers.values():
-            writer.flush()
+        self._flush()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the files."""
@@ -167,33 +190,72 @@ class TensorBoard(Callback):
         for name, value in numbers.items():
             # Values of a layer are grouped with its histograms.
             shown = name if of_a_layer(name) else tag.format(name)
-            self._writer(run).add_scalar(shown, value, step)
+            self._add(run, step, "scalar", shown, value)
 
     def _histogram(self, tag: str, values: Array, step: int) -> None:
         finite = values[np.isfinite(values)]  # a histogram cannot hold the others
         if finite.size:
-            self._writer("train").add_histogram(tag, finite, step)
+            self._add("train", step, "histogram", tag, finite, _BINS)
 
-    def _writer(self, run: str) -> Any:
-        if run not in self._writers:
-            self._writers[run] = _writer_class()(os.path.join(self.log_dir, run))
-        return self._writers[run]
+    def _add(self, run: str, step: int, kind: str, tag: str, *values: Any) -> None:
+        """Write a scalar, a text or a histogram."""
+        folder = os.path.join(self.log_dir, run)
+        with self._log.writing(folder):
+            if run not in self._writers:
+                self._writers[run] = _Events(folder)
+                self._written.append(self._writers[run].path)
+            self._writers[run].add(step, kind, tag, *values)
+
+    def _flush(self) -> None:
+        for run, events in self._writers.items():
+            with self._log.writing(os.path.join(self.log_dir, run)):
+                events.file.flush()
 
     def _close(self) -> None:
-        for writer in self._writers.values():
-            writer.close()
+        for run, events in self._writers.items():
+            with self._log.writing(os.path.join(self.log_dir, run), end=True):
+                events.file.close()
         self._writers = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_writers": {}}
 
 
-def _writer_class() -> Any:
+class _Events:
+    """A file of events, written by the thread that calls.
+
+    tensorboardX's own ``SummaryWriter`` writes in a thread, and waits for ever once that has ended
+    with an error. It also gives one name to the files of all runs that begin within a second.
+
+    Args:
+        folder: the folder of the file; created if missing.
+    """
+
+    _count = 0
+
+    def __init__(self, folder: str) -> None:
+        os.makedirs(folder, exist_ok=True)
+        _Events._count += 1
+        suffix = f".{os.getpid()}.{_Events._count}"
+        writer = _tensorboardx("event_file_writer").EventsWriter
+        self.file: Any = writer(os.path.join(folder, "events"), suffix)
+        self.path: str = self.file._file_name
+
+    def add(self, step: int, kind: str, *values: Any) -> None:
+        """Write what a function of ``tensorboardX.summary`` makes of the values."""
+        summary = getattr(_tensorboardx("summary"), kind)(*values)
+        event = _tensorboardx("proto.event_pb2").Event(summary=summary, step=step)
+        event.wall_time = time.time()
+        self.file.write_event(event)
+
+
+def _tensorboardx(module: str) -> Any:
+    """Return a module of tensorboardX."""
     try:
-        module = importlib.import_module("tensorboardX")
+        importlib.import_module("tensorboardX")
+        return importlib.import_module(f"tensorboardX.{module}")
     except ImportError as error:
         raise ConfigurationError(
             "TensorBoard: the package tensorboardX is not installed: "
             'pip install "netlayers[tensorboard]"'
         ) from error
-    return module.SummaryWriter

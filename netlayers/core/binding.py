@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,12 @@ import numpy as np
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_shape, is_several
 from netlayers.core.building import building_abstractly
-from netlayers.core.parameters import Parameter, ParameterVector, initialize
+from netlayers.core.parameters import Parameter, ParameterVector
 from netlayers.errors import BusyError, ConfigurationError, ShapeError
 from netlayers.initializers import Initializer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from netlayers._typing import Array, Identifier
     from netlayers.core.parameters import WeightHolder
@@ -69,6 +70,28 @@ def assemble(
             bind_views(other, vector)
     bind(layer, vector)
     layer._use_streams(streams, keep_streams)
+
+
+def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
+    """Fill parameters with initial values; ``rng`` returns the random stream of a name.
+
+    Warns of two that get the same values from the same seed.
+    """
+    seeded: dict[Any, Parameter] = {}
+    for p in parameters:
+        assert p.value is not None
+        p.initializer.fill(p.value, rng(f"initialize/{p.path}"))
+        seed = getattr(p.initializer, "seed", None)
+        if seed is None:
+            continue
+        first = seeded.setdefault((seed, p.shape), p)
+        if first is not p and np.array_equal(first.value, p.value):  # type: ignore[arg-type]
+            warnings.warn(
+                f"The weights {first.path!r} and {p.path!r} start with the same values, because "
+                f"their initializers have the same seed, {seed}. Leave it out: the seed of the "
+                "model makes initial values reproducible.",
+                stacklevel=4,
+            )
 
 
 def bind(layer: LayerLike, vector: ParameterVector) -> None:
@@ -184,6 +207,11 @@ def declare_weight(
     row_gradient: bool,
 ) -> None:
     """Check and declare a weight of a layer; see :meth:`Module.add_weight`."""
+    if "_building" not in vars(layer):
+        raise ConfigurationError(
+            f"{layer.owner}: add_weight({name!r}) was called outside of build(); define "
+            "build(self, input_shape) and call it there."
+        )
     own_dtype = None if dtype is None else np.dtype(dtype)
     if own_dtype is not None and not statistic:
         raise ConfigurationError(

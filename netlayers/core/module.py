@@ -195,7 +195,8 @@ class Module(Configurable):
                 values)``.
 
         Raises:
-            ConfigurationError: the name is in use, or arguments conflict.
+            ConfigurationError: the name is in use, arguments conflict, or the layer is not being
+                built.
             ShapeError: the size of an axis is unknown.
         """
         declare_weight(
@@ -263,6 +264,8 @@ class Module(Configurable):
 
         Raises:
             ShapeError: their number or a shape differs.
+
+        NaN and infinite weights are set with a warning.
         """
         copy_into(self.owner, self._built_parameters(), weights)
 

@@ -8,12 +8,13 @@ share layers share one vector; each keeps its own list of slices.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
 import numpy as np
 
-from netlayers.arrays.convert import as_float
+from netlayers.arrays.convert import all_finite, as_float
 from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
 from netlayers.kernels.memory import Workspace, aligned
@@ -354,13 +355,6 @@ class Parameters:
             p.constraint.apply(p.value)  # type: ignore[union-attr,arg-type]
 
 
-def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
-    """Fill parameters with initial values; ``rng`` returns the random stream of a name."""
-    for p in parameters:
-        assert p.value is not None
-        p.initializer.fill(p.value, rng(f"initialize/{p.path}"))
-
-
 def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> None:
     """Copy arrays into parameters, all or none.
 
@@ -379,5 +373,10 @@ def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> 
                 f"{owner}: the weight {p.path!r} has the shape {p.shape}, got {array.shape}."
             )
         arrays.append(array)
+        if not all_finite(array):
+            warnings.warn(
+                f"{owner}: set_weights() got NaN or infinity for the weight {p.path!r}.",
+                stacklevel=3,
+            )
     for p, array in zip(parameters, arrays, strict=True):
         p.value[...] = array  # type: ignore[index]

@@ -53,7 +53,8 @@ def class_weights(
         y: class indices (n,) or (n, 1), or one-hot rows (n, classes). A label -1, as for the hinge
             loss, is class 0.
         classes: number of classes, where the model and its loss tell.
-        ignored: the ``ignore_class`` of the loss: its samples are not counted and have weight 1.
+        ignored: the ``ignore_class`` of the loss: its samples are not counted and have weight 1,
+            like those whose class is NaN.
 
     Raises:
         ConfigurationError: ``weights`` is not a dict of classes, or a weight is not a finite
@@ -63,7 +64,9 @@ def class_weights(
     if isinstance(weights, str) and weights == "balanced":
         purpose = f"{owner}: class_weight='balanced'"
         labels = _labels(purpose, y)
-        counted = np.ones(len(labels), bool) if ignored is None else labels != ignored
+        counted = labels == labels  # not NaN
+        if ignored is not None:
+            counted &= labels != ignored
         result = np.ones(len(labels))
         indices, counts = _classes(purpose, labels[counted])
         result[counted] = (len(indices) / (len(counts) * counts))[indices]
@@ -149,9 +152,10 @@ def _labels(owner: str, y: Array) -> Array:
         return y.argmax(axis=1)
     if y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1):
         labels = y.reshape(-1)
-        whole = labels.dtype.kind in "iub" or bool((labels == np.floor(labels)).all())
-        if not whole:
-            wrong = labels[labels != np.floor(labels)][0]
+        broken = labels != np.floor(labels)
+        broken &= labels == labels  # NaN is an unknown class
+        if broken.any():
+            wrong = labels[broken][0]
             raise DataError(
                 f"{owner} needs class indices, but y contains {wrong}. For targets that are no "
                 "classes pass sample_weight."

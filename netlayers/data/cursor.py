@@ -34,8 +34,15 @@ class Position:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Return the position that :meth:`get_state` described."""
-        return cls(state["order"], state["count"], state["source"])
+        """Return the position that :meth:`get_state` described.
+
+        Raises:
+            ValueError: the state is not that of a position.
+        """
+        order, count = state["order"], state["count"]
+        if type(count) is not int or count < 0 or not (order is None or isinstance(order, dict)):
+            raise ValueError(f"not the position in data: count {count!r}, order {order!r:.60}")
+        return cls(order, count, state["source"])
 
     def __deepcopy__(self, memo: Any) -> Position:
         return self  # immutable

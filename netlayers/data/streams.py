@@ -12,6 +12,7 @@ import numpy as np
 
 from netlayers._warn import warn
 from netlayers.arrays.foreign import is_lazy
+from netlayers.checks import takes
 from netlayers.data.cursor import Cursor, Position, order_state, set_order
 from netlayers.data.prefetch import ReadAhead
 from netlayers.data.structure import holds_arrays, is_array
@@ -27,7 +28,7 @@ def is_stream(value: Any) -> bool:
     A list or tuple is rows or inputs, unless it is a list of batches: of tuples ``(x, y)`` whose
     x is an array or a structure of arrays.
     """
-    if type(value) is np.ndarray:
+    if type(value) is np.ndarray or isinstance(value, memoryview):
         return False
     if isinstance(value, Sequence):
         first = value[0] if len(value) else None
@@ -41,12 +42,10 @@ def is_stream(value: Any) -> bool:
         return is_array(x) or holds_arrays(x)
     if isinstance(value, (type, Mapping, np.generic)):
         return False
-    if any(hasattr(value, name) for name in ("__array__", "__dlpack__", "toarray")):
-        return False
-    if is_lazy(value):
+    if is_lazy(value) or any(hasattr(value, n) for n in ("__array__", "__dlpack__", "toarray")):
         return False
     return callable(value) or any(
-        hasattr(value, name) for name in ("__next__", "__iter__", "__getitem__")
+        hasattr(value, n) for n in ("__next__", "__iter__", "__getitem__")
     )
 
 
@@ -219,8 +218,11 @@ class Stream:
             count = len(source)
             set_order(self._rng, place.order)
             order = range(count) if self._rng is None else self._rng.permutation(count)
-            return (source[int(i)] for i in order[place.count :])
+            return (self._item(int(i), count) for i in order[place.count :])
         if not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
+            if not takes(source, 0):
+                text = "the function that yields batches takes no arguments; pass lambda: f(...)."
+                raise ConfigurationError(f"{self._owner}: {text}")
             source = source()
             if not hasattr(source, "__iter__"):
                 raise DataError(
@@ -230,10 +232,15 @@ class Stream:
         iterator = iter(source)
         if not self._has_state:
             done = self._taken if self._one_shot else 0
-            for _ in range(place.count - done):
-                next(iterator, None)
-                self._taken += 1
+            self._taken += sum(1 for _ in islice(iterator, max(0, place.count - done)))
         return iterator
+
+    def _item(self, i: int, count: int) -> Any:
+        try:
+            return self._source[i]
+        except IndexError:
+            text = f"{self._owner}: the data have the length {count}, but no batch {i}."
+            raise DataError(text) from None
 
     # Resuming in another process ---------------------------------------------------------------
 

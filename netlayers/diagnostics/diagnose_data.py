@@ -134,6 +134,9 @@ def _crossentropy(loss: Any, kind: str, name: str, fused: bool) -> tuple[str | N
 def _targets(evidence: Evidence, name: str) -> Iterator[Finding]:
     """Targets that the last activation can not reach, or that are far away."""
     y = np.asarray(evidence.y, np.float64)
+    y = y[~np.isnan(y)]  # which a loss with mask_nan=True leaves out
+    if not y.size:
+        return
     low, high = float(y.min()), float(y.max())
     path = evidence.output.path
     activation = activation_of(evidence.output)

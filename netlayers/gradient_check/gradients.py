@@ -130,7 +130,8 @@ def check_gradients(
         targets = as_array(_OWNER, "y", y)
     check_rows(_OWNER, inputs, {"y": targets})
     if targets is not None:
-        check_values(_OWNER, "y", targets, _FLOAT64)
+        used = getattr(model_or_layer, "loss", model_or_layer) if loss is None else loss
+        check_values(_OWNER, "y", targets, _FLOAT64, getattr(used, "mask_nan", None))
     function = _function(model_or_layer, inputs, targets, loss, sample_weight, seed, rng)
     report = GradientReport(tolerance)
     limit = max_entries

@@ -55,8 +55,8 @@ def use_kernels(name: str) -> None:
                 "use_kernels: 'numba' needs the package numba, which could not be imported "
                 f"({error}). Install it with: pip install netlayers[numba]"
             ) from None
-    kernels.__dict__.clear()  # restores the NumPy kernels of the class
-    kernels.__dict__.update(compiled, name=name)
+    # In one step, as other threads may compute; without an entry the class has NumPy's.
+    kernels.__dict__ = {**compiled, "name": name}
 
 
 def kernels_in_use() -> str:

@@ -8,6 +8,7 @@ from weakref import ref
 import numpy as np
 
 from netlayers.arrays.spec import FLOAT
+from netlayers.checks import takes
 from netlayers.core.calls import Call
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
@@ -87,6 +88,7 @@ class Container(Network):
         if not isinstance(layer, Layer):
             what = "a class; make an object of it" if isinstance(layer, type) else repr(layer)
             raise ConfigurationError(f"{owner}: layers must be objects of Layer, got {what}.")
+        check_layer_class(layer)
         if (
             layer is self
             or layer in self._sublayers
@@ -292,6 +294,20 @@ class Container(Network):
         self._collect_parameters()
         if self.built:
             self._bind_alone()
+
+
+def check_layer_class(layer: Layer) -> None:
+    """Check what a class of the user may lack.
+
+    Raises:
+        ConfigurationError: its ``__init__`` does not call that of Layer, or ``forward`` does not
+            take ``training``.
+    """
+    kind = type(layer).__name__
+    if "_container_refs" not in vars(layer):
+        raise ConfigurationError(f"{kind}.__init__() must call super().__init__(**kwargs).")
+    if not takes(type(layer).forward, 3):
+        raise ConfigurationError(f"{kind}.forward must take (self, x, training=False).")
 
 
 def _draws(layer: Layer) -> bool:

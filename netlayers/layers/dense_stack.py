@@ -70,6 +70,8 @@ class DenseStack:
         # With their attributes, where hooks replace methods.
         pairs = zip(layers, self._activations, strict=True)
         self._watched = [(a, vars(a), b, vars(b)) for a, b in pairs]
+        # Kept, as another thread may select other kernels meanwhile.
+        self._kernels: Any = kernels.stack_forward, kernels.stack_backward
         self._layout: Layout | None = None
         self._left: tuple[Layout, Buffers] | None = None  # buffers of the last forward pass
 
@@ -122,14 +124,14 @@ class DenseStack:
         if not training:  # no shared memory is written to: other threads may predict
             memory = np.empty(2 * rows * layout.widest, x.dtype)
             y = np.empty((rows, self.layers[-1].units), x.dtype)
-            kernels.stack_forward(values, x, memory, y, layout.passing[logits])  # type: ignore
+            self._kernels[0](values, x, memory, y, layout.passing[logits])
             return y
         buffers = layout.buffers(rows)
         memory, outputs, *_ = buffers
         if np.may_share_memory(x, memory):  # the model's own output would be overwritten
             x = x.copy()
         y = outputs[-1]
-        kernels.stack_forward(values, x, memory, y, layout.tables[logits])  # type: ignore
+        self._kernels[0](values, x, memory, y, layout.tables[logits])
         for layer, activation, y in zip(self.layers, self._activations, outputs, strict=True):
             cache = layer.cache
             cache.x, cache.z_shape = x, y.shape
@@ -152,7 +154,7 @@ class DenseStack:
             dx, lowest = self.layers[0].workspace("dx", x.shape, x.dtype), 0
             if np.may_share_memory(dx, dy):  # what this method returned before
                 dy = dy.copy()
-        kernels.stack_backward(  # type: ignore[misc]
+        self._kernels[1](
             layout.vector.values, layout.vector.gradients, x, memory, y, dy, scratch, ones, dx,
             layout.tables[method == "_backward_logits"], lowest,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from netlayers.losses.crossentropy import (
     Crossentropy,
     SparseCategoricalCrossentropy,
 )
+from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
 from netlayers.losses.functions import (
     LossFunction,
@@ -63,6 +64,7 @@ __all__ = [
     "CosineSimilarity",
     "Crossentropy",
     "Dice",
+    "ElementwiseLoss",
     "GaussianNLL",
     "Hinge",
     "Huber",

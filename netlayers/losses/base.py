@@ -69,6 +69,10 @@ class Loss(Configurable):
     moves_axis = False
     is_quotient = True
     ignore_class: int | None = None  # samples of this class are ignored: see _effective_weights
+    # Whether targets that are NaN are left out: see ElementwiseLoss. None: others cannot.
+    mask_nan: bool | None = None
+    weighs_outputs = False  # whether there may be a weight for each output: see ElementwiseLoss
+    _by_output = False  # whether cache.weights are those of single outputs
     numerator: float = 0.0
     denominator: float | None = None  # None: the number of rows serves as denominator
 
@@ -118,10 +122,13 @@ class Loss(Configurable):
         """Return dL/dy_pred for dL/dl, a number or an array that broadcasts to y_pred."""
         raise NotImplementedError(f"{type(self).__name__} must define backward_samples")
 
-    def _prepare_weights(self, sample_weight: ArrayLike, y_pred: Array) -> ArrayLike | None:
+    def _prepare_weights(
+        self, sample_weight: ArrayLike | None, y_true: Array, y_pred: Array
+    ) -> ArrayLike | None:
         """Return the weights of the losses, or ``None`` if the loss applies them itself.
 
-        Called only if there are weights.
+        Called only if there are weights, or with ``mask_nan``. Weights of single outputs are left
+        in ``cache.weights``.
         """
         return sample_weight
 
@@ -148,7 +155,8 @@ class Loss(Configurable):
         Args:
             y_true: targets; (batch,) is treated as (batch, 1) if there is one output.
             y_pred: predictions, (batch, ..., outputs).
-            sample_weight: one weight per sample or per loss; ``None`` for all 1.
+            sample_weight: one weight per sample or per loss; ``None`` for all 1. For an
+                :class:`ElementwiseLoss` also one per target, in the shape of ``y_true``.
 
         Returns:
             A float; for ``reduction="none"``, the array of the losses per sample.
@@ -166,18 +174,24 @@ class Loss(Configurable):
         if self.moves_axis:
             p = self._to_last_axis(p)  # type: ignore[attr-defined]
         t = self.targets(y_true, p.shape, p.dtype)
-        if sample_weight is not None:
-            sample_weight = self._prepare_weights(sample_weight, p)
+        weight = self.cache.weights = None
+        if sample_weight is not None or self.mask_nan:
+            sample_weight = self._prepare_weights(sample_weight, t, p)
+            weight = self.cache.weights  # of single outputs: forward_samples applies them
         losses = self.forward_samples(t, p)
-        weight, count = None, losses.size
-        if sample_weight is not None or self.ignore_class is not None:
-            weight, count = self._effective_weights(losses, sample_weight)
-        self.cache.weights = weight
+        count: float = losses.size
         if weight is not None:
-            losses = losses * weight
+            count = self.cache.count
+        elif sample_weight is not None or self.ignore_class is not None:
+            weight, count = self._effective_weights(losses, sample_weight)
+            self.cache.weights = weight
+            if weight is not None:
+                losses = losses * weight
         reduction = self.reduction
         if reduction == "mean_with_sample_weight" and weight is not None:
             denominator = float(np.add.reduce(weight, axis=None, dtype=_FLOAT64))
+            if self._by_output:
+                denominator /= weight.shape[-1]
         elif reduction in MEANS:
             denominator = float(count)
         else:
@@ -203,6 +217,8 @@ class Loss(Configurable):
         denominator = denominator or 1.0  # 0 only if all weights are 0, and so is the numerator
         if weight is None:
             dy = self.backward_samples(1.0 / denominator)
+        elif self._by_output:
+            dy = self._weigh_gradient(self.backward_samples(1.0 / denominator))  # type: ignore[attr-defined]
         else:
             dy = self.backward_samples(self._broadcastable(weight / denominator))
         if dy.shape != shape:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels.rows import row_means
+from netlayers.checks import check_flag
 from netlayers.kernels.select import kernels
 from netlayers.losses.base import EPSILON
 from netlayers.losses.crossentropy import Crossentropy
+from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.losses.given import check_range
 from netlayers.registry import register
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @register("loss", "bce", "BCE")
-class BinaryCrossentropy(Crossentropy):
+class BinaryCrossentropy(Crossentropy, ElementwiseLoss):
     """``l = -Σ (t log p + (1 - t) log(1 - p)) / k`` over the k outputs of a sample.
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs); (batch,) for one output.
@@ -30,6 +31,7 @@ class BinaryCrossentropy(Crossentropy):
         axis: axis of the outputs.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
     link = "sigmoid"
@@ -42,14 +44,27 @@ class BinaryCrossentropy(Crossentropy):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        mask_nan: bool = False,
     ) -> None:
         super().__init__(from_logits, axis, reduction, name, label_smoothing)
+        self.mask_nan = check_flag(type(self).__name__, "mask_nan", mask_nan)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            *Crossentropy.examples(),
+            ({"mask_nan": True}, "one-hot", "shares"),
+            ({"mask_nan": True, "from_logits": True, "axis": 1}, "shares", "numbers"),
+        ]
 
     def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = Σ (max(z, 0) - z t + log(1 + exp(-|z|))) / k``, and ``p = sigmoid(z)``."""
         p = self.buffer("p", z)
         self.cache.p, self.cache.t = p, t
-        return kernels.binary_crossentropy(z, t, p, self.buffer("l", z), self.buffer("dy", z))
+        l = self.buffer("l", z)  # noqa: E741
+        losses = kernels.binary_crossentropy(z, t, p, l, self.buffer("dy", z))
+        return losses if self.cache.weights is None else self.mean_outputs(l)
 
     def _backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl (p - t) / k``."""
@@ -60,6 +75,10 @@ class BinaryCrossentropy(Crossentropy):
 
     def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``l = -Σ (t log c + (1 - t) log(1 - c)) / k`` with ``c = clip(p)``."""
+        return -self.mean_outputs(self._log_likelihoods(t, p))
+
+    def _log_likelihoods(self, t: Array, p: Array) -> Array:
+        """Return ``t log c + (1 - t) log(1 - c)`` with ``c = clip(p)``; cache both."""
         c = np.clip(p, EPSILON, 1 - EPSILON, out=self.buffer("clipped", p))
         self.cache.p, self.cache.c, self.cache.t = p, c, t
         l, other, scratch = self.buffer("l", p), self.buffer("other", p), self.buffer("dy", p)  # noqa: E741
@@ -67,7 +86,7 @@ class BinaryCrossentropy(Crossentropy):
         np.multiply(l, t, out=l)
         np.log1p(np.negative(c, out=other), out=other)
         np.multiply(other, np.subtract(1, t, out=scratch), out=other)
-        return -row_means(np.add(l, other, out=l))
+        return np.add(l, other, out=l)
 
     def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dp = dl (c - t) / (c (1 - c)) / k`` where not clipped, else 0."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_number
 from netlayers.errors import ShapeError
-from netlayers.kernels.rows import row_means
 from netlayers.losses.binary import BinaryCrossentropy
 from netlayers.losses.crossentropy import CategoricalCrossentropy
 from netlayers.registry import register
@@ -39,6 +38,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         axis: axis of the outputs.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
         T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
@@ -54,8 +54,9 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        mask_nan: bool = False,
     ) -> None:
-        super().__init__(from_logits, label_smoothing, axis, reduction, name)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, mask_nan)
         owner = type(self).__name__
         self.apply_class_balancing = check_flag(
             owner, "apply_class_balancing", apply_class_balancing
@@ -116,8 +117,8 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
 
     def _forward_probabilities(self, t: Array, p: Array) -> Array:
         """``b = -(t log c + (1 - t) log(1 - c))`` with ``c = clip(p)``; ``m`` is not clipped."""
-        super()._forward_probabilities(t, p)
-        b = np.negative(self.buffer("l", p), out=self.buffer("l", p))
+        b = self._log_likelihoods(t, p)
+        np.negative(b, out=b)
         q = np.subtract(1, p, out=self.buffer("other", p))
         self.cache.q = q
         return self._weighted(t, p, q, b)
@@ -147,7 +148,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
             np.multiply(t, 2 * self.alpha - 1, out=scratch)  # t α + (1 - t) (1 - α)
             np.multiply(factor, np.add(scratch, 1 - self.alpha, out=scratch), out=factor)
         self.cache.b, self.cache.m, self.cache.factor = b, m, factor
-        return row_means(np.multiply(factor, b, out=scratch))
+        return self.mean_outputs(np.multiply(factor, b, out=scratch))
 
     def _distance_term(self) -> Array:
         """Return ``γ (1 - 2 t) b / m``, which is d(m^γ)/dp b / m^γ."""

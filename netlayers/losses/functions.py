@@ -51,7 +51,7 @@ class LossFunction:
             [
                 inspect.Parameter(name, kind, default=default)
                 for name, default in arguments.items()
-                if name not in ("reduction", "name")
+                if name not in ("reduction", "name", "mask_nan")  # of the mean over samples
             ]
         )
 

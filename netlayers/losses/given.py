@@ -12,7 +12,7 @@ from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.select import kernels
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, ArrayLike, Dtype
+    from netlayers._typing import Array, ArrayLike, Dtype, Shape
 
 
 def as_predictions(owner: str, y_pred: Any) -> Array:
@@ -43,13 +43,31 @@ def as_weights(owner: str, sample_weight: ArrayLike, shape: tuple[int, ...], dty
     if weight.shape == (*shape, 1):
         weight = weight[..., 0]
     if weight.shape != shape[: weight.ndim] or weight.ndim == 0:
+        hint = ""
+        if weight.ndim == len(shape) + 1:
+            hint = " The loss has one value per sample: it cannot weigh single outputs."
         raise ShapeError(
             f"{owner}: sample_weight has the shape {weight.shape}, expected {shape[:1]}, one "
-            "weight per sample."
+            f"weight per sample.{hint}"
         )
     check_weights(owner, weight)
     weight = weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim))
     return np.broadcast_to(weight, shape)
+
+
+def check_output_weights(owner: str, weight: Array, shape: Shape) -> None:
+    """Check weights of single outputs for targets of ``shape``.
+
+    Raises:
+        ShapeError: their shape is another one.
+        DataError: one is negative or not finite.
+    """
+    if weight.shape != shape:
+        raise ShapeError(
+            f"{owner}: sample_weight has the shape {weight.shape}, expected {shape[:1]}, one "
+            f"weight per sample, or {shape}, one per target."
+        )
+    check_weights(owner, weight)
 
 
 def check_weights(owner: str, weight: Array) -> None:

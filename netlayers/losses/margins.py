@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.errors import DataError
-from netlayers.kernels.rows import row_means
 from netlayers.losses.axis import OneHotTargets
-from netlayers.losses.base import Loss
+from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
 
 
-class _Margin(Loss):
+class _Margin(ElementwiseLoss):
     """Base class of losses of ``m = max(1 - t p, 0)`` for labels -1 and 1, or 0 and 1."""
 
     target_kind = "signs"
@@ -24,7 +23,11 @@ class _Margin(Loss):
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""
-        return [({}, "signs", "numbers"), ({}, "one-hot", "numbers")]
+        return [
+            ({}, "signs", "numbers"),
+            ({}, "one-hot", "numbers"),
+            ({"mask_nan": True}, "signs", "numbers"),
+        ]
 
     def _margin(self, y_true: Array, y_pred: Array) -> Array:
         """Return and cache ``m = max(1 - t p, 0)``."""
@@ -61,6 +64,7 @@ class Hinge(_Margin):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
         C. Cortes and V. Vapnik, "Support-vector networks", Machine Learning 20 (1995).
@@ -68,7 +72,7 @@ class Hinge(_Margin):
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ m / k`` with ``m = max(1 - t p, 0)``."""
-        return row_means(self._margin(y_true, y_pred))
+        return self.mean_outputs(self._margin(y_true, y_pred))
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = -dl t / k`` where ``m > 0``, else 0."""
@@ -85,12 +89,13 @@ class SquaredHinge(_Margin):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ m² / k`` with ``m = max(1 - t p, 0)``."""
         m = self._margin(y_true, y_pred)
-        return np.vecdot(m, m) / m.shape[-1]
+        return self.mean_outputs(m, m)
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = -dl 2 m t / k``."""

@@ -93,8 +93,11 @@ class _Overlap(Loss):
             )
         return tuple(sorted({a % ndim for a in given}))
 
-    def _prepare_weights(self, sample_weight: ArrayLike, y_pred: Array) -> ArrayLike | None:
+    def _prepare_weights(
+        self, sample_weight: ArrayLike | None, y_true: Array, y_pred: Array
+    ) -> ArrayLike | None:
         """Use the weights as factors in the sums if these include the batch."""
+        assert sample_weight is not None
         if 0 not in self._axes(y_pred.ndim):
             return sample_weight
         self.cache.weight = as_weights(

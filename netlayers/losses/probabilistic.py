@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.errors import DataError
-from netlayers.kernels.rows import row_means
 from netlayers.losses.axis import OneHotTargets
 from netlayers.losses.base import EPSILON, Loss
+from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.losses.given import check_range
 from netlayers.registry import register
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @register("loss")
-class Poisson(Loss):
+class Poisson(ElementwiseLoss):
     """``l = Σ (p - t log(p + 1e-7)) / k`` for counts ``t`` with expected value ``p``.
 
     The negative log-likelihood of a Poisson distribution without the constant ``log t!``.
@@ -27,6 +27,7 @@ class Poisson(Loss):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
         P. McCullagh and J. Nelder, "Generalized linear models", 2nd edition (1989), section 6.2.
@@ -35,7 +36,7 @@ class Poisson(Loss):
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""
-        return [({}, "counts", "positive")]
+        return [({}, "counts", "positive"), ({"mask_nan": True}, "counts", "positive")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ (p - t log q) / k`` with ``q = p + 1e-7``."""
@@ -44,7 +45,7 @@ class Poisson(Loss):
         self.cache.q, self.cache.t = q, y_true
         l = np.log(q, out=self.buffer("scratch", q))  # noqa: E741
         np.multiply(l, y_true, out=l)
-        return row_means(np.subtract(y_pred, l, out=l))
+        return self.mean_outputs(np.subtract(y_pred, l, out=l))
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl (1 - t / q) / k``."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.kernels.rows import row_means
 from netlayers.kernels.select import kernels
-from netlayers.losses.base import EPSILON, Loss
+from netlayers.losses.base import EPSILON
+from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.losses.given import check_range
 from netlayers.registry import register
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
 
 
-class _Difference(Loss):
+class _Difference(ElementwiseLoss):
     """Base class of losses of ``d = p - t``, averaged over the outputs of a sample."""
 
     def _difference(self, y_true: Array, y_pred: Array) -> Array:
@@ -37,12 +37,14 @@ class MeanSquaredError(_Difference):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ d² / k`` with ``d = p - t``."""
         d = self.cache.d = self.workspace("d", y_pred.shape, y_pred.dtype)
-        return kernels.squared_error(y_pred, y_true, d)
+        losses = kernels.squared_error(y_pred, y_true, d)
+        return losses if self.cache.weights is None else self.mean_outputs(d, d)
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl 2 d / k``."""
@@ -59,12 +61,13 @@ class MeanAbsoluteError(_Difference):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ |d| / k`` with ``d = p - t``."""
         d = self._difference(y_true, y_pred)
-        return row_means(np.abs(d, out=self._scratch(d)))
+        return self.mean_outputs(np.abs(d, out=self._scratch(d)))
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl sign(d) / k``; 0 at the kink."""
@@ -83,6 +86,7 @@ class Huber(_Difference):
         delta: the difference at which the loss becomes linear, positive.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
         P. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35
@@ -94,20 +98,21 @@ class Huber(_Difference):
         delta: float = 1.0,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        mask_nan: bool = False,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, mask_nan)
         self.delta = check_number("Huber", "delta", delta, above=0)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""
-        return [({}, "numbers", "numbers"), ({"delta": 0.4}, "numbers", "numbers")]
+        return [*ElementwiseLoss.examples(), ({"delta": 0.4}, "numbers", "numbers")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``h = c (d - c / 2)`` with ``c = clip(d, -delta, delta)``, which covers both cases."""
         d = self._difference(y_true, y_pred)
         c = np.clip(d, -self.delta, self.delta, out=self._scratch(d))
-        return (np.vecdot(c, d) - 0.5 * np.vecdot(c, c)) / d.shape[-1]
+        return self.mean_outputs(c, d) - 0.5 * self.mean_outputs(c, c)
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl c / k``."""
@@ -123,6 +128,7 @@ class LogCosh(_Difference):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
         R. Saleh and A. Saleh, "Statistical properties of the log-cosh loss function used in machine
@@ -137,7 +143,7 @@ class LogCosh(_Difference):
         np.expm1(l, out=l)
         np.multiply(l, 0.5, out=l)
         np.log1p(l, out=l)
-        return row_means(np.add(l, a, out=l))
+        return self.mean_outputs(np.add(l, a, out=l))
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl tanh(d) / k``."""
@@ -153,6 +159,7 @@ class MeanAbsolutePercentageError(_Difference):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -161,7 +168,7 @@ class MeanAbsolutePercentageError(_Difference):
         m = np.abs(y_true, out=self.buffer("m", d))
         self.cache.m = np.maximum(m, EPSILON, out=m)
         l = np.abs(d, out=self._scratch(d))  # noqa: E741
-        return 100 * row_means(np.divide(l, m, out=l))
+        return 100 * self.mean_outputs(np.divide(l, m, out=l))
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl 100 sign(d) / m / k``; 0 at the kink."""
@@ -172,7 +179,7 @@ class MeanAbsolutePercentageError(_Difference):
 
 
 @register("loss", "msle", "MSLE")
-class MeanSquaredLogarithmicError(Loss):
+class MeanSquaredLogarithmicError(ElementwiseLoss):
     """``l = Σ (log(1 + p) - log(1 + t))² / k``, which penalizes relative errors.
 
     Targets must not be negative. Predictions below 1e-7 are clipped to it, as in Keras; there the
@@ -181,12 +188,13 @@ class MeanSquaredLogarithmicError(Loss):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""
-        return [({}, "counts", "numbers")]
+        return [({}, "counts", "numbers"), ({"mask_nan": True}, "counts", "numbers")]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
         """``l = Σ r² / k`` with ``r = log(1 + c) - log(1 + t)`` and ``c = max(p, 1e-7)``."""
@@ -196,7 +204,7 @@ class MeanSquaredLogarithmicError(Loss):
         np.log1p(log_t, out=log_t)
         r = np.log1p(c, out=self.buffer("r", c))
         self.cache.r = np.subtract(r, log_t, out=r)
-        return np.vecdot(r, r) / r.shape[-1]
+        return self.mean_outputs(r, r)
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl 2 r / (1 + c) / k`` where not clipped, else 0."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.losses.axis import AxisLoss
-from netlayers.losses.base import EPSILON
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 class CosineSimilarity(AxisLoss):
     """``l = -cos(t, p) = -Σ t p / (|t| |p|)``, from -1 (same direction) to 1 (opposite).
 
-    Norms below 1e-7 are replaced by 1e-7, as in Keras; the loss of a zero vector is 0. A predicted
-    zero vector has no direction, and its gradient is 0. (In Keras it is 1e7 times the target, which
-    destroys a network at the first such row.)
+    Vectors of any length have a direction; the loss of a zero vector is 0, and so is its gradient.
+    (Keras replaces norms below 1e-7 by 1e-7: short vectors count less, and the gradient of a
+    predicted zero vector is 1e7 times the target, which destroys a network at the first such row.)
 
     Shapes: ``y_true`` and ``y_pred`` (batch, ..., outputs).
 
@@ -52,24 +51,19 @@ class CosineSimilarity(AxisLoss):
         return -self.cache.cosine
 
     def backward_samples(self, dl: float | Array) -> Array:
-        """``dp = dl (v cos - u) / |p|``; ``-dl u / 1e-7`` for norms below 1e-7, but 0 for 0."""
-        norm, v = self.cache.norm, self.cache.v
-        tiny = norm < EPSILON
-        along = np.where(tiny, 0, self.cache.cosine[..., None])
-        dp = np.multiply(v, along, out=self.buffer("scratch", v))
+        """``dp = dl (v cos - u) / |p|``, and 0 where p is 0."""
+        v = self.cache.v
+        dp = np.multiply(v, self.cache.cosine[..., None], out=self.buffer("scratch", v))
         np.subtract(dp, self.cache.u, out=dp)
-        return np.multiply(dp, np.where(norm == 0, 0, dl / np.where(tiny, EPSILON, norm)), out=dp)
+        return np.multiply(dp, dl / self.cache.norm, out=dp)
 
     def _normalize(self, name: str, x: Array) -> tuple[Array, Array]:
-        """Return ``x / max(|x|, 1e-7)`` and ``|x|``, (..., 1)."""
+        """Return ``x / |x|``, and ``|x|`` as (..., 1), which is infinite for a zero vector."""
         u = np.abs(x, out=self.buffer(name, x))
         # Divide by the largest component first: squares of 1e30 would overflow.
         largest = np.maximum.reduce(u, axis=-1, keepdims=True)
-        largest[largest == 0] = 1
+        largest[largest < 2 / np.finfo(u.dtype).max] = np.inf  # zero, as good as
         np.divide(x, largest, out=u)
         relative = np.sqrt(np.vecdot(u, u))[..., None]
-        norm = largest * relative
-        # u |x| / (relative max(|x|, 1e-7)), without the product of two large numbers.
-        shrink = np.minimum(norm / EPSILON, 1) if norm.min() < EPSILON else 1
         relative[relative == 0] = 1
-        return np.multiply(u, shrink / relative, out=u), norm
+        return np.divide(u, relative, out=u), largest * relative

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import as_array, check_finite
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.losses.base import Loss
+from netlayers.losses.given import check_output_weights
 from netlayers.registry import register, resolve
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ class SplitLoss(Loss):
     (``target_sizes``). For a slice of logits, pass a loss with ``from_logits=True``.
 
     Shapes: ``y_pred`` (batch, ..., sum of sizes), ``y_true`` (batch, ..., sum of target sizes).
+    Sample weights in the shape of ``y_true`` are split like it: a loss with one target column gets
+    one weight per sample, others must be an :class:`ElementwiseLoss`. Targets may be NaN in the
+    columns of losses with ``mask_nan=True``.
 
     Args:
         losses: losses or their names, one per slice.
@@ -54,12 +59,15 @@ class SplitLoss(Loss):
             reduction is an error.
         name: name of the loss.
 
+    A model reports the value of each loss as ``<part>_loss``, where the part is the name of the
+    loss, and with ``compile(metrics={"<part>": [...]})`` metrics of each on its own slice.
+
     Attributes:
         values: unweighted values of the losses in the last :meth:`forward`.
         is_quotient: whether ``L`` is a quotient of sums, which gradient accumulation requires: all
             losses are quotients with the same denominator. False if one of several losses ignores
-            a class. The value of an epoch is correct in any case: it combines the epoch values of
-            the losses.
+            a class or unknown targets. The value of an epoch is correct in any case: it combines
+            the epoch values of the losses.
 
     Raises:
         ConfigurationError: the lists differ in length, or the reductions differ.
@@ -163,9 +171,10 @@ class SplitLoss(Loss):
         y_true = super().targets(y_true, y_pred.shape, y_pred.dtype)
         self.cache.y_pred = y_pred
         columns, outputs = _split(y_true, self.target_sizes), _split(y_pred, self.sizes)
+        weights = self._weights_of_parts(sample_weight, y_true.shape)
         values = self.cache.values = [
-            part.forward(t, p, sample_weight)
-            for part, t, p in zip(self.losses, columns, outputs, strict=True)
+            part.forward(t, p, weight)
+            for part, t, p, weight in zip(self.losses, columns, outputs, weights, strict=True)
         ]
         shapes = {np.shape(value) for value in values}
         if len(shapes) > 1:  # only without a reduction
@@ -179,6 +188,16 @@ class SplitLoss(Loss):
         )
         return sum(w * value for w, value in zip(self.factors, values, strict=True))
 
+    def _weights_of_parts(self, sample_weight: ArrayLike | None, shape: Shape) -> list[Any]:
+        """Return the weights of each loss: those of the samples, or its columns of those given."""
+        if sample_weight is not None:
+            owner = f"loss {self.name!r}"
+            given = as_array(owner, "sample_weight", sample_weight)
+            if given.ndim == len(shape) and given.shape[-1] != 1:
+                check_output_weights(owner, given, shape)
+                return _split(given, self.target_sizes)
+        return [sample_weight] * len(self.losses)
+
     def backward(self, denominator: float | None = None) -> Array:
         """``dy_pred = [weight_i dL_i/dy_pred_i, ...]``, side by side; see :meth:`Loss.backward`."""
         y_pred = self.cache.y_pred
@@ -191,12 +210,28 @@ class SplitLoss(Loss):
     @property
     def is_quotient(self) -> bool:  # type: ignore[override]
         """Whether all losses are quotients with the same denominator."""
-        ignoring = any(getattr(part, "ignore_class", None) is not None for part in self.losses)
+        ignoring = self.mask_nan or any(
+            getattr(part, "ignore_class", None) is not None for part in self.losses
+        )
         return (
             all(part.is_quotient for part in self.losses)
             and not (ignoring and len(self.losses) > 1)
             and len({part.denominator for part in self.losses}) == 1
         )
+
+    @property
+    def weighs_outputs(self) -> bool:  # type: ignore[override]
+        """Whether each loss with several target columns can weigh them."""
+        return all(
+            part.weighs_outputs or columns == 1
+            for part, columns in zip(self.losses, self.target_sizes, strict=True)
+        )
+
+    @property
+    def mask_nan(self) -> bool | None:  # type: ignore[override]
+        """Whether one of the losses leaves out targets that are NaN; ``None`` if none can."""
+        masks = [part.mask_nan for part in self.losses if part.mask_nan is not None]
+        return any(masks) if masks else None
 
     @property
     def no_quotient(self) -> str:
@@ -226,6 +261,8 @@ class SplitLoss(Loss):
             part_shape = (*shape[:-1], n)
             if part.moves_axis:
                 part_shape = part._outputs_last(part_shape)  # type: ignore[attr-defined]
+            if not part.mask_nan:
+                check_finite(f"loss {part.name!r}", "y_true", t, mask_nan=part.mask_nan)
             part.targets(t, part_shape, dtype)
         return y_true
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_number
 from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.kernels.rows import row_means
-from netlayers.losses.base import Loss
+from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.losses.probabilistic import check_non_negative
 from netlayers.registry import register
 
@@ -26,7 +25,7 @@ def _means_and_variances(rng: np.random.Generator, shape: tuple[int, ...]) -> Ar
 
 
 @register("loss", "pinball")
-class Quantile(Loss):
+class Quantile(ElementwiseLoss):
     """``l = Σ max(q d, (q - 1) d) / k`` with ``d = t - p``, minimized by the q-quantile.
 
     Shapes:
@@ -38,6 +37,7 @@ class Quantile(Loss):
         quantile: a number between 0 and 1, or a list of one per output.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
         R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46 (1978).
@@ -54,8 +54,9 @@ class Quantile(Loss):
         quantile: float | Sequence[float] = 0.5,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        mask_nan: bool = False,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, mask_nan)
         self.quantile: float | list[float]
         if isinstance(quantile, (list, tuple, np.ndarray)) and np.ndim(quantile) == 1:
             if not len(quantile):
@@ -71,8 +72,9 @@ class Quantile(Loss):
         """Return what ``netlayers.testing`` tries the class on."""
         return [
             ({}, "numbers", "numbers"),
-            ({"quantile": 0.2}, "numbers", "numbers"),
+            ({"quantile": 0.2, "mask_nan": True}, "numbers", "numbers"),
             ({"quantile": [0.1, 0.5, 0.7]}, "column", "numbers", 3),
+            ({"quantile": [0.1, 0.7], "mask_nan": True}, "column", "numbers", 2),
         ]
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -81,7 +83,7 @@ class Quantile(Loss):
         d = self.cache.d = np.subtract(y_true, y_pred, out=self.buffer("d", y_pred))
         below = np.multiply(d, q - 1, out=self.buffer("below", d))
         l = np.multiply(d, q, out=self.buffer("scratch", d))  # noqa: E741
-        return row_means(np.maximum(l, below, out=l))
+        return self.mean_outputs(np.maximum(l, below, out=l))
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl (1/2 - q - sign(d) / 2) / k``: -q if d > 0, 1 - q if d < 0, else the mean."""
@@ -109,7 +111,7 @@ class Quantile(Loss):
 
 
 @register("loss", "gaussian_negative_log_likelihood")
-class GaussianNLL(Loss):
+class GaussianNLL(ElementwiseLoss):
     """``l = Σ (log v + (t - μ)² / v) / (2 k)``: normal targets with mean ``μ`` and variance ``v``.
 
     The first k of the 2 k outputs are the means, the last k the variances. The network must produce
@@ -124,6 +126,7 @@ class GaussianNLL(Loss):
         epsilon: lower bound of the variance, positive.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
         D. Nix and A. Weigend, "Estimating the mean and variance of the target probability
@@ -136,8 +139,9 @@ class GaussianNLL(Loss):
         epsilon: float = 1e-6,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        mask_nan: bool = False,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, mask_nan)
         self.full = check_flag("GaussianNLL", "full", full)
         self.epsilon = check_number("GaussianNLL", "epsilon", epsilon, above=0)
 
@@ -147,6 +151,7 @@ class GaussianNLL(Loss):
         return [
             ({}, "numbers", _means_and_variances),
             ({"full": True}, "numbers", _means_and_variances),
+            ({"full": True, "mask_nan": True}, "numbers", _means_and_variances),
             ({"epsilon": 0.5}, "numbers", _means_and_variances),
         ]
 
@@ -164,8 +169,9 @@ class GaussianNLL(Loss):
         self.cache.variance, self.cache.v, self.cache.r = variance, v, r
         l = np.log(v, out=self.buffer("scratch", mean))  # noqa: E741
         np.add(l, np.multiply(d, r, out=d), out=l)
-        losses = 0.5 * row_means(l)
-        return losses + 0.5 * math.log(2 * math.pi) if self.full else losses
+        if self.full:
+            np.add(l, math.log(2 * math.pi), out=l)
+        return 0.5 * self.mean_outputs(l)
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dμ = dl r / k`` and ``dv = dl (1 / v - r²) / (2 k)`` where not clipped, else 0."""

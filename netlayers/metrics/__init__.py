@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.checks import takes
 from netlayers.errors import ConfigurationError
 from netlayers.metrics.accuracy import (
     Accuracy,
@@ -145,6 +146,12 @@ def get(
     if is_plain_function(identifier) and not isinstance(identifier, Metric):
         return MeanMetricWrapper(identifier)
     metric: Metric = resolve("metric", identifier, Metric)
+    if not takes(metric.update_state, 3):
+        raise ConfigurationError(
+            f"metrics: {type(metric).__name__}.update_state does not take (y_true, y_pred, "
+            "sample_weight); write a subclass of MeanMetric, or pass a function of y_true and "
+            "y_pred."
+        )
     return metric
 
 

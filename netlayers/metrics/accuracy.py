@@ -8,7 +8,12 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.metrics.base import MeanMetric
-from netlayers.metrics.targets import check_same_shape, class_indices, same_outputs
+from netlayers.metrics.targets import (
+    check_same_shape,
+    class_indices,
+    positives,
+    same_outputs,
+)
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -74,7 +79,7 @@ class SparseCategoricalAccuracy(_Fraction):
         if y_true.shape == (*y_pred.shape[:-1], 1):
             y_true = y_true[..., 0]
         check_same_shape(self, y_true, y_pred.shape[:-1])
-        return np.equal(y_pred.argmax(axis=-1), y_true)
+        return np.equal(y_pred.argmax(axis=-1), class_indices(self, y_true, y_pred.shape[-1]))
 
 
 @register("metric")
@@ -116,19 +121,16 @@ class BinaryAccuracy(_Fraction):
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``(y_pred > threshold) == y_true``."""
-        if y_true.shape == y_pred.shape[:-1] and y_pred.shape[-1:] == (1,):
-            y_true = y_true[..., None]
-        check_same_shape(self, y_true, y_pred.shape)
-        if y_true.size and (np.abs(y_true) == 1).all():
-            y_true = y_true == 1  # labels -1 and 1
-        return np.equal(y_pred > self.threshold, y_true)
+        y_true, y_pred = same_outputs(self, y_true, y_pred)
+        return np.equal(y_pred > self.threshold, positives(self, y_true))
 
 
 @register("metric")
 class TopKCategoricalAccuracy(_Fraction):
     """Fraction of samples whose largest target is among the k largest outputs.
 
-    Outputs equal to the k-th largest count as among the k largest, as in Keras.
+    Outputs equal to the k-th largest count as among the k largest, as in Keras. With k outputs or
+    fewer every sample counts.
 
     Shapes: ``y_true`` (one-hot) and ``y_pred`` (batch, ..., classes).
 
@@ -156,7 +158,8 @@ class TopKCategoricalAccuracy(_Fraction):
 class SparseTopKCategoricalAccuracy(_Fraction):
     """Fraction of samples whose true class is among the k largest outputs.
 
-    Outputs equal to the k-th largest count as among the k largest, as in Keras.
+    Outputs equal to the k-th largest count as among the k largest, as in Keras. With k outputs or
+    fewer every sample counts.
 
     Shapes: ``y_true`` (batch, ...) or (batch, ..., 1) class indices, ``y_pred`` (batch, ...,
     classes).

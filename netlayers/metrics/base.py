@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from netlayers.checks import check_name
-from netlayers.errors import ShapeError
+from netlayers.errors import DataError, ShapeError
 from netlayers.registry import (
     Configurable,
     constructor_arguments,
@@ -224,18 +224,40 @@ def weighted_sum(
     return float(np.dot(values.reshape(-1), weight)), float(weight.sum())
 
 
+def checked_weights(metric: Metric, sample_weight: ArrayLike) -> Array:
+    """Return the sample weights as float64.
+
+    Raises:
+        DataError: one is negative or not finite.
+    """
+    weight = np.asarray(sample_weight, np.float64)
+    if weight.size and not 0 <= weight.min() <= weight.max() < math.inf:
+        raise DataError(
+            f"metric {metric.name!r}: sample_weight must hold finite numbers >= 0, got values from "
+            f"{weight.min()} to {weight.max()}."
+        )
+    return weight
+
+
 def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return the sample weights broadcast to ``shape``, as a flat float64 array.
 
     Raises:
         ShapeError: there is not one weight per sample (or per time step of a sample, ...).
+        DataError: one is negative or not finite.
     """
-    weight = np.asarray(sample_weight, np.float64)
+    weight = checked_weights(metric, sample_weight)
     while weight.shape != shape[: weight.ndim]:
         if weight.ndim < 2 or weight.shape[-1] != 1:
+            hint = ""
+            if weight.ndim > len(shape):
+                hint = (
+                    " The metric has one value per sample: it cannot weigh single outputs, nor "
+                    "leave out unknown targets of a sample (mask_nan=True)."
+                )
             raise ShapeError(
                 f"metric {metric.name!r}: sample_weight has the shape {np.shape(sample_weight)}, "
-                f"expected {shape[:1]}, one weight per sample."
+                f"expected {shape[:1]}, one weight per sample.{hint}"
             )
         weight = weight[..., 0]
     size = math.prod(shape)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_integer, check_number
-from netlayers.errors import ShapeError
+from netlayers.errors import DataError, ShapeError
 from netlayers.metrics.base import Metric, broadcast_weights
 from netlayers.metrics.targets import class_indices, is_sparse, labels, scores_and_thresholds
 from netlayers.registry import register
@@ -291,7 +291,7 @@ class ConfusionMatrix(Metric):
     ``fit`` and ``evaluate``. A single output has the classes 0 and 1.
 
     Shapes: ``y_pred`` (batch, ..., classes), or one output; ``y_true`` class indices, one-hot rows,
-    or 0 and 1 for one output.
+    or 0 and 1 for one output. Rows with several labels are an error.
 
     Args:
         normalize: ``"true"`` divides by the row sums, ``"pred"`` by the column sums, ``"all"`` by
@@ -369,7 +369,7 @@ class ConfusionMatrix(Metric):
             if is_sparse(y_true, y_pred):  # without a conversion to one-hot rows
                 true = class_indices(self, y_true, classes)
             else:
-                true = labels(self, y_true, y_pred)[0].argmax(axis=-1)
+                true = self._only_class(labels(self, y_true, y_pred)[0])
             return true, y_pred.argmax(axis=-1), classes
         positive, y_pred, _ = labels(self, y_true, y_pred)
         threshold = np.array([self.threshold])
@@ -377,3 +377,18 @@ class ConfusionMatrix(Metric):
             y_pred, threshold, self.from_logits, exclusive=False
         )
         return positive.astype(np.intp), (scores > threshold)[..., 0].astype(np.intp), 2
+
+    def _only_class(self, positive: Array) -> Array:
+        """Return the index of the only true entry of each row, (batch, ...).
+
+        Raises:
+            DataError: a row has none, or several.
+        """
+        several = positive.sum(axis=-1) != 1
+        if several.any():
+            raise DataError(
+                f"metric {self.name!r}: each row of y_true must have a single 1, its class, got "
+                f"{positive[several][0].astype(int).tolist()}. For several labels per sample use "
+                "'precision', 'recall' or 'f1_score'."
+            )
+        return positive.argmax(axis=-1)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from netlayers import losses
-from netlayers.metrics.base import MeanMetric
+from netlayers.metrics.base import Mean, checked_weights
 from netlayers.registry import constructor_arguments, register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike
 
 
-class LossMetric(MeanMetric):
+class LossMetric(Mean):
     """Mean of a loss over samples, computed in float64. Subclasses set ``loss_class``.
 
     A subclass with arguments sets them before it calls this constructor, which passes them to the
@@ -30,18 +30,24 @@ class LossMetric(MeanMetric):
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
         options = {a: getattr(self, a) for a in constructor_arguments(type(self)) if a != "name"}
-        self._loss = self.loss_class(**options, reduction="none", name=self.name)
+        self._loss = self.loss_class(**options, reduction="mean_with_sample_weight", name=self.name)
 
     @classmethod
     def examples(cls) -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""
         return [({}, *kinds) for _, *kinds in cls.loss_class.examples()[:1]]
 
-    def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Return one loss per sample."""
-        return np.asarray(
-            self._loss.forward(self._float64("t", y_true), self._float64("p", y_pred))
-        )
+    def update_state(  # type: ignore[override]  # takes targets and predictions, not values
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Add the losses of a batch with the weights of its samples, or of its targets."""
+        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        if sample_weight is not None:
+            sample_weight = checked_weights(self, sample_weight)
+        loss = self._loss
+        loss.forward(self._float64("t", y_true), self._float64("p", y_pred), sample_weight)
+        self._total += loss.numerator
+        self._weight += loss.denominator or 0.0
 
     def _float64(self, name: str, array: Array) -> Array:
         """Return floats as float64, in a buffer: the square of 1e30 overflows in float32."""
@@ -143,19 +149,6 @@ class SparseCategoricalCrossentropy(LossMetric):
             ({"from_logits": True, "ignore_class": 0}, "classes", "numbers"),
             ({"axis": 1}, "classes", "shares", 2, 3),
         ]
-
-    def update_state(  # type: ignore[override]  # as in MeanMetric
-        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> None:
-        """Add the samples of a batch; those of ``ignore_class`` get the weight 0."""
-        if self.ignore_class is not None:
-            mask = np.not_equal(y_true, self.ignore_class).astype(np.float64)
-            if sample_weight is not None:
-                weight = np.asarray(sample_weight, np.float64)
-                axes = (1,) * (mask.ndim - weight.ndim)
-                mask = mask * weight.reshape(*weight.shape, *axes)
-            sample_weight = mask
-        super().update_state(y_true, y_pred, sample_weight)
 
 
 @register("metric", "msle", "MSLE")

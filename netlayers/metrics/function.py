@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import as_array
+from netlayers.checks import takes
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Mean, weighted_sum
 from netlayers.metrics.targets import with_outputs
@@ -54,6 +55,10 @@ class MeanMetricWrapper(Mean):
             raise ConfigurationError(
                 f"MeanMetricWrapper: fn must be a function of y_true and y_pred, got {fn!r}."
             )
+        if not takes(fn, 2):
+            raise ConfigurationError(
+                f"metrics: the function {function_name(fn)!r} must take y_true and y_pred."
+            )
         self.fn: Callable[..., Any] = fn
         super().__init__(function_name(fn) if name is None else name)
 
@@ -71,9 +76,17 @@ class MeanMetricWrapper(Mean):
         y_true.flags.writeable = y_pred.flags.writeable = False  # the arrays belong to the caller
         values = as_array(f"metric {self.name!r}", "its result", self.fn(y_true, y_pred))
         count = len(y_pred)
-        if values.ndim == 0:
+        weights = np.shape(np.ones(1) if sample_weight is None else sample_weight)
+        by_output = len(weights) == y_pred.ndim and weights[-1] > 1
+        if values.ndim == 0 and not by_output:
             self.add(float(values), count)
             return
+        if values.ndim == 0:
+            raise ShapeError(
+                f"metric {self.name!r}: the function returned one number for the batch, which "
+                "cannot weigh single outputs, nor leave out unknown targets (mask_nan=True). "
+                "Return one number per output."
+            )
         if len(values) != count:
             raise ShapeError(
                 f"metric {self.name!r}: the function returned an array of shape {values.shape} for "

@@ -11,6 +11,7 @@ from netlayers import losses
 from netlayers.checks import check_choice, check_integer
 from netlayers.errors import ShapeError
 from netlayers.metrics.base import MeanMetric, Metric, broadcast_weights
+from netlayers.metrics.confusion import ratio
 from netlayers.metrics.from_loss import LossMetric
 from netlayers.metrics.targets import same_outputs
 from netlayers.registry import register
@@ -172,41 +173,42 @@ class _Variance(Metric):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add the samples of a batch with their weights."""
-        t, p = (v.reshape(-1, v.shape[-1]) for v in _float64(self, y_true, y_pred))
+        t, p = _float64(self, y_true, y_pred)
+        shape = t.shape
+        t, p = (v.reshape(-1, shape[-1]) for v in (t, p))
         if self._mean is not None and self._mean.shape[1] != t.shape[1]:
             raise ShapeError(
                 f"metric {self.name!r}: y_pred has {t.shape[1]} outputs, but previous batches had "
                 f"{self._mean.shape[1]}; call reset_state() in between."
             )
-        weight = np.ones(len(t))
+        weight = np.ones(t.shape)
         if sample_weight is not None:
-            shape = np.shape(y_pred)
-            weight = broadcast_weights(self, sample_weight, shape[:-1] if len(shape) > 1 else shape)
+            weight = broadcast_weights(self, sample_weight, shape).reshape(t.shape)
         self._samples += len(t)
         self._merge(np.stack([t, t - p]), weight)
 
     def _merge(self, v: Array, weight: Array) -> None:
         """``M += Σ w (v - m')² + (m' - m)² W W' / (W + W')``, with the batch's weight and mean."""
-        total = float(weight.sum())
-        if not total:
+        total = weight.sum(axis=0)
+        if not total.any():
             return
-        mean = np.einsum("n,jno->jo", weight, v) / total
+        mean = ratio(np.einsum("no,jno->jo", weight, v), total)
         d = v - mean[:, None]
-        m2 = np.einsum("n,jno,jno->jo", weight, d, d)
+        m2 = np.einsum("no,jno,jno->jo", weight, d, d)
         if self._mean is None:
             self._mean, self._m2, self._weight = mean, m2, total
             return
         combined = self._weight + total
         delta = mean - self._mean
-        self._m2 = self._m2 + m2 + delta**2 * (self._weight / combined * total)
-        self._mean = self._mean + delta * (total / combined)
+        self._m2 = self._m2 + m2 + delta**2 * (ratio(self._weight, combined) * total)
+        self._mean = self._mean + delta * ratio(total, combined)
         self._weight = combined
 
     def result(self) -> float | Array:
         """Return a float (NaN if empty) or, without aggregation, an array of one score per output.
 
         An output with constant targets scores 1 if the predictions are exact, else 0, as in
-        scikit-learn.
+        scikit-learn. One without weight scores NaN and is left out of averages.
         """
         if self._mean is None:
             return np.zeros(0) if self.class_aggregation is None else math.nan
@@ -214,8 +216,10 @@ class _Variance(Metric):
         scores = np.where(residual > 0, 0.0, 1.0)
         np.divide(residual, total, out=scores, where=total > 0)
         np.subtract(1, scores, out=scores, where=total > 0)
+        known = np.broadcast_to(self._weight, scores.shape) > 0
         if self.class_aggregation is None:
-            return self._adjusted(scores)
+            return self._adjusted(np.where(known, scores, math.nan))
+        total, scores = total[known], scores[known]
         if self.class_aggregation == "uniform_average" or not total.any():
             return float(self._adjusted(scores.mean()))
         return float(self._adjusted(np.dot(total, scores) / total.sum()))
@@ -224,7 +228,7 @@ class _Variance(Metric):
         """Reset the metric."""
         self._mean = None
         self._m2 = np.zeros((2, 0))
-        self._weight = 0.0
+        self._weight = np.zeros(1)  # of each output, known with the first batch
         self._samples = 0
 
     def _residual(self) -> Array:

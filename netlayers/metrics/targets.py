@@ -84,11 +84,51 @@ def drop_class(
     """
     if y_true.ndim == y_pred.ndim:
         y_true = y_true[..., 0]
-    known = y_true != ignored
-    if sample_weight is not None:
-        shape = (*sample_weight.shape, *(1,) * (y_true.ndim - sample_weight.ndim))
-        sample_weight = np.broadcast_to(sample_weight.reshape(shape), y_true.shape)[known]
-    return y_true[known], np.moveaxis(y_pred, axis, -1)[known], sample_weight
+    known: Array = np.not_equal(y_true, ignored)
+    return _selected(known, y_true, np.moveaxis(y_pred, axis, -1), sample_weight)
+
+
+def drop_unknown(
+    y_true: Array, y_pred: Array, sample_weight: Array | None
+) -> tuple[Array, Array, Array | None, Array | None]:
+    """Return targets, predictions and weights without the targets that are NaN.
+
+    Samples without a known target are left out; in others, unknown targets become 1, with the
+    weight 0.
+
+    Args:
+        y_true: (batch, ...).
+        y_pred: (batch, ..., outputs).
+        sample_weight: one for each sample or for each target, or ``None``.
+
+    Returns:
+        Targets, predictions, the weights that leave unknown targets out, ``None`` if all are known
+        now, and those times the sample weights, ``None`` if both are.
+    """
+    known = ~np.isnan(y_true)
+    single = y_true.ndim < y_pred.ndim
+    samples = np.asarray(known if single else known.any(axis=-1))
+    if not samples.all():
+        y_true, y_pred, sample_weight = _selected(samples, y_true, y_pred, sample_weight)
+        known = known[samples]
+    if single or known.all():
+        return y_true, y_pred, None, sample_weight
+    weight = known.astype(np.float64)
+    y_true = np.where(known, y_true, 1)
+    if sample_weight is None:
+        return y_true, y_pred, weight, weight
+    axes = (1,) * (weight.ndim - sample_weight.ndim)
+    return y_true, y_pred, weight, weight * sample_weight.reshape(*sample_weight.shape, *axes)
+
+
+def _selected(
+    samples: Array, y_true: Array, y_pred: Array, weight: Array | None
+) -> tuple[Array, Array, Array | None]:
+    """Return the samples of a mask, (batch, ...), with the weights of samples or of targets."""
+    if weight is not None:
+        weight = weight.reshape(*weight.shape, *(1,) * (samples.ndim - weight.ndim))
+        weight = np.broadcast_to(weight, (*samples.shape, *weight.shape[samples.ndim :]))[samples]
+    return y_true[samples], y_pred[samples], weight
 
 
 def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array, bool]:
@@ -109,7 +149,16 @@ def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array,
         column = indices.reshape(*y_pred.shape[:-1], 1)
         return column == np.arange(y_pred.shape[-1]), y_pred, True
     check_same_shape(metric, y_true, y_pred.shape)
-    positive = y_true == 1
+    return positives(metric, y_true), y_pred, False
+
+
+def positives(metric: Metric, y_true: Array) -> Array:
+    """Return where targets are 1, if all are 0 or 1, or all -1 or 1.
+
+    Raises:
+        DataError: they are not.
+    """
+    positive: Array = y_true == 1
     if not ((positive | (y_true == 0)).all() or (positive | (y_true == -1)).all()):
         wrong = y_true[~positive & (y_true != 0)]
         raise DataError(
@@ -117,7 +166,7 @@ def labels(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array,
             f"{wrong.flat[0]:g}. Convert probabilities with y > 0.5; class indices need one output "
             "per class."
         )
-    return positive, y_pred, False
+    return positive
 
 
 def scores_and_thresholds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from netlayers.layers.input import Input
 from netlayers.models.model import Model
 from netlayers.random import Streams
 from netlayers.registry import register, suggestion
+from netlayers.training.lock import between_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -219,9 +221,11 @@ class Sequential(Chain, Model):
         assemble(self, self._streams)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**super().__getstate__(), "_steps": None}
-        del state["_lock"]
-        return state
+        with between_steps(self) as training:
+            state = {**super().__getstate__(), "_steps": None}
+            del state["_lock"]
+            # Where another thread trains, arrays are copied before its next step.
+            return copy.deepcopy(state, {id(self): self}) if training else state
 
 
 def _handed_on(spec: InputSpec | tuple[InputSpec, ...]) -> InputSpec | tuple[InputSpec, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
 from netlayers.checks import check_integer, check_verbose
 from netlayers.data.batch import ready_batch
+from netlayers.errors import ConfigurationError
 from netlayers.training import batching, trainer
 from netlayers.training.batching import BatchSettings, batch_result
 from netlayers.training.callback import CallbackList, RunPlan, as_callbacks
@@ -70,7 +72,8 @@ class TrainableModel(CompilableModel):
                 DataFrame, whose columns must stay the same in later calls (the index is ignored); a
                 SciPy sparse matrix if ``Dense`` is the first layer, converted to CSR once. For
                 several inputs, a list or a dict of these. Or data that come in batches, see below.
-            y: targets, n rows; for several outputs, a list or a dict. Never modified.
+            y: targets, n rows; for several outputs, a list or a dict. Never modified. NaN is
+                refused unless the loss has ``mask_nan=True``.
             batch_size: samples per update; by default 32, or with ``steps_per_epoch`` such that an
                 epoch is one pass over the data.
             epochs: number of the last epoch (with ``initial_epoch`` 0, the number of epochs).
@@ -84,8 +87,10 @@ class TrainableModel(CompilableModel):
             shuffle: shuffle the samples before each epoch, with the model's random stream; in a
                 sequence of batches, shuffle the batches. Other sources keep their order.
             class_weight: dict of weights by class index; ``"balanced"`` gives each class the same
-                total weight, n / (k count) per sample. Used in training only.
-            sample_weight: weight of each sample.
+                total weight, n / (k count) per sample. Used in training only, and multiplied with
+                ``sample_weight``.
+            sample_weight: weight of each sample or, in the shape of ``y``, of each output, for a
+                loss that is a mean over outputs (:class:`netlayers.losses.ElementwiseLoss`).
             initial_epoch: number of the first epoch.
             steps_per_epoch: batches per epoch. The next epoch continues where this one ended, and
                 data that are exhausted within an epoch restart (Keras ends such an epoch early).
@@ -154,6 +159,18 @@ class TrainableModel(CompilableModel):
         first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
         verbose = check_verbose(owner, verbose)
         freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
+        validated = validation_data is not None or bool(validation_split)
+        if validated and freq > max(1, epochs):
+            raise ConfigurationError(
+                f"{owner}: validation_freq={freq} is above epochs={epochs}, so nothing would be "
+                "validated; pass a smaller one, or no validation data."
+            )
+        if first >= epochs > 0:
+            warnings.warn(
+                f"{owner}: initial_epoch={first} is not below epochs={epochs}, so nothing is "
+                "trained: epochs is the number of the last epoch, not of further ones.",
+                stacklevel=3,
+            )
         chosen = as_callbacks(callbacks)
         arguments = batching.FitArguments(
             x=x,
@@ -188,6 +205,12 @@ class TrainableModel(CompilableModel):
                 params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
                 if validation is not None:
                     params["validation_freq"] = freq
+                if not self._has_trainable_weights:
+                    warnings.warn(
+                        f"{owner}: {self.owner} has no trainable weights, so nothing can be "
+                        "learned; summary() says which of its layers have weights.",
+                        stacklevel=3,
+                    )
                 hooks = CallbackList([*chosen, history], self, params)
                 numbers = range(first, epochs)
                 validates = validation is not None and arguments.validations > 0
@@ -218,7 +241,7 @@ class TrainableModel(CompilableModel):
             y: targets, n rows.
             batch_size: rows per batch, by default 1024; does not affect the result.
             verbose: 0 for silent, otherwise one line.
-            sample_weight: weight of each sample.
+            sample_weight: weight of each sample or output, see :meth:`fit`.
             steps: number of batches to evaluate, the first ones; by default, or without
                 ``batch_size``, they cover all data.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.

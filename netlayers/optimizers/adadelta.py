@@ -34,6 +34,7 @@ class Adadelta(Optimizer):
     """
 
     state_names = ("squares", "steps")
+    _squares_gradients = True
     scratch_rows = 2
 
     def __init__(

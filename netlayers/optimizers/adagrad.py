@@ -35,6 +35,8 @@ class Adagrad(Optimizer):
 
     exact_by_rows = True
 
+    _squares_gradients = True
+
     def __init__(
         self,
         learning_rate: float | LearningRateSchedule = 0.001,

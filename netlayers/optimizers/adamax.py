@@ -31,6 +31,7 @@ class Adamax(Moments):
     """
 
     state_names = ("m", "u")
+    _squares_gradients = False
 
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array

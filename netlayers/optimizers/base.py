@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import aligned
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
+from netlayers.optimizers.settings import Renamed, Setting
 from netlayers.optimizers.transforms import transforms_for
 from netlayers.registry import Configurable, must_define, serialize, snake_case
 
@@ -22,21 +24,6 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter, Parameters
     from netlayers.optimizers.transforms import Transform
-
-
-class Setting:
-    """An attribute of an optimizer; setting it rebuilds the list of gradient transforms."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __set__(self, optimizer: Optimizer, value: Any) -> None:
-        optimizer.__dict__[self.name] = value  # no __get__: reads find it here
-        optimizer._segments = None
-
-    if TYPE_CHECKING:
-
-        def __get__(self, optimizer: Optimizer | None, owner: type) -> Any: ...
 
 
 class Optimizer(Configurable):
@@ -102,6 +89,8 @@ class Optimizer(Configurable):
     # Names of the state vectors of the rule, and initial values of those that do not start at 0.
     state_names: tuple[str, ...] = ()
     state_start: Mapping[str, float] = {}
+    # Whether the state holds averages or sums of squared gradients.
+    _squares_gradients = False
     # Number of temporary arrays; if more than one, scratch is a matrix with this many rows.
     scratch_rows = 1
     # Whether weights and state do not change where the gradient is 0. If so, a parameter with row
@@ -148,6 +137,13 @@ class Optimizer(Configurable):
                 owner, "ema_overwrite_frequency", ema_overwrite_frequency, minimum=1
             )
         self.ema_overwrite_frequency = ema_overwrite_frequency
+        if not self.use_ema:
+            others = {"ema_momentum": 0.99, "ema_overwrite_frequency": None}
+            for argument in (name for name, usual in others.items() if vars(self)[name] != usual):
+                raise ConfigurationError(
+                    f"{owner}: {argument}={vars(self)[argument]} needs use_ema=True to have an "
+                    "effect."
+                )
         if gradient_accumulation_steps is not None:
             gradient_accumulation_steps = check_integer(
                 owner, "gradient_accumulation_steps", gradient_accumulation_steps, minimum=1
@@ -186,6 +182,9 @@ class Optimizer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
     # These determine the transforms; setting one rebuilds their list.
+    lr = Renamed("learning_rate")
+    weight_decay = Setting()
+    use_ema = Setting()
     clipnorm = Setting()
     clipvalue = Setting()
     global_clipnorm = Setting()
@@ -207,11 +206,15 @@ class Optimizer(Configurable):
         rate = self._learning_rate
         if not isinstance(rate, LearningRateSchedule):
             return rate * self._factor
-        value = float(rate(self.iterations))
+        given = rate(self.iterations)
+        try:
+            value = float(given)
+        except (TypeError, ValueError, OverflowError):
+            value = math.nan
         if not 0 <= value < math.inf:
             raise ConfigurationError(
-                f"{type(self).__name__}: the schedule {rate!r} returned the learning rate {value} "
-                f"for update {self.iterations}; it must be a finite number >= 0."
+                f"{type(self).__name__}: the schedule {rate!r} returned the learning rate "
+                f"{given!r} for update {self.iterations}; it must be a finite number >= 0."
             )
         return value * self._factor
 
@@ -319,7 +322,18 @@ class Optimizer(Configurable):
         """
         if self._parameters is parameters and self._segments is parameters.segments:
             return
+        if not hasattr(parameters, "segments"):
+            raise ConfigurationError(
+                f"{type(self).__name__}: step() takes model.parameters, got a "
+                f"{type(parameters).__name__}. For plain arrays use scipy.optimize, or layers."
+            )
         size, dtype = parameters.size, parameters.dtype
+        smallest, epsilon = float(np.finfo(dtype).tiny), getattr(self, "epsilon", 1.0)
+        if epsilon < smallest:  # it would be 0, and the update of a zero gradient NaN
+            raise ConfigurationError(
+                f"{type(self).__name__}: epsilon={epsilon:g} is too small for {dtype}; pass "
+                f"{smallest:.2g} or more."
+            )
         fits = all(v.size == size and v.dtype == dtype for v in self.state.values())
         if not fits or self._parameters not in (None, parameters):
             raise ConfigurationError(
@@ -336,6 +350,13 @@ class Optimizer(Configurable):
                             self.state[name][parameters.own_slice(p)] = parameters.values[p.slice]
                 elif name in self.state_start:
                     self.state[name].fill(self.state_start[name])
+        for pattern in self._undecayed:
+            if not any(pattern.search(p.path) for p in parameters.all):
+                warnings.warn(
+                    f"{type(self).__name__}: exclude_from_weight_decay: {pattern.pattern!r} "
+                    f"matches no weight; {parameters.all[0].path!r} is one.",
+                    stacklevel=2,
+                )
         self._parameters, self._segments = parameters, parameters.segments
         self._layout = Layout(self, parameters)
         self.transforms = transforms_for(self, self._layout.gradients)

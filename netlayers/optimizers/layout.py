@@ -47,6 +47,7 @@ class Gradients:
         tables: the parameters with row gradients.
         arrays: flat views of all gradients, excluding rows without one.
         tensors: the same, one per parameter.
+        owners: the parameter of each of them.
         denominator: denominator of the gradients of this call of ``step``, ``None`` if not given.
         norm: norm of all gradients, if a transform has computed it.
     """
@@ -60,6 +61,7 @@ class Gradients:
         changed = [p for p in parameters.tensors if p.learning_rate_multiplier != 0]
         self.tables = [p for p in changed if p.row_gradient]
         dense = [p for p in changed if not p.row_gradient]
+        self.owners = [*dense, *self.tables]
         self._arrays = [g for g, _ in self.pieces]
         self._tensors = [parameters.gradients[p.slice] for p in dense]
         self.collect()

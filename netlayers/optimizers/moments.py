@@ -29,6 +29,7 @@ class Moments(Optimizer):
     """
 
     state_names: tuple[str, ...] = ("m", "v")
+    _squares_gradients = True
 
     def __init__(
         self,

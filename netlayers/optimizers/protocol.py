@@ -29,6 +29,7 @@ class OptimizerProtocol(Protocol):
     exact_by_rows: bool
     by_parameter: bool
     _made_dense: set[str]
+    _squares_gradients: bool
 
     @property
     def clips(self) -> bool:

@@ -37,6 +37,8 @@ class RMSprop(Optimizer):
         eq. 38 to 45.
     """
 
+    _squares_gradients = True
+
     def __init__(
         self,
         learning_rate: float | LearningRateSchedule = 0.001,

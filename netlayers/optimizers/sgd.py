@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_number
+from netlayers.errors import ConfigurationError
 from netlayers.kernels.select import kernels
 from netlayers.optimizers.base import Optimizer
 from netlayers.registry import register
@@ -48,6 +49,10 @@ class SGD(Optimizer):
         super().__init__(learning_rate, **kwargs)
         self.momentum = check_number("SGD", "momentum", momentum, minimum=0, below=1)
         self.nesterov = check_flag("SGD", "nesterov", nesterov)
+        if self.nesterov and not self.momentum:
+            raise ConfigurationError(
+                "SGD: nesterov=True has no effect without momentum; pass momentum=0.9, say."
+            )
         if self.momentum:
             self.state_names = ("momentum",)
             self.exact_by_rows = False  # the velocity moves weights without a gradient

@@ -8,6 +8,7 @@ clip. (A reduction over several processes comes first.)
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -177,6 +178,8 @@ class MeasureNorm(Transform):
 class FindNonFinite(Transform):
     """Raise an error, or skip the update, if a gradient is not finite."""
 
+    _warned = False
+
     def apply(self, gradients: Gradients) -> bool:
         """Return whether all gradients are finite.
 
@@ -190,9 +193,14 @@ class FindNonFinite(Transform):
             finite = squares < math.inf
         else:
             finite = gradients.norm.value < math.inf
-        if finite or not (bad := next(gradients.nonfinite(), None)):
+        if finite:
             return True
         optimizer = self.optimizer
+        bad = next(gradients.nonfinite(), None)
+        if bad is None:  # their squares are
+            if optimizer._squares_gradients and not optimizer.clips:
+                self._keep_squares_finite(gradients)
+            return True
         if (optimizer.nonfinite_override or optimizer.on_nonfinite) == "skip":
             optimizer.skipped += 1
             return False
@@ -204,6 +212,29 @@ class FindNonFinite(Transform):
             "gradient clipping (global_clipnorm=1.0), another initializer or scaled "
             "inputs; on_nonfinite='skip' skips such updates."
         )
+
+    def _keep_squares_finite(self, gradients: Gradients) -> None:
+        """Limit gradients and state, so that sums of squares saturate and do not overflow.
+
+        An infinite second moment would stay so, and its weight would never change again.
+        """
+        for g in gradients.arrays:
+            limit = math.sqrt(float(np.finfo(g.dtype).max)) / 4
+            np.clip(g, -limit, limit, out=g)
+        for vector in self.optimizer.state.values():
+            limit = float(np.finfo(vector.dtype).max) / 2
+            np.clip(vector, -limit, limit, out=vector)
+        if not self._warned:
+            self._warned = True
+            largest = [float(np.abs(g).max(initial=0)) for g in gradients.tensors]
+            p = gradients.owners[int(np.argmax(largest))]
+            warnings.warn(
+                f"{type(self.optimizer).__name__}: at update {self.optimizer.iterations + 1} the "
+                f"square of a gradient of {p.path!r} is too large for {p.dtype}. It is limited; "
+                "the moving averages of squares stay far too large for many updates. Clip the "
+                "gradients (global_clipnorm=1.0), or scale the inputs.",
+                stacklevel=2,
+            )
 
 
 class ClipByGlobalNorm(Transform):

@@ -13,13 +13,13 @@ try:
 except ImportError:  # Windows, where folders are not locked
     fcntl = None  # type: ignore[assignment]
 
-_NAME = "lock"
+_NAME = ".netlayers-lock"  # a plain name could be that of a file of the user
 _TRIES = 100  # each of them ends only if another process took or deleted the file in between
 _held: weakref.WeakSet[FolderLock] = weakref.WeakSet()
 
 
 class FolderLock:
-    """Holds a folder for this process, by a lock on a file ``lock`` in it.
+    """Holds a folder for this process, by a lock on a file ``.netlayers-lock`` in it.
 
     The system drops the lock when the process ends, however it ends; a child that it forked does
     not hold it on. Where nothing can be locked (a folder that is only read, a file system without
@@ -29,6 +29,10 @@ class FolderLock:
         owner: the caller, for messages.
         folder: the folder; created if missing.
 
+    Attributes:
+        made: whether the folder was created for the lock, so that :meth:`release` deletes it where
+            it is empty.
+
     Raises:
         BusyError: another process holds it, or another run of this one.
     """
@@ -37,7 +41,10 @@ class FolderLock:
         self.folder = folder
         self._path = os.path.join(folder, _NAME)
         self._descriptor: int | None = None
-        self._made = not os.path.isdir(folder)
+        self.made = True
+        with contextlib.suppress(OSError):  # the folder is missing
+            # A process that was killed may have left nothing but its lock.
+            self.made = os.listdir(folder) == [_NAME]
         _held.add(self)
         if fcntl is not None:
             with contextlib.suppress(OSError):
@@ -87,7 +94,7 @@ class FolderLock:
         with contextlib.suppress(OSError):
             os.unlink(self._path)  # while it is locked, so that it belongs to no other process
         self.close()
-        if self._made:
+        if self.made:
             with contextlib.suppress(OSError):  # the folder is not empty
                 os.rmdir(self.folder)
 

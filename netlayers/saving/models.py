@@ -148,8 +148,9 @@ def save_weights(
     overwrite: bool = True,
     *,
     allow_nonfinite: bool = False,
+    extra: Any = None,
 ) -> None:
-    """Save only the weights and running statistics.
+    """Save only the weights and running statistics, and ``extra``.
 
     Args and errors: see :func:`save_model`.
     """
@@ -159,7 +160,7 @@ def save_weights(
     if not arrays and not model.built:
         model._require_built()
     _guard(path, arrays, list(arrays), allow_nonfinite)
-    description: dict[str, Any] = {"kind": WEIGHTS, "weights": list(arrays)}
+    description: dict[str, Any] = {"kind": WEIGHTS, "weights": list(arrays), "extra": extra}
     if any(p.dtype != p.layer._dtype for p in weights_of(path, model).values()):
         description["format_version"] = 2
     write_file(path, arrays, description)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from netlayers.saving.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
@@ -186,15 +187,14 @@ def compile_again(
     for key in ("metrics", "weighted_metrics"):
         if key == "metrics" or key in settings.values:
             given = settings.get(key, list, "a list")
-            arguments[key] = [
-                unnamed(file.path, f"compile: {key}", "metric", m, own) for m in given
-            ]
+            read = partial(unnamed, file.path, f"compile: {key}", "metric", custom_objects=own)
+            arguments[key] = _each_metric(read, given)
     try:
         with names_of_a_file(custom_objects):
             for key in arguments.keys() - {"optimizer", "loss"}:
-                arguments[key] = [
-                    metrics_module.get(m) if isinstance(m, dict) else m for m in arguments[key]
-                ]
+                arguments[key] = _each_metric(
+                    lambda m: metrics_module.get(m) if isinstance(m, dict) else m, arguments[key]
+                )
             model.compile(**arguments)
     except Exception as error:
         raise _refused(file.path, "compile", error) from error
@@ -205,6 +205,11 @@ def compile_again(
         vectors[name] = file.read(OPTIMIZER + name, memory)
     put_counters(optimizer, stored_counters(file, model))
     optimizer.state.update(vectors)
+
+
+def _each_metric(function: Callable[[Any], Any], given: list[Any]) -> list[Any]:
+    """Return the results for metrics, or for those in the lists of the parts of a loss."""
+    return [[*map(function, one)] if isinstance(one, list) else function(one) for one in given]
 
 
 def stored_vectors(file: StoredFile, model: Layer, optimizer: Optimizer) -> list[str]:

@@ -20,6 +20,7 @@ from netlayers.saving.generators import random_state
 from netlayers.saving.names import built_layers, weights_of
 from netlayers.saving.values import assets_of, needs_version_2, states_of
 from netlayers.training.compilation import CompilableModel
+from netlayers.training.measuring import flat
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
@@ -147,7 +148,7 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
             could hand in only one of them.
     """
     known: dict[str, Any] = {}
-    for thing in (model.optimizer, model.loss, *model._metrics, *model._weighted_metrics):
+    for thing in (model.optimizer, model.loss, *flat(model._metrics, model._weighted_metrics)):
         own = thing.fn if isinstance(thing, metrics_module.MeanMetricWrapper) else thing
         if isinstance(own, (str, dict)):
             continue
@@ -161,19 +162,21 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
     settings = {
         "optimizer": named(path, model.optimizer),
         "loss": named(path, model.loss),
-        "metrics": [named(path, metric) for metric in model._metrics],
+        "metrics": named(path, model._metrics),
     }
     if model._weighted_metrics:
-        settings["weighted_metrics"] = [named(path, m) for m in model._weighted_metrics]
+        settings["weighted_metrics"] = named(path, model._weighted_metrics)
     return settings
 
 
 def named(path: str, thing: Any) -> Any:
-    """Return a loss, metric or optimizer as a name or a configuration.
+    """Return a loss, metric or optimizer as a name or a configuration; a tuple as a list of these.
 
     An object without configuration, such as a function, is ``{"custom": name}`` and must be passed
     by that name on loading.
     """
+    if isinstance(thing, tuple):
+        return [named(path, one) for one in thing]
     if isinstance(thing, metrics_module.MeanMetricWrapper):
         function = function_name(thing.fn)
         return {"custom": function, "name": thing.name}

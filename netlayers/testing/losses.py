@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.errors import NoForwardError
-from netlayers.losses import Loss
+from netlayers.losses import ElementwiseLoss, Loss
 from netlayers.testing.arguments import BASES, OBSERVE
 from netlayers.testing.contract import Example, Mismatch, check
 from netlayers.testing.targets import axis_of, draw
@@ -33,12 +33,14 @@ REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 _OWN = "keep what backward() needs in self.cache, overwritten by each forward()"
 
 
-def _weightings(loss: Loss, shape: tuple[int, ...]) -> Iterator[Array | None]:
+def _weightings(loss: Loss, y_true: Array, shape: tuple[int, ...]) -> Iterator[Array | None]:
     rng = np.random.default_rng(12)
     yield None
     yield rng.uniform(0, 3, shape[0])
     if len(shape) > 2:
         yield rng.uniform(0, 3, np.delete(shape, axis_of(loss)))
+    if loss.weighs_outputs:
+        yield rng.uniform(0, 3, y_true.shape)
 
 
 def _data(example: Example, dtype: str = "float64") -> Iterator[tuple[Array, Array, Any]]:
@@ -46,7 +48,7 @@ def _data(example: Example, dtype: str = "float64") -> Iterator[tuple[Array, Arr
     loss = example.make()
     for shape in SHAPES:
         y_true, y_pred = draw(example, loss, shape, dtype)
-        for weight in _weightings(loss, y_pred.shape):
+        for weight in _weightings(loss, y_true, y_pred.shape):
             yield y_true, y_pred, weight
 
 
@@ -155,6 +157,43 @@ def value_is_numerator_by_denominator(example: Example) -> None:
             1e-9,
             1e-12,
         )
+
+
+@check("loss")
+def unknown_targets_and_weights_of_outputs(example: Example) -> None:
+    """Check what an ElementwiseLoss makes of weights of outputs, and with mask_nan of NaN."""
+    loss = example.make()
+    if not isinstance(loss, ElementwiseLoss):
+        return
+    for shape in SHAPES:
+        y_true, y_pred = draw(example, loss, shape, "float64")
+        rng = np.random.default_rng(13)
+        weight = rng.uniform(0.1, 3, len(y_true))
+        everywhere = np.broadcast_to(weight.reshape(-1, *(1,) * (y_true.ndim - 1)), y_true.shape)
+        _close_losses(
+            _weighted(example, y_true, y_pred, everywhere),
+            _weighted(example, y_true, y_pred, weight),
+            "a weight that all outputs of a sample have to be the weight of the sample",
+        )
+        if loss.mask_nan:
+            known = rng.integers(0, 2, y_true.shape).astype(float)
+            _close_losses(
+                _weighted(example, np.where(known == 1, y_true, np.nan), y_pred, None),
+                _weighted(example, y_true, y_pred, known),
+                "a target that is NaN to be left out as by a weight of 0",
+            )
+
+
+def _weighted(example: Example, y_true: Array, y_pred: Array, weight: Array | None) -> list[Any]:
+    """Return the mean by the weights, what is divided, and the gradient."""
+    loss = example.make(reduction="mean_with_sample_weight")
+    value = loss.forward(y_true, y_pred, weight)
+    return [value, loss.numerator, loss.denominator, loss.backward().copy()]
+
+
+def _close_losses(got: list[Any], wanted: list[Any], promise: str) -> None:
+    hint = "return self.mean_outputs(e) from forward_samples(), and leave the weights to it"
+    close(got, wanted, promise, hint, 1e-9, 1e-12)
 
 
 @check("loss")

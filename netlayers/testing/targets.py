@@ -48,6 +48,8 @@ def draw(
     classes = rng.integers(0, shape[axis], np.delete(shape, axis))
     y_pred = _drawn(kind_pred, rng, shape, axis, classes).astype(dtype)
     y_true = _drawn(kind_true, rng, shape, axis, classes)
+    if getattr(thing, "mask_nan", False) and not hasattr(thing, "losses"):
+        y_true = np.where(rng.random(y_true.shape) < 0.3, np.nan, y_true)
     return (y_true if kind_true == "classes" else y_true.astype(dtype)), y_pred
 
 

@@ -138,6 +138,8 @@ def awkward(x: Array) -> dict[str, Any]:
     padded[..., ::2] = x
     readonly = x.copy()
     readonly.flags.writeable = False
+    with np.errstate(invalid="ignore"):  # NaN is no integer
+        integers = x.astype("int64")
     return {
         "a list": x.tolist(),
         "an array in Fortran order": np.asfortranarray(x),
@@ -146,7 +148,7 @@ def awkward(x: Array) -> dict[str, Any]:
         "a read-only array": readonly,
         "a big-endian array": x.astype(x.dtype.newbyteorder(">")),
         "float16": x.astype("float16"),
-        "integers": x.astype("int64"),
+        "integers": integers,
         "float64": x.astype("float64"),
     }
 

@@ -54,6 +54,7 @@ def loss_formula(loss: Any, a: str, fused: bool, weighted: bool) -> tuple[str | 
     plain = getattr(loss, "reduction", None) in ("sum_over_batch_size", "mean") and not weighted
     plain = plain and not getattr(loss, "label_smoothing", 0.0)
     plain = plain and getattr(loss, "ignore_class", None) is None
+    plain = plain and not getattr(loss, "mask_nan", None)
     if not plain or name not in LOSSES or type(loss).__module__.split(".")[0] != "netlayers":
         return None, None
     value, gradient = LOSSES[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Logs
     from netlayers.training.compilation import CompilableModel
+    from netlayers.training.lbfgs_result import LBFGSResult
     from netlayers.training.step import Steps
 
 
@@ -316,24 +318,20 @@ def as_callbacks(callbacks: Any) -> list[Any]:
             raise ConfigurationError(
                 f"callbacks: expected objects of netlayers.callbacks.Callback, got {callback!r}."
             )
+        _warn_of_misspelt_hooks(callback)
     return chosen
 
 
-@dataclass
-class LBFGSResult:
-    """How a run of L-BFGS ended.
-
-    Attributes:
-        converged: whether a tolerance was reached.
-        message: why it ended; SciPy's message if no tolerance was reached.
-        iterations: number of iterations.
-        evaluations: number of evaluations of loss and gradient.
-    """
-
-    converged: bool
-    message: str
-    iterations: int
-    evaluations: int
+def _warn_of_misspelt_hooks(callback: Any) -> None:
+    """Warn about methods that are named like hooks, but are none."""
+    hooks = {name for name in dir(Callback) if name.startswith("on_")}
+    its = {name for kind in type(callback).__mro__ for name in vars(kind) if name.startswith("on_")}
+    for name in sorted(its - hooks):
+        close = suggestion(name, sorted(hooks))
+        if close:
+            warnings.warn(
+                f"callbacks: nothing calls {type(callback).__name__}.{name}.{close}", stacklevel=4
+            )
 
 
 class History(Callback):
@@ -352,9 +350,7 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
-        self._when: dict[
-            str, list[int]
-        ] = {}  # the epochs of each name, which may be absent in some
+        self._when: dict[str, list[int]] = {}  # the epochs of each name; some may lack it
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Record the logs of the epoch."""

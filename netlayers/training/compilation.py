@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
+<<<<<<< HEAD
 from netlayers._warn import warn
 from netlayers.checks import listed
+=======
+>>>>>>> main
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.network import Network
 from netlayers.registry import EXECUTION_ARGUMENTS
-from netlayers.training.lock import Holder, check_not_busy
+from netlayers.training.lock import Holder, between_steps, check_not_busy
+from netlayers.training.measuring import MetricGroup, flat, given_metrics, metric_groups
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from netlayers._typing import Identifier, Shape
+    from netlayers._typing import Array, Identifier, Shape
     from netlayers.core.layer import Layer
     from netlayers.metrics import Metric
     from netlayers.random import Streams
@@ -27,6 +29,22 @@ if TYPE_CHECKING:
 
 # The EXECUTION_ARGUMENTS of Keras's compile.
 _OPTIONS = {"auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution"}
+
+
+class SetByCompile:
+    """An attribute that only :meth:`CompilableModel.compile` sets."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: CompilableModel | None, owner: type) -> Any:
+        return None if model is None else vars(model).get(self.name)
+
+    def __set__(self, model: CompilableModel, value: Any) -> None:
+        raise ConfigurationError(
+            f"{model.owner}: {self.name} cannot be replaced, because the metrics and the steps "
+            "belong to it; call compile(optimizer, loss) again."
+        )
 
 
 class CompilableModel(Network):
@@ -40,8 +58,8 @@ class CompilableModel(Network):
 
     layers: list[Layer]
     activation: Any  # of the output, or None
-    optimizer: optimizers.Optimizer | None = None
-    loss: losses.Loss | None = None
+    optimizer: optimizers.Optimizer | None = SetByCompile()  # type: ignore[assignment]
+    loss: losses.Loss | None = SetByCompile()  # type: ignore[assignment]
     stop_training = False
     _streams: Streams
     _steps: Steps | None = None
@@ -74,9 +92,13 @@ class CompilableModel(Network):
                 epoch, of all samples alike. The loss decides what a name such as ``"accuracy"``
                 means: per output for a binary cross-entropy, with the threshold at 0 where it takes
                 logits or labels -1 and 1. A metric object follows its own arguments. Samples of
-                the ``ignore_class`` of the loss are left out.
-            weighted_metrics: metrics that use sample and class weights, named ``weighted_...``
-                where ``metrics`` has that name already.
+                the ``ignore_class`` of the loss, and with its ``mask_nan`` the targets that are
+                NaN, are left out. For the losses of a :class:`netlayers.losses.SplitLoss`, a dict
+                from their names to such lists, or a list of lists, one for each: each metric gets
+                the targets and predictions of its loss, which decides what names mean, and is
+                reported as ``<part>_<metric>``.
+            weighted_metrics: metrics that use sample and class weights, given like ``metrics``,
+                named ``weighted_...`` where ``metrics`` has that name already.
             options: arguments of Keras that choose only how something is executed, which are
                 accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
 
@@ -90,11 +112,12 @@ class CompilableModel(Network):
         check_not_busy(self, "compile")
         check_options(owner, loss_weights, options)
         chosen, resolved = optimizers.get(optimizer), chosen_loss(owner, loss)
-        plain, weighted = tuple(listed(metrics)), tuple(listed(weighted_metrics))
-        for metric in (*plain, *weighted):
+        plain = given_metrics(owner, "metrics", metrics, resolved)
+        weighted = given_metrics(owner, "weighted_metrics", weighted_metrics, resolved)
+        for metric in flat(plain, weighted):
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
                 metrics_module.get(metric)
-        self.optimizer, self.loss = chosen, resolved
+        vars(self).update(optimizer=chosen, loss=resolved)
         self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None
 
@@ -102,6 +125,11 @@ class CompilableModel(Network):
     def metrics(self) -> list[Metric]:
         """The metrics as objects; empty before the first data, whose shapes determine them."""
         return [] if self._steps is None else list(self._steps.metrics.values())
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, all from between the same steps of a training."""
+        with between_steps(self):
+            return super().get_weights()
 
     def _make_steps(self, target_shape: Shape) -> Steps:
         """Return the ``Steps``, created once the shapes are known."""
@@ -173,16 +201,13 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
         loss = crossentropy_by_shape(target_shape, model.output_shape)
     warn_of_single_softmax(model.output_shape, loss, model.activation)
     fused = fused_loss(loss, model.activation)
-    kind = getattr(loss, "target_kind", None)
-    logits = fused is None and (getattr(loss, "from_logits", False) or kind == "signs")
-    metrics, weighted = (
-        [metrics_module.get(m, target_shape, model.output_shape, logits, kind) for m in given]
-        for given in (model._metrics, model._weighted_metrics)
-    )
-    names = unique_names(metrics, weighted)
-    named = dict(zip(names, [*metrics, *weighted], strict=True))
-    by_weight = frozenset(names[len(metrics) :])
-    return Steps(model, model.optimizer, fused or loss, named, fused is not None, by_weight)
+    if fused is None and isinstance(loss, losses.Crossentropy):
+        warn_of_activation(loss, type(model.activation).__name__.lower())
+    groups: list[MetricGroup] = []
+    if model._metrics or model._weighted_metrics:
+        given = model._metrics, model._weighted_metrics
+        groups = metric_groups(loss, *given, target_shape, model.output_shape, fused is not None)
+    return Steps(model, model.optimizer, fused or loss, groups, fused is not None)
 
 
 def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Loss:
@@ -217,28 +242,15 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
         )
 
 
-def unique_names(metrics: Sequence[Metric], weighted: Sequence[Metric] = ()) -> list[str]:
-    """Return the keys of metrics in the logs: a second ``auc`` is ``auc_1``, as in Keras.
-
-    A weighted metric whose name ``metrics`` has already is ``weighted_auc``.
-
-    Raises:
-        ConfigurationError: an object is listed twice; it would count each batch twice.
-    """
-    names: list[str] = []
-    taken = {"loss", "grad_norm"}
-    every = [*metrics, *weighted]
-    plain = {metric.name for metric in metrics}
-    for i, metric in enumerate(every):
-        if any(metric is other for other in every[:i]):
-            raise ConfigurationError(
-                f"metrics: the object {metric!r} is there twice; make one for each use."
-            )
-        name = base = "weighted_" * (i >= len(metrics) and metric.name in plain) + metric.name
-        number = 0
-        while name in taken:
-            number += 1
-            name = f"{base}_{number}"
-        taken.add(name)
-        names.append(name)
-    return names
+def warn_of_activation(loss: losses.Crossentropy, name: str) -> None:
+    """Warn about probabilities where the loss takes logits, and the reverse."""
+    kind, link = type(loss).__name__, loss.link
+    if loss.from_logits and name in ("softmax", "sigmoid"):
+        problem = f"{kind}(from_logits=True) takes logits, but the last activation is {name}"
+        advice = "Leave from_logits out, or that activation."
+    elif not loss.from_logits and name in ("linear", "relu", "tanh", "logsoftmax"):
+        problem = f"{kind} takes probabilities, but the last activation is {name}"
+        advice = f"Use activation={link!r}, or no activation and from_logits=True."
+    else:
+        return
+    warnings.warn(f"compile: {problem}. {advice}", stacklevel=6)

@@ -28,7 +28,7 @@ from netlayers.layers.input import Input
 from netlayers.losses.given import check_weights
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Shape
     from netlayers.arrays.spec import InputSpec
     from netlayers.data.arrays import AnyColumn
     from netlayers.training.compilation import CompilableModel
@@ -253,12 +253,10 @@ def check_against(
     """
     if weight is not None:
         check_weights(owner, np.asarray(weight))
-        if weight.ndim > 1 and weight.shape[1:] not in ((1,), each(targets)[0].shape[1:]):
-            raise ShapeError(
-                f"{owner}: sample_weight has the shape {weight.shape}, expected ({len(weight)},)."
-            )
     _check_shapes(model, inputs, targets)
     loss: Any = model._make_steps(shapes_of(targets)).loss
+    if weight is not None and weight.ndim > 1:
+        _check_weight_axes(model, owner, loss, weight.shape, each(targets)[0].shape)
     if hasattr(loss, "check_targets"):
         assert model.output_shape is not None
         try:
@@ -318,7 +316,7 @@ def _checked(
     check_rows(owner, inputs, {"y": targets, "sample_weight": weight})
     for i, y in enumerate(each(targets)):
         argument = f"y[{i}]" if isinstance(targets, tuple) else "y"
-        check_values(owner, argument, y, model._dtype)
+        check_values(owner, argument, y, model._dtype, getattr(model.loss, "mask_nan", None))
     if weight is not None:
         check_values(owner, "sample_weight", weight, model._dtype)
     build_for(model, inputs, targets)
@@ -334,6 +332,30 @@ def _converted(model: CompilableModel, owner: str, inputs: Any) -> Any:
     return one(
         [a if is_sparse(a) else as_kind(owner, "x", a, spec, model._dtype) for a, spec in pairs]
     )
+
+
+def _check_weight_axes(
+    model: CompilableModel, owner: str, loss: Any, shape: tuple[int, ...], targets: Shape
+) -> None:
+    """Check the shape of weights that are not one for each sample.
+
+    Raises:
+        ShapeError: they do not belong to the targets, or the loss weighs whole samples only.
+    """
+    outputs = model.output_shape
+    assert outputs is not None
+    by_output = len(shape) == len(outputs) and shape[-1] > 1
+    by_output = by_output and not hasattr(loss, "losses")  # which say themselves what they take
+    if by_output and not getattr(loss, "weighs_outputs", True):
+        raise ShapeError(
+            f"{owner}: sample_weight has the shape {shape}, a weight for each output, but the loss "
+            f"{loss.name!r} weighs whole samples; expected {shape[:-1]}."
+        )
+    if shape[1:] != (1,) and shape != targets[: len(shape)]:
+        raise ShapeError(
+            f"{owner}: sample_weight has the shape {shape}, expected {shape[:1]}, or the leading "
+            f"axes of y, which has the shape {targets}."
+        )
 
 
 def _check_shapes(model: CompilableModel, inputs: Any, targets: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -83,18 +83,27 @@ def run_locked(model: Layer, name: str, run: Callable[[], Any]) -> Any:
 
 
 def check_not_busy(model: Layer, wanted: str) -> None:
-    """Check that no other thread trains or tests a model; its own callbacks may.
+    """Check that no other thread trains or tests a model; its own callbacks may, but not compile.
 
     Args:
         model: a model; a plain layer is never busy.
         wanted: the method that is called.
 
     Raises:
-        BusyError: another thread trains or tests it.
+        BusyError: another thread trains or tests it, or this one does and ``wanted`` is compile.
     """
     holder = getattr(model, "_lock", {}).get("now")
-    if holder is not None and holder[2] is _Process.this and holder[1] != get_ident():
+    if holder is None or holder[2] is not _Process.this:
+        return
+    if holder[1] != get_ident() or wanted == "compile":
         _check_within(model, holder, (wanted, get_ident(), _Process.this))
+
+
+def between_steps(model: Any) -> AbstractContextManager[Any]:
+    """Return a context manager that waits for the end of a step that another thread trains."""
+    holder = model._lock.get("now")
+    trains = holder is not None and holder[2] is _Process.this and holder[1] != get_ident()
+    return model._steps.whole if trains and model._steps is not None else nullcontext()
 
 
 def _check_within(model: Layer, holder: Holder, turn: Holder) -> None:
@@ -106,8 +115,8 @@ def _check_within(model: Layer, holder: Holder, turn: Holder) -> None:
             "thread. Both use the model's loss, metrics and gradients. Wait until it is done, or "
             "use a copy: copy.deepcopy(model). predict() may run at any time."
         )
-    if wanted.startswith("fit"):
+    if wanted.startswith("fit") or wanted == "compile":
         raise BusyError(
             f"{model.owner}: {wanted}() was called within {running}(), by a callback or the data. "
-            "Call it afterwards, or train_on_batch() instead."
+            f"Call it afterwards{'' if wanted == 'compile' else ', or train_on_batch() instead'}."
         )

@@ -91,8 +91,9 @@ def columns_in_memory(
                 break
     inputs, targets, weights = (_joined(parts) for parts in list(zip(*batches, strict=True))[:3])
     if weights is None and any(batch.weights is not None for batch in batches):
+        axes = next(b.weights.shape[1:] for b in batches if b.weights is not None)
         weights = np.concatenate(
-            [np.ones(b.size) if b.weights is None else b.weights for b in batches]
+            [np.ones((b.size, *axes)) if b.weights is None else b.weights for b in batches]
         )
     weight_column = None if weights is None else column(weights, model._dtype)
     columns = [

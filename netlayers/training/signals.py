@@ -21,8 +21,9 @@ class Interrupts:
     """Context manager that delays Ctrl-C and SIGTERM until the end of the current step.
 
     Set :attr:`busy` at the start of what must not be interrupted, and call :meth:`release` at its
-    end. Otherwise, for example while waiting for data, a signal acts at once. A second Ctrl-C only
-    waits for the end of an update of the weights (:attr:`updating`).
+    end. Otherwise, for example while waiting for data, a signal acts at once. A second one of the
+    same kind, where a step or the hook of a callback hangs, only waits for the end of an update of
+    the weights (:attr:`updating`).
 
     A signal has its usual effect: the previous handler is called. If SIGTERM has none,
     :class:`Terminated` is raised, and the process ends by the signal on exit. A run within a
@@ -72,7 +73,7 @@ class Interrupts:
             self._deliver(*self._waiting.pop(0))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        again = number == signal.SIGINT and any(n == number for n, _ in self._waiting)
+        again = any(n == number for n, _ in self._waiting)
         if self.updating or (self.busy and not again):
             self._waiting.append((number, frame))
         else:

@@ -40,7 +40,8 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
     def packed(path: str, value: Any) -> Any:
         if value is None or type(value) in (bool, int, float, str):
             return value
-        if isinstance(value, np.ndarray) and _kept(value.dtype):
+        masked = getattr(value, "mask", None) is not None
+        if isinstance(value, np.ndarray) and _kept(value.dtype) and not masked:
             arrays[path] = _as_bytes(value)
             return {_MARK: "booleans" if value.dtype == bool else "array", "name": path}
         if isinstance(value, np.generic) and _kept(value.dtype):
@@ -54,7 +55,9 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
             return [packed(f"{path}/{i}", item) for i, item in enumerate(value)]
         strings = isinstance(value, dict) and all(isinstance(key, str) for key in value)
         if strings and _MARK not in value:
-            return {k: packed(f"{path}/{k}" if path else k, v) for k, v in value.items()}
+            # Escaped as in JSON pointers (RFC 6901), so that no two places have one name.
+            names = {key: key.replace("~", "~0").replace("/", "~1") for key in value}
+            return {k: packed(f"{path}/{names[k]}" if path else names[k], value[k]) for k in value}
         raise ConfigurationError(
             f"The state of the run cannot be kept: {path} is {value!r}. get_state() must return "
             "numbers, strings and arrays, in lists and in dicts with strings as keys."
@@ -112,14 +115,41 @@ def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
     return array
 
 
+def check_like(place: str, stored: Any, fresh: Any) -> None:
+    """Check that a stored state has the types of a new one, as far as the new one shows them.
+
+    Args:
+        place: path of the state, for the message.
+        stored: the state of a file.
+        fresh: the state that the same object has at the start. Its empty lists and dicts, and
+            ``None``, stand for contents of any kind.
+
+    Raises:
+        ValueError: a value has another type.
+    """
+    kinds = (bool, (int, float, np.number), str, (list, tuple), dict, np.ndarray)
+    kind = next((k for k in kinds if isinstance(fresh, k)), object)
+    wrong = not (stored is None or isinstance(stored, kind))
+    if fresh is None:
+        wrong = isinstance(stored, str)
+    if wrong or (isinstance(stored, bool) and kind is kinds[1]):
+        raise ValueError(f"{place} is {stored!r:.60}, expected a value like {fresh!r:.60}")
+    if isinstance(fresh, dict) and isinstance(stored, dict):
+        for key in fresh.keys() & stored.keys():
+            check_like(f"{place}: {key}", stored[key], fresh[key])
+
+
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the paths at which two states differ, with both values."""
+    """Yield the paths at which two states differ, with both values.
+
+    What is ``False`` now may be missing before: an argument that came with a later version.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(k for k in new if k not in old)]:
             inner = f"{place}: {key}" if place else str(key)
             if key in old and key in new:
                 yield from differences(old[key], new[key], inner)
-            else:
+            elif key in old or new[key] is not False:
                 yield inner, old.get(key, "nothing"), new.get(key, "nothing")
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for i, (a, b) in enumerate(zip(old, new, strict=True)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +16,10 @@ from netlayers.core.penalties import collect_penalties
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.kernels.memory import Workspace, aligned
 from netlayers.losses.running import RunningLoss
-from netlayers.metrics.targets import drop_class
 from netlayers.training.nonfinite import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Array, Logs
     from netlayers.core.parameters import Parameters
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from netlayers.losses import Loss
     from netlayers.metrics import Metric
     from netlayers.optimizers import Optimizer
+    from netlayers.training.measuring import MetricGroup
 
 
 class StepSnapshot:
@@ -106,14 +107,15 @@ class Steps:
         model: a built network.
         optimizer: its update rule.
         loss: its loss.
-        metrics: the metrics by their keys in the logs.
+        groups: the metrics, by what loss they belong to.
         fused: ``loss`` takes the logits of the model: its last activation and the loss are
             computed together, and metrics get the probabilities that the loss computes.
-        weighted: the keys of the metrics that use sample weights.
 
     Attributes:
+        metrics: the metrics by their keys in the logs.
         batch: the current batch of a run of ``fit``, for its callbacks.
         skip_nonfinite_loss: skip the update of a batch whose loss is not finite; set by a callback.
+        whole: held during a step, so that another thread copies the model between two of them.
     """
 
     def __init__(
@@ -121,9 +123,8 @@ class Steps:
         model: Network,
         optimizer: Optimizer,
         loss: Loss,
-        metrics: Mapping[str, Metric] | None = None,
+        groups: Sequence[MetricGroup] = (),
         fused: bool = False,
-        weighted: frozenset[str] = frozenset(),
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -137,12 +138,15 @@ class Steps:
             self._parts = dict(zip(names, map(RunningLoss, losses), strict=True))
         self._summed = hasattr(loss, "is_quotient") and getattr(loss, "reduction", "") == "sum"
         self._combined = hasattr(loss, "factors")  # its value is the weighted sum of theirs
-        self.metrics = dict(metrics or {})
-        self._weighted = weighted
+        self._groups = groups
+        self.metrics: dict[str, Metric] = {}
+        for group in groups:
+            self.metrics |= group.metrics
         self._workspace = Workspace()
         self._penalized = model._adds_penalty
         self.reset()
         self.batch: Batch | None = None
+        self.whole = RLock()
         self.skip_nonfinite_loss = False
         self._snapshot: StepSnapshot | None = None
         self._changes = model._changes_in_training
@@ -152,9 +156,8 @@ class Steps:
 
     def reset(self) -> None:
         """Reset the sums."""
-        # Plain numbers, because a step of a small network takes a few microseconds. The sums of
-        # the loss are of value times denominator, and of denominators; penalties are means over
-        # rows.
+        # Plain numbers, because a step of a small network takes a few microseconds: sums of the
+        # loss times its denominator, and of denominators. Penalties are means over rows.
         self._total = self._weight = self._penalties = self._norms = 0.0
         self._rows = self._updates = 0
         for part in self._parts.values():
@@ -229,8 +232,9 @@ class Steps:
     def train(self, batch: Batch) -> float:
         """Train on one batch; return its loss."""
         try:
-            self.compute_gradients(batch)
-            return self.update(batch.size)
+            with self.whole:
+                self.compute_gradients(batch)
+                return self.update(batch.size)
         except NonFiniteError as error:
             explain(error, self, batch)
             raise
@@ -257,12 +261,8 @@ class Steps:
             snapshot = self.snapshot
             if snapshot.needed or snapshot.include_weights:
                 snapshot.take()
-        self._counters = (
-            optimizer.iterations,
-            optimizer.skipped,
-            optimizer.accumulated,
-            optimizer.denominators,
-        )
+        counters = optimizer.iterations, optimizer.skipped, optimizer.accumulated
+        self._counters = (*counters, optimizer.denominators)
         self._loss = self._forward(batch, parameters, training=True)
         steps = optimizer.gradient_accumulation_steps
         if steps is None or steps == 1 or not accumulate:
@@ -299,8 +299,8 @@ class Steps:
             raise ConfigurationError(
                 "gradient_accumulation_steps: the model has penalties on activations, which "
                 f"are means over rows, but the loss {name!r} is not divided by their number: "
-                "leave out the sample weights, ignore_class or reduction that make it so, or "
-                "gradient_accumulation_steps."
+                "leave out the sample weights, ignore_class, mask_nan or reduction that make it "
+                "so, or gradient_accumulation_steps."
             )
 
     def update(self, count: int) -> float:
@@ -340,7 +340,7 @@ class Steps:
         names = ("iterations", "skipped", "accumulated", "denominators")
         counters = dict(zip(names, self._counters, strict=False))
         model, optimizer, loss = self.snapshot.copies(self.loss, counters)
-        return Steps(model, optimizer, loss, None, self.fused)
+        return Steps(model, optimizer, loss, fused=self.fused)
 
     def test(self, batch: Batch) -> float:
         """Return the loss of one batch, and add it to the sums."""
@@ -374,22 +374,12 @@ class Steps:
         if penalty:
             self._penalties += penalty * size
             value += penalty
-        if self.metrics:
+        if self._groups:
             if self.fused:
                 y_pred = loss.probabilities  # type: ignore[attr-defined]
-            self._update_metrics(y, y_pred, sample_weight)
+            for group in self._groups:
+                group.update(y, y_pred, sample_weight)
         return value
-
-    def _update_metrics(self, y: Array, y_pred: Array, sample_weight: Array | None) -> None:
-        """Update the metrics with a batch, without the samples that the loss ignores."""
-        ignored = getattr(self.loss, "ignore_class", None)
-        if ignored is not None:
-            axis = getattr(self.loss, "axis", -1)
-            y, y_pred, sample_weight = drop_class(ignored, y, y_pred, sample_weight, axis)
-            if not len(y):
-                return
-        for name, metric in self.metrics.items():
-            metric.update_state(y, y_pred, sample_weight if name in self._weighted else None)
 
 
 def _copied(vector: Array, into: Array | None) -> Array:

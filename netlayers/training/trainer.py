@@ -15,6 +15,7 @@ from netlayers.training.callback import Callback
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.nonfinite import explain
 from netlayers.training.signals import Interrupts
+from netlayers.training.state import check_like
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Logs
@@ -159,7 +160,17 @@ class Run:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`get_state` returned, at the position that :meth:`go_to` was given."""
+        """Restore what :meth:`get_state` returned, at the position that :meth:`go_to` was given.
+
+        Raises:
+            ValueError: it is not the state of such a run.
+        """
+        own = [type(c).__module__.startswith("netlayers.") for c in self.kept_callbacks]
+        fresh = self.get_state()
+        check_like("stop_training", state["stop_training"], False)
+        for i, known in enumerate(own):
+            if known:
+                check_like(f"callbacks[{i}]", state["callbacks"][i], fresh["callbacks"][i])
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)
@@ -265,9 +276,10 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
             hooks.fire("on_train_batch_begin", number, {})
         steps.batch = batch
         try:
-            steps.compute_gradients(batch)
-            interrupts.updating = True
-            steps.update(batch.size)
+            with steps.whole:
+                steps.compute_gradients(batch)
+                interrupts.updating = True
+                steps.update(batch.size)
         except NonFiniteError as error:
             explain(error, steps, batch, run.epoch, number)
             raise

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.callbacks import CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint
+from netlayers.callbacks import (
+    CSVLogger,
+    EarlyStopping,
+    GradientMonitor,
+    LambdaCallback,
+    ModelCheckpoint,
+)
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 Y = X.sum(axis=1)
@@ -178,3 +184,64 @@ def test_a_log_that_goes_on_keeps_its_lines(tmp_path, initial_epoch, expected):
     model.fit(X, Y, callbacks=[log], **options)
     with open(tmp_path / "log.csv", newline="") as file:
         assert [int(row["epoch"]) for row in csv.DictReader(file)] == expected
+
+
+@pytest.mark.parametrize("weights_only", [False, True])
+@pytest.mark.parametrize("initial_epoch", [0, 8])
+def test_the_best_value_is_read_from_the_file_in_another_process(
+    tmp_path, weights_only, initial_epoch
+):
+    """A new object stands for another process."""
+    path = tmp_path / "best.safetensors"
+
+    def run(rate, initial_epoch, monitor="loss"):
+        keep = ModelCheckpoint(
+            path, monitor, mode="min", save_best_only=True, save_weights_only=weights_only
+        )
+        options = {"epochs": initial_epoch + 8, "initial_epoch": initial_epoch, "verbose": 0}
+        compiled(rate).fit(X, Y, callbacks=[keep], **options)
+        return keep.best
+
+    good = run(0.1, 0)
+    written = path.read_bytes()
+    best = run(1e-6, initial_epoch)
+    if initial_epoch:
+        assert best == good
+        assert path.read_bytes() == written
+        run(1e-6, initial_epoch, "mae")  # its value is not in the file
+        assert path.read_bytes() != written
+    else:
+        assert best > good
+
+
+@pytest.mark.parametrize("content", [b"no model", None])
+def test_a_file_without_a_value_is_replaced(tmp_path, content):
+    path = tmp_path / "best.safetensors"
+    model = compiled(0.1)
+    model.build((None, 3))
+    if content is None:
+        model.save(path)
+    else:
+        path.write_bytes(content)
+    keep = ModelCheckpoint(path, "loss", save_best_only=True)
+    model.fit(X, Y, 10, epochs=4, initial_epoch=3, callbacks=[keep], verbose=0)
+    np.testing.assert_array_equal(nl.load_model(path).parameters.values, model.parameters.values)
+
+
+@pytest.mark.parametrize(("initial_epoch", "expected"), [(0, [0]), (2, [0, 1, 2])])
+def test_a_table_of_measures_that_goes_on_keeps_its_lines(tmp_path, initial_epoch, expected):
+    monitor = GradientMonitor(csv=tmp_path / "norms.csv")
+    model = compiled(0.1)
+    model.fit(X, Y, 10, epochs=2, callbacks=[monitor], verbose=0)
+    options = {"epochs": initial_epoch + 1, "initial_epoch": initial_epoch, "verbose": 0}
+    model.fit(X, Y, 10, callbacks=[monitor], **options)
+    assert monitor.epochs == expected
+    assert monitor.steps == [2 * epoch + 1 for epoch in expected]
+    with open(tmp_path / "norms.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    layers = len(monitor.values["gradient_norm"])
+    assert [int(row["epoch"]) for row in rows[::layers]] == expected
+    other = compiled(0.1)
+    other.add(nl.layers.Dense(1))
+    other.fit(X, Y, epochs=3, initial_epoch=2, callbacks=[monitor], verbose=0)
+    assert monitor.epochs == [2]

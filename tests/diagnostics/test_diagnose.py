@@ -119,6 +119,7 @@ def second_hidden_symmetric():
 SICK["symmetry"][0] = (second_hidden_symmetric(), X, TARGET)
 
 
+@pytest.mark.filterwarnings("ignore:.* takes (probabilities|logits):UserWarning")
 @pytest.mark.parametrize(
     ("illness", "case"), [(i, c) for i, cases in SICK.items() for c in range(len(cases))]
 )

@@ -80,7 +80,7 @@ def case(name, numbers, shape):
         "scaled_difference": lambda: ((x, y, 0.3, z), {3: X + Y}),
         "binary_crossentropy": lambda: (
             (x, y, z, w, np.empty_like(w)),
-            {2: 1, -1: 10 * np.mean(X + X * Y + 1, axis=-1)},
+            {2: 1, 3: 10 * (X + X * Y + 1), -1: 10 * np.mean(X + X * Y + 1, axis=-1)},
         ),
         "crossentropy": lambda: (
             (x, v, z, m[..., 0].copy()),

@@ -236,6 +236,7 @@ def test_fifty_layers_of_residual_blocks_train_where_a_plain_chain_does_not():
     assert losses[1] < 0.2 * variance
 
 
+@pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning")
 def test_the_penalty_on_activations_is_part_of_the_loss_as_in_keras():
     # Keras 3.15.1 (JAX backend) gives 3.0 for l1=1 on ones of shape (4, 3): the mean over a batch.
     model = nl.Sequential([L.ActivityRegularization(l1=1.0)])

@@ -9,6 +9,12 @@ import netlayers as nl
 from netlayers import losses
 from netlayers.registry import registered
 
+# The outputs need not be probabilities here, and there need not be weights.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.* takes probabilities:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning"),
+]
+
 K = 4  # outputs
 # Arguments of losses that need some, and further ones that change what is divided by.
 ARGUMENTS = {

@@ -7,6 +7,9 @@ import netlayers as nl
 from netlayers import losses
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 
+# The outputs need not be probabilities here.
+pytestmark = pytest.mark.filterwarnings("ignore:.* takes probabilities:UserWarning")
+
 P = np.full((4, 2), 0.5)
 ONE_HOT = np.eye(2)[[0, 1, 0, 1]]
 

@@ -10,6 +10,9 @@ from netlayers import losses
 from netlayers.errors import NetlayersError
 from netlayers.registry import registered
 
+# The outputs need not be probabilities here.
+pytestmark = pytest.mark.filterwarnings("ignore:.* takes probabilities:UserWarning")
+
 K = 3
 CLASSES = [0, 1, 2, 0, 1, 2, 2]
 SHARES = np.random.default_rng(0).dirichlet(np.ones(K), len(CLASSES))

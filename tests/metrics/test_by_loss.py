@@ -6,6 +6,9 @@ import pytest
 import netlayers as nl
 from netlayers import losses, metrics
 
+# The outputs need not be probabilities here.
+pytestmark = pytest.mark.filterwarnings("ignore:.* takes probabilities:UserWarning")
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
 
@@ -183,3 +186,12 @@ def test_a_saved_model_keeps_its_weighted_metrics(tmp_path):
     found = again.evaluate(X, y, sample_weight=weight, verbose=0, return_dict=True)
     assert found == expected
     assert list(found) == ["loss", "accuracy", "weighted_accuracy", "auc"]
+
+
+@pytest.mark.parametrize("row", [[1, 0, 1], [0, 0, 0]])
+def test_a_confusion_matrix_has_one_class_per_sample(row):
+    matrix = nl.metrics.ConfusionMatrix()
+    message = rf"metric 'confusion_matrix': each row of y_true must have a single 1, .*{row}"
+    with pytest.raises(nl.errors.DataError, match=message.replace("[", r"\[").replace("]", r"\]")):
+        matrix.update_state(np.array([[0, 1, 0], row]), np.full((2, 3), 0.5))
+    assert matrix.result().size == 0

@@ -83,6 +83,7 @@ def test_layers_without_weights_do_not_mind():
     assert plain.parameters.values.tobytes() == frozen.parameters.values.tobytes()
 
 
+@pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning")
 def test_a_model_all_of_whose_layers_are_frozen():
     model = make()
     for layer in model.layers:

@@ -26,7 +26,8 @@ FUNCTIONS = {
     "trace": trace_step,
 }
 OWN_NAMES = {"path": "filepath"}  # what a function calls otherwise
-FUNCTION_ALONE = {"save_model": {"arrays", "extra"}}  # arguments for what wraps a model
+# Arguments for what wraps a model.
+FUNCTION_ALONE = {"save_model": {"arrays", "extra"}, "save_weights": {"extra"}}
 
 
 def arguments(function, without=()):

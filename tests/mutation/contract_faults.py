@@ -46,6 +46,23 @@ class LossOfThree(Squares):
         return super().backward_samples(dl) * (1.0 if self.cache.d.dtype == "float64" else 1.01)
 
 
+class Quartic(nl.losses.ElementwiseLoss):
+    """The mean of fourth powers of differences."""
+
+    def forward_samples(self, y_true, y_pred):
+        self.cache.d = y_pred - y_true
+        return self.mean_outputs(self.cache.d**4)
+
+    def backward_samples(self, dl):
+        return dl * 4 * self.cache.d**3 / self.cache.d.shape[-1]
+
+
+class KnowsNoWeights(Quartic):
+    def forward_samples(self, y_true, y_pred):
+        self.cache.d = y_pred - y_true
+        return np.mean(self.cache.d**4, axis=-1)
+
+
 class LargestError(nl.metrics.Metric):
     """The largest absolute error."""
 
@@ -249,6 +266,7 @@ FAULTS = [
     (AddingLoss, "calls_do_not_depend_on_earlier_ones", "new loss"),
     (AddingGradient, "calls_do_not_depend_on_earlier_ones", "new loss"),
     (LossOfThree, "dtypes_of_value_and_gradient", "float32"),
+    (KnowsNoWeights, "unknown_targets_and_weights_of_outputs", "mean_outputs(e)"),
     (MeanOfBatches, "batches_add_up_to_the_whole", "batches of 3, 1 and 4"),
     (NeverReset, "reset_forgets_everything", "reset_state()"),
     (Uphill, "goes_downhill", "sign of the update"),

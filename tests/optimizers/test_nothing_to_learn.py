@@ -5,6 +5,7 @@ import pytest
 
 import netlayers as nl
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning")
 L = nl.layers
 X, Y = np.ones((4, 3)), np.ones((4, 3))
 NAMES = [

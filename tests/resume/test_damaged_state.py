@@ -142,3 +142,100 @@ def test_damaged_at_every_key(tmp_path, monkeypatch, cut, new):
             assert len(refused) == seen, place  # of a callback, at the end of a run that went on
     assert len({place for place, _ in refused}) > 10
     assert all("Delete the folder" in note for _, note in refused)
+
+
+@pytest.mark.parametrize(
+    ("cut", "new"),
+    [
+        (7, "text"),
+        *(
+            pytest.param(cut, new, marks=pytest.mark.slow)
+            for cut in (6, 7)
+            for new in (None, "text", {"other": 1}, -1, 10**15, [], True)
+        ),
+    ],
+)
+def test_nothing_but_a_file_error_follows(tmp_path, monkeypatch, cut, new):
+    """Not one of a callback some epochs later, either; and no run for ever."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    _, fit = script(tmp_path, cut)
+    with pytest.raises(Cut):
+        fit()
+    path = tmp_path / "backup.safetensors"
+    with StoredFile(path) as file:
+        description = file.description
+        arrays = {name: file.read(name) for name in file.entries}
+    kept = ("place", "state")
+    refused = 0
+    for place in places({name: description["extra"][name] for name in kept}):
+        write_file(
+            str(path), arrays, description | {"extra": damaged(description["extra"], place, new)}
+        )
+        _, fit = script(tmp_path)
+        try:
+            fit()
+        except nl.errors.FileError:
+            refused += 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("epoch", -5, "place: epoch: expected an integer from 0"),
+        ("epoch", 1.5, "place: epoch: expected an integer, got 1.5"),
+        ("epoch", None, "place: epoch: expected an integer, got nothing"),
+        ("batch", None, "place: batch: expected an integer, got nothing"),
+        ("batch", 10**15, "place: batch: expected at most 3, got 10"),
+    ],
+)
+def test_a_place_that_is_none(tmp_path, key, value, message):
+    model, fit = script(tmp_path, 6)
+    with pytest.raises(Cut):
+        fit()
+    path = tmp_path / "backup.safetensors"
+    with StoredFile(path) as file:
+        description = file.description
+        arrays = {name: file.read(name) for name in file.entries}
+    extra = damaged(description["extra"], ("place", key), value)
+    write_file(str(path), arrays, description | {"extra": extra})
+    model, fit = script(tmp_path)
+    with pytest.raises(nl.errors.FileError, match=message):
+        fit()
+    assert model.optimizer.iterations == 0
+
+
+def test_a_count_of_batches_beyond_the_data(tmp_path):
+    """A source of batches that ends is not read for ever."""
+
+    def fit(cut):
+        def batches():
+            for start in range(0, 24, 8):
+                yield X[start : start + 8], Y[start : start + 8]
+
+        model = nl.Sequential([layers.Dense(1)], seed=0)
+        model.compile("sgd", "mse")
+        left = [cut]
+
+        class Count(callbacks.LambdaCallback):
+            pass
+
+        def count(*_):
+            left[0] -= 1
+            if not left[0]:
+                raise Cut
+
+        backup = callbacks.BackupAndRestore(tmp_path, save_freq=1)
+        chosen = [Count(on_train_batch_begin=count), backup]
+        with pytest.warns(UserWarning, match="it may end with other bits"):
+            model.fit(batches, epochs=2, callbacks=chosen, verbose=0)
+
+    with pytest.raises(Cut):
+        fit(3)
+    path = tmp_path / "backup.safetensors"
+    with StoredFile(path) as file:
+        description = file.description
+        arrays = {name: file.read(name) for name in file.entries}
+    extra = damaged(description["extra"], ("state", "data", "count"), 10**15)
+    write_file(str(path), arrays, description | {"extra": extra})
+    fit(0)

@@ -58,7 +58,8 @@ def test_two_processes(tmp_path):
             fit(folder)
     finally:
         end(process)
-    assert (folder / "lock").exists()  # a process that is killed leaves it, and it holds nobody
+    # A process that is killed leaves it, and it holds nobody.
+    assert (folder / ".netlayers-lock").exists()
     assert fit(folder).history.epoch == [0]
     assert not folder.exists()
 
@@ -85,7 +86,7 @@ def test_a_run_within_a_run(tmp_path):
         model.compile("sgd", "mse")
         with pytest.raises(BusyError, match=r"\(this one\)"):
             model.fit(X, X, callbacks=[keep], verbose=0)
-        seen.append((tmp_path / "b" / "lock").exists())
+        seen.append((tmp_path / "b" / ".netlayers-lock").exists())
 
     model = nl.Sequential([nl.layers.Dense(1)], seed=0)
     model.compile("sgd", "mse")
@@ -106,7 +107,7 @@ def test_an_error_lets_go_of_it(tmp_path, hook):
     folder = tmp_path / "b"
     with pytest.raises(ZeroDivisionError):
         fit(folder, Power(**{hook: fail}))
-    assert not (folder / "lock").exists()
+    assert not (folder / ".netlayers-lock").exists()
     assert folder.exists() == (hook == "on_train_end")  # there is a backup then
     fit(folder, Power())
 
@@ -125,11 +126,11 @@ def test_a_file_that_was_deleted_holds_nobody(tmp_path, monkeypatch):
     monkeypatch.setattr("netlayers.saving.lock.fcntl.flock", slow)
     second = FolderLock("Other", str(tmp_path))
     assert len(calls) == 2
-    assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+    assert (tmp_path / ".netlayers-lock").read_text() == f"{os.getpid()}\n"
     with pytest.raises(BusyError):
         FolderLock("Third", str(tmp_path))
     second.release()
-    assert not (tmp_path / "lock").exists()
+    assert not (tmp_path / ".netlayers-lock").exists()
 
 
 def test_where_nothing_can_be_locked(tmp_path, monkeypatch):

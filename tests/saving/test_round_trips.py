@@ -12,6 +12,8 @@ from netlayers.core.calls import generators_of
 from netlayers.registry import registered
 from tests.saving.models import EXAMPLES, data, trained
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning")
+
 OPTIMIZERS = {
     "SGD": [{}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}],
     "RMSprop": [{}, {"momentum": 0.5, "centered": True, "clipnorm": 1.0}],

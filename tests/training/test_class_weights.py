@@ -7,6 +7,8 @@ import netlayers as nl
 from netlayers.data.class_weights import class_weights
 from tests.data.kinds import Lazy
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning")
+
 
 def fitted_loss(loss, y, class_weight):
     model = nl.Sequential([nl.layers.Activation("linear")], dtype="float64")

@@ -11,6 +11,9 @@ from netlayers.callbacks import progress
 from netlayers.data.class_weights import class_weights, stratified_rows
 from netlayers.errors import ConfigurationError, DataError, NetlayersError
 
+# The outputs need not be probabilities here.
+pytestmark = pytest.mark.filterwarnings("ignore:.* takes probabilities:UserWarning")
+
 RNG = np.random.default_rng(0)
 
 # Read from Keras 3.15.1 by inspect, without self.

@@ -181,14 +181,18 @@ def test_a_callback_may_train_on_batches_but_not_fit():
     assert len(model.fit(X, Y, epochs=2, verbose=0).epoch) == 2
 
 
-def test_a_callback_may_compile_again_and_evaluate():
+def test_a_callback_may_evaluate_but_not_compile():
+    """The run would go on with the optimizer and the loss that it has begun with."""
     model = compiled()
+    optimizer = model.optimizer
 
     def change(epoch, logs):
-        model.compile("sgd", "binary_crossentropy")
         model.evaluate(X, Y, verbose=0)
+        with pytest.raises(BusyError, match=r"compile\(\) was called within fit\(\)"):
+            model.compile("sgd", "binary_crossentropy")
 
     model.fit(X, Y, callbacks=[nl.callbacks.LambdaCallback(on_epoch_end=change)], verbose=0)
+    assert model.optimizer is optimizer
 
 
 # Ends ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from netlayers.kernels.compiled import elementwise, losses, normalization
+from netlayers.kernels.compiled.cache import compiled_with_cache
 from netlayers.kernels.compiled.functions import OPTIONS, declare
 from netlayers.kernels.compiled.stack import compiled_stack
 from netlayers.kernels.reference import Kernels
@@ -31,10 +32,7 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
         options = {**OPTIONS, "nogil": True}
         if reassociate:  # sums may use several partial sums
             options["fastmath"] = {"contract", "reassoc"}
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # no writable cache folder: compile in each process
-            return numba.njit(**options)(function)
+        return compiled_with_cache(numba.njit, function, options)
 
     kernels = compiled_stack(compiled)
     for module in (elementwise, normalization, losses):

@@ -69,15 +69,16 @@ def _scaled_difference(p: Array, t: Array, c: float, y: Array) -> None:
         y[i] = c * (p[i] - t[i])
 
 
-def _binary_crossentropy(z: Array, t: Array, p: Array, l: Array) -> None:  # noqa: E741
+def _binary_crossentropy(z: Array, t: Array, p: Array, l: Array, means: Array) -> None:  # noqa: E741
     zero, one = z.dtype.type(0), z.dtype.type(1)
     for i in range(z.shape[0]):
         total = zero
         for j in range(z.shape[1]):
             e = math.exp(-abs(z[i, j]))
             p[i, j] = (e if z[i, j] < zero else one) / (one + e)
-            total += math.log1p(e) + max(z[i, j], zero) - z[i, j] * t[i, j]
-        l[i] = total / z.dtype.type(z.shape[1])
+            l[i, j] = math.log1p(e) + max(z[i, j], zero) - z[i, j] * t[i, j]
+            total += l[i, j]
+        means[i] = total / z.dtype.type(z.shape[1])
 
 
 def _shift(z: Array, shifted: Array) -> None:
@@ -200,9 +201,9 @@ def binary_crossentropy(z: Array, t: Array, p: Array, l: Array, scratch: Array) 
     small = type(z) is np.ndarray and z.ndim == 2 and z.size <= _SMALL
     if not (small and z.flags.c_contiguous and t.flags.c_contiguous):
         return Kernels.binary_crossentropy(z, t, p, l, scratch)
-    l = np.empty(len(z), z.dtype)  # noqa: E741
-    _binary_crossentropy(z, t, p, l)
-    return l
+    means = np.empty(len(z), z.dtype)
+    _binary_crossentropy(z, t, p, l, means)
+    return means
 
 
 def crossentropy(z: Array, t: Array, p: Array, mass: Array) -> Array:

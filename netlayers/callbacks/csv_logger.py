@@ -9,12 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-<<<<<<< HEAD
 from netlayers._warn import warn
-from netlayers.callbacks.reporting import of_a_layer
-=======
 from netlayers.callbacks.reporting import LogFile, of_a_layer
->>>>>>> main
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
@@ -92,10 +88,6 @@ class CSVLogger(Callback):
         goes_on = self._written and self._goes_on
         append = self.append or goes_on or resumed  # set_state() finds the lines that come again
         if append and os.path.exists(self.filename):
-<<<<<<< HEAD
-            with open(self.filename, encoding="utf-8") as file:
-                text = file.read()
-=======
             try:
                 with open(self.filename, newline="", encoding="utf-8") as file:
                     text = file.read()
@@ -104,7 +96,6 @@ class CSVLogger(Callback):
                     f"CSVLogger: {self.filename!r} is not a text file in UTF-8, so nothing is "
                     "appended to it; pass another filename."
                 ) from None
->>>>>>> main
             cut = bool(text) and not text.endswith("\n")  # the run before was killed in a line
             if cut and resumed:  # in one that comes again
                 os.truncate(self.filename, len(text[: text.rfind("\n") + 1].encode()))

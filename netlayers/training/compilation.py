@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
-<<<<<<< HEAD
 from netlayers._warn import warn
-from netlayers.checks import listed
-=======
->>>>>>> main
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.network import Network
@@ -253,4 +249,4 @@ def warn_of_activation(loss: losses.Crossentropy, name: str) -> None:
         advice = f"Use activation={link!r}, or no activation and from_logits=True."
     else:
         return
-    warnings.warn(f"compile: {problem}. {advice}", stacklevel=6)
+    warn(f"compile: {problem}. {advice}")

@@ -219,7 +219,11 @@ def test_positions_of_a_cursor():
     assert (cursor.between, cursor.active) == (Position("b", 1, "t"), False)
     cursor.begin(Position("c"))
     assert cursor.after(1) == Position("c", 1)
-    assert Position.from_state(Position("a", 1, "s").get_state()) == Position("a", 1, "s")
+    place = Position({"a": 1}, 1, "s")
+    assert Position.from_state(place.get_state()) == place
+    for wrong in (Position("a", 1), Position(None, -1), Position(None, True), Position(3, 0)):
+        with pytest.raises(ValueError, match="not the position in data: count"):
+            Position.from_state(wrong.get_state())
 
 
 class Source:

@@ -10,6 +10,7 @@ import netlayers as nl
 from netlayers import layers
 from netlayers.errors import BusyError, FileError
 from netlayers.saving import StoredFile, atomic, load_model, values, write_file
+from netlayers.saving.lock import _NAME as NAME
 from netlayers.saving.lock import FolderLock
 from netlayers.saving.names import built_layers, layers_by_path, paths_of, weights_of
 from netlayers.saving.rollback import unchanged_on_error
@@ -252,7 +253,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 def test_locks(tmp_path):
     folder = tmp_path / "new"
     lock = FolderLock("Backup", str(folder))
-    assert (folder / "lock").read_bytes() == b"%d\n" % os.getpid()
+    assert (folder / NAME).read_bytes() == b"%d\n" % os.getpid()
     with pytest.raises(BusyError) as raised:
         FolderLock("Backup", str(folder))
     assert str(raised.value) == (
@@ -269,16 +270,20 @@ def test_locks(tmp_path):
     folder.mkdir()
     again = FolderLock("Backup", str(folder))
     again.close()
-    assert (folder / "lock").exists()
+    assert (folder / NAME).exists()
     again.release()
     last = FolderLock("Backup", str(folder))
     last.release()
+    assert not folder.exists()  # there was nothing in it but a lock
+    folder.mkdir()
+    FolderLock("Backup", str(folder)).release()
     assert list(folder.iterdir()) == []
-    assert folder.is_dir()
-    (folder / "lock").write_bytes(b"a longer text than a number\n")
+    (folder / "file").touch()
+    (folder / NAME).write_bytes(b"a longer text than a number\n")
     last = FolderLock("Backup", str(folder))
-    assert (folder / "lock").read_bytes() == b"%d\n" % os.getpid()
+    assert (folder / NAME).read_bytes() == b"%d\n" % os.getpid()
     last.release()
+    assert [path.name for path in folder.iterdir()] == ["file"]
 
 
 @posix

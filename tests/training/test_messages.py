@@ -7,7 +7,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.callbacks import Callback
-from netlayers.training import callback, compilation, inputs, nonfinite
+from netlayers.training import callback, compilation, inputs, measuring, nonfinite
 from netlayers.training.callback import RunPlan, as_callbacks
 from netlayers.training.nonfinite import NonFiniteOrigin
 from tests.golden import check_text, messages
@@ -283,19 +283,34 @@ def test_compilation_fuses_a_loss_with_its_activation():
             assert (found.from_logits, loss.from_logits) == (True, before.from_logits)
 
 
-def test_compilation_names_metrics():
-    mae = nl.metrics.MeanAbsoluteError
-    first, second, third = mae("a"), mae("b"), mae("a")
-    for plain, weighted, expected in (
-        ([first, second], [], ["a", "b"]),
-        ([first, third], [], ["a", "a_1"]),
-        ([first, third, mae("a")], [], ["a", "a_1", "a_2"]),
-        ([first], [third, second], ["a", "weighted_a", "b"]),
-        ([], [first, third], ["a", "a_1"]),
-        ([mae("loss"), mae("grad_norm")], [], ["loss_1", "grad_norm_1"]),
-        ([first], [third, mae("a")], ["a", "weighted_a", "weighted_a_1"]),
+def test_measuring_names_metrics():
+    def named(name):
+        return nl.metrics.MeanAbsoluteError(name)
+
+    first, second, third = named("a"), named("b"), named("a")
+    for plain, weighted, prefix, expected in (
+        ([first, second], [], "", ["a", "b"]),
+        ([first, third], [], "", ["a", "a_1"]),
+        ([first, third, named("a")], [], "", ["a", "a_1", "a_2"]),
+        ([first], [third, second], "", ["a", "weighted_a", "b"]),
+        ([], [first, third], "", ["a", "a_1"]),
+        ([named("loss"), named("grad_norm")], [], "", ["loss_1", "grad_norm_1"]),
+        ([first], [third, named("a")], "", ["a", "weighted_a", "weighted_a_1"]),
+        ([first], [third], "part_", ["part_a", "part_weighted_a"]),
     ):
-        assert compilation.unique_names(plain, weighted) == expected
+        group = measuring.MetricGroup(nl.losses.MeanSquaredError())
+        taken = {"loss", "grad_norm"}
+        group.add(tuple(plain), tuple(weighted), (6, 1), (None, 1), taken, prefix=prefix)
+        assert list(group.metrics) == expected
+        assert group.weighted == set(expected[len(plain) :])
+        assert taken == {"loss", "grad_norm", *expected}
+    for wrong in ("epoch", "batch", "learning_rate", "val_a"):
+        with pytest.raises(nl.errors.ConfigurationError) as raised:
+            group.add((named(wrong),), (), (6, 1), (None, 1), set())
+        assert str(raised.value) == (
+            f"metrics: the name {wrong!r} is that of another entry in the logs; pass another name "
+            "to the metric."
+        )
 
 
 # Origins -----------------------------------------------------------------------------------------

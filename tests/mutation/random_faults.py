@@ -42,6 +42,7 @@ STATIC = (
 ALWAYS = "tests/api/test_signatures.py"  # sees every public default, bound and argument
 SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, minutes to compile
 LAST = "tests/test_contracts.py"  # takes seconds to collect
+LONG = 2  # seconds; in the time of a longer test many others say more
 SLOWEST = 20  # seconds; a slower test is not worth running for one fault
 OUTCOMES = ("caught", "equivalent", "survived")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - .*)?$", re.MULTILINE)
@@ -147,7 +148,8 @@ class Copy:
         for far, size, test, seconds in ranked:
             file = test.partition("::")[0]
             turns[far, file] += 1
-            order.append((file == LAST, far, turns[far, file], size, test, seconds))
+            late = file == LAST or seconds > LONG
+            order.append((late, far, turns[far, file], size, test, seconds))
         return [(test, seconds) for *_, test, seconds in sorted(order)]
 
     def _entering(self, wanted):

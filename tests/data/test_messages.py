@@ -214,9 +214,8 @@ class OneByOne:
         raise IndexError
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
+def test_streams_and_what_is_none():
+    for value, expected in [
         (X, False),
         ([(X, Y)], True),
         ([(X,)], True),
@@ -239,11 +238,8 @@ class OneByOne:
         (Restarts(), True),
         (OneByOne(), True),
         (3, False),
-    ],
-    ids=str,
-)
-def test_streams_and_what_is_none(value, expected):
-    assert streams.is_stream(value) is expected
+    ]:
+        assert streams.is_stream(value) is expected, value
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def _chosen_model(self) -> Any:
         """Return the model to which the results belong."""
-        if self.save_best_only and self._single and self._is_of_training():
+        if self._single and self._is_of_training():  # set for save_best_only alone
             steps = self.model._steps
             if steps.snapshot.has_weights:
                 return steps.copy_before_step().model

@@ -111,6 +111,10 @@ class EarlyStopping(MonitorCallback):
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`get_state` returned."""
         super().set_state({"_before": None, **state})  # earlier versions did not have it
+        shapes = [weight.shape for weight in self.model.weights]
+        for kept in (self.best_weights, self._before):
+            if kept is not None and [np.shape(weight) for weight in kept] != shapes:
+                raise ValueError("EarlyStopping: the kept weights are not those of the model.")
 
     def _before_batch(self, batch: int, logs: Logs | None = None) -> None:
         """Keep the weights before the first update of an epoch that may have a single one."""

@@ -9,6 +9,7 @@ from netlayers._warn import warn
 from netlayers.checks import listed
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
+from netlayers.training.state import check_like
 
 if TYPE_CHECKING:
     import os
@@ -363,6 +364,8 @@ class History(Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the logs."""
+        for name, values in (*state["history"].items(), *state["when"].items()):
+            check_like(f"history: {name}", values, [])
         self.history, self.epoch, self._when = state["history"], state["epoch"], state["when"]
 
     def plot(

@@ -7,6 +7,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.callbacks import Callback
+from netlayers.data.batch import Batch
 from netlayers.training import callback, compilation, inputs, measuring, nonfinite
 from netlayers.training.callback import RunPlan, as_callbacks
 from netlayers.training.nonfinite import NonFiniteOrigin
@@ -349,3 +350,10 @@ def test_the_kind_of_a_nonfinite_origin(array, kind, count, size):
     found = nonfinite._of_array("forward", "dense", "the output", array)
     assert (found.kind, found.count, found.size) == (kind, count, size)
     assert (found.direction, found.layer, found.what) == ("forward", "dense", "the output")
+
+
+def test_the_search_for_nonfinite_numbers_warns_of_none():
+    its = built(model(layers=[nl.layers.Dense(1, "exp")]), 2)
+    its._make_steps((6, 1))
+    batch = Batch(np.full((6, 2), 1e4, np.float32), Y, None, 6)
+    assert nonfinite.find_nonfinite(its._steps, batch).kind == "infinite"

@@ -365,7 +365,8 @@ def test_inputs_and_hints_for_one_sample():
     hint = ", x[None, :] for a single sample"
     error = nl.errors.ShapeError(f"Add an axis{hint}.")
     for x, y, kept in (
-        ((4,), (4,), False), ((1,), (1,), True), ((4,), (3,), True), ((4,), (), True),
+        ((4,), (4,), False), ((2,), (2,), False), ((1,), (1,), True), ((4,), (3,), True),
+        ((4,), (), True),
         ((4, 1), (4,), True), ((4,), None, True),
     ):  # fmt: skip
         given = None if y is None else np.ones(y)

@@ -110,11 +110,13 @@ class EarlyStopping(MonitorCallback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`get_state` returned."""
-        super().set_state({"_before": None, **state})  # earlier versions did not have it
-        shapes = [weight.shape for weight in self.model.weights]
-        for kept in (self.best_weights, self._before):
-            if kept is not None and [np.shape(weight) for weight in kept] != shapes:
-                raise ValueError("EarlyStopping: the kept weights are not those of the model.")
+        state = {"_before": None, **state}  # earlier versions did not have it
+        for name in ("best_weights", "_before"):
+            kept = state[name]
+            shapes = [weight.shape for weight in self.model.weights]
+            if kept is not None and [getattr(w, "shape", None) for w in kept] != shapes:
+                raise ValueError(f"EarlyStopping: {name} are not weights of this model")
+        super().set_state(state)
 
     def _before_batch(self, batch: int, logs: Logs | None = None) -> None:
         """Keep the weights before the first update of an epoch that may have a single one."""

@@ -79,6 +79,9 @@ class MonitorCallback(Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`get_state` returned; other names are ignored."""
+        for name in ("best", "_sign"):
+            if not (state[name] is None or isinstance(state[name], (int, float))):
+                raise ValueError(f"{type(self).__name__}: {name} is no number")
         for name in self.state_names:
             setattr(self, name, state[name])
 

@@ -1,11 +1,9 @@
-"""What can be wrong in the layers: gradients, units, initial weights, the size of the updates."""
+"""What can be wrong in the layers: gradients, units, initial weights."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from netlayers.activations.rectifiers import Linear
 from netlayers.diagnostics.evidence import Finding
@@ -28,19 +26,11 @@ VANISHING = 5e-3
 # dL/dy divided by the smallest of the layers behind; at most 8 in those networks. Pascanu et al.
 # 2013, section 2, describe the growth; the limit is a power of ten well beyond 8.
 EXPLODING = 1e3
-# At most 0.25 in those networks (twelve layers of ReLU). Stanford's course CS231n, "Neural Networks
-# Part 1", speaks of 40 % for a rate that is too high.
-DEAD = 0.4
+# At most 0.25 in those networks (twelve layers of ReLU). Of inputs that are all positive, such as
+# one feature from 0 to 1, half of the units of a first layer see nothing and the rest learns; in a
+# layer of eight units that may be six of them by accident.
+DEAD = 0.8
 SATURATED = 0.5  # at most 0.1 in those networks; beyond a half, most of a layer does not learn
-# "Somewhere around 1e-3": the rule of thumb of CS231n, "Neural Networks Part 3", which Karpathy
-# repeats as -3 on a scale of powers of ten. It is a habit, no theorem, and Adam's first updates are
-# ten times that in healthy networks; so a rate is only called wrong if the loss says so too.
-RATIO_TRIED = 1e-2  # ten times that: a few steps then show what many would bring
-RATIO_TOO_HIGH = 1e-1
-RATIO_WITH_RISING_LOSS = 1e-2
-RATIO_TOO_LOW = 1e-4
-LOSS_RISES = 1.5
-LOSS_FALLS_FASTER = 0.9  # at that rate, the loss must be under so much of what it is now
 # Standard deviation of a kernel times the root of its fan-in, divided by what keeps the signal
 # (1 for tanh: Glorot and Bengio 2010; the root of 2 for ReLU: He et al. 2015, eq. 10), multiplied
 # over the layers that follow each other. Glorot with ReLU gets there in ten layers.
@@ -59,7 +49,6 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
     yield from saturation(evidence)
     yield from gradient_flow(evidence)
     yield from initializers(evidence)
-    yield from rate(evidence)
 
 
 def nonfinite(evidence: Evidence) -> Iterator[Finding]:
@@ -157,7 +146,12 @@ def gradient_flow(evidence: Evidence) -> Iterator[Finding]:
     """Gradients that get lost, or out of hand, on the way back."""
     if evidence.symmetric:
         return  # a constant kernel lets nothing through, which is said already
-    signal = {p: v for p, v in evidence.values["backprop_rms"].items() if math.isfinite(v)}
+    # One of several heads may have a gradient that the layers before have no use for.
+    signal = {
+        p: v
+        for p, v in evidence.values["backprop_rms"].items()
+        if math.isfinite(v) and p not in evidence.heads
+    }
     paths = list(signal)
     low: dict[str, tuple[float, str]] = {}
     high: dict[str, tuple[float, str]] = {}
@@ -272,56 +266,6 @@ def _ideal_gain(layer: Dense, behind: list[Layer]) -> float | None:
         activation = activation_of(behind[0]) if not isinstance(behind[0], Dense) else activation
     name = type(activation).__name__
     return {"ReLU": math.sqrt(2), "Tanh": 1.0, "Softsign": 1.0, "SELU": 1.0}.get(name)
-
-
-# The learning rate ----------------------------------------------------------------------------
-
-
-def _ratio(evidence: Evidence) -> float:
-    """Return the median of the layers' update-to-weight ratios."""
-    its = [v for v in evidence.values["update_ratio"].values() if math.isfinite(v) and v > 0]
-    return float(np.median(its)) if its else 0.0
-
-
-def faster(evidence: Evidence) -> float | None:
-    """Return how much higher a rate is worth trying, or ``None`` if that is not to be asked."""
-    ratio = _ratio(evidence)
-    if not math.isfinite(evidence.loss_after) or not 0 < ratio < RATIO_TOO_LOW:
-        return None
-    return RATIO_TRIED / ratio
-
-
-def rate(evidence: Evidence) -> Iterator[Finding]:
-    """Judge the learning rate by the size of the updates and by the loss."""
-    ratio, before, after = _ratio(evidence), evidence.loss_before, evidence.loss_after
-    numbers = {"update_ratio": ratio, "loss_before": before, "loss_after": after}
-    rises = not after <= LOSS_RISES * before
-    lost = not math.isfinite(after) or not all(map(math.isfinite, evidence.losses))
-    high = ratio > RATIO_TOO_HIGH and not after < before
-    rule = "(the rule of thumb is 0.001)"
-    if lost or high or (rises and ratio > RATIO_WITH_RISING_LOSS):
-        yield Finding(
-            "learning rate too high",
-            None,
-            "serious",
-            numbers,
-            f"an update changes the weights by {ratio:.2g} of their size {rule}, and the loss went "
-            f"from {before:.3g} to {after:.3g} in {len(evidence.losses)} steps.",
-            f"a tenth of the rate, {evidence.optimizer.learning_rate / 10:.1g}, or "
-            "nl.find_learning_rate.",
-        )
-    elif evidence.loss_faster < LOSS_FALLS_FASTER * after:
-        numbers["loss_faster"], factor = evidence.loss_faster, RATIO_TRIED / ratio
-        yield Finding(
-            "learning rate too low",
-            None,
-            "warning",
-            numbers,
-            f"an update changes the weights by {ratio:.1g} of their size {rule}; "
-            f"{len(evidence.losses)} steps brought the loss from {before:.3g} to {after:.3g}, the "
-            f"same steps at {factor:.0f} times the rate to {evidence.loss_faster:.3g}.",
-            f"the rate {evidence.optimizer.learning_rate / 10:.1g}, or nl.find_learning_rate.",
-        )
 
 
 def _layer(evidence: Evidence, path: str) -> Layer:

@@ -13,9 +13,16 @@ from netlayers._tables import text_table
 from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_choice, check_integer
 from netlayers.data.arrays import ArrayData
-from netlayers.diagnostics import diagnose_data, diagnose_layers
+from netlayers.diagnostics import (
+    diagnose_data,
+    diagnose_layers,
+    diagnose_rate,
+    diagnose_rows,
+    diagnose_structure,
+)
 from netlayers.diagnostics.evidence import Evidence, Finding
 from netlayers.diagnostics.layer_statistics import StepMeasures, watched_layers
+from netlayers.training.batching import validation_parts
 from netlayers.training.lock import check_not_busy
 from netlayers.training.samples import columns_in_memory
 
@@ -23,12 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array, ArrayLike
+    from netlayers.data.arrays import AnyColumn
     from netlayers.data.batch import Batch
+    from netlayers.losses import Loss
     from netlayers.training.compilation import CompilableModel
     from netlayers.training.step import Steps
 
 LOOK_ROWS = 512  # a unit that is dead in so many rows is dead, or nearly so
 STEPS = 20  # enough for a rate that is much too high to show itself
+COMPARED_ROWS = 10_000  # of data that come in batches, to look for equal ones
 
 _COLUMNS = {
     "activation_mean": "mean",
@@ -99,15 +109,23 @@ def diagnose(
     *,
     batch_size: int = 32,
     verbose: int = 1,
+    validation_data: Any = None,
 ) -> Diagnosis:
     """Say in plain words why a network does not learn, and what to try.
 
-    A copy of the model looks at up to 512 rows and makes 20 updates with the compiled optimizer;
-    the model, its optimizer and its random streams do not change. The diagnosis looks for vanishing
-    and exploding gradients, dead and saturated units, a learning rate that is too high or too low,
-    inputs and targets that are not scaled, initializers that do not suit the activation, a loss
-    that does not suit the last activation, constant labels, and numbers that are not finite. A
-    diagnosis that finds nothing is no proof of health.
+    A copy of the model looks at up to 512 rows and makes 20 updates with the compiled optimizer, if
+    these are suspicious also 100 each at lower rates; the model, its optimizer and its random
+    streams do not change. The diagnosis looks for
+
+    - vanishing and exploding gradients, dead and saturated units, frozen layers, dropout that
+      leaves nothing, Dense layers without activation between, initializers that do not suit the
+      activation;
+    - a learning rate that is too high or too low, moments of the optimizer that are too large;
+    - inputs and targets that are not scaled, a loss that does not suit the last activation,
+      constant labels, labels that belong to other rows, validation rows that are trained on;
+    - numbers that are not finite.
+
+    A diagnosis that finds nothing is no proof of health.
 
     Args:
         model: a compiled model.
@@ -116,6 +134,7 @@ def diagnose(
         sample_weight: weight of each sample.
         batch_size: samples in one update; batches of a source have their own size.
         verbose: 0 prints nothing.
+        validation_data: as for ``fit``, to look for its rows in x.
 
     Returns:
         The findings, with their evidence.
@@ -129,7 +148,8 @@ def diagnose(
         networks", AISTATS 2010; K. He et al., "Delving deep into rectifiers", ICCV 2015;
         R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
         networks", ICML 2013. The thresholds, each with its reason, are the constants of
-        ``netlayers.diagnostics.diagnose_layers`` and ``diagnose_data``.
+        ``diagnose_layers``, ``diagnose_rate``, ``diagnose_structure``, ``diagnose_data`` and
+        ``diagnose_rows`` in ``netlayers.diagnostics``.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -148,12 +168,23 @@ def diagnose(
     model._require_compiled()
     trial = copy.deepcopy(model)
     enough = max(LOOK_ROWS, STEPS * size)
+    if validation_data is not None:
+        enough = max(enough, COMPARED_ROWS)
     columns, theirs = columns_in_memory(trial, owner, x, y, sample_weight, enough)
     rng = trial._streams.get("shuffle")
-    look = next(ArrayData(columns, LOOK_ROWS, rng).batches())
+    look = _copied(next(ArrayData(columns, LOOK_ROWS, rng).batches()))
     batches = _repeated(ArrayData(columns, theirs or size, rng))
     targets: Any = columns[1].values  # type: ignore[union-attr]
-    report = examine(trial, trial._make_steps(shapes_of(targets)), batches, look, targets)
+    steps = trial._make_steps(shapes_of(targets))
+    rows = [*_associated(columns, steps.loss)]
+    if validation_data is not None:
+        parts = validation_parts(validation_data, owner)
+        others, _ = columns_in_memory(trial, "validation_data", *parts, enough)
+        shared = diagnose_rows.overlap(columns[0], others[0])  # type: ignore[arg-type]
+        rows += diagnose_rows.leaks(shared)
+    report = examine(trial, steps, batches, look, targets)
+    report.findings += rows
+    report.findings.sort(key=lambda finding: finding.severity != "serious")
     if verbose:
         print(report, flush=True)
     return report
@@ -177,43 +208,59 @@ def examine(
     layers = watched_layers(trial)
     evidence = Evidence(trial, steps.loss, steps.fused, optimizer, layers, y)
     evidence.fresh = optimizer.iterations == 0
+    evidence.frozen = diagnose_structure.frozen_layers(trial)
+    evidence.bad_moments = diagnose_structure.bad_moments(trial, optimizer)
     measures = StepMeasures(trial, optimizer)
     with np.errstate(all="ignore"):
-        evidence.see_input(look.inputs)
+        evidence.see_input(copy.deepcopy(trial), look.inputs)
         with measures:
             evidence.loss_before = steps.compute_gradients(look)
         evidence.values = {name: dict(its) for name, its in measures.values.items()}
         evidence.see_gradients()
         trial.reset_states()  # they belong to batches of one size
-        start = trial.parameters.values.copy()
-        statistics = trial.parameters.statistics.copy()
+        start = diagnose_rate.duplicate(steps)
         rows = [_copied(next(batches)) for _ in range(STEPS)]
-        ratios: dict[str, list[float]] = {path: [] for path in measures.values["update_ratio"]}
-        for batch in rows:
-            with measures:
-                loss = steps.train(batch)
-            evidence.losses.append(loss)
-            for path, ratio in measures.values["update_ratio"].items():
-                ratios[path].append(ratio)
-            if not math.isfinite(loss):
-                break
-        evidence.values["update_ratio"] = {
-            path: float(np.median(its)) for path, its in ratios.items()
-        }
+        _train(steps, rows, measures, evidence)
         trial.reset_states()
         evidence.loss_after = steps.compute_gradients(look)
-        factor = diagnose_layers.faster(evidence)
-        if factor is not None:
-            trial.parameters.values[...], trial.parameters.statistics[...] = start, statistics
-            optimizer.learning_rate_factor *= factor
-            trial.reset_states()
-            for batch in rows:
-                steps.train(batch)
-            trial.reset_states()
-            evidence.loss_faster = steps.compute_gradients(look)
-        findings = [*diagnose_data.findings(evidence), *diagnose_layers.findings(evidence)]
+        diagnose_rate.try_others(evidence, start, rows, look)
+        findings = [
+            *diagnose_data.findings(evidence),
+            *diagnose_layers.findings(evidence),
+            *diagnose_structure.findings(evidence),
+            *diagnose_rate.findings(evidence),
+        ]
     findings.sort(key=lambda finding: finding.severity != "serious")
     return Diagnosis(findings, evidence.values, evidence.losses)
+
+
+def _train(steps: Steps, batches: list[Batch], measures: StepMeasures, evidence: Evidence) -> None:
+    """Make the updates, and note their losses and sizes."""
+    ratios: dict[str, list[float]] = {path: [] for path in measures.values["update_ratio"]}
+    skipped = steps.optimizer.skipped
+    for batch in batches:
+        with measures:
+            loss = steps.train(batch)
+        evidence.losses.append(loss)
+        for path, ratio in measures.values["update_ratio"].items():
+            ratios[path].append(ratio)
+        if not math.isfinite(loss) or steps.optimizer.skipped > skipped:
+            evidence.lost = True
+            break
+    evidence.values["update_ratio"] = {path: float(np.median(its)) for path, its in ratios.items()}
+    evidence.ratios = ratios
+
+
+def _associated(columns: list[AnyColumn | None], loss: Loss) -> Iterator[Finding]:
+    """Look at some rows for labels that belong to others."""
+    inputs, targets, weights = columns
+    assert inputs is not None
+    assert targets is not None
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.permutation(inputs.rows)[: diagnose_rows.ROWS_SEEN])
+    if weights is not None:
+        rows = rows[weights.take(rows) != 0]
+    yield from diagnose_rows.unrelated(_copy(inputs.take(rows)), targets.take(rows), loss)
 
 
 def _repeated(data: ArrayData) -> Iterator[Batch]:

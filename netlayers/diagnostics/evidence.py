@@ -10,15 +10,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.sparse import is_sparse
+from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.containers import Container
 from netlayers.layers.dense import Dense
+from netlayers.layers.group_normalization import GroupNormalization
 from netlayers.layers.input import Input
+from netlayers.layers.layer_normalization import (
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from netlayers.layers.normalization import Normalization
+from netlayers.layers.parallel import Parallel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
+    from netlayers.diagnostics.diagnose_rate import Comparison
     from netlayers.losses import Loss
     from netlayers.optimizers import Optimizer
+
+# Layers in which a large feature hides a small one, and normalizations that treat each alone.
+_ADDS_UP_FEATURES = (
+    *(Dense, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization),
+)
+_BY_FEATURE = (BatchNormalization, Normalization)
 
 
 @dataclass
@@ -28,9 +46,11 @@ class Finding:
     Attributes:
         illness: its name: ``"vanishing gradient"``, ``"exploding gradient"``, ``"dead units"``,
             ``"saturation"``, ``"learning rate too high"``, ``"learning rate too low"``,
-            ``"inputs not scaled"``, ``"targets not scaled"``, ``"initializer"``, ``"symmetry"``,
-            ``"loss and activation"``, ``"target range"``, ``"constant labels"``,
-            ``"missing classes"``, ``"not finite"``.
+            ``"frozen layers"``, ``"moments too large"``, ``"dropout too high"``,
+            ``"linear layers"``, ``"inputs not scaled"``, ``"targets not scaled"``,
+            ``"initializer"``, ``"symmetry"``, ``"loss and activation"``, ``"target range"``,
+            ``"constant labels"``, ``"missing classes"``, ``"unrelated labels"``,
+            ``"shared rows"``, ``"not finite"``.
         layer: path of the layer where it is worst; ``None`` if it is of no layer.
         severity: ``"serious"`` (the network can hardly learn) or ``"warning"``.
         evidence: the numbers that it follows from.
@@ -72,6 +92,14 @@ class Evidence:
         self.values: dict[str, dict[str, float]] = {}
         self.losses: list[float] = []
         self.loss_before = self.loss_after = self.loss_faster = math.nan
+        self.peak_ratio = 0.0  # median over the layers of their largest update-to-weight ratio
+        self.ratios: dict[str, list[float]] = {}  # update-to-weight ratios of the steps, by layer
+        self.still = False  # there are gradients, and no step changed a weight
+        self.lost = False  # a loss or gradient of the steps was not finite
+        self.comparison: Comparison | None = None  # with a lower rate
+        # Of frozen layers: all paths, those that were never trained, whether no other layer learns.
+        self.frozen: tuple[list[str], list[str], bool] = [], [], False
+        self.bad_moments: dict[str, int] = {}  # numbers that are too large, by layer
         self.scales: Array | None = None  # size of each input feature, of values that are not 0
         self.symmetric: list[str] = []
         # The steps change the weights before the rules look at them.
@@ -87,31 +115,36 @@ class Evidence:
         ]
 
     @property
+    def heads(self) -> set[str]:
+        """Paths of the layers in the branches that the model ends in, if it does."""
+        last = getattr(self.model, "layers", [self.model])[-1:]
+        return {
+            layer.path
+            for layer in self.layers
+            if last and isinstance(last[0], Parallel) and layer.path.startswith(f"{last[0].path}/")
+        }
+
+    @property
     def output(self) -> Layer:
         """The last layer."""
         return self.layers[-1]
 
-    def see_input(self, x: Any) -> None:
-        """Measure what comes to the first layer with weights, if that is Dense."""
-        if is_sparse(x):
+    def see_input(self, model: Layer, x: Any) -> None:
+        """Measure what comes to the first layer that adds up features, if that is known.
+
+        Args:
+            model: a copy of the model, whose running statistics may change.
+            x: a batch.
+        """
+        if isinstance(x, tuple):
             return
-        part: Layer = self.model
-        while isinstance(part, Container) and type(part).__name__ in ("Sequential", "Chain"):
-            below = None
-            for layer in part.layers:
-                if isinstance(layer, (Dense, Container)):
-                    below = layer
-                    break
-                if layer.declared_parameters and not isinstance(layer, Input):
-                    return  # a normalization stands before it
-                x = layer.forward(x)
-            if below is None:
+        for layer in _first_layers(model):
+            if isinstance(layer, _ADDS_UP_FEATURES):
+                self.scales = _sizes(x)
                 return
-            part = below
-        if isinstance(part, Dense):
-            rows = np.asarray(x, np.float64).reshape(-1, x.shape[-1])
-            squares, there = (rows**2).sum(axis=0), (rows != 0).sum(axis=0)
-            self.scales = np.sqrt(squares[there > 0] / there[there > 0])
+            if layer.declared_parameters and not isinstance(layer, _BY_FEATURE):
+                return
+            x = layer.forward(x, training=isinstance(layer, BatchNormalization))
 
     def see_gradients(self) -> None:
         """Look for layers whose units are all the same and are pushed the same way."""
@@ -122,3 +155,25 @@ class Evidence:
                 size = np.abs(gradient).max()
                 if same and np.ptp(gradient, axis=1).max() <= 1e-4 * size:
                     self.symmetric.append(layer.path)
+
+
+def _first_layers(model: Layer) -> Iterator[Layer]:
+    """Yield the layers that x comes through, up to the first that adds up features."""
+    for layer in getattr(model, "layers", ()):
+        if isinstance(layer, Container):
+            yield from _first_layers(layer)
+            return
+        if not isinstance(layer, Input):
+            yield layer
+
+
+def _sizes(x: Any) -> Array:
+    """Return the root mean square of each feature, of its values that are not 0."""
+    if is_sparse(x):
+        squares = np.asarray(x.multiply(x).sum(axis=0), np.float64).ravel()
+        there = np.asarray((x != 0).sum(axis=0)).ravel()
+    else:
+        rows = np.asarray(x, np.float64).reshape(-1, x.shape[-1])
+        squares, there = (rows**2).sum(axis=0), (rows != 0).sum(axis=0)
+    sizes: Array = np.sqrt(squares[there > 0] / there[there > 0])
+    return sizes

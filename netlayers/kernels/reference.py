@@ -234,13 +234,13 @@ class Kernels:
     def binary_crossentropy(z: Array, t: Array, p: Array, l: Array, scratch: Array) -> Array:  # noqa: E741
         """``p = sigmoid(z)``; return ``Σ l / k``, ``l = max(z, 0) - z t + log(1 + exp(-|z|))``."""
         zero, one = _factor(0, z), _factor(1, z)
-        np.exp(np.minimum(z, zero, out=p), out=p)
-        e = np.exp(np.negative(np.abs(z, out=l), out=l), out=l)
+        # The first two terms cancel where t is 1; only then is a small third one added.
+        linear = np.subtract(np.maximum(z, zero, out=p), np.multiply(z, t, out=l), out=p)
+        e = np.exp(np.negative(np.abs(z, out=scratch), out=scratch), out=scratch)
+        np.add(np.log1p(e, out=l), linear, out=l)
         # exp(min(z, 0)) / (1 + exp(-|z|)) does not overflow.
+        np.exp(np.minimum(z, zero, out=p), out=p)
         np.divide(p, np.add(e, one, out=scratch), out=p)
-        np.log1p(e, out=l)
-        np.add(l, np.maximum(z, zero, out=scratch), out=l)
-        np.subtract(l, np.multiply(z, t, out=scratch), out=l)
         return row_means(l)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,17 @@ class OneHotTargets(Loss):
         t = super().targets(y_true, shape, dtype)
         check_range(f"loss {self.name!r}", t, 0, None, "one-hot rows or probabilities")
         return t
+
+    def _warn_of_targets(self, t: Array) -> None:
+        """Warn about rows that do not sum to 1."""
+        sums = t.sum(axis=-1)
+        if np.any(np.abs(sums - 1) > 1e-3):
+            warnings.warn(
+                f"loss {self.name!r}: rows of y sum to {sums.min():g} up to {sums.max():g}, where "
+                "one-hot rows and probabilities sum to 1. For several labels of a sample use "
+                "BinaryCrossentropy; to leave samples out, sample_weight.",
+                stacklevel=2,
+            )
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:
         if got in (shape[:-1], (*shape[:-1], 1)):

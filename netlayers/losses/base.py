@@ -9,7 +9,7 @@ import numpy as np
 from netlayers.arrays.convert import as_float
 from netlayers.checks import check_choice
 from netlayers.core.cache import Cache
-from netlayers.errors import DataError, ShapeError
+from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.kernels.memory import Workspace
 from netlayers.kernels.select import kernels
 from netlayers.losses.given import as_predictions, as_weights
@@ -179,7 +179,13 @@ class Loss(Configurable):
             sample_weight = self._prepare_weights(sample_weight, t, p)
             weight = self.cache.weights  # of single outputs: forward_samples applies them
         losses = self.forward_samples(t, p)
-        count: float = losses.size
+        try:
+            count: float = losses.size
+        except AttributeError:
+            raise ConfigurationError(
+                f"loss {self.name!r}: forward_samples must return an array with the loss of each "
+                f"sample, of the shape {p.shape[:-1]}, got {losses!r}."
+            ) from None
         if weight is not None:
             count = self.cache.count
         elif sample_weight is not None or self.ignore_class is not None:
@@ -222,7 +228,7 @@ class Loss(Configurable):
         else:
             dy = self.backward_samples(self._broadcastable(weight / denominator))
         if dy.shape != shape:
-            dy = dy.reshape(shape)
+            dy = self._like_predictions(dy)
         return self._from_last_axis(dy) if self.moves_axis else dy  # type: ignore[attr-defined]
 
     def __call__(
@@ -290,11 +296,15 @@ class Loss(Configurable):
             try:
                 if self.moves_axis:
                     shape = self._outputs_last(shape)  # type: ignore[attr-defined]
-                self.targets(block, shape, np.dtype(np.float64))
+                t = self.targets(block, shape, np.dtype(np.float64))
+                self._warn_of_targets(t)
             except DataError as error:
                 raise type(error)(
                     f"{error} (Found in rows {start} to {start + len(block)}.)"
                 ) from None
+
+    def _warn_of_targets(self, t: Array) -> None:
+        """Warn about checked targets that are valid, but unlikely to be meant."""
 
     # Details ---------------------------------------------------------------------------------
 
@@ -303,6 +313,20 @@ class Loss(Configurable):
         p = as_predictions(f"loss {self.name!r}", y_pred)
         self.cache.shape = p.shape
         return p if p.ndim > 1 else p[:, None]
+
+    def _like_predictions(self, dy: Any) -> Array:
+        """Return a gradient in the shape of the predictions.
+
+        Raises:
+            ShapeError: it has another number of entries.
+        """
+        try:
+            return np.reshape(dy, self.cache.shape)
+        except ValueError:
+            raise ShapeError(
+                f"loss {self.name!r}: backward_samples must return dL/dy_pred, of the shape "
+                f"{self.cache.shape}, got {np.shape(dy)}."
+            ) from None
 
     def _effective_weights(
         self, losses: Array, sample_weight: ArrayLike | None

@@ -136,14 +136,16 @@ class LogCosh(_Difference):
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
-        """``log cosh d = |d| + log(1 + (exp(-2 |d|) - 1) / 2)``, which cannot overflow."""
+        """``log cosh d = log(1 + 2 sinh²(c / 2)) + |d| - c`` with ``c = min(|d|, 40)``.
+
+        It is right for small d, as ``cosh d - 1 = 2 sinh²(d / 2)``; from 40 on it grows as |d|.
+        """
         a = np.abs(self._difference(y_true, y_pred), out=self.buffer("a", y_pred))
-        # expm1 and log1p are accurate for small d; exp(-2 |d|) underflows to 0, as it should.
-        l = np.multiply(a, -2, out=self._scratch(a))  # noqa: E741
-        np.expm1(l, out=l)
-        np.multiply(l, 0.5, out=l)
-        np.log1p(l, out=l)
-        return self.mean_outputs(np.add(l, a, out=l))
+        l = np.minimum(a, 40, out=self._scratch(a))  # noqa: E741
+        np.subtract(a, l, out=a)
+        np.sinh(np.multiply(l, 0.5, out=l), out=l)
+        np.multiply(np.multiply(l, l, out=l), 2, out=l)
+        return self.mean_outputs(np.add(np.log1p(l, out=l), a, out=l))
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = dl tanh(d) / k``."""

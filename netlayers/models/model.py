@@ -160,11 +160,13 @@ class Model(TrainableModel):
         *,
         batch_size: int = 32,
         verbose: int = 1,
+        validation_data: Any = None,
     ) -> Diagnosis:
         """Explain why the network does not learn, and what to try.
 
-        A copy of the model is trained for 20 updates; the model does not change. ``verbose=0``
-        prints nothing. See :func:`netlayers.diagnostics.diagnose`.
+        A copy of the model is trained for 20 updates or some more; the model does not change.
+        ``verbose=0`` prints nothing. ``validation_data`` must have no row of x. See
+        :func:`netlayers.diagnostics.diagnose`.
 
         Example:
             >>> import numpy as np, netlayers as nl
@@ -177,7 +179,15 @@ class Model(TrainableModel):
         """
         from netlayers.diagnostics import diagnose
 
-        return diagnose(self, x, y, sample_weight, batch_size=batch_size, verbose=verbose)
+        return diagnose(
+            self,
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            verbose=verbose,
+            validation_data=validation_data,
+        )
 
     def activation_histograms(self, x: Any, bins: int = 60) -> ActivationHistograms:
         """Return histograms of the outputs of each layer for a batch, at inference.

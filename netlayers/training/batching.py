@@ -332,14 +332,14 @@ def _check_iterator(arguments: FitArguments) -> None:
         )
 
 
-def validation_parts(data: Any) -> tuple[Any, Any, Any]:
+def validation_parts(data: Any, owner: str = "fit") -> tuple[Any, Any, Any]:
     """Return x, y and sample_weight; for data that come in batches, only x."""
     if is_stream(data):
         return data, None, None
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise ConfigurationError(
-            "fit: validation_data must be (x, y) or (x, y, sample_weight), or give such batches, "
-            f"got {type(data).__name__}"
+            f"{owner}: validation_data must be (x, y) or (x, y, sample_weight), or give such "
+            f"batches, got {type(data).__name__}"
             + (f" of length {len(data)}." if isinstance(data, (tuple, list)) else ".")
         )
     x, y, weight = (*data, None)[:3]

@@ -9,7 +9,6 @@ from netlayers._warn import warn
 from netlayers.checks import listed
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
-from netlayers.training.state import check_like
 
 if TYPE_CHECKING:
     import os
@@ -364,8 +363,9 @@ class History(Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the logs."""
-        for name, values in (*state["history"].items(), *state["when"].items()):
-            check_like(f"history: {name}", values, [])
+        lists = [state["epoch"], *state["history"].values(), *state["when"].values()]
+        if not all(isinstance(its, list) for its in lists):
+            raise ValueError("History: not a list of values for each name")
         self.history, self.epoch, self._when = state["history"], state["epoch"], state["when"]
 
     def plot(

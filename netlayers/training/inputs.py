@@ -23,7 +23,7 @@ from netlayers.data.batch import Batch, is_ready_input
 from netlayers.data.class_weights import times_class_weights
 from netlayers.data.streams import refuse_stream
 from netlayers.data.structure import arrays_by_name, label
-from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
+from netlayers.errors import ConfigurationError, DataError, NetlayersError, ShapeError
 from netlayers.layers.input import Input
 from netlayers.losses.given import check_weights
 
@@ -193,6 +193,8 @@ def columns_of(
     """
     inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
     dtype = check_against(model, owner, inputs, targets, weight)
+    if weight is not None and len(weight) and not np.any(weight):
+        raise DataError(f"{owner}: sample_weight is 0 for all rows, so none of them would count.")
     weights = None if weight is None else column(weight, model._dtype)
     return [input_columns(model, inputs), column(targets, dtype), weights]
 

@@ -137,6 +137,9 @@ def check_like(place: str, stored: Any, fresh: Any) -> None:
     if isinstance(fresh, dict) and isinstance(stored, dict):
         for key in fresh.keys() & stored.keys():
             check_like(f"{place}: {key}", stored[key], fresh[key])
+    elif isinstance(fresh, (list, tuple)) and stored is not None and len(stored) == len(fresh):
+        for i, (a, b) in enumerate(zip(stored, fresh, strict=True)):
+            check_like(f"{place}[{i}]", a, b)
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:

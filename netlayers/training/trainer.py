@@ -152,13 +152,12 @@ class Run:
             "stop_training": self.model.stop_training,
             "logs": self.logs,
             "steps": self.steps.get_state(),
-            "callbacks": self._callback_states(),
+            "callbacks": [
+                c.get_state() if hasattr(c, "get_state") else {} for c in self.kept_callbacks
+            ],
             "data": self.data.get_state(self._done),
             "validation": None if self.validation is None else self.validation.get_state(),
         }
-
-    def _callback_states(self) -> list[dict[str, Any]]:
-        return [c.get_state() if hasattr(c, "get_state") else {} for c in self.kept_callbacks]
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`get_state` returned, at the position that :meth:`go_to` was given.
@@ -166,16 +165,12 @@ class Run:
         Raises:
             ValueError: it is not the state of such a run.
         """
-        own = [type(c).__module__.startswith("netlayers.") for c in self.kept_callbacks]
-        fresh = self._callback_states()
         check_like("stop_training", state["stop_training"], False)
-        if state["logs"] is not None:
-            check_like("logs", state["logs"], {})
-        for i, known in enumerate(self.steps.get_state()):
-            check_like(f"steps[{i}]", state["steps"][i], known)
-        for i, known in enumerate(own):
-            if known:
-                check_like(f"callbacks[{i}]", state["callbacks"][i], fresh[i])
+        check_like("logs", state["logs"], {})
+        check_like("steps", state["steps"], self.steps.get_state())
+        for i, callback in enumerate(self.kept_callbacks):
+            if type(callback).__module__.startswith("netlayers."):
+                check_like(f"callbacks[{i}]", state["callbacks"][i], callback.get_state())
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)

@@ -159,7 +159,13 @@ CASES = {
     ),
     "Model.diagnose": (
         diagnosis,
-        {"y": Y[::-1], "sample_weight": WEIGHTS, "batch_size": 5, "verbose": 1},
+        {
+            "y": Y[::-1],
+            "sample_weight": WEIGHTS,
+            "batch_size": 5,
+            "verbose": 1,
+            "validation_data": (X, Y),
+        },
     ),
     "Model.profile": (
         steps_of_profile,

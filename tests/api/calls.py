@@ -168,7 +168,8 @@ def trace(**arguments):
 
 def diagnosis(**arguments):
     given = {"x": X, "y": Y, "verbose": 0, **arguments}
-    return classifier().diagnose(**given).losses
+    report = classifier().diagnose(**given)
+    return report.losses, [finding.illness for finding in report.findings]
 
 
 def rates(**arguments):

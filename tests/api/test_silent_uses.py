@@ -5,7 +5,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.callbacks import Callback, CSVLogger, ModelCheckpoint
-from netlayers.errors import BusyError, ConfigurationError, DataError
+from netlayers.errors import BusyError, ConfigurationError, DataError, ShapeError
 from netlayers.optimizers import SGD, AdamW
 from netlayers.optimizers.schedules import LearningRateSchedule
 
@@ -184,6 +184,53 @@ def test_nothing_is_appended_to_a_file_that_is_not_text(tmp_path):
     with pytest.raises(ConfigurationError, match="is not a text file"):
         fit(callbacks=[CSVLogger(path, append=True)])
     assert path.read_bytes() == bytes(range(256))
+
+
+# Losses -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "categorical_hinge"])
+@pytest.mark.parametrize("factor", [0, 5])
+def test_rows_that_are_not_one_hot(loss, factor, recwarn):
+    layer, y = nl.layers.Dense(3, "softmax"), np.eye(3)[CLASSES]
+    fit(layer, loss=loss, y=y)
+    fit(layer, loss=loss, y=0.9 * y + 0.1 / 3)
+    assert not recwarn
+    with pytest.warns(
+        UserWarning, match=f"loss '{loss}': rows of y sum to {factor} up to {factor}"
+    ):
+        fit(layer, loss=loss, y=factor * y)
+
+
+def test_weights_that_are_all_zero():
+    with pytest.raises(DataError, match="fit: sample_weight is 0 for all rows"):
+        fit(sample_weight=np.zeros(32))
+    fit(sample_weight=np.eye(32)[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "gradient", "error", "match"),
+    [
+        (
+            1.0,
+            None,
+            ConfigurationError,
+            r"forward_samples must return an array .* \(32,\), got 1.0",
+        ),
+        (None, None, ConfigurationError, r"forward_samples must return an array .* got None"),
+        (X[:, 0], np.ones((3, 3)), ShapeError, r"dL/dy_pred, of the shape \(32, 1\), got \(3, 3\)"),
+    ],
+)
+def test_losses_that_return_something_else(value, gradient, error, match):
+    class Odd(nl.losses.Loss):
+        def forward_samples(self, y_true, y_pred):
+            return value
+
+        def backward_samples(self, dl):
+            return gradient
+
+    with pytest.raises(error, match=f"loss 'odd': .*{match}"):
+        fit(loss=Odd())
 
 
 # Metrics ------------------------------------------------------------------------------------------

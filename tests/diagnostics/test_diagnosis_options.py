@@ -59,3 +59,9 @@ def test_steps_that_are_not_finite_are_reported_and_not_raised():
     assert model.optimizer.on_nonfinite == "raise"
     assert len(report.losses) < 20 or not np.isfinite(report.losses[-1])
     assert not report.healthy
+
+
+def test_the_rows_that_are_looked_at_are_the_same_before_and_after_the_steps():
+    still = make(rate=0.0).diagnose(X, Y, verbose=0, batch_size=100).findings[0]
+    assert still.illness == "learning rate too low"
+    assert still.evidence["loss_after"] == still.evidence["loss_before"]

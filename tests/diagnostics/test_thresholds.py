@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.diagnostics import diagnose_data, diagnose_layers
+from netlayers.diagnostics import (
+    diagnose_data,
+    diagnose_layers,
+    diagnose_rate,
+    diagnose_rows,
+    diagnose_structure,
+)
+from netlayers.diagnostics.diagnose_rate import Comparison
+from netlayers.diagnostics.diagnose_rows import Overlap
 
 
 def evidence(**values):
@@ -30,6 +38,7 @@ def evidence(**values):
         "layers": layers,
         "output": layers[-1],
         "symmetric": [],
+        "heads": set(),
         "bad_weights": [],
         "scales": np.ones(3),
         "loss": nl.losses.MeanSquaredError(),
@@ -40,6 +49,12 @@ def evidence(**values):
         "optimizer": nl.optimizers.SGD(0.01),
         "kernels": {path: (math.sqrt(0.5), 2) for path in paths},
         "fresh": True,
+        "peak_ratio": 1e-3,
+        "still": False,
+        "lost": False,
+        "comparison": None,
+        "frozen": ([], [], False),
+        "bad_moments": {},
         "fused": False,
         "y": np.zeros((4, 1)),
         "model": SimpleNamespace(output_shape=(None, 1)),
@@ -76,7 +91,7 @@ def test_saturated(share, severity):
 
 @pytest.mark.parametrize(
     ("share", "severity"),
-    [(below(0.4), None), (0.4, "warning"), (0.9, "warning"), (above(0.9), "serious")],
+    [(below(0.8), None), (0.8, "warning"), (0.9, "warning"), (above(0.9), "serious")],
 )
 def test_dead(share, severity):
     found = evidence(dead={"b": share})
@@ -110,6 +125,13 @@ def test_gradients(signal, expected):
     )
 
 
+def test_a_head_is_no_measure_of_the_layers_before():
+    found = evidence(backprop_rms={"a": 1e-3, "b": 1e-3})
+    assert [f.illness for f in diagnose_layers.gradient_flow(found)] == ["vanishing gradient"]
+    found.heads = {"c"}
+    assert not list(diagnose_layers.gradient_flow(found))
+
+
 def test_what_is_said_to_make_a_gradient_vanish():
     signal = {"a": 1e-4, "b": 1e-3}
 
@@ -125,31 +147,70 @@ def test_what_is_said_to_make_a_gradient_vanish():
 
 
 @pytest.mark.parametrize(
-    ("ratio", "before", "after", "expected"),
+    ("values", "expected"),
     [
-        (1e-1, 1.0, 1.0, []),
-        (above(1e-1), 1.0, 1.0, ["learning rate too high"]),
-        (above(1e-1), 1.0, below(1.0), []),
-        (1e-2, 1.0, 2.0, []),
-        (above(1e-2), 1.0, 1.5, []),
-        (above(1e-2), 1.0, above(1.5), ["learning rate too high"]),
-        (1e-3, 1.0, 100.0, []),
-        (1e-3, 1.0, math.nan, ["learning rate too high"]),
-        (1e-3, 1.0, math.inf, ["learning rate too high"]),
+        ({"peak_ratio": 1e-1}, False),
+        ({"peak_ratio": above(1e-1)}, True),
+        ({"update_ratio": 1e-2, "loss_after": 2.0}, False),
+        ({"update_ratio": above(1e-2), "loss_after": 1.0}, False),
+        ({"update_ratio": above(1e-2), "loss_after": above(1.0)}, True),
+        ({"lost": True}, True),
     ],
 )
-def test_rates_that_are_too_high(ratio, before, after, expected):
-    its = dict.fromkeys("abc", ratio)
-    found = evidence(update_ratio=its, loss_before=before, loss_after=after)
-    assert [f.illness for f in diagnose_layers.rate(found)] == expected
+def test_whether_lower_rates_are_tried(values, expected):
+    if "update_ratio" in values:
+        values = values | {"update_ratio": dict.fromkeys("abc", values["update_ratio"])}
+    assert diagnose_rate.suspicious(evidence(**values)) == expected
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_loss_that_is_not_finite(place):
-    losses = [1.0, 0.9, 0.8]
-    losses[place] = math.inf
-    (found,) = diagnose_layers.rate(evidence(losses=losses))
-    assert found.illness == "learning rate too high"
+def compared(after, slower=-1.0, ratio=0.2, **values):
+    """Batches of mean 1 and deviation 1 before the steps; the lower rate brings 2, to -1."""
+    after = [after] * 4 if isinstance(after, float) else after
+    comparison = Comparison(0.1, [0.0, 2.0, 0.0, 2.0], after, [slower] * 4)
+    values = {"peak_ratio": above(0.1), "comparison": comparison} | values
+    found = evidence(update_ratio=dict.fromkeys("abc", ratio), **values)
+    return [f.illness for f in diagnose_rate.findings(found)] == ["learning rate too high"]
+
+
+@pytest.mark.parametrize(
+    ("values", "high"),
+    [
+        ({"after": 0.0}, False),  # half of the gain
+        ({"after": above(0.0)}, True),
+        ({"after": [4.0, 4.0, 4.0, -1.0]}, True),  # three of four batches
+        ({"after": [5.0, 5.0, -1.0, -1.0]}, False),
+        ({"after": 2.0, "slower": 1.5}, False),  # half of a deviation
+        ({"after": above(2.0), "slower": 1.5}, True),
+        ({"after": -0.4, "losses": [7.0]}, False),  # three times the gain above the start
+        ({"after": -0.4, "losses": [above(7.0)]}, True),
+        ({"after": -0.4, "ratio": 0.3}, False),
+        ({"after": -0.4, "ratio": above(0.3)}, True),
+        ({"after": -0.2, "slower": -1.0, "ratio": 0.4}, True),
+        ({"after": 4.0, "peak_ratio": 0.1}, False),  # three deviations
+        ({"after": above(4.0), "peak_ratio": 0.1}, True),
+        ({"after": -1.0, "lost": True}, True),
+        ({"after": 4.0, "bad_moments": {"a": 1}}, False),
+        ({"after": 4.0, "frozen": (["a"], [], True)}, False),
+    ],
+)
+def test_rates_that_are_too_high(values, high):
+    assert compared(**values) == high
+
+
+@pytest.mark.parametrize(("share", "high"), [(0.85, False), (below(0.85), True)])
+def test_what_a_rate_must_bring_after_leaps(share, high):
+    # before 0, 2: a start of 1; the lower rate brings 16.
+    comparison = Comparison(0.1, [0.0, 2.0], [1 - share * 16] * 2, [-15.0] * 2)
+    found = evidence(peak_ratio=1.0, losses=[60.0], comparison=comparison)
+    assert diagnose_rate.too_high(comparison, found) == high
+
+
+def test_a_rate_of_which_no_lower_one_is_known():
+    wild = Comparison(1.0, [1.0, 1.0], [math.inf], [math.inf], lost=True)
+    (found,) = diagnose_rate.findings(evidence(comparison=wild))
+    assert "the rate" not in found.text
+    assert found.evidence["slower_rate"] == pytest.approx(0.001)
+    assert "loss_slower" not in found.evidence
 
 
 @pytest.mark.parametrize(
@@ -157,7 +218,7 @@ def test_one_loss_that_is_not_finite(place):
     [(0.9 * 0.9, False), (below(0.9 * 0.9), True), (math.nan, False), (0.1, True)],
 )
 def test_rates_that_are_too_low(faster, low):
-    found = list(diagnose_layers.rate(evidence(loss_faster=faster)))
+    found = list(diagnose_rate.findings(evidence(loss_faster=faster)))
     assert [f.illness for f in found] == ["learning rate too low"] * low
 
 
@@ -173,15 +234,15 @@ def test_rates_that_are_too_low(faster, low):
 )
 def test_whether_a_higher_rate_is_tried(ratio, after, factor):
     found = evidence(update_ratio=dict.fromkeys("abc", ratio), loss_after=after)
-    got = diagnose_layers.faster(found)
+    got = diagnose_rate.faster(found)
     assert got == (factor if factor is None else pytest.approx(factor))
 
 
 def test_the_ratio_is_the_median_of_those_that_are_known():
     found = evidence(update_ratio={"a": math.nan, "b": 0.0, "c": 2e-5})
-    assert diagnose_layers.faster(found) == pytest.approx(500)
+    assert diagnose_rate.faster(found) == pytest.approx(500)
     found = evidence(update_ratio={"a": 1e-5, "b": 3e-5, "c": 9e-5})
-    assert diagnose_layers.faster(found) == pytest.approx(1e-2 / 3e-5)
+    assert diagnose_rate.faster(found) == pytest.approx(1e-2 / 3e-5)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +281,7 @@ def test_inputs(scales, ill):
 
 @pytest.mark.parametrize(("size", "ill"), [(100.0, False), (above(100.0), True)])
 def test_targets(size, ill):
-    found = evidence(y=np.array([[size], [-size]]))
+    found = evidence(y=np.array([[size], [-size], [math.nan]]))
     got = [f.illness for f in diagnose_data.loss_and_activation(found)]
     assert got == ["targets not scaled"] * ill
 
@@ -243,3 +304,54 @@ def test_the_advice_on_initial_weights_is_that_for_the_first_activation(first, s
     assert finding.layer == "a"
     assert advice in finding.advice
     assert found.layers[0].activation.__class__.__name__.lower() in finding.text.lower()
+
+
+@pytest.mark.parametrize(("rate", "ill"), [(below(0.9), False), (0.9, True), (0.99, True)])
+def test_dropout(rate, ill):
+    found = evidence()
+    for layer in (nl.layers.Dropout, nl.layers.AlphaDropout, nl.layers.GaussianDropout):
+        found.layers[1] = layer(rate)
+        got = [f.illness for f in diagnose_structure.dropout(found)]
+        assert got == ["dropout too high"] * ill
+
+
+@pytest.mark.parametrize(("deviations", "ill"), [(4.5, False), (below(4.5), True)])
+def test_connections(monkeypatch, deviations, ill):
+    def connections(x, y):
+        yield np.array([0.5, 1.0, -1.0])
+        yield np.array([-deviations, 1.0, -1.0])
+
+    monkeypatch.setattr(diagnose_rows, "_connections", connections)
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    assert bool(list(diagnose_rows.unrelated(x, x[:, 0], None))) == ill
+
+
+@pytest.mark.parametrize(
+    ("overlap", "severity"),
+    [
+        (Overlap(9, 1000, 0, 99, True), None),
+        (Overlap(10, 1000, 99, 99, True), "warning"),
+        (Overlap(499, 1000, 0, 99, True), "warning"),
+        (Overlap(500, 1000, 0, 99, True), "serious"),
+        # Natural: 0.01, with a deviation of 0.005; and 0.01 more.
+        (Overlap(15, 400, 0, 99, False), None),
+        (Overlap(16, 400, 0, 99, False), "warning"),
+        (Overlap(400, 400, 99, 99, False), None),
+    ],
+)
+def test_shared_rows(overlap, severity):
+    found = list(diagnose_rows.leaks(overlap))
+    assert [f.severity for f in found] == [severity] * (severity is not None)
+
+
+@pytest.mark.parametrize(
+    ("value", "bad"),
+    [(1e19, 0), (above(1e19), 1), (-above(1e19), 1), (math.inf, 1), (math.nan, 1), (0.0, 0)],
+)
+def test_moments(value, bad):
+    model = nl.Sequential([nl.layers.Dense(2), nl.layers.Dense(1)], seed=0, dtype="float64")
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 3)), np.ones(4), verbose=0)
+    model.optimizer.state["v"][8] = value  # the kernel of the second layer
+    found = diagnose_structure.bad_moments(model, model.optimizer)
+    assert found == ({"dense_1": bad} if bad else {})

@@ -155,6 +155,7 @@ def test_damaged_at_every_key(tmp_path, monkeypatch, cut, new):
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*so nothing was trained:UserWarning")
 def test_nothing_but_a_file_error_follows(tmp_path, monkeypatch, cut, new):
     """Not one of a callback some epochs later, either; and no run for ever."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)

@@ -76,7 +76,7 @@ def _binary_crossentropy(z: Array, t: Array, p: Array, l: Array, means: Array) -
         for j in range(z.shape[1]):
             e = math.exp(-abs(z[i, j]))
             p[i, j] = (e if z[i, j] < zero else one) / (one + e)
-            l[i, j] = math.log1p(e) + max(z[i, j], zero) - z[i, j] * t[i, j]
+            l[i, j] = math.log1p(e) + (max(z[i, j], zero) - z[i, j] * t[i, j])
             total += l[i, j]
         means[i] = total / z.dtype.type(z.shape[1])
 

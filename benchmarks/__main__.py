@@ -15,12 +15,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import footprint, growth, jobs, kernels, machine, picture, report, steps
+from benchmarks import exact, footprint, growth, jobs, kernels, machine, picture, report, steps
 from benchmarks.cases import CASES, Case, data
 from benchmarks.peers import PEERS, missing, missing_line
 from benchmarks.turns import Clients, PeerError, take_turns
 
-PARTS = ("steps", "jobs", "inference", "growth", "footprint", "threads", "kernels", "profile")
+PARTS = (
+    "steps",
+    "jobs",
+    "inference",
+    "exact",
+    "growth",
+    "footprint",
+    "threads",
+    "kernels",
+    "profile",
+)
 OWN = ["netlayers", "train_on_batch", "floor"]
 
 
@@ -49,7 +59,7 @@ def main() -> None:
     if options.quick:
         options.rounds, options.seconds = 1, 0.01
         options.peers, options.cases = OWN, ["tiny", "tabular", "regress"]
-        options.parts = options.parts or ["steps", "footprint", "profile"]
+        options.parts = options.parts or ["steps", "exact", "footprint", "profile"]
     results: dict[str, Any] = {"machine": machine.describe(options.threads), "missing": []}
     names = []
     for name in dict.fromkeys(["netlayers", *options.peers]):
@@ -121,6 +131,7 @@ RUN = {
     "steps": lambda names, options: steps.run(names, options.cases, options),
     "jobs": jobs.run,
     "inference": run_inference,
+    "exact": lambda names, options: exact.run(options),
     "growth": growth.run,
     "footprint": footprint.run,
     "threads": lambda names, options: steps.run_threads(names, options.cases, options),

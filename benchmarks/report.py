@@ -183,6 +183,22 @@ def inference(found: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def exact(found: dict[str, Any]) -> str:
+    """Return what exact=True costs."""
+    times = found["times"]
+    methods = list(next(iter(times.values())))
+    rows = [
+        [f"{name}, {method}", microseconds(its[method][0]), str(ratio(*reversed(its[method])))]
+        for name, its in times.items()
+        for method in methods
+    ]
+    about = (
+        "The time of `predict` and `evaluate` with `exact=True` divided by that without, on "
+        f"{found['threads']} threads: median (smallest to largest)."
+    )
+    return f"{about}\n\n{table(['', 'without, µs', 'ratio'], rows)}"
+
+
 def footprint(found: dict[str, Any]) -> str:
     """Return sizes, import times and memory."""
     rows = [
@@ -280,6 +296,7 @@ SECTIONS = [
     ("Steps", "steps", steps),
     ("Whole jobs", "jobs", jobs),
     ("Inference", "inference", inference),
+    ("Exact answers", "exact", exact),
     ("Growth", "growth", growth),
     ("Footprint", "footprint", footprint),
     ("Threads", "threads", threads),

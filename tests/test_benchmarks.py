@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks import footprint, growth, jobs, peers, picture, products, report, stats
+from benchmarks import exact, footprint, growth, jobs, peers, picture, products, report, stats
 from benchmarks.cases import CASES, TARGETS, data, weights
 from netlayers.kernels.reference import Kernels
 from netlayers.kernels.select import kernels
@@ -106,6 +106,7 @@ def test_the_report_of_a_run():
                 "threads": 2,
             },
             "inference": {"1": times},
+            "exact": {"threads": 2, "times": {"4-2": {"predict, 1 rows": [[1e-6], [3e-6]]}}},
             "footprint": {"netlayers": numbers},
             "kernels": {"tiny": {"all": [1.0, 1.0], "relu": [1.3, 1.1]}, "deep": {"all": [1.0]}},
             "threads": {
@@ -121,6 +122,7 @@ def test_the_report_of_a_run():
     assert "`OPENBLAS_CORETYPE=Zen`" in text
     assert "jax is left out" in text
     assert "| 1 rows | 100 | 0.50 (0.50 to 0.50) | 4.00 (3.00 to 4.50) |" in text
+    assert "| 4-2, predict, 1 rows | 1 | 3.00 (3.00 to 3.00) |" in text
     assert "| netlayers | 100.0 | 0.1 | 30.0 | 50.0 |" in text
     # Beside netlayers with numba.
     assert "| with numba, µs | 50 |" in text
@@ -226,6 +228,15 @@ def test_products_on_each_number_of_threads(monkeypatch):
     found = products.measure(1e-4, 2, [1])
     assert list(found) == ["4", "8"]
     assert all(len(times["1"]) == 2 and min(times["1"]) > 0 for times in found.values())
+
+
+def test_both_ways_to_predict_and_evaluate_are_timed(monkeypatch):
+    monkeypatch.setattr(exact, "NETWORKS", ((3, 2),))
+    found = exact.measure(1e-5, 2, [1, 5])["3-2"]
+    assert list(found) == [
+        f"{method}, {rows} rows" for rows in (1, 5) for method in ("predict", "evaluate")
+    ]
+    assert all(len(taken) == 2 and min(taken) > 0 for both in found.values() for taken in both)
 
 
 def test_the_picture_of_the_steps(tmp_path):

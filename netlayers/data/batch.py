@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from netlayers.arrays.sparse import is_sparse
+from netlayers.errors import DataError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Dtype, Shape
 
@@ -61,6 +64,83 @@ class Batch(NamedTuple):
     targets: Any
     weights: Any
     size: int
+
+
+def copy_batch(batch: Batch) -> Batch:
+    """Return a batch with copies of arrays, which a source may overwrite."""
+    return batch._replace(**{name: _copied(v) for name, v in batch._asdict().items()})
+
+
+def join_batches(batches: Sequence[Batch]) -> Batch:
+    """Return one batch of all rows; weights are 1 where only other batches have weights.
+
+    Raises:
+        DataError: the rows of two batches differ in shape.
+    """
+    weights = [batch.weights for batch in batches]
+    given = next((w for w in weights if w is not None), None)
+    if given is not None:
+        for i, batch in enumerate(batches):
+            if batch.weights is None:
+                weights[i] = np.ones((batch.size, *given.shape[1:]), given.dtype)
+    parts = [[b.inputs for b in batches], [b.targets for b in batches], weights]
+    try:
+        x, y, w = map(_joined, parts)
+    except ValueError as error:
+        raise DataError(f"batches must have rows of one shape to be joined: {error}.") from None
+    return Batch(x, y, w, sum(batch.size for batch in batches))
+
+
+def batches_of(rows: int, batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the rows of batches of any size in batches of ``rows`` rows; the last may be smaller.
+
+    Raises:
+        DataError: the rows of two batches differ in shape.
+    """
+    waiting: list[Batch] = []
+    for batch in batches:
+        if not waiting and batch.size == rows:
+            yield batch
+            continue
+        waiting.append(copy_batch(batch))
+        count = sum(b.size for b in waiting)
+        if count >= rows:
+            whole, rest = join_batches(waiting), count % rows
+            for start in range(0, count - rest, rows):
+                yield _part(whole, start, start + rows)
+            waiting = [_part(whole, count - rest, count)] if rest else []
+    if waiting:
+        yield join_batches(waiting)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_copied, value))
+    return value.copy() if hasattr(value, "copy") else value
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Concatenate arrays, tuples of arrays or CSR matrices; ``None`` if one is ``None``."""
+    if any(part is None for part in parts):
+        return None
+    if isinstance(parts[0], tuple):
+        return tuple(map(_joined, zip(*parts, strict=True)))
+    if is_sparse(parts[0]):
+        import scipy.sparse
+
+        return scipy.sparse.vstack(parts, format="csr")
+    return np.concatenate(parts)
+
+
+def _part(batch: Batch, start: int, stop: int) -> Batch:
+    x, y, weights = (_rows(value, start, stop) for value in batch[:3])
+    return Batch(x, y, weights, stop - start)
+
+
+def _rows(value: Any, start: int, stop: int) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_rows(v, start, stop) for v in value)
+    return None if value is None else value[start:stop]
 
 
 class Prepared(Protocol):

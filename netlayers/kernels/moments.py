@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers.kernels.exact import EXACT, is_exact
 from netlayers.kernels.memory import constant
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ def sums(x: Array, factor: Array | float, axis: int) -> Array:
             # result is correct, but NumPy may warn about an invalid value.
             with np.errstate(invalid="ignore"):
                 row = constant(factor, part.shape[1:], x.dtype)
-                total += part @ row  # np.dot would copy the block
+                if EXACT and is_exact():
+                    total += np.vecdot(part, row)
+                else:
+                    total += part @ row  # np.dot would copy the block
     return total
 
 
@@ -75,8 +79,10 @@ def mean_square(x: Array, axis: int) -> Array:
     """Return the mean of x² along an axis of a matrix, in float64, without overflow in float32."""
     with np.errstate(over="ignore"):
         total = sums(x, x, axis)
-    if not np.isfinite(total).all():
-        total = np.einsum("ij,ij->j" if axis == 0 else "ij,ij->i", x, x, dtype=np.float64)
+        overflowed = ~np.isfinite(total)
+        if overflowed.any():  # the others keep their bits
+            part = (x[:, overflowed] if axis == 0 else x[overflowed]).astype(total.dtype)
+            total[overflowed] = sums(part, part, axis)
     return total / x.shape[axis]
 
 
@@ -98,17 +104,20 @@ def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Arra
     """
     scale = 1 / x.shape[axis]  # applied to each entry: the sum itself might overflow
     mean = np.zeros(x.shape[1 - axis], _accumulator_dtype(x))
-    residual = sums(x, scale, axis)
+    step = sums(x, scale, axis).astype(x.dtype)
     tolerance = 8 * float(np.finfo(x.dtype).eps)
     source = x
     for _ in range(MAX_CENTRINGS):
-        step = residual.astype(x.dtype)
         np.subtract(source, step if axis == 0 else step[:, None], out=out)
         mean += step
         residual = sums(out, scale, axis)
         variance = np.maximum(mean_square(out, axis) - residual * residual, 0)
-        if not (residual * residual > tolerance * tolerance * (variance + epsilon)).any():
+        far = residual * residual > tolerance * tolerance * (variance + epsilon)
+        if not far.any():
             break
+        step = residual.astype(x.dtype)
+        if axis == 1:  # a row that is centred keeps its bits, whatever the others need
+            step[~far] = 0
         source = out
     return mean + residual, variance
 

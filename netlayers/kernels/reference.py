@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers.kernels.exact import EXACT, row_dots
 from netlayers.kernels.memory import constant, row_of_ones, row_starts
 from netlayers.kernels.moments import centre, sums
 from netlayers.kernels.rows import row_means, row_sums
@@ -216,7 +217,7 @@ class Kernels:
     def squared_error(p: Array, t: Array, d: Array) -> Array:
         """``d = p - t``; return ``Σ d² / k`` over the k entries of each row."""
         np.subtract(p, t, out=d)
-        squares = np.vecdot(d, d)
+        squares = row_dots(d, d) if EXACT else np.vecdot(d, d)
         return np.divide(squares, constant(d.shape[-1], (), d.dtype), out=squares)
 
     @staticmethod
@@ -250,7 +251,7 @@ class Kernels:
         Here ``s = z - max z``.
         """
         _shift(z, p)
-        target_score = np.vecdot(t, p)
+        target_score = row_dots(t, p) if EXACT else np.vecdot(t, p)
         mass[...] = row_sums(t)
         lse = _softmax(p, p)
         return np.subtract(np.multiply(mass, lse, out=lse), target_score, out=lse)
@@ -304,6 +305,6 @@ def _softmax(shifted: Array, p: Array) -> Array:
     """``p = exp(shifted) / Σ``; return ``log Σ exp(shifted)``. ``p`` may be ``shifted``."""
     np.exp(shifted, out=p)
     ones = row_of_ones(p.shape[-1], p.dtype) if p.ndim == 2 else None
-    total = row_sums(p) if ones is None else p.dot(ones)
+    total = row_sums(p) if ones is None or EXACT else p.dot(ones)
     np.divide(p, total[..., None], out=p)
     return np.log(total)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers.kernels.exact import EXACT, is_exact
 from netlayers.kernels.memory import constant, row_of_ones, row_starts
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def row_sums(x: Array) -> Array:
     """
     k = x.shape[-1]
     ones = row_of_ones(k, x.dtype)
-    if ones is None or not x.flags.c_contiguous:  # dot would copy x
+    if ones is None or not x.flags.c_contiguous or (EXACT and is_exact()):  # dot would copy x
         sums: Array = np.add.reduce(x, axis=-1)
         return sums
     # With more than two axes, dot processes one row at a time.

@@ -12,6 +12,7 @@ from netlayers.checks import check_flag, check_integer
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shape_hint, shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.kernels.exact import EXACT, is_exact, product
 from netlayers.kernels.memory import constant
 from netlayers.registry import register
 
@@ -160,6 +161,8 @@ class Dense(Layer):
         rows, out = (x, z) if x.ndim == 2 else (_rows(x), _rows(z))
         if not isinstance(x, np.ndarray):
             sparse.dot(x, self.kernel, out=z)
+        elif EXACT and is_exact():
+            product(rows, self.kernel, out)
         elif self.units > 1:
             rows.dot(self.kernel, out=out)
         else:  # with a vector, NumPy may warn though the result is right: see row_sums

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from netlayers import activations
+from netlayers.kernels.exact import EXACT, is_exact
 from netlayers.kernels.memory import aligned, constant
 from netlayers.kernels.reference import STACKED
 from netlayers.kernels.select import kernels
@@ -179,6 +180,8 @@ class DenseStack:
         """Return the layout if the layers can be computed in one call, else ``None``."""
         vector = self.layers[0]._vector
         if vector is None or type(x) is not np.ndarray:  # not built yet, or sparse, or a list
+            return None
+        if EXACT and is_exact():  # Dense computes the products in small blocks
             return None
         layout = self._layout
         if layout is None or layout.is_old(vector):  # a new one, as other threads may use the old

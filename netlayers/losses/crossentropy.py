@@ -9,6 +9,7 @@ import numpy as np
 from netlayers.arrays.convert import as_array, check_finite
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.errors import DataError, ShapeError
+from netlayers.kernels.exact import row_dots
 from netlayers.kernels.rows import flat_indices, row_sums
 from netlayers.kernels.select import kernels
 from netlayers.losses.axis import AxisLoss, OneHotTargets
@@ -167,7 +168,7 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
         """``l = -Σ t log c`` with ``c = clip(q)`` and ``q = p / Σ p``."""
         _, c = self._normalize(p)
         self.cache.t = t
-        return -np.vecdot(t, np.log(c, out=self.buffer("dy", p)))
+        return -row_dots(t, np.log(c, out=self.buffer("dy", p)))
 
     def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dq = -dl t / c`` where not clipped, then ``dp = (dq - Σ dq q) / Σ p``."""

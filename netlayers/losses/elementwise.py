@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers.arrays.convert import as_float
 from netlayers.checks import check_flag
+from netlayers.kernels.exact import row_dots
 from netlayers.kernels.rows import row_means
 from netlayers.losses.base import Loss
 from netlayers.losses.given import as_weights, check_output_weights
@@ -76,7 +77,7 @@ class ElementwiseLoss(Loss):
             return row_means(e if w is None else np.multiply(e, w, out=e))
         if w is not None:
             e = np.multiply(e, w, out=self.buffer("weighted", e))
-        return np.vecdot(e, factor) / e.shape[-1]
+        return row_dots(e, factor) / e.shape[-1]
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets, with 1 for those that are unknown; see :meth:`Loss.targets`.

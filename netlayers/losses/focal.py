@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_flag, check_number
 from netlayers.errors import ShapeError
+from netlayers.kernels.exact import row_dots
 from netlayers.losses.binary import BinaryCrossentropy
 from netlayers.losses.crossentropy import CategoricalCrossentropy
 from netlayers.registry import register
@@ -258,7 +259,7 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         np.multiply(w, t, out=w)
         np.multiply(w, self._alpha(u.shape, w), out=w)
         self.cache.u, self.cache.m, self.cache.w = u, m, w
-        return -np.vecdot(w, u)
+        return -row_dots(w, u)
 
     def _distance_term(self) -> Array:
         """Return ``γ u / m``; where m is 0, so is w, and any finite value is correct."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.errors import DataError
+from netlayers.kernels.exact import row_dots
 from netlayers.losses.axis import OneHotTargets
 from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.registry import register
@@ -131,7 +132,7 @@ class CategoricalHinge(OneHotTargets):
         self.cache.t, self.cache.other = y_true, other
         self.cache.at = np.argmax(others, axis=-1)[..., None]
         n = np.take_along_axis(others, self.cache.at, -1)[..., 0]
-        l = np.maximum(n - np.vecdot(y_true, y_pred) + 1, 0)  # noqa: E741
+        l = np.maximum(n - row_dots(y_true, y_pred) + 1, 0)  # noqa: E741
         self.cache.active = np.sign(l)[..., None]
         return l
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.errors import DataError
+from netlayers.kernels.exact import row_dots
 from netlayers.losses.axis import OneHotTargets
 from netlayers.losses.base import EPSILON, Loss
 from netlayers.losses.elementwise import ElementwiseLoss
@@ -90,7 +91,7 @@ class KLDivergence(OneHotTargets):
         self.cache.p, self.cache.c, self.cache.t = y_pred, c, t
         log_ratio = np.divide(t, c, out=self.buffer("scratch", c))
         np.log(log_ratio, out=log_ratio)
-        return np.vecdot(t, log_ratio)
+        return row_dots(t, log_ratio)
 
     def backward_samples(self, dl: float | Array) -> Array:
         """``dp = -dl t / c`` where not clipped, else 0."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.kernels.exact import row_dots
 from netlayers.losses.axis import AxisLoss
 from netlayers.registry import register
 
@@ -47,7 +48,7 @@ class CosineSimilarity(AxisLoss):
         u, _ = self._normalize("u", y_true)
         v, self.cache.norm = self._normalize("v", y_pred)
         self.cache.u, self.cache.v = u, v
-        self.cache.cosine = np.vecdot(u, v)
+        self.cache.cosine = row_dots(u, v)
         return -self.cache.cosine
 
     def backward_samples(self, dl: float | Array) -> Array:
@@ -64,6 +65,6 @@ class CosineSimilarity(AxisLoss):
         largest = np.maximum.reduce(u, axis=-1, keepdims=True)
         largest[largest < 2 / np.finfo(u.dtype).max] = np.inf  # zero, as good as
         np.divide(x, largest, out=u)
-        relative = np.sqrt(np.vecdot(u, u))[..., None]
+        relative = np.sqrt(row_dots(u, u))[..., None]
         relative[relative == 0] = 1
         return np.divide(u, relative, out=u), largest * relative

@@ -9,6 +9,7 @@ import numpy as np
 
 from netlayers.checks import check_name
 from netlayers.errors import DataError, ShapeError
+from netlayers.kernels.exact import inner
 from netlayers.registry import (
     Configurable,
     constructor_arguments,
@@ -221,7 +222,7 @@ def weighted_sum(
             return int(np.count_nonzero(values)), values.size
         return float(np.add.reduce(values, axis=None, dtype=np.float64)), values.size
     weight = broadcast_weights(metric, sample_weight, values.shape)
-    return float(np.dot(values.reshape(-1), weight)), float(weight.sum())
+    return inner(values.reshape(-1), weight), float(weight.sum())
 
 
 def checked_weights(metric: Metric, sample_weight: ArrayLike) -> Array:

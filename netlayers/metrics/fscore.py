@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_number
 from netlayers.errors import ShapeError
+from netlayers.kernels.exact import inner
 from netlayers.metrics.base import Metric, broadcast_weights
 from netlayers.metrics.confusion import ratio
 from netlayers.metrics.targets import labels, scores_and_thresholds
@@ -82,7 +83,7 @@ class _FScore(Metric):
         if self.average is None:
             return scores
         if self.average == "weighted":
-            return float(ratio(np.dot(scores, tp + fn), np.sum(tp + fn)))
+            return float(ratio(inner(scores, tp + fn), np.sum(tp + fn)))
         return float(scores.mean())
 
     def reset_state(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_choice, check_flag, check_integer, check_list, check_number
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.kernels.exact import inner
 from netlayers.metrics.base import Metric, broadcast_weights
 from netlayers.metrics.confusion import check_thresholds, confusion_counts, count_buckets, ratio
 from netlayers.metrics.targets import labels, log_softmax, scores_and_thresholds
@@ -173,7 +174,7 @@ class AUC(Metric):
         if self.multi_label and self.label_weights is not None and len(areas):
             weights = np.array(self.label_weights)
         total = weights[valid].sum()
-        return float(np.dot(areas[valid], weights[valid]) / total) if total else float("nan")
+        return float(inner(areas[valid], weights[valid]) / total) if total else float("nan")
 
     def reset_state(self) -> None:
         """Reset the metric."""
@@ -243,14 +244,14 @@ class AUC(Metric):
         if self.curve == "ROC":
             x, y = np.append(0, fp), np.append(0, tp)
             return float(
-                np.dot(np.diff(x), self._height_sums(y)) / (2 * float(fp[-1]) * float(tp[-1]))
+                inner(np.diff(x), self._height_sums(y)) / (2 * float(fp[-1]) * float(tp[-1]))
             )
         precision = tp / (tp + fp)
         steps = np.diff(tp, prepend=0)
         if self.summation_method == "interpolation":
-            return float(np.dot(steps, precision) / tp[-1])
+            return float(inner(steps, precision) / tp[-1])
         heights = self._height_sums(np.append(precision[0], precision))
-        return float(np.dot(steps, heights) / (2 * tp[-1]))
+        return float(inner(steps, heights) / (2 * tp[-1]))
 
     def _height_sums(self, y: Array) -> Array:
         """Return twice the height of each segment of a curve, (..., points)."""

@@ -10,6 +10,7 @@ import numpy as np
 from netlayers import losses
 from netlayers.checks import check_choice, check_integer
 from netlayers.errors import ShapeError
+from netlayers.kernels.exact import inner, row_dots
 from netlayers.metrics.base import MeanMetric, Metric, broadcast_weights
 from netlayers.metrics.confusion import ratio
 from netlayers.metrics.from_loss import LossMetric
@@ -111,7 +112,7 @@ class CosineSimilarity(MeanMetric):
                 f"shape {p.shape}."
             )
         t, p = (_normalized(self._vectors(np.moveaxis(v, self.axis, -1))) for v in (t, p))
-        return np.vecdot(t, p)
+        return row_dots(t, p)
 
     def _vectors(self, v: Array) -> Array:
         """Return the vectors whose angle is computed."""
@@ -143,7 +144,7 @@ def _normalized(v: Array) -> Array:
     largest = np.abs(v).max(axis=-1, keepdims=True)
     # Dividing by the largest entry first keeps the squares finite.
     v = np.divide(v, largest, out=np.zeros_like(v), where=largest > 0)
-    norm = np.sqrt(np.vecdot(v, v))[..., None]
+    norm = np.sqrt(row_dots(v, v))[..., None]
     return np.divide(v, norm, out=v, where=norm > 0)
 
 
@@ -222,7 +223,7 @@ class _Variance(Metric):
         total, scores = total[known], scores[known]
         if self.class_aggregation == "uniform_average" or not total.any():
             return float(self._adjusted(scores.mean()))
-        return float(self._adjusted(np.dot(total, scores) / total.sum()))
+        return float(self._adjusted(inner(total, scores) / total.sum()))
 
     def reset_state(self) -> None:
         """Reset the metric."""

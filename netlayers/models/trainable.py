@@ -12,13 +12,15 @@ from netlayers.arrays.convert import each, shapes_of
 from netlayers.arrays.sparse import is_sparse
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
-from netlayers.checks import check_integer, check_verbose
+from netlayers.checks import check_flag, check_integer, check_verbose
 from netlayers.data.batch import ready_batch
 from netlayers.errors import ConfigurationError
+from netlayers.kernels.exact import exactly
 from netlayers.training import batching, trainer
-from netlayers.training.batching import BatchSettings, batch_result
+from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
 from netlayers.training.callback import CallbackList, RunPlan, as_callbacks
 from netlayers.training.compilation import CompilableModel
+from netlayers.training.exact import check_exact
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
 from netlayers.training.lock import one_at_a_time, run_locked
 from netlayers.training.trainer import Run
@@ -232,6 +234,7 @@ class TrainableModel(CompilableModel):
         callbacks: Sequence[Any] | None = None,
         return_dict: bool = False,
         *,
+        exact: bool = False,
         read_ahead: int = 2,
     ) -> Any:
         """Return the loss, or ``[loss, metric, ...]``, or a dict of both with ``return_dict``.
@@ -239,13 +242,15 @@ class TrainableModel(CompilableModel):
         Args:
             x: inputs, (n, ...), or data that come in batches; all that :meth:`fit` takes.
             y: targets, n rows.
-            batch_size: rows per batch, by default 1024; does not affect the result.
+            batch_size: rows per batch, by default 1024; affects the result by rounding only.
             verbose: 0 for silent, otherwise one line.
             sample_weight: weight of each sample or output, see :meth:`fit`.
             steps: number of batches to evaluate, the first ones; by default, or without
                 ``batch_size``, they cover all data.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
             return_dict: return a dict.
+            exact: return the same bits for every ``batch_size`` and number of BLAS threads; see
+                :meth:`predict`. The rows are evaluated, and callbacks called, in batches of 1024.
             read_ahead: see :meth:`fit`.
 
         Raises:
@@ -253,6 +258,7 @@ class TrainableModel(CompilableModel):
         """
         self._require_compiled()
         verbose = check_verbose("evaluate", verbose)
+        check_flag("evaluate", "exact", exact)
         settings = BatchSettings.checked("evaluate", read_ahead, batch_size=batch_size, steps=steps)
         with rollback_on_error(self):
             data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), settings)
@@ -260,7 +266,11 @@ class TrainableModel(CompilableModel):
         assert current is not None  # checking the data made it
         with closing(data):
             params = {"epochs": 1, "steps": data.steps, "verbose": verbose}
-            logs = trainer.test(current, data, CallbackList(as_callbacks(callbacks), self, params))
+            if exact:
+                check_exact("evaluate", self)
+                params["steps"] = data.rows and -(-data.rows // INFERENCE_BATCH)
+            hooks = CallbackList(as_callbacks(callbacks), self, params)
+            logs = trainer.test(current, data, hooks, exact)
         if verbose:
             print(numbers_line(logs), flush=True)
         return batch_result(logs, return_dict)
@@ -273,6 +283,7 @@ class TrainableModel(CompilableModel):
         steps: int | None = None,
         callbacks: Sequence[Any] | None = None,
         *,
+        exact: bool = False,
         read_ahead: int = 2,
     ) -> Array:
         """Return the outputs for all rows of x in a new array; safe from several threads at once.
@@ -289,11 +300,17 @@ class TrainableModel(CompilableModel):
             steps: number of batches to predict, the first ones; by default, and without
                 ``batch_size``, all.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
+            exact: give a row the same bits alone, in a batch of any size, and on any number of
+                threads of NumPy's OpenBLAS, for two to three times the time; otherwise they agree
+                up to rounding. Refused for models with states, activations along the batch axis,
+                and your own layers, unless their class says ``exact_rows = True``.
             read_ahead: see :meth:`fit`.
 
         Raises:
             DataError, ShapeError: the input does not fit the model.
+            ConfigurationError: ``exact`` cannot be honoured.
         """
+        check_flag("predict", "exact", exact)
         shown = check_verbose("predict", verbose) and not isinstance(verbose, str)
         settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
         chosen = as_callbacks(callbacks)
@@ -304,10 +321,13 @@ class TrainableModel(CompilableModel):
             return none if isinstance(y, tuple) else none[0]
         with closing(data):
             hooks = CallbackList(chosen, self, {"steps": data.steps})
+            if exact:
+                check_exact("predict", self)
+            forward = exactly(self.forward) if exact else self.forward
             if self._has_states:  # which predictions change
-                y = run_locked(self, "predict", lambda: trainer.predict(self, data, hooks))
+                y = run_locked(self, "predict", lambda: trainer.predict(forward, data, hooks))
             else:
-                y = trainer.predict(self, data, hooks)
+                y = trainer.predict(forward, data, hooks)
         if shown:
             rows = len(y[0] if isinstance(y, list) else y)
             print(f"{rows} rows predicted", flush=True)

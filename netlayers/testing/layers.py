@@ -12,6 +12,7 @@ from netlayers.core.layer import Layer
 from netlayers.core.penalties import collect_penalties
 from netlayers.core.shapes import any_batch, listed_shapes
 from netlayers.errors import NoForwardError, ShapeError
+from netlayers.kernels.exact import exactly
 from netlayers.models import Sequential
 from netlayers.optimizers import SGD
 from netlayers.testing.arguments import BASES, OBSERVE
@@ -36,6 +37,7 @@ from netlayers.testing.values import (
     with_rows,
     zeros,
 )
+from netlayers.training.exact import has_exact_rows
 
 KINDS = ("layer", "activation")
 BASES[Layer] = "layer"
@@ -172,6 +174,24 @@ def batch_is_the_sum_of_its_samples(example: Example) -> None:
             "compute nothing over the batch axis at inference; use running statistics",
             1e-13,
             1e-14,
+        )
+
+
+@check(*KINDS, when=lambda example: has_exact_rows(example.cls))
+def rows_are_exact(example: Example) -> None:
+    """Check that with exact=True, a sample has the same bits alone as in any batch."""
+    layer = built(example, "float32")
+    rows = 19
+    x = inputs(layer, with_rows(example.data[0], rows), "float32")
+    compute = exactly(layer.forward)
+    whole = copies(compute(x))
+    for start, stop in ((0, 1), (9, 10), (18, rows), (1, 5), (3, 18)):
+        same(
+            copies(compute(rows_of(x, start, stop))),
+            [y[start:stop] for y in whole],
+            f"rows {start} to {stop} of {rows} to have the bits that they have alone",
+            "leave exact_rows out of the class, or compute each row alone, and matrix products in "
+            "sublayers such as Dense",
         )
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from netlayers.arrays.sparse import is_sparse
 from netlayers.data.arrays import ArrayData, column
-from netlayers.data.batch import Batch
+from netlayers.data.batch import Batch, copy_batch, join_batches
 from netlayers.data.streams import is_stream
 from netlayers.training.batching import BatchSettings, in_batches, open_stream
 from netlayers.training.inputs import (
@@ -85,16 +82,11 @@ def columns_in_memory(
     read = 0
     with closing(open_stream(model, owner, x, _ALL, trains=True)) as stream:
         for batch in stream.batches():
-            batches.append(batch._replace(**{n: _copied(v) for n, v in batch._asdict().items()}))
+            batches.append(copy_batch(batch))
             read += batch.size
             if rows is not None and read >= rows:
                 break
-    inputs, targets, weights = (_joined(parts) for parts in list(zip(*batches, strict=True))[:3])
-    if weights is None and any(batch.weights is not None for batch in batches):
-        axes = next(b.weights.shape[1:] for b in batches if b.weights is not None)
-        weights = np.concatenate(
-            [np.ones((b.size, *axes)) if b.weights is None else b.weights for b in batches]
-        )
+    inputs, targets, weights, _ = join_batches(batches)
     weight_column = None if weights is None else column(weights, model._dtype)
     columns = [
         input_columns(model, inputs),
@@ -124,23 +116,3 @@ def steps_of(
         return open_stream(model, owner, x, settings, rng=rng, continuous=True)
     columns = columns_of(model, owner, x, y, sample_weight)
     return ArrayData(columns, batch_size, rng, steps=steps, continuous=True)
-
-
-def _copied(value: Any) -> Any:
-    """Return a copy of arrays that a source may overwrite."""
-    if isinstance(value, tuple):
-        return tuple(_copied(v) for v in value)
-    return value.copy() if hasattr(value, "copy") else value
-
-
-def _joined(parts: tuple[Any, ...]) -> Any:
-    """Concatenate arrays, tuples of arrays or CSR matrices; ``None`` if one is ``None``."""
-    if any(part is None for part in parts):
-        return None
-    if isinstance(parts[0], tuple):
-        return tuple(_joined(its) for its in zip(*parts, strict=True))
-    if is_sparse(parts[0]):
-        import scipy.sparse
-
-        return scipy.sparse.vstack(parts, format="csr")
-    return np.concatenate(parts)

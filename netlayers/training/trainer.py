@@ -9,8 +9,11 @@ import numpy as np
 
 from netlayers._warn import warn
 from netlayers.arrays.convert import each
+from netlayers.data.batch import batches_of
 from netlayers.data.streams import warn_exhausted
 from netlayers.errors import NonFiniteError
+from netlayers.kernels.exact import exactly
+from netlayers.training.batching import INFERENCE_BATCH
 from netlayers.training.callback import Callback
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.nonfinite import explain
@@ -18,6 +21,8 @@ from netlayers.training.signals import Interrupts
 from netlayers.training.state import check_like
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array, Logs
     from netlayers.data.batch import Data
     from netlayers.optimizers import Optimizer
@@ -302,27 +307,31 @@ def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
         epoch = 1 + (hooks.epoch or 0)
         warn_exhausted("fit: validation_data", f"before epoch {epoch} was validated")
         return {}
-    return {f"val_{name}": value for name, value in test(steps, data, hooks).items()}
+    return {f"val_{name}": value for name, value in test(steps, data, hooks, exact=False).items()}
 
 
-def test(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
-    """Evaluate every batch once; return the means."""
+def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
+    """Evaluate every batch once, with ``exact`` in batches of a fixed size; return the means."""
+    batches, compute, logs_of = data.batches(), steps.test, steps.logs
+    if exact:
+        batches = batches_of(INFERENCE_BATCH, batches)
+        compute, logs_of = exactly(compute), exactly(logs_of)
     hooks.fire("on_test_begin", {})
     steps.reset()
     begin, end = hooks.has("on_test_batch_begin"), hooks.has("on_test_batch_end")
-    for number, batch in enumerate(data.batches()):
+    for number, batch in enumerate(batches):
         if begin:
             hooks.fire("on_test_batch_begin", number, {})
-        steps.test(batch)
+        compute(batch)
         if end:
-            hooks.fire("on_test_batch_end", number, steps.logs(each_batch=True))
-    logs = steps.logs()
+            hooks.fire("on_test_batch_end", number, logs_of(each_batch=True))
+    logs = logs_of()
     logs.pop("grad_norm", None)  # there are no gradients in a test
     hooks.fire("on_test_end", dict(logs))
     return logs
 
 
-def predict(model: CompilableModel, data: Data, hooks: CallbackList) -> Any:
+def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:
     """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
 
     If the number of rows is known, the outputs are written into one array as they are computed.
@@ -333,7 +342,7 @@ def predict(model: CompilableModel, data: Data, hooks: CallbackList) -> Any:
     part: Any = None
     for number, batch in enumerate(data.batches()):
         hooks.fire("on_predict_batch_begin", number, {})
-        part = model.forward(batch.inputs)
+        part = forward(batch.inputs)
         for i, array in enumerate(each(part)):
             if not number:
                 gathered.append([])

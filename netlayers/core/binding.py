@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers import constraints, initializers, regularizers
+from netlayers._warn import warn
 from netlayers.checks import check_shape, is_several
 from netlayers.core.building import building_abstractly
 from netlayers.core.parameters import Parameter, ParameterVector
@@ -86,11 +86,10 @@ def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.G
             continue
         first = seeded.setdefault((seed, p.shape), p)
         if first is not p and np.array_equal(first.value, p.value):  # type: ignore[arg-type]
-            warnings.warn(
+            warn(
                 f"The weights {first.path!r} and {p.path!r} start with the same values, because "
                 f"their initializers have the same seed, {seed}. Leave it out: the seed of the "
-                "model makes initial values reproducible.",
-                stacklevel=4,
+                "model makes initial values reproducible."
             )
 
 

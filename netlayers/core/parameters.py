@@ -8,12 +8,12 @@ share layers share one vector; each keeps its own list of slices.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite, as_float
 from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
@@ -374,9 +374,6 @@ def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> 
             )
         arrays.append(array)
         if not all_finite(array):
-            warnings.warn(
-                f"{owner}: set_weights() got NaN or infinity for the weight {p.path!r}.",
-                stacklevel=3,
-            )
+            warn(f"{owner}: set_weights() got NaN or infinity for the weight {p.path!r}.")
     for p, array in zip(parameters, arrays, strict=True):
         p.value[...] = array  # type: ignore[index]

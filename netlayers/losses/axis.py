@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.checks import check_integer
 from netlayers.errors import ShapeError
 from netlayers.losses.base import Loss
@@ -72,11 +72,10 @@ class OneHotTargets(Loss):
         """Warn about rows that do not sum to 1."""
         sums = t.sum(axis=-1)
         if np.any(np.abs(sums - 1) > 1e-3):
-            warnings.warn(
+            warn(
                 f"loss {self.name!r}: rows of y sum to {sums.min():g} up to {sums.max():g}, where "
                 "one-hot rows and probabilities sum to 1. For several labels of a sample use "
-                "BinaryCrossentropy; to leave samples out, sample_weight.",
-                stacklevel=2,
+                "BinaryCrossentropy; to leave samples out, sample_weight."
             )
 
     def _shape_hint(self, got: tuple[int, ...], shape: Shape) -> str:

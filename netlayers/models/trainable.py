@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import each, shapes_of
 from netlayers.arrays.sparse import is_sparse
 from netlayers.callbacks import History, ProgressBar
@@ -168,10 +168,9 @@ class TrainableModel(CompilableModel):
                 "validated; pass a smaller one, or no validation data."
             )
         if first >= epochs > 0:
-            warnings.warn(
+            warn(
                 f"{owner}: initial_epoch={first} is not below epochs={epochs}, so nothing is "
-                "trained: epochs is the number of the last epoch, not of further ones.",
-                stacklevel=3,
+                "trained: epochs is the number of the last epoch, not of further ones."
             )
         chosen = as_callbacks(callbacks)
         arguments = batching.FitArguments(
@@ -208,10 +207,9 @@ class TrainableModel(CompilableModel):
                 if validation is not None:
                     params["validation_freq"] = freq
                 if not self._has_trainable_weights:
-                    warnings.warn(
+                    warn(
                         f"{owner}: {self.owner} has no trainable weights, so nothing can be "
-                        "learned; summary() says which of its layers have weights.",
-                        stacklevel=3,
+                        "learned; summary() says which of its layers have weights."
                     )
                 hooks = CallbackList([*chosen, history], self, params)
                 numbers = range(first, epochs)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.checks import check_choice, check_flag, check_integer, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import aligned
@@ -352,10 +352,9 @@ class Optimizer(Configurable):
                     self.state[name].fill(self.state_start[name])
         for pattern in self._undecayed:
             if not any(pattern.search(p.path) for p in parameters.all):
-                warnings.warn(
+                warn(
                     f"{type(self).__name__}: exclude_from_weight_decay: {pattern.pattern!r} "
-                    f"matches no weight; {parameters.all[0].path!r} is one.",
-                    stacklevel=2,
+                    f"matches no weight; {parameters.all[0].path!r} is one."
                 )
         self._parameters, self._segments = parameters, parameters.segments
         self._layout = Layout(self, parameters)

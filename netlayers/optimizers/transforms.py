@@ -8,11 +8,11 @@ clip. (A reduction over several processes comes first.)
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.core.parameters import rows_of
 from netlayers.errors import NonFiniteError
 from netlayers.kernels.memory import Workspace
@@ -228,12 +228,11 @@ class FindNonFinite(Transform):
             self._warned = True
             largest = [float(np.abs(g).max(initial=0)) for g in gradients.tensors]
             p = gradients.owners[int(np.argmax(largest))]
-            warnings.warn(
+            warn(
                 f"{type(self.optimizer).__name__}: at update {self.optimizer.iterations + 1} the "
                 f"square of a gradient of {p.path!r} is too large for {p.dtype}. It is limited; "
                 "the moving averages of squares stay far too large for many updates. Clip the "
-                "gradients (global_clipnorm=1.0), or scale the inputs.",
-                stacklevel=2,
+                "gradients (global_clipnorm=1.0), or scale the inputs."
             )
 
 

@@ -205,4 +205,4 @@ def test_what_comes_to_the_first_dense_layer():
     assert scales(nl.Sequential([L.ReLU(), L.Dense(3)])) == [3.5355, 2.0]
     assert scales(nl.Sequential([L.ReLU()])) is None
     assert scales(L.BatchNormalization()) == [0.998, 0.9998]  # of the batch
-    assert scales(L.Residual([L.Dense(2)])) is None
+    assert scales(L.Residual([L.Dense(2)])) == own

@@ -7,6 +7,7 @@ change that is meant.
 import difflib
 import os
 import re
+import warnings
 from decimal import Decimal
 from pathlib import Path
 
@@ -155,3 +156,22 @@ def _word(value):
 def _numbers(values):
     found = np.asarray(values, float).ravel()
     return "(" + " ".join(f"{v + 0.0:.6g}" for v in found) + ")"
+
+
+def messages(cases):
+    """Return a line for each case, ``(name, function)``: what the call raises, or else warns of.
+
+    Lists of all names, which each new class makes longer, are left out.
+    """
+    lines = []
+    for name, function in cases:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                function()
+                said = "; ".join(str(w.message) for w in caught if w.category is UserWarning)
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+        said = " ".join(said.split()).partition(" Known names: ")[0]
+        lines.append(f"{name}: {said or 'passes'}")
+    return "\n".join(lines)

@@ -83,4 +83,4 @@ def test_names():
             lines.append(
                 f"{module.__name__} {name}: {found.partition('. ')[0].partition(' such as')[0]}"
             )
-    check_text(__file__, "names.txt", "\n".join(lines))
+    check_text(__file__, "families.txt", "\n".join(lines))

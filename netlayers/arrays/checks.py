@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite, as_array, as_text, check_finite, check_kind, each
 from netlayers.arrays.foreign import LazyRows, blocks, is_lazy
 from netlayers.arrays.sparse import as_csr, is_sparse
@@ -69,21 +69,20 @@ def warn_of_lost_digits(owner: str, argument: str, values: Any, dtype: Dtype) ->
     step = 1 if isinstance(values, LazyRows) else -(-len(values) // _SAMPLE)
     rows = np.asarray(values[: _SAMPLE * step : step], np.float64)
     rows = rows.reshape(len(rows), -1)[:, :_SAMPLE]
-    spread, largest = rows.std(axis=0), np.abs(rows).max(axis=0, initial=0)
+    spread, largest = rows.std(axis=0), np.abs(rows).max(axis=0)
     with np.errstate(over="ignore"):
-        error = np.abs(rows - rows.astype(dtype)).max(axis=0, initial=0)
+        error = np.abs(rows - rows.astype(dtype)).max(axis=0)
     # Below 1e-12 of the numbers they differ by rounding alone.
     lost = (error > 0.01 * spread) & (spread > 1e-12 * largest)
     if lost.any():
         column = int(np.argmax(lost))
         where = f" (column {column})" if rows.shape[1] > 1 else ""
         hint = "," if argument.startswith("y") else ", put an adapted layers.Normalization first,"
-        warnings.warn(
+        warn(
             f"{owner}: {argument} holds numbers{where} that {dtype} does not tell apart: it rounds "
             f"them by up to {error[column]:.2g}, and they differ by {spread[column]:.2g} (one "
             "standard deviation). Subtract their mean first"
-            f"{hint} or make the model with dtype='float64'.",
-            stacklevel=7,
+            f"{hint} or make the model with dtype='float64'."
         )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.callbacks.reporting import say
 from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
 from netlayers.errors import ConfigurationError, FileError
@@ -168,10 +168,9 @@ class BackupAndRestore(BackupCallback):
         self._check_kind(extra)
         self._check_same(extra["script"], run.steps.optimizer.iterations > 0)
         if numpy != np.__version__:
-            warnings.warn(
+            warn(
                 f"BackupAndRestore: the run was begun with NumPy {numpy}, this is {np.__version__}."
-                " It is resumed, but may end with other bits.",
-                stacklevel=2,
+                " It is resumed, but may end with other bits."
             )
         self._lock.made |= extra.get("made") is True  # by the process before
         run.go_to(self._checked_place(run, extra["place"]))
@@ -231,11 +230,10 @@ class BackupAndRestore(BackupCallback):
         It is not if a time budget ended it, or if an earlier process trained for more epochs.
         """
         if run.beyond and self.delete_checkpoint:
-            warnings.warn(
+            warn(
                 f"BackupAndRestore: the backup in {self.backup_dir!r} is of epoch {run.epoch + 1}, "
                 f"and epochs={run.epochs.stop}, so nothing was trained. It is kept: train with "
-                "more epochs, or delete the folder to start again.",
-                stacklevel=2,
+                "more epochs, or delete the folder to start again."
             )
             return
         budgets = (getattr(callback, "stopped", False) for callback in run.hooks.callbacks)
@@ -247,9 +245,7 @@ class BackupAndRestore(BackupCallback):
             except FileNotFoundError:
                 pass
             except OSError as error:
-                warnings.warn(
-                    f"BackupAndRestore: {path!r} could not be deleted: {error}.", stacklevel=2
-                )
+                warn(f"BackupAndRestore: {path!r} could not be deleted: {error}.")
         self.close(run)
 
     def close(self, run: Run) -> None:
@@ -273,10 +269,9 @@ class BackupAndRestore(BackupCallback):
             self._written = run.place()
         except (ConfigurationError, FileError, OSError) as error:
             # A state that can no longer be stored, weights that are not finite, or a full disk.
-            warnings.warn(
+            warn(
                 f"BackupAndRestore: no backup was written after epoch {run.epoch}, batch "
-                f"{run.batch or 0}: {error} Training continues; an earlier backup remains.",
-                stacklevel=2,
+                f"{run.batch or 0}: {error} Training continues; an earlier backup remains."
             )
         self._time = time.monotonic()
 
@@ -325,10 +320,7 @@ class BackupAndRestore(BackupCallback):
                 damaged = damaged or error
                 continue
             if damaged is not None:
-                warnings.warn(
-                    f"BackupAndRestore: {damaged} The run is resumed from the backup before.",
-                    stacklevel=3,
-                )
+                warn(f"BackupAndRestore: {damaged} The run is resumed from the backup before.")
             return path
         if damaged is None:
             return None
@@ -339,12 +331,11 @@ class BackupAndRestore(BackupCallback):
         for name, data in (("x", run.data), ("validation_data", run.validation)):
             doubt = None if data is None else data.reproducibility_warning()
             if doubt is not None:
-                warnings.warn(
+                warn(
                     f"BackupAndRestore: if this run is resumed in another process, it may end "
                     f"with other bits: {name}, {doubt}. The batches that were used will be read "
                     "again and skipped. Give it get_state() and set_state(), or pass arrays or an "
-                    "object with __len__ and __getitem__.",
-                    stacklevel=2,
+                    "object with __len__ and __getitem__."
                 )
 
     def _describe(self, run: Run) -> dict[str, Any]:

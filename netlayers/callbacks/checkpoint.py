@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import string
-import warnings
 from typing import TYPE_CHECKING, Any
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say, scalars
@@ -245,20 +245,18 @@ class ModelCheckpoint(MonitorCallback):
         model = self._chosen_model()
         parameters = model.parameters
         if not (all_finite(parameters.values) and all_finite(parameters.statistics)):
-            warnings.warn(
+            warn(
                 f"ModelCheckpoint: epoch {epoch + 1}: weights are NaN or infinite, so {path!r} was "
-                "not written.",
-                stacklevel=2,
+                "not written."
             )
             return
         save = save_weights if self.save_weights_only else save_model
         try:
             save(model, path, extra={self.monitor: current} if self.save_best_only else None)
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"ModelCheckpoint: epoch {epoch + 1}: {path!r} was not written: {error}. Training "
-                "continues.",
-                stacklevel=2,
+                "continues."
             )
             return
         if self.save_best_only:
@@ -269,7 +267,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def _chosen_model(self) -> Any:
         """Return the model to which the results belong."""
-        if self.save_best_only and self._single and self._is_of_training():
+        if self._single and self._is_of_training():  # set for save_best_only alone
             steps = self.model._steps
             if steps.snapshot.has_weights:
                 return steps.copy_before_step().model

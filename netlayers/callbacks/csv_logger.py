@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
-import warnings
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.callbacks.reporting import LogFile, of_a_layer
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import ConfigurationError
@@ -129,10 +129,9 @@ class CSVLogger(Callback):
             if self._columns is None and self._later:
                 self._columns = self._later.pop(0)
         elif self._columns is not None:
-            warnings.warn(
+            warn(
                 f"CSVLogger: {self.filename!r} is shorter than it was when the run was backed up, "
-                "so lines are missing.",
-                stacklevel=2,
+                "so lines are missing."
             )
             if os.path.getsize(self.filename) == 0:
                 self._writer.writerow(self._columns)
@@ -150,10 +149,9 @@ class CSVLogger(Callback):
         missing = [name for name in row if name not in self._columns]
         if missing and not self._warned:
             self._warned = True
-            warnings.warn(
+            warn(
                 f"CSVLogger: {self.filename!r} has no column for {', '.join(missing)}, so that is "
-                "not written. Pass another filename for this run.",
-                stacklevel=2,
+                "not written. Pass another filename for this run."
             )
         cells = [_text(row.get(name, "NA")) for name in self._columns]
         if self._later and self._later.pop(0) == [str(cell) for cell in cells]:

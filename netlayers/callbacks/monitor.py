@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.callbacks.reporting import scalars
 from netlayers.checks import check_choice, check_number
 from netlayers.errors import ConfigurationError
@@ -100,12 +100,11 @@ class MonitorCallback(Callback):
             return None
         if not self._seen:
             self._seen = True
-            warnings.warn(
+            warn(
                 f"{owner}: monitor={self.monitor!r} is not among the results of epoch {epoch + 1}, "
                 f"so nothing is done. There are: {', '.join(found)}. (Names with val_ need "
                 "validation_data or validation_split, and are there in every validation_freq-th "
-                "epoch only.)",
-                stacklevel=2,
+                "epoch only.)"
             )
         return None
 

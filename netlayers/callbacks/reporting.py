@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from netlayers._warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,10 +52,9 @@ class LogFile:
         except OSError as error:
             if end or not self._warned:
                 rest = "its last lines are missing." if end else "it is tried again later."
-                warnings.warn(
+                warn(
                     f"{self._owner}: {path!r} cannot be written: {error}. Training continues; "
-                    f"{rest}",
-                    stacklevel=3,
+                    f"{rest}"
                 )
             self._warned = True
 

@@ -80,6 +80,7 @@ class TensorBoard(Callback):
         self._writers: dict[str, _Events] = {}
         self._written: list[str] = []  # the files of this run, those of processes before included
         self._training = False
+        self._log = LogFile("TensorBoard")  # of an evaluation without a run
         _tensorboardx("summary")  # fail now rather than in fit
 
     def check_run(self, plan: RunPlan) -> None:

@@ -50,7 +50,7 @@ def checked_build(build: Build) -> Build:
         else:
             shape = check_shape(self.owner, "input_shape", input_shape)
             shape = (None, *shape[1:]) if shape else shape
-        if not shape or () in shape:
+        if not shape:
             raise ConfigurationError(
                 f"{self.owner}: build() needs the input shape, batch first, such as (None, 784)."
             )

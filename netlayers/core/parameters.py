@@ -79,11 +79,11 @@ class Parameter:
         name: str,
         shape: tuple[int, ...],
         initializer: Initializer,
-        regularizer: Regularizer | None = None,
-        statistic: bool = False,
-        constraint: Constraint | None = None,
-        own_dtype: Dtype | None = None,
-        row_gradient: bool = False,
+        regularizer: Regularizer | None,
+        statistic: bool,
+        constraint: Constraint | None,
+        own_dtype: Dtype | None,
+        row_gradient: bool,
     ) -> None:
         self.layer = layer
         self.name = name

@@ -382,14 +382,13 @@ def _zeros(column: Any) -> Any:
 def split_columns(
     owner: str, columns: list[AnyColumn | None], share: float
 ) -> tuple[list[AnyColumn | None], list[AnyColumn | None]]:
-    """Split off the last ``share`` of the rows for validation."""
+    """Split off the last ``share`` of the rows for validation, at least one; 0 < share < 1."""
     rows = columns[0].rows  # type: ignore[union-attr]
     # The fraction is that of the decimal number: in floats, 100 (1 - 0.8) is 19.999...
     first = int(rows * (1 - Fraction(str(share))))
-    if not 0 < first < rows:
+    if first == 0:
         raise ConfigurationError(
-            f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to "
-            f"{'train on' if first == 0 else 'validate with'}."
+            f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to train on."
         )
     train = [None if c is None else c.part(0, first) for c in columns]
     test = [None if c is None else c.part(first, rows) for c in columns]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.foreign import is_lazy
 from netlayers.checks import takes
 from netlayers.data.cursor import Cursor, Position, order_state, set_order
@@ -59,10 +59,9 @@ def is_one_shot(value: Any) -> bool:
 
 def warn_exhausted(owner: str, where: str) -> None:
     """Warn that the data ended too early."""
-    warnings.warn(
+    warn(
         f"{owner}: the data ran out {where}. An iterator can be read only once; pass a function "
-        "that returns a new one.",
-        stacklevel=5,
+        "that returns a new one."
     )
 
 

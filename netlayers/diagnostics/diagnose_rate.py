@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlayers.diagnostics.evidence import Finding
+from netlayers.diagnostics.evidence import Comparison, Finding
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
@@ -39,25 +38,6 @@ RATIO_SUSTAINED = 0.3
 LOSS_RISES = 3.0  # deviations between batches, where the updates are not that large
 LOSS_FALLS_FASTER = 0.9  # at that rate, the loss must be under so much of what it is now
 RULE = "(the rule of thumb is 0.001)"
-
-
-@dataclass
-class Comparison:
-    """The losses of the same batches: before any step, after steps, after steps at a lower rate.
-
-    Attributes:
-        factor: the lower rate, divided by that of the optimizer.
-        before: loss of each batch.
-        after: loss of each batch, in the last round.
-        slower: the same, at the lower rate.
-        lost: whether a loss or gradient was not finite.
-    """
-
-    factor: float
-    before: list[float]
-    after: list[float]
-    slower: list[float]
-    lost: bool = False
 
 
 def duplicate(steps: Steps) -> Steps:

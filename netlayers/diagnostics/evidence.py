@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
-    from netlayers.diagnostics.diagnose_rate import Comparison
     from netlayers.losses import Loss
     from netlayers.optimizers import Optimizer
 
@@ -72,6 +71,25 @@ class Finding:
         also = f" Also: {', '.join(f'`{name}`' for name in others)}." if others else ""
         text = f"{self.illness} ({self.severity}): {self.text}{also} Try: {self.advice}"
         return textwrap.fill(text, 96, subsequent_indent="   ", break_on_hyphens=False)
+
+
+@dataclass
+class Comparison:
+    """The losses of the same batches: before any step, after steps, after steps at a lower rate.
+
+    Attributes:
+        factor: the lower rate, divided by that of the optimizer.
+        before: loss of each batch.
+        after: loss of each batch, in the last round.
+        slower: the same, at the lower rate.
+        lost: whether a loss or gradient was not finite.
+    """
+
+    factor: float
+    before: list[float]
+    after: list[float]
+    slower: list[float]
+    lost: bool = False
 
 
 class Evidence:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.core.parameters import rows_of
 from netlayers.kernels.memory import aligned
 
@@ -88,12 +88,11 @@ def warn_about_dense_gradient(optimizer: OptimizerProtocol, p: Parameter) -> Non
     if p.size > WARN_ABOVE and p.path not in optimizer._made_dense:
         optimizer._made_dense.add(p.path)
         states = len(optimizer.state_names)
-        warnings.warn(
+        warn(
             f"{type(optimizer).__name__} updates all rows of {p.path!r}, also those without a "
             f"gradient, so the gradient is made dense. This takes {_megabytes(size)} in addition "
             f"to {_megabytes(size * states)} of state, and each step processes all of it. SGD "
-            "without momentum and Adagrad update only the rows of the batch.",
-            stacklevel=6,
+            "without momentum and Adagrad update only the rows of the batch."
         )
 
 

@@ -32,7 +32,7 @@ def to_text(path: str, place: str, value: Any) -> str:
     Raises:
         FileError: it is not plain data, or larger than :func:`from_text` accepts.
     """
-    text = json.dumps(_plain(path, place, value), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_plain(path, place, value), separators=(",", ":"))
     check_size(path, place, text)
     return text
 

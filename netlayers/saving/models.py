@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import FileError
@@ -226,11 +226,10 @@ def load_weights(
     for name, p in fitting.items():
         p.value[...] = values[name]  # type: ignore[index]
     if skipped:
-        warnings.warn(
+        warn(
             f"load_weights: {len(skipped)} of {len(weights)} weights were left as they are. "
             + "; ".join(skipped[:5])
-            + ("; ..." if len(skipped) > 5 else "."),
-            stacklevel=3,
+            + ("; ..." if len(skipped) > 5 else ".")
         )
 
 

@@ -86,7 +86,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
     check_weights(file, weights_of(file.path, model), stored_names(file))
     states = stored_states(file, model)
     try:
-        if model.built != ("" in places) or not all(parts[name].built for name in places):
+        if model.built != ("" in places):
             raise section.fail("built", "the layers that the model builds")
         streams = stored_streams(section.section("random"))
         if hasattr(model, "_streams"):

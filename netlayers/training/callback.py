@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from netlayers._warn import warn
 from netlayers.checks import listed
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
@@ -329,9 +329,7 @@ def _warn_of_misspelt_hooks(callback: Any) -> None:
     for name in sorted(its - hooks):
         close = suggestion(name, sorted(hooks))
         if close:
-            warnings.warn(
-                f"callbacks: nothing calls {type(callback).__name__}.{name}.{close}", stacklevel=4
-            )
+            warn(f"callbacks: nothing calls {type(callback).__name__}.{name}.{close}")
 
 
 class History(Callback):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
+from netlayers._warn import warn
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.network import Network
@@ -232,10 +232,9 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
     """Warn about a softmax over one output, which is always 1."""
     softmax = type(activation).__name__ == "Softmax" or getattr(loss, "link", "") == "softmax"
     if softmax and output_shape[-1] == 1:
-        warnings.warn(
+        warn(
             "A softmax over one output is always 1, so nothing can be learned. For two classes use "
-            "one output with activation='sigmoid' and loss='binary_crossentropy', or two outputs.",
-            stacklevel=6,
+            "one output with activation='sigmoid' and loss='binary_crossentropy', or two outputs."
         )
 
 
@@ -250,4 +249,4 @@ def warn_of_activation(loss: losses.Crossentropy, name: str) -> None:
         advice = f"Use activation={link!r}, or no activation and from_logits=True."
     else:
         return
-    warnings.warn(f"compile: {problem}. {advice}", stacklevel=6)
+    warn(f"compile: {problem}. {advice}")

@@ -201,8 +201,9 @@ def columns_of(
 
 def class_count(model: CompilableModel) -> int | None:
     """Return the number of classes, if the loss takes classes."""
-    if getattr(model.loss, "target_kind", None) is None or model.output_shape is None:
+    if getattr(model.loss, "target_kind", None) is None:
         return None
+    assert model.output_shape is not None
     return max(2, model.output_shape[-1])  # type: ignore[type-var]
 
 

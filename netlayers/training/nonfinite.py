@@ -274,8 +274,9 @@ class _Finder:
             return None
         if not isinstance(p.gradient, np.ndarray):
             return None
-        forward = getattr(layer, method.replace("backward", "forward"))
-        backward, kept = getattr(layer, method), p.gradient.copy()
+        private = "_" * method.endswith("_logits")  # hooks name the methods without it
+        forward = getattr(layer, private + method.replace("backward", "forward"))
+        backward, kept = getattr(layer, private + method), p.gradient.copy()
 
         def alone(i: int) -> Any:
             forward(row_of(x, i), True)

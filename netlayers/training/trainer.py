@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import each
 from netlayers.data.batch import batches_of
 from netlayers.data.streams import warn_exhausted
@@ -238,12 +238,11 @@ def train(run: Run) -> None:
 def warn_of_no_update(optimizer: Optimizer, updates: int, accumulated: int) -> None:
     """Warn about a run that only accumulated gradients."""
     if optimizer.iterations == updates and optimizer.accumulated > accumulated:
-        warnings.warn(
+        warn(
             f"fit: the run made no update: {optimizer.accumulated} of "
             f"{optimizer.gradient_accumulation_steps} gradients are accumulated "
             "(gradient_accumulation_steps), which go into the first update of the next run. Use "
-            "smaller batches, more epochs or fewer accumulation steps.",
-            stacklevel=5,
+            "smaller batches, more epochs or fewer accumulation steps."
         )
 
 

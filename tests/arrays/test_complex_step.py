@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netlayers.arrays import complex_step
-from netlayers.arrays.complex_step import ComplexStep
+from netlayers.arrays.complex_step import ComplexStep, seen
 
 H = 1e-30
 X = np.array([-2.5, -1.0, -0.3, 0.4, 1.0, 2.7])
@@ -156,3 +156,12 @@ def test_not_a_number_is_handed_on():
     for function in (np.maximum, np.minimum):
         for got in (function(moving(x, DX), 0.0), function(0.0, moving(x, DX))):
             assert np.isnan(np.real(got)).tolist() == np.isnan(x).tolist()
+
+
+def test_only_the_largest_of_an_axis_notes_ties():
+    x = np.array([1.0, 1.0 + 1e-20j]).view(ComplexStep)
+    for method, corner in (("accumulate", False), ("reduce", True)):
+        seen.corner = False
+        getattr(np.maximum, method)(x)
+        assert seen.corner is corner
+    seen.corner = False

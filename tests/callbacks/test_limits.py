@@ -114,3 +114,17 @@ def test_time_budget_refuses():
     budget = TimeBudget(hours=1)
     assert make().fit(X, Y, epochs=2, callbacks=[budget], verbose=0).epoch == [0, 1]
     assert not budget.stopped
+
+
+def test_an_optimizer_that_skips_goes_on_under_terminate_on_nan(capsys):
+    class Broken(nl.layers.Dense):
+        def _backward_logits(self, dz, input_gradient=True):
+            dx = super()._backward_logits(dz, input_gradient)
+            self.d_kernel[...] = np.inf
+            return dx
+
+    model = nl.Sequential([Broken(1)], seed=0)
+    model.compile(nl.optimizers.SGD(on_nonfinite="skip"), "mse")
+    assert model.fit(X, Y, epochs=2, callbacks=[TerminateOnNaN()], verbose=0).epoch == [0, 1]
+    assert model.optimizer.skipped == 2
+    assert capsys.readouterr().out == ""

@@ -39,9 +39,10 @@ STATIC = (
     "tests/mutation/test_mutation.py",
     "tests/mutation/test_random_faults.py",
 )
-ALWAYS = "tests/api/test_signatures.py"  # sees every public default and bound
+ALWAYS = "tests/api/test_signatures.py"  # sees every public default, bound and argument
 SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, minutes to compile
 LAST = "tests/test_contracts.py"  # takes seconds to collect
+LONG = 2  # seconds; in the time of a longer test many others say more
 SLOWEST = 20  # seconds; a slower test is not worth running for one fault
 OUTCOMES = ("caught", "equivalent", "survived")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - .*)?$", re.MULTILINE)
@@ -147,7 +148,8 @@ class Copy:
         for far, size, test, seconds in ranked:
             file = test.partition("::")[0]
             turns[far, file] += 1
-            order.append((file == LAST, far, turns[far, file], size, test, seconds))
+            late = file == LAST or seconds > LONG
+            order.append((late, far, turns[far, file], size, test, seconds))
         return [(test, seconds) for *_, test, seconds in sorted(order)]
 
     def _entering(self, wanted):
@@ -163,7 +165,8 @@ class Copy:
         file = self.tree / fault.path
         source = file.read_text()
         tests = self.tests(fault)
-        if (self.tree / ALWAYS).exists() and fault.kind == "constant":
+        public = fault.kind == "constant" or fault.function.endswith(".__init__")
+        if (self.tree / ALWAYS).exists() and public:
             tests.insert(0, (ALWAYS, 1))
         for cache in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
             cache.unlink()

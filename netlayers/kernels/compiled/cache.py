@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any
+
+from netlayers._warn import warn
 
 
 def compiled_with_cache(njit: Any, function: Any, options: dict[str, Any]) -> Any:
@@ -48,8 +49,7 @@ def _or_without(cache: Any, method: Any) -> Any:
 
 @functools.cache
 def _warn_once(folder: str, error: str) -> None:
-    warnings.warn(
+    warn(
         f"use_kernels: compiled code in {folder!r} cannot be read or written ({error}). It is "
-        "compiled again, which takes some seconds; if this comes back, delete the folder.",
-        stacklevel=2,
+        "compiled again, which takes some seconds; if this comes back, delete the folder."
     )

@@ -7,6 +7,7 @@ import netlayers as nl
 from netlayers import layers as L
 from netlayers.callbacks import TerminateOnNaN
 from netlayers.data.batch import Batch
+from netlayers.diagnostics.replay import Replay
 from netlayers.errors import FileError, NonFiniteError
 from tests.training.traps import MARKED, HalfLost, Late, N, Trap, X, Y, fit, make
 
@@ -130,3 +131,10 @@ def test_a_step_that_can_not_be_run_again_keeps_its_error():
     with pytest.raises(NonFiniteError, match="the gradient of the parameter") as raised:
         model.train_on_batch(X[:N], Y[:N])
     assert "RuntimeError: only once" in raised.value.__notes__[0]
+
+
+def test_what_a_replay_says():
+    assert str(Replay(None, 0.5, None, None, None, None)) == (
+        "Everything in the step is finite; its loss is 0.5."
+    )
+    assert str(Replay("the origin", 0.5, None, None, None, None)) == "the origin"

@@ -10,7 +10,13 @@ from tests.testing.faulty import FAULTS as OTHERS
 from tests.testing.faulty_layers import Counts
 
 FAULTS = [*HIDDEN, *OTHERS]
-DRAWN = ("OwnGenerator", "OneStream", "SharedCopy", "Allocates")  # other numbers in each run
+DRAWN = (
+    "OwnGenerator",
+    "OneStream",
+    "SharedCopy",
+    "Allocates",
+    "RoundedByBatch",
+)  # other numbers in each run
 
 
 def failures(cls, name):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.checks import (
     as_data,
     check_rows,
@@ -23,7 +24,7 @@ from netlayers.data.batch import Batch, is_ready_input
 from netlayers.data.class_weights import times_class_weights
 from netlayers.data.streams import refuse_stream
 from netlayers.data.structure import arrays_by_name, label
-from netlayers.errors import ConfigurationError, DataError, NetlayersError, ShapeError
+from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
 from netlayers.layers.input import Input
 from netlayers.losses.given import check_weights
 
@@ -193,8 +194,8 @@ def columns_of(
     """
     inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
     dtype = check_against(model, owner, inputs, targets, weight)
-    if weight is not None and len(weight) and not np.any(weight):
-        raise DataError(f"{owner}: sample_weight is 0 for all rows, so none of them would count.")
+    if owner == "fit" and weight is not None and not np.any(weight):
+        warn("fit: sample_weight is 0 for all rows, so nothing is learned from them.")
     weights = None if weight is None else column(weight, model._dtype)
     return [input_columns(model, inputs), column(targets, dtype), weights]
 

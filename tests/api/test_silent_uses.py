@@ -203,7 +203,7 @@ def test_rows_that_are_not_one_hot(loss, factor, recwarn):
 
 
 def test_weights_that_are_all_zero():
-    with pytest.raises(DataError, match="fit: sample_weight is 0 for all rows"):
+    with pytest.warns(UserWarning, match="fit: sample_weight is 0 for all rows"):
         fit(sample_weight=np.zeros(32))
     fit(sample_weight=np.eye(32)[0])
 

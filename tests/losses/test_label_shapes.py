@@ -80,6 +80,7 @@ def test_class_numbers_may_have_an_axis_of_one(from_logits):
     same(loss, (y[:1, 0], p[:1, 0]), (y[:1, :1], p[:1, 0]))
 
 
+@pytest.mark.filterwarnings("ignore:.* rows of y sum to")
 def test_a_loss_by_name_is_the_same_in_a_model_for_both_shapes():
     x, y = RNG.normal(size=(12, 3)), RNG.integers(0, 2, 12)
     for name in [*ONE_OUTPUT, "crossentropy"]:

@@ -57,6 +57,7 @@ REDUCTIONS = ["sum_over_batch_size", "mean_with_sample_weight", "sum"]
     regularizer=st.sampled_from([None, nl.regularizers.L1L2(0.01, 0.1)]),
 )
 @settings(max_examples=150, deadline=None)
+@pytest.mark.filterwarnings("ignore:.* is 0 for all rows")
 def test_it_is_the_update_of_the_joint_batch(
     seed, steps, batch_size, short, reduction, ignore, weights, rule, options, regularizer
 ):

@@ -102,3 +102,21 @@ def test_a_mask_ends_at_a_layer_that_does_not_hand_it_on():
     front = nl.Sequential([MaskingEmbed(6, 3), Passing()])
     front.build((None, 5))
     np.testing.assert_array_equal(front.compute_mask(WORDS), WORDS != 0)
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([L.Dense(2)], False),
+        ([nl.Sequential([L.Dense(2)])], False),
+        ([L.Residual([L.Dense(3)])], False),
+        ([MaskingEmbed(6, 3)], True),
+        ([Passing()], True),
+        ([nl.Sequential([Passing()])], True),
+        ([nl.Sequential([nl.Sequential([MaskingEmbed(6, 3)])])], True),
+    ],
+)
+def test_a_network_takes_masks_if_a_layer_makes_or_takes_one(layers, expected):
+    made = nl.Sequential(layers)
+    made.build((None, 3))
+    assert made.takes_mask == expected

@@ -156,7 +156,7 @@ def main() -> None:
         epochs=arguments.epochs,
         verbose=2,
         validation_data=(x_test, y_test),
-        validation_freq=5,
+        validation_freq=min(5, arguments.epochs),
     )
     accuracy = model.evaluate(x_test, y_test, verbose=0)[1]
     print(f"test accuracy {accuracy:.2%} after {time.perf_counter() - start:.0f} s")

@@ -14,7 +14,6 @@ from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
 from netlayers.checks import check_flag, check_integer, check_verbose
 from netlayers.data.batch import ready_batch
-from netlayers.errors import ConfigurationError
 from netlayers.kernels.exact import exactly
 from netlayers.training import batching, trainer
 from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
@@ -161,12 +160,6 @@ class TrainableModel(CompilableModel):
         first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
         verbose = check_verbose(owner, verbose)
         freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
-        validated = validation_data is not None or bool(validation_split)
-        if validated and freq > max(1, epochs):
-            raise ConfigurationError(
-                f"{owner}: validation_freq={freq} is above epochs={epochs}, so nothing would be "
-                "validated; pass a smaller one, or no validation data."
-            )
         if first >= epochs > 0:
             warn(
                 f"{owner}: initial_epoch={first} is not below epochs={epochs}, so nothing is "
@@ -215,6 +208,10 @@ class TrainableModel(CompilableModel):
                 numbers = range(first, epochs)
                 validates = validation is not None and arguments.validations > 0
                 hooks.check(RunPlan.of(owner, numbers, steps, validates))
+                if validation is not None and freq > max(1, epochs):
+                    warn(
+                        f"{owner}: validation_freq={freq} is above epochs={epochs}: no validation."
+                    )
             self.stop_training = False
             self.history = history
             trainer.train(Run(steps, data, hooks, numbers, validation, freq))

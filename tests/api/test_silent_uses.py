@@ -84,8 +84,9 @@ def test_an_initial_epoch_behind_the_last_one():
 
 
 def test_a_validation_that_never_comes():
-    with pytest.raises(ConfigurationError, match="validation_freq=3 is above epochs=2"):
-        fit(epochs=2, validation_data=(X, Y), validation_freq=3)
+    with pytest.warns(UserWarning, match="validation_freq=3 is above epochs=2: no validation"):
+        history = fit(epochs=2, validation_data=(X, Y), validation_freq=3)
+    assert list(history.history) == ["loss"]
     assert "val_loss" in fit(epochs=2, validation_data=(X, Y), validation_freq=2).history
 
 

@@ -54,7 +54,7 @@ def refused(callbacks, message, method="fit", metrics=(), **arguments):
         (EarlyStopping("typo"), "EarlyStopping: monitor='typo' is not among .* are loss", {}),
         (EarlyStopping("val_los"), "Did you mean 'val_loss'", TESTED),
         (EarlyStopping(), "which are loss. Names with val_ need validation_data", {}),
-        (EarlyStopping(), "above epochs=2", {**TESTED, "epochs": 2, "validation_freq": 3}),
+        (EarlyStopping(), "not above epochs", {**TESTED, "epochs": 2, "validation_freq": 3}),
         (EarlyStopping("val_mae"), "monitor='val_mae'", TESTED),
         (ReduceLROnPlateau("accuracy"), "ReduceLROnPlateau: monitor='accuracy'", {}),
         (best("val_loss"), "ModelCheckpoint: monitor='val_loss'", {}),

@@ -110,3 +110,16 @@ def test_names_with_slashes_are_kept_apart():
 def test_masked_arrays_are_refused():
     with pytest.raises(ConfigurationError, match="cannot be kept: best is masked_array"):
         pack({"best": np.ma.masked_array([1.0, 2.0], [True, False])})
+
+
+def test_updates_that_were_skipped_before_the_run_are_not_those_of_the_run():
+    """TerminateOnNaN counts those of the optimizer since the run began, in another process too."""
+    watch = callbacks.TerminateOnNaN()
+    watch.set_model(nl.Sequential([nl.layers.Dense(1)], seed=0))
+    watch.model.compile("sgd", "mse")
+    watch.model.fit(X[:, :2], X[:, 0], verbose=0)
+    watch.model.optimizer.skipped = 7
+    watch.on_train_begin()
+    assert watch.get_state() == {"skipped": 7}
+    watch.set_state({"skipped": 3})
+    assert watch.get_state() == {"skipped": 3}

@@ -374,3 +374,19 @@ def test_a_sequence_that_is_shorter_than_it_says():
 
     with pytest.raises(DataError, match="have the length 3, but no batch 2"):
         model().fit(Batches(), shuffle=False, verbose=0)
+
+
+def test_a_model_of_two_outputs():
+    class Twice(_Passes):
+        def compute_output_shape(self, input_shape):
+            return (input_shape, input_shape)
+
+        def forward(self, x, training=False):
+            return (x, x)
+
+    made = model(Twice())
+    made.build((None, 4))
+    with pytest.raises(
+        ConfigurationError, match=r"it has 2 outputs, of the shapes \(batch, 4\) and \(batch, 4\)"
+    ):
+        made.fit(X, [X, X], verbose=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.testing import layers, list_checks, targets, values
+from netlayers.testing import families, layers, list_checks, targets, values
 from netlayers.testing.contract import ContractError, ContractReport, Example, Mismatch, run
 from tests.classes import concrete
 from tests.golden import check_text
@@ -204,3 +204,11 @@ def test_an_object_is_tried_on_the_shape_it_is_built_for():
     gate.build(((None, 3), (None, 3)))
     (example,) = {id(c.examples[0]): c.examples for c in list_checks(gate)}.values()
     assert example[0].data == (((4, 3), (4, 3)),)
+
+
+@pytest.mark.parametrize("cls", [nl.layers.Dense, nl.layers.BatchNormalization, nl.layers.Dropout])
+def test_an_object_is_tried_on_the_data_of_the_first_example(cls):
+    arguments, shape, *_ = cls.examples()[0]
+    example = families._as_example("layer", cls(**arguments))
+    assert example[1] == shape
+    assert any(other[1] != shape for other in cls.examples())

@@ -10,13 +10,8 @@ from tests.testing.faulty import FAULTS as OTHERS
 from tests.testing.faulty_layers import Counts
 
 FAULTS = [*HIDDEN, *OTHERS]
-DRAWN = (
-    "OwnGenerator",
-    "OneStream",
-    "SharedCopy",
-    "Allocates",
-    "RoundedByBatch",
-)  # other numbers in each run
+# Other numbers in each run, or after other tests.
+DRAWN = ("OwnGenerator", "OneStream", "SharedCopy", "Allocates", "RoundedByBatch", "StateBeside")
 
 
 def failures(cls, name):

@@ -271,6 +271,8 @@ class Stream:
         place = self._cursor.between
         if place is not None and (self._continuous or self._cursor.active):
             return place
+        if self._from is not None:  # restored, and not read since
+            return self._from
         count = self._taken if self._one_shot else 0
         return Position(order_state(self._rng), count, self._source_state())
 

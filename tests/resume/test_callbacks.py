@@ -122,3 +122,28 @@ def test_resumed_is_known_to_callbacks(tmp_path):
         except Cut:
             assert seen == [False, 0, 0, 1]
     assert seen[4:] == [True, 1, -1, 2, -2]
+
+
+def test_an_iterator_for_validation_where_a_run_is_cut_twice_in_an_epoch(tmp_path):
+    """The batches that were read before the first cut are not read again after the second."""
+
+    def validation():
+        for i in range(100):
+            yield X[:5] * (1 + i), Y[:5]
+
+    def run(folder, *knives):
+        for knife in (*knives, 0):
+            model = network()
+            model.compile("sgd", "mse")
+            keep = callbacks.BackupAndRestore(folder, save_freq=1)
+            chosen = [Knife(knife, ["on_train_batch_begin"]), keep]
+            arguments = {"validation_data": validation(), "validation_steps": 2, "verbose": 0}
+            try:
+                model.fit(X, Y, batch_size=10, epochs=4, callbacks=chosen, **arguments)
+            except Cut:
+                continue
+        return model.history.history
+
+    with pytest.warns(UserWarning, match="it may end with other bits: validation_data"):
+        whole, cut = run(tmp_path / "a"), run(tmp_path / "b", 6, 2)
+    assert cut == whole

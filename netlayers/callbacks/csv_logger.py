@@ -154,13 +154,21 @@ class CSVLogger(Callback):
                 "not written. Pass another filename for this run."
             )
         cells = [_text(row.get(name, "NA")) for name in self._columns]
-        if self._later and self._later.pop(0) == [str(cell) for cell in cells]:
+        if self._later and self._is_own(self._later.pop(0), [str(cell) for cell in cells]):
             return  # this run wrote it before it was killed
         self._later = []
         with self._log.writing(self.filename):
             self._writer.writerow(cells)
             self._file.flush()
         self._written = True
+
+    def _is_own(self, line: list[str], again: list[str]) -> bool:
+        """Whether this run wrote a line: the numbers of a run come again, times do not."""
+        assert self._columns is not None
+        if "loss" not in self._columns or len(line) != len(again):
+            return line == again
+        at = [self._columns.index(name) for name in ("epoch", "loss")]
+        return all(line[i] == again[i] for i in at)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the file."""

@@ -33,7 +33,6 @@ class LogFile:
 
     Args:
         owner: the callback, for messages.
-
     """
 
     def __init__(self, owner: str) -> None:

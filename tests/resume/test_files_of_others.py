@@ -55,6 +55,17 @@ def test_a_line_that_was_cut_is_written_whole(tmp_path):
     assert texts[0] == texts[1]
 
 
+def test_a_time_in_a_line_does_not_write_it_twice(tmp_path):
+    """It is another one when the epoch comes again; epoch and loss are those of this run."""
+    path, clock = tmp_path / "table.csv", iter(range(100))
+    for knife in (3, 0):
+        times = callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: logs.update(time=next(clock))
+        )
+        run(tmp_path, times, callbacks.CSVLogger(path), knife=knife)
+    assert epochs_in(path) == ["0", "1", "2", "3"]
+
+
 def test_lines_that_differ_are_kept(tmp_path):
     """A line in the place of one that comes again, but with other numbers, is of another run."""
     path = tmp_path / "table.csv"

@@ -5,6 +5,9 @@ import pytest
 
 import netlayers as nl
 from tests.golden import check_text
+
+# Compiled kernels know no complex numbers: other methods are chosen.
+from tests.snapshots import numpy_kernels  # noqa: F401
 from tests.user_layers import Gate, Halves, Leaky, MaskedMean, MaskingEmbed
 
 L, losses = nl.layers, nl.losses
@@ -13,15 +16,6 @@ X, Y = RNG.normal(size=(5, 4)), RNG.normal(size=(5, 2))
 CLASSES, STEPS = np.arange(5) % 2, RNG.normal(size=(3, 4, 2))
 WEIGHT = np.array([1.0, 0.0, 2.0, 0.5, 1.0])
 CORNERS = np.array([[0.0, 1.0], [-1.0, 0.0], [2.0, 0.0]])
-
-
-@pytest.fixture(autouse=True)
-def numpy_kernels():
-    """Compiled kernels know no complex numbers: other methods are chosen."""
-    before = nl.kernels_in_use()
-    nl.use_kernels("numpy")
-    yield
-    nl.use_kernels(before)
 
 
 class Stubborn(L.Layer):

@@ -86,6 +86,12 @@ def places(value, path=()):
             yield from places(item, (*path, key))
 
 
+def stored(path):
+    """Return the description and the arrays of a file."""
+    with StoredFile(path) as file:
+        return file.description, {name: file.read(name) for name in file.entries}
+
+
 def damaged(value, path, new):
     """Return a copy with something else in a place; without the place if that is ``None``."""
     value = copy.deepcopy(value)
@@ -107,9 +113,7 @@ def test_damaged_at_every_key(tmp_path, monkeypatch, cut, new):
     with pytest.raises(Cut):
         fit()
     path = tmp_path / "backup.safetensors"
-    with StoredFile(path) as file:
-        description = file.description
-        arrays = {name: file.read(name) for name in file.entries}
+    description, arrays = stored(path)
     restore = callbacks.BackupAndRestore.restore
     refused = []
 
@@ -163,9 +167,7 @@ def test_nothing_but_a_file_error_follows(tmp_path, monkeypatch, cut, new):
     with pytest.raises(Cut):
         fit()
     path = tmp_path / "backup.safetensors"
-    with StoredFile(path) as file:
-        description = file.description
-        arrays = {name: file.read(name) for name in file.entries}
+    description, arrays = stored(path)
     kept = ("place", "state")
     refused = 0
     for place in places({name: description["extra"][name] for name in kept}):
@@ -195,9 +197,7 @@ def test_a_place_that_is_none(tmp_path, key, value, message):
     with pytest.raises(Cut):
         fit()
     path = tmp_path / "backup.safetensors"
-    with StoredFile(path) as file:
-        description = file.description
-        arrays = {name: file.read(name) for name in file.entries}
+    description, arrays = stored(path)
     extra = damaged(description["extra"], ("place", key), value)
     write_file(str(path), arrays, description | {"extra": extra})
     model, fit = script(tmp_path)
@@ -234,9 +234,7 @@ def test_a_count_of_batches_beyond_the_data(tmp_path):
     with pytest.raises(Cut):
         fit(3)
     path = tmp_path / "backup.safetensors"
-    with StoredFile(path) as file:
-        description = file.description
-        arrays = {name: file.read(name) for name in file.entries}
+    description, arrays = stored(path)
     extra = damaged(description["extra"], ("state", "data", "count"), 10**15)
     write_file(str(path), arrays, description | {"extra": extra})
     fit(0)

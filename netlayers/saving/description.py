@@ -18,6 +18,10 @@ MAX_VALUES = 300_000
 MAX_DEPTH = 200
 MAX_BITS = 14_284  # of an integer: so that it has no more than the 4300 digits that Python reads
 MAX_WORK = 16_000_000  # 3900 layers in a row, or 1000 residual blocks of 3 layers
+# Arguments that say how many numbers an object keeps, which no array of the file has to match, and
+# how many there may be together: 100 MB.
+SIZES = ("num_thresholds",)
+MAX_SIZES = 2_000_000
 MAX_USES = 50_000  # of layers, those in a network that is called several times counted each time
 
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -77,12 +81,13 @@ def check_size(path: str, place: str, text: str | bytes) -> None:
 
 
 def check_configurations(path: str, place: str, value: Any) -> None:
-    """Raise a FileError if building the described model would take more than a few seconds.
+    """Raise a FileError if building the described model would take seconds, or much memory.
 
     The time to make a container grows with the square of its layers, that of a layer with the
     third power of how deep it lies. A network in networks, each called twice, is run 2^n times.
+    The weights are not counted: they must match the arrays of the file.
     """
-    work, todo, seen = 0, [(value, 0)], []
+    work, sizes, todo, seen = 0, 0, [(value, 0)], []
     while todo:
         item, depth = todo.pop()
         seen.append(item)
@@ -92,6 +97,10 @@ def check_configurations(path: str, place: str, value: Any) -> None:
         work += named**2 + 2 * named * depth**3
         if work > MAX_WORK:
             raise FileError(path, place, "fewer layers, or layers that lie less deep", "more")
+        asked = [item.get(name) for name in SIZES] if isinstance(item, dict) else []
+        sizes += sum(n for n in asked if type(n) is int and n > 0)
+        if sizes > MAX_SIZES:
+            raise FileError(path, place, f"{SIZES[0]} of at most {MAX_SIZES} together", "more")
         todo += [(child, depth) for child in children if isinstance(child, (dict, list))]
     uses: dict[int, int] = {}
     for item in reversed(seen):  # what is inside comes first

@@ -79,6 +79,7 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
     further = states | assets
     if compiled is not None and optimizer is not None:
         description["compile"] = compile_settings(path, compiled)
+        check_configurations(path, "compile", description["compile"])
         description["optimizer"] = optimizer_state(path, model, optimizer)
         further |= {OPTIMIZER + name: vector for name, vector in optimizer.state.items()}
     return joined(path, arrays, further), description

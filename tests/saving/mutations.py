@@ -196,8 +196,14 @@ def text_edited(data, rng, _):
 
 
 def grown(data, rng, _):
-    """Architectures that are large in one way or another."""
+    """Architectures, or metrics, that are large in one way or another."""
     entries, description, body = opened(data)
+    if rng.random() < 0.2 and "compile" in description:
+        count = rng.choice([10**3, 10**6, 10**12])
+        metric = {"class_name": "AUC", "config": {"num_thresholds": count, "name": None}}
+        key = rng.choice(["metrics", "weighted_metrics"])
+        description["compile"][key] = [metric] * rng.choice([2, 200, 5000])
+        return sealed(entries, description, body)
     layer = rng.choice(
         [
             {"class_name": "ReLU", "config": {}},

@@ -9,6 +9,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.errors import FileError
+from netlayers.saving.description import SIZES
 from tests.saving import mutations
 from tests.saving.hostile import lying, refuses
 
@@ -133,6 +134,59 @@ def test_a_hostile_architecture(files, path, name):
 def test_a_description_that_lies(files, path, key, value):
     match = {"built": "built|dense/kernel", "compile": "compile|optimizer"}.get(key, key)
     refuses(path, lying(files, lambda e, d: d.update({key: value})), match)
+
+
+def with_metrics(number, **config):
+    metrics = [{"class_name": "AUC", "config": {**config, "name": f"m{i}"}} for i in range(number)]
+    return lambda entries, description: description["compile"].update(metrics=metrics)
+
+
+def test_many_thresholds_are_refused_before_memory_is_taken(files, path):
+    data = lying(files, with_metrics(200, num_thresholds=10**6))
+    assert len(data) < 40_000
+    tracemalloc.start()
+    try:
+        error = refuses(path, data, "compile: expected num_thresholds of at most 2000000 together")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert error.place == "compile"
+    path.write_bytes(lying(files, with_metrics(2, num_thresholds=10**6)))
+    assert len(nl.load_model(path)._metrics) == 2
+
+
+def test_a_model_that_no_reader_accepts_is_not_written(path):
+    model = nl.Sequential([nl.layers.Dense(1, "sigmoid")], seed=0)
+    many = [nl.metrics.AUC(num_thresholds=10**6, name=f"m{i}") for i in range(3)]
+    model.compile("sgd", "bce", metrics=many)
+    model.build((None, 2))
+    with pytest.raises(FileError, match="num_thresholds of at most 2000000 together"):
+        model.save(path)
+    assert not path.exists()
+
+
+KINDS = ("layer", "loss", "metric", "optimizer", "initializer", "regularizer", "constraint")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_size_that_takes_memory_is_counted(kind):
+    """A class whose constructor takes memory by an argument names it in ``SIZES``."""
+    for cls in {c for c in nl.registry.registered(kind).values() if isinstance(c, type)}:
+        if not cls.__module__.startswith("netlayers."):
+            continue
+        for example in cls.examples():
+            given = example if isinstance(example, dict) else example[0]
+            whole = [n for n, v in given.items() if type(v) is int and n not in SIZES]
+            for name in whole:
+                tracemalloc.start()
+                try:
+                    cls(**{**given, name: 10**6})
+                except nl.errors.NetlayersError:
+                    pass
+                finally:
+                    peak = tracemalloc.get_traced_memory()[1]
+                    tracemalloc.stop()
+                assert peak < 1 << 20, (cls, name)
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,11 @@ def check_path(owner: str, argument: str, value: Any, *, folder: bool = False) -
     return path
 
 
+def is_foreign(thing: Any) -> bool:
+    """Whether a class, function or object is defined outside the package."""
+    return str(getattr(thing, "__module__", "")).partition(".")[0] != "netlayers"
+
+
 def takes(function: Callable[..., Any], count: int) -> bool:
     """Whether a function can be called with ``count`` arguments."""
     try:

@@ -11,11 +11,13 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from netlayers._read_only import guard_methods
 from netlayers.errors import ConfigurationError, MissingMethodError, UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
 _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
@@ -92,6 +94,12 @@ class Configurable:
     """
 
     __signature__ = _ConstructorSignature()
+    # Methods that classes of the user get read-only arrays in, and in which arguments (None: all).
+    _reads: ClassVar[Mapping[str, Sequence[int] | None]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        guard_methods(cls, cls._reads, Configurable)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
         known = _all_arguments(cls)

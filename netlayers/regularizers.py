@@ -6,7 +6,7 @@ follows the gradient of the reported loss.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
 class Regularizer(Configurable):
     """Base class. Subclasses implement ``__call__`` and :meth:`add_gradient`."""
+
+    _reads: ClassVar[dict[str, tuple[int]]] = {"__call__": (0,), "add_gradient": (0,)}
 
     @must_define()
     def __call__(self, w: Array) -> float:

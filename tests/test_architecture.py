@@ -18,6 +18,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LEVELS = [
     ["errors", "_deprecated", "_typing", "_version", "_warn"],
     ["checks"],
+    ["_read_only"],
     ["registry", "config", "_optional", "_tables"],
     ["random"],
     # The pictures know what they draw by its attributes alone.

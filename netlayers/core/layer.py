@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -79,6 +79,7 @@ class Layer(Module):
         def _sublayers(self) -> Sequence[Layer]: ...
         def _flatten_layers(self) -> Iterator[Layer]: ...
 
+    _reads: ClassVar[dict[str, None]] = dict.fromkeys(("forward", "backward", "compute_mask"))
     # Number of the active call; see new_call.
     _call_number = 1
 

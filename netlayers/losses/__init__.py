@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlayers._read_only import guard_methods
 from netlayers.errors import ConfigurationError
 from netlayers.losses.base import Loss
 from netlayers.losses.binary import BinaryCrossentropy
@@ -142,6 +143,7 @@ def get(identifier: Identifier) -> Loss:
         if callable(getattr(identifier, "forward", None)) and callable(
             getattr(identifier, "backward", None)
         ):
+            guard_methods(type(identifier), Loss._reads)
             loss: Loss = identifier
             return loss
         if callable(identifier):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -68,6 +68,9 @@ class Loss(Configurable):
     # Whether the outputs are on an axis other than the last and must be moved: see AxisLoss.
     moves_axis = False
     is_quotient = True
+    _reads: ClassVar[dict[str, None]] = dict.fromkeys(
+        ("forward", "forward_samples", "backward_samples", "targets", "check_targets")
+    )
     ignore_class: int | None = None  # samples of this class are ignored: see _effective_weights
     # Whether targets that are NaN are left out: see ElementwiseLoss. None: others cannot.
     mask_nan: bool | None = None

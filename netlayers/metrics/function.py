@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._read_only import call_read_only
 from netlayers.arrays.convert import as_array
 from netlayers.checks import takes
 from netlayers.errors import ConfigurationError, ShapeError
@@ -72,9 +73,9 @@ class MeanMetricWrapper(Mean):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Call the function and add its result."""
-        y_true, y_pred = (array.view() for array in with_outputs(y_true, y_pred))
-        y_true.flags.writeable = y_pred.flags.writeable = False  # the arrays belong to the caller
-        values = as_array(f"metric {self.name!r}", "its result", self.fn(y_true, y_pred))
+        y_true, y_pred = with_outputs(y_true, y_pred)
+        owner = f"metric {self.name!r}"
+        values = as_array(owner, "its result", call_read_only(owner, self.fn, y_true, y_pred))
         count = len(y_pred)
         weights = np.shape(np.ones(1) if sample_weight is None else sample_weight)
         by_output = len(weights) == y_pred.ndim and weights[-1] > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -98,6 +98,7 @@ class Optimizer(Configurable):
     exact_by_rows = False
     # Whether each block is one whole parameter, as rules that use norms require.
     by_parameter = False
+    _reads: ClassVar[dict[str, tuple[int]]] = {"update": (1,)}  # the gradient
 
     def __init__(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from netlayers._read_only import with_read_only_logs
 from netlayers._warn import warn
-from netlayers.checks import listed
+from netlayers.checks import is_foreign, listed
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
 
@@ -288,9 +289,11 @@ class CallbackList:
         """Return class name and method of each callback that overrides the hook."""
         if hook not in self._hooks:
             empty = getattr(Callback, hook)
-            found = [(type(c).__name__, getattr(c, hook, empty)) for c in self.callbacks]
+            found = [(c, getattr(c, hook, empty)) for c in self.callbacks]
             self._hooks[hook] = [
-                (name, f) for name, f in found if getattr(f, "__func__", f) is not empty
+                (type(c).__name__, with_read_only_logs(c, hook, f) if is_foreign(f) else f)
+                for c, f in found
+                if getattr(f, "__func__", f) is not empty
             ]
         return self._hooks[hook]
 
@@ -302,8 +305,7 @@ def _overrides(callback: Any, hook: str) -> bool:
 
 def _is_foreign(callback: Any, hook: str) -> bool:
     """Whether a callback has a hook from outside the package, which may do anything."""
-    module = str(getattr(getattr(callback, hook, None), "__module__", ""))
-    return _overrides(callback, hook) and not module.startswith("netlayers.")
+    return _overrides(callback, hook) and is_foreign(getattr(callback, hook))
 
 
 def as_callbacks(callbacks: Any) -> list[Any]:

@@ -10,12 +10,14 @@ import numpy as np
 
 from netlayers._warn import warn
 from netlayers.callbacks.reporting import say
+from netlayers.callbacks.unsaved import Watch
 from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.kernels.select import kernels_in_use
 from netlayers.saving import StoredFile, restore, save_model
 from netlayers.saving.description import Section, from_text, to_text
 from netlayers.saving.lock import FolderLock
+from netlayers.saving.own_state import objects_of, own_state
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.settings import ChangedSettingError, restore_settings
 from netlayers.saving.state import architecture, compile_settings
@@ -129,6 +131,7 @@ class BackupAndRestore(BackupCallback):
         self._earlier = os.path.join(self.backup_dir, "previous.safetensors")
         self._lock: FolderLock | None = None
         self._run: Run | None = None  # the one that holds the lock
+        self._watch: Watch | None = None
 
     # What the run calls ------------------------------------------------------------------------
 
@@ -182,6 +185,8 @@ class BackupAndRestore(BackupCallback):
     def begun(self, run: Run) -> None:
         """Check that the state can be stored, before there is anything to lose."""
         pack(run.get_state())
+        own_state(run.model)
+        self._watch = self._watched(run)
 
     def restore(self, run: Run) -> None:
         """Restore the run from the backup."""
@@ -203,6 +208,7 @@ class BackupAndRestore(BackupCallback):
         ) as e:
             raise self._foreign(f"{type(e).__name__}: {e}") from e
         self._written = run.place()
+        self._watch = self._watched(run)
 
     def after_batch(self, run: Run) -> None:
         """Write a backup if one is due after this batch."""
@@ -274,6 +280,14 @@ class BackupAndRestore(BackupCallback):
                 f"{run.batch or 0}: {error} Training continues; an earlier backup remains."
             )
         self._time = time.monotonic()
+        if self._watch is not None:
+            self._watch.warn_of_changes()
+
+    def _watched(self, run: Run) -> Watch:
+        """Return the attributes of the user's objects as they are now."""
+        model = [thing for _, thing in objects_of(run.model)]
+        metrics = run.steps.metrics.values()
+        return Watch("BackupAndRestore", [*model, *metrics, *run.kept_callbacks])
 
     def _checked_place(self, run: Run, place: Any) -> dict[str, Any]:
         """Return the position in the backup, which must be one of the run.

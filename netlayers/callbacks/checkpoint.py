@@ -11,9 +11,12 @@ from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say, scalars
+from netlayers.callbacks.unsaved import Watch
 from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
 from netlayers.errors import ConfigurationError, FileError
-from netlayers.saving import StoredFile, save_model, save_weights
+from netlayers.saving import StoredFile
+from netlayers.saving.models import extra_data
+from netlayers.saving.own_state import objects_of
 
 if TYPE_CHECKING:
     from netlayers._typing import Logs
@@ -46,7 +49,8 @@ class ModelCheckpoint(MonitorCallback):
             the name ``monitor`` or a name in the template, or ``mode`` must be given.
 
     A value that is not finite is never the best, not even the first. Weights that are not finite
-    are not saved; a warning says so. A file is replaced in one step.
+    are not saved; a warning says so. A file is replaced in one step. The methods ``save`` and
+    ``save_weights`` of the model are called, also those of a subclass that overrides them.
 
     A second ``fit`` with the same object starts without a best value, unless it continues a run
     (``initial_epoch`` above 0) or the file with the best value still exists: a better file is not
@@ -176,6 +180,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Reset the state; keep the best value of an earlier ``fit`` while its file is there."""
+        self._watch = Watch("ModelCheckpoint", [thing for _, thing in objects_of(self.model)])
         best, files = self.best, self.files
         self._start()
         if not self.save_best_only:
@@ -250,9 +255,10 @@ class ModelCheckpoint(MonitorCallback):
                 "not written."
             )
             return
-        save = save_weights if self.save_weights_only else save_model
+        save = model.save_weights if self.save_weights_only else model.save
         try:
-            save(model, path, extra={self.monitor: current} if self.save_best_only else None)
+            with extra_data({self.monitor: current} if self.save_best_only else None):
+                save(path)
         except OSError as error:
             warn(
                 f"ModelCheckpoint: epoch {epoch + 1}: {path!r} was not written: {error}. Training "
@@ -263,6 +269,8 @@ class ModelCheckpoint(MonitorCallback):
             self.best = current
         if self.verbose:
             say(f"Epoch {epoch + 1}{said}: saved as {path}")
+        if not self.save_weights_only:
+            self._watch.warn_of_changes()
         self._tidy(path)
 
     def _chosen_model(self) -> Any:

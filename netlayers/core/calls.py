@@ -119,18 +119,30 @@ def calls_of(layer: LayerLike) -> Iterator[Call]:
                 yield item
 
 
+def generators_in(layer: LayerLike) -> Iterator[tuple[str, np.random.Generator]]:
+    """Yield the generators that are attributes of a layer, or in a list or dict that is one."""
+    for name, value in vars(layer).items():
+        if isinstance(value, np.random.Generator):
+            yield name, value
+        elif isinstance(value, (list, tuple, dict)):
+            several = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, item in several:
+                if isinstance(item, np.random.Generator):
+                    yield f"{name}[{key}]", item
+
+
 def generators_of(layer: LayerLike) -> dict[str, np.random.Generator]:
     """Return every random generator of a layer, its sublayers and their additional calls.
 
     The keys are the layer's index in :meth:`Module._flatten_layers` and the attribute, such as
-    ``"3.rng"``, and for an additional call its number, such as ``"3.rng/2"``.
+    ``"3.rng"``, in a list or dict of generators ``"3.rngs[0]"``, and for an additional call its
+    number, such as ``"3.rng/2"``.
     """
     found: dict[str, np.random.Generator] = {}
     places = {id(part): i for i, part in enumerate(layer._flatten_layers())}
     for part in layer._flatten_layers():
-        for attribute, value in vars(part).items():
-            if isinstance(value, np.random.Generator):
-                found[f"{places[id(part)]}.{attribute}"] = value
+        for attribute, generator in generators_in(part):
+            found[f"{places[id(part)]}.{attribute}"] = generator
         for call in calls_of(part):
             for its, generator in call.generators():
                 found[f"{places[id(its)]}.rng/{call.number}"] = generator

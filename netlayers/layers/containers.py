@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-import numpy as np
-
 from netlayers.arrays.spec import FLOAT
 from netlayers.checks import takes
-from netlayers.core.calls import Call
+from netlayers.core.calls import Call, generators_in
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
 from netlayers.layers.input import Input
@@ -312,8 +310,7 @@ def check_layer_class(layer: Layer) -> None:
 
 def _draws(layer: Layer) -> bool:
     """Whether a layer itself, not a sublayer, draws random numbers."""
-    values = vars(layer).values()
-    return layer.random or any(isinstance(value, np.random.Generator) for value in values)
+    return layer.random or any(True for _ in generators_in(layer))
 
 
 class Chain(Container):

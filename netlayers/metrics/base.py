@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from netlayers.checks import check_name
+from netlayers.checks import check_name, is_foreign
 from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.exact import inner
 from netlayers.registry import (
@@ -50,6 +50,7 @@ class Metric(Configurable):
     direction: ClassVar[str | None] = None
     weights_are_counts = True
     each_batch = True
+    _reads: ClassVar[dict[str, None]] = dict.fromkeys(("update_state", "values"))
 
     def __init__(self, name: str | None = None) -> None:
         owner = type(self).__name__
@@ -82,11 +83,18 @@ class Metric(Configurable):
     def get_state(self) -> dict[str, Any]:
         """Return the state accumulated since the last reset, so that a run can be resumed.
 
-        By default, these are all attributes that are not constructor arguments: numbers, strings
-        and arrays, in lists and dicts. Classes with other state override both methods.
+        By default, these are all attributes: numbers, strings, arrays and random generators, in
+        lists and dicts. Constructor arguments are among them in your own classes, which may change
+        them, unless they are tuples, functions or objects. Classes with other state override both
+        methods.
         """
+        mine = is_foreign(type(self))
         arguments = constructor_arguments(type(self))
-        return {name: value for name, value in vars(self).items() if name not in arguments}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in arguments or (mine and _is_plain(value))
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the state that :meth:`get_state` returned."""
@@ -211,6 +219,13 @@ class MeanMetric(Mean):
         total, weight = weighted_sum(self, values, sample_weight)
         self._total += total
         self._weight += weight
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, a string or an array, or a list or dict of these."""
+    if isinstance(value, (list, dict)):
+        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
+    return value is None or isinstance(value, (bool, int, float, str, np.ndarray, np.generic))
 
 
 def weighted_sum(

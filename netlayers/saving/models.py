@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +22,26 @@ from netlayers.saving.values import stored_names
 from netlayers.training.lock import check_not_busy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from netlayers._typing import Array, Dtype
     from netlayers.core.layer import Layer
 
 MODEL, WEIGHTS = "model", "weights"
+_EXTRA: ContextVar[Any] = ContextVar("extra", default=None)
+
+
+@contextmanager
+def extra_data(extra: Any) -> Iterator[None]:
+    """Context manager: what is saved in it has this ``extra``, if it is given none itself.
+
+    For callers of a model's own ``save``, which takes no such argument.
+    """
+    token = _EXTRA.set(extra)
+    try:
+        yield
+    finally:
+        _EXTRA.reset(token)
 
 
 def save_model(
@@ -64,7 +80,7 @@ def save_model(
     _guard(path, stored, description["weights"], allow_nonfinite)
     if arrays:
         stored = joined(path, stored, {EXTRA + name: array for name, array in arrays.items()})
-    description["extra"] = extra
+    description["extra"] = _EXTRA.get() if extra is None else extra
     write_file(path, stored, description)
 
 
@@ -160,6 +176,7 @@ def save_weights(
     if not arrays and not model.built:
         model._require_built()
     _guard(path, arrays, list(arrays), allow_nonfinite)
+    extra = _EXTRA.get() if extra is None else extra
     description: dict[str, Any] = {"kind": WEIGHTS, "weights": list(arrays), "extra": extra}
     if any(p.dtype != p.layer._dtype for p in weights_of(path, model).values()):
         description["format_version"] = 2

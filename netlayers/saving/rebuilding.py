@@ -21,6 +21,7 @@ from netlayers.registry import names_of_a_file, resolve
 from netlayers.saving.description import check_configurations, short
 from netlayers.saving.generators import stored_layer_states, stored_streams
 from netlayers.saving.names import layers_by_path, weights_of
+from netlayers.saving.own_state import OWN, put_own_state, stored_own_state
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import EXTRA, OPTIMIZER, unnamed
 from netlayers.saving.values import (
@@ -105,6 +106,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
     for name, (_, state) in states.items():
         state.value = file.read(name)
     put_assets(file, stored_assets(file, model))
+    put_own_state(file, model, stored_own_state(file), lambda place: place.startswith("layers/"))
     return model
 
 
@@ -164,7 +166,7 @@ def check_weights(
         raise FileError(file.path, "weights", "the order of the model", "another order")
     known = {*weights, *others}
     for name in file.entries:
-        if name not in known and not name.startswith((OPTIMIZER, EXTRA)):
+        if name not in known and not name.startswith((OPTIMIZER, EXTRA, OWN)):
             raise FileError(file.path, name[:200], "an array of the model", "an extra one")
 
 
@@ -205,6 +207,8 @@ def compile_again(
         vectors[name] = file.read(OPTIMIZER + name, memory)
     put_counters(optimizer, stored_counters(file, model))
     optimizer.state.update(vectors)
+    own = stored_own_state(file)
+    put_own_state(file, model, own, lambda place: not place.startswith("layers/"))
 
 
 def _each_metric(function: Callable[[Any], Any], given: list[Any]) -> list[Any]:
@@ -299,12 +303,14 @@ def put_back(file: StoredFile, model: Layer) -> None:
     values = {name: file.read(name) for name in weights}
     vectors = {name: _aligned_read(file, OPTIMIZER + name) for name in names}
     rows = {name: file.read(name) for name in states}
+    own = stored_own_state(file)
     file.check_rest()
     old = getattr(model, "_streams", None)
     drawn = stored_layer_states(section.section("random"), model)
-    if assets:
+    if assets or own:
         with unchanged_on_error(model):
             put_assets(file, assets)
+            put_own_state(file, model, own, lambda place: True)
     # From here on nothing fails.
     for name, p in weights.items():
         p.value[...] = values[name]  # type: ignore[index]

@@ -11,6 +11,7 @@ from netlayers.core.calls import generators_of
 from netlayers.core.layer import Layer
 from netlayers.saving.generators import uses_of
 from netlayers.saving.names import built_layers
+from netlayers.saving.own_state import own_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +39,7 @@ def unchanged_on_error(model: Layer, others: Iterable[Any] = ()) -> Iterator[Non
         for part in model._flatten_layers()
         if type(part).set_assets is not Layer.set_assets
     ]
+    own = [(thing, copy.deepcopy(thing.get_state())) for thing in own_objects(model).values()]
     kept = [thing for thing in (getattr(model, "optimizer", None), *others) if thing is not None]
     attributes = [(vars(thing), dict(vars(thing))) for thing in kept]
     known = {} if streams is None else dict(streams._generators)
@@ -51,6 +53,8 @@ def unchanged_on_error(model: Layer, others: Iterable[Any] = ()) -> Iterator[Non
         for part, its in assets:
             if part.get_assets() != its:
                 part.set_assets(its)
+        for thing, state in own:
+            thing.set_state(state)
         for array, before in values:
             array[...] = before
         for copies in buffers:

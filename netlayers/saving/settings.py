@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.errors import ConfigurationError
+from netlayers.saving.description import from_text, to_text
 from netlayers.saving.names import paths_of
 from netlayers.saving.state import architecture, compile_settings
 from netlayers.training.state import differences
@@ -47,6 +48,7 @@ def restore_settings(path: str, description: dict[str, Any], model: CompilableMo
         wanted.append((model.loss, compiled["loss"]["config"]))
     before = [change for thing, config in wanted for change in _set(thing, config)]
     now = {"model": architecture(path, model), **compile_settings(path, model)}
+    now = from_text(path, "the script", to_text(path, "the script", now))  # arrays become lists
     for place, was, got in differences({"model": description["model"], **compiled}, now):
         if place != _ELSEWHERE:
             for thing, name, value in reversed(before):

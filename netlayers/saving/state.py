@@ -18,6 +18,7 @@ from netlayers.registry import Configurable, registered, serialize
 from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
 from netlayers.saving.names import built_layers, weights_of
+from netlayers.saving.own_state import own_state
 from netlayers.saving.values import assets_of, needs_version_2, states_of
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.measuring import flat
@@ -76,7 +77,14 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
     waiting = bool(optimizer and optimizer.accumulated and optimizer.denominators)
     if states or assets or waiting or needs_version_2(model):
         description |= {"format_version": 2, "states": list(states), "assets": kinds}
-    further = states | assets
+    try:
+        own, its = own_state(model)
+    except ConfigurationError as error:
+        expected = "numbers, strings and arrays, in lists and dicts"
+        raise FileError(path, "get_state()", expected, str(error)) from error
+    if own:
+        description |= {"format_version": 2, "own": own}
+    further = states | assets | its
     if compiled is not None and optimizer is not None:
         description["compile"] = compile_settings(path, compiled)
         check_configurations(path, "compile", description["compile"])

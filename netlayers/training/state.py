@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 _MARK = "__"  # key of a dict that represents a value other than plain data
+_BITS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")  # of NumPy's generators
 _LONG = 32  # longer lists of numbers become arrays, because a long history is slow as JSON
 
 
@@ -21,8 +23,9 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
     """Return a state as plain data, and its arrays by name.
 
     Args:
-        state: numbers, strings, ``None`` and arrays, in lists, tuples (restored as lists) and dicts
-            with strings as keys. NumPy scalars keep their types.
+        state: numbers, strings, ``None``, arrays and random generators, in lists, tuples (restored
+            as lists) and dicts with strings as keys. NumPy scalars keep their types; generators are
+            ``numpy.random.Generator``, ``numpy.random.RandomState`` and ``random.Random``.
 
     Raises:
         ConfigurationError: it holds another type; the message says where.
@@ -53,6 +56,10 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
                 arrays[path] = _as_bytes(array)
                 return {_MARK: kind, "name": path, "booleans": array.dtype == bool}
             return [packed(f"{path}/{i}", item) for i, item in enumerate(value)]
+        generator = _generator_state(value)
+        if generator is not None:
+            its_state = packed(path, generator[1])
+            return {_MARK: "generator", "kind": generator[0], "state": its_state}
         strings = isinstance(value, dict) and all(isinstance(key, str) for key in value)
         if strings and _MARK not in value:
             # Escaped as in JSON pointers (RFC 6901), so that no two places have one name.
@@ -60,7 +67,8 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
             return {k: packed(f"{path}/{names[k]}" if path else names[k], value[k]) for k in value}
         raise ConfigurationError(
             f"The state of the run cannot be kept: {path} is {value!r}. get_state() must return "
-            "numbers, strings and arrays, in lists and in dicts with strings as keys."
+            "numbers, strings, arrays and random generators, in lists and in dicts with strings as "
+            "keys."
         )
 
     return packed("", state), arrays
@@ -69,6 +77,35 @@ def pack(state: Any) -> tuple[Any, dict[str, Array]]:
 def _kept(dtype: Any) -> bool:
     """Whether a dtype is the same on every machine; long doubles are not."""
     return dtype.kind in "biuf" and dtype.char != "g"
+
+
+def _generator_state(value: Any) -> tuple[str, Any] | None:
+    """Return kind and state of a random generator; ``None`` for other values."""
+    if type(value) is np.random.Generator and type(value.bit_generator).__name__ in _BITS:
+        return type(value.bit_generator).__name__, value.bit_generator.state
+    if type(value) is np.random.RandomState:
+        return "RandomState", value.get_state(legacy=False)
+    if type(value) is random.Random:
+        return "Random", value.getstate()
+    return None
+
+
+def _generator(kind: str, state: Any) -> Any:
+    """Return a random generator of a kind, in a state."""
+    if kind == "RandomState":
+        old = np.random.RandomState()
+        old.set_state(state)
+        return old
+    if kind == "Random":
+        version, numbers, gauss = state
+        plain = random.Random()
+        plain.setstate((version, tuple(numbers), gauss))
+        return plain
+    if kind not in _BITS:
+        raise ValueError(f"{kind!r:.60} is no generator of NumPy")
+    bits = getattr(np.random, kind)()
+    bits.state = state
+    return np.random.Generator(bits)
 
 
 def _as_bytes(array: Array) -> Array:
@@ -103,6 +140,8 @@ def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
         return {key: unpack(value, arrays) for key, value in plain.items()}
     if kind == "number":
         return np.dtype(plain["dtype"]).type(plain["value"])
+    if kind == "generator":
+        return _generator(plain["kind"], unpack(plain["state"], arrays))
     array = arrays[plain["name"]]
     if kind == "list":
         return array.tolist()

@@ -1,4 +1,4 @@
-"""The Python of the README and of docs/targets.md runs, one block after the other."""
+"""The Python of the README and of pages in docs/ runs, one block after the other."""
 
 import contextlib
 import io
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -36,8 +37,9 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert np.isfinite(names["net"].parameters.values).all()
 
 
-def test_the_python_of_the_page_on_targets_runs():
-    run_blocks(ROOT / "docs" / "targets.md")
+@pytest.mark.parametrize("page", ["targets.md", "resuming.md"])
+def test_the_python_of_a_page_runs(page):
+    run_blocks(ROOT / "docs" / page)
 
 
 def test_every_file_that_the_readme_names_exists():

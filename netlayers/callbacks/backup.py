@@ -67,8 +67,10 @@ class BackupAndRestore(BackupCallback):
 
     A callback of your own returns its state from ``get_state()`` and takes it in
     ``set_state(state)``. In the new process, ``on_train_begin`` is called, and ``on_epoch_begin``
-    in an epoch that had started; then the state is restored. The states of metrics and of the
-    generators of layers are included without that.
+    in an epoch that had started; then the state is restored. Layers, losses, optimizers, metrics,
+    schedules and regularizers of your own may define the same two methods. The states of metrics
+    and of the generators of layers are included without that. A warning names attributes of your
+    objects that change in the run and are not saved.
 
     A source of batches may define ``get_state()``, which is called after each batch that is read,
     and ``set_state(state)``, after which ``iter(source)`` (or ``source[i]``) continues with the

@@ -7,6 +7,8 @@ import os
 import string
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.monitor import MonitorCallback
@@ -228,6 +230,7 @@ class ModelCheckpoint(MonitorCallback):
         """Save the model."""
         if self.save_freq == "epoch":
             self._consider(epoch, None, logs)
+        self._single = False
 
     def _after_batch(self, batch: int, logs: Logs | None = None) -> None:
         self._seen_batches += 1
@@ -281,9 +284,30 @@ class ModelCheckpoint(MonitorCallback):
                 return steps.copy_before_step().model
         return self.model
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the state: in an epoch of one batch, with the model before its update."""
+        before = None
+        if self._single and self._is_of_training() and self.model._steps.snapshot.has_weights:
+            steps = self.model._steps
+            before = {**steps.snapshot.get_state(), "counters": steps._counters}
+        return {**super().get_state(), "before": before}
+
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the state; only files in the folder of this callback may be deleted later."""
         super().set_state(state)
+        before = state.get("before")  # earlier versions did not have it
+        if before is not None:
+            steps, before = self.model._steps, dict(before)
+            values = steps.model.parameters.values
+            if any(
+                np.shape(v) != values.shape
+                for v in (before["_values"], *before["_vectors"].values())
+            ):
+                raise ValueError("ModelCheckpoint: not the weights of this model before a step")
+            self._single, steps._counters = True, tuple(before.pop("counters"))
+            self._snapshot = steps.snapshot
+            self._snapshot.include_weights = True
+            self._snapshot.set_state(before)
         folder = os.path.dirname(os.path.abspath(self.filepath))
         self.files = [
             path

@@ -58,13 +58,15 @@ class Watch:
                     found.setdefault(cls, []).append(name)
         for cls, names in found.items():
             kind = cls.__name__
+            shown = ", ".join(f"{name!r}: self.{name}" for name in names[:3])
+            more = ", ..." * (len(names) > 3)
             cached = " What only one step needs belongs in self.cache." * hasattr(cls, "backward")
             warn(
                 f"{self._owner}: {', '.join(f'{kind}.{name}' for name in names)} changed in the "
-                "run and is not saved, so a run that is resumed may end otherwise. Give "
-                f"{kind} the methods get_state(), which returns {{{names[0]!r}: ...}}, and "
-                "set_state(state), which takes it; get_state may return {} if nothing depends on "
-                f"it.{cached}"
+                "run without being saved, so a resumed run may end differently. Define in "
+                f"{kind} get_state(), which returns {{{shown}{more}}}, and set_state(state), which "
+                "restores it. If nothing depends on it, let get_state() return {}."
+                f"{cached}"
             )
 
 

@@ -29,37 +29,38 @@ class BufferCopies:
 
     Attributes:
         empty: whether there is nothing to copy, now or later.
+        copies: the copies; empty before the first :meth:`take`.
     """
 
     def __init__(self, model: LayerLike) -> None:
         self._model = model
         self._states = [state for _, state in states_of(model).values()]
         self._own = [p for p in model.parameters.all if p.own_dtype is not None]
-        self._copies: list[Array | None] = []
+        self.copies: list[Array | None] = []
         self.empty = not (model.parameters.statistics.size or self._own or self._states)
 
     def take(self) -> None:
         """Copy the arrays."""
         now = self._arrays()
-        fitting = len(now) == len(self._copies) and all(
+        fitting = len(now) == len(self.copies) and all(
             a is not None and b is not None and a.shape == b.shape
-            for a, b in zip(now, self._copies, strict=True)
+            for a, b in zip(now, self.copies, strict=True)
         )
         if not fitting:
-            self._copies = [None if a is None else a.copy() for a in now]
+            self.copies = [None if a is None else a.copy() for a in now]
             return
-        for kept, array in zip(self._copies, now, strict=True):
+        for kept, array in zip(self.copies, now, strict=True):
             np.copyto(kept, array)  # type: ignore[arg-type]
 
     def restore(self, model: LayerLike | None = None) -> None:
         """Write the copies back into the model, or into a copy of it."""
-        if not self._copies:  # nothing was copied
+        if not self.copies:  # nothing was copied
             return
         target = self if model is None else BufferCopies(model)
-        for array, kept in zip(target._arrays(), self._copies, strict=True):
+        for array, kept in zip(target._arrays(), self.copies, strict=True):
             if array is not None and kept is not None and array.shape == kept.shape:
                 array[...] = kept
-        for state, kept in zip(target._states, self._copies[1 + len(self._own) :], strict=True):
+        for state, kept in zip(target._states, self.copies[1 + len(self._own) :], strict=True):
             if kept is None or state.value is None or state.value.shape != kept.shape:
                 state.value = None if kept is None else kept.copy()
 

@@ -38,7 +38,13 @@ class Layer(Module):
         autocast: accepted as in Keras, without effect: a model computes in one dtype.
 
     Memory: what ``forward`` and ``backward`` return belongs to the layer and is valid until its
-    next ``forward`` or ``backward``. Neither changes the array it is given.
+    next ``forward`` or ``backward``. Neither changes the array it is given, which is read-only in a
+    class of your own.
+
+    State: a class that keeps more than weights and states in its attributes may define
+    ``get_state()``, which returns it as numbers, strings, arrays and random generators, in lists
+    and dicts, and ``set_state(state)``. Model files and backups then hold it. Losses and optimizers
+    may define them too.
 
     Example:
         A factor for each feature, learned. It works in a model and alone.

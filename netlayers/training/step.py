@@ -71,6 +71,16 @@ class StepSnapshot:
                 for name, vector in self._optimizer.state.items()
             }
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what :meth:`take` copied, with weights, to resume a run in another process."""
+        names = ("_values", "_vectors", "_drawn")
+        return {**{name: vars(self)[name] for name in names}, "buffers": self._buffers.copies}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`get_state` returned."""
+        self._buffers.copies, self.has_weights = state["buffers"], True
+        vars(self).update({name: its for name, its in state.items() if name != "buffers"})
+
     def restore_buffers(self) -> None:
         """Restore running statistics and states after a skipped step."""
         self._buffers.restore()

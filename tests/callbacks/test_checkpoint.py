@@ -2,11 +2,13 @@
 
 import math
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import netlayers as nl
+from netlayers import callbacks
 from netlayers.callbacks import ModelCheckpoint
 from netlayers.errors import ConfigurationError
 
@@ -222,3 +224,61 @@ def test_best_without_the_monitored_number(tmp_path):
     with pytest.raises(ConfigurationError, match="'val_loss' is not among the results"):
         model.fit(X, Y, epochs=2, callbacks=[checkpoint], verbose=0)
     assert not list(tmp_path.iterdir())
+
+
+# Subclasses, and runs that are cut ----------------------------------------------------------------
+
+
+class Model(nl.Sequential):
+    """Writes a note beside each file."""
+
+    def save(self, filepath, overwrite=True, *, allow_nonfinite=False):
+        super().save(filepath, overwrite, allow_nonfinite=allow_nonfinite)
+        Path(f"{filepath}.txt").write_text("whole")
+
+    def save_weights(self, filepath, overwrite=True, *, allow_nonfinite=False):
+        super().save_weights(filepath, overwrite, allow_nonfinite=allow_nonfinite)
+        Path(f"{filepath}.txt").write_text("weights")
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("best", [False, True])
+def test_the_methods_of_the_model_are_called(tmp_path, weights, best):
+    path = tmp_path / "m.safetensors"
+    model = Model([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    keep = callbacks.ModelCheckpoint(
+        path, "loss", save_weights_only=weights, save_best_only=best, save_freq=1
+    )
+    x = np.ones((4, 2))
+    model.fit(x, x[:, 0], callbacks=[keep], verbose=0)
+    assert Path(f"{path}.txt").read_text() == ("weights" if weights else "whole")
+    with nl.saving.StoredFile(path) as file:
+        assert file.description["extra"] == ({"loss": keep.best} if best else None)
+
+
+def single(folder, cut=False):
+    layers = [nl.layers.Dense(3), nl.layers.BatchNormalization(), nl.layers.Dropout(0.5)]
+    model = nl.Sequential([*layers, nl.layers.Dense(1)], seed=0)
+    model.compile(nl.optimizers.Adam(0.1), "mse")
+    x = np.random.default_rng(0).normal(size=(8, 2))
+    file = folder / "m.safetensors"
+    keep = callbacks.ModelCheckpoint(file, "loss", save_best_only=True)
+
+    class Cut(callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            if cut and len(self.model.history.epoch) == 2:
+                raise RuntimeError("cut")
+
+    chosen = [keep, Cut(), callbacks.BackupAndRestore(folder / "b", save_freq=1)]
+    data = {"validation_data": (x, x[:, 0]), "batch_size": 8, "verbose": 0}
+    model.fit(x, x[:, 0], epochs=3, callbacks=chosen, **data)
+    return file.read_bytes()
+
+
+def test_a_run_cut_between_the_only_batch_and_the_end_of_its_epoch(tmp_path):
+    """The file has the model before the update, in a process that never saw it, too."""
+    whole = single(tmp_path / "a")
+    with pytest.raises(RuntimeError, match="cut"):
+        single(tmp_path / "b", cut=True)
+    assert single(tmp_path / "b") == whole

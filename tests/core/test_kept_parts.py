@@ -41,12 +41,12 @@ def test_buffers_of_statistics_and_states():
     assert (layer.mean.tolist(), layer.count.tolist()) == ([0, 0], [0])
     layer.forward(x)
     copies.take()
-    kept = copies._copies
+    kept = copies.copies
     layer.forward(2 * x)
     copies.restore()
     assert layer.states["last"].value.tolist() == x.tolist()
     copies.take()
-    assert copies._copies is kept  # the same memory again
+    assert copies.copies is kept  # the same memory again
     layer.reset_states()
     copies.restore()
     assert layer.states["last"].value.tolist() == x.tolist()
@@ -57,7 +57,7 @@ def test_buffers_of_statistics_and_states():
     layer.reset_states()
     layer.forward(x[:2])
     copies.take()
-    assert copies._copies is not kept
+    assert copies.copies is not kept
     other = Counts(name="c")
     other.build((None, 2))
     layer.mean[...] = 9

@@ -266,9 +266,10 @@ def test_attributes_that_change_are_named_once(tmp_path):
     (said,) = watched(tmp_path / "b", [Unsaved()])
     assert said == (
         "BackupAndRestore: Unsaved.seen, Unsaved.kept, Unsaved.large, Unsaved.x changed in the run "
-        "and is not saved, so a run that is resumed may end otherwise. Give Unsaved the methods "
-        "get_state(), which returns {'seen': ...}, and set_state(state), which takes it; get_state "
-        "may return {} if nothing depends on it. What only one step needs belongs in self.cache."
+        "without being saved, so a resumed run may end differently. Define in Unsaved get_state(), "
+        "which returns {'seen': self.seen, 'kept': self.kept, 'large': self.large, ...}, and "
+        "set_state(state), which restores it. If nothing depends on it, let get_state() return {}. "
+        "What only one step needs belongs in self.cache."
     )
 
 

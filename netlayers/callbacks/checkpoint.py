@@ -182,7 +182,9 @@ class ModelCheckpoint(MonitorCallback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Reset the state; keep the best value of an earlier ``fit`` while its file is there."""
-        self._watch = Watch("ModelCheckpoint", [thing for _, thing in objects_of(self.model)])
+        whole = self.model is not None and not self.save_weights_only
+        things = [thing for _, thing in objects_of(self.model)] if whole else []
+        self._watch = Watch("ModelCheckpoint", things)
         best, files = self.best, self.files
         self._start()
         if not self.save_best_only:
@@ -272,8 +274,7 @@ class ModelCheckpoint(MonitorCallback):
             self.best = current
         if self.verbose:
             say(f"Epoch {epoch + 1}{said}: saved as {path}")
-        if not self.save_weights_only:
-            self._watch.warn_of_changes()
+        self._watch.warn_of_changes()
         self._tidy(path)
 
     def _chosen_model(self) -> Any:

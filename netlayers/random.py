@@ -10,10 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlayers._typing import Array
 
 PARTS = 1 << 16  # keep_mask quantizes probabilities to multiples of 1 / PARTS
 _CHUNK = 1 << 15  # entries drawn at a time: 64 KiB, which fit in the processor's cache
+
+
+def generators_in(thing: Any) -> Iterator[tuple[str, np.random.Generator]]:
+    """Yield the generators that are attributes of an object, or in a list or dict that is one."""
+    for name, value in vars(thing).items():
+        if isinstance(value, np.random.Generator):
+            yield name, value
+        elif isinstance(value, (list, tuple, dict)):
+            several = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, item in several:
+                if isinstance(item, np.random.Generator):
+                    yield f"{name}[{key}]", item
 
 
 class Streams:

@@ -14,10 +14,11 @@ import numpy as np
 
 from netlayers._warn import warn
 from netlayers.checks import is_foreign
-from netlayers.core.calls import Call, generators_in
+from netlayers.core.calls import Call
 from netlayers.core.module import Module
 from netlayers.core.parameters import Parameter
 from netlayers.metrics import Metric
+from netlayers.random import generators_in
 from netlayers.registry import Configurable, constructor_arguments
 from netlayers.training.callback import Callback
 

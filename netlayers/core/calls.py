@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.core.cache import Cache
+from netlayers.random import generators_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,18 +118,6 @@ def calls_of(layer: LayerLike) -> Iterator[Call]:
         for item in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(item, Call):
                 yield item
-
-
-def generators_in(layer: LayerLike) -> Iterator[tuple[str, np.random.Generator]]:
-    """Yield the generators that are attributes of a layer, or in a list or dict that is one."""
-    for name, value in vars(layer).items():
-        if isinstance(value, np.random.Generator):
-            yield name, value
-        elif isinstance(value, (list, tuple, dict)):
-            several = value.items() if isinstance(value, dict) else enumerate(value)
-            for key, item in several:
-                if isinstance(item, np.random.Generator):
-                    yield f"{name}[{key}]", item
 
 
 def generators_of(layer: LayerLike) -> dict[str, np.random.Generator]:

@@ -7,11 +7,12 @@ from weakref import ref
 
 from netlayers.arrays.spec import FLOAT
 from netlayers.checks import takes
-from netlayers.core.calls import Call, generators_in
+from netlayers.core.calls import Call
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
 from netlayers.layers.input import Input
 from netlayers.layers.network import Network
+from netlayers.random import generators_in
 from netlayers.registry import resolve
 
 if TYPE_CHECKING:

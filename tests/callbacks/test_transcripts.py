@@ -203,7 +203,7 @@ def test_a_checkpoint_on_a_full_disk(script, monkeypatch):
     keep = callbacks.ModelCheckpoint("a.safetensors", "loss", save_best_only=True, verbose=1)
     its = model()
     with monkeypatch.context() as patch:
-        patch.setattr("netlayers.callbacks.checkpoint.save_model", full)
+        patch.setattr("netlayers.saving.save_model", full)
         script.run("full", fit(keep, its=its), (keep, "best files"))
     weights = callbacks.ModelCheckpoint("b.safetensors", save_weights_only=True, verbose=1)
     its.layers[0].bias[...] = np.nan

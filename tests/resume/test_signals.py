@@ -28,6 +28,9 @@ class Press(callbacks.Callback):
                 signal.raise_signal(number)
             self.after += 1
 
+    def get_state(self):
+        return {}
+
 
 def interrupted(folder, press, **arguments):
     model = network()

@@ -27,6 +27,9 @@ class Knife(callbacks.Callback):
         if self.left == 0:
             raise Cut
 
+    def get_state(self):
+        return {}
+
 
 def batches(size=8):
     y = TARGETS["binary"]

@@ -197,7 +197,7 @@ def test_checkpoints(script):
 
 
 def test_a_checkpoint_on_a_full_disk(script, monkeypatch):
-    def full(model, path, extra=None):
+    def full(*_, **__):
         raise OSError("the disk is full")
 
     keep = callbacks.ModelCheckpoint("a.safetensors", "loss", save_best_only=True, verbose=1)

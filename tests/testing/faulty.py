@@ -154,7 +154,7 @@ def adds(name):
     def method(self, y_true, y_pred, sample_weight=None):
         MeanError.update_state(self, y_true, y_pred, sample_weight)
         array = {"y_true": y_true, "y_pred": y_pred}[name]
-        if array.flags.writeable:
+        if isinstance(array, np.ndarray):
             array += 1
 
     return method

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STACKED = ("Linear", "ReLU", "Tanh", "Sigmoid")
 
 _FLOAT64 = np.dtype(np.float64)
+# The lowest finite number, by itemsize; complex numbers have none.
+_LOWEST = {n: constant(np.finfo(f"f{n}").min, (), np.dtype(f"f{n}")) for n in (4, 8)}
 _SMALL = 4096  # entries of a small array
 
 
@@ -251,6 +253,9 @@ class Kernels:
         Here ``s = z - max z``.
         """
         _shift(z, p)
+        lowest = _LOWEST.get(p.dtype.itemsize)
+        if lowest is not None:
+            np.maximum(p, lowest, out=p)  # -inf times a target of 0 would be NaN
         target_score = row_dots(t, p) if EXACT else np.vecdot(t, p)
         mass[...] = row_sums(t)
         lse = _softmax(p, p)

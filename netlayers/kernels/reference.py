@@ -12,7 +12,7 @@ import numpy as np
 
 from netlayers.kernels.exact import EXACT, row_dots
 from netlayers.kernels.memory import constant, row_of_ones, row_starts
-from netlayers.kernels.moments import centre, sums
+from netlayers.kernels.moments import centre, product_sums, sums
 from netlayers.kernels.rows import row_means, row_sums
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Kernels:
     @staticmethod
     def column_sums(x: Array, y: Array) -> tuple[Array, Array]:
         """Return ``Σ x`` and ``Σ x y`` of each column, in float64."""
-        return sums(x, 1, 0), sums(x, y, 0)
+        return sums(x, 1, 0), product_sums(x, y, 0)
 
     @staticmethod
     def scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:

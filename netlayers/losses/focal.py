@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 
+def _smallest(m: Array, gamma: float) -> float:
+    """Return the smallest divisor m for which ``γ / m`` is finite."""
+    return 4 * max(1.0, gamma) * float(np.finfo(m.dtype).tiny)
+
+
 @register("loss")
 class BinaryFocalCrossentropy(BinaryCrossentropy):
     """``l = Σ a m^γ b / k`` over the k outputs of a sample.
@@ -159,7 +164,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         """
         b, m, scratch = self.cache.b, self.cache.m, self.buffer("e", self.cache.m)
         # Where m is 0, so is m^γ, and any finite value is correct here.
-        np.divide(slope, np.maximum(m, np.finfo(m.dtype).tiny, out=scratch), out=slope)
+        np.divide(slope, np.maximum(m, _smallest(m, self.gamma), out=scratch), out=slope)
         np.multiply(slope, self.gamma, out=slope)
         factor = np.multiply(self.cache.t, -2, out=scratch)
         np.multiply(slope, np.add(factor, 1, out=factor), out=slope)
@@ -269,7 +274,7 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
     def _distance_term(self, slope: float | Array) -> Array:
         """Return ``γ slope u / m``; where m is 0, so is w, and any finite value is correct."""
         m = self.cache.m
-        safe_m = np.maximum(m, np.finfo(m.dtype).tiny, out=self.buffer("scratch", m))
+        safe_m = np.maximum(m, _smallest(m, self.gamma), out=self.buffer("scratch", m))
         term = np.divide(slope, safe_m, out=self.buffer("dy", m))
         np.multiply(term, self.gamma, out=term)
         return np.multiply(term, self.cache.u, out=term)  # may be huge where the slope is 0

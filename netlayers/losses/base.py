@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import as_float
-from netlayers.checks import check_choice
+from netlayers.checks import check_choice, check_name
 from netlayers.core.cache import Cache
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.kernels.memory import Workspace
@@ -79,7 +79,7 @@ class Loss(Configurable):
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None):
         owner = type(self).__name__
         self.reduction = check_choice(owner, "reduction", reduction, REDUCTIONS)
-        self.name = snake_case(owner) if name is None else name
+        self.name = check_name(owner, name, snake_case(owner))
         self._set_up()
 
     def _set_up(self) -> None:

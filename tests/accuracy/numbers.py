@@ -40,9 +40,9 @@ def error(got, expected, dtype, scale=0, headroom=1):
     """
     limits = np.finfo(dtype)
     largest, rounding = float(limits.max), float(limits.eps)
-    if abs(expected) > largest / headroom * (1 - 8 * rounding):
-        if np.sign(got) == mp.sign(expected) and abs(got) >= largest * (1 - 32 * rounding):
-            return 0.0
+    beyond = abs(expected) > largest / headroom * (1 - 8 * rounding)
+    if beyond and np.sign(got) == mp.sign(expected) and abs(got) >= largest * (1 - 32 * rounding):
+        return 0.0
     if not np.isfinite(got):
         return np.inf
     difference = abs(mpf(float(got)) - expected)

@@ -36,7 +36,10 @@ def compare(name, dtype, step=1):
                 max(error(g, s, dtype, steep, headroom=4) for g, s in pairs),
             )
             told = (row, value, float(right)), (row, gradient.tolist(), [*map(float, slopes)])
-            worst = [max(w, (e, s), key=lambda b: b[0]) for w, e, s in zip(worst, errors, told)]
+            worst = [
+                max(w, (e, s), key=lambda b: b[0])
+                for w, e, s in zip(worst, errors, told, strict=True)
+            ]
     return worst
 
 

@@ -227,7 +227,7 @@ class Loss(Configurable):
             dy = self._weigh_gradient(self.backward_samples(1.0 / denominator))  # type: ignore[attr-defined]
         else:
             dy = self.backward_samples(self._broadcastable(weight / denominator))
-        if dy.shape != shape:
+        if getattr(dy, "shape", None) != shape:
             dy = self._like_predictions(dy)
         return self._from_last_axis(dy) if self.moves_axis else dy  # type: ignore[attr-defined]
 
@@ -321,8 +321,8 @@ class Loss(Configurable):
             ShapeError: it has another number of entries.
         """
         try:
-            return np.reshape(dy, self.cache.shape)
-        except ValueError:
+            return np.reshape(np.asarray(dy, np.float64) if dy is None else dy, self.cache.shape)
+        except (ValueError, TypeError):
             raise ShapeError(
                 f"loss {self.name!r}: backward_samples must return dL/dy_pred, of the shape "
                 f"{self.cache.shape}, got {np.shape(dy)}."

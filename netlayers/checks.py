@@ -131,7 +131,10 @@ def check_list(owner: str, argument: str, value: Any, kind: str) -> list[Any]:
 
 
 def check_name(owner: str, value: Any, default: str) -> str:
-    """Return ``value`` if it is a non-empty string, ``default`` for ``None``.
+    """Return ``value`` if it is a non-empty printable string, ``default`` for ``None``.
+
+    A name from a file may be anything, and stands in tables and reports: escape sequences in it
+    would command the terminal.
 
     Raises:
         ConfigurationError: it is neither.
@@ -140,6 +143,10 @@ def check_name(owner: str, value: Any, default: str) -> str:
         return default
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{owner}: name must be a non-empty string, got {value!r}.")
+    if not value.isprintable():
+        raise ConfigurationError(
+            f"{owner}: name must hold printable characters only, got {value[:200]!r}."
+        )
     return value
 
 

@@ -271,6 +271,10 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
     """
     if isinstance(identifier, base):
         check_defined(kind, type(identifier))
+        if kind in ("loss", "metric", "optimizer") and not hasattr(identifier, "name"):
+            raise ConfigurationError(
+                f"{type(identifier).__name__}.__init__() must call super().__init__()."
+            )
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):
         check_defined(kind, identifier)

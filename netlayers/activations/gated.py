@@ -50,17 +50,16 @@ class GELU(ActivationLayer):
         x, y = self.start_forward(x, training, inplace)
         gate = self.buffer("gate", x.shape, training)
         if self.approximate:
-            # Beyond ±10 the gate is exactly 0 or 1 in float64, and x³ cannot overflow.
+            # (1 + tanh u) / 2 is sigmoid(2 u), which does not cancel for negative u. Beyond ±25 the
+            # gate is exactly 0 or 1 in float64, and x³ cannot overflow.
             u, scratch = gate, self.buffer("scratch", x.shape, training)
-            np.clip(x, -10, 10, out=u)
+            np.clip(x, -25, 25, out=u)
             np.multiply(u, u, out=scratch)
             scratch *= _CUBIC
             scratch += 1
             u *= scratch
-            u *= _SQRT_2_OVER_PI
-            np.tanh(u, out=gate)
-            gate += 1
-            gate *= 0.5
+            u *= 2 * _SQRT_2_OVER_PI
+            kernels.sigmoid(u, gate)
         else:
             scipy("GELU (exact; approximate=True does not need it)", "special").ndtr(x, out=gate)
         if training:
@@ -72,7 +71,7 @@ class GELU(ActivationLayer):
         dy, dx = self.start_backward(dy)
         x, gate = self.cache.x, self.cache.gate
         if self.approximate:  # Φ' = 2 Φ (1 - Φ) u', as tanh' = 1 - tanh²
-            u = np.clip(x, -10, 10, out=dx)
+            u = np.clip(x, -25, 25, out=dx)
             np.multiply(u, u, out=dx)
             dx *= 6 * _CUBIC * _SQRT_2_OVER_PI
             dx += 2 * _SQRT_2_OVER_PI

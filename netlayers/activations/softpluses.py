@@ -113,6 +113,9 @@ class Squareplus(ActivationLayer):
     def backward(self, dy: Array) -> Array:
         """``dx = dy (1 + x / sqrt(x² + b)) / 2 = dy y / (2 r)``."""
         dy, dx = self.start_backward(dy)
+        if not self.b:  # the quotient would be wrong for an x whose square is 0
+            np.sign(self.cache.y, out=dx)
+            return np.multiply(dx, dy, out=dx)
         np.divide(self.cache.y, self.cache.root, out=dx)
         dx *= 0.5
         return np.multiply(dx, dy, out=dx)

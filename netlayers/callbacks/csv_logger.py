@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._warn import warn
-from netlayers.callbacks.reporting import LogFile, of_a_layer
+from netlayers.callbacks.reporting import LogFile, as_cell, from_cell, of_a_layer
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
@@ -29,7 +29,8 @@ class CSVLogger(Callback):
     The columns are ``epoch``, counted from 0, and the names in the logs of the first epoch in
     alphabetical order. If none of these starts with ``val_``, a ``val_`` column is added for each,
     as the first epochs are not validated with ``validation_freq``. Missing values are written as
-    ``NA``, arrays as lists.
+    ``NA``, arrays as lists; names that a spreadsheet would take for a formula, as ``=x``, get an
+    apostrophe.
 
     Args:
         filename: path of the file.
@@ -101,7 +102,7 @@ class CSVLogger(Callback):
                 os.truncate(self.filename, len(text[: text.rfind("\n") + 1].encode()))
                 cut = False
             header = next(csv.reader(text.splitlines(), delimiter=self.sep), None)
-            self._columns = header or None
+            self._columns = [from_cell(cell) for cell in header] if header else None
         self._file = open(  # noqa: SIM115 - closed in on_train_end
             self.filename, "a" if append else "w", newline="", encoding="utf-8"
         )
@@ -127,14 +128,14 @@ class CSVLogger(Callback):
                 text = file.read().decode()
             self._later = list(csv.reader(text.splitlines(), delimiter=self.sep))
             if self._columns is None and self._later:
-                self._columns = self._later.pop(0)
+                self._columns = [from_cell(cell) for cell in self._later.pop(0)]
         elif self._columns is not None:
             warn(
                 f"CSVLogger: {self.filename!r} is shorter than it was when the run was backed up, "
                 "so lines are missing."
             )
             if os.path.getsize(self.filename) == 0:
-                self._writer.writerow(self._columns)
+                self._writer.writerow(map(as_cell, self._columns))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the line."""
@@ -145,7 +146,7 @@ class CSVLogger(Callback):
             if not any(name.startswith("val_") for name in names):
                 names += [f"val_{name}" for name in names if not _training_only(name)]
             self._columns = ["epoch", *names]
-            self._writer.writerow(self._columns)
+            self._writer.writerow(map(as_cell, self._columns))
         missing = [name for name in row if name not in self._columns]
         if missing and not self._warned:
             self._warned = True
@@ -192,6 +193,8 @@ def _training_only(name: str) -> bool:
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, str) or np.ndim(value) == 0:
+    if isinstance(value, str):
+        return as_cell(value)
+    if np.ndim(value) == 0:
         return value
     return json.dumps(np.asarray(value).tolist())

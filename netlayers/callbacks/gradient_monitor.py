@@ -7,7 +7,7 @@ import math
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
-from netlayers.callbacks.reporting import LogFile
+from netlayers.callbacks.reporting import LogFile, as_cell
 from netlayers.checks import check_choice, check_integer, check_list, check_path
 from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures, watched_layers
 from netlayers.errors import ConfigurationError
@@ -292,7 +292,7 @@ class GradientMonitor(Callback):
         for path in self._paths:
             row = (its[path][i] if path in its else math.nan for its in self.values.values())
             fields = ("" if value != value else repr(value) for value in row)
-            writer.writerow([self.epochs[i], self.steps[i], path, *fields])
+            writer.writerow([self.epochs[i], self.steps[i], as_cell(path), *fields])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_measures": None, "_watching": None}

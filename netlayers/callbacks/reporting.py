@@ -70,3 +70,28 @@ def scalars(logs: Logs | None) -> dict[str, float]:
 def of_a_layer(name: str) -> bool:
     """Whether a name in the logs belongs to a single layer, as ``dense/gradient_norm``."""
     return "/" in name
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_cell(text: str) -> str:
+    """Return a text as a cell of a table that no spreadsheet takes for a formula.
+
+    Example:
+        >>> from netlayers.callbacks.reporting import as_cell
+        >>> as_cell("=1+1"), as_cell("loss"), as_cell("-0.5")
+        ("'=1+1", 'loss', '-0.5')
+    """
+    if not text.startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def from_cell(cell: str) -> str:
+    """Return the text of which :func:`as_cell` made a cell."""
+    return cell[1:] if cell.startswith("'") and as_cell(cell[1:]) == cell else cell

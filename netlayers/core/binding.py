@@ -72,6 +72,25 @@ def assemble(
     layer._use_streams(streams, keep_streams)
 
 
+def _fill(p: Parameter, rng: np.random.Generator) -> None:
+    """Fill a parameter with its initial value.
+
+    Raises:
+        ConfigurationError: a class of the user has not written anything.
+    """
+    initializer, value = p.initializer, p.value
+    assert value is not None
+    own = type(initializer).__module__.startswith("netlayers.")
+    if not own:
+        value.fill(np.nan)
+    initializer.fill(value, rng)
+    if not own and value.size and np.isnan(value).all():
+        raise ConfigurationError(
+            f"initializer of {p.path!r}: {type(initializer).__name__}.fill() must write into the "
+            "array that it is given, by out[...] = ...; it left it as it was."
+        )
+
+
 def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.Generator]) -> None:
     """Fill parameters with initial values; ``rng`` returns the random stream of a name.
 
@@ -79,8 +98,7 @@ def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.G
     """
     seeded: dict[Any, Parameter] = {}
     for p in parameters:
-        assert p.value is not None
-        p.initializer.fill(p.value, rng(f"initialize/{p.path}"))
+        _fill(p, rng(f"initialize/{p.path}"))
         seed = getattr(p.initializer, "seed", None)
         if seed is None:
             continue

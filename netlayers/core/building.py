@@ -8,6 +8,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from netlayers._warn import warn
 from netlayers.arrays.spec import FLOAT
 from netlayers.checks import check_shape, is_several
 from netlayers.core.inputs import check_declared
@@ -108,3 +109,26 @@ class abstract_build:
 def building_abstractly() -> bool:
     """Whether weights are declared without being allocated."""
     return _abstract.get()
+
+
+def warn_of_unused(layer: LayerLike, weight: str, flag: str, usual: str) -> None:
+    """Warn about arguments for a weight that the layer does not have.
+
+    Args:
+        layer: the layer, with the arguments as its attributes.
+        weight: name of the weight, such as ``"bias"``.
+        flag: the argument that is False.
+        usual: class of the default initializer.
+    """
+    names = [f"{weight}_{kind}" for kind in ("initializer", "regularizer", "constraint")]
+    values = {name: getattr(layer, name) for name in names}
+    given = [
+        name
+        for name, value in values.items()
+        if value is not None and type(value).__name__ != usual
+    ]
+    if given:
+        warn(
+            f"{layer.owner} ({type(layer).__name__}): {' and '.join(given)} has no effect with "
+            f"{flag}=False."
+        )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_dtype, check_flag, check_number
+from netlayers.checks import check_dtype, check_flag, check_name, check_number
 from netlayers.core.binding import Declared, assemble, declare_weight, own_parameters, unbind
 from netlayers.core.building import building
 from netlayers.core.cache import Cache
 from netlayers.core.parameters import copy_into
 from netlayers.core.states import declare_state
-from netlayers.errors import ConfigurationError, NotBuiltError
+from netlayers.errors import NotBuiltError
 from netlayers.kernels.memory import Workspace
 from netlayers.random import Streams
 from netlayers.registry import Configurable, snake_case
@@ -68,10 +68,8 @@ class Module(Configurable):
         learning_rate_multiplier: float = 1.0,
     ) -> None:
         owner = type(self).__name__
-        if name is not None and (not isinstance(name, str) or not name):
-            raise ConfigurationError(f"{owner}: name must be a string, got {name!r}.")
         self._auto_named = name is None
-        self.name = snake_case(owner) if name is None else name
+        self.name = check_name(owner, name, snake_case(owner))
         self._own_dtype = None if dtype is None else check_dtype(owner, dtype)
         self._dtype: Dtype = self._own_dtype or _FLOAT32
         self._trainable = check_flag(owner, "trainable", trainable)

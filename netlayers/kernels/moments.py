@@ -75,15 +75,30 @@ def _column_sums(x: Array, factor: Array | float) -> Array:
     return total
 
 
-def mean_square(x: Array, axis: int) -> Array:
-    """Return the mean of x² along an axis of a matrix, in float64, without overflow in float32."""
-    with np.errstate(over="ignore"):
-        total = sums(x, x, axis)
+def product_sums(x: Array, y: Array, axis: int) -> Array:
+    """Return ``Σ x y`` along an axis of two matrices, in float64, without overflow in float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = sums(x, y, axis)
         overflowed = ~np.isfinite(total)
         if overflowed.any():  # the others keep their bits
-            part = (x[:, overflowed] if axis == 0 else x[overflowed]).astype(total.dtype)
-            total[overflowed] = sums(part, part, axis)
-    return total / x.shape[axis]
+            pick = (slice(None), overflowed) if axis == 0 else overflowed
+            total[overflowed] = sums(x[pick].astype(total.dtype), y[pick].astype(total.dtype), axis)
+    return total
+
+
+def mean_square(x: Array, axis: int) -> Array:
+    """Return the mean of x² along an axis of a matrix, in float64, without overflow in float32."""
+    return product_sums(x, x, axis) / x.shape[axis]
+
+
+def root_mean_square(x: Array) -> Array:
+    """Return the root of the mean of x² of each row of a matrix, also where squares are too large.
+
+    Or too small: the largest entry of such a row is factored out.
+    """
+    largest = np.abs(x).max(axis=1, initial=0).astype(np.float64)
+    parts = x / np.where(largest == 0, 1, largest)[:, None]
+    return largest * np.sqrt(np.vecdot(parts, parts) / max(1, x.shape[1]))
 
 
 def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Array]:

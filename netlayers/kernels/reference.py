@@ -12,7 +12,7 @@ import numpy as np
 
 from netlayers.kernels.exact import EXACT, row_dots
 from netlayers.kernels.memory import constant, row_of_ones, row_starts
-from netlayers.kernels.moments import centre, sums
+from netlayers.kernels.moments import centre, product_sums, sums
 from netlayers.kernels.rows import row_means, row_sums
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STACKED = ("Linear", "ReLU", "Tanh", "Sigmoid")
 
 _FLOAT64 = np.dtype(np.float64)
+# The lowest finite number, by itemsize; complex numbers have none.
+_LOWEST = {n: constant(np.finfo(f"f{n}").min, (), np.dtype(f"f{n}")) for n in (4, 8)}
 _SMALL = 4096  # entries of a small array
 
 
@@ -94,7 +96,7 @@ class Kernels:
     @staticmethod
     def column_sums(x: Array, y: Array) -> tuple[Array, Array]:
         """Return ``Σ x`` and ``Σ x y`` of each column, in float64."""
-        return sums(x, 1, 0), sums(x, y, 0)
+        return sums(x, 1, 0), product_sums(x, y, 0)
 
     @staticmethod
     def scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
@@ -251,6 +253,9 @@ class Kernels:
         Here ``s = z - max z``.
         """
         _shift(z, p)
+        lowest = _LOWEST.get(p.dtype.itemsize)
+        if lowest is not None:
+            np.maximum(p, lowest, out=p)  # -inf times a target of 0 would be NaN
         target_score = row_dots(t, p) if EXACT else np.vecdot(t, p)
         mass[...] = row_sums(t)
         lse = _softmax(p, p)

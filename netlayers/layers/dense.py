@@ -9,6 +9,7 @@ import numpy as np
 from netlayers import activations, constraints, initializers, regularizers
 from netlayers.arrays import sparse
 from netlayers.checks import check_flag, check_integer
+from netlayers.core.building import warn_of_unused
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shape_hint, shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
@@ -135,6 +136,8 @@ class Dense(Layer):
                 self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
+        else:
+            warn_of_unused(self, "bias", "use_bias", "Zeros")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the output shape of the activation for (batch, ..., units)."""

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.kernels.moments import mean_square, standardize, standardize_backward, sums
+from netlayers.kernels.moments import (
+    mean_square,
+    root_mean_square,
+    standardize,
+    standardize_backward,
+    sums,
+)
 from netlayers.layers.normalizing import (
     AFFINE_EXAMPLE,
     AffineNormalization,
@@ -157,8 +163,11 @@ class RMSNormalization(NormalizingLayer):
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
         normal = self.buffer("normal", rows.shape) if training else out
-        square = mean_square(rows, 1)
-        inverse = (1 / np.sqrt(square + self.epsilon)).astype(self._dtype)[:, None]
+        root = np.sqrt(mean_square(rows, 1) + self.epsilon)
+        huge = root == np.inf
+        if huge.any():
+            root[huge] = root_mean_square(rows[huge])
+        inverse = (1 / root).astype(self._dtype)[:, None]
         np.multiply(rows, inverse, out=normal)
         np.multiply(normal, self.scale.reshape(-1), out=out)
         if training:
@@ -229,15 +238,12 @@ class UnitNormalization(NormalizingLayer):
         rows = _rows(given, len(self._last))
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
-        norm = np.sqrt(mean_square(rows, 1) * rows.shape[1])
-        short = norm < _SHORT[self._dtype.itemsize]
-        if short.any():  # their squares have lost precision
-            largest = np.abs(rows[short]).max(axis=1, initial=0)
-            norm[short] = largest * np.linalg.norm(
-                rows[short] / np.where(largest == 0, 1, largest)[:, None], axis=1
-            )
-            norm[norm < 2 / np.finfo(self._dtype).max] = np.inf  # zeros, as good as
-        inverse = (1 / norm).astype(self._dtype)[:, None]
+        root, length = np.sqrt(mean_square(rows, 1)), math.sqrt(rows.shape[1])
+        odd = (root < _SHORT[self._dtype.itemsize]) | (root == np.inf)
+        if odd.any():  # their squares have lost precision, or are infinite
+            root[odd] = root_mean_square(rows[odd])
+            root[root * length < 2 / np.finfo(self._dtype).max] = np.inf  # zeros, as good as
+        inverse = (1 / root / length).astype(self._dtype)[:, None]
         np.multiply(rows, inverse, out=out)
         if training:
             self.cache.shape = x.shape
@@ -258,7 +264,7 @@ class UnitNormalization(NormalizingLayer):
         return self._arranged_back("input gradient", dx)
 
 
-# Smallest norms at which a sum of squares has full precision, by itemsize.
+# Smallest root mean squares at which a sum of squares has full precision, by itemsize.
 _SHORT = {4: 1e-15, 8: 1e-145}
 
 

@@ -144,6 +144,13 @@ class Normalization(Layer):
         if len(shape) != len(built) or any(shape[a] != built[a] for a in self._kept):
             super().check_input_shape(shape)
 
+    @property
+    def has_moments(self) -> bool:
+        """Whether mean and variance are known: given, adapted, or set; true if not yet built."""
+        if self.mean is not None or not self.built:
+            return True
+        return bool(self.count) or bool(np.any(self.adapt_mean) or np.any(self.adapt_variance != 1))
+
     def adapt(self, data: Any, batch_size: int | None = None) -> None:
         """Compute mean and variance from data, replacing the previous ones.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.core.building import warn_of_unused
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
@@ -157,6 +158,8 @@ class AffineNormalization(NormalizingLayer):
                 self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
+        else:
+            warn_of_unused(self, "gamma", "scale", "Ones")
         if self.center:
             self.add_weight(
                 "beta",
@@ -165,3 +168,5 @@ class AffineNormalization(NormalizingLayer):
                 self.beta_regularizer,
                 constraint=self.beta_constraint,
             )
+        else:
+            warn_of_unused(self, "beta", "center", "Zeros")

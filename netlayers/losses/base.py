@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from netlayers.arrays.convert import as_float
-from netlayers.checks import check_choice
+from netlayers.checks import check_choice, check_name
 from netlayers.core.cache import Cache
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.kernels.memory import Workspace
@@ -82,7 +82,7 @@ class Loss(Configurable):
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None):
         owner = type(self).__name__
         self.reduction = check_choice(owner, "reduction", reduction, REDUCTIONS)
-        self.name = snake_case(owner) if name is None else name
+        self.name = check_name(owner, name, snake_case(owner))
         self._set_up()
 
     def _set_up(self) -> None:
@@ -230,7 +230,7 @@ class Loss(Configurable):
             dy = self._weigh_gradient(self.backward_samples(1.0 / denominator))  # type: ignore[attr-defined]
         else:
             dy = self.backward_samples(self._broadcastable(weight / denominator))
-        if dy.shape != shape:
+        if getattr(dy, "shape", None) != shape:
             dy = self._like_predictions(dy)
         return self._from_last_axis(dy) if self.moves_axis else dy  # type: ignore[attr-defined]
 
@@ -324,8 +324,8 @@ class Loss(Configurable):
             ShapeError: it has another number of entries.
         """
         try:
-            return np.reshape(dy, self.cache.shape)
-        except ValueError:
+            return np.reshape(np.asarray(dy, np.float64) if dy is None else dy, self.cache.shape)
+        except (ValueError, TypeError):
             raise ShapeError(
                 f"loss {self.name!r}: backward_samples must return dL/dy_pred, of the shape "
                 f"{self.cache.shape}, got {np.shape(dy)}."

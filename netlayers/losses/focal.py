@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 
+def _smallest(m: Array, gamma: float) -> float:
+    """Return the smallest divisor m for which ``γ / m`` is finite."""
+    return 4 * max(1.0, gamma) * float(np.finfo(m.dtype).tiny)
+
+
 @register("loss")
 class BinaryFocalCrossentropy(BinaryCrossentropy):
     """``l = Σ a m^γ b / k`` over the k outputs of a sample.
@@ -106,9 +111,8 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
     def _backward_logits(self, dl: float | Array) -> Array:
         """``dz = dl a m^γ (γ (1 - 2 t) p (1 - p) b / m + (1 - t) p - t (1 - p)) / k``."""
         p, q, t = self.cache.p, self.cache.q, self.cache.t
-        dz, scratch = self._distance_term(), self.buffer("e", p)
-        np.multiply(dz, p, out=dz)
-        np.multiply(dz, q, out=dz)
+        dz = self._distance_term(np.multiply(p, q, out=self.buffer("dy", p)))
+        scratch = self.buffer("e", p)
         # (1 - t) p - t (1 - p) equals p - t, without cancellation for a small p or 1 - p.
         np.subtract(1, t, out=scratch)
         np.add(dz, np.multiply(scratch, p, out=scratch), out=dz)
@@ -127,7 +131,9 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
     def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dp = dl a m^γ (γ (1 - 2 t) b / m + db) / k``, with the cross-entropy's ``db``."""
         p, c, t = self.cache.p, self.cache.c, self.cache.t
-        dp = self._distance_term()
+        dp = self.buffer("dy", p)
+        dp.fill(1)
+        dp = self._distance_term(dp)
         db, scratch = np.subtract(c, t, out=self.buffer("e", p)), self.buffer("smaller", p)
         np.divide(db, np.multiply(c, np.subtract(1, c, out=scratch), out=scratch), out=db)
         np.multiply(db, self._unclipped(p, c), out=db)
@@ -151,14 +157,18 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         self.cache.b, self.cache.m, self.cache.factor = b, m, factor
         return self.mean_outputs(np.multiply(factor, b, out=scratch))
 
-    def _distance_term(self) -> Array:
-        """Return ``γ (1 - 2 t) b / m``, which is d(m^γ)/dp b / m^γ."""
-        b, m = self.cache.b, self.cache.m
+    def _distance_term(self, slope: Array) -> Array:
+        """Return ``γ (1 - 2 t) b / m slope``, which is d(m^γ)/dp b / m^γ times dp, in ``slope``.
+
+        The huge b of a huge logit comes last, when its slope has become 0.
+        """
+        b, m, scratch = self.cache.b, self.cache.m, self.buffer("e", self.cache.m)
         # Where m is 0, so is m^γ, and any finite value is correct here.
-        safe_m = np.maximum(m, np.finfo(m.dtype).tiny, out=self.buffer("e", m))
-        term = np.multiply(self.cache.t, -2, out=self.buffer("dy", m))
-        np.multiply(np.add(term, 1, out=term), b, out=term)
-        return np.multiply(np.divide(term, safe_m, out=term), self.gamma, out=term)
+        np.divide(slope, np.maximum(m, _smallest(m, self.gamma), out=scratch), out=slope)
+        np.multiply(slope, self.gamma, out=slope)
+        factor = np.multiply(self.cache.t, -2, out=scratch)
+        np.multiply(slope, np.add(factor, 1, out=factor), out=slope)
+        return np.multiply(slope, b, out=slope)
 
 
 @register("loss")
@@ -220,14 +230,14 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         """``l = -Σ w u`` with ``u = log p``, ``w = α t m^γ`` and ``m = 1 - p = 1 - exp(u)``."""
         shifted, lse, _ = self._softmax(z)
         u = np.subtract(shifted, lse[..., None], out=shifted)
+        np.maximum(u, np.finfo(u.dtype).min, out=u)  # -inf times a target of 0 would be NaN
         m = np.expm1(u, out=self.buffer("m", z))
         return self._weighted(t, u, np.negative(m, out=m))
 
     def _backward_logits(self, dl: float | Array) -> Array:
         """``du = dl w (γ p u / m - 1)``, then ``dz = du - p Σ du``."""
         p, w, u = self.cache.p, self.cache.w, self.cache.u
-        dz = self._distance_term()
-        np.multiply(dz, p, out=dz)
+        dz = self._distance_term(p)
         np.subtract(dz, 1, out=dz)
         np.multiply(dz, w, out=dz)
         total = np.add.reduce(dz, axis=-1, keepdims=True)
@@ -243,7 +253,7 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
     def _backward_probabilities(self, dl: float | Array) -> Array:
         """``dq = dl w (γ u / m - 1 / c)`` where not clipped; ``dp = (dq - Σ dq q) / Σ p``."""
         q, c, w = self.cache.q, self.cache.c, self.cache.w
-        dq = self._distance_term()
+        dq = self._distance_term(1)
         np.subtract(dq, np.divide(1, c, out=self.buffer("scratch", q)), out=dq)
         np.multiply(dq, w, out=dq)
         np.multiply(dq, self._unclipped(q, c), out=dq)
@@ -261,12 +271,13 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         self.cache.u, self.cache.m, self.cache.w = u, m, w
         return -row_dots(w, u)
 
-    def _distance_term(self) -> Array:
-        """Return ``γ u / m``; where m is 0, so is w, and any finite value is correct."""
+    def _distance_term(self, slope: float | Array) -> Array:
+        """Return ``γ slope u / m``; where m is 0, so is w, and any finite value is correct."""
         m = self.cache.m
-        safe_m = np.maximum(m, np.finfo(m.dtype).tiny, out=self.buffer("scratch", m))
-        term = np.divide(self.cache.u, safe_m, out=self.buffer("dy", m))
-        return np.multiply(term, self.gamma, out=term)
+        safe_m = np.maximum(m, _smallest(m, self.gamma), out=self.buffer("scratch", m))
+        term = np.divide(slope, safe_m, out=self.buffer("dy", m))
+        np.multiply(term, self.gamma, out=term)
+        return np.multiply(term, self.cache.u, out=term)  # may be huge where the slope is 0
 
     def _alpha(self, shape: tuple[int, ...], like: Array) -> float | Array:
         if isinstance(self.alpha, float):

@@ -183,7 +183,8 @@ class GaussianNLL(ElementwiseLoss):
         np.divide(1, v, out=d_variance)
         square = np.multiply(r, r, out=self.buffer("scratch", v))
         np.subtract(d_variance, square, out=d_variance)
-        np.multiply(d_variance, self._unclipped(self.cache.variance, v), out=d_variance)
+        clipped = self._unclipped(self.cache.variance, v)
+        np.copyto(d_variance, 0, where=np.logical_not(clipped, out=clipped))  # even if infinite
         np.multiply(d_variance, dl * (0.5 / k), out=d_variance)
         return dp
 

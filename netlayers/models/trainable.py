@@ -17,9 +17,12 @@ from netlayers.data.batch import ready_batch
 from netlayers.kernels.exact import exactly
 from netlayers.training import batching, trainer
 from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
-from netlayers.training.callback import CallbackList, RunPlan, as_callbacks
+from netlayers.training.callback import CallbackList, RunPlan
 from netlayers.training.compilation import CompilableModel
+from netlayers.training.doubts import warn_of_model, warn_of_schedule
 from netlayers.training.exact import check_exact
+from netlayers.training.first_step import FirstStep
+from netlayers.training.given_callbacks import as_callbacks
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
 from netlayers.training.lock import one_at_a_time, run_locked
 from netlayers.training.trainer import Run
@@ -199,11 +202,8 @@ class TrainableModel(CompilableModel):
                 params = {"epochs": epochs, "steps": data.steps, "verbose": verbose}
                 if validation is not None:
                     params["validation_freq"] = freq
-                if not self._has_trainable_weights:
-                    warn(
-                        f"{owner}: {self.owner} has no trainable weights, so nothing can be "
-                        "learned; summary() says which of its layers have weights."
-                    )
+                warn_of_model(owner, self)
+                warn_of_schedule(owner, self, data, max(0, epochs - first))
                 hooks = CallbackList([*chosen, history], self, params)
                 numbers = range(first, epochs)
                 validates = validation is not None and arguments.validations > 0
@@ -214,6 +214,7 @@ class TrainableModel(CompilableModel):
                     )
             self.stop_training = False
             self.history = history
+            FirstStep(steps).watch()
             trainer.train(Run(steps, data, hooks, numbers, validation, freq))
         return self.history
 

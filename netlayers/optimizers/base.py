@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from netlayers._warn import warn
-from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.checks import check_choice, check_flag, check_integer, check_name, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import aligned
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout
@@ -154,7 +154,7 @@ class Optimizer(Configurable):
         self.on_nonfinite = check_choice(
             owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore")
         )
-        self.name = snake_case(owner) if name is None else name
+        self.name = check_name(owner, name, snake_case(owner))
         self.iterations = 0
         self.skipped = 0
         self.accumulated = 0

@@ -72,7 +72,12 @@ def scale_to(arrays: Sequence[Array], current: Norm, limit: float) -> None:
     """
     if not current.value > limit or current.relative == math.inf:
         return
+    factor = limit / current.relative
     for a in arrays:
         if current.largest != 1:
             np.divide(a, current.largest, out=a)
-        np.multiply(a, limit / current.relative, out=a)
+        if factor < np.finfo(a.dtype).tiny:  # it loses digits, or is 0, where the product is not
+            np.divide(a, current.relative, out=a)
+            np.multiply(a, limit, out=a)
+        else:
+            np.multiply(a, factor, out=a)

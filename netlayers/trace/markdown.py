@@ -5,6 +5,7 @@ Formulas stand in ``math`` fences, where neither a ``_`` nor a ``\\`` means anyt
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netlayers.trace.numbers import DOTS, Cut, cut
@@ -19,14 +20,14 @@ WIDEST = 9
 
 def to_markdown(trace: TraceView) -> str:
     """Return a trace as Markdown."""
-    lines = [f"# One training step of `{trace.name}`"]
+    lines = [f"# One training step of {_code(trace.name)}"]
     phase = ""
     for step in trace.steps:
         if step.phase != phase:
             phase = step.phase
             lines += ["", f"## {PHASES[phase]}"]
         if phase != "start":
-            place = f"{step.number} `{step.name}`: " if step.number else ""
+            place = f"{step.number} {_code(step.name)}: " if step.number else ""
             lines += ["", f"### {place}{step.title}"]
         if step.text:
             lines += ["", step.text]
@@ -38,7 +39,7 @@ def to_markdown(trace: TraceView) -> str:
 def _line(line: Line, trace: TraceView) -> list[str]:
     lines = ["", line.note] if line.note else []
     if line.code:
-        lines += ["", f"`{line.code}`"]
+        lines += ["", _code(line.code)]
     if line.formula:
         lines += ["", *_math(line.formula)]
     seen = [cut(a.value, trace.rows, trace.columns, trace.digits) for a in line.arrays]
@@ -56,6 +57,13 @@ def _line(line: Line, trace: TraceView) -> list[str]:
         known = rf" \quad ({shape};\ {known})" if known else ""
         lines += ["", *_math(f"{shown.symbol} = {_matrix(its)}{known}")]
     return lines
+
+
+def _code(text: str) -> str:
+    """Return a code span, in which tags are text; longer quotes enclose those of the text."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    quote, space = "`" * (longest + 1), " " if longest else ""
+    return f"{quote}{space}{text}{space}{quote}"
 
 
 def _math(latex: str) -> list[str]:

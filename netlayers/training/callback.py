@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from netlayers._read_only import with_read_only_logs
-from netlayers._warn import warn
-from netlayers.checks import is_foreign, listed
+from netlayers.checks import is_foreign
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
 
@@ -246,10 +245,10 @@ class CallbackList:
         for callback in self.callbacks:  # each sees what those before it add, and it itself
             adds = getattr(callback, "_adds", ())
             if plan.added is not None:
-                foreign = _is_foreign(callback, "on_epoch_end")
+                foreign = is_foreign_hook(callback, "on_epoch_end")
                 plan = replace(plan, added=None if foreign else (*plan.added, *adds))
             if plan.added_to_batches is not None and _overrides(callback, "on_train_batch_end"):
-                foreign = _is_foreign(callback, "on_train_batch_end")
+                foreign = is_foreign_hook(callback, "on_train_batch_end")
                 names = None if foreign else (*plan.added_to_batches, *adds)
                 plan = replace(plan, added_to_batches=names)
             if hasattr(callback, "check_run"):
@@ -303,35 +302,9 @@ def _overrides(callback: Any, hook: str) -> bool:
     return function is not None and getattr(function, "__func__", 0) is not getattr(Callback, hook)
 
 
-def _is_foreign(callback: Any, hook: str) -> bool:
+def is_foreign_hook(callback: Any, hook: str) -> bool:
     """Whether a callback has a hook from outside the package, which may do anything."""
     return _overrides(callback, hook) and is_foreign(getattr(callback, hook))
-
-
-def as_callbacks(callbacks: Any) -> list[Any]:
-    """Return callbacks as a list; ``None`` and a single callback are allowed.
-
-    Raises:
-        ConfigurationError: one of them is not a callback.
-    """
-    chosen = listed(callbacks)
-    for callback in chosen:
-        if isinstance(callback, type) or not hasattr(callback, "set_model"):
-            raise ConfigurationError(
-                f"callbacks: expected objects of netlayers.callbacks.Callback, got {callback!r}."
-            )
-        _warn_of_misspelt_hooks(callback)
-    return chosen
-
-
-def _warn_of_misspelt_hooks(callback: Any) -> None:
-    """Warn about methods that are named like hooks, but are none."""
-    hooks = {name for name in dir(Callback) if name.startswith("on_")}
-    its = {name for kind in type(callback).__mro__ for name in vars(kind) if name.startswith("on_")}
-    for name in sorted(its - hooks):
-        close = suggestion(name, sorted(hooks))
-        if close:
-            warn(f"callbacks: nothing calls {type(callback).__name__}.{name}.{close}")
 
 
 class History(Callback):

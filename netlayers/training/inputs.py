@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers._warn import warn
 from netlayers.arrays.checks import (
     as_data,
     check_rows,
@@ -27,6 +26,7 @@ from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
 from netlayers.layers.input import Input
 from netlayers.losses.given import check_weights
+from netlayers.training.doubts import warn_of_data
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Shape
@@ -194,8 +194,8 @@ def columns_of(
     """
     inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
     dtype = check_against(model, owner, inputs, targets, weight)
-    if owner == "fit" and weight is not None and not np.any(weight):
-        warn("fit: sample_weight is 0 for all rows, so nothing is learned from them.")
+    if owner == "fit":
+        warn_of_data(owner, model, targets, weight)
     weights = None if weight is None else column(weight, model._dtype)
     return [input_columns(model, inputs), column(targets, dtype), weights]
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
+from netlayers._warn import warn
 from netlayers.checks import listed
 from netlayers.errors import ConfigurationError
 from netlayers.losses import SplitLoss
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Shape
     from netlayers.metrics import Metric
+
+
+_TOP_K = (metrics_module.TopKCategoricalAccuracy, metrics_module.SparseTopKCategoricalAccuracy)
 
 
 @dataclass
@@ -75,6 +79,12 @@ class MetricGroup:
                 raise ConfigurationError(
                     f"metrics: the name {key!r} is that of another entry in the logs; pass another "
                     "name to the metric."
+                )
+            top, outputs = getattr(metric, "k", 0), output_shape[-1] or 0
+            if isinstance(metric, _TOP_K) and top >= outputs > 0:
+                warn(
+                    f"metrics: {key!r} is always 1, as its k={top} is not below the number of "
+                    f"outputs, {outputs}; pass a smaller k to the metric."
                 )
             taken.add(key)
             self.metrics[key] = metric

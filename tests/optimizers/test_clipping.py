@@ -116,3 +116,12 @@ def test_the_norm_before_clipping_is_in_the_logs():
     assert model.train_on_batch(x, y, return_dict=True)["grad_norm"] == pytest.approx(200 * 3**0.5)
     model.compile(SGD(0.0), "mse")
     assert "grad_norm" not in model.fit(x, y, verbose=0).history
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-10, 1.0, 1e10, 1e30])
+def test_a_limit_far_below_the_norm(size, dtype):
+    limit = 1e3 * float(np.finfo(dtype).smallest_normal)
+    g = np.array([3 * size, -4 * size], dtype)
+    scale_to([g], norm([g]), limit)
+    np.testing.assert_allclose(g, np.array([0.6 * limit, -0.8 * limit], dtype), rtol=1e-4)

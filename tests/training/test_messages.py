@@ -9,7 +9,8 @@ import netlayers as nl
 from netlayers.callbacks import Callback
 from netlayers.data.batch import Batch
 from netlayers.training import callback, compilation, inputs, measuring, nonfinite
-from netlayers.training.callback import RunPlan, as_callbacks
+from netlayers.training.callback import RunPlan
+from netlayers.training.given_callbacks import as_callbacks
 from netlayers.training.nonfinite import NonFiniteOrigin
 from tests.golden import check_text, messages
 

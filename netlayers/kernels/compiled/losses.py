@@ -113,10 +113,12 @@ def _softmax(z: Array, shifted: Array, p: Array, lse: Array) -> None:
 
 def _crossentropy(z: Array, t: Array, p: Array, mass: Array, l: Array) -> None:  # noqa: E741
     _shift(z, p)
+    lowest = np.finfo(p.dtype).min
     for i in range(p.shape[0]):
         l[i], mass[i] = 0, 0
         for j in range(p.shape[1]):
-            l[i] += t[i, j] * p[i, j]
+            # -inf times a target of 0 would be NaN; a logit that is NaN is so in lse.
+            l[i] += t[i, j] * (p[i, j] if p[i, j] > lowest else lowest)
             mass[i] += t[i, j]
     lse = np.empty_like(l)
     _normalize(p, lse)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_integer, check_name, check_number
 from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.registry import register
 
@@ -50,7 +50,7 @@ class CosineDecay(LearningRateSchedule):
         )
         self.decay_steps = check_integer(owner, "decay_steps", decay_steps, minimum=1)
         self.alpha = check_number(owner, "alpha", alpha, minimum=0)
-        self.name = name
+        self.name = check_name(owner, name, owner)
         if warmup_target is not None:
             warmup_target = check_number(owner, "warmup_target", warmup_target, minimum=0)
         self.warmup_target = warmup_target
@@ -109,7 +109,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.t_mul = check_number(owner, "t_mul", t_mul, minimum=1)
         self.m_mul = check_number(owner, "m_mul", m_mul, minimum=0)
         self.alpha = check_number(owner, "alpha", alpha, minimum=0)
-        self.name = name
+        self.name = check_name(owner, name, owner)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -184,7 +184,7 @@ class OneCycle(LearningRateSchedule):
         self.pct_start = check_number(owner, "pct_start", pct_start, minimum=0, maximum=1)
         self.div_factor = check_number(owner, "div_factor", div_factor, above=0)
         self.final_div_factor = check_number(owner, "final_div_factor", final_div_factor, above=0)
-        self.name = name
+        self.name = check_name(owner, name, owner)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import bisect
 import math
 from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_flag, check_integer, check_list, check_number
+from netlayers.checks import check_flag, check_integer, check_list, check_name, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.registry import register
@@ -47,7 +47,7 @@ class ExponentialDecay(LearningRateSchedule):
         self.decay_steps = check_integer(owner, "decay_steps", decay_steps, minimum=1)
         self.decay_rate = check_number(owner, "decay_rate", decay_rate, above=0)
         self.staircase = check_flag(owner, "staircase", staircase)
-        self.name = name
+        self.name = check_name(owner, name, owner)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -100,7 +100,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self.decay_steps = check_integer(owner, "decay_steps", decay_steps, minimum=1)
         self.decay_rate = check_number(owner, "decay_rate", decay_rate, minimum=0)
         self.staircase = check_flag(owner, "staircase", staircase)
-        self.name = name
+        self.name = check_name(owner, name, owner)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.boundaries = [check_integer(owner, "each boundary", b, minimum=0) for b in steps]
         rates = check_list(owner, "values", values, "numbers")
         self.values = [check_number(owner, "each value", v, minimum=0) for v in rates]
-        self.name = name
+        self.name = check_name(owner, name, owner)
         if len(self.values) != len(self.boundaries) + 1:
             raise ConfigurationError(
                 f"{owner}: there must be one more value than boundaries, got {len(self.values)} "
@@ -203,7 +203,7 @@ class PolynomialDecay(LearningRateSchedule):
         )
         self.power = check_number(owner, "power", power, minimum=0)
         self.cycle = check_flag(owner, "cycle", cycle)
-        self.name = name
+        self.name = check_name(owner, name, owner)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

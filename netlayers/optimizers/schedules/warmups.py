@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_integer, check_name, check_number
 from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
 from netlayers.registry import register
 
@@ -43,7 +43,7 @@ class LinearWarmup(LearningRateSchedule):
         self.initial_learning_rate = check_number(
             owner, "initial_learning_rate", initial_learning_rate, minimum=0
         )
-        self.name = name
+        self.name = check_name(owner, name, owner)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ class Noam(LearningRateSchedule):
         self.d_model = check_integer("Noam", "d_model", d_model, minimum=1)
         self.warmup_steps = check_integer("Noam", "warmup_steps", warmup_steps, minimum=1)
         self.scale = check_number("Noam", "scale", scale, minimum=0)
-        self.name = name
+        self.name = check_name("Noam", name, "Noam")
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

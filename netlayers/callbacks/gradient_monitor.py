@@ -237,7 +237,15 @@ class GradientMonitor(Callback):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore the table, and rewrite the file without later steps."""
+        """Restore the table, and rewrite the file without later steps.
+
+        Raises:
+            ValueError: it is not a table of numbers.
+        """
+        count = len(state["steps"])
+        for column in (state["steps"], state["epochs"], *state["values"]):
+            if [type(value) in (int, float) for value in column] != [True] * count:
+                raise ValueError(f"GradientMonitor: not a column of {count} numbers")
         self._step, self._first = state["step"], state["first"]
         self._new_epoch = state["new_epoch"]
         self.steps, self.epochs = list(state["steps"]), list(state["epochs"])

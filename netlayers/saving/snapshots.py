@@ -74,4 +74,11 @@ def load_snapshot(
             x.check_format()
         except (ValueError, TypeError, IndexError) as error:
             raise FileError(file.path, "extra", "a sparse matrix", f"an error: {error}") from None
+    parts = [x, *(arrays[name] for name in ("y", "sample_weight") if name in arrays)]
+    rows = [part.shape[0] if part.shape else 0 for part in parts]
+    if rows != [rows[0]] * len(rows) or not rows[0]:
+        expected = "inputs, targets and sample weights with the same number of rows"
+        raise FileError(file.path, "extra", expected, ", ".join(map(str, rows)))
+    if getattr(model, "optimizer", None) is None:
+        raise FileError(file.path, "compile", "a compiled model", "one that is not")
     return model, Batch(x, arrays["y"], arrays.get("sample_weight"), x.shape[0]), place

@@ -171,11 +171,12 @@ class Run:
             ValueError: it is not the state of such a run.
         """
         check_like("stop_training", state["stop_training"], False)
-        check_like("logs", state["logs"], {})
+        check_like("logs", state["logs"], None if state["logs"] is None else {})
         check_like("steps", state["steps"], self.steps.get_state())
         for i, callback in enumerate(self.kept_callbacks):
             if type(callback).__module__.startswith("netlayers."):
-                check_like(f"callbacks[{i}]", state["callbacks"][i], callback.get_state())
+                its = state["callbacks"][i]
+                check_like(f"callbacks[{i}]", its, callback.get_state(), late=True)
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)

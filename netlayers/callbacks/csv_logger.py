@@ -82,7 +82,7 @@ class CSVLogger(Callback):
         self._close()
         self._columns: list[str] | None = None
         cut = False
-        self._later: list[list[str]] = []
+        self._later: list[tuple[list[str], int]] = []  # lines that may come again; their bytes
         self._log = LogFile("CSVLogger")
         resumed = getattr(self, "params", {}).get("resumed", False)
         goes_on = self._written and self._goes_on
@@ -111,11 +111,12 @@ class CSVLogger(Callback):
         self._warned = False
 
     def get_state(self) -> dict[str, Any]:
-        """Return the length of the file, and its columns."""
+        """Return the length of the file up to the lines that may come again, and its columns."""
         assert self._file is not None
         with self._log.writing(self.filename):
             self._file.flush()
-        return {"length": os.path.getsize(self.filename), "columns": self._columns}
+        later = sum(count for _, count in self._later)
+        return {"length": os.path.getsize(self.filename) - later, "columns": self._columns}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Find the lines of later epochs, which come again; those of other runs are kept."""
@@ -124,10 +125,11 @@ class CSVLogger(Callback):
         if os.path.getsize(self.filename) >= state["length"]:
             with open(self.filename, "rb") as file:
                 file.seek(state["length"])
-                text = file.read().decode()
-            self._later = list(csv.reader(text.splitlines(), delimiter=self.sep))
+                lines = file.read().splitlines(keepends=True)
+            cells = csv.reader((line.decode() for line in lines), delimiter=self.sep)
+            self._later = list(zip(cells, map(len, lines), strict=False))
             if self._columns is None and self._later:
-                self._columns = self._later.pop(0)
+                self._columns = self._later.pop(0)[0]
         elif self._columns is not None:
             warn(
                 f"CSVLogger: {self.filename!r} is shorter than it was when the run was backed up, "
@@ -154,7 +156,7 @@ class CSVLogger(Callback):
                 "not written. Pass another filename for this run."
             )
         cells = [_text(row.get(name, "NA")) for name in self._columns]
-        if self._later and self._is_own(self._later.pop(0), [str(cell) for cell in cells]):
+        if self._later and self._is_own(self._later.pop(0)[0], [str(cell) for cell in cells]):
             return  # this run wrote it before it was killed
         self._later = []
         with self._log.writing(self.filename):

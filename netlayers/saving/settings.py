@@ -62,9 +62,9 @@ def restore_settings(path: str, description: dict[str, Any], model: CompilableMo
         for place, was, got in differences({"model": description["model"], **compiled}, now):
             if place != _ELSEWHERE:
                 raise ChangedSettingError(
-                    f"BackupAndRestore: {place} had changed to {was!r} in the run, and is {got!r} "
-                    "here; only numbers, strings and truth values are restored. Change it before "
-                    "fit(), or in set_state() of the callback."
+                    f"BackupAndRestore: {place} had changed to {was!r:.200} in the run, and is "
+                    f"{got!r:.200} here; only numbers, strings and truth values are restored. "
+                    "Change it before fit(), or in set_state() of the callback."
                 )
     except BaseException:
         for thing, name, value in reversed(before):

@@ -70,7 +70,7 @@ def test_the_best_weights_of_a_model(change):
 
 
 @pytest.mark.parametrize("column", ["steps", "epochs", "values"])
-@pytest.mark.parametrize("wrong", [[0.5], [0.5, [1.0]], [0.5, True]])
+@pytest.mark.parametrize("wrong", [[1], [1, [1]], [1, "a"], 3])
 def test_the_table_of_a_gradient_monitor(column, wrong):
     monitor = callbacks.GradientMonitor()
     model = compiled()
@@ -128,3 +128,18 @@ def test_nothing_in_place_of_a_value(fresh):
     else:  # what a file told this process, and the other not yet
         check_like("its", {"a": [None]}, {"a": [fresh]}, late=True)
     check_like("its", None, None)
+
+
+@pytest.mark.parametrize("fresh", [0, 0.5])
+@pytest.mark.parametrize("stored", [2**63, -(10**400), True])
+def test_numbers_that_no_run_counts_to(fresh, stored):
+    check_like("its", 2**63 - 1, fresh)
+    with pytest.raises(ValueError, match="expected a value like"):
+        check_like("its", stored, fresh)
+
+
+def test_a_value_of_a_gradient_monitor_that_is_no_float():
+    monitor = callbacks.GradientMonitor()
+    state = {"step": 1, "steps": [1], "epochs": [0], "values": [[10**400]], "first": 0}
+    with pytest.raises(OverflowError):
+        monitor.set_state(state | {"new_epoch": False})

@@ -119,8 +119,14 @@ class CSVLogger(Callback):
         return {"length": os.path.getsize(self.filename) - later, "columns": self._columns}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Find the lines of later epochs, which come again; those of other runs are kept."""
+        """Find the lines of later epochs, which come again; those of other runs are kept.
+
+        Raises:
+            ValueError: the columns have no names.
+        """
         assert self._file is not None
+        if not all(isinstance(name, str) for name in state["columns"] or ()):
+            raise ValueError("CSVLogger: columns without names")
         self._columns = state["columns"]
         if os.path.getsize(self.filename) >= state["length"]:
             with open(self.filename, "rb") as file:
@@ -167,7 +173,7 @@ class CSVLogger(Callback):
     def _is_own(self, line: list[str], again: list[str]) -> bool:
         """Whether this run wrote a line: the numbers of a run come again, times do not."""
         assert self._columns is not None
-        if "loss" not in self._columns or len(line) != len(again):
+        if not {"epoch", "loss"} <= set(self._columns) or len(line) != len(again):
             return line == again
         at = [self._columns.index(name) for name in ("epoch", "loss")]
         return all(line[i] == again[i] for i in at)

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # this checkout's
+
 import netlayers as nl
 
 CLASSES = 4

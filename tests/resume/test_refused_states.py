@@ -143,3 +143,20 @@ def test_a_value_of_a_gradient_monitor_that_is_no_float():
     state = {"step": 1, "steps": [1], "epochs": [0], "values": [[10**400]], "first": 0}
     with pytest.raises(OverflowError):
         monitor.set_state(state | {"new_epoch": False})
+
+
+@pytest.mark.parametrize("columns", [["epoch", 1], ["loss", ["a"]], "loss", ["loss", "mae"]])
+def test_the_columns_of_a_table(tmp_path, columns):
+    path = tmp_path / "table.csv"
+    path.write_text("epoch,loss\n0,0.5\n1,0.25\n")
+    table = callbacks.CSVLogger(path)
+    table.set_params({"resumed": True})
+    table.on_train_begin()
+    if columns == ["loss", "mae"]:  # a table of a user; lines are compared as a whole
+        table.set_state({"length": 12, "columns": columns})
+        table.on_epoch_end(0, {"loss": 0.5})
+    else:
+        with pytest.raises((ValueError, TypeError)):
+            check_like("columns", columns, ["epoch", "loss"], late=True)
+            table.set_state({"length": 12, "columns": columns})
+    table.on_train_end()

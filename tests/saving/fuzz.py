@@ -212,6 +212,7 @@ def main():
     limit = 3 << 30  # a claim of more than that, believed, would end the run
     if resource is not None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    faulthandler.enable()  # the process may read beyond an array
     start = time.perf_counter()
     failures = []
     found, slowest, memory = run(count, seed, failures=failures)

@@ -63,6 +63,7 @@ CSR = {"x.data": np.ones(2), "x.indices": np.array([0, 1]), "x.indptr": np.array
         ({"x": X, "y": Y, "sample_weight": np.ones(2)}, {"snapshot": PLACE}, "inputs, targets"),
         ({"x": X[:0], "y": Y[:0]}, {"snapshot": PLACE}, "inputs, targets and sample weights"),
         ({**CSR, "x.data": np.ones(1), "y": Y}, {"snapshot": PLACE}, "a sparse matrix, got an err"),
+        ({**CSR, "x.indptr": np.array([0, 1, -9]), "y": Y}, {"snapshot": PLACE}, "a sparse mat"),
         ({**CSR, "x.indices": np.array([0, 7]), "y": Y}, {"snapshot": PLACE}, "a sparse matrix"),
         *(
             ({**{k: v for k, v in CSR.items() if k != gone}, "y": Y}, {"snapshot": PLACE},

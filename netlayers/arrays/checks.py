@@ -9,7 +9,7 @@ import numpy as np
 from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite, as_array, as_text, check_finite, check_kind, each
 from netlayers.arrays.foreign import LazyRows, blocks, is_lazy
-from netlayers.arrays.sparse import as_csr, is_sparse
+from netlayers.arrays.sparse import as_csr, is_malformed, is_sparse
 from netlayers.errors import DataError
 
 if TYPE_CHECKING:
@@ -166,23 +166,13 @@ def check_rows(owner: str, x: Any, others: Mapping[str, Any]) -> None:
 def _checked_csr(owner: str, argument: str, x: Any, dtype: Dtype) -> Any:
     """Return a sparse matrix as a checked CSR matrix."""
     x = as_csr(owner, x)
-    rows, columns = x.shape
-    starts, entries = x.indptr, int(x.indptr[-1]) if len(x.indptr) else 0
-    # SciPy's routines do not check these indices and would read out of bounds.
-    malformed = (
-        len(starts) != rows + 1
-        or starts[0] != 0
-        or bool((starts[1:] < starts[:-1]).any())
-        or not entries <= min(len(x.indices), len(x.data))
-        or (entries and not 0 <= x.indices[:entries].min() <= x.indices[:entries].max() < columns)
-    )
-    if malformed:
+    if is_malformed(x):
         raise DataError(
             f"{owner}: the sparse matrix {argument} of shape {x.shape} is malformed: its indptr "
             f"or indices are out of bounds. Call {argument}.check_format() for details."
         )
     try:
-        check_values(owner, argument, x.data[:entries], dtype)
+        check_values(owner, argument, x.data[: int(x.indptr[-1])], dtype)
     except DataError:
         raise _non_finite_error(owner, argument, x, dtype) from None
     return x

@@ -47,6 +47,22 @@ def as_csr(owner: str, value: Any) -> Any:
     return type(rows)((data.astype(native), rows.indices, rows.indptr), shape=rows.shape)
 
 
+def is_malformed(x: Any) -> bool:
+    """Return whether the indices of a CSR matrix are out of bounds.
+
+    SciPy's routines do not check them and would read beyond its arrays.
+    """
+    rows, columns = x.shape
+    starts, entries = x.indptr, int(x.indptr[-1]) if len(x.indptr) else 0
+    return bool(
+        len(starts) != rows + 1
+        or starts[0] != 0
+        or (starts[1:] < starts[:-1]).any()
+        or not entries <= min(len(x.indices), len(x.data))
+        or (entries and not 0 <= x.indices[:entries].min() <= x.indices[:entries].max() < columns)
+    )
+
+
 def as_input(owner: str, x: Any, dtype: Dtype) -> Any:
     """Return ``x`` as a C-contiguous array or a CSR matrix of ``dtype``.
 

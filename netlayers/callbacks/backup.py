@@ -169,7 +169,7 @@ class BackupAndRestore(BackupCallback):
         if self._found is None:
             return False
         with StoredFile(self._found) as file:
-            numpy, extra = file.description["numpy"], file.description.get("extra")
+            numpy, extra = file.section.text("numpy"), file.description.get("extra")
         self._check_kind(extra)
         self._check_same(extra["script"], run.steps.optimizer.iterations > 0)
         if numpy != np.__version__:

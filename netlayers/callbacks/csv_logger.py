@@ -83,7 +83,7 @@ class CSVLogger(Callback):
         self._close()
         self._columns: list[str] | None = None
         cut = False
-        self._later: list[list[str]] = []
+        self._later: list[tuple[list[str], int]] = []  # lines that may come again; their bytes
         self._log = LogFile("CSVLogger")
         resumed = getattr(self, "params", {}).get("resumed", False)
         goes_on = self._written and self._goes_on
@@ -112,23 +112,31 @@ class CSVLogger(Callback):
         self._warned = False
 
     def get_state(self) -> dict[str, Any]:
-        """Return the length of the file, and its columns."""
+        """Return the length of the file up to the lines that may come again, and its columns."""
         assert self._file is not None
         with self._log.writing(self.filename):
             self._file.flush()
-        return {"length": os.path.getsize(self.filename), "columns": self._columns}
+        later = sum(count for _, count in self._later)
+        return {"length": os.path.getsize(self.filename) - later, "columns": self._columns}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Find the lines of later epochs, which come again; those of other runs are kept."""
+        """Find the lines of later epochs, which come again; those of other runs are kept.
+
+        Raises:
+            ValueError: the columns have no names.
+        """
         assert self._file is not None
+        if not all(isinstance(name, str) for name in state["columns"] or ()):
+            raise ValueError("CSVLogger: columns without names")
         self._columns = state["columns"]
         if os.path.getsize(self.filename) >= state["length"]:
             with open(self.filename, "rb") as file:
                 file.seek(state["length"])
-                text = file.read().decode()
-            self._later = list(csv.reader(text.splitlines(), delimiter=self.sep))
+                lines = file.read().splitlines(keepends=True)
+            cells = csv.reader((line.decode() for line in lines), delimiter=self.sep)
+            self._later = list(zip(cells, map(len, lines), strict=False))
             if self._columns is None and self._later:
-                self._columns = [from_cell(cell) for cell in self._later.pop(0)]
+                self._columns = [from_cell(cell) for cell in self._later.pop(0)[0]]
         elif self._columns is not None:
             warn(
                 f"CSVLogger: {self.filename!r} is shorter than it was when the run was backed up, "
@@ -155,7 +163,7 @@ class CSVLogger(Callback):
                 "not written. Pass another filename for this run."
             )
         cells = [_text(row.get(name, "NA")) for name in self._columns]
-        if self._later and self._is_own(self._later.pop(0), [str(cell) for cell in cells]):
+        if self._later and self._is_own(self._later.pop(0)[0], [str(cell) for cell in cells]):
             return  # this run wrote it before it was killed
         self._later = []
         with self._log.writing(self.filename):
@@ -166,7 +174,7 @@ class CSVLogger(Callback):
     def _is_own(self, line: list[str], again: list[str]) -> bool:
         """Whether this run wrote a line: the numbers of a run come again, times do not."""
         assert self._columns is not None
-        if "loss" not in self._columns or len(line) != len(again):
+        if not {"epoch", "loss"} <= set(self._columns) or len(line) != len(again):
             return line == again
         at = [self._columns.index(name) for name in ("epoch", "loss")]
         return all(line[i] == again[i] for i in at)

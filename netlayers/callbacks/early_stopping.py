@@ -113,8 +113,8 @@ class EarlyStopping(MonitorCallback):
         state = {"_before": None, **state}  # earlier versions did not have it
         for name in ("best_weights", "_before"):
             kept = state[name]
-            shapes = [weight.shape for weight in self.model.weights]
-            if kept is not None and [getattr(w, "shape", None) for w in kept] != shapes:
+            own = [(weight.shape, weight.dtype) for weight in self.model.weights]
+            if kept is not None and [(np.shape(w), getattr(w, "dtype", 0)) for w in kept] != own:
                 raise ValueError(f"EarlyStopping: {name} are not weights of this model")
         super().set_state(state)
 

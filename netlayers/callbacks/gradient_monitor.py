@@ -237,12 +237,22 @@ class GradientMonitor(Callback):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore the table, and rewrite the file without later steps."""
+        """Restore the table, and rewrite the file without later steps.
+
+        Raises:
+            ValueError: it is not a table of numbers.
+        """
+        columns = [list(map(float, values)) for values in state["values"]]
+        numbers = [state["steps"], state["epochs"]]
+        if len({len(column) for column in (*numbers, *columns)}) > 1:
+            raise ValueError("GradientMonitor: columns of different lengths")
+        if any(type(number) is not int for column in numbers for number in column):
+            raise ValueError("GradientMonitor: steps and epochs that are no integers")
         self._step, self._first = state["step"], state["first"]
         self._new_epoch = state["new_epoch"]
         self.steps, self.epochs = list(state["steps"]), list(state["epochs"])
-        for (path, measure), values in zip(self._pairs(), state["values"], strict=True):
-            self.values[measure][path] = list(values)
+        for (path, measure), values in zip(self._pairs(), columns, strict=True):
+            self.values[measure][path] = values
         self._write_file()
 
     # Details ----------------------------------------------------------------------------------

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import re
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +49,8 @@ class TensorBoard(Callback):
 
     Each run writes files of its own. A run that is resumed by
     :class:`~netlayers.callbacks.BackupAndRestore` first cuts off what the files of the run before
-    hold beyond the backup. Files that cannot be written, as on a full disk, do not end a run: a
-    warning says so.
+    hold beyond the backup, and deletes those that it began later. Files that cannot be written, as
+    on a full disk, do not end a run: a warning says so.
 
     Raises:
         ConfigurationError: tensorboardX is not installed (``pip install
@@ -79,6 +82,7 @@ class TensorBoard(Callback):
             self._every = check_integer(owner, "update_freq", update_freq, minimum=1)
         self._writers: dict[str, _Events] = {}
         self._written: list[str] = []  # the files of this run, those of processes before included
+        self._id = secrets.token_hex(8)  # of the run, in the names of its files
         self._training = False
         self._log = LogFile("TensorBoard")  # of an evaluation without a run
         _tensorboardx("summary")  # fail now rather than in fit
@@ -108,6 +112,7 @@ class TensorBoard(Callback):
         self._training = True
         self._batch = self._first = 0
         self._written = []
+        self._id = secrets.token_hex(8)
         self._log = LogFile("TensorBoard")
         if self.write_graph and not getattr(self, "params", {}).get("resumed", False):
             lines: list[str] = []
@@ -122,10 +127,10 @@ class TensorBoard(Callback):
         self._flush()
         sizes = [os.path.getsize(path) for path in self._written]
         names = [os.path.relpath(path, self.log_dir) for path in self._written]
-        return {"batch": self._batch, "files": names, "sizes": sizes}
+        return {"batch": self._batch, "id": self._id, "files": names, "sizes": sizes}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore the number of batches; cut off what comes again."""
+        """Restore the number of batches; cut off and delete what comes again."""
         self._first += state["batch"] - self._batch
         self._batch = state["batch"]
         # Earlier versions did not store the files.
@@ -136,6 +141,20 @@ class TensorBoard(Callback):
                 self._written.append(path)
                 if os.path.getsize(path) > size:
                     os.truncate(path, size)
+        self._id = state.get("id", self._id)
+        self._delete_later_files()
+
+    def _delete_later_files(self) -> None:
+        """Delete the files of processes that ended before a backup knew of their files."""
+        for run in _RUNS:
+            folder = os.path.join(self.log_dir, run)
+            with contextlib.suppress(OSError):
+                for base in os.listdir(folder):
+                    path = os.path.join(folder, base)
+                    # An identifier of another form could be part of names of files of others.
+                    own = re.fullmatch(r"events\..*\.([0-9a-f]{16})\.\d+\.\d+", base)
+                    if own and own[1] == self._id and path not in self._written:
+                        os.unlink(path)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start the clock."""
@@ -203,7 +222,7 @@ class TensorBoard(Callback):
         folder = os.path.join(self.log_dir, run)
         with self._log.writing(folder):
             if run not in self._writers:
-                self._writers[run] = _Events(folder)
+                self._writers[run] = _Events(folder, self._id)
                 self._written.append(self._writers[run].path)
             self._writers[run].add(step, kind, tag, *values)
 
@@ -230,14 +249,15 @@ class _Events:
 
     Args:
         folder: the folder of the file; created if missing.
+        run: identifier of the run.
     """
 
     _count = 0
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, run: str) -> None:
         os.makedirs(folder, exist_ok=True)
         _Events._count += 1
-        suffix = f".{os.getpid()}.{_Events._count}"
+        suffix = f".{run}.{os.getpid()}.{_Events._count}"
         writer = _tensorboardx("event_file_writer").EventsWriter
         self.file: Any = writer(os.path.join(folder, "events"), suffix)
         self.path: str = self.file._file_name

@@ -10,7 +10,7 @@ from netlayers import constraints, initializers, regularizers
 from netlayers._warn import warn
 from netlayers.checks import check_shape, is_several
 from netlayers.core.building import building_abstractly
-from netlayers.core.parameters import Parameter, ParameterVector
+from netlayers.core.parameters import Parameter, ParameterVector, Users
 from netlayers.errors import BusyError, ConfigurationError, ShapeError
 from netlayers.initializers import Initializer
 
@@ -46,7 +46,8 @@ def assemble(
     old = {id(p.vector): p.vector for p in layer.declared_parameters if p.vector is not None}
     mine = {id(p) for p in layer.declared_parameters}
     shared = any(id(p) not in mine for vector in old.values() for p in vector.all)
-    users = getattr(layer, "_lock", {})
+    users = getattr(layer, "_lock", None)
+    users = Users() if users is None else users
     if any(vector.users and vector.users is not users for vector in old.values()):
         raise BusyError(
             f"{layer.owner}: it shares layers with a model that is being trained; build it "

@@ -8,6 +8,7 @@ share layers share one vector; each keeps its own list of slices.
 from __future__ import annotations
 
 import math
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
@@ -173,6 +174,18 @@ def gradient_of(p: Parameter) -> Any:
     return p.gradient if dense is None else dense()
 
 
+class Users(dict[str, Any]):
+    """The calls that use the models of a vector, by what they do.
+
+    Attributes:
+        whole: held by who changes the weights in a step, or copies them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = RLock()
+
+
 class ParameterVector:
     """The vectors of connected weights and of their gradients.
 
@@ -214,7 +227,7 @@ class ParameterVector:
         self.models: WeakSet[Parameters] = WeakSet()
         self.layers: WeakSet[WeightHolder] = WeakSet()
         self.version = object()
-        self.users: dict[str, Any] = {}
+        self.users = Users()
         self.gradients_ready: Callable[[slice], None] | None = None
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.errors import DataError, FileError, ShapeError
 from netlayers.saving.snapshots import load_snapshot
 from netlayers.training.nonfinite import find_nonfinite
 
@@ -79,8 +80,11 @@ def replay_snapshot(
     model, batch, place = load_snapshot(path, custom_objects)
     steps = model._make_steps(batch.targets.shape)
     steps.snapshot.take()
-    with np.errstate(all="ignore"):
-        loss = steps.copy_before_step().compute_gradients(batch)
+    try:
+        with np.errstate(all="ignore"):
+            loss = steps.copy_before_step().compute_gradients(batch)
+    except (DataError, ShapeError) as error:  # it passed these checks when it was saved
+        raise FileError(path, "extra", "a batch of this model", f"an error: {error}") from error
     origin = find_nonfinite(steps.copy_before_step(), batch)
     if origin is not None:
         origin = replace(origin, epoch=place["epoch"], batch=place["batch"])

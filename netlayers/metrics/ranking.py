@@ -186,6 +186,24 @@ class AUC(Metric):
         self._concatenate()
         return {"_counts": self._counts, "_chunks": self._chunks}
 
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`get_state` returned.
+
+        Raises:
+            ValueError: it is not the state of such a metric.
+        """
+        counts, chunks = state["_counts"], state["_chunks"]
+        rows = None if self._cuts is None else (len(self._cuts) + 1, 2)
+        columns = int(self.multi_label)
+        good = counts is None or (rows is not None and np.shape(counts)[columns:] == rows)
+        for scores, positive, weight in chunks:
+            shapes = {np.shape(array) for array in (scores, positive, weight) if array is not None}
+            good = good and len(shapes) == 1 and np.ndim(scores) == 2
+            good = good and (self.multi_label or np.shape(scores)[1] == 1)
+        if not good:
+            raise ValueError(f"metric {self.name!r}: not scores of samples, nor counts of them")
+        super().set_state(state)
+
     def _check_outputs(self, outputs: int) -> None:
         expected = self.num_labels
         if expected is None and self.label_weights is not None:

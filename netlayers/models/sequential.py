@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -221,11 +222,12 @@ class Sequential(Chain, Model):
         assemble(self, self._streams)
 
     def __getstate__(self) -> dict[str, Any]:
-        with between_steps(self) as training:
+        with between_steps(self):
             state = {**super().__getstate__(), "_steps": None}
             del state["_lock"]
-            # Where another thread trains, arrays are copied before its next step.
-            return copy.deepcopy(state, {id(self): self}) if training else state
+            # Where another thread may train, arrays are copied before its next step.
+            alone = threading.active_count() < 2
+            return state if alone else copy.deepcopy(state, {id(self): self})
 
 
 def _handed_on(spec: InputSpec | tuple[InputSpec, ...]) -> InputSpec | tuple[InputSpec, ...]:

@@ -7,6 +7,7 @@ import os
 import weakref
 
 from netlayers.errors import BusyError
+from netlayers.saving.atomic import remove_abandoned
 
 try:
     import fcntl
@@ -43,7 +44,8 @@ class FolderLock:
         self._descriptor: int | None = None
         self.made = True
         with contextlib.suppress(OSError):  # the folder is missing
-            # A process that was killed may have left nothing but its lock.
+            # A process that was killed may have left nothing but its lock, and half of a file.
+            remove_abandoned(folder)
             self.made = os.listdir(folder) == [_NAME]
         _held.add(self)
         if fcntl is not None:

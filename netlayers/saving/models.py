@@ -19,7 +19,7 @@ from netlayers.saving.names import weights_of
 from netlayers.saving.rebuilding import check_weights, compile_again, put_back, rebuild
 from netlayers.saving.state import EXTRA, arrays_of, describe, joined, require_finite
 from netlayers.saving.values import stored_names
-from netlayers.training.lock import check_not_busy
+from netlayers.training.lock import between_steps, check_not_busy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,12 +76,13 @@ def save_model(
     """
     check_not_busy(model, "save")
     path = _target("save", path, overwrite, allow_nonfinite)
-    stored, description = describe(path, model)
-    _guard(path, stored, description["weights"], allow_nonfinite)
-    if arrays:
-        stored = joined(path, stored, {EXTRA + name: array for name, array in arrays.items()})
-    description["extra"] = _EXTRA.get() if extra is None else extra
-    write_file(path, stored, description)
+    with between_steps(model):  # another thread may begin to train
+        stored, description = describe(path, model)
+        _guard(path, stored, description["weights"], allow_nonfinite)
+        if arrays:
+            stored = joined(path, stored, {EXTRA + name: array for name, array in arrays.items()})
+        description["extra"] = _EXTRA.get() if extra is None else extra
+        write_file(path, stored, description)
 
 
 def load_model(
@@ -172,15 +173,16 @@ def save_weights(
     """
     check_not_busy(model, "save_weights")
     path = _target("save_weights", path, overwrite, allow_nonfinite)
-    arrays = arrays_of(path, model)
-    if not arrays and not model.built:
-        model._require_built()
-    _guard(path, arrays, list(arrays), allow_nonfinite)
-    extra = _EXTRA.get() if extra is None else extra
-    description: dict[str, Any] = {"kind": WEIGHTS, "weights": list(arrays), "extra": extra}
-    if any(p.dtype != p.layer._dtype for p in weights_of(path, model).values()):
-        description["format_version"] = 2
-    write_file(path, arrays, description)
+    with between_steps(model):
+        arrays = arrays_of(path, model)
+        if not arrays and not model.built:
+            model._require_built()
+        _guard(path, arrays, list(arrays), allow_nonfinite)
+        extra = _EXTRA.get() if extra is None else extra
+        description: dict[str, Any] = {"kind": WEIGHTS, "weights": list(arrays), "extra": extra}
+        if any(p.dtype != p.layer._dtype for p in weights_of(path, model).values()):
+            description["format_version"] = 2
+        write_file(path, arrays, description)
 
 
 def load_weights(
@@ -240,8 +242,9 @@ def load_weights(
             fitting, skipped = weights, []
         values = {name: _converted(file, name, p.dtype) for name, p in fitting.items()}
         file.check_rest()
-    for name, p in fitting.items():
-        p.value[...] = values[name]  # type: ignore[index]
+    with between_steps(model):
+        for name, p in fitting.items():
+            p.value[...] = values[name]  # type: ignore[index]
     if skipped:
         warn(
             f"load_weights: {len(skipped)} of {len(weights)} weights were left as they are. "

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
-from netlayers.errors import ConfigurationError
+from netlayers.core.building import abstract_build
+from netlayers.core.layer import Layer
+from netlayers.errors import ConfigurationError, FileError
+from netlayers.optimizers import Optimizer
+from netlayers.registry import constructor_arguments
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.names import paths_of
 from netlayers.saving.state import architecture, compile_settings
@@ -36,6 +41,7 @@ def restore_settings(path: str, description: dict[str, Any], model: CompilableMo
     Raises:
         ChangedSettingError: a setting differs that is not a number, a string, a truth value or
             ``None``; nothing is changed.
+        FileError: no object of its class can have such a setting; nothing is changed.
     """
     paths = paths_of(model)
     layers = {paths[id(layer)]: layer for layer in model._flatten_layers()}
@@ -46,18 +52,26 @@ def restore_settings(path: str, description: dict[str, Any], model: CompilableMo
     wanted.append((model.optimizer, compiled["optimizer"]["config"]))
     if isinstance(compiled["loss"], dict) and "config" in compiled["loss"]:
         wanted.append((model.loss, compiled["loss"]["config"]))
-    before = [change for thing, config in wanted for change in _set(thing, config)]
-    now = {"model": architecture(path, model), **compile_settings(path, model)}
-    now = from_text(path, "the script", to_text(path, "the script", now))  # arrays become lists
-    for place, was, got in differences({"model": description["model"], **compiled}, now):
-        if place != _ELSEWHERE:
-            for thing, name, value in reversed(before):
-                setattr(thing, name, value)
-            raise ChangedSettingError(
-                f"BackupAndRestore: {place} had changed to {was!r} in the run, and is {got!r} here;"
-                " only numbers, strings and truth values are restored. Change it before fit(), or "
-                "in set_state() of the callback."
-            )
+    before: list[tuple[Any, str, Any]] = []
+    try:
+        for thing, config in wanted:
+            count = len(before)
+            before.extend(_set(thing, config))
+            if len(before) > count:
+                _check_whole(path, thing)
+        now = {"model": architecture(path, model), **compile_settings(path, model)}
+        now = from_text(path, "the script", to_text(path, "the script", now))  # arrays become lists
+        for place, was, got in differences({"model": description["model"], **compiled}, now):
+            if place != _ELSEWHERE:
+                raise ChangedSettingError(
+                    f"BackupAndRestore: {place} had changed to {was!r:.200} in the run, and is "
+                    f"{got!r:.200} here; only numbers, strings and truth values are restored. "
+                    "Change it before fit(), or in set_state() of the callback."
+                )
+    except BaseException:
+        for thing, name, value in reversed(before):
+            setattr(thing, name, value)
+        raise
 
 
 def _layers_in(value: Any, above: tuple[str, ...] | None = None) -> Iterator[tuple[str, Any]]:
@@ -84,3 +98,40 @@ def _set(thing: Any, wanted: dict[str, Any]) -> Iterator[tuple[Any, str, Any]]:
         if all(v is None or isinstance(v, (bool, int, float, str)) for v in (value, config[name])):
             setattr(thing, name, value)
             yield thing, name, config[name]
+
+
+def _check_whole(path: str, thing: Any) -> None:
+    """Check that an object with its new settings could be made, with the weights that it has.
+
+    Only for classes of netlayers, whose constructors check their arguments and do nothing else.
+
+    Raises:
+        FileError: it could not; no run can have changed the settings to these.
+    """
+    cls = type(thing)
+    layer = isinstance(thing, Layer)
+    if not cls.__module__.startswith("netlayers."):
+        return
+    parts = list(thing._flatten_layers())[1:] if layer else []
+    if any(part.declared_parameters for part in parts):
+        return  # a container, whose parts are checked
+    names = [name for name in constructor_arguments(cls) if name != "learning_rate"]
+    try:  # copies, because a layer belongs to one other layer
+        new = cls(**copy.deepcopy({name: getattr(thing, name) for name in names}))
+        if layer and thing.built:
+            with abstract_build():
+                new.build(thing.input_shape)
+    except Exception as error:
+        got = f"{type(error).__name__}: {error}"
+        raise FileError(path, "settings", f"those of a {cls.__name__}", got) from error
+    kept: Any
+    needed: Any
+    if layer:
+        kept, needed = ([(p.name, p.shape) for p in x.declared_parameters] for x in (thing, new))
+    elif isinstance(thing, Optimizer) and thing.state:
+        kept, needed = sorted(thing.state), sorted(new._vector_names())
+    else:
+        return
+    if kept != needed:
+        expected = f"those with which {cls.__name__} has the weights or vectors of this run"
+        raise FileError(path, "settings", expected, f"others, with {needed}")

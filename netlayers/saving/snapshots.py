@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._optional import scipy
-from netlayers.arrays.sparse import is_sparse
+from netlayers.arrays.sparse import is_malformed, is_sparse
 from netlayers.data.batch import Batch
 from netlayers.errors import FileError
 from netlayers.saving.format import StoredFile
@@ -71,7 +71,15 @@ def load_snapshot(
         data, indices, indptr, shape = (arrays[f"x.{part}"] for part in _CSR)
         try:
             x = csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
-            x.check_format()
+            if is_malformed(x):  # SciPy's own check looks at no entries if the last start is < 0
+                raise ValueError("indptr or indices are out of bounds")
         except (ValueError, TypeError, IndexError) as error:
             raise FileError(file.path, "extra", "a sparse matrix", f"an error: {error}") from None
+    parts = [x, *(arrays[name] for name in ("y", "sample_weight") if name in arrays)]
+    rows = [part.shape[0] if part.shape else 0 for part in parts]
+    if rows != [rows[0]] * len(rows) or not rows[0]:
+        expected = "inputs, targets and sample weights with the same number of rows"
+        raise FileError(file.path, "extra", expected, ", ".join(map(str, rows)))
+    if getattr(model, "optimizer", None) is None:
+        raise FileError(file.path, "compile", "a compiled model", "one that is not")
     return model, Batch(x, arrays["y"], arrays.get("sample_weight"), x.shape[0]), place

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers._warn import warn
+from netlayers.core.parameters import Users
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.network import Network
 from netlayers.registry import EXECUTION_ARGUMENTS
-from netlayers.training.lock import Holder, between_steps, check_not_busy
+from netlayers.training.lock import between_steps, check_not_busy
 from netlayers.training.measuring import MetricGroup, flat, given_metrics, metric_groups
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Identifier, Shape
+    from netlayers._typing import Array, Identifier, Shape, Weights
     from netlayers.core.layer import Layer
     from netlayers.metrics import Metric
     from netlayers.random import Streams
@@ -65,7 +66,7 @@ class CompilableModel(Network):
 
     def _set_up(self) -> None:
         super()._set_up()
-        self._lock: dict[str, Holder] = {}  # a copy is not locked
+        self._lock = Users()  # a copy is not locked
 
     def compile(
         self,
@@ -126,6 +127,17 @@ class CompilableModel(Network):
         """Return copies of the weights, all from between the same steps of a training."""
         with between_steps(self):
             return super().get_weights()
+
+    def set_weights(self, weights: Weights) -> None:
+        """Set the weights by copying, between two steps; if one does not fit, nothing is changed.
+
+        Raises:
+            ShapeError: their number or a shape differs.
+
+        NaN and infinite weights are set with a warning.
+        """
+        with between_steps(self):
+            super().set_weights(weights)
 
     def _make_steps(self, target_shape: Shape) -> Steps:
         """Return the ``Steps``, created once the shapes are known."""

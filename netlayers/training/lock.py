@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from contextlib import AbstractContextManager, nullcontext
-from threading import get_ident
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netlayers.errors import BusyError
@@ -59,7 +59,7 @@ def one_at_a_time(method: Method) -> Method:
             if holder is mine:
                 return method(self, *args, **kwargs)
             if holder[2] is not mine[2]:  # this process was made by fork within such a call
-                lock["now"] = mine
+                lock["now"], lock.whole = mine, RLock()
                 return method(self, *args, **kwargs)
             _check_within(self, holder, mine)
             with nullcontext() if self._steps is None else self._steps.keep_sums():
@@ -100,10 +100,19 @@ def check_not_busy(model: Layer, wanted: str) -> None:
 
 
 def between_steps(model: Any) -> AbstractContextManager[Any]:
-    """Return a context manager that waits for the end of a step that another thread trains."""
-    holder = model._lock.get("now")
-    trains = holder is not None and holder[2] is _Process.this and holder[1] != get_ident()
-    return model._steps.whole if trains and model._steps is not None else nullcontext()
+    """Return a context manager that waits for the end of a step, and holds up the next one.
+
+    Args:
+        model: a model; a plain layer is never trained by another thread.
+    """
+    users = getattr(model, "_lock", None)
+    if users is None:
+        return nullcontext()
+    holder = users.get("now")
+    if holder is not None and holder[2] is not _Process.this:
+        return nullcontext()  # the thread that held the lock does not exist in this process
+    whole: AbstractContextManager[Any] = users.whole
+    return whole
 
 
 def _check_within(model: Layer, holder: Holder, turn: Holder) -> None:

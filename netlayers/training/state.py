@@ -154,7 +154,7 @@ def unpack(plain: Any, arrays: Mapping[str, Array]) -> Any:
     return array
 
 
-def check_like(place: str, stored: Any, fresh: Any) -> None:
+def check_like(place: str, stored: Any, fresh: Any, late: bool = False) -> None:
     """Check that a stored state has the types of a new one, as far as the new one shows them.
 
     Args:
@@ -162,23 +162,30 @@ def check_like(place: str, stored: Any, fresh: Any) -> None:
         stored: the state of a file.
         fresh: the state that the same object has at the start. Its empty lists and dicts, and
             ``None``, stand for contents of any kind.
+        late: whether a float, a list and so on may be ``None``: the object may have found it at
+            the start, in a file that did not exist when the state was stored.
 
     Raises:
         ValueError: a value has another type.
     """
     kinds = (bool, (int, float, np.number), str, (list, tuple), dict, np.ndarray)
     kind = next((k for k in kinds if isinstance(fresh, k)), object)
-    wrong = not (stored is None or isinstance(stored, kind))
-    if fresh is None:
+    wrong = not isinstance(stored, kind)
+    if stored is None:
+        wrong = fresh is not None and (not late or isinstance(fresh, int))
+    elif fresh is None:
         wrong = isinstance(stored, str)
-    if wrong or (isinstance(stored, bool) and kind is kinds[1]):
+    if kind is kinds[1] and not wrong and stored is not None:
+        # Every counter and every float is below that; a longer integer is no float.
+        wrong = isinstance(stored, bool) or (type(stored) is int and stored.bit_length() > 63)
+    if wrong:
         raise ValueError(f"{place} is {stored!r:.60}, expected a value like {fresh!r:.60}")
     if isinstance(fresh, dict) and isinstance(stored, dict):
         for key in fresh.keys() & stored.keys():
-            check_like(f"{place}: {key}", stored[key], fresh[key])
+            check_like(f"{place}: {key}", stored[key], fresh[key], late)
     elif isinstance(fresh, (list, tuple)) and stored is not None and len(stored) == len(fresh):
         for i, (a, b) in enumerate(zip(stored, fresh, strict=True)):
-            check_like(f"{place}[{i}]", a, b)
+            check_like(f"{place}[{i}]", a, b, late)
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from contextlib import contextmanager
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,7 +124,6 @@ class Steps:
         metrics: the metrics by their keys in the logs.
         batch: the current batch of a run of ``fit``, for its callbacks.
         skip_nonfinite_loss: skip the update of a batch whose loss is not finite; set by a callback.
-        whole: held during a step, so that another thread copies the model between two of them.
     """
 
     def __init__(
@@ -156,7 +154,6 @@ class Steps:
         self._penalized = model._adds_penalty
         self.reset()
         self.batch: Batch | None = None
-        self.whole = RLock()
         self.skip_nonfinite_loss = False
         self._snapshot: StepSnapshot | None = None
         self._changes = model._changes_in_training
@@ -242,7 +239,7 @@ class Steps:
     def train(self, batch: Batch) -> float:
         """Train on one batch; return its loss."""
         try:
-            with self.whole:
+            with self.model._lock.whole:
                 self.compute_gradients(batch)
                 return self.update(batch.size)
         except NonFiniteError as error:

@@ -171,11 +171,12 @@ class Run:
             ValueError: it is not the state of such a run.
         """
         check_like("stop_training", state["stop_training"], False)
-        check_like("logs", state["logs"], {})
+        check_like("logs", state["logs"], None if state["logs"] is None else {})
         check_like("steps", state["steps"], self.steps.get_state())
         for i, callback in enumerate(self.kept_callbacks):
             if type(callback).__module__.startswith("netlayers."):
-                check_like(f"callbacks[{i}]", state["callbacks"][i], callback.get_state())
+                its = state["callbacks"][i]
+                check_like(f"callbacks[{i}]", its, callback.get_state(), late=True)
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)
@@ -224,7 +225,8 @@ def train(run: Run) -> None:
             warn_of_no_update(optimizer, *before)
             if run.epochs:
                 interrupts.busy = True  # a run cannot resume from the averages
-                run.steps.optimizer.finalize_variable_values(run.model.parameters)
+                with run.model._lock.whole:
+                    run.steps.optimizer.finalize_variable_values(run.model.parameters)
         except BaseException:
             if interrupts.delivered and not interrupts.busy:
                 interrupts.busy = True  # another SIGTERM must not interrupt this
@@ -272,7 +274,7 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
     """Train on every remaining batch of an epoch; return the means of the epoch."""
     steps, hooks, backup, model = run.steps, run.hooks, run.backup, run.model
     begin, end = hooks.has("on_train_batch_begin"), hooks.has("on_train_batch_end")
-    start = run.batch or 0
+    start, whole = run.batch or 0, model._lock.whole
     if not start:
         steps.reset()
     for number, batch in enumerate(run.data.batches(start), start):
@@ -281,7 +283,7 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
             hooks.fire("on_train_batch_begin", number, {})
         steps.batch = batch
         try:
-            with steps.whole:
+            with whole:
                 steps.compute_gradients(batch)
                 interrupts.updating = True
                 steps.update(batch.size)

@@ -1,11 +1,12 @@
 """How much memory a process takes while it trains and predicts for a long time.
 
     python tests/load/soak.py                  # 200,000 steps and 20,000 predictions, minutes
-    python tests/load/soak.py --steps 20000 --predictions 2000
+    python tests/load/soak.py --runs "fit, arrays" --steps 1000000 --seed 1
+    NETLAYERS_KERNELS=numba python tests/load/soak.py --steps 20000 --predictions 2000
 
-Prints the anonymous resident memory (RssAnon of Linux) at points of each run, and its growth from
-the first hundredth to the end. The kept history of ``fit`` grows with the number of epochs, as it
-must: some 200 bytes an epoch. It is counted, in epochs of many steps.
+Prints the anonymous resident memory (RssAnon of Linux) at points of each run, its growth from the
+first hundredth to the end, and from the half to the end, when caches have filled. The last column
+is what the History of the run takes, which grows with the number of epochs, as it must.
 """
 
 from __future__ import annotations
@@ -13,15 +14,20 @@ from __future__ import annotations
 import argparse
 import gc
 import re
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # this checkout's
+
 import netlayers as nl
 
 CLASSES = 4
+SEED = 0  # of the data and of the model; --seed sets it
 
 
 def resident() -> int:
@@ -41,7 +47,7 @@ def make_model(metrics: list[str] | None = None) -> nl.Sequential:
             layers.Parallel([layers.Dense(8, "gelu"), layers.Dense(8)], merge="concat"),
             layers.Dense(CLASSES, "softmax"),
         ],
-        seed=0,
+        seed=SEED,
     )
     optimizer = nl.optimizers.Adam(global_clipnorm=1.0, use_ema=True, gradient_accumulation_steps=2)
     model.compile(optimizer, "crossentropy", metrics=["accuracy", *(metrics or ())])
@@ -50,15 +56,40 @@ def make_model(metrics: list[str] | None = None) -> nl.Sequential:
 
 
 def data(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(SEED)
     return rng.normal(size=(rows, 8)).astype(np.float32), rng.integers(0, CLASSES, rows)
+
+
+def size_of(value: object, seen: set[int]) -> int:
+    """Return the bytes of an object and of what is in it, each counted once."""
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    inner = [*value, *value.values()] if isinstance(value, dict) else value
+    parts = inner if isinstance(inner, list) else []
+    return sys.getsizeof(value) + sum(size_of(part, seen) for part in parts)
+
+
+class Notes(list[int]):
+    """The memory at points of a run.
+
+    Attributes:
+        history: the bytes of its History.
+    """
+
+    history = 0
 
 
 class Watch(nl.callbacks.Callback):
     """Count batches, and note the memory every so often."""
 
     def __init__(self, every: int) -> None:
-        self.every, self.seen, self.notes = every, 0, []
+        self.every, self.seen, self.notes = every, 0, Notes()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        history = self.model.history
+        kept, seen = (history.history, history.epoch, history._when), set()
+        self.notes.history = sum(size_of(part, seen) for part in kept)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.seen += 1
@@ -76,7 +107,7 @@ def callbacks(watch: Watch) -> list[nl.callbacks.Callback]:
     ]
 
 
-def fit_arrays(steps: int, every: int) -> list[int]:
+def fit_arrays(steps: int, every: int) -> Notes:
     """One ``fit`` on arrays, with callbacks and validation."""
     watch, (x, y) = Watch(every), data(8 * 500)
     kwargs = {"validation_data": data(64), "callbacks": callbacks(watch), "verbose": 0}
@@ -84,12 +115,12 @@ def fit_arrays(steps: int, every: int) -> list[int]:
     return watch.notes
 
 
-def fit_stream(steps: int, every: int) -> list[int]:
+def fit_stream(steps: int, every: int) -> Notes:
     """One ``fit`` on a generator, read ahead by a thread, with batches of 200 sizes."""
     watch, (x, y) = Watch(every), data(200)
 
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        rng = np.random.default_rng(1)
+        rng = np.random.default_rng(SEED + 1)
         while True:
             rows = int(rng.integers(1, 200))
             yield x[:rows], y[:rows]
@@ -99,9 +130,29 @@ def fit_stream(steps: int, every: int) -> list[int]:
     return watch.notes
 
 
-def many_fits(steps: int, every: int) -> list[int]:
+def fit_files(steps: int, every: int) -> Notes:
+    """One ``fit`` that writes a backup, a checkpoint and logs after each epoch."""
+    watch, (x, y) = Watch(every), data(8 * 500)
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = [
+            *callbacks(watch),
+            nl.callbacks.ModelCheckpoint(f"{folder}/best.safetensors", save_best_only=True),
+            nl.callbacks.CSVLogger(f"{folder}/table.csv"),
+            nl.callbacks.GradientMonitor(),
+            nl.callbacks.BackupAndRestore(f"{folder}/backup", double_checkpoint=True),
+        ]
+        try:
+            chosen.append(nl.callbacks.TensorBoard(f"{folder}/board"))
+        except nl.errors.ConfigurationError as error:
+            print(f"without TensorBoard: {error}", file=sys.stderr)
+        kwargs = {"validation_data": data(64), "callbacks": chosen, "verbose": 0}
+        make_model().fit(x, y, batch_size=8, epochs=steps // 500, **kwargs)
+    return watch.notes
+
+
+def many_fits(steps: int, every: int) -> Notes:
     """A ``fit`` of 20 steps again and again on one model."""
-    model, notes, (x, y) = make_model(), [], data(160)
+    model, notes, (x, y) = make_model(), Notes(), data(160)
     for i in range(0, steps, 20):
         model.fit(x, y, batch_size=8, verbose=0, callbacks=[nl.callbacks.TerminateOnNaN()])
         model.evaluate(x, y, verbose=0)
@@ -110,9 +161,9 @@ def many_fits(steps: int, every: int) -> list[int]:
     return notes
 
 
-def train_on_batch(steps: int, every: int) -> list[int]:
+def train_on_batch(steps: int, every: int) -> Notes:
     """``train_on_batch`` with batches of 1,500 sizes in turn."""
-    model, notes, (x, y) = make_model(), [], data(1500)
+    model, notes, (x, y) = make_model(), Notes(), data(1500)
     for i in range(1, steps + 1):
         rows = (
             1500 - (i - 1) * 7919 % 1500
@@ -123,9 +174,9 @@ def train_on_batch(steps: int, every: int) -> list[int]:
     return notes
 
 
-def predict(steps: int, every: int) -> list[int]:
+def predict(steps: int, every: int) -> Notes:
     """``predict`` of one size."""
-    model, notes, (x, _) = make_model(), [], data(100)
+    model, notes, (x, _) = make_model(), Notes(), data(100)
     for i in range(1, steps + 1):
         model.predict(x)
         if i % every == 0:
@@ -133,9 +184,9 @@ def predict(steps: int, every: int) -> list[int]:
     return notes
 
 
-def predict_sizes(steps: int, every: int) -> list[int]:
+def predict_sizes(steps: int, every: int) -> Notes:
     """``predict`` and ``predict_on_batch`` of 3,000 sizes in turn, with ever new batch sizes."""
-    model, notes, (x, _) = make_model(), [], data(3000)
+    model, notes, (x, _) = make_model(), Notes(), data(3000)
     for i in range(1, steps + 1):
         rows = 1 + i * 7919 % 3000
         model.predict(x[:rows], batch_size=1 + i % 900)
@@ -145,8 +196,9 @@ def predict_sizes(steps: int, every: int) -> list[int]:
     return notes
 
 
-RUNS: dict[str, tuple[Callable[[int, int], list[int]], str]] = {
+RUNS: dict[str, tuple[Callable[[int, int], Notes], str]] = {
     "fit, arrays": (fit_arrays, "steps"),
+    "fit, backups and logs": (fit_files, "steps"),
     "fit, stream of 200 sizes": (fit_stream, "steps"),
     "fit of 20 steps, repeated": (many_fits, "steps"),
     "train_on_batch, 1,500 sizes": (train_on_batch, "steps"),
@@ -155,7 +207,7 @@ RUNS: dict[str, tuple[Callable[[int, int], list[int]], str]] = {
 }
 
 
-def measure(name: str, count: int, points: int = 100) -> tuple[list[int], float]:
+def measure(name: str, count: int, points: int = 100) -> tuple[Notes, float]:
     """Return the memory at 100 points of a run, the first at its first hundredth, and seconds."""
     gc.collect()
     begin = time.perf_counter()
@@ -167,15 +219,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--predictions", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", nargs="*", default=[], help="parts of their names")
     options = parser.parse_args()
-    print(f"{'run':30}{'count':>9}{'1 %':>10}{'50 %':>10}{'100 %':>10}{'growth':>12}{'time':>8}")
+    global SEED
+    SEED = options.seed
+    names = ("run", "count", "1 %", "50 %", "100 %", "growth", "from 50 %", "History", "time")
+    print("{:30}{:>9}{:>10}{:>10}{:>10}{:>12}{:>12}{:>12}{:>8}".format(*names))
     for name, (_, what) in RUNS.items():
         if options.runs and not any(part in name for part in options.runs):
             continue
         notes, seconds = measure(name, getattr(options, what))
         first, half, last = (notes[i] / 2**20 for i in (0, 49, -1))
-        row = f"{first:7.2f} MiB{half:6.2f} MiB{last:6.2f} MiB{last - first:+8.3f} MiB"
+        row = f"{first:7.2f} MiB{half:6.2f} MiB{last:6.2f} MiB"
+        row += f"{last - first:+8.3f} MiB{last - half:+8.3f} MiB{notes.history / 2**20:8.3f} MiB"
         print(f"{name:30}{getattr(options, what):9,}{row}{seconds:6.0f} s", flush=True)
 
 

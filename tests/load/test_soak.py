@@ -55,6 +55,7 @@ def growth(name, count):
     ("name", "count", "bound"),
     [
         ("fit, arrays", 600, 4000),  # the History has an epoch more
+        ("fit, backups and logs", 1000, 20_000),  # their History has a column for each layer
         ("fit, stream of 200 sizes", 600, 1_000_000),
         ("fit of 20 steps, repeated", 3000, 2000),  # the free lists of Python fill first
         ("train_on_batch, 1,500 sizes", 800, 1_000_000),

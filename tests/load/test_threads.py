@@ -11,6 +11,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.registry import registered
+from tests.load import threads as load
 
 THREADS = 8
 LAYERS = sorted(
@@ -249,3 +250,25 @@ def test_shapes_that_do_not_fit_from_several_threads_leave_the_others_alone():
                 np.testing.assert_array_equal(answer, model.predict(np.ones((2, width))))
             else:
                 assert f"expected an input of shape (batch, {width})" in answer
+
+
+# A model that another thread trains -----------------------------------------------------------
+
+
+def test_all_at_once(tmp_path):
+    """The harness for a second; ``python tests/load/threads.py`` is a minute."""
+    run = load.Threads(1.0, seed=0, folder=str(tmp_path))
+    run.run()
+    assert not run.failures
+    assert run.counts["fit"] + run.counts["fit, busy"]
+    assert run.counts["predict"]
+
+
+def test_torn_weights_are_found():
+    weights = load.make_model().get_weights()
+    load.check_weights(weights, 0)
+    with pytest.raises(AssertionError, match="torn: 1 updates"):
+        load.check_weights(weights, 1)
+    weights[3][0] -= 1
+    with pytest.raises(AssertionError, match="torn: weights after"):
+        load.check_weights(weights)

@@ -37,6 +37,29 @@ def test_table(tmp_path):
     assert len((tmp_path / "other" / "table.csv").read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize("append", [False, True])
+def test_a_table_of_a_run_that_is_cut_again_before_the_line_comes_again(tmp_path, append):
+    """A backup in between does not take the line for one of an earlier epoch."""
+
+    def run(folder, knife=(), freq="epoch"):
+        folder.mkdir(exist_ok=True)
+        model = network()
+        model.compile("sgd", "mse")
+        chosen = [callbacks.CSVLogger(folder / "table.csv", append=append), Knife(*knife)]
+        chosen.append(callbacks.BackupAndRestore(folder / "b", freq))
+        model.fit(X, Y, batch_size=10, epochs=5, callbacks=chosen, verbose=0)
+        return (folder / "table.csv").read_text()
+
+    whole = run(tmp_path / "one")
+    other = tmp_path / "other"
+    with pytest.raises(Cut):
+        run(other, (3, ["on_epoch_end"]))  # its line is written, its backup is not
+    for knife in ((3, ["on_train_batch_begin"]), (1, ["on_train_batch_begin"])):
+        with pytest.raises(Cut):
+            run(other, knife, freq=1)
+    assert run(other, freq=1) == whole
+
+
 def test_time_budget(tmp_path, monkeypatch):
     """The time before the cut counts; a larger budget goes on."""
     clock = [100.0]

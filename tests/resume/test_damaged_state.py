@@ -206,6 +206,32 @@ def test_a_place_that_is_none(tmp_path, key, value, message):
     assert model.optimizer.iterations == 0
 
 
+def test_damaged_beside_the_state(tmp_path):
+    _, fit = script(tmp_path, 6)
+    with pytest.raises(Cut):
+        fit()
+    path = tmp_path / "backup.safetensors"
+    description, arrays = stored(path)
+    refused = {}
+    for key in description.keys() - {"checksums", "format_version"}:
+        write_file(str(path), arrays, description | {key: 3})
+        _, fit = script(tmp_path)
+        try:
+            fit()
+        except (nl.errors.FileError, nl.errors.ConfigurationError) as error:
+            refused[key] = len(str(error))
+    assert max(refused.values()) < 1000
+    assert refused.keys() >= {
+        "numpy",
+        "compile",
+        "optimizer",
+        "random",
+        "weights",
+        "model",
+        "extra",
+    }
+
+
 def test_a_count_of_batches_beyond_the_data(tmp_path):
     """A source of batches that ends is not read for ever."""
 

@@ -202,7 +202,40 @@ def test_a_backup_names_only_files_of_its_own(tmp_path):
     names = ["../events.mine", "train/notes.txt", "train/events.missing", str(others[0])]
     board.set_state({"batch": 3, "files": names, "sizes": [0, 0, 0, 0]})
     assert [path.read_text() for path in others] == ["mine", "mine"]
-    assert board.get_state() == {"batch": 3, "files": [], "sizes": []}
+    assert board.get_state() == {"batch": 3, "id": board._id, "files": [], "sizes": []}
+
+
+@pytest.mark.parametrize("freq", ["epoch", "batch"])
+def test_files_of_a_process_that_no_backup_knows(tmp_path, freq):
+    """It was resumed, wrote a row, and was killed before its first backup."""
+    pytest.importorskip("tensorboardX")
+    found = []
+    for name, knives in (("whole", (0,)), ("cut", (2, 1, 1, 0))):
+        folder = tmp_path / name
+        for knife in knives:
+            board = callbacks.TensorBoard(folder / "logs", update_freq=freq)
+            run(folder, board, knife=knife)
+            board._flush()
+        tags = ["epoch_loss"] + ["batch_loss"] * (freq == "batch")
+        found.append([board_values(folder / "logs" / "train", tag) for tag in tags])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("identifier", ["", "out", "tfevents", "0" * 15, ".*", "f" * 16])
+def test_a_backup_deletes_only_files_of_its_run(tmp_path, identifier):
+    pytest.importorskip("tensorboardX")
+    board = callbacks.TensorBoard(tmp_path / "logs")
+    board.set_model(network())
+    board.set_params({"resumed": True})
+    board.on_train_begin()
+    folder = tmp_path / "logs" / "train"
+    folder.mkdir(parents=True)
+    mine, own = folder / f"events.out.tfevents.17.vm.{'0' * 16}.1.1", "f" * 16
+    for path in (mine, folder / f"events.out.tfevents.17.vm.{own}.1.1"):
+        path.write_text("")
+    board.set_state({"batch": 3, "id": identifier, "files": [], "sizes": []})
+    assert len(list(folder.iterdir())) == 2 - (identifier == own)
+    assert mine.exists()
 
 
 # Folders of backups -------------------------------------------------------------------------------
@@ -231,6 +264,15 @@ def test_a_folder_is_deleted_by_who_made_it(tmp_path, made, knife):
         run(tmp_path, knife=knife)
     run(tmp_path)
     assert folder.exists() != made
+
+
+def test_a_folder_of_a_run_that_was_killed_within_its_first_backup(tmp_path):
+    folder = tmp_path / "b"
+    folder.mkdir()
+    for name in (".netlayers-lock", f".backup.safetensors.{'0' * 16}.netlayers-tmp"):
+        (folder / name).write_text("")
+    run(tmp_path)
+    assert not folder.exists()
 
 
 # Signals ------------------------------------------------------------------------------------------

@@ -140,8 +140,9 @@ def test_no_warning_where_bits_are_promised(tmp_path):
 @pytest.mark.kernels
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")
 def test_kills(tmp_path):
-    """The harness in a small size; `python tests/resume/kill.py --kills 25` is the full one."""
-    command = [sys.executable, str(HERE / "kill.py"), "--kills", "3", "--cases", "nadam", "adam"]
+    """The harness in a small size; `python tests/resume/kill.py --kills 500` is the full one."""
+    scripts = ["nadam", "adam", "settings", "several"]
+    command = [sys.executable, str(HERE / "kill.py"), "--kills", "5", "--scripts", *scripts]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("| none |") == 2
+    assert done.stdout.count("| none |") == len(scripts)

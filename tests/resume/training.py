@@ -5,14 +5,22 @@ FOLDER/end.npz. With `--backup` it keeps backups in FOLDER/backup.
 """
 
 import argparse
+import csv
 import json
+import struct
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from more_cases import MORE
+
 import netlayers as nl
 from netlayers import callbacks, layers, optimizers
+from netlayers.saving.values import states_of
 
 ROWS, FEATURES = 300, 6
 PAUSE = 0.004  # seconds after each batch: a run lasts long enough to be killed within
@@ -135,7 +143,9 @@ def adamw(x, y, folder):
     return model, {"x": Batches(x, y), **more}, others, {"save_freq": 4}
 
 
-CASES = {case.__name__: case for case in (adam, sgd, rmsprop, nadam, lamb, adamw)}
+CASES = {case.__name__: case for case in (adam, sgd, rmsprop, nadam, lamb, adamw, *MORE)}
+COMPILED = ("adam", "sgd", "nadam", "settings", "board", "outputs", "blocks", "own_callback")
+SCRIPTS = [*CASES, *(f"{name}, numba" for name in COMPILED)]
 
 
 class Pause(callbacks.Callback):
@@ -148,6 +158,24 @@ class Pause(callbacks.Callback):
         time.sleep(PAUSE)
 
 
+def rows_of_board(folder):
+    """Return the scalars in the files of TensorBoard, each as (run, tag, step, value)."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = []
+    for path in folder.glob("*/events*"):
+        data = path.read_bytes()
+        while data:  # a record is its length, a checksum of that, the event, its checksum
+            (size,) = struct.unpack("<Q", data[:8])
+            event = Event.FromString(data[12 : 12 + size])
+            data = data[16 + size :]
+            for value in event.summary.value:
+                kind = value.WhichOneof("value")
+                shown = value.simple_value if kind == "simple_value" else kind
+                found.append([path.parent.name, value.tag, event.step, shown])
+    return sorted(found, key=repr)
+
+
 def end_of(model, others, folder):
     """Return all that a run ended with, as arrays."""
     optimizer, history = model.optimizer, model.history
@@ -155,6 +183,7 @@ def end_of(model, others, folder):
     generators |= {
         f"rng {part.path}": part.rng for part in model._flatten_layers() if part.rng is not None
     }
+    own = [c for c in others if hasattr(c, "get_state") and not hasattr(c, "filename")]
     numbers = {
         "iterations": optimizer.iterations,
         "skipped": optimizer.skipped,
@@ -167,34 +196,59 @@ def end_of(model, others, folder):
             {name: getattr(c, name) for name in ("best", "wait", "best_epoch") if hasattr(c, name)}
             for c in others
         ],
+        "callbacks": [c.get_state() for c in own if not type(c).__module__.startswith("netlayers")],
+        "settings": [thing.get_config() for thing in (model, optimizer, *_losses(model))],
     }
     found = {f"history {name}": np.array(value) for name, value in history.history.items()}
     found |= {f"optimizer {name}": vector for name, vector in optimizer.state.items()}
+    found |= {
+        f"state {n}": s.value for n, (_, s) in states_of(model).items() if s.value is not None
+    }
     found["weights"], found["statistics"] = model.parameters.values, model.parameters.statistics
-    if (folder / "table.csv").exists():
-        numbers["table"] = (folder / "table.csv").read_text()
+    for path in sorted(folder.glob("*.csv")):
+        with open(path, newline="") as file:
+            numbers[path.name] = list(csv.reader(file))
+    if (folder / "board").exists():
+        numbers["board"] = rows_of_board(folder / "board")
     for path in sorted(folder.glob("files/*")):
-        found[f"file {path.name}"] = nl.load_model(path).parameters.values
+        with nl.saving.StoredFile(path) as file:
+            weights = [file.read(name).ravel() for name in file.section.texts("weights")]
+        found[f"file {path.name}"] = np.concatenate(weights)
     return {**found, "numbers": np.array(json.dumps(numbers, sort_keys=True))}
+
+
+def _losses(model):
+    return [model.loss] if hasattr(model.loss, "get_config") else []
+
+
+def run(script, folder, backup=False):
+    """Run a case, with `, numba` behind its name under compiled kernels."""
+    case, _, compiled = script.partition(", ")
+    if compiled:
+        nl.use_kernels(compiled)
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(ROWS, FEATURES))
+    y = ((x[:, 0] * x[:, 1] + x[:, 2] + rng.normal(0, 0.3, ROWS)) > 0).astype(float)[:, None]
+    model, calls, others, freq = CASES[case](x, y, folder)
+    several = isinstance(calls, list)
+    for i, data in enumerate(calls if several else [calls]):
+        chosen = list(others)
+        if backup:
+            keep = {"delete_checkpoint": False} if several else {}
+            place = folder / (f"backup{i}" if several else "backup")
+            chosen += [callbacks.BackupAndRestore(place, **freq, **keep), Pause()]
+        model.fit(**data, callbacks=chosen, verbose=0)
+    np.savez(folder / "end.npz", **end_of(model, others, folder))
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("case", choices=CASES)
+    parser.add_argument("script", choices=SCRIPTS)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--backup", action="store_true")
     arguments = parser.parse_args()
-    folder = arguments.folder
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(ROWS, FEATURES))
-    y = ((x[:, 0] * x[:, 1] + x[:, 2] + rng.normal(0, 0.3, ROWS)) > 0).astype(float)[:, None]
-    model, data, others, freq = CASES[arguments.case](x, y, folder)
-    chosen = list(others)
-    if arguments.backup:
-        chosen.append(callbacks.BackupAndRestore(folder / "backup", **freq))
-        chosen.append(Pause())
-    model.fit(**data, callbacks=chosen, verbose=0)
-    np.savez(folder / "end.npz", **end_of(model, others, folder))
+    run(arguments.script, arguments.folder, arguments.backup)
 
 
 if __name__ == "__main__":

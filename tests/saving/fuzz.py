@@ -1,16 +1,19 @@
-"""Mutated model files: each is a model or the one exception, in bounded time and memory.
+"""Mutated files: each is what it claims to be or the one exception, in bounded time and memory.
 
     python -m tests.saving.fuzz [number of files] [seed]
 
-Prints a table of the results. The tests use fewer of the same mutations.
+Models, and the files of runs (``files_of_runs.py``): backups, snapshots, checkpoints. Prints a
+table of the results; a file that fails is kept, and the others are still tried. The tests use fewer
+of the same mutations.
 """
 
 import copy
-import os
+import faulthandler
 import random
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +21,7 @@ import numpy as np
 
 import netlayers as nl
 from netlayers.errors import FileError
+from tests.saving import files_of_runs
 from tests.saving.golden import v2_cases as cases
 from tests.saving.mutations import MUTATIONS, SLOW
 
@@ -27,6 +31,7 @@ except ImportError:  # not of POSIX
     resource = None
 
 SECONDS = 5  # of the processor; a file of a few KB takes milliseconds
+HANGS = 600  # by the clock; then the process ends with the place where it is
 MEMORY = 256 << 20  # that all of them together may add to the process
 
 
@@ -128,40 +133,77 @@ def peak_memory():
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def run(count, seed=0, folder=None):
-    """Return a Counter of (mutation, outcome), the longest time and the growth of memory."""
+def all_cases(folder):
+    """Return a case for each file: models, and what runs write."""
+    folder = Path(folder)
+    models = folder / "models"
+    models.mkdir()
+    found = {}
+    for name, (model, data) in whole_files(models).items():
+        path = models / "mutated"
+
+        def use(path, model=model):
+            return outcome(path, model)
+
+        found[name] = files_of_runs.Case(data, path, use)
+    return found | files_of_runs.cases(folder)
+
+
+def run(count, seed=0, folder=None, failures=None):
+    """Return a Counter of (file, mutation, outcome), the longest time and the growth of memory.
+
+    Errors are raised, or counted as outcomes and added to the list ``failures``.
+    """
     rng = random.Random(seed)
     found = Counter()
     slowest = 0.0
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        files = whole_files(place)
-        path = os.path.join(place, "mutated")
-        for model, data in files.values():  # what loads once, such as caches, is no growth
-            Path(path).write_bytes(data)
-            assert outcome(path, model) == "loaded"
+        files = all_cases(place)
+        for case in files.values():  # what loads once, such as caches, is no growth
+            assert case.outcome(case.data) == "loaded"
         memory = peak_memory()
+        names = [name for name in files for _ in range(1 if "previous" in name else 3)]
         for i in range(count):
-            names = list(files)
-            model, data = files[rng.choice(names)]
+            which = rng.choice(names)
+            case = files[which]
             name = rng.choice(list(MUTATIONS)) if i % 100 else "grown"
             mutate = {**MUTATIONS, **SLOW}[name]
-            mutated = mutate(data, rng, files[rng.choice(names)][1])
-            Path(path).write_bytes(mutated)
+            mutated = mutate(case.data, rng, files[rng.choice(names)].data)
             start = time.process_time()
+            faulthandler.dump_traceback_later(HANGS, exit=True)
             try:
-                result = "the same file" if mutated == data else outcome(path, model)
-            except BaseException:
+                result = "the same file" if mutated == case.data else case.outcome(mutated)
+                took = time.process_time() - start
+                assert took < SECONDS, f"it took {took:.1f} s"
+            except BaseException as error:
                 kept = Path(tempfile.gettempdir()) / f"netlayers-fuzz-{seed}-{i}"
                 kept.write_bytes(mutated)
-                print(f"file {i} ({name}), kept as {kept}", file=sys.stderr)
-                raise
-            took = time.process_time() - start
-            assert took < SECONDS, f"file {i} ({name}) took {took:.1f} s"
+                print(f"file {i} ({which}, {name}), kept as {kept}", file=sys.stderr)
+                if failures is None or not isinstance(error, Exception):
+                    raise
+                traceback.print_exc(limit=-3)
+                failures.append((i, which, name, error))
+                result, took = "failed", 0.0
+            finally:
+                faulthandler.cancel_dump_traceback_later()
             slowest = max(slowest, took)
-            found[name, result] += 1
+            found[which, name, result] += 1
     grown_by = peak_memory() - memory
     assert grown_by < MEMORY, f"memory grew by {grown_by / 2**20:.0f} MiB"
     return found, slowest, grown_by
+
+
+def table(found, column, rows):
+    """Return lines of a table: how many files of each row had each outcome."""
+    outcomes = sorted({result for *_, result in found}, key=lambda r: (r != "loaded", r))
+    yield f"| {('file', 'mutation')[column]} | files | {' | '.join(outcomes)} |"
+    yield f"| --- | --- | {' | '.join('---' for _ in outcomes)} |"
+    for name in rows:
+        counts = Counter()
+        for key, count in found.items():
+            counts[key[2]] += count * (key[column] == name)
+        cells = " | ".join(str(counts[result] or "") for result in outcomes)
+        yield f"| {name} | {counts.total()} | {cells} |"
 
 
 def main():
@@ -170,20 +212,19 @@ def main():
     limit = 3 << 30  # a claim of more than that, believed, would end the run
     if resource is not None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    faulthandler.enable()  # the process may read beyond an array
     start = time.perf_counter()
-    found, slowest, memory = run(count, seed)
-    outcomes = sorted({result for _, result in found}, key=lambda r: (r != "loaded", r))
-    print(f"| mutation | files | {' | '.join(outcomes)} |")
-    print(f"| --- | --- | {' | '.join('---' for _ in outcomes)} |")
-    for name in [*MUTATIONS, *SLOW]:
-        row = [found[name, result] for result in outcomes]
-        print(f"| {name} | {sum(row)} | {' | '.join(str(n or '') for n in row)} |")
+    failures = []
+    found, slowest, memory = run(count, seed, failures=failures)
+    for column, rows in enumerate((sorted({key[0] for key in found}), [*MUTATIONS, *SLOW])):
+        print("\n".join(table(found, column, rows)), end="\n\n")
     print(
-        f"\n{count} files with seed {seed} in {time.perf_counter() - start:.0f} s; nothing but a "
-        f"model or a FileError. Slowest {slowest:.2f} s of the processor; memory grew by "
+        f"{count} files with seed {seed} in {time.perf_counter() - start:.0f} s, {len(failures)} "
+        f"failed. Slowest {slowest:.2f} s of the processor; memory grew by "
         f"{memory / 2**20:.0f} MiB."
     )
+    return int(bool(failures))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

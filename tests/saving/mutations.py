@@ -139,9 +139,41 @@ def model_edited(data, rng, _):
     """Edit the architecture, the settings of compile, the counters or the random streams."""
     entries, description, body = opened(data)
     keys = ["model", "compile", "optimizer", "random", "built", "weights", "extra"]
-    keys = [key for key in [*keys, "states", "assets"] if description.get(key)]
-    key = rng.choice([*keys, "model"])
+    keys = [key for key in [*keys, "states", "assets", "model"] if description.get(key)]
+    key = rng.choice(keys)
     description[key] = edited(description[key], rng, rng.choice([1, 1, 2]))
+    return sealed(entries, description, body)
+
+
+def state_edited(data, rng, _):
+    """Edit what a run stored beside the model, often by values like the ones that are there."""
+    entries, description, body = opened(data)
+    extra = description.get("extra")
+    if not isinstance(extra, dict) or not extra:
+        return data
+    description["extra"] = extra = copy.deepcopy(extra)
+    if rng.random() < 0.3:
+        key = rng.choice([key for key in extra if isinstance(extra[key], dict)] or [None])
+        if key is not None:
+            extra[key] = edited(extra[key], rng, rng.choice([1, 1, 2]))
+        return sealed(entries, description, body)
+    places = places_in(extra)
+    if rng.random() < 0.7:  # the script is compared as a whole
+        places = places_in({k: v for k, v in extra.items() if k != "script"})
+    for container, key in rng.sample(places, min(len(places), rng.choice([1, 1, 1, 3]))):
+        value = container[key]
+        if type(value) in (int, float):
+            near = [value + 1, value - 1, -value, value * 2, float(value), str(value), [value]]
+            container[key] = rng.choice([*near, value > 0, 10**15, 2**40, None])
+        elif isinstance(value, str):
+            container[key] = rng.choice([value + "x", value[:-1], "", 1, None, rng.choice(NAMES)])
+        elif isinstance(value, list):
+            container[key] = rng.choice([value[:-1], value + value[:1], value * 3, [], {}, None])
+        elif isinstance(value, dict) and value:
+            first, last = min(value), max(value)
+            value[first], value[last] = value[last], value[first]
+        else:
+            container[key] = rng.choice([0, 1, True, "a", [], {}, 0.5])
     return sealed(entries, description, body)
 
 
@@ -164,9 +196,8 @@ def renamed(data, rng, _):
             continue
         how = rng.randrange(4)
         if how == 0:
-            entries[rng.choice(["x", "extra.x", "optimizer.x", "memory/state.x"])] = entries.pop(
-                name
-            )
+            new = rng.choice(["x", "extra.x", "optimizer.x", "memory/state.x"])
+            entries[new] = entries.pop(name)
         elif how == 1:
             shape = entries[name]["shape"]
             entries[name]["shape"] = rng.choice([shape[::-1], [1, *shape], [*shape, 1], shape[:1]])
@@ -233,6 +264,7 @@ MUTATIONS = {
         entries_edited,
         description_edited,
         model_edited,
+        state_edited,
         array_edited,
         renamed,
         text_edited,

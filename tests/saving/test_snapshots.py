@@ -50,7 +50,7 @@ CSR = {"x.data": np.ones(2), "x.indices": np.array([0, 1]), "x.indptr": np.array
     ("arrays", "extra", "text"),
     [
         ({"x": X, "y": Y}, {"snapshot": PLACE}, None),
-        ({**CSR, "y": Y}, {"snapshot": PLACE}, None),
+        ({**CSR, "y": Y[:2]}, {"snapshot": PLACE}, None),
         ({"x": X}, {"snapshot": PLACE}, "the batch of a snapshot, got none"),
         ({"y": Y}, {"snapshot": PLACE}, "the batch of a snapshot, got none"),
         ({"x": X, "y": Y}, None, "the batch of a snapshot, got none"),
@@ -58,7 +58,12 @@ CSR = {"x.data": np.ones(2), "x.indices": np.array([0, 1]), "x.indptr": np.array
         ({"x": X, "y": Y}, {"snapshot": [1]}, "the batch of a snapshot, got none"),
         ({"x": X, "y": Y}, {"snapshot": {"epoch": 2}}, "the batch of a snapshot, got none"),
         ({"x": X, "y": Y}, {"snapshot": {"epoch": 2, "batch": True}}, "the batch of a snapshot"),
+        ({"x": np.float32(1), "y": Y}, {"snapshot": PLACE}, "inputs, targets and sample weights"),
+        ({"x": X, "y": Y[:2]}, {"snapshot": PLACE}, "inputs, targets and sample weights with the"),
+        ({"x": X, "y": Y, "sample_weight": np.ones(2)}, {"snapshot": PLACE}, "inputs, targets"),
+        ({"x": X[:0], "y": Y[:0]}, {"snapshot": PLACE}, "inputs, targets and sample weights"),
         ({**CSR, "x.data": np.ones(1), "y": Y}, {"snapshot": PLACE}, "a sparse matrix, got an err"),
+        ({**CSR, "x.indptr": np.array([0, 1, -9]), "y": Y}, {"snapshot": PLACE}, "a sparse mat"),
         ({**CSR, "x.indices": np.array([0, 7]), "y": Y}, {"snapshot": PLACE}, "a sparse matrix"),
         *(
             ({**{k: v for k, v in CSR.items() if k != gone}, "y": Y}, {"snapshot": PLACE},
@@ -75,3 +80,26 @@ def test_what_is_no_snapshot(path, arrays, extra, text):
     with pytest.raises(FileError) as raised:
         load_snapshot(path)
     assert str(raised.value).startswith(f"{path}: extra: expected {text}")
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x": X, "y": Y, "sample_weight": np.array([1.0, -1.0, 1.0])},
+        {"x": X, "y": Y[:, :, None]},
+        {"x": X[:, :1], "y": Y},
+    ],
+)
+def test_a_batch_that_no_training_takes(path, arrays):
+    """Its file is wrong: the batch passed the same checks when it was saved."""
+    save_model(model(), path, arrays=arrays, extra={"snapshot": PLACE})
+    with pytest.raises(FileError, match="expected a batch of this model"):
+        nl.replay_snapshot(path)
+
+
+def test_a_snapshot_of_a_model_that_is_not_compiled(path):
+    its = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    its.build((None, 2))
+    save_model(its, path, arrays={"x": X, "y": Y}, extra={"snapshot": PLACE})
+    with pytest.raises(FileError, match="expected a compiled model"):
+        nl.replay_snapshot(path)

@@ -12,6 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import takes
 from netlayers.errors import ConfigurationError
+from netlayers.losses.functions import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
 from netlayers.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -19,6 +37,12 @@ from netlayers.metrics.accuracy import (
     SparseCategoricalAccuracy,
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
+)
+from netlayers.metrics.at_limit import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
 )
 from netlayers.metrics.base import Mean, MeanMetric, Metric, Sum
 from netlayers.metrics.confusion import (
@@ -29,6 +53,11 @@ from netlayers.metrics.confusion import (
     Recall,
     TrueNegatives,
     TruePositives,
+)
+from netlayers.metrics.correlation import (
+    ConcordanceCorrelation,
+    CosineSimilarity,
+    PearsonCorrelation,
 )
 from netlayers.metrics.from_loss import (
     BinaryCrossentropy,
@@ -45,14 +74,23 @@ from netlayers.metrics.from_loss import (
 )
 from netlayers.metrics.fscore import F1Score, FBetaScore
 from netlayers.metrics.function import MeanMetricWrapper, is_plain_function
+from netlayers.metrics.functions import (
+    MetricFunction,
+    binary_accuracy,
+    categorical_accuracy,
+    concordance_correlation,
+    pearson_correlation,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from netlayers.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from netlayers.metrics.ranking import AUC
 from netlayers.metrics.regression import (
-    CosineSimilarity,
     ExplainedVariance,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanSquaredError,
-    PearsonCorrelation,
     R2Score,
     RootMeanSquaredError,
 )
@@ -66,9 +104,11 @@ __all__ = [
     "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
+    "BinaryIoU",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "ConcordanceCorrelation",
     "ConfusionMatrix",
     "CosineSimilarity",
     "ExplainedVariance",
@@ -77,32 +117,64 @@ __all__ = [
     "FalseNegatives",
     "FalsePositives",
     "Hinge",
+    "IoU",
     "KLDivergence",
     "LogCoshError",
     "LossMetric",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanIoU",
     "MeanMetric",
     "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
+    "MetricFunction",
+    "OneHotIoU",
+    "OneHotMeanIoU",
     "PearsonCorrelation",
     "Poisson",
     "Precision",
+    "PrecisionAtRecall",
     "R2Score",
     "Recall",
+    "RecallAtPrecision",
     "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
     "SquaredHinge",
     "Sum",
     "TopKCategoricalAccuracy",
     "TrueNegatives",
     "TruePositives",
+    "binary_accuracy",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "concordance_correlation",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "pearson_correlation",
+    "poisson",
+    "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
+    "top_k_categorical_accuracy",
 ]
 
 # Names resolved by shape: binary for one output, categorical for one-hot targets, else sparse.
@@ -128,7 +200,8 @@ def get(
 
     ``"accuracy"`` (or ``"acc"``) and ``"crossentropy"`` (or ``"ce"``) become the binary, sparse or
     categorical metric, depending on the loss where it says what its targets are, else on the
-    shapes; the metric keeps the given name. A function becomes a :class:`MeanMetricWrapper`.
+    shapes; the metric keeps the given name. A function becomes a :class:`MeanMetricWrapper`, one of
+    this module its class.
 
     Args:
         identifier: the name, configuration, function or object.
@@ -143,6 +216,8 @@ def get(
     """
     if isinstance(identifier, str):
         return _from_name(identifier, target_shape, output_shape, from_logits, target_kind)
+    if isinstance(identifier, MetricFunction):
+        return identifier.metric()
     if is_plain_function(identifier) and not isinstance(identifier, Metric):
         return MeanMetricWrapper(identifier)
     metric: Metric = resolve("metric", identifier, Metric)

@@ -45,6 +45,12 @@ def same_outputs(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[
     return y_true, y_pred
 
 
+def float64_outputs(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    """Return targets and predictions of equal shape, as float64; see :func:`same_outputs`."""
+    t, p = same_outputs(metric, y_true, y_pred)
+    return t.astype(np.float64, copy=False), p.astype(np.float64, copy=False)
+
+
 def is_sparse(y_true: Array, y_pred: Array) -> bool:
     """Return whether the targets are class indices for several outputs."""
     return y_pred.shape[-1] > 1 and y_true.shape in (y_pred.shape[:-1], (*y_pred.shape[:-1], 1))

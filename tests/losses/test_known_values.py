@@ -188,3 +188,14 @@ def test_one_column_of_targets_never_becomes_a_square():
     for y in (np.zeros(4), np.zeros((4, 1))):
         assert MeanSquaredError().forward(y, p) == 3.5  # noqa: F405
         assert MeanSquaredError().forward(y, p[:, 0]) == 3.5  # noqa: F405
+
+
+@pytest.mark.parametrize("weight", [2.0, [2.0], [[3.0, 5.0]], [[1.0], [2.0]], [[1.0, 4.0]]])
+def test_weights_of_losses_broadcast(weight):
+    p = np.array([[[1.0], [2.0]], [[3.0], [5.0]]])  # two samples of two steps
+    loss, whole = MeanSquaredError(), MeanSquaredError()  # noqa: F405
+    array = np.broadcast_to(np.asarray(weight), (2, 2))
+    assert loss(0 * p, p, weight) == pytest.approx(whole(0 * p, p, array))
+    np.testing.assert_allclose(loss.backward(), whole.backward())
+    flat = MeanAbsoluteError("none")  # noqa: F405
+    np.testing.assert_allclose(flat([[0.0], [0.0]], [[1.0], [3.0]], 2), [2, 6])

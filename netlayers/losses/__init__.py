@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from netlayers.errors import ConfigurationError
 from netlayers.losses.base import Loss
 from netlayers.losses.binary import BinaryCrossentropy
+from netlayers.losses.circle import Circle, circle
 from netlayers.losses.crossentropy import (
     CategoricalCrossentropy,
     Crossentropy,
@@ -20,6 +21,7 @@ from netlayers.losses.functions import (
     binary_focal_crossentropy,
     categorical_crossentropy,
     categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
     categorical_hinge,
     cosine_similarity,
     dice,
@@ -36,6 +38,7 @@ from netlayers.losses.functions import (
     squared_hinge,
     tversky,
 )
+from netlayers.losses.generalized import CategoricalGeneralizedCrossEntropy
 from netlayers.losses.margins import CategoricalHinge, Hinge, SquaredHinge
 from netlayers.losses.overlap import Dice, Tversky
 from netlayers.losses.probabilistic import KLDivergence, Poisson
@@ -60,7 +63,9 @@ __all__ = [
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
     "Crossentropy",
     "Dice",
@@ -86,7 +91,9 @@ __all__ = [
     "binary_focal_crossentropy",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
     "dice",
     "get",

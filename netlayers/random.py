@@ -16,17 +16,33 @@ PARTS = 1 << 16  # keep_mask quantizes probabilities to multiples of 1 / PARTS
 _CHUNK = 1 << 15  # entries drawn at a time: 64 KiB, which fit in the processor's cache
 
 
+_seeds: list[np.random.SeedSequence] = []  # of set_seed, at most one
+
+
+def set_seed(seed: int) -> None:
+    """Let the seeds of models without one follow from ``seed``, in the order of their creation."""
+    _seeds[:] = [np.random.SeedSequence(seed)]
+
+
+def fresh_seed() -> int | None:
+    """Return the next seed after :func:`set_seed`; ``None``, for one of the system, without it."""
+    if not _seeds:
+        return None
+    return int(_seeds[0].spawn(1)[0].generate_state(1, np.uint64)[0])
+
+
 class Streams:
     """Independent named random generators, all children of one ``SeedSequence``.
 
     The same seed and name give the same numbers, whatever the order in which streams are requested.
 
     Args:
-        seed: a non-negative integer, or ``None`` for a fresh one from the operating system.
+        seed: a non-negative integer, or ``None`` for a fresh one from the operating system, unless
+            :func:`set_seed` was called.
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self.entropy = np.random.SeedSequence(seed).entropy
+        self.entropy = np.random.SeedSequence(fresh_seed() if seed is None else seed).entropy
         self._generators: dict[str, np.random.Generator] = {}
 
     def new(self, name: str) -> np.random.Generator:

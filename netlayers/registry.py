@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
 # custom_objects of the file that is being read; None when no file is.
 _CUSTOM_OBJECTS: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+# Additional names of the user: see netlayers.utils.custom_object_scope.
+USER_OBJECTS: ContextVar[Mapping[str, Any]] = ContextVar("user_objects", default={})
 
 Class = TypeVar("Class", bound=type)
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -299,8 +301,9 @@ def lookup(kind: str, name: str) -> Any:
     if not isinstance(name, str):
         raise ConfigurationError(f"the name of a {kind} must be a string, got {_shown(name)}.")
     custom = _CUSTOM_OBJECTS.get()
-    if custom and name in custom:
-        return custom[name]
+    for names in (custom, USER_OBJECTS.get()):
+        if names and name in names:
+            return names[name]
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:
@@ -324,6 +327,39 @@ def shown_names(kind: str) -> list[str]:
         if name == name.lower():
             spellings.setdefault(name.replace("_", ""), name)
     return sorted(spellings.values())
+
+
+def serializers(
+    get: Callable[..., Any],
+) -> tuple[Callable[[Any], Any], Callable[..., Any]]:
+    """Return the functions ``serialize`` and ``deserialize`` of a family, as Keras names them.
+
+    Args:
+        get: the family's ``get``.
+    """
+
+    def serialize_object(obj: Any) -> Any:
+        """Return an object as plain data: class name and arguments; a function as its name."""
+        return serialize(obj) if isinstance(obj, Configurable) else getattr(obj, "__name__", obj)
+
+    def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """Return the object that ``serialize`` described.
+
+        Args:
+            config: the description, or a name.
+            custom_objects: additional classes by name.
+        """
+        check_custom_objects("deserialize", custom_objects)
+        token = USER_OBJECTS.set({**USER_OBJECTS.get(), **(custom_objects or {})})
+        try:
+            return get(config)
+        finally:
+            USER_OBJECTS.reset(token)
+
+    for function, name in ((serialize_object, "serialize"), (deserialize, "deserialize")):
+        function.__name__ = function.__qualname__ = name
+        function.__module__ = get.__module__
+    return serialize_object, deserialize
 
 
 def check_custom_objects(owner: str, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlayers.errors import ConfigurationError
 from netlayers.losses.base import Loss
@@ -53,7 +53,7 @@ from netlayers.losses.regression import (
 from netlayers.losses.similarity import CosineSimilarity
 from netlayers.losses.split import SplitLoss
 from netlayers.losses.uncertainty import GaussianNLL, Quantile
-from netlayers.registry import register_name, resolve
+from netlayers.registry import register_name, resolve, serializers
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier
@@ -95,6 +95,7 @@ __all__ = [
     "categorical_hinge",
     "circle",
     "cosine_similarity",
+    "deserialize",
     "dice",
     "get",
     "hinge",
@@ -106,6 +107,7 @@ __all__ = [
     "mean_squared_error",
     "mean_squared_logarithmic_error",
     "poisson",
+    "serialize",
     "sparse_categorical_crossentropy",
     "squared_hinge",
     "tversky",
@@ -129,10 +131,10 @@ for _name in BY_SHAPE:
     register_name("loss", _name, _by_shape)
 
 
-def get(identifier: Identifier) -> Loss:
+def get(identifier: Identifier) -> Any:
     """Return a loss from a name, a configuration or an object with ``forward`` and ``backward``.
 
-    A function of this module resolves to its class.
+    A function of this module resolves to its class, and ``None`` to ``None``.
 
     Raises:
         ConfigurationError: the name is unknown, the class of the object lacks a method, or the
@@ -143,9 +145,11 @@ def get(identifier: Identifier) -> Loss:
         >>> losses.get("mse")
         MeanSquaredError()
     """
+    if identifier is None:
+        return None
     if isinstance(identifier, LossFunction):
         return identifier.loss()
-    if not isinstance(identifier, (str, type, dict, Loss)) and identifier is not None:
+    if not isinstance(identifier, (str, type, dict, Loss)):
         if callable(getattr(identifier, "forward", None)) and callable(
             getattr(identifier, "backward", None)
         ):
@@ -158,3 +162,6 @@ def get(identifier: Identifier) -> Loss:
             )
     resolved: Loss = resolve("loss", identifier, Loss)
     return resolved
+
+
+serialize, deserialize = serializers(get)

@@ -18,6 +18,7 @@ from netlayers.registry import register
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike
 
+
 class Crossentropy(AxisLoss):
     """Base class of cross-entropies.
 

@@ -94,7 +94,7 @@ from netlayers.metrics.regression import (
     R2Score,
     RootMeanSquaredError,
 )
-from netlayers.registry import constructor_arguments, lookup, resolve
+from netlayers.registry import constructor_arguments, lookup, resolve, serializers
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier, Shape
@@ -159,6 +159,7 @@ __all__ = [
     "categorical_focal_crossentropy",
     "categorical_hinge",
     "concordance_correlation",
+    "deserialize",
     "get",
     "hinge",
     "huber",
@@ -170,6 +171,7 @@ __all__ = [
     "mean_squared_logarithmic_error",
     "pearson_correlation",
     "poisson",
+    "serialize",
     "sparse_categorical_accuracy",
     "sparse_categorical_crossentropy",
     "sparse_top_k_categorical_accuracy",
@@ -195,8 +197,8 @@ def get(
     output_shape: Shape | None = None,
     from_logits: bool = False,
     target_kind: str | None = None,
-) -> Metric:
-    """Return a metric from a name, a configuration, a function or an object.
+) -> Any:
+    """Return a metric from a name, configuration, function or object; ``None`` from ``None``.
 
     ``"accuracy"`` (or ``"acc"``) and ``"crossentropy"`` (or ``"ce"``) become the binary, sparse or
     categorical metric, depending on the loss where it says what its targets are, else on the
@@ -216,6 +218,8 @@ def get(
     """
     if isinstance(identifier, str):
         return _from_name(identifier, target_shape, output_shape, from_logits, target_kind)
+    if identifier is None:
+        return None
     if isinstance(identifier, MetricFunction):
         return identifier.metric()
     if is_plain_function(identifier) and not isinstance(identifier, Metric):
@@ -274,3 +278,6 @@ def _by_targets(
     if target_kind is not None:
         return categorical if target_kind == "one-hot" else sparse
     return categorical if target_shape[1:] == output_shape[1:] else sparse
+
+
+serialize, deserialize = serializers(get)

@@ -108,11 +108,16 @@ class CompilableModel(Network):
         check_not_busy(self, "compile")
         check_options(owner, loss_weights, options)
         chosen, resolved = optimizers.get(optimizer), chosen_loss(owner, loss)
+        if chosen is None:
+            raise ConfigurationError(f"{owner}: compile() needs an optimizer, such as 'adam'.")
         plain = given_metrics(owner, "metrics", metrics, resolved)
         weighted = given_metrics(owner, "weighted_metrics", weighted_metrics, resolved)
         for metric in flat(plain, weighted):
             if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
-                metrics_module.get(metric)
+                if metrics_module.get(metric) is None:
+                    raise ConfigurationError(
+                        f"{owner}: metrics must be names, functions or objects, got None."
+                    )
         vars(self).update(optimizer=chosen, loss=resolved)
         self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None

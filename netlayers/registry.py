@@ -117,12 +117,16 @@ class Configurable:
         """
         return [{}]
 
+    def _argument(self, name: str) -> Any:
+        """Return the value of a constructor argument, by default the attribute of its name."""
+        return getattr(self, name)
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments as a dict of plain values.
 
         Nested objects become ``{"class_name": ..., "config": ...}``.
         """
-        return {name: serialize(getattr(self, name)) for name in constructor_arguments(type(self))}
+        return {name: serialize(self._argument(name)) for name in constructor_arguments(type(self))}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -132,7 +136,7 @@ class Configurable:
     def __repr__(self) -> str:
         shown = []
         for name, default in constructor_arguments(type(self)).items():
-            value = getattr(self, name)
+            value = self._argument(name)
             if name == "name" and value == snake_case(type(self).__name__):
                 continue  # the default name
             if serialize(value) != serialize(default):

@@ -10,23 +10,32 @@ from netlayers.callbacks.functions import LambdaCallback
 from netlayers.callbacks.gradient_monitor import GradientMonitor
 from netlayers.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from netlayers.callbacks.limits import TerminateOnNaN, TimeBudget
+from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.progress import ProgressBar
+from netlayers.callbacks.remote import RemoteMonitor
 from netlayers.callbacks.tensorboard import TensorBoard
 from netlayers.training.callback import Callback, History
+from netlayers.training.callback_list import CallbackList
 
 __all__ = [
     "BackupAndRestore",
     "CSVLogger",
     "Callback",
+    "CallbackList",
     "EarlyStopping",
     "GradientMonitor",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "MonitorCallback",
+    "ProgbarLogger",
     "ProgressBar",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
     "TensorBoard",
     "TerminateOnNaN",
     "TimeBudget",
 ]
+
+ProgbarLogger = ProgressBar  # its name in Keras

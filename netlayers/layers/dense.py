@@ -31,7 +31,7 @@ class Dense(Layer):
     Args:
         units: number of outputs.
         activation: name, function of ``netlayers.activations`` or activation object; ``None`` for
-            none.
+            none. It can be replaced later, ``layer.activation = "relu"``.
         use_bias: whether to add ``b``.
         kernel_initializer: fills ``W``.
         bias_initializer: fills ``b``.
@@ -81,7 +81,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units = check_integer("Dense", "units", units, minimum=1)
-        self.activation = activations.get(activation)
+        self.activation = activation
         self.use_bias = check_flag("Dense", "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -95,7 +95,39 @@ class Dense(Layer):
         self.activity_regularizer = None
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
+        if not self.use_bias:
+            self.bias = None
         self._set_dtype(self._dtype)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "activation":
+            super().__setattr__(name, value)
+            return
+        before, value = vars(self).get("activation"), activations.get(value)
+        super().__setattr__(name, value)
+        if before is not None:
+            self._activation_changed(before)
+
+    def _activation_changed(self, before: Any) -> None:
+        """Prepare a new activation of a layer that exists already.
+
+        Raises:
+            ConfigurationError: its output has another shape than that of the activation before.
+        """
+        self._set_dtype(self._dtype)
+        shape = self.input_shape
+        if shape is not None and self.compute_output_shape(shape) != self.output_shape:
+            after = self.activation
+            vars(self)["activation"] = before
+            raise ConfigurationError(
+                f"{self.owner}: {after!r} returns another shape than {before!r}, and layers behind "
+                "are built for that. Make a new layer."
+            )
+        todo = list(self._containers)  # a loss may be fused with the last activation
+        for container in todo:
+            todo += container._containers
+            if "_steps" in vars(container):
+                container._steps = None
 
     @staticmethod
     def examples() -> Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netlayers._warn import warn
@@ -12,7 +12,7 @@ from netlayers.registry import suggestion
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from netlayers._typing import Logs
     from netlayers.training.compilation import CompilableModel
@@ -174,7 +174,10 @@ class Callback:
         """Start of ``fit``."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """End of ``fit``, however it ends: complete, stopped, Ctrl-C, or an error."""
+        """End of ``fit``, however it ends: complete, stopped, Ctrl-C, or an error.
+
+        ``logs`` are those of the last complete epoch.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start of an epoch."""
@@ -187,6 +190,12 @@ class Callback:
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """End of a training batch; ``logs`` holds the means of the epoch so far."""
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name of :meth:`on_train_batch_begin`, for a class without that."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name of :meth:`on_train_batch_end`, for a class without that."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Start of an evaluation."""
@@ -211,99 +220,6 @@ class Callback:
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """End of a batch of ``predict``."""
-
-
-class CallbackList:
-    """Calls the hooks of all callbacks, in their order.
-
-    Only hooks that a callback defines are called; undefined batch hooks have no cost.
-
-    Args:
-        callbacks: objects with Keras's hooks, usually a :class:`Callback`.
-        model: passed to the callbacks.
-        params: passed to the callbacks.
-    """
-
-    def __init__(
-        self, callbacks: Sequence[Any], model: CompilableModel, params: dict[str, Any]
-    ) -> None:
-        self.callbacks = list(callbacks)
-        self.params = params
-        self.epoch: int | None = None
-        self.batch: int | None = None
-        self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
-        for callback in self.callbacks:
-            callback.set_params(params)
-            callback.set_model(model)
-
-    def check(self, plan: RunPlan) -> None:
-        """Call :meth:`Callback.check_run` of all callbacks.
-
-        Raises:
-            ConfigurationError: a callback can have no effect in this run.
-        """
-        for callback in self.callbacks:  # each sees what those before it add, and it itself
-            adds = getattr(callback, "_adds", ())
-            if plan.added is not None:
-                foreign = _is_foreign(callback, "on_epoch_end")
-                plan = replace(plan, added=None if foreign else (*plan.added, *adds))
-            if plan.added_to_batches is not None and _overrides(callback, "on_train_batch_end"):
-                foreign = _is_foreign(callback, "on_train_batch_end")
-                names = None if foreign else (*plan.added_to_batches, *adds)
-                plan = replace(plan, added_to_batches=names)
-            if hasattr(callback, "check_run"):
-                callback.check_run(plan)
-
-    def has(self, hook: str) -> bool:
-        """Whether a callback defines the hook."""
-        return bool(self._defined(hook))
-
-    def fire(self, hook: str, *args: Any) -> None:
-        """Call a hook of every callback that defines it.
-
-        An error of a callback is raised with a note that names the callback and the hook.
-        """
-        for callback, function in self._defined(hook):
-            try:
-                function(*args)
-            except BaseException as error:
-                where = "" if self.epoch is None else f" in epoch {self.epoch}"
-                where += "" if self.batch is None else f", batch {self.batch}"
-                error.add_note(f"Raised by the callback {callback}, hook {hook}{where}.")
-                raise
-
-    def fire_all(self, hook: str, *args: Any) -> None:
-        """Call a hook of every callback, even if one of them raises; then raise the first error."""
-        first: BaseException | None = None
-        for callback, function in self._defined(hook):
-            try:
-                function(*args)
-            except BaseException as error:
-                error.add_note(f"Raised by the callback {callback}, hook {hook}.")
-                first = first or error
-        if first is not None:
-            raise first
-
-    def _defined(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
-        """Return class name and method of each callback that overrides the hook."""
-        if hook not in self._hooks:
-            empty = getattr(Callback, hook)
-            found = [(type(c).__name__, getattr(c, hook, empty)) for c in self.callbacks]
-            self._hooks[hook] = [
-                (name, f) for name, f in found if getattr(f, "__func__", f) is not empty
-            ]
-        return self._hooks[hook]
-
-
-def _overrides(callback: Any, hook: str) -> bool:
-    function = getattr(callback, hook, None)
-    return function is not None and getattr(function, "__func__", 0) is not getattr(Callback, hook)
-
-
-def _is_foreign(callback: Any, hook: str) -> bool:
-    """Whether a callback has a hook from outside the package, which may do anything."""
-    module = str(getattr(getattr(callback, hook, None), "__module__", ""))
-    return _overrides(callback, hook) and not module.startswith("netlayers.")
 
 
 def as_callbacks(callbacks: Any) -> list[Any]:

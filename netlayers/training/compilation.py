@@ -50,6 +50,8 @@ class CompilableModel(Network):
         optimizer: set by :meth:`compile`.
         loss: set by :meth:`compile`.
         stop_training: a callback sets it to end the run after the current batch.
+        stop_evaluating: the same for ``evaluate``, whose result is then that of the batches so far.
+        stop_predicting: the same for ``predict``.
     """
 
     layers: list[Layer]
@@ -57,6 +59,8 @@ class CompilableModel(Network):
     optimizer: optimizers.Optimizer | None = SetByCompile()  # type: ignore[assignment]
     loss: losses.Loss | None = SetByCompile()  # type: ignore[assignment]
     stop_training = False
+    stop_evaluating = False
+    stop_predicting = False
     _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()

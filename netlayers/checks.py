@@ -163,9 +163,7 @@ def check_dtype(owner: str, value: Any) -> np.dtype[Any]:
     return dtype
 
 
-def check_shape(
-    owner: str, argument: str, value: Any, minimum: int = 1
-) -> tuple[int | None, ...]:
+def check_shape(owner: str, argument: str, value: Any, minimum: int = 1) -> tuple[int | None, ...]:
     """Return ``value`` as a tuple of ints >= ``minimum``, ``None`` for an axis of any length.
 
     Raises:

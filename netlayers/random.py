@@ -167,3 +167,62 @@ def keep_mask(rng: np.random.Generator, dropped: int, out: Array) -> None:
         words = rng.bit_generator.random_raw(-(-part.size // 4))
         np.greater_equal(words.view(np.uint16)[: part.size], dropped, out=part)
         del words  # free the memory before the next chunk is drawn
+
+
+class SeedGenerator:
+    """A source of random numbers that go on from call to call, for the functions of this module.
+
+    Args:
+        seed: a non-negative integer, or ``None`` for a fresh one.
+
+    Example:
+        >>> from netlayers import random
+        >>> seed = random.SeedGenerator(3)
+        >>> bool((random.normal((2,), seed=seed) == random.normal((2,), seed=seed)).any())
+        False
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = fresh_seed() if seed is None else seed
+        self.rng = np.random.default_rng(self.seed)
+
+
+Seed = SeedGenerator | int | None
+
+
+def _generator(seed: Seed) -> np.random.Generator:
+    if isinstance(seed, SeedGenerator):
+        return seed.rng
+    return np.random.default_rng(fresh_seed() if seed is None else seed)
+
+
+def normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str = "float32", seed: Seed = None
+) -> Array:
+    """Return numbers of the normal distribution.
+
+    Args:
+        shape: shape of the result.
+        mean: its mean.
+        stddev: its standard deviation.
+        dtype: name of the dtype.
+        seed: an integer gives the same numbers at each call, a :class:`SeedGenerator` goes on.
+    """
+    return _generator(seed).normal(mean, stddev, shape).astype(dtype)
+
+
+def uniform(
+    shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str = "float32", seed: Seed = None
+) -> Array:
+    """Return numbers uniform in [minval, maxval); arguments as in :func:`normal`."""
+    return _generator(seed).uniform(minval, maxval, shape).astype(dtype)
+
+
+def randint(shape: Any, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Array:
+    """Return integers from minval to maxval - 1; arguments as in :func:`normal`."""
+    return _generator(seed).integers(minval, maxval, shape).astype(dtype)  # type: ignore[return-value]
+
+
+def shuffle(x: Array, axis: int = 0, seed: Seed = None) -> Array:
+    """Return a copy with the entries of an axis in random order."""
+    return _generator(seed).permutation(x, axis)

@@ -22,7 +22,8 @@ _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
 # custom_objects of the file that is being read; None when no file is.
 _CUSTOM_OBJECTS: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 # Additional names of the user: see netlayers.utils.custom_object_scope.
-USER_OBJECTS: ContextVar[Mapping[str, Any]] = ContextVar("user_objects", default={})
+_NONE: Mapping[str, Any] = {}
+USER_OBJECTS: ContextVar[Mapping[str, Any]] = ContextVar("user_objects", default=_NONE)
 
 Class = TypeVar("Class", bound=type)
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -64,7 +65,8 @@ _all_arguments: Callable[[type], dict[str, Any]] = functools.cache(_constructor_
 
 def _stored_arguments(cls: type) -> dict[str, Any]:
     """Return the arguments that ``cls(...)`` stores as attributes, and their defaults."""
-    return {k: v for k, v in _all_arguments(cls).items() if k not in EXECUTION_ARGUMENTS}
+    others = {*EXECUTION_ARGUMENTS, *getattr(cls, "_not_stored", ())}
+    return {k: v for k, v in _all_arguments(cls).items() if k not in others}
 
 
 constructor_arguments: Callable[[type], dict[str, Any]] = functools.cache(_stored_arguments)

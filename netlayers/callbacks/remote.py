@@ -92,16 +92,14 @@ class RemoteMonitor(Callback):
             headers.setdefault("Content-Type", "application/json")
         else:
             body = urllib.parse.urlencode({self.field: text}).encode()
-        request = urllib.request.Request(self.root + self.path, body, headers)  # noqa: S310  (checked)
+        request = urllib.request.Request(self.root + self.path, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310
+            with urllib.request.urlopen(request, timeout=_SECONDS):
                 pass
         except (OSError, ValueError) as error:
             if not self._warned:
                 self._warned = True
-                warn(
-                    f"RemoteMonitor: could not reach {self.root}: {error}. Training continues."
-                )
+                warn(f"RemoteMonitor: could not reach {self.root}: {error}. Training continues.")
 
 
 def _plain(value: Any) -> Any:

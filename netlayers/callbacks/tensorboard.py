@@ -77,7 +77,9 @@ class TensorBoard(Callback):
             ("embeddings_metadata", embeddings_metadata),
         ):
             if value:
-                raise ConfigurationError(f"{owner}: {name}={value!r} is not supported; leave it out.")
+                raise ConfigurationError(
+                    f"{owner}: {name}={value!r} is not supported; leave it out."
+                )
             setattr(self, name, value)
         self.log_dir = check_path(owner, "log_dir", log_dir, folder=True)
         self.histogram_freq = check_integer(owner, "histogram_freq", histogram_freq, minimum=0)

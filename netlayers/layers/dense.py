@@ -100,29 +100,29 @@ class Dense(Layer):
         self._set_dtype(self._dtype)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "activation":
-            super().__setattr__(name, value)
-            return
-        before, value = vars(self).get("activation"), activations.get(value)
+        if name == "activation":
+            value = activations.get(value)
+            if "activation" in vars(self):
+                self._check_activation(value)
         super().__setattr__(name, value)
-        if before is not None:
-            self._activation_changed(before)
 
-    def _activation_changed(self, before: Any) -> None:
+    def _check_activation(self, activation: Any) -> None:
         """Prepare a new activation of a layer that exists already.
 
         Raises:
             ConfigurationError: its output has another shape than that of the activation before.
         """
-        self._set_dtype(self._dtype)
-        shape = self.input_shape
-        if shape is not None and self.compute_output_shape(shape) != self.output_shape:
-            after = self.activation
-            vars(self)["activation"] = before
-            raise ConfigurationError(
-                f"{self.owner}: {after!r} returns another shape than {before!r}, and layers behind "
-                "are built for that. Make a new layer."
-            )
+        activation._set_dtype(self._dtype)
+        activation.cache._owner = self.cache._owner
+        shape = self.output_shape
+        if shape is not None:
+            assert self.input_shape is not None
+            logits = (*self.input_shape[:-1], self.units)
+            if activation.compute_output_shape(logits) != shape:
+                raise ConfigurationError(
+                    f"{self.owner}: {activation!r} returns another shape than {self.activation!r}, "
+                    "and the layers behind are built for that. Make a new layer."
+                )
         todo = list(self._containers)  # a loss may be fused with the last activation
         for container in todo:
             todo += container._containers

@@ -149,8 +149,9 @@ class Normalization(Layer):
 
         Args:
             data: array-like, (samples, ...); a memory map, or a data set of h5py or zarr, is read
-                in chunks. Or data that come in batches, a list of arrays of two axes or more, in any form that ``model.fit`` takes, read
-                once: each batch is x, or ``(x, y)``, whose y is ignored.
+                in chunks. Or data that come in batches, in any form that ``model.fit`` takes, or a
+                list of arrays of two axes or more, read once: each batch is x, or ``(x, y)``, whose
+                y is ignored.
             batch_size: samples per chunk; by default as many as take 2 MB in float64. It affects
                 the result by rounding only.
 

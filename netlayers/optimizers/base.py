@@ -348,7 +348,9 @@ class Optimizer(Configurable):
                             self.state[name][parameters.own_slice(p)] = parameters.values[p.slice]
                 elif name in self.state_start:
                     self.state[name].fill(self.state_start[name])
-        self._undecayed += patterns_of_weights(type(self).__name__, self._undecayed_weights, parameters)
+        self._undecayed += patterns_of_weights(
+            type(self).__name__, self._undecayed_weights, parameters
+        )
         self._undecayed_weights = []
         for pattern in self._undecayed:
             if not any(pattern.search(p.path) for p in parameters.all):
@@ -381,7 +383,9 @@ class Optimizer(Configurable):
         """
         config = super().get_config()
         called = isinstance(self._learning_rate, CalledRate)
-        config["learning_rate"] = self._learning_rate(0) if called else serialize(self._learning_rate)
+        config["learning_rate"] = (
+            self._learning_rate(0) if called else serialize(self._learning_rate)
+        )
         return config
 
     def __getstate__(self) -> dict[str, Any]:

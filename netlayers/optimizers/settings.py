@@ -80,8 +80,7 @@ def patterns_of_weights(
             (
                 p
                 for p in parameters.all
-                if p is weight
-                or (address == p.value.ctypes.data and weight.shape == p.shape)  # type: ignore[union-attr]
+                if p is weight or (address == p.value.ctypes.data and weight.shape == p.shape)  # type: ignore[union-attr]
             ),
             None,
         )

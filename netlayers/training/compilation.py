@@ -117,11 +117,11 @@ class CompilableModel(Network):
         plain = given_metrics(owner, "metrics", metrics, resolved)
         weighted = given_metrics(owner, "weighted_metrics", weighted_metrics, resolved)
         for metric in flat(plain, weighted):
-            if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
-                if metrics_module.get(metric) is None:
-                    raise ConfigurationError(
-                        f"{owner}: metrics must be names, functions or objects, got None."
-                    )
+            by_shape = isinstance(metric, str) and metric in metrics_module.BY_SHAPE
+            if not by_shape and metrics_module.get(metric) is None:
+                raise ConfigurationError(
+                    f"{owner}: metrics must be names, functions or objects, got None."
+                )
         vars(self).update(optimizer=chosen, loss=resolved)
         self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,7 +87,7 @@ class _Windows(PyDataset):
         self._starts, self._offsets, self._batch_size = starts, offsets, batch_size
 
     def __len__(self) -> int:
-        return -(-len(self._starts) // self._batch_size)
+        return math.ceil(len(self._starts) / self._batch_size)
 
     def __getitem__(self, index: int) -> Any:
         if not 0 <= index < len(self):

@@ -75,6 +75,8 @@ class ModelCheckpoint(MonitorCallback):
     _goes_on = False  # whether the run has an initial epoch above 0
     state_names = (*MonitorCallback.state_names, "files", "_seen_batches")
 
+    _without_monitor = "the model is saved all the same"
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -13,7 +13,7 @@ from netlayers.checks import check_choice, check_flag, check_integer, check_numb
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import aligned
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout
-from netlayers.optimizers.schedules.base import CalledRate, LearningRateSchedule, check_rate
+from netlayers.optimizers.schedules.base import LearningRateSchedule, _CalledRate, check_rate
 from netlayers.optimizers.settings import Renamed, Setting, patterns_of, patterns_of_weights
 from netlayers.optimizers.transforms import transforms_for
 from netlayers.registry import Configurable, must_define, serialize, snake_case
@@ -382,7 +382,7 @@ class Optimizer(Configurable):
         The learning rate does not include :attr:`learning_rate_factor`.
         """
         config = super().get_config()
-        called = isinstance(self._learning_rate, CalledRate)
+        called = isinstance(self._learning_rate, _CalledRate)
         config["learning_rate"] = (
             self._learning_rate(0) if called else serialize(self._learning_rate)
         )

@@ -20,7 +20,7 @@ class LearningRateSchedule(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
 
 
-class CalledRate(LearningRateSchedule):
+class _CalledRate(LearningRateSchedule):
     """The learning rate that a function without arguments returns at each update.
 
     Args:
@@ -38,7 +38,7 @@ class CalledRate(LearningRateSchedule):
 def check_rate(owner: str, value: Any) -> float | LearningRateSchedule:
     """Return ``value`` as a learning rate: a number >= 0, a schedule or the configuration of one.
 
-    A function without arguments becomes a :class:`CalledRate`.
+    A function without arguments becomes a :class:`_CalledRate`.
 
     Raises:
         ConfigurationError: it is none of these.
@@ -48,5 +48,5 @@ def check_rate(owner: str, value: Any) -> float | LearningRateSchedule:
     if isinstance(value, LearningRateSchedule):
         return value
     if callable(value) and not isinstance(value, type) and takes(value, 0):
-        return CalledRate(value)
+        return _CalledRate(value)
     return check_number(owner, "learning_rate", value, minimum=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netlayers.callbacks.backup import BackupAndRestore
+from netlayers.callbacks.callback_list import CallbackList
 from netlayers.callbacks.checkpoint import ModelCheckpoint
 from netlayers.callbacks.csv_logger import CSVLogger
 from netlayers.callbacks.early_stopping import EarlyStopping
@@ -15,7 +16,6 @@ from netlayers.callbacks.progress import ProgressBar
 from netlayers.callbacks.remote import RemoteMonitor
 from netlayers.callbacks.tensorboard import TensorBoard
 from netlayers.training.callback import Callback, History
-from netlayers.training.callback_list import CallbackList
 
 __all__ = [
     "BackupAndRestore",

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.arrays.convert import check_finite
 from netlayers.checks import check_integer, check_number
-from netlayers.errors import ShapeError
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.random import fresh_seed
 from netlayers.registry import Configurable, must_define, register
 
@@ -101,7 +100,8 @@ class Constant(Initializer):
         self.value: float | Array
         if np.ndim(value):
             self.value = np.array(value)
-            check_finite("Constant", "value", self.value)
+            if self.value.dtype.kind not in "fiub" or not np.isfinite(self.value).all():
+                raise ConfigurationError("Constant: value must hold finite numbers.")
         else:
             self.value = check_number("Constant", "value", value)
 

@@ -10,7 +10,7 @@ from netlayers.checks import check_number
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.rows import flat_indices
 from netlayers.losses.base import EPSILON
-from netlayers.losses.classes import ClassTargets
+from netlayers.losses.crossentropy import ClassTargets
 from netlayers.registry import register
 
 if TYPE_CHECKING:

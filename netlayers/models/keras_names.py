@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import losses, metrics, optimizers
+from netlayers.data.packing import unpack_x_y_sample_weight
 from netlayers.errors import ConfigurationError, NotCompiledError
-from netlayers.models.sequential import Sequential
 from netlayers.registry import resolve
-from netlayers.utils.arrays import unpack_x_y_sample_weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers.core.layer import Layer
-    from netlayers.models.model import Model
+    from netlayers.models.trainable import TrainableModel
 
 
 def clone_model(
-    model: Model, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None
-) -> Model:
+    model: TrainableModel,
+    input_tensors: None = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+) -> TrainableModel:
     """Return a new model of the same layers, with new initial weights; it is not compiled.
 
     Args:
@@ -42,12 +43,13 @@ def clone_model(
     config = model.get_config()
     if clone_function is None:
         return type(model).from_config(config)
-    if not isinstance(model, Sequential):
+    if "layers" not in config:
         raise ConfigurationError("clone_model: clone_function is for a Sequential.")
-    return type(model)(**{**config, "layers": [clone_function(layer) for layer in model.layers]})
+    layers = [clone_function(layer) for layer in model.layers]
+    return type(model)(**{**config, "layers": layers})
 
 
-def compute_loss(model: Model, y: Any, y_pred: Any, sample_weight: Any) -> float:
+def compute_loss(model: TrainableModel, y: Any, y_pred: Any, sample_weight: Any) -> float:
     """Return the loss of predictions, with the penalties of the weights."""
     if model.loss is None:
         raise NotCompiledError(
@@ -57,14 +59,14 @@ def compute_loss(model: Model, y: Any, y_pred: Any, sample_weight: Any) -> float
     return float(value + model.parameters.regularization())
 
 
-def step(model: Model, method: str, data: Any) -> dict[str, Any]:
+def step(model: TrainableModel, method: str, data: Any) -> dict[str, Any]:
     """Return the results of ``train_on_batch`` or ``test_on_batch`` as a dict."""
     x, y, sample_weight = unpack_x_y_sample_weight(data)
     results: dict[str, Any] = getattr(model, method)(x, y, sample_weight, return_dict=True)
     return results
 
 
-def compile_config(model: Model) -> dict[str, Any] | None:
+def compile_config(model: TrainableModel) -> dict[str, Any] | None:
     """Return the arguments of ``compile`` as plain data; ``None`` if it was not called."""
     if model.optimizer is None:
         return None
@@ -76,7 +78,7 @@ def compile_config(model: Model) -> dict[str, Any] | None:
     }
 
 
-def compile_from_config(model: Model, config: dict[str, Any]) -> None:
+def compile_from_config(model: TrainableModel, config: dict[str, Any]) -> None:
     """Compile with what :func:`compile_config` returned."""
     model.compile(
         optimizer=resolve("optimizer", config["optimizer"], optimizers.Optimizer),

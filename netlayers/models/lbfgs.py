@@ -16,8 +16,7 @@ from netlayers.data.arrays import ArrayData
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.training import trainer
 from netlayers.training.batching import BatchSettings, evaluation_data, validation_parts
-from netlayers.training.callback import RunPlan, as_callbacks
-from netlayers.training.callback_list import CallbackList
+from netlayers.training.callback import CallbackList, RunPlan, as_callbacks
 from netlayers.training.inputs import rollback_on_error
 from netlayers.training.lbfgs_result import LBFGSResult
 from netlayers.training.lock import one_at_a_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers import saving
-from netlayers.models import lbfgs
+from netlayers.models import keras_names, lbfgs
 from netlayers.models.summary import print_summary
 from netlayers.models.trainable import TrainableModel
 
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from netlayers.callbacks import History
     from netlayers.diagnostics import ActivationHistograms, Diagnosis, LossSurface, ProfileReport
     from netlayers.trace import Trace
-
-
-def keras_names() -> Any:
-    """Return the module of these functions, which imports models."""
-    from netlayers.models import keras_names
-
-    return keras_names
 
 
 class Model(TrainableModel):
@@ -96,18 +89,18 @@ class Model(TrainableModel):
         training: bool = True,
     ) -> float:
         """Return the loss of predictions, with the penalties of the weights; x has no effect."""
-        return keras_names().compute_loss(self, y, y_pred, sample_weight)
+        return keras_names.compute_loss(self, y, y_pred, sample_weight)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Make one update with ``(x, y)`` or ``(x, y, sample_weight)``; return the results.
 
         ``fit`` does not call it: write a layer or loss of your own, or a loop of this method.
         """
-        return keras_names().step(self, "train_on_batch", data)
+        return keras_names.step(self, "train_on_batch", data)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Return the results for ``(x, y)`` or ``(x, y, sample_weight)``."""
-        return keras_names().step(self, "test_on_batch", data)
+        return keras_names.step(self, "test_on_batch", data)
 
     def predict_step(self, data: Any) -> Any:
         """Return the outputs for ``x``, also given as ``(x,)`` or ``(x, y)``."""
@@ -115,11 +108,11 @@ class Model(TrainableModel):
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Return the arguments of :meth:`compile` as plain data; ``None`` before it."""
-        return keras_names().compile_config(self)
+        return keras_names.compile_config(self)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with what :meth:`get_compile_config` returned; the optimizer starts anew."""
-        keras_names().compile_from_config(self, config)
+        keras_names.compile_from_config(self, config)
 
     # Show ------------------------------------------------------------------------------------
 

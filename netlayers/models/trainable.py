@@ -17,8 +17,7 @@ from netlayers.data.batch import ready_batch
 from netlayers.kernels.exact import exactly
 from netlayers.training import batching, trainer
 from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
-from netlayers.training.callback import RunPlan, as_callbacks
-from netlayers.training.callback_list import CallbackList
+from netlayers.training.callback import CallbackList, RunPlan, as_callbacks
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.exact import check_exact
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error

@@ -241,17 +241,15 @@ class Optimizer(Configurable):
         self._factor = check_number(owner, "learning_rate_factor", value, minimum=0)
 
     def exclude_from_weight_decay(
-        self,
-        var_list: Sequence[Array] | None = None,
-        var_names: Sequence[str] | None = None,
+        self, var_list: Sequence[Array] | None = None, var_names: Sequence[str] | None = None
     ) -> None:
         """Exclude parameters from weight decay, replacing previous exclusions.
 
         Args:
             var_list: weights, such as ``[layer.bias]`` of a built layer.
-            var_names: regular expressions; a parameter whose ``layer/parameter`` name contains a
-                match of one of them is excluded: ``["bias"]``, ``["^dense_1/"]``. As in Keras, they
-                are not part of the configuration.
+            var_names: regular expressions; a parameter is excluded if its ``layer/parameter`` name
+                contains a match of one: ``["bias"]``, ``["^dense_1/"]``. Not part of the
+                configuration, as in Keras.
         """
         self._undecayed = patterns_of(type(self).__name__, var_names or ())
         self._undecayed_weights = list(var_list or ())
@@ -348,10 +346,8 @@ class Optimizer(Configurable):
                             self.state[name][parameters.own_slice(p)] = parameters.values[p.slice]
                 elif name in self.state_start:
                     self.state[name].fill(self.state_start[name])
-        self._undecayed += patterns_of_weights(
-            type(self).__name__, self._undecayed_weights, parameters
-        )
-        self._undecayed_weights = []
+        if self._undecayed_weights:
+            self._undecayed += patterns_of_weights(self, parameters)
         for pattern in self._undecayed:
             if not any(pattern.search(p.path) for p in parameters.all):
                 warn(

@@ -65,15 +65,16 @@ def patterns_of(owner: str, var_names: Sequence[str]) -> list[re.Pattern[str]]:
         ) from None
 
 
-def patterns_of_weights(
-    owner: str, weights: Sequence[Any], parameters: Parameters
-) -> list[re.Pattern[str]]:
-    """Return regular expressions of the names of weights, given as views or parameters.
+def patterns_of_weights(optimizer: Any, parameters: Parameters) -> list[re.Pattern[str]]:
+    """Return regular expressions of the names of the weights that an optimizer is to exclude.
+
+    They were given as views or parameters, in a list that is then empty.
 
     Raises:
         ConfigurationError: one is not a weight of the model.
     """
     found = []
+    weights, optimizer._undecayed_weights = optimizer._undecayed_weights, []
     for weight in weights:
         address = getattr(weight, "ctypes", None) and weight.ctypes.data
         p = next(
@@ -86,8 +87,8 @@ def patterns_of_weights(
         )
         if p is None:
             raise ConfigurationError(
-                f"{owner}: exclude_from_weight_decay: an entry of var_list is no weight of this "
-                "model; pass layer.bias or layer.kernel of its layers, once they are built."
+                f"{type(optimizer).__name__}: exclude_from_weight_decay: an entry of var_list is "
+                "no weight of this model; pass layer.bias or layer.kernel of its built layers."
             )
         found.append(re.compile(f"^{re.escape(p.path)}$"))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from netlayers._warn import warn
@@ -12,7 +12,7 @@ from netlayers.registry import suggestion
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from netlayers._typing import Logs
     from netlayers.training.compilation import CompilableModel
@@ -174,10 +174,7 @@ class Callback:
         """Start of ``fit``."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """End of ``fit``, however it ends: complete, stopped, Ctrl-C, or an error.
-
-        ``logs`` are those of the last complete epoch.
-        """
+        """End of ``fit``, however it ends, with the logs of the last complete epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start of an epoch."""
@@ -220,6 +217,99 @@ class Callback:
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """End of a batch of ``predict``."""
+
+
+class CallbackList:
+    """Calls the hooks of all callbacks, in their order; those that none defines have no cost.
+
+    Args:
+        callbacks: objects with Keras's hooks, usually a :class:`Callback`.
+        model: passed to the callbacks.
+        params: passed to the callbacks.
+    """
+
+    def __init__(
+        self, callbacks: Sequence[Any], model: CompilableModel, params: dict[str, Any]
+    ) -> None:
+        self.callbacks = list(callbacks)
+        self.model, self.params = model, params
+        self.epoch: int | None = None
+        self.batch: int | None = None
+        self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
+        for callback in self.callbacks:
+            callback.set_params(params)
+            callback.set_model(model)
+
+    def check(self, plan: RunPlan) -> None:
+        """Call :meth:`Callback.check_run` of all callbacks.
+
+        Raises:
+            ConfigurationError: a callback can have no effect in this run.
+        """
+        for callback in self.callbacks:  # each sees what those before it add, and it itself
+            adds = getattr(callback, "_adds", ())
+            if plan.added is not None:
+                foreign = _is_foreign(callback, "on_epoch_end")
+                plan = replace(plan, added=None if foreign else (*plan.added, *adds))
+            if plan.added_to_batches is not None and _overrides(callback, "on_train_batch_end"):
+                foreign = _is_foreign(callback, "on_train_batch_end")
+                names = None if foreign else (*plan.added_to_batches, *adds)
+                plan = replace(plan, added_to_batches=names)
+            if hasattr(callback, "check_run"):
+                callback.check_run(plan)
+
+    def has(self, hook: str) -> bool:
+        """Whether a callback defines the hook."""
+        return bool(self._defined(hook))
+
+    def fire(self, hook: str, *args: Any) -> None:
+        """Call a hook of every callback that defines it.
+
+        An error of a callback is raised with a note that names the callback and the hook.
+        """
+        for callback, function in self._defined(hook):
+            try:
+                function(*args)
+            except BaseException as error:
+                where = "" if self.epoch is None else f" in epoch {self.epoch}"
+                where += "" if self.batch is None else f", batch {self.batch}"
+                error.add_note(f"Raised by the callback {callback}, hook {hook}{where}.")
+                raise
+
+    def fire_all(self, hook: str, *args: Any) -> None:
+        """Call a hook of every callback, even if one of them raises; then raise the first error."""
+        first: BaseException | None = None
+        for callback, function in self._defined(hook):
+            try:
+                function(*args)
+            except BaseException as error:
+                error.add_note(f"Raised by the callback {callback}, hook {hook}.")
+                first = first or error
+        if first is not None:
+            raise first
+
+    def _defined(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        """Return class name and method of each callback that overrides the hook."""
+        if hook not in self._hooks:
+            # Its short name counts for a class without the long one.
+            names = [hook, hook.replace("_train_batch_", "_batch_")]
+            defined = self._hooks[hook] = []
+            for c in self.callbacks:
+                its = [getattr(c, name) for name in names if _overrides(c, name)]
+                defined += [(type(c).__name__, function) for function in its[:1]]
+        return self._hooks[hook]
+
+
+def _overrides(callback: Any, hook: str) -> bool:
+    function = getattr(callback, hook, None)
+    empty = getattr(Callback, hook)
+    return function is not None and getattr(function, "__func__", function) is not empty
+
+
+def _is_foreign(callback: Any, hook: str) -> bool:
+    """Whether a callback has a hook from outside the package, which may do anything."""
+    module = str(getattr(getattr(callback, hook, None), "__module__", ""))
+    return _overrides(callback, hook) and not module.startswith("netlayers.")
 
 
 def as_callbacks(callbacks: Any) -> list[Any]:
@@ -294,10 +384,8 @@ class History(Callback):
 
         Args:
             to_file: path of an image to write; the extension selects the format (png, svg, pdf).
-            metrics: names to plot, without ``val_``; by default all scalar entries except those of
-                single layers (``dense/gradient_norm``).
-            log_scale: use logarithmic axes where all values are positive; that of the learning rate
-                is always logarithmic.
+            metrics: names to plot, without ``val_``; by default all scalars but those of layers.
+            log_scale: use logarithmic axes where all values are positive, as for the learning rate.
 
         Returns:
             The ``matplotlib.figure.Figure``; a notebook shows it.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, Logs
     from netlayers.data.batch import Data
     from netlayers.optimizers import Optimizer
-    from netlayers.training.callback_list import CallbackList
+    from netlayers.training.callback import CallbackList
     from netlayers.training.step import Steps
 
 
@@ -321,16 +321,14 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
     hooks.fire("on_test_begin", {})
     steps.reset()
     begin, end = hooks.has("on_test_batch_begin"), hooks.has("on_test_batch_end")
-    model: Any = steps.model
-    if end:
-        model.stop_evaluating = False
     for number, batch in enumerate(batches):
         if begin:
             hooks.fire("on_test_batch_begin", number, {})
         compute(batch)
         if end:
             hooks.fire("on_test_batch_end", number, logs_of(each_batch=True))
-            if model.stop_evaluating:
+            if steps.model.stop_evaluating:
+                steps.model.stop_evaluating = False
                 break
     logs = logs_of()
     logs.pop("grad_norm", None)  # there are no gradients in a test
@@ -341,11 +339,8 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
 def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:
     """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
 
-    If the number of rows is known, the outputs are written into one array as they are computed.
+    With a known number of rows, the outputs are written into one array as they are computed.
     """
-    model: Any = hooks.model
-    if hooks.callbacks:
-        model.stop_predicting = False
     hooks.fire("on_predict_begin", {})
     gathered: list[list[Array]] = []  # for each output
     done = 0
@@ -365,10 +360,10 @@ def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> A
                 parts[0][done : done + len(array)] = array
         done += batch.size
         hooks.fire("on_predict_batch_end", number, {"outputs": part})
-        if hooks.callbacks and model.stop_predicting:
+        if hooks.callbacks and hooks.model.stop_predicting:
+            hooks.model.stop_predicting = False
             break
     hooks.fire("on_predict_end", {})
-    # Fewer rows where a callback has stopped the loop.
     whole = [parts[0][:done] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
     return whole if isinstance(part, tuple) else whole[0]
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from netlayers.utils.arrays import (
-    normalize,
-    pack_x_y_sample_weight,
-    pad_sequences,
-    split_dataset,
-    unpack_x_y_sample_weight,
-)
+from netlayers.data.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from netlayers.utils.arrays import normalize, pad_sequences, split_dataset
 from netlayers.utils.custom_objects import (
     custom_object_scope,
     get_custom_objects,

@@ -8,9 +8,8 @@ import pytest
 import netlayers as nl
 from netlayers.callbacks import Callback
 from netlayers.data.batch import Batch
-from netlayers.training import callback_list, compilation, inputs, measuring, nonfinite
-from netlayers.training.callback import RunPlan, as_callbacks
-from netlayers.training.callback_list import CallbackList
+from netlayers.training import callback, compilation, inputs, measuring, nonfinite
+from netlayers.training.callback import CallbackList, RunPlan, as_callbacks
 from netlayers.training.nonfinite import NonFiniteOrigin
 from tests.golden import check_text, messages
 
@@ -241,9 +240,9 @@ def test_callback_names_are_known_to_those_behind():
     assert seen == [((), ()), (("mine",), ("mine",)), (None, ("mine",))]
     assert as_callbacks(None) == []
     assert as_callbacks(chain[0]) == [chain[0]]
-    assert callback_list._overrides(Own(), "on_epoch_end") is True
-    assert callback_list._overrides(Own(), "on_train_end") is False
-    assert callback_list._overrides(Bare(), "on_train_end") is False
+    assert callback._overrides(Own(), "on_epoch_end") is True
+    assert callback._overrides(Own(), "on_train_end") is False
+    assert callback._overrides(Bare(), "on_train_end") is False
 
 
 # Choices -----------------------------------------------------------------------------------------

@@ -220,7 +220,7 @@ def uniform(
 
 def randint(shape: Any, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Array:
     """Return integers from minval to maxval - 1; arguments as in :func:`normal`."""
-    return _generator(seed).integers(minval, maxval, shape).astype(dtype)  # type: ignore[return-value]
+    return _generator(seed).integers(minval, maxval, shape).astype(dtype)
 
 
 def shuffle(x: Array, axis: int = 0, seed: Seed = None) -> Array:

@@ -307,9 +307,9 @@ def lookup(kind: str, name: str) -> Any:
     if not isinstance(name, str):
         raise ConfigurationError(f"the name of a {kind} must be a string, got {_shown(name)}.")
     custom = _CUSTOM_OBJECTS.get()
-    for names in (custom, USER_OBJECTS.get()):
-        if names and name in names:
-            return names[name]
+    for added in (custom, USER_OBJECTS.get()):
+        if added and name in added:
+            return added[name]
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:

@@ -125,7 +125,7 @@ class Constant(Initializer):
             ) from None
 
 
-@register("initializer", "IdentityInitializer")
+@register("initializer", "IdentityInitializer", "identity_initializer")
 class Identity(Initializer):
     """The identity matrix times ``gain``; for a rectangular matrix, the main diagonal.
 

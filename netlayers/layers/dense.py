@@ -96,7 +96,7 @@ class Dense(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         if not self.use_bias:
-            self.bias = None
+            self.bias: Any = None
         self._set_dtype(self._dtype)
 
     def __setattr__(self, name: str, value: Any) -> None:

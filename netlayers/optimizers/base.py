@@ -378,10 +378,8 @@ class Optimizer(Configurable):
         The learning rate does not include :attr:`learning_rate_factor`.
         """
         config = super().get_config()
-        called = isinstance(self._learning_rate, _CalledRate)
-        config["learning_rate"] = (
-            self._learning_rate(0) if called else serialize(self._learning_rate)
-        )
+        rate = self._learning_rate
+        config["learning_rate"] = rate(0) if isinstance(rate, _CalledRate) else serialize(rate)
         return config
 
     def __getstate__(self) -> dict[str, Any]:

@@ -96,6 +96,9 @@ def test_classes_by_name(tmp_path):
         loaded = nl.load_model(tmp_path / "m.safetensors")
     assert loaded.layers[1].kernel == 5
     assert "Mine" not in utils.get_custom_objects()
+    assert utils.get_registered_object("Mine") is None
+    assert utils.get_registered_object("Mine", {"Mine": Mine}) is Mine
+    assert utils.get_registered_name(Mine) == "Mine"
     with pytest.raises(ConfigurationError, match="no subclass"):
         utils.register_keras_serializable()(dict)
 

@@ -129,7 +129,7 @@ class IoU(Metric):
             true, predicted = true[known], predicted[known]
             weight = None if weight is None else weight[known]
         n = self.num_classes
-        cells = n * class_indices(self, true, n) + class_indices(self, predicted, n)
+        cells = n * class_indices(self, true, n) + class_indices(self, predicted, n, "y_pred")
         self._counts = self._counts + np.bincount(cells, weight, minlength=n * n).reshape(n, n)
 
     def result(self) -> float:

@@ -145,7 +145,7 @@ def check_like(place: str, stored: Any, fresh: Any) -> None:
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield the paths at which two states differ, with both values.
 
-    What is ``False`` or ``None`` now may be missing before: an argument that came with a later version.
+    What is ``False`` or ``None`` now may be missing before: an argument of a later version.
     """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(k for k in new if k not in old)]:

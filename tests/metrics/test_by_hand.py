@@ -66,6 +66,8 @@ def test_intersection_over_union():
     assert metric(y, p, w) == pytest.approx((1 + 2 / 5 + 4 / 7) / 3)
     with pytest.raises(nl.errors.DataError, match="class indices from 0 to 2"):
         MeanIoU(3).update_state(y, p)
+    with pytest.raises(nl.errors.DataError, match="y_pred must be class indices"):
+        MeanIoU(2).update_state([0, 1], [0, 2])
     assert IoU(3, [2], ignore_class=9)(y, p) == 0.5
     assert BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7]) == pytest.approx(1 / 3)
     rows = np.eye(3)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from netlayers import (
     activations,
     callbacks,
+    config,
     constraints,
     datasets,
     diagnostics,
@@ -29,31 +30,46 @@ from netlayers import (
     metrics,
     models,
     optimizers,
+    random,
     regularizers,
     saving,
     utils,
 )
 from netlayers._version import __version__ as __version__
 from netlayers.arrays.spec import InputSpec
+from netlayers.constraints import Constraint
 from netlayers.diagnostics.lr_finder import LearningRateCurve, find_learning_rate
 from netlayers.diagnostics.replay import Replay, replay_snapshot
 from netlayers.gradient_check import GradientReport, check_gradients
+from netlayers.initializers import Initializer
 from netlayers.kernels.select import kernels_in_use, use_kernels
-from netlayers.layers import Input
+from netlayers.layers import Input, Layer
+from netlayers.losses import Loss
+from netlayers.metrics import Metric
 from netlayers.models import Sequential
+from netlayers.optimizers import Optimizer
 from netlayers.registry import register
+from netlayers.regularizers import Regularizer
 from netlayers.saving import load_model
 
 __all__ = [
+    "Constraint",
     "GradientReport",
+    "Initializer",
     "Input",
     "InputSpec",
+    "Layer",
     "LearningRateCurve",
+    "Loss",
+    "Metric",
+    "Optimizer",
+    "Regularizer",
     "Replay",
     "Sequential",
     "activations",
     "callbacks",
     "check_gradients",
+    "config",
     "constraints",
     "datasets",
     "diagnostics",
@@ -67,6 +83,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "random",
     "register",
     "regularizers",
     "replay_snapshot",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from netlayers.errors import ConfigurationError, FileError
+from netlayers.errors import ArgumentTypeError, ConfigurationError, FileError
 
 
 def check_number(
@@ -67,15 +67,17 @@ def check_integer(owner: str, argument: str, value: Any, *, minimum: int | None 
     """Return ``value`` as an int of at least ``minimum``.
 
     Raises:
-        ConfigurationError: ``value`` is not an integer (``True`` and ``3.0`` are refused) or is too
-            small.
+        ArgumentTypeError: ``value`` is not an integer (``True`` and ``3.0`` are refused).
+        ConfigurationError: it is too small.
     """
     expected = "an integer" if minimum is None else f"an integer >= {minimum}"
     try:
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, bool) or (minimum is not None and number < minimum):
+    if number is None or isinstance(value, bool):
+        raise ArgumentTypeError(f"{owner}: {argument} must be {expected}, got {value!r}.")
+    if minimum is not None and number < minimum:
         raise ConfigurationError(f"{owner}: {argument} must be {expected}, got {value!r}.")
     return number
 
@@ -168,8 +170,8 @@ def check_dtype(owner: str, value: Any) -> np.dtype[Any]:
     return dtype
 
 
-def check_shape(owner: str, argument: str, value: Any) -> tuple[int | None, ...]:
-    """Return ``value`` as a tuple of positive ints, or ``None`` for an axis of any length.
+def check_shape(owner: str, argument: str, value: Any, minimum: int = 1) -> tuple[int | None, ...]:
+    """Return ``value`` as a tuple of ints >= ``minimum``, ``None`` for an axis of any length.
 
     Raises:
         ConfigurationError: it is not such a sequence.
@@ -181,7 +183,9 @@ def check_shape(owner: str, argument: str, value: Any) -> tuple[int | None, ...]
             f"{owner}: {argument} must be a tuple of sizes such as (784,), got {value!r}."
         ) from None
     return tuple(
-        None if size is None else check_integer(owner, f"each size in {argument}", size, minimum=1)
+        None
+        if size is None
+        else check_integer(owner, f"each size in {argument}", size, minimum=minimum)
         for size in sizes
     )
 

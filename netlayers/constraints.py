@@ -12,12 +12,12 @@ import numpy as np
 
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError
-from netlayers.registry import Configurable, must_define, register, resolve
+from netlayers.registry import Configurable, must_define, register, resolve, serializers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlayers._typing import Array, Identifier
+    from netlayers._typing import Array, ArrayLike, Identifier
 
 __all__ = [
     "Constraint",
@@ -25,10 +25,12 @@ __all__ = [
     "MinMaxNorm",
     "NonNeg",
     "UnitNorm",
+    "deserialize",
     "get",
     "max_norm",
     "min_max_norm",
     "non_neg",
+    "serialize",
     "unit_norm",
 ]
 
@@ -55,6 +57,12 @@ class Constraint(Configurable):
     def apply(self, w: Array) -> None:
         """Apply the constraint to the weights ``w``, any shape, in place."""
         raise NotImplementedError(f"{type(self).__name__} must define apply(w)")
+
+    def __call__(self, w: ArrayLike) -> Array:
+        """Return a copy of the weights after :meth:`apply`, as Keras's constraints do."""
+        w = np.array(w)
+        self.apply(w)
+        return w
 
     def check_shape(self, owner: str, shape: tuple[int, ...]) -> None:
         """Raise a ConfigurationError if the constraint does not apply to weights of this shape."""
@@ -214,3 +222,6 @@ def get(identifier: Identifier) -> Constraint | None:
         return None
     constraint: Constraint = resolve("constraint", identifier, Constraint)
     return constraint
+
+
+serialize, deserialize = serializers(get)

@@ -16,6 +16,10 @@ class ConfigurationError(NetlayersError, ValueError):
     """An argument is outside its range, unknown, or contradicts another one."""
 
 
+class ArgumentTypeError(ConfigurationError, TypeError):
+    """An argument is of another type than it must be, such as a string for a number."""
+
+
 class MissingMethodError(ConfigurationError, NotImplementedError):
     """A class lacks a method that it must define to be used."""
 

@@ -30,17 +30,33 @@ def generators_in(thing: Any) -> Iterator[tuple[str, np.random.Generator]]:
                     yield f"{name}[{key}]", item
 
 
+_seeds: list[np.random.SeedSequence] = []  # of set_seed, at most one
+
+
+def set_seed(seed: int) -> None:
+    """Let the seeds of models without one follow from ``seed``, in the order of their creation."""
+    _seeds[:] = [np.random.SeedSequence(seed)]
+
+
+def fresh_seed() -> int | None:
+    """Return the next seed after :func:`set_seed`; ``None``, for one of the system, without it."""
+    if not _seeds:
+        return None
+    return int(_seeds[0].spawn(1)[0].generate_state(1, np.uint64)[0])
+
+
 class Streams:
     """Independent named random generators, all children of one ``SeedSequence``.
 
     The same seed and name give the same numbers, whatever the order in which streams are requested.
 
     Args:
-        seed: a non-negative integer, or ``None`` for a fresh one from the operating system.
+        seed: a non-negative integer, or ``None`` for a fresh one from the operating system, unless
+            :func:`set_seed` was called.
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self.entropy = np.random.SeedSequence(seed).entropy
+        self.entropy = np.random.SeedSequence(fresh_seed() if seed is None else seed).entropy
         self._generators: dict[str, np.random.Generator] = {}
 
     def new(self, name: str) -> np.random.Generator:
@@ -165,3 +181,62 @@ def keep_mask(rng: np.random.Generator, dropped: int, out: Array) -> None:
         words = rng.bit_generator.random_raw(-(-part.size // 4))
         np.greater_equal(words.view(np.uint16)[: part.size], dropped, out=part)
         del words  # free the memory before the next chunk is drawn
+
+
+class SeedGenerator:
+    """A source of random numbers that go on from call to call, for the functions of this module.
+
+    Args:
+        seed: a non-negative integer, or ``None`` for a fresh one.
+
+    Example:
+        >>> from netlayers import random
+        >>> seed = random.SeedGenerator(3)
+        >>> bool((random.normal((2,), seed=seed) == random.normal((2,), seed=seed)).any())
+        False
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = fresh_seed() if seed is None else seed
+        self.rng = np.random.default_rng(self.seed)
+
+
+Seed = SeedGenerator | int | None
+
+
+def _generator(seed: Seed) -> np.random.Generator:
+    if isinstance(seed, SeedGenerator):
+        return seed.rng
+    return np.random.default_rng(fresh_seed() if seed is None else seed)
+
+
+def normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str = "float32", seed: Seed = None
+) -> Array:
+    """Return numbers of the normal distribution.
+
+    Args:
+        shape: shape of the result.
+        mean: its mean.
+        stddev: its standard deviation.
+        dtype: name of the dtype.
+        seed: an integer gives the same numbers at each call, a :class:`SeedGenerator` goes on.
+    """
+    return _generator(seed).normal(mean, stddev, shape).astype(dtype)
+
+
+def uniform(
+    shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str = "float32", seed: Seed = None
+) -> Array:
+    """Return numbers uniform in [minval, maxval); arguments as in :func:`normal`."""
+    return _generator(seed).uniform(minval, maxval, shape).astype(dtype)
+
+
+def randint(shape: Any, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Array:
+    """Return integers from minval to maxval - 1; arguments as in :func:`normal`."""
+    return _generator(seed).integers(minval, maxval, shape).astype(dtype)
+
+
+def shuffle(x: Array, axis: int = 0, seed: Seed = None) -> Array:
+    """Return a copy with the entries of an axis in random order."""
+    return _generator(seed).permutation(x, axis)

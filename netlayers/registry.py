@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
 # custom_objects of the file that is being read; None when no file is.
 _CUSTOM_OBJECTS: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+# Additional names of the user: see netlayers.utils.custom_object_scope.
+_NONE: Mapping[str, Any] = {}
+USER_OBJECTS: ContextVar[Mapping[str, Any]] = ContextVar("user_objects", default=_NONE)
 
 Class = TypeVar("Class", bound=type)
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -64,7 +67,8 @@ _all_arguments: Callable[[type], dict[str, Any]] = functools.cache(_constructor_
 
 def _stored_arguments(cls: type) -> dict[str, Any]:
     """Return the arguments that ``cls(...)`` stores as attributes, and their defaults."""
-    return {k: v for k, v in _all_arguments(cls).items() if k not in EXECUTION_ARGUMENTS}
+    others = {*EXECUTION_ARGUMENTS, *getattr(cls, "_not_stored", ())}
+    return {k: v for k, v in _all_arguments(cls).items() if k not in others}
 
 
 constructor_arguments: Callable[[type], dict[str, Any]] = functools.cache(_stored_arguments)
@@ -123,12 +127,16 @@ class Configurable:
         """
         return [{}]
 
+    def _argument(self, name: str) -> Any:
+        """Return the value of a constructor argument, by default the attribute of its name."""
+        return getattr(self, name)
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments as a dict of plain values.
 
         Nested objects become ``{"class_name": ..., "config": ...}``.
         """
-        return {name: serialize(getattr(self, name)) for name in constructor_arguments(type(self))}
+        return {name: serialize(self._argument(name)) for name in constructor_arguments(type(self))}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -138,7 +146,7 @@ class Configurable:
     def __repr__(self) -> str:
         shown = []
         for name, default in constructor_arguments(type(self)).items():
-            value = getattr(self, name)
+            value = self._argument(name)
             if name == "name" and value == snake_case(type(self).__name__):
                 continue  # the default name
             if serialize(value) != serialize(default):
@@ -311,8 +319,9 @@ def lookup(kind: str, name: str) -> Any:
     if not isinstance(name, str):
         raise ConfigurationError(f"the name of a {kind} must be a string, got {_shown(name)}.")
     custom = _CUSTOM_OBJECTS.get()
-    if custom and name in custom:
-        return custom[name]
+    for added in (custom, USER_OBJECTS.get()):
+        if added and name in added:
+            return added[name]
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:
@@ -336,6 +345,39 @@ def shown_names(kind: str) -> list[str]:
         if name == name.lower():
             spellings.setdefault(name.replace("_", ""), name)
     return sorted(spellings.values())
+
+
+def serializers(
+    get: Callable[..., Any],
+) -> tuple[Callable[[Any], Any], Callable[..., Any]]:
+    """Return the functions ``serialize`` and ``deserialize`` of a family, as Keras names them.
+
+    Args:
+        get: the family's ``get``.
+    """
+
+    def serialize_object(obj: Any) -> Any:
+        """Return an object as plain data: class name and arguments; a function as its name."""
+        return serialize(obj) if isinstance(obj, Configurable) else getattr(obj, "__name__", obj)
+
+    def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """Return the object that ``serialize`` described.
+
+        Args:
+            config: the description, or a name.
+            custom_objects: additional classes by name.
+        """
+        check_custom_objects("deserialize", custom_objects)
+        token = USER_OBJECTS.set({**USER_OBJECTS.get(), **(custom_objects or {})})
+        try:
+            return get(config)
+        finally:
+            USER_OBJECTS.reset(token)
+
+    for function, name in ((serialize_object, "serialize"), (deserialize, "deserialize")):
+        function.__name__ = function.__qualname__ = name
+        function.__module__ = get.__module__
+    return serialize_object, deserialize
 
 
 def check_custom_objects(owner: str, value: Any) -> None:

@@ -10,13 +10,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from netlayers.checks import check_number
-from netlayers.registry import Configurable, must_define, register, resolve
+from netlayers.checks import check_choice, check_number
+from netlayers.errors import ShapeError
+from netlayers.registry import Configurable, must_define, register, resolve, serializers
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Identifier
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "deserialize",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+    "serialize",
+]
 
 
 class Regularizer(Configurable):
@@ -113,8 +127,71 @@ class L2(L1L2):
         return [{"l2": 0.5}]
 
 
+@register("regularizer")
+class OrthogonalRegularizer(Regularizer):
+    """``factor`` times the mean of ``|v_i v_j|`` over pairs of directions: makes them orthogonal.
+
+    Shapes: the weights are a matrix, and v_i its rows (or columns) divided by their norms; a zero
+    vector stays zero.
+
+    Args:
+        factor: the factor.
+        mode: ``"rows"`` or ``"columns"``. For the kernel of a Dense layer, (features, units), the
+            columns are the weights of the units.
+
+    Raises:
+        ShapeError: at the first penalty, if the weights are not a matrix.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.regularizers.OrthogonalRegularizer(factor=1.0)(np.array([[1.0, 0.0], [3.0, 4.0]]))
+        0.6
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor = check_number(type(self).__name__, "factor", factor, minimum=0)
+        self.mode = check_choice(type(self).__name__, "mode", mode, ("rows", "columns"))
+
+    @staticmethod
+    def examples() -> list[dict[str, Any]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [{"factor": 0.5}, {"factor": 0.25, "mode": "columns"}]
+
+    def __call__(self, w: Array) -> float:
+        """Return ``factor Σ_{i≠j} |v_i v_j| / (n (n - 1))``, summed in float64."""
+        v, _ = self._directions(w)
+        products = np.abs(v @ v.T)
+        np.fill_diagonal(products, 0)
+        return self.factor * float(products.sum()) / max(1, len(v) * (len(v) - 1))
+
+    def add_gradient(self, w: Array, dw: Array, scratch: Array) -> None:
+        """``dw_i += (g_i - v_i (v_i g_i)) / |w_i|``, ``g_i = c Σ_{j≠i} sign(v_i v_j) v_j``.
+
+        ``c = 2 factor / (n (n - 1))``.
+        """
+        v, norms = self._directions(w)
+        signs = np.sign(v @ v.T)
+        np.fill_diagonal(signs, 0)
+        g = signs @ v
+        g *= 2 * self.factor / max(1, len(v) * (len(v) - 1))
+        g -= v * np.vecdot(v, g)[:, None]
+        g /= norms
+        dw += g if self.mode == "rows" else g.T
+
+    def _directions(self, w: Array) -> tuple[Array, Array]:
+        """Return the unit vectors as rows, in float64, and their norms (1 for a zero vector)."""
+        if w.ndim != 2:
+            raise ShapeError(
+                f"OrthogonalRegularizer: the weights must be a matrix, got the shape {w.shape}."
+            )
+        v = np.array(w if self.mode == "rows" else w.T, np.float64)
+        norms = np.sqrt(np.vecdot(v, v))[:, None]
+        norms[norms == 0] = 1
+        return np.divide(v, norms, out=v), norms
+
+
 # Aliases, as in Keras.
-l1, l2, l1_l2 = L1, L2, L1L2
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 def get(identifier: Identifier) -> Regularizer | None:
@@ -123,3 +200,6 @@ def get(identifier: Identifier) -> Regularizer | None:
         return None
     regularizer: Regularizer = resolve("regularizer", identifier, Regularizer)
     return regularizer
+
+
+serialize, deserialize = serializers(get)

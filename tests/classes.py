@@ -27,7 +27,7 @@ KINDS = {
     "loss": (
         nl.losses.Loss,
         nl.losses,
-        {"AxisLoss", "Crossentropy", "ElementwiseLoss", "OneHotTargets"},
+        {"AxisLoss", "Crossentropy", "ClassTargets", "ElementwiseLoss", "OneHotTargets"},
     ),
     "optimizer": (nl.optimizers.Optimizer, nl.optimizers, {"Moments"}),
     "schedule": (LearningRateSchedule, nl.optimizers.schedules, set()),

@@ -205,7 +205,7 @@ ARGUMENTS = [
     (L.Dense, "units", [0, -1, 2.5, True, "3", None, NAN], {}),
     (L.Dense, "use_bias", ["no", 1, None], {"units": 1}),
     (L.Dense, "activation", ["rellu", 3, np.tanh], {"units": 1}),
-    (L.Dense, "kernel_initializer", ["he_norml", 3, None], {"units": 1}),
+    (L.Dense, "kernel_initializer", ["he_norml", 3], {"units": 1}),
     (L.Dense, "kernel_regularizer", ["l3", 3], {"units": 1}),
     (L.Dense, "name", [3, ""], {"units": 1}),
     (L.Dense, "dtype", ["float16", "int32", "x"], {"units": 1}),

@@ -1,4 +1,4 @@
-"""The Python of the README and of pages in docs/ runs, one block after the other."""
+"""The Python of the README and of pages of docs/ runs, one block after the other."""
 
 import contextlib
 import io
@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import netlayers as nl
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
 
-def run_blocks(page):
+def run_blocks(page, fewest=4):
     """Run the Python of a page; compare what it prints, and return its names."""
     blocks = re.findall(r"```python\n(.*?)```\n(?:\n```\n(.*?)```)?", page.read_text(), re.DOTALL)
-    assert len(blocks) >= 4
+    assert len(blocks) >= fewest
     names = {}
     for code, shown in blocks:
         if "model.backward(loss.backward())" in code:  # by hand, with the objects of the model
@@ -47,3 +49,10 @@ def test_every_file_that_the_readme_names_exists():
     assert len(links) > 8
     for link in links:
         assert (README.parent / (link[0] or link[1])).exists(), link
+
+
+def test_the_python_of_the_page_for_users_of_keras_runs():
+    try:
+        run_blocks(ROOT / "docs" / "keras.md", fewest=1)
+    finally:
+        nl.random._seeds.clear()

@@ -25,7 +25,7 @@ from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, S
 from netlayers.arrays.convert import as_array
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
-from netlayers.registry import check_defined, lookup, register_name, resolve
+from netlayers.registry import check_defined, lookup, register_name, resolve, serializers
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Identifier
@@ -35,6 +35,7 @@ __all__ = [
     "ActivationLayer",
     "AxisActivation",
     "celu",
+    "deserialize",
     "elu",
     "exponential",
     "gelu",
@@ -53,6 +54,7 @@ __all__ = [
     "relu",
     "relu6",
     "selu",
+    "serialize",
     "sigmoid",
     "silu",
     "soft_shrink",
@@ -211,3 +213,5 @@ def _require_inplace(cls: type) -> None:
 
 
 _check_inplace: Callable[[type], None] = functools.cache(_require_inplace)
+
+serialize, deserialize = serializers(get)

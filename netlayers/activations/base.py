@@ -114,9 +114,16 @@ class AxisActivation(ActivationLayer):
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
 
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+    # Whether axis may be a tuple.
+    _takes_axes = False
+
+    def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = check_integer(type(self).__name__, "axis", axis)
+        owner = type(self).__name__
+        if self._takes_axes and isinstance(axis, (tuple, list)) and axis:
+            self.axis: Any = tuple(check_integer(owner, "each axis", a) for a in axis)
+        else:
+            self.axis = check_integer(owner, "axis", axis)
 
     @staticmethod
     def examples() -> Examples:
@@ -135,7 +142,8 @@ class AxisActivation(ActivationLayer):
 
     def _check_axis(self, shape: Shape) -> None:
         """Raise a ShapeError if ``shape`` has no axis ``axis``."""
-        if not -len(shape) <= self.axis < len(shape):
+        axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        if any(not -len(shape) <= axis < len(shape) for axis in axes):
             raise ShapeError(
                 f"{self.owner} ({type(self).__name__}): axis={self.axis} does not exist in "
                 f"an input of shape {shape}."

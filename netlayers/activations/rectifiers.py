@@ -37,7 +37,7 @@ class Linear(ActivationLayer):
 class ReLU(ActivationLayer):
     """Rectified linear unit, ``y = max(x, 0)``, with Keras's three extensions.
 
-    In full: ``y = min(x, max_value)`` where ``x >= threshold``, else
+    In full: ``y = min(x, max_value)`` where ``x > threshold``, else
     ``y = negative_slope (x - threshold)``.
 
     The derivative at the threshold is the slope to its left (0 for the plain ReLU at 0). Where the
@@ -46,7 +46,7 @@ class ReLU(ActivationLayer):
     Args:
         max_value: upper limit of the output, ``None`` for none.
         negative_slope: slope below the threshold.
-        threshold: inputs below it count as negative.
+        threshold: inputs up to it count as negative.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Source:
@@ -87,7 +87,7 @@ class ReLU(ActivationLayer):
         x, y = self.start_forward(x, training, inplace)
         if self._plain:
             return np.maximum(x, constant(0, x.shape[-1:], x.dtype), out=y)
-        low = np.less(x, self.threshold, out=self.buffer("mask", x.shape, training, _BOOL))
+        low = np.less_equal(x, self.threshold, out=self.buffer("mask", x.shape, training, _BOOL))
         below: Any = 0
         if self.negative_slope:
             below = self.buffer("below", x.shape, training)

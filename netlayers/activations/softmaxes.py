@@ -10,7 +10,7 @@ from netlayers.activations.base import AxisActivation
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Examples
 
 _BOOL = np.dtype(bool)
 _FLOAT64 = np.dtype(np.float64)
@@ -21,12 +21,19 @@ class Softmax(AxisActivation):
     """Softmax: ``y = exp(x) / Σ exp(x)``, positive values that sum to one along an axis.
 
     Args:
-        axis: axis along which the outputs sum to one.
+        axis: axis along which the outputs sum to one, or a tuple of axes.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     A compiled model fuses a final softmax with a cross-entropy loss and computes both from ``x``;
     ``backward`` here is the derivative of the softmax alone.
     """
+
+    _takes_axes = True
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return [*AxisActivation.examples(), ({"axis": (1, 2)}, (2, 3, 4))]
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = exp(x - max x) / Σ exp(x - max x)``."""
@@ -49,9 +56,16 @@ class LogSoftmax(AxisActivation):
     """Logarithm of the softmax, accurate also where the softmax underflows to zero.
 
     Args:
-        axis: axis along which the exponentials of the outputs sum to one.
+        axis: axis along which the exponentials of the outputs sum to one, or a tuple of axes.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
+
+    _takes_axes = True
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        return Softmax.examples()
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x - max x - log Σ exp(x - max x)``."""

@@ -81,6 +81,8 @@ class ModelCheckpoint(MonitorCallback):
     _goes_on = False  # whether the run has an initial epoch above 0
     state_names = (*MonitorCallback.state_names, "files", "_seen_batches")
 
+    _without_monitor = "the model is saved all the same"
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -140,16 +142,19 @@ class ModelCheckpoint(MonitorCallback):
             )
 
     def check_run(self, plan: RunPlan) -> None:
-        """Check that the run has the monitored number and the names in the template.
+        """Check that the run has the names in the template, and that the direction is known.
+
+        As in Keras, the model is saved with a warning after an epoch without the monitored number.
 
         Raises:
-            ConfigurationError: it does not, so that no file would ever be written.
+            ConfigurationError: no file would ever be written.
         """
         self._goes_on = plan.epochs.start > 0
         batch = self.save_freq != "epoch"
         if batch:
             plan.refuse_lbfgs(f"ModelCheckpoint: save_freq={self.save_freq}", "without batches")
-        if self.save_best_only:
+        known = self.monitor in (*plan.names, *plan.batch_names)
+        if self.save_best_only and (batch or known):
             self._check_monitor(plan, batch)
         fields = sorted(self._fields - {"epoch", "batch"})
         plan.check_names("ModelCheckpoint: {!r} in filepath", fields, batch)
@@ -245,10 +250,15 @@ class ModelCheckpoint(MonitorCallback):
         current, said = None, ""
         if self.save_best_only:
             current = self.value(epoch, logs)
-            if current is None or not self.is_improvement(current, self.best):
+            if current is None:
+                if self._lacks_validation([self.monitor], scalars(logs)):
+                    return
+                said = f": there is no {self.monitor}"
+            elif self.is_improvement(current, self.best):
+                before = "" if self.best is None else f" from {self.best:g}"
+                said = f": {self.monitor} improved{before} to {current:g}"
+            else:
                 return
-            before = "" if self.best is None else f" from {self.best:g}"
-            said = f": {self.monitor} improved{before} to {current:g}"
         path = self._path(epoch, batch, logs)
         if path is None:
             return
@@ -262,7 +272,7 @@ class ModelCheckpoint(MonitorCallback):
             return
         save = model.save_weights if self.save_weights_only else model.save
         try:
-            with extra_data({self.monitor: current} if self.save_best_only else None):
+            with extra_data(None if current is None else {self.monitor: current}):
                 save(path)
         except OSError as error:
             warn(
@@ -270,7 +280,7 @@ class ModelCheckpoint(MonitorCallback):
                 "continues."
             )
             return
-        if self.save_best_only:
+        if current is not None:
             self.best = current
         if self.verbose:
             say(f"Epoch {epoch + 1}{said}: saved as {path}")

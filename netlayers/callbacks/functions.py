@@ -29,10 +29,12 @@ class LambdaCallback(Callback):
         on_train_end: the same.
         on_train_batch_begin: called as ``function(batch, logs)``.
         on_train_batch_end: the same.
-        kwargs: any other hook of :class:`Callback`, by its name.
+        kwargs: any other hook of :class:`Callback`, by its name. Other values become attributes,
+            such as functions that the hooks call.
 
     Raises:
-        ConfigurationError: a name is not that of a hook, or a value is not a function.
+        ConfigurationError: a name begins with ``on_`` and is not that of a hook, or a hook is not a
+            function.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -53,7 +55,7 @@ class LambdaCallback(Callback):
         on_train_end: Hook = None,
         on_train_batch_begin: Hook = None,
         on_train_batch_end: Hook = None,
-        **kwargs: Hook,
+        **kwargs: Any,
     ) -> None:
         given: dict[str, Hook] = {
             "on_epoch_begin": on_epoch_begin,
@@ -65,6 +67,9 @@ class LambdaCallback(Callback):
             **kwargs,
         }
         for name, function in given.items():
+            if name not in HOOKS and not name.startswith("on_") and not suggestion(name, HOOKS):
+                setattr(self, name, function)
+                continue
             if name not in HOOKS:
                 raise ConfigurationError(
                     f"LambdaCallback: there is no hook {name!r}.{suggestion(name, HOOKS)} The "

@@ -31,7 +31,11 @@ class MonitorCallback(Callback):
     A value that is not finite never counts as better.
     """
 
-    def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+    _without_monitor = "nothing is done"
+
+    def __init__(
+        self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0
+    ) -> None:
         owner = type(self).__name__
         if not isinstance(monitor, str) or not monitor:
             raise ConfigurationError(
@@ -102,7 +106,7 @@ class MonitorCallback(Callback):
             self._seen = True
             warn(
                 f"{owner}: monitor={self.monitor!r} is not among the results of epoch {epoch + 1}, "
-                f"so nothing is done. There are: {', '.join(found)}. (Names with val_ need "
+                f"so {self._without_monitor}. There are: {', '.join(found)}. (Names with val_ need "
                 "validation_data or validation_split, and are there in every validation_freq-th "
                 "epoch only.)"
             )

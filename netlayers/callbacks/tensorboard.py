@@ -46,6 +46,8 @@ class TensorBoard(Callback):
         write_steps_per_second: write ``epoch_steps_per_second`` (and ``batch_...``) too.
         update_freq: ``"epoch"``, ``"batch"``, or a number of batches after which the means of the
             epoch so far are written too.
+        write_images, profile_batch, embeddings_freq, embeddings_metadata: must have their defaults;
+            for a profile see ``model.profile``.
 
     Each run writes files of its own. A run that is resumed by
     :class:`~netlayers.callbacks.BackupAndRestore` first cuts off what the files of the run before
@@ -63,11 +65,25 @@ class TensorBoard(Callback):
         log_dir: str | os.PathLike[str] = "logs",
         histogram_freq: int = 0,
         write_graph: bool = True,
-        *,
+        write_images: bool = False,
         write_steps_per_second: bool = False,
         update_freq: str | int = "epoch",
+        profile_batch: int = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
     ) -> None:
         owner = "TensorBoard"
+        for name, value in (
+            ("write_images", write_images),
+            ("profile_batch", profile_batch),
+            ("embeddings_freq", embeddings_freq),
+            ("embeddings_metadata", embeddings_metadata),
+        ):
+            if value:
+                raise ConfigurationError(
+                    f"{owner}: {name}={value!r} is not supported; leave it out."
+                )
+            setattr(self, name, value)
         self.log_dir = check_path(owner, "log_dir", log_dir, folder=True)
         self.histogram_freq = check_integer(owner, "histogram_freq", histogram_freq, minimum=0)
         self.write_graph = check_flag(owner, "write_graph", write_graph)
@@ -91,6 +107,14 @@ class TensorBoard(Callback):
         """Refuse an ``update_freq`` in batches in ``fit_lbfgs``, which has none."""
         if self._every:
             plan.refuse_lbfgs(f"TensorBoard: update_freq={self.update_freq!r}", "without batches")
+
+    # Refused, unless they have their defaults.
+    arguments_without_effect = (
+        "write_images",
+        "profile_batch",
+        "embeddings_freq",
+        "embeddings_metadata",
+    )
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

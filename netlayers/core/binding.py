@@ -12,7 +12,7 @@ from netlayers.checks import check_shape, is_several
 from netlayers.core.building import building_abstractly
 from netlayers.core.parameters import Parameter, ParameterVector, Users
 from netlayers.errors import BusyError, ConfigurationError, ShapeError
-from netlayers.initializers import Initializer
+from netlayers.initializers import GlorotUniform, Initializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -258,7 +258,9 @@ def declare_weight(
             layer,
             name,
             tuple(size for size in sizes if size is not None),
-            initializer if isinstance(initializer, Initializer) else initializers.get(initializer),
+            initializer
+            if isinstance(initializer, Initializer)
+            else initializers.get(initializer) or GlorotUniform(),
             None if regularizer is None else regularizers.get(regularizer),
             statistic,
             None if constraint is None else constraints.get(constraint),

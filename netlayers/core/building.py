@@ -49,7 +49,7 @@ def checked_build(build: Build) -> Build:
         if is_several(input_shape):
             shape = any_batch(checked_shape(self.owner, "input_shape", input_shape))
         else:
-            shape = check_shape(self.owner, "input_shape", input_shape)
+            shape = check_shape(self.owner, "input_shape", input_shape, minimum=0)
             shape = (None, *shape[1:]) if shape else shape
         if not shape:
             raise ConfigurationError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.arrays.convert import as_float
 from netlayers.arrays.spec import FLOAT
-from netlayers.checks import is_several
+from netlayers.checks import check_shape, is_several
 from netlayers.core.building import checked_build
 from netlayers.core.calls import Call
 from netlayers.core.inputs import check_shapes, prepared
@@ -36,6 +36,9 @@ class Layer(Module):
             of a model.
         learning_rate_multiplier: factor on the learning rate of these weights; 0 freezes them.
         autocast: accepted as in Keras, without effect: a model computes in one dtype.
+        input_shape: shape of a sample, for the first layer of a ``Sequential``, which is then built
+            at once, as with :class:`netlayers.layers.Input`.
+        input_dim: the same for samples of one axis: its size.
 
     Memory: what ``forward`` and ``backward`` return belongs to the layer and is valid until its
     next ``forward`` or ``backward``. Neither changes the array it is given, which is read-only in a
@@ -86,6 +89,8 @@ class Layer(Module):
         def _flatten_layers(self) -> Iterator[Layer]: ...
 
     _reads: ClassVar[dict[str, None]] = dict.fromkeys(("forward", "backward", "compute_mask"))
+    # Constructor arguments that are no attributes: the shape of the built model has them.
+    _not_stored = ("input_shape", "input_dim")
     # Number of the active call; see new_call.
     _call_number = 1
 
@@ -97,6 +102,8 @@ class Layer(Module):
         dtype: str | None = None,
         learning_rate_multiplier: float = 1.0,
         autocast: bool = True,
+        input_shape: Sequence[int | None] | None = None,
+        input_dim: int | None = None,
     ) -> None:
         super().__init__(
             name=name,
@@ -104,6 +111,12 @@ class Layer(Module):
             dtype=dtype,
             learning_rate_multiplier=learning_rate_multiplier,
         )
+        if input_dim is not None:
+            input_shape = (input_dim,)
+        self._first_shape: Shape | None = None
+        if input_shape is not None:
+            sizes = check_shape(type(self).__name__, "input_shape", input_shape)
+            self._first_shape = (None, *sizes)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -250,6 +263,35 @@ class Layer(Module):
             assert self._vector is not None
             self._parameters = Parameters(self.declared_parameters, self._vector)
         return self._parameters
+
+    # Keras's names ---------------------------------------------------------------------------
+
+    @property
+    def variables(self) -> list[Array]:
+        """The weights, as views; the same as :attr:`weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Array]:
+        """The weights that an optimizer changes; the same as :attr:`trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Array]:
+        """The weights that none changes; the same as :attr:`non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    @property
+    def losses(self) -> list[float]:
+        """The penalties of the weights, one for each regularizer; none before they exist."""
+        if not self.built:
+            return []
+        self._bind_alone()
+        return [
+            p.regularizer(p.value)  # type: ignore[arg-type]
+            for p in self.declared_parameters
+            if p.regularizer is not None
+        ]
 
     def new_call(self) -> Call:
         """Return an additional call of this layer: shared weights, its own cache and buffers.

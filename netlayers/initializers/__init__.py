@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from netlayers.initializers.base import (
     Constant,
     Identity,
@@ -32,7 +34,7 @@ from netlayers.initializers.scaling import (
     LecunUniform,
     VarianceScaling,
 )
-from netlayers.registry import resolve
+from netlayers.registry import resolve, serializers
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier
@@ -44,28 +46,75 @@ __all__ = [
     "HeNormal",
     "HeUniform",
     "Identity",
+    "IdentityInitializer",
     "Initializer",
     "LecunNormal",
     "LecunUniform",
     "Ones",
     "Orthogonal",
+    "OrthogonalInitializer",
     "RandomInitializer",
     "RandomNormal",
     "RandomUniform",
     "TruncatedNormal",
     "VarianceScaling",
     "Zeros",
+    "constant",
+    "deserialize",
     "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "serialize",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
 ]
 
 
-def get(identifier: Identifier) -> Initializer:
-    """Return an initializer from a name, a configuration or an initializer.
+# Aliases, as in Keras.
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+constant = Constant
+glorot_normal = GlorotNormal
+glorot_uniform = GlorotUniform
+he_normal = HeNormal
+he_uniform = HeUniform
+identity = Identity
+lecun_normal = LecunNormal
+lecun_uniform = LecunUniform
+ones = Ones
+orthogonal = Orthogonal
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+variance_scaling = VarianceScaling
+zeros = Zeros
+
+
+def get(identifier: Identifier) -> Initializer | None:
+    """Return an initializer from a name, a configuration, an array or an initializer.
+
+    ``None`` from ``None``. An array stands for :class:`Constant` values.
 
     Example:
         >>> from netlayers import initializers
         >>> initializers.get("he_normal")
         HeNormal()
     """
+    if identifier is None:
+        return None
+    if isinstance(identifier, np.ndarray):
+        return Constant(identifier)
     initializer: Initializer = resolve("initializer", identifier, Initializer)
     return initializer
+
+
+serialize, deserialize = serializers(get)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_integer, check_number
-from netlayers.errors import ShapeError
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.random import fresh_seed
 from netlayers.registry import Configurable, must_define, register
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlayers._typing import Array
+    from netlayers._typing import Array, ArrayLike
 
 
 class Initializer(Configurable):
@@ -32,7 +33,7 @@ class Initializer(Configurable):
     def __call__(self, shape: Sequence[int], dtype: Any = "float32") -> Array:
         """Return a new array of initial values, as Keras's initializers do."""
         out = np.empty(shape, dtype)
-        self.fill(out, np.random.default_rng())
+        self.fill(out, np.random.default_rng(fresh_seed()))
         return out
 
 
@@ -89,23 +90,42 @@ class Constant(Initializer):
     """A constant.
 
     Args:
-        value: the constant.
+        value: the constant: a number, or an array that broadcasts to the shape of the weights.
+
+    Raises:
+        ShapeError: when it fills weights that an array does not broadcast to.
     """
 
-    def __init__(self, value: float = 0.0) -> None:
-        self.value = check_number("Constant", "value", value)
+    def __init__(self, value: float | ArrayLike = 0.0) -> None:
+        self.value: float | Array
+        if np.ndim(value):
+            self.value = np.array(value)
+            if self.value.dtype.kind not in "fiub" or not np.isfinite(self.value).all():
+                raise ConfigurationError("Constant: value must hold finite numbers.")
+        else:
+            self.value = check_number("Constant", "value", value)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
         """Return what ``netlayers.testing`` tries the class on."""
         return [{"value": 2.5}]
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the value, an array as a list."""
+        return {"value": self.value.tolist() if isinstance(self.value, np.ndarray) else self.value}
+
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write ``value`` everywhere."""
-        out[...] = self.value
+        try:
+            out[...] = self.value
+        except ValueError:
+            raise ShapeError(
+                f"Constant: its value has the shape {np.shape(self.value)}, which does not "
+                f"broadcast to weights of the shape {out.shape}."
+            ) from None
 
 
-@register("initializer")
+@register("initializer", "IdentityInitializer", "identity_initializer")
 class Identity(Initializer):
     """The identity matrix times ``gain``; for a rectangular matrix, the main diagonal.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 
-@register("initializer", "orthogonal_initializer")
+@register("initializer", "orthogonal_initializer", "OrthogonalInitializer")
 class Orthogonal(RandomInitializer):
     """A random matrix with orthonormal rows or columns, whichever are fewer, times ``gain``.
 

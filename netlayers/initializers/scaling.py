@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_choice, check_number
+from netlayers.checks import check_choice, check_integer, check_list, check_number
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.initializers.base import RandomInitializer
 from netlayers.initializers.distributions import truncated_normal
 from netlayers.registry import register
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from netlayers._typing import Array
@@ -22,12 +25,28 @@ _TRUNCATED_STDDEV = math.sqrt(
 )
 
 
-def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+def fans(
+    shape: tuple[int, ...],
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> tuple[int, int]:
     """Return inputs and outputs of one unit, ``(fan_in, fan_out)``, for a kernel of this shape.
 
-    The last two axes are input and output features; axes before them are the positions of a
-    convolution's window. A vector counts as its own fan-in and fan-out.
+    Unless the axes are given, the last two are input and output features; axes before them are the
+    positions of a convolution's window. A vector counts as its own fan-in and fan-out.
+
+    Raises:
+        ShapeError: there is no such axis.
     """
+    if input_axes is not None and output_axes is not None:
+        try:
+            sizes = [math.prod(shape[a] for a in axes) for axes in (input_axes, output_axes)]
+        except IndexError:
+            raise ShapeError(
+                f"initializer: input_axes={list(input_axes)} and output_axes={list(output_axes)} "
+                f"do not fit weights of the shape {shape}."
+            ) from None
+        return sizes[0], sizes[1]
     if len(shape) < 2:
         size = math.prod(shape)
         return size, size
@@ -45,6 +64,8 @@ class VarianceScaling(RandomInitializer):
         distribution: ``"truncated_normal"`` (with its stddev corrected for the truncation),
             ``"untruncated_normal"`` or ``"uniform"``.
         seed: see :class:`RandomInitializer`.
+        input_axes: axes of the inputs of one unit, whose sizes multiply to fan_in.
+        output_axes: axes of its outputs. Both must be given, or none: see :func:`fans`.
 
     Source:
         K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015, eq. 10 and 14.
@@ -56,6 +77,8 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
         if distribution == "normal":
@@ -69,6 +92,13 @@ class VarianceScaling(RandomInitializer):
             distribution,
             ("truncated_normal", "untruncated_normal", "uniform"),
         )
+        self.input_axes = _checked_axes(owner, "input_axes", input_axes)
+        self.output_axes = _checked_axes(owner, "output_axes", output_axes)
+        if (self.input_axes is None) != (self.output_axes is None):
+            raise ConfigurationError(
+                f"{owner}: input_axes and output_axes belong together, got {input_axes!r} and "
+                f"{output_axes!r}."
+            )
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -76,11 +106,12 @@ class VarianceScaling(RandomInitializer):
         return [
             {"distribution": "untruncated_normal"},
             {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
+            {"input_axes": [-1], "output_axes": [0]},
         ]
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw with the variance ``scale / fan``."""
-        fan_in, fan_out = fans(shape)
+        fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         stddev = math.sqrt(self.scale / max(1.0, fan))
         if self.distribution == "uniform":
@@ -96,13 +127,25 @@ class _NamedScaling(VarianceScaling):
 
     _settings: tuple[float, str, str]
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(*self._settings, seed=seed)
+    def __init__(
+        self,
+        seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self._settings, seed, input_axes, output_axes)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
         """Return what ``netlayers.testing`` tries the class on."""
-        return RandomInitializer.examples()
+        return [*RandomInitializer.examples(), {"input_axes": [-1], "output_axes": [0]}]
+
+
+def _checked_axes(owner: str, argument: str, axes: Sequence[int] | None) -> list[int] | None:
+    if axes is None:
+        return None
+    given = check_list(owner, argument, axes, "integers")
+    return [check_integer(owner, f"each of {argument}", a) for a in given]
 
 
 @register("initializer", "xavier_uniform")
@@ -111,6 +154,8 @@ class GlorotUniform(_NamedScaling):
 
     Args:
         seed: see :class:`RandomInitializer`.
+        input_axes: see :class:`VarianceScaling`.
+        output_axes: see :class:`VarianceScaling`.
 
     Source:
         X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
@@ -126,6 +171,8 @@ class GlorotNormal(_NamedScaling):
 
     Args:
         seed: see :class:`RandomInitializer`.
+        input_axes: see :class:`VarianceScaling`.
+        output_axes: see :class:`VarianceScaling`.
 
     Source:
         X. Glorot, Y. Bengio, AISTATS 2010, eq. 12.
@@ -140,6 +187,8 @@ class HeUniform(_NamedScaling):
 
     Args:
         seed: see :class:`RandomInitializer`.
+        input_axes: see :class:`VarianceScaling`.
+        output_axes: see :class:`VarianceScaling`.
 
     Source:
         K. He et al., "Delving deep into rectifiers", ICCV 2015, eq. 10.
@@ -154,6 +203,8 @@ class HeNormal(_NamedScaling):
 
     Args:
         seed: see :class:`RandomInitializer`.
+        input_axes: see :class:`VarianceScaling`.
+        output_axes: see :class:`VarianceScaling`.
 
     Source:
         K. He et al., "Delving deep into rectifiers", ICCV 2015, eq. 10.
@@ -168,6 +219,8 @@ class LecunUniform(_NamedScaling):
 
     Args:
         seed: see :class:`RandomInitializer`.
+        input_axes: see :class:`VarianceScaling`.
+        output_axes: see :class:`VarianceScaling`.
 
     Source:
         Y. LeCun, L. Bottou, G. Orr, K.-R. Müller, "Efficient BackProp", 1998, eq. 16.
@@ -182,6 +235,8 @@ class LecunNormal(_NamedScaling):
 
     Args:
         seed: see :class:`RandomInitializer`.
+        input_axes: see :class:`VarianceScaling`.
+        output_axes: see :class:`VarianceScaling`.
 
     Source:
         Y. LeCun et al., "Efficient BackProp", 1998, eq. 16.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
 from netlayers.activations.gated import GELU, GLU, HardSiLU, Mish, SiLU
 from netlayers.activations.rectifiers import CELU, ELU, SELU, LeakyReLU, Linear, ReLU
@@ -35,6 +37,7 @@ from netlayers.layers.parallel import Parallel
 from netlayers.layers.prelu import PReLU
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
+from netlayers.registry import resolve, serializers
 
 __all__ = [
     "CELU",
@@ -93,4 +96,14 @@ __all__ = [
     "TanhShrink",
     "Threshold",
     "UnitNormalization",
+    "deserialize",
+    "serialize",
 ]
+
+
+def _get(identifier: Any) -> Layer:
+    layer: Layer = resolve("layer", identifier, Layer)
+    return layer
+
+
+serialize, deserialize = serializers(_get)

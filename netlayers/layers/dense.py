@@ -32,7 +32,7 @@ class Dense(Layer):
     Args:
         units: number of outputs.
         activation: name, function of ``netlayers.activations`` or activation object; ``None`` for
-            none.
+            none. It can be replaced later, ``layer.activation = "relu"``.
         use_bias: whether to add ``b``.
         kernel_initializer: fills ``W``.
         bias_initializer: fills ``b``.
@@ -82,7 +82,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units = check_integer("Dense", "units", units, minimum=1)
-        self.activation = activations.get(activation)
+        self.activation = activation
         self.use_bias = check_flag("Dense", "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -96,7 +96,39 @@ class Dense(Layer):
         self.activity_regularizer = None
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
+        if not self.use_bias:
+            self.bias: Any = None
         self._set_dtype(self._dtype)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "activation":
+            value = activations.get(value)
+            if "activation" in vars(self):
+                self._check_activation(value)
+        super().__setattr__(name, value)
+
+    def _check_activation(self, activation: Any) -> None:
+        """Prepare a new activation of a layer that exists already.
+
+        Raises:
+            ConfigurationError: its output has another shape than that of the activation before.
+        """
+        activation._set_dtype(self._dtype)
+        activation.cache._owner = self.cache._owner
+        shape = self.output_shape
+        if shape is not None:
+            assert self.input_shape is not None
+            logits = (*self.input_shape[:-1], self.units)
+            if activation.compute_output_shape(logits) != shape:
+                raise ConfigurationError(
+                    f"{self.owner}: {activation!r} returns another shape than {self.activation!r}, "
+                    "and the layers behind are built for that. Make a new layer."
+                )
+        todo = list(self._containers)  # a loss may be fused with the last activation
+        for container in todo:
+            todo += container._containers
+            if "_steps" in vars(container):
+                container._steps = None
 
     @staticmethod
     def examples() -> Examples:

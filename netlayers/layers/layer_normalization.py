@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
+from netlayers.errors import ConfigurationError
 from netlayers.kernels.moments import (
     mean_square,
     root_mean_square,
@@ -24,7 +25,7 @@ from netlayers.layers.normalizing import (
 from netlayers.registry import register
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Examples, Shape
+    from netlayers._typing import Array, Examples, Identifier, Shape
 
 
 @register("layer")
@@ -47,6 +48,7 @@ class LayerNormalization(AffineNormalization):
         gamma_regularizer: penalty on ``gamma``.
         beta_constraint: constraint applied to ``beta`` after each update.
         gamma_constraint: constraint applied to ``gamma`` after each update.
+        rms_scaling: must be ``False``: use :class:`RMSNormalization`. (Keras has deprecated it.)
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Where all values are equal, the output is ``beta``.
@@ -60,6 +62,43 @@ class LayerNormalization(AffineNormalization):
         >>> layer.forward(np.array([[1.0, 3.0], [-20.0, -40.0]])).tolist()
         [[-1.0, 1.0], [1.0, -1.0]]
     """
+
+    arguments_without_effect = ("rms_scaling",)  # refused, with what to use instead
+
+    def __init__(
+        self,
+        axis: int | list[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Identifier = "zeros",
+        gamma_initializer: Identifier = "ones",
+        beta_regularizer: Identifier = None,
+        gamma_regularizer: Identifier = None,
+        beta_constraint: Identifier = None,
+        gamma_constraint: Identifier = None,
+        rms_scaling: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if rms_scaling:
+            raise ConfigurationError(
+                "LayerNormalization: rms_scaling=True divides by the deviation, not the root mean "
+                "square; use RMSNormalization, or center=False for the offset alone."
+            )
+        self.rms_scaling = False
+        super().__init__(
+            axis,
+            epsilon,
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **kwargs,
+        )
 
     @staticmethod
     def examples() -> Examples:
@@ -270,4 +309,5 @@ _SHORT = {4: 1e-15, 8: 1e-145}
 
 def _rows(x: Array, axes: int) -> Array:
     """View ``x`` as a matrix whose rows hold the last ``axes`` axes."""
-    return x.reshape(-1, math.prod(x.shape[x.ndim - axes :]))
+    features = math.prod(x.shape[x.ndim - axes :])
+    return x.reshape(math.prod(x.shape[: x.ndim - axes]), features)

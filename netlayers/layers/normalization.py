@@ -86,12 +86,12 @@ class Normalization(Layer):
                 f"Normalization: give both mean and variance, or neither, got mean={mean!r} and "
                 f"variance={variance!r}."
             )
-        self.mean, self.variance = mean, variance
+        self._mean, self._variance = mean, variance
         if mean is not None:
             self._check_given(mean, variance)
         self.invert = check_flag("Normalization", "invert", invert)
         self._found: tuple[Array, Array, int] | None = None
-        self._wide = self.mean is not None and _needs_float64(self.mean, self.variance)
+        self._wide = self._mean is not None and _needs_float64(self._mean, self._variance)
 
     @staticmethod
     def examples() -> Examples:
@@ -119,21 +119,21 @@ class Normalization(Layer):
         self._kept = kept
         size_of = dict(zip(kept, sizes, strict=True))
         self._shape = tuple(size_of.get(a, 1) for a in range(ndim))
-        if self.mean is None:
+        if self._mean is None:
             mean, variance, count = self._found or (0.0, 1.0, 0)
             self.add_weight("adapt_mean", sizes, _Given(mean), statistic=True)
             self.add_weight("adapt_variance", sizes, _Given(variance), statistic=True)
             self.add_weight("count", (), _Given(count), statistic=True)
             return
         try:
-            self._given = tuple(
-                np.broadcast_to(np.asarray(value, np.float64), sizes)
-                for value in (self.mean, self.variance)
+            self._given = (
+                np.broadcast_to(np.asarray(self._mean, np.float64), sizes),
+                np.broadcast_to(np.asarray(self._variance, np.float64), sizes),
             )
         except ValueError:
             raise ShapeError(
                 f"{self.owner} (Normalization): mean and variance have the shape "
-                f"{np.shape(self.mean)}, which does not fit the axes of size {sizes} of an input "
+                f"{np.shape(self._mean)}, which does not fit the axes of size {sizes} of an input "
                 f"of shape {shown_shape(input_shape)}."
             ) from None
 
@@ -156,8 +156,9 @@ class Normalization(Layer):
 
         Args:
             data: array-like, (samples, ...); a memory map, or a data set of h5py or zarr, is read
-                in chunks. Or data that come in batches, in any form that ``model.fit`` takes, read
-                once: each batch is x, or ``(x, y)``, whose y is ignored.
+                in chunks. Or data that come in batches, in any form that ``model.fit`` takes, or a
+                list of arrays of two axes or more, read once: each batch is x, or ``(x, y)``, whose
+                y is ignored.
             batch_size: samples per chunk; by default as many as take 2 MB in float64. It affects
                 the result by rounding only.
 
@@ -175,7 +176,7 @@ class Normalization(Layer):
             computing sample variances" (1979), for the merging of two chunks.
         """
         owner = f"{self.owner}: adapt()"
-        if self.mean is not None:
+        if self._mean is not None:
             raise ConfigurationError(
                 f"{owner}: mean and variance were given to the constructor; there is nothing to "
                 "adapt. Leave them out there."
@@ -183,7 +184,10 @@ class Normalization(Layer):
         if batch_size is not None:
             batch_size = check_integer(owner, "batch_size", batch_size, minimum=1)
         moments = _Moments()
-        for batch in inputs_of(owner, data) if is_stream(data) else (data,):
+        batches: Any = data
+        if not _is_list_of_batches(data):
+            batches = inputs_of(owner, data) if is_stream(data) else (data,)
+        for batch in batches:
             array = self._checked(owner, batch)
             row = math.prod(array.shape[1:])
             rows = batch_size or max(1, _PIECE // max(1, row))
@@ -230,15 +234,30 @@ class Normalization(Layer):
         dx = self.workspace("dx", dy.shape, self._dtype)
         return (np.multiply if self.invert else np.divide)(dy, deviation, out=dx)
 
+    @property
+    def mean(self) -> Any:
+        """The mean, in a shape that broadcasts against the input; as given before ``build``."""
+        return self._current()[0].reshape(self._shape) if self.built else self._mean
+
+    @property
+    def variance(self) -> Any:
+        """The variance, like :attr:`mean`."""
+        return self._current()[1].reshape(self._shape) if self.built else self._variance
+
+    def _argument(self, name: str) -> Any:
+        """Return the value of a constructor argument."""
+        return getattr(self, f"_{name}" if name in ("mean", "variance") else name)
+
+    def _current(self) -> tuple[Array, Array]:
+        """Return mean and variance, in the sizes of the axes."""
+        if self._mean is not None:
+            return self._given
+        return self._exact() or (self.adapt_mean, self.adapt_variance)
+
     def _moments(self) -> tuple[Array, Array]:
         """Return the mean and the deviation, in shapes that broadcast against the input."""
         dtype, shape = self._dtype, self._shape
-        if self.mean is not None:
-            mean, variance = self._given
-        elif (exact := self._exact()) is not None:
-            mean, variance = exact
-        else:
-            mean, variance = self.adapt_mean, self.adapt_variance
+        mean, variance = self._current()
         if self._wide:
             dtype = _FLOAT64
         deviation = np.sqrt(variance)
@@ -317,7 +336,12 @@ class Normalization(Layer):
             raise ConfigurationError(
                 f"Normalization: variance must not be negative, got {variance!r}."
             )
-        self.mean, self.variance = (array.astype(np.float64).tolist() for array in arrays)
+        self._mean, self._variance = (array.astype(np.float64).tolist() for array in arrays)
+
+
+def _is_list_of_batches(data: Any) -> bool:
+    """Whether data are a list of arrays (batch, ...), rather than of rows."""
+    return isinstance(data, list) and all(isinstance(a, np.ndarray) and a.ndim > 1 for a in data)
 
 
 def _needs_float64(mean: Any, variance: Any) -> bool:

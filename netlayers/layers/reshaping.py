@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.spec import InputSpec
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_choice, check_integer, check_number
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
@@ -38,18 +38,56 @@ class _Reshaping(Layer):
 class Flatten(_Reshaping):
     """Flatten each sample: (batch, 28, 28) becomes (batch, 784).
 
-    Channels are last, as everywhere in netlayers; there is no ``data_format`` as in Keras.
-
-    Shapes: (batch, ...); the output (batch, product of the other axes), a view of the input.
+    Shapes: (batch, ...), or (batch,) for one number in each sample; the output (batch, product of
+    the other axes), a view of the input unless the channels are moved.
 
     Args:
+        data_format: ``"channels_last"`` (also for ``None``), or ``"channels_first"`` for inputs
+            (batch, channels, ...), whose channels are moved to the end first: the output is then
+            that of the same data with the channels last.
         kwargs: ``name``, ``trainable``, ``dtype``.
     """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = check_choice(
+            "Flatten", "data_format", data_format, (None, "channels_last", "channels_first")
+        )
+        self._moves = data_format == "channels_first"
 
     @staticmethod
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
-        return [({}, (4, 3)), ({}, (2, 3, 4)), ({}, (2, 3, 2, 2))]
+        return [
+            ({}, (4, 3)),
+            ({}, (2, 3, 4)),
+            ({}, (2, 3, 2, 2)),
+            ({"data_format": "channels_first"}, (2, 3, 4)),
+            ({"data_format": "channels_first"}, (2, 3, 2, 4)),
+        ]
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = x`` in the new shape."""
+        if not self._moves:
+            return super().forward(x, training)
+        x = self.prepare(x)
+        if training:
+            self.cache.x_shape = x.shape
+        y = self.buffer("y", self.compute_output_shape(x.shape), training)  # type: ignore[arg-type]
+        moved = np.moveaxis(x, 1, -1) if x.ndim > 1 else x
+        y.reshape(moved.shape)[...] = moved
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """``dx = dy`` in the shape of ``x``."""
+        if not self._moves:
+            return super().backward(dy)
+        shape = self.cache.x_shape
+        dy = self.check_gradient(dy, self.compute_output_shape(shape))  # type: ignore[arg-type]
+        dx = self.buffer("dx", shape)
+        moved = np.moveaxis(dx, 1, -1) if dx.ndim > 1 else dx
+        moved[...] = dy.reshape(moved.shape)
+        return dx
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, product of the other axes)."""

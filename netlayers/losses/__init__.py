@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlayers._read_only import guard_methods
 from netlayers.errors import ConfigurationError
 from netlayers.losses.base import Loss
 from netlayers.losses.binary import BinaryCrossentropy
+from netlayers.losses.circle import Circle, circle
 from netlayers.losses.crossentropy import (
     CategoricalCrossentropy,
     Crossentropy,
@@ -21,6 +22,7 @@ from netlayers.losses.functions import (
     binary_focal_crossentropy,
     categorical_crossentropy,
     categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
     categorical_hinge,
     cosine_similarity,
     dice,
@@ -37,6 +39,7 @@ from netlayers.losses.functions import (
     squared_hinge,
     tversky,
 )
+from netlayers.losses.generalized import CategoricalGeneralizedCrossEntropy
 from netlayers.losses.margins import CategoricalHinge, Hinge, SquaredHinge
 from netlayers.losses.overlap import Dice, Tversky
 from netlayers.losses.probabilistic import KLDivergence, Poisson
@@ -51,7 +54,7 @@ from netlayers.losses.regression import (
 from netlayers.losses.similarity import CosineSimilarity
 from netlayers.losses.split import SplitLoss
 from netlayers.losses.uncertainty import GaussianNLL, Quantile
-from netlayers.registry import register_name, resolve
+from netlayers.registry import register_name, resolve, serializers
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier
@@ -61,7 +64,9 @@ __all__ = [
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
     "Crossentropy",
     "Dice",
@@ -87,8 +92,11 @@ __all__ = [
     "binary_focal_crossentropy",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
+    "deserialize",
     "dice",
     "get",
     "hinge",
@@ -100,6 +108,7 @@ __all__ = [
     "mean_squared_error",
     "mean_squared_logarithmic_error",
     "poisson",
+    "serialize",
     "sparse_categorical_crossentropy",
     "squared_hinge",
     "tversky",
@@ -123,10 +132,10 @@ for _name in BY_SHAPE:
     register_name("loss", _name, _by_shape)
 
 
-def get(identifier: Identifier) -> Loss:
+def get(identifier: Identifier) -> Any:
     """Return a loss from a name, a configuration or an object with ``forward`` and ``backward``.
 
-    A function of this module resolves to its class.
+    A function of this module resolves to its class, and ``None`` to ``None``.
 
     Raises:
         ConfigurationError: the name is unknown, the class of the object lacks a method, or the
@@ -137,9 +146,11 @@ def get(identifier: Identifier) -> Loss:
         >>> losses.get("mse")
         MeanSquaredError()
     """
+    if identifier is None:
+        return None
     if isinstance(identifier, LossFunction):
         return identifier.loss()
-    if not isinstance(identifier, (str, type, dict, Loss)) and identifier is not None:
+    if not isinstance(identifier, (str, type, dict, Loss)):
         if callable(getattr(identifier, "forward", None)) and callable(
             getattr(identifier, "backward", None)
         ):
@@ -153,3 +164,6 @@ def get(identifier: Identifier) -> Loss:
             )
     resolved: Loss = resolve("loss", identifier, Loss)
     return resolved
+
+
+serialize, deserialize = serializers(get)

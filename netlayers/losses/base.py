@@ -158,8 +158,9 @@ class Loss(Configurable):
         Args:
             y_true: targets; (batch,) is treated as (batch, 1) if there is one output.
             y_pred: predictions, (batch, ..., outputs).
-            sample_weight: one weight per sample or per loss; ``None`` for all 1. For an
-                :class:`ElementwiseLoss` also one per target, in the shape of ``y_true``.
+            sample_weight: one weight per sample or per loss, or a number for all; ``None`` for 1.
+                For an :class:`ElementwiseLoss` also one per target, in the shape of ``y_true``.
+                An axis of length 1 is broadcast.
 
         Returns:
             A float; for ``reduction="none"``, the array of the losses per sample.

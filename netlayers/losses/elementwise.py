@@ -119,8 +119,7 @@ class ElementwiseLoss(Loss):
         weight = self.workspace("weights", shape, dtype)
         weight.fill(1)
         if by_output:
-            check_output_weights(owner, given, shape)
-            np.copyto(weight, given)
+            np.copyto(weight, check_output_weights(owner, given, shape))
         elif sample_weight is not None:
             np.copyto(weight, as_weights(owner, given, shape[:-1], dtype)[..., None])
         count = weight.size

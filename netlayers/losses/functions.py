@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers.losses.binary import BinaryCrossentropy
 from netlayers.losses.crossentropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
+from netlayers.losses.generalized import CategoricalGeneralizedCrossEntropy
 from netlayers.losses.margins import CategoricalHinge, Hinge, SquaredHinge
 from netlayers.losses.overlap import Dice, Tversky
 from netlayers.losses.probabilistic import KLDivergence, Poisson
@@ -76,6 +77,7 @@ binary_crossentropy = LossFunction(BinaryCrossentropy)
 binary_focal_crossentropy = LossFunction(BinaryFocalCrossentropy)
 categorical_crossentropy = LossFunction(CategoricalCrossentropy)
 categorical_focal_crossentropy = LossFunction(CategoricalFocalCrossentropy)
+categorical_generalized_cross_entropy = LossFunction(CategoricalGeneralizedCrossEntropy)
 categorical_hinge = LossFunction(CategoricalHinge)
 cosine_similarity = LossFunction(CosineSimilarity)
 dice = LossFunction(Dice)

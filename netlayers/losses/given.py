@@ -33,7 +33,7 @@ def as_predictions(owner: str, y_pred: Any) -> Array:
 
 
 def as_weights(owner: str, sample_weight: ArrayLike, shape: tuple[int, ...], dtype: Dtype) -> Array:
-    """Return sample weights in the shape of the losses.
+    """Return sample weights in the shape of the losses; a number weighs every loss.
 
     Raises:
         ShapeError: their shape does not match.
@@ -42,7 +42,8 @@ def as_weights(owner: str, sample_weight: ArrayLike, shape: tuple[int, ...], dty
     weight = as_float(owner, "sample_weight", sample_weight, dtype)
     if weight.shape == (*shape, 1):
         weight = weight[..., 0]
-    if weight.shape != shape[: weight.ndim] or weight.ndim == 0:
+    expanded = expand_weights(weight, shape)
+    if expanded is None:
         hint = ""
         if weight.ndim == len(shape) + 1:
             hint = " The loss has one value per sample: it cannot weigh single outputs."
@@ -51,29 +52,44 @@ def as_weights(owner: str, sample_weight: ArrayLike, shape: tuple[int, ...], dty
             f"weight per sample.{hint}"
         )
     check_weights(owner, weight)
+    return expanded
+
+
+def expand_weights(weight: Array, shape: Shape) -> Array | None:
+    """Return weights as a view of the given shape, or ``None`` if they do not match it.
+
+    The axes of the weights are its first ones; an axis of length 1 counts for all.
+    """
+    if weight.ndim > len(shape) or any(
+        size not in (1, of) for size, of in zip(weight.shape, shape, strict=False)
+    ):
+        return None
     weight = weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim))
-    return np.broadcast_to(weight, shape)
+    return np.broadcast_to(weight, shape)  # type: ignore[arg-type]
 
 
-def check_output_weights(owner: str, weight: Array, shape: Shape) -> None:
-    """Check weights of single outputs for targets of ``shape``.
+def check_output_weights(owner: str, weight: Array, shape: Shape) -> Array:
+    """Return weights of single outputs in the shape of the targets.
 
     Raises:
-        ShapeError: their shape is another one.
+        ShapeError: their shape does not match.
         DataError: one is negative or not finite.
     """
-    if weight.shape != shape:
+    expanded = expand_weights(weight, shape)
+    if expanded is None:
         raise ShapeError(
             f"{owner}: sample_weight has the shape {weight.shape}, expected {shape[:1]}, one "
             f"weight per sample, or {shape}, one per target."
         )
     check_weights(owner, weight)
+    return expanded
 
 
 def check_weights(owner: str, weight: Array) -> None:
     """Raise a DataError if a sample weight is negative or not finite."""
     check_finite(owner, "sample_weight", weight)
     if weight.size and weight.min() < 0:
+        weight = np.atleast_1d(weight)
         raise DataError(
             f"{owner}: sample_weight must not be negative, got {weight.min()} (row "
             f"{int(np.argmin(weight.reshape(len(weight), -1).min(axis=1)))})."

@@ -12,6 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import takes
 from netlayers.errors import ConfigurationError
+from netlayers.losses.functions import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
 from netlayers.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -19,6 +37,12 @@ from netlayers.metrics.accuracy import (
     SparseCategoricalAccuracy,
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
+)
+from netlayers.metrics.at_limit import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
 )
 from netlayers.metrics.base import Mean, MeanMetric, Metric, Sum
 from netlayers.metrics.confusion import (
@@ -29,6 +53,11 @@ from netlayers.metrics.confusion import (
     Recall,
     TrueNegatives,
     TruePositives,
+)
+from netlayers.metrics.correlation import (
+    ConcordanceCorrelation,
+    CosineSimilarity,
+    PearsonCorrelation,
 )
 from netlayers.metrics.from_loss import (
     BinaryCrossentropy,
@@ -45,18 +74,27 @@ from netlayers.metrics.from_loss import (
 )
 from netlayers.metrics.fscore import F1Score, FBetaScore
 from netlayers.metrics.function import MeanMetricWrapper, is_plain_function
+from netlayers.metrics.functions import (
+    MetricFunction,
+    binary_accuracy,
+    categorical_accuracy,
+    concordance_correlation,
+    pearson_correlation,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from netlayers.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from netlayers.metrics.ranking import AUC
 from netlayers.metrics.regression import (
-    CosineSimilarity,
     ExplainedVariance,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanSquaredError,
-    PearsonCorrelation,
     R2Score,
     RootMeanSquaredError,
 )
-from netlayers.registry import constructor_arguments, lookup, resolve
+from netlayers.registry import constructor_arguments, lookup, resolve, serializers
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier, Shape
@@ -66,9 +104,11 @@ __all__ = [
     "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
+    "BinaryIoU",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "ConcordanceCorrelation",
     "ConfusionMatrix",
     "CosineSimilarity",
     "ExplainedVariance",
@@ -77,32 +117,66 @@ __all__ = [
     "FalseNegatives",
     "FalsePositives",
     "Hinge",
+    "IoU",
     "KLDivergence",
     "LogCoshError",
     "LossMetric",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanIoU",
     "MeanMetric",
     "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
+    "MetricFunction",
+    "OneHotIoU",
+    "OneHotMeanIoU",
     "PearsonCorrelation",
     "Poisson",
     "Precision",
+    "PrecisionAtRecall",
     "R2Score",
     "Recall",
+    "RecallAtPrecision",
     "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
     "SquaredHinge",
     "Sum",
     "TopKCategoricalAccuracy",
     "TrueNegatives",
     "TruePositives",
+    "binary_accuracy",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "concordance_correlation",
+    "deserialize",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "pearson_correlation",
+    "poisson",
+    "serialize",
+    "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
+    "top_k_categorical_accuracy",
 ]
 
 # Names resolved by shape: binary for one output, categorical for one-hot targets, else sparse.
@@ -123,12 +197,13 @@ def get(
     output_shape: Shape | None = None,
     from_logits: bool = False,
     target_kind: str | None = None,
-) -> Metric:
-    """Return a metric from a name, a configuration, a function or an object.
+) -> Any:
+    """Return a metric from a name, configuration, function or object; ``None`` from ``None``.
 
     ``"accuracy"`` (or ``"acc"``) and ``"crossentropy"`` (or ``"ce"``) become the binary, sparse or
     categorical metric, depending on the loss where it says what its targets are, else on the
-    shapes; the metric keeps the given name. A function becomes a :class:`MeanMetricWrapper`.
+    shapes; the metric keeps the given name. A function becomes a :class:`MeanMetricWrapper`, one of
+    this module its class.
 
     Args:
         identifier: the name, configuration, function or object.
@@ -143,6 +218,10 @@ def get(
     """
     if isinstance(identifier, str):
         return _from_name(identifier, target_shape, output_shape, from_logits, target_kind)
+    if identifier is None:
+        return None
+    if isinstance(identifier, MetricFunction):
+        return identifier.metric()
     if is_plain_function(identifier) and not isinstance(identifier, Metric):
         return MeanMetricWrapper(identifier)
     metric: Metric = resolve("metric", identifier, Metric)
@@ -199,3 +278,6 @@ def _by_targets(
     if target_kind is not None:
         return categorical if target_kind == "one-hot" else sparse
     return categorical if target_shape[1:] == output_shape[1:] else sparse
+
+
+serialize, deserialize = serializers(get)

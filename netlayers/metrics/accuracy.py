@@ -76,9 +76,7 @@ class SparseCategoricalAccuracy(_Fraction):
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``argmax(y_pred) == y_true``."""
-        if y_true.shape == (*y_pred.shape[:-1], 1):
-            y_true = y_true[..., 0]
-        check_same_shape(self, y_true, y_pred.shape[:-1])
+        y_true = _like_samples(self, y_true, y_pred)
         return np.equal(y_pred.argmax(axis=-1), class_indices(self, y_true, y_pred.shape[-1]))
 
 
@@ -187,12 +185,19 @@ class SparseTopKCategoricalAccuracy(_Fraction):
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Whether fewer than k outputs are larger than that of the true class."""
-        if y_true.shape == (*y_pred.shape[:-1], 1):
-            y_true = y_true[..., 0]
-        check_same_shape(self, y_true, y_pred.shape[:-1])
+        y_true = _like_samples(self, y_true, y_pred)
         if self.from_sorted_ids:
             return (y_true[..., None] == y_pred[..., : self.k]).any(axis=-1)
         return _in_top(class_indices(self, y_true, y_pred.shape[-1]), y_pred, self.k)
+
+
+def _like_samples(metric: MeanMetric, y_true: Array, y_pred: Array) -> Array:
+    """Return class indices, one per sample of ``y_pred``: axes of length 1 are added or removed."""
+    samples = y_pred.shape[:-1]
+    if [n for n in y_true.shape if n != 1] == [n for n in samples if n != 1]:
+        return y_true.reshape(samples)
+    check_same_shape(metric, y_true, samples)
+    return y_true
 
 
 def _in_top(classes: Array, y_pred: Array, k: int) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from netlayers.checks import check_name, is_foreign
 from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.exact import inner
+from netlayers.losses.given import expand_weights
 from netlayers.registry import (
     Configurable,
     constructor_arguments,
@@ -258,12 +259,15 @@ def checked_weights(metric: Metric, sample_weight: ArrayLike) -> Array:
 def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return the sample weights broadcast to ``shape``, as a flat float64 array.
 
+    A number weighs every value, and an axis of length 1 is broadcast.
+
     Raises:
         ShapeError: there is not one weight per sample (or per time step of a sample, ...).
         DataError: one is negative or not finite.
     """
     weight = checked_weights(metric, sample_weight)
-    while weight.shape != shape[: weight.ndim]:
+    expanded = expand_weights(weight, shape)
+    while expanded is None:
         if weight.ndim < 2 or weight.shape[-1] != 1:
             hint = ""
             if weight.ndim > len(shape):
@@ -276,7 +280,5 @@ def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int
                 f"expected {shape[:1]}, one weight per sample.{hint}"
             )
         weight = weight[..., 0]
-    size = math.prod(shape)
-    if weight.size == size:
-        return weight.reshape(-1)
-    return np.repeat(weight.reshape(-1), size // max(1, weight.size))
+        expanded = expand_weights(weight, shape)
+    return expanded.reshape(-1)

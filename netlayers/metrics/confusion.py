@@ -10,6 +10,7 @@ from netlayers.checks import check_choice, check_flag, check_integer, check_numb
 from netlayers.errors import DataError, ShapeError
 from netlayers.metrics.base import Metric, broadcast_weights
 from netlayers.metrics.targets import class_indices, is_sparse, labels, scores_and_thresholds
+from netlayers.metrics.thresholds import check_thresholds
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -133,17 +134,6 @@ class _Counts(Metric):
                 f"metric {self.name!r}: class_id={self.class_id}, but there are only {shape[-1]} "
                 f"outputs (y_pred has the shape {shape})."
             )
-
-
-def check_thresholds(owner: str, thresholds: Any) -> float | list[float] | None:
-    """Return ``None``, a float or a list of floats, all in [0, 1]."""
-    if thresholds is None:
-        return None
-    if isinstance(thresholds, (list, tuple)) and thresholds:
-        return [
-            check_number(owner, "each of thresholds", t, minimum=0, maximum=1) for t in thresholds
-        ]
-    return check_number(owner, "thresholds", thresholds, minimum=0, maximum=1)
 
 
 def _only_top(scores: Array, k: int) -> Array:

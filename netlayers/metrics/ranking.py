@@ -10,8 +10,9 @@ from netlayers.checks import check_choice, check_flag, check_integer, check_list
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.kernels.exact import inner
 from netlayers.metrics.base import Metric, broadcast_weights
-from netlayers.metrics.confusion import check_thresholds, confusion_counts, count_buckets, ratio
+from netlayers.metrics.confusion import confusion_counts, count_buckets, ratio
 from netlayers.metrics.targets import labels, log_softmax, scores_and_thresholds
+from netlayers.metrics.thresholds import check_num_thresholds, check_thresholds
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, ArrayLike
 
-_MAX_THRESHOLDS = 1_000_000  # each takes memory
 _MARGIN = 1e-7  # as in Keras: distance of the outermost thresholds from 0 and 1
 
 
@@ -44,13 +44,15 @@ class AUC(Metric):
     Args:
         num_thresholds: number of evenly spaced thresholds of the approximation; ``None`` for the
             exact area.
-        curve: ``"ROC"`` or ``"PR"``.
+        curve: ``"ROC"``, ``"PR"``, or ``"PRGAIN"``: precision gain ``1 - fp P / (tp N)`` over
+            recall gain ``1 - fn P / (tp N)``, both at least 0, with P positives and N negatives.
         summation_method: ``"interpolation"``, or the lower (``"minoring"``) or upper
             (``"majoring"``) Riemann sum. With thresholds, interpolation is trapezoidal for
             ``"ROC"``; for ``"PR"`` it interpolates true and false positives linearly, not the
             precision.
         name: name of the metric, its key in the logs.
-        thresholds: thresholds of the approximation, in [0, 1], instead of ``num_thresholds``.
+        thresholds: thresholds of the approximation, in [0, 1], instead of ``num_thresholds``. 0 and
+            1 are added; the attributes ``thresholds`` and ``num_thresholds`` include them.
         multi_label: average the areas of the outputs (excluding NaN); otherwise all outputs form
             one set of scores.
         num_labels: number of outputs, checked with ``multi_label``.
@@ -61,7 +63,8 @@ class AUC(Metric):
     Source:
         J. Hanley and B. McNeil, "The meaning and use of the area under a ROC curve", Radiology 143
         (1982); J. Davis and M. Goadrich, "The relationship between precision-recall and ROC
-        curves", ICML 2006, section 4 (interpolation).
+        curves", ICML 2006, section 4 (interpolation); P. Flach and M. Kull, "Precision-recall-gain
+        curves: PR analysis done right", NIPS 2015.
 
     Example:
         >>> import netlayers as nl
@@ -87,14 +90,10 @@ class AUC(Metric):
     ) -> None:
         super().__init__(name)
         if num_thresholds is not None:
-            num_thresholds = check_integer("AUC", "num_thresholds", num_thresholds, minimum=2)
-            if num_thresholds > _MAX_THRESHOLDS:
-                raise ConfigurationError(
-                    f"AUC: num_thresholds must be at most {_MAX_THRESHOLDS}, got "
-                    f"{num_thresholds}. Use None for the exact area."
-                )
+            hint = " Use None for the exact area."
+            num_thresholds = check_num_thresholds("AUC", num_thresholds, 2, hint)
         self.num_thresholds = num_thresholds
-        self.curve = check_choice("AUC", "curve", curve, ("ROC", "PR"))
+        self.curve = check_choice("AUC", "curve", curve, ("ROC", "PR", "PRGAIN"))
         self.summation_method = check_choice(
             "AUC", "summation_method", summation_method, ("interpolation", "minoring", "majoring")
         )
@@ -114,10 +113,13 @@ class AUC(Metric):
         self.from_logits = check_flag("AUC", "from_logits", from_logits)
         self._cuts: Array | None = None
         if num_thresholds is not None or thresholds is not None:
-            inner = np.linspace(0, 1, num_thresholds or 2)[1:-1]
+            inside = np.linspace(0, 1, num_thresholds or 2)[1:-1]
             if self.thresholds is not None:
-                inner = np.sort(np.atleast_1d(self.thresholds))
-            self._cuts = np.concatenate([[-_MARGIN], inner, [1 + _MARGIN]])
+                inside = np.sort(np.atleast_1d(self.thresholds))
+                inside = inside[(inside > 0) & (inside < 1)]
+                self.thresholds = [0.0, *inside.tolist(), 1.0]
+                self.num_thresholds = len(self.thresholds)
+            self._cuts = np.concatenate([[-_MARGIN], inside, [1 + _MARGIN]])
         self.each_batch = self._cuts is not None
         self.reset_state()
 
@@ -128,6 +130,7 @@ class AUC(Metric):
         return [
             ({}, "one-hot", "shares"),
             ({"num_thresholds": 5, "curve": "PR"}, "one-hot", "shares"),
+            ({"curve": "PRGAIN"}, "one-hot", "shares"),
             ({"num_thresholds": 5, "summation_method": "minoring"}, "one-hot", "shares"),
             ({"thresholds": [0.55, 0.2], "from_logits": True}, "one-hot", "numbers"),
             ({"num_thresholds": 5, **labels}, "one-hot", "shares"),
@@ -257,8 +260,11 @@ class AUC(Metric):
             weight = weight[order]
             tp = np.cumsum(np.where(positive, weight, 0))[ends]
             fp = np.cumsum(np.where(positive, 0, weight))[ends]
-        if tp[-1] == 0 or (self.curve == "ROC" and fp[-1] == 0):
+        if tp[-1] == 0 or (self.curve != "PR" and fp[-1] == 0):
             return float("nan")
+        if self.curve == "PRGAIN":
+            x, y = _gains(np.append(0, tp), np.append(0, fp))
+            return float(inner(np.diff(x), self._height_sums(y)) / 2)
         if self.curve == "ROC":
             x, y = np.append(0, fp), np.append(0, tp)
             return float(
@@ -294,8 +300,23 @@ class AUC(Metric):
             x, y = ratio(tp, positives), ratio(tp, tp + fp)
             if self.curve == "ROC":
                 x, y = ratio(fp, negatives), x
+            elif self.curve == "PRGAIN":
+                x, y = (gain[..., ::-1] for gain in _gains(tp[..., ::-1], fp[..., ::-1]))
             area = np.sum((x[..., :-1] - x[..., 1:]) * self._height_sums(y), axis=-1) / 2
         undefined = positives[..., 0] == 0
-        if self.curve == "ROC":
+        if self.curve != "PR":
             undefined = undefined | (negatives[..., 0] == 0)
         return np.where(undefined, np.nan, area)
+
+
+def _gains(tp: Array, fp: Array) -> tuple[Array, Array]:
+    """Return recall gain and precision gain, at least 0, at descending thresholds.
+
+    The last threshold has all positives P and all negatives N.
+    """
+    positives, negatives = tp[..., -1:].astype(float), fp[..., -1:].astype(float)
+    scale = ratio(positives, negatives)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        recall = 1 - scale * (positives - tp) / tp
+        precision = np.where((tp == 0) & (fp == 0), 1.0, 1 - scale * fp / tp)
+    return np.fmax(recall, 0), np.fmax(precision, 0)

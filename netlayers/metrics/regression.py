@@ -1,4 +1,4 @@
-"""Regression metrics: errors, similarities and explained variance."""
+"""Regression metrics: errors and explained variance."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from netlayers import losses
 from netlayers.checks import check_choice, check_integer
 from netlayers.errors import ShapeError
-from netlayers.kernels.exact import inner, row_dots
+from netlayers.kernels.exact import inner
 from netlayers.metrics.base import MeanMetric, Metric, broadcast_weights
 from netlayers.metrics.confusion import ratio
 from netlayers.metrics.from_loss import LossMetric
-from netlayers.metrics.targets import same_outputs
+from netlayers.metrics.targets import float64_outputs
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -77,75 +77,8 @@ class MeanAbsolutePercentageError(MeanMetric):
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """``100 |t - p| / max(|t|, 1e-7)``."""
-        t, p = _float64(self, y_true, y_pred)
+        t, p = float64_outputs(self, y_true, y_pred)
         return 100 * np.abs(t - p) / np.maximum(np.abs(t), 1e-7)
-
-
-@register("metric")
-class CosineSimilarity(MeanMetric):
-    """Mean of the cosine of the angle between target and prediction: ``Σ t p / (|t| |p|)``.
-
-    It is 0 if one of them is zero. (The loss of this name is its negative.)
-
-    Args:
-        name: name of the metric, its key in the logs.
-        axis: the axis of the vectors.
-    """
-
-    direction = "max"
-
-    def __init__(self, name: str | None = None, axis: int = -1) -> None:
-        super().__init__(name)
-        self.axis = check_integer(type(self).__name__, "axis", axis)
-
-    @staticmethod
-    def examples() -> list[tuple[Any, ...]]:
-        """Return what ``netlayers.testing`` tries the class on."""
-        return [({}, "numbers", "numbers"), ({"axis": 1}, "numbers", "numbers", 2, 3)]
-
-    def values(self, y_true: Array, y_pred: Array) -> Array:
-        """``Σ t p / (|t| |p|)``."""
-        t, p = _float64(self, y_true, y_pred)
-        if not -t.ndim <= self.axis < t.ndim or self.axis % t.ndim == 0:
-            raise ShapeError(
-                f"metric {self.name!r}: axis={self.axis} is not an output axis of predictions of "
-                f"shape {p.shape}."
-            )
-        t, p = (_normalized(self._vectors(np.moveaxis(v, self.axis, -1))) for v in (t, p))
-        return row_dots(t, p)
-
-    def _vectors(self, v: Array) -> Array:
-        """Return the vectors whose angle is computed."""
-        return v
-
-
-@register("metric")
-class PearsonCorrelation(CosineSimilarity):
-    """Mean over samples of the correlation of target and prediction across outputs.
-
-    ``Σ (t - mean t) (p - mean p) / (|t - mean t| |p - mean p|)``, 0 if one of them is constant
-    (always the case for one output).
-
-    Args:
-        name: name of the metric, its key in the logs.
-        axis: the axis of the outputs.
-    """
-
-    def _vectors(self, v: Array) -> Array:
-        """``v - mean v``."""
-        d = v - v.mean(axis=-1, keepdims=True)
-        # Differences due to rounding are treated as zero.
-        noise = 8 * np.finfo(d.dtype).eps * np.abs(v).max(axis=-1, keepdims=True)
-        return np.where(np.abs(d) > noise, d, 0)
-
-
-def _normalized(v: Array) -> Array:
-    """``v / |v|`` along the last axis, 0 for a zero vector."""
-    largest = np.abs(v).max(axis=-1, keepdims=True)
-    # Dividing by the largest entry first keeps the squares finite.
-    v = np.divide(v, largest, out=np.zeros_like(v), where=largest > 0)
-    norm = np.sqrt(row_dots(v, v))[..., None]
-    return np.divide(v, norm, out=v, where=norm > 0)
 
 
 class _Variance(Metric):
@@ -174,7 +107,7 @@ class _Variance(Metric):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add the samples of a batch with their weights."""
-        t, p = _float64(self, y_true, y_pred)
+        t, p = float64_outputs(self, y_true, y_pred)
         shape = t.shape
         t, p = (v.reshape(-1, shape[-1]) for v in (t, p))
         if self._mean is not None and self._mean.shape[1] != t.shape[1]:
@@ -324,8 +257,3 @@ class ExplainedVariance(_Variance):
     def _residual(self) -> Array:
         """``Σ w (d - mean d)²`` of the errors d."""
         return self._m2[1]
-
-
-def _float64(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    t, p = same_outputs(metric, y_true, y_pred)
-    return t.astype(np.float64, copy=False), p.astype(np.float64, copy=False)

@@ -45,12 +45,18 @@ def same_outputs(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[
     return y_true, y_pred
 
 
+def float64_outputs(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    """Return targets and predictions of equal shape, as float64; see :func:`same_outputs`."""
+    t, p = same_outputs(metric, y_true, y_pred)
+    return t.astype(np.float64, copy=False), p.astype(np.float64, copy=False)
+
+
 def is_sparse(y_true: Array, y_pred: Array) -> bool:
     """Return whether the targets are class indices for several outputs."""
     return y_pred.shape[-1] > 1 and y_true.shape in (y_pred.shape[:-1], (*y_pred.shape[:-1], 1))
 
 
-def class_indices(metric: Metric, y_true: Array, classes: int) -> Array:
+def class_indices(metric: Metric, y_true: Array, classes: int, argument: str = "y_true") -> Array:
     """Return class indices, (batch, ...) or (batch, ..., 1), as checked integers.
 
     Raises:
@@ -61,7 +67,7 @@ def class_indices(metric: Metric, y_true: Array, classes: int) -> Array:
     wrong = (indices != y_true) | (indices < 0) | (indices >= classes)
     if wrong.any():
         raise DataError(
-            f"metric {metric.name!r}: y_true must be class indices from 0 to {classes - 1}, as "
+            f"metric {metric.name!r}: {argument} must be class indices from 0 to {classes - 1}, as "
             f"there are {classes} outputs, got {y_true[wrong].flat[0]}."
         )
     return indices

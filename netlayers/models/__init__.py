@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from netlayers.models.keras_names import clone_model
 from netlayers.models.model import Model
 from netlayers.models.sequential import Sequential
-from netlayers.saving import load_model, model_from_json
+from netlayers.saving import load_model, model_from_json, save_model
 
-__all__ = ["Model", "Sequential", "load_model", "model_from_json"]
+__all__ = [
+    "Model",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "model_from_json",
+    "save_model",
+]

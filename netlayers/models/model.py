@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers import saving
-from netlayers.models import lbfgs
+from netlayers.models import keras_names, lbfgs
 from netlayers.models.summary import print_summary
 from netlayers.models.trainable import TrainableModel
 
@@ -67,6 +67,53 @@ class Model(TrainableModel):
             verbose=verbose,
         )
 
+    # Keras's names -----------------------------------------------------------------------------
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of the results of ``evaluate``; ``["loss"]`` before the first data."""
+        names = ["loss"] if self._steps is None else self._steps.log_names()
+        return [name for name in names if name != "grad_norm"]
+
+    def reset_metrics(self) -> None:
+        """Reset the metrics; ``fit``, ``evaluate`` and the ``..._on_batch`` methods do so too."""
+        if self._steps is not None:
+            self._steps.reset()
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: ArrayLike | None = None,
+        y_pred: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        training: bool = True,
+    ) -> float:
+        """Return the loss of predictions, with the penalties of the weights; x has no effect."""
+        return keras_names.compute_loss(self, y, y_pred, sample_weight)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Make one update with ``(x, y)`` or ``(x, y, sample_weight)``; return the results.
+
+        ``fit`` does not call it: write a layer or loss of your own, or a loop of this method.
+        """
+        return keras_names.step(self, "train_on_batch", data)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Return the results for ``(x, y)`` or ``(x, y, sample_weight)``."""
+        return keras_names.step(self, "test_on_batch", data)
+
+    def predict_step(self, data: Any) -> Any:
+        """Return the outputs for ``x``, also given as ``(x,)`` or ``(x, y)``."""
+        return self.predict_on_batch(data[0] if isinstance(data, (tuple, list)) else data)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Return the arguments of :meth:`compile` as plain data; ``None`` before it."""
+        return keras_names.compile_config(self)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with what :meth:`get_compile_config` returned; the optimizer starts anew."""
+        keras_names.compile_from_config(self, config)
+
     # Show ------------------------------------------------------------------------------------
 
     def summary(
@@ -76,12 +123,15 @@ class Model(TrainableModel):
         print_fn: Callable[[str], Any] | None = None,
         expand_nested: bool = False,
         show_trainable: bool = True,
+        layer_range: Sequence[str] | None = None,
     ) -> None:
         """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
 
         See :func:`netlayers.models.summary.print_summary`.
         """
-        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable)
+        print_summary(
+            self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
+        )
 
     def plot(
         self,

@@ -119,6 +119,8 @@ class Sequential(Chain, Model):
                 self._built_here.append(layer)
             layer.build(self.output_shape or self.input_shape)
             self._lay_out()
+        elif len(self.layers) == 1 and layer._first_shape is not None:
+            self.build(layer._first_shape)
 
     def add(self, layer: Layer) -> None:
         """Add a layer at the end.

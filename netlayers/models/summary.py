@@ -9,7 +9,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Container
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
@@ -23,6 +23,7 @@ def print_summary(
     print_fn: Callable[[str], Any] | None = None,
     expand_nested: bool = False,
     show_trainable: bool = True,
+    layer_range: Sequence[str] | None = None,
 ) -> None:
     """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
 
@@ -33,9 +34,12 @@ def print_summary(
         print_fn: called with each line instead of ``print``.
         expand_nested: show the layers within layers too, indented.
         show_trainable: show that column.
+        layer_range: names of the first and the last layer to show; by default all. The totals
+            remain those of the model.
 
     Raises:
-        ConfigurationError: an argument is of another kind, or ``positions`` is given.
+        ConfigurationError: an argument is of another kind, ``positions`` is given, or a layer of
+            the range does not exist.
 
     Example:
         >>> import netlayers as nl
@@ -61,18 +65,41 @@ def print_summary(
         )
     if line_length is not None:
         check_integer("summary", "line_length", line_length, minimum=1)
-    for line in summary_lines(model, line_length, expand_nested, show_trainable):
+    layers = _in_range(model, layer_range)
+    for line in summary_lines(model, line_length, expand_nested, show_trainable, layers):
         (print if print_fn is None else print_fn)(line)
 
 
+def _in_range(model: TrainableModel, layer_range: Sequence[str] | None) -> list[Layer]:
+    """Return the layers from the first to the second of two names."""
+    if layer_range is None:
+        return model.layers
+    names = [layer.name for layer in model.layers]
+    if (
+        isinstance(layer_range, str)
+        or len(layer_range) != 2
+        or any(name not in names for name in layer_range)
+    ):
+        raise ConfigurationError(
+            f"summary: layer_range must be the names of two layers, got {layer_range!r}. The "
+            f"layers are {', '.join(names)}."
+        )
+    first, last = (names.index(name) for name in layer_range)
+    return model.layers[first : last + 1]
+
+
 def summary_lines(
-    model: TrainableModel, line_length: int | None, expand_nested: bool, show_trainable: bool
+    model: TrainableModel,
+    line_length: int | None,
+    expand_nested: bool,
+    show_trainable: bool,
+    layers: list[Layer],
 ) -> Iterator[str]:
     """Yield the lines of the table."""
     if not model.built:
         model._build_if_known()
     rows = [("Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable")]
-    for layer, depth in _walk(model.layers, expand_nested):
+    for layer, depth in _walk(layers, expand_nested):
         shape = "?" if layer.output_shape is None else str(layer.output_shape)
         title = f"{'  ' * depth}{layer.name} ({type(layer).__name__})"
         sizes = _sizes(layer.weights) if layer.built else ("not built", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlayers.optimizers import schedules
 from netlayers.optimizers.adadelta import Adadelta
@@ -16,7 +16,7 @@ from netlayers.optimizers.nadam import Nadam
 from netlayers.optimizers.radam import RAdam
 from netlayers.optimizers.rmsprop import RMSprop
 from netlayers.optimizers.sgd import SGD
-from netlayers.registry import resolve
+from netlayers.registry import resolve, serializers
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier
@@ -34,18 +34,25 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "deserialize",
     "get",
     "schedules",
+    "serialize",
 ]
 
 
-def get(identifier: Identifier) -> Optimizer:
-    """Return an optimizer from a name, a configuration or an object.
+def get(identifier: Identifier) -> Any:
+    """Return an optimizer from a name, a configuration or an object; ``None`` from ``None``.
 
     Example:
         >>> from netlayers import optimizers
         >>> optimizers.get("sgd").learning_rate
         0.01
     """
+    if identifier is None:
+        return None
     optimizer: Optimizer = resolve("optimizer", identifier, Optimizer)
     return optimizer
+
+
+serialize, deserialize = serializers(get)

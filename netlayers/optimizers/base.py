@@ -13,8 +13,8 @@ from netlayers.checks import check_choice, check_flag, check_integer, check_name
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import aligned
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout
-from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
-from netlayers.optimizers.settings import Renamed, Setting
+from netlayers.optimizers.schedules.base import LearningRateSchedule, _CalledRate, check_rate
+from netlayers.optimizers.settings import Renamed, Setting, patterns_of, patterns_of_weights
 from netlayers.optimizers.transforms import transforms_for
 from netlayers.registry import Configurable, must_define, serialize, snake_case
 
@@ -164,6 +164,7 @@ class Optimizer(Configurable):
         self.grad_norm: float | None = None
         self.state: dict[str, Array] = {}
         self._undecayed: list[re.Pattern[str]] = []
+        self._undecayed_weights: list[Any] = []
         self._parameters: Parameters | None = None
         self._segments: list[slice] | None = None
 
@@ -240,24 +241,19 @@ class Optimizer(Configurable):
         owner = type(self).__name__
         self._factor = check_number(owner, "learning_rate_factor", value, minimum=0)
 
-    def exclude_from_weight_decay(self, *, var_names: Sequence[str]) -> None:
+    def exclude_from_weight_decay(
+        self, var_list: Sequence[Array] | None = None, var_names: Sequence[str] | None = None
+    ) -> None:
         """Exclude parameters from weight decay, replacing previous exclusions.
 
         Args:
-            var_names: regular expressions; a parameter whose ``layer/parameter`` name contains a
-                match of one of them is excluded: ``["bias"]``, ``["^dense_1/"]``. As in Keras, they
-                are not part of the configuration.
+            var_list: weights, such as ``[layer.bias]`` of a built layer.
+            var_names: regular expressions; a parameter is excluded if its ``layer/parameter`` name
+                contains a match of one: ``["bias"]``, ``["^dense_1/"]``. Not part of the
+                configuration, as in Keras.
         """
-        try:
-            if isinstance(var_names, str):
-                raise TypeError
-            patterns = [re.compile(name) for name in var_names]
-        except (TypeError, re.error):
-            raise ConfigurationError(
-                f"{type(self).__name__}: var_names must be a list of regular expressions, "
-                f"such as ['bias'], got {var_names!r}."
-            ) from None
-        self._undecayed = patterns
+        self._undecayed = patterns_of(type(self).__name__, var_names or ())
+        self._undecayed_weights = list(var_list or ())
         self._segments = None  # rebuild the layout
 
     def step(self, parameters: Parameters, denominator: float | None = None) -> bool:
@@ -351,6 +347,8 @@ class Optimizer(Configurable):
                             self.state[name][parameters.own_slice(p)] = parameters.values[p.slice]
                 elif name in self.state_start:
                     self.state[name].fill(self.state_start[name])
+        if self._undecayed_weights:
+            self._undecayed += patterns_of_weights(self, parameters)
         for pattern in self._undecayed:
             if not any(pattern.search(p.path) for p in parameters.all):
                 warn(
@@ -381,7 +379,8 @@ class Optimizer(Configurable):
         The learning rate does not include :attr:`learning_rate_factor`.
         """
         config = super().get_config()
-        config["learning_rate"] = serialize(self._learning_rate)
+        rate = self._learning_rate
+        config["learning_rate"] = rate(0) if isinstance(rate, _CalledRate) else serialize(rate)
         return config
 
     def __getstate__(self) -> dict[str, Any]:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+
+from netlayers.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers.core.parameters import Parameters
 
 
 class Setting:
@@ -38,3 +46,49 @@ class Renamed:
 
     def __set__(self, optimizer: Any, value: Any) -> None:
         self.__get__(optimizer, type(optimizer))
+
+
+def patterns_of(owner: str, var_names: Sequence[str]) -> list[re.Pattern[str]]:
+    """Return regular expressions of names of weights.
+
+    Raises:
+        ConfigurationError: they are not a list of such.
+    """
+    try:
+        if isinstance(var_names, str):
+            raise TypeError
+        return [re.compile(name) for name in var_names]
+    except (TypeError, re.error):
+        raise ConfigurationError(
+            f"{owner}: var_names must be a list of regular expressions, such as ['bias'], got "
+            f"{var_names!r}."
+        ) from None
+
+
+def patterns_of_weights(optimizer: Any, parameters: Parameters) -> list[re.Pattern[str]]:
+    """Return regular expressions of the names of the weights that an optimizer is to exclude.
+
+    They were given as views or parameters, in a list that is then empty.
+
+    Raises:
+        ConfigurationError: one is not a weight of the model.
+    """
+    found = []
+    weights, optimizer._undecayed_weights = optimizer._undecayed_weights, []
+    for weight in weights:
+        address = getattr(weight, "ctypes", None) and weight.ctypes.data
+        p = next(
+            (
+                p
+                for p in parameters.all
+                if p is weight or (address == p.value.ctypes.data and weight.shape == p.shape)  # type: ignore[union-attr]
+            ),
+            None,
+        )
+        if p is None:
+            raise ConfigurationError(
+                f"{type(optimizer).__name__}: exclude_from_weight_decay: an entry of var_list is "
+                "no weight of this model; pass layer.bias or layer.kernel of its built layers."
+            )
+        found.append(re.compile(f"^{re.escape(p.path)}$"))
+    return found

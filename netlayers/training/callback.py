@@ -174,7 +174,7 @@ class Callback:
         """Start of ``fit``."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """End of ``fit``, however it ends: complete, stopped, Ctrl-C, or an error."""
+        """End of ``fit``, however it ends, with the logs of the last complete epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Start of an epoch."""
@@ -187,6 +187,12 @@ class Callback:
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """End of a training batch; ``logs`` holds the means of the epoch so far."""
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name of :meth:`on_train_batch_begin`, for a class without that."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name of :meth:`on_train_batch_end`, for a class without that."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Start of an evaluation."""
@@ -214,9 +220,7 @@ class Callback:
 
 
 class CallbackList:
-    """Calls the hooks of all callbacks, in their order.
-
-    Only hooks that a callback defines are called; undefined batch hooks have no cost.
+    """Calls the hooks of all callbacks, in their order; those that none defines have no cost.
 
     Args:
         callbacks: objects with Keras's hooks, usually a :class:`Callback`.
@@ -228,7 +232,7 @@ class CallbackList:
         self, callbacks: Sequence[Any], model: CompilableModel, params: dict[str, Any]
     ) -> None:
         self.callbacks = list(callbacks)
-        self.params = params
+        self.model, self.params = model, params
         self.epoch: int | None = None
         self.batch: int | None = None
         self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
@@ -287,19 +291,21 @@ class CallbackList:
     def _defined(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """Return class name and method of each callback that overrides the hook."""
         if hook not in self._hooks:
-            empty = getattr(Callback, hook)
-            found = [(c, getattr(c, hook, empty)) for c in self.callbacks]
-            self._hooks[hook] = [
-                (type(c).__name__, with_read_only_logs(c, hook, f) if is_foreign(f) else f)
-                for c, f in found
-                if getattr(f, "__func__", f) is not empty
-            ]
+            # Its short name counts for a class without the long one.
+            names = [hook, hook.replace("_train_batch_", "_batch_")]
+            defined = self._hooks[hook] = []
+            for c in self.callbacks:
+                for name in [name for name in names if _overrides(c, name)][:1]:
+                    f = getattr(c, name)
+                    f = with_read_only_logs(c, name, f) if is_foreign(f) else f
+                    defined.append((type(c).__name__, f))
         return self._hooks[hook]
 
 
 def _overrides(callback: Any, hook: str) -> bool:
     function = getattr(callback, hook, None)
-    return function is not None and getattr(function, "__func__", 0) is not getattr(Callback, hook)
+    empty = getattr(Callback, hook)
+    return function is not None and getattr(function, "__func__", function) is not empty
 
 
 def is_foreign_hook(callback: Any, hook: str) -> bool:
@@ -353,10 +359,8 @@ class History(Callback):
 
         Args:
             to_file: path of an image to write; the extension selects the format (png, svg, pdf).
-            metrics: names to plot, without ``val_``; by default all scalar entries except those of
-                single layers (``dense/gradient_norm``).
-            log_scale: use logarithmic axes where all values are positive; that of the learning rate
-                is always logarithmic.
+            metrics: names to plot, without ``val_``; by default all scalars but those of layers.
+            log_scale: use logarithmic axes where all values are positive, as for the learning rate.
 
         Returns:
             The ``matplotlib.figure.Figure``; a notebook shows it.

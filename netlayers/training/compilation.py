@@ -51,6 +51,8 @@ class CompilableModel(Network):
         optimizer: set by :meth:`compile`.
         loss: set by :meth:`compile`.
         stop_training: a callback sets it to end the run after the current batch.
+        stop_evaluating: the same for ``evaluate``, whose result is then that of the batches so far.
+        stop_predicting: the same for ``predict``.
     """
 
     layers: list[Layer]
@@ -58,6 +60,8 @@ class CompilableModel(Network):
     optimizer: optimizers.Optimizer | None = SetByCompile()  # type: ignore[assignment]
     loss: losses.Loss | None = SetByCompile()  # type: ignore[assignment]
     stop_training = False
+    stop_evaluating = False
+    stop_predicting = False
     _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()
@@ -109,11 +113,16 @@ class CompilableModel(Network):
         check_not_busy(self, "compile")
         check_options(owner, loss_weights, options)
         chosen, resolved = optimizers.get(optimizer), chosen_loss(owner, loss)
+        if chosen is None:
+            raise ConfigurationError(f"{owner}: compile() needs an optimizer, such as 'adam'.")
         plain = given_metrics(owner, "metrics", metrics, resolved)
         weighted = given_metrics(owner, "weighted_metrics", weighted_metrics, resolved)
         for metric in flat(plain, weighted):
-            if not (isinstance(metric, str) and metric in metrics_module.BY_SHAPE):
-                metrics_module.get(metric)
+            by_shape = isinstance(metric, str) and metric in metrics_module.BY_SHAPE
+            if not by_shape and metrics_module.get(metric) is None:
+                raise ConfigurationError(
+                    f"{owner}: metrics must be names, functions or objects, got None."
+                )
         vars(self).update(optimizer=chosen, loss=resolved)
         self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None

@@ -191,14 +191,14 @@ def check_like(place: str, stored: Any, fresh: Any, late: bool = False) -> None:
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield the paths at which two states differ, with both values.
 
-    What is ``False`` now may be missing before: an argument that came with a later version.
+    What is ``False`` or ``None`` now may be missing before: an argument of a later version.
     """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(k for k in new if k not in old)]:
             inner = f"{place}: {key}" if place else str(key)
             if key in old and key in new:
                 yield from differences(old[key], new[key], inner)
-            elif key in old or new[key] is not False:
+            elif key in old or not (new[key] is None or new[key] is False):
                 yield inner, old.get(key, "nothing"), new.get(key, "nothing")
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for i, (a, b) in enumerate(zip(old, new, strict=True)):

@@ -67,6 +67,7 @@ class Run:
         self.epoch = epochs.start
         self.batch: int | None = None
         self.logs: Logs | None = None
+        self.last_logs: Logs = {}  # of the last complete epoch of this process
         self.stopped = False
         backups = [c for c in hooks.callbacks if isinstance(c, BackupCallback)]
         self.backup = backups[0] if backups else None
@@ -110,6 +111,7 @@ class Run:
     def end_epoch(self, logs: Logs) -> None:
         """End an epoch: the callbacks get its results, then the run moves to the next one."""
         self.hooks.fire("on_epoch_end", self.epoch, logs)
+        self.last_logs = logs
         self.epoch, self.batch, self.logs = self.epoch + 1, None, None
         self.stopped = self.model.stop_training
         if self.backup is not None:
@@ -233,7 +235,7 @@ def train(run: Run) -> None:
                 run.interrupted()
             raise
         finally:
-            run.hooks.fire_all("on_train_end", {})
+            run.hooks.fire_all("on_train_end", dict(run.last_logs))
         run.finish()
 
 
@@ -327,6 +329,9 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
         compute(batch)
         if end:
             hooks.fire("on_test_batch_end", number, logs_of(each_batch=True))
+            if steps.model.stop_evaluating:
+                steps.model.stop_evaluating = False
+                break
     logs = logs_of()
     logs.pop("grad_norm", None)  # there are no gradients in a test
     hooks.fire("on_test_end", dict(logs))
@@ -336,7 +341,7 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
 def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:
     """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
 
-    If the number of rows is known, the outputs are written into one array as they are computed.
+    With a known number of rows, the outputs are written into one array as they are computed.
     """
     hooks.fire("on_predict_begin", {})
     gathered: list[list[Array]] = []  # for each output
@@ -357,8 +362,11 @@ def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> A
                 parts[0][done : done + len(array)] = array
         done += batch.size
         hooks.fire("on_predict_batch_end", number, {"outputs": part})
+        if hooks.callbacks and hooks.model.stop_predicting:
+            hooks.model.stop_predicting = False
+            break
     hooks.fire("on_predict_end", {})
-    whole = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
+    whole = [parts[0][:done] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
     return whole if isinstance(part, tuple) else whole[0]
 
 

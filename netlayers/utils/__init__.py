@@ -2,6 +2,37 @@
 
 from __future__ import annotations
 
+from netlayers.data.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from netlayers.utils.arrays import normalize, pad_sequences, split_dataset
+from netlayers.utils.custom_objects import (
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 from netlayers.utils.one_hot import to_categorical
+from netlayers.utils.plots import plot_model
+from netlayers.utils.progress import Progbar
+from netlayers.utils.seeds import set_random_seed
+from netlayers.utils.sequences import PyDataset, Sequence, timeseries_dataset_from_array
 
-__all__ = ["to_categorical"]
+__all__ = [
+    "Progbar",
+    "PyDataset",
+    "Sequence",
+    "custom_object_scope",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
+    "plot_model",
+    "register_keras_serializable",
+    "set_random_seed",
+    "split_dataset",
+    "timeseries_dataset_from_array",
+    "to_categorical",
+    "unpack_x_y_sample_weight",
+]

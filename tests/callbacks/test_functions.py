@@ -18,9 +18,23 @@ def test_every_hook_can_be_a_function():
     model = make()
     model.fit(X, Y, validation_data=(X, Y), callbacks=[callback], verbose=0)
     model.predict(X, callbacks=[callback])
-    assert {c[0] for c in calls} == set(hooks)
+    assert {c[0] for c in calls} == set(hooks) - {"on_batch_begin", "on_batch_end"}  # other names
     assert ("on_epoch_end", 0) in calls
     assert ("on_train_begin",) in calls
+
+
+def test_short_names_of_the_hooks_of_batches():
+    calls = []
+    short = LambdaCallback(
+        on_batch_begin=lambda batch, logs: calls.append(("begin", batch)),
+        on_batch_end=lambda batch, logs: calls.append(("end", batch, *logs)),
+    )
+    make().fit(X, Y, batch_size=len(X), callbacks=[short], verbose=0)
+    assert calls == [("begin", 0), ("end", 0, "loss")]
+
+
+def test_other_values_become_attributes():
+    assert LambdaCallback(note=3).note == 3
 
 
 def test_lambda_callback_refuses_and_names_itself_in_errors():

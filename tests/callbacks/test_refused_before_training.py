@@ -57,7 +57,6 @@ def refused(callbacks, message, method="fit", metrics=(), **arguments):
         (EarlyStopping(), "not above epochs", {**TESTED, "epochs": 2, "validation_freq": 3}),
         (EarlyStopping("val_mae"), "monitor='val_mae'", TESTED),
         (ReduceLROnPlateau("accuracy"), "ReduceLROnPlateau: monitor='accuracy'", {}),
-        (best("val_loss"), "ModelCheckpoint: monitor='val_loss'", {}),
         (best("lose", save_freq=2), "results of a batch, which are loss. Did you mean", {}),
         (ModelCheckpoint("{epoch}-{los}.safetensors"), "'los' in filepath is not among", {}),
         (ModelCheckpoint("{val_loss}.safetensors"), "'val_loss' in filepath", {}),

@@ -295,12 +295,14 @@ def test_a_validation_split_is_of_the_number_as_it_is_written(share, rows, held)
     assert (train[0].rows, test[1].rows) == (rows - held, held)
 
 
-def test_adapt_ends_with_a_sequence_and_refuses_a_list_of_arrays():
+def test_adapt_ends_with_a_sequence_and_takes_a_list_of_batches():
     layer = nl.layers.Normalization(dtype="float64")
     layer.adapt(Batches(X, Y))  # raises if it is read beyond its end
     np.testing.assert_allclose(layer.adapt_mean, X.mean(axis=0, dtype=float), rtol=1e-12)
-    with pytest.raises(DataError, match=r"data is a list of 2 arrays.*np.concatenate\(data\)"):
-        layer.adapt([X, X])
+    layer.adapt([X[:3], X[3:]])
+    np.testing.assert_allclose(layer.adapt_mean, X.mean(axis=0, dtype=float), rtol=1e-12)
+    with pytest.raises(DataError, match=r"data is a list of 2 arrays.*np.stack\(data\)"):
+        layer.adapt([X[0], X[1]])
 
 
 @pytest.mark.parametrize("stratify", [False, True])

@@ -188,3 +188,46 @@ def test_one_column_of_targets_never_becomes_a_square():
     for y in (np.zeros(4), np.zeros((4, 1))):
         assert MeanSquaredError().forward(y, p) == 3.5  # noqa: F405
         assert MeanSquaredError().forward(y, p[:, 0]) == 3.5  # noqa: F405
+
+
+@pytest.mark.parametrize("weight", [2.0, [2.0], [[3.0, 5.0]], [[1.0], [2.0]], [[1.0, 4.0]]])
+def test_weights_of_losses_broadcast(weight):
+    p = np.array([[[1.0], [2.0]], [[3.0], [5.0]]])  # two samples of two steps
+    loss, whole = MeanSquaredError(), MeanSquaredError()  # noqa: F405
+    array = np.broadcast_to(np.asarray(weight), (2, 2))
+    assert loss(0 * p, p, weight) == pytest.approx(whole(0 * p, p, array))
+    np.testing.assert_allclose(loss.backward(), whole.backward())
+    flat = MeanAbsoluteError("none")  # noqa: F405
+    np.testing.assert_allclose(flat([[0.0], [0.0]], [[1.0], [3.0]], 2), [2, 6])
+
+
+def test_circle_by_its_formula():
+    y = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [0.8, -0.6]])
+    labels, gamma, m = np.array([0, 0, 1, 2]), 2.0, 0.3
+    expected = []
+    for i in range(4):
+        d = np.maximum(1 - y @ y[i], 0)
+        same = (labels == labels[i]) & (np.arange(4) != i)
+        other = labels != labels[i]
+        positive = np.exp(gamma * (d[same] ** 2 - m**2)).sum()
+        negative = np.exp(gamma * np.maximum(1 + m - d[other], 0) * (1 - m - d[other])).sum()
+        expected.append(np.log1p(positive * negative))
+    assert expected[2:] == [0, 0]  # nobody to compare with
+    loss = nl.losses.Circle(gamma, m)
+    np.testing.assert_allclose(nl.losses.circle(labels, y, gamma=gamma, margin=m), expected)
+    assert loss(labels, y) == pytest.approx(np.mean(expected[:2]))
+    assert loss(labels, y, [1, 3, 1, 1]) == pytest.approx((expected[0] + 3 * expected[1]) / 2)
+    single = nl.losses.circle([0], y[:1], [0, 1], y[:2], remove_diagonal=False, gamma=gamma)
+    assert single.shape == (1,)
+
+
+def test_generalized_crossentropy():
+    loss = nl.losses.CategoricalGeneralizedCrossEntropy(q=0.8)
+    p = np.array([[0.25, 0.75], [0.5, 0.5]])
+    assert loss([1, 0], p) == pytest.approx(((1 - 0.75**0.8) + (1 - 0.5**0.8)) / 0.8 / 2)
+    np.testing.assert_allclose(loss.backward(), [[0, -(0.75**-0.2) / 2], [-(0.5**-0.2) / 2, 0]])
+    assert np.isfinite(loss.forward([0], [[0.0, 1.0]]))
+    assert np.isfinite(loss.backward()).all()
+    for wrong in (0, 1):
+        with pytest.raises(nl.errors.ConfigurationError, match="q must be"):
+            nl.losses.CategoricalGeneralizedCrossEntropy(wrong)

@@ -7,7 +7,7 @@ import netlayers as nl
 from netlayers import losses
 
 # Losses of class numbers take these in place of one value for each output.
-SPARSE = ["sparse_categorical_crossentropy"]
+SPARSE = ["categorical_generalized_cross_entropy", "sparse_categorical_crossentropy"]
 ONE_OUTPUT = """
     binary_crossentropy binary_focal_crossentropy categorical_hinge cosine_similarity dice hinge
     huber kl_divergence log_cosh mean_absolute_error mean_absolute_percentage_error

@@ -46,7 +46,7 @@ def test_data_that_do_not_fit(expression, y_true, y_pred, error, part):
         metric.update_state(np.asarray(y_true), np.asarray(y_pred))
 
 
-@pytest.mark.parametrize("weight", [[1.0], np.ones((2, 2)), np.ones((3, 1, 2))])
+@pytest.mark.parametrize("weight", [[1.0, 1.0], np.ones((2, 2)), np.ones((3, 1, 2))])
 @pytest.mark.parametrize("expression", ["Accuracy()", "AUC()", "R2Score()", "F1Score()", "Mean()"])
 def test_weights_that_do_not_fit(expression, weight):
     metric = eval(expression)

@@ -7,7 +7,7 @@ import netlayers as nl
 
 M = nl.metrics
 NAN = float("nan")
-ABSTRACT = {"LossMetric", "MeanMetric", "MeanMetricWrapper", "Metric"}
+ABSTRACT = {"LossMetric", "MeanMetric", "MeanMetricWrapper", "Metric", "MetricFunction"}
 NAMES = [n for n in M.__all__ if isinstance(getattr(M, n), type) and n not in ABSTRACT]
 # Where it is not the number 0: nothing is known, or there is a value for each output.
 OTHERS = {
@@ -42,8 +42,16 @@ def compared(got, expected):
         assert got.dtype == np.asarray(expected).dtype
 
 
+def new(name):
+    """The metric with as few arguments as it takes."""
+    cls = getattr(M, name)
+    return cls(**cls.examples()[0][0])
+
+
 def data(metric):
     """Targets and predictions that the metric takes."""
+    if isinstance(metric, M.IoU) and metric.sparse_y_true:
+        return np.array([0, 1, 1]), np.array([0, 1, 0])
     if type(metric) in (M.Sum, M.Mean):
         return (np.array([1.0, 2.0]),)
     p = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]])
@@ -55,7 +63,7 @@ def data(metric):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_metric(name):
-    metric = getattr(M, name)()
+    metric = new(name)
     expected = OTHERS.get(name, 0.0)
     compared(metric.result(), expected)
     first = metric(*data(metric))
@@ -78,7 +86,7 @@ def test_with_arguments(make, expected):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_of_zero_are_like_no_update(name):
-    metric = getattr(M, name)()
+    metric = new(name)
     values = data(metric)
     metric.update_state(*values, sample_weight=np.zeros(len(values[0])))
     result = np.nan_to_num(metric.result())

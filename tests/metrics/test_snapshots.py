@@ -86,7 +86,8 @@ def batches(cls, arguments, data):
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_results(cls):
-    lines = [f"{cls().direction} {cls().weights_are_counts} {cls().each_batch} {cls().name}"]
+    new = cls(**cls.examples()[0][0])
+    lines = [f"{new.direction} {new.weights_are_counts} {new.each_batch} {new.name}"]
     for arguments, *data in [*cls.examples(), *MORE.get(cls.__name__, ())]:
         lines.append(f"{arguments}")
         for title, y, p, weight in batches(cls, arguments, data):

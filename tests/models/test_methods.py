@@ -38,9 +38,21 @@ def arguments(function, without=()):
     ]
 
 
+# Their functions have other names: see tests/models/test_keras_names.py.
+KERAS = {
+    "compile_from_config",
+    "compute_loss",
+    "get_compile_config",
+    "predict_step",
+    "reset_metrics",
+    "test_step",
+    "train_step",
+}
+
+
 def test_every_such_method_is_here():
     its = {n for n, v in vars(nl.models.Model).items() if inspect.isfunction(v)}
-    assert its == set(FUNCTIONS)
+    assert its - KERAS == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -13,7 +13,7 @@ from netlayers.core.gradients import RowGradient
 from netlayers.diagnostics.layer_statistics import StepMeasures
 from netlayers.errors import ConfigurationError, NonFiniteError
 
-RULES = sorted(set(opt.__all__) - {"Optimizer", "get", "schedules"})
+RULES = sorted(set(opt.__all__) - {"Optimizer", "deserialize", "get", "schedules", "serialize"})
 ROWS = 11
 
 

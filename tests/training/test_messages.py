@@ -9,7 +9,7 @@ import netlayers as nl
 from netlayers.callbacks import Callback
 from netlayers.data.batch import Batch
 from netlayers.training import callback, compilation, inputs, measuring, nonfinite
-from netlayers.training.callback import RunPlan
+from netlayers.training.callback import CallbackList, RunPlan
 from netlayers.training.given_callbacks import as_callbacks
 from netlayers.training.nonfinite import NonFiniteOrigin
 from tests.golden import check_text, messages
@@ -237,7 +237,7 @@ def test_callback_names_are_known_to_those_behind():
             pass
 
     chain = [Sees(), Adds(), Sees(), Bare(), Own(), Sees()]
-    callback.CallbackList(chain, None, {}).check(plan())
+    CallbackList(chain, None, {}).check(plan())
     assert seen == [((), ()), (("mine",), ("mine",)), (None, ("mine",))]
     assert as_callbacks(None) == []
     assert as_callbacks(chain[0]) == [chain[0]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.optimizers.schedules.cosine import CosineDecay, CosineDecayRestarts, OneCycle
 from netlayers.optimizers.schedules.decays import (
@@ -11,6 +13,7 @@ from netlayers.optimizers.schedules.decays import (
     PolynomialDecay,
 )
 from netlayers.optimizers.schedules.warmups import LinearWarmup, Noam
+from netlayers.registry import resolve, serializers
 
 __all__ = [
     "CosineDecay",
@@ -23,4 +26,14 @@ __all__ = [
     "OneCycle",
     "PiecewiseConstantDecay",
     "PolynomialDecay",
+    "deserialize",
+    "serialize",
 ]
+
+
+def _get(identifier: Any) -> LearningRateSchedule:
+    schedule: LearningRateSchedule = resolve("schedule", identifier, LearningRateSchedule)
+    return schedule
+
+
+serialize, deserialize = serializers(_get)

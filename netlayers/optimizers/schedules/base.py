@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_number
+from netlayers.checks import check_number, takes
 from netlayers.registry import Configurable, must_define, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class LearningRateSchedule(Configurable):
@@ -17,8 +20,25 @@ class LearningRateSchedule(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
 
 
+class _CalledRate(LearningRateSchedule):
+    """The learning rate that a function without arguments returns at each update.
+
+    Args:
+        function: the function. A file stores the number that it returns then.
+    """
+
+    def __init__(self, function: Callable[[], float]) -> None:
+        self.function = function
+
+    def __call__(self, step: int) -> float:
+        """Return what the function returns."""
+        return self.function()
+
+
 def check_rate(owner: str, value: Any) -> float | LearningRateSchedule:
     """Return ``value`` as a learning rate: a number >= 0, a schedule or the configuration of one.
+
+    A function without arguments becomes a :class:`_CalledRate`.
 
     Raises:
         ConfigurationError: it is none of these.
@@ -27,4 +47,6 @@ def check_rate(owner: str, value: Any) -> float | LearningRateSchedule:
         value = resolve("schedule", value, LearningRateSchedule)
     if isinstance(value, LearningRateSchedule):
         return value
+    if callable(value) and not isinstance(value, type) and takes(value, 0):
+        return _CalledRate(value)
     return check_number(owner, "learning_rate", value, minimum=0)

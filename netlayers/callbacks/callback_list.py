@@ -1,0 +1,61 @@
+"""Callbacks whose hooks a loop of the user calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.training import callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from netlayers.training.compilation import CompilableModel
+
+# Ends of the names of hooks that get logs alone.
+_WITHOUT_NUMBER = tuple(
+    f"{kind}_{end}" for kind in ("train", "test", "predict") for end in ("begin", "end")
+)
+
+
+class CallbackList(callback.CallbackList):
+    """Calls the hooks of all callbacks, in their order.
+
+    Args:
+        callbacks: objects with Keras's hooks, usually a :class:`Callback`.
+        model: passed to the callbacks.
+        params: passed to the callbacks.
+
+    In a loop of your own, call its hooks: ``hooks.on_train_begin()``, ``hooks.on_epoch_end(epoch,
+    logs)``, ...
+
+    Example:
+        >>> import netlayers as nl
+        >>> log = nl.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))
+        >>> hooks = nl.callbacks.CallbackList([log])
+        >>> hooks.on_epoch_end(0, {"loss": 1.5})
+        0 {'loss': 1.5}
+    """
+
+    def __init__(
+        self,
+        callbacks: Sequence[Any] | None = None,
+        model: CompilableModel | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(callbacks or (), model, params or {})  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Return a function that calls a hook of all callbacks."""
+        if not name.startswith("on_") or not hasattr(callback.Callback, name):
+            raise AttributeError(f"CallbackList has no attribute {name!r}")
+
+        def hook(*args: Any) -> None:
+            logs_missing = len(args) == (0 if name.endswith(_WITHOUT_NUMBER) else 1)
+            self.fire(name, *args, *([{}] if logs_missing else []))
+
+        return hook
+
+    def append(self, added: callback.Callback) -> None:
+        """Add a callback at the end."""
+        self.callbacks.append(added)
+        self._hooks.clear()

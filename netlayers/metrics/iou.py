@@ -1,0 +1,322 @@
+"""Intersection over union of predicted and true classes, as for segmentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_flag, check_integer, check_list, check_number
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.metrics.base import Metric, broadcast_weights
+from netlayers.metrics.confusion import ratio
+from netlayers.metrics.targets import class_indices
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, ArrayLike
+
+
+def _some_classes(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return class numbers for examples."""
+    return rng.integers(0, 3, shape)
+
+
+def _some_labels(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return labels 0 and 1 for examples."""
+    return rng.integers(0, 2, shape)
+
+
+@register("metric", "iou")
+class IoU(Metric):
+    """Mean of ``tp / (tp + fp + fn)`` over classes, the intersection over the union of samples.
+
+    Classes that occur neither in targets nor predictions are left out; without any, the result is
+    0. (Keras ignores samples whose class is out of range; here they raise an error, unless they are
+    of ``ignore_class``.)
+
+    Shapes: ``y_true`` and ``y_pred`` are class indices (batch, ...), or (batch, ..., classes) where
+    they are not sparse.
+
+    Args:
+        num_classes: number of classes.
+        target_class_ids: the classes of the mean.
+        name: name of the metric, its key in the logs.
+        ignore_class: class of samples that are left out.
+        sparse_y_true: ``y_true`` holds class indices; otherwise the largest entry is the class.
+        sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
+        axis: axis of the classes in an array that is not sparse.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.IoU(num_classes=3, target_class_ids=[0, 2])([0, 1, 2, 2], [0, 1, 1, 2])
+        0.75
+    """
+
+    direction = "max"
+    _counts: Array
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(name)
+        owner = type(self).__name__
+        self.num_classes = check_integer(owner, "num_classes", num_classes, minimum=1)
+        ids = check_list(owner, "target_class_ids", target_class_ids, "class indices")
+        self.target_class_ids = [
+            check_integer(owner, "each of target_class_ids", i, minimum=0) for i in ids
+        ]
+        if max(self.target_class_ids) >= self.num_classes:
+            raise ConfigurationError(
+                f"{owner}: target_class_ids must be below num_classes={self.num_classes}, got "
+                f"{self.target_class_ids}."
+            )
+        self.ignore_class = None
+        if ignore_class is not None:
+            self.ignore_class = check_integer(owner, "ignore_class", ignore_class)
+        self.sparse_y_true = check_flag(owner, "sparse_y_true", sparse_y_true)
+        self.sparse_y_pred = check_flag(owner, "sparse_y_pred", sparse_y_pred)
+        self.axis = check_integer(owner, "axis", axis)
+        self.reset_state()
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        basic = {"num_classes": 3, "target_class_ids": [0, 2]}
+        return [
+            (basic, _some_classes, _some_classes),
+            ({**basic, "sparse_y_pred": False}, "classes", "shares"),
+            (
+                {**basic, "ignore_class": 2, "sparse_y_true": False, "sparse_y_pred": False},
+                "one-hot",
+                "shares",
+            ),
+            (
+                {**basic, "sparse_y_true": False, "sparse_y_pred": False, "axis": 1},
+                "one-hot",
+                "shares",
+                3,
+                2,
+            ),
+        ]
+
+    def update_state(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Add the samples of a batch with their weights."""
+        true = self._classes(np.asarray(y_true), self.sparse_y_true)
+        predicted = self._classes(np.asarray(y_pred), self.sparse_y_pred)
+        if [n for n in true.shape if n != 1] != [n for n in predicted.shape if n != 1]:
+            raise ShapeError(
+                f"metric {self.name!r}: targets of {true.shape} classes, but predictions of "
+                f"{predicted.shape}."
+            )
+        weight = None
+        if sample_weight is not None:
+            weight = broadcast_weights(self, sample_weight, true.shape)
+        true, predicted = true.reshape(-1), predicted.reshape(-1)
+        if self.ignore_class is not None:
+            known = true != self.ignore_class
+            true, predicted = true[known], predicted[known]
+            weight = None if weight is None else weight[known]
+        n = self.num_classes
+        cells = n * class_indices(self, true, n) + class_indices(self, predicted, n, "y_pred")
+        self._counts = self._counts + np.bincount(cells, weight, minlength=n * n).reshape(n, n)
+
+    def result(self) -> float:
+        """Return the mean over the classes that occur."""
+        hits = self._counts.diagonal()
+        union = self._counts.sum(axis=0) + self._counts.sum(axis=1) - hits
+        scores = ratio(hits, union)[self.target_class_ids]
+        occurs = union[self.target_class_ids] > 0
+        return float(scores[occurs].mean()) if occurs.any() else 0.0
+
+    def reset_state(self) -> None:
+        """Reset the metric."""
+        self._counts = np.zeros((self.num_classes, self.num_classes), np.int64)
+
+    def _classes(self, values: Array, sparse: bool) -> Array:
+        return values if sparse else values.argmax(axis=self.axis)
+
+
+@register("metric", "binary_iou")
+class BinaryIoU(IoU):
+    """Mean of ``tp / (tp + fp + fn)`` over the classes 0 and 1, for probabilities of class 1.
+
+    Shapes: ``y_true`` (0 or 1) and ``y_pred`` (batch, ...).
+
+    Args:
+        target_class_ids: the classes of the mean.
+        threshold: predictions of this or more are of class 1.
+        name: name of the metric, its key in the logs.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.BinaryIoU(target_class_ids=[1])([0, 1, 1, 0], [0.1, 0.9, 0.4, 0.2])
+        0.5
+    """
+
+    def __init__(
+        self,
+        target_class_ids: Sequence[int] = (0, 1),
+        threshold: float = 0.5,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(2, target_class_ids, name)
+        self.threshold = check_number("BinaryIoU", "threshold", threshold)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({}, _some_labels, "shares"),
+            ({"target_class_ids": [1], "threshold": 0.3}, _some_labels, "shares"),
+        ]
+
+    def update_state(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Add the samples of a batch with their weights."""
+        decided = np.asarray(y_pred) >= self.threshold
+        super().update_state(y_true, decided.astype(np.intp), sample_weight)
+
+
+@register("metric", "mean_iou")
+class MeanIoU(IoU):
+    """Mean of ``tp / (tp + fp + fn)`` over all classes; see :class:`IoU`.
+
+    Args:
+        num_classes: number of classes.
+        name: name of the metric, its key in the logs.
+        ignore_class: class of samples that are left out.
+        sparse_y_true: ``y_true`` holds class indices; otherwise the largest entry is the class.
+        sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
+        axis: axis of the classes in an array that is not sparse.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.MeanIoU(num_classes=2)([0, 1, 1, 1], [0, 1, 1, 1])
+        1.0
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
+    ) -> None:
+        count = check_integer(type(self).__name__, "num_classes", num_classes, minimum=1)
+        super().__init__(
+            count, range(count), name, ignore_class, sparse_y_true, sparse_y_pred, axis
+        )
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({k: v for k, v in arguments.items() if k != "target_class_ids"}, *data)
+            for arguments, *data in IoU.examples()
+        ]
+
+
+@register("metric", "one_hot_iou")
+class OneHotIoU(IoU):
+    """:class:`IoU` for one-hot targets and, by default, one output per class.
+
+    Args:
+        num_classes: number of classes.
+        target_class_ids: the classes of the mean.
+        name: name of the metric, its key in the logs.
+        ignore_class: class of samples that are left out.
+        sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
+        axis: axis of the classes.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> metric = nl.metrics.OneHotIoU(num_classes=2, target_class_ids=[0])
+        >>> metric(np.eye(2)[[0, 1, 1]], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+        0.5
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            num_classes, target_class_ids, name, ignore_class, False, sparse_y_pred, axis
+        )
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        basic = {"num_classes": 3, "target_class_ids": [0, 2]}
+        return [
+            (basic, "one-hot", "shares"),
+            ({**basic, "ignore_class": 1}, "one-hot", "shares"),
+            ({**basic, "axis": 1}, "one-hot", "shares", 3, 2),
+            ({**basic, "sparse_y_pred": True}, _some_one_hot_rows, _some_column),
+        ]
+
+
+@register("metric", "one_hot_mean_iou")
+class OneHotMeanIoU(MeanIoU):
+    """:class:`MeanIoU` for one-hot targets and, by default, one output per class.
+
+    Args:
+        num_classes: number of classes.
+        name: name of the metric, its key in the logs.
+        ignore_class: class of samples that are left out.
+        sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
+        axis: axis of the classes.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> metric = nl.metrics.OneHotMeanIoU(num_classes=2)
+        >>> metric(np.eye(2)[[0, 1, 1]], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+        0.5
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(num_classes, name, ignore_class, False, sparse_y_pred, axis)
+
+    @staticmethod
+    def examples() -> list[tuple[Any, ...]]:
+        """Return what ``netlayers.testing`` tries the class on."""
+        return [
+            ({k: v for k, v in arguments.items() if k != "target_class_ids"}, *data)
+            for arguments, *data in OneHotIoU.examples()
+        ]
+
+
+def _some_one_hot_rows(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return one-hot rows for examples."""
+    return np.eye(3)[rng.integers(0, 3, shape[:-1])]
+
+
+def _some_column(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return a class number for each sample, for examples."""
+    return rng.integers(0, 3, (*shape[:-1], 1))

@@ -1,0 +1,101 @@
+"""What Keras's models do under names of their own, on top of what ``Model`` has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import losses, metrics, optimizers
+from netlayers.data.packing import unpack_x_y_sample_weight
+from netlayers.errors import ConfigurationError, NotCompiledError
+from netlayers.registry import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlayers.core.layer import Layer
+    from netlayers.models.trainable import TrainableModel
+
+
+def clone_model(
+    model: TrainableModel,
+    input_tensors: None = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+) -> TrainableModel:
+    """Return a new model of the same layers, with new initial weights; it is not compiled.
+
+    Args:
+        model: the model.
+        input_tensors: must be ``None``.
+        clone_function: called with each layer of a ``Sequential``; returns the layer of the clone.
+            By default a layer is made again from its configuration.
+
+    Example:
+        >>> import netlayers as nl
+        >>> model = nl.Sequential([nl.layers.Input((3,)), nl.layers.Dense(2)], seed=0)
+        >>> clone = nl.models.clone_model(model)
+        >>> clone.count_params(), clone.layers[1] is model.layers[1]
+        (8, False)
+    """
+    if input_tensors is not None:
+        raise ConfigurationError("clone_model: input_tensors is not supported; leave it out.")
+    config = model.get_config()
+    if clone_function is None:
+        return type(model).from_config(config)
+    if "layers" not in config:
+        raise ConfigurationError("clone_model: clone_function is for a Sequential.")
+    layers = [clone_function(layer) for layer in model.layers]
+    return type(model)(**{**config, "layers": layers})
+
+
+def compute_loss(model: TrainableModel, y: Any, y_pred: Any, sample_weight: Any) -> float:
+    """Return the loss of predictions, with the penalties of the weights."""
+    if model.loss is None:
+        raise NotCompiledError(
+            f"{model.owner}: compile(optimizer, loss) comes before compute_loss."
+        )
+    value = model._make_steps(np.shape(y)).loss.forward(y, y_pred, sample_weight)
+    return float(value + model.parameters.regularization())
+
+
+def step(model: TrainableModel, method: str, data: Any) -> dict[str, Any]:
+    """Return the results of ``train_on_batch`` or ``test_on_batch`` as a dict."""
+    x, y, sample_weight = unpack_x_y_sample_weight(data)
+    results: dict[str, Any] = getattr(model, method)(x, y, sample_weight, return_dict=True)
+    return results
+
+
+def compile_config(model: TrainableModel) -> dict[str, Any] | None:
+    """Return the arguments of ``compile`` as plain data; ``None`` if it was not called."""
+    if model.optimizer is None:
+        return None
+    return {
+        "optimizer": optimizers.serialize(model.optimizer),
+        "loss": losses.serialize(model.loss),
+        "metrics": _each(metrics.serialize, model._metrics),
+        "weighted_metrics": _each(metrics.serialize, model._weighted_metrics),
+    }
+
+
+def compile_from_config(model: TrainableModel, config: dict[str, Any]) -> None:
+    """Compile with what :func:`compile_config` returned."""
+    model.compile(
+        optimizer=resolve("optimizer", config["optimizer"], optimizers.Optimizer),
+        loss=config["loss"] if isinstance(config["loss"], str) else losses.get(config["loss"]),
+        metrics=_each(_metric, config.get("metrics")),
+        weighted_metrics=_each(_metric, config.get("weighted_metrics")),
+    )
+
+
+def _metric(config: Any) -> Any:
+    return config if isinstance(config, str) else metrics.get(config)
+
+
+def _each(function: Callable[[Any], Any], given: Any) -> Any:
+    """Apply a function to every metric, in lists and dicts."""
+    if isinstance(given, dict) and "class_name" not in given:
+        return {name: _each(function, its) for name, its in given.items()}
+    if isinstance(given, (list, tuple)):
+        return [_each(function, its) for its in given]
+    return None if given is None else function(given)

@@ -1,0 +1,156 @@
+"""Arrays and sequences made ready for training: norms, padding, splits, packing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.arrays.convert import as_array
+from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, ArrayLike
+
+
+def normalize(x: ArrayLike, axis: int = -1, order: int = 2) -> Array:
+    """Divide vectors by their norm; zero vectors stay zero.
+
+    Args:
+        x: an array of any shape.
+        axis: axis of the vectors.
+        order: order of the norm, 2 for the Euclidean one.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.utils.normalize([[3.0, 4.0], [0.0, 0.0]])
+        array([[0.6, 0.8],
+               [0. , 0. ]])
+    """
+    values = as_array("normalize", "x", x)
+    norms = np.linalg.norm(values, order, axis, keepdims=True)
+    return values / np.where(norms == 0, 1, norms)
+
+
+def pad_sequences(
+    sequences: Sequence[ArrayLike],
+    maxlen: int | None = None,
+    dtype: str = "int32",
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: Any = 0.0,
+) -> Array:
+    """Return sequences of different lengths as one array, padded and cut to one length.
+
+    Args:
+        sequences: the sequences, each (length, ...) with the same further axes.
+        maxlen: the length; by default that of the longest.
+        dtype: name of the dtype of the result.
+        padding: pad before (``"pre"``) or after (``"post"``) a sequence.
+        truncating: drop the first (``"pre"``) or last (``"post"``) values of one that is too long.
+        value: what is padded with.
+
+    Returns:
+        An array (sequences, maxlen, ...).
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.utils.pad_sequences([[1], [2, 3, 4]], maxlen=2)
+        array([[0, 1],
+               [3, 4]], dtype=int32)
+    """
+    owner = "pad_sequences"
+    check_choice(owner, "padding", padding, ("pre", "post"))
+    check_choice(owner, "truncating", truncating, ("pre", "post"))
+    if not hasattr(sequences, "__len__") or any(not hasattr(s, "__len__") for s in sequences):
+        raise DataError(f"{owner}: sequences must be a list of sequences.")
+    if maxlen is None:
+        maxlen = max((len(s) for s in sequences), default=0)  # type: ignore[arg-type]
+    maxlen = check_integer(owner, "maxlen", maxlen, minimum=0)
+    arrays = [np.asarray(s, dtype) for s in sequences]
+    inner = next((a.shape[1:] for a in arrays if len(a)), ())
+    result = np.full((len(arrays), maxlen, *inner), value, dtype)
+    for row, array in zip(result, arrays, strict=True):
+        if not len(array) or not maxlen:
+            continue
+        if array.shape[1:] != inner:
+            raise DataError(
+                f"{owner}: each entry of a sequence must have the shape {inner}, got "
+                f"{array.shape[1:]}."
+            )
+        kept = array[-maxlen:] if truncating == "pre" else array[:maxlen]
+        row[slice(-len(kept), None) if padding == "pre" else slice(len(kept))] = kept
+    return result
+
+
+def split_dataset(
+    dataset: Any,
+    left_size: float | None = None,
+    right_size: float | None = None,
+    shuffle: bool = False,
+    seed: int | None = None,
+) -> tuple[Any, Any]:
+    """Split arrays into two parts by their first axis.
+
+    Args:
+        dataset: an array, or a list, tuple or dict of arrays with equally many rows. (Keras takes
+            TensorFlow's data sets too, and always returns those.)
+        left_size: number of rows of the first part, or their fraction, a float between 0 and 1.
+        right_size: the same of the second part; by default the rest.
+        shuffle: shuffle the rows before.
+        seed: of the shuffle.
+
+    Returns:
+        Two of the kind of ``dataset``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> left, right = nl.utils.split_dataset({"x": np.arange(5)}, left_size=0.6)
+        >>> left["x"], right["x"]
+        (array([0, 1, 2]), array([3, 4]))
+    """
+    owner = "split_dataset"
+    arrays = list(_columns(dataset))
+    rows = {len(a) for a in arrays}
+    if len(rows) != 1:
+        raise DataError(f"{owner}: dataset must hold arrays of equally many rows, got {rows}.")
+    n = rows.pop()
+    left, right = _size(owner, "left_size", left_size, n), _size(owner, "right_size", right_size, n)
+    if left is None and right is None:
+        raise ConfigurationError(f"{owner}: give left_size, right_size or both.")
+    left = n - right if left is None else left  # type: ignore[operator]
+    right = n - left if right is None else right
+    if left < 1 or right < 1 or left + right > n:
+        raise ConfigurationError(
+            f"{owner}: parts of {left} and {right} rows cannot be made of {n} rows; each needs one "
+            "or more."
+        )
+    order = np.arange(n)
+    if check_flag(owner, "shuffle", shuffle):
+        np.random.default_rng(seed).shuffle(order)
+    return _taken(dataset, order[:left]), _taken(dataset, order[left : left + right])
+
+
+def _size(owner: str, argument: str, size: float | None, rows: int) -> int | None:
+    if size is None:
+        return None
+    if isinstance(size, (float, np.floating)):
+        return round(check_number(owner, argument, size, above=0, below=1) * rows)
+    return check_integer(owner, argument, size, minimum=1)
+
+
+def _columns(dataset: Any) -> Any:
+    if isinstance(dataset, (list, tuple)):
+        return map(np.asarray, dataset)
+    return map(np.asarray, dataset.values()) if isinstance(dataset, dict) else [np.asarray(dataset)]
+
+
+def _taken(dataset: Any, rows: Array) -> Any:
+    if isinstance(dataset, dict):
+        return {name: np.asarray(array)[rows] for name, array in dataset.items()}
+    if isinstance(dataset, (list, tuple)):
+        return type(dataset)(np.asarray(array)[rows] for array in dataset)
+    return np.asarray(dataset)[rows]

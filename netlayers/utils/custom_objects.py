@@ -1,0 +1,131 @@
+"""Names of a user's classes, as Keras registers them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.activations import ActivationLayer
+from netlayers.callbacks import Callback
+from netlayers.constraints import Constraint
+from netlayers.core.layer import Layer
+from netlayers.errors import ConfigurationError
+from netlayers.initializers import Initializer
+from netlayers.losses import Loss
+from netlayers.metrics import Metric
+from netlayers.optimizers import Optimizer
+from netlayers.optimizers.schedules import LearningRateSchedule
+from netlayers.registry import (
+    USER_OBJECTS,
+    check_custom_objects,
+    register,
+    register_name,
+)
+from netlayers.regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
+
+_KINDS: dict[type, str] = {  # the first that fits: an activation is a layer too
+    ActivationLayer: "activation",
+    Layer: "layer",
+    Loss: "loss",
+    Metric: "metric",
+    Optimizer: "optimizer",
+    LearningRateSchedule: "schedule",
+    Initializer: "initializer",
+    Regularizer: "regularizer",
+    Constraint: "constraint",
+    Callback: "callback",
+}
+_registered: dict[str, Any] = {}
+
+
+class custom_object_scope:
+    """Context manager in which names stand for a user's classes.
+
+    ``load_model``, ``from_config`` and arguments such as ``loss="mine"`` find them; other threads
+    do not.
+
+    Args:
+        custom_objects: the classes by name.
+
+    Example:
+        >>> import netlayers as nl
+        >>> class Cubed(nl.initializers.Initializer):
+        ...     def fill(self, out, rng=None):
+        ...         out[...] = 3
+        >>> with nl.utils.custom_object_scope({"Cubed": Cubed}):
+        ...     nl.initializers.get("Cubed")
+        Cubed()
+    """
+
+    def __init__(self, custom_objects: Mapping[str, Any]) -> None:
+        check_custom_objects("custom_object_scope", custom_objects)
+        self._objects = dict(custom_objects)
+        self._tokens: list[Token[Mapping[str, Any]]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(USER_OBJECTS.set({**USER_OBJECTS.get(), **self._objects}))
+
+    def __exit__(self, *_: object) -> None:
+        USER_OBJECTS.reset(self._tokens.pop())
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """Return the classes of :func:`register_keras_serializable` and of the scopes around, by name.
+
+    The result is a copy: to add a name use ``register_keras_serializable``.
+    """
+    return {**_registered, **USER_OBJECTS.get()}
+
+
+def register_keras_serializable(
+    package: str = "Custom", name: str | None = None
+) -> Callable[[Any], Any]:
+    """Class decorator: register a class under the kind of its base class, as Keras does.
+
+    It is found by its own name and as ``"package>name"``. A function is registered as a metric.
+    The same as :func:`netlayers.register`, without the kind.
+
+    Args:
+        package: first part of the name.
+        name: second part; by default the name of the class or function.
+
+    Example:
+        >>> import netlayers as nl
+        >>> @nl.utils.register_keras_serializable("mine")
+        ... class Fours(nl.initializers.Initializer):
+        ...     def fill(self, out, rng=None):
+        ...         out[...] = 4
+        >>> nl.initializers.get("mine>Fours"), nl.initializers.get("fours")
+        (Fours(), Fours())
+    """
+
+    def decorate(thing: Any) -> Any:
+        full = f"{package}>{name or thing.__name__}"
+        _registered[full] = thing
+        if not isinstance(thing, type):
+            register_name("metric", thing.__name__, thing)
+            register_name("metric", full, thing)
+            return thing
+        kind = next((k for base, k in _KINDS.items() if issubclass(thing, base)), None)
+        if kind is None:
+            raise ConfigurationError(
+                f"register_keras_serializable: {thing!r} is no subclass of Layer, Loss, Metric or "
+                "another base class of netlayers."
+            )
+        return register(kind, full)(thing)
+
+    return decorate
+
+
+def get_registered_name(obj: Any) -> str:
+    """Return the name under which a class or function was registered, else its own name."""
+    found: str = obj.__name__
+    return next((known for known, thing in _registered.items() if thing is obj), found)
+
+
+def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return the class or function of a name, ``None`` if there is none."""
+    return {**get_custom_objects(), **(custom_objects or {})}.get(name)

@@ -1,0 +1,138 @@
+"""Models under Keras's names."""
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers.errors import ConfigurationError, NotCompiledError
+
+X, Y = np.ones((4, 3)), np.zeros((4, 2))
+
+
+def make(**arguments):
+    layers = [nl.layers.Input((3,)), nl.layers.Dense(2, kernel_regularizer="l2")]
+    model = nl.Sequential(layers, seed=0, **arguments)
+    model.compile("sgd", "mse", metrics=["mae"])
+    return model
+
+
+def test_single_steps():
+    model = make()
+    assert model.metrics_names == ["loss"]
+    before = model.predict(X)
+    value = model.compute_loss(y=Y, y_pred=before)
+    assert value == pytest.approx(np.mean(before**2) + model.losses[0])
+    assert model.train_step((X, Y))["loss"] == pytest.approx(value)
+    assert model.metrics_names == ["loss", "mae"]
+    np.testing.assert_array_equal(model.predict_step((X, Y)), model.predict_on_batch(X))
+    assert model.test_step((X, Y)).keys() == {"loss", "mae"}
+    model.reset_metrics()
+    with pytest.raises(NotCompiledError):
+        nl.Sequential([nl.layers.Dense(1)]).compute_loss(y=Y, y_pred=Y)
+
+
+def test_settings_of_compile():
+    model, other = make(), nl.Sequential([nl.layers.Dense(2)])
+    assert other.get_compile_config() is None
+    other.compile_from_config(model.get_compile_config())
+    assert type(other.optimizer) is nl.optimizers.SGD
+    assert other.get_compile_config() == model.get_compile_config()
+
+
+def test_clones():
+    model = make()
+    clone = nl.models.clone_model(model)
+    assert clone.get_config()["layers"] == model.get_config()["layers"]
+    wider = nl.models.clone_model(
+        model,
+        clone_function=lambda layer: (
+            nl.layers.Dense(5) if isinstance(layer, nl.layers.Dense) else nl.layers.Input((3,))
+        ),
+    )
+    assert wider.output_shape == (None, 5)
+    with pytest.raises(ConfigurationError, match="input_tensors"):
+        nl.models.clone_model(model, input_tensors=[X])
+
+
+def test_a_range_of_the_summary(capsys):
+    model = make()
+    model.summary(layer_range=["dense", "dense"])
+    assert "input" not in capsys.readouterr().out
+    with pytest.raises(ConfigurationError, match="layer_range"):
+        model.summary(layer_range=["dense", "lost"])
+
+
+def test_the_shape_of_a_first_layer():
+    for layer in (nl.layers.Dense(2, input_shape=(3,)), nl.layers.Dense(2, input_dim=3)):
+        model = nl.Sequential([layer, nl.layers.Dense(1)])
+        assert model.built
+        assert model.count_params() == 11
+        again = nl.Sequential.from_config(model.get_config())
+        assert not again.built
+
+
+def test_an_activation_can_be_replaced():
+    model = make()
+    dense = model.layers[1]
+    model.fit(X, Y, verbose=0)
+    dense.activation = "relu"
+    expected = np.maximum(X @ dense.kernel + dense.bias, 0)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6)
+    model.fit(X, Y, verbose=0)
+    with pytest.raises(ConfigurationError, match="another shape"):
+        dense.activation = "glu"
+    assert type(dense.activation) is nl.layers.ReLU
+    assert nl.layers.Dense(2, use_bias=False).bias is None
+
+
+def test_loops_are_stopped_by_callbacks():
+    def endless():
+        while True:
+            yield X, Y
+
+    class Stop(nl.callbacks.Callback):
+        def on_test_batch_end(self, batch, logs=None):
+            self.model.stop_evaluating = batch == 2
+
+        def on_predict_batch_end(self, batch, logs=None):
+            self.model.stop_predicting = batch == 1
+
+    model = make()
+    assert model.evaluate(endless(), callbacks=[Stop()], verbose=0)[0] > 0
+    assert len(model.predict(endless(), callbacks=[Stop()])) == 8
+    assert len(model.predict(np.ones((10, 3)), batch_size=2, callbacks=[Stop()])) == 4
+    assert len(model.predict(np.ones((10, 3)), batch_size=2)) == 10
+
+
+def test_logs_at_the_end_of_training():
+    seen = []
+    last = nl.callbacks.LambdaCallback(on_train_end=seen.append)
+    history = make().fit(X, Y, epochs=2, validation_data=(X, Y), callbacks=[last], verbose=0)
+    assert seen[0] == {name: values[-1] for name, values in history.history.items()}
+
+
+def test_a_function_as_learning_rate():
+    rate = [0.5]
+    optimizer = nl.optimizers.SGD(lambda: rate[0])
+    assert optimizer.learning_rate == 0.5
+    rate[0] = 0.25
+    assert optimizer.learning_rate == 0.25
+    assert optimizer.get_config()["learning_rate"] == 0.25
+
+
+def test_weights_left_out_of_the_decay():
+    model = make()
+    model.compile(nl.optimizers.SGD(0.0, weight_decay=0.5), "mse")
+    optimizer = nl.optimizers.SGD(1.0, weight_decay=0.5)
+    dense = model.layers[1]
+    optimizer.exclude_from_weight_decay(var_list=[dense.bias])
+    dense.bias[...] = 1
+    kernel = dense.kernel.copy()
+    model.parameters.gradients[...] = 0
+    optimizer.step(model.parameters)
+    np.testing.assert_array_equal(dense.bias, 1)
+    np.testing.assert_allclose(dense.kernel, kernel / 2)
+    optimizer = nl.optimizers.SGD(1.0, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_list=[np.ones(2)])
+    with pytest.raises(ConfigurationError, match="var_list"):
+        optimizer.step(model.parameters)

@@ -36,7 +36,7 @@ LEVELS = [
     ["models"],
     ["datasets", "utils"],
     ["checking", "inspection", "rates", "replaying"],  # old places: see _deprecated
-    ["testing"],  # loaded when asked for
+    ["testing", "__main__"],  # loaded when asked for
     [""],  # the root, which only gathers
 ]
 LEVELS = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -14,9 +14,9 @@ from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.reporting import say, scalars
 from netlayers.callbacks.unsaved import Watch
-from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_path
+from netlayers.checks import check_choice, check_flag, check_integer, check_number
 from netlayers.errors import ConfigurationError, FileError
-from netlayers.saving import StoredFile
+from netlayers.saving import StoredFile, check_file_name
 from netlayers.saving.models import extra_data
 from netlayers.saving.own_state import objects_of
 
@@ -24,15 +24,13 @@ if TYPE_CHECKING:
     from netlayers._typing import Logs
     from netlayers.training.callback import RunPlan
 
-_ENDING = ".safetensors"
-
 
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights alone, after each epoch or every few batches.
 
     Args:
-        filepath: a path that ends in ``.safetensors``. It may be a template with the ``epoch``,
-            counted from 1, the ``batch``, and the names in the logs:
+        filepath: a path that ends in ``.safetensors`` or has no ending. It may be a template with
+            the ``epoch``, counted from 1, the ``batch``, and the names in the logs:
             ``"run/{epoch:02d}-{val_loss:.2f}.safetensors"``. Missing folders are created. With a
             ``val_`` name, only epochs with a validation are saved (see ``validation_freq`` of
             ``fit``).
@@ -97,7 +95,7 @@ class ModelCheckpoint(MonitorCallback):
         keep_last: int | None = None,
     ) -> None:
         owner = "ModelCheckpoint"
-        self.filepath = check_path(owner, "filepath", filepath)
+        self.filepath = check_file_name(owner, "filepath", filepath)
         self.verbose = check_choice(owner, "verbose", verbose, (0, 1, 2))
         self.save_best_only = check_flag(owner, "save_best_only", save_best_only)
         self.save_weights_only = check_flag(owner, "save_weights_only", save_weights_only)
@@ -324,7 +322,7 @@ class ModelCheckpoint(MonitorCallback):
             path
             for path in self.files
             if isinstance(path, str)
-            and path.endswith(".safetensors")
+            and os.path.splitext(path)[1] == os.path.splitext(self.filepath)[1]
             and os.path.dirname(os.path.abspath(path)) == folder
         ]
 
@@ -364,10 +362,6 @@ class ModelCheckpoint(MonitorCallback):
             ) from None
 
     def _template_fields(self) -> set[str]:
-        if not self.filepath.endswith(_ENDING):
-            raise ConfigurationError(
-                f"ModelCheckpoint: filepath must end in {_ENDING!r}, got {self.filepath!r}."
-            )
         try:
             parsed = list(string.Formatter().parse(self.filepath))
         except ValueError as error:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.arrays.convert import all_finite
 from netlayers.callbacks.reporting import say
-from netlayers.checks import check_choice, check_flag, check_number, check_path
+from netlayers.checks import check_choice, check_flag, check_number
 from netlayers.errors import ConfigurationError, NonFiniteError
+from netlayers.saving import check_file_name
 from netlayers.saving.snapshots import save_snapshot
 from netlayers.training.callback import Callback
 from netlayers.training.nonfinite import bad_weights, describe, find_nonfinite
@@ -38,16 +39,18 @@ class TerminateOnNaN(Callback):
     Args:
         raise_error: raise a NonFiniteError instead of stopping.
         snapshot: path of a file for the model before that batch (weights, statistics, optimizer,
-            random streams) and the batch. :func:`netlayers.replay_snapshot` repeats the step, to
-            the bit. As the update itself may be the cause, weights and optimizer state are copied
-            before each batch, which takes 4 to 10 % of a step.
+            random streams) and the batch; it ends in ``.safetensors`` or has no ending.
+            :func:`netlayers.replay_snapshot` repeats the step, to the bit. As the update itself may
+            be the cause, weights and optimizer state are copied before each batch, which takes 4 to
+            10 % of a step.
 
     Attributes:
         origin: where the number arose that ended the last run; ``None`` if there was none, or if
             the origin was not found.
 
     Raises:
-        ConfigurationError: before training: the run is one of ``fit_lbfgs``.
+        ConfigurationError: ``snapshot`` has another ending; before training: the run is one of
+            ``fit_lbfgs``.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -71,7 +74,7 @@ class TerminateOnNaN(Callback):
         self.raise_error = check_flag("TerminateOnNaN", "raise_error", raise_error)
         self.snapshot = None
         if snapshot is not None:
-            self.snapshot = check_path("TerminateOnNaN", "snapshot", snapshot)
+            self.snapshot = check_file_name("TerminateOnNaN", "snapshot", snapshot)
         self.origin: NonFiniteOrigin | None = None
         self._overrides = False
 
@@ -83,7 +86,7 @@ class TerminateOnNaN(Callback):
     @staticmethod
     def examples() -> list[dict[str, Any]]:
         """Return what ``netlayers.testing`` tries the class on."""
-        return [{}, {"raise_error": True, "snapshot": "snapshot.nlz"}]
+        return [{}, {"raise_error": True, "snapshot": "snapshot.safetensors"}]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Make the optimizer skip instead of raising."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from netlayers._version import __version__
 from netlayers.checks import check_path
-from netlayers.errors import FileError
+from netlayers.errors import ConfigurationError, FileError
 from netlayers.saving import description as text
 from netlayers.saving.atomic import replacing
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
 
 FORMAT = "netlayers"
+ENDING = ".safetensors"  # of the names of all files of models, weights and snapshots
 # The names that safetensors gives to the types of numbers.
 _DTYPES = {
     f"{letter}{8 * np.dtype(kind).itemsize}": np.dtype(kind)
@@ -43,6 +44,11 @@ _ALIGNMENT = 64
 _PIECE = 1 << 20  # bytes read at a time
 _CHANGED = "The file was changed or cut after it was written; use an older one."
 _NOT_NETLAYERS = "Only files that netlayers wrote are read; see netlayers/saving/FORMAT.md."
+_FOREIGN = {  # how files of other formats begin
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, such as Keras's .h5",
+    b"PK\x03\x04": "a ZIP archive, such as Keras's .keras, PyTorch's .pt or NumPy's .npz",
+    b"\x80\x04\x95": "a pickle",
+}
 
 
 class Entry(NamedTuple):
@@ -61,6 +67,31 @@ class Entry(NamedTuple):
     start: int
     stop: int
     checksum: str
+
+
+def check_file_name(owner: str, argument: str, value: Any) -> str:
+    """Return the path of a file to write, which ends in ``.safetensors`` or has no ending.
+
+    Files are read under any name: their content says what they are.
+
+    Args:
+        owner: the caller's name, used in the message.
+        argument: name of the argument.
+        value: see :func:`netlayers.checks.check_path`.
+
+    Raises:
+        ConfigurationError: it is not a path, or has another ending.
+        FileError: the path exists but is not a regular file.
+    """
+    path = check_path(owner, argument, value)
+    root, ending = os.path.splitext(path)
+    if ending not in (ENDING, ""):
+        other = (root if ending[1:].isidentifier() else path) + ENDING
+        raise ConfigurationError(
+            f"{owner}: {argument} must end in {ENDING!r}, the format that netlayers writes, or "
+            f"have no ending, got {path!r}; pass {other!r}."
+        )
+    return path
 
 
 # Write -------------------------------------------------------------------------------------------
@@ -251,7 +282,8 @@ class StoredFile:
         length = int.from_bytes(first, "little")
         if len(first) < 8 or not len(_START) + _DIGEST + 2 <= length <= size - 8:
             expected = f"the length of a header, within the {size} bytes of the file"
-            raise self._fail("first 8 bytes", expected, length, _NOT_NETLAYERS)
+            known = [kind for start, kind in _FOREIGN.items() if first.startswith(start)]
+            raise self._fail("first 8 bytes", expected, (*known, length)[0], _NOT_NETLAYERS)
         if length > text.MAX_BYTES:
             raise self._fail("first 8 bytes", f"a header of at most {text.MAX_BYTES} bytes", length)
         self._begin = 8 + length

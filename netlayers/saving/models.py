@@ -14,7 +14,7 @@ from netlayers.arrays.convert import all_finite
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import FileError
 from netlayers.registry import check_custom_objects
-from netlayers.saving.format import StoredFile, write_file
+from netlayers.saving.format import StoredFile, check_file_name, write_file
 from netlayers.saving.names import weights_of
 from netlayers.saving.rebuilding import check_weights, compile_again, put_back, rebuild
 from netlayers.saving.state import EXTRA, arrays_of, describe, joined, require_finite
@@ -62,13 +62,15 @@ def save_model(
 
     Args:
         model: a model or any layer.
-        path: the file; ``~`` is expanded, and a missing folder is created.
+        path: the file, which ends in ``.safetensors`` or has no ending; ``~`` is expanded, and a
+            missing folder is created.
         overwrite: whether an existing file may be replaced.
         allow_nonfinite: whether NaN or infinite weights may replace an existing file.
         arrays: additional arrays by name; :func:`restore` returns them.
         extra: additional plain data, such as counters of callbacks; numbers need not be finite.
 
     Raises:
+        ConfigurationError: the name has another ending.
         FileError: the file exists and may not be replaced, weights are not finite, or something
             cannot be serialized.
         BusyError: another thread trains the model.
@@ -276,7 +278,7 @@ def _converted(file: StoredFile, name: str, dtype: Dtype) -> Array:
 def _target(owner: str, path: Any, overwrite: bool, allow_nonfinite: bool) -> str:
     check_flag(owner, "overwrite", overwrite)
     check_flag(owner, "allow_nonfinite", allow_nonfinite)
-    path = check_path(owner, "filepath", path)
+    path = check_file_name(owner, "filepath", path)
     if not overwrite and os.path.exists(path):
         raise FileError(path, "file", "none yet", "one", "Pass overwrite=True to replace it.")
     return path

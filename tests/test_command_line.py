@@ -1,0 +1,179 @@
+"""``python -m netlayers``: what it prints, and its exit codes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers.__main__ import main
+
+X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """Files of a model in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    model = nl.Sequential([nl.layers.Dense(5, "relu"), nl.layers.Dense(2)], seed=0)
+    model.compile("adam", "mse")
+    model.build((None, 4))
+    model.save("m.safetensors")
+    model.save_weights("w.safetensors")
+    np.save("x.npy", X)
+    return model
+
+
+def test_summary(model, capsys):
+    assert main(["summary", "m.safetensors"]) == 0
+    printed = capsys.readouterr()
+    model.summary()
+    assert printed.out == capsys.readouterr().out != ""
+    assert printed.err == ""
+
+
+def test_summary_of_nested_layers(tmp_path, capsys):
+    inner = nl.layers.Residual([nl.layers.Dense(4, name="inside")])
+    model = nl.Sequential([nl.layers.Input((4,)), inner])
+    model.save(tmp_path / "m")
+    for options, shown in (([], False), (["--expand-nested"], True)):
+        assert main(["summary", str(tmp_path / "m"), *options]) == 0
+        assert ("inside (Dense)" in capsys.readouterr().out) == shown
+
+
+def test_check(model, capsys):
+    for name, kind in (("m", "a model with 37 numbers in 4 arrays"), ("w", "weights with 37")):
+        assert main(["check", f"{name}.safetensors"]) == 0
+        printed = capsys.readouterr()
+        assert printed.out.startswith(f"{name}.safetensors: ok, {kind}")
+        assert printed.err == ""
+
+
+def test_check_finds_numbers_that_are_not_finite(model, capsys):
+    model.weights[2][1, 1] = np.nan
+    for save in (model.save, model.save_weights):
+        save("bad.safetensors", allow_nonfinite=True)
+        assert main(["check", "bad.safetensors"]) == 1
+        expected = "dense_1/kernel: expected finite numbers, got NaN or infinite ones.\n"
+        assert capsys.readouterr() == ("", f"netlayers: error: bad.safetensors: {expected}")
+
+
+def test_check_finds_a_changed_byte(model, capsys):
+    path = Path("m.safetensors")
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    assert main(["check", "m.safetensors"]) == 1
+    assert "checksum" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["npy", "csv"])
+def test_predict(ending, model, capsys):
+    expected = model.predict(X)
+    np.savetxt("x.csv", X, delimiter=",")
+    np.savetxt("named.csv", X, delimiter=",", header="a,b,c,d", comments="", encoding="utf-8")
+    for source in ("x.npy", "x.csv", "named.csv"):
+        target = f"y.{ending}"
+        assert main(["predict", "m.safetensors", "--input", source, "--output", target]) == 0
+        found = np.load(target) if ending == "npy" else np.loadtxt(target, delimiter=",")
+        np.testing.assert_array_equal(found.astype(np.float32), expected)
+        assert capsys.readouterr() == ("", "")
+
+
+def test_predict_prints_without_an_output(model, capfdbinary):
+    assert main(["predict", "m.safetensors", "--input", "x.npy", "--batch-size", "2"]) == 0
+    lines = capfdbinary.readouterr().out.splitlines()
+    found = [[float(cell) for cell in line.split(b",")] for line in lines]
+    np.testing.assert_allclose(found, model.predict(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["summary", "none"], "none: No such file or directory."),
+        (["summary", "w.safetensors"], "w.safetensors: description: kind: expected model, got "),
+        (["check", "x.npy"], "x.npy: first 8 bytes: expected the length of a header"),
+        (["check", "."], ".: path: expected an ordinary file, got a folder."),
+        (["predict", "m.safetensors", "--input", "no.csv"], "no.csv: No such file or directory."),
+        (["predict", "m.safetensors", "--input", "no.npy"], "no.npy: No such file or directory."),
+        (["predict", "m.safetensors", "--input", "words.csv"], "predict: words.csv is not a table"),
+        (["predict", "m.safetensors", "--input", "objects.npy"], "predict: objects.npy is not a "),
+        (["predict", "m.safetensors", "--input", "wide.npy"], "layer 'dense' (Dense): expected"),
+        (["predict", "m.safetensors", "--input", "x.npy", "--batch-size", "0"], "predict: batch_"),
+        (["predict", "w.safetensors", "--input", "x.npy"], "w.safetensors: description: kind"),
+    ],
+)
+def test_an_error_is_one_sentence(arguments, message, model, capsys):
+    Path("words.csv").write_text("a,b\n1,two\n")
+    np.save("objects.npy", np.array([{}, None]), allow_pickle=True)
+    np.save("wide.npy", np.ones((2, 7)))
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"netlayers: error: {message}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: command; see python -m netlayers --help"),
+        (["train"], "argument command: invalid choice: 'train'"),
+        (["predict", "m"], "the following arguments are required: --input; see "),
+        (["predict", "m", "--input", "x.txt"], "argument --input: the name must end in .npy or"),
+        (["predict", "m", "--input", "x.csv", "--output", "y.txt"], "argument --output: the name"),
+    ],
+)
+def test_wrong_arguments_end_with_code_2(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"netlayers: error: {message}")
+    assert err.count("\n") == 1
+
+
+def test_a_name_in_a_file_cannot_move_the_cursor(tmp_path, capsys):
+    model = nl.Sequential([nl.layers.Dense(1, name="a\x1b[2Jb")], seed=0)
+    model.build((None, 1))
+    model.weights[0][0, 0] = np.nan
+    model.save(tmp_path / "m")
+    assert main(["check", str(tmp_path / "m")]) == 1
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert "a\\x1b[2Jb/kernel" in err
+
+
+def test_ctrl_c_ends_with_code_130(model, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("netlayers.__main__.load_model", interrupted)
+    assert main(["summary", "m.safetensors"]) == 130
+    assert capsys.readouterr() == ("", "netlayers: error: interrupted\n")
+
+
+def test_as_a_program(model, tmp_path):
+    def run(*arguments, **environment):
+        done = subprocess.run(
+            [sys.executable, "-m", "netlayers", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    assert all(f"    {name} " in out for name in ("summary", "check", "predict"))
+    assert run("--version") == (0, f"netlayers {nl.__version__}\n", "")
+    code, out, err = run("check", "none", NETLAYERS_DEBUG="1")
+    assert (code, out) == (1, "")
+    assert err.startswith("Traceback")
+    assert err.endswith("netlayers: error: none: No such file or directory.\n")

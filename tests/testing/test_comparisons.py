@@ -137,9 +137,9 @@ def form(value):
 
 
 CLASSES = [
-    Scale, Centred, Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed, Squares, LargestError,
-    Momentum,
-    Halving, Alternating, Cubes, AtMostOne, StopsAfter, nl.activations.Softmax,
+    Scale, Centred, Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed, Squares,
+    LargestError, Momentum, Halving, Alternating, Cubes, AtMostOne, StopsAfter,
+    nl.activations.Softmax,
     nl.layers.Dense, nl.layers.Dropout, nl.losses.CategoricalCrossentropy,
     nl.losses.SparseCategoricalCrossentropy, nl.metrics.Mean, nl.metrics.Precision,
     nl.callbacks.EarlyStopping,

@@ -58,6 +58,7 @@ def batches(cls, arguments, data):
             weights = [np.arange(rows) % 3, 0.5 + np.arange(rows), np.zeros(rows)]
             for weight in (None, *(weights if dtype == "float64" else ())):
                 yield f"{p.shape} {dtype} weight {shown(weight)}", y, p, weight
+    yield "on thresholds", y, np.round(p, 1), None
     if arguments != cls.examples()[0][0]:
         return
     steps = 0.25 + np.arange(p[..., 0].size).reshape(p.shape[:-1])

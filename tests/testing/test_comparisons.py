@@ -24,7 +24,7 @@ from tests.mutation.contract_faults import (
     StopsAfter,
 )
 from tests.mutation.layer_faults import Centred, Scale
-from tests.user_layers import Embed, Gate, Join, MaskedMean
+from tests.user_layers import Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed
 
 MODULES = [
     importlib.import_module(f"netlayers.testing.{module.name}")
@@ -137,8 +137,9 @@ def form(value):
 
 
 CLASSES = [
-    Scale, Centred, Embed, Gate, Join, MaskedMean, Squares, LargestError, Momentum,
-    Halving, Alternating, Cubes, AtMostOne, StopsAfter, nl.activations.Softmax,
+    Scale, Centred, Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed, Squares,
+    LargestError, Momentum, Halving, Alternating, Cubes, AtMostOne, StopsAfter,
+    nl.activations.Softmax,
     nl.layers.Dense, nl.layers.Dropout, nl.losses.CategoricalCrossentropy,
     nl.losses.SparseCategoricalCrossentropy, nl.metrics.Mean, nl.metrics.Precision,
     nl.callbacks.EarlyStopping,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._serializers import serializers
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError
-from netlayers.registry import Configurable, must_define, register, resolve, serializers
+from netlayers.registry import Configurable, must_define, register, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

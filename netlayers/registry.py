@@ -347,39 +347,6 @@ def shown_names(kind: str) -> list[str]:
     return sorted(spellings.values())
 
 
-def serializers(
-    get: Callable[..., Any],
-) -> tuple[Callable[[Any], Any], Callable[..., Any]]:
-    """Return the functions ``serialize`` and ``deserialize`` of a family, as Keras names them.
-
-    Args:
-        get: the family's ``get``.
-    """
-
-    def serialize_object(obj: Any) -> Any:
-        """Return an object as plain data: class name and arguments; a function as its name."""
-        return serialize(obj) if isinstance(obj, Configurable) else getattr(obj, "__name__", obj)
-
-    def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-        """Return the object that ``serialize`` described.
-
-        Args:
-            config: the description, or a name.
-            custom_objects: additional classes by name.
-        """
-        check_custom_objects("deserialize", custom_objects)
-        token = USER_OBJECTS.set({**USER_OBJECTS.get(), **(custom_objects or {})})
-        try:
-            return get(config)
-        finally:
-            USER_OBJECTS.reset(token)
-
-    for function, name in ((serialize_object, "serialize"), (deserialize, "deserialize")):
-        function.__name__ = function.__qualname__ = name
-        function.__module__ = get.__module__
-    return serialize_object, deserialize
-
-
 def check_custom_objects(owner: str, value: Any) -> None:
     """Raise a ConfigurationError unless ``value`` is ``None`` or a mapping of names."""
     if value is None or (isinstance(value, Mapping) and all(isinstance(k, str) for k in value)):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from netlayers._serializers import serializers
 from netlayers.checks import check_choice, check_number
 from netlayers.errors import ShapeError
-from netlayers.registry import Configurable, must_define, register, resolve, serializers
+from netlayers.registry import Configurable, must_define, register, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Identifier

@@ -20,6 +20,7 @@ LEVELS = [
     ["checks"],
     ["_read_only"],
     ["registry", "config", "_optional", "_tables"],
+    ["_serializers"],
     ["random"],
     # The pictures know what they draw by its attributes alone.
     ["arrays", "kernels", "initializers", "regularizers", "constraints", "plotting"],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._serializers import serializers
 from netlayers.activations.base import ActivationLayer, AxisActivation
 from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
 from netlayers.activations.gated import GELU, GLU, HardSiLU, Mish, SiLU
@@ -25,7 +26,7 @@ from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, S
 from netlayers.arrays.convert import as_array
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
-from netlayers.registry import check_defined, lookup, register_name, resolve, serializers
+from netlayers.registry import check_defined, lookup, register_name, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Identifier

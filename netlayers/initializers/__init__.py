@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers._serializers import serializers
 from netlayers.initializers.base import (
     Constant,
     Identity,
@@ -34,7 +35,7 @@ from netlayers.initializers.scaling import (
     LecunUniform,
     VarianceScaling,
 )
-from netlayers.registry import resolve, serializers
+from netlayers.registry import resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netlayers._serializers import serializers
 from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
 from netlayers.activations.gated import GELU, GLU, HardSiLU, Mish, SiLU
 from netlayers.activations.rectifiers import CELU, ELU, SELU, LeakyReLU, Linear, ReLU
@@ -37,7 +38,7 @@ from netlayers.layers.parallel import Parallel
 from netlayers.layers.prelu import PReLU
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
-from netlayers.registry import resolve, serializers
+from netlayers.registry import resolve
 
 __all__ = [
     "CELU",

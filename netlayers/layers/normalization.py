@@ -145,20 +145,18 @@ class Normalization(Layer):
             super().check_input_shape(shape)
 
     @property
-    def has_moments(self) -> bool:
+    def _has_moments(self) -> bool:
         """Whether mean and variance are known: given, adapted, or set; true if not yet built."""
-        if self.mean is not None or not self.built:
-            return True
-        return bool(self.count) or bool(np.any(self.adapt_mean) or np.any(self.adapt_variance != 1))
+        known = self._mean is not None or not self.built or self.count
+        return bool(known or np.any(self.adapt_mean) or np.any(self.adapt_variance != 1))
 
     def adapt(self, data: Any, batch_size: int | None = None) -> None:
         """Compute mean and variance from data, replacing the previous ones.
 
         Args:
             data: array-like, (samples, ...); a memory map, or a data set of h5py or zarr, is read
-                in chunks. Or data that come in batches, in any form that ``model.fit`` takes, or a
-                list of arrays of two axes or more, read once: each batch is x, or ``(x, y)``, whose
-                y is ignored.
+                in chunks. Or data in batches, in any form that ``model.fit`` takes, or a list of
+                arrays of two axes or more: each batch is x, or ``(x, y)``, whose y is ignored.
             batch_size: samples per chunk; by default as many as take 2 MB in float64. It affects
                 the result by rounding only.
 
@@ -184,10 +182,8 @@ class Normalization(Layer):
         if batch_size is not None:
             batch_size = check_integer(owner, "batch_size", batch_size, minimum=1)
         moments = _Moments()
-        batches: Any = data
-        if not _is_list_of_batches(data):
-            batches = inputs_of(owner, data) if is_stream(data) else (data,)
-        for batch in batches:
+        batches = inputs_of(owner, data) if is_stream(data) else [data]
+        for batch in data if _is_list_of_batches(data) else batches:
             array = self._checked(owner, batch)
             row = math.prod(array.shape[1:])
             rows = batch_size or max(1, _PIECE // max(1, row))
@@ -340,7 +336,7 @@ class Normalization(Layer):
 
 
 def _is_list_of_batches(data: Any) -> bool:
-    """Whether data are a list of arrays (batch, ...), rather than of rows."""
+    """Whether data are a list of arrays (batch, ...)."""
     return isinstance(data, list) and all(isinstance(a, np.ndarray) and a.ndim > 1 for a in data)
 
 

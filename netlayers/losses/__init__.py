@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers._read_only import guard_methods
+from netlayers._serializers import serializers
 from netlayers.errors import ConfigurationError
 from netlayers.losses.base import Loss
 from netlayers.losses.binary import BinaryCrossentropy
@@ -54,7 +55,7 @@ from netlayers.losses.regression import (
 from netlayers.losses.similarity import CosineSimilarity
 from netlayers.losses.split import SplitLoss
 from netlayers.losses.uncertainty import GaussianNLL, Quantile
-from netlayers.registry import register_name, resolve, serializers
+from netlayers.registry import register_name, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers._serializers import serializers
 from netlayers.checks import takes
 from netlayers.errors import ConfigurationError
 from netlayers.losses.functions import (
@@ -94,7 +95,7 @@ from netlayers.metrics.regression import (
     R2Score,
     RootMeanSquaredError,
 )
-from netlayers.registry import constructor_arguments, lookup, resolve, serializers
+from netlayers.registry import constructor_arguments, lookup, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier, Shape

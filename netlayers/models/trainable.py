@@ -18,8 +18,12 @@ from netlayers.kernels.exact import exactly
 from netlayers.training import batching, trainer
 from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
 from netlayers.training.callback import CallbackList, RunPlan
-from netlayers.training.compilation import CompilableModel
-from netlayers.training.doubts import warn_of_model, warn_of_schedule
+from netlayers.training.compilation import (
+    CompilableModel,
+    has_own_classes,
+    warn_of_model,
+    warn_of_schedule,
+)
 from netlayers.training.exact import check_exact
 from netlayers.training.first_step import FirstStep
 from netlayers.training.given_callbacks import as_callbacks
@@ -168,7 +172,7 @@ class TrainableModel(CompilableModel):
                 f"{owner}: initial_epoch={first} is not below epochs={epochs}, so nothing is "
                 "trained: epochs is the number of the last epoch, not of further ones."
             )
-        chosen = as_callbacks(callbacks)
+        chosen = as_callbacks(callbacks) if callbacks is not None else []
         arguments = batching.FitArguments(
             x=x,
             y=y,
@@ -214,7 +218,8 @@ class TrainableModel(CompilableModel):
                     )
             self.stop_training = False
             self.history = history
-            FirstStep(steps).watch()
+            if has_own_classes(steps):
+                FirstStep(steps).watch()
             trainer.train(Run(steps, data, hooks, numbers, validation, freq))
         return self.history
 
@@ -309,7 +314,7 @@ class TrainableModel(CompilableModel):
         check_flag("predict", "exact", exact)
         shown = check_verbose("predict", verbose) and not isinstance(verbose, str)
         settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
-        chosen = as_callbacks(callbacks)
+        chosen = as_callbacks(callbacks) if callbacks is not None else []
         data: Any = batching.prediction_data(self, x, settings)
         if data.rows == 0:  # the output shape of one row
             y = self.forward(data.row())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers._serializers import serializers
 from netlayers.optimizers import schedules
 from netlayers.optimizers.adadelta import Adadelta
 from netlayers.optimizers.adagrad import Adagrad
@@ -16,7 +17,7 @@ from netlayers.optimizers.nadam import Nadam
 from netlayers.optimizers.radam import RAdam
 from netlayers.optimizers.rmsprop import RMSprop
 from netlayers.optimizers.sgd import SGD
-from netlayers.registry import resolve, serializers
+from netlayers.registry import resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier

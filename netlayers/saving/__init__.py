@@ -9,7 +9,8 @@ raises :class:`netlayers.errors.FileError`.
 from __future__ import annotations
 
 from netlayers.saving.architecture import model_from_json, model_to_json
-from netlayers.saving.format import Entry, StoredFile, check_file_name, write_file
+from netlayers.saving.file_names import check_file_name
+from netlayers.saving.format import Entry, StoredFile, write_file
 from netlayers.saving.models import (
     load_model,
     load_weights,

@@ -14,7 +14,8 @@ from netlayers.arrays.convert import all_finite
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import FileError
 from netlayers.registry import check_custom_objects
-from netlayers.saving.format import StoredFile, check_file_name, write_file
+from netlayers.saving.file_names import check_file_name
+from netlayers.saving.format import StoredFile, write_file
 from netlayers.saving.names import weights_of
 from netlayers.saving.rebuilding import check_weights, compile_again, put_back, rebuild
 from netlayers.saving.state import EXTRA, arrays_of, describe, joined, require_finite

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._warn import warn
+from netlayers.checks import is_foreign
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from netlayers.core.parameters import Parameter
     from netlayers.data.batch import Batch
     from netlayers.training.step import Steps
-
-
-def is_foreign(thing: Any) -> bool:
-    """Whether the class of an object is not one of the package."""
-    return not type(thing).__module__.startswith("netlayers.")
 
 
 class FirstStep:

@@ -26,7 +26,7 @@ from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
 from netlayers.layers.input import Input
 from netlayers.losses.given import check_weights
-from netlayers.training.doubts import warn_of_data
+from netlayers.training.compilation import warn_of_data
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Shape

@@ -175,10 +175,9 @@ class Run:
         check_like("stop_training", state["stop_training"], False)
         check_like("logs", state["logs"], None if state["logs"] is None else {})
         check_like("steps", state["steps"], self.steps.get_state())
-        for i, callback in enumerate(self.kept_callbacks):
-            if type(callback).__module__.startswith("netlayers."):
-                its = state["callbacks"][i]
-                check_like(f"callbacks[{i}]", its, callback.get_state(), late=True)
+        for i, (c, its) in enumerate(zip(self.kept_callbacks, state["callbacks"], strict=True)):
+            if type(c).__module__.startswith("netlayers."):
+                check_like(f"callbacks[{i}]", its, c.get_state(), late=True)
         self.logs = state["logs"]
         self.steps.set_state(state["steps"])
         self.data.set_state(state["data"], self._done)
@@ -339,10 +338,7 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
 
 
 def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:
-    """Return the outputs of every batch in one new array; of several outputs, a list of arrays.
-
-    With a known number of rows, the outputs are written into one array as they are computed.
-    """
+    """Return the outputs of every batch in one new array; of several outputs, a list of arrays."""
     hooks.fire("on_predict_begin", {})
     gathered: list[list[Array]] = []  # for each output
     done = 0

@@ -35,6 +35,7 @@ def test_metrics_of_classes_are_found():
     assert expected <= set(OF_CLASSES)
 
 
+@pytest.mark.filterwarnings("ignore:.*is always 1, as its k")
 @pytest.mark.parametrize("name", OF_CLASSES)
 @given(st.integers(2, 9), st.integers(1, 9), st.integers(0, 99))
 @settings(max_examples=15, deadline=None)

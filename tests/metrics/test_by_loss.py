@@ -95,6 +95,7 @@ EVERY = ["accuracy", "precision", "recall", "auc", "f1_score", "sparse_top_k_cat
 EVERY += ["crossentropy", metrics.ConfusionMatrix(), metrics.AUC(multi_label=True, name="each")]
 
 
+@pytest.mark.filterwarnings("ignore:.*is always 1, as its k")
 @pytest.mark.parametrize("ignored", [-1, 0, 2])
 @pytest.mark.parametrize("column", [False, True])
 @pytest.mark.parametrize("size", [4, 60])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netlayers._serializers import serializers
 from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.optimizers.schedules.cosine import CosineDecay, CosineDecayRestarts, OneCycle
 from netlayers.optimizers.schedules.decays import (
@@ -13,7 +14,7 @@ from netlayers.optimizers.schedules.decays import (
     PolynomialDecay,
 )
 from netlayers.optimizers.schedules.warmups import LinearWarmup, Noam
-from netlayers.registry import resolve, serializers
+from netlayers.registry import resolve
 
 __all__ = [
     "CosineDecay",

@@ -137,15 +137,11 @@ def test_wrong_arguments_end_with_code_2(arguments, message, capsys):
     assert err.count("\n") == 1
 
 
-def test_a_name_in_a_file_cannot_move_the_cursor(tmp_path, capsys):
-    model = nl.Sequential([nl.layers.Dense(1, name="a\x1b[2Jb")], seed=0)
-    model.build((None, 1))
-    model.weights[0][0, 0] = np.nan
-    model.save(tmp_path / "m")
-    assert main(["check", str(tmp_path / "m")]) == 1
+def test_a_name_of_a_file_cannot_move_the_cursor(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "a\x1b[2Jb")]) != 0
     err = capsys.readouterr().err
     assert "\x1b" not in err
-    assert "a\\x1b[2Jb/kernel" in err
+    assert "a\\x1b[2Jb" in err
 
 
 def test_ctrl_c_ends_with_code_130(model, capsys, monkeypatch):

@@ -56,7 +56,7 @@ class IoU(Metric):
     """
 
     direction = "max"
-    _counts: Array
+    _counts: Array | None
 
     def __init__(
         self,
@@ -71,10 +71,14 @@ class IoU(Metric):
         super().__init__(name)
         owner = type(self).__name__
         self.num_classes = check_integer(owner, "num_classes", num_classes, minimum=1)
-        ids = check_list(owner, "target_class_ids", target_class_ids, "class indices")
-        self.target_class_ids = [
-            check_integer(owner, "each of target_class_ids", i, minimum=0) for i in ids
-        ]
+        self.target_class_ids: Sequence[int]
+        if isinstance(target_class_ids, range):  # all of them, however many
+            self.target_class_ids = target_class_ids
+        else:
+            ids = check_list(owner, "target_class_ids", target_class_ids, "class indices")
+            self.target_class_ids = [
+                check_integer(owner, "each of target_class_ids", i, minimum=0) for i in ids
+            ]
         if max(self.target_class_ids) >= self.num_classes:
             raise ConfigurationError(
                 f"{owner}: target_class_ids must be below num_classes={self.num_classes}, got "
@@ -130,19 +134,22 @@ class IoU(Metric):
             weight = None if weight is None else weight[known]
         n = self.num_classes
         cells = n * class_indices(self, true, n) + class_indices(self, predicted, n, "y_pred")
-        self._counts = self._counts + np.bincount(cells, weight, minlength=n * n).reshape(n, n)
+        counts = np.bincount(cells, weight, minlength=n * n).reshape(n, n)
+        self._counts = counts if self._counts is None else self._counts + counts
 
     def result(self) -> float:
         """Return the mean over the classes that occur."""
+        if self._counts is None:
+            return 0.0
         hits = self._counts.diagonal()
         union = self._counts.sum(axis=0) + self._counts.sum(axis=1) - hits
-        scores = ratio(hits, union)[self.target_class_ids]
-        occurs = union[self.target_class_ids] > 0
+        chosen = np.asarray(self.target_class_ids)
+        scores, occurs = ratio(hits, union)[chosen], union[chosen] > 0
         return float(scores[occurs].mean()) if occurs.any() else 0.0
 
     def reset_state(self) -> None:
         """Reset the metric."""
-        self._counts = np.zeros((self.num_classes, self.num_classes), np.int64)
+        self._counts = None  # takes memory from the first batch on
 
     def _classes(self, values: Array, sparse: bool) -> Array:
         return values if sparse else values.argmax(axis=self.axis)

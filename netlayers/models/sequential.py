@@ -20,6 +20,7 @@ from netlayers.training.lock import between_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
     from netlayers._typing import Examples, Shape
     from netlayers.arrays.spec import InputSpec
@@ -223,13 +224,26 @@ class Sequential(Chain, Model):
     def _assemble_alone(self) -> None:
         assemble(self, self._streams)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        with between_steps(self):
+            new = memo[id(self)] = type(self).__new__(type(self))
+            new.__setstate__(copy.deepcopy(self._state_to_copy(), memo))
+        return new
+
     def __getstate__(self) -> dict[str, Any]:
         with between_steps(self):
-            state = {**super().__getstate__(), "_steps": None}
-            del state["_lock"]
-            # Where another thread may train, arrays are copied before its next step.
-            alone = threading.active_count() < 2
-            return state if alone else copy.deepcopy(state, {id(self): self})
+            state = self._state_to_copy()
+            # Where another thread may train, arrays are copied before its next step. Models that
+            # share layers keep that in common, so theirs are copied while one trains alone.
+            shares = any(part._is_shared for part in self._flatten_layers())
+            if threading.active_count() < 2 or (shares and "now" not in self._lock):
+                return state
+            return copy.deepcopy(state, {id(self): self})
+
+    def _state_to_copy(self) -> dict[str, Any]:
+        state = {**super().__getstate__(), "_steps": None}
+        del state["_lock"]
+        return state
 
 
 def _handed_on(spec: InputSpec | tuple[InputSpec, ...]) -> InputSpec | tuple[InputSpec, ...]:

@@ -34,8 +34,8 @@ def objects_of(model: Layer) -> Iterator[tuple[str, Any]]:
         >>> import netlayers as nl
         >>> from netlayers.saving.own_state import objects_of
         >>> model = nl.Sequential([nl.layers.Dense(1, kernel_regularizer="l2")])
-        >>> [place for place, _ in objects_of(model)][-2:]
-        ['layers/dense: kernel_initializer', 'layers/dense: bias_initializer']
+        >>> [place for place, _ in objects_of(model) if "regularizer" in place]
+        ['layers/dense: kernel_regularizer']
     """
     seen: set[int] = set()
 

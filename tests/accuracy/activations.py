@@ -85,7 +85,7 @@ TABLE = {
     "relu": ({}, lambda x: max(x, mpf(0)), lambda x: mpf(x > 0)),
     "relu (slope)": (
         {"negative_slope": 0.25, "threshold": 0.5, "max_value": 8.0},
-        lambda x: min(x, mpf(8)) if x >= 0.5 else (x - 0.5) / 4,
+        lambda x: min(x, mpf(8)) if x > 0.5 else (x - 0.5) / 4,
         lambda x: mpf(0) if x >= 8 else mpf(1) if x > 0.5 else mpf("0.25"),
     ),
     "leaky_relu": (

@@ -98,7 +98,7 @@ def test_a_backup_of_a_place_is_written_once(tmp_path):
 
 def test_tensorboard_calls(script, monkeypatch):
     class Events:
-        def __init__(self, folder):
+        def __init__(self, folder, run):
             self.name, self.path = os.path.basename(folder), f"{folder}.events"
             self.file = self
             self.note("open")
@@ -120,6 +120,7 @@ def test_tensorboard_calls(script, monkeypatch):
     monkeypatch.setattr(board, "_Events", Events)
     monkeypatch.setattr(board, "_tensorboardx", lambda module: None)
     monkeypatch.setattr(os.path, "getsize", lambda path: 7)
+    monkeypatch.setattr(board.secrets, "token_hex", lambda size: f"{size} bytes")
     alone = callbacks.TensorBoard("logs", write_graph=False)
     its = model()
     script.run("evaluated", lambda: its.evaluate(X, Y, callbacks=[alone], verbose=0) and None)

@@ -84,6 +84,7 @@ def identity(loss, metrics=(), penalty=0.0):
     return model
 
 
+@pytest.mark.filterwarnings("ignore:fit. all y are")
 @each_loss
 @given(data(), st.sampled_from(REDUCTIONS), st.sampled_from([0.0, 0.5]))
 @settings(max_examples=25, deadline=None)

@@ -167,6 +167,7 @@ def test_accumulated_gradients_are_those_of_all_rows():
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.filterwarnings("ignore:fit. all y are")
 @pytest.mark.parametrize("steps", [None, 2])
 def test_a_batch_of_unknown_targets_teaches_nothing(steps):
     optimizer = nl.optimizers.SGD(0.1, gradient_accumulation_steps=steps)

@@ -42,6 +42,7 @@ class Foreign:
 REDUCTIONS = ["sum_over_batch_size", "mean_with_sample_weight", "sum"]
 
 
+@pytest.mark.filterwarnings("ignore:fit. all y are")
 @given(
     seed=st.integers(0, 99),
     steps=st.integers(1, 4),

@@ -60,6 +60,7 @@ def assert_views(model):
         assert getattr(p.layer, p.name) is p.value
 
 
+@pytest.mark.filterwarnings("ignore:.*has no mean and variance yet")
 @pytest.mark.parametrize(("cls", "kwargs", "shape"), EXAMPLES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_layer(path, cls, kwargs, shape, dtype):

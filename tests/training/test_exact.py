@@ -201,6 +201,7 @@ class Nothing:
         raise AssertionError
 
 
+@pytest.mark.filterwarnings("ignore:.*is always 1, as its k")
 @pytest.mark.parametrize("cls", concrete("metric"), ids=lambda cls: cls.__name__)
 def test_metrics_do_not_depend_on_the_batch_size(cls):
     from netlayers.testing.contract import Example

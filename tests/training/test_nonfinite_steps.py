@@ -107,6 +107,7 @@ class Overflow(nl.optimizers.Optimizer):
             w[-1] = np.inf
 
 
+@pytest.mark.filterwarnings("ignore:.*the first update changed no weight")
 @pytest.mark.parametrize("policy", ["raise", "skip", "ignore"])
 def test_an_update(policy, tmp_path):
     MARKED[:] = []

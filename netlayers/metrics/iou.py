@@ -71,14 +71,10 @@ class IoU(Metric):
         super().__init__(name)
         owner = type(self).__name__
         self.num_classes = check_integer(owner, "num_classes", num_classes, minimum=1)
-        self.target_class_ids: Sequence[int]
-        if isinstance(target_class_ids, range):  # all of them, however many
-            self.target_class_ids = target_class_ids
-        else:
-            ids = check_list(owner, "target_class_ids", target_class_ids, "class indices")
-            self.target_class_ids = [
-                check_integer(owner, "each of target_class_ids", i, minimum=0) for i in ids
-            ]
+        ids = check_list(owner, "target_class_ids", target_class_ids, "class indices")
+        self.target_class_ids: list[int] | None = [
+            check_integer(owner, "each of target_class_ids", i, minimum=0) for i in ids
+        ]
         if max(self.target_class_ids) >= self.num_classes:
             raise ConfigurationError(
                 f"{owner}: target_class_ids must be below num_classes={self.num_classes}, got "
@@ -143,7 +139,7 @@ class IoU(Metric):
             return 0.0
         hits = self._counts.diagonal()
         union = self._counts.sum(axis=0) + self._counts.sum(axis=1) - hits
-        chosen = np.asarray(self.target_class_ids)
+        chosen: Any = slice(None) if self.target_class_ids is None else self.target_class_ids
         scores, occurs = ratio(hits, union)[chosen], union[chosen] > 0
         return float(scores[occurs].mean()) if occurs.any() else 0.0
 
@@ -225,9 +221,8 @@ class MeanIoU(IoU):
         axis: int = -1,
     ) -> None:
         count = check_integer(type(self).__name__, "num_classes", num_classes, minimum=1)
-        super().__init__(
-            count, range(count), name, ignore_class, sparse_y_true, sparse_y_pred, axis
-        )
+        super().__init__(count, [0], name, ignore_class, sparse_y_true, sparse_y_pred, axis)
+        self.target_class_ids = None  # all
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:

@@ -219,6 +219,9 @@ class Callback:
         """End of a batch of ``predict``."""
 
 
+_SHORT = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
 class CallbackList:
     """Calls the hooks of all callbacks, in their order; those that none defines have no cost.
 
@@ -291,8 +294,7 @@ class CallbackList:
     def _defined(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """Return class name and method of each callback that overrides the hook."""
         if hook not in self._hooks:
-            # Its short name counts for a class without the long one.
-            names = [hook, hook.replace("_train_batch_", "_batch_")]
+            names = [hook, _SHORT.get(hook, hook)]  # that of a class without the long one
             defined = self._hooks[hook] = []
             for c in self.callbacks:
                 for name in [name for name in names if _overrides(c, name)][:1]:

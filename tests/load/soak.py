@@ -86,6 +86,9 @@ class Watch(nl.callbacks.Callback):
     def __init__(self, every: int) -> None:
         self.every, self.seen, self.notes = every, 0, Notes()
 
+    def get_state(self) -> dict:
+        return {}  # the memory of a process is not resumed
+
     def on_train_end(self, logs: dict | None = None) -> None:
         history = self.model.history
         kept, seen = (history.history, history.epoch, history._when), set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.callbacks.progress import ProgressBar
 from netlayers.training import callback
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ class CallbackList(callback.CallbackList):
 
     Args:
         callbacks: objects with Keras's hooks, usually a :class:`Callback`.
+        add_history: also call those of a :class:`History`.
+        add_progbar: also call those of a :class:`ProgressBar`.
         model: passed to the callbacks.
-        params: passed to the callbacks.
+        params: ``epochs=3, steps=10, ...``, passed to the callbacks.
 
     In a loop of your own, call its hooks: ``hooks.on_train_begin()``, ``hooks.on_epoch_end(epoch,
     logs)``, ...
@@ -39,10 +42,13 @@ class CallbackList(callback.CallbackList):
     def __init__(
         self,
         callbacks: Sequence[Any] | None = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
         model: CompilableModel | None = None,
-        params: dict[str, Any] | None = None,
+        **params: Any,
     ) -> None:
-        super().__init__(callbacks or (), model, params or {})  # type: ignore[arg-type]
+        more = [ProgressBar()] * add_progbar + [callback.History()] * add_history
+        super().__init__([*(callbacks or ()), *more], model, params)  # type: ignore[arg-type]
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         """Return a function that calls a hook of all callbacks."""

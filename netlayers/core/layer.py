@@ -14,6 +14,7 @@ from netlayers.core.calls import Call
 from netlayers.core.inputs import check_shapes, prepared
 from netlayers.core.module import Module
 from netlayers.core.parameters import Parameters
+from netlayers.core.penalties import add_penalty, collect_penalties
 from netlayers.errors import ConfigurationError, ShapeError
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ class Layer(Module):
             training, more = bool(more[0]), ()
         if more:
             x = (x, *more)
+        if mask is None and self._adds_penalty:
+            return self._with_penalties(x, training)
         if mask is None:
             return self.forward(x, training)
         if not self.takes_mask:
@@ -283,15 +286,27 @@ class Layer(Module):
 
     @property
     def losses(self) -> list[float]:
-        """The penalties of the weights, one for each regularizer; none before they exist."""
+        """The penalties of the weights, one for each regularizer, and of the last call's outputs.
+
+        There are none before the layer is built, and none of outputs before it is called.
+        """
         if not self.built:
             return []
         self._bind_alone()
-        return [
+        of_weights: list[float] = [
             p.regularizer(p.value)  # type: ignore[arg-type]
             for p in self.declared_parameters
             if p.regularizer is not None
         ]
+        return of_weights + vars(self).get("_penalties", [])
+
+    def _with_penalties(self, x: Any, training: bool) -> Any:
+        """Return :meth:`forward`, and keep the penalties of its outputs for :attr:`losses`."""
+        y, penalties = collect_penalties(self.forward, x, training)
+        self._penalties = penalties
+        for value in penalties:  # for the layers around
+            add_penalty(value)
+        return y
 
     def new_call(self) -> Call:
         """Return an additional call of this layer: shared weights, its own cache and buffers.

@@ -13,6 +13,7 @@ from netlayers.registry import Configurable, must_define, register
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from netlayers._typing import Array, ArrayLike
 
@@ -35,6 +36,10 @@ class Initializer(Configurable):
         out = np.empty(shape, dtype)
         self.fill(out, np.random.default_rng(fresh_seed()))
         return out
+
+    def clone(self) -> Self:
+        """Return a new initializer with the same arguments."""
+        return self.from_config(self.get_config())
 
 
 class RandomInitializer(Initializer):

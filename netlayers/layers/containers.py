@@ -67,7 +67,7 @@ class Container(Network):
         self._forget_parts()
         for layer in self.layers:
             layer._leave(self)
-        self.layers, self.calls = [], []
+        vars(self).update(layers=[], calls=[])
 
     @property
     def _sublayers(self) -> list[Layer]:

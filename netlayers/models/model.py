@@ -11,7 +11,8 @@ from netlayers.models.trainable import TrainableModel
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
 
     from netlayers._typing import Array, ArrayLike
     from netlayers.callbacks import History
@@ -113,6 +114,19 @@ class Model(TrainableModel):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with what :meth:`get_compile_config` returned; the optimizer starts anew."""
         keras_names.compile_from_config(self, config)
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Create a model from the result of ``get_config``; it is not built or compiled.
+
+        Args:
+            config: the constructor arguments as plain data.
+            custom_objects: additional classes by name.
+        """
+        with saving.CustomObjectScope(custom_objects or {}):
+            return super().from_config(config)
 
     # Show ------------------------------------------------------------------------------------
 

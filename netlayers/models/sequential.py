@@ -102,6 +102,14 @@ class Sequential(Chain, Model):
 
     # Layers ----------------------------------------------------------------------------------
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "layers" and "layers" in vars(self):
+            raise AttributeError(
+                f"{self.owner}: layers cannot be replaced; use add() and pop(), or make a new "
+                "Sequential."
+            )
+        super().__setattr__(name, value)
+
     def _on_add(self, layer: Layer) -> None:
         """Build a new layer immediately if its input shape is known."""
         if isinstance(layer, Input):
@@ -123,8 +131,13 @@ class Sequential(Chain, Model):
         elif len(self.layers) == 1 and layer._first_shape is not None:
             self.build(layer._first_shape)
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Layer, rebuild: bool = True) -> None:
         """Add a layer at the end.
+
+        Args:
+            layer: the layer.
+            rebuild: accepted as in Keras, without effect: a model that knows its input shape is
+                always built.
 
         Raises:
             ConfigurationError: it is not a layer, is already in the model, or has a name or dtype
@@ -133,8 +146,8 @@ class Sequential(Chain, Model):
         """
         self._add_sublayer(layer)
 
-    def pop(self) -> Layer:
-        """Remove the last layer and return it, with its weights."""
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Remove the last layer and return it, with its weights; rebuild has no effect."""
         if not self.layers:
             raise ConfigurationError(f"{self.owner}: there is no layer to pop.")
         if self._in_model and self.built:

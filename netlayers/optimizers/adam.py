@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag
+from netlayers.errors import ConfigurationError
 from netlayers.kernels.select import kernels
 from netlayers.optimizers.moments import Moments
 from netlayers.registry import register
@@ -101,6 +102,10 @@ class AdamW(Adam):
         amsgrad: bool = False,
         **kwargs: Any,
     ) -> None:
+        if weight_decay is None:
+            raise ConfigurationError(
+                "AdamW: weight_decay must be a number, got None; for no decay use Adam."
+            )
         super().__init__(
             learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs
         )

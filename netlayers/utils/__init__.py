@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from netlayers.data.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
-from netlayers.utils.arrays import normalize, pad_sequences, split_dataset
-from netlayers.utils.custom_objects import (
+from netlayers.saving.custom_objects import (
+    CustomObjectScope,
     custom_object_scope,
+    deserialize_keras_object,
     get_custom_objects,
     get_registered_name,
     get_registered_object,
     register_keras_serializable,
+    serialize_keras_object,
 )
+from netlayers.utils.arrays import normalize, pad_sequences, split_dataset
 from netlayers.utils.one_hot import to_categorical
 from netlayers.utils.plots import plot_model
 from netlayers.utils.progress import Progbar
@@ -18,10 +21,12 @@ from netlayers.utils.seeds import set_random_seed
 from netlayers.utils.sequences import PyDataset, Sequence, timeseries_dataset_from_array
 
 __all__ = [
+    "CustomObjectScope",
     "Progbar",
     "PyDataset",
     "Sequence",
     "custom_object_scope",
+    "deserialize_keras_object",
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
@@ -30,6 +35,7 @@ __all__ = [
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
     "timeseries_dataset_from_array",

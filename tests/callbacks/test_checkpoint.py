@@ -126,7 +126,7 @@ def test_batch_hook_only_where_it_is_needed():
     model.build((None, 2))
     for freq, expected in [("epoch", False), (2, True)]:
         callback = ModelCheckpoint("a.safetensors", save_freq=freq)
-        events = nl.callbacks.CallbackList([callback], model, {})
+        events = nl.callbacks.CallbackList([callback], model=model)
         assert events.has("on_train_batch_end") is expected
 
 

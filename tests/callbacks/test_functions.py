@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlayers.callbacks import Callback, LambdaCallback
+from netlayers.callbacks import Callback, CallbackList, LambdaCallback
 from netlayers.errors import ConfigurationError
 from tests.callbacks.runs import X, Y, make
 
@@ -45,3 +45,16 @@ def test_lambda_callback_refuses_and_names_itself_in_errors():
     with pytest.raises(ZeroDivisionError) as raised:
         make().fit(X, Y, callbacks=[LambdaCallback(on_epoch_end=lambda e, logs: 1 / 0)], verbose=0)
     assert "LambdaCallback, hook on_epoch_end in epoch 0" in raised.value.__notes__[-1]
+
+
+def test_a_list_of_callbacks_for_a_loop_of_the_user(capsys):
+    seen = []
+    own = LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((epoch, logs)))
+    hooks = CallbackList([own], add_history=True, add_progbar=True, model=make(), epochs=1)
+    assert hooks.callbacks[0].params["epochs"] == 1
+    assert [type(c).__name__ for c in hooks.callbacks[1:]] == ["ProgressBar", "History"]
+    hooks.callbacks.pop(1)
+    hooks.on_train_begin()
+    hooks.on_epoch_end(0, {"loss": 0.5})
+    assert seen == [(0, {"loss": 0.5})]
+    assert hooks.callbacks[1].history == {"loss": [0.5]}

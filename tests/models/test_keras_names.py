@@ -136,3 +136,29 @@ def test_weights_left_out_of_the_decay():
     optimizer.exclude_from_weight_decay(var_list=[np.ones(2)])
     with pytest.raises(ConfigurationError, match="var_list"):
         optimizer.step(model.parameters)
+
+
+def test_layers_are_changed_by_add_and_pop_alone():
+    model = make()
+    with pytest.raises(AttributeError, match=r"layers cannot be replaced; use add\(\) and pop"):
+        model.layers = [nl.layers.Dense(4)]
+    assert len(model.layers) == 2
+    model.add(nl.layers.Dense(1), rebuild=False)
+    assert model.output_shape == (None, 1)
+    model.pop(rebuild=True)
+    assert model.output_shape == (None, 2)
+
+
+def test_losses_hold_the_penalties_of_weights_and_of_the_last_outputs():
+    layer = nl.layers.ActivityRegularization(l1=0.5)
+    assert layer.losses == []
+    layer(np.full((2, 3), 2.0))
+    assert layer.losses == [pytest.approx(3.0)]
+    model = make()
+    model.add(nl.layers.ActivityRegularization(l1=0.5))
+    of_weights = model.losses
+    assert len(of_weights) == 1
+    outputs = model(X)
+    assert model.losses == [*of_weights, pytest.approx(0.5 * np.abs(outputs).sum() / len(X))]
+    model(np.zeros_like(X))
+    assert model.losses == [*of_weights, 0.0]

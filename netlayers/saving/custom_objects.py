@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.activations import ActivationLayer
-from netlayers.callbacks import Callback
 from netlayers.constraints import Constraint
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
@@ -16,11 +15,16 @@ from netlayers.optimizers import Optimizer
 from netlayers.optimizers.schedules import LearningRateSchedule
 from netlayers.registry import (
     USER_OBJECTS,
+    Configurable,
     check_custom_objects,
     register,
     register_name,
+    registered,
+    resolve,
+    serialize,
 )
 from netlayers.regularizers import Regularizer
+from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +45,7 @@ _KINDS: dict[type, str] = {  # the first that fits: an activation is a layer too
 _registered: dict[str, Any] = {}
 
 
-class custom_object_scope:
+class CustomObjectScope:
     """Context manager in which names stand for a user's classes.
 
     ``load_model``, ``from_config`` and arguments such as ``loss="mine"`` find them; other threads
@@ -55,13 +59,13 @@ class custom_object_scope:
         >>> class Cubed(nl.initializers.Initializer):
         ...     def fill(self, out, rng=None):
         ...         out[...] = 3
-        >>> with nl.utils.custom_object_scope({"Cubed": Cubed}):
+        >>> with nl.saving.custom_object_scope({"Cubed": Cubed}):
         ...     nl.initializers.get("Cubed")
         Cubed()
     """
 
     def __init__(self, custom_objects: Mapping[str, Any]) -> None:
-        check_custom_objects("custom_object_scope", custom_objects)
+        check_custom_objects("CustomObjectScope", custom_objects)
         self._objects = dict(custom_objects)
         self._tokens: list[Token[Mapping[str, Any]]] = []
 
@@ -70,6 +74,9 @@ class custom_object_scope:
 
     def __exit__(self, *_: object) -> None:
         USER_OBJECTS.reset(self._tokens.pop())
+
+
+custom_object_scope = CustomObjectScope  # its other name in Keras
 
 
 def get_custom_objects() -> dict[str, Any]:
@@ -94,7 +101,7 @@ def register_keras_serializable(
 
     Example:
         >>> import netlayers as nl
-        >>> @nl.utils.register_keras_serializable("mine")
+        >>> @nl.saving.register_keras_serializable("mine")
         ... class Fours(nl.initializers.Initializer):
         ...     def fill(self, out, rng=None):
         ...         out[...] = 4
@@ -129,3 +136,79 @@ def get_registered_name(obj: Any) -> str:
 def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the class or function of a name, ``None`` if there is none."""
     return {**get_custom_objects(), **(custom_objects or {})}.get(name)
+
+
+def serialize_keras_object(obj: Any) -> Any:
+    """Return an object as plain data, which :func:`deserialize_keras_object` turns back.
+
+    Args:
+        obj: a layer, loss, optimizer or another object with ``get_config``; a registered class or
+            function; a number, string, list or dict of these.
+
+    Returns:
+        For an object, a dict with its ``module`` (the kind, such as ``"layer"``), ``class_name``
+        and ``config``.
+
+    Example:
+        >>> import netlayers as nl
+        >>> written = nl.saving.serialize_keras_object(nl.regularizers.L2(0.5))
+        >>> written
+        {'module': 'regularizer', 'class_name': 'L2', 'config': {'l2': 0.5}}
+        >>> nl.saving.deserialize_keras_object(written)
+        L2(l2=0.5)
+    """
+    if isinstance(obj, Configurable):
+        kind = next((k for base, k in _KINDS.items() if isinstance(obj, base)), None)
+        return {"module": kind, **serialize(obj)}
+    if isinstance(obj, (list, tuple)):
+        return [serialize_keras_object(item) for item in obj]
+    if isinstance(obj, dict):
+        return {key: serialize_keras_object(value) for key, value in obj.items()}
+    return get_registered_name(obj) if callable(obj) else obj
+
+
+def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return the object that :func:`serialize_keras_object` described.
+
+    Args:
+        config: the description. A list, and a dict without ``class_name``, are converted item by
+            item; other values are returned as they are.
+        custom_objects: additional classes by name.
+
+    Raises:
+        ConfigurationError: nothing is registered under the name, or more than one kind of object
+            and there is no ``module`` to say which.
+    """
+    with CustomObjectScope(custom_objects or {}):
+        return _deserialize(config)
+
+
+def _deserialize(config: Any) -> Any:
+    if isinstance(config, (list, tuple)):
+        return [_deserialize(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if "class_name" not in config:
+        return {key: _deserialize(value) for key, value in config.items()}
+    name = config["class_name"]
+    known = get_custom_objects().get(name)
+    bases = [
+        base
+        for base, kind in _KINDS.items()
+        if config.get("module") == kind
+        or (config.get("module") not in _KINDS.values() and _is_known(kind, base, name, known))
+    ]
+    if len(bases) != 1:
+        raise ConfigurationError(
+            f"deserialize_keras_object: {len(bases) or 'no'} kinds of object have the class name "
+            f"{name!r}; pass 'module' in the description, one of {', '.join(_KINDS.values())}, and "
+            "custom_objects for a class of your own."
+        )
+    return resolve(_KINDS[bases[0]], config, bases[0])
+
+
+def _is_known(kind: str, base: type, name: Any, known: Any) -> bool:
+    """Whether a class of this kind is registered, or given by the user, under a name."""
+    if isinstance(known, type):
+        return next(b for b in _KINDS if issubclass(known, b)) is base
+    return name in registered(kind)

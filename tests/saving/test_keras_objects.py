@@ -1,0 +1,67 @@
+"""Objects as plain data, under Keras's names of `saving`."""
+
+import pytest
+
+import netlayers as nl
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        nl.layers.Dense(3, "relu", name="d"),
+        nl.losses.CosineSimilarity(axis=1),
+        nl.metrics.CosineSimilarity(),
+        nl.optimizers.Adam(0.25),
+        nl.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5),
+        nl.initializers.Identity(2.0),
+        nl.layers.Identity(name="i"),
+        nl.regularizers.L1L2(0.1, 0.2),
+        nl.constraints.MaxNorm(3),
+        nl.activations.LeakyReLU(0.1),
+    ],
+)
+def test_an_object_becomes_plain_data_and_back(thing):
+    written = nl.saving.serialize_keras_object(thing)
+    read = nl.saving.deserialize_keras_object(written)
+    assert type(read) is type(thing)
+    assert read.get_config() == thing.get_config()
+
+
+def test_lists_and_dicts_are_converted_item_by_item():
+    given = {"a": [nl.regularizers.L1(0.5), 3], "b": "text"}
+    read = nl.saving.deserialize_keras_object(nl.saving.serialize_keras_object(given))
+    assert read["a"][0].l1 == 0.5
+    assert read["a"][1] == 3
+    assert read["b"] == "text"
+
+
+def test_a_description_without_a_kind_is_found_if_one_kind_has_its_name():
+    read = nl.saving.deserialize_keras_object
+    assert type(read({"class_name": "L2", "config": {"l2": 0.5}})) is nl.regularizers.L2
+    with pytest.raises(nl.errors.ConfigurationError, match=r"2 kinds .*'CosineSimilarity'.*module"):
+        read({"class_name": "CosineSimilarity"})
+    with pytest.raises(nl.errors.ConfigurationError, match=r"no kinds .*'Nothing'"):
+        read({"class_name": "Nothing"})
+
+
+def test_a_class_of_the_user_is_given_by_its_name():
+    class Halves(nl.initializers.Initializer):
+        def fill(self, out, rng=None):
+            out[...] = 0.5
+
+    written = nl.saving.serialize_keras_object(Halves())
+    for written["module"] in ("initializer", None):
+        read = nl.saving.deserialize_keras_object(written, {"Halves": Halves})
+        assert type(read) is Halves
+    model = nl.Sequential([nl.layers.Dense(2, kernel_initializer=Halves())])
+    read = nl.Sequential.from_config(model.get_config(), {"Halves": Halves})
+    assert type(read.layers[0].kernel_initializer) is Halves
+    with pytest.raises(nl.errors.UnknownNameError, match="Halves"):
+        nl.Sequential.from_config(model.get_config())
+
+
+def test_an_initializer_is_cloned():
+    given = nl.initializers.HeNormal(seed=3)
+    clone = given.clone()
+    assert clone is not given
+    assert clone.get_config() == {"seed": 3, "input_axes": None, "output_axes": None}

@@ -21,8 +21,8 @@ from netlayers.saving.own_state import objects_of, own_state
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.settings import ChangedSettingError, restore_settings
 from netlayers.saving.state import architecture, compile_settings
+from netlayers.training.backup_callback import BackupCallback
 from netlayers.training.state import differences, pack, unpack
-from netlayers.training.trainer import BackupCallback
 
 if TYPE_CHECKING:
     from netlayers.training.trainer import Run
@@ -231,6 +231,15 @@ class BackupAndRestore(BackupCallback):
     def interrupted(self, run: Run) -> None:
         """Write a backup before the process ends."""
         self._write(run)
+
+    def _saved(self) -> list[str]:
+        if self._run is None or self._written is None:
+            return []
+        epoch, batch = self._written["epoch"], self._written["batch"]
+        when = "of this moment"
+        if self._written != self._run.place():
+            when = f"of epoch {epoch + 1}, batch {batch}" if batch else f"before epoch {epoch + 1}"
+        return [f"the same script continues from the backup {when} in {self.backup_dir!r}"]
 
     def finished(self, run: Run) -> None:
         """Delete the backups, if the run is complete.

@@ -227,6 +227,10 @@ class ModelCheckpoint(MonitorCallback):
         """Stop copying the model before each step."""
         self._stop_copying()
 
+    def _saved(self) -> list[str]:
+        how = "model.load_weights" if self.save_weights_only else "load_model"
+        return [f"{how} reads {path!r}, saved by ModelCheckpoint" for path in self.files[-1:]]
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Keep the number of the epoch."""
         self._epoch, self._single = epoch, False

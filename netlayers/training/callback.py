@@ -159,6 +159,10 @@ class Callback:
         """Set the model."""
         self.model = model
 
+    def _saved(self) -> list[str]:
+        """Return what was saved and how to use it, for the message of an interrupted run."""
+        return []
+
     def get_state(self) -> dict[str, Any]:
         """Return the state of the callback, to resume a run in another process.
 

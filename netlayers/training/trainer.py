@@ -13,9 +13,10 @@ from netlayers.data.batch import batches_of
 from netlayers.data.streams import warn_exhausted
 from netlayers.errors import NonFiniteError
 from netlayers.kernels.exact import exactly
+from netlayers.training.backup_callback import BackupCallback
 from netlayers.training.batching import INFERENCE_BATCH
-from netlayers.training.callback import Callback
 from netlayers.training.compilation import CompilableModel
+from netlayers.training.interruption import explain_interruption
 from netlayers.training.nonfinite import explain
 from netlayers.training.signals import Interrupts
 from netlayers.training.state import check_like
@@ -228,10 +229,12 @@ def train(run: Run) -> None:
                 interrupts.busy = True  # a run cannot resume from the averages
                 with run.model._lock.whole:
                     run.steps.optimizer.finalize_variable_values(run.model.parameters)
-        except BaseException:
-            if interrupts.delivered and not interrupts.busy:
-                interrupts.busy = True  # another SIGTERM must not interrupt this
-                run.interrupted()
+        except BaseException as error:
+            if interrupts.delivered:
+                if not interrupts.busy:
+                    interrupts.busy = True  # another SIGTERM must not interrupt this
+                    run.interrupted()
+                explain_interruption(error, run)
             raise
         finally:
             run.hooks.fire_all("on_train_end", dict(run.last_logs))
@@ -364,35 +367,3 @@ def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> A
     hooks.fire("on_predict_end", {})
     whole = [parts[0][:done] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
     return whole if isinstance(part, tuple) else whole[0]
-
-
-class BackupCallback(Callback):
-    """Base class of a callback that writes backups; its hooks run after those of all others."""
-
-    part_of_run = False
-
-    def find(self, run: Run) -> bool:
-        """Look for a backup of an earlier process; if there is one, move ``run`` there."""
-        raise NotImplementedError
-
-    def begun(self, run: Run) -> None:
-        """After ``on_train_begin`` of a new run."""
-
-    def restore(self, run: Run) -> None:
-        """Restore the run from the backup."""
-        raise NotImplementedError
-
-    def after_batch(self, run: Run) -> None:
-        """After a batch and the hooks of all callbacks."""
-
-    def after_epoch(self, run: Run) -> None:
-        """After an epoch and the hooks of all callbacks."""
-
-    def interrupted(self, run: Run) -> None:
-        """After a signal that ends the run, between two steps."""
-
-    def finished(self, run: Run) -> None:
-        """After a run that was not interrupted."""
-
-    def close(self, run: Run) -> None:
-        """After a run, however it ended."""

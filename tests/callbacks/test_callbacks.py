@@ -142,7 +142,7 @@ def test_clean_lines_without_a_terminal(capsys, verbose, lines):
 def test_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     make().fit(X, Y, batch_size=1, epochs=2)
-    assert "batch" in capsys.readouterr().out
+    assert "6/6  left 0 ms" in capsys.readouterr().out
 
 
 def test_what_is_no_callback_is_refused():

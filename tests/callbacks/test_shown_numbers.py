@@ -9,6 +9,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.callbacks import TensorBoard, tensorboard
+from netlayers.callbacks.remaining import RemainingTime
 
 X, Y = np.zeros((10, 3)), np.zeros((10, 1))
 
@@ -57,21 +58,16 @@ def test_no_speed_without_asking(tmp_path, written):
 
 
 class Bar:
-    """Stands for tqdm, and keeps what it is asked to show."""
+    """Stands for tqdm, and keeps the lines that it is asked to show."""
 
     made = []  # noqa: RUF012
 
     def __init__(self, **options):
-        self.options, self.n, self.counts, self.texts = options, 0, [], []
-        self.closed = False
+        self.options, self.lines, self.closed = options, [], False
         Bar.made.append(self)
 
-    def update(self, n):
-        self.n += n
-        self.counts.append(self.n)
-
-    def set_postfix_str(self, text, refresh):
-        self.texts.append(text)
+    def set_description_str(self, text):
+        self.lines.append(text)
 
     def close(self):
         self.closed = True
@@ -82,27 +78,93 @@ def bars(capsys, monkeypatch):  # capsys first, as it replaces sys.stdout
     Bar.made.clear()
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
     monkeypatch.setattr("tqdm.tqdm", Bar)
+    monkeypatch.setenv("COLUMNS", "60")
     return Bar
 
 
+def ticking(monkeypatch, step):
+    """Let each look at the clock take some seconds."""
+    clock = itertools.count(step=step)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+
+
 @pytest.mark.parametrize(("initial", "epochs"), [(0, 2), (1, 3)])
-def test_the_count_of_the_bar(bars, capsys, initial, epochs):
+def test_the_line_of_an_epoch(bars, capsys, monkeypatch, initial, epochs):
+    ticking(monkeypatch, 2)
     make().fit(X, Y, batch_size=3, initial_epoch=initial, epochs=epochs)
-    assert len(bars.made) == 2
-    for number, bar in enumerate(bars.made, initial + 1):
-        assert bar.counts == [1, 2, 3, 4]
-        assert bar.options["total"] == 4
-        assert bar.options["desc"] == f"Epoch {number}/{epochs}"
-        assert bar.closed
-        assert bar.texts[0].startswith("loss 0.0000")
-    assert [line[:9] for line in capsys.readouterr().out.splitlines()] == [
-        f"Epoch {n}/{epochs}" for n in range(initial + 1, epochs + 1)
+    first, last = bars.made
+    title = f"Epoch {initial + 1}/{epochs}"
+    # 2 s a batch, 4 batches, and 2 s for the end of an epoch once that is known.
+    assert first.lines == [
+        title,
+        f"{title}  [##......]  1/4  left 6 s, run 14 s  loss 0.0000",
+        f"{title}  [####....]  2/4  left 4 s, run 12 s  loss 0.0000",
+        f"{title}  [######..]  3/4  left 2 s, run 10 s  loss 0.0000",
+        f"{title}  [########]  4/4  left 0 ms, run 8 s  loss 0.0000",
+    ]
+    title = f"Epoch {epochs}/{epochs}"
+    assert last.lines[1] == f"{title}  [####..............]  1/4  left 8 s  loss 0.0000"
+    assert first.closed
+    assert last.closed
+    assert capsys.readouterr().out.splitlines() == [
+        f"Epoch {n}/{epochs}   10.0 s  loss 0.0000" for n in range(initial + 1, epochs + 1)
     ]
 
 
+def test_lines_fit_the_terminal(bars, capsys, monkeypatch):
+    """A number that does not fit is left out of the line, and wrapped when the epoch has ended."""
+    ticking(monkeypatch, 100)
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse", metrics=["mae", "mape", "cosine_similarity"])
+    model.fit(X, Y, batch_size=1, epochs=2000, initial_epoch=1998, validation_data=(X, Y))
+    lines = bars.made[0].lines
+    assert len(lines[-2]) <= 59
+    assert lines[-2].startswith("Epoch 1999/2000  10/10  left 0 ms, run 16:40  loss 0.0")
+    assert "validation" in lines[-1]
+    printed = capsys.readouterr().out.splitlines()
+    assert max(map(len, printed)) <= 60
+    assert len(printed) > 2
+    assert sum(map(len, " ".join(printed).split("val_loss"))) > 100
+
+
+def test_names_of_a_file_do_not_move_the_cursor(bars, capsys):
+    class Set(nl.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["a\x1b[2Jb"] = 1.0
+
+    make().fit(X, Y, callbacks=[Set()], verbose=2)
+    assert "a\\x1b[2Jb 1.0000" in capsys.readouterr().out
+
+
+def test_the_estimate_after_resuming():
+    """Batches of the process before, and the time to restore them, do not count."""
+    time_left = RemainingTime()
+    time_left.begin_epoch(0.0)
+    assert time_left.estimate(100, 3) is None
+    time_left.count(41, 50.0)  # 50 s to read the backup
+    assert time_left.estimate(100, 3) is None
+    time_left.count(42, 52.0)
+    assert time_left.estimate(100, 3) == (2 * 58, 2 * 58 + 3 * 200)
+    assert time_left.estimate(None, 3) is None
+
+
+def test_the_estimate_of_a_run():
+    """The speed of this epoch and the one before, and what the ends of epochs take."""
+    time_left = RemainingTime()
+    for epoch, each in enumerate((1.0, 3.0)):
+        time_left.begin_epoch(100.0 * epoch)
+        for done in range(1, 6):
+            time_left.count(done, 100.0 * epoch + each * done)
+        time_left.end_epoch(100.0 * epoch + each * 5 + 10)
+    time_left.begin_epoch(200.0)
+    time_left.count(1, 205.0)
+    each = (3 * 5 + 5) / 6
+    left = 4 * each + 10
+    assert time_left.estimate(5, 2) == pytest.approx((left, left + 2 * (5 * each + 10)))
+
+
 def test_the_bar_is_closed_when_a_run_fails_and_shows_numbers_now_and_then(bars, monkeypatch):
-    clock = itertools.count(step=0.15)
-    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    ticking(monkeypatch, 0.06)
     seen = []
 
     def fail(batch, logs):
@@ -115,7 +177,8 @@ def test_the_bar_is_closed_when_a_run_fails_and_shows_numbers_now_and_then(bars,
         make().fit(X, Y, batch_size=2, callbacks=[callback], verbose=1)
     (bar,) = bars.made
     assert bar.closed
-    assert len(bar.texts) < len(seen)
+    assert [line.split()[2] for line in bar.lines[1:]] == ["[######.........]"]
+    assert len(seen) == 4
 
 
 def test_a_bar_that_is_not_wanted(bars, capsys):

@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and errors end a run with a backup and a consistent model."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -218,9 +219,109 @@ def test_a_process_ends_as_python_does(tmp_path, number, code):
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code
-    assert ("KeyboardInterrupt" in errors) == (number == signal.SIGINT)
-    assert "Terminated" not in errors
+    if number == signal.SIGTERM:
+        assert errors == ""
+    else:
+        assert re.fullmatch(
+            r"fit was interrupted in epoch .*backup of this moment in .*\.\n", errors
+        )
     assert [path.name for path in (tmp_path / "backup").iterdir()] == ["backup.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "at", "where"),
+    [
+        ("on_train_batch_end", 7, "in epoch 2 of 3 after batch 2 of 5"),
+        ("on_epoch_begin", 2, "in epoch 2 of 3 before its first batch"),
+        ("on_test_batch_begin", 2, "in epoch 2 of 3 after all its batches"),
+        ("on_epoch_end", 2, "before epoch 3 of 3"),
+        ("on_epoch_end", 3, "after epoch 3 of 3"),
+    ],
+)
+def test_the_sentence_of_ctrl_c_says_where(tmp_path, monkeypatch, hook, at, where):
+    monkeypatch.delenv("NETLAYERS_DEBUG", raising=False)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted(tmp_path / "b", Press(hook, at, signal.SIGINT))
+    assert type(caught.value) is KeyboardInterrupt
+    assert str(caught.value) == (
+        f"fit was interrupted {where}; the same script continues from the backup of this moment "
+        f"in '{tmp_path / 'b'}'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "text"),
+    [
+        ([], "nothing was saved: with the callback BackupAndRestore the same script would continue "
+         "here."),
+        (["backup"], "the same script continues from the backup before epoch 2 in 'backup'."),
+        (["few"], "the same script continues from the backup of epoch 2, batch 1 in 'backup'."),
+        (["model"], "load_model reads 'm.safetensors', saved by ModelCheckpoint."),
+        (["weights"], "model.load_weights reads 'w.safetensors', saved by ModelCheckpoint."),
+    ],
+)  # fmt: skip
+def test_the_sentence_of_ctrl_c_says_what_is_saved(tmp_path, monkeypatch, chosen, text):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    kinds = {
+        "backup": lambda: callbacks.BackupAndRestore("backup"),
+        "few": lambda: callbacks.BackupAndRestore("backup", save_freq=6),
+        "model": lambda: callbacks.ModelCheckpoint("m.safetensors"),
+        "weights": lambda: callbacks.ModelCheckpoint("w.safetensors", save_weights_only=True),
+    }
+    # The second signal ends the hook at once, so there is no backup of this moment.
+    press = Press("on_train_batch_end", 8, signal.SIGINT, signal.SIGINT)
+    model = network()
+    model.compile("sgd", "mse")
+    its = [press, *(kinds[name]() for name in chosen)]
+    with pytest.raises(KeyboardInterrupt) as caught:
+        model.fit(X, Y, batch_size=8, epochs=3, callbacks=its, verbose=0)
+    where = "fit was interrupted in epoch 2 of 3 after batch 2 of 5; "
+    assert str(caught.value) == where + text
+
+
+def test_the_sentence_of_ctrl_c_where_the_model_lives_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    model = network()
+    model.compile("sgd", "mse")
+    press = Press("on_train_batch_end", 7, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        model.fit(X, Y, batch_size=8, epochs=3, callbacks=[press], verbose=0)
+    assert str(caught.value) == (
+        "fit was interrupted in epoch 2 of 3 after batch 2 of 5; nothing was saved; "
+        "fit(..., initial_epoch=1) trains on from the weights as they are."
+    )
+
+
+def test_other_errors_keep_their_traceback(capsys, monkeypatch):
+    monkeypatch.delenv("NETLAYERS_DEBUG", raising=False)
+    seen = []
+    monkeypatch.setattr(sys, "excepthook", lambda *what: seen.append(what))
+    model = network()
+    model.compile("sgd", "mse")
+    for _ in range(2):  # the second time, the hook is there
+        press = Press("on_train_batch_end", 2, signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            model.fit(X, Y, callbacks=[press], verbose=0)
+    sys.excepthook(KeyboardInterrupt, caught.value, None)
+    assert capsys.readouterr().err == f"{caught.value}\n"
+    assert caught.value._render_traceback_() == [str(caught.value)]
+    error = ValueError("mine")
+    sys.excepthook(ValueError, error, None)
+    assert seen == [(ValueError, error, None)]
+
+
+def test_the_traceback_of_ctrl_c_on_request(monkeypatch):
+    monkeypatch.setenv("NETLAYERS_DEBUG", "1")
+    before = sys.excepthook
+    model = network()
+    model.compile("sgd", "mse")
+    with pytest.raises(KeyboardInterrupt, match="fit was interrupted") as caught:
+        model.fit(X, Y, callbacks=[Press("on_train_batch_end", 2, signal.SIGINT)], verbose=0)
+    assert sys.excepthook is before
+    assert not hasattr(caught.value, "_render_traceback_")
 
 
 @pytest.mark.parametrize("where", ["callback", "source"])

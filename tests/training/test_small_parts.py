@@ -10,10 +10,11 @@ from netlayers.data import batch as batch_module
 from netlayers.data.arrays import column
 from netlayers.data.batch import Batch
 from netlayers.training import inputs, samples, trainer
+from netlayers.training.backup_callback import BackupCallback
 from netlayers.training.nonfinite import find_nonfinite
 from netlayers.training.state import differences, pack, unpack
 from netlayers.training.step import Steps
-from netlayers.training.trainer import BackupCallback, Run
+from netlayers.training.trainer import Run
 from tests.golden import check_text
 
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(8, 2)

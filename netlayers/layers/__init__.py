@@ -26,6 +26,7 @@ from netlayers.layers.dropout import (
     GaussianNoise,
     SpatialDropout1D,
 )
+from netlayers.layers.embedding import Embedding, ReversibleEmbedding
 from netlayers.layers.group_normalization import GroupNormalization
 from netlayers.layers.input import Input
 from netlayers.layers.layer_normalization import (
@@ -52,6 +53,7 @@ __all__ = [
     "BatchNormalization",
     "Dense",
     "Dropout",
+    "Embedding",
     "Exponential",
     "Flatten",
     "GaussianDropout",
@@ -82,6 +84,7 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Residual",
+    "ReversibleEmbedding",
     "SiLU",
     "Sigmoid",
     "SoftShrink",

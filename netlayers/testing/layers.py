@@ -44,12 +44,13 @@ BASES[Layer] = "layer"
 
 
 def observe_layer(example: Example, layer: Layer) -> list[Any]:
-    """Return outputs, gradients, penalties and the weights before and after an update."""
+    """Return outputs, masks, gradients, penalties, and the weights before and after an update."""
     shape = example.data[0]
     seeded = isinstance(layer, Sequential) and layer.seed is not None
     model = layer if seeded else Sequential([layer], seed=0, dtype=layer.dtype)
     x = inputs(model, shape, layer.compute_dtype)
     seen = [*copies(forward(model, x)), *map(np.array, model.weights)]
+    seen += [np.array(its) for its in listed(model.compute_mask(x))]
     model.reset_states()
     y, penalties = collect_penalties(model.forward, x, True)
     seen += copies(y)

@@ -134,7 +134,7 @@ def dense_gradients(layer: Layer) -> list[Array]:
 
 def awkward(x: Array) -> dict[str, Any]:
     """Return the same numbers as ``x`` in the forms that users have them in."""
-    padded = np.zeros((len(x), *x.shape[1:-1], 2 * x.shape[-1]), x.dtype)
+    padded = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
     padded[..., ::2] = x
     readonly = x.copy()
     readonly.flags.writeable = False

@@ -225,6 +225,11 @@ class names_of_a_file:
         _CUSTOM_OBJECTS.reset(self._token)
 
 
+def reading_a_file() -> bool:
+    """Return whether names and settings come from an untrusted file."""
+    return _CUSTOM_OBJECTS.get() is not None
+
+
 def must_define(unless: str = "") -> Callable[[Method], Method]:
     """Mark a method, as a decorator, that a class must override to be used.
 

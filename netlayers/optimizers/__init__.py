@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 from netlayers._serializers import serializers
 from netlayers.optimizers import schedules
 from netlayers.optimizers.adadelta import Adadelta
+from netlayers.optimizers.adafactor import Adafactor
 from netlayers.optimizers.adagrad import Adagrad
 from netlayers.optimizers.adam import Adam, AdamW
 from netlayers.optimizers.adamax import Adamax
 from netlayers.optimizers.base import Optimizer
+from netlayers.optimizers.ftrl import Ftrl
 from netlayers.optimizers.lamb import Lamb
+from netlayers.optimizers.lars import LARS
 from netlayers.optimizers.lion import Lion
+from netlayers.optimizers.muon import Muon
 from netlayers.optimizers.nadam import Nadam
 from netlayers.optimizers.radam import RAdam
 from netlayers.optimizers.rmsprop import RMSprop
+from netlayers.optimizers.schedule_free import ScheduleFreeAdamW
 from netlayers.optimizers.sgd import SGD
 from netlayers.registry import resolve
 
@@ -23,18 +28,23 @@ if TYPE_CHECKING:
     from netlayers._typing import Identifier
 
 __all__ = [
+    "LARS",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "Ftrl",
     "Lamb",
     "Lion",
+    "Muon",
     "Nadam",
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "ScheduleFreeAdamW",
     "deserialize",
     "get",
     "schedules",

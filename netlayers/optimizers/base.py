@@ -11,8 +11,7 @@ import numpy as np
 from netlayers._warn import warn
 from netlayers.checks import check_choice, check_flag, check_integer, check_name, check_number
 from netlayers.errors import ConfigurationError
-from netlayers.kernels.memory import aligned
-from netlayers.optimizers.layout import FLUSH_EVERY, Layout
+from netlayers.optimizers.layout import FLUSH_EVERY, Layout, allocate, check_epsilon, rule_of
 from netlayers.optimizers.schedules.base import LearningRateSchedule, _CalledRate, check_rate
 from netlayers.optimizers.settings import Renamed, Setting, patterns_of, patterns_of_weights
 from netlayers.optimizers.transforms import transforms_for
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter, Parameters
+    from netlayers.optimizers.rules import Rule
     from netlayers.optimizers.transforms import Transform
 
 
@@ -86,11 +86,14 @@ class Optimizer(Configurable):
         True
     """
 
-    # Names of the state vectors of the rule, and initial values of those that do not start at 0.
+    # Names of the state vectors of the rule, and initial values of those that do not start at 0:
+    # numbers, or "weights" for a copy of the weights.
     state_names: tuple[str, ...] = ()
-    state_start: Mapping[str, float] = {}
+    state_start: Mapping[str, float | str] = {}
     # Whether the state holds averages or sums of squared gradients.
     _squares_gradients = False
+    # Argument that keeps a divisor above 0.
+    _epsilon = "epsilon"
     # Number of temporary arrays; if more than one, scratch is a matrix with this many rows.
     scratch_rows = 1
     # Whether weights and state do not change where the gradient is 0. If so, a parameter with row
@@ -98,6 +101,8 @@ class Optimizer(Configurable):
     exact_by_rows = False
     # Whether each block is one whole parameter, as rules that use norms require.
     by_parameter = False
+    # Whether these blocks have the shape of the parameter; otherwise they are flat.
+    _shaped = False
     _reads: ClassVar[dict[str, tuple[int]]] = {"update": (1,)}  # the gradient
 
     def __init__(
@@ -286,12 +291,12 @@ class Optimizer(Configurable):
             dense.fill()
         rate = self.learning_rate
         self.iterations += 1
-        for (multiplier, decay, _), blocks in layout.groups:
+        for (multiplier, decay, _, update), blocks in layout.groups:
             lr = rate * multiplier
             for w, g, state, scratch in blocks:
                 if decay:
                     np.multiply(w, 1 - lr * decay, out=w)
-                self.update(w, g, lr, state, scratch)
+                update(w, g, lr, state, scratch)
         for table in layout.tables:
             table.apply(rate)
         if parameters.constrained:
@@ -325,12 +330,7 @@ class Optimizer(Configurable):
                 f"{type(parameters).__name__}. For plain arrays use scipy.optimize, or layers."
             )
         size, dtype = parameters.size, parameters.dtype
-        smallest, epsilon = float(np.finfo(dtype).tiny), getattr(self, "epsilon", 1.0)
-        if epsilon < smallest:  # it would be 0, and the update of a zero gradient NaN
-            raise ConfigurationError(
-                f"{type(self).__name__}: epsilon={epsilon:g} is too small for {dtype}; pass "
-                f"{smallest:.2g} or more."
-            )
+        check_epsilon(self, dtype)
         fits = all(v.size == size and v.dtype == dtype for v in self.state.values())
         if not fits or self._parameters not in (None, parameters):
             raise ConfigurationError(
@@ -338,15 +338,7 @@ class Optimizer(Configurable):
                 "(another model, or this one before a layer was added or removed). Create a new "
                 "optimizer for each model, and compile the model again."
             )
-        for name in self._vector_names():
-            if name not in self.state:
-                self.state[name] = aligned(size, dtype)
-                if name == "average":  # also of weights that are frozen for now
-                    for p in parameters.all:
-                        if not p.statistic:
-                            self.state[name][parameters.own_slice(p)] = parameters.values[p.slice]
-                elif name in self.state_start:
-                    self.state[name].fill(self.state_start[name])
+        allocate(self, parameters, self._vector_names())
         if self._undecayed_weights:
             self._undecayed += patterns_of_weights(self, parameters)
         for pattern in self._undecayed:
@@ -367,11 +359,16 @@ class Optimizer(Configurable):
             names.append("gradient_sum")
         return names
 
+    def rule_of(self, p: Parameter) -> Rule:
+        """Return the rule that updates a parameter."""
+        return rule_of(self, self.decay_of(p))
+
     def decay_of(self, p: Parameter) -> float:
         """Return the weight decay of a parameter, 0 if it is excluded."""
-        if self.weight_decay is None or any(pattern.search(p.path) for pattern in self._undecayed):
-            return 0.0
-        return self.weight_decay
+        return 0.0 if self._is_undecayed(p) else self.weight_decay or 0.0
+
+    def _is_undecayed(self, p: Parameter) -> bool:
+        return any(pattern.search(p.path) for pattern in self._undecayed)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments; a schedule as its class name and arguments.

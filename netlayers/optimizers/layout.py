@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from netlayers.core.parameters import rows_of
+from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import aligned
+from netlayers.optimizers.rules import WEIGHTS, Rule
 from netlayers.optimizers.tables import DenseGradient, RowUpdate, warn_about_dense_gradient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Dtype
     from netlayers.core.parameters import Parameter, Parameters
     from netlayers.optimizers.clipping import Norm
     from netlayers.optimizers.protocol import OptimizerProtocol
 
     Block: TypeAlias = tuple[Array, Array, tuple[Array, ...], Array]
-    Treatment: TypeAlias = tuple[float, float, Parameter | None]
+    Treatment: TypeAlias = tuple[float, float, Parameter | None, Callable[..., Any]]
 
 # An update reads and writes five arrays. Blocks of 262,144 entries stay in the processor's cache
 # between operations; whole vectors would be read from memory each time.
@@ -98,9 +100,9 @@ class Layout:
 
     Attributes:
         gradients: the gradients that the transforms modify.
-        groups: ``((multiplier, decay, parameter), blocks)`` for adjacent parameters with equal
-            settings; a block is ``(w, g, state, scratch)``. The parameter is ``None`` unless it
-            forms a group of its own.
+        groups: ``((multiplier, decay, parameter, update), blocks)`` for adjacent parameters with
+            equal settings and rules; a block is ``(w, g, state, scratch)``. The parameter is
+            ``None`` unless it forms a group of its own.
         tables: updates by rows.
         dense: row gradients that are made dense before the rule is applied.
     """
@@ -112,35 +114,46 @@ class Layout:
         self.dense: list[DenseGradient] = []
         self._pieces = [(at, own) for _, at, own in parameters.runs(lambda p: None)]
 
-        def treatment(p: Parameter) -> Treatment:
-            alone = optimizer.by_parameter or p.row_gradient
-            return p.learning_rate_multiplier, optimizer.decay_of(p), p if alone else None
+        rules = {id(p): optimizer.rule_of(p) for p in parameters.tensors}
+
+        def treatment(p: Parameter) -> tuple[float, Rule, Parameter | None]:
+            rule = rules[id(p)]
+            alone = rule.by_parameter or p.row_gradient
+            return p.learning_rate_multiplier, rule, p if alone else None
 
         runs = parameters.runs(treatment)
         lengths = [at.stop - at.start for _, at, _ in runs]
-        longest = max(lengths, default=0) if optimizer.by_parameter else min(BLOCK, parameters.size)
-        rows = aligned(optimizer.scratch_rows * longest, parameters.dtype)
-        rows = rows.reshape(optimizer.scratch_rows, longest)
+        limits = [
+            length if key[1].by_parameter else min(BLOCK, length)
+            for (key, _, _), length in zip(runs, lengths, strict=True)
+        ]
+        longest = max(limits, default=0)
+        count = max((rule.scratch_rows for (_, rule, _), _, _ in runs), default=1)
+        rows = aligned(count * longest, parameters.dtype).reshape(count, longest)
         self._scratch, self._keep = rows[0], np.empty(longest, bool)
         self.groups: list[tuple[Treatment, list[Block]]] = []
-        for (multiplier, decay, p), at, own in runs:
+        for ((multiplier, rule, p), at, own), limit in zip(runs, limits, strict=True):
             gradient = parameters.gradients[at]
             if p is not None and p.row_gradient:
-                if optimizer.exact_by_rows:
-                    vectors = [optimizer.state[name][own] for name in optimizer.state_names]
-                    self.tables.append(RowUpdate(optimizer, p, vectors, multiplier, decay))
+                if rule.exact_by_rows:
+                    vectors = [optimizer.state[name][own] for name in rule.state_names]
+                    self.tables.append(RowUpdate(rule, p, vectors, multiplier))
                     continue
                 warn_about_dense_gradient(optimizer, p)
                 self.dense.append(DenseGradient(p))
                 gradient = self.dense[-1].array
             blocks = []
-            for part, own_part in cut(at, own, longest):
-                state = tuple(optimizer.state[name][own_part] for name in optimizer.state_names)
+            for part, own_part in cut(at, own, limit):
                 w = parameters.values[part]
                 g = gradient[part.start - at.start : part.stop - at.start]
-                scratch = rows[:, : w.size] if len(rows) > 1 else rows[0, : w.size]
-                blocks.append((w, g, state, scratch))
-            self.groups.append(((multiplier, decay, p), blocks))
+                state = [optimizer.state[name][own_part] for name in rule.state_names]
+                scratch = rows[: rule.scratch_rows, : w.size]
+                if rule.scratch_rows == 1:
+                    scratch = scratch[0]
+                if rule.shaped and p is not None:
+                    w, g, *state = (a.reshape(p.shape) for a in (w, g, *state))
+                blocks.append((w, g, tuple(state), scratch))
+            self.groups.append(((multiplier, rule.decay, p, rule.update), blocks))
 
     def average(self, momentum: float, first: bool) -> None:
         """Update the average of the weights; the ``first`` update copies them."""
@@ -181,3 +194,55 @@ def cut(at: slice, own: slice, longest: int) -> Iterator[tuple[slice, slice]]:
     for start in range(0, at.stop - at.start, longest):
         stop = min(start + longest, at.stop - at.start)
         yield slice(at.start + start, at.start + stop), slice(own.start + start, own.start + stop)
+
+
+def rule_of(optimizer: OptimizerProtocol, decay: float) -> Rule:
+    """Return the rule that the attributes of an optimizer's class describe."""
+    return Rule(
+        optimizer.update,
+        optimizer.state_names,
+        tuple(optimizer.state_start.get(name, 0.0) for name in optimizer.state_names),
+        decay,
+        optimizer.scratch_rows,
+        optimizer.exact_by_rows,
+        optimizer.by_parameter,
+        optimizer._shaped,
+    )
+
+
+def check_epsilon(optimizer: OptimizerProtocol, dtype: Dtype) -> None:
+    """Check that epsilon is not 0 in the dtype: the update of a zero gradient would be NaN.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    name = optimizer._epsilon
+    smallest, epsilon = float(np.finfo(dtype).tiny), getattr(optimizer, name, 1.0)
+    if epsilon < smallest:
+        raise ConfigurationError(
+            f"{type(optimizer).__name__}: {name}={epsilon:g} is too small for {dtype}; pass "
+            f"{smallest:.2g} or more."
+        )
+
+
+def allocate(optimizer: OptimizerProtocol, parameters: Parameters, names: Sequence[str]) -> None:
+    """Allocate the state vectors that are missing, and fill them with their initial values."""
+    state = optimizer.state
+    new = [name for name in names if name not in state]
+    for name in new:
+        state[name] = aligned(parameters.size, parameters.dtype)
+    if not new:
+        return
+    for p in parameters.all:  # also those that are frozen for now
+        if p.statistic:
+            continue
+        own = parameters.own_slice(p)
+        rule = optimizer.rule_of(p)
+        starts = dict(zip(rule.state_names, rule.starts, strict=True))
+        starts["average"] = WEIGHTS
+        for name in starts.keys() & set(new):
+            start = starts[name]
+            if start == WEIGHTS:
+                state[name][own] = parameters.values[p.slice]
+            elif start:
+                state[name][own] = np.float64(start)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
+    from netlayers.optimizers.rules import Rule
 
 
 class OptimizerProtocol(Protocol):
@@ -25,9 +28,12 @@ class OptimizerProtocol(Protocol):
     grad_norm: float | None
     state: dict[str, Array]
     state_names: tuple[str, ...]
+    state_start: Mapping[str, float | str]
     scratch_rows: int
     exact_by_rows: bool
     by_parameter: bool
+    _shaped: bool
+    _epsilon: str
     _made_dense: set[str]
     _squares_gradients: bool
 
@@ -40,5 +46,5 @@ class OptimizerProtocol(Protocol):
     ) -> None:
         """Apply the rule to a block of weights."""
 
-    def decay_of(self, p: Parameter) -> float:
-        """Return the weight decay of a parameter."""
+    def rule_of(self, p: Parameter) -> Rule:
+        """Return the rule that updates a parameter."""

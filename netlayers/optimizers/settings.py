@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from netlayers.errors import ConfigurationError
+from netlayers.registry import reading_a_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,21 +49,39 @@ class Renamed:
         self.__get__(optimizer, type(optimizer))
 
 
-def patterns_of(owner: str, var_names: Sequence[str]) -> list[re.Pattern[str]]:
+def patterns_of(
+    owner: str, var_names: Sequence[str], argument: str = "var_names"
+) -> list[re.Pattern[str]]:
     """Return regular expressions of names of weights.
 
     Raises:
-        ConfigurationError: they are not a list of such.
+        ConfigurationError: they are not a list of such, or come from a file and could take very
+            long to search.
     """
     try:
         if isinstance(var_names, str):
             raise TypeError
-        return [re.compile(name) for name in var_names]
-    except (TypeError, re.error):
+        patterns = [re.compile(name) for name in var_names]
+    except (TypeError, re.error, RecursionError, OverflowError):
         raise ConfigurationError(
-            f"{owner}: var_names must be a list of regular expressions, such as ['bias'], got "
-            f"{var_names!r}."
+            f"{owner}: {argument} must be a list of regular expressions, such as ['bias'], got "
+            f"{var_names!r:.200}."
         ) from None
+    if reading_a_file():
+        for pattern in patterns:
+            text = pattern.pattern
+            if len(text) > 200 or len(_REPEAT.findall(text)) > 2 or _REPEATED_GROUP.search(text):
+                raise ConfigurationError(
+                    f"{owner}: {argument}: {text!r:.200} has more than 200 characters or two "
+                    "repeats, or a repeated group, which is not accepted from a file. Load the "
+                    "model with compile=False and compile it."
+                )
+    return patterns
+
+
+# Few repeats of single characters: nested ones could take time exponential in the length of a name.
+_REPEAT = re.compile(r"[*+?{]")
+_REPEATED_GROUP = re.compile(r"\)[*+?{]")
 
 
 def patterns_of_weights(optimizer: Any, parameters: Parameters) -> list[re.Pattern[str]]:

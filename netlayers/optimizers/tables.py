@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter
     from netlayers.optimizers.protocol import OptimizerProtocol
+    from netlayers.optimizers.rules import Rule
 
 WARN_ABOVE = 1 << 20  # entries of a parameter
 
@@ -26,23 +27,21 @@ class RowUpdate:
     are elementwise, so the result is bitwise that of an update of the whole parameter.
 
     Args:
-        optimizer: the optimizer.
+        rule: the rule of the parameter; its weight decay is applied to all rows.
         p: the parameter.
         state: the state vectors of the parameter.
         multiplier: factor of the learning rate.
-        decay: weight decay, applied to all rows.
     """
 
     def __init__(
         self,
-        optimizer: OptimizerProtocol,
+        rule: Rule,
         p: Parameter,
         state: list[Array],
         multiplier: float,
-        decay: float,
     ) -> None:
-        self._update, self._p = optimizer.update, p
-        self._multiplier, self._decay = multiplier, decay
+        self._update, self._p = rule.update, p
+        self._multiplier, self._decay = multiplier, rule.decay
         self._state = [vector.reshape(p.shape) for vector in state]
 
     def apply(self, rate: float) -> None:

@@ -13,6 +13,7 @@ from netlayers.errors import NonFiniteError
 from netlayers.layers import Dense
 from netlayers.models import Sequential
 from netlayers.optimizers import Optimizer
+from netlayers.optimizers.rules import WEIGHTS
 from netlayers.optimizers.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -170,7 +171,9 @@ def only_trainable_weights_change(example: Example) -> None:
     )
     frozen = slice(12, 24)
     for name, vector in optimizer.state.items():
-        start = average[frozen] if name == "average" else optimizer.state_start.get(name, 0)
+        start: Any = optimizer.state_start.get(name, 0)
+        if start == WEIGHTS or name == "average":
+            start = average[frozen]
         require(
             bool((vector[frozen] == np.float32(start)).all()),
             f"the state {name!r} of frozen weights to keep what it started from",

@@ -12,6 +12,7 @@ import pytest
 import netlayers as nl
 from netlayers import optimizers as opt
 from netlayers.optimizers import schedules
+from tests.optimizers.test_golden_matrices import PATHS as OTHERS
 
 START = [1.0, -2.0, 0.5]
 SHAPES = [(2,), (1,)]  # of the two parameters that the three numbers are
@@ -274,7 +275,8 @@ def walk(optimizer):
 
 def test_every_optimizer_has_a_path():
     exported = {getattr(opt, name) for name in opt.__all__ if isinstance(getattr(opt, name), type)}
-    assert {type(optimizer) for optimizer, _ in PATHS.values()} == exported - {opt.Optimizer}
+    walked = {type(optimizer) for optimizer, _ in (*PATHS.values(), *OTHERS.values())}
+    assert walked == exported - {opt.Optimizer}
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -32,11 +32,14 @@ def test_a_multiplier_is_another_learning_rate(name, weight_decay):
     model = three(*multipliers)
     start = model.parameters.values.copy()
     gradients = random_gradients(start.size)
-    make = getattr(opt, name)
-    run(make(0.1, weight_decay=weight_decay), model.parameters, gradients)
+    make, options = (
+        getattr(opt, name),
+        {} if weight_decay is None else {"weight_decay": weight_decay},
+    )
+    run(make(0.1, **options), model.parameters, gradients)
     for i, multiplier in enumerate(multipliers):
         plain = three(*[1.0] * 4)
-        run(make(0.1 * multiplier, weight_decay=weight_decay), plain.parameters, gradients)
+        run(make(0.1 * multiplier, **options), plain.parameters, gradients)
         for got, expected in zip(model.layers[i].weights, plain.layers[i].weights, strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-14)
     frozen = slice(24, 36)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 class AxisLoss(Loss):
     """Base class of losses with an ``axis``, which is moved to the end and for the computation."""
 
-    def __init__(self, axis: int, reduction: str | None, name: str | None) -> None:
-        super().__init__(reduction, name)
+    def __init__(
+        self, axis: int, reduction: str | None, name: str | None, dtype: str | None
+    ) -> None:
+        super().__init__(reduction, name, dtype)
         self.axis = check_integer(type(self).__name__, "axis", axis)
         self.moves_axis = self.axis != -1
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from netlayers.arrays.convert import as_float
-from netlayers.checks import check_choice, check_name
+from netlayers.checks import check_choice, check_dtype, check_name
 from netlayers.core.cache import Cache
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.kernels.memory import Workspace
@@ -37,6 +37,8 @@ class Loss(Configurable):
             ``"mean_with_sample_weight"``: Σ w l / Σ w; ``"sum"``: Σ w l;
             ``"none"`` or ``None``: the array of w l, whose sum :meth:`backward` differentiates.
         name: name of the loss.
+        dtype: ``"float32"`` or ``"float64"``, in which to compute the loss and its gradient, which
+            is returned in the dtype of the predictions; ``None`` for that of the predictions.
 
     Attributes:
         numerator: Σ w l of the last :meth:`forward`.
@@ -75,14 +77,21 @@ class Loss(Configurable):
     # Whether targets that are NaN are left out: see ElementwiseLoss. None: others cannot.
     mask_nan: bool | None = None
     weighs_outputs = False  # whether there may be a weight for each output: see ElementwiseLoss
+    dtype: str | None = None
     _by_output = False  # whether cache.weights are those of single outputs
     numerator: float = 0.0
     denominator: float | None = None  # None: the number of rows serves as denominator
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: str | None = None,
+    ):
         owner = type(self).__name__
         self.reduction = check_choice(owner, "reduction", reduction, REDUCTIONS)
         self.name = check_name(owner, name, snake_case(owner))
+        self.dtype = None if dtype is None else check_dtype(owner, dtype).name
         self._set_up()
 
     def _set_up(self) -> None:
@@ -169,7 +178,7 @@ class Loss(Configurable):
             ShapeError: the shapes do not match.
             DataError: the targets are not valid for this loss.
         """
-        p: Any = y_pred
+        p: Any = y_pred if self.dtype is None else self._in_own_dtype(y_pred)
         dtype = p.dtype if type(p) is np.ndarray else None
         if (dtype is _FLOAT32 or dtype is _FLOAT64) and p.ndim > 1 and len(p):
             self.cache.shape = p.shape
@@ -233,7 +242,9 @@ class Loss(Configurable):
             dy = self.backward_samples(self._broadcastable(weight / denominator))
         if getattr(dy, "shape", None) != shape:
             dy = self._like_predictions(dy)
-        return self._from_last_axis(dy) if self.moves_axis else dy  # type: ignore[attr-defined]
+        if self.moves_axis:
+            dy = self._from_last_axis(dy)  # type: ignore[attr-defined]
+        return dy if self.dtype is None else dy.astype(self.cache.given, copy=False)
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -311,6 +322,12 @@ class Loss(Configurable):
         """Warn about checked targets that are valid, but unlikely to be meant."""
 
     # Details ---------------------------------------------------------------------------------
+
+    def _in_own_dtype(self, y_pred: Any) -> Array:
+        """Return predictions in the dtype of the loss; cache their original dtype."""
+        p = as_predictions(f"loss {self.name!r}", y_pred)
+        self.cache.given = p.dtype
+        return p.astype(self.dtype, copy=False)
 
     def _predictions(self, y_pred: Any) -> Array:
         """Return predictions as floats with at least two axes; cache their original shape."""

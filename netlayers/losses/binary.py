@@ -31,6 +31,7 @@ class BinaryCrossentropy(Crossentropy, ElementwiseLoss):
         axis: axis of the outputs.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
@@ -44,9 +45,10 @@ class BinaryCrossentropy(Crossentropy, ElementwiseLoss):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
         mask_nan: bool = False,
     ) -> None:
-        super().__init__(from_logits, axis, reduction, name, label_smoothing)
+        super().__init__(from_logits, axis, reduction, name, dtype, label_smoothing)
         self.mask_nan = check_flag(type(self).__name__, "mask_nan", mask_nan)
 
     @staticmethod

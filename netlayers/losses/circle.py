@@ -37,6 +37,7 @@ class Circle(Loss):
         remove_diagonal: leave out j = i.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
 
     Source:
         Y. Sun et al., "Circle loss: a unified perspective of pair similarity optimization", CVPR
@@ -59,8 +60,9 @@ class Circle(Loss):
         remove_diagonal: bool = True,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, dtype)
         self.gamma = check_number("Circle", "gamma", gamma, above=0)
         self.margin = check_number("Circle", "margin", margin)
         self.remove_diagonal = check_flag("Circle", "remove_diagonal", remove_diagonal)

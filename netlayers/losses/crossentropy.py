@@ -38,9 +38,10 @@ class Crossentropy(AxisLoss):
         axis: int,
         reduction: str | None,
         name: str | None,
+        dtype: str | None,
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(axis, reduction, name)
+        super().__init__(axis, reduction, name, dtype)
         owner = type(self).__name__
         self.from_logits: bool = check_flag(owner, "from_logits", from_logits)
         self.label_smoothing = check_number(
@@ -135,6 +136,7 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
         axis: axis of the classes.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
 
     Source:
         Label smoothing: C. Szegedy et al., "Rethinking the Inception architecture for computer
@@ -148,8 +150,9 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(from_logits, axis, reduction, name, label_smoothing)
+        super().__init__(from_logits, axis, reduction, name, dtype, label_smoothing)
 
     def _forward_logits(self, t: Array, z: Array) -> Array:
         """``l = (Σ t) log Σ exp(z) - Σ t z``, with a stable log-sum-exp."""
@@ -262,6 +265,7 @@ class SparseCategoricalCrossentropy(ClassTargets, Crossentropy):
         reduction: see :class:`Loss`.
         axis: axis of the classes.
         name: name of the loss.
+        dtype: see :class:`Loss`.
     """
 
     target_kind = "indices"
@@ -273,8 +277,9 @@ class SparseCategoricalCrossentropy(ClassTargets, Crossentropy):
         reduction: str | None = "sum_over_batch_size",
         axis: int = -1,
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(from_logits, axis, reduction, name)
+        super().__init__(from_logits, axis, reduction, name, dtype)
         if ignore_class is not None:
             ignore_class = check_integer(type(self).__name__, "ignore_class", ignore_class)
         self.ignore_class = ignore_class

@@ -31,6 +31,7 @@ class ElementwiseLoss(Loss):
         reduction: see :class:`Loss`. A weight of an output counts as 1 / k of one of a sample:
             Σ w in ``"mean_with_sample_weight"`` is the sum of the weights by k.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: targets that are NaN are unknown: they contribute nothing to value and gradient,
             nor to the denominator: n is the number of known targets by k. So without weights the
             loss is the mean of e over all known targets, and 0 if none is known. ``False``: the
@@ -54,9 +55,10 @@ class ElementwiseLoss(Loss):
         self,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
         mask_nan: bool = False,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, dtype)
         self.mask_nan = check_flag(type(self).__name__, "mask_nan", mask_nan)
 
     @classmethod

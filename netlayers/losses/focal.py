@@ -44,6 +44,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         axis: axis of the outputs.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
@@ -60,9 +61,10 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
         mask_nan: bool = False,
     ) -> None:
-        super().__init__(from_logits, label_smoothing, axis, reduction, name, mask_nan)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype, mask_nan)
         owner = type(self).__name__
         self.apply_class_balancing = check_flag(
             owner, "apply_class_balancing", apply_class_balancing
@@ -187,6 +189,7 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         axis: axis of the classes.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
 
     Source:
         T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
@@ -201,8 +204,9 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(from_logits, label_smoothing, axis, reduction, name)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
         owner = type(self).__name__
         self.alpha: float | list[float]
         if isinstance(alpha, (list, tuple, np.ndarray)) and np.ndim(alpha) == 1:

@@ -52,7 +52,8 @@ class LossFunction:
             [
                 inspect.Parameter(name, kind, default=default)
                 for name, default in arguments.items()
-                if name not in ("reduction", "name", "mask_nan")  # of the mean over samples
+                if name
+                not in ("reduction", "name", "dtype", "mask_nan")  # of the mean over samples
             ]
         )
 

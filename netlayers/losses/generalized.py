@@ -32,6 +32,7 @@ class CategoricalGeneralizedCrossEntropy(ClassTargets):
         q: exponent, between 0 and 1, both excluded.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
 
     Source:
         Z. Zhang and M. Sabuncu, "Generalized cross entropy loss for training deep neural networks
@@ -50,8 +51,9 @@ class CategoricalGeneralizedCrossEntropy(ClassTargets):
         q: float = 0.5,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, dtype)
         self.q = check_number(type(self).__name__, "q", q, above=0)
         if self.q >= 1:
             raise ConfigurationError(f"{type(self).__name__}: q must be below 1, got {q}.")

@@ -65,6 +65,7 @@ class Hinge(_Margin):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
@@ -90,6 +91,7 @@ class SquaredHinge(_Margin):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
@@ -114,6 +116,7 @@ class CategoricalHinge(OneHotTargets):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
 
     Source:
         K. Crammer and Y. Singer, "On the algorithmic implementation of multiclass kernel-based

@@ -28,9 +28,13 @@ class _Overlap(Loss):
     """
 
     def __init__(
-        self, reduction: str | None, name: str | None, axis: int | Sequence[int] | None
+        self,
+        reduction: str | None,
+        name: str | None,
+        dtype: str | None,
+        axis: int | Sequence[int] | None,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, dtype)
         owner = type(self).__name__
         self.axis: int | tuple[int, ...] | None = None
         if isinstance(axis, (list, tuple)):
@@ -156,6 +160,7 @@ class Dice(_Overlap):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         axis: axes of the predictions to sum over; ``None`` for all. If the batch is among them,
             sample weights are factors in the sums: a sample of weight 2 counts as two samples. (In
             Keras they are factors of the loss.) The loss is then not a quotient of sums over
@@ -173,8 +178,9 @@ class Dice(_Overlap):
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
         axis: int | Sequence[int] | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(reduction, name, axis)
+        super().__init__(reduction, name, dtype, axis)
 
     @property
     def _coefficients(self) -> tuple[float, float, float, float]:
@@ -196,6 +202,7 @@ class Tversky(_Overlap):
         beta: weight of false positives, >= 0.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         axis: axes of the predictions to sum over; see :class:`Dice`.
 
     Source:
@@ -210,8 +217,9 @@ class Tversky(_Overlap):
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
         axis: int | Sequence[int] | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(reduction, name, axis)
+        super().__init__(reduction, name, dtype, axis)
         self.alpha = check_number("Tversky", "alpha", alpha, minimum=0)
         self.beta = check_number("Tversky", "beta", beta, minimum=0)
 

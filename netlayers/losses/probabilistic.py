@@ -28,6 +28,7 @@ class Poisson(ElementwiseLoss):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
@@ -73,6 +74,7 @@ class KLDivergence(OneHotTargets):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
 
     Source:
         S. Kullback and R. Leibler, "On information and sufficiency", Annals of Mathematical

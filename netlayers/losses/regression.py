@@ -37,6 +37,7 @@ class MeanSquaredError(_Difference):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
@@ -61,6 +62,7 @@ class MeanAbsoluteError(_Difference):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
@@ -86,6 +88,7 @@ class Huber(_Difference):
         delta: the difference at which the loss becomes linear, positive.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
@@ -98,9 +101,10 @@ class Huber(_Difference):
         delta: float = 1.0,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
         mask_nan: bool = False,
     ) -> None:
-        super().__init__(reduction, name, mask_nan)
+        super().__init__(reduction, name, dtype, mask_nan)
         self.delta = check_number("Huber", "delta", delta, above=0)
 
     @staticmethod
@@ -128,6 +132,7 @@ class LogCosh(_Difference):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
@@ -161,6 +166,7 @@ class MeanAbsolutePercentageError(_Difference):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 
@@ -190,6 +196,7 @@ class MeanSquaredLogarithmicError(ElementwiseLoss):
     Args:
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
     """
 

@@ -28,6 +28,7 @@ class CosineSimilarity(AxisLoss):
         axis: axis of the vector components.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
     """
 
     def __init__(
@@ -35,8 +36,9 @@ class CosineSimilarity(AxisLoss):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(axis, reduction, name)
+        super().__init__(axis, reduction, name, dtype)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:

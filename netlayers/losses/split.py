@@ -58,6 +58,7 @@ class SplitLoss(Loss):
         reduction: reduction of every loss; see :class:`Loss`. A loss in the list with a different
             reduction is an error.
         name: name of the loss.
+        dtype: see :class:`Loss`.
 
     A model reports the value of each loss as ``<part>_loss``, where the part is the name of the
     loss, and with ``compile(metrics={"<part>": [...]})`` metrics of each on its own slice.
@@ -95,8 +96,9 @@ class SplitLoss(Loss):
         target_sizes: Sequence[int] | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, dtype)
         self.losses = [self._copy_loss(loss) for loss in _listed("losses", losses)]
         count = len(self.losses)
         if not count:

@@ -37,6 +37,7 @@ class Quantile(ElementwiseLoss):
         quantile: a number between 0 and 1, or a list of one per output.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
@@ -54,9 +55,10 @@ class Quantile(ElementwiseLoss):
         quantile: float | Sequence[float] = 0.5,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
         mask_nan: bool = False,
     ) -> None:
-        super().__init__(reduction, name, mask_nan)
+        super().__init__(reduction, name, dtype, mask_nan)
         self.quantile: float | list[float]
         if isinstance(quantile, (list, tuple, np.ndarray)) and np.ndim(quantile) == 1:
             if not len(quantile):
@@ -126,6 +128,7 @@ class GaussianNLL(ElementwiseLoss):
         epsilon: lower bound of the variance, positive.
         reduction: see :class:`Loss`.
         name: name of the loss.
+        dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
     Source:
@@ -139,9 +142,10 @@ class GaussianNLL(ElementwiseLoss):
         epsilon: float = 1e-6,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: str | None = None,
         mask_nan: bool = False,
     ) -> None:
-        super().__init__(reduction, name, mask_nan)
+        super().__init__(reduction, name, dtype, mask_nan)
         self.full = check_flag("GaussianNLL", "full", full)
         self.epsilon = check_number("GaussianNLL", "epsilon", epsilon, above=0)
 

@@ -46,6 +46,7 @@ class Accuracy(_Fraction):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     @staticmethod
@@ -67,6 +68,7 @@ class SparseCategoricalAccuracy(_Fraction):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     @staticmethod
@@ -88,6 +90,7 @@ class CategoricalAccuracy(_Fraction):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
@@ -105,11 +108,14 @@ class BinaryAccuracy(_Fraction):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         threshold: predictions above it count as 1; use 0 for logits.
     """
 
-    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
-        super().__init__(name)
+    def __init__(
+        self, name: str | None = None, dtype: str | None = None, threshold: float = 0.5
+    ) -> None:
+        super().__init__(name, dtype)
         self.threshold = check_number("BinaryAccuracy", "threshold", threshold)
 
     @staticmethod
@@ -135,10 +141,11 @@ class TopKCategoricalAccuracy(_Fraction):
     Args:
         k: number of largest outputs to consider.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
-    def __init__(self, k: int = 5, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, k: int = 5, name: str | None = None, dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
         self.k = check_integer(type(self).__name__, "k", k, minimum=1)
 
     @staticmethod
@@ -165,11 +172,18 @@ class SparseTopKCategoricalAccuracy(_Fraction):
     Args:
         k: number of largest outputs to consider.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_sorted_ids: ``y_pred`` holds class indices in order of decreasing probability.
     """
 
-    def __init__(self, k: int = 5, name: str | None = None, from_sorted_ids: bool = False) -> None:
-        super().__init__(name)
+    def __init__(
+        self,
+        k: int = 5,
+        name: str | None = None,
+        dtype: str | None = None,
+        from_sorted_ids: bool = False,
+    ) -> None:
+        super().__init__(name, dtype)
         owner = type(self).__name__
         self.k = check_integer(owner, "k", k, minimum=1)
         self.from_sorted_ids = check_flag(owner, "from_sorted_ids", from_sorted_ids)

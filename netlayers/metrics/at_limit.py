@@ -32,12 +32,15 @@ class _AtLimit(_Counts):
         num_thresholds: int,
         class_id: int | None,
         name: str | None,
+        dtype: str | None,
         from_logits: bool,
     ) -> None:
         owner = type(self).__name__
         self._limit = check_number(owner, self._limit_name, limit, minimum=0, maximum=1)
         self.num_thresholds = check_num_thresholds(owner, num_thresholds, 1)
-        super().__init__(even_thresholds(self.num_thresholds), name, from_logits, class_id=class_id)
+        super().__init__(
+            even_thresholds(self.num_thresholds), name, dtype, from_logits, class_id=class_id
+        )
 
     @classmethod
     def examples(cls) -> list[tuple[Any, ...]]:
@@ -75,6 +78,7 @@ class PrecisionAtRecall(_AtLimit):
         num_thresholds: number of thresholds that are tried, evenly spaced in [0, 1].
         class_id: use only this output.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: see :class:`Precision`.
 
     Example:
@@ -92,9 +96,10 @@ class PrecisionAtRecall(_AtLimit):
         num_thresholds: int = 200,
         class_id: int | None = None,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(recall, num_thresholds, class_id, name, from_logits)
+        super().__init__(recall, num_thresholds, class_id, name, dtype, from_logits)
         self.recall = self._limit
 
     def _pair(self, tp: Array, fp: Array, fn: Array, tn: Array) -> tuple[Array, Array]:
@@ -113,6 +118,7 @@ class RecallAtPrecision(_AtLimit):
         num_thresholds: number of thresholds that are tried, evenly spaced in [0, 1].
         class_id: use only this output.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: see :class:`Precision`.
 
     Example:
@@ -131,9 +137,10 @@ class RecallAtPrecision(_AtLimit):
         num_thresholds: int = 200,
         class_id: int | None = None,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(precision, num_thresholds, class_id, name, from_logits)
+        super().__init__(precision, num_thresholds, class_id, name, dtype, from_logits)
         self.precision = self._limit
 
     def _pair(self, tp: Array, fp: Array, fn: Array, tn: Array) -> tuple[Array, Array]:
@@ -154,6 +161,7 @@ class SensitivityAtSpecificity(_AtLimit):
         num_thresholds: number of thresholds that are tried, evenly spaced in [0, 1].
         class_id: use only this output.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: see :class:`Precision`.
 
     Example:
@@ -171,9 +179,10 @@ class SensitivityAtSpecificity(_AtLimit):
         num_thresholds: int = 200,
         class_id: int | None = None,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(specificity, num_thresholds, class_id, name, from_logits)
+        super().__init__(specificity, num_thresholds, class_id, name, dtype, from_logits)
         self.specificity = self._limit
 
     def _pair(self, tp: Array, fp: Array, fn: Array, tn: Array) -> tuple[Array, Array]:
@@ -194,6 +203,7 @@ class SpecificityAtSensitivity(_AtLimit):
         num_thresholds: number of thresholds that are tried, evenly spaced in [0, 1].
         class_id: use only this output.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: see :class:`Precision`.
 
     Example:
@@ -211,9 +221,10 @@ class SpecificityAtSensitivity(_AtLimit):
         num_thresholds: int = 200,
         class_id: int | None = None,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(sensitivity, num_thresholds, class_id, name, from_logits)
+        super().__init__(sensitivity, num_thresholds, class_id, name, dtype, from_logits)
         self.sensitivity = self._limit
 
     def _pair(self, tp: Array, fp: Array, fn: Array, tn: Array) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from netlayers.checks import check_name, is_foreign
+from netlayers.checks import check_dtype, check_name, is_foreign
 from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.exact import inner
 from netlayers.losses.given import expand_weights
@@ -32,6 +32,8 @@ class Metric(Configurable):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: ``"float32"`` or ``"float64"``, accepted as in Keras, without effect: metrics compute
+            in float64.
 
     Attributes:
         direction: ``"max"`` if larger results are better, ``"min"`` if smaller ones are, ``None``
@@ -49,13 +51,15 @@ class Metric(Configurable):
     """
 
     direction: ClassVar[str | None] = None
+    dtype: str | None = None
     weights_are_counts = True
     each_batch = True
     _reads: ClassVar[dict[str, None]] = dict.fromkeys(("update_state", "values"))
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         owner = type(self).__name__
         self.name = check_name(owner, name, snake_case(owner))
+        self.dtype = None if dtype is None else check_dtype(owner, dtype).name
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -114,6 +118,7 @@ class Sum(Metric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
 
     Example:
         >>> import netlayers as nl
@@ -121,8 +126,8 @@ class Sum(Metric):
         4.0
     """
 
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
         self.reset_state()
 
     @staticmethod
@@ -149,6 +154,7 @@ class Mean(Metric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
 
     Example:
         >>> import netlayers as nl
@@ -156,8 +162,8 @@ class Mean(Metric):
         2.0
     """
 
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
         self.reset_state()
 
     @staticmethod

@@ -68,11 +68,12 @@ class _Counts(Metric):
         self,
         thresholds: float | Sequence[float] | None,
         name: str | None,
+        dtype: str | None,
         from_logits: bool,
         top_k: int | None = None,
         class_id: int | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, dtype)
         owner = type(self).__name__
         self.thresholds = check_thresholds(owner, thresholds)
         self.from_logits = check_flag(owner, "from_logits", from_logits)
@@ -155,6 +156,7 @@ class TruePositives(_Counts):
         thresholds: outputs above it count as 1; a list gives an array of results. ``None``
             means 0.5.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: see :class:`Precision`.
     """
 
@@ -162,9 +164,10 @@ class TruePositives(_Counts):
         self,
         thresholds: float | Sequence[float] | None = None,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(thresholds, name, from_logits)
+        super().__init__(thresholds, name, dtype, from_logits)
 
     def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
         """``tp``."""
@@ -225,6 +228,7 @@ class Precision(_Counts):
         top_k: only the k largest outputs of a sample may count as 1 (the first of ties).
         class_id: use only this output.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: the outputs are logits: of a softmax if the targets are class indices, else of
             sigmoids. (Keras has no such argument here.)
 
@@ -243,9 +247,10 @@ class Precision(_Counts):
         top_k: int | None = None,
         class_id: int | None = None,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(thresholds, name, from_logits, top_k, class_id)
+        super().__init__(thresholds, name, dtype, from_logits, top_k, class_id)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -289,6 +294,7 @@ class ConfusionMatrix(Metric):
         threshold: for a single output, predictions above it are 1.
         from_logits: the outputs are logits; only relevant for a single output.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
 
     Example:
         >>> import netlayers as nl
@@ -305,8 +311,9 @@ class ConfusionMatrix(Metric):
         threshold: float = 0.5,
         from_logits: bool = False,
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, dtype)
         owner = type(self).__name__
         self.normalize = check_choice(owner, "normalize", normalize, (None, "true", "pred", "all"))
         self.threshold = check_number(owner, "threshold", threshold, minimum=0, maximum=1)

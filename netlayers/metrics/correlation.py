@@ -26,13 +26,14 @@ class CosineSimilarity(MeanMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         axis: the axis of the vectors.
     """
 
     direction = "max"
 
-    def __init__(self, name: str | None = None, axis: int = -1) -> None:
-        super().__init__(name)
+    def __init__(self, name: str | None = None, dtype: str | None = None, axis: int = -1) -> None:
+        super().__init__(name, dtype)
         self.axis = check_integer(type(self).__name__, "axis", axis)
 
     @staticmethod
@@ -64,6 +65,7 @@ class PearsonCorrelation(CosineSimilarity):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         axis: the axis of the outputs.
     """
 
@@ -81,6 +83,7 @@ class ConcordanceCorrelation(CosineSimilarity):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         axis: the axis of the outputs.
 
     Source:

@@ -22,14 +22,16 @@ class LossMetric(Mean):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     direction = "min"
     loss_class: ClassVar[type[losses.Loss]]
 
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(name)
-        options = {a: getattr(self, a) for a in constructor_arguments(type(self)) if a != "name"}
+    def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
+        names = [a for a in constructor_arguments(type(self)) if a not in ("name", "dtype")]
+        options = {name: getattr(self, name) for name in names}
         self._loss = self.loss_class(**options, reduction="mean_with_sample_weight", name=self.name)
 
     @classmethod
@@ -64,6 +66,7 @@ class BinaryCrossentropy(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: the predictions are logits, not probabilities.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / 2``.
     """
@@ -71,10 +74,14 @@ class BinaryCrossentropy(LossMetric):
     loss_class = losses.BinaryCrossentropy
 
     def __init__(
-        self, name: str | None = None, from_logits: bool = False, label_smoothing: float = 0.0
+        self,
+        name: str | None = None,
+        dtype: str | None = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
     ) -> None:
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
-        super().__init__(name)
+        super().__init__(name, dtype)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -91,6 +98,7 @@ class CategoricalCrossentropy(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: the predictions are logits, not probabilities.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / classes``.
         axis: axis of the classes.
@@ -101,12 +109,13 @@ class CategoricalCrossentropy(LossMetric):
     def __init__(
         self,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         axis: int = -1,
     ) -> None:
         self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
-        super().__init__(name)
+        super().__init__(name, dtype)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -124,6 +133,7 @@ class SparseCategoricalCrossentropy(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: the predictions are logits, not probabilities.
         ignore_class: samples of this class are excluded from the mean.
         axis: axis of the classes.
@@ -134,12 +144,13 @@ class SparseCategoricalCrossentropy(LossMetric):
     def __init__(
         self,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
         ignore_class: int | None = None,
         axis: int = -1,
     ) -> None:
         self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis
-        super().__init__(name)
+        super().__init__(name, dtype)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -157,6 +168,7 @@ class MeanSquaredLogarithmicError(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.MeanSquaredLogarithmicError
@@ -168,12 +180,13 @@ class LogCoshError(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.LogCosh
 
-    def __init__(self, name: str | None = "logcosh") -> None:
-        super().__init__(name)
+    def __init__(self, name: str | None = "logcosh", dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
 
 
 @register("metric")
@@ -182,6 +195,7 @@ class Poisson(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.Poisson
@@ -193,6 +207,7 @@ class KLDivergence(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.KLDivergence
@@ -204,6 +219,7 @@ class Hinge(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.Hinge
@@ -215,6 +231,7 @@ class SquaredHinge(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.SquaredHinge
@@ -226,6 +243,7 @@ class CategoricalHinge(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.CategoricalHinge

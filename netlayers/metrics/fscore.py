@@ -30,9 +30,10 @@ class _FScore(Metric):
         beta: float,
         threshold: float | None,
         name: str | None,
+        dtype: str | None,
         from_logits: bool,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, dtype)
         owner = type(self).__name__
         choices = (None, "micro", "macro", "weighted")
         self.average = check_choice(owner, "average", average, choices)
@@ -119,6 +120,7 @@ class FBetaScore(_FScore):
         threshold: outputs above it count as 1. With ``None``, the largest outputs of a sample do
             (including ties, but none if it is 0), as in Keras; for a single output, 0.5 is used.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: the outputs are logits: of a softmax if the targets are class indices, else of
             sigmoids.
 
@@ -138,9 +140,10 @@ class FBetaScore(_FScore):
         beta: float = 1.0,
         threshold: float | None = None,
         name: str | None = "fbeta_score",
+        dtype: str | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(average, beta, threshold, name, from_logits)
+        super().__init__(average, beta, threshold, name, dtype, from_logits)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -156,6 +159,7 @@ class F1Score(_FScore):
         average: ``None``, ``"micro"``, ``"macro"`` or ``"weighted"``: see :class:`FBetaScore`.
         threshold: see :class:`FBetaScore`.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         from_logits: see :class:`FBetaScore`.
 
     Example:
@@ -170,6 +174,7 @@ class F1Score(_FScore):
         average: str | None = None,
         threshold: float | None = None,
         name: str | None = None,
+        dtype: str | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(average, 1.0, threshold, name, from_logits)
+        super().__init__(average, 1.0, threshold, name, dtype, from_logits)

@@ -37,6 +37,7 @@ class MeanMetricWrapper(Mean):
         fn: the function, or the name under which :func:`netlayers.register` registered it. Only a
             registered function can be serialized.
         name: name of the metric, its key in the logs; by default that of the function.
+        dtype: see :class:`Metric`.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -49,7 +50,9 @@ class MeanMetricWrapper(Mean):
         1.5
     """
 
-    def __init__(self, fn: Callable[..., Any] | str, name: str | None = None) -> None:
+    def __init__(
+        self, fn: Callable[..., Any] | str, name: str | None = None, dtype: str | None = None
+    ) -> None:
         if isinstance(fn, str):
             fn = lookup("metric", fn)
         if isinstance(fn, type) or not callable(fn):
@@ -61,7 +64,7 @@ class MeanMetricWrapper(Mean):
                 f"metrics: the function {function_name(fn)!r} must take y_true and y_pred."
             )
         self.fn: Callable[..., Any] = fn
-        super().__init__(function_name(fn) if name is None else name)
+        super().__init__(function_name(fn) if name is None else name, dtype)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -109,7 +112,7 @@ class MeanMetricWrapper(Mean):
                 f"metric {self.name!r}: only a registered function can be serialized. Register "
                 f"{self.fn!r} with netlayers.register('metric')."
             )
-        return {"fn": fn_name, "name": self.name}
+        return {"fn": fn_name, "name": self.name, "dtype": self.dtype}
 
 
 def _largest_error(y_true: Array, y_pred: Array) -> Array:

@@ -44,6 +44,7 @@ class IoU(Metric):
         num_classes: number of classes.
         target_class_ids: the classes of the mean.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         ignore_class: class of samples that are left out.
         sparse_y_true: ``y_true`` holds class indices; otherwise the largest entry is the class.
         sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
@@ -63,12 +64,13 @@ class IoU(Metric):
         num_classes: int,
         target_class_ids: Sequence[int],
         name: str | None = None,
+        dtype: str | None = None,
         ignore_class: int | None = None,
         sparse_y_true: bool = True,
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, dtype)
         owner = type(self).__name__
         self.num_classes = check_integer(owner, "num_classes", num_classes, minimum=1)
         ids = check_list(owner, "target_class_ids", target_class_ids, "class indices")
@@ -161,6 +163,7 @@ class BinaryIoU(IoU):
         target_class_ids: the classes of the mean.
         threshold: predictions of this or more are of class 1.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
 
     Example:
         >>> import netlayers as nl
@@ -173,8 +176,9 @@ class BinaryIoU(IoU):
         target_class_ids: Sequence[int] = (0, 1),
         threshold: float = 0.5,
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(2, target_class_ids, name)
+        super().__init__(2, target_class_ids, name, dtype)
         self.threshold = check_number("BinaryIoU", "threshold", threshold)
 
     @staticmethod
@@ -200,6 +204,7 @@ class MeanIoU(IoU):
     Args:
         num_classes: number of classes.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         ignore_class: class of samples that are left out.
         sparse_y_true: ``y_true`` holds class indices; otherwise the largest entry is the class.
         sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
@@ -215,13 +220,14 @@ class MeanIoU(IoU):
         self,
         num_classes: int,
         name: str | None = None,
+        dtype: str | None = None,
         ignore_class: int | None = None,
         sparse_y_true: bool = True,
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
         count = check_integer(type(self).__name__, "num_classes", num_classes, minimum=1)
-        super().__init__(count, [0], name, ignore_class, sparse_y_true, sparse_y_pred, axis)
+        super().__init__(count, [0], name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis)
         self.target_class_ids = None  # all
 
     @staticmethod
@@ -241,6 +247,7 @@ class OneHotIoU(IoU):
         num_classes: number of classes.
         target_class_ids: the classes of the mean.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         ignore_class: class of samples that are left out.
         sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
         axis: axis of the classes.
@@ -257,12 +264,13 @@ class OneHotIoU(IoU):
         num_classes: int,
         target_class_ids: Sequence[int],
         name: str | None = None,
+        dtype: str | None = None,
         ignore_class: int | None = None,
         sparse_y_pred: bool = False,
         axis: int = -1,
     ) -> None:
         super().__init__(
-            num_classes, target_class_ids, name, ignore_class, False, sparse_y_pred, axis
+            num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis
         )
 
     @staticmethod
@@ -284,6 +292,7 @@ class OneHotMeanIoU(MeanIoU):
     Args:
         num_classes: number of classes.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         ignore_class: class of samples that are left out.
         sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
         axis: axis of the classes.
@@ -299,11 +308,12 @@ class OneHotMeanIoU(MeanIoU):
         self,
         num_classes: int,
         name: str | None = None,
+        dtype: str | None = None,
         ignore_class: int | None = None,
         sparse_y_pred: bool = False,
         axis: int = -1,
     ) -> None:
-        super().__init__(num_classes, name, ignore_class, False, sparse_y_pred, axis)
+        super().__init__(num_classes, name, dtype, ignore_class, False, sparse_y_pred, axis)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:

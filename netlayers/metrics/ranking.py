@@ -51,6 +51,7 @@ class AUC(Metric):
             ``"ROC"``; for ``"PR"`` it interpolates true and false positives linearly, not the
             precision.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
         thresholds: thresholds of the approximation, in [0, 1], instead of ``num_thresholds``. 0 and
             1 are added; the attributes ``thresholds`` and ``num_thresholds`` include them.
         multi_label: average the areas of the outputs (excluding NaN); otherwise all outputs form
@@ -82,13 +83,14 @@ class AUC(Metric):
         curve: str = "ROC",
         summation_method: str = "interpolation",
         name: str | None = None,
+        dtype: str | None = None,
         thresholds: Sequence[float] | None = None,
         multi_label: bool = False,
         num_labels: int | None = None,
         label_weights: Sequence[float] | None = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, dtype)
         if num_thresholds is not None:
             hint = " Use None for the exact area."
             num_thresholds = check_num_thresholds("AUC", num_thresholds, 2, hint)

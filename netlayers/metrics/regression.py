@@ -29,6 +29,7 @@ class MeanSquaredError(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.MeanSquaredError
@@ -40,6 +41,7 @@ class RootMeanSquaredError(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.MeanSquaredError
@@ -55,6 +57,7 @@ class MeanAbsoluteError(LossMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     loss_class = losses.MeanAbsoluteError
@@ -66,6 +69,7 @@ class MeanAbsolutePercentageError(MeanMetric):
 
     Args:
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
     """
 
     direction = "min"
@@ -95,8 +99,8 @@ class _Variance(Metric):
     direction = "max"
     _mean: Array | None  # means of targets and errors, (2, outputs)
 
-    def __init__(self, class_aggregation: str | None, name: str | None) -> None:
-        super().__init__(name)
+    def __init__(self, class_aggregation: str | None, name: str | None, dtype: str | None) -> None:
+        super().__init__(name, dtype)
         owner = type(self).__name__
         self.class_aggregation = check_choice(
             owner, "class_aggregation", class_aggregation, AGGREGATIONS
@@ -186,6 +190,7 @@ class R2Score(_Variance):
         num_regressors: p > 0 gives the adjusted score, ``1 - (1 - R²) (n - 1) / (n - p - 1)`` for n
             samples; NaN unless n > p + 1.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
 
     Example:
         >>> import netlayers as nl
@@ -198,8 +203,9 @@ class R2Score(_Variance):
         class_aggregation: str | None = "uniform_average",
         num_regressors: int = 0,
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(class_aggregation, name)
+        super().__init__(class_aggregation, name, dtype)
         self.num_regressors = check_integer("R2Score", "num_regressors", num_regressors, minimum=0)
 
     @staticmethod
@@ -237,6 +243,7 @@ class ExplainedVariance(_Variance):
     Args:
         class_aggregation: averaging over outputs, see :class:`R2Score`.
         name: name of the metric, its key in the logs.
+        dtype: see :class:`Metric`.
 
     Example:
         >>> import netlayers as nl
@@ -245,9 +252,12 @@ class ExplainedVariance(_Variance):
     """
 
     def __init__(
-        self, class_aggregation: str | None = "uniform_average", name: str | None = None
+        self,
+        class_aggregation: str | None = "uniform_average",
+        name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(class_aggregation, name)
+        super().__init__(class_aggregation, name, dtype)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:

@@ -36,8 +36,8 @@ COMMON: dict[str, list[dict[str, Any]]] = {
     "layer": [
         {"name": "mine", "trainable": False, "dtype": "float64", "learning_rate_multiplier": 0.5}
     ],
-    "loss": [{"reduction": "sum", "name": "mine"}],
-    "metric": [{"name": "mine"}],
+    "loss": [{"reduction": "sum", "name": "mine", "dtype": "float64"}],
+    "metric": [{"name": "mine", "dtype": "float32"}],
     "schedule": [{"name": "mine"}],
     "optimizer": [
         {"learning_rate": 0.07, "weight_decay": 0.2, "clipnorm": 0.25, "name": "mine"},

@@ -137,7 +137,7 @@ def test_a_registered_function_is_known_by_its_name():
     try:
         metric = M.get("mean_error")
         assert metric.fn is mean_error
-        assert metric.get_config() == {"fn": "mean_error", "name": "mean_error"}
+        assert metric.get_config() == {"fn": "mean_error", "name": "mean_error", "dtype": None}
         again = M.get({"class_name": "MeanMetricWrapper", "config": metric.get_config()})
         assert again([1.0], [3.0]) == 2.0
         assert names(["mean_error"]) == ["mean_error"]

@@ -16,6 +16,7 @@ from netlayers.optimizers.ftrl import Ftrl
 from netlayers.optimizers.lamb import Lamb
 from netlayers.optimizers.lars import LARS
 from netlayers.optimizers.lion import Lion
+from netlayers.optimizers.multi import MultiOptimizer, OptimizerMap
 from netlayers.optimizers.muon import Muon
 from netlayers.optimizers.nadam import Nadam
 from netlayers.optimizers.radam import RAdam
@@ -39,9 +40,11 @@ __all__ = [
     "Ftrl",
     "Lamb",
     "Lion",
+    "MultiOptimizer",
     "Muon",
     "Nadam",
     "Optimizer",
+    "OptimizerMap",
     "RAdam",
     "RMSprop",
     "ScheduleFreeAdamW",

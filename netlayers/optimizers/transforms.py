@@ -48,17 +48,23 @@ def transforms_for(optimizer: OptimizerProtocol, gradients: Gradients) -> list[T
         transforms += [Accumulate(optimizer), Divide(optimizer)]
         if gradients.parameters.regularized:
             transforms.append(AddPenalties(optimizer))
-    if optimizer.clips:
-        transforms.append(MeasureNorm(optimizer))
+    clipping = clipping_of(optimizer)
+    transforms += clipping[:1]
     if (optimizer.nonfinite_override or optimizer.on_nonfinite) != "ignore":
         transforms.append(FindNonFinite(optimizer))
+    return transforms + clipping[1:]
+
+
+def clipping_of(optimizer: OptimizerProtocol) -> list[Transform]:
+    """Return the transforms that clip: one that computes the norm, and one that uses it."""
+    if not optimizer.clips:
+        return []
+    kind: type[Transform] = ClipByNorm
     if optimizer.global_clipnorm is not None:
-        transforms.append(ClipByGlobalNorm(optimizer))
+        kind = ClipByGlobalNorm
     elif optimizer.clipvalue is not None:
-        transforms.append(ClipByValue(optimizer))
-    elif optimizer.clipnorm is not None:
-        transforms.append(ClipByNorm(optimizer))
-    return transforms
+        kind = ClipByValue
+    return [MeasureNorm(optimizer), kind(optimizer)]
 
 
 class Accumulate(Transform):

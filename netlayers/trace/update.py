@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.optimizers import SGD
+from netlayers.core.binding import own_parameters
+from netlayers.optimizers import SGD, MultiOptimizer
 from netlayers.trace.formulas import documented
 from netlayers.trace.steps import Line, Shown, Step, Symbols, by, present
 
@@ -33,6 +34,7 @@ def update_steps(symbols: Symbols) -> Iterator[Step]:
 def _changed(symbols: Symbols, r: LayerTrace) -> Step:
     o, lines = symbols.optimizer, []
     plain = _plain_descent(o.optimizer, r.layer)
+    used_by: list[str] = []
     rate = o.learning_rate * r.layer.learning_rate_multiplier * r.layer._outer_multiplier
     for name, w in r.weights.items():
         symbol = symbols.weight(name, r)
@@ -51,13 +53,19 @@ def _changed(symbols: Symbols, r: LayerTrace) -> Step:
             items = [r"-\eta \cdot", Shown(g, used, again=True), "="]
         items.append(Shown(rf"\Delta {symbol}", w.change))
         formula = rf"\Delta {symbol} = -\eta {g}" if plain else ""
-        code = "" if plain else documented(o.optimizer, "class")
+        rule: Any = o.optimizer
+        if isinstance(rule, MultiOptimizer):
+            rule = rule.optimizer_of(next(p for p in own_parameters(r.layer) if p.name == name))
+            used_by.append(f"{name} by {type(rule).__name__}")
+        code = "" if plain else documented(rule, "class")
         lines.append(Line(formula, items, code))
         sums: list[Shown | str] = [Shown(symbol, w.before, again=True), "+"]
         sums += [Shown(rf"\Delta {symbol}", w.change, again=True), "=", new]
         lines.append(Line(rf"{symbol} \leftarrow {symbol} + \Delta {symbol}", sums))
     kind = type(o.optimizer).__name__
     text = f"{kind} with the learning rate η = {rate:.6g}: each weight goes downhill."
+    if isinstance(o.optimizer, MultiOptimizer):
+        text = f"{kind}: {', '.join(used_by) or 'no weight'}."
     return Step("update", "Update of the weights", r.name, r.number, text, lines)
 
 

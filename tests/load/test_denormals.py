@@ -30,7 +30,7 @@ def denormals(array):
 
 @pytest.mark.parametrize("rule", OPTIMIZERS, ids=lambda rule: rule.__name__)
 def test_no_optimizer_keeps_denormal_numbers_of_dead_units(rule):
-    optimizer = rule(**SLOW_DECAY.get(rule.__name__, {}), use_ema=True)
+    optimizer = rule(**rule.examples()[0], **SLOW_DECAY.get(rule.__name__, {}), use_ema=True)
     parameters = weights("float32")
     parameters.gradients[...] = np.random.default_rng(0).normal(0, 1e-16, parameters.values.size)
     for _ in range(10):
@@ -66,7 +66,7 @@ def test_weights_that_decay_without_a_gradient():
 def test_ordinary_training_is_the_same_to_the_bit(rule, monkeypatch):
     def trained():
         model = nl.Sequential([nl.layers.Dense(16, "relu"), nl.layers.Dense(1)], seed=0)
-        model.compile(rule(**SLOW_DECAY.get(rule.__name__, {})), "mse")
+        model.compile(rule(**rule.examples()[0], **SLOW_DECAY.get(rule.__name__, {})), "mse")
         x = np.random.default_rng(0).normal(size=(64, 4))
         model.fit(x, x[:, :1] ** 2, batch_size=8, epochs=40, verbose=0)
         assert model.optimizer.iterations == 320  # the vectors were rinsed three times

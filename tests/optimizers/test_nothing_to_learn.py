@@ -4,17 +4,11 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from tests.optimizers.networks import RULES
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning")
 L = nl.layers
 X, Y = np.ones((4, 3)), np.ones((4, 3))
-NAMES = [
-    name
-    for name in nl.optimizers.__all__
-    if isinstance(getattr(nl.optimizers, name), type)
-    and issubclass(getattr(nl.optimizers, name), nl.optimizers.Optimizer)
-    and name not in ("Optimizer", "Moments")
-]
 OPTIONS = [
     {},
     {"weight_decay": 0.1, "global_clipnorm": 1.0},
@@ -24,7 +18,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(o) or "plain")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RULES)
 def test_no_weights_and_frozen_ones(name, options):
     for layers in ([L.Activation("relu")], [L.Dense(3, trainable=False)]):
         model = nl.Sequential(layers, seed=0)
@@ -36,7 +30,7 @@ def test_no_weights_and_frozen_ones(name, options):
         np.testing.assert_array_equal(model.parameters.values, before)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RULES)
 def test_one_number_to_learn(name):
     model = nl.Sequential([L.Dense(3, trainable=False), L.Dense(1, use_bias=False)], seed=0)
     # The first update of Ftrl forgets the initial weight.

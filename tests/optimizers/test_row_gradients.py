@@ -12,8 +12,8 @@ from netlayers import optimizers as opt
 from netlayers.core.gradients import RowGradient
 from netlayers.diagnostics.layer_statistics import StepMeasures
 from netlayers.errors import ConfigurationError, NonFiniteError
+from tests.optimizers.networks import RULES
 
-RULES = sorted(set(opt.__all__) - {"Optimizer", "deserialize", "get", "schedules", "serialize"})
 ROWS = 11
 
 

@@ -9,6 +9,7 @@ import pytest
 import netlayers as nl
 from netlayers.errors import ConfigurationError
 from netlayers.optimizers import SGD, Adam, RAdam, layout, schedules
+from tests.optimizers.networks import RULES
 
 # Weights [1, -2] and [0.5] after four updates with GRADIENTS, by keras.optimizers of Keras 3.15.1
 # (JAX backend, float64).
@@ -162,9 +163,7 @@ def test_radam_is_that_of_pytorch_but_for_its_fifth_update(idle, expected):
     np.testing.assert_allclose(values, expected, rtol=2e-6)
 
 
-@pytest.mark.parametrize(
-    "name", sorted(n for n, o in NAMES.items() if isinstance(o, type) and n != "Optimizer")
-)
+@pytest.mark.parametrize("name", RULES)
 def test_names_in_lower_case(name):
     assert type(nl.optimizers.get(name.lower())) is NAMES[name]
 

@@ -331,7 +331,8 @@ def test_plain_subclasses_of_all_classes_are_not_named(tmp_path):
         watch.warn_of_changes()
     for cls in {c for c in nl.registry.registered("optimizer").values() if isinstance(c, type)}:
         if cls.__module__.startswith("netlayers."):
-            rule = type(f"Own{cls.__name__}", (cls,), {"__module__": "own"})()
+            own = type(f"Own{cls.__name__}", (cls,), {"__module__": "own"})
+            rule = own(**cls.examples()[0])
             assert watched(tmp_path / cls.__name__, optimizer=rule) == []
 
 

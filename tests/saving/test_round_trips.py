@@ -26,6 +26,12 @@ OPTIMIZERS = {
     "Lion": [{"weight_decay": 0.1}],
     "Lamb": [{"weight_decay": 0.1}],
     "RAdam": [{"use_ema": True}],
+    "Ftrl": [{"l1_regularization_strength": 0.01}],
+    "Adafactor": [{}],
+    "Muon": [{"exclude_layers": ["dense_1"]}],
+    "ScheduleFreeAdamW": [{"warmup_steps": 3}],
+    "LARS": [{"exclude_from_layer_adaptation": ["bias"], "weight_decay": 0.1}],
+    "MultiOptimizer": [nl.optimizers.MultiOptimizer.examples()[0]],
 }
 
 
@@ -92,7 +98,7 @@ def test_every_optimizer_is_tried():
 @pytest.mark.parametrize("how", ["file", "restore", "pickle", "deepcopy"])
 def test_training_goes_on_to_the_same_bits(path, name, kwargs, how):
     schedule = nl.optimizers.schedules.ExponentialDecay(0.02, 3, 0.9)
-    optimizer = getattr(nl.optimizers, name)(schedule, **kwargs)
+    optimizer = getattr(nl.optimizers, name)(learning_rate=schedule, **kwargs)
     optimizer.exclude_from_weight_decay(var_names=["bias", "^dense/"])
     model, x, y = trained(optimizer)
     optimizer.learning_rate_factor = 0.25
@@ -101,7 +107,7 @@ def test_training_goes_on_to_the_same_bits(path, name, kwargs, how):
         again = nl.load_model(path)
     elif how == "restore":
         nl.saving.save_model(model, path)
-        fresh = getattr(nl.optimizers, name)(schedule, **kwargs)
+        fresh = getattr(nl.optimizers, name)(learning_rate=schedule, **kwargs)
         again, _, _ = trained(fresh, epochs=1)
         assert nl.saving.restore(path, again) == ({}, None)
     else:

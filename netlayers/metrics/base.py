@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from netlayers.checks import check_dtype, check_name, is_foreign
-from netlayers.errors import DataError, ShapeError
+from netlayers.checks import check_name, is_foreign
+from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.kernels.exact import inner
 from netlayers.losses.given import expand_weights
 from netlayers.registry import (
@@ -32,8 +32,7 @@ class Metric(Configurable):
 
     Args:
         name: name of the metric, its key in the logs.
-        dtype: ``"float32"`` or ``"float64"``, accepted as in Keras, without effect: metrics compute
-            in float64.
+        dtype: name of a dtype, accepted as in Keras, without effect: metrics compute in float64.
 
     Attributes:
         direction: ``"max"`` if larger results are better, ``"min"`` if smaller ones are, ``None``
@@ -59,7 +58,7 @@ class Metric(Configurable):
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         owner = type(self).__name__
         self.name = check_name(owner, name, snake_case(owner))
-        self.dtype = None if dtype is None else check_dtype(owner, dtype).name
+        self.dtype = None if dtype is None else _checked_dtype(owner, dtype)
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -288,3 +287,17 @@ def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int
         weight = weight[..., 0]
         expanded = expand_weights(weight, shape)
     return expanded.reshape(-1)
+
+
+def _checked_dtype(owner: str, dtype: Any) -> str:
+    """Return the name of a dtype.
+
+    Raises:
+        ConfigurationError: it is none of NumPy.
+    """
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        raise ConfigurationError(
+            f"{owner}: dtype must be the name of a dtype such as 'float32', got {dtype!r}."
+        ) from None

@@ -1,58 +1,160 @@
-"""The Python of the README and of pages of docs/ runs, one block after the other."""
+"""The code of the README and of every page of docs/ runs, and prints what is shown.
+
+Python runs block by block, from top to bottom, in one namespace, and lines ``python -m netlayers``
+of a shell block in a process. Other shell commands do not run: they install, or have a test of
+their own in ``.ci/run``. A block without a language is what the block before it prints.
+"""
 
 import contextlib
 import io
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import netlayers as nl
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+SHELL = {"bash", "sh", "console"}
 
 
-def run_blocks(page, fewest=4):
-    """Run the Python of a page; compare what it prints, and return its names."""
-    blocks = re.findall(r"```python\n(.*?)```\n(?:\n```\n(.*?)```)?", page.read_text(), re.DOTALL)
-    assert len(blocks) >= fewest
-    names = {}
-    for code, shown in blocks:
-        if "model.backward(loss.backward())" in code:  # by hand, with the objects of the model
-            names |= {"loss": names["model"].loss, "optimizer": names["model"].optimizer}
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            exec(compile(code, page.name, "exec"), names)
-        if not shown:
+def blocks_of(text):
+    """Return (language, text, number of the first line) of every block between fences."""
+    found, block = [], None
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.lstrip().startswith("```"):
+            if block is not None:
+                block[1].append(line)
+        elif block is None:
+            block = line.strip().strip("`"), [], number + 1
+        else:
+            found.append((block[0], "\n".join(block[1]) + "\n", block[2]))
+            block = None
+    assert block is None, f"the block at line {block[2]} has no end"
+    return found
+
+
+def run_python(code, names, place):
+    """Return what the code prints, with the error that ends it."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        try:
+            exec(compile(code, place, "exec"), names)
+        except Exception as error:
+            kind = type(error)
+            module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+            out.write(f"{module}{kind.__qualname__}: {error}\n")
+            return out.getvalue(), error
+    return out.getvalue(), None
+
+
+def run_shell(code):
+    """Return what the commands of netlayers print, or None for other commands."""
+    printed = ""
+    for line in code.splitlines():
+        command = shlex.split(line)
+        if command[:3] != ["python", "-m", "netlayers"]:
+            return None
+        process = subprocess.run(
+            [sys.executable, *command[1:]], capture_output=True, text=True, check=False
+        )
+        printed += process.stdout + process.stderr
+    return printed
+
+
+def words(text):
+    """Return the words of a text without its numbers, whose last digits are the machine's own."""
+    return re.sub(r"\d\S*", "#", text).split()
+
+
+def run_page(text, name="page"):
+    """Run the blocks of a page.
+
+    Raises:
+        AssertionError: a block does not run, or prints something other than the page shows.
+    """
+    names = {"__name__": "page"}
+    blocks = blocks_of(text)
+    ran = 0
+    for index, (language, code, line) in enumerate(blocks):
+        place = f"{name}, line {line}"
+        error = printed = None
+        if language == "python":
+            printed, error = run_python(code, names, place)
+            ran += 1
+        elif language in SHELL:
+            printed = run_shell(code)
+            ran += printed is not None
+        else:
+            before = blocks[index - 1][0] if index else None
+            shows = not language and (before == "python" or before in SHELL)
+            assert shows, f"{place}: a block in {language!r} that nothing runs or prints"
             continue
-        # The last digits of results are the machine's own; words, names and shapes are not.
-        got, expected = (re.sub(r"\d\S*", "#", text).split() for text in (out.getvalue(), shown))
-        assert got == expected
-    return names
+        shown = None
+        if index + 1 < len(blocks) and not blocks[index + 1][0]:
+            shown = blocks[index + 1][1]
+        if error is not None and shown is None:
+            raise AssertionError(f"{place}: {printed}") from error
+        if printed is not None:
+            assert words(printed) == words(shown or ""), f"{place}: it prints\n{printed}"
+    return ran
 
 
-def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # it saves a model
-    names = run_blocks(README)
-    assert np.isfinite(names["net"].parameters.values).all()
+@pytest.fixture
+def in_a_folder(tmp_path, monkeypatch):
+    """Run in an empty folder; pages save models, and one sets the seed of the process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    yield
+    nl.random._seeds.clear()
 
 
-@pytest.mark.parametrize("page", ["targets.md", "resuming.md"])
-def test_the_python_of_a_page_runs(page):
-    run_blocks(ROOT / "docs" / page)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs_and_prints_what_is_shown(page, in_a_folder):
+    text = page.read_text()
+    ran = run_page(text, page.name)
+    assert ran == len(re.findall(r"^```python|^python -m netlayers", text, re.MULTILINE))
 
 
-def test_every_file_that_the_readme_names_exists():
-    links = re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", README.read_text())
-    assert len(links) > 8
-    for link in links:
-        assert (README.parent / (link[0] or link[1])).exists(), link
+@pytest.mark.parametrize(
+    ("page", "complaint"),
+    [
+        ("```python\nprint('a')\n```\n\n```\nb\n```\n", "line 2: it prints"),
+        ("```python\nprint('a')\n```\n", "line 2: it prints"),
+        ("```python\nx = 1\n```\n```python\nprint(x + y)\n```\n", "NameError"),
+        ("```python\nx = 1\n```\n\n```json\n{}\n```\n", "'json' that nothing runs"),
+        ("```\nsomething\n```\n", "'' that nothing runs"),
+        ("```python\n1\n```\n\n```\n```\n\n```\nsomething\n```\n", "'' that nothing runs"),
+        ("```python\nprint(1)\n", "has no end"),
+    ],
+)
+def test_a_page_that_does_not_run_is_found(page, complaint, in_a_folder):
+    with pytest.raises(AssertionError, match=re.escape(complaint)):
+        run_page(page)
 
 
-def test_the_python_of_the_page_for_users_of_keras_runs():
-    try:
-        run_blocks(ROOT / "docs" / "keras.md", fewest=1)
-    finally:
-        nl.random._seeds.clear()
+def test_a_page_may_show_an_error_and_commands_of_the_shell(in_a_folder):
+    page = "```python\nraise KeyError('a')\n```\n\nIt says\n\n```\nKeyError: 'a'\n```\n"
+    page += "```bash\npip install everything\n```\n"
+    assert run_page(page) == 1
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().split()) <= 900
+
+
+def test_every_file_that_a_page_names_exists():
+    for page in PAGES:
+        text = page.read_text()
+        for link in re.findall(r"\]\(([^)\s#:]+)[^)\s:]*\)|src=\"([^\":]+)\"", text):
+            assert (page.parent / (link[0] or link[1])).exists(), f"{page.name}: {link}"
+
+
+def test_the_readme_leads_to_every_page():
+    for page in PAGES[1:]:
+        assert f"docs/{page.name}" in README.read_text(), page.name

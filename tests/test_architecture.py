@@ -19,7 +19,7 @@ LEVELS = [
     ["errors", "_deprecated", "_typing", "_version", "_warn", "_printable", "_notebook"],
     ["checks"],
     ["_read_only"],
-    ["registry", "config", "_optional", "_tables"],
+    ["registry", "config", "_optional", "_tables", "_html"],
     ["_serializers"],
     ["random"],
     # The pictures know what they draw by its attributes alone.

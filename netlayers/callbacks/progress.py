@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers._notebook import in_notebook
 from netlayers._printable import printable
+from netlayers._tables import shown_number
 from netlayers.callbacks.remaining import RemainingTime, duration
 from netlayers.callbacks.reporting import of_a_layer, scalars
 from netlayers.checks import check_flag
@@ -54,11 +55,12 @@ class ProgressBar(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Show the number of the epoch."""
-        self._epoch, self._done, self._begin = epoch, 0, time.perf_counter()
-        if self._wanted and (self._terminal or self._notebook):
+        self._epoch, self._done = epoch, 0
+        if self._bar is None and self._wanted and (self._terminal or self._notebook):
+            self._bar = self._opened()
+        self._begin = self._shown = time.perf_counter()
+        if self._bar is not None:
             self._remaining.begin_epoch(self._begin)
-            self._shown = self._begin
-            self._bar = self._bar or self._opened()
             self._show({})
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
@@ -82,7 +84,7 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         if self._bar is not None:
             self._remaining.end_epoch(now)
-            if self._terminal:
+            if not self._widgets:  # of which one shows all epochs
                 self._close()
         start = f"{self._title(epoch)}  {duration(now - self._begin):>7}"
         width = shutil.get_terminal_size().columns if self._terminal else None
@@ -91,6 +93,11 @@ class ProgressBar(Callback):
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the bar, however the run ended."""
         self._close()
+
+    @property
+    def _widgets(self) -> bool:
+        """Whether the bar is made of widgets of a notebook."""
+        return hasattr(self._bar, "container")
 
     def _title(self, epoch: int) -> str:
         return f"Epoch {epoch + 1:{len(str(self._epochs))}d}/{self._epochs}"
@@ -114,7 +121,7 @@ class ProgressBar(Callback):
             left = f"left {duration(times[0], 0)}"
             left += f", run {duration(times[1], 0)}" if after else ""
         done = self._done / steps if self._done and steps else None
-        if hasattr(self._bar, "container"):  # the widgets of a notebook
+        if self._widgets:
             if not self._done:
                 self._bar.reset(steps)
             self._bar.n = self._done
@@ -201,14 +208,9 @@ def wrapped(parts: list[str], width: int | None) -> str:
 def numbers(logs: Logs) -> list[str]:
     """Return logs as texts, without arrays (a confusion matrix) and values of single layers."""
     found = {name: value for name, value in scalars(logs).items() if not of_a_layer(name)}
-    return [f"{printable(name)} {_shown(value)}" for name, value in found.items()]
+    return [f"{printable(name)} {shown_number(value)}" for name, value in found.items()]
 
 
 def numbers_line(logs: Logs) -> str:
     """Return :func:`numbers` in one line."""
     return "  ".join(numbers(logs))
-
-
-def _shown(value: float) -> str:
-    """Return four decimal places, or four significant digits below 0.001."""
-    return f"{value:.4f}" if value == 0 or not abs(value) < 1e-3 else f"{value:.3e}"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._html import html_table, picture
+from netlayers._notebook import Report
 from netlayers._tables import text_table
 from netlayers.activations.rectifiers import Linear
 from netlayers.arrays.several import float_numbers
@@ -20,6 +22,7 @@ from netlayers.diagnostics.layer_statistics import (
     watched_uses,
 )
 from netlayers.diagnostics.slopes import shape_of
+from netlayers.plotting.figures import png_of
 from netlayers.training.samples import one_input
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ class LayerActivations:
 
 
 @dataclass(frozen=True)
-class ActivationHistograms:
+class ActivationHistograms(Report):
     """What :func:`activation_histograms` found; printed, it is a table.
 
     Attributes:
@@ -70,11 +73,18 @@ class ActivationHistograms:
     layers: Sequence[LayerActivations]
 
     def __str__(self) -> str:
+        return "\n".join(text_table(self._table()))
+
+    def _table(self) -> list[list[str]]:
         rows = [["layer", "mean", "deviation", "dead", "saturated"]]
         for a in self.layers:
             shares = ("-" if s is None else f"{s:.1%}" for s in (a.dead, a.saturated))
             rows.append([a.layer, f"{a.mean:.3g}", f"{a.deviation:.3g}", *shares])
-        return "\n".join(text_table(rows))
+        return rows
+
+    def _repr_html_(self) -> str:
+        png = png_of(self.plot)
+        return html_table(self._table()) + picture(png, "A histogram of the outputs of each layer")
 
     def plot(self, to_file: str | os.PathLike[str] | None = None) -> Any:
         """Draw a histogram for each layer; return the ``matplotlib.figure.Figure``.

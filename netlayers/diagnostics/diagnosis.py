@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._html import html_table, paragraph
+from netlayers._notebook import Report, show
+from netlayers._printable import printable
 from netlayers._tables import text_table
 from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_choice, check_integer
@@ -53,7 +56,7 @@ _COLUMNS = {
 
 
 @dataclass
-class Diagnosis:
+class Diagnosis(Report):
     """What :func:`diagnose` found; printed, it is a table by layer and the findings.
 
     Attributes:
@@ -73,26 +76,35 @@ class Diagnosis:
         return not self.findings
 
     def __str__(self) -> str:
-        lines = self._table()
-        if self.losses:
-            lines.append(
-                f"loss {self.losses[0]:.4g} at the first of {len(self.losses)} steps, "
-                f"{self.losses[-1]:.4g} at the last"
-            )
-        lines.append("")
+        lines = [*text_table(self._table()), *self._losses(), ""]
         if self.healthy:
             lines.append("Nothing suspicious was found.")
         for i, finding in enumerate(self.findings, 1):
-            lines.append(f"{i}. {finding}")
-        return "\n".join(lines)
+            lines += f"{i}. {finding}".splitlines()
+        return "\n".join(map(printable, lines))
 
-    def _table(self) -> list[str]:
+    def _repr_html_(self) -> str:
+        parts = [html_table(self._table()), *map(paragraph, self._losses())]
+        parts += [finding._repr_html_() for finding in self.findings]
+        if self.healthy:
+            parts.append(paragraph("Nothing suspicious was found."))
+        return "".join(parts)
+
+    def _losses(self) -> list[str]:
+        if not self.losses:
+            return []
+        return [
+            f"loss {self.losses[0]:.4g} at the first of {len(self.losses)} steps, "
+            f"{self.losses[-1]:.4g} at the last"
+        ]
+
+    def _table(self) -> list[list[str]]:
         paths = list(self.values.get("activation_mean", ()))
         table = [["layer", *_COLUMNS.values()]]
         for path in paths:
             cells = [(name, self.values[name].get(path, math.nan)) for name in _COLUMNS]
             table.append([path, *(_cell(name, value) for name, value in cells)])
-        return text_table(table)
+        return table
 
 
 def _cell(name: str, value: float) -> str:
@@ -186,7 +198,7 @@ def diagnose(
     report.findings += rows
     report.findings.sort(key=lambda finding: finding.severity != "serious")
     if verbose:
-        print(report, flush=True)
+        show(report)
     return report
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._html import PLAIN, escaped
+from netlayers._printable import printable
 from netlayers.arrays.sparse import is_sparse
 from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.containers import Container
@@ -67,10 +69,18 @@ class Finding:
     layers: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
+        text = f"{self.illness} ({self.severity}): {self.text}{self._also} Try: {self.advice}"
+        return textwrap.fill(printable(text), 96, subsequent_indent="   ", break_on_hyphens=False)
+
+    def _repr_html_(self) -> str:
+        text, advice = escaped(self.text + self._also), escaped(self.advice)
+        title = f"<b>{escaped(self.illness)}</b> ({escaped(self.severity)})"
+        return f"<p {PLAIN}>{title}: {text}<br>Try: {advice}</p>"
+
+    @property
+    def _also(self) -> str:
         others = [name for name in self.layers if name != self.layer]
-        also = f" Also: {', '.join(f'`{name}`' for name in others)}." if others else ""
-        text = f"{self.illness} ({self.severity}): {self.text}{also} Try: {self.advice}"
-        return textwrap.fill(text, 96, subsequent_indent="   ", break_on_hyphens=False)
+        return f" Also: {', '.join(f'`{name}`' for name in others)}." if others else ""
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import math
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._html import paragraph, picture
+from netlayers._notebook import Report
 from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError
+from netlayers.plotting.figures import png_of
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.samples import steps_of
 
@@ -27,7 +31,7 @@ _SPREAD = 2.0  # standard deviation, in steps, of the weights that smooth the cu
 
 
 @dataclass
-class LearningRateCurve:
+class LearningRateCurve(Report):
     """What :func:`find_learning_rate` found; printed, it is a table.
 
     Attributes:
@@ -48,6 +52,14 @@ class LearningRateCurve:
     suggestion: float | None
     diverged_at: float | None
     reason: str
+
+    def _repr_html_(self) -> str:
+        png = png_of(self.plot)
+        if png is None:
+            return f"<pre>{html.escape(str(self))}</pre>"
+        return picture(png, "The loss over the learning rate") + "".join(
+            map(paragraph, str(self).splitlines()[-2:])
+        )
 
     def __str__(self) -> str:
         lines = [f"{'learning rate':>13}  {'loss':>10}  {'smoothed':>10}"]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._html import html_table, paragraph
+from netlayers._notebook import Report
 from netlayers._tables import text_table
 from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_integer
@@ -63,7 +65,7 @@ class ProfileRow:
 
 
 @dataclass
-class ProfileReport:
+class ProfileReport(Report):
     """Where the time of a training step goes; printed, it is a table.
 
     Attributes:
@@ -91,7 +93,7 @@ class ProfileReport:
         """Return the share of a row in the sum of all."""
         return row.seconds / self.seconds if self.seconds else 0.0
 
-    def __str__(self) -> str:
+    def _table(self) -> list[tuple[str, ...]]:
         table: list[tuple[str, ...]] = [
             ("part", "", "forward µs", "backward", "update", "share", "MFLOP", "GFLOP/s")
         ]
@@ -112,16 +114,25 @@ class ProfileReport:
         flop = sum(row.flop or 0 for row in self.rows)
         total = ("all", "", *(f"{1e6 * s:,.1f}" for s in sums), "100.0%", f"{flop / 1e6:,.2f}")
         table.append((*total, f"{flop / self.seconds / 1e9:,.1f}" if self.seconds else "-"))
-        lines = text_table(table, left=2)
-        rule = "-" * len(lines[0])
-        lines[1:1] = [rule]
-        lines[-1:-1] = [rule]
-        lines.append(
+        return table
+
+    def _sentence(self) -> str:
+        return (
             f"A step on {self.batch:,} rows takes {1e6 * self.step:,.1f} µs (mean of the "
             f"middle half of {self.steps}); watching it takes {1e6 * self.watching:,.1f} µs more, "
             "left out above."
         )
-        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        lines = text_table(self._table(), left=2)
+        rule = "-" * len(lines[0])
+        lines[1:1] = [rule]
+        lines[-1:-1] = [rule]
+        return "\n".join([*lines, self._sentence()])
+
+    def _repr_html_(self) -> str:
+        table = self._table()
+        return html_table(table, left=2, rules=[1, len(table) - 1]) + paragraph(self._sentence())
 
 
 _PHASES = ("forward", "backward", "update")

@@ -11,6 +11,7 @@ import numpy as np
 from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.plotting.figures import png_of
 from netlayers.training.samples import one_batch
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ class LossSurface:
     directions: tuple[Array, Array]
     path: Array | None = None
     explained: tuple[float, float] | None = None
+
+    def _repr_png_(self) -> bytes | None:
+        return png_of(self.plot)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        a, b = len(self.a), len(self.b)
+        lowest, highest = np.nanmin(self.loss), np.nanmax(self.loss)
+        printer.text(f"<LossSurface of {b} × {a} losses from {lowest:.4g} to {highest:.4g}>")
 
     def plot(
         self, to_file: str | os.PathLike[str] | None = None, three_dimensional: bool = False

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from netlayers._html import html_table, paragraph
+from netlayers._notebook import Report
+from netlayers._printable import printable
 from netlayers._tables import text_table
 
 
@@ -39,7 +42,7 @@ class GradientRow:
 
 
 @dataclass
-class GradientReport:
+class GradientReport(Report):
     """The result of :func:`check_gradients`; prints as a table.
 
     Attributes:
@@ -69,19 +72,20 @@ class GradientReport:
         accurate = max(row.max_relative_error, row.direction_error) <= self.tolerance
         return accurate and (row.checked > 0 or bool(empty))
 
-    def __str__(self) -> str:
-        header = (
-            "gradient",
-            "shape",
-            "checked",
-            "kinks",
-            "directions",
-            "largest error",
-            "relative",
-            "method",
-            "",
-        )
-        table = [header]
+    def _table(self) -> list[tuple[str, ...]]:
+        table: list[tuple[str, ...]] = [
+            (
+                "gradient",
+                "shape",
+                "checked",
+                "kinks",
+                "directions",
+                "largest error",
+                "relative",
+                "method",
+                "",
+            )
+        ]
         for row in self.rows:
             verdict = "ok" if self._passes(row) else "WRONG" if row.checked else "NOT CHECKED"
             table.append(
@@ -97,7 +101,10 @@ class GradientReport:
                     verdict,
                 )
             )
-        lines = text_table(table, left=len(header))
+        return table
+
+    def _sentences(self) -> list[str]:
+        lines = []
         for row in self.rows:
             if row.direction_error > self.tolerance:
                 lines.append(
@@ -117,4 +124,13 @@ class GradientReport:
             f"{verdict}: largest relative error {self.max_relative_error:.1e}, tolerance "
             f"{self.tolerance:.0e}"
         )
-        return "\n".join(lines)
+        return lines
+
+    def __str__(self) -> str:
+        table = self._table()
+        lines = text_table(table, left=len(table[0]))
+        return "\n".join([*lines, *map(printable, self._sentences())])
+
+    def _repr_html_(self) -> str:
+        table = self._table()
+        return html_table(table, left=len(table[0])) + "".join(map(paragraph, self._sentences()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import saving
 from netlayers.models import keras_names, lbfgs
-from netlayers.models.summary import print_summary
+from netlayers.models.summary import Summary, print_summary
 from netlayers.models.trainable import TrainableModel
 
 if TYPE_CHECKING:
@@ -129,6 +129,9 @@ class Model(TrainableModel):
             return super().from_config(config)
 
     # Show ------------------------------------------------------------------------------------
+
+    def _repr_html_(self) -> str:
+        return Summary(self)._repr_html_()
 
     def summary(
         self,

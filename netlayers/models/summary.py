@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers._html import html_table, paragraph
+from netlayers._notebook import Report, in_notebook, show
+from netlayers._printable import printable
 from netlayers.checks import check_flag, check_integer
 from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Container
@@ -66,7 +69,11 @@ def print_summary(
     if line_length is not None:
         check_integer("summary", "line_length", line_length, minimum=1)
     layers = _in_range(model, layer_range)
-    for line in summary_lines(model, line_length, expand_nested, show_trainable, layers):
+    table = Summary(model, line_length, expand_nested, show_trainable, layers)
+    if print_fn is None and in_notebook():
+        show(table)
+        return
+    for line in table.lines():
         (print if print_fn is None else print_fn)(line)
 
 
@@ -88,39 +95,69 @@ def _in_range(model: TrainableModel, layer_range: Sequence[str] | None) -> list[
     return model.layers[first : last + 1]
 
 
-def summary_lines(
-    model: TrainableModel,
-    line_length: int | None,
-    expand_nested: bool,
-    show_trainable: bool,
-    layers: list[Layer],
-) -> Iterator[str]:
-    """Yield the lines of the table."""
-    if not model.built:
-        model._build_if_known()
-    rows = [("Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable")]
-    for layer, depth in _walk(layers, expand_nested):
-        shape = "?" if layer.output_shape is None else str(layer.output_shape)
-        title = f"{'  ' * depth}{layer.name} ({type(layer).__name__})"
-        sizes = _sizes(layer.weights) if layer.built else ("not built", "")
-        rows.append((title, shape, *sizes, _trainable(layer)))
-    totals = list(_totals(model)) if model.built else []
-    count = 5 if show_trainable else 4
-    widths = [max(len(row[i]) for row in [*rows, *totals]) for i in range(count)]
-    width = sum(widths) + 2 * (count - 1)
-    if line_length is not None and line_length > width:
-        widths[0] += line_length - width
-        width = line_length
-    yield f'Model: "{model.name}"'
-    yield _line(rows[0], widths)
-    yield "-" * width
-    for row in rows[1:]:
-        yield _line(row, widths)
-    yield "-" * width
-    for row in totals:
-        yield _line(row, widths)
-    if not model.built:
-        yield "Not built yet: the shapes follow from the first data, or from layers.Input."
+class Summary(Report):
+    """The table of the layers of a model.
+
+    Args:
+        model: the model; it is built if its shapes are known.
+        line_length: width of the text.
+        expand_nested: show the layers within layers too.
+        show_trainable: show that column.
+        layers: the layers to show; by default all.
+    """
+
+    def __init__(
+        self,
+        model: TrainableModel,
+        line_length: int | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = True,
+        layers: list[Layer] | None = None,
+    ) -> None:
+        if not model.built:
+            model._build_if_known()
+        self._line_length, count = line_length, 5 if show_trainable else 4
+        rows = [("Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable")]
+        for layer, depth in _walk(model.layers if layers is None else layers, expand_nested):
+            shape = "?" if layer.output_shape is None else str(layer.output_shape)
+            title = f"{'  ' * depth}{printable(layer.name)} ({type(layer).__name__})"
+            sizes = _sizes(layer.weights) if layer.built else ("not built", "")
+            rows.append((title, shape, *sizes, _trainable(layer)))
+        self._rows = [row[:count] for row in rows]
+        self._totals = [row[:count] for row in _totals(model)] if model.built else []
+        self._title = f'Model: "{printable(model.name)}"'
+        self._note = ""
+        if not model.built:
+            self._note = (
+                "Not built yet: the shapes follow from the first data, or from layers.Input."
+            )
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the text."""
+        columns = zip(*self._rows, *self._totals, strict=True)
+        widths = [max(map(len, column)) for column in columns]
+        width = sum(widths) + 2 * (len(widths) - 1)
+        if self._line_length is not None and self._line_length > width:
+            widths[0] += self._line_length - width
+            width = self._line_length
+        yield self._title
+        yield _line(self._rows[0], widths)
+        yield "-" * width
+        for row in self._rows[1:]:
+            yield _line(row, widths)
+        yield "-" * width
+        for row in self._totals:
+            yield _line(row, widths)
+        if self._note:
+            yield self._note
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        rules = [1, len(self._rows)]
+        table = html_table([*self._rows, *self._totals], left=2, rules=rules)
+        return paragraph(self._title) + table + (paragraph(self._note) if self._note else "")
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

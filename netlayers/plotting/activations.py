@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._printable import printable
 from netlayers.errors import ConfigurationError
 from netlayers.plotting.figures import COLOURS, matplotlib, new_figure, save
 
@@ -42,7 +43,8 @@ def _histogram(axes: Any, layer: Any) -> None:
     axes.set_ylim(0, 1.65 * top)  # leaves space for the text
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(5))
-    name = layer.layer if len(layer.layer) <= 28 else "…" + layer.layer[-27:]
+    name = printable(layer.layer)
+    name = name if len(name) <= 28 else "…" + name[-27:]
     axes.set_title(f"{name} · {layer.kind}", fontsize=9, loc="left", parse_math=False)
     facts = [f"mean {layer.mean:.2g}", f"deviation {layer.deviation:.2g}"]
     if layer.dead:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from netlayers._printable import printable
 from netlayers.plotting.figures import matplotlib
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Pen:
         self.axes.text(
             x,
             y,
-            text,
+            printable(text),
             fontsize=size,
             color=colour,
             ha=align,

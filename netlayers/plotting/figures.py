@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_path
@@ -10,6 +12,7 @@ from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
 # A palette for colour-blind readers: M. Okabe, K. Ito, "Color Universal Design" (2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -31,7 +34,27 @@ def matplotlib(module: str) -> Any:
 
 def new_figure(width: float, height: float, **settings: Any) -> Any:
     """Return an empty figure of the given size in inches, without a window."""
-    return matplotlib("figure").Figure(figsize=(width, height), **settings)
+    figure = matplotlib("figure").Figure(figsize=(width, height), **settings)
+    figure._repr_png_ = partial(to_png, figure)  # a notebook shows it
+    return figure
+
+
+def to_png(figure: Any) -> bytes:
+    """Return a figure as a picture."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()
+
+
+def png_of(plot: Callable[[], Any]) -> bytes | None:
+    """Return what a function plots as a picture; ``None`` where it cannot be plotted.
+
+    That is without matplotlib, or where there is nothing to plot.
+    """
+    try:
+        return to_png(plot())
+    except ConfigurationError:
+        return None
 
 
 def save(figure: Any, to_file: str | os.PathLike[str] | None, dpi: int | None = None) -> Any:

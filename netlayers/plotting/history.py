@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._printable import printable
 from netlayers.checks import check_flag
 from netlayers.errors import ConfigurationError
 from netlayers.plotting.figures import COLOURS, clean_axes, matplotlib, new_figure, save
@@ -51,7 +52,7 @@ def plot_history(
             values = curves.get(prefix + name)
             if values is not None:
                 _draw(axes, epochs[prefix + name], values, label, COLOURS[colour])
-        axes.set_title(name.replace("_", " "), fontsize=11, loc="left", parse_math=False)
+        axes.set_title(printable(name.replace("_", " ")), fontsize=11, loc="left", parse_math=False)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(integer=True))
         if log_scale or name in ON_LOG_SCALE:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from netlayers._printable import printable
 from netlayers.errors import ConfigurationError
 from netlayers.plotting.figures import COLOURS, clean_axes, matplotlib, new_figure, save
 
@@ -157,5 +158,6 @@ def _edges(steps: Array) -> Array:
 
 def _plain(name: str) -> str:
     """Return a path as a label: shortened, with ``$`` escaped."""
+    name = printable(name)
     short = name if len(name) <= 26 else "…" + name[-25:]
     return short.replace("$", r"\$")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers._html import escaped
 from netlayers.trace.math import to_mathml, to_text
 from netlayers.trace.numbers import DOTS, cut, full
 from netlayers.trace.picture import picture
@@ -23,7 +23,7 @@ def to_html(trace: TraceView, story: Story) -> str:
     template = (resources.files(__package__) / "page.html").read_text("utf-8")
     sections = [_section(trace, step, i + 1) for i, step in enumerate(trace.steps)]
     filled = {
-        "title": html.escape(f"One training step of {trace.name}"),
+        "title": escaped(f"One training step of {trace.name}"),
         "picture": picture(trace, story),
         "ticks": "".join(_tick(step, i + 1) for i, step in enumerate(trace.steps)),
         "sections": "\n".join(sections),
@@ -39,30 +39,30 @@ def to_html(trace: TraceView, story: Story) -> str:
 
 
 def _tick(step: Step, i: int) -> str:
-    label = html.escape(f"Step {i}: {PHASES[step.phase]}, {step.title}")
+    label = escaped(f"Step {i}: {PHASES[step.phase]}, {step.title}")
     return f'<a href="#step={i}" class="{step.phase}" aria-label="{label}" title="{label}"></a>'
 
 
 def _section(trace: TraceView, step: Step, i: int) -> str:
     place = step.number if step.number else {"start": 0, "loss": "loss"}.get(step.phase, "")
-    name = f'<span class="layer">{step.number} · {html.escape(step.name)}</span>'
+    name = f'<span class="layer">{step.number} · {escaped(step.name)}</span>'
     lines = "\n".join(_line(line, trace) for line in step.lines)
     return (
         f'<section class="step {step.phase}" id="step={i}" data-l="{place}" '
         f'data-phase="{step.phase}" tabindex="-1">\n'
         f'<p class="where"><span class="phase">{PHASES[step.phase]}</span>'
         f"{name if step.number else ''}</p>\n"
-        f"<h2>{html.escape(step.title)}</h2>\n"
-        f'<p class="text">{html.escape(step.text)}</p>\n{lines}\n</section>'
+        f"<h2>{escaped(step.title)}</h2>\n"
+        f'<p class="text">{escaped(step.text)}</p>\n{lines}\n</section>'
     )
 
 
 def _line(line: Line, trace: TraceView) -> str:
     parts = []
     if line.note:
-        parts.append(f'<p class="note">{html.escape(line.note)}</p>')
+        parts.append(f'<p class="note">{escaped(line.note)}</p>')
     if line.code:
-        parts.append(f"<p><code>{html.escape(line.code)}</code></p>")
+        parts.append(f"<p><code>{escaped(line.code)}</code></p>")
     if line.formula:
         parts.append(f'<div class="formula">{to_mathml(line.formula, block=True)}</div>')
     items, signs = [], ""
@@ -95,7 +95,7 @@ def _array(shown: Shown, trace: TraceView) -> str:
             index = f"[{', '.join(map(str, place))}]" if place else ""
             tint = f' style="--v:{abs(float(number)) / largest:.2f}"' if number and largest else ""
             kind = ' class="minus"' if signed and number < 0 else ""
-            title = html.escape(f"{symbol}{index} = {full(number)}")
+            title = escaped(f"{symbol}{index} = {full(number)}")
             cells.append(f'<td{kind}{tint} title="{title}">{text}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
     shape = " × ".join(map(str, value.shape))
@@ -103,9 +103,9 @@ def _array(shown: Shown, trace: TraceView) -> str:
     under = f'<span class="shape">{shape}</span>' if shape else ""
     known = f'<span class="facts">{facts}</span>' if facts else ""
     again = " again" if shown.again else ""
-    label = html.escape(f"{symbol}, {shape or 'a number'}")
+    label = escaped(f"{symbol}, {shape or 'a number'}")
     return (
-        f'<figure class="array{again}" data-symbol="{html.escape(symbol)}">'
+        f'<figure class="array{again}" data-symbol="{escaped(symbol)}">'
         f'<figcaption>{to_mathml(shown.symbol, block=True)}{under}</figcaption><div class="scroll">'
         f'<table aria-label="{label}"><tbody>{"".join(rows)}</tbody></table></div>{known}</figure>'
     )

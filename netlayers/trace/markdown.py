@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netlayers._printable import printable
 from netlayers.trace.numbers import DOTS, Cut, cut
 from netlayers.trace.steps import PHASES
 
@@ -61,6 +62,7 @@ def _line(line: Line, trace: TraceView) -> list[str]:
 
 def _code(text: str) -> str:
     """Return a code span, in which tags are text; longer quotes enclose those of the text."""
+    text = printable(text)
     longest = max(map(len, re.findall("`+", text)), default=0)
     quote, space = "`" * (longest + 1), " " if longest else ""
     return f"{quote}{space}{text}{space}{quote}"

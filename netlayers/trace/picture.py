@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._html import escaped
 from netlayers.arrays.several import listed
 from netlayers.trace.math import to_text
 from netlayers.trace.numbers import number_format
@@ -54,14 +54,14 @@ def _sizes(value: Any) -> str:
 def _svg(width: float, height: float, label: str, parts: list[str]) -> str:
     return (
         f'<svg class="net" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-        f'height="{height:.0f}" role="img" aria-label="{html.escape(label)}">'
+        f'height="{height:.0f}" role="img" aria-label="{escaped(label)}">'
         + "".join(parts)
         + "</svg>"
     )
 
 
 def _text(x: float, y: float, text: str, kind: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{html.escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escaped(text)}</text>'
 
 
 # Neurons -----------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def _neurons(trace: TraceView, dense: list[LayerTrace], story: Story) -> str:
             w = kernel[i, j]
             thick = 0.8 + 4.2 * abs(float(w)) / strongest
             sign = "minus" if w < 0 else "plus"
-            title = html.escape(f"{to_text(story.weight('kernel', r))}[{i}, {j}] = {w}")
+            title = escaped(f"{to_text(story.weight('kernel', r))}[{i}, {j}] = {w}")
             lines.append(
                 f'<line x1="{x + RADIUS:.1f}" y1="{y:.1f}" x2="{u - RADIUS:.1f}" y2="{v:.1f}" '
                 f'stroke-width="{thick:.2f}" class="{sign}"><title>{title}</title></line>'
@@ -102,7 +102,7 @@ def _neurons(trace: TraceView, dense: list[LayerTrace], story: Story) -> str:
         nodes = []
         for i, value in enumerate(values[0]):
             x, y = place(column, values.shape[1], i)
-            title = html.escape(f"{symbol}[0, {i}] = {value}")
+            title = escaped(f"{symbol}[0, {i}] = {value}")
             nodes.append(
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}"><title>{title}</title></circle>'
                 + _text(x, y + 4.5, write(value), "value")
@@ -238,7 +238,7 @@ class _Drawing:
         width = _sizes(r.y)
         middle = x + BOX_WIDTH / 2
         self.parts.append(
-            f'<g class="nodes" data-l="{r.number}"><title>{html.escape(r.name)}</title>'
+            f'<g class="nodes" data-l="{r.number}"><title>{escaped(r.name)}</title>'
             f'<rect x="{x:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" width="{BOX_WIDTH}" '
             f'height="{BOX_HEIGHT}" rx="9"/>'
             + _text(middle, y - 11, _short(r.name.rsplit("/", 1)[-1], 13), "name")

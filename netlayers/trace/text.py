@@ -6,6 +6,7 @@ import itertools
 import textwrap
 from typing import TYPE_CHECKING
 
+from netlayers._printable import printable
 from netlayers.trace.math import to_text as formula_text
 from netlayers.trace.numbers import cut
 from netlayers.trace.steps import PHASES
@@ -28,7 +29,7 @@ def to_text(trace: TraceView) -> str:
             phase = steps[0].phase
             lines += ["", f"──── {PHASES[phase].upper()} ".ljust(WIDTH, "─")]
         lines += _together(steps, trace)
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(printable(line.rstrip()) for line in lines)
 
 
 def _together(steps: list[Step], trace: TraceView) -> list[str]:

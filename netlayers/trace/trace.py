@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlayers._html import escaped
+from netlayers._notebook import Report
 from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_integer, check_path
 from netlayers.errors import ConfigurationError
@@ -38,7 +41,7 @@ __all__ = [
 ]
 
 
-class Trace:
+class Trace(Report):
     """One training step with all its numbers; made by :func:`trace_step`.
 
     It prints as text. The arrays are copies, named as in the books: ``x``, ``z``, ``y`` (the
@@ -121,6 +124,15 @@ class Trace:
             )
         text = forms[ending]()
         Path(name).write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.html())  # the whole page is the value of an attribute
+        style = "width:100%;height:760px;border:1px solid rgba(128,128,128,.4)"
+        name = escaped(self.name)
+        return f'<iframe title="Trace of {name}" style="{style}" srcdoc="{page}"></iframe>'
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # the text is long
 
     def __str__(self) -> str:
         return self.text()

@@ -9,6 +9,7 @@ from netlayers._read_only import with_read_only_logs
 from netlayers.checks import is_foreign
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
+from netlayers.training.history_table import history_html, history_text
 
 if TYPE_CHECKING:
     import os
@@ -354,6 +355,12 @@ class History(Callback):
         if not all(isinstance(its, list) for its in lists):
             raise ValueError("History: not a list of values for each name")
         self.history, self.epoch, self._when = state["history"], state["epoch"], state["when"]
+
+    def __repr__(self) -> str:
+        return f"<History of {history_text(self.history, self.epoch)}>"
+
+    def _repr_html_(self) -> str:
+        return history_html(self.history, self.epoch, self._when, self.plot)
 
     def plot(
         self,

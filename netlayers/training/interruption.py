@@ -69,5 +69,6 @@ def interruption(run: Any) -> str:
         advice = "with the callback BackupAndRestore the same script would continue here"
         saved = [f"nothing was saved: {advice}"]
     if lives:
-        saved.append(f"fit(..., initial_epoch={run.epoch}) trains on from the weights as they are")
+        again = f"fit(..., initial_epoch={run.epoch})" if run.epoch else "fit(...)"
+        saved.append(f"{again} trains on from the weights as they are")
     return f"fit was interrupted {where}; {'; '.join(saved)}."

@@ -206,7 +206,7 @@ def test_numbers_in_a_line_of_progress():
         (0, "0.0000"), (1e-3, "0.0010"), (9.99e-4, "9.990e-04"), (-1e-3, "-0.0010"),
         (-1e-4, "-1.000e-04"), (float("nan"), "nan"), (float("inf"), "inf"),
     ):  # fmt: skip
-        assert progress._shown(value) == text
+        assert progress.shown_number(value) == text
     assert nl.callbacks.ProgressBar.part_of_run is False
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.kernels.rows import sums_by_index
+
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
 
@@ -53,10 +55,7 @@ class RowGradient:
         rows = np.asarray(rows, np.intp).reshape(-1)
         width = math.prod(self.shape[1:])
         flat = np.asarray(values, self.dtype).reshape(len(rows), width)
-        self.rows, place = np.unique(rows, return_inverse=True)
-        sums = np.zeros(len(self.rows) * width, self.dtype)
-        # With flat indices, add.at takes a quarter of the time that it takes with rows.
-        np.add.at(sums, (place[:, None] * width + np.arange(width)).reshape(-1), flat.reshape(-1))
+        self.rows, sums = sums_by_index(rows, flat)
         self.values = sums.reshape(len(self.rows), *self.shape[1:])
 
     def set_dense(self, table: Any) -> None:

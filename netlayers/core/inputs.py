@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from netlayers.arrays.convert import as_kind, shapes_of
 from netlayers.arrays.sparse import as_input, is_sparse, refuse_sparse
 from netlayers.arrays.spec import FLOAT
@@ -37,6 +39,8 @@ def input_names(specs: tuple[InputSpec, ...]) -> list[str]:
 
 def prepared(layer: LayerLike, x: Any) -> Any:
     """Return the input of a layer, or the tuple of its inputs; see :meth:`Layer.prepare`."""
+    if _is_ready(layer, x):
+        return x
     specs = specs_of(layer)
     names = input_names(specs)
     several = isinstance(layer.input_spec, tuple)
@@ -62,6 +66,22 @@ def prepared(layer: LayerLike, x: Any) -> Any:
     layer.check_input_shape(shapes_of(x))
     layer._bind_alone()
     return x
+
+
+def _is_ready(layer: LayerLike, x: Any) -> bool:
+    """Whether ``x`` is an array of indices that needs no conversion, of the shape built for."""
+    spec, shape = layer.input_spec, layer.input_shape
+    return (
+        type(x) is np.ndarray
+        and x.dtype.kind in "iu"
+        and x.dtype.isnative
+        and x.flags.c_contiguous
+        and not isinstance(spec, tuple)
+        and spec.dtype == "integer"
+        and layer._vector is not None
+        and shape is not None
+        and x.shape[1:] == shape[1:]
+    )
 
 
 def _as_declared(layer: LayerLike, name: str, value: Any, spec: InputSpec) -> Any:

@@ -1,4 +1,4 @@
-"""Sums, means and flat indices along the last axis of an array."""
+"""Sums and means of rows, their flat indices, and sums of rows with the same index."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from netlayers.kernels.memory import constant, row_of_ones, row_starts
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
+
+_FEW = 4  # occurrences of an index up to which additions of whole rows are faster
 
 
 def row_sums(x: Array) -> Array:
@@ -36,3 +38,35 @@ def row_means(x: Array) -> Array:
 def flat_indices(t: Array, columns: int) -> Array:
     """Return the indices of ``x[..., t]`` of each row in the flat array x with ``columns``."""
     return row_starts(t.size, columns) + t.ravel()
+
+
+def sums_by_index(index: Array, values: Array) -> tuple[Array, Array]:
+    """Return the different indices, sorted, and the sum of the values of each.
+
+    The values of an index are added one after the other in their order, as by ``np.add.at``.
+
+    Args:
+        index: (n,), integers.
+        values: (n, k).
+    """
+    order = index.argsort(kind="stable")
+    ordered = index[order]
+    is_first = np.empty(len(index), bool)
+    is_first[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    starts = np.flatnonzero(is_first)
+    counts = np.diff(starts, append=len(index))
+    most = counts.max(initial=0)
+    if most <= _FEW:
+        sums = values[order[starts]] + values.dtype.type(0)  # as from 0: -0 becomes 0
+        for i in range(1, most):
+            again = np.flatnonzero(counts > i)
+            sums[again] += values[order[starts[again] + i]]
+        return ordered[starts], sums
+    place = np.empty(len(index), np.intp)
+    place[order] = np.cumsum(is_first) - 1
+    width = values.shape[1]
+    sums = np.zeros(len(starts) * width, values.dtype)
+    # With flat indices, add.at takes a quarter of the time that it takes with rows.
+    np.add.at(sums, (place[:, None] * width + np.arange(width)).reshape(-1), values.reshape(-1))
+    return ordered[starts], sums.reshape(len(starts), width)

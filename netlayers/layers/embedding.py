@@ -26,10 +26,10 @@ class Embedding(Layer):
     """A vector for each index: ``y = E[x]``, row ``x`` of the table ``E``.
 
     The gradient of a row is the sum of those of all places where its index occurs, added up in
-    their order. It has no other rows: :class:`~netlayers.optimizers.SGD` without momentum and
-    :class:`~netlayers.optimizers.Adagrad` read and write only the rows of the batch. Other rules
-    change all rows in each step, as do weight decay, ``use_ema``, ``embeddings_regularizer`` and
-    ``embeddings_constraint``.
+    their order. It has no other rows: :class:`~netlayers.optimizers.SGD` without momentum,
+    :class:`~netlayers.optimizers.Adagrad` and :class:`~netlayers.optimizers.LazyAdam` read and
+    write only the rows of the batch. Other rules change all rows in each step, as do weight decay,
+    ``use_ema``, ``embeddings_regularizer`` and ``embeddings_constraint``.
 
     Shapes: ``x`` integers (batch, ...), ``E`` = ``embeddings`` (input_dim, output_dim), ``y``
     (batch, ..., output_dim). Floats without a fraction and booleans are taken as integers.

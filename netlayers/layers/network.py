@@ -337,7 +337,8 @@ def _deals_with_masks(call: Callee) -> bool:
         return layer.takes_mask
     if not isinstance(layer, Layer):
         return False
-    return layer.takes_mask or type(layer).compute_mask is not Layer.compute_mask
+    own = type(layer).compute_mask is not Layer.compute_mask
+    return layer.takes_mask or (own and getattr(layer, "mask_zero", True))
 
 
 def _repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:

@@ -15,6 +15,7 @@ from netlayers.optimizers.base import Optimizer
 from netlayers.optimizers.ftrl import Ftrl
 from netlayers.optimizers.lamb import Lamb
 from netlayers.optimizers.lars import LARS
+from netlayers.optimizers.lazy_adam import LazyAdam
 from netlayers.optimizers.lion import Lion
 from netlayers.optimizers.multi import MultiOptimizer, OptimizerMap
 from netlayers.optimizers.muon import Muon
@@ -39,6 +40,7 @@ __all__ = [
     "Adamax",
     "Ftrl",
     "Lamb",
+    "LazyAdam",
     "Lion",
     "MultiOptimizer",
     "Muon",

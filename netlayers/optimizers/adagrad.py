@@ -33,7 +33,7 @@ class Adagrad(Optimizer):
         stochastic optimization", JMLR 12 (2011), figure 1 with the diagonal matrix of section 1.2.
     """
 
-    exact_by_rows = True
+    by_rows = True
 
     _squares_gradients = True
 

@@ -34,8 +34,8 @@ class Optimizer(Configurable):
 
     For a parameter with row gradients (``add_weight(..., row_gradient=True)``), SGD without
     momentum and Adagrad update only the rows of the batch. This is exact, as they do not change
-    weights with a zero gradient. Other rules do, so they use a dense gradient, with a warning for
-    parameters of more than 2^20 entries.
+    weights with a zero gradient. LazyAdam does so too. Other rules use a dense gradient, with a
+    warning for parameters of more than 2^20 entries.
 
     Args:
         learning_rate: a number, or a schedule of the number of updates.
@@ -96,9 +96,9 @@ class Optimizer(Configurable):
     _epsilon = "epsilon"
     # Number of temporary arrays; if more than one, scratch is a matrix with this many rows.
     scratch_rows = 1
-    # Whether weights and state do not change where the gradient is 0. If so, a parameter with row
-    # gradients is updated by rows; otherwise its gradient is made dense.
-    exact_by_rows = False
+    # Whether a parameter with row gradients is updated by rows: the rule changes nothing where the
+    # gradient is 0, or is lazy on purpose. Otherwise the gradient is made dense.
+    by_rows = False
     # Whether each block is one whole parameter, as rules that use norms require.
     by_parameter = False
     # Whether these blocks have the shape of the parameter; otherwise they are flat.

@@ -113,8 +113,9 @@ class Layout:
         self.tables: list[RowUpdate] = []
         self.dense: list[DenseGradient] = []
         self._pieces = [(at, own) for _, at, own in parameters.runs(lambda p: None)]
-
         rules = {id(p): optimizer.rule_of(p) for p in parameters.tensors}
+        runs = parameters.runs(lambda p: p.row_gradient and rules[id(p)].by_rows)
+        self._flushed = [(at, own) for by_rows, at, own in runs if not by_rows]
 
         def treatment(p: Parameter) -> tuple[float, Rule, Parameter | None]:
             rule = rules[id(p)]
@@ -135,7 +136,7 @@ class Layout:
         for ((multiplier, rule, p), at, own), limit in zip(runs, limits, strict=True):
             gradient = parameters.gradients[at]
             if p is not None and p.row_gradient:
-                if rule.exact_by_rows:
+                if rule.by_rows:
                     vectors = [optimizer.state[name][own] for name in rule.state_names]
                     self.tables.append(RowUpdate(rule, p, vectors, multiplier))
                     continue
@@ -170,7 +171,7 @@ class Layout:
                 np.add(average, change, out=average)
 
     def flush(self, decays: bool) -> None:
-        """Set nearly denormal values to 0; see ``FLUSH_EVERY``.
+        """Set nearly denormal values to 0; see ``FLUSH_EVERY``. Not in tables updated by rows.
 
         Args:
             decays: whether weights decay too.
@@ -178,7 +179,7 @@ class Layout:
         values = self._parameters.values
         vectors = [vector for name, vector in self._state.items() if name != "gradient_sum"]
         limit = np.finfo(values.dtype).tiny * FLUSH_BELOW
-        for at, own in self._pieces:
+        for at, own in self._flushed:
             for part, own_part in cut(at, own, self._scratch.size):
                 blocks = [vector[own_part] for vector in vectors]
                 if decays:
@@ -204,7 +205,7 @@ def rule_of(optimizer: OptimizerProtocol, decay: float) -> Rule:
         tuple(optimizer.state_start.get(name, 0.0) for name in optimizer.state_names),
         decay,
         optimizer.scratch_rows,
-        optimizer.exact_by_rows,
+        optimizer.by_rows,
         optimizer.by_parameter,
         optimizer._shaped,
     )

@@ -216,8 +216,8 @@ class MultiOptimizer(Optimizer):
         decay *= not self._is_undecayed(p)
         update = _Part(self, optimizer, rule.update, decay)
         # By rows, the decay would miss the others.
-        by_rows = rule.exact_by_rows and not decay
-        return rule._replace(update=update, state_names=names, decay=0.0, exact_by_rows=by_rows)
+        by_rows = rule.by_rows and not decay
+        return rule._replace(update=update, state_names=names, decay=0.0, by_rows=by_rows)
 
     def update(
         self, w: Array, g: Array, lr: float, state: tuple[Array, ...], scratch: Array

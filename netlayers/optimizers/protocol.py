@@ -30,7 +30,7 @@ class OptimizerProtocol(Protocol):
     state_names: tuple[str, ...]
     state_start: Mapping[str, float | str]
     scratch_rows: int
-    exact_by_rows: bool
+    by_rows: bool
     by_parameter: bool
     _shaped: bool
     _epsilon: str

@@ -20,7 +20,7 @@ class Rule(NamedTuple):
         starts: initial value of each: a number, or ``WEIGHTS``.
         decay: weight decay.
         scratch_rows: number of temporary arrays.
-        exact_by_rows: whether nothing changes where the gradient is 0.
+        by_rows: whether only rows with a gradient are updated in a table.
         by_parameter: whether a block is one whole parameter.
         shaped: whether weights, gradient and state have the shape of the parameter.
     """
@@ -30,6 +30,6 @@ class Rule(NamedTuple):
     starts: tuple[float | str, ...]
     decay: float
     scratch_rows: int
-    exact_by_rows: bool
+    by_rows: bool
     by_parameter: bool
     shaped: bool

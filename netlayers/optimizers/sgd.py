@@ -37,7 +37,7 @@ class SGD(Optimizer):
         recurrent networks", ICASSP 2013, eq. 7.
     """
 
-    exact_by_rows = True
+    by_rows = True
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class SGD(Optimizer):
             )
         if self.momentum:
             self.state_names = ("momentum",)
-            self.exact_by_rows = False  # the velocity moves weights without a gradient
+            self.by_rows = False  # the velocity moves weights without a gradient
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

@@ -23,8 +23,8 @@ WARN_ABOVE = 1 << 20  # entries of a parameter
 class RowUpdate:
     """Applies a rule to the rows of a parameter that have a gradient.
 
-    This is exact for a rule that changes neither weights nor state where the gradient is 0. Rules
-    are elementwise, so the result is bitwise that of an update of the whole parameter.
+    For a rule that changes neither weights nor state where the gradient is 0, the result is bitwise
+    that of an update of the whole parameter, as rules are elementwise.
 
     Args:
         rule: the rule of the parameter; its weight decay is applied to all rows.
@@ -91,7 +91,7 @@ def warn_about_dense_gradient(optimizer: OptimizerProtocol, p: Parameter) -> Non
             f"{type(optimizer).__name__} updates all rows of {p.path!r}, also those without a "
             f"gradient, so the gradient is made dense. This takes {_megabytes(size)} in addition "
             f"to {_megabytes(size * states)} of state, and each step processes all of it. SGD "
-            "without momentum and Adagrad update only the rows of the batch."
+            "without momentum, Adagrad and LazyAdam update only the rows of the batch."
         )
 
 

@@ -250,6 +250,7 @@ PATHS = {
         opt.Lamb(0.05, 0.7, 0.5, 0.1, weight_decay=0.1),
         lamb(0.05, 0.7, 0.5, 0.1, 0.1),
     ),
+    "LazyAdam": (opt.LazyAdam(0.1), each(adam(0.1))),
     "RAdam": (opt.RAdam(0.1), each(radam(0.1))),
     "RAdam, other numbers": (opt.RAdam(0.1, 0.7, 0.9, 0.1), each(radam(0.1, 0.7, 0.9, 0.1))),
 }

@@ -7,7 +7,7 @@ import netlayers as nl
 from tests.optimizers.networks import RULES
 
 SQUARES = ["Adam", "AdamW", "Nadam", "RAdam", "Lamb", "Adagrad", "Adadelta", "RMSprop"]
-SQUARES += ["Adafactor", "Ftrl", "Muon", "ScheduleFreeAdamW"]
+SQUARES += ["LazyAdam", "Adafactor", "Ftrl", "Muon", "ScheduleFreeAdamW"]
 OTHERS = ["SGD", "Adamax", "Lion", "LARS"]
 SUMS = ["Adagrad", "Ftrl"]  # never fall
 

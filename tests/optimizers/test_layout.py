@@ -132,5 +132,5 @@ def test_the_warning_of_large_gradients(size):
     assert str(warning.message) == (
         "Adam updates all rows of 'embed/table', also those without a gradient, so the gradient is "
         "made dense. This takes 5 MiB in addition to 9 MiB of state, and each step processes all "
-        "of it. SGD without momentum and Adagrad update only the rows of the batch."
+        "of it. SGD without momentum, Adagrad and LazyAdam update only the rows of the batch."
     )

@@ -217,7 +217,7 @@ class GradientMonitor(Callback):
 
         Raises:
             ConfigurationError: ``measure`` was not measured, there are no values, or matplotlib is
-                not installed (``pip install "netlayers[plot]"``).
+                not installed (``pip install matplotlib``).
         """
         from netlayers.plotting.layers import plot_layers
 

@@ -56,7 +56,7 @@ class TensorBoard(Callback):
 
     Raises:
         ConfigurationError: tensorboardX is not installed (``pip install
-            "netlayers[tensorboard]"``); or, before training, ``update_freq`` is one of batches in
+            tensorboardX``); or, before training, ``update_freq`` is one of batches in
             ``fit_lbfgs``.
     """
 
@@ -301,6 +301,5 @@ def _tensorboardx(module: str) -> Any:
         return importlib.import_module(f"tensorboardX.{module}")
     except ImportError as error:
         raise ConfigurationError(
-            "TensorBoard: the package tensorboardX is not installed: "
-            'pip install "netlayers[tensorboard]"'
+            "TensorBoard: the package tensorboardX is not installed: pip install tensorboardX"
         ) from error

@@ -93,7 +93,7 @@ class ActivationHistograms(Report):
             to_file: path of a picture to write; its ending names the format (png, svg, pdf).
 
         Raises:
-            ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
+            ConfigurationError: matplotlib is not installed: ``pip install matplotlib``.
         """
         from netlayers.plotting.activations import plot_activations
 

@@ -88,7 +88,7 @@ class LearningRateCurve(Report):
             to_file: path of a picture to write; its ending names the format (png, svg, pdf).
 
         Raises:
-            ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
+            ConfigurationError: matplotlib is not installed: ``pip install matplotlib``.
         """
         from netlayers.plotting.lr_finder import plot_rates
 

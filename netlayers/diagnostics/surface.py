@@ -61,7 +61,7 @@ class LossSurface:
             three_dimensional: draw the surface beside them.
 
         Raises:
-            ConfigurationError: matplotlib is not installed (``pip install "netlayers[plot]"``), or
+            ConfigurationError: matplotlib is not installed (``pip install matplotlib``), or
                 no loss is finite.
         """
         from netlayers.plotting.surface import plot_surface

@@ -53,7 +53,7 @@ def use_kernels(name: str) -> None:
         except ImportError as error:
             raise ConfigurationError(
                 "use_kernels: 'numba' needs the package numba, which could not be imported "
-                f"({error}). Install it with: pip install netlayers[numba]"
+                f"({error}). Install it with: pip install numba"
             ) from None
     # In one step, as other threads may compute; without an entry the class has NumPy's.
     kernels.__dict__ = {**compiled, "name": name}

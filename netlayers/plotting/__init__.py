@@ -1,1 +1,1 @@
-"""Plots with matplotlib (``pip install "netlayers[plot]"``), which is imported on first use."""
+"""Plots with matplotlib (``pip install matplotlib``), which is imported on first use."""

@@ -28,7 +28,7 @@ def matplotlib(module: str) -> Any:
         return importlib.import_module(f"matplotlib.{module}")
     except ImportError as error:
         raise ConfigurationError(
-            'Plots need matplotlib, which is not installed: pip install "netlayers[plot]"'
+            "Plots need matplotlib, which is not installed: pip install matplotlib"
         ) from error
 
 

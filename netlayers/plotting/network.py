@@ -78,7 +78,7 @@ def plot_network(
         The ``matplotlib.figure.Figure``; a notebook shows it.
 
     Raises:
-        ConfigurationError: matplotlib is not installed: ``pip install "netlayers[plot]"``.
+        ConfigurationError: matplotlib is not installed: ``pip install matplotlib``.
     """
     if not model.built:
         model._build_if_known()

@@ -379,7 +379,7 @@ class History(Callback):
             The ``matplotlib.figure.Figure``; a notebook shows it.
 
         Raises:
-            ConfigurationError: matplotlib is not installed (``pip install "netlayers[plot]"``), or
+            ConfigurationError: matplotlib is not installed (``pip install matplotlib``), or
                 a name is unknown.
         """
         from netlayers.plotting.history import plot_history

@@ -268,7 +268,7 @@ def test_without_numba_a_message_says_what_to_install(in_use, monkeypatch):
         "except nl.errors.ConfigurationError as error:\n    print(error)\n"
         "print(nl.kernels_in_use())\n"
     )
-    assert "pip install netlayers[numba]" in done.stdout
+    assert "pip install numba" in done.stdout
     assert done.stdout.split()[-1] == "numpy", done.stderr
 
 

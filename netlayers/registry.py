@@ -244,8 +244,8 @@ def must_define(unless: str = "") -> Callable[[Method], Method]:
     return decorate
 
 
-def _check_defined(kind: str, cls: type) -> None:
-    """Check that a class overrides all methods that it must.
+def _check_defined(kind: str, cls: type, provided: tuple[str, ...] = ()) -> None:
+    """Check that a class overrides all methods that it must, but for those ``provided``.
 
     Raises:
         MissingMethodError: it does not; the message names them.
@@ -253,7 +253,7 @@ def _check_defined(kind: str, cls: type) -> None:
     missing = []
     for name in dir(cls):
         unless, method = getattr(getattr(cls, name, None), "must_define", ("", None))
-        if method is None:
+        if method is None or name in provided:
             continue
         base = next(c for c in cls.__mro__ if vars(c).get(name) is method)
         if not unless or getattr(cls, unless) is getattr(base, unless):
@@ -266,7 +266,7 @@ def _check_defined(kind: str, cls: type) -> None:
         )
 
 
-check_defined: Callable[[str, type], None] = functools.cache(_check_defined)
+check_defined: Callable[..., None] = functools.cache(_check_defined)
 
 
 def resolve(kind: str, identifier: Any, base: type) -> Any:
@@ -283,15 +283,14 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
             similar names.
     """
     if isinstance(identifier, base):
-        check_defined(kind, type(identifier))
+        check_defined(kind, type(identifier), getattr(identifier, "_provides", ()))
         if kind in ("loss", "metric", "optimizer") and not hasattr(identifier, "name"):
             raise ConfigurationError(
                 f"{type(identifier).__name__}.__init__() must call super().__init__()."
             )
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):
-        check_defined(kind, identifier)
-        return identifier()
+        return resolve(kind, identifier(), base)
     if isinstance(identifier, str):
         return _checked_lookup(kind, identifier, base)()
     if isinstance(identifier, dict) and "class_name" in identifier:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from netlayers.checks import check_name, is_foreign
+from netlayers import initializers
+from netlayers.checks import check_name, check_shape, is_foreign
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.kernels.exact import inner
 from netlayers.losses.given import expand_weights
+from netlayers.metrics.variables import Variable, plain_result
 from netlayers.registry import (
     Configurable,
     constructor_arguments,
@@ -47,6 +49,21 @@ class Metric(Configurable):
         2.0
         >>> metric([[1.0]], [[2.0]], sample_weight=[2])
         1.5
+
+        A metric of your own, with a variable as in Keras:
+
+        >>> import numpy as np
+        >>> class Hits(nl.metrics.Metric):
+        ...     def __init__(self, name=None):
+        ...         super().__init__(name)
+        ...         self.hits = self.add_variable(())
+        ...     def update_state(self, y_true, y_pred, sample_weight=None):
+        ...         self.hits.assign_add(np.sum((y_pred > 0.5) == (y_true > 0.5)))
+        ...     def result(self):
+        ...         return float(self.hits)
+        >>> hits = Hits()
+        >>> hits(np.array([0, 1, 1]), np.array([0.2, 0.9, 0.4]))
+        2.0
     """
 
     direction: ClassVar[str | None] = None
@@ -54,6 +71,11 @@ class Metric(Configurable):
     weights_are_counts = True
     each_batch = True
     _reads: ClassVar[dict[str, None]] = dict.fromkeys(("update_state", "values"))
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if is_foreign(cls) and "result" in vars(cls):
+            cls.result = plain_result(vars(cls)["result"])  # type: ignore[assignment,method-assign]
 
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         owner = type(self).__name__
@@ -81,8 +103,42 @@ class Metric(Configurable):
 
     @must_define()
     def reset_state(self) -> None:
-        """Reset the metric."""
-        raise NotImplementedError(f"{type(self).__name__} must define reset_state")
+        """Reset the metric; by default, set its :attr:`variables` to 0."""
+        if not self.variables:
+            raise NotImplementedError(f"{type(self).__name__} must define reset_state")
+        for variable in self.variables:
+            variable.assign(0)
+
+    # As in Keras, for classes of the user ----------------------------------------------------
+
+    def add_variable(
+        self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: Any = None
+    ) -> Variable:
+        """Return a new number or array in float64, which is part of the state.
+
+        Args:
+            shape: its shape; ``()`` for a number.
+            initializer: name or object of an initializer.
+            dtype: accepted as in Keras, without effect.
+            name: accepted as in Keras, without effect.
+        """
+        sizes = check_shape(f"metric {self.name!r}", "shape", shape, minimum=0)
+        initialize = initializers.get(initializer) or initializers.Zeros()
+        variable = initialize(cast("tuple[int, ...]", sizes), np.float64).view(Variable)
+        vars(self).setdefault("_variables", []).append(variable)
+        return variable
+
+    add_weight = add_variable  # its other name in Keras
+
+    @property
+    def variables(self) -> list[Variable]:
+        """What :meth:`add_variable` returned, in this order."""
+        return list(vars(self).get("_variables", ()))
+
+    @property
+    def _provides(self) -> tuple[str, ...]:
+        """Methods that a class need not define, as there are variables."""
+        return ("reset_state",) if self.variables else ()
 
     def get_state(self) -> dict[str, Any]:
         """Return the state accumulated since the last reset, so that a run can be resumed.
@@ -94,16 +150,23 @@ class Metric(Configurable):
         """
         mine = is_foreign(type(self))
         arguments = constructor_arguments(type(self))
-        return {
-            name: value
+        state = {
+            name: value.numpy() if isinstance(value, Variable) else value
             for name, value in vars(self).items()
             if name not in arguments or (mine and _is_plain(value))
         }
+        if "_variables" in state:
+            state["_variables"] = [np.array(variable) for variable in self.variables]
+        return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the state that :meth:`get_state` returned."""
         for name, value in state.items():
-            setattr(self, name, value)
+            if name == "_variables":
+                for variable, its in zip(self.variables, value, strict=True):
+                    variable.assign(its)
+            elif not isinstance(vars(self).get(name), Variable):
+                setattr(self, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> float | Array:
         """Add a batch and return the result so far, as in Keras."""

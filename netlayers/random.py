@@ -75,6 +75,10 @@ class Streams:
 class KeyedGenerator(np.random.Generator):
     """A generator of :class:`KeyedStreams`. Its state is reproducible and is not saved to files."""
 
+    # With its signature: the one of NumPy's class is unknown to Python before NumPy 2.4.
+    def __init__(self, bit_generator: np.random.BitGenerator) -> None:
+        super().__init__(bit_generator)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return KeyedGenerator, (self.bit_generator,)
 

@@ -7,16 +7,16 @@
 Output of three runs, on two cores:
 
     Model: "sequential"
-    Layer (type)     Output shape  Parameters    Bytes  Trainable
-    -------------------------------------------------------------
-    input (Input)    (None, 784)            0        0  -
-    dense (Dense)    (None, 128)      100,480  401,920  yes
-    dense_1 (Dense)  (None, 64)         8,256   33,024  yes
-    dense_2 (Dense)  (None, 10)           650    2,600  yes
-    -------------------------------------------------------------
-    Total                             109,386  437,544
-    Trainable                         109,386  437,544
-    Not trainable                           0        0
+    Layer (type)              Output shape  Parameters    Bytes  Trainable
+    ----------------------------------------------------------------------
+    input_layer (InputLayer)  (None, 784)            0        0  -
+    dense (Dense)             (None, 128)      100,480  401,920  yes
+    dense_1 (Dense)           (None, 64)         8,256   33,024  yes
+    dense_2 (Dense)           (None, 10)           650    2,600  yes
+    ----------------------------------------------------------------------
+    Total                                      109,386  437,544
+    Trainable                                  109,386  437,544
+    Not trainable                                    0        0
     Epoch  1/10    0.5 s  loss 0.3395  accuracy 0.9045
     ...
     Epoch 10/10    0.9 s  loss 0.0204  accuracy 0.9937

@@ -14,7 +14,7 @@ Output, with one BLAS thread (OPENBLAS_NUM_THREADS=1):
     Model: "sequential"
     Layer (type)                                Output shape  Parameters      Bytes  Trainable
     ------------------------------------------------------------------------------------------
-    input (Input)                               (None, 784)            0          0  -
+    input_layer (InputLayer)                    (None, 784)            0          0  -
     dense (Dense)                               (None, 1024)     802,816  3,211,264  yes
     batch_normalization (BatchNormalization)    (None, 1024)       4,096     16,384  yes
     re_lu (ReLU)                                (None, 1024)           0          0  -

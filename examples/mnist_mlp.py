@@ -6,18 +6,18 @@
 Output of three runs, on two cores (Keras's page of this example reports 98.40 %):
 
     Model: "sequential"
-    Layer (type)         Output shape  Parameters      Bytes  Trainable
-    -------------------------------------------------------------------
-    input (Input)        (None, 784)            0          0  -
-    dense (Dense)        (None, 512)      401,920  1,607,680  yes
-    dropout (Dropout)    (None, 512)            0          0  -
-    dense_1 (Dense)      (None, 512)      262,656  1,050,624  yes
-    dropout_1 (Dropout)  (None, 512)            0          0  -
-    dense_2 (Dense)      (None, 10)         5,130     20,520  yes
-    -------------------------------------------------------------------
-    Total                                 669,706  2,678,824
-    Trainable                             669,706  2,678,824
-    Not trainable                               0          0
+    Layer (type)              Output shape  Parameters      Bytes  Trainable
+    ------------------------------------------------------------------------
+    input_layer (InputLayer)  (None, 784)            0          0  -
+    dense (Dense)             (None, 512)      401,920  1,607,680  yes
+    dropout (Dropout)         (None, 512)            0          0  -
+    dense_1 (Dense)           (None, 512)      262,656  1,050,624  yes
+    dropout_1 (Dropout)       (None, 512)            0          0  -
+    dense_2 (Dense)           (None, 10)         5,130     20,520  yes
+    ------------------------------------------------------------------------
+    Total                                      669,706  2,678,824
+    Trainable                                  669,706  2,678,824
+    Not trainable                                    0          0
     ...
     Epoch 20/20    1.9 s  loss 0.0094  accuracy 0.9966  val_loss 0.0849  val_accuracy 0.9850
     seed 0: test loss 0.0849, accuracy 98.50%, 54 s

@@ -46,7 +46,7 @@ from netlayers.kernels.select import kernels_in_use, use_kernels
 from netlayers.layers import Input, Layer
 from netlayers.losses import Loss
 from netlayers.metrics import Metric
-from netlayers.models import Sequential
+from netlayers.models import Functional, Model, Sequential
 from netlayers.optimizers import Optimizer
 from netlayers.registry import register
 from netlayers.regularizers import Regularizer
@@ -54,6 +54,7 @@ from netlayers.saving import load_model
 
 __all__ = [
     "Constraint",
+    "Functional",
     "GradientReport",
     "Initializer",
     "Input",
@@ -62,6 +63,7 @@ __all__ = [
     "LearningRateCurve",
     "Loss",
     "Metric",
+    "Model",
     "Optimizer",
     "Regularizer",
     "Replay",

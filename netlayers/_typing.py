@@ -14,7 +14,7 @@ Shape: TypeAlias = tuple[int | None, ...]
 """A shape; ``None`` stands for an axis of any length, axis 0 is the batch."""
 Dtype: TypeAlias = np.dtype[Any]
 Logs: TypeAlias = dict[str, Any]
-Examples: TypeAlias = list[tuple[dict[str, Any], tuple[int, ...]]]
+Examples: TypeAlias = list[tuple[dict[str, Any], Any]]
 """Constructor arguments and input shapes that the contract tests use."""
 Identifier: TypeAlias = Any
 """Argument of a ``get`` function: a name, a configuration, an object, or ``None``."""

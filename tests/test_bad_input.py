@@ -210,7 +210,7 @@ ARGUMENTS = [
     (L.Dense, "name", [3, ""], {"units": 1}),
     (L.Dense, "dtype", ["float16", "int32", "x"], {"units": 1}),
     (L.Dense, "trainable", ["yes"], {"units": 1}),
-    (L.Input, "shape", [(0,), (-1,), (2.5,), "x", None], {}),
+    (L.InputLayer, "shape", [(0,), (-1,), (2.5,), "x", None], {}),
     (L.ReLU, "max_value", [-1, NAN, "1"], {}),
     (L.ReLU, "negative_slope", [-1, NAN, None], {}),
     (L.ReLU, "threshold", [-1, NAN], {}),

@@ -62,6 +62,7 @@ NAMES = 25
 MODEL_NAMES = 45
 # The classes of models, each with its bases that are models too.
 MODELS = {c for c in netlayers.Sequential.__mro__ if issubclass(c, netlayers.models.Model)}
+MODELS |= {netlayers.models.Functional}
 MODELS |= {c for c in netlayers.models.Model.__mro__ if c.__name__.endswith("Model")}
 FUNCTIONS = {"Kernels"}  # a table of functions, in NumPy or compiled: each name is a kernel
 

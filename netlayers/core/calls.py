@@ -27,12 +27,15 @@ class Call:
     Args:
         layer: the layer.
         number: number of the call, 2 or more.
+        options: further arguments of ``forward``.
 
     All other attributes (weights, flags, shapes) are those of the layer.
     """
 
-    def __init__(self, layer: LayerLike, number: int) -> None:
-        self.layer, self.number = layer, number
+    def __init__(
+        self, layer: LayerLike, number: int, options: dict[str, Any] | None = None
+    ) -> None:
+        self.layer, self.number, self.options = layer, number, options or {}
         self._own: dict[tuple[int, int], dict[str, Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -46,7 +49,7 @@ class Call:
     def forward(self, x: Any, training: bool = False, **options: Any) -> Any:
         """Return the layer's :meth:`~Layer.forward`, with the cache of this call."""
         with self._in_place(training):
-            return self.layer.forward(x, training, **options)
+            return self.layer.forward(x, training, **self.options, **options)
 
     def backward(self, dy: Any, **options: Any) -> Any:
         """Return the layer's :meth:`~Layer.backward` for the last ``forward`` of this call."""

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from netlayers.core.protocols import LayerLike
 
 
-def specs_of(layer: object) -> tuple[InputSpec, ...]:
-    """Return the input specs of a layer as a tuple."""
+def specs_of(layer: object, count: int | None = None) -> tuple[InputSpec, ...]:
+    """Return the input specs of a layer as a tuple.
+
+    Args:
+        layer: the layer.
+        count: number of inputs, for one that takes any number.
+    """
+    if count is not None and getattr(layer, "_any_inputs", False):
+        return (FLOAT,) * count
     spec = getattr(layer, "input_spec", FLOAT)
     return spec if isinstance(spec, tuple) else (spec,)
 
@@ -41,7 +48,7 @@ def prepared(layer: LayerLike, x: Any) -> Any:
     """Return the input of a layer, or the tuple of its inputs; see :meth:`Layer.prepare`."""
     if _is_ready(layer, x):
         return x
-    specs = specs_of(layer)
+    specs = specs_of(layer, len(x) if isinstance(x, (tuple, list)) else None)
     names = input_names(specs)
     several = isinstance(layer.input_spec, tuple)
     given = list(x) if isinstance(x, (tuple, list)) and several else [x]
@@ -84,6 +91,21 @@ def _is_ready(layer: LayerLike, x: Any) -> bool:
     )
 
 
+def are_ready(layer: LayerLike, x: tuple[Any, ...]) -> bool:
+    """Whether several inputs are arrays that need no conversion; a fast check."""
+    shapes: Any = layer.input_shape
+    specs: Any = layer.input_spec
+    return len(x) == len(shapes) and all(
+        type(a) is np.ndarray
+        and (a.dtype is layer._dtype if spec.dtype == "float" else a.dtype.kind in "iu")
+        and spec.dtype in ("float", "integer")
+        and a.shape[1:] == shape[1:]
+        and len(a) == len(x[0])
+        and a.flags.c_contiguous
+        for a, shape, spec in zip(x, shapes, specs, strict=True)
+    )
+
+
 def _as_declared(layer: LayerLike, name: str, value: Any, spec: InputSpec) -> Any:
     if is_sparse(value):
         refuse_sparse(layer)
@@ -99,7 +121,8 @@ def check_declared(layer: LayerLike, shape: Shape) -> None:
     Raises:
         ShapeError: the number of shapes, or the number of axes of one, does not match.
     """
-    specs, shapes = specs_of(layer), listed_shapes(shape)
+    shapes = listed_shapes(shape)
+    specs = specs_of(layer, len(shapes) if is_several(shape) else None)
     several = isinstance(layer.input_spec, tuple)
     if len(specs) != len(shapes) or several != is_several(shape):
         hint = (

@@ -15,6 +15,7 @@ from netlayers.core.inputs import check_shapes, prepared
 from netlayers.core.module import Module
 from netlayers.core.parameters import Parameters
 from netlayers.core.penalties import add_penalty, collect_penalties
+from netlayers.core.symbolic import call_layer, recorded_call, symbols_in
 from netlayers.errors import ConfigurationError, ShapeError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Layer(Module):
     # Layers whose backward takes input_gradient=False, which skips dL/dx where it is not needed: in
     # the first layer with trainable weights.
     can_skip_input_gradient = False
-    # Layers whose forward calls add_penalty.
+    # Whether its forward may call add_loss; true in classes of the user.
     _adds_penalty = False
     # Layers whose output is the same in training and inference: no dropout, no batch statistics.
     same_in_training = True
@@ -83,6 +84,8 @@ class Layer(Module):
     # Layers whose forward takes mask=, and layers that propagate the mask of their input.
     takes_mask = False
     supports_masking = False
+    _any_inputs = False  # whether it takes any number of float inputs, from 2
+    _combines_masks = False  # whether it makes its mask of those of its inputs
     if TYPE_CHECKING:  # the sublayers of a layer are layers
 
         @property
@@ -121,6 +124,8 @@ class Layer(Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if not cls.__module__.startswith("netlayers."):
+            cls._adds_penalty = True
         if "build" in vars(cls):
             cls.build = checked_build(vars(cls)["build"])  # type: ignore
 
@@ -172,13 +177,15 @@ class Layer(Module):
         """
         return mask if self.supports_masking and not isinstance(mask, tuple) else None
 
-    def __call__(self, x: Any, *more: Any, training: bool = False, mask: Any = None) -> Any:
+    def __call__(self, x: Any, *more: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Return :meth:`forward`, as Keras's layers and models are called.
 
         Args:
-            x: the input; for several inputs, the first, or a list or tuple of all.
+            x: the input; for several inputs, the first, or a list or tuple of all. Symbolic values
+                give a symbolic output; see :func:`netlayers.Input`.
             more: additional inputs; a single boolean is ``training``.
-            training: cache what :meth:`backward` needs.
+            training: cache what :meth:`backward` needs. In a symbolic call, ``False`` computes the
+                layer as at inference in training too, without a gradient: it must be frozen.
             mask: for a layer that takes one.
 
         Raises:
@@ -188,13 +195,15 @@ class Layer(Module):
             training, more = bool(more[0]), ()
         if more:
             x = (x, *more)
+        if symbols_in(x):
+            return call_layer(self, x, training, mask)
         if mask is None and self._adds_penalty:
-            return self._with_penalties(x, training)
+            return self._with_penalties(x, bool(training))
         if mask is None:
-            return self.forward(x, training)
+            return self.forward(x, bool(training))
         if not self.takes_mask:
             raise ConfigurationError(f"{self.owner} ({type(self).__name__}): takes no mask.")
-        return self.forward(x, training, mask=mask)  # type: ignore[call-arg]
+        return self.forward(x, bool(training), mask=mask)  # type: ignore[call-arg]
 
     def backward(self, dy: Array) -> Array:
         """Return dL/dx for dL/dy, and overwrite each ``d_<weight>`` with dL/dweight."""
@@ -224,6 +233,39 @@ class Layer(Module):
     def check_input_shape(self, shape: Shape) -> None:
         """Raise a ShapeError if the layer cannot take this shape (by default: as built)."""
         check_shapes(self, shape)
+
+    def add_loss(self, value: Any) -> None:
+        """Add a number, usually a mean over the batch, to the loss of the model.
+
+        Call it in ``forward``; ``backward`` adds its gradient to dL/dx. A regularizer of a weight
+        is an argument of :meth:`add_weight` instead.
+
+        Raises:
+            ConfigurationError: it is an array.
+
+        Example:
+            ``L = ... + 0.1 mean x²``: the values should be small.
+
+            >>> import numpy as np, netlayers as nl
+            >>> class Small(nl.Layer):
+            ...     def forward(self, x, training=False):
+            ...         x = self.prepare(x)
+            ...         if training:
+            ...             self.cache.x = x
+            ...         self.add_loss(0.1 * np.mean(x**2))
+            ...         return x
+            ...     def backward(self, dy):
+            ...         x = self.cache.x
+            ...         return dy + 0.2 * x / x.size
+            >>> nl.check_gradients(Small(), np.ones((4, 3))).passed
+            True
+        """
+        if np.ndim(value):
+            raise ConfigurationError(
+                f"{self.owner} ({type(self).__name__}): add_loss() takes a number, got an array of "
+                f"shape {np.shape(value)}; take its mean over the batch."
+            )
+        add_penalty(value)
 
     def buffer(
         self, name: str, shape: tuple[int, ...], training: bool = True, dtype: Dtype | None = None
@@ -268,6 +310,28 @@ class Layer(Module):
         return self._parameters
 
     # Keras's names ---------------------------------------------------------------------------
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the layer in a model, or the list of several."""
+        inputs = recorded_call(self).inputs
+        return inputs[0] if len(inputs) == 1 else list(inputs)
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of the layer in a model, or several as it returns them.
+
+        ``Model(model.inputs, model.get_layer("hidden").output)`` is the part of a model that ends
+        with a hidden layer, with the same weights.
+
+        Raises:
+            ConfigurationError: the layer was not called on a symbolic value, or several times.
+        """
+        return self._as_returned(recorded_call(self).outputs)
+
+    def _as_returned(self, outputs: Sequence[Any]) -> Any:
+        """Return one output, or the list of several."""
+        return outputs[0] if len(outputs) == 1 else list(outputs)
 
     @property
     def variables(self) -> list[Array]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FLOAT32 = np.dtype(np.float32)
 _NOT_COPIED = (
     "_views", "_row", "_vector", "_parameters", "_container_refs", "_calls", "cache", "workspace",
-    "_call_number",
+    "_call_number", "_symbolic_calls",
 )  # fmt: skip
 
 
@@ -88,6 +88,7 @@ class Module(Configurable):
         self._vector: ParameterVector | None = None
         self._parameters: Parameters | None = None
         self._calls = 1
+        self._symbolic_calls: list[Any] = []  # see netlayers.core.symbolic
         self._scope = ""  # names of the containers, each followed by a slash
         self._outer_multiplier = 1.0  # product of their learning-rate multipliers
         self._container_refs: list[ref[Module]] = []  # weak: keeps no layer alive

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     )
     from netlayers.diagnostics.diagnosis import Diagnosis, diagnose
     from netlayers.diagnostics.evidence import Finding
+    from netlayers.diagnostics.gradients import gradients_of
     from netlayers.diagnostics.lr_finder import LearningRateCurve, find_learning_rate
     from netlayers.diagnostics.profiling import ProfileReport, profile
     from netlayers.diagnostics.replay import Replay, replay_snapshot
@@ -32,6 +33,7 @@ __all__ = [
     "activation_histograms",
     "diagnose",
     "find_learning_rate",
+    "gradients_of",
     "loss_surface",
     "profile",
     "replay_snapshot",
@@ -51,6 +53,7 @@ _MODULES = {
     "activation_histograms": "netlayers.diagnostics.activations",
     "diagnose": "netlayers.diagnostics.diagnosis",
     "find_learning_rate": "netlayers.diagnostics.lr_finder",
+    "gradients_of": "netlayers.diagnostics.gradients",
     "loss_surface": "netlayers.diagnostics.surface",
     "profile": "netlayers.diagnostics.profiling",
     "replay_snapshot": "netlayers.diagnostics.replay",

@@ -16,7 +16,7 @@ from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.containers import Container
 from netlayers.layers.dense import Dense
 from netlayers.layers.group_normalization import GroupNormalization
-from netlayers.layers.input import Input
+from netlayers.layers.input import InputLayer
 from netlayers.layers.layer_normalization import (
     LayerNormalization,
     RMSNormalization,
@@ -191,7 +191,7 @@ def _first_layers(model: Layer) -> Iterator[Layer]:
         if isinstance(layer, Container):
             yield from _first_layers(layer)
             return
-        if not isinstance(layer, Input):
+        if not isinstance(layer, InputLayer):
             yield layer
 
 

@@ -16,7 +16,7 @@ from netlayers.core.parameters import rows_of
 from netlayers.diagnostics.slopes import shape_of
 from netlayers.kernels.memory import Workspace
 from netlayers.layers.containers import Container
-from netlayers.layers.input import Input
+from netlayers.layers.input import InputLayer
 from netlayers.optimizers.clipping import norm
 from netlayers.optimizers.transforms import Accumulate, AddPenalties, Divide, Transform
 
@@ -63,7 +63,7 @@ def watched_uses(model: Layer) -> dict[str, Layer]:
         if isinstance(layer, Container):
             for part in used_by(layer):
                 look(part)
-        elif not isinstance(layer, Input):
+        elif not isinstance(layer, InputLayer):
             counts[id(layer)] = counts.get(id(layer), 0) + 1
             found[call_name(layer.path, counts[id(layer)])] = layer
 

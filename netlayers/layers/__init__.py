@@ -19,6 +19,7 @@ from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
 from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.dense import Dense
+from netlayers.layers.dot import Dot
 from netlayers.layers.dropout import (
     AlphaDropout,
     Dropout,
@@ -27,18 +28,39 @@ from netlayers.layers.dropout import (
     SpatialDropout1D,
 )
 from netlayers.layers.embedding import Embedding, ReversibleEmbedding
+from netlayers.layers.get_item import GetItem
 from netlayers.layers.group_normalization import GroupNormalization
-from netlayers.layers.input import Input
+from netlayers.layers.input import Input, InputLayer
 from netlayers.layers.layer_normalization import (
     LayerNormalization,
     RMSNormalization,
     UnitNormalization,
+)
+from netlayers.layers.merge_functions import (
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from netlayers.layers.merge_layers import (
+    Add,
+    Average,
+    Concatenate,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
 )
 from netlayers.layers.normalization import Normalization
 from netlayers.layers.parallel import Parallel
 from netlayers.layers.prelu import PReLU
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
+from netlayers.layers.time_distributed import TimeDistributed
 from netlayers.registry import resolve
 
 __all__ = [
@@ -49,15 +71,20 @@ __all__ = [
     "SELU",
     "Activation",
     "ActivityRegularization",
+    "Add",
     "AlphaDropout",
+    "Average",
     "BatchNormalization",
+    "Concatenate",
     "Dense",
+    "Dot",
     "Dropout",
     "Embedding",
     "Exponential",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GetItem",
     "GroupNormalization",
     "HardShrink",
     "HardSiLU",
@@ -65,6 +92,7 @@ __all__ = [
     "HardTanh",
     "Identity",
     "Input",
+    "InputLayer",
     "InputSpec",
     "Layer",
     "LayerNormalization",
@@ -72,7 +100,10 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "Maximum",
+    "Minimum",
     "Mish",
+    "Multiply",
     "Normalization",
     "PReLU",
     "Parallel",
@@ -96,12 +127,22 @@ __all__ = [
     "Sparsemax",
     "SpatialDropout1D",
     "Squareplus",
+    "Subtract",
     "Tanh",
     "TanhShrink",
     "Threshold",
+    "TimeDistributed",
     "UnitNormalization",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 

@@ -9,8 +9,9 @@ from netlayers.arrays.spec import FLOAT
 from netlayers.checks import takes
 from netlayers.core.calls import Call
 from netlayers.core.layer import Layer
+from netlayers.core.symbolic import SymbolicValue
 from netlayers.errors import ConfigurationError
-from netlayers.layers.input import Input
+from netlayers.layers.input import InputLayer
 from netlayers.layers.network import Network
 from netlayers.random import generators_in
 from netlayers.registry import resolve
@@ -74,7 +75,7 @@ class Container(Network):
         """The sublayers."""
         return self.layers
 
-    def _add_sublayer(self, layer: Layer) -> None:
+    def _add_sublayer(self, layer: Any) -> None:
         """Add a layer at the end of :attr:`layers`.
 
         A layer that is already in another model is shared: both models have the same weights.
@@ -84,6 +85,8 @@ class Container(Network):
                 dtype that conflicts with the others.
         """
         owner = self.owner
+        if isinstance(layer, SymbolicValue) and isinstance(layer.call.layer, InputLayer):
+            layer = layer.call.layer
         if not isinstance(layer, Layer):
             what = "a class; make an object of it" if isinstance(layer, type) else repr(layer)
             raise ConfigurationError(f"{owner}: layers must be objects of Layer, got {what}.")
@@ -361,12 +364,17 @@ class Chain(Container):
     @property
     def _first_layer(self) -> Layer | None:
         """The first layer that is not an Input."""
-        return next((layer for layer in self.layers if not isinstance(layer, Input)), None)
+        return next((layer for layer in self.layers if not isinstance(layer, InputLayer)), None)
 
     @property
     def takes_sparse(self) -> bool:  # type: ignore[override]
         """Whether the first layer accepts a sparse matrix."""
         return self._first_layer is not None and self._first_layer.takes_sparse
+
+    @property
+    def _any_inputs(self) -> bool:  # type: ignore[override]
+        """Whether the first layer takes any number of inputs."""
+        return self._first_layer is not None and self._first_layer._any_inputs
 
     @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]

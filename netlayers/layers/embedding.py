@@ -12,6 +12,7 @@ from netlayers.arrays.spec import InputSpec
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.gradients import RowGradient
 from netlayers.core.layer import Layer
+from netlayers.core.symbolic import call_layer, symbols_in
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.initializers import Constant
 from netlayers.kernels.select import kernels
@@ -255,11 +256,18 @@ class ReversibleEmbedding(Embedding):
         return super().compute_mask(x, mask)
 
     def __call__(
-        self, x: Any, *more: Any, training: bool = False, mask: Any = None, reverse: bool = False
+        self,
+        x: Any,
+        *more: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        reverse: bool = False,
     ) -> Any:
         """Return :meth:`forward`; see :meth:`Layer.__call__`."""
+        if reverse and symbols_in(x):
+            return call_layer(self, x, training, None, reverse=True)
         if reverse:
-            return self.forward(x, training, reverse=True)
+            return self.forward(x, bool(training), reverse=True)
         return super().__call__(x, *more, training=training, mask=mask)
 
     def forward(self, x: Array, training: bool = False, reverse: bool = False) -> Array:

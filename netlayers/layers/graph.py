@@ -8,9 +8,10 @@ from netlayers.arrays.spec import FLOAT
 from netlayers.checks import is_several
 from netlayers.core.buffers import states_of
 from netlayers.core.building import abstract_build
+from netlayers.core.calls import Call
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Container
-from netlayers.layers.wiring import Node
+from netlayers.layers.wiring import InferenceCall, Node, chain
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -18,22 +19,166 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Examples, Shape
     from netlayers.arrays.spec import InputSpec
-    from netlayers.core.calls import Call
     from netlayers.core.layer import Layer
     from netlayers.layers.wiring import Callee, Source
 
 
-@register("layer")
-class Graph(Container):
-    """A list of calls of layers, each with its sources.
+class CallGraph(Container):
+    """Base class of containers that call their layers in any order, each with its sources.
 
     A value has a number: 0 is the input, i the output of call i, counted from 1. A source is
     ``(number, index)``: one array of a value that is a tuple, ``None`` for the whole value.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._wires: list[tuple[int, tuple[Source, ...], dict[str, Any]]] = []
+        self._outputs: tuple[Source, ...] = ()
+
+    @property
+    def _is_chain(self) -> bool:  # type: ignore[override]
+        """Whether each call takes the output of the call before it, and only that."""
+        return self._nodes is None
+
+    def _wire(
+        self, layers: Iterable[Any], calls: Sequence[Any], outputs: Sequence[Any] | None
+    ) -> None:
+        """Add the layers, and connect their calls; see :class:`Graph`."""
+        self._add_sublayers("layers", layers)
+        try:
+            self._wires = [self._checked(i, *call) for i, call in enumerate(calls)]
+            last = [(len(self._wires), None)]
+            self._outputs = _sources(self.owner, outputs or last, len(self._wires))
+        except BaseException:
+            self._release_sublayers()
+            raise
+        self.calls = self._make_calls()
+        self._connect()
+
+    def _wires_as_lists(self) -> list[Any]:
+        return [
+            [layer, [list(s) for s in its], *([options] if options else [])]
+            for layer, its, options in self._wires
+        ]
+
+    def _make_calls(self) -> list[Layer | Call]:
+        """Return the calls: each layer, or a repeated call of it."""
+        free = super()._make_calls()
+        calls: list[Layer | Call] = []
+        used: set[int] = set()
+        for number, _, options in self._wires:
+            layer = self.layers[number]
+            if options.get("training") is False:
+                calls.append(InferenceCall(layer))  # type: ignore[arg-type]
+            elif options:
+                calls.append(Call(layer, layer.new_call().number, options))
+            else:
+                calls.append(layer.new_call() if number in used else free[number])
+                used.add(number)
+        return calls
+
+    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
+        """Return the calls with their sources, and those of the output."""
+        if not self._outputs:  # the layers are being added
+            return None
+        nodes = [Node(c, its) for c, (_, its, _) in zip(self.calls, self._wires, strict=True)]
+        if (nodes, self._outputs) == chain(self.calls):
+            return None
+        return nodes, self._outputs
+
+    @property
+    def activation(self) -> Any:
+        """The activation that computes the output, or ``None``."""
+        if not self._wires or self._outputs != ((len(self._wires), None),):
+            return None
+        return getattr(self.layers[self._wires[-1][0]], "activation", None)
+
+    def _output_activations(self) -> list[Any]:
+        """Return for each output the activation that computes it and nothing else, or ``None``."""
+        uses = [value for _, its, _ in self._wires for value, _ in its]
+        uses += [value for value, _ in self._outputs]
+        found = []
+        for value, item in self._outputs:
+            alone = value > 0 and item is None and uses.count(value) == 1
+            number, _, options = self._wires[value - 1] if alone else (0, (), {"none": True})
+            found.append(None if options else getattr(self.layers[number], "activation", None))
+        return found
+
+    def _use_logits_of(self, outputs: list[int]) -> None:
+        """Let ``_forward_logits`` compute the logits of these outputs."""
+        self._logit_calls = frozenset(self._outputs[i][0] for i in outputs) or None
+
+    @property
+    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
+        """The specs of the calls that take the input."""
+        found: dict[int | None, InputSpec] = {}
+        for number, its, _ in self._wires:
+            spec = self.layers[number].input_spec
+            for place, (value, item) in enumerate(its):
+                if value == 0 and item not in found:
+                    if item is None and isinstance(spec, tuple) and len(its) == 1:
+                        return spec
+                    found[item] = spec[place] if isinstance(spec, tuple) else spec
+        if None in found or not found:
+            return found.get(None, FLOAT)
+        return tuple(found.get(i, FLOAT) for i in range(max(i or 0 for i in found) + 1))
+
+    def build(self, input_shape: Shape) -> None:
+        """Build each layer for the input of its first call."""
+        self._build_sublayers(self._build_order(input_shape))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the output, or the shapes of several."""
+        shapes = [input_shape]
+        for number, its, options in self._wires:
+            shapes.append(_shape_after(self.layers[number], _picked(shapes, its), options))
+        return _picked(shapes, self._outputs)
+
+    def _build_order(self, input_shape: Shape) -> Any:
+        shapes: list[Any] = [input_shape]
+        built: set[int] = set()
+        for number, its, options in self._wires:
+            layer, shape = self.layers[number], _picked(shapes, its)
+            if number not in built:
+                yield layer, shape
+            elif states_of(layer):
+                raise ConfigurationError(
+                    f"{self.owner}: the layer {layer.name!r} has a state and can be called once: "
+                    "a second call would go on from what the first one left."
+                )
+            elif not options:
+                with abstract_build():  # the weights do not exist yet
+                    layer.check_input_shape(shape)
+            built.add(number)
+            shapes.append(_shape_after(layer, shape, options))
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError if a call that takes the input does not accept this shape."""
+        for number, its, options in self._wires:
+            if not options and all(value == 0 for value, _ in its):
+                self.layers[number].check_input_shape(_picked([shape], its))
+
+    def _checked(
+        self, place: int, number: Any, sources: Any, options: Any = None
+    ) -> tuple[int, tuple[Source, ...], dict[str, Any]]:
+        if not isinstance(number, int) or not 0 <= number < len(self.layers):
+            raise ConfigurationError(
+                f"{self.owner}: call {place + 1} must name a layer from 0 to "
+                f"{len(self.layers) - 1}, got {number!r}."
+            )
+        return number, _sources(self.owner, sources, place), dict(options or {})
+
+
+@register("layer")
+class Graph(CallGraph):
+    """A list of calls of layers, each with its sources, by numbers; see :class:`CallGraph`.
 
     Args:
         layers: the layers.
         calls: for each call, in an order in which they can be computed, the number of its layer
-            (counted from 0) and the list of its sources.
+            (counted from 0) and the list of its sources; a third entry is a dict of further
+            arguments of ``forward``, in which ``training=False`` computes it as at inference in
+            training too.
         outputs: the sources of the output; by default the last call.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
@@ -55,8 +200,6 @@ class Graph(Container):
         True
     """
 
-    _is_chain = False
-
     def __init__(
         self,
         layers: Iterable[Any],
@@ -65,18 +208,8 @@ class Graph(Container):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._wires: list[tuple[int, tuple[Source, ...]]] = []
-        self._add_sublayers("layers", layers)
-        try:
-            self._wires = [self._checked(i, *call) for i, call in enumerate(calls)]
-            last = [(len(self._wires), None)]
-            self._outputs = _sources(self.owner, outputs or last, len(self._wires))
-        except BaseException:
-            self._release_sublayers()
-            raise
+        self._wire(layers, calls, outputs)
         self.outputs = outputs
-        self.calls = self._make_calls()
-        self._connect()
 
     @staticmethod
     def examples() -> Examples:
@@ -87,91 +220,14 @@ class Graph(Container):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments; the calls as lists of numbers."""
-        config = super().get_config()
-        config["calls"] = [[layer, [list(s) for s in its]] for layer, its in self._wires]
-        return config
+        return {**super().get_config(), "calls": self._wires_as_lists()}
 
-    def _make_calls(self) -> list[Layer | Call]:
-        """Return the calls: each layer, or a repeated call of it."""
-        free = super()._make_calls()
-        calls: list[Layer | Call] = []
-        used: set[int] = set()
-        for number, _ in self._wires:
-            calls.append(self.layers[number].new_call() if number in used else free[number])
-            used.add(number)
-        return calls
 
-    def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
-        """Return the calls with their sources, and those of the output."""
-        if not self._wires:  # the layers are being added
-            return None
-        nodes = [Node(c, its) for c, (_, its) in zip(self.calls, self._wires, strict=True)]
-        return nodes, self._outputs
-
-    @property
-    def activation(self) -> Any:
-        """The activation that computes the output, or ``None``."""
-        if not self._wires or self._outputs != ((len(self._wires), None),):
-            return None
-        return getattr(self.layers[self._wires[-1][0]], "activation", None)
-
-    @property
-    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
-        """The specs of the calls that take the input."""
-        found: dict[int | None, InputSpec] = {}
-        for number, its in self._wires:
-            spec = self.layers[number].input_spec
-            for place, (value, item) in enumerate(its):
-                if value == 0 and item not in found:
-                    if item is None and isinstance(spec, tuple) and len(its) == 1:
-                        return spec
-                    found[item] = spec[place] if isinstance(spec, tuple) else spec
-        if None in found or not found:
-            return found.get(None, FLOAT)
-        return tuple(found.get(i, FLOAT) for i in range(max(i or 0 for i in found) + 1))
-
-    def build(self, input_shape: Shape) -> None:
-        """Build each layer for the input of its first call."""
-        self._build_sublayers(self._build_order(input_shape))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the output, or the shapes of several."""
-        shapes = [input_shape]
-        for number, its in self._wires:
-            shapes.append(self.layers[number].compute_output_shape(_picked(shapes, its)))
-        return _picked(shapes, self._outputs)
-
-    def _build_order(self, input_shape: Shape) -> Any:
-        shapes: list[Any] = [input_shape]
-        built: set[int] = set()
-        for number, its in self._wires:
-            layer, shape = self.layers[number], _picked(shapes, its)
-            if number not in built:
-                yield layer, shape
-            elif states_of(layer):
-                raise ConfigurationError(
-                    f"{self.owner}: the layer {layer.name!r} has a state and can be called once: "
-                    "a second call would go on from what the first one left."
-                )
-            else:
-                with abstract_build():  # the weights do not exist yet
-                    layer.check_input_shape(shape)
-            built.add(number)
-            shapes.append(layer.compute_output_shape(shape))
-
-    def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if a call that takes the input does not accept this shape."""
-        for number, its in self._wires:
-            if all(value == 0 for value, _ in its):
-                self.layers[number].check_input_shape(_picked([shape], its))
-
-    def _checked(self, place: int, number: Any, sources: Any) -> tuple[int, tuple[Source, ...]]:
-        if not isinstance(number, int) or not 0 <= number < len(self.layers):
-            raise ConfigurationError(
-                f"{self.owner}: call {place + 1} must name a layer from 0 to "
-                f"{len(self.layers) - 1}, got {number!r}."
-            )
-        return number, _sources(self.owner, sources, place)
+def _shape_after(layer: Layer, shape: Any, options: dict[str, Any]) -> Any:
+    """Return the output shape of a call."""
+    return layer.compute_output_shape(
+        shape, **{name: value for name, value in options.items() if name != "training"}
+    )
 
 
 def _sources(owner: str, sources: Any, calls: int) -> tuple[Source, ...]:

@@ -113,18 +113,33 @@ class Multiply(Merge):
         return tuple(found)
 
 
+class Subtract(Merge):
+    """``y = x_1 - x_2``."""
+
+    def merge(self, xs: tuple[Array, ...], training: bool) -> Array:
+        """``y = x_1 - x_2``."""
+        y = self.container.buffer("y", xs[0].shape, training)
+        return np.subtract(xs[0], xs[1], out=y)
+
+    def split(self, dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        """``dx_1 = dy``, ``dx_2 = -dy``."""
+        return dy, np.negative(dy, out=self.own(1, dy))
+
+
 class Maximum(Merge):
     """``y = max x_i``, element by element."""
+
+    _larger: Any = np.maximum
 
     def merge(self, xs: tuple[Array, ...], training: bool) -> Array:
         """``y = max(x_1, x_2, ...)``."""
         y = self.first(xs, training)
         for x in xs[1:]:
-            np.maximum(y, x, out=y)
+            type(self)._larger(y, x, out=y)
         return y
 
     def split(self, dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        """``dx_i = dy`` where ``x_i`` is the first maximum, else 0."""
+        """``dx_i = dy`` where ``x_i`` is the first maximum (minimum), else 0."""
         y = self.container.cache.y
         free = self.container.buffer("free", dy.shape, dtype=_BOOL)
         mine = self.container.buffer("mine", dy.shape, dtype=_BOOL)
@@ -135,6 +150,12 @@ class Maximum(Merge):
             found.append(np.multiply(dy, mine, out=self.own(i, dy)))
             np.logical_and(free, np.logical_not(mine, out=mine), out=free)
         return tuple(found)
+
+
+class Minimum(Maximum):
+    """``y = min x_i``, element by element."""
+
+    _larger = np.minimum
 
 
 class Concatenate(Merge):

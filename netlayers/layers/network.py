@@ -39,6 +39,7 @@ class Network(Layer):
     calls: list[Layer | Call]
     _nodes: list[Node] | None = None
     _results: tuple[Source, ...] = ()
+    _logit_calls: frozenset[int] | None = None  # see _use_logits_of; None: the last call
     _has_states = False
     _changes_in_training = True
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
@@ -60,6 +61,17 @@ class Network(Layer):
     def _output_count(self) -> int:
         """Number of outputs; 1 until it is known."""
         return len(self.output_shape or ()) if is_several(self.output_shape) else 1
+
+    def _connected_to(self) -> dict[Layer, list[str]]:
+        """Return for each layer the names of those whose outputs it takes; none for a chain."""
+        return {}
+
+    def _output_activations(self) -> list[Any]:
+        """Return for each output the activation that computes it and nothing else, or ``None``."""
+        return [None] * self._output_count
+
+    def _use_logits_of(self, outputs: list[int]) -> None:
+        """Let ``_forward_logits`` compute the logits of these outputs."""
 
     # Forward ---------------------------------------------------------------------------------
 
@@ -168,16 +180,17 @@ class Network(Layer):
         nodes, results = self._wired()
         values, masks = [x], [mask]
         masked = self.takes_mask or mask is not None
+        logits = () if last == "forward" else self._logit_calls or (len(nodes),)
         for number, (call, sources) in enumerate(nodes, 1):
             value, item = sources[0]  # the usual case, inlined: one whole value
             whole = item is None and len(sources) == 1
             given = values[value] if whole else select(values, sources)
             its_mask = select(masks, sources) if masked else None
-            if last != "forward" and number == len(nodes):
+            if number in logits:
                 more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
                 values.append(call._forward_logits(given, training, **more))  # type: ignore[attr-defined]
                 masks.append(None)
-                break
+                continue
             if masked:
                 y, its_mask = _forward_of(call, given, training, its_mask)
             else:
@@ -195,6 +208,7 @@ class Network(Layer):
         parts: list[list[tuple[int | None, Any]]] = [[] for _ in needed]
         route_gradient(parts, results, dy)
         ready = None if self._vector is None else self._vector.gradients_ready
+        logits = () if last == "backward" else self._logit_calls or (len(nodes),)
         for number in range(len(nodes), 0, -1):
             call, sources = nodes[number - 1]
             if not needed[number]:
@@ -205,7 +219,7 @@ class Network(Layer):
                 if number - 1 not in self._repeated:
                     _clear_gradients(call)
                 continue
-            method = last if number == len(nodes) else "backward"
+            method = last if number in logits else "backward"
             if number - 1 in self._repeated:
                 dx = self._added_backward(number, call, d, below, method)
             else:
@@ -337,8 +351,11 @@ def _deals_with_masks(call: Callee) -> bool:
         return layer.takes_mask
     if not isinstance(layer, Layer):
         return False
-    own = type(layer).compute_mask is not Layer.compute_mask
-    return layer.takes_mask or (own and getattr(layer, "mask_zero", True))
+    if layer.takes_mask:
+        return True
+    # A layer that only combines the masks of its inputs creates none.
+    own = type(layer).compute_mask is not Layer.compute_mask and not layer._combines_masks
+    return own and getattr(layer, "mask_zero", True)
 
 
 def _repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:

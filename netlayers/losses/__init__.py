@@ -9,6 +9,7 @@ from netlayers._serializers import serializers
 from netlayers.errors import ConfigurationError
 from netlayers.losses.base import Loss
 from netlayers.losses.binary import BinaryCrossentropy
+from netlayers.losses.by_output import OutputLosses
 from netlayers.losses.circle import Circle, circle
 from netlayers.losses.crossentropy import (
     CategoricalCrossentropy,
@@ -83,6 +84,7 @@ __all__ = [
     "MeanAbsolutePercentageError",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
+    "OutputLosses",
     "Poisson",
     "Quantile",
     "SparseCategoricalCrossentropy",

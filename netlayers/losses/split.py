@@ -11,6 +11,7 @@ from netlayers.arrays.convert import as_array, check_finite
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.losses.base import Loss
+from netlayers.losses.combined import CombinedLoss
 from netlayers.losses.given import check_output_weights
 from netlayers.registry import register, resolve
 
@@ -37,7 +38,7 @@ def _targets_of(numbers: int, classes: int, means: int, shares: int = 0) -> Call
 
 
 @register("loss")
-class SplitLoss(Loss):
+class SplitLoss(CombinedLoss):
     """``L = Σ weight_i L_i``, where loss ``i`` acts on its own slice of the outputs and targets.
 
     The slices are consecutive on the last axis of ``y_pred`` (``sizes``) and of ``y_true``
@@ -63,12 +64,7 @@ class SplitLoss(Loss):
     A model reports the value of each loss as ``<part>_loss``, where the part is the name of the
     loss, and with ``compile(metrics={"<part>": [...]})`` metrics of each on its own slice.
 
-    Attributes:
-        values: unweighted values of the losses in the last :meth:`forward`.
-        is_quotient: whether ``L`` is a quotient of sums, which gradient accumulation requires: all
-            losses are quotients with the same denominator. False if one of several losses ignores
-            a class or unknown targets. The value of an epoch is correct in any case: it combines
-            the epoch values of the losses.
+    Attributes: see :class:`CombinedLoss`.
 
     Raises:
         ConfigurationError: the lists differ in length, or the reductions differ.
@@ -148,23 +144,6 @@ class SplitLoss(Loss):
             ),
         ]
 
-    @property
-    def value_names(self) -> list[str]:
-        """Names of the values in the logs of a model: ``mean_squared_error_loss``, ..."""
-        names: list[str] = []
-        for part in self.losses:
-            name, number = f"{part.name}_loss", 0
-            while name in names:
-                number += 1
-                name = f"{part.name}_{number}_loss"
-            names.append(name)
-        return names
-
-    @property
-    def values(self) -> list[float]:
-        """The unweighted values of the losses in the last :meth:`forward`."""
-        return list(self.cache.values)
-
     def forward(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
@@ -174,7 +153,7 @@ class SplitLoss(Loss):
         self.cache.y_pred = y_pred
         columns, outputs = _split(y_true, self.target_sizes), _split(y_pred, self.sizes)
         weights = self._weights_of_parts(sample_weight, y_true.shape)
-        values = self.cache.values = [
+        values = [
             part.forward(t, p, weight)
             for part, t, p, weight in zip(self.losses, columns, outputs, weights, strict=True)
         ]
@@ -184,11 +163,7 @@ class SplitLoss(Loss):
                 f"loss {self.name!r}: with reduction={self.reduction!r} the losses have different "
                 f"shapes, {', '.join(map(str, sorted(shapes)))}, and cannot be added."
             )
-        self.denominator = self.losses[0].denominator
-        self.numerator = sum(
-            w * part.numerator for w, part in zip(self.factors, self.losses, strict=True)
-        )
-        return sum(w * value for w, value in zip(self.factors, values, strict=True))
+        return self._add_up(values)
 
     def _weights_of_parts(self, sample_weight: ArrayLike | None, shape: Shape) -> list[Any]:
         """Return the weights of each loss: those of the samples, or its columns of those given."""
@@ -210,41 +185,12 @@ class SplitLoss(Loss):
         return dy.reshape(self.cache.shape)
 
     @property
-    def is_quotient(self) -> bool:  # type: ignore[override]
-        """Whether all losses are quotients with the same denominator."""
-        ignoring = self.mask_nan or any(
-            getattr(part, "ignore_class", None) is not None for part in self.losses
-        )
-        return (
-            all(part.is_quotient for part in self.losses)
-            and not (ignoring and len(self.losses) > 1)
-            and len({part.denominator for part in self.losses}) == 1
-        )
-
-    @property
     def weighs_outputs(self) -> bool:  # type: ignore[override]
         """Whether each loss with several target columns can weigh them."""
         return all(
             part.weighs_outputs or columns == 1
             for part, columns in zip(self.losses, self.target_sizes, strict=True)
         )
-
-    @property
-    def mask_nan(self) -> bool | None:  # type: ignore[override]
-        """Whether one of the losses leaves out targets that are NaN; ``None`` if none can."""
-        masks = [part.mask_nan for part in self.losses if part.mask_nan is not None]
-        return any(masks) if masks else None
-
-    @property
-    def no_quotient(self) -> str:
-        """Reason why the loss is not a quotient."""
-        parts = ", ".join(f"{part.name!r} by {part.denominator:g}" for part in self.losses)
-        return f"its losses have different denominators ({parts} in this batch)"
-
-    @property
-    def factors(self) -> Sequence[float]:
-        """The weights of the losses, 1 by default."""
-        return self.weights if self.weights is not None else [1.0] * len(self.losses)
 
     def target_size(self, outputs: int) -> int:
         """Return the number of target columns, the sum of ``target_sizes``."""
@@ -262,7 +208,7 @@ class SplitLoss(Loss):
         for part, t, n in zip(self.losses, columns, self.sizes, strict=True):
             part_shape = (*shape[:-1], n)
             if part.moves_axis:
-                part_shape = part._outputs_last(part_shape)  # type: ignore[attr-defined]
+                part_shape = part._outputs_last(part_shape)
             if not part.mask_nan:
                 check_finite(f"loss {part.name!r}", "y_true", t, mask_nan=part.mask_nan)
             part.targets(t, part_shape, dtype)

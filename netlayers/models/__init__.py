@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from netlayers.models.functional import Functional
 from netlayers.models.keras_names import clone_model
 from netlayers.models.model import Model
 from netlayers.models.sequential import Sequential
 from netlayers.saving import load_model, model_from_json, save_model
 
 __all__ = [
+    "Functional",
     "Model",
     "Sequential",
     "clone_model",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import saving
 from netlayers.models import keras_names, lbfgs
+from netlayers.models.subclassed import SubclassedModel
 from netlayers.models.summary import Summary, print_summary
-from netlayers.models.trainable import TrainableModel
+from netlayers.registry import lookup
 
 if TYPE_CHECKING:
     import os
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from netlayers.trace import Trace
 
 
-class Model(TrainableModel):
+class Model(SubclassedModel):
     """Base class of models.
 
     Each method here calls one function, which has the details. Diagnostics, traces and plots are
@@ -31,7 +32,35 @@ class Model(TrainableModel):
         loss: set by :meth:`compile`.
         history: the History of the last :meth:`fit`, even if it was interrupted.
         stop_training: a callback sets it to end the run after the current batch.
+
+    ``Model(inputs, outputs)`` of symbolic values makes a :class:`netlayers.models.Functional`. A
+    class derived from ``Model`` defines ``forward`` and ``backward``:
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> class Gated(nl.Model):
+        ...     def __init__(self, units):
+        ...         super().__init__(seed=0)
+        ...         self.values = nl.layers.Dense(units)
+        ...         self.gate = nl.layers.Dense(units, "sigmoid")
+        ...     def forward(self, x, training=False):
+        ...         a, b = self.values.forward(x, training), self.gate.forward(x, training)
+        ...         if training:
+        ...             self.cache.a, self.cache.b = a, b
+        ...         return a * b
+        ...     def backward(self, dy):
+        ...         da, db = dy * self.cache.b, dy * self.cache.a
+        ...         return self.values.backward(da) + self.gate.backward(db)
+        >>> x = np.random.default_rng(0).normal(size=(8, 3))
+        >>> nl.check_gradients(Gated(2), x).passed
+        True
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Return an object of the class; of ``Functional``, for ``Model(inputs, outputs)``."""
+        if cls is Model:
+            return lookup("layer", "Functional")(*args, **kwargs)
+        return super().__new__(cls, *args, **kwargs)
 
     def fit_lbfgs(
         self,
@@ -255,6 +284,21 @@ class Model(TrainableModel):
             verbose=verbose,
             validation_data=validation_data,
         )
+
+    def gradients_of(
+        self,
+        names: str | Sequence[str],
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> dict[str, Array | list[Array]]:
+        """Return the gradients of the loss with respect to inputs and outputs of layers.
+
+        See :func:`netlayers.diagnostics.gradients_of`.
+        """
+        from netlayers.diagnostics import gradients_of
+
+        return gradients_of(self, names, x, y, sample_weight)
 
     def activation_histograms(self, x: Any, bins: int = 60) -> ActivationHistograms:
         """Return histograms of the outputs of each layer for a batch, at inference.

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_integer
 from netlayers.core.binding import assemble, bind
 from netlayers.core.parameters import ParameterVector
 from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Chain
-from netlayers.layers.input import Input
+from netlayers.layers.input import Input, InputLayer
 from netlayers.models.model import Model
-from netlayers.random import Streams
-from netlayers.registry import register, suggestion
-from netlayers.training.lock import between_steps
+from netlayers.registry import register
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Self
 
     from netlayers._typing import Examples, Shape
     from netlayers.arrays.spec import InputSpec
@@ -36,7 +30,7 @@ class Sequential(Chain, Model):
     of the outermost model, and is trained with it.
 
     Args:
-        layers: the layers. A leading :class:`netlayers.layers.Input` sets the input shape;
+        layers: the layers. A leading :func:`netlayers.layers.Input` sets the input shape;
             otherwise it is inferred from the first data.
         trainable: ``False`` freezes every layer.
         name: name of the model.
@@ -68,12 +62,9 @@ class Sequential(Chain, Model):
         dtype: str | None = None,
         learning_rate_multiplier: float = 1.0,
     ) -> None:
-        if seed is not None:
-            seed = check_integer("Sequential", "seed", seed, minimum=0)
-        self.seed = seed
-        self._streams = Streams(seed)
         super().__init__(
             () if layers is None else layers,
+            seed=seed,
             trainable=trainable,
             name=name,
             dtype=dtype,
@@ -90,16 +81,6 @@ class Sequential(Chain, Model):
             ({"layers": [inner, dense], "seed": 3}, (2, 5, 3)),
         ]
 
-    @property
-    def _inner_scope(self) -> str:
-        """Prefix of the layer names: empty in the outermost model."""
-        return super()._inner_scope if self._in_model else ""
-
-    @property
-    def _kind(self) -> str:
-        """Name in messages; a model inside another is called a layer."""
-        return "layer" if self._in_model else "model"
-
     # Layers ----------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -112,13 +93,13 @@ class Sequential(Chain, Model):
 
     def _on_add(self, layer: Layer) -> None:
         """Build a new layer immediately if its input shape is known."""
-        if isinstance(layer, Input):
+        if isinstance(layer, InputLayer):
             if len(self.layers) > 1:
                 raise ConfigurationError(f"{self.owner}: Input must be the first layer.")
             self.build(layer.input_shape)  # type: ignore[arg-type]
         elif self.input_shape is not None:
             first = self.layers[0]
-            if isinstance(first, Input) and len(self.layers) == 2:
+            if isinstance(first, InputLayer) and len(self.layers) == 2:
                 first.input_spec = _handed_on(layer.input_spec)
             if self._in_model:
                 raise ConfigurationError(
@@ -131,7 +112,7 @@ class Sequential(Chain, Model):
         elif len(self.layers) == 1 and layer._first_shape is not None:
             self.build(layer._first_shape)
 
-    def add(self, layer: Layer, rebuild: bool = True) -> None:
+    def add(self, layer: Any, rebuild: bool = True) -> None:
         """Add a layer at the end.
 
         Args:
@@ -160,7 +141,7 @@ class Sequential(Chain, Model):
             self._built_here.remove(layer)
         if layer.built and not layer._containers:
             bind(layer, ParameterVector(layer.declared_parameters, self._dtype))
-        if isinstance(layer, Input):
+        if isinstance(layer, InputLayer):
             self._unbuild()
         elif self.input_shape is not None:
             self._lay_out()
@@ -173,31 +154,6 @@ class Sequential(Chain, Model):
         self.output_shape = self.compute_output_shape(self.input_shape)
         self._collect_parameters()
         assemble(self, self._streams)
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return a layer by its name or index.
-
-        Raises:
-            ConfigurationError: there is no such layer, or not exactly one of the two is given.
-        """
-        owner = f"model {self.name!r}"
-        if (name is None) == (index is None):
-            raise ConfigurationError(f"{owner}: get_layer() takes a name or an index.")
-        if index is not None:
-            index = check_integer(owner, "index", index)
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ConfigurationError(
-                    f"{owner}: there are {len(self.layers)} layers, no layer {index}."
-                )
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        names = [layer.name for layer in self.layers]
-        raise ConfigurationError(
-            f"{owner}: no layer is named {name!r}.{suggestion(str(name), names)} The layers are "
-            f"{', '.join(names)}."
-        )
 
     # Shapes and weights ----------------------------------------------------------------------
 
@@ -229,34 +185,19 @@ class Sequential(Chain, Model):
         """Whether the shapes are known and the weights exist."""
         return self.input_shape is not None and bool(self.layers)
 
-    @property
-    def dtype(self) -> str:
-        """Name of the dtype of the computation."""
-        return self._dtype.name
-
-    def _assemble_alone(self) -> None:
-        assemble(self, self._streams)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        with between_steps(self):
-            new = memo[id(self)] = type(self).__new__(type(self))
-            new.__setstate__(copy.deepcopy(self._state_to_copy(), memo))
-        return new
-
-    def __getstate__(self) -> dict[str, Any]:
-        with between_steps(self):
-            state = self._state_to_copy()
-            # Where another thread may train, arrays are copied before its next step. Models that
-            # share layers keep that in common, so theirs are copied while one trains alone.
-            shares = any(part._is_shared for part in self._flatten_layers())
-            if threading.active_count() < 2 or (shares and "now" not in self._lock):
-                return state
-            return copy.deepcopy(state, {id(self): self})
-
-    def _state_to_copy(self) -> dict[str, Any]:
-        state = {**super().__getstate__(), "_steps": None}
-        del state["_lock"]
-        return state
+    def _call_layers(self) -> tuple[list[Any], list[Any]]:
+        """Return a symbolic input, and the output of the last layer for it."""
+        if self.input_shape is None:
+            raise ConfigurationError(
+                f"{self.owner}: its input shape is not known yet; begin with layers.Input(shape)."
+            )
+        first = self.layers[0]
+        known = isinstance(first, InputLayer)
+        value = first.output if known else Input(self.input_shape[1:])
+        inputs = [value]
+        for layer in self.layers[known:]:
+            value = layer(value)
+        return inputs, [value]
 
 
 def _handed_on(spec: InputSpec | tuple[InputSpec, ...]) -> InputSpec | tuple[InputSpec, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from netlayers._html import html_table, paragraph
@@ -30,6 +31,8 @@ def print_summary(
 ) -> None:
     """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
 
+    For a functional model that is no chain, a column lists the layers whose outputs a layer takes.
+
     Args:
         model: the model; it need not be built.
         line_length: width of the table; it is never narrower than its contents.
@@ -49,15 +52,15 @@ def print_summary(
         >>> layers = [nl.layers.Dense(8, activation="relu"), nl.layers.Dense(1)]
         >>> nl.Sequential([nl.layers.Input((4,)), *layers]).summary()
         Model: "sequential"
-        Layer (type)     Output shape  Parameters  Bytes  Trainable
-        -----------------------------------------------------------
-        input (Input)    (None, 4)              0      0  -
-        dense (Dense)    (None, 8)             40    160  yes
-        dense_1 (Dense)  (None, 1)              9     36  yes
-        -----------------------------------------------------------
-        Total                                  49    196
-        Trainable                              49    196
-        Not trainable                           0      0
+        Layer (type)              Output shape  Parameters  Bytes  Trainable
+        --------------------------------------------------------------------
+        input_layer (InputLayer)  (None, 4)              0      0  -
+        dense (Dense)             (None, 8)             40    160  yes
+        dense_1 (Dense)           (None, 1)              9     36  yes
+        --------------------------------------------------------------------
+        Total                                           49    196
+        Trainable                                       49    196
+        Not trainable                                    0      0
     """
     check_flag("summary", "expand_nested", expand_nested)
     check_flag("summary", "show_trainable", show_trainable)
@@ -116,15 +119,20 @@ class Summary(Report):
     ) -> None:
         if not model.built:
             model._build_if_known()
-        self._line_length, count = line_length, 5 if show_trainable else 4
-        rows = [("Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable")]
+        self._line_length, before = line_length, model._connected_to()
+        rows: list[list[str]] = []
         for layer, depth in _walk(model.layers if layers is None else layers, expand_nested):
             shape = "?" if layer.output_shape is None else str(layer.output_shape)
             title = f"{'  ' * depth}{printable(layer.name)} ({type(layer).__name__})"
             sizes = _sizes(layer.weights) if layer.built else ("not built", "")
-            rows.append((title, shape, *sizes, _trainable(layer)))
-        self._rows = [row[:count] for row in rows]
-        self._totals = [row[:count] for row in _totals(model)] if model.built else []
+            connected = ", ".join(map(printable, before.get(layer, ())))
+            rows.append([title, shape, *sizes, _trainable(layer), connected])
+        head = ["Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable", "Connected to"]
+        totals = [[*row, ""] for row in _totals(model)] if model.built else []
+        shown = [True] * 4 + [show_trainable, bool(before)]
+        self._rows, self._totals = (
+            [tuple(compress(row, shown)) for row in its] for its in ([head, *rows], totals)
+        )
         self._title = f'Model: "{printable(model.name)}"'
         self._note = ""
         if not model.built:
@@ -165,7 +173,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def _totals(model: TrainableModel) -> Iterator[tuple[str, str, str, str, str]]:
+def _totals(model: TrainableModel) -> Iterator[tuple[str, ...]]:
     yield ("Total", "", *_sizes(model.weights), "")
     yield ("Trainable", "", *_sizes(model.trainable_weights), "")
     yield ("Not trainable", "", *_sizes(model.non_trainable_weights), "")

@@ -317,9 +317,7 @@ class TrainableModel(CompilableModel):
         chosen = as_callbacks(callbacks) if callbacks is not None else []
         data: Any = batching.prediction_data(self, x, settings)
         if data.rows == 0:  # the output shape of one row
-            y = self.forward(data.row())
-            none: Any = [np.array(a[:0]) for a in each(y)]
-            return none if isinstance(y, tuple) else none[0]
+            return self._as_returned([np.array(a[:0]) for a in each(self.forward(data.row()))])
         with closing(data):
             hooks = CallbackList(chosen, self, {"steps": data.steps})
             if exact:
@@ -330,9 +328,8 @@ class TrainableModel(CompilableModel):
             else:
                 y = trainer.predict(forward, data, hooks)
         if shown:
-            rows = len(y[0] if isinstance(y, list) else y)
-            print(f"{rows} rows predicted", flush=True)
-        return y
+            print(f"{len(y[0])} rows predicted", flush=True)
+        return self._as_returned(y)
 
     # One batch -------------------------------------------------------------------------------
 
@@ -394,7 +391,8 @@ class TrainableModel(CompilableModel):
         else:
             y = self.forward(x)
         if isinstance(y, tuple):
-            return [np.array(a) for a in y]
-        if type(y) is np.ndarray and y.base is None and y is not x:  # a copy
-            return y
-        return y.copy() if is_sparse(x) or np.may_share_memory(y, x) else y
+            return self._as_returned([np.array(a) for a in y])
+        own = type(y) is np.ndarray and y.base is None and y is not x
+        if not own and (is_sparse(x) or np.may_share_memory(y, x)):
+            y = y.copy()
+        return self._as_returned([y])

@@ -11,7 +11,7 @@ from netlayers.core.inputs import input_names, specs_of
 from netlayers.core.penalties import collect_penalties
 from netlayers.core.shapes import listed_shapes
 from netlayers.gradient_check import check_gradients
-from netlayers.layers import Dense, Input
+from netlayers.layers import Dense, InputLayer
 from netlayers.models import Sequential
 from netlayers.testing.contract import Example, check
 from netlayers.testing.layers import KINDS
@@ -197,7 +197,7 @@ def _models(example: Example) -> list[tuple[str, Any, Any]]:
     found = []
     if plain_output:
         found.append(("first", around(False, True), shape))
-    if issubclass(example.cls, Input):  # it stands before all others
+    if issubclass(example.cls, InputLayer):  # it stands before all others
         return found
     if plain_input:
         found.append(("last", around(True, False), shape))

@@ -49,7 +49,8 @@ def normal(shape: Any, dtype: Any = "float64", seed: int = 1) -> Array:
 def inputs(layer: Layer, shape: Any, dtype: Any = "float64", seed: int = 1) -> Any:
     """Return an input of the kind that a layer declares: an array, or a tuple of them."""
     drawn: list[Array] = []
-    for i, (spec, one) in enumerate(zip(specs_of(layer), listed_shapes(shape), strict=True)):
+    shapes = listed_shapes(shape)
+    for i, (spec, one) in enumerate(zip(specs_of(layer, len(shapes)), shapes, strict=True)):
         if spec.dtype == "float":
             drawn.append(normal(one, dtype, seed + 100 * i))
             continue

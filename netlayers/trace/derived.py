@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.core.binding import own_parameters
 from netlayers.kernels.memory import Workspace
-from netlayers.layers import Input
+from netlayers.layers import InputLayer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,5 +68,5 @@ def in_order(record: LayerTrace) -> Iterator[LayerTrace]:
     if record.kind in ("chain", "graph", "other"):
         for part in record.parts:
             yield from in_order(part)
-    if record.kind not in ("chain", "graph") and not isinstance(record.layer, Input):
+    if record.kind not in ("chain", "graph") and not isinstance(record.layer, InputLayer):
         yield record

@@ -10,16 +10,20 @@ import numpy as np
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers._warn import warn
+from netlayers.arrays.convert import each
 from netlayers.checks import is_foreign
+from netlayers.core.binding import assemble
 from netlayers.core.parameters import Users
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers import Normalization
+from netlayers.layers.containers import Container
 from netlayers.layers.network import Network
 from netlayers.optimizers.schedules import OneCycle
 from netlayers.registry import EXECUTION_ARGUMENTS
 from netlayers.training.lock import between_steps, check_not_busy
 from netlayers.training.measuring import MetricGroup, flat, given_metrics, metric_groups
+from netlayers.training.outputs import bound_losses, losses_by_output
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
@@ -50,7 +54,7 @@ class SetByCompile:
         )
 
 
-class CompilableModel(Network):
+class CompilableModel(Container):
     """A network that can be compiled: it has an optimizer, a loss and metrics.
 
     Attributes:
@@ -78,6 +82,24 @@ class CompilableModel(Network):
         super()._set_up()
         self._lock = Users()  # a copy is not locked
 
+    @property
+    def _inner_scope(self) -> str:
+        """Prefix of the layer names: empty in the outermost model."""
+        return super()._inner_scope if self._in_model else ""
+
+    @property
+    def _kind(self) -> str:
+        """Name in messages; a model inside another is called a layer."""
+        return "layer" if self._in_model else "model"
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype of the computation."""
+        return self._dtype.name
+
+    def _assemble_alone(self) -> None:
+        assemble(self, self._streams)
+
     def compile(
         self,
         optimizer: Identifier = "rmsprop",
@@ -92,8 +114,10 @@ class CompilableModel(Network):
         Args:
             optimizer: a name or an optimizer.
             loss: a name or a loss. ``"crossentropy"`` selects the binary, sparse or categorical one
-                by the shapes.
-            loss_weights: must be ``None``: the weights of several losses are an argument of
+                by the shapes. For a model with several outputs, one for all of them, a list with
+                one for each, or a dict by their names; ``None`` for an output that is not learned.
+            loss_weights: weights of the losses of several outputs, given like ``loss``; by default
+                1. Those of parts of one output are an argument of
                 :class:`netlayers.losses.SplitLoss`.
             metrics: names, metrics or functions of ``y_true`` and ``y_pred``, reported for each
                 epoch, of all samples alike. The loss decides what a name such as ``"accuracy"``
@@ -103,7 +127,7 @@ class CompilableModel(Network):
                 NaN, are left out. For the losses of a :class:`netlayers.losses.SplitLoss`, a dict
                 from their names to such lists, or a list of lists, one for each: each metric gets
                 the targets and predictions of its loss, which decides what names mean, and is
-                reported as ``<part>_<metric>``.
+                reported as ``<part>_<metric>``; the same for several outputs, by their names.
             weighted_metrics: metrics that use sample and class weights, given like ``metrics``,
                 named ``weighted_...`` where ``metrics`` has that name already.
             options: arguments of Keras that choose only how something is executed, which are
@@ -117,8 +141,8 @@ class CompilableModel(Network):
         """
         owner = self.owner
         check_not_busy(self, "compile")
-        check_options(owner, loss_weights, options)
-        chosen, resolved = optimizers.get(optimizer), chosen_loss(owner, loss)
+        check_options(owner, options)
+        chosen, resolved = optimizers.get(optimizer), chosen_loss(self, loss, loss_weights)
         if chosen is None:
             raise ConfigurationError(f"{owner}: compile() needs an optimizer, such as 'adam'.")
         plain = given_metrics(owner, "metrics", metrics, resolved)
@@ -167,31 +191,29 @@ class CompilableModel(Network):
             )
 
 
-def check_options(owner: str, loss_weights: Any, options: dict[str, Any]) -> None:
+def check_options(owner: str, options: dict[str, Any]) -> None:
     """Check the arguments of ``compile`` that have no effect.
 
     Raises:
         TypeError: an option is not a Keras argument that affects the execution.
-        ConfigurationError: ``loss_weights`` is given.
     """
     unknown = options.keys() - (_OPTIONS & EXECUTION_ARGUMENTS.keys())
     if unknown:
         raise TypeError(f"{owner}: compile() has no argument {', '.join(sorted(unknown))}.")
-    if loss_weights is not None:
-        raise ConfigurationError(
-            f"{owner}: loss_weights={loss_weights!r}: give the weights of several losses to "
-            "losses.SplitLoss(losses, sizes, weights); for metrics write metrics=."
-        )
 
 
-def chosen_loss(owner: str, loss: Identifier) -> Any:
+def chosen_loss(model: Network, loss: Any, loss_weights: Any) -> Any:
     """Return the loss of ``compile``; ``"crossentropy"`` is resolved with the shapes.
 
     Raises:
         ConfigurationError: there is no loss, or its value is not a scalar.
     """
+    owner = model.owner
     if loss is None:
         raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
+    by_output = isinstance(loss, (list, tuple, dict)) or loss_weights is not None
+    if by_output or model._output_count > 1:
+        loss = losses_by_output(model, loss, loss_weights)
     if isinstance(loss, str) and loss.lower() in losses.BY_SHAPE:
         return loss
     chosen = losses.get(loss)
@@ -208,29 +230,53 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
 
     Raises:
         NotCompiledError: the model is not compiled.
-        ConfigurationError: it has several outputs.
+        ConfigurationError: its outputs are not those that ``compile`` got losses for.
     """
     model._require_compiled()
     assert model.optimizer is not None
     assert model.output_shape is not None
-    if model._output_count > 1:
+    loss: Any = model.loss
+    if isinstance(loss, losses.OutputLosses):
+        loss = bound_losses(model, loss, target_shape, loss_on)
+        fused = loss.fused
+    elif model._output_count > 1:
         raise ConfigurationError(
             f"{model.owner}: it has {model._output_count} outputs, of the shapes "
-            f"{shown_shape(model.output_shape)}, and a loss takes one. Put a layer behind them "
-            "that makes one output of them."
+            f"{shown_shape(model.output_shape)}; compile(loss=[...]) takes a loss for each."
         )
-    loss: Any = model.loss
-    if isinstance(loss, str):
-        loss = crossentropy_by_shape(target_shape, model.output_shape)
-    warn_of_single_softmax(model.output_shape, loss, model.activation)
-    fused = fused_loss(loss, model.activation)
-    if fused is None and isinstance(loss, losses.Crossentropy):
-        warn_of_activation(loss, type(model.activation).__name__.lower())
+    else:
+        loss, fused = loss_on(loss, target_shape, model.output_shape, model.activation)
     groups: list[MetricGroup] = []
     if model._metrics or model._weighted_metrics:
         given = model._metrics, model._weighted_metrics
-        groups = metric_groups(loss, *given, target_shape, model.output_shape, fused is not None)
-    return Steps(model, model.optimizer, fused or loss, groups, fused is not None)
+        groups = metric_groups(loss, *given, target_shape, model.output_shape, fused)
+    return Steps(model, model.optimizer, loss, groups, fused)
+
+
+def unfused_loss(model: CompilableModel, target_shape: Shape) -> Any:
+    """Return the loss of a compiled and built model, on its outputs rather than on logits."""
+
+    def choose(loss: Any, target_shape: Shape, output_shape: Shape, _: Any) -> tuple[Any, bool]:
+        named = isinstance(loss, str)
+        return crossentropy_by_shape(target_shape, output_shape) if named else loss, False
+
+    if isinstance(model.loss, losses.OutputLosses):
+        return bound_losses(model, model.loss, target_shape, choose)
+    assert model.output_shape is not None
+    return choose(model.loss, target_shape, model.output_shape, None)[0]
+
+
+def loss_on(
+    loss: Any, target_shape: Shape, output_shape: Shape, activation: Any
+) -> tuple[Any, bool]:
+    """Return the loss of an output, and whether it takes the logits in place of the output."""
+    if isinstance(loss, str):
+        loss = crossentropy_by_shape(target_shape, output_shape)
+    warn_of_single_softmax(output_shape, loss, activation)
+    fused = fused_loss(loss, activation)
+    if fused is None and isinstance(loss, losses.Crossentropy):
+        warn_of_activation(loss, type(activation).__name__.lower())
+    return fused or loss, fused is not None
 
 
 def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Loss:
@@ -315,7 +361,7 @@ def warn_of_schedule(owner: str, model: CompilableModel, data: Data, epochs: int
 
 def warn_of_data(owner: str, model: CompilableModel, y: Any, weight: Any) -> None:
     """Warn about a data set of which the loss leaves everything out."""
-    if weight is not None and not np.any(weight):
+    if weight is not None and not any(np.any(w) for w in each(weight)):
         warn(f"{owner}: sample_weight is 0 for all rows, so nothing is learned from them.")
     if not isinstance(y, np.ndarray):
         return

@@ -49,6 +49,11 @@ class FirstStep:
             _mark(p.gradient)
         loss = self._steps.compute_gradients(batch)
         for layer, p in weights:
+            if np.isfinite(loss) and _is_marked(p.gradient) and p.layer is not layer:
+                raise ConfigurationError(
+                    f"{layer.owner} ({type(layer).__name__}): backward() must call backward of its "
+                    f"layer {p.layer.path!r}, whose weights have no gradient yet."
+                )
             if np.isfinite(loss) and _is_marked(p.gradient):
                 raise ConfigurationError(
                     f"{layer.owner} ({type(layer).__name__}): backward() must write "

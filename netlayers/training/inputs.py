@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.checks import (
-    as_data,
     check_rows,
     check_values,
     checked_input,
@@ -24,9 +23,15 @@ from netlayers.data.class_weights import times_class_weights
 from netlayers.data.streams import refuse_stream
 from netlayers.data.structure import arrays_by_name, label
 from netlayers.errors import ConfigurationError, NetlayersError, ShapeError
-from netlayers.layers.input import Input
+from netlayers.layers.input import InputLayer
 from netlayers.losses.given import check_weights
 from netlayers.training.compilation import warn_of_data
+from netlayers.training.outputs import (
+    output_names,
+    parts_of,
+    targets_by_output,
+    weights_by_output,
+)
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Shape
@@ -43,7 +48,7 @@ def input_names(layer: object, specs: tuple[InputSpec, ...]) -> list[str]:
     if len(specs) > 1:
         return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
     first = next(iter(getattr(layer, "layers", ())), None)
-    return [specs[0].name or (first.name if isinstance(first, Input) else "x")]
+    return [specs[0].name or (first.name if isinstance(first, InputLayer) else "x")]
 
 
 def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
@@ -96,12 +101,7 @@ def checked_targets(model: CompilableModel, owner: str, y: Any) -> Any:
     count = model._output_count
     if type(y) is np.ndarray and count == 1:
         return as_array(owner, "y", y)
-    names = getattr(model, "output_names", None)
-    names = list(names) if names else ["y"] if count == 1 else [f"y_{i}" for i in range(count)]
-    arrays = arrays_by_name(owner, "y", y, names, "output")
-    return one(
-        [as_data(owner, label("y", n, names), a) for n, a in zip(names, arrays, strict=True)]
-    )
+    return targets_by_output(model.loss, owner, y, output_names(model))
 
 
 def build_for(model: CompilableModel, inputs: Any, targets: Any = None) -> None:
@@ -118,7 +118,7 @@ def build_for(model: CompilableModel, inputs: Any, targets: Any = None) -> None:
     if not isinstance(inputs, (np.ndarray, tuple, LazyRows)) and is_sparse(inputs):
         for layer in model.layers:
             refuse_sparse(layer)
-            if not isinstance(layer, Input):  # which passes its input on
+            if not isinstance(layer, InputLayer):  # which passes its input on
                 break
     if not model.built:
         shapes: Any = tuple((None, *a.shape[1:]) for a in each(inputs))
@@ -238,10 +238,12 @@ def batch_of(
         y = single_target(owner, "class_weight", targets)
         ignored = getattr(model.loss, "ignore_class", None)
         weight = times_class_weights(owner, class_weight, y, weight, class_count(model), ignored)
+    if weight is not None:
+        weight = one([in_order(np.asarray(w)) for w in each(weight)])
     return Batch(
         _converted(model, owner, inputs),
         targets,
-        None if weight is None else in_order(np.asarray(weight)),
+        weight,
         len(targets[0] if isinstance(targets, tuple) else targets),
     )
 
@@ -255,10 +257,11 @@ def check_against(
         DataError, ShapeError: what is wrong, where, and what to do.
     """
     if weight is not None:
-        check_weights(owner, np.asarray(weight))
+        for its in each(weight):
+            check_weights(owner, np.asarray(its))
     _check_shapes(model, inputs, targets)
     loss: Any = model._make_steps(shapes_of(targets)).loss
-    if weight is not None and weight.ndim > 1:
+    if weight is not None and not isinstance(weight, tuple) and weight.ndim > 1:
         _check_weight_axes(model, owner, loss, weight.shape, each(targets)[0].shape)
     if hasattr(loss, "check_targets"):
         assert model.output_shape is not None
@@ -314,14 +317,13 @@ def _checked(
     targets = checked_targets(model, owner, y)
     weight = sample_weight
     if weight is not None:
-        (weight,) = arrays_by_name(owner, "sample_weight", weight, ["sample_weight"], "array")
-        weight = as_data(owner, "sample_weight", weight)
+        weight = weights_by_output(model.loss, owner, weight, each(inputs)[0].shape[0])
     check_rows(owner, inputs, {"y": targets, "sample_weight": weight})
-    for i, y in enumerate(each(targets)):
-        argument = f"y[{i}]" if isinstance(targets, tuple) else "y"
-        check_values(owner, argument, y, model._dtype, getattr(model.loss, "mask_nan", None))
-    if weight is not None:
-        check_values(owner, "sample_weight", weight, model._dtype)
+    parts = [("y", model.loss, targets)]
+    for name, part, its in parts_of(model.loss, targets) if isinstance(targets, tuple) else parts:
+        check_values(owner, name, its, model._dtype, getattr(part, "mask_nan", None))
+    for its in () if weight is None else each(weight):
+        check_values(owner, "sample_weight", its, model._dtype)
     build_for(model, inputs, targets)
     return inputs, targets, weight
 

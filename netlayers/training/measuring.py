@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
 from netlayers._warn import warn
+from netlayers.arrays.convert import each
 from netlayers.checks import listed
 from netlayers.errors import ConfigurationError
-from netlayers.losses import SplitLoss
+from netlayers.losses import OutputLosses, SplitLoss
 from netlayers.metrics.targets import drop_class, drop_unknown
 from netlayers.registry import suggestion
+from netlayers.training.outputs import metrics_by_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlayers._typing import Array, Shape
+    from netlayers._typing import Shape
     from netlayers.metrics import Metric
 
 
@@ -34,6 +36,8 @@ class MetricGroup:
         weighted: the keys of the metrics that use sample weights.
         targets: the columns of the targets of a part of a SplitLoss; ``None`` for all.
         outputs: the columns of its predictions.
+        place: for the loss of one of several outputs, its number among the losses and that of the
+            output; ``None`` otherwise.
     """
 
     loss: Any
@@ -41,6 +45,7 @@ class MetricGroup:
     weighted: set[str] = field(default_factory=set)
     targets: slice | None = None
     outputs: slice | None = None
+    place: tuple[int, int] | None = None
 
     def add(
         self,
@@ -91,8 +96,12 @@ class MetricGroup:
             if weighs:
                 self.weighted.add(key)
 
-    def update(self, y: Array, y_pred: Array, sample_weight: Array | None) -> None:
+    def update(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
         """Add a batch to the metrics, without what the loss leaves out."""
+        if self.place is not None:
+            i, output = self.place
+            y, y_pred = each(y)[i], y_pred[output]
+            sample_weight = sample_weight[i] if type(sample_weight) is tuple else sample_weight
         if self.targets is not None:
             y = y[..., None] if y.ndim < y_pred.ndim else y
             if sample_weight is not None and sample_weight.shape == y.shape:
@@ -124,6 +133,8 @@ def given_metrics(owner: str, argument: str, given: Any, loss: Any) -> tuple[Any
     Raises:
         ConfigurationError: the loss does not have these parts.
     """
+    if isinstance(loss, OutputLosses):
+        return metrics_by_output(owner, argument, given, loss)
     named = isinstance(given, dict) and "class_name" not in given  # else it describes a metric
     if not named and not any(isinstance(one, (list, tuple)) for one in listed(given)):
         return tuple(listed(given))
@@ -178,7 +189,19 @@ def metric_groups(
             the name of another entry in the logs.
     """
     taken = {"loss", "grad_norm", *getattr(loss, "value_names", ())}
-    groups = []
+    groups: list[MetricGroup] = []
+    if isinstance(loss, OutputLosses):
+        shapes: Any = target_shape if len(loss.losses) > 1 else (target_shape,)
+        for i, (name, part, place) in enumerate(
+            zip(loss.names, loss.losses, loss.places, strict=True)
+        ):
+            group = MetricGroup(part, place=(i, place))
+            first, second = (its[i] if its else () for its in (plain, weighted))
+            fused = getattr(part, "fused", False)
+            outputs: Any = output_shape[place]
+            group.add(first, second, shapes[i], outputs, taken, prefix=f"{name}_", fused=fused)
+            groups.append(group)
+        plain = weighted = ()
     whole, whole_weighted = (() if _is_by_part(its) else its for its in (plain, weighted))
     if whole or whole_weighted:
         group = MetricGroup(loss)

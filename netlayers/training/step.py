@@ -152,6 +152,7 @@ class Steps:
             self.metrics |= group.metrics
         self._workspace = Workspace()
         self._penalized = model._adds_penalty
+        self._penalties_now = False  # whether the last batch had some
         self.reset()
         self.batch: Batch | None = None
         self.skip_nonfinite_loss = False
@@ -274,7 +275,7 @@ class Steps:
         steps = optimizer.gradient_accumulation_steps
         if steps is None or steps == 1 or not accumulate:
             self._denominator = None
-        elif self._penalized or not getattr(self.loss, "is_quotient", True):
+        elif self._penalties_now or not getattr(self.loss, "is_quotient", True):
             self._check_accumulation(batch.size)
         dy = self.loss.backward()
         if self.fused:
@@ -362,6 +363,7 @@ class Steps:
         if self._penalized:
             y_pred, penalties = collect_penalties(forward, x, training)
             penalty += sum(penalties)
+            self._penalties_now = bool(penalties)
         else:
             y_pred = forward(x, training)
         value = loss.forward(y, y_pred, sample_weight)

@@ -341,11 +341,10 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
 
 
 def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:
-    """Return the outputs of every batch in one new array; of several outputs, a list of arrays."""
+    """Return the outputs of all batches, a list with a new array for each output."""
     hooks.fire("on_predict_begin", {})
     gathered: list[list[Array]] = []  # for each output
     done = 0
-    part: Any = None
     for number, batch in enumerate(data.batches()):
         hooks.fire("on_predict_batch_begin", number, {})
         part = forward(batch.inputs)
@@ -365,5 +364,4 @@ def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> A
             hooks.model.stop_predicting = False
             break
     hooks.fire("on_predict_end", {})
-    whole = [parts[0][:done] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]
-    return whole if isinstance(part, tuple) else whole[0]
+    return [parts[0][:done] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]

@@ -60,7 +60,7 @@ def walk():
                         continue
                     if owner is None or not hasattr(owner, member):
                         yield f"{name}.{member}", function
-    for cls in (nl.models.Model, *nl.models.Model.__mro__[1:3]):
+    for cls in (c for c in nl.models.Model.__mro__ if c.__name__.endswith("Model")):
         for member, function in vars(cls).items():
             if not member.startswith("_") and inspect.isfunction(function):
                 yield f"Model.{member}", function

@@ -60,16 +60,16 @@ def test_table_of_layers():
     model = nl.Sequential([*layers, nl.layers.Dense(1)], name="net", dtype="float64")
     assert table(model) == [
         'Model: "net"',
-        "Layer (type)     Output shape  Parameters  Bytes  Trainable",
-        "-----------------------------------------------------------",
-        "input (Input)    (None, 4)              0      0  -",
-        "dense (Dense)    (None, 8)             40    320  no",
-        "c (Counted)      (None, 8)             10     80  yes",
-        "dense_1 (Dense)  (None, 1)              9     72  yes",
-        "-----------------------------------------------------------",
-        "Total                                  59    472",
-        "Trainable                              17    136",
-        "Not trainable                          42    336",
+        "Layer (type)              Output shape  Parameters  Bytes  Trainable",
+        "--------------------------------------------------------------------",
+        "input_layer (InputLayer)  (None, 4)              0      0  -",
+        "dense (Dense)             (None, 8)             40    320  no",
+        "c (Counted)               (None, 8)             10     80  yes",
+        "dense_1 (Dense)           (None, 1)              9     72  yes",
+        "--------------------------------------------------------------------",
+        "Total                                           59    472",
+        "Trainable                                       17    136",
+        "Not trainable                                   42    336",
     ]
 
 
@@ -131,7 +131,7 @@ def test_table_of_nested_layers():
     lines = [line.rstrip() for line in table(nested(), expand_nested=True)]
     names = [line.split(" (")[0] for line in lines[3:-4]]
     assert names == [
-        "input",
+        "input_layer",
         "plain",
         "  up",
         "  down",
@@ -148,7 +148,7 @@ def test_table_of_nested_layers():
         "last",
     ]
     trainable = dict(zip(names, (line.split()[-1] for line in lines[3:-4]), strict=True))
-    assert trainable["input"] == "-"
+    assert trainable["input_layer"] == "-"
     assert trainable["    frozen"] == trainable["  inner"] == "no"
     assert trainable["split"] == "partly"
     assert trainable["plain"] == trainable["  up"] == "yes"
@@ -247,8 +247,8 @@ def test_what_the_picture_says(agg):
     for expected in (
         "sequential",
         "118,282 parameters",
-        "input",
-        "Input",
+        "input_layer",
+        "InputLayer",
         "dense_1",
         "Dense · ReLU",
         "Dense · Softmax",

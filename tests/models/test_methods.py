@@ -15,6 +15,7 @@ FUNCTIONS = {
     "activation_histograms": nl.diagnostics.activation_histograms,
     "diagnose": nl.diagnostics.diagnose,
     "fit_lbfgs": fit_lbfgs,
+    "gradients_of": nl.diagnostics.gradients_of,
     "load_weights": nl.saving.load_weights,
     "loss_surface": nl.diagnostics.loss_surface,
     "plot": plot_network,

@@ -7,7 +7,11 @@ import netlayers as nl
 from netlayers.registry import registered
 
 LAYERS = sorted(
-    {c for c in registered("layer").values() if c.__module__.startswith("netlayers.")},
+    {
+        c
+        for c in registered("layer").values()
+        if c.__module__.startswith("netlayers.") and c is not nl.models.Functional
+    },
     key=lambda c: c.__name__,
 )
 EXAMPLES = [

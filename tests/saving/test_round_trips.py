@@ -9,7 +9,9 @@ import pytest
 
 import netlayers as nl
 from netlayers.core.calls import generators_of
+from netlayers.core.shapes import any_batch
 from netlayers.registry import registered
+from netlayers.testing.values import inputs, with_rows
 from tests.saving.models import EXAMPLES, data, trained
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning")
@@ -71,8 +73,8 @@ def assert_views(model):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_layer(path, cls, kwargs, shape, dtype):
     model = nl.Sequential([cls(**kwargs), nl.layers.Flatten()], seed=3, dtype=dtype)
-    x = data((6, *shape[1:]))
-    model.build((None, *shape[1:]))
+    x = inputs(cls(**kwargs), with_rows(shape, 6))
+    model.build(any_batch(shape))
     y = data(model.predict(x).shape, seed=1)
     model.compile(nl.optimizers.SGD(0.01, momentum=0.9), "mse")
     model.fit(x, y, batch_size=4, epochs=2, verbose=0)

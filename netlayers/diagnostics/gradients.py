@@ -1,0 +1,105 @@
+"""Gradients of the loss with respect to inputs and intermediate values."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.arrays.convert import each, shapes_of
+from netlayers.checks import listed
+from netlayers.core.hooks import observed
+from netlayers.errors import ConfigurationError
+from netlayers.registry import suggestion
+from netlayers.training.compilation import unfused_loss
+from netlayers.training.inputs import input_names
+from netlayers.training.samples import one_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array, ArrayLike
+    from netlayers.training.compilation import CompilableModel
+
+
+def gradients_of(
+    model: CompilableModel,
+    names: str | Sequence[str],
+    x: Any,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> dict[str, Array | list[Array]]:
+    """Return dL/dv for inputs v and for outputs v of layers; the model does not change.
+
+    The loss is computed as in the next training step: with its dropout and batch statistics,
+    without the penalties of weights. A value that is used several times has the sum of the
+    gradients of all its uses.
+
+    Args:
+        model: a compiled model.
+        names: one or several names of inputs and of layers (``"dense"``, within a container
+            ``"residual/dense"``).
+        x: inputs of a batch.
+        y: its targets.
+        sample_weight: its weights.
+
+    Returns:
+        The gradients by name, each in the shape of its value; for a layer that is called several
+        times, a list with one for each call. A value that the loss does not depend on has zeros.
+
+    Raises:
+        ConfigurationError: there is no input or layer of that name.
+
+    Example:
+        ``L = (3 a - y)²`` with the output ``3 a`` of a hidden layer: ``dL/da = 6 (3 a - y)``.
+
+        >>> import numpy as np, netlayers as nl
+        >>> a = nl.Input((1,), name="a")
+        >>> model = nl.Model(a, nl.layers.Rescaling(3.0, name="triple")(a))
+        >>> model.compile("sgd", "mse")
+        >>> found = model.gradients_of(["a", "triple"], np.array([[1.0]]), np.array([[1.0]]))
+        >>> float(found["triple"].item()), float(found["a"].item())
+        (4.0, 12.0)
+    """
+    model._require_compiled()
+    trial = copy.deepcopy(model)
+    batch = one_batch(trial, "gradients_of", x, y, sample_weight)
+    layers = {layer.path: layer for layer in trial._flatten_layers() if layer is not trial}
+    inputs = input_names(trial, each(trial.input_spec))
+    wanted = listed(names)
+    for name in wanted:
+        if name not in layers and name not in inputs:
+            known = [*inputs, *layers]
+            raise ConfigurationError(
+                f"gradients_of: no input or layer is named {name!r}.{suggestion(str(name), known)} "
+                f"There are {', '.join(dict.fromkeys(known))}."
+            )
+    shapes: dict[str, list[Any]] = {name: [] for name in wanted}
+    found: dict[str, list[Array]] = {name: [] for name in wanted}
+
+    def around(layer: Any, method: str, given: Any, run: Any) -> Any:
+        result = run()
+        if layer.path in found:
+            if method == "forward":
+                shapes[layer.path].append(shapes_of(result))
+            elif method == "backward" and isinstance(given, np.ndarray):
+                found[layer.path].append(given.copy())
+        return result
+
+    loss = unfused_loss(trial, shapes_of(batch.targets))
+    with observed(trial, around):
+        loss.forward(batch.targets, trial.forward(batch.inputs, training=True), batch.weights)
+        dx = trial.backward(loss.backward(), input_gradient=True)
+    gradients: dict[str, Any] = {}
+    for name in wanted:
+        if name in inputs:
+            place = inputs.index(name)
+            given, d = each(batch.inputs)[place], each(dx)[place]
+            gradients[name] = np.zeros(given.shape, trial._dtype) if d is None else d.copy()
+            continue
+        calls = found[name][::-1]  # backward runs them in reverse order
+        if not calls:
+            calls = [np.zeros(shape, trial._dtype) for shape in shapes[name]]
+        gradients[name] = calls[0] if len(calls) == 1 else calls
+    return gradients

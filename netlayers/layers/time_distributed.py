@@ -1,0 +1,110 @@
+"""A layer applied to each time step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.core.layer import Layer
+from netlayers.core.shapes import shown_shape
+from netlayers.errors import ShapeError
+from netlayers.layers.containers import Container
+from netlayers.layers.network import backward_of
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Examples, Shape
+    from netlayers.arrays.spec import InputSpec
+
+
+@register("layer")
+class TimeDistributed(Container):
+    """``y[:, t] = layer(x[:, t])`` for every time step, with the same weights.
+
+    The time steps of all samples are one batch to the layer, so statistics of a batch are taken
+    over both, and dropout draws anew for each time step.
+
+    Shapes: input (batch, time, ...), output (batch, time, ...).
+
+    Args:
+        layer: the layer.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.TimeDistributed(nl.layers.Dense(4))(np.ones((2, 5, 3))).shape
+        (2, 5, 4)
+    """
+
+    supports_masking = True
+    _is_chain = False
+
+    def __init__(self, layer: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._add_sublayers("layer", [layer])
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        dense = {"class_name": "Dense", "config": {"units": 3, "activation": "tanh"}}
+        flat = {"class_name": "Flatten", "config": {}}
+        return [({"layer": dense}, (2, 4, 3)), ({"layer": flat}, (2, 4, 3, 2))]
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that is applied."""
+        return self.layers[0]
+
+    @property
+    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
+        """That of the layer."""
+        return self.layer.input_spec
+
+    def build(self, input_shape: Shape) -> None:
+        """Build the layer for one time step."""
+        self._build_sublayers([(self.layer, self._step(input_shape))])
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, time, ...) with the output shape of the layer."""
+        _, *rest = self.layer.compute_output_shape(self._step(input_shape))
+        return (None, input_shape[1], *rest)
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError if the layer does not accept a time step of it."""
+        self.layer.check_input_shape(self._step(shape))
+
+    def _step(self, shape: Shape) -> Shape:
+        if len(shape) < 3:
+            raise ShapeError(
+                f"{self.owner} (TimeDistributed): expected an input of shape (batch, time, ...), "
+                f"got {shown_shape(shape)}."
+            )
+        return (None, *shape[2:])
+
+    def compute_mask(self, x: Any, mask: Any = None) -> Any:
+        """Return the mask, which has an entry for each time step."""
+        return mask
+
+    def forward(
+        self,
+        x: Array,
+        training: bool = False,
+        mask: Any = None,
+        mask_out: list[Any] | None = None,
+    ) -> Array:
+        """Run the layer on all time steps as one batch; see :meth:`Network.forward`."""
+        if mask_out is not None:
+            mask_out.append(mask)
+        x = self.prepare(x)
+        count, steps, *row = x.shape
+        y = self.calls[0].forward(x.reshape(count * steps, *row), training)
+        if training:
+            self.cache.x, self.cache.y = x.shape, (count, steps, *y.shape[1:])
+        return y.reshape(count, steps, *y.shape[1:])
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Any:
+        """``dx[:, t]`` is the layer's gradient for time step t; those of weights are summed."""
+        dy = self.check_gradient(dy, self.cache.y)
+        call = self.calls[0]
+        flat = dy.reshape(dy.shape[0] * dy.shape[1], *dy.shape[2:])
+        dx = backward_of(call, flat, input_gradient)
+        return None if dx is None else dx.reshape(self.cache.x)

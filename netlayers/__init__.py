@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from netlayers import (
     activations,
+    backend,
     callbacks,
     config,
     constraints,
@@ -69,6 +70,7 @@ __all__ = [
     "Replay",
     "Sequential",
     "activations",
+    "backend",
     "callbacks",
     "check_gradients",
     "config",

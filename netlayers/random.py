@@ -38,6 +38,11 @@ def set_seed(seed: int) -> None:
     _seeds[:] = [np.random.SeedSequence(seed)]
 
 
+def forget_seed() -> None:
+    """Undo :func:`set_seed`."""
+    _seeds.clear()
+
+
 def fresh_seed() -> int | None:
     """Return the next seed after :func:`set_seed`; ``None``, for one of the system, without it."""
     if not _seeds:

@@ -36,7 +36,7 @@ LEVELS = [
     ["callbacks"],
     ["models"],
     ["datasets", "utils"],
-    ["checking", "inspection", "rates", "replaying"],  # old places: see _deprecated
+    ["backend", "checking", "inspection", "rates", "replaying"],  # old places: see _deprecated
     ["testing", "__main__"],  # loaded when asked for
     [""],  # the root, which only gathers
 ]

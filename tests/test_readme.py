@@ -111,7 +111,7 @@ def in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     yield
-    nl.random._seeds.clear()
+    nl.utils.clear_session()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

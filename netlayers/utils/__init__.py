@@ -17,7 +17,7 @@ from netlayers.utils.arrays import normalize, pad_sequences, split_dataset
 from netlayers.utils.one_hot import to_categorical
 from netlayers.utils.plots import plot_model
 from netlayers.utils.progress import Progbar
-from netlayers.utils.seeds import set_random_seed
+from netlayers.utils.seeds import clear_session, set_random_seed
 from netlayers.utils.sequences import PyDataset, Sequence, timeseries_dataset_from_array
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",

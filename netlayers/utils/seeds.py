@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from netlayers.checks import check_integer
-from netlayers.random import set_seed
+from netlayers.random import forget_seed, set_seed
 
 
 def set_random_seed(seed: int) -> None:
@@ -33,3 +33,21 @@ def set_random_seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  (as in Keras: code of the user may draw from it)
     set_seed(seed)
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Forget the seed of :func:`set_random_seed`, the only state that models share.
+
+    Names are unique within a model, and its memory is free once nothing refers to it.
+
+    Args:
+        free_memory: accepted as in Keras, without effect.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.utils.set_random_seed(3)
+        >>> nl.utils.clear_session()
+        >>> nl.random.fresh_seed() is None
+        True
+    """
+    forget_seed()

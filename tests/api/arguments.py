@@ -294,6 +294,7 @@ ELSEWHERE = {
     "clone_model": "tests/models/test_keras_names.py",
     "Sequential.add": "tests/models/test_keras_names.py",
     "Sequential.pop": "tests/models/test_keras_names.py",
+    "clear_session": "tests/utils/test_keras_utils.py",
     "deserialize": "tests/utils/test_keras_utils.py",
     "deserialize_keras_object": "tests/saving/test_keras_objects.py",
     "get_registered_object": "tests/utils/test_keras_utils.py",

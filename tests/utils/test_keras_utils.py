@@ -158,3 +158,17 @@ def test_progress(capsys):
     assert capsys.readouterr().out.split("\r")[1:] == [
         "2/4 [==..] - loss: 1", "4/4 [====] - loss: 2\n"
     ]  # fmt: skip
+
+
+def test_a_cleared_session_has_no_seed():
+    def kernel():
+        model = nl.Sequential([nl.layers.Input((2,)), nl.layers.Dense(3)])
+        return model.get_weights()[0].tolist()
+
+    kernels = []
+    for clear in (nl.backend.clear_session, nl.utils.clear_session):
+        nl.utils.set_random_seed(3)
+        clear(free_memory=False)
+        kernels.append(kernel())
+    assert kernels[0] != kernels[1]
+    assert nl.backend.backend() == "numpy"

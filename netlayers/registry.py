@@ -306,12 +306,19 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
 def _checked_lookup(kind: str, name: str, base: type) -> Any:
     """Like :func:`lookup`, but while a file is read only a subclass of ``base`` is accepted."""
     factory = lookup(kind, name)
-    is_class = isinstance(factory, type) and issubclass(factory, base)
+    if not _is_kind_of(factory, base):  # a custom object of another kind may have the name
+        own = _REGISTRY.get(kind, {}).get(name)
+        factory = own if own is not None and _is_kind_of(own, base) else factory
+    is_class = _is_kind_of(factory, base)
     if _CUSTOM_OBJECTS.get() is not None and not is_class:
         raise ConfigurationError(
             f"{kind} {name!r}: expected the name of a {base.__name__} class, got {factory!r}."
         )
     return factory
+
+
+def _is_kind_of(factory: Any, base: type) -> bool:
+    return isinstance(factory, type) and issubclass(factory, base)
 
 
 def lookup(kind: str, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from netlayers.errors import BusyError, ConfigurationError, ShapeError
 from netlayers.initializers import GlorotUniform, Initializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
-    from netlayers._typing import Array, Identifier
+    from netlayers._typing import Array, Dtype, Identifier
     from netlayers.core.parameters import WeightHolder
     from netlayers.core.protocols import LayerLike
     from netlayers.random import Streams
@@ -124,7 +125,11 @@ def bind_views(layer: WeightHolder, vector: ParameterVector) -> None:
     """Make the weights of one layer views into ``vector``; views of gradients follow on demand."""
     if layer._vector is not None:
         layer._vector.layers.discard(layer)
-    views: dict[str, Array] = {p.name: p.value for p in own_parameters(layer)}  # type: ignore[misc]
+    views: dict[str, Array] = {
+        name: p.value  # type: ignore[misc]
+        for p in own_parameters(layer)
+        for name in (p.name, *p.aliases)
+    }
     before, layer._views = layer._views, {}  # allows __setattr__
     for name, view in views.items():
         setattr(layer, name, view)
@@ -159,9 +164,8 @@ def own_parameters(layer: WeightHolder) -> list[Parameter]:
     return [p for p in layer.declared_parameters if p.layer is layer]
 
 
-def _gradient_view(layer: WeightHolder, p: Parameter) -> Any:
+def _gradient_view(layer: WeightHolder, name: str, p: Parameter) -> Any:
     """Set the view of a gradient as an attribute of the layer, and return it."""
-    name = "d_" + p.name
     layer._views[name] = p.gradient
     vars(layer)[name] = p.gradient
     return p.gradient
@@ -192,7 +196,12 @@ class Declared:
         if layer is None:
             return self
         name = self.name
-        mine = {n: p for p in own_parameters(layer) for n in (p.name, "d_" + p.name)}
+        mine = {
+            n: p
+            for p in own_parameters(layer)
+            for attribute in (p.name, *p.aliases)
+            for n in (attribute, "d_" + attribute)
+        }
         if name in mine:
             if (
                 layer._vector is None and building_abstractly()
@@ -203,7 +212,7 @@ class Declared:
             if name in vars(layer):
                 return vars(layer)[name]
             if mine[name].gradient is not None:
-                return _gradient_view(layer, mine[name])
+                return _gradient_view(layer, name, mine[name])
         hint = ""
         if not layer.built and layer._kind == "layer":
             hint = (
@@ -215,33 +224,34 @@ class Declared:
 
 def declare_weight(
     layer: LayerLike,
-    name: str,
-    shape: Sequence[int],
+    name: Any,
+    shape: Any,
     initializer: Identifier,
     regularizer: Identifier,
     statistic: bool,
     constraint: Identifier,
-    dtype: str | None,
+    dtype: Any,
     row_gradient: bool,
-) -> None:
+) -> Parameter:
     """Check and declare a weight of a layer; see :meth:`Module.add_weight`."""
+    if name is not None and not isinstance(name, str):  # Keras's order: shape, initializer
+        name, shape, initializer = None, name, initializer if shape is None else shape
     if "_building" not in vars(layer):
         raise ConfigurationError(
             f"{layer.owner}: add_weight({name!r}) was called outside of build(); define "
             "build(self, input_shape) and call it there."
         )
-    own_dtype = None if dtype is None else np.dtype(dtype)
-    if own_dtype is not None and not statistic:
-        raise ConfigurationError(
-            f"{layer.owner}: the weight {name!r} is learned and has the dtype of the layer; "
-            "dtype= is for statistic=True."
-        )
+    auto_named = name is None
+    if auto_named:
+        names = itertools.chain(["weight"], (f"weight_{i}" for i in itertools.count(1)))
+        name = next(n for n in names if not _is_taken(layer, n))
+    own_dtype = _own_dtype(layer, name, statistic, dtype)
     if not name.isidentifier() or any(_is_taken(layer, n) for n in (name, "d_" + name)):
         raise ConfigurationError(
             f"{layer.owner}: a weight cannot be named {name!r}; the name must be a free "
             "Python identifier."
         )
-    sizes = check_shape(layer.owner, f"the shape of {name}", shape)
+    sizes = check_shape(layer.owner, f"the shape of {name}", () if shape is None else shape)
     if None in sizes:
         raise ShapeError(
             f"{layer.owner}: the weight {name!r} would have the shape {sizes}; give the "
@@ -252,29 +262,94 @@ def declare_weight(
             f"{layer.owner}: the weight {name!r} cannot have row_gradient=True: that is for a "
             "table with rows that an optimizer changes."
         )
-    Declared.add_to(type(layer), name)
-    layer.declared_parameters.append(
-        Parameter(
-            layer,
-            name,
-            tuple(size for size in sizes if size is not None),
-            initializer
-            if isinstance(initializer, Initializer)
-            else initializers.get(initializer) or GlorotUniform(),
-            None if regularizer is None else regularizers.get(regularizer),
-            statistic,
-            None if constraint is None else constraints.get(constraint),
-            own_dtype,
-            row_gradient,
-        )
+    p = Parameter(
+        layer,
+        name,
+        tuple(size for size in sizes if size is not None),
+        initializer
+        if isinstance(initializer, Initializer)
+        else initializers.get(initializer) or GlorotUniform(),
+        None if regularizer is None else regularizers.get(regularizer),
+        statistic,
+        None if constraint is None else constraints.get(constraint),
+        own_dtype,
+        row_gradient,
     )
+    p.auto_named = auto_named
+    _offer(layer, name)
+    layer.declared_parameters.append(p)
+    return p
+
+
+def name_weight(layer: LayerLike, attribute: str, p: Parameter) -> None:
+    """Make a declared weight an attribute: ``self.<attribute> = self.add_weight(...)``.
+
+    A weight without a name gets that of the attribute; else the attribute is another name for it.
+    """
+    if attribute in (p.name, *p.aliases):
+        return
+    if any(_is_taken(layer, n) for n in (attribute, "d_" + attribute)):
+        raise ConfigurationError(
+            f"{layer.owner}: a weight cannot be self.{attribute}, which is taken; assign it to "
+            "another attribute."
+        )
+    _offer(layer, attribute)
+    if p.auto_named:
+        p.name, p.auto_named = attribute, False
+    else:
+        p.aliases = (*p.aliases, attribute)
+
+
+def declare_again(layer: LayerLike) -> None:
+    """Let a layer of another process, where nothing has been built yet, bind its weights."""
+    for p in own_parameters(layer):
+        for name in (p.name, *p.aliases):
+            Declared.add_to(type(layer), name)
+
+
+def _offer(layer: LayerLike, attribute: str) -> None:
+    """Let the first access to an attribute, which may have been set to ``None``, bind weights."""
+    for name in (attribute, "d_" + attribute):
+        vars(layer).pop(name, None)
+    Declared.add_to(type(layer), attribute)
+
+
+def _own_dtype(layer: LayerLike, name: str, statistic: bool, dtype: Any) -> Dtype | None:
+    """Return the dtype of a statistic that was given one.
+
+    Raises:
+        ConfigurationError: it is no dtype, or a trained weight would have another than the layer.
+    """
+    if dtype is None:
+        return None
+    try:
+        own = np.dtype(dtype)
+    except TypeError:
+        raise ConfigurationError(
+            f"{layer.owner}: dtype of the weight {name!r} must be the name of a dtype, got "
+            f"{dtype!r:.100}."
+        ) from None
+    if statistic:
+        return own
+    if own != layer._dtype:
+        raise ConfigurationError(
+            f"{layer.owner}: the weight {name!r} is trained and has the dtype of the layer, "
+            f"{layer._dtype}, got dtype={own.name!r}; one vector holds the weights of a model. "
+            "Pass dtype= to the model, or trainable=False for a weight that is not trained."
+        )
+    return None
 
 
 def _is_taken(layer: LayerLike, attribute: str) -> bool:
-    """Whether a layer or its class has an attribute, or declared a weight, of this name."""
-    if attribute in vars(layer):
+    """Whether a layer or its class has an attribute, or declared a weight, of this name.
+
+    ``self.w = None`` in a constructor leaves the name free.
+    """
+    if vars(layer).get(attribute) is not None:
         return True
-    if any(attribute in (p.name, "d_" + p.name) for p in layer.declared_parameters):
+    if any(
+        attribute in (n, "d_" + n) for p in layer.declared_parameters for n in (p.name, *p.aliases)
+    ):
         return True
     kind = type(layer)
     return hasattr(kind, attribute) and not isinstance(getattr(kind, attribute), Declared)

@@ -12,11 +12,12 @@ from netlayers.checks import check_shape, is_several
 from netlayers.core.building import checked_build
 from netlayers.core.calls import Call
 from netlayers.core.inputs import check_shapes, prepared
+from netlayers.core.keras_layers import methods_to_write
 from netlayers.core.module import Module
 from netlayers.core.parameters import Parameters
 from netlayers.core.penalties import add_penalty, collect_penalties
 from netlayers.core.symbolic import call_layer, recorded_call, symbols_in
-from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.errors import ConfigurationError, MissingMethodError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -163,10 +164,10 @@ class Layer(Module):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return the output for a batch; with ``training``, cache what backward needs."""
-        keras = "; call() is a method of Keras, which nothing calls here" * hasattr(self, "call")
-        raise NotImplementedError(
-            f"{type(self).__name__} must define forward(x, training=False){keras}"
-        )
+        if hasattr(self, "call"):
+            self.prepare(x)  # the message names the weights, which build() declares
+            raise MissingMethodError(methods_to_write(self))
+        raise NotImplementedError(f"{type(self).__name__} must define forward(x, training=False)")
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         """Return the mask of the output: booleans (batch, time), or ``None`` for no mask.

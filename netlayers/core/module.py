@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_dtype, check_flag, check_name, check_number
-from netlayers.core.binding import Declared, assemble, declare_weight, own_parameters, unbind
+from netlayers.core import binding
 from netlayers.core.building import building
 from netlayers.core.cache import Cache
-from netlayers.core.parameters import copy_into
+from netlayers.core.parameters import Parameter, copy_into
 from netlayers.core.states import declare_state
 from netlayers.errors import NotBuiltError
 from netlayers.kernels.memory import Workspace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from weakref import ref
 
     from netlayers._typing import Array, Dtype, Identifier, Shape, Weights
-    from netlayers.core.parameters import Parameter, Parameters, ParameterVector
+    from netlayers.core.parameters import Parameters, ParameterVector
     from netlayers.core.states import State
 
 _FLOAT32 = np.dtype(np.float32)
@@ -114,7 +114,6 @@ class Module(Configurable):
 
     @property
     def _sublayers(self) -> Sequence[Module]:
-        """The sublayers."""
         return [part for part in vars(self).values() if isinstance(part, Module)]
 
     def _flatten_layers(self) -> Iterator[Module]:
@@ -166,41 +165,43 @@ class Module(Configurable):
 
     def add_weight(
         self,
-        name: str,
-        shape: Sequence[int],
+        name: str | None = None,
+        shape: Sequence[int] | None = None,
         initializer: Identifier = "glorot_uniform",
         regularizer: Identifier = None,
         *,
+        trainable: bool = True,
         statistic: bool = False,
         constraint: Identifier = None,
         dtype: str | None = None,
         row_gradient: bool = False,
-    ) -> None:
+        autocast: bool = True,
+    ) -> Parameter:
         """Declare a weight: ``self.<name>`` and its gradient ``self.d_<name>``.
 
+        ``self.w = self.add_weight(shape=(3,))`` names it ``w``; with another ``name=``, both are
+        attributes. In a list, use ``value`` and ``gradient`` of what is returned.
+
         Args:
-            name: attribute name, unused in this layer.
-            shape: its shape.
+            name: attribute name, unused in this layer; may be ``None`` before.
+            shape: its shape; a single number by default.
             initializer: fills the weight when it is first bound.
             regularizer: penalty on the weight, part of the model's loss.
-            statistic: declare a running statistic, which has no gradient and is not changed by
-                optimizers.
+            trainable: ``False`` is the same as ``statistic=True``.
+            statistic: declare a running statistic, without gradient, which no optimizer changes.
             constraint: constraint applied to it after each update.
-            dtype: name of the dtype of a statistic, such as ``"int64"``; by default that of the
-                layer, which trainable weights always have.
-            row_gradient: for a table of which a batch uses few rows, such as an embedding:
-                ``self.d_<name>`` is not an array but a
-                :class:`netlayers.core.gradients.RowGradient`; ``backward`` calls its ``set(rows,
-                values)``.
+            dtype: of a statistic, such as ``"int64"``; trained weights have that of the layer.
+            row_gradient: for a table of which a batch uses few rows: ``self.d_<name>`` is then a
+                :class:`netlayers.core.gradients.RowGradient`; ``backward`` sets its rows.
+            autocast: accepted as in Keras, without effect.
 
         Raises:
-            ConfigurationError: the name is in use, arguments conflict, or the layer is not being
-                built.
+            ConfigurationError: the name is in use, arguments conflict, or build() does not run.
             ShapeError: the size of an axis is unknown.
         """
-        declare_weight(
-            self, name, shape, initializer, regularizer, statistic, constraint, dtype, row_gradient
-        )
+        statistic = statistic or not check_flag(self.owner, "trainable", trainable)
+        options = regularizer, statistic, constraint, dtype, row_gradient
+        return binding.declare_weight(self, name, shape, initializer, *options)
 
     @property
     def built(self) -> bool:
@@ -297,7 +298,7 @@ class Module(Configurable):
                     self._assemble_alone()
 
     def _assemble_alone(self) -> None:
-        assemble(self, Streams(), keep_streams=True)
+        binding.assemble(self, Streams(), keep_streams=True)
 
     # States and assets -----------------------------------------------------------------------
 
@@ -362,11 +363,14 @@ class Module(Configurable):
 
     def _unbuild(self) -> None:
         """Remove shapes and weights."""
-        unbind(self)
+        binding.unbind(self)
         self.declared_parameters, self.states = [], {}
         self.input_shape = self.output_shape = self._row = None
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if type(value) is Parameter and "_building" in vars(self) and value.layer is self:
+            binding.name_weight(self, name, value)
+            return
         views = self.__dict__.get("_views")
         if views and name in views and views[name] is not value:
             raise AttributeError(
@@ -392,6 +396,5 @@ class Module(Configurable):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._set_up()
-        for p in own_parameters(self):
-            Declared.add_to(type(self), p.name)  # in another process nothing has been built yet
+        binding.declare_again(self)
         self._set_dtype(self._dtype)

@@ -52,6 +52,7 @@ class WeightHolder(Protocol):
     def _has_trainable_weights(self) -> bool: ...
     @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]: ...  # noqa: D102
+    def _bind_alone(self) -> None: ...
 
 
 class Parameter:
@@ -73,6 +74,9 @@ class Parameter:
         slice: its slice of ``values`` and ``gradients``, or of ``statistics``.
         value: its values, a view into the vector; ``None`` until bound.
     """
+
+    aliases: tuple[str, ...] = ()  # further attributes of the layer that are its values
+    auto_named = False  # add_weight was given no name
 
     def __init__(
         self,
@@ -102,6 +106,10 @@ class Parameter:
         self.slice = slice(0, 0)
         self.value: Array | None = None
         self._gradient: Any = None
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Array:
+        self.layer._bind_alone()
+        return np.array(self.value, *args, **kwargs)
 
     @property
     def dtype(self) -> Dtype:

@@ -1,10 +1,16 @@
-"""Keras's functions ``serialize`` and ``deserialize`` for a family of classes."""
+"""Keras's functions ``serialize`` and ``deserialize`` for a family, and names of functions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.registry import USER_OBJECTS, Configurable, check_custom_objects, serialize
+from netlayers.registry import (
+    USER_OBJECTS,
+    Configurable,
+    check_custom_objects,
+    serialize,
+    snake_case,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,3 +47,12 @@ def serializers(
         function.__name__ = function.__qualname__ = name
         function.__module__ = get.__module__
     return serialize_object, deserialize
+
+
+def function_name(fn: Callable[..., Any]) -> str:
+    """Return the name of a callable, ``"lambda"`` for a lambda."""
+    fn = getattr(fn, "func", fn)  # of functools.partial
+    name = getattr(fn, "__name__", None) or getattr(fn, "name", None)
+    if not isinstance(name, str):
+        name = snake_case(type(fn).__name__)
+    return name.strip("<>")

@@ -230,6 +230,14 @@ def reading_a_file() -> bool:
     return _CUSTOM_OBJECTS.get() is not None
 
 
+def custom_object(name: str) -> Any:
+    """Return what the user calls ``name`` in ``custom_objects`` or a scope, or ``None``."""
+    for added in (_CUSTOM_OBJECTS.get(), USER_OBJECTS.get()):
+        if added and name in added:
+            return added[name]
+    return None
+
+
 def must_define(unless: str = "") -> Callable[[Method], Method]:
     """Mark a method, as a decorator, that a class must override to be used.
 
@@ -329,10 +337,9 @@ def lookup(kind: str, name: str) -> Any:
     """
     if not isinstance(name, str):
         raise ConfigurationError(f"the name of a {kind} must be a string, got {_shown(name)}.")
-    custom = _CUSTOM_OBJECTS.get()
-    for added in (custom, USER_OBJECTS.get()):
-        if added and name in added:
-            return added[name]
+    custom = custom_object(name)
+    if custom is not None:
+        return custom
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
     if found is None:

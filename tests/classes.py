@@ -22,6 +22,7 @@ KINDS = {
             "Functional",
             "LayeredModel",
             "MergeLayer",
+            "FunctionActivation",  # of a function of the user
             "Model",
             "Network",
             "NormalizingLayer",
@@ -40,6 +41,7 @@ KINDS = {
             "ElementwiseLoss",
             "OneHotTargets",
             "OutputLosses",  # on tuples: see tests/models/test_functional.py
+            "FunctionLoss",
         },
     ),
     "optimizer": (nl.optimizers.Optimizer, nl.optimizers, {"Moments"}),

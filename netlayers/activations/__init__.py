@@ -17,6 +17,7 @@ import numpy as np
 from netlayers._serializers import serializers
 from netlayers.activations.base import ActivationLayer, AxisActivation
 from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
+from netlayers.activations.function import FunctionActivation
 from netlayers.activations.gated import GELU, GLU, HardSiLU, Mish, SiLU
 from netlayers.activations.rectifiers import CELU, ELU, SELU, LeakyReLU, Linear, ReLU
 from netlayers.activations.shrinkage import HardShrink, SoftShrink, TanhShrink, Threshold
@@ -161,11 +162,12 @@ def get(identifier: Identifier) -> ActivationLayer:
 
     Args:
         identifier: ``"relu"``, ``activations.relu``, ``ReLU()`` (copied, so that one object
-            may be passed to many layers), a configuration, or ``None`` for no activation.
+            may be passed to many layers), a configuration, a function of an array (with a numerical
+            derivative), or ``None`` for no activation.
 
     Raises:
         ConfigurationError: the name is unknown, the activation needs arguments, or the identifier
-            is a function without a gradient.
+            is a layer of another kind.
 
     Example:
         >>> from netlayers import activations
@@ -188,14 +190,16 @@ def get(identifier: Identifier) -> ActivationLayer:
                 "netlayers.layers.Threshold(threshold=0.0, default_value=0.0)."
             ) from None
         return activation
-    if callable(identifier) and not isinstance(identifier, type):
-        layer = isinstance(identifier, Layer)
-        what = "a layer" if layer else "a plain function, which has no gradient"
+    if isinstance(identifier, Layer):
         raise ConfigurationError(
-            f"activation: {identifier!r} is {what}. Write a subclass of "
+            f"activation: {identifier!r} is a layer. Write a subclass of "
             "netlayers.activations.ActivationLayer with forward and backward, and pass an object "
             "of it."
         )
+    if callable(identifier) and not isinstance(identifier, type):
+        return FunctionActivation(identifier)
+    if isinstance(identifier, dict) and identifier.get("class_name") == "FunctionActivation":
+        return FunctionActivation(**identifier["config"])
     result: ActivationLayer = resolve("activation", identifier, ActivationLayer)
     _check_inplace(type(result))
     return result

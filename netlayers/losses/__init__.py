@@ -18,6 +18,7 @@ from netlayers.losses.crossentropy import (
 )
 from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
+from netlayers.losses.function import FunctionLoss
 from netlayers.losses.functions import (
     LossFunction,
     binary_crossentropy,
@@ -138,11 +139,12 @@ for _name in BY_SHAPE:
 def get(identifier: Identifier) -> Any:
     """Return a loss from a name, a configuration or an object with ``forward`` and ``backward``.
 
-    A function of this module resolves to its class, and ``None`` to ``None``.
+    A function of this module resolves to its class, another function to a loss with a numerical
+    derivative (see :class:`netlayers.losses.function.FunctionLoss`), and ``None`` to ``None``.
 
     Raises:
         ConfigurationError: the name is unknown, the class of the object lacks a method, or the
-            identifier is a plain function, which defines no gradient.
+            identifier is a function that does not take ``y_true`` and ``y_pred``.
 
     Example:
         >>> from netlayers import losses
@@ -161,10 +163,7 @@ def get(identifier: Identifier) -> Any:
             loss: Loss = identifier
             return loss
         if callable(identifier):
-            raise ConfigurationError(
-                f"loss: {identifier!r} is a plain function, which has no gradient. Pass an "
-                "object with forward(y_true, y_pred, sample_weight=None) and backward()."
-            )
+            return FunctionLoss(identifier)
     resolved: Loss = resolve("loss", identifier, Loss)
     return resolved
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._read_only import call_read_only
+from netlayers._serializers import function_name
 from netlayers.arrays.convert import as_array
 from netlayers.checks import takes
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Mean, weighted_sum
 from netlayers.metrics.targets import with_outputs
-from netlayers.registry import lookup, register, register_name, registered, snake_case
+from netlayers.registry import lookup, register, register_name, registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,15 +119,6 @@ class MeanMetricWrapper(Mean):
 def _largest_error(y_true: Array, y_pred: Array) -> Array:
     """Return what is wrapped in examples."""
     return np.abs(y_true - y_pred).max(axis=-1)
-
-
-def function_name(fn: Callable[..., Any]) -> str:
-    """Return the name of a callable, ``"lambda"`` for a lambda."""
-    fn = getattr(fn, "func", fn)  # of functools.partial
-    name = getattr(fn, "__name__", None) or getattr(fn, "name", None)
-    if not isinstance(name, str):
-        name = snake_case(type(fn).__name__)
-    return name.strip("<>")
 
 
 def is_plain_function(value: Any) -> bool:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import metrics as metrics_module
+from netlayers._serializers import function_name
 from netlayers.arrays.convert import all_finite
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError, FileError
-from netlayers.metrics.function import function_name
+from netlayers.losses.function import FunctionLoss
 from netlayers.registry import Configurable, registered, serialize
 from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
@@ -111,8 +112,19 @@ def architecture(path: str, model: Configurable) -> dict[str, Any]:
     except (AttributeError, ConfigurationError) as error:
         hint = "Each constructor argument must be kept in an attribute of its name."
         raise FileError(path, "model", "a configuration", f"an error: {error}", hint) from error
+    config = _functions_named(config)
     check_configurations(path, "model", [config])
     return config
+
+
+def _functions_named(value: Any) -> Any:
+    """Return a configuration with the names of functions that are activations, for a file."""
+    if isinstance(value, dict):
+        named = {key: _functions_named(item) for key, item in value.items()}
+        if value.get("class_name") == "FunctionActivation" and callable(named["config"]["fn"]):
+            named["config"]["fn"] = function_name(named["config"]["fn"])
+        return named
+    return [_functions_named(item) for item in value] if isinstance(value, list) else value
 
 
 def optimizer_state(path: str, model: Layer, optimizer: Optimizer) -> dict[str, Any]:
@@ -149,6 +161,9 @@ def optimizer_state(path: str, model: Layer, optimizer: Optimizer) -> dict[str, 
 # Compile settings --------------------------------------------------------------------------------
 
 
+_WRAPPERS = (metrics_module.MeanMetricWrapper, FunctionLoss)
+
+
 def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
     """Return the arguments of ``compile`` as plain data.
 
@@ -158,7 +173,7 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
     """
     known: dict[str, Any] = {}
     for thing in (model.optimizer, model.loss, *flat(model._metrics, model._weighted_metrics)):
-        own = thing.fn if isinstance(thing, metrics_module.MeanMetricWrapper) else thing
+        own = thing.fn if isinstance(thing, _WRAPPERS) else thing
         if isinstance(own, (str, dict)):
             continue
         if isinstance(own, Configurable):
@@ -186,7 +201,7 @@ def named(path: str, thing: Any) -> Any:
     """
     if isinstance(thing, tuple):
         return [named(path, one) for one in thing]
-    if isinstance(thing, metrics_module.MeanMetricWrapper):
+    if isinstance(thing, _WRAPPERS):
         function = function_name(thing.fn)
         return {"custom": function, "name": thing.name}
     if isinstance(thing, Configurable):

@@ -359,5 +359,5 @@ def test_one_object_for_two_layers_is_two_activations():
 def test_unknown_names_and_functions_are_explained():
     with pytest.raises(ConfigurationError, match=r"'rellu'.*Did you mean 'relu'"):
         activations.get("rellu")
-    with pytest.raises(ConfigurationError, match="has no gradient"):
-        nl.layers.Dense(3, activation=np.tanh)
+    with pytest.raises(ConfigurationError, match="is a layer"):
+        nl.layers.Dense(3, activation=nl.layers.Dense(3))

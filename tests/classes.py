@@ -50,7 +50,12 @@ KINDS = {
     "initializer": (nl.initializers.Initializer, nl.initializers, {"RandomInitializer"}),
     "regularizer": (nl.regularizers.Regularizer, nl.regularizers, set()),
     "constraint": (nl.constraints.Constraint, nl.constraints, set()),
-    "callback": (nl.callbacks.Callback, nl.callbacks, {"MonitorCallback", "BackupCallback"}),
+    # SwapEMAWeights needs an optimizer with averages: see callbacks/test_swap_ema.py.
+    "callback": (
+        nl.callbacks.Callback,
+        nl.callbacks,
+        {"MonitorCallback", "BackupCallback", "SwapEMAWeights"},
+    ),
 }
 
 

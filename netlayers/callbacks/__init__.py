@@ -14,6 +14,7 @@ from netlayers.callbacks.limits import TerminateOnNaN, TimeBudget
 from netlayers.callbacks.monitor import MonitorCallback
 from netlayers.callbacks.progress import ProgressBar
 from netlayers.callbacks.remote import RemoteMonitor
+from netlayers.callbacks.swap_ema import SwapEMAWeights
 from netlayers.callbacks.tensorboard import TensorBoard
 from netlayers.training.callback import Callback, History
 
@@ -33,6 +34,7 @@ __all__ = [
     "ProgressBar",
     "ReduceLROnPlateau",
     "RemoteMonitor",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
     "TimeBudget",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from netlayers.core.parameters import WeightHolder
     from netlayers.core.protocols import LayerLike
     from netlayers.random import Streams
+
+
+_vectors: WeakSet[ParameterVector] = WeakSet()
 
 
 def assemble(
@@ -74,6 +78,18 @@ def assemble(
     layer._use_streams(streams, keep_streams)
 
 
+def vector_of(weight: Any) -> ParameterVector | None:
+    """Return the vector that a view of a weight lies in, or ``None``."""
+    if not isinstance(weight, np.ndarray):
+        return None
+    start = weight.ctypes.data
+    for vector in list(_vectors):
+        first = vector.values.ctypes.data
+        if first <= start and start + weight.nbytes <= first + vector.values.nbytes:
+            return vector
+    return None
+
+
 def _fill(p: Parameter, rng: np.random.Generator) -> None:
     """Fill a parameter with its initial value.
 
@@ -115,6 +131,7 @@ def initialize(parameters: Iterable[Parameter], rng: Callable[[str], np.random.G
 
 def bind(layer: LayerLike, vector: ParameterVector) -> None:
     """Make the weights of a layer and all its sublayers views into ``vector``."""
+    _vectors.add(vector)
     # The container comes last: its vector tells other threads that all weights exist.
     for part in reversed(list(layer._flatten_layers())):
         bind_views(part, vector)

@@ -95,7 +95,7 @@ class Layer(Module):
 
     _reads: ClassVar[dict[str, None]] = dict.fromkeys(("forward", "backward", "compute_mask"))
     # Constructor arguments that are no attributes: the shape of the built model has them.
-    _not_stored = ("input_shape", "input_dim")
+    _not_stored: tuple[str, ...] = ("input_shape", "input_dim")
     # Number of the active call; see new_call.
     _call_number = 1
 

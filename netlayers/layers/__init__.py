@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netlayers._refused import refused_name
 from netlayers._serializers import serializers
 from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
 from netlayers.activations.gated import GELU, GLU, HardSiLU, Mish, SiLU
@@ -152,3 +153,7 @@ def _get(identifier: Any) -> Layer:
 
 
 serialize, deserialize = serializers(_get)
+
+
+def __getattr__(name: str) -> Any:
+    raise refused_name(__name__, name)

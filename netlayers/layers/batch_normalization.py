@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers import initializers
 from netlayers.checks import check_integer, check_number
-from netlayers.errors import DataError
+from netlayers.errors import ConfigurationError, DataError
 from netlayers.kernels.select import kernels
 from netlayers.layers.normalizing import AFFINE_EXAMPLE, AffineNormalization
 from netlayers.registry import register
@@ -44,6 +44,11 @@ class BatchNormalization(AffineNormalization):
         gamma_regularizer: penalty on ``gamma``.
         beta_constraint: constraint applied to ``beta`` after each update.
         gamma_constraint: constraint applied to ``gamma`` after each update.
+        renorm: batch renormalization is refused; ``False`` is accepted, as are the defaults of the
+            following.
+        renorm_clipping: refused.
+        renorm_momentum: refused.
+        synchronized: refused: there is one process.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     A feature that is constant in a batch has the variance 0: its output is ``beta``, the gradients
@@ -70,6 +75,13 @@ class BatchNormalization(AffineNormalization):
     """
 
     same_in_training = False
+    _not_stored = (
+        *AffineNormalization._not_stored,
+        "renorm",
+        "renorm_clipping",
+        "renorm_momentum",
+        "synchronized",
+    )
     axis: int
 
     def __init__(
@@ -87,8 +99,19 @@ class BatchNormalization(AffineNormalization):
         gamma_regularizer: Identifier = None,
         beta_constraint: Identifier = None,
         gamma_constraint: Identifier = None,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
+        given = {"renorm": renorm, "renorm_clipping": renorm_clipping, "synchronized": synchronized}
+        given["renorm_momentum"] = None if renorm_momentum == 0.99 else renorm_momentum
+        for name in (name for name, value in given.items() if value):
+            raise ConfigurationError(
+                f"BatchNormalization: {name}={given[name]!r} is not supported; leave it out. For "
+                "small batches use GroupNormalization or LayerNormalization."
+            )
         super().__init__(
             check_integer("BatchNormalization", "axis", axis),
             epsilon,

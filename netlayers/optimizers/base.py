@@ -11,6 +11,7 @@ import numpy as np
 from netlayers._warn import warn
 from netlayers.checks import check_choice, check_flag, check_integer, check_name, check_number
 from netlayers.errors import ConfigurationError
+from netlayers.optimizers import applying
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout, allocate, check_epsilon, rule_of
 from netlayers.optimizers.schedules.base import LearningRateSchedule, _CalledRate, check_rate
 from netlayers.optimizers.settings import Renamed, Setting, patterns_of, patterns_of_weights
@@ -190,6 +191,8 @@ class Optimizer(Configurable):
 
     # These determine the transforms; setting one rebuilds their list.
     lr = Renamed("learning_rate")
+    build, apply, apply_gradients = applying.build, applying.apply, applying.apply_gradients
+    variables = property(applying.variables)
     weight_decay = Setting()
     use_ema = Setting()
     clipnorm = Setting()

@@ -116,8 +116,9 @@ class Callback:
         model: the model that is trained; ``model.stop_training = True`` ends the run after the
             current batch.
         params: ``epochs``, ``steps`` per epoch, ``verbose``; ``validation_freq`` in a run that has
-            validation data; and ``resumed`` (true) in a run of ``fit`` that resumes one of another
-            process.
+            validation data; ``resumed`` (true) in a run of ``fit`` that resumes one of another
+            process; and ``completed`` (true) in ``on_train_end`` of one that ended without an
+            error.
 
     Example:
         >>> import numpy as np, netlayers as nl

@@ -229,6 +229,7 @@ def train(run: Run) -> None:
                 interrupts.busy = True  # a run cannot resume from the averages
                 with run.model._lock.whole:
                     run.steps.optimizer.finalize_variable_values(run.model.parameters)
+            run.hooks.params["completed"] = True
         except BaseException as error:
             if interrupts.delivered:
                 if not interrupts.busy:
@@ -238,6 +239,7 @@ def train(run: Run) -> None:
             raise
         finally:
             run.hooks.fire_all("on_train_end", dict(run.last_logs))
+            run.hooks.params.pop("completed", None)
         run.finish()
 
 

@@ -28,6 +28,7 @@ OPTIMIZERS = {
     "Lion": [{"weight_decay": 0.1}],
     "Lamb": [{"weight_decay": 0.1}],
     "RAdam": [{"use_ema": True}],
+    "LazyAdam": [{}],
     "Ftrl": [{"l1_regularization_strength": 0.01}],
     "Adafactor": [{}],
     "Muon": [{"exclude_layers": ["dense_1"]}],

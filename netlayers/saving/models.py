@@ -47,7 +47,7 @@ def extra_data(extra: Any) -> Iterator[None]:
 
 def save_model(
     model: Layer,
-    path: str | os.PathLike[str],
+    filepath: str | os.PathLike[str],
     overwrite: bool = True,
     *,
     allow_nonfinite: bool = False,
@@ -63,8 +63,8 @@ def save_model(
 
     Args:
         model: a model or any layer.
-        path: the file, which ends in ``.safetensors`` or has no ending; ``~`` is expanded, and a
-            missing folder is created.
+        filepath: the file, which ends in ``.safetensors`` or has no ending; ``~`` is expanded, and
+            a missing folder is created.
         overwrite: whether an existing file may be replaced.
         allow_nonfinite: whether NaN or infinite weights may replace an existing file.
         arrays: additional arrays by name; :func:`restore` returns them.
@@ -78,7 +78,7 @@ def save_model(
         OSError: the disk is full, or the folder cannot be written to; the old file is intact.
     """
     check_not_busy(model, "save")
-    path = _target("save", path, overwrite, allow_nonfinite)
+    path = _target("save", filepath, overwrite, allow_nonfinite)
     with between_steps(model):  # another thread may begin to train
         stored, description = describe(path, model)
         _guard(path, stored, description["weights"], allow_nonfinite)
@@ -164,7 +164,7 @@ def restore(path: Any, model: Layer) -> tuple[dict[str, Array], Any]:
 
 def save_weights(
     model: Layer,
-    path: str | os.PathLike[str],
+    filepath: str | os.PathLike[str],
     overwrite: bool = True,
     *,
     allow_nonfinite: bool = False,
@@ -175,7 +175,7 @@ def save_weights(
     Args and errors: see :func:`save_model`.
     """
     check_not_busy(model, "save_weights")
-    path = _target("save_weights", path, overwrite, allow_nonfinite)
+    path = _target("save_weights", filepath, overwrite, allow_nonfinite)
     with between_steps(model):
         arrays = arrays_of(path, model)
         if not arrays and not model.built:
@@ -190,7 +190,7 @@ def save_weights(
 
 def load_weights(
     model: Layer,
-    path: str | os.PathLike[str],
+    filepath: str | os.PathLike[str],
     skip_mismatch: bool = False,
     *,
     strict: bool = False,
@@ -201,7 +201,7 @@ def load_weights(
 
     Args:
         model: a built model or layer.
-        path: the file.
+        filepath: the file.
         skip_mismatch: keep the weights that the file does not have in this name, shape and dtype,
             with a warning.
         strict: raise for floats of another precision than that of the model.
@@ -227,7 +227,7 @@ def load_weights(
     check_not_busy(model, "load_weights")
     check_flag("load_weights", "skip_mismatch", skip_mismatch)
     check_flag("load_weights", "strict", strict)
-    path = check_path("load_weights", "filepath", path)
+    path = check_path("load_weights", "filepath", filepath)
     model._require_built()
     with StoredFile(path) as file:
         _check_kind(file, MODEL, WEIGHTS)

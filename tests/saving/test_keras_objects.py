@@ -1,5 +1,6 @@
 """Objects as plain data, under Keras's names of `saving`."""
 
+import numpy as np
 import pytest
 
 import netlayers as nl
@@ -65,3 +66,13 @@ def test_an_initializer_is_cloned():
     clone = given.clone()
     assert clone is not given
     assert clone.get_config() == {"seed": 3, "input_axes": None, "output_axes": None}
+
+
+def test_files_are_named_by_filepath(tmp_path):
+    model = nl.Sequential([nl.layers.Input((3,)), nl.layers.Dense(2)], seed=0)
+    nl.models.save_model(model, filepath=tmp_path / "m.safetensors")
+    nl.saving.save_weights(model, filepath=tmp_path / "w.safetensors")
+    other = nl.Sequential([nl.layers.Input((3,)), nl.layers.Dense(2)], seed=1)
+    nl.saving.load_weights(other, filepath=tmp_path / "w.safetensors")
+    for again in (other, nl.load_model(filepath=tmp_path / "m.safetensors")):
+        np.testing.assert_array_equal(again.layers[-1].kernel, model.layers[-1].kernel)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlayers._html import escaped
+from netlayers.arrays.several import listed
 from netlayers.trace.math import to_mathml, to_text
 from netlayers.trace.numbers import DOTS, cut, full
 from netlayers.trace.picture import picture
-from netlayers.trace.steps import PHASES
+from netlayers.trace.steps import PHASES, first_number, last_of
 
 if TYPE_CHECKING:
+    from netlayers.trace.records import LayerTrace
     from netlayers.trace.steps import Line, Shown, Step, TraceView
     from netlayers.trace.story import Story
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 def to_html(trace: TraceView, story: Story) -> str:
     """Return a trace as a page; see :meth:`netlayers.trace.trace.Trace.html`."""
     template = (resources.files(__package__) / "page.html").read_text("utf-8")
-    sections = [_section(trace, step, i + 1) for i, step in enumerate(trace.steps)]
+    carriers = _carriers(trace, story)
+    sections = [_section(trace, step, i + 1, carriers[i]) for i, step in enumerate(trace.steps)]
     filled = {
         "title": escaped(f"One training step of {trace.name}"),
         "picture": picture(trace, story),
@@ -43,13 +46,55 @@ def _tick(step: Step, i: int) -> str:
     return f'<a href="#step={i}" class="{step.phase}" aria-label="{label}" title="{label}"></a>'
 
 
-def _section(trace: TraceView, step: Step, i: int) -> str:
+def _carriers(trace: TraceView, story: Story) -> list[str]:
+    """Return for each step which edges carry something, and at the end which way.
+
+    Back through an activation the gradient comes from the layers behind, or from the loss.
+    """
+    found = []
+    by_number = {r.number: r for r in story.numbered}
+    losses = [i for i, step in enumerate(trace.steps) if step.phase == "loss"]
+    for i, step in enumerate(trace.steps):
+        r, way = by_number.get(step.number), "ahead"
+        edges = [str(step.number or "")]
+        joins = r is not None and r.kind == "other" and bool(r.parts)
+        if joins:
+            edges.append(f"skip{step.number}")
+        if step.phase == "loss":
+            edges, way = ["loss"], "back" if i == losses[-1] else "ahead"
+        elif step.phase == "backward":
+            way = "back"
+            if r and joins:
+                edges = [*(str(first_number(part)) for part in r.parts), f"skip{r.number}"]
+            elif r and not any("W^" in line.formula for line in step.lines):
+                edges = _takers(r, story) or ["loss"]
+        elif step.phase in ("start", "update"):
+            way = "still"
+        found.append(" ".join([*edges, way]))
+    return found
+
+
+def _takers(record: LayerTrace, story: Story) -> list[str]:
+    """Return the edges by which the output of a layer goes on."""
+    found = []
+    for other in story.numbered:
+        parts = other.parts if other.kind == "other" else []
+        taken = [id(a) for a in listed(other.x) if a is not None]
+        if any(last_of(part) is record for part in parts):
+            found.append(str(other.number))
+        elif other is not record and id(record.y) in taken:
+            found.append(f"skip{other.number}" if parts else str(other.number))
+    return found
+
+
+def _section(trace: TraceView, step: Step, i: int, carrier: str) -> str:
     place = step.number if step.number else {"start": 0, "loss": "loss"}.get(step.phase, "")
+    edges, _, way = carrier.rpartition(" ")
     name = f'<span class="layer">{step.number} · {escaped(step.name)}</span>'
     lines = "\n".join(_line(line, trace) for line in step.lines)
     return (
         f'<section class="step {step.phase}" id="step={i}" data-l="{place}" '
-        f'data-phase="{step.phase}" tabindex="-1">\n'
+        f'data-phase="{step.phase}" data-e="{edges}" data-way="{way}" tabindex="-1">\n'
         f'<p class="where"><span class="phase">{PHASES[step.phase]}</span>'
         f"{name if step.number else ''}</p>\n"
         f"<h2>{escaped(step.title)}</h2>\n"

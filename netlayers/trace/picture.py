@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._html import escaped
-from netlayers.arrays.several import listed
+from netlayers.trace.boxes import boxes
+from netlayers.trace.drawing import Times, drawn_loss, group, svg, text
 from netlayers.trace.math import to_text
 from netlayers.trace.numbers import number_format
 
@@ -17,66 +18,55 @@ if TYPE_CHECKING:
     from netlayers.trace.story import Story
 
 MOST_NEURONS, MOST_COLUMNS = 8, 6
-RADIUS, ACROSS, DOWN = 24, 168, 74
-BOX_WIDTH, BOX_HEIGHT, GAP, ARC = 104, 56, 26, 20
+RADIUS = 24
+# From one neuron to the next, across and down, on a wide screen and on a phone.
+DISTANCES = {"broad": (168, 74), "slim": (104, 68)}
 
 
 def picture(trace: TraceView, story: Story) -> str:
-    """Return an ``<svg>``: what belongs to layer 3 has ``data-l="3"``; the loss ``data-l="loss"``.
+    """Return two ``<svg>``, for wide screens and for phones.
+
+    What belongs to layer 3 has ``data-l="3"``; the loss ``data-l="loss"``. What is computed in step
+    5 has ``data-from="5"``, the gradients of step 9 have ``data-back="9"``.
 
     A small chain of dense layers is drawn neuron by neuron; the numbers in the neurons are those of
-    the first sample. Everything else is drawn as boxes.
+    the first sample, and under them its gradients δ. Everything else is drawn as boxes.
     """
+    times = Times(trace.steps)
     dense = [r for r in story.numbered if r.kind == "dense"]
+    if _is_small(trace, story, dense):
+        return "".join(_neurons(trace, dense, story, times, kind) for kind in DISTANCES)
+    return boxes(trace, times, None) + boxes(trace, times, 400)
+
+
+def _is_small(trace: TraceView, story: Story, dense: list[LayerTrace]) -> bool:
     ours = {id(r) for r in trace.layers}
     flat = trace.model.kind == "chain" and all(id(r) in ours for r in story.numbered)
-    if not flat or len(dense) != len(story.numbered):
-        return _boxes(trace)
+    if not flat or not dense or len(dense) != len(story.numbered):
+        return False
     sizes = [_width(trace.model.x), *(_width(r.z) for r in dense)]
     same = all(_width(r.y) == _width(r.z) for r in dense)
-    if dense and same:
-        plane = all(a.ndim == 2 for a in (trace.model.x, *(r.z for r in dense)))
-        if plane and max(sizes) <= MOST_NEURONS and len(sizes) <= MOST_COLUMNS:
-            return _neurons(trace, dense, story)
-    return _boxes(trace)
+    plane = all(a.ndim == 2 for a in (trace.model.x, *(r.z for r in dense)))
+    return same and plane and max(sizes) <= MOST_NEURONS and len(sizes) <= MOST_COLUMNS
 
 
 def _width(array: Any) -> int:
     return int(array.shape[-1]) if array.ndim else 1
 
 
-def _sizes(value: Any) -> str:
-    """Return the shape of a sample, of each of several arrays."""
-    shapes = [a.shape[1:] for a in listed(value) if a is not None]
-    return " | ".join(" × ".join(map(str, shape)) or "1" for shape in shapes)
-
-
-def _svg(width: float, height: float, label: str, parts: list[str]) -> str:
-    return (
-        f'<svg class="net" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-        f'height="{height:.0f}" role="img" aria-label="{escaped(label)}">'
-        + "".join(parts)
-        + "</svg>"
-    )
-
-
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escaped(text)}</text>'
-
-
-# Neurons -----------------------------------------------------------------------------------------
-
-
-def _neurons(trace: TraceView, dense: list[LayerTrace], story: Story) -> str:
+def _neurons(
+    trace: TraceView, dense: list[LayerTrace], story: Story, times: Times, kind: str
+) -> str:
+    across, down = DISTANCES[kind]
     columns = [trace.model.x, *(r.y for r in dense)]
     tallest = max(_width(c) for c in columns)
-    height = tallest * DOWN + 34
-    middle = tallest * DOWN / 2 + 4
+    height = tallest * down + 40
+    middle = tallest * down / 2 + 2
     strongest = max(float(np.abs(r.weights["kernel"].before).max(initial=0)) for r in dense) or 1
     parts: list[str] = []
 
     def place(column: int, size: int, i: int) -> tuple[float, float]:
-        return 40 + column * ACROSS, middle + (i - (size - 1) / 2) * DOWN
+        return 40 + column * across, middle + (i - (size - 1) / 2) * down
 
     for column, r in enumerate(dense):
         kernel = r.weights["kernel"].before
@@ -96,176 +86,26 @@ def _neurons(trace: TraceView, dense: list[LayerTrace], story: Story) -> str:
             )
         parts.append(f'<g class="edges" data-l="{r.number}">{"".join(lines)}</g>')
     for column, values in enumerate(columns):
-        number = dense[column - 1].number if column else 0
-        symbol = to_text(story.out(dense[column - 1])) if column else "x"
-        write = number_format(values[:1], 3)
+        record = dense[column - 1] if column else None
+        symbol = to_text(story.out(record)) if record else "x"
         nodes = []
         for i, value in enumerate(values[0]):
             x, y = place(column, values.shape[1], i)
-            title = escaped(f"{symbol}[0, {i}] = {value}")
-            nodes.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}"><title>{title}</title></circle>'
-                + _text(x, y + 4.5, write(value), "value")
-            )
-        name = dense[column - 1].name if column else "input"
-        nodes.append(_text(40 + column * ACROSS, height - 8, name[:18], "name"))
-        parts.append(f'<g class="nodes" data-l="{number}">{"".join(nodes)}</g>')
-    x = 40 + len(columns) * ACROSS - 40
+            nodes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}"/>')
+            title = f"{symbol}[0, {i}] = {value}"
+            shown = number_format(values[:1], 3)(value)
+            nodes.append(text(x, y + 4.5, shown, "value", times.values(record), title))
+            if record is not None and record.dz is not None:
+                d = record.dz[0, i]
+                title = f"∂L/∂{to_text(story.argument(record))}[0, {i}] = {d}"
+                shown = f"δ {number_format(record.dz[:1], 3)(d)}"
+                back = times.gradients(record)
+                nodes.append(text(x, y + RADIUS + 12, shown, "grad", back, title))
+        name = record.name if record else "input"
+        nodes.append(text(40 + column * across, height - 8, name[: across // 9], "name"))
+        parts.append(group(record.number if record else 0, times, record, nodes))
+    x = 40 + len(columns) * across - (40 if kind == "broad" else 14)
     last = len(columns) - 1
     ends = [place(last, _width(columns[-1]), i) for i in range(_width(columns[-1]))]
-    parts.append(_loss(x, middle, [(u + RADIUS, v) for u, v in ends], trace))
-    return _svg(x + 74, height, f"The network {trace.name}", parts)
-
-
-def _loss(x: float, y: float, starts: list[tuple[float, float]], trace: TraceView) -> str:
-    value = number_format(np.asarray(trace.loss.total), 3)(trace.loss.total)
-    path = " ".join(f"M{u:.1f} {v:.1f} L{x - 32:.1f} {y:.1f}" for u, v in starts)
-    return (
-        f'<g class="nodes" data-l="loss"><path class="wire" d="{path}"/>'
-        f'<rect x="{x - 32:.1f}" y="{y - 26:.1f}" width="76" height="52" rx="9"/>'
-        f"{_text(x + 6, y - 4, 'loss L', 'name')}{_text(x + 6, y + 15, value, 'value')}</g>"
-    )
-
-
-# Boxes -------------------------------------------------------------------------------------------
-
-
-class _Drawing:
-    """Draws records from left to right; branches below each other."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-
-    def size(self, r: LayerTrace) -> tuple[float, float]:
-        if not r.parts or r.kind not in ("chain", "graph", "other"):
-            return (BOX_WIDTH if r.number else 0, BOX_HEIGHT if r.number else 0)
-        inner = [self.size(part) for part in r.parts]
-        inner = [s for s in inner if s[0]] or [(40.0, BOX_HEIGHT)]
-        if r.kind == "other" and hasattr(r.layer, "merge"):
-            wide = max(w for w, _ in inner)
-            return wide + GAP + 40 + 20, sum(h for _, h in inner) + 14 * (len(inner) - 1) + 40
-        wide = sum(w for w, _ in inner) + GAP * (len(inner) - 1)
-        if r.kind == "graph":
-            return wide, max(h for _, h in inner) + 2 * ARC
-        own = GAP + 40 + 20 if r.number else 0
-        return wide + own, max(h for _, h in inner) + (44 if r.number else 0)
-
-    def draw(self, r: LayerTrace, x: float, y: float) -> None:
-        """Draw a record whose left middle is (x, y)."""
-        width, height = self.size(r)
-        if not width:
-            return
-        if not r.parts or r.kind not in ("chain", "graph", "other"):
-            self.box(r, x, y)
-            return
-        if r.kind == "graph":
-            self.graph(r, x, y)
-            return
-        if not r.number:
-            self.row(r.parts, x, y)
-            return
-        top = y - height / 2
-        self.parts.append(
-            f'<rect class="frame" x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" '
-            f'height="{height:.1f}" rx="10"/>' + _text(x + 8, top + 14, r.name, "frame-name")
-        )
-        inside = y + 8
-        if hasattr(r.layer, "merge"):
-            down = top + 24
-            for part in r.parts:
-                w, h = self.size(part)
-                if w:
-                    self.wire(x, y, x + 10, down + h / 2)
-                    self.draw(part, x + 10, down + h / 2)
-                    self.wire(x + 10 + w, down + h / 2, x + width - 50, inside)
-                down += h + 14 if w else 0
-        else:
-            self.row(r.parts, x + 10, inside)
-            self.wire(x + width - 50 - GAP, inside, x + width - 50, inside)
-            below, end = y + height / 2 - 8, x + width - 30
-            skip = f"M{x:.1f} {y:.1f} V{below:.1f} H{end:.1f} V{inside + 18:.1f}"
-            self.parts.append(f'<path class="wire" d="{skip}"/>')
-        sign = {"concat": "‖", "multiply": "×", "maximum": "max"}.get(
-            getattr(r.layer, "merge", ""), "+"
-        )
-        self.parts.append(
-            f'<g class="nodes" data-l="{r.number}"><circle cx="{x + width - 30:.1f}" '
-            f'cy="{inside:.1f}" r="18"/>{_text(x + width - 30, inside + 5, sign, "value")}</g>'
-        )
-
-    def row(self, records: list[LayerTrace], x: float, y: float) -> None:
-        """Draw records one after the other."""
-        first = True
-        for r in records:
-            width, _ = self.size(r)
-            if not width:
-                continue
-            if not first:
-                self.wire(x, y, x + GAP, y)
-                x += GAP
-            first = False
-            self.draw(r, x, y)
-            x += width
-
-    def graph(self, r: LayerTrace, x: float, y: float) -> None:
-        """Draw the calls of a graph one after the other, and wires from what each takes."""
-        sources = [(x, {id(a) for a in listed(r.x)})]  # where arrays come from
-        for part in r.parts:
-            width, height = self.size(part)
-            if not width:
-                continue
-            takes = {id(a) for a in listed(part.x)}
-            for start, gives in sources:
-                if takes & gives and start < x:
-                    far = x - start > GAP
-                    by = y - height / 2 - ARC * 2 if far else y
-                    middle = (start + x) / 2
-                    path = f"M{start:.1f} {y:.1f} Q{middle:.1f} {by:.1f} {x:.1f} {y:.1f}"
-                    self.parts.append(f'<path class="wire" d="{path}"/>')
-            self.draw(part, x, y)
-            sources.append((x + width, {id(a) for a in listed(part.y)}))
-            x += width + GAP
-
-    def wire(self, x: float, y: float, u: float, v: float) -> None:
-        """Draw a connection."""
-        self.parts.append(f'<path class="wire" d="M{x:.1f} {y:.1f} L{u:.1f} {v:.1f}"/>')
-
-    def box(self, r: LayerTrace, x: float, y: float) -> None:
-        """Draw a layer: name, class and activation, width."""
-        kind = type(r.layer).__name__
-        if r.kind == "dense" and type(r.activation).__name__ != "Linear":
-            kind += f" {type(r.activation).__name__}"
-        width = _sizes(r.y)
-        middle = x + BOX_WIDTH / 2
-        self.parts.append(
-            f'<g class="nodes" data-l="{r.number}"><title>{escaped(r.name)}</title>'
-            f'<rect x="{x:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" width="{BOX_WIDTH}" '
-            f'height="{BOX_HEIGHT}" rx="9"/>'
-            + _text(middle, y - 11, _short(r.name.rsplit("/", 1)[-1], 13), "name")
-            + _text(middle, y + 5, _short(kind, 16), "kind")
-            + _text(middle, y + 21, width, "value")
-            + "</g>"
-        )
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _boxes(trace: TraceView) -> str:
-    drawing = _Drawing()
-    width, height = drawing.size(trace.model)
-    height = max(height, BOX_HEIGHT) + 12
-    y = height / 2
-    inputs = _sizes(trace.model.x)
-    drawing.parts.append(
-        f'<g class="nodes" data-l="0"><rect x="4" y="{y - 26:.1f}" width="64" height="52" rx="9"/>'
-        + _text(36, y - 4, "x", "name")
-        + _text(36, y + 15, inputs, "value")
-        + "</g>"
-    )
-    drawing.wire(68, y, 68 + GAP, y)
-    drawing.draw(trace.model, 68 + GAP, y)
-    end = 68 + GAP + width
-    drawing.parts.append(_loss(end + GAP + 32, y, [(end, y)], trace))
-    return _svg(end + GAP + 84, height, f"The network {trace.name}", drawing.parts)
+    parts.append(drawn_loss(x, middle, [(u + RADIUS, v) for u, v in ends], trace, times))
+    return svg(kind, x + 50, height, f"The network {trace.name}", parts)

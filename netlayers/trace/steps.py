@@ -189,3 +189,8 @@ def linear(r: LayerTrace) -> bool:
 def last_of(r: LayerTrace) -> LayerTrace:
     """Return what made the output of a chain."""
     return last_of(r.parts[-1]) if r.kind == "chain" and r.parts else r
+
+
+def first_number(r: LayerTrace) -> int:
+    """Return the number of the layer that takes the input of a record."""
+    return min((part.number for part in r.walk() if part.number), default=0)

@@ -164,7 +164,7 @@ def test_layers():
 def test_which_networks_are_drawn_by_neurons(sizes, neurons):
     first, *others = sizes
     trace = step_of([Dense(n, "tanh") for n in others], (2, first))
-    assert trace.html().count("<circle") == (sum(sizes) if neurons else 0)
+    assert trace.html().count("<circle") == (2 * sum(sizes) if neurons else 0)
 
 
 @pytest.mark.parametrize("merge", ["concat", "add", "multiply", "average", "maximum"])

@@ -72,6 +72,23 @@ KEYS = """
 """
 
 
+def answer_at(width, tmp_path, trace, script):
+    """Return the answer of a script that looks at a page in a frame of a width.
+
+    The window of the browser itself has a least width.
+    """
+    inner = html.escape(trace.html())
+    find = 'const frame = document.querySelector("iframe"), inside = frame.contentDocument;'
+    tail = f"function answer() {{ {find} {script} }}"
+    tail += "document.documentElement.dataset.answer = JSON.stringify(answer());"
+    outer = (
+        f'<html><body><iframe style="border:0;width:{width}px;height:760px" srcdoc="{inner}">'
+        f"</iframe><script>addEventListener('load', () => {{ {tail} }});</script></body></html>"
+    )
+    document, _ = run(tmp_path, outer, "--window-size=1400,900")
+    return answer_in(document)
+
+
 @pytest.mark.parametrize("name", ["small", "mixed"])
 def test_arrow_keys_step_through_without_an_error(tmp_path, name):
     trace = page(name)
@@ -108,7 +125,7 @@ def test_an_address_names_a_step_and_the_picture_shows_its_place(tmp_path):
     script = (
         KEYS
         + """
-      const lit = Array.from(document.querySelectorAll(".net .on")).map(e => e.dataset.l);
+      const lit = Array.from(document.querySelectorAll(".net.broad .on")).map(e => e.dataset.l);
       const net = document.querySelector(".net").getAttribute("class");
       return {where: where(), lit, net};
     """
@@ -117,18 +134,19 @@ def test_an_address_names_a_step_and_the_picture_shows_its_place(tmp_path):
     document, _ = run(tmp_path, asked(trace.html(), script), address=f"#step={i + 1}")
     answer = answer_in(document)
     assert int(answer["where"][0]) == i + 1
-    assert answer["lit"] == ["2", "2"]
-    assert answer["net"] == "net live backward"
+    assert answer["lit"] == [
+        "2",
+        "loss",
+        "loss",
+    ]  # its neurons, and the wires that the gradient comes by
+    assert answer["net"] == "net live broad backward back"
 
 
 @pytest.mark.parametrize("name", ["small", "mixed"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_no_step_is_wider_than_the_window(tmp_path, name, width):
     """In a frame, as the window of the browser itself has a least width."""
-    trace = page(name)
-    inner = html.escape(trace.html())
     script = """
-      const frame = document.querySelector("iframe"), inside = frame.contentDocument;
       const root = inside.documentElement, wide = [];
       const steps = inside.querySelectorAll(".step").length;
       for (let i = 0; i < steps; i++) {
@@ -148,15 +166,112 @@ def test_no_step_is_wider_than_the_window(tmp_path, name, width):
         .filter(b => b.getBoundingClientRect().height < 44).length;
       return {inner: frame.contentWindow.innerWidth, wide, shown, last, small};
     """
-    tail = f"function answer() {{ {script} }}"
-    tail += "document.documentElement.dataset.answer = JSON.stringify(answer());"
-    outer = (
-        f'<html><body><iframe style="border:0;width:{width}px;height:760px" srcdoc="{inner}">'
-        f"</iframe><script>addEventListener('load', () => {{ {tail} }});</script></body></html>"
-    )
-    document, _ = run(tmp_path, outer, "--window-size=1400,900")
-    answer = answer_in(document)
+    answer = answer_at(width, tmp_path, page(name), script)
     assert answer == {"inner": width, "wide": [], "shown": 1, "last": True, "small": 0}
+
+
+@pytest.mark.parametrize("name", ["small", "mixed"])
+def test_on_a_phone_the_network_is_drawn_whole(tmp_path, name):
+    script = """
+      const seen = Array.from(inside.querySelectorAll(".net"))
+        .filter(n => frame.contentWindow.getComputedStyle(n).display !== "none");
+      const parts = Array.from(seen[0].querySelectorAll("rect, circle, path.wire, text"));
+      const sides = parts.map(p => p.getBoundingClientRect()).filter(b => b.width);
+      const letters = seen[0].querySelector("text.name").getBoundingClientRect().height;
+      return {kind: seen.map(n => n.classList.contains("slim")), letters,
+              left: Math.min(...sides.map(b => b.left)),
+              right: Math.max(...sides.map(b => b.right))};
+    """
+    answer = answer_at(390, tmp_path, page(name), script)
+    assert answer["kind"] == [True]
+    assert answer["left"] >= 0
+    assert answer["right"] <= 390
+    assert answer["letters"] >= 7
+
+
+def test_a_wide_matrix_says_that_it_can_be_moved(tmp_path):
+    script = """
+      const wide = Array.from(inside.querySelectorAll(".step.on .array"));
+      const is = kind => wide.map(a => a.classList.contains(kind));
+      const before = [is("more"), is("ended")];
+      const scroll = wide[0].querySelector(".scroll");
+      scroll.scrollLeft = 10000;
+      scroll.onscroll();
+      const caption = wide[0].querySelector("figcaption");
+      const style = frame.contentWindow.getComputedStyle(caption, "::after");
+      return {before, after: is("ended"), hint: style.content, focus: scroll.tabIndex};
+    """
+    answer = answer_at(390, tmp_path, page("mixed"), script)
+    assert answer["before"][0] == [True, False]  # x is wide, t is not
+    assert answer["before"][1] == [False, True]
+    assert answer["after"] == [True, True]
+    assert "swipe" in answer["hint"]
+    assert answer["focus"] == 0
+
+
+def test_values_appear_when_they_are_computed(tmp_path):
+    """Step by step, the texts that are seen in the picture: outputs, the loss, then gradients."""
+    script = (
+        KEYS
+        + """
+      const shown = () => Array.from(document.querySelectorAll(".net.broad [data-from]"))
+        .filter(t => getComputedStyle(t).visibility !== "hidden")
+        .map(t => t.querySelector("title") ? t.querySelector("title").textContent.split("[")[0]
+                                           : "L");
+      const seen = [];
+      for (let i = 0; i < 14; i++) { seen.push([...new Set(shown())]); press("ArrowRight"); }
+      return seen;
+    """
+    )
+    trace = page("small")
+    titles = [(step.phase, step.number) for step in trace.steps]
+    seen = answer_in(run(tmp_path, asked(trace.html(), script))[0])
+    assert titles[:5] == [("start", 0), *[("forward", n) for n in (1, 1, 2, 2)]]
+    # The sums z are no outputs yet.
+    expected = ["x", "x", "x a¹", "x a¹", "x a¹ a²", "x a¹ a² L", "x a¹ a² L"]
+    assert [" ".join(s) for s in seen[:7]] == expected
+    assert titles[7:11] == [("backward", n) for n in (2, 2, 1, 1)]
+    gradients = [[s for s in its if s.startswith("∂L/∂z")] for its in seen[7:11]]
+    assert gradients == [["∂L/∂z²"]] * 2 + [["∂L/∂z¹", "∂L/∂z²"]] * 2
+
+
+def test_gradients_flow_backwards(tmp_path):
+    """The edges that carry something have arrows, whose way is that of the values or gradients."""
+    script = (
+        KEYS
+        + """
+      const seen = [];
+      for (let i = 0; i < 14; i++) {
+        const net = document.querySelector(".net.broad");
+        const on = Array.from(net.querySelectorAll(".edges.on, .wire.on"));
+        const line = on.length ? on[0].querySelector("line") || on[0] : null;
+        const style = line ? getComputedStyle(line) : {};
+        const end = name => (style[name] || "none") !== "none";
+        const names = [...new Set(on.map(e => e.dataset.l))].join();
+        seen.push([names, end("markerStart"), end("markerEnd"), style.animationDirection || ""]);
+        press("ArrowRight");
+      }
+      return seen;
+    """
+    )
+    seen = answer_in(run(tmp_path, asked(page("small").html(), script))[0])
+    ahead, back = [False, True, "normal"], [True, False, "reverse"]
+    assert [s[0] for s in seen[1:11]] == ["1", "1", "2", "2", "loss", "loss", "loss", "2", "2", "1"]
+    assert [s[1:] for s in seen[1:6]] == [ahead] * 5
+    assert [s[1:] for s in seen[6:11]] == [back] * 5
+    assert [s[1:3] for s in seen[11:]] == [[False, False]] * 3
+
+
+def test_the_gradient_comes_from_where_the_output_goes(tmp_path):
+    """Also where branches stand between a layer and the next one in the order."""
+    heads = L.Parallel([L.Dense(2, "tanh"), L.Dense(2)], merge="add")
+    model = nl.Sequential([L.Dense(3, "relu"), heads, L.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    text = model.trace(np.ones((2, 2)), np.ones((2, 1))).html()
+    found = re.findall(r'data-l="(\d)" data-phase="backward" data-e="([^"]*)"', text)
+    # The sum is 4, the last layer 5; the first one feeds both branches.
+    expected = [("5", "5"), ("3", "3"), ("2", "4"), ("2", "2"), ("4", "2 3 skip4")]
+    assert found == [*expected, ("1", "2 3 skip4"), ("1", "1")]
 
 
 def test_without_scripts_and_on_paper_all_steps_are_there(tmp_path):

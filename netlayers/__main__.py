@@ -8,6 +8,7 @@ Ctrl-C. ``NETLAYERS_DEBUG=1`` adds the traceback of an error.
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import sys
 import traceback
@@ -16,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from netlayers._printable import printable
 from netlayers._version import __version__
 from netlayers.errors import DataError, FileError, NetlayersError
 from netlayers.saving import StoredFile, load_model
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        message = message.replace("required: command", "required: summary, check or predict")
         self.exit(2, f"netlayers: error: {message}; see {self.prog} --help\n")
 
 
@@ -82,14 +85,20 @@ def _parser() -> _Parser:
     its.add_argument(
         "--output", type=_table, metavar="Y", help=".npy or .csv; by default CSV to the terminal"
     )
-    its.add_argument("--batch-size", type=int, metavar="N", help="rows computed at a time")
+    its.add_argument("--batch-size", type=_count, metavar="N", help="rows computed at a time")
     return parser
 
 
 def _table(name: str) -> str:
-    if not name.endswith(_TABLES):
+    if not name.lower().endswith(_TABLES):
         raise argparse.ArgumentTypeError(f"the name must end in .npy or .csv, got {name!r}")
     return name
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
 
 
 # Commands --------------------------------------------------------------------------------------
@@ -113,13 +122,18 @@ def _check(chosen: argparse.Namespace) -> None:
         load_model(chosen.file)  # its layers, optimizer and settings can be made
     if bad:
         raise FileError(chosen.file, bad[0], "finite numbers", "NaN or infinite ones")
+    kind = "a model" if kind == "model" else kind
     print(
-        f"{chosen.file}: ok, {'a model' if kind == 'model' else kind} with {numbers:,} numbers in "
-        f"{count} arrays, all finite; file format {version}"
+        f"{printable(chosen.file)}: ok, {kind} with {numbers:,} numbers in {count} arrays, all "
+        f"finite; file format {version}"
     )
 
 
 def _predict(chosen: argparse.Namespace) -> None:
+    if chosen.output is not None and os.path.realpath(chosen.output) in (
+        os.path.realpath(name) for name in (chosen.input, chosen.file)
+    ):
+        raise DataError(f"predict: --output {chosen.output} would replace a file that is read.")
     model, x = load_model(chosen.file, compile=False), _read(chosen.input)
     y = model.predict(x, batch_size=chosen.batch_size, verbose=0)
     if isinstance(y, list):
@@ -128,7 +142,7 @@ def _predict(chosen: argparse.Namespace) -> None:
         _write_csv(sys.stdout.buffer, y)
         return
     with replacing(chosen.output) as file:
-        if chosen.output.endswith(".npy"):
+        if chosen.output.lower().endswith(".npy"):
             np.save(file, y)
         else:
             _write_csv(file, y)
@@ -140,24 +154,58 @@ def _read(path: str) -> Array:
     Raises:
         DataError: it is not one of numbers.
     """
-    try:
-        if path.endswith(".npy"):
-            return np.load(path, allow_pickle=False)
-        with open(path, encoding="utf-8-sig") as file:
-            first = file.readline()
-        return np.loadtxt(
-            path, delimiter=",", ndmin=2, skiprows=int(_is_header(first)), encoding="utf-8-sig"
-        )
-    except (ValueError, EOFError) as error:
-        raise DataError(f"predict: {path} is not a table of numbers: {error}") from error
+    if not path.lower().endswith(".npy"):
+        return _read_csv(path)
+    with open(path, "rb") as file:
+        try:
+            array: Array = np.lib.format.read_array(file, allow_pickle=False)
+        except (ValueError, EOFError):
+            raise DataError(
+                f"predict: {path} is not a .npy file that holds an array of numbers."
+            ) from None
+    return array
 
 
-def _is_header(line: str) -> bool:
+def _read_csv(path: str) -> Array:
+    """Return the numbers of a CSV file; its first line may hold names.
+
+    Raises:
+        DataError: a cell is no number, the rows differ in length, or there are none.
+    """
+    rows: list[Array] = []
     try:
-        [float(cell) for cell in line.split(",")]
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            for number, row in enumerate(csv.reader(file), 1):
+                if not row or (number == 1 and not any(map(_is_number, row))):
+                    continue  # an empty line, or the names of the columns
+                try:
+                    rows.append(np.array([float(cell) for cell in row]))
+                except ValueError:
+                    column = next(i for i, cell in enumerate(row) if not _is_number(cell))
+                    raise DataError(_no_number(path, number, column + 1, row[column])) from None
+                if len(row) != len(rows[0]):
+                    raise DataError(
+                        f"predict: {path}, line {number}: expected {len(rows[0])} cells, as in the "
+                        f"first row, got {len(row)}."
+                    )
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"predict: {path} is not a CSV file: {error}.") from error
+    if not rows:
+        raise DataError(f"predict: {path} has no rows of numbers.")
+    return np.array(rows)
+
+
+def _no_number(path: str, line: int, column: int, cell: str) -> str:
+    text = f"predict: {path}, line {line}, column {column}: expected a number, got {cell[:40]!r}"
+    return text + (": separate cells by commas." if ";" in cell or "\t" in cell else ".")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
     except ValueError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _write_csv(file: IO[bytes], y: Array) -> None:
@@ -172,17 +220,12 @@ def _write_csv(file: IO[bytes], y: Array) -> None:
 def _fail(text: str, code: int = 1) -> int:
     if os.environ.get("NETLAYERS_DEBUG"):
         traceback.print_exc()
-    print(f"netlayers: error: {_printable(text)}", file=sys.stderr)
+    print(f"netlayers: error: {printable(text)}", file=sys.stderr)
     return code
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"netlayers: warning: {_printable(str(message))}", file=sys.stderr)
-
-
-def _printable(text: str) -> str:
-    """Return a text of which no name of a file can move the cursor of a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    print(f"netlayers: warning: {printable(str(message))}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -99,10 +99,20 @@ def test_predict_prints_without_an_output(model, capfdbinary):
         (["check", "."], ".: path: expected an ordinary file, got a folder."),
         (["predict", "m.safetensors", "--input", "no.csv"], "no.csv: No such file or directory."),
         (["predict", "m.safetensors", "--input", "no.npy"], "no.npy: No such file or directory."),
-        (["predict", "m.safetensors", "--input", "words.csv"], "predict: words.csv is not a table"),
+        (
+            ["predict", "m.safetensors", "--input", "words.csv"],
+            "predict: words.csv, line 2, column 2: expected a number, got 'two'.",
+        ),
         (["predict", "m.safetensors", "--input", "objects.npy"], "predict: objects.npy is not a "),
         (["predict", "m.safetensors", "--input", "wide.npy"], "layer 'dense' (Dense): expected"),
-        (["predict", "m.safetensors", "--input", "x.npy", "--batch-size", "0"], "predict: batch_"),
+        (
+            ["predict", "m.safetensors", "--input", "x.npy", "--output", "./x.npy"],
+            "predict: --output ./x.npy would replace a file that is read.",
+        ),
+        (
+            ["predict", "m.safetensors", "--input", "x.npy", "--output", "folder/../x.npy"],
+            "predict: --output folder/../x.npy would replace a file that is read.",
+        ),
         (["predict", "w.safetensors", "--input", "x.npy"], "w.safetensors: description: kind"),
     ],
 )
@@ -120,7 +130,11 @@ def test_an_error_is_one_sentence(arguments, message, model, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: command; see python -m netlayers --help"),
+        (
+            [],
+            "the following arguments are required: summary, check or predict; see python -m "
+            "netlayers --help",
+        ),
         (["train"], "argument command: invalid choice: 'train'"),
         (["predict", "m"], "the following arguments are required: --input; see "),
         (["predict", "m", "--input", "x.txt"], "argument --input: the name must end in .npy or"),
@@ -173,3 +187,72 @@ def test_as_a_program(model, tmp_path):
     assert (code, out) == (1, "")
     assert err.startswith("Traceback")
     assert err.endswith("netlayers: error: none: No such file or directory.\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "x.csv has no rows of numbers."),
+        (b"a,b\n", "x.csv has no rows of numbers."),
+        (b"1,2\n1,2,3\n", "x.csv, line 2: expected 2 cells, as in the first row, got 3."),
+        (
+            b"1;2\n3;4\n",
+            "x.csv, line 2, column 1: expected a number, got '3;4': separate cells by ",
+        ),
+        (b"1,2,,4\n", "x.csv, line 1, column 3: expected a number, got ''."),  # no names
+        (b"a,b\n\n1,2\n3,\n", "x.csv, line 4, column 2: expected a number, got ''."),
+        (b"1,2\n\xff,3\n", "x.csv is not a CSV file: 'utf-8' codec can't decode"),
+    ],
+)
+def test_tables_with_faults(text, message, model, capsys):
+    Path("x.csv").write_bytes(text)
+    assert main(["predict", "m.safetensors", "--input", "x.csv"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"netlayers: error: predict: {message}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b,c,d\n1,2,3,4\n",
+        "1,2,3,4\n",
+        "\ufeffa,b,c,d\r\n\r\n1,2,3,4\r\n",
+        '"1","2",3,4',
+    ],
+)
+def test_tables(text, model):
+    Path("X.CSV").write_text(text, encoding="utf-8")
+    assert main(["predict", "m.safetensors", "--input", "X.CSV", "--output", "Y.NPY"]) == 0
+    np.testing.assert_allclose(np.load("Y.NPY"), model.predict([[1, 2, 3, 4]]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"PK\x03\x04" + bytes(30)])
+def test_a_npy_file_that_is_none(content, model, capsys):
+    Path("bad.npy").write_bytes(content)
+    assert main(["predict", "m.safetensors", "--input", "bad.npy"]) == 1
+    expected = "predict: bad.npy is not a .npy file that holds an array of numbers.\n"
+    assert capsys.readouterr().err == f"netlayers: error: {expected}"
+
+
+def test_an_archive_that_is_named_npy(model, capsys):
+    np.savez("a.npz", x=X)
+    os.rename("a.npz", "bad.npy")
+    assert main(["predict", "m.safetensors", "--input", "bad.npy"]) == 1
+    assert "bad.npy is not a .npy file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "1.5", "two", "²"])
+def test_a_batch_size_that_is_none(size, model, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "m.safetensors", "--input", "x.npy", f"--batch-size={size}"])
+    assert ended.value.code == 2
+    assert f"expected a whole number above 0, got {size!r}" in capsys.readouterr().err
+
+
+def test_without_a_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert "arguments are required: summary, check or predict; see" in capsys.readouterr().err

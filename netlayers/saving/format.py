@@ -47,6 +47,7 @@ _FOREIGN = {  # how files of other formats begin
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, such as Keras's .h5",
     b"PK\x03\x04": "a ZIP archive, such as Keras's .keras, PyTorch's .pt or NumPy's .npz",
     b"\x80\x04\x95": "a pickle",
+    b"\x93NUMPY": "an array that NumPy wrote, a .npy",
 }
 
 

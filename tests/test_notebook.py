@@ -13,6 +13,7 @@ import pytest
 
 import netlayers as nl
 from netlayers import _notebook
+from netlayers.callbacks import reporting
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
@@ -88,6 +89,14 @@ def test_a_summary_is_shown_as_a_table(notebook, capsys):
     model.summary(print_fn=lines.append)  # who wants text gets it
     assert len(lines) == 10
     assert len(notebook.shown) == 2
+
+
+def test_a_line_within_a_bar(notebook, capsys, monkeypatch):
+    written = []
+    monkeypatch.setattr("tqdm.tqdm.write", written.append)
+    reporting.say("saved")
+    assert written == ["saved"]  # tqdm moves its bars away and back
+    assert capsys.readouterr().out == ""
 
 
 def test_a_model_that_is_not_built_says_so():

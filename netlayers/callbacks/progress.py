@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from netlayers._notebook import in_notebook
-from netlayers._printable import printable
+from netlayers._printable import cells, printable
 from netlayers._tables import shown_number
 from netlayers.callbacks.remaining import RemainingTime, duration
 from netlayers.callbacks.reporting import of_a_layer, scalars
@@ -152,14 +152,14 @@ def notebook_bar() -> Any:
 def progress_line(
     title: str, count: str, left: str, texts: list[str], width: int, done: float | None = None
 ) -> str:
-    """Return a line that is not longer than ``width``, of the parts that fit.
+    """Return a line that takes at most ``width`` columns, of the parts that fit.
 
     Args:
         title: which epoch it is; always there.
         count: how many batches are complete.
         left: how long it takes still.
         texts: the numbers; the first is more important than the time, the others are less.
-        width: most characters.
+        width: columns of the terminal.
         done: the fraction that is complete, for a bar in the remaining space.
 
     Example:
@@ -172,11 +172,11 @@ def progress_line(
         Epoch 3/9  [###....]  41/94  loss 0.1234
     """
     items = [count, left, *texts]
-    room, kept = width - len(title), set()
+    room, kept = width - cells(title), set()
     for i in sorted(range(len(items)), key=lambda i: (0, 2, 1)[i] if i < 3 else i):
-        if items[i] and len(items[i]) + 2 <= room:
+        if items[i] and cells(items[i]) + 2 <= room:
             kept.add(i)
-            room -= len(items[i]) + 2
+            room -= cells(items[i]) + 2
         elif i > 2:
             break
     parts = [item for i, item in enumerate(items) if i in kept]
@@ -188,7 +188,7 @@ def progress_line(
 
 
 def wrapped(parts: list[str], width: int | None) -> str:
-    """Return parts in lines of at most ``width`` characters; no part is divided.
+    """Return parts in lines of at most ``width`` columns; no part is divided.
 
     Example:
         >>> from netlayers.callbacks.progress import wrapped
@@ -198,7 +198,7 @@ def wrapped(parts: list[str], width: int | None) -> str:
     """
     lines = [parts[0]]
     for part in parts[1:]:
-        if width is not None and len(lines[-1]) + 2 + len(part) > width:
+        if width is not None and cells(lines[-1]) + 2 + cells(part) > width:
             lines.append(f"    {part}")
         else:
             lines[-1] += f"  {part}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers._notebook import in_notebook
 from netlayers._warn import warn
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Print a line; on a terminal, without breaking a progress bar."""
-    if sys.stdout.isatty():
+    """Print a line; on a terminal and in a notebook, without breaking a progress bar."""
+    if sys.stdout.isatty() or in_notebook():
         from tqdm import tqdm
 
         tqdm.write(text)

@@ -86,7 +86,7 @@ class TrainableModel(CompilableModel):
                 epoch is one pass over the data.
             epochs: number of the last epoch (with ``initial_epoch`` 0, the number of epochs).
             verbose: 0 for silent, 1 for a progress bar and a line per epoch, 2 for the lines only;
-                ``"auto"`` is 1. The bar is shown in terminals only.
+                ``"auto"`` is 1. The bar is shown in terminals and notebooks only.
             callbacks: objects of :class:`netlayers.callbacks.Callback`.
             validation_split: fraction of the samples, the last ones before shuffling, used for
                 validation instead of training.

@@ -9,6 +9,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.callbacks import TensorBoard, tensorboard
+from netlayers.callbacks.progress import progress_line, wrapped
 from netlayers.callbacks.remaining import RemainingTime
 
 X, Y = np.zeros((10, 3)), np.zeros((10, 1))
@@ -125,6 +126,12 @@ def test_lines_fit_the_terminal(bars, capsys, monkeypatch):
     assert max(map(len, printed)) <= 60
     assert len(printed) > 2
     assert sum(map(len, " ".join(printed).split("val_loss"))) > 100
+
+
+def test_wide_characters_take_two_columns():
+    line = progress_line("Epoch 1/2", "1/4", "", ["損失 0.5000", "精度 0.5000"], 36)
+    assert line == "Epoch 1/2  1/4  損失 0.5000"  # both would take 40 columns, in 36 characters
+    assert wrapped(["Epoch 1/2", "損失 0.5000", "精度 0.5000"], 34).count("\n") == 1
 
 
 def test_names_of_a_file_do_not_move_the_cursor(bars, capsys):

@@ -19,7 +19,7 @@ import numpy as np
 
 from netlayers._printable import printable
 from netlayers._version import __version__
-from netlayers.errors import DataError, FileError, NetlayersError
+from netlayers.errors import DataError, FileError, NetlayersError, UnknownNameError
 from netlayers.saving import StoredFile, load_model
 from netlayers.saving.atomic import replacing
 
@@ -52,10 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         except KeyboardInterrupt:
             return _fail("interrupted", 130)
-        except (NetlayersError, MemoryError) as error:
-            return _fail(str(error) or "not enough memory")
-        except OSError as error:
-            return _fail(f"{error.filename}: {error.strerror}." if error.strerror else str(error))
+        except (NetlayersError, MemoryError, OSError) as error:
+            return _fail(_sentence(error, chosen.file))
     return 0
 
 
@@ -215,6 +213,19 @@ def _write_csv(file: IO[bytes], y: Array) -> None:
 
 
 # Messages --------------------------------------------------------------------------------------
+
+
+def _sentence(error: Exception, file: str) -> str:
+    if isinstance(error.__cause__, UnknownNameError):
+        unknown = str(error.__cause__).partition(". ")[0]
+        return (
+            f"{file}: {unknown}. No class of yours is loaded here, as no code of a file is run: "
+            "use nl.load_model(path, custom_objects={...}) in Python."
+        )
+    if isinstance(error, OSError) and error.strerror:  # and not a FileError
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return f"{where}{error.strerror}."
+    return str(error) or "not enough memory"
 
 
 def _fail(text: str, code: int = 1) -> int:

@@ -256,3 +256,30 @@ def test_without_a_command(capsys):
         main([])
     assert ended.value.code == 2
     assert "arguments are required: summary, check or predict; see" in capsys.readouterr().err
+
+
+class Doubled(nl.layers.Dense):
+    """A layer that the command line does not know."""
+
+
+@pytest.mark.parametrize("command", ["summary", "check"])
+def test_a_model_with_a_class_of_the_user(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    nl.Sequential([nl.layers.Input((3,)), Doubled(2)]).save("m")
+    assert main([command, "m"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("netlayers: error: m: unknown layer 'Doubled'. No class of yours is ")
+    assert err.endswith("use nl.load_model(path, custom_objects={...}) in Python.\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
+def test_a_full_disk(model):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "netlayers", "summary", "m.safetensors"]
+        environment = os.environ | {"PYTHONPATH": str(Path(nl.__file__).parents[1])}
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("netlayers: error: No space left on device.")

@@ -8,7 +8,7 @@ from netlayers.registry import register
 
 @register("optimizer")
 class LazyAdam(Adam):
-    """Adam that updates only the rows of the batch in tables such as those of ``Embedding``.
+    """Adam that updates only the rows of the batch in tables such as those of Embedding.
 
     In a row that the batch does not use, weights and moments stay as they are, where :class:`Adam`
     lets the moments decay and moves the weights by them. In a row that it uses, and in all other

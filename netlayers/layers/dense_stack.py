@@ -12,11 +12,13 @@ from netlayers.kernels.memory import aligned, constant
 from netlayers.kernels.reference import STACKED
 from netlayers.kernels.select import kernels
 from netlayers.layers.dense import Dense
+from netlayers.layers.wiring import Node
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
     from netlayers.core.parameters import Parameter, ParameterVector
+    from netlayers.layers.wiring import Source
 
     Buffers = tuple[Array, list[Array], Array, Array]
 
@@ -37,6 +39,42 @@ def stacked(layers: list[Layer]) -> list[Any]:
         if _kind(layer) is None:  # the next layer needs the output of this activation
             open_run = None
     return [DenseStack(part) if isinstance(part, list) else part for part in found]
+
+
+def stacked_nodes(
+    nodes: list[Node], results: tuple[Source, ...]
+) -> tuple[list[Node], tuple[Source, ...], list[int]]:
+    """Return a graph with every run of Dense layers as one :class:`DenseStack`.
+
+    A run goes on as long as nothing else takes the value between two calls.
+
+    Returns:
+        The nodes, the sources of the output, and for each value its new number; that of a value
+        within a run is the number of the run.
+    """
+    uses = [0] * (len(nodes) + 1)
+    for number, _ in [*(source for node in nodes for source in node.sources), *results]:
+        uses[number] += 1
+    runs: list[list[Node]] = []
+    for number, node in enumerate(nodes):
+        if number and node.sources == ((number, None),) and uses[number] == 1:
+            runs[-1].append(node)
+        else:
+            runs.append([node])
+    new: list[Node] = []
+    numbers = [0]
+
+    def renumbered(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        return tuple((numbers[value], item) for value, item in sources)
+
+    for run in runs:
+        sources = renumbered(run[0].sources)
+        for stage in stacked([node.call for node in run]):  # type: ignore[misc]
+            new.append(Node(stage, sources))
+            sources = ((len(new), None),)
+            count = len(stage.layers) if isinstance(stage, DenseStack) else 1
+            numbers += [len(new)] * count
+    return new, renumbered(results), numbers
 
 
 # By the exact class: a subclass may compute something else.

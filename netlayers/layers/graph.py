@@ -36,7 +36,7 @@ class CallGraph(Container):
         self._outputs: tuple[Source, ...] = ()
 
     @property
-    def _is_chain(self) -> bool:  # type: ignore[override]
+    def _is_chain(self) -> bool:
         """Whether each call takes the output of the call before it, and only that."""
         return self._nodes is None
 

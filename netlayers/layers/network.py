@@ -12,7 +12,7 @@ from netlayers.checks import is_several
 from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 from netlayers.kernels.select import kernels
-from netlayers.layers.dense_stack import stacked
+from netlayers.layers.dense_stack import stacked, stacked_nodes
 from netlayers.layers.wiring import Node, chain, is_nothing, route_gradient, select
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ class Network(Layer):
     """
 
     can_skip_input_gradient = True
-    # Whether the calls form a chain, in which compiled kernels may run several as one.
-    _is_chain = True
     calls: list[Layer | Call]
     _nodes: list[Node] | None = None
     _results: tuple[Source, ...] = ()
@@ -177,10 +175,9 @@ class Network(Layer):
 
     def _run(self, x: Any, training: bool, mask: Any, last: str = "forward") -> tuple[Any, Any]:
         """Return the output and its mask."""
-        nodes, results = self._wired()
+        nodes, results, logits = self._wired(last)
         values, masks = [x], [mask]
         masked = self.takes_mask or mask is not None
-        logits = () if last == "forward" else self._logit_calls or (len(nodes),)
         for number, (call, sources) in enumerate(nodes, 1):
             value, item = sources[0]  # the usual case, inlined: one whole value
             whole = item is None and len(sources) == 1
@@ -203,12 +200,11 @@ class Network(Layer):
 
     def _run_backward(self, dy: Any, input_gradient: bool, last: str = "backward") -> Any:
         """Return dL/dx; the gradients of a value that several calls use are summed in order."""
-        nodes, results = self._wired()
+        nodes, results, logits = self._wired(last)
         needed, below_needed = self._needed_for(nodes, input_gradient)
         parts: list[list[tuple[int | None, Any]]] = [[] for _ in needed]
         route_gradient(parts, results, dy)
         ready = None if self._vector is None else self._vector.gradients_ready
-        logits = () if last == "backward" else self._logit_calls or (len(nodes),)
         for number in range(len(nodes), 0, -1):
             call, sources = nodes[number - 1]
             if not needed[number]:
@@ -279,13 +275,31 @@ class Network(Layer):
         """Return the parameters to which earlier calls will still add gradients."""
         return {id(p) for n, its in self._repeated.items() if n < number - 1 for p in its}
 
-    def _wired(self) -> tuple[list[Node], tuple[Source, ...]]:
-        if kernels.stack_forward is None or self.takes_mask or self._repeated or not self._is_chain:
-            if self._nodes is None:  # a chain that creates no masks was given one
-                return chain(self.calls)
-            return self._nodes, self._results
-        wired = self._connections(self._stages())
-        return chain(self.calls) if wired is None else wired
+    def _wired(self, last: str) -> tuple[list[Node], tuple[Source, ...], tuple[int, ...]]:
+        """Return the nodes, the sources of the output, and the nodes that compute logits."""
+        alone = self.takes_mask or self._repeated or kernels.stack_forward is None
+        if self._nodes is None:
+            nodes, results = chain(self.calls if alone else self._stages())
+            return nodes, results, () if last in ("forward", "backward") else (len(nodes),)
+        nodes, results, numbers = self._nodes, self._results, None
+        if not alone:
+            nodes, results, numbers = self._stacked_nodes()
+        if last in ("forward", "backward"):
+            return nodes, results, ()
+        if self._logit_calls is None:
+            return nodes, results, (len(nodes),)
+        if numbers is None:
+            return nodes, results, tuple(self._logit_calls)
+        return nodes, results, tuple(numbers[number] for number in self._logit_calls)
+
+    def _stacked_nodes(self) -> tuple[list[Node], tuple[Source, ...], list[int]]:
+        """Return the nodes with successive Dense layers as one, for compiled kernels."""
+        known = vars(self.workspace).get("stacked")
+        if known is None or known[0] is not self._nodes:
+            assert self._nodes is not None
+            found = stacked_nodes(self._nodes, self._results)
+            known = self.workspace.stacked = self._nodes, found  # type: ignore[attr-defined]
+        return known[1]
 
     def _total(self, number: int, parts: list[tuple[int | None, Any]]) -> Any:
         """Return the gradient of a value: the sum over the calls that use it, in their order."""

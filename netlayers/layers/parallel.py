@@ -52,7 +52,6 @@ class Parallel(Container):
     """
 
     can_skip_input_gradient = True
-    _is_chain = False
 
     def __init__(
         self, branches: Iterable[Any], merge: str = "concat", axis: int = -1, **kwargs: Any

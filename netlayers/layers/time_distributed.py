@@ -36,7 +36,6 @@ class TimeDistributed(Container):
     """
 
     supports_masking = True
-    _is_chain = False
 
     def __init__(self, layer: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)

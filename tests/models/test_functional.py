@@ -314,68 +314,39 @@ def test_the_summary_lists_connections(capsys):
     assert "Connected" not in capsys.readouterr().out
 
 
-# Errors -------------------------------------------------------------------------------------------
+# Compiled kernels ---------------------------------------------------------------------------------
 
 
-def test_an_input_that_is_left_out_is_named():
-    a, b = nl.Input((3,), name="a"), nl.Input((3,), name="b")
-    with pytest.raises(ConfigurationError, match="depend on the input 'b'"):
-        nl.Model(a, a + b)
+def towers():
+    """Two towers of Dense layers, a skip connection, and two outputs, one of them a softmax."""
+    a, b = nl.Input((3,)), nl.Input((2,))
+    left = L.Dense(5, "tanh")(L.Dense(4, "relu")(a))
+    right = L.Dense(5)(L.Dense(4, "relu")(b))
+    h = left + right
+    h = h + L.Dense(5, "relu")(L.Dense(6, "tanh")(h))
+    return nl.Model(
+        [a, b], [L.Dense(1, name="y")(h), L.Dense(3, "softmax", name="k")(L.Dense(4)(h))], seed=0
+    )
 
 
-@pytest.mark.parametrize(
-    ("use", "message"),
-    [
-        (float, "cannot be turned into a number"),
-        (np.tanh, "no numbers yet"),
-        (lambda x: np.ones(3) * x, "no numbers yet"),
-        (list, "cannot be iterated over"),
-        (lambda x: x / x, "multiply with a Lambda"),
-        (lambda x: x**0.5, "raised to 0.5"),
-        (lambda x: L.Add()([x, np.ones((1, 3))]), "cannot be mixed"),
-        (lambda x: L.Dense(2)(x, training=True), "no argument of a symbolic call"),
-        (lambda x: nl.Model(np.ones(3), x), "inputs must be what Input"),
-        (lambda x: nl.Model([x, x], x), "listed twice"),
-        (lambda x: nl.Input((3,), batch_size=4), "batch_size=4 is not supported"),
-        (lambda x: nl.Input(), "shape is missing"),
-        (lambda x: nl.Input((3,), dtype="complex64"), "dtype must be"),
-    ],
-)
-def test_what_a_symbolic_value_cannot_do(use, message):
-    with pytest.raises((ConfigurationError, TypeError), match=message):
-        use(nl.Input((3,)))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"loss": {"prise": "mse"}}, "no output. Did you mean 'price'"),
-        ({"loss": ["mse"]}, "an entry for each of the 2 outputs"),
-        ({"loss": {"price": None}}, "a loss for at least one output"),
-        (losses(loss_weights=[1.0]), "loss_weights must have an entry"),
-        (losses(loss_weights=2.0), "loss_weights must be a list of 2 numbers"),
-        (losses(metrics=["mae"]), "metrics must be a dict of metrics by output"),
-        (losses(metrics={"size": "mae"}), "no output with a loss"),
-    ],
-)
-def test_losses_that_do_not_match_the_outputs(arguments, message):
-    with pytest.raises(ConfigurationError, match=message):
-        two_outputs().compile("sgd", **arguments)
-
-
-def test_targets_that_do_not_match_the_outputs():
-    model = two_outputs()
-    model.compile("sgd", **losses())
-    with pytest.raises(DataError, match="2 outputs, 'price', 'kind'"):
-        model.fit(A, Y, verbose=0)
-    with pytest.raises(DataError, match="output 'kind'"):
-        model.fit(A, [Y, K + 5], verbose=0)
-    assert not model.optimizer.iterations
-
-
-def test_an_output_of_a_layer_called_twice_is_ambiguous():
-    x = nl.Input((3,))
-    layer = L.Dense(3)
-    model = nl.Model(x, layer(layer(x)))
-    with pytest.raises(ConfigurationError, match="called 2 times"):
-        _ = model.layers[1].output
+def test_runs_of_dense_layers_are_computed_as_one():
+    pytest.importorskip("numba")
+    found = {}
+    before = nl.kernels_in_use()
+    try:
+        for kernels in ("numpy", "numba"):
+            nl.use_kernels(kernels)
+            model = towers()
+            model.compile("adam", ["mse", "sparse_categorical_crossentropy"])
+            history = model.fit([A, B], [Y, K], epochs=2, verbose=0).history
+            found[kernels] = history["loss"], model.predict([A, B])
+            nodes, results, logits = model._wired("_forward_logits")
+            stacks = [node for node in nodes if type(node.call).__name__ == "DenseStack"]
+            assert len(nodes) == (10 + 1 if kernels == "numpy" else 7)
+            assert len(stacks) == (0 if kernels == "numpy" else 5)
+            assert {value for value, _ in results} >= set(logits)
+    finally:
+        nl.use_kernels(before)
+    assert found["numba"][0] == pytest.approx(found["numpy"][0], rel=1e-5)
+    for one, other in zip(found["numba"][1], found["numpy"][1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

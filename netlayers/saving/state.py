@@ -12,6 +12,7 @@ import numpy as np
 from netlayers import metrics as metrics_module
 from netlayers._serializers import function_name
 from netlayers.arrays.convert import all_finite
+from netlayers.checks import is_foreign
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.losses.function import FunctionLoss
@@ -179,6 +180,8 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
         if isinstance(own, Configurable):
             own = type(own)
         name = own.__name__ if isinstance(own, type) else function_name(own)
+        if isinstance(own, type) and not is_foreign(own):
+            continue  # found by its name, also where a loss and a metric have the same
         first = known.setdefault(name, own)
         if first is not own and first != own:  # methods of one object are equal, not the same
             hint = "Give one of them another name (__name__)."

@@ -132,3 +132,16 @@ def test_the_hint_is_for_unknown_names_alone():
     wrong = message({"class_name": "Dense", "config": {"units": -1}})
     assert "custom_objects" not in wrong
     assert ".." not in wrong
+
+
+def test_a_loss_and_a_metric_of_one_name(path):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", nl.losses.MeanSquaredError(), metrics=[nl.metrics.MeanSquaredError()])
+    model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+    model.save(path)
+    again = nl.load_model(path)
+    assert isinstance(again.loss, nl.losses.MeanSquaredError)
+    assert list(again.evaluate(np.ones((4, 2)), np.ones(4), verbose=0, return_dict=True)) == [
+        "loss",
+        "mean_squared_error",
+    ]

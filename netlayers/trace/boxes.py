@@ -28,7 +28,7 @@ def boxes(trace: TraceView, times: Times, width: float | None) -> str:
         width: if the parts of a chain do not fit beside each other, they are in several rows;
             ``None`` for one row.
     """
-    drawing = _Drawing(times)
+    drawing = Drawing(times)
     kind = "broad" if width is None else "slim"
     parts = trace.model.parts if trace.model.kind == "chain" else [trace.model]
     rows = _rows(parts, drawing, width)
@@ -41,7 +41,7 @@ def boxes(trace: TraceView, times: Times, width: float | None) -> str:
     for i, (row, y) in enumerate(zip(rows, tops, strict=True)):
         x = 4.0
         if i == 0:
-            drawing.parts.append(_input(trace, times, x, y))
+            drawing.parts.append(drawn_input(trace, times, x, y))
             x += END
         else:  # from the end of the row above, between the rows
             above, between = tops[i - 1], y - heights[i] / 2 - GAP / 2
@@ -62,9 +62,7 @@ def boxes(trace: TraceView, times: Times, width: float | None) -> str:
     return svg(kind, widest, top - GAP + 6, f"The network {trace.name}", drawing.parts)
 
 
-def _rows(
-    parts: list[LayerTrace], drawing: _Drawing, width: float | None
-) -> list[list[LayerTrace]]:
+def _rows(parts: list[LayerTrace], drawing: Drawing, width: float | None) -> list[list[LayerTrace]]:
     """Return the parts that are drawn beside each other; the loss needs room in the last row."""
     rows: list[list[LayerTrace]] = [[]]
     used = 4.0 + END
@@ -79,7 +77,8 @@ def _rows(
     return rows
 
 
-def _input(trace: TraceView, times: Times, x: float, y: float) -> str:
+def drawn_input(trace: TraceView, times: Times, x: float, y: float) -> str:
+    """Return the box of the input, whose left middle is (x, y)."""
     box = f'<rect x="{x:.1f}" y="{y - 26:.1f}" width="{END}" height="52" rx="9"/>'
     middle = x + END / 2
     words = [text(middle, y - 4, "x", "name"), text(middle, y + 15, _sizes(trace.model.x), "value")]
@@ -92,7 +91,7 @@ def _sizes(value: Any) -> str:
     return " | ".join(" × ".join(map(str, shape)) or "1" for shape in shapes)
 
 
-class _Drawing:
+class Drawing:
     """Draws records from left to right; branches below each other."""
 
     def __init__(self, times: Times) -> None:
@@ -100,6 +99,7 @@ class _Drawing:
         self.parts: list[str] = []
 
     def size(self, r: LayerTrace) -> tuple[float, float]:
+        """Return width and height of what is drawn of a record; zeros for nothing."""
         if not r.parts or r.kind not in ("chain", "graph", "other"):
             return (BOX_WIDTH if r.number else 0, BOX_HEIGHT if r.number else 0)
         inner = [self.size(part) for part in r.parts]

@@ -86,12 +86,18 @@ def group(number: int, times: Times, record: LayerTrace | None, parts: list[str]
 
 
 def drawn_loss(
-    x: float, y: float, starts: list[tuple[float, float]], trace: TraceView, times: Times
+    x: float,
+    y: float,
+    starts: list[tuple[float, float]],
+    trace: TraceView,
+    times: Times,
+    down: bool = False,
 ) -> str:
-    """Return the box of the loss, with wires from what it takes."""
+    """Return the box of the loss, with wires from what it takes, to its left or its top."""
     value = number_format(np.asarray(trace.loss.total), 3)(trace.loss.total)
+    to = (x + 6, y - 26) if down else (x - 32, y)
     parts = [
-        f'<path class="wire" data-l="loss" d="M{u:.1f} {v:.1f} L{x - 32:.1f} {y:.1f}"/>'
+        f'<path class="wire" data-l="loss" d="M{u:.1f} {v:.1f} L{to[0]:.1f} {to[1]:.1f}"/>'
         for u, v in starts
     ]
     parts += [

@@ -9,6 +9,7 @@ import numpy as np
 from netlayers._html import escaped
 from netlayers.trace.boxes import boxes
 from netlayers.trace.drawing import Times, drawn_loss, group, svg, text
+from netlayers.trace.layered import layered
 from netlayers.trace.math import to_text
 from netlayers.trace.numbers import number_format
 
@@ -36,6 +37,8 @@ def picture(trace: TraceView, story: Story) -> str:
     dense = [r for r in story.numbered if r.kind == "dense"]
     if _is_small(trace, story, dense):
         return "".join(_neurons(trace, dense, story, times, kind) for kind in DISTANCES)
+    if trace.model.kind == "graph":
+        return "".join(layered(trace, times, story.x, down) for down in (False, True))
     return boxes(trace, times, None) + boxes(trace, times, 400)
 
 

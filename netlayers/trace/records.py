@@ -10,7 +10,7 @@ import numpy as np
 from netlayers.activations import ActivationLayer
 from netlayers.layers import Dense
 from netlayers.layers.containers import Chain
-from netlayers.layers.graph import Graph
+from netlayers.layers.graph import CallGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,8 +99,8 @@ class LayerTrace:
             return "dense"
         if isinstance(layer, ActivationLayer) or type(layer).__name__ == "Activation":
             return "activation"
-        if isinstance(layer, Graph):
-            return "graph"
+        if isinstance(layer, CallGraph):
+            return "chain" if layer._is_chain else "graph"
         plain = isinstance(layer, Chain) and type(layer)._connections is Chain._connections
         return "chain" if plain else "other"
 

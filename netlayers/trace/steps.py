@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from netlayers.arrays.several import listed
+
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.trace.records import LayerTrace, LossTrace, OptimizerTrace, WeightTrace
@@ -110,8 +112,11 @@ class Symbols:
         self.numbered = sorted((r for r in top.walk() if r.number), key=lambda r: r.number)
         # Symbols by the identity of the arrays: where an array came from is what it is called.
         # In the dtype of the model, as its first layer is given it.
-        given = [r.x for r in top.walk() if r is not top and _as_many(r.x, top.x)]
-        self.x = given[0] if given else top.x
+        inner = [r for r in top.walk() if r is not top]
+        taken = {id(a) for r in inner for a in listed(r.x)}
+        given = [r.x for r in inner if _as_many(r.x, top.x)]
+        itself = not given or any(id(a) in taken for a in listed(top.x))
+        self.x = top.x if itself else given[0]
         self.symbols: dict[int, str] = {id(x.value): x.symbol for x in several("x", self.x)}
         # The weights of a layer are called by its first use.
         self._first = {id(r.layer): r for r in reversed(self.numbered)}

@@ -227,3 +227,29 @@ def test_how_numbers_are_written(values, digits, expected):
 )
 def test_whether_arrays_are_as_many(a, b, alike):
     assert _as_many(a, b) is alike
+
+
+def test_a_functional_model_is_drawn_by_distance_from_the_inputs():
+    """Layers of the same distance stand side by side, and every value that is taken has a wire."""
+    a, b = nl.Input((6,), name="a"), nl.Input((4,), name="b")
+    left, right = Dense(8, "relu", name="left")(a), Dense(8, "tanh", name="right")(b)
+    total = L.Add(name="total")([left, right])
+    model = nl.models.Model([a, b], Dense(1, name="last")(L.Concatenate(name="all")([total, a])))
+    model.compile("sgd", "mse")
+    trace = model.trace([np.ones((2, 6)), np.ones((2, 4))], np.ones((2, 1)))
+    assert [s.value.shape for s in trace.steps[0].lines[0].arrays] == [(2, 6), (2, 4), (2, 1)]
+    for kind, axis in (("broad", "x"), ("slim", "y")):
+        picture = re.search(rf'<svg class="net {kind}".*?</svg>', trace.html(), flags=re.S)[0]
+        found = re.findall(rf'<title>(\w+)</title><rect [^>]*?\b{axis}="([\d.]+)"', picture)
+        places = {name: float(place) for name, place in found}
+        assert places["left"] == places["right"] < places["total"] < places["all"] < places["last"]
+        wires = re.findall(r'class="wire" data-l="(\w+)"', picture)
+        assert sorted(wires) == ["1", "2", "3", "3", "4", "4", "5", "loss"]
+
+
+def test_a_functional_model_that_is_a_chain_is_drawn_by_neurons():
+    x = nl.Input((2,))
+    model = nl.models.Model(x, Dense(1, "sigmoid")(Dense(3, "tanh")(x)))
+    model.compile("sgd", "mse")
+    trace = model.trace(np.ones((2, 2)), np.ones((2, 1)))
+    assert trace.html().count("<circle") == 2 * (2 + 3 + 1)

@@ -64,6 +64,14 @@ class InferenceCall:
         """Return the layer's output at inference."""
         return self.layer.forward(x, False, **options)
 
+    def _forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
+        """Return the layer's logits at inference."""
+        return self.layer._forward_logits(x, False, **options)
+
+    def _backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
+        """Raise a ConfigurationError, as :meth:`backward`."""
+        return self.backward(dz, input_gradient)
+
     def backward(self, dy: Any, input_gradient: bool = True) -> Any:
         """Raise a ConfigurationError: nothing was cached."""
         raise ConfigurationError(

@@ -179,6 +179,8 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
             continue
         if isinstance(own, Configurable):
             own = type(own)
+        if isinstance(own, type) and not is_foreign(own):
+            continue  # a loss and a metric may share a name
         name = own.__name__ if isinstance(own, type) else function_name(own)
         if isinstance(own, type) and not is_foreign(own):
             continue  # found by its name, also where a loss and a metric have the same

@@ -162,3 +162,15 @@ def test_losses_hold_the_penalties_of_weights_and_of_the_last_outputs():
     assert model.losses == [*of_weights, pytest.approx(0.5 * np.abs(outputs).sum() / len(X))]
     model(np.zeros_like(X))
     assert model.losses == [*of_weights, 0.0]
+
+
+def test_a_call_at_inference_may_be_the_output_of_a_cross_entropy():
+    x, y = np.ones((4, 3)), np.eye(2)[[0, 1, 1, 0]]
+    inputs = nl.Input((3,))
+    last = nl.layers.Dense(2, "softmax")
+    model = nl.Model(inputs, last(inputs, training=False), seed=0)
+    model.compile("sgd", "categorical_crossentropy")
+    plain = nl.losses.CategoricalCrossentropy().forward(y, model.predict(x))
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(plain)
+    with pytest.raises(ConfigurationError, match="training=False, which computes no gradient"):
+        model.fit(x, y, verbose=0)

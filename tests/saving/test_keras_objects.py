@@ -76,3 +76,13 @@ def test_files_are_named_by_filepath(tmp_path):
     nl.saving.load_weights(other, filepath=tmp_path / "w.safetensors")
     for again in (other, nl.load_model(filepath=tmp_path / "m.safetensors")):
         np.testing.assert_array_equal(again.layers[-1].kernel, model.layers[-1].kernel)
+
+
+def test_a_loss_and_a_metric_of_one_name_are_saved(tmp_path):
+    model = nl.Sequential([nl.layers.Input((3,)), nl.layers.Dense(2)], seed=0)
+    model.compile("sgd", nl.losses.MeanSquaredError(), metrics=[nl.metrics.MeanSquaredError()])
+    model.save(tmp_path / "m.safetensors")
+    again = nl.load_model(tmp_path / "m.safetensors")
+    assert type(again.loss) is nl.losses.MeanSquaredError
+    x, y = np.ones((4, 3)), np.zeros((4, 2))
+    assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)

@@ -27,7 +27,7 @@ from netlayers.diagnostics.evidence import Evidence, Finding
 from netlayers.diagnostics.layer_statistics import StepMeasures, watched_layers
 from netlayers.training.batching import validation_parts
 from netlayers.training.lock import check_not_busy
-from netlayers.training.samples import columns_in_memory
+from netlayers.training.samples import check_one_output, columns_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,6 +185,7 @@ def diagnose(
     columns, theirs = columns_in_memory(trial, owner, x, y, sample_weight, enough)
     rng = trial._streams.get("shuffle")
     look = _copied(next(ArrayData(columns, LOOK_ROWS, rng).batches()))
+    check_one_output(owner, look.targets)
     batches = _repeated(ArrayData(columns, theirs or size, rng))
     targets: Any = columns[1].values  # type: ignore[union-attr]
     steps = trial._make_steps(shapes_of(targets))

@@ -162,8 +162,9 @@ def test_trace_shows_each_use_with_its_arrays_and_gradients_as_their_sum():
     assert text.count("net/f: Update of the weights") == 1
     assert "net/f (call 2)" in trace.markdown()
     page = trace.html()
-    wires = re.findall(r'class="wire" d="M([\d.]+) [\d.]+ Q', page)
-    assert len(wires) == 3  # between the four; the one to the first is drawn around the graph
+    wires = re.findall(r'class="wire" data-l="(\d)" d="M[\d.]+ [\d.]+ Q', page)
+    # Between the four, in both pictures; the one to the first is drawn around the graph.
+    assert wires == ["2", "3", "4"] * 2
 
 
 def test_profile_measures_each_use():

@@ -27,7 +27,11 @@ KINDS = {
             "Network",
             "NormalizingLayer",
             "SubclassedModel",
+            "CategoricalLayer",
+            "IndexLookup",
+            "TextLookup",
             "TrainableModel",
+            "VocabularyLayer",
         },
     ),
     "loss": (

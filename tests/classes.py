@@ -20,6 +20,7 @@ KINDS = {
             "CompilableModel",
             "Container",
             "Functional",
+            "Lambda",  # of functions, which are not saved: tests/layers/test_lambda.py
             "LayeredModel",
             "MergeLayer",
             "FunctionActivation",  # of a function of the user
@@ -27,11 +28,7 @@ KINDS = {
             "Network",
             "NormalizingLayer",
             "SubclassedModel",
-            "CategoricalLayer",
-            "IndexLookup",
-            "TextLookup",
             "TrainableModel",
-            "VocabularyLayer",
         },
     ),
     "loss": (

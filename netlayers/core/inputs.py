@@ -48,9 +48,13 @@ def prepared(layer: LayerLike, x: Any) -> Any:
     """Return the input of a layer, or the tuple of its inputs; see :meth:`Layer.prepare`."""
     if _is_ready(layer, x):
         return x
-    specs = specs_of(layer, len(x) if isinstance(x, (tuple, list)) else None)
-    names = input_names(specs)
     several = isinstance(layer.input_spec, tuple)
+    if not several and not layer.built and getattr(layer, "_any_inputs", False):
+        several = type(x) is tuple or (
+            type(x) is list and all(isinstance(a, np.ndarray) for a in x)
+        )
+    specs = specs_of(layer, len(x) if several and isinstance(x, (tuple, list)) else None)
+    names = input_names(specs)
     given = list(x) if isinstance(x, (tuple, list)) and several else [x]
     if len(given) != len(specs) or (isinstance(x, tuple) and not several):
         count = len(x) if isinstance(x, (tuple, list)) else 1
@@ -124,6 +128,8 @@ def check_declared(layer: LayerLike, shape: Shape) -> None:
     shapes = listed_shapes(shape)
     specs = specs_of(layer, len(shapes) if is_several(shape) else None)
     several = isinstance(layer.input_spec, tuple)
+    if getattr(layer, "_any_inputs", False) and not layer.built:
+        several = several or is_several(shape)
     if len(specs) != len(shapes) or several != is_several(shape):
         hint = (
             "The layer before it must return a tuple of as many arrays."

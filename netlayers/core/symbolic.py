@@ -101,7 +101,7 @@ class SymbolicValue:
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, SymbolicValue):
-            self._refuse("divided by another: multiply with a Lambda layer of its reciprocal")
+            self._refuse("divided by another; write Lambda(lambda x: x[0] / x[1])([a, b])")
         return self._rescaled(1.0 / other, 0.0)
 
     def __pow__(self, exponent: Any) -> Any:

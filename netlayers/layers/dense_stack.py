@@ -221,6 +221,10 @@ class DenseStack:
             return None
         if EXACT and is_exact():  # Dense computes the products in small blocks
             return None
+        if self._kernels[0] is None:  # another thread selected NumPy's while this was made
+            self._kernels = kernels.stack_forward, kernels.stack_backward
+            if self._kernels[0] is None:
+                return None
         layout = self._layout
         if layout is None or layout.is_old(vector):  # a new one, as other threads may use the old
             layout = self._layout = Layout(self.layers, vector)

@@ -118,12 +118,17 @@ def architecture(path: str, model: Configurable) -> dict[str, Any]:
     return config
 
 
+# Arguments that are functions, by class.
+_FUNCTIONS = {"FunctionActivation": ("fn",), "Lambda": ("function", "gradient")}
+
+
 def _functions_named(value: Any) -> Any:
-    """Return a configuration with the names of functions that are activations, for a file."""
+    """Return a configuration with the names of functions of the user, for a file."""
     if isinstance(value, dict):
         named = {key: _functions_named(item) for key, item in value.items()}
-        if value.get("class_name") == "FunctionActivation" and callable(named["config"]["fn"]):
-            named["config"]["fn"] = function_name(named["config"]["fn"])
+        for argument in _FUNCTIONS.get(value.get("class_name", ""), ()):
+            if callable(named["config"][argument]):
+                named["config"][argument] = function_name(named["config"][argument])
         return named
     return [_functions_named(item) for item in value] if isinstance(value, list) else value
 

@@ -10,7 +10,6 @@ from tests.api.calls import (
     Y,
     Z,
     adapt,
-    adapt_bins,
     batches,
     classifier,
     compiled,
@@ -33,7 +32,6 @@ from tests.api.calls import (
     predict,
     rates,
     regressor,
-    save_space,
     saved,
     steps_of_profile,
     stop_at_once,
@@ -220,8 +218,6 @@ CASES = {
         adapt,
         {"batch_size": 7},
     ),
-    "Discretization.adapt": (adapt_bins, {"batch_size": 7, "steps": 1}),
-    "FeatureSpace.save": (save_space, {"overwrite": False}),
     "find_learning_rate": (
         rates,
         {

@@ -22,7 +22,7 @@ def test_an_input_that_is_left_out_is_named():
         (np.tanh, "no numbers yet"),
         (lambda x: np.ones(3) * x, "no numbers yet"),
         (list, "cannot be iterated over"),
-        (lambda x: x / x, "multiply with a Lambda"),
+        (lambda x: x / x, "write Lambda"),
         (lambda x: x**0.5, "raised to 0.5"),
         (lambda x: L.Add()([x, np.ones((1, 3))]), "cannot be mixed"),
         (lambda x: L.Dense(2)(x, training=True), "no argument of a symbolic call"),

@@ -10,7 +10,7 @@ LAYERS = sorted(
     {
         c
         for c in registered("layer").values()
-        if c.__module__.startswith("netlayers.") and c is not nl.models.Functional
+        if c.__module__.startswith("netlayers.") and c.__name__ not in ("Functional", "Lambda")
     },
     key=lambda c: c.__name__,
 )

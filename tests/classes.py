@@ -28,7 +28,11 @@ KINDS = {
             "Network",
             "NormalizingLayer",
             "SubclassedModel",
+            "CategoricalLayer",
+            "IndexLookup",
+            "TextLookup",
             "TrainableModel",
+            "VocabularyLayer",
         },
     ),
     "loss": (

@@ -23,8 +23,16 @@ KERAS_LAYER = """
     set_weights stateless_call supports_masking symbolic_call trainable trainable_variables
     trainable_weights variable_dtype variables weights
 """
+# Of Keras's preprocessing layers.
+VOCABULARY = "adapt get_vocabulary output_mode set_vocabulary vocabulary_size"
 KERAS = {
     "Layer": KERAS_LAYER,
+    "CategoricalLayer": VOCABULARY,
+    "FeatureSpace": """
+    adapt cross feature float float_discretized float_normalized float_rescaled
+    get_encoded_features get_inputs integer_categorical integer_hashed output_mode save
+    string_categorical string_hashed
+    """,
     "Activation": KERAS_LAYER + "activation",
     "Model": KERAS_LAYER
     + """

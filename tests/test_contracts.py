@@ -48,7 +48,7 @@ def test_every_class_is_registered_and_exported(kind):
     for cls in classes:
         for name in (cls.__name__, snake_case(cls.__name__)):
             assert known.get(name) is cls, f"{cls.__name__} is not registered as {name!r}"
-        if cls.__name__ == "Graph":  # for functional models, which are not there yet
+        if cls.__name__ in ("Graph", "FeatureSpace"):  # for functional models; in utils
             continue
         place = nl if cls is nl.Sequential else exported
         assert cls.__name__ in place.__all__, f"{cls.__name__} is not exported"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._warn import warn
-from netlayers.arrays.convert import all_finite, as_array, as_text, check_finite, check_kind, each
+from netlayers.arrays.categories import as_categories, as_text
+from netlayers.arrays.convert import all_finite, as_array, check_finite, check_kind, each
 from netlayers.arrays.foreign import LazyRows, blocks, is_lazy
 from netlayers.arrays.sparse import as_csr, is_malformed, is_sparse
 from netlayers.errors import DataError
@@ -113,14 +114,19 @@ def checked_input(owner: str, argument: str, x: Any, spec: InputSpec, dtype: Dty
                 f"expected; pass {argument}.toarray()."
             )
         return _checked_csr(owner, argument, x, dtype)
-    x = as_text(owner, argument, x) if spec.dtype == "string" else as_data(owner, argument, x)
+    if spec.missing:
+        x = as_categories(owner, argument, x, spec.dtype)
+    elif spec.dtype == "string":
+        x = as_text(owner, argument, x)
+    else:
+        x = as_data(owner, argument, x)
     if x.ndim == 0:
         raise DataError(
             f"{owner}: {argument} must have the shape (batch, ...), got the single value {x}."
         )
     if spec.dtype == "float":
         check_values(owner, argument, x, dtype)
-    elif spec.dtype != "string":
+    elif spec.dtype != "string" and not spec.missing:
         check_kind(owner, argument, x, spec.dtype)
     return x
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.categories import any_array, as_categories, as_text
 from netlayers.arrays.complex_step import ComplexStep
-from netlayers.arrays.foreign import blocks, numpy_dtype, numpy_of
+from netlayers.arrays.foreign import blocks
 from netlayers.arrays.frames import frame_values, is_frame
 from netlayers.errors import DataError
 
@@ -55,28 +56,13 @@ def as_array(owner: str, argument: str, value: Any) -> Array:
         raise DataError(
             f"{owner}: {argument} is None; a function or layer that returns it may lack a return."
         )
-    array = _numpy(owner, argument, value)
+    array = any_array(owner, argument, value)
     if array.dtype.kind not in "fiub":
         raise DataError(
             f"{owner}: {argument} must hold real numbers, got the dtype {array.dtype}. "
             f"{_hint(array)}"
         )
     return array
-
-
-def _numpy(owner: str, argument: str, value: Any) -> Array:
-    """Return ``value`` converted by NumPy, of any dtype.
-
-    Raises:
-        DataError: rows are ragged, or the value cannot be converted.
-    """
-    try:
-        return numpy_dtype(np.asarray(numpy_of(value)))
-    except (TypeError, ValueError, RuntimeError, BufferError) as error:
-        raise DataError(
-            f"{owner}: {argument} must be an array of numbers with rows of equal length; NumPy "
-            f"cannot convert it ({error})."
-        ) from None
 
 
 def _hint(array: Array) -> str:
@@ -99,28 +85,6 @@ def _hint(array: Array) -> str:
     }.get(kind, "Convert it to numbers first.")
 
 
-def as_text(owner: str, argument: str, value: Any) -> Array:
-    """Return ``value`` as an array of strings: NumPy's ``str`` or ``bytes``, or ``str`` objects.
-
-    Raises:
-        DataError: it contains something else.
-    """
-    if is_frame(value):
-        value = value.to_numpy()
-    array = _numpy(owner, argument, value)
-    if array.dtype.kind in "UST":
-        return array
-    wrong = array.dtype.name
-    if array.dtype.kind == "O":
-        other = next((v for v in array.flat if not isinstance(v, str)), None)
-        if other is None and not any(v is None for v in array.flat):
-            return array
-        wrong = f"an entry {other!r}"
-    raise DataError(
-        f"{owner}: {argument} must hold strings, got {wrong}. Use {argument}.astype(str)."
-    )
-
-
 def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype) -> Array:
     """Return ``value`` as a C-contiguous array of the kind in ``spec``, without a copy if possible.
 
@@ -140,7 +104,9 @@ def as_kind(owner: str, argument: str, value: Any, spec: InputSpec, dtype: Dtype
         if spec.keeps_precision:
             dtype = kind_dtype(as_array(owner, argument, value).dtype, spec, dtype)
         return in_order(as_float(owner, argument, value, dtype))
-    if spec.dtype == "string":
+    if spec.missing:
+        array = as_categories(owner, argument, value, spec.dtype)
+    elif spec.dtype == "string":
         array = as_text(owner, argument, value)
     else:
         array = as_array(owner, argument, value)
@@ -153,6 +119,8 @@ def kind_dtype(given: Dtype, spec: InputSpec, dtype: Dtype) -> Dtype:
     if spec.dtype == "float":
         kept = spec.keeps_precision and not np.can_cast(given, dtype, "safe")
         return given.newbyteorder("=") if kept else dtype
+    if spec.missing:
+        return given.newbyteorder("=")
     if spec.dtype == "boolean":
         return np.dtype(bool)
     if spec.dtype == "integer" and given.kind not in "iu":

@@ -72,6 +72,12 @@ def column_names(value: Any) -> list[str] | None:
     return names if names and all(isinstance(name, str) for name in names) else None
 
 
+def frame_columns(value: Any) -> Any:
+    """Return a frame of pandas or polars as a dict of its columns; anything else unchanged."""
+    names = column_names(value)
+    return value if names is None else {name: value[name] for name in names}
+
+
 def check_names(owner: str, argument: str, names: list[str], known: list[str]) -> None:
     """Raise a DataError if the columns of a frame differ from those of the training data.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["float", "integer", "boolean", "string"]
+Kind = Literal["float", "integer", "boolean", "string", "category"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class InputSpec:
 
     Attributes:
         dtype: ``"float"`` (converted to the dtype of the layer), or ``"integer"``, ``"boolean"`` or
-            ``"string"``, which are not converted.
+            ``"string"``, which are not converted; ``"category"`` stands for strings or integers.
         ndim: number of axes, including the batch; ``None`` for any.
         min_ndim: minimum number of axes, including the batch.
         gradient: whether ``backward`` returns dL/dx for this input rather than ``None``.
@@ -26,6 +26,8 @@ class InputSpec:
         keeps_precision: for ``"float"``: whether numbers with more digits than the dtype of the
             layer (int64 or float64 in a float32 layer) are not converted, for a layer that
             subtracts before it rounds.
+        missing: for ``"integer"``, ``"string"`` and ``"category"``: whether values may be missing:
+            NaN among numbers (then floats), ``None`` among strings (then objects).
 
     Example:
         >>> from netlayers.arrays.spec import InputSpec
@@ -39,6 +41,7 @@ class InputSpec:
     gradient: bool = True
     name: str | None = None
     keeps_precision: bool = False
+    missing: bool = False
 
 
 FLOAT = InputSpec()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Array, Dtype, Examples, Shape
-    from netlayers.arrays.spec import InputSpec
+    from netlayers.arrays.spec import InputSpec, Kind
 
 
 class Layer(Module):
@@ -82,6 +82,8 @@ class Layer(Module):
     takes_sparse = False
     # The inputs of forward: one spec, or a tuple of specs for a tuple of arrays.
     input_spec: InputSpec | tuple[InputSpec, ...] = FLOAT
+    # Kind of the output: integers and strings have no gradient.
+    _output_kind: Kind = "float"
     # Layers whose forward takes mask=, and layers that propagate the mask of their input.
     takes_mask = False
     supports_masking = False

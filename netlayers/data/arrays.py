@@ -35,6 +35,8 @@ def _checksum_slices(size: int) -> list[slice]:
 
 def _crc(entries: Array, start: int) -> int:
     """Continue a checksum from ``start``; it does not depend on the machine's byte order."""
+    if entries.dtype.kind in "OT":
+        return zlib.crc32(repr(entries.tolist()).encode(), start)
     order = entries.dtype.newbyteorder("<")
     return zlib.crc32(entries.astype(order, copy=False).tobytes(), start)
 

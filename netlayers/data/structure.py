@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netlayers.arrays.frames import frame_columns
 from netlayers.errors import DataError
 
 
@@ -39,13 +40,15 @@ def arrays_by_name(
         owner: the caller's name, for error messages.
         argument: name of the argument ``value``.
         value: an array or list of numbers; nested lists and tuples of these in the order of the
-            names; or a dict from names to arrays.
+            names; or a dict from names to arrays, or a frame with these columns.
         names: names of the model's inputs or outputs.
         what: ``"input"`` or ``"output"``.
 
     Raises:
         DataError: the arrays do not match the names.
     """
+    if len(names) > 1:
+        value = frame_columns(value)
     if isinstance(value, Mapping):
         missing = [name for name in names if name not in value]
         extra = [name for name in value if name not in names]

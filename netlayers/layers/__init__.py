@@ -19,7 +19,9 @@ from netlayers.core.layer import Layer
 from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
 from netlayers.layers.batch_normalization import BatchNormalization
+from netlayers.layers.category_encoding import CategoryEncoding
 from netlayers.layers.dense import Dense
+from netlayers.layers.discretization import Discretization
 from netlayers.layers.dot import Dot
 from netlayers.layers.dropout import (
     AlphaDropout,
@@ -31,6 +33,7 @@ from netlayers.layers.dropout import (
 from netlayers.layers.embedding import Embedding, ReversibleEmbedding
 from netlayers.layers.get_item import GetItem
 from netlayers.layers.group_normalization import GroupNormalization
+from netlayers.layers.hashing import HashedCrossing, Hashing
 from netlayers.layers.input import Input, InputLayer
 from netlayers.layers.lambda_layer import Lambda
 from netlayers.layers.layer_normalization import (
@@ -38,6 +41,7 @@ from netlayers.layers.layer_normalization import (
     RMSNormalization,
     UnitNormalization,
 )
+from netlayers.layers.lookup import IntegerLookup, StringLookup
 from netlayers.layers.merge_functions import (
     add,
     average,
@@ -62,6 +66,7 @@ from netlayers.layers.parallel import Parallel
 from netlayers.layers.prelu import PReLU
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
+from netlayers.layers.text_vectorization import TextVectorization
 from netlayers.layers.time_distributed import TimeDistributed
 from netlayers.registry import resolve
 
@@ -77,8 +82,10 @@ __all__ = [
     "AlphaDropout",
     "Average",
     "BatchNormalization",
+    "CategoryEncoding",
     "Concatenate",
     "Dense",
+    "Discretization",
     "Dot",
     "Dropout",
     "Embedding",
@@ -92,10 +99,13 @@ __all__ = [
     "HardSiLU",
     "HardSigmoid",
     "HardTanh",
+    "HashedCrossing",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -130,9 +140,11 @@ __all__ = [
     "Sparsemax",
     "SpatialDropout1D",
     "Squareplus",
+    "StringLookup",
     "Subtract",
     "Tanh",
     "TanhShrink",
+    "TextVectorization",
     "Threshold",
     "TimeDistributed",
     "UnitNormalization",

@@ -108,7 +108,8 @@ class InputLayer(Layer):
         self.shape = check_shape("Input", "shape", shape)
         self.kind = check_choice("Input", "kind", kind, KINDS)
         if kind != "float":
-            self.input_spec = InputSpec(dtype=kind, gradient=False)  # type: ignore[arg-type]
+            missing = kind == "string"  # a lookup behind it says what becomes of such values
+            self.input_spec = InputSpec(dtype=kind, gradient=False, missing=missing)  # type: ignore[arg-type]
         self.build((None, *self.shape))
 
     @staticmethod

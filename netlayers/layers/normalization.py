@@ -13,7 +13,7 @@ from netlayers.arrays.spec import FLOAT, InputSpec
 from netlayers.checks import check_flag, check_integer
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
-from netlayers.data.streams import inputs_of, is_stream
+from netlayers.data.adapting import batches_for_adapt
 from netlayers.data.structure import arrays_by_name
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.initializers import Initializer
@@ -182,8 +182,7 @@ class Normalization(Layer):
         if batch_size is not None:
             batch_size = check_integer(owner, "batch_size", batch_size, minimum=1)
         moments = _Moments()
-        batches = inputs_of(owner, data) if is_stream(data) else [data]
-        for batch in data if _is_list_of_batches(data) else batches:
+        for batch in batches_for_adapt(owner, data):
             array = self._checked(owner, batch)
             row = math.prod(array.shape[1:])
             rows = batch_size or max(1, _PIECE // max(1, row))
@@ -333,11 +332,6 @@ class Normalization(Layer):
                 f"Normalization: variance must not be negative, got {variance!r}."
             )
         self._mean, self._variance = (array.astype(np.float64).tolist() for array in arrays)
-
-
-def _is_list_of_batches(data: Any) -> bool:
-    """Whether data are a list of arrays (batch, ...)."""
-    return isinstance(data, list) and all(isinstance(a, np.ndarray) and a.ndim > 1 for a in data)
 
 
 def _needs_float64(mean: Any, variance: Any) -> bool:

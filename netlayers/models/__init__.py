@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netlayers.models import feature_space  # noqa: F401 - registers FeatureSpace of utils
 from netlayers.models.functional import Functional
 from netlayers.models.keras_names import clone_model
 from netlayers.models.model import Model

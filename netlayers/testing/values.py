@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netlayers.testing.contract import Example
 
 FLOATS = ("float32", "float64")
-_KINDS: dict[str, Any] = {"integer": int, "boolean": bool, "string": str}
+_KINDS: dict[str, Any] = {"integer": int, "boolean": bool, "string": str, "category": str}
 
 
 # Layers and their inputs ------------------------------------------------------------------------
@@ -139,15 +139,20 @@ def awkward(x: Array) -> dict[str, Any]:
     padded[..., ::2] = x
     readonly = x.copy()
     readonly.flags.writeable = False
-    with np.errstate(invalid="ignore"):  # NaN is no integer
-        integers = x.astype("int64")
-    return {
+    forms = {
         "a list": x.tolist(),
         "an array in Fortran order": np.asfortranarray(x),
         "a strided array": padded[..., ::2],
         "a reversed array": x[::-1].copy()[::-1],
         "a read-only array": readonly,
         "a big-endian array": x.astype(x.dtype.newbyteorder(">")),
+    }
+    if x.dtype.kind == "U":
+        return {**forms, "objects": x.astype(object)}
+    with np.errstate(invalid="ignore"):  # NaN is no integer
+        integers = x.astype("int64")
+    return {
+        **forms,
         "float16": x.astype("float16"),
         "integers": integers,
         "float64": x.astype("float64"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netlayers.data.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from netlayers.models.feature_space import FeatureSpace
 from netlayers.saving.custom_objects import (
     CustomObjectScope,
     custom_object_scope,
@@ -22,6 +23,7 @@ from netlayers.utils.sequences import PyDataset, Sequence, timeseries_dataset_fr
 
 __all__ = [
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",

@@ -10,6 +10,7 @@ from tests.api.calls import (
     Y,
     Z,
     adapt,
+    adapt_bins,
     batches,
     classifier,
     compiled,
@@ -32,6 +33,7 @@ from tests.api.calls import (
     predict,
     rates,
     regressor,
+    save_space,
     saved,
     steps_of_profile,
     stop_at_once,
@@ -218,6 +220,8 @@ CASES = {
         adapt,
         {"batch_size": 7},
     ),
+    "Discretization.adapt": (adapt_bins, {"batch_size": 7, "steps": 1}),
+    "FeatureSpace.save": (save_space, {"overwrite": False}),
     "find_learning_rate": (
         rates,
         {

@@ -236,6 +236,19 @@ def adapt(**arguments):
     return layer.get_weights()
 
 
+def adapt_bins(**arguments):
+    """Return boundaries of summaries, which depend on the size of the pieces."""
+    layer = nl.layers.Discretization(num_bins=7, epsilon=0.3)
+    rng = np.random.default_rng(0)
+    layer.adapt([rng.normal(size=(500, 1)) for _ in range(3)], **arguments)
+    return layer.bin_boundaries
+
+
+def save_space(folder, **arguments):
+    for options in ({}, arguments):
+        nl.utils.FeatureSpace({"a": "float"}).save(folder / "space.safetensors", **options)
+
+
 def stop_at_once(hook):
     def act(*_):
         raise KeyError(hook)

@@ -51,6 +51,7 @@ def checked_build(build: Build) -> Build:
         else:
             shape = check_shape(self.owner, "input_shape", input_shape, minimum=0)
             shape = (None, *shape[1:]) if shape else shape
+        shape = shape or getattr(self, "_usual_shape", ())
         if not shape:
             raise ConfigurationError(
                 f"{self.owner}: build() needs the input shape, batch first, such as (None, 784)."

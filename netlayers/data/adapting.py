@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def batches_for_adapt(owner: str, data: Any, steps: int | None = None) -> Iterable[Any]:
+def batches_for_adapt(
+    owner: str, data: Any, steps: int | None = None, axes: int = 2
+) -> Iterable[Any]:
     """Return x of each batch of data in any form that ``fit`` takes.
 
     Args:
         owner: the caller's name, for messages.
-        data: an array or frame, which is one batch; a list of arrays of two axes or more, each a
-            batch; or a stream of batches.
+        data: an array or frame, which is one batch; a list of arrays, each a batch; or a stream of
+            batches.
         steps: number of batches of a stream; ``None`` for all.
+        axes: of arrays in a list that are batches; those with fewer are its rows.
     """
-    if isinstance(data, list) and all(isinstance(a, np.ndarray) and a.ndim > 1 for a in data):
+    if isinstance(data, list) and all(isinstance(a, np.ndarray) and a.ndim >= axes for a in data):
         return data[:steps] if data else [data]
     if not is_stream(data):
         return [data]

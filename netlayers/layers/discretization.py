@@ -125,7 +125,7 @@ class Discretization(CategoricalLayer):
                 "Give num_bins there instead."
             )
         values, weights = np.empty(0), np.empty(0)
-        for batch in batches_for_adapt(owner, data, steps):
+        for batch in batches_for_adapt(owner, data, steps, axes=1):
             (array,) = arrays_by_name(owner, "data", batch, ["x"])
             array = as_data(owner, "data", array)
             check_values(owner, "data", array, _FLOAT64)

@@ -62,6 +62,7 @@ class Embedding(Layer):
 
     input_spec = InputSpec(dtype="integer", gradient=False)
     can_skip_input_gradient = True
+    _usual_shape = (None,)
     _not_stored = ("input_shape", "weights")
     _row_gradient = True
 
@@ -108,6 +109,9 @@ class Embedding(Layer):
             constraint=self.embeddings_constraint,
             row_gradient=self._row_gradient,
         )
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Take any shape: the table does not depend on it."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input shape with the length of a row behind it."""

@@ -169,6 +169,14 @@ def test_adapt_is_refused():
         L.Discretization(num_bins=2, name="age")(NUMBERS)
 
 
+def test_a_list_of_arrays_is_one_of_batches():
+    layer = L.Discretization(num_bins=3)
+    layer.adapt([np.arange(4.0), np.arange(4.0, 9.0)])
+    whole = L.Discretization(num_bins=3)
+    whole.adapt(np.arange(9.0))
+    assert layer.bin_boundaries == whole.bin_boundaries
+
+
 def test_steps_of_adapt():
     layer = L.Discretization(num_bins=2)
     layer.adapt([np.zeros((4, 1)), np.ones((4, 1))], steps=1)

@@ -155,6 +155,17 @@ def test_reverse_builds_the_layer():
     assert L.ReversibleEmbedding(5, 3)(np.ones((2, 3)), reverse=True).shape == (2, 5)
 
 
+def test_sequences_of_any_length():
+    layer = L.Embedding(4, 3)
+    layer.build()  # the table is known before the data
+    assert layer.embeddings.shape == (4, 3)
+    for shape in ((2,), (5, 7), (5, 1), (2, 3, 4)):
+        x = np.zeros(shape, int)
+        assert layer.forward(x, training=True).shape == (*shape, 3)
+        layer.backward(np.ones((*shape, 3)))
+        np.testing.assert_array_equal(dense(layer)[0], np.full(3, x.size))
+
+
 def test_saved_and_loaded(tmp_path):
     x = np.random.default_rng(5).integers(0, 9, (20, 3))
     model = nl.Sequential([L.Embedding(9, 2, mask_zero=True), L.Flatten(), L.Dense(1)], seed=0)

@@ -30,6 +30,9 @@ class Case:
         dropout: rate after each hidden layer.
         normalized: whether batch normalization precedes each hidden activation; the layer before
             it then has no bias.
+        form: ``"chain"``; ``"residual"``: each two hidden layers after the first form a block,
+            ``h + f(h)``; ``"towers"``: each half of the input has hidden layers of its own, whose
+            outputs are concatenated before the last layer.
     """
 
     name: str
@@ -40,17 +43,30 @@ class Case:
     loss: str = "crossentropy"
     dropout: float = 0.0
     normalized: bool = False
+    form: str = "chain"
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Inputs and units of each layer, those of the first tower before the second."""
+        found = list(itertools.pairwise(self.sizes))
+        if self.form == "towers":
+            n, m = found[0]
+            tower = [(n // 2, m), *found[1:-1]]
+            found = [*tower, *tower, (2 * self.sizes[-2], self.sizes[-1])]
+        return found
 
     @property
     def parameters(self) -> int:
         """Number of trainable parameters."""
-        pairs = list(itertools.pairwise(self.sizes))
+        pairs = self.pairs
         norms = sum(m for _, m in pairs[:-1]) if self.normalized else 0
         return sum(n * m + m for n, m in pairs) + norms
 
     def activated(self, layer: int) -> bool:
         """Return whether this layer has an activation."""
-        return layer < len(self.sizes) - 2 or self.loss == "quadratic"
+        if self.form == "residual" and layer and layer % 2 == 0:
+            return False  # it ends a block
+        return layer < len(self.pairs) - 1 or self.loss == "quadratic"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description for :func:`from_dict`."""
@@ -72,19 +88,56 @@ CASES = {
         Case("deep", (64, *[64] * 50, 10), "tanh", 64, "momentum"),
         Case("wide", (1024, 2048, 2048, 2048, 10), "relu", 256, "adam"),
         Case("regularized", (784, 512, 512, 10), "relu", 128, "adam", dropout=0.2, normalized=True),
+        Case("residual", (128, *[256] * 9, 10), "relu", 128, "adam", form="residual"),
+        Case("towers", (128, 256, 128, 1), "relu", 256, "adam", "regression", form="towers"),
     )
 }
 
+_CHAINS = [name for name, case in CASES.items() if case.form == "chain"]
 # Targets for the time of a peer divided by that of netlayers.
 TARGETS: dict[str, dict[str, float]] = {
-    "torch": dict(zip(CASES, (4, 4, 2.5, 1.25, 3, 1.05, 1.5), strict=True)),
-    "torch.compile": dict(zip(CASES, (4, 4, 2.5, 1.1, 3, 1.0, 1.2), strict=True)),
-    "jax": dict(zip(CASES, (1.8, 1.8, 1.5, 1.05, 1.2, 1.0, 1.1), strict=True)),
-    "jax, loss read": dict(zip(CASES, (1.8, 1.8, 1.5, 1.05, 1.2, 1.0, 1.1), strict=True)),
-    "keras": dict(zip(CASES, (6, 6, 3, 1.3, 1.5, 1.0, 1.2), strict=True)),
-    "sklearn": dict(zip(CASES, (8, 8, 4, 2.5, 2, 1.5), strict=False)),
+    "torch": dict(zip(_CHAINS, (4, 4, 2.5, 1.25, 3, 1.05, 1.5), strict=True)),
+    "torch.compile": dict(zip(_CHAINS, (4, 4, 2.5, 1.1, 3, 1.0, 1.2), strict=True)),
+    "jax": dict(zip(_CHAINS, (1.8, 1.8, 1.5, 1.05, 1.2, 1.0, 1.1), strict=True)),
+    "jax, loss read": dict(zip(_CHAINS, (1.8, 1.8, 1.5, 1.05, 1.2, 1.0, 1.1), strict=True)),
+    "keras": dict(zip(_CHAINS, (6, 6, 3, 1.3, 1.5, 1.0, 1.2), strict=True)),
+    "sklearn": dict(zip(_CHAINS, (8, 8, 4, 2.5, 2, 1.5), strict=False)),
     "floor": {"mnist": 1 / 1.3, "wide": 1 / 1.2},
 }
+
+
+def inputs(case: Case, x: np.ndarray) -> list[np.ndarray]:
+    """Return the inputs of the network: x, or its two halves."""
+    if case.form != "towers":
+        return [x]
+    return [np.ascontiguousarray(part) for part in np.split(x, 2, axis=1)]
+
+
+def apply(case: Case, dense: Any, xs: Any, concatenate: Any) -> Any:
+    """Return the output of a network, in any framework.
+
+    Args:
+        case: the network.
+        dense: applies the layer of a number, with its activation.
+        xs: the inputs.
+        concatenate: joins two arrays along the last axis.
+    """
+    count = len(case.pairs)
+    if case.form == "towers":
+        tower, found = (count - 1) // 2, []
+        for first, h in zip((0, tower), xs, strict=True):
+            for i in range(first, first + tower):
+                h = dense(i, h)
+            found.append(h)
+        return dense(count - 1, concatenate(found))
+    h = dense(0, xs[0])
+    if case.form == "residual":
+        for i in range(1, count - 1, 2):
+            h = h + dense(i + 1, dense(i, h))
+        return dense(count - 1, h)
+    for i in range(1, count):
+        h = dense(i, h)
+    return h
 
 
 def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +154,7 @@ def weights(case: Case, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (inputs, units) weights, Glorot or for ReLU He uniform, and zero biases."""
     rng = np.random.default_rng(seed)
     first = []
-    for n, m in itertools.pairwise(case.sizes):
+    for n, m in case.pairs:
         limit = np.sqrt(6 / n) if case.activation == "relu" else np.sqrt(6 / (n + m))
         w = rng.uniform(-limit, limit, (n, m)).astype(np.float32)
         first.append((w, np.zeros(m, np.float32)))

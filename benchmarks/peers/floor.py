@@ -14,6 +14,8 @@ class Trainer:
     """Computes only the matrix products of a step."""
 
     def __init__(self, case: Case, way: str = "") -> None:
+        if case.form != "chain":
+            raise NotImplementedError("the floor is that of a chain")
         self.w = [w for w, _ in weights(case)]
         self.a = [data(case)[0]]
         rng = np.random.default_rng(0)

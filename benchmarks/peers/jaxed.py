@@ -25,6 +25,7 @@ from benchmarks.cases import (
     RATE,
     SGD_RATE,
     Case,
+    apply,
     data,
     weights,
 )
@@ -50,6 +51,14 @@ def start(case: Case, seed: int = 0) -> tuple[Any, Any, Any]:
 
 def network(case: Case, params: Any, moving: Any, x: Any, key: Any = None) -> Any:
     """Return the output (logits) and the moving averages; a ``key`` means training."""
+    if case.form != "chain":
+
+        def dense(i: int, h: Any) -> Any:
+            h = h @ params[i]["w"] + params[i]["b"]
+            return KINDS[case.activation](h) if case.activated(i) else h
+
+        xs = jnp.split(x, 2, axis=1) if case.form == "towers" else [x]
+        return apply(case, dense, xs, partial(jnp.concatenate, axis=-1)), moving
     h, after = x, []
     for i, layer in enumerate(params):
         h = h @ layer["w"]

@@ -22,17 +22,34 @@ from benchmarks.cases import (
     RATE,
     SGD_RATE,
     Case,
+    apply,
     data,
+    inputs,
     weights,
 )
 from benchmarks.peers import READY
 
 
+def make_graph(case: Case, seed: int) -> Any:
+    """Return a functional model with the weights of the case."""
+    count = 2 if case.form == "towers" else 1
+    xs = [keras.Input((case.sizes[0] // count,)) for _ in range(count)]
+    layers = [
+        keras.layers.Dense(m, case.activation if case.activated(i) else None)
+        for i, (_, m) in enumerate(case.pairs)
+    ]
+    y = apply(case, lambda i, h: layers[i](h), xs, keras.layers.Concatenate())
+    for layer, values in zip(layers, weights(case, seed), strict=True):
+        layer.set_weights(values)
+    return keras.Model(xs, y)
+
+
 def make_model(case: Case, seed: int = 0) -> Any:
     """Return the compiled model with the weights of the case."""
     keras.utils.set_random_seed(seed)
-    model = keras.Sequential([keras.Input((case.sizes[0],))])
-    for i, (w, b) in enumerate(weights(case, seed)):
+    chain = case.form == "chain"
+    model = keras.Sequential([keras.Input((case.sizes[0],))]) if chain else make_graph(case, seed)
+    for i, (w, b) in enumerate(weights(case, seed) if chain else ()):
         last = i == len(case.sizes) - 2
         norm = case.normalized and not last
         activation = case.activation if case.activated(i) else None
@@ -63,10 +80,14 @@ class Trainer:
 
     def __init__(self, case: Case, way: str = "") -> None:
         x, y = data(case)
+        parts = inputs(case, x)
+        x = parts if len(parts) > 1 else parts[0]
         model = make_model(case)
         self.state: Any = ()
         if way == "stateless":
-            self.step = self._stateless(model, jnp.asarray(x), jnp.asarray(y))
+            self.step = self._stateless(
+                model, jax.tree_util.tree_map(jnp.asarray, x), jnp.asarray(y)
+            )
         else:
             self.step = lambda: model.train_on_batch(x, y)
 

@@ -19,17 +19,32 @@ from benchmarks.cases import (
     RATE,
     SGD_RATE,
     Case,
+    apply,
     data,
+    inputs,
     weights,
 )
 from benchmarks.peers import READY
+from netlayers.arrays.convert import one
 from netlayers.kernels.select import kernels
 
 
-def make_model(case: Case, seed: int = 0) -> nl.Sequential:
+def make_graph(case: Case, seed: int) -> tuple[Any, list[Any]]:
+    """Return a functional model, and its Dense layers in the order of the case."""
+    layers = [
+        nl.layers.Dense(m, case.activation if case.activated(i) else None)
+        for i, (_, m) in enumerate(case.pairs)
+    ]
+    count = 2 if case.form == "towers" else 1
+    xs = [nl.Input((case.sizes[0] // count,)) for _ in range(count)]
+    y = apply(case, lambda i, h: layers[i](h), xs, nl.layers.concatenate)
+    return nl.Model(xs, y, seed=seed), layers
+
+
+def make_model(case: Case, seed: int = 0) -> Any:
     """Return the compiled model with the weights of the case."""
     layers: list[Any] = []
-    for i, m in enumerate(case.sizes[1:]):
+    for i, m in enumerate(case.sizes[1:] if case.form == "chain" else ()):
         last = i == len(case.sizes) - 2
         norm = case.normalized and not last
         activation = case.activation if case.activated(i) else None
@@ -39,7 +54,11 @@ def make_model(case: Case, seed: int = 0) -> nl.Sequential:
             layers.append(nl.layers.Activation(case.activation))
         if case.dropout and not last:
             layers.append(nl.layers.Dropout(case.dropout))
-    model = nl.Sequential(layers, seed=seed)
+    if case.form == "chain":
+        model: Any = nl.Sequential(layers, seed=seed)
+        model.build((None, case.sizes[0]))
+    else:
+        model, layers = make_graph(case, seed)
     optimizer = {
         "sgd": lambda: nl.optimizers.SGD(SGD_RATE),
         "adam": lambda: nl.optimizers.Adam(RATE, BETA_1, BETA_2, EPSILON),
@@ -50,7 +69,6 @@ def make_model(case: Case, seed: int = 0) -> nl.Sequential:
     else:
         loss = nl.losses.MeanSquaredError()
     model.compile(optimizer, loss)
-    model.build((None, case.sizes[0]))
     dense = [layer for layer in layers if isinstance(layer, nl.layers.Dense)]
     for layer, (w, b) in zip(dense, weights(case, seed), strict=True):
         layer.kernel[...] = w
@@ -64,6 +82,7 @@ class Trainer:
 
     def __init__(self, case: Case, way: str = "") -> None:
         x, y = data(case)
+        x = one(inputs(case, x))
         self.model = model = make_model(case)
         loss, optimizer, parameters = model.loss, model.optimizer, model.parameters
 

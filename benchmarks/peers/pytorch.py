@@ -24,7 +24,9 @@ from benchmarks.cases import (
     RATE,
     SGD_RATE,
     Case,
+    apply,
     data,
+    inputs,
     weights,
 )
 from benchmarks.peers import READY
@@ -32,9 +34,35 @@ from benchmarks.peers import READY
 KINDS = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 
 
+class Graph(torch.nn.Module):
+    """A residual network, or two towers."""
+
+    def __init__(self, case: Case, seed: int) -> None:
+        super().__init__()
+        self.case, self.dense = case, torch.nn.ModuleList()
+        self.activation = KINDS[case.activation]()
+        for w, b in weights(case, seed):
+            linear = torch.nn.Linear(*w.shape)
+            with torch.no_grad():
+                linear.weight.copy_(torch.from_numpy(w.T))
+                linear.bias.copy_(torch.from_numpy(b))
+            self.dense.append(linear)
+
+    def forward(self, *xs: Any) -> Any:
+        """Return the output."""
+
+        def dense(i: int, h: Any) -> Any:
+            h = self.dense[i](h)
+            return self.activation(h) if self.case.activated(i) else h
+
+        return apply(self.case, dense, xs, lambda parts: torch.cat(parts, dim=-1))
+
+
 def make_model(case: Case, seed: int = 0) -> Any:
     """Return the modules with the weights of the case; PyTorch stores W transposed."""
     torch.manual_seed(seed)
+    if case.form != "chain":
+        return Graph(case, seed)
     modules: list[Any] = []
     first = weights(case, seed)
     for i, (n, m) in enumerate(itertools.pairwise(case.sizes)):
@@ -68,14 +96,15 @@ class Trainer:
     """Runs training steps."""
 
     def __init__(self, case: Case, way: str = "") -> None:
-        x, y = (torch.from_numpy(v) for v in data(case))
+        x, y = data(case)
+        xs, y = [torch.from_numpy(part) for part in inputs(case, x)], torch.from_numpy(y)
         model = make_model(case)
         loss = torch.nn.CrossEntropyLoss() if case.loss == "crossentropy" else torch.nn.MSELoss()
         optimizer = make_optimizer(case, model)
         parameters = list(model.parameters())
 
         def forward() -> Any:
-            return loss(model(x), y)
+            return loss(model(*xs), y)
 
         if way == "compile":
             forward = torch.compile(forward, fullgraph=True)

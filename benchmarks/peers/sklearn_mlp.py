@@ -20,6 +20,8 @@ from benchmarks.peers import READY
 
 def make_model(case: Case, seed: int = 0) -> Any:
     """Return the estimator with the weights of the case."""
+    if case.form != "chain":
+        raise NotImplementedError("scikit-learn has chains of layers only")
     if case.dropout or case.normalized:
         raise NotImplementedError("scikit-learn has neither dropout nor batch normalization")
     kind = MLPClassifier if case.loss == "crossentropy" else MLPRegressor

@@ -75,7 +75,7 @@ class GetItem(Layer):
                 f"{self.owner} (GetItem): an input of shape {shown_shape(input_shape)} has no "
                 f"{self._index}: {error}."
             ) from None
-        return (None, *shape[1:])
+        return (input_shape[0], *shape[1:])
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = x[index]``."""

@@ -98,7 +98,7 @@ class MergeLayer(Layer):
     def _combined(self, shapes: Sequence[Shape]) -> Shape:
         ndim = max(map(len, shapes))
         aligned = [_with_axes(shape, ndim) for shape in shapes]
-        sizes: list[int | None] = [None]
+        sizes: list[int | None] = [shapes[0][0]]
         for axis in range(1, ndim):
             found = {shape[axis] for shape in aligned} - {1}
             if len(found - {None}) > 1:

@@ -65,7 +65,7 @@ class TimeDistributed(Container):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, time, ...) with the output shape of the layer."""
         _, *rest = self.layer.compute_output_shape(self._step(input_shape))
-        return (None, input_shape[1], *rest)
+        return (input_shape[0], input_shape[1], *rest)
 
     def check_input_shape(self, shape: Shape) -> None:
         """Raise a ShapeError if the layer does not accept a time step of it."""

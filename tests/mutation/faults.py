@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE.parent.parent))  # where this file is run as a scrip
 from netlayers.testing.contract import Example  # noqa: E402
 from netlayers.testing.losses import SHAPES  # noqa: E402
 from netlayers.testing.targets import draw  # noqa: E402
-from netlayers.testing.values import built, normal  # noqa: E402
+from netlayers.testing.values import built, inputs, normal  # noqa: E402
 from tests.classes import concrete  # noqa: E402
 
 BACKWARD = ("backward", "_backward_logits", "_backward_probabilities")
@@ -160,8 +160,16 @@ def cases(cls, seed=0):
         yield model, normal((5, 4), seed=seed), np.array([0, 1, 2, 1, 0]), None
     for kwargs, shape in cls.examples():
         layer = built(Example(cls, kwargs, (shape,)), seed=seed)
+        x = inputs(layer, shape, seed=seed + 1)
         for scale in (1, 4):  # the larger numbers reach where functions are cut off
-            yield layer, scale * normal(shape, seed=seed + 1), None, None
+            yield layer, _scaled(x, scale), None, None
+
+
+def _scaled(x, scale):
+    """Return inputs times a number; indices stay as they are."""
+    if isinstance(x, tuple):
+        return tuple(_scaled(a, scale) for a in x)
+    return scale * x if x.dtype.kind == "f" else x
 
 
 def caught(classes):
@@ -184,7 +192,7 @@ def gradients(classes, seeds=(0, 3, 5)):
         for seed in seeds:
             for thing, x, y, weight in cases(cls, seed):
                 rng = np.random.default_rng(seed)
-                function = _function(thing, np.array(x), y, None, weight, 0, rng)
+                function = _function(thing, copy.deepcopy(x), y, None, weight, 0, rng)
                 function.value()
                 got += function.gradients()
     return got

@@ -14,6 +14,10 @@ import numpy as np
 
 from netlayers.errors import ArgumentTypeError, ConfigurationError, FileError
 
+# Larger numbers are infinite in float32, and larger integers none of NumPy's.
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
+LARGEST_INTEGER = 2**63 - 1
+
 
 def check_number(
     owner: str,
@@ -24,8 +28,9 @@ def check_number(
     above: float | None = None,
     maximum: float | None = None,
     below: float | None = None,
+    largest: float = LARGEST_NUMBER,
 ) -> float:
-    """Return ``value`` as a finite float within the given bounds.
+    """Return ``value`` as a float that is finite in float32, within the given bounds.
 
     Args:
         owner: the caller's name, used in the message (``"Adam"``).
@@ -35,6 +40,7 @@ def check_number(
         above: exclusive lower bound.
         maximum: inclusive upper bound.
         below: exclusive upper bound.
+        largest: bound of its size, by default that of float32.
 
     Raises:
         ConfigurationError: ``value`` is not a real number, not finite, or out of bounds.
@@ -51,8 +57,10 @@ def check_number(
     ) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf"):
         with contextlib.suppress(OverflowError):  # an integer above 1.8e308
             number = float(value)
+    if largest < abs(number) < float("inf"):
+        expected = f"{expected} (at most {LARGEST_NUMBER:.2g} in size, as in float32)"
     good = (
-        np.isfinite(number)
+        abs(number) <= largest
         and (minimum is None or number >= minimum)
         and (above is None or number > above)
         and (maximum is None or number <= maximum)
@@ -63,12 +71,19 @@ def check_number(
     return number
 
 
-def check_integer(owner: str, argument: str, value: Any, *, minimum: int | None = None) -> int:
-    """Return ``value`` as an int of at least ``minimum``.
+def check_integer(
+    owner: str,
+    argument: str,
+    value: Any,
+    *,
+    minimum: int | None = None,
+    maximum: int | None = LARGEST_INTEGER,
+) -> int:
+    """Return ``value`` as an int from ``minimum`` to ``maximum``.
 
     Raises:
         ArgumentTypeError: ``value`` is not an integer (``True`` and ``3.0`` are refused).
-        ConfigurationError: it is too small.
+        ConfigurationError: it is too small or too large.
     """
     expected = "an integer" if minimum is None else f"an integer >= {minimum}"
     try:
@@ -77,9 +92,19 @@ def check_integer(owner: str, argument: str, value: Any, *, minimum: int | None 
         number = None
     if number is None or isinstance(value, bool):
         raise ArgumentTypeError(f"{owner}: {argument} must be {expected}, got {value!r}.")
+    if maximum is not None and number > maximum:
+        bound = "2**63 - 1" if maximum == LARGEST_INTEGER else maximum
+        raise ConfigurationError(
+            f"{owner}: {argument} must be {expected} and at most {bound}, got {value!r:.60}."
+        )
     if minimum is not None and number < minimum:
-        raise ConfigurationError(f"{owner}: {argument} must be {expected}, got {value!r}.")
+        raise ConfigurationError(f"{owner}: {argument} must be {expected}, got {value!r:.60}.")
     return number
+
+
+def check_seed(owner: str, value: Any) -> int:
+    """Return the seed of a generator, an integer >= 0 of any size."""
+    return check_integer(owner, "seed", value, minimum=0, maximum=None)
 
 
 def check_flag(owner: str, argument: str, value: Any) -> bool:
@@ -122,14 +147,19 @@ def listed(values: Any) -> list[Any]:
 
 
 def check_list(owner: str, argument: str, value: Any, kind: str) -> list[Any]:
-    """Return a list of what a sequence other than a string contains.
+    """Return a list of what a sequence other than a string or dict contains.
 
     Raises:
         ConfigurationError: ``value`` is no sequence; ``kind`` says what it must contain.
     """
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+    if isinstance(value, (str, bytes, dict)) or not is_iterable(value):
         raise ConfigurationError(f"{owner}: {argument} must be a list of {kind}, got {value!r}.")
     return list(value)
+
+
+def is_iterable(value: Any) -> bool:
+    """Whether ``iter(value)`` works; an array of no axes has ``__iter__``, which raises."""
+    return hasattr(value, "__iter__") and not (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
 def check_name(owner: str, value: Any, default: str) -> str:
@@ -159,7 +189,8 @@ def check_dtype(owner: str, value: Any) -> np.dtype[Any]:
         ConfigurationError: it is another dtype.
     """
     try:
-        dtype = np.dtype("O" if value is None else value)  # np.dtype(None) would be float64
+        # np.dtype(None) would be float64, and np.dtype(np.float32(0.5)) float32.
+        dtype = np.dtype("O" if value is None or isinstance(value, np.generic) else value)
     except (TypeError, ValueError):
         dtype = np.dtype("O")
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -168,6 +199,51 @@ def check_dtype(owner: str, value: Any) -> np.dtype[Any]:
             "(Data of any other dtype are converted.)"
         )
     return dtype
+
+
+def check_numeric_dtype(owner: str, value: Any) -> np.dtype[Any]:
+    """Return ``value`` as a dtype of real numbers.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        dtype = np.dtype(value if isinstance(value, (str, type, np.dtype)) else "O")
+    except (TypeError, ValueError):
+        dtype = np.dtype("O")
+    if dtype.kind not in "iuf":
+        raise ConfigurationError(
+            f"{owner}: dtype must be one of real numbers, such as 'float32', got {value!r}."
+        )
+    return dtype
+
+
+def check_array(owner: str, argument: str, value: Any) -> np.ndarray[Any, Any]:
+    """Return ``value`` as an array of real numbers.
+
+    Raises:
+        ConfigurationError: it holds others.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise ConfigurationError(
+            f"{owner}: {argument} must hold real numbers, got {array.dtype} {value!r:.60}."
+        )
+    return array
+
+
+def check_axis(owner: str, value: Any, rank: int) -> int:
+    """Return the index of an axis of an array of so many axes.
+
+    Raises:
+        ConfigurationError: it is no integer, or there is no such axis.
+    """
+    axis = check_integer(owner, "axis", value)
+    if not -rank <= axis < rank:
+        raise ConfigurationError(
+            f"{owner}: axis must be from {-rank} to {rank - 1}, an axis of the array, got {axis}."
+        )
+    return axis
 
 
 def check_shape(owner: str, argument: str, value: Any, minimum: int = 1) -> tuple[int | None, ...]:
@@ -188,6 +264,19 @@ def check_shape(owner: str, argument: str, value: Any, minimum: int = 1) -> tupl
         else check_integer(owner, f"each size in {argument}", size, minimum=minimum)
         for size in sizes
     )
+
+
+def check_sizes(owner: str, shape: Any) -> tuple[int, ...]:
+    """Return the shape of an array, ints >= 0.
+
+    Raises:
+        ConfigurationError: it is not such a sequence, or a size is ``None``.
+    """
+    sizes = check_shape(owner, "shape", shape, minimum=0)
+    known = tuple(size for size in sizes if size is not None)
+    if len(known) < len(sizes):
+        raise ConfigurationError(f"{owner}: each size in shape must be known, got {shape!r}.")
+    return known
 
 
 def is_several(shape: Any) -> bool:

@@ -68,7 +68,8 @@ def set_image_data_format(data_format: str) -> None:
 
 
 def _only(owner: str, value: object, allowed: object, advice: str) -> None:
-    if value != allowed:
+    if not isinstance(value, type(allowed)) or value != allowed:
         raise ConfigurationError(
-            f"{owner}: {value!r} cannot be set for all models, only {allowed!r}; {advice}."
+            f"{owner}: the value {value!r} cannot be set for all models, only {allowed!r}; "
+            f"{advice}."
         )

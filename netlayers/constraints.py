@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._serializers import serializers
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_array, check_integer, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.registry import Configurable, must_define, register, resolve
 
@@ -61,7 +61,10 @@ class Constraint(Configurable):
 
     def __call__(self, w: ArrayLike) -> Array:
         """Return a copy of the weights after :meth:`apply`, as Keras's constraints do."""
-        w = np.array(w)
+        owner = type(self).__name__
+        w = check_array(owner, "w", w)
+        w = np.array(w, w.dtype if w.dtype.kind == "f" else float)
+        self.check_shape(f"{owner}: w", w.shape)
         self.apply(w)
         return w
 

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.checks import (
+    check_axis,
+    check_integer,
+    check_number,
+    check_numeric_dtype,
+    check_seed,
+    check_sizes,
+)
+from netlayers.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,7 +45,7 @@ _seeds: list[np.random.SeedSequence] = []  # of set_seed, at most one
 
 def set_seed(seed: int) -> None:
     """Let the seeds of models without one follow from ``seed``, in the order of their creation."""
-    _seeds[:] = [np.random.SeedSequence(seed)]
+    _seeds[:] = [np.random.SeedSequence(check_seed("set_seed", seed))]
 
 
 def forget_seed() -> None:
@@ -206,17 +216,17 @@ class SeedGenerator:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self.seed = fresh_seed() if seed is None else seed
+        self.seed = fresh_seed() if seed is None else check_seed("SeedGenerator", seed)
         self.rng = np.random.default_rng(self.seed)
 
 
 Seed = SeedGenerator | int | None
 
 
-def _generator(seed: Seed) -> np.random.Generator:
+def _generator(owner: str, seed: Seed) -> np.random.Generator:
     if isinstance(seed, SeedGenerator):
         return seed.rng
-    return np.random.default_rng(fresh_seed() if seed is None else seed)
+    return np.random.default_rng(fresh_seed() if seed is None else check_seed(owner, seed))
 
 
 def normal(
@@ -231,21 +241,46 @@ def normal(
         dtype: name of the dtype.
         seed: an integer gives the same numbers at each call, a :class:`SeedGenerator` goes on.
     """
-    return _generator(seed).normal(mean, stddev, shape).astype(dtype)
+    owner = "normal"
+    mean = check_number(owner, "mean", mean)
+    stddev = check_number(owner, "stddev", stddev, minimum=0)
+    kind = check_numeric_dtype(owner, dtype)
+    return _generator(owner, seed).normal(mean, stddev, check_sizes(owner, shape)).astype(kind)
 
 
 def uniform(
     shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str = "float32", seed: Seed = None
 ) -> Array:
     """Return numbers uniform in [minval, maxval); arguments as in :func:`normal`."""
-    return _generator(seed).uniform(minval, maxval, shape).astype(dtype)
+    owner = "uniform"
+    low, high = check_number(owner, "minval", minval), check_number(owner, "maxval", maxval)
+    if low > high:
+        raise ConfigurationError(
+            f"{owner}: minval must be at most maxval, got {minval!r} and {maxval!r}."
+        )
+    kind = check_numeric_dtype(owner, dtype)
+    return _generator(owner, seed).uniform(low, high, check_sizes(owner, shape)).astype(kind)
 
 
 def randint(shape: Any, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Array:
     """Return integers from minval to maxval - 1; arguments as in :func:`normal`."""
-    return _generator(seed).integers(minval, maxval, shape).astype(dtype)
+    owner = "randint"
+    kind = check_numeric_dtype(owner, dtype)
+    low, high = check_integer(owner, "minval", minval), check_integer(owner, "maxval", maxval)
+    if low >= high:
+        raise ConfigurationError(
+            f"{owner}: minval must be below maxval, got {minval!r} and {maxval!r}."
+        )
+    if kind.kind in "iu" and not np.iinfo(kind).min <= low < high <= np.iinfo(kind).max + 1:
+        raise ConfigurationError(
+            f"{owner}: minval={low} and maxval={high} are beyond the dtype {kind.name}."
+        )
+    return _generator(owner, seed).integers(low, high, check_sizes(owner, shape)).astype(kind)
 
 
 def shuffle(x: Array, axis: int = 0, seed: Seed = None) -> Array:
     """Return a copy with the entries of an axis in random order."""
-    return _generator(seed).permutation(x, axis)
+    x = np.asarray(x)
+    if not x.ndim:
+        raise ConfigurationError(f"shuffle: x must be an array with an axis, got {x!r}.")
+    return _generator("shuffle", seed).permutation(x, check_axis("shuffle", axis, x.ndim))

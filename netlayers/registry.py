@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from netlayers._defined import check_method_arguments
 from netlayers._read_only import guard_methods
 from netlayers._refused import refused_argument
 from netlayers.errors import ConfigurationError, MissingMethodError, UnknownNameError
@@ -258,7 +259,7 @@ def _check_defined(kind: str, cls: type, provided: tuple[str, ...] = ()) -> None
     """Check that a class overrides all methods that it must, but for those ``provided``.
 
     Raises:
-        MissingMethodError: it does not; the message names them.
+        MissingMethodError, ConfigurationError: it does not, or they take others; it names them.
     """
     missing = []
     for name in dir(cls):
@@ -269,6 +270,7 @@ def _check_defined(kind: str, cls: type, provided: tuple[str, ...] = ()) -> None
         if not unless or getattr(cls, unless) is getattr(base, unless):
             arguments = ", ".join(list(inspect.signature(method).parameters)[1:])
             missing.append(f"{name}({arguments})")
+    check_method_arguments(cls)
     if missing:
         keras = "; call() is a method of Keras, which nothing calls here" * hasattr(cls, "call")
         raise MissingMethodError(
@@ -362,7 +364,7 @@ def shown_names(kind: str) -> list[str]:
     """
     spellings: dict[str, str] = {}
     for name in _REGISTRY.get(kind, {}):
-        if name == name.lower():
+        if name == name.lower() and not name.startswith("_"):
             spellings.setdefault(name.replace("_", ""), name)
     return sorted(spellings.values())
 

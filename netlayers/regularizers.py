@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from netlayers._serializers import serializers
-from netlayers.checks import check_choice, check_number
+from netlayers.checks import check_array, check_choice, check_number
 from netlayers.errors import ShapeError
 from netlayers.registry import Configurable, must_define, register, resolve
 
@@ -76,6 +76,7 @@ class L1L2(Regularizer):
 
     def __call__(self, w: Array) -> float:
         """Return ``l1 Σ|w| + l2 Σw²``, summed in float64."""
+        w = check_array(type(self).__name__, "w", w)
         penalty = 0.0
         if self.l1:
             penalty += self.l1 * np.sum(np.abs(w), dtype=np.float64).item()

@@ -19,7 +19,7 @@ LEVELS = [
     ["errors", "_deprecated", "_typing", "_version", "_warn"],
     ["_printable", "_notebook", "_refused"],
     ["checks"],
-    ["_read_only"],
+    ["_read_only", "_defined"],
     ["registry", "config", "_optional", "_tables", "_html"],
     ["_serializers"],
     ["random"],

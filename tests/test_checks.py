@@ -23,7 +23,7 @@ def refused(check, *args, match="", **kwargs):
         ({"below": 1}, [0.9999999], [1, 2], "< 1"),
         ({"minimum": 0, "below": 1}, [0, 0.5], [-1, 1], ">= 0 and < 1"),
         ({"above": -1, "maximum": 1}, [-0.5, 1], [-1, 1.5], "> -1 and <= 1"),
-        ({}, [-1e300, 0, np.float32(2), np.int8(3), np.array(4.0)], [], "a finite number"),
+        ({}, [-1e38, 0, np.float32(2), np.int8(3), np.array(4.0)], [], "a finite number"),
     ],
 )
 def test_numbers(bounds, good, bad, text):
@@ -38,6 +38,11 @@ def test_numbers(bounds, good, bad, text):
         )
 
 
+@pytest.mark.parametrize("value", [1e39, -1e300, np.float64(1e308)])
+def test_numbers_that_are_infinite_in_float32(value):
+    refused(checks.check_number, value, match=r"a finite number \(at most 3.4e\+38 in size")
+
+
 def test_integers():
     assert checks.check_integer("Owner", "argument", np.int64(3), minimum=3) == 3
     assert type(checks.check_integer("Owner", "argument", np.int64(3))) is int
@@ -45,6 +50,9 @@ def test_integers():
     for value in (2, True, 3.0, "3", None):
         refused(checks.check_integer, value, minimum=3, match="an integer >= 3, got")
     refused(checks.check_integer, 3.0, match="must be an integer, got 3.0")
+    refused(checks.check_integer, 2**63, match=r"an integer and at most 2\*\*63 - 1, got 92233")
+    refused(checks.check_integer, 5, minimum=0, maximum=4, match="integer >= 0 and at most 4, got")
+    assert checks.check_seed("Owner", 10**400) == 10**400
 
 
 def test_flags_and_choices():
@@ -79,14 +87,14 @@ def test_lists_and_names():
 def test_lists_of_a_kind():
     for value in ([1, 2], (1, 2), np.array([1, 2]), iter([1, 2])):
         assert checks.check_list("Owner", "argument", value, "numbers") == [1, 2]
-    for value in (3, None, "text", b"text", True):
+    for value in (3, None, "text", b"text", True, np.array(0.5)):
         refused(checks.check_list, value, "numbers", match="must be a list of numbers, got")
 
 
 def test_dtypes():
     for value in ("float32", "f8", np.float64, np.dtype("f4"), float):
         assert checks.check_dtype("Owner", value) == np.dtype(value)
-    for value in (None, "float16", "int32", int, "nothing", object):
+    for value in (None, np.float32(0.5), "float16", "int32", int, "nothing", object):
         with pytest.raises(ConfigurationError, match="must be 'float32' or 'float64', got"):
             checks.check_dtype("Owner", value)
 

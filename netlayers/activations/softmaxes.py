@@ -38,7 +38,7 @@ class Softmax(AxisActivation):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = exp(x - max x) / Σ exp(x - max x)``."""
         x, y = self.start_forward(x, training, inplace)
-        np.subtract(x, np.max(x, axis=self.axis, keepdims=True), out=y)
+        np.subtract(x, np.max(x, axis=self.axis, keepdims=True, initial=-np.inf), out=y)
         np.exp(y, out=y)
         return np.divide(y, np.sum(y, axis=self.axis, keepdims=True), out=y)
 
@@ -70,6 +70,8 @@ class LogSoftmax(AxisActivation):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x - max x - log Σ exp(x - max x)``."""
         x, y = self.start_forward(x, training, inplace)
+        if not x.size:
+            return y
         exp = self.buffer("exp", x.shape, training)
         np.subtract(x, np.max(x, axis=self.axis, keepdims=True), out=y)
         np.exp(y, out=exp)
@@ -113,6 +115,8 @@ class Sparsemax(AxisActivation):
         ``r <= 1`` (k = 1), gaps may be clipped at 1, and no sum overflows.
         """
         x, y = self.start_forward(x, training, inplace)
+        if not x.size:
+            return y
         axis, count = self.axis, x.shape[self.axis]
         np.subtract(np.max(x, axis=axis, keepdims=True), x, out=y)
         np.minimum(y, 1, out=y)

@@ -68,13 +68,15 @@ def warn_of_lost_digits(owner: str, argument: str, values: Any, dtype: Dtype) ->
     if not known or dtype.kind != "f" or np.can_cast(values.dtype, dtype, "safe"):
         return
     step = 1 if isinstance(values, LazyRows) else -(-len(values) // _SAMPLE)
-    rows = np.asarray(values[: _SAMPLE * step : step], np.float64)
+    whole = values.dtype.kind in "iu"  # integers are exact, also above 2^53
+    wide: Any = np.longdouble if whole else np.float64
+    rows = np.asarray(values[: _SAMPLE * step : step], wide)
     rows = rows.reshape(len(rows), -1)[:, :_SAMPLE]
-    spread, largest = rows.std(axis=0), np.abs(rows).max(axis=0)
+    spread, largest = (rows - rows[:1]).std(axis=0), np.abs(rows).max(axis=0)
     with np.errstate(over="ignore"):
         error = np.abs(rows - rows.astype(dtype)).max(axis=0)
-    # Below 1e-12 of the numbers they differ by rounding alone.
-    lost = (error > 0.01 * spread) & (spread > 1e-12 * largest)
+    # Below 1e-12 of the numbers floats differ by rounding alone.
+    lost = (error > 0.01 * spread) & (spread > (0 if whole else 1e-12 * largest))
     if lost.any():
         column = int(np.argmax(lost))
         where = f" (column {column})" if rows.shape[1] > 1 else ""

@@ -107,7 +107,8 @@ class CSVLogger(Callback):
             self.filename, "a" if append else "w", newline="", encoding="utf-8"
         )
         if cut:
-            self._file.write("\r\n")
+            with self._log.writing(self.filename):
+                self._file.write("\r\n")
         self._writer = csv.writer(self._file, delimiter=self.sep)
         self._warned = False
 
@@ -123,9 +124,11 @@ class CSVLogger(Callback):
         """Find the lines of later epochs, which come again; those of other runs are kept.
 
         Raises:
-            ValueError: the columns have no names.
+            ValueError: the columns have no names, or the length is negative.
         """
         assert self._file is not None
+        if state["length"] < 0:
+            raise ValueError(f"CSVLogger: a file of {state['length']} bytes")
         if not all(isinstance(name, str) for name in state["columns"] or ()):
             raise ValueError("CSVLogger: columns without names")
         self._columns = state["columns"]
@@ -143,7 +146,8 @@ class CSVLogger(Callback):
                 "so lines are missing."
             )
             if os.path.getsize(self.filename) == 0:
-                self._writer.writerow(map(as_cell, self._columns))
+                with self._log.writing(self.filename):
+                    self._writer.writerow(map(as_cell, self._columns))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the line."""
@@ -154,7 +158,8 @@ class CSVLogger(Callback):
             if not any(name.startswith("val_") for name in names):
                 names += [f"val_{name}" for name in names if not _training_only(name)]
             self._columns = ["epoch", *names]
-            self._writer.writerow(map(as_cell, self._columns))
+            with self._log.writing(self.filename):
+                self._writer.writerow(map(as_cell, self._columns))
         missing = [name for name in row if name not in self._columns]
         if missing and not self._warned:
             self._warned = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv as csv_module
 import math
 from contextlib import ExitStack
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
 from netlayers.callbacks.reporting import LogFile, as_cell
@@ -240,18 +241,28 @@ class GradientMonitor(Callback):
         """Restore the table, and rewrite the file without later steps.
 
         Raises:
-            ValueError: it is not a table of numbers.
+            ValueError: it is not a table of numbers, or not one of the layers of this model.
         """
         columns = [list(map(float, values)) for values in state["values"]]
         numbers = [state["steps"], state["epochs"]]
+        pairs = self._pairs()
+        if len(columns) != len(pairs):
+            raise ValueError(
+                f"GradientMonitor: {len(columns)} columns, expected {len(pairs)}, one for each "
+                "layer and measure"
+            )
         if len({len(column) for column in (*numbers, *columns)}) > 1:
             raise ValueError("GradientMonitor: columns of different lengths")
         if any(type(number) is not int for column in numbers for number in column):
             raise ValueError("GradientMonitor: steps and epochs that are no integers")
-        self._step, self._first = state["step"], state["first"]
-        self._new_epoch = state["new_epoch"]
+        steps, first = state["steps"], state["first"]
+        if not all(a < b for a, b in pairwise([0, *steps, state["step"] + 1])):
+            raise ValueError("GradientMonitor: steps that do not increase from 1 to the last one")
+        if not 0 <= first <= len(steps):
+            raise ValueError(f"GradientMonitor: an epoch that starts at place {first} of the steps")
+        self._step, self._first, self._new_epoch = state["step"], first, state["new_epoch"]
         self.steps, self.epochs = list(state["steps"]), list(state["epochs"])
-        for (path, measure), values in zip(self._pairs(), columns, strict=True):
+        for (path, measure), values in zip(pairs, columns, strict=True):
             self.values[measure][path] = values
         self._write_file()
 
@@ -290,10 +301,11 @@ class GradientMonitor(Callback):
         if self._file is not None:
             self._file.close()
         self._file = open(self.csv, "w", newline="", encoding="utf-8")  # noqa: SIM115
-        csv_module.writer(self._file).writerow(["epoch", "step", "layer", *self.values])
-        for i in range(len(self.steps)):
-            self._write_rows(i)
-        self._file.flush()
+        with self._log.writing(str(self.csv)):
+            csv_module.writer(self._file).writerow(["epoch", "step", "layer", *self.values])
+            for i in range(len(self.steps)):
+                self._write_rows(i)
+            self._file.flush()
 
     def _write_rows(self, i: int) -> None:
         """Write the lines of the i-th measured step, one for each layer."""

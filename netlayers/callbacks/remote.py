@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +17,6 @@ from netlayers.errors import ConfigurationError
 from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from netlayers._typing import Logs
 
 _SECONDS = 10  # to wait for the server
@@ -55,6 +55,19 @@ class RemoteMonitor(Callback):
         if not isinstance(root, str) or not root.startswith(("http://", "https://")):
             raise ConfigurationError(
                 f"RemoteMonitor: root must begin with http:// or https://, got {root!r}."
+            )
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise ConfigurationError(f"RemoteMonitor: path must begin with /, got {path!r}.")
+        if not isinstance(field, str) or not field:
+            raise ConfigurationError(
+                f"RemoteMonitor: field must be the name of a field, got {field!r}."
+            )
+        if headers is not None and not (
+            isinstance(headers, Mapping)
+            and all(isinstance(text, str) for pair in headers.items() for text in pair)
+        ):
+            raise ConfigurationError(
+                f"RemoteMonitor: headers must be a dict of strings, got {headers!r}."
             )
         self.root, self.path, self.field = root, path, field
         self.headers = None if headers is None else dict(headers)
@@ -96,7 +109,7 @@ class RemoteMonitor(Callback):
         try:
             with urllib.request.urlopen(request, timeout=_SECONDS):
                 pass
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             if not self._warned:
                 self._warned = True
                 warn(f"RemoteMonitor: could not reach {self.root}: {error}. Training continues.")

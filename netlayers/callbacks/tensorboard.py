@@ -79,7 +79,7 @@ class TensorBoard(Callback):
             ("embeddings_freq", embeddings_freq),
             ("embeddings_metadata", embeddings_metadata),
         ):
-            if value:
+            if not isinstance(value, (bool, int, type(None))) or value:
                 raise ConfigurationError(
                     f"{owner}: {name}={value!r} is not supported; leave it out."
                 )

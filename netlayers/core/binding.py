@@ -95,13 +95,17 @@ def _fill(p: Parameter, rng: np.random.Generator) -> None:
 
     Raises:
         ConfigurationError: a class of the user has not written anything.
+        ShapeError: its values do not fit.
     """
     initializer, value = p.initializer, p.value
     assert value is not None
     own = type(initializer).__module__.startswith("netlayers.")
     if not own:
         value.fill(np.nan)
-    initializer.fill(value, rng)
+    try:
+        initializer.fill(value, rng)
+    except ShapeError as error:
+        raise ShapeError(f"initializer of {p.path!r}: {error}") from None
     if not own and value.size and np.isnan(value).all():
         raise ConfigurationError(
             f"initializer of {p.path!r}: {type(initializer).__name__}.fill() must write into the "
@@ -263,7 +267,8 @@ def declare_weight(
         names = itertools.chain(["weight"], (f"weight_{i}" for i in itertools.count(1)))
         name = next(n for n in names if not _is_taken(layer, n))
     own_dtype = _own_dtype(layer, name, statistic, dtype)
-    if not name.isidentifier() or any(_is_taken(layer, n) for n in (name, "d_" + name)):
+    free = isinstance(name, str) and name.isidentifier()
+    if not free or any(_is_taken(layer, n) for n in (name, "d_" + name)):
         raise ConfigurationError(
             f"{layer.owner}: a weight cannot be named {name!r}; the name must be a free "
             "Python identifier."

@@ -210,7 +210,7 @@ class Layer(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dL/dx for dL/dy, and overwrite each ``d_<weight>`` with dL/dweight."""
-        raise NotImplementedError(f"{type(self).__name__} must define backward(dy)")
+        raise MissingMethodError(f"{type(self).__name__} must define backward(dy)")
 
     # What a subclass uses --------------------------------------------------------------------
 
@@ -278,10 +278,15 @@ class Layer(Module):
         Inference writes to nothing that belongs to the layer, so several threads can predict.
         """
         dtype = dtype or self._dtype
-        if not training:
-            return np.empty(shape, dtype)
-        made = self.workspace.views.get((name, shape, dtype))
-        return self.workspace(name, shape, dtype) if made is None else made
+        try:
+            if not training:
+                return np.empty(shape, dtype)
+            made = self.workspace.views.get((name, shape, dtype))
+            return self.workspace(name, shape, dtype) if made is None else made
+        except (MemoryError, ValueError):  # ValueError: more than any array can hold
+            raise MemoryError(
+                f"{self.owner}: an array of the shape {shape} does not fit in memory."
+            ) from None
 
     def check_gradient(self, dy: Any, shape: tuple[int, ...]) -> Array:
         """Return ``dy`` as an array of this layer's dtype.

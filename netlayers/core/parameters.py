@@ -16,9 +16,10 @@ import numpy as np
 
 from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite, as_float
+from netlayers.checks import check_list
 from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
-from netlayers.kernels.memory import Workspace, aligned
+from netlayers.kernels.memory import Workspace, aligned, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -226,8 +227,7 @@ class ParameterVector:
             if p.own_dtype is None:
                 ends[kind] = start + p.size
             places.append(slice(start, ends[kind]))
-        self.values = aligned(ends[False, True], dtype)
-        self.statistics = aligned(ends[True, False], dtype)
+        self.values, self.statistics = allocate(here, (ends[False, True], ends[True, False]), dtype)
         self._dense = dense
         self._gradients: Array | None = None
         for p, place in zip(here, places, strict=True):
@@ -382,10 +382,10 @@ def copy_into(owner: str, parameters: Sequence[Parameter], weights: Weights) -> 
     Raises:
         ShapeError: the number of arrays or a shape differs.
     """
-    if len(weights) != len(parameters):
-        raise ShapeError(
-            f"{owner}: set_weights() expected {len(parameters)} arrays, got {len(weights)}."
-        )
+    weights = check_list(f"{owner}: set_weights()", "weights", weights, "arrays")
+    count = len(parameters)
+    if len(weights) != count:
+        raise ShapeError(f"{owner}: set_weights() expected {count} arrays, got {len(weights)}.")
     arrays = []
     for p, weight in zip(parameters, weights, strict=True):
         array = as_float(owner, p.path, weight, p.dtype)

@@ -59,7 +59,7 @@ def declare_state(
     owner: str, states: dict[str, State], name: str, shape: Sequence[int], dtype: str | None
 ) -> None:
     """Check a state, and add it to those of a layer; see :meth:`Module.add_state`."""
-    if not name.isidentifier() or name in states:
+    if not isinstance(name, str) or not name.isidentifier() or name in states:
         raise ConfigurationError(
             f"{owner}: a state cannot be named {name!r}; the name must be a Python "
             "identifier that no other state of the layer has."

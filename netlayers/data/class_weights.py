@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def class_weights(
                 + ("." if present is None else f" from 0 to {present - 1}.")
             )
         result[labels == label] = weight
+    if len(result) and not result.any():
+        warn(f"{owner}: class_weight is 0 for all rows, so nothing is learned from them.")
     return result
 
 

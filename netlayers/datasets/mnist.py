@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from netlayers.checks import check_path
+
 __all__ = ["load_data"]
 
 _UInt8 = npt.NDArray[np.uint8]
@@ -83,7 +85,7 @@ def load_data(
 def _locate(path: str | os.PathLike[str] | None) -> dict[str, Path]:
     """Return the paths of the four files, after downloading missing ones."""
     if path is not None:
-        folder = Path(path).expanduser()
+        folder = Path(check_path("load_data", "path", path, folder=True))
         return _complete(folder, _find(folder))
     if data := os.environ.get("NETLAYERS_DATA"):
         root = Path(data).expanduser()

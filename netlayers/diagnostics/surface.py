@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import shapes_of
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_integer, check_list, check_number, check_seed
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.plotting.figures import png_of
 from netlayers.training.samples import one_batch
@@ -119,7 +119,7 @@ def loss_surface(
     owner = "loss_surface"
     size = check_integer(owner, "size", size, minimum=2)
     span = check_number(owner, "span", span, above=0)
-    seed = check_integer(owner, "seed", seed, minimum=0)
+    seed = check_seed(owner, seed)
     trial = copy.deepcopy(model)
     trial._require_compiled()
     trial._metrics = trial._weighted_metrics = ()
@@ -199,6 +199,7 @@ def principal_directions(
         ConfigurationError, ShapeError: the trajectory spans no plane, or is of other weights.
     """
     owner = "loss_surface"
+    trajectory = check_list(owner, "trajectory", trajectory, "weights")
     if len(trajectory) < 2:
         raise ConfigurationError(f"{owner}: a trajectory needs at least 2 weights before the last.")
     for i, weights in enumerate(trajectory):

@@ -10,7 +10,7 @@ import numpy as np
 
 from netlayers.arrays.checks import check_rows, check_values, checked_input
 from netlayers.arrays.convert import as_array, as_kind, one, shapes_of
-from netlayers.checks import check_choice, check_integer, check_number, is_several
+from netlayers.checks import check_choice, check_integer, check_number, check_seed, is_several
 from netlayers.core.buffers import states_of
 from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
@@ -115,9 +115,9 @@ def check_gradients(
     tolerance = check_number(_OWNER, "tolerance", tolerance, above=0)
     method = check_choice(_OWNER, "method", method, METHODS)
     directions = check_integer(_OWNER, "directions", directions, minimum=0)
-    if max_entries is not None and max_entries != "auto":
+    if max_entries is not None and not (isinstance(max_entries, str) and max_entries == "auto"):
         max_entries = check_integer(_OWNER, "max_entries", max_entries, minimum=1)
-    rng = np.random.default_rng(check_integer(_OWNER, "seed", seed, minimum=0))
+    rng = np.random.default_rng(check_seed(_OWNER, seed))
     if y is None and is_stream(x):
         x, y, weight = unpack_first_batch(_OWNER, x)
         sample_weight = weight if sample_weight is None else sample_weight

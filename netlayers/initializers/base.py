@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_dtype, check_number, check_seed, check_sizes
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.random import fresh_seed
 from netlayers.registry import Configurable, must_define, register
@@ -33,7 +33,8 @@ class Initializer(Configurable):
 
     def __call__(self, shape: Sequence[int], dtype: Any = "float32") -> Array:
         """Return a new array of initial values, as Keras's initializers do."""
-        out = np.empty(shape, dtype)
+        owner = type(self).__name__
+        out = np.empty(check_sizes(owner, shape), check_dtype(owner, dtype))
         self.fill(out, np.random.default_rng(fresh_seed()))
         return out
 
@@ -52,7 +53,7 @@ class RandomInitializer(Initializer):
 
     def __init__(self, seed: int | None = None) -> None:
         if seed is not None:
-            seed = check_integer(type(self).__name__, "seed", seed, minimum=0)
+            seed = check_seed(type(self).__name__, seed)
         self.seed = seed
 
     @staticmethod
@@ -106,9 +107,13 @@ class Constant(Initializer):
         if np.ndim(value):
             self.value = np.array(value)
             if self.value.dtype.kind not in "fiub" or not np.isfinite(self.value).all():
-                raise ConfigurationError("Constant: value must hold finite numbers.")
+                raise ConfigurationError(
+                    "Constant: value, an array as initializer, must hold finite numbers, got "
+                    f"{self.value.dtype} {np.array2string(self.value, threshold=6)}."
+                )
         else:
-            self.value = check_number("Constant", "value", value)
+            largest = np.finfo(np.float64).max
+            self.value = check_number("Constant", "value", value, largest=largest)
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:
@@ -121,6 +126,8 @@ class Constant(Initializer):
 
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write ``value`` everywhere."""
+        if np.max(np.abs(self.value), initial=0) > np.finfo(out.dtype).max:
+            raise ConfigurationError(f"Constant: value={self.value!r} is infinite in {out.dtype}.")
         try:
             out[...] = self.value
         except ValueError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
+from netlayers.errors import ConfigurationError
 from netlayers.initializers.base import RandomInitializer
 from netlayers.registry import register
 
@@ -54,7 +55,11 @@ class RandomUniform(RandomInitializer):
     ) -> None:
         super().__init__(seed)
         self.minval = check_number("RandomUniform", "minval", minval)
-        self.maxval = check_number("RandomUniform", "maxval", maxval, minimum=self.minval)
+        self.maxval = check_number("RandomUniform", "maxval", maxval)
+        if self.minval > self.maxval:
+            raise ConfigurationError(
+                f"RandomUniform: minval must be at most maxval, got {minval!r} and {maxval!r}."
+            )
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ class VarianceScaling(RandomInitializer):
         output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
-        if distribution == "normal":
+        if isinstance(distribution, str) and distribution == "normal":
             distribution = "truncated_normal"
         owner = type(self).__name__
         self.scale = check_number(owner, "scale", scale, above=0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlayers._typing import Array, Dtype
 
 # Rounding errors of a float32 product with ones become noticeable in longer rows.
@@ -52,6 +54,22 @@ def aligned(size: int, dtype: Dtype) -> Array:
     memory = np.zeros(size + 64 // dtype.itemsize, dtype)
     start = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
     return memory[start : start + size]
+
+
+def allocate(parameters: Sequence[Any], sizes: Sequence[int], dtype: Dtype) -> list[Array]:
+    """Return aligned arrays of such sizes for parameters.
+
+    Raises:
+        MemoryError: they do not fit in memory; the message names the largest parameter.
+    """
+    try:
+        return [aligned(size, dtype) for size in sizes]
+    except (MemoryError, ValueError):  # ValueError: more than any array can hold
+        largest = max(parameters, key=lambda p: p.size)
+        raise MemoryError(
+            f"the weights do not fit in memory: {sum(p.size for p in parameters):.2g} {dtype} "
+            f"numbers, most of them in {largest.path!r} of the shape {largest.shape}."
+        ) from None
 
 
 class Workspace:

@@ -129,6 +129,11 @@ class BatchNormalization(AffineNormalization):
             "BatchNormalization", "momentum", momentum, minimum=0, maximum=1
         )
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        if moving_variance_initializer is None:  # what stands for None gives negative numbers
+            raise ConfigurationError(
+                "BatchNormalization: moving_variance_initializer must be an initializer such as "
+                "'ones', got None."
+            )
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
     @staticmethod

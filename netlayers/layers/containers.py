@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from netlayers.arrays.spec import FLOAT
-from netlayers.checks import takes
+from netlayers.checks import is_iterable, takes
 from netlayers.core.calls import Call
 from netlayers.core.layer import Layer
 from netlayers.core.symbolic import SymbolicValue
@@ -50,14 +50,14 @@ class Container(Network):
         Raises:
             ConfigurationError: it is not a list.
         """
-        if isinstance(layers, (Layer, str, dict)) or not hasattr(layers, "__iter__"):
+        if isinstance(layers, (Layer, str, dict)) or not is_iterable(layers):
             raise ConfigurationError(
                 f"{self.owner}: {argument} must be a list of layers, got {layers!r}."
             )
         try:
             for layer in layers:
                 self._add_sublayer(
-                    resolve("layer", layer, Layer) if isinstance(layer, dict) else layer
+                    resolve("layer", layer, Layer) if isinstance(layer, dict) else layer, argument
                 )
         except BaseException:
             self._release_sublayers()
@@ -75,7 +75,7 @@ class Container(Network):
         """The sublayers."""
         return self.layers
 
-    def _add_sublayer(self, layer: Any) -> None:
+    def _add_sublayer(self, layer: Any, argument: str = "layers") -> None:
         """Add a layer at the end of :attr:`layers`.
 
         A layer that is already in another model is shared: both models have the same weights.
@@ -89,7 +89,7 @@ class Container(Network):
             layer = layer.call.layer
         if not isinstance(layer, Layer):
             what = "a class; make an object of it" if isinstance(layer, type) else repr(layer)
-            raise ConfigurationError(f"{owner}: layers must be objects of Layer, got {what}.")
+            raise ConfigurationError(f"{owner}: {argument} must be objects of Layer, got {what}.")
         check_layer_class(layer)
         if (
             layer is self

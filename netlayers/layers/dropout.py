@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_integer, check_number, check_shape
+from netlayers.checks import check_number, check_seed, check_shape
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
@@ -33,7 +33,7 @@ class _RandomLayer(Layer):
         super().__init__(**kwargs)
         self.seed = seed
         if seed is not None:
-            self.seed = check_integer(type(self).__name__, "seed", seed, minimum=0)
+            self.seed = check_seed(type(self).__name__, seed)
             self.rng = np.random.Generator(np.random.PCG64(self.seed))
 
     def check_input_shape(self, shape: Shape) -> None:

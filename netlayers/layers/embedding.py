@@ -9,7 +9,7 @@ import numpy as np
 from netlayers import constraints, initializers, regularizers
 from netlayers.arrays.convert import as_float, in_order
 from netlayers.arrays.spec import InputSpec
-from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.checks import check_dtype, check_flag, check_integer, check_number
 from netlayers.core.gradients import RowGradient
 from netlayers.core.layer import Layer
 from netlayers.core.symbolic import call_layer, symbols_in
@@ -225,7 +225,8 @@ class ReversibleEmbedding(Embedding):
         )
         owner = type(self).__name__
         self.tie_weights = check_flag(owner, "tie_weights", tie_weights)
-        if reverse_dtype is not None and reverse_dtype != self.compute_dtype:
+        given = reverse_dtype is None or check_dtype(owner, reverse_dtype) == self.compute_dtype
+        if not given:
             raise ConfigurationError(
                 f"{owner}: reverse_dtype must be None or the dtype of the layer, "
                 f"{self.compute_dtype!r}, got {reverse_dtype!r}; a model computes in one dtype."

@@ -99,7 +99,7 @@ class GetItem(Layer):
 def _entry(one: Any, index: Any) -> Any:
     if isinstance(one, list) and len(one) == 3:
         one = slice(*one)
-    if one in (":", "..."):
+    if isinstance(one, str) and one in (":", "..."):
         return slice(None) if one == ":" else ...
     whole = isinstance(one, slice) and all(
         n is None or isinstance(n, (int, np.integer)) for n in (one.start, one.stop, one.step)

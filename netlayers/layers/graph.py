@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from netlayers.core.layer import Layer
     from netlayers.layers.wiring import Callee, Source
 
+_MOST_ARRAYS = 10_000  # of one value; a file may ask for any number
+
 
 class CallGraph(Container):
     """Base class of containers that call their layers in any order, each with its sources.
@@ -236,7 +238,9 @@ def _sources(owner: str, sources: Any, calls: int) -> tuple[Source, ...]:
         found = tuple((int(value), None if item is None else int(item)) for value, item in sources)
     except (TypeError, ValueError):
         found = ()
-    if not found or not all(0 <= value <= calls and (i is None or i >= 0) for value, i in found):
+    if not found or not all(
+        0 <= value <= calls and (i is None or 0 <= i < _MOST_ARRAYS) for value, i in found
+    ):
         raise ConfigurationError(
             f"{owner}: sources must be a list of pairs (number of a value, index or None), with "
             f"numbers from 0 to {calls}, got {sources!r}."

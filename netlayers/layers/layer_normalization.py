@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_number
+from netlayers.checks import check_flag, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.moments import (
     mean_square,
@@ -80,7 +80,7 @@ class LayerNormalization(AffineNormalization):
         rms_scaling: bool = False,
         **kwargs: Any,
     ) -> None:
-        if rms_scaling:
+        if check_flag("LayerNormalization", "rms_scaling", rms_scaling):
             raise ConfigurationError(
                 "LayerNormalization: rms_scaling=True divides by the deviation, not the root mean "
                 "square; use RMSNormalization, or center=False for the offset alone."

@@ -13,6 +13,7 @@ from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 from netlayers.kernels.select import kernels
 from netlayers.layers.dense_stack import stacked, stacked_nodes
+from netlayers.layers.no_gradient import clear_gradients, pass_nothing
 from netlayers.layers.wiring import Node, chain, is_nothing, route_gradient, select
 
 if TYPE_CHECKING:
@@ -159,8 +160,7 @@ class Network(Layer):
             if ready is not None:
                 _announce(call, ready)
             if dy is None and i > lowest:  # this call passes no gradient on
-                for below in calls[lowest:i]:
-                    _clear_gradients(below)
+                pass_nothing(call, calls[lowest:i])
                 return None
         return dy if input_gradient else None
 
@@ -213,7 +213,7 @@ class Network(Layer):
             d = its[0][1] if len(its) == 1 and its[0][0] is None else self._total(number, its)
             if d is None or (type(d) is tuple and is_nothing(d)):
                 if number - 1 not in self._repeated:
-                    _clear_gradients(call)
+                    clear_gradients(call)
                 continue
             method = last if number in logits else "backward"
             if number - 1 in self._repeated:
@@ -383,12 +383,6 @@ def _repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:
             found[number] = again
         seen |= {id(p) for p in its}
     return found
-
-
-def _clear_gradients(call: Callee) -> None:
-    """Set the gradients of a call that is not run to zero."""
-    for p in call.declared_parameters:
-        p.clear_gradient()
 
 
 def _announce(call: Callee, ready: Callable[[slice], None], but: set[int] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.layer import Layer
-from netlayers.errors import ShapeError
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Chain
 from netlayers.layers.dense import Dense
 from netlayers.layers.merging import Add
@@ -58,7 +58,10 @@ class Residual(Chain):
         self._own_projection = False  # created by this layer, because the shapes differ
         super().__init__(layers, **kwargs)
         if isinstance(projection, dict):
-            projection = resolve("layer", projection, Layer)
+            try:
+                projection = resolve("layer", projection, Layer)
+            except ConfigurationError as error:
+                raise type(error)(f"Residual: projection: {error}") from None
         if projection is not None:
             self._project(projection)
 
@@ -122,7 +125,8 @@ class Residual(Chain):
 
     def _project(self, layer: Layer) -> None:
         try:
-            self._add_sublayer(layer)  # named separately, because it is not part of the chain
+            # Named separately, because it is not part of the chain.
+            self._add_sublayer(layer, "projection")
         except BaseException:
             self._release_sublayers()
             raise

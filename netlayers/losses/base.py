@@ -63,6 +63,7 @@ class Loss(Configurable):
 
     # The activation ("softmax" or "sigmoid") that yields the probabilities the loss expects.
     link: str | None = None
+    _takes_probabilities = False  # whether other outputs, such as logits, are a mistake
     # What the targets are, by which compile() chooses metrics from their names: "binary" (0 or 1
     # for each output), "signs" (-1 or 1), "one-hot", "indices"; None: the shapes decide.
     target_kind: str | None = None

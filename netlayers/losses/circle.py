@@ -158,12 +158,13 @@ class Circle(Loss):
     def _log_sum(self, exponent: Array, among: Array, share: Array) -> Array:
         """Return ``log Σ exp(γ exponent)`` of each row; write the shares of its terms."""
         np.multiply(exponent, self.gamma, out=exponent)
+        outside = np.logical_not(among, out=self._mask("outside", (len(among), len(among[0]))))
         largest = np.max(exponent, axis=1, where=among, initial=-np.inf, keepdims=True)
         largest[np.isneginf(largest)] = 0
         np.subtract(exponent, largest, out=exponent)
         with np.errstate(under="ignore", over="ignore", divide="ignore"):
             np.exp(exponent, out=exponent)
-            np.multiply(exponent, among, out=exponent)
+            np.copyto(exponent, 0, where=outside)  # there it may be infinite
             total = exponent.sum(axis=1, keepdims=True)
             np.divide(exponent, np.where(total == 0, 1, total), out=share, where=among)
             return (np.log(total) + largest)[:, 0]

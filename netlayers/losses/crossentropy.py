@@ -29,6 +29,8 @@ class Crossentropy(AxisLoss):
         probabilities: softmax or sigmoid of the logits of the last :meth:`forward`.
     """
 
+    _takes_probabilities = True
+
     link = "softmax"
     target_kind = "one-hot"
 

@@ -44,6 +44,8 @@ class CategoricalGeneralizedCrossEntropy(ClassTargets):
         1.0
     """
 
+    _takes_probabilities = True
+
     link = "softmax"
 
     def __init__(

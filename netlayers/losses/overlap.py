@@ -27,6 +27,8 @@ class _Overlap(Loss):
     see :class:`Loss`.
     """
 
+    _takes_probabilities = True
+
     def __init__(
         self,
         reduction: str | None,

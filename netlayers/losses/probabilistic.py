@@ -81,6 +81,8 @@ class KLDivergence(OneHotTargets):
         Statistics 22 (1951).
     """
 
+    _takes_probabilities = True
+
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
         """Return what ``netlayers.testing`` tries the class on."""

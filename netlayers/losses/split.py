@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import as_array, check_finite
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_integer, check_number, is_iterable
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.losses.base import Loss
 from netlayers.losses.combined import CombinedLoss
@@ -222,7 +222,10 @@ class SplitLoss(CombinedLoss):
 
     def _copy_loss(self, identifier: Identifier) -> Loss:
         """Return a copy of a loss, with the reduction of this object."""
-        part: Loss = copy.deepcopy(resolve("loss", identifier, Loss))
+        try:
+            part: Loss = copy.deepcopy(resolve("loss", identifier, Loss))
+        except ConfigurationError as error:
+            raise type(error)(f"SplitLoss: losses: {error}") from None
         if part.reduction not in ("sum_over_batch_size", self.reduction):
             raise ConfigurationError(
                 f"SplitLoss: the loss {part.name!r} has reduction={part.reduction!r}. All losses "
@@ -233,7 +236,8 @@ class SplitLoss(CombinedLoss):
 
 
 def _listed(argument: str, value: Any, count: int | None = None) -> list[Any]:
-    if not isinstance(value, (list, tuple, np.ndarray)) or count not in (None, len(value)):
+    listed = isinstance(value, (list, tuple, np.ndarray)) and is_iterable(value)
+    if not listed or count not in (None, len(value)):
         expected = "a list" if count is None else f"a list of {count}, one per loss"
         raise ConfigurationError(f"SplitLoss: {argument} must be {expected}, got {value!r}.")
     return list(value)

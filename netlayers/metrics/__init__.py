@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers._serializers import serializers
-from netlayers.checks import takes
+from netlayers.checks import check_flag, check_shape, takes
 from netlayers.errors import ConfigurationError
 from netlayers.losses.functions import (
     binary_crossentropy,
@@ -217,6 +217,11 @@ def get(
     Raises:
         ConfigurationError: the name is unknown, or the identifier is none of these.
     """
+    check_flag("metrics.get", "from_logits", from_logits)
+    if output_shape is not None:
+        output_shape = check_shape("metrics.get", "output_shape", output_shape)
+        if not output_shape:
+            raise ConfigurationError("metrics.get: output_shape must have an axis of outputs.")
     if isinstance(identifier, str):
         return _from_name(identifier, target_shape, output_shape, from_logits, target_kind)
     if identifier is None:

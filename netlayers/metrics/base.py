@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from netlayers import initializers
-from netlayers.checks import check_name, check_shape, is_foreign
-from netlayers.errors import ConfigurationError, DataError, ShapeError
+from netlayers.arrays.convert import as_array, as_float
+from netlayers.checks import check_name, check_numeric_dtype, check_shape, is_foreign
+from netlayers.errors import DataError, ShapeError
 from netlayers.kernels.exact import inner
 from netlayers.losses.given import expand_weights
 from netlayers.metrics.variables import Variable, plain_result
@@ -23,6 +24,8 @@ from netlayers.registry import (
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike
+
+_FLOAT64 = np.dtype(np.float64)
 
 
 class Metric(Configurable):
@@ -80,7 +83,7 @@ class Metric(Configurable):
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         owner = type(self).__name__
         self.name = check_name(owner, name, snake_case(owner))
-        self.dtype = None if dtype is None else _checked_dtype(owner, dtype)
+        self.dtype = None if dtype is None else check_numeric_dtype(owner, dtype).name
 
     @staticmethod
     def examples() -> list[tuple[Any, ...]]:
@@ -199,7 +202,8 @@ class Sum(Metric):
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Add values; the weights match their leading axes."""
-        self._total += weighted_sum(self, np.asarray(values), sample_weight)[0]
+        values = as_array(f"metric {self.name!r}", "values", values)
+        self._total += weighted_sum(self, values, sample_weight)[0]
 
     def result(self) -> float:
         """Return the sum; 0 if empty."""
@@ -235,7 +239,8 @@ class Mean(Metric):
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Add values; the weights match their leading axes."""
-        total, weight = weighted_sum(self, np.asarray(values), sample_weight)
+        values = as_array(f"metric {self.name!r}", "values", values)
+        total, weight = weighted_sum(self, values, sample_weight)
         self._total += total
         self._weight += weight
 
@@ -284,7 +289,11 @@ class MeanMetric(Mean):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add the samples of a batch with their weights."""
-        values = self.values(np.asarray(y_true), np.asarray(y_pred))
+        owner = f"metric {self.name!r}"
+        y_pred = as_array(owner, "y_pred", y_pred)
+        if not y_pred.ndim:
+            raise ShapeError(f"{owner}: y_pred must be an array (batch, ...), got {y_pred!r}.")
+        values = self.values(as_array(owner, "y_true", y_true), y_pred)
         total, weight = weighted_sum(self, values, sample_weight)
         self._total += total
         self._weight += weight
@@ -315,10 +324,11 @@ def checked_weights(metric: Metric, sample_weight: ArrayLike) -> Array:
     Raises:
         DataError: one is negative or not finite.
     """
-    weight = np.asarray(sample_weight, np.float64)
+    owner = f"metric {metric.name!r}"
+    weight = as_float(owner, "sample_weight", sample_weight, _FLOAT64)
     if weight.size and not 0 <= weight.min() <= weight.max() < math.inf:
         raise DataError(
-            f"metric {metric.name!r}: sample_weight must hold finite numbers >= 0, got values from "
+            f"{owner}: sample_weight must hold finite numbers >= 0, got values from "
             f"{weight.min()} to {weight.max()}."
         )
     return weight
@@ -350,17 +360,3 @@ def broadcast_weights(metric: Metric, sample_weight: ArrayLike, shape: tuple[int
         weight = weight[..., 0]
         expanded = expand_weights(weight, shape)
     return expanded.reshape(-1)
-
-
-def _checked_dtype(owner: str, dtype: Any) -> str:
-    """Return the name of a dtype.
-
-    Raises:
-        ConfigurationError: it is none of NumPy.
-    """
-    try:
-        return np.dtype(dtype).name
-    except TypeError:
-        raise ConfigurationError(
-            f"{owner}: dtype must be the name of a dtype such as 'float32', got {dtype!r}."
-        ) from None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, ArrayLike
 
+_MOST_CLASSES = 1 << 14  # whose confusion matrix takes 2 GiB
+
 
 def _some_classes(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Return class numbers for examples."""
@@ -72,8 +74,12 @@ class IoU(Metric):
     ) -> None:
         super().__init__(name, dtype)
         owner = type(self).__name__
-        self.num_classes = check_integer(owner, "num_classes", num_classes, minimum=1)
+        self.num_classes = check_integer(
+            owner, "num_classes", num_classes, minimum=1, maximum=_MOST_CLASSES
+        )
         ids = check_list(owner, "target_class_ids", target_class_ids, "class indices")
+        if not ids:
+            raise ConfigurationError(f"{owner}: target_class_ids must hold a class index.")
         self.target_class_ids: list[int] | None = [
             check_integer(owner, "each of target_class_ids", i, minimum=0) for i in ids
         ]
@@ -120,7 +126,9 @@ class IoU(Metric):
         if [n for n in true.shape if n != 1] != [n for n in predicted.shape if n != 1]:
             raise ShapeError(
                 f"metric {self.name!r}: targets of {true.shape} classes, but predictions of "
-                f"{predicted.shape}."
+                f"{predicted.shape}, with sparse_y_true={self.sparse_y_true} and "
+                f"sparse_y_pred={self.sparse_y_pred} (True for class indices, False for one "
+                "output per class)."
             )
         weight = None
         if sample_weight is not None:
@@ -150,7 +158,14 @@ class IoU(Metric):
         self._counts = None  # takes memory from the first batch on
 
     def _classes(self, values: Array, sparse: bool) -> Array:
-        return values if sparse else values.argmax(axis=self.axis)
+        if sparse:
+            return values
+        if not -values.ndim <= self.axis < values.ndim:
+            raise ShapeError(
+                f"metric {self.name!r}: axis={self.axis} is none of the {values.ndim} axes of an "
+                f"array of the shape {values.shape}."
+            )
+        return values.argmax(axis=self.axis)
 
 
 @register("metric", "binary_iou")

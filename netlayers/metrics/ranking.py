@@ -111,6 +111,13 @@ class AUC(Metric):
                 check_number("AUC", "each of label_weights", w, minimum=0)
                 for w in check_list("AUC", "label_weights", label_weights, "numbers")
             ]
+            if not label_weights:
+                raise ConfigurationError("AUC: label_weights must hold a number for each label.")
+            if num_labels not in (None, len(label_weights)):
+                raise ConfigurationError(
+                    f"AUC: label_weights has {len(label_weights)} numbers, expected num_labels="
+                    f"{num_labels}."
+                )
         self.label_weights = label_weights
         self.from_logits = check_flag("AUC", "from_logits", from_logits)
         self._cuts: Array | None = None
@@ -218,8 +225,10 @@ class AUC(Metric):
         if expected is None and self._counts is not None and self.multi_label:
             expected = len(self._counts)
         if expected is not None and outputs != expected:
+            given = next((name for name in ("num_labels", "label_weights") if vars(self)[name]), "")
             raise ShapeError(
-                f"metric {self.name!r}: y_pred has {outputs} outputs, expected {expected}."
+                f"metric {self.name!r}: y_pred has {outputs} outputs, expected {expected}"
+                f"{', as in ' * bool(given)}{given}."
             )
 
     def _exact(self) -> list[float]:

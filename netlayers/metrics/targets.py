@@ -17,7 +17,8 @@ def check_same_shape(metric: Metric, y_true: Array, expected: Shape) -> None:
     """Raise a ShapeError unless ``y_true`` has the expected shape."""
     if y_true.shape != expected:
         raise ShapeError(
-            f"metric {metric.name!r}: y_true has the shape {y_true.shape}, expected {expected}."
+            f"metric {metric.name!r}: y_true has the shape {y_true.shape}, expected {expected} by "
+            "that of y_pred."
         )
 
 
@@ -27,6 +28,11 @@ def with_outputs(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     Targets of a single output may lack that axis; nothing is ever broadcast.
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if not y_pred.ndim or y_pred.dtype.kind not in "fiub":
+        raise ShapeError(
+            "metrics: y_pred must be an array of real numbers, (batch, ...), got "
+            f"{y_pred.dtype} of the shape {y_pred.shape}."
+        )
     if y_pred.ndim == 1:
         y_pred = y_pred[:, None]
     if y_true.shape == y_pred.shape[:-1] and y_pred.shape[-1] == 1:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import losses, metrics, optimizers
+from netlayers.checks import takes
 from netlayers.data.packing import unpack_x_y_sample_weight
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.registry import resolve
@@ -43,6 +44,10 @@ def clone_model(
     config = model.get_config()
     if clone_function is None:
         return type(model).from_config(config)
+    if not callable(clone_function) or not takes(clone_function, 1):
+        raise ConfigurationError(
+            f"clone_model: clone_function must take a layer and return one, got {clone_function!r}."
+        )
     if "layers" not in config:
         raise ConfigurationError("clone_model: clone_function is for a Sequential.")
     layers = [clone_function(layer) for layer in model.layers]
@@ -80,6 +85,11 @@ def compile_config(model: TrainableModel) -> dict[str, Any] | None:
 
 def compile_from_config(model: TrainableModel, config: dict[str, Any]) -> None:
     """Compile with what :func:`compile_config` returned."""
+    if not isinstance(config, dict) or not {"optimizer", "loss"} <= config.keys():
+        raise ConfigurationError(
+            "compile_from_config: config must be what get_compile_config() returns, with "
+            f"'optimizer' and 'loss', got {config!r:.60}."
+        )
     model.compile(
         optimizer=resolve("optimizer", config["optimizer"], optimizers.Optimizer),
         loss=config["loss"] if isinstance(config["loss"], str) else losses.get(config["loss"]),

@@ -6,7 +6,7 @@ import copy
 import threading
 from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_integer
+from netlayers.checks import check_integer, check_seed
 from netlayers.errors import ConfigurationError
 from netlayers.models.trainable import TrainableModel
 from netlayers.random import Streams
@@ -31,7 +31,7 @@ class LayeredModel(TrainableModel):
 
     def __init__(self, *args: Any, seed: int | None = None, **kwargs: Any) -> None:
         if seed is not None:
-            seed = check_integer(type(self).__name__, "seed", seed, minimum=0)
+            seed = check_seed(type(self).__name__, seed)
         self.seed = seed
         self._streams = Streams(seed)
         super().__init__(*args, **kwargs)
@@ -49,7 +49,7 @@ class LayeredModel(TrainableModel):
             index = check_integer(owner, "index", index)
             if not -len(self.layers) <= index < len(self.layers):
                 raise ConfigurationError(
-                    f"{owner}: there are {len(self.layers)} layers, no layer {index}."
+                    f"{owner}: index must name one of {len(self.layers)} layers, got {index}."
                 )
             return self.layers[index]
         for layer in self.layers:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from netlayers.training.step import Steps
 
 
+_LONGEST_HISTORY = 10_000  # each takes two vectors as long as the weights
 _FLAT = "no entry of the gradient exceeds gradient_tolerance"
 
 
@@ -103,13 +104,17 @@ def fit_lbfgs(
     owner = "fit_lbfgs"
     model._require_compiled()
     count = check_integer(owner, "max_iterations", max_iterations, minimum=1)
-    searches = check_integer(owner, "max_line_search", max_line_search, minimum=1)
+    searches = check_integer(
+        owner, "max_line_search", max_line_search, minimum=1, maximum=2**31 - 1
+    )
     options = {
         "maxiter": count,
         "maxfun": count * (1 + searches),
         "gtol": 0.0,
         "ftol": 0.0,
-        "maxcor": check_integer(owner, "history_size", history_size, minimum=1),
+        "maxcor": check_integer(
+            owner, "history_size", history_size, minimum=1, maximum=_LONGEST_HISTORY
+        ),
         "maxls": searches,
     }
     tolerances = {

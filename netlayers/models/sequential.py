@@ -12,6 +12,7 @@ from netlayers.layers.containers import Chain
 from netlayers.layers.input import Input, InputLayer
 from netlayers.models.model import Model
 from netlayers.registry import register
+from netlayers.training.lock import check_not_busy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -125,10 +126,12 @@ class Sequential(Chain, Model):
                 that conflicts with the others.
             ShapeError: it does not accept the output of the previous layer.
         """
+        check_not_busy(self, "add")
         self._add_sublayer(layer)
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it, with its weights; rebuild has no effect."""
+        check_not_busy(self, "pop")
         if not self.layers:
             raise ConfigurationError(f"{self.owner}: there is no layer to pop.")
         if self._in_model and self.built:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers._html import html_table, paragraph
 from netlayers._notebook import Report, in_notebook, show
 from netlayers._printable import printable
-from netlayers.checks import check_flag, check_integer
+from netlayers.checks import check_flag, check_integer, takes
 from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Container
 
@@ -71,6 +71,8 @@ def print_summary(
         )
     if line_length is not None:
         check_integer("summary", "line_length", line_length, minimum=1)
+    if print_fn is not None and not (callable(print_fn) and takes(print_fn, 1)):
+        raise ConfigurationError(f"summary: print_fn must take a line of text, got {print_fn!r}.")
     layers = _in_range(model, layer_range)
     table = Summary(model, line_length, expand_nested, show_trainable, layers)
     if print_fn is None and in_notebook():
@@ -86,7 +88,7 @@ def _in_range(model: TrainableModel, layer_range: Sequence[str] | None) -> list[
         return model.layers
     names = [layer.name for layer in model.layers]
     if (
-        isinstance(layer_range, str)
+        not isinstance(layer_range, (list, tuple))
         or len(layer_range) != 2
         or any(name not in names for name in layer_range)
     ):

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from netlayers._warn import warn
 from netlayers.checks import check_choice, check_flag, check_integer, check_name, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.optimizers import applying
 from netlayers.optimizers.layout import FLUSH_EVERY, Layout, allocate, check_epsilon, rule_of
 from netlayers.optimizers.schedules.base import LearningRateSchedule, _CalledRate, check_rate
-from netlayers.optimizers.settings import Renamed, Setting, patterns_of, patterns_of_weights
+from netlayers.optimizers.settings import (
+    Renamed,
+    Setting,
+    exclusions,
+    patterns_of_weights,
+    warn_of_exclusions,
+)
 from netlayers.optimizers.transforms import transforms_for
 from netlayers.registry import Configurable, must_define, serialize, snake_case
 
@@ -260,8 +265,8 @@ class Optimizer(Configurable):
                 contains a match of one: ``["bias"]``, ``["^dense_1/"]``. Not part of the
                 configuration, as in Keras.
         """
-        self._undecayed = patterns_of(type(self).__name__, var_names or ())
-        self._undecayed_weights = list(var_list or ())
+        found = exclusions(type(self).__name__, var_list, var_names)
+        self._undecayed_weights, self._undecayed = found
         self._segments = None  # rebuild the layout
 
     def step(self, parameters: Parameters, denominator: float | None = None) -> bool:
@@ -344,12 +349,8 @@ class Optimizer(Configurable):
         allocate(self, parameters, self._vector_names())
         if self._undecayed_weights:
             self._undecayed += patterns_of_weights(self, parameters)
-        for pattern in self._undecayed:
-            if not any(pattern.search(p.path) for p in parameters.all):
-                warn(
-                    f"{type(self).__name__}: exclude_from_weight_decay: {pattern.pattern!r} "
-                    f"matches no weight; {parameters.all[0].path!r} is one."
-                )
+        if self._undecayed:
+            warn_of_exclusions(self, parameters)
         self._parameters, self._segments = parameters, parameters.segments
         self._layout = Layout(self, parameters)
         self.transforms = transforms_for(self, self._layout.gradients)

@@ -60,8 +60,11 @@ class LARS(Optimizer):
             "LARS", "trust_coefficient", trust_coefficient, above=0
         )
         given = exclude_from_layer_adaptation
-        self._plain = patterns_of("LARS", given or (), "exclude_from_layer_adaptation")
-        self.exclude_from_layer_adaptation = None if given is None else list(given)
+        its = () if given is None else given
+        self._plain = patterns_of("LARS", its, "exclude_from_layer_adaptation")
+        self.exclude_from_layer_adaptation = (
+            None if given is None else [p.pattern for p in self._plain]
+        )
 
     @staticmethod
     def examples() -> list[dict[str, Any]]:

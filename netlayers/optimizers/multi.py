@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.checks import takes
 from netlayers.core.parameters import Parameters
 from netlayers.errors import ConfigurationError
 from netlayers.optimizers.base import Optimizer
@@ -17,7 +18,7 @@ from netlayers.optimizers.transforms import Transform, clipping_of
 from netlayers.registry import Configurable, register, resolve, serialize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from netlayers._typing import Array, Identifier
     from netlayers.core.parameters import Parameter
@@ -56,6 +57,11 @@ class OptimizerMap(Configurable, MutableMapping[str, Optimizer]):
     ) -> None:
         self.default_optimizer = _optimizer("default_optimizer", default_optimizer)
         self.optimizer_map: dict[str, Optimizer] = {}
+        if not isinstance(optimizer_map, (Mapping, type(None))):
+            raise ConfigurationError(
+                "OptimizerMap: optimizer_map must be a dict of names and optimizers, got "
+                f"{optimizer_map!r:.200}."
+            )
         for key, optimizer in dict(optimizer_map or {}).items():
             self[key] = optimizer
 
@@ -148,7 +154,7 @@ class MultiOptimizer(Optimizer):
         given: Any = optimizer_map
         if isinstance(given, dict) and given.get("class_name") == "OptimizerMap":
             given = OptimizerMap.from_config(given["config"])
-        if not callable(given):
+        if not callable(given) or not takes(given, 1):
             raise ConfigurationError(
                 "MultiOptimizer: optimizer_map must be an OptimizerMap or a function of a "
                 f"parameter, got {given!r:.200}."

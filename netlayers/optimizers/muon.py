@@ -96,8 +96,9 @@ class Muon(Optimizer):
             )
         self.adam_weight_decay = adam_weight_decay
         self.epsilon = check_number("Muon", "epsilon", epsilon, above=0)
-        self._excluded = patterns_of("Muon", exclude_layers or (), "exclude_layers")
-        self.exclude_layers = list(exclude_layers or ())
+        given = () if exclude_layers is None else exclude_layers
+        self._excluded = patterns_of("Muon", given, "exclude_layers")
+        self.exclude_layers = [its.pattern for its in self._excluded]
         self.exclude_embeddings = check_flag("Muon", "exclude_embeddings", exclude_embeddings)
         self.muon_a = check_number("Muon", "muon_a", muon_a)
         self.muon_b = check_number("Muon", "muon_b", muon_b)

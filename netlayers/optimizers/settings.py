@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from netlayers._warn import warn
+from netlayers.checks import check_list
 from netlayers.errors import ConfigurationError
 from netlayers.registry import reading_a_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netlayers._typing import Array
     from netlayers.core.parameters import Parameters
 
 
@@ -49,6 +52,18 @@ class Renamed:
         self.__get__(optimizer, type(optimizer))
 
 
+def exclusions(
+    owner: str, var_list: Sequence[Array] | None, var_names: Sequence[str] | None
+) -> tuple[list[Array], list[re.Pattern[str]]]:
+    """Return weights, and regular expressions of names of weights, as lists.
+
+    Raises:
+        ConfigurationError: they are no lists of such.
+    """
+    weights = [] if var_list is None else check_list(owner, "var_list", var_list, "weights")
+    return weights, patterns_of(owner, () if var_names is None else var_names)
+
+
 def patterns_of(
     owner: str, var_names: Sequence[str], argument: str = "var_names"
 ) -> list[re.Pattern[str]]:
@@ -58,10 +73,9 @@ def patterns_of(
         ConfigurationError: they are not a list of such, or come from a file and could take very
             long to search.
     """
+    names = check_list(owner, argument, var_names, "regular expressions, such as ['bias']")
     try:
-        if isinstance(var_names, str):
-            raise TypeError
-        patterns = [re.compile(name) for name in var_names]
+        patterns = [re.compile(name) for name in names]
     except (TypeError, re.error, RecursionError, OverflowError):
         raise ConfigurationError(
             f"{owner}: {argument} must be a list of regular expressions, such as ['bias'], got "
@@ -111,3 +125,17 @@ def patterns_of_weights(optimizer: Any, parameters: Parameters) -> list[re.Patte
             )
         found.append(re.compile(f"^{re.escape(p.path)}$"))
     return found
+
+
+def warn_of_exclusions(optimizer: Any, parameters: Parameters) -> None:
+    """Warn about exclusions from weight decay that match no weight, or where none decays."""
+    owner = type(optimizer).__name__
+    rules = getattr(optimizer, "optimizers", [optimizer])
+    if optimizer._undecayed and not any(rule.weight_decay for rule in rules):
+        warn(f"{owner}: exclude_from_weight_decay needs a weight_decay.")
+    for pattern in optimizer._undecayed:
+        if not any(pattern.search(p.path) for p in parameters.all):
+            warn(
+                f"{owner}: exclude_from_weight_decay: {pattern.pattern!r} matches no weight; "
+                f"{parameters.all[0].path!r} is one."
+            )

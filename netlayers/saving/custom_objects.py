@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers.activations import ActivationLayer
 from netlayers.constraints import Constraint
 from netlayers.core.layer import Layer
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ArgumentTypeError, ConfigurationError
 from netlayers.initializers import Initializer
 from netlayers.losses import Loss
 from netlayers.metrics import Metric
@@ -65,7 +65,8 @@ class CustomObjectScope:
     """
 
     def __init__(self, custom_objects: Mapping[str, Any]) -> None:
-        check_custom_objects("CustomObjectScope", custom_objects)
+        given = ... if custom_objects is None else custom_objects
+        check_custom_objects("CustomObjectScope", given)
         self._objects = dict(custom_objects)
         self._tokens: list[Token[Mapping[str, Any]]] = []
 
@@ -129,12 +130,19 @@ def register_keras_serializable(
 
 def get_registered_name(obj: Any) -> str:
     """Return the name under which a class or function was registered, else its own name."""
+    if not callable(obj) or not hasattr(obj, "__name__"):
+        raise ArgumentTypeError(
+            f"get_registered_name: obj must be a class or a function, got {obj!r}."
+        )
     found: str = obj.__name__
     return next((known for known, thing in _registered.items() if thing is obj), found)
 
 
 def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the class or function of a name, ``None`` if there is none."""
+    check_custom_objects("get_registered_object", custom_objects)
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"get_registered_object: name must be a string, got {name!r}.")
     return {**get_custom_objects(), **(custom_objects or {})}.get(name)
 
 

@@ -184,7 +184,7 @@ def batch_result(logs: Logs, return_dict: bool) -> Any:
 
     Takes ownership of ``logs``.
     """
-    if return_dict:
+    if return_dict is not False and check_flag("the result", "return_dict", return_dict):
         return logs
     logs.pop("grad_norm", None)
     return logs["loss"] if len(logs) == 1 else list(logs.values())

@@ -17,7 +17,7 @@ from netlayers.core.parameters import Users
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers import Normalization
-from netlayers.layers.containers import Container
+from netlayers.layers.containers import Chain, Container
 from netlayers.layers.network import Network
 from netlayers.optimizers.schedules import OneCycle
 from netlayers.registry import EXECUTION_ARGUMENTS
@@ -246,6 +246,7 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
         )
     else:
         loss, fused = loss_on(loss, target_shape, model.output_shape, model.activation)
+        warn_of_two_activations(model)
     groups: list[MetricGroup] = []
     if model._metrics or model._weighted_metrics:
         given = model._metrics, model._weighted_metrics
@@ -274,8 +275,8 @@ def loss_on(
         loss = crossentropy_by_shape(target_shape, output_shape)
     warn_of_single_softmax(output_shape, loss, activation)
     fused = fused_loss(loss, activation)
-    if fused is None and isinstance(loss, losses.Crossentropy):
-        warn_of_activation(loss, type(activation).__name__.lower())
+    if fused is None:
+        warn_of_activation(loss, _name_of(activation))
     return fused or loss, fused is not None
 
 
@@ -311,15 +312,34 @@ def warn_of_single_softmax(output_shape: Shape, loss: Any, activation: Any) -> N
         )
 
 
-def warn_of_activation(loss: losses.Crossentropy, name: str) -> None:
+def _name_of(activation: Any) -> str:
+    return type(activation).__name__.lower()
+
+
+def warn_of_two_activations(model: CompilableModel) -> None:
+    """Warn about a softmax of probabilities, which makes them nearly equal."""
+    if not isinstance(model, Chain) or model.layers[-1].weights:
+        return
+    last = [_name_of(getattr(its, "activation", its)) for its in model.layers[-2:]]
+    if len(last) == 2 and set(last) <= {"softmax", "sigmoid"}:
+        warn(f"compile: the last two activations are {last[0]} and {last[1]}; leave one out.")
+
+
+def warn_of_activation(loss: Any, name: str) -> None:
     """Warn about probabilities where the loss takes logits, and the reverse."""
+    if not isinstance(loss, losses.Loss) or not loss._takes_probabilities:
+        return
     kind, link = type(loss).__name__, loss.link
     if loss.from_logits and name in ("softmax", "sigmoid"):
         problem = f"{kind}(from_logits=True) takes logits, but the last activation is {name}"
         advice = "Leave from_logits out, or that activation."
     elif not loss.from_logits and name in ("linear", "relu", "tanh", "logsoftmax"):
         problem = f"{kind} takes probabilities, but the last activation is {name}"
-        advice = f"Use activation={link!r}, or no activation and from_logits=True."
+        advice = (
+            f"Use activation={link!r}, or no activation and from_logits=True."
+            if link
+            else "Use activation='softmax' or 'sigmoid'."
+        )
     else:
         return
     warn(f"compile: {problem}. {advice}")

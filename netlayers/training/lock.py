@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from netlayers.core.layer import Layer
 
+_NEVER_WITHIN = ("compile", "add", "pop")  # what they replace is in use
 Method = TypeVar("Method", bound="Callable[..., Any]")
 
 
@@ -90,12 +91,13 @@ def check_not_busy(model: Layer, wanted: str) -> None:
         wanted: the method that is called.
 
     Raises:
-        BusyError: another thread trains or tests it, or this one does and ``wanted`` is compile.
+        BusyError: another thread trains or tests it, or this one does and ``wanted`` would replace
+            what the run uses.
     """
     holder = getattr(model, "_lock", {}).get("now")
     if holder is None or holder[2] is not _Process.this:
         return
-    if holder[1] != get_ident() or wanted == "compile":
+    if holder[1] != get_ident() or wanted in _NEVER_WITHIN:
         _check_within(model, holder, (wanted, get_ident(), _Process.this))
 
 
@@ -124,8 +126,8 @@ def _check_within(model: Layer, holder: Holder, turn: Holder) -> None:
             "thread. Both use the model's loss, metrics and gradients. Wait until it is done, or "
             "use a copy: copy.deepcopy(model). predict() may run at any time."
         )
-    if wanted.startswith("fit") or wanted == "compile":
+    if wanted.startswith("fit") or wanted in _NEVER_WITHIN:
         raise BusyError(
             f"{model.owner}: {wanted}() was called within {running}(), by a callback or the data. "
-            f"Call it afterwards{'' if wanted == 'compile' else ', or train_on_batch() instead'}."
+            f"Call it afterwards{', or train_on_batch() instead' * wanted.startswith('fit')}."
         )

@@ -12,6 +12,7 @@ from netlayers.arrays.convert import each
 from netlayers.checks import listed
 from netlayers.errors import ConfigurationError
 from netlayers.losses import OutputLosses, SplitLoss
+from netlayers.metrics.base import Metric
 from netlayers.metrics.targets import drop_class, drop_unknown
 from netlayers.registry import suggestion
 from netlayers.training.outputs import metrics_by_output
@@ -72,6 +73,8 @@ class MetricGroup:
             [metrics_module.get(m, target_shape, output_shape, logits, kind) for m in its]
             for its in (plain, weighted)
         )
+        if logits and kind != "signs":
+            warn_of_logits([*plain, *weighted])
         names = {metric.name for metric in metrics}
         for i, metric in enumerate([*metrics, *by_weight]):
             weighs = i >= len(metrics)
@@ -118,6 +121,17 @@ class MetricGroup:
             return
         for name, metric in self.metrics.items():
             metric.update_state(y, y_pred, sample_weight if name in self.weighted else weight)
+
+
+def warn_of_logits(given: list[Any]) -> None:
+    """Warn about metrics of probabilities that get logits; those made from a name are told."""
+    for metric in given:
+        if getattr(metric, "from_logits", None) is False and isinstance(metric, Metric):
+            kind = type(metric).__name__
+            warn(
+                f"metrics: the loss has from_logits=True, and {kind} takes probabilities; pass "
+                f"{kind}(..., from_logits=True)."
+            )
 
 
 def given_metrics(owner: str, argument: str, given: Any, loss: Any) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
 from netlayers.arrays.several import finite, first_bad, first_of, listed, row_of
 from netlayers.core.hooks import Uses, observed, replaced
@@ -170,6 +171,15 @@ def bad_weights(direction: str, parameters: Any) -> NonFiniteOrigin | None:
         return None
     bad = next(p for p in parameters.all if not p.statistic and not all_finite(p.value))
     return _of_array(direction, bad.layer.path, f"the weight {bad.name!r}", bad.value)
+
+
+def warn_at_the_end(model: Any) -> None:
+    """Warn about weights that the last update made infinite, which no step has seen, or a loss."""
+    origin = bad_weights("update", model.parameters)
+    if origin is not None:
+        warn(f"fit: weights are not finite: {origin} Use a smaller learning rate.")
+    elif model.optimizer.on_nonfinite == "raise":
+        warn("fit: the loss of the last epoch is not finite, though gradients and weights are.")
 
 
 # The step ------------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers._warn import warn
-from netlayers.arrays.convert import each
+from netlayers.arrays.convert import all_finite, each
 from netlayers.data.batch import batches_of
 from netlayers.data.streams import warn_exhausted
 from netlayers.errors import NonFiniteError
@@ -17,7 +18,7 @@ from netlayers.training.backup_callback import BackupCallback
 from netlayers.training.batching import INFERENCE_BATCH
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.interruption import explain_interruption
-from netlayers.training.nonfinite import explain
+from netlayers.training.nonfinite import explain, warn_at_the_end
 from netlayers.training.signals import Interrupts
 from netlayers.training.state import check_like
 
@@ -229,6 +230,11 @@ def train(run: Run) -> None:
                 interrupts.busy = True  # a run cannot resume from the averages
                 with run.model._lock.whole:
                     run.steps.optimizer.finalize_variable_values(run.model.parameters)
+                if not run.stopped and not (
+                    math.isfinite(run.last_logs.get("loss", 0))
+                    and all_finite(run.model.parameters.values)
+                ):
+                    warn_at_the_end(run.model)
             run.hooks.params["completed"] = True
         except BaseException as error:
             if interrupts.delivered:

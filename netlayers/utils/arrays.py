@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import as_array
-from netlayers.checks import check_choice, check_flag, check_integer, check_number
+from netlayers.checks import (
+    check_axis,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_numeric_dtype,
+    check_seed,
+    is_iterable,
+)
 from netlayers.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from netlayers._typing import Array, ArrayLike
+    from netlayers._typing import Array, ArrayLike, Dtype
 
 
 def normalize(x: ArrayLike, axis: int = -1, order: int = 2) -> Array:
@@ -22,7 +31,7 @@ def normalize(x: ArrayLike, axis: int = -1, order: int = 2) -> Array:
     Args:
         x: an array of any shape.
         axis: axis of the vectors.
-        order: order of the norm, 2 for the Euclidean one.
+        order: order of the norm, an integer >= 1; 2 for the Euclidean one.
 
     Example:
         >>> import netlayers as nl
@@ -30,9 +39,17 @@ def normalize(x: ArrayLike, axis: int = -1, order: int = 2) -> Array:
         array([[0.6, 0.8],
                [0. , 0. ]])
     """
-    values = as_array("normalize", "x", x)
-    norms = np.linalg.norm(values, order, axis, keepdims=True)
-    return values / np.where(norms == 0, 1, norms)
+    owner = "normalize"
+    values = as_array(owner, "x", x)
+    if not values.ndim:
+        raise DataError(f"{owner}: x must be an array with an axis, got {x!r}.")
+    order = check_integer(owner, "order", order, minimum=1)
+    axis = check_axis(owner, axis, values.ndim)
+    # Relative to the largest entry, whose power neither overflows nor vanishes.
+    largest = np.abs(values).max(axis, keepdims=True, initial=0)
+    shares = values / np.where(largest == 0, 1, largest)
+    norms = np.linalg.norm(shares, order, axis, keepdims=True)
+    return shares / np.where(norms == 0, 1, norms)
 
 
 def pad_sequences(
@@ -65,14 +82,17 @@ def pad_sequences(
     owner = "pad_sequences"
     check_choice(owner, "padding", padding, ("pre", "post"))
     check_choice(owner, "truncating", truncating, ("pre", "post"))
-    if not hasattr(sequences, "__len__") or any(not hasattr(s, "__len__") for s in sequences):
-        raise DataError(f"{owner}: sequences must be a list of sequences.")
+    kind = check_numeric_dtype(owner, dtype)
+    value = check_number(owner, "value", value)
+    if isinstance(sequences, str) or not is_iterable(sequences):
+        raise DataError(f"{owner}: sequences must be a list of sequences, got {sequences!r:.60}.")
+    arrays = [_sequence(owner, s, kind) for s in sequences]
     if maxlen is None:
-        maxlen = max((len(s) for s in sequences), default=0)  # type: ignore[arg-type]
+        maxlen = max((len(array) for array in arrays), default=0)
     maxlen = check_integer(owner, "maxlen", maxlen, minimum=0)
-    arrays = [np.asarray(s, dtype) for s in sequences]
     inner = next((a.shape[1:] for a in arrays if len(a)), ())
-    result = np.full((len(arrays), maxlen, *inner), value, dtype)
+    result = np.empty((len(arrays), maxlen, *inner), kind)
+    result[...] = _fitting(owner, "value", np.asarray(value), kind)
     for row, array in zip(result, arrays, strict=True):
         if not len(array) or not maxlen:
             continue
@@ -84,6 +104,22 @@ def pad_sequences(
         kept = array[-maxlen:] if truncating == "pre" else array[:maxlen]
         row[slice(-len(kept), None) if padding == "pre" else slice(len(kept))] = kept
     return result
+
+
+def _sequence(owner: str, values: ArrayLike, dtype: Dtype) -> Array:
+    array = as_array(owner, "each of sequences", values)
+    if not array.ndim:
+        raise DataError(f"{owner}: each of sequences must have a length, got {values!r:.60}.")
+    return _fitting(owner, "each of sequences", array, dtype)
+
+
+def _fitting(owner: str, argument: str, array: Array, dtype: Dtype) -> Array:
+    """Return an array in a dtype that must be able to hold its values."""
+    if dtype.kind in "iu" and array.size:
+        limits = np.iinfo(dtype)
+        if not (limits.min <= array.min() and array.max() <= limits.max):  # also for NaN
+            raise DataError(f"{owner}: {argument} has values that the dtype {dtype} cannot hold.")
+    return array.astype(dtype)
 
 
 def split_dataset(
@@ -114,10 +150,13 @@ def split_dataset(
     """
     owner = "split_dataset"
     arrays = list(_columns(dataset))
-    rows = {len(a) for a in arrays}
-    if len(rows) != 1:
-        raise DataError(f"{owner}: dataset must hold arrays of equally many rows, got {rows}.")
-    n = rows.pop()
+    rows = {len(a) if a.ndim else None for a in arrays}
+    if len(rows) != 1 or None in rows:
+        raise DataError(
+            f"{owner}: dataset must hold arrays of equally many rows, got "
+            f"{[a.shape for a in arrays]}."
+        )
+    n = len(arrays[0])
     left, right = _size(owner, "left_size", left_size, n), _size(owner, "right_size", right_size, n)
     if left is None and right is None:
         raise ConfigurationError(f"{owner}: give left_size, right_size or both.")
@@ -125,12 +164,13 @@ def split_dataset(
     right = n - left if right is None else right
     if left < 1 or right < 1 or left + right > n:
         raise ConfigurationError(
-            f"{owner}: parts of {left} and {right} rows cannot be made of {n} rows; each needs one "
-            "or more."
+            f"{owner}: left_size={left_size!r} and right_size={right_size!r} mean parts of {left} "
+            f"and {right} rows, which cannot be made of {n} rows; each needs one or more."
         )
     order = np.arange(n)
     if check_flag(owner, "shuffle", shuffle):
-        np.random.default_rng(seed).shuffle(order)
+        rng = np.random.default_rng(None if seed is None else check_seed(owner, seed))
+        rng.shuffle(order)
     return _taken(dataset, order[:left]), _taken(dataset, order[left : left + right])
 
 
@@ -142,7 +182,7 @@ def _size(owner: str, argument: str, size: float | None, rows: int) -> int | Non
     return check_integer(owner, argument, size, minimum=1)
 
 
-def _columns(dataset: Any) -> Any:
+def _columns(dataset: Any) -> Iterable[Array]:
     if isinstance(dataset, (list, tuple)):
         return map(np.asarray, dataset)
     return map(np.asarray, dataset.values()) if isinstance(dataset, dict) else [np.asarray(dataset)]

@@ -43,9 +43,14 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
     wrong = (classes != values) | (classes < 0) | (classes >= count)
     if wrong.any():
         raise DataError(
-            f"to_categorical: x must hold class indices from 0 to {count - 1}, got "
-            f"{values[wrong].flat[0]}."
+            f"to_categorical: x must hold class indices from 0 to num_classes - 1 = {count - 1}, "
+            f"got {values[wrong].flat[0]}."
         )
-    rows = np.zeros((*classes.shape, count), np.float32)
+    try:
+        rows = np.zeros((*classes.shape, count), np.float32)
+    except (MemoryError, ValueError):  # ValueError: more than any array can hold
+        raise MemoryError(
+            f"to_categorical: rows of num_classes={count} numbers do not fit in memory."
+        ) from None
     np.put_along_axis(rows, classes[..., None], 1, axis=-1)
     return rows

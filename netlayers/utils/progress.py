@@ -44,8 +44,10 @@ class Progbar:
         self.width = check_integer("Progbar", "width", width, minimum=1)
         self.verbose = check_choice("Progbar", "verbose", verbose, (0, 1, 2))
         self.interval = check_number("Progbar", "interval", interval, minimum=0)
-        names = stateful_metrics or ()
-        self.stateful_metrics = set(check_list("Progbar", "stateful_metrics", names, "names"))
+        names = () if stateful_metrics is None else stateful_metrics
+        self.stateful_metrics = {
+            str(name) for name in check_list("Progbar", "stateful_metrics", names, "names")
+        }
         self.unit_name = unit_name
         self._seen = 0
         self._sums: dict[str, tuple[float, float]] = {}

@@ -29,7 +29,7 @@ def set_random_seed(seed: int) -> None:
         >>> bool((kernels[0] == kernels[1]).all())
         True
     """
-    seed = check_integer("set_random_seed", "seed", seed, minimum=0)
+    seed = check_integer("set_random_seed", "seed", seed, minimum=0, maximum=2**32 - 1)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  (as in Keras: code of the user may draw from it)
     set_seed(seed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import as_array
-from netlayers.checks import check_flag, check_integer
+from netlayers.checks import check_flag, check_integer, check_seed
 from netlayers.errors import ConfigurationError, DataError, MissingMethodError
 
 if TYPE_CHECKING:
@@ -142,6 +142,9 @@ def timeseries_dataset_from_array(
     owner = "timeseries_dataset_from_array"
     values = as_array(owner, "data", data)
     wanted = None if targets is None else as_array(owner, "targets", targets)
+    for argument, array in (("data", values), ("targets", wanted)):
+        if array is not None and not array.ndim:
+            raise DataError(f"{owner}: {argument} must have an axis of times, got {array!r}.")
     length = check_integer(owner, "sequence_length", sequence_length, minimum=1)
     stride = check_integer(owner, "sequence_stride", sequence_stride, minimum=1)
     rate = check_integer(owner, "sampling_rate", sampling_rate, minimum=1)
@@ -154,18 +157,21 @@ def timeseries_dataset_from_array(
     if first >= last:
         raise ConfigurationError(f"{owner}: start_index={first} must be below end_index={last}.")
     values = values[first:last]
-    offsets = rate * np.arange(length)
-    count = len(values) - int(offsets[-1])
+    count = len(values) - rate * (length - 1)
     if wanted is not None:
         wanted = wanted[first:] if start_index else wanted
         count = min(count, len(wanted))
     starts = np.arange(0, max(0, count), stride)
     if not len(starts):
         raise DataError(
-            f"{owner}: no window of {length} values, {rate} apart, fits into {len(values)} times."
+            f"{owner}: no window of sequence_length={length} values, sampling_rate={rate} apart, "
+            f"fits into the {len(values)} times from start_index to end_index"
+            + ("." if wanted is None else f", with {len(wanted)} targets.")
         )
+    offsets = rate * np.arange(length)
     if check_flag(owner, "shuffle", shuffle):
-        np.random.default_rng(seed).shuffle(starts)
+        rng = np.random.default_rng(None if seed is None else check_seed(owner, seed))
+        rng.shuffle(starts)
     size = len(starts)
     if batch_size is not None:
         size = check_integer(owner, "batch_size", batch_size, minimum=1)

@@ -1,8 +1,10 @@
 """What a Graph and a network refuse, word by word, and the inputs that a Graph takes."""
 
 import numpy as np
+import pytest
 
 import netlayers as nl
+from netlayers.errors import ConfigurationError
 from netlayers.layers.graph import Graph
 from tests.golden import check_text
 from tests.snapshots import numbers, outcome
@@ -86,3 +88,8 @@ def test_gradients_that_several_calls_give_are_summed_in_their_order():
         [*calls, [0, [[5, None]]]], [L.Dense(3), L.Dense(3, "tanh"), Gate()], outputs=[[6, None]]
     )
     assert nl.check_gradients(only, numbers(4, 3)).passed
+
+
+def test_an_array_beyond_all():
+    with pytest.raises(ConfigurationError, match="sources must be a list of pairs"):
+        graph([[0, [[0, 2**64]]]])

@@ -6,7 +6,8 @@
 
 Prints the anonymous resident memory (RssAnon of Linux) at points of each run, its growth from the
 first hundredth to the end, and from the half to the end, when caches have filled. The last column
-is what the History of the run takes, which grows with the number of epochs, as it must.
+is what the History of the run takes, and the table of GradientMonitor: they grow with the number of
+epochs, as they must.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Notes(list[int]):
     """The memory at points of a run.
 
     Attributes:
-        history: the bytes of its History.
+        history: the bytes of its History, and of other tables that the user reads.
     """
 
     history = 0
@@ -135,13 +136,13 @@ def fit_stream(steps: int, every: int) -> Notes:
 
 def fit_files(steps: int, every: int) -> Notes:
     """One ``fit`` that writes a backup, a checkpoint and logs after each epoch."""
-    watch, (x, y) = Watch(every), data(8 * 500)
+    watch, (x, y), monitor = Watch(every), data(8 * 500), nl.callbacks.GradientMonitor()
     with tempfile.TemporaryDirectory() as folder:
         chosen = [
             *callbacks(watch),
             nl.callbacks.ModelCheckpoint(f"{folder}/best.safetensors", save_best_only=True),
             nl.callbacks.CSVLogger(f"{folder}/table.csv"),
-            nl.callbacks.GradientMonitor(),
+            monitor,
             nl.callbacks.BackupAndRestore(f"{folder}/backup", double_checkpoint=True),
         ]
         try:
@@ -150,6 +151,7 @@ def fit_files(steps: int, every: int) -> Notes:
             print(f"without TensorBoard: {error}", file=sys.stderr)
         kwargs = {"validation_data": data(64), "callbacks": chosen, "verbose": 0}
         make_model().fit(x, y, batch_size=8, epochs=steps // 500, **kwargs)
+    watch.notes.history += size_of([monitor.steps, monitor.epochs, monitor.values], set())
     return watch.notes
 
 

@@ -133,6 +133,7 @@ def test_penalties_on_activations():
     ],
     ids=["dice", "split"],
 )
+@pytest.mark.filterwarnings("ignore:compile. Dice takes probabilities:UserWarning")
 def test_losses_whose_gradients_do_not_add_up(loss, y, match):
     model = network(loss, SGD(0.1, gradient_accumulation_steps=2))
     with pytest.raises(ConfigurationError, match=match):

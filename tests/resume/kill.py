@@ -119,8 +119,10 @@ def ended(script, folder, kills, chance, longest):
     counts = Counter()
     while counts["kills"] < kills:
         if not backups_of(folder):
-            # A run that has no backup yet is another one; TensorBoard shows the rows of both.
+            # What starts now is another run: before the first backup, or after fit has ended and
+            # deleted the last. TensorBoard and a table that is appended to hold the rows of both.
             shutil.rmtree(folder / "board", ignore_errors=True)
+            restart(folder)
         process = start(script, folder, chance)
         if wait_for_training(process):
             time.sleep(chance.uniform(0, longest))

@@ -135,6 +135,29 @@ def test_a_full_disk_does_not_end_a_run(tmp_path, monkeypatch, kind, ends_full):
         assert sorted(set(epochs_in(path))) == ["0", "1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize("kind", ["table", "monitor"])
+def test_a_disk_that_is_full_from_the_start(tmp_path, monkeypatch, kind):
+    path, full = tmp_path / "table.csv", [1]
+    module = csv_logger if kind == "table" else gradient_monitor
+
+    class Unbuffered(Full):
+        def write(self, text):
+            self.flush()  # raises
+            return self.file.write(text)
+
+    def on_the_disk(path, mode="r", **kwargs):
+        file = open(path, mode, **kwargs)  # noqa: SIM115
+        return file if mode == "r" else Unbuffered(file, full)
+
+    monkeypatch.setattr(module, "open", on_the_disk, raising=False)
+    log = callbacks.CSVLogger(path) if kind == "table" else callbacks.GradientMonitor(csv=path)
+    model = network()
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="No space left on device"):
+        history = model.fit(X, Y, epochs=3, callbacks=[log], verbose=0)
+    assert history.epoch == [0, 1, 2]
+
+
 # TensorBoard --------------------------------------------------------------------------------------
 
 

@@ -80,6 +80,7 @@ def test_the_table_of_a_gradient_monitor(column, wrong):
     monitor.on_train_begin()
     columns = len(monitor._pairs())
     state = monitor.get_state() | {
+        "step": 2,
         "steps": [1, 2],
         "epochs": [0, 0],
         "values": [[0.5, 1]] * columns,
@@ -89,6 +90,30 @@ def test_the_table_of_a_gradient_monitor(column, wrong):
     with pytest.raises((ValueError, TypeError)):
         monitor.set_state(state)
     assert monitor.steps == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step": 1}, "steps that do not increase"),
+        ({"steps": [0, 3]}, "steps that do not increase"),
+        ({"steps": [2, 2]}, "steps that do not increase"),
+        ({"first": 3}, "starts at place 3"),
+        ({"first": -1}, "starts at place -1"),
+        ({"values": [[0.5, 1]]}, "1 columns, expected"),
+    ],
+)
+def test_places_in_the_table_of_a_gradient_monitor(change, message):
+    monitor = callbacks.GradientMonitor()
+    compiled().fit(np.ones((4, 3)), np.ones(4), batch_size=2, callbacks=[monitor], verbose=0)
+    monitor.on_train_begin()
+    values = [[0.5, 1]] * len(monitor._pairs())
+    state = {"step": 3, "steps": [1, 3], "epochs": [0, 1], "values": values, "first": 1}
+    state["new_epoch"] = False
+    monitor.set_state(state)
+    with pytest.raises(ValueError, match=message):
+        monitor.set_state(state | {"steps": [1, 2], "values": values} | change)
+    assert monitor.get_state() == state
 
 
 @pytest.mark.parametrize(
@@ -163,6 +188,11 @@ def table(tmp_path):
 def test_the_columns_of_a_table(table, columns):
     with pytest.raises(ValueError, match="columns without names"):
         table.set_state({"length": 11, "columns": columns})
+
+
+def test_a_table_of_a_negative_length(table):
+    with pytest.raises(ValueError, match="a file of -1 bytes"):
+        table.set_state({"length": -1, "columns": ["epoch", "loss"]})
 
 
 @pytest.mark.filterwarnings("ignore:.*has no column for epoch:UserWarning")

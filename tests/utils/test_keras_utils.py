@@ -32,7 +32,7 @@ def test_padding():
     assert utils.pad_sequences([[[1, 2]], []], dtype="float64").shape == (2, 1, 2)
     with pytest.raises(DataError, match="each entry of a sequence"):
         utils.pad_sequences([[[1, 2]], [[1]]])
-    with pytest.raises(DataError, match="list of sequences"):
+    with pytest.raises(DataError, match="each of sequences must have a length"):
         utils.pad_sequences([1, 2])
 
 
@@ -62,7 +62,7 @@ def test_windows_of_a_series():
     np.testing.assert_array_equal(x[:, 0], np.arange(2, 14, 2))
     np.testing.assert_array_equal(y, 10 * x[:, 0])
     assert utils.timeseries_dataset_from_array(series, None, 5)[0].shape == (16, 5)
-    with pytest.raises(DataError, match="no window of 30"):
+    with pytest.raises(DataError, match="no window of sequence_length=30"):
         utils.timeseries_dataset_from_array(series, None, 30)
     with pytest.raises(IndexError):
         windows[2]

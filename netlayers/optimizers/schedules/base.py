@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_number, takes
@@ -33,6 +34,25 @@ class _CalledRate(LearningRateSchedule):
     def __call__(self, step: int) -> float:
         """Return what the function returns."""
         return self.function()
+
+
+def check_step(schedule: LearningRateSchedule, step: Any) -> Any:
+    """Return the number of an update, which may also lie between two.
+
+    Raises:
+        ConfigurationError: it is no number >= 0.
+    """
+    if type(step) is int and step >= 0:
+        return step
+    return check_number(type(schedule).__name__, "step", step, minimum=0)
+
+
+def power(base: float, exponent: float) -> float:
+    """Return ``base ** exponent``, infinite where it is too large for a float."""
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
 
 
 def check_rate(owner: str, value: Any) -> float | LearningRateSchedule:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from netlayers.checks import check_integer, check_name, check_number
-from netlayers.optimizers.schedules.base import LearningRateSchedule
+from netlayers.optimizers.schedules.base import LearningRateSchedule, check_step, power
 from netlayers.registry import register
 
 
@@ -64,6 +64,7 @@ class CosineDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         highest = self.initial_learning_rate
         if self.warmup_target is not None:
             if step < self.warmup_steps:
@@ -119,8 +120,9 @@ class CosineDecayRestarts(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         restarts, progress = self._period(step / self.first_decay_steps)
-        wave = self.m_mul**restarts * _half_wave(progress)
+        wave = power(self.m_mul, restarts) * _half_wave(progress)
         return self.initial_learning_rate * ((1 - self.alpha) * wave + self.alpha)
 
     def _period(self, elapsed: float) -> tuple[int, float]:
@@ -133,7 +135,7 @@ class CosineDecayRestarts(LearningRateSchedule):
             return int(elapsed), elapsed % 1
 
         def start(n: int) -> float:
-            return (t**n - 1) / (t - 1)
+            return (power(t, n) - 1) / (t - 1)
 
         # Rounding of the logarithm may miss a restart at a whole step: log(243) / log(3) is
         # 4.999... The sum of the lengths decides.
@@ -194,6 +196,7 @@ class OneCycle(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         highest = self.max_learning_rate
         first = highest / self.div_factor
         last = first / self.final_div_factor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_flag, check_integer, check_list, check_name, check_number
 from netlayers.errors import ConfigurationError
-from netlayers.optimizers.schedules.base import LearningRateSchedule
+from netlayers.optimizers.schedules.base import LearningRateSchedule, check_step, power
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ class ExponentialDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         exponent = step // self.decay_steps if self.staircase else step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate**exponent
+        return self.initial_learning_rate * power(self.decay_rate, exponent)
 
 
 @register("schedule")
@@ -117,6 +118,7 @@ class InverseTimeDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         units = step // self.decay_steps if self.staircase else step / self.decay_steps
         return self.initial_learning_rate / (1 + self.decay_rate * units)
 
@@ -167,6 +169,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         return self.values[bisect.bisect_left(self.boundaries, step)]
 
 
@@ -213,6 +216,7 @@ class PolynomialDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         length = self.decay_steps
         if self.cycle:
             length *= max(1, math.ceil(step / length))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netlayers.checks import check_integer, check_name, check_number
-from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate
+from netlayers.optimizers.schedules.base import LearningRateSchedule, check_rate, check_step
 from netlayers.registry import register
 
 
@@ -56,9 +56,12 @@ class LinearWarmup(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         after = max(0, step - self.warmup_steps)
-        rate = self.learning_rate
-        target = rate(after) if isinstance(rate, LearningRateSchedule) else rate
+        target = self.learning_rate
+        if isinstance(target, LearningRateSchedule):
+            place = f"the learning rate that {target!r} returns"
+            target = check_number("LinearWarmup", place, target(after), minimum=0)
         if step >= self.warmup_steps:
             return target
         first = self.initial_learning_rate
@@ -97,5 +100,6 @@ class Noam(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update ``step``."""
+        step = check_step(self, step)
         t = step + 1
         return self.scale * self.d_model**-0.5 * min(t**-0.5, t * self.warmup_steps**-1.5)

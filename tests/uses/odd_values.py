@@ -1,0 +1,67 @@
+"""Values that are not what an argument takes, or at the edge of what it takes."""
+
+import numpy as np
+
+
+class Plain:
+    """A class that has nothing to do with anything."""
+
+
+# What is not shared between uses is made anew for each.
+VALUES = {
+    "None": lambda: None,
+    "True": lambda: True,
+    "False": lambda: False,
+    "np.True_": lambda: np.True_,
+    "0": lambda: 0,
+    "1": lambda: 1,
+    "2": lambda: 2,
+    "-1": lambda: -1,
+    "7": lambda: 7,
+    "0.5": lambda: 0.5,
+    "-0.5": lambda: -0.5,
+    "1.5": lambda: 1.5,
+    "2.0": lambda: 2.0,
+    "nan": lambda: float("nan"),
+    "inf": lambda: float("inf"),
+    "-inf": lambda: float("-inf"),
+    "1e-50": lambda: 1e-50,
+    "1e30": lambda: 1e30,
+    "1e300": lambda: 1e300,
+    "10**400": lambda: 10**400,
+    "10**15": lambda: 10**15,
+    "1j": lambda: 1j,
+    "np.float32(0.5)": lambda: np.float32(0.5),
+    "np.int64(2)": lambda: np.int64(2),
+    "np.float64('nan')": lambda: np.float64("nan"),
+    "''": lambda: "",
+    "'x'": lambda: "x",
+    "'3'": lambda: "3",
+    "'nan'": lambda: "nan",
+    "'a/b\\x1b[31m'": lambda: "a/b\x1b[31m",
+    "b'x'": lambda: b"x",
+    "[]": list,
+    "()": tuple,
+    "{}": dict,
+    "[1]": lambda: [1],
+    "(1, 2)": lambda: (1, 2),
+    "(-1, 0)": lambda: (-1, 0),
+    "[0.5, nan]": lambda: [0.5, float("nan")],
+    "['x']": lambda: ["x"],
+    "[None]": lambda: [None],
+    "{'a': 1}": lambda: {"a": 1},
+    "{1, 2}": lambda: {1, 2},
+    "range(3)": lambda: range(3),
+    "iter([])": lambda: iter([]),
+    "object()": object,
+    "Plain": lambda: Plain,
+    "slice(2)": lambda: slice(2),
+    "np.array(0.5)": lambda: np.array(0.5),
+    "np.array([1.0, 2.0])": lambda: np.array([1.0, 2.0]),
+    "np.array(['a'])": lambda: np.array(["a"]),
+    "np.zeros((2, 0))": lambda: np.zeros((2, 0)),
+    "memoryview(b'ab')": lambda: memoryview(b"ab"),
+    "lambda: None": lambda: lambda: None,
+    "lambda a: a": lambda: lambda a: a,
+    "...": lambda: ...,
+}

@@ -49,7 +49,7 @@ class Muon(Optimizer):
         muon_c: see above.
         adam_lr_ratio: factor on the learning rate of AdamW.
         momentum: of Muon, in [0, 1).
-        ns_steps: number of steps of the iteration.
+        ns_steps: number of steps of the iteration, at most 100.
         nesterov: whether to use Nesterov momentum.
         rms_rate: size of a step, as a root mean square over the entries of a full-rank matrix;
             ``None`` leaves out this factor and the square root.
@@ -105,7 +105,7 @@ class Muon(Optimizer):
         self.muon_c = check_number("Muon", "muon_c", muon_c)
         self.adam_lr_ratio = check_number("Muon", "adam_lr_ratio", adam_lr_ratio, minimum=0)
         self.momentum = check_number("Muon", "momentum", momentum, minimum=0, below=1)
-        self.ns_steps = check_integer("Muon", "ns_steps", ns_steps, minimum=0)
+        self.ns_steps = check_integer("Muon", "ns_steps", ns_steps, minimum=0, maximum=100)
         self.nesterov = check_flag("Muon", "nesterov", nesterov)
         if rms_rate is not None:
             rms_rate = check_number("Muon", "rms_rate", rms_rate, above=0)

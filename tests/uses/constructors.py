@@ -41,7 +41,8 @@ def observe_schedule(example, schedule):
 
 
 def observe_optimizer(example, optimizer):
-    optimizers.observe_optimizer(example, copy.deepcopy(optimizer))
+    with np.errstate(over="ignore"):  # in a run, an error tells of what became infinite
+        optimizers.observe_optimizer(example, copy.deepcopy(optimizer))
     return train(optimizer)
 
 

@@ -58,6 +58,7 @@ def test_constructors(kind):
             lambda: optimizers.LARS(exclude_from_layer_adaptation=np.ones(2)),
             "exclude_from_layer_ad",
         ),
+        (lambda: optimizers.Muon(ns_steps=10**15), "ns_steps must be an integer >= 0 and at most"),
         (lambda: layers.GetItem(np.zeros((2, 0))), "GetItem: the index must be of integers"),
         (lambda: layers.ReversibleEmbedding(3, 2, reverse_dtype=np.ones(2)), "dtype must be 'floa"),
         (lambda: callbacks.RemoteMonitor(path=3), "path must begin with /, got 3"),

@@ -284,9 +284,8 @@ class Layer(Module):
             made = self.workspace.views.get((name, shape, dtype))
             return self.workspace(name, shape, dtype) if made is None else made
         except (MemoryError, ValueError):  # ValueError: more than any array can hold
-            raise MemoryError(
-                f"{self.owner}: an array of the shape {shape} does not fit in memory."
-            ) from None
+            text = f"{self.owner}: an array of the shape {shape} does not fit in memory."
+            raise MemoryError(text) from None
 
     def check_gradient(self, dy: Any, shape: tuple[int, ...]) -> Array:
         """Return ``dy`` as an array of this layer's dtype.

@@ -111,7 +111,9 @@ def check_mode(owner: str, mode: Any, modes: tuple[str, ...]) -> str:
     Raises:
         ConfigurationError: it is none of ``modes``.
     """
-    return check_choice(owner, "output_mode", _OLD_NAMES.get(mode, mode), modes)
+    if isinstance(mode, str):
+        mode = _OLD_NAMES.get(mode, mode)
+    return check_choice(owner, "output_mode", mode, modes)
 
 
 def check_dense(owner: str, sparse: Any) -> bool:

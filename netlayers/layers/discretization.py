@@ -9,7 +9,7 @@ import numpy as np
 
 from netlayers.arrays.checks import as_data, check_values
 from netlayers.arrays.spec import InputSpec
-from netlayers.checks import check_integer, check_number
+from netlayers.checks import check_integer, check_list, check_number
 from netlayers.data.adapting import batches_for_adapt
 from netlayers.data.structure import arrays_by_name
 from netlayers.errors import ConfigurationError, DataError
@@ -188,9 +188,8 @@ class Discretization(CategoricalLayer):
 
 def _boundaries(owner: str, values: Any) -> list[float]:
     """Return boundaries as a list of increasing numbers."""
-    if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise ConfigurationError(f"{owner}: bin_boundaries must be a list, got {values!r}.")
-    found = [check_number(owner, "each of bin_boundaries", v) for v in values]
+    listed = check_list(owner, "bin_boundaries", values, "numbers")
+    found = [check_number(owner, "each of bin_boundaries", v) for v in listed]
     if any(a > b for a, b in pairwise(found)):
         raise ConfigurationError(f"{owner}: bin_boundaries must increase, got {values!r}.")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,21 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Examples
+
+
+def check_encoding(owner: str, value: Any) -> str:
+    """Return the name of an encoding of texts.
+
+    Raises:
+        ConfigurationError: there is none of this name.
+    """
+    try:
+        codecs.lookup(value)
+    except (TypeError, LookupError, ValueError):
+        raise ConfigurationError(
+            f"{owner}: encoding must be the name of one, such as 'utf-8', got {value!r:.60}."
+        ) from None
+    return str(value)
 
 
 class TextLookup(IndexLookup):
@@ -98,7 +114,7 @@ class StringLookup(TextLookup):
     ) -> None:
         super().__init__(**kwargs)
         self._known_size = check_size(vocabulary_size)
-        self.encoding = encoding
+        self.encoding = check_encoding(type(self).__name__, encoding)
         self._set_arguments(
             vocabulary,
             idf_weights,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.categories import as_categories
-from netlayers.checks import check_integer
+from netlayers.checks import check_integer, takes
 from netlayers.errors import ConfigurationError, DataError, ShapeError
-from netlayers.layers.lookup import TextLookup
+from netlayers.layers.categorical import check_mode
+from netlayers.layers.lookup import TextLookup, check_encoding
 from netlayers.layers.vocabulary import check_size
 from netlayers.registry import register
 
@@ -89,6 +90,9 @@ class TextVectorization(TextLookup):
         owner = "TextVectorization"
         _check_step("standardize", standardize, _STANDARDS)
         _check_step("split", split, _SPLITS)
+        output_mode = check_mode(
+            owner, output_mode, ("int", "one_hot", "multi_hot", "count", "tf_idf")
+        )
         its_ngrams = None if ngrams is None else _check_ngrams(ngrams)
         if ragged is not False:
             raise ConfigurationError(
@@ -112,7 +116,7 @@ class TextVectorization(TextLookup):
         self.standardize, self.split, self.ngrams = standardize, split, its_ngrams
         self.output_sequence_length, self.ragged = output_sequence_length, False
         self._known_size = check_size(vocabulary_size)
-        self.encoding = encoding
+        self.encoding = check_encoding(owner, encoding)
         self._set_arguments(
             vocabulary,
             idf_weights,
@@ -191,7 +195,14 @@ class TextVectorization(TextLookup):
         length = self.output_sequence_length or longest
         flat = [word for its in words for word in its[:length]]
         found = super()._indices(np.array(flat, dtype=object))
-        padded = np.full((len(words), length), 0 if self.output_mode == "int" else -1, np.int64)
+        filler = 0 if self.output_mode == "int" else -1
+        try:
+            padded = np.full((len(words), length), filler, np.int64)
+        except (MemoryError, ValueError):  # ValueError: more than any array can hold
+            raise MemoryError(
+                f"{self.owner}: output_sequence_length={length} words of {len(words)} texts do not "
+                "fit in memory."
+            ) from None
         counts = np.array([min(len(its), length) for its in words], np.intp)
         padded[np.arange(length) < counts[:, None]] = found
         return padded
@@ -203,7 +214,8 @@ class TextVectorization(TextLookup):
 
 
 def _check_step(name: str, value: Any, names: tuple[str, ...]) -> None:
-    if value is not None and not callable(value) and value not in names:
+    known = isinstance(value, str) and value in names
+    if value is not None and not known and not (callable(value) and takes(value, 1)):
         listed = ", ".join(map(repr, names))
         raise ConfigurationError(
             f"TextVectorization: {name} must be {listed}, None or a function, got {value!r}."
@@ -213,9 +225,10 @@ def _check_step(name: str, value: Any, names: tuple[str, ...]) -> None:
 def _check_ngrams(value: Any) -> int | tuple[int, ...]:
     if isinstance(value, (list, tuple)):
         return tuple(
-            check_integer("TextVectorization", "each of ngrams", n, minimum=1) for n in value
+            check_integer("TextVectorization", "each of ngrams", n, minimum=1, maximum=1000)
+            for n in value
         )
-    return check_integer("TextVectorization", "ngrams", value, minimum=1)
+    return check_integer("TextVectorization", "ngrams", value, minimum=1, maximum=1000)
 
 
 def _ngrams(words: list[str], lengths: Iterable[int]) -> list[str]:

@@ -21,6 +21,11 @@ DOCUMENTED = {
     ("Activation", "activation"): "Activation: None is linear",
     ("Dense", "activation"): "Dense: None is linear",
     ("GetItem", "index"): "GetItem: the configuration holds ... as text",
+    **{
+        (kind, argument): "StringLookup: text as bytes is decoded, the size is that of a file"
+        for kind in ("StringLookup", "IntegerLookup", "TextVectorization")
+        for argument in ("vocabulary_size", "mask_token", "oov_token", "vocabulary")
+    },
     ("R2Score", "num_regressors"): "R2Score: NaN unless n > p + 1",
     ("SplitLoss", "target_sizes"): "SplitLoss: by default what each loss needs",
 }
@@ -92,6 +97,8 @@ def uses(kinds=tuple(KINDS), labels=VALUES):
         for cls in public(kind):
             its = examples(kind, cls)
             for argument in arguments_of(cls):
+                if (cls.__name__, argument) == ("HashedCrossing", "num_inputs"):
+                    continue  # the example has two inputs
                 shows = [e for e in its if argument in e.arguments]
                 for example in {id(e): e for e in (its[0], *shows[:1])}.values():
                     for label in labels:

@@ -59,6 +59,17 @@ def test_constructors(kind):
             "exclude_from_layer_ad",
         ),
         (lambda: optimizers.Muon(ns_steps=10**15), "ns_steps must be an integer >= 0 and at most"),
+        (lambda: layers.Hashing(3, output_mode=[]), r"output_mode must be one of .*, got \[\]"),
+        (lambda: layers.Discretization(np.array(0.5)), "bin_boundaries must be a list of numbers"),
+        (lambda: layers.TextVectorization(split=lambda: 0), "split must be .* or a function, got"),
+        (lambda: layers.TextVectorization(ngrams=10**9), "ngrams must be an integer >= 1 and at"),
+        (lambda: layers.TextVectorization(encoding={1}), "encoding must be the name of one, such"),
+        (
+            lambda: layers.StringLookup(
+                vocabulary=["a", "b"], idf_weights=[1, np.nan], output_mode="tf_idf"
+            ),
+            "idf_weights must be finite",
+        ),
         (lambda: layers.GetItem(np.zeros((2, 0))), "GetItem: the index must be of integers"),
         (lambda: layers.ReversibleEmbedding(3, 2, reverse_dtype=np.ones(2)), "dtype must be 'floa"),
         (lambda: callbacks.RemoteMonitor(path=3), "path must begin with /, got 3"),

@@ -131,7 +131,7 @@ def example(cls, kwargs, shape):
     """Return a layer of an example that has trained, and data."""
     layer = cls(**kwargs)
     x = inputs(layer, shape, np.float32, seed=0)
-    layer.backward(np.ones_like(layer.forward(x, training=True)))
+    layer.backward(each(np.ones_like, layer.forward(x, training=True)))
     return layer, x
 
 
@@ -149,7 +149,7 @@ def test_inference_changes_nothing_in_a_layer(cls, kwargs, shape):
     for batch in (x, each(lambda a: a[:1], x), double, wide):
         layer.forward(batch)
         assert fingerprint(layer) == before
-    assert np.array_equal(layer.forward(x), layer.forward(x))
+    each(np.testing.assert_array_equal, layer.forward(x), layer.forward(x))
     assert fingerprint(layer) == before
 
 
@@ -188,10 +188,10 @@ def test_each_layer_alone_from_eight_threads(cls, kwargs, shape):
     drawn = [
         inputs(layer, with_rows(shape, i % 3 + 1), np.float32, seed=i + 1) for i in range(THREADS)
     ]
-    serial = [layer.forward(x).copy() for x in drawn]
+    serial = [each(np.copy, layer.forward(x)) for x in drawn]
     for i, answers in enumerate(in_threads(lambda i: [layer.forward(drawn[i]) for _ in range(5)])):
         for answer in answers:
-            np.testing.assert_array_equal(answer, serial[i])
+            each(np.testing.assert_array_equal, answer, serial[i])
 
 
 def test_a_model_from_eight_threads():
@@ -237,9 +237,9 @@ def test_the_first_pass_of_each_layer_alone_from_eight_threads(cls, kwargs, shap
         layer = cls(**kwargs)
         if again == 1:
             layer = pickle.loads(pickle.dumps(example(cls, kwargs, shape)[0]))
-        answers = in_threads(lambda _, layer=layer: layer.forward(x).copy())
+        answers = in_threads(lambda _, layer=layer: each(np.copy, layer.forward(x)))
         for answer in answers:  # initial weights are drawn once, whoever came first
-            np.testing.assert_array_equal(answer, layer.forward(x))
+            each(np.testing.assert_array_equal, answer, layer.forward(x))
 
 
 def test_shapes_that_do_not_fit_from_several_threads_leave_the_others_alone():

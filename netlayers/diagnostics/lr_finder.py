@@ -151,11 +151,12 @@ def find_learning_rate(
         True
     """
     owner = "find_learning_rate"
-    low = check_number(owner, "min_rate", min_rate, above=0)
-    high = check_number(owner, "max_rate", max_rate, above=low)
+    limits: Any = {"largest": np.finfo(np.float64).max}  # models may be of float64
+    low = check_number(owner, "min_rate", min_rate, above=0, **limits)
+    high = check_number(owner, "max_rate", max_rate, above=low, **limits)
     steps = check_integer(owner, "steps", steps, minimum=3)
     size = check_integer(owner, "batch_size", batch_size, minimum=1)
-    stop_factor = check_number(owner, "stop_factor", stop_factor, above=1)
+    stop_factor = check_number(owner, "stop_factor", stop_factor, above=1, **limits)
     if not isinstance(model, CompilableModel):
         raise ConfigurationError(f"{owner}: expected a compiled model, got {model!r}.")
     model._require_compiled()

@@ -76,7 +76,8 @@ class L1L2(Regularizer):
 
     def __call__(self, w: Array) -> float:
         """Return ``l1 Σ|w| + l2 Σw²``, summed in float64."""
-        w = check_array(type(self).__name__, "w", w)
+        if not isinstance(w, np.ndarray) or w.dtype.kind not in "fc":
+            w = check_array(type(self).__name__, "w", w)
         penalty = 0.0
         if self.l1:
             penalty += self.l1 * np.sum(np.abs(w), dtype=np.float64).item()

@@ -227,11 +227,11 @@ class GradientMonitor(Callback):
 
     def get_state(self) -> dict[str, Any]:
         """Return the table so far."""
-        values = [self.values[measure][path] for path, measure in self._pairs()]
+        values = [list(self.values[measure][path]) for path, measure in self._pairs()]
         return {
             "step": self._step,
-            "steps": self.steps,
-            "epochs": self.epochs,
+            "steps": list(self.steps),
+            "epochs": list(self.epochs),
             "values": values,
             "first": self._first,
             "new_epoch": self._new_epoch,

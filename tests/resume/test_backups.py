@@ -220,6 +220,7 @@ def test_a_time_budget_keeps_the_backup(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.filterwarnings("ignore:fit. weights are not finite:UserWarning")
 def test_weights_that_are_not_finite_do_not_replace_a_good_backup(tmp_path):
     class Spoil(nl.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

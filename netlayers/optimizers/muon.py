@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.errors import ConfigurationError
 from netlayers.kernels.select import kernels
 from netlayers.optimizers.base import Optimizer
 from netlayers.optimizers.clipping import norm
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from netlayers.core.parameters import Parameter
     from netlayers.optimizers.rules import Rule
     from netlayers.optimizers.schedules.base import LearningRateSchedule
+
+
+_LARGEST = 1e3  # singular value after the iteration, which should bring all near 1
 
 
 @register("optimizer")
@@ -106,6 +110,7 @@ class Muon(Optimizer):
         self.adam_lr_ratio = check_number("Muon", "adam_lr_ratio", adam_lr_ratio, minimum=0)
         self.momentum = check_number("Muon", "momentum", momentum, minimum=0, below=1)
         self.ns_steps = check_integer("Muon", "ns_steps", ns_steps, minimum=0, maximum=100)
+        self._check_iteration()
         self.nesterov = check_flag("Muon", "nesterov", nesterov)
         if rms_rate is not None:
             rms_rate = check_number("Muon", "rms_rate", rms_rate, above=0)
@@ -118,6 +123,23 @@ class Muon(Optimizer):
         muon = {"muon_a": 3.0, "muon_b": -4.0, "muon_c": 2.0, "momentum": 0.5, "ns_steps": 2}
         others = {"nesterov": False, "rms_rate": 0.5, "adam_lr_ratio": 0.5}
         return [{}, {**adam, **muon, **others}, {"exclude_layers": ["kernel"]}]
+
+    def _check_iteration(self) -> None:
+        """Check that the iteration stays bounded, for singular values from 0 to 1.
+
+        Raises:
+            ConfigurationError: it does not.
+        """
+        s = np.linspace(0, 1, 1001)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(self.ns_steps):
+                s = self.muon_a * s + self.muon_b * s**3 + self.muon_c * s**5
+        if not np.abs(s).max(initial=0) < _LARGEST:
+            raise ConfigurationError(
+                f"Muon: with muon_a={self.muon_a:g}, muon_b={self.muon_b:g} and "
+                f"muon_c={self.muon_c:g} the iteration grows without bound in "
+                f"ns_steps={self.ns_steps}; take the coefficients of the default, or fewer steps."
+            )
 
     def uses_adam(self, p: Parameter) -> bool:
         """Return whether AdamW updates a parameter."""

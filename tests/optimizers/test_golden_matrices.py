@@ -12,6 +12,7 @@ import pytest
 
 import netlayers as nl
 from netlayers import optimizers as opt
+from netlayers.errors import ConfigurationError
 
 SHAPES = {"kernel": (2, 3), "bias": (3,), "cube": (2, 2, 2)}
 SIZES = {name: math.prod(shape) for name, shape in SHAPES.items()}
@@ -285,3 +286,11 @@ KERAS = [
 def test_the_path_ends_where_that_of_keras_ends(optimizer, expected):
     *_, last = walk(type(optimizer).from_config(optimizer.get_config()))
     np.testing.assert_allclose(last, expected, rtol=2e-6, atol=1e-7)
+
+
+def test_an_iteration_that_diverges_is_refused():
+    # p(x) = 3 x - 4 x^3 + 2 x^5: p(1.49) = 5.9, and from there it grows.
+    coefficients = {"muon_a": 3.0, "muon_b": -4.0, "muon_c": 2.0}
+    nl.optimizers.Muon(**coefficients, ns_steps=2)
+    with pytest.raises(ConfigurationError, match="grows without bound in ns_steps=7"):
+        nl.optimizers.Muon(**coefficients, ns_steps=7)

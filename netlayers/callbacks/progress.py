@@ -146,7 +146,12 @@ def notebook_bar() -> Any:
         warnings.simplefilter("ignore")  # of ipywidgets, which are optional
         from tqdm.auto import tqdm
 
-    return tqdm(bar_format="{desc}", leave=False, file=sys.stdout)
+    try:
+        return tqdm(bar_format="{desc}", leave=False, file=sys.stdout)
+    except ImportError:  # an older tqdm, without ipywidgets
+        from tqdm import tqdm as line
+
+        return line(bar_format="{desc}", leave=False, file=sys.stdout)
 
 
 def progress_line(

@@ -6,7 +6,6 @@ import pytest
 import netlayers as nl
 from netlayers.errors import ConfigurationError
 from netlayers.registry import lookup, registered, shown_names, snake_case
-from tests.classes import ours
 
 KINDS = ["layer", "activation", "loss", "metric", "optimizer", "schedule"]
 KINDS += ["initializer", "regularizer", "constraint"]
@@ -18,9 +17,8 @@ def test_each_thing_is_listed_in_one_spelling(kind):
     shown = shown_names(kind)
     letters = [name.replace("_", "") for name in shown]
     assert len(set(letters)) == len(letters)
-    known = [  # other tests may have registered classes of their own
-        name for name, made in registered(kind).items() if not isinstance(made, type) or ours(made)
-    ]
+    # Other tests may have put a class of their own there, under its name alone.
+    known = [name for name in registered(kind) if snake_case(name) in registered(kind)]
     assert {name.lower().replace("_", "") for name in known} <= set(letters)
     assert set(letters) <= {name.lower().replace("_", "") for name in registered(kind)}
     assert not {"hard_si_lu", "rm_sprop", "r_adam", "adam_w", "p_re_lu"} & set(shown)

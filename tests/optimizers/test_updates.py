@@ -252,7 +252,8 @@ def test_the_third_step_allocates_nothing_large(name):
     try:
         for _ in range(2):
             optimizer.step(parameters)
-        assert tracemalloc.get_traced_memory()[1] < parameters.values.nbytes / 20
+        # The buffers in which NumPy converts to float64 have a constant size.
+        assert tracemalloc.get_traced_memory()[1] < parameters.values.nbytes / 20 + 65536
     finally:
         tracemalloc.stop()
 

@@ -175,7 +175,7 @@ class Network(Layer):
 
     def _run(self, x: Any, training: bool, mask: Any, last: str = "forward") -> tuple[Any, Any]:
         """Return the output and its mask."""
-        nodes, results, logits = self._wired(last)
+        nodes, results, logits = self._wired(last, mask is not None)
         values, masks = [x], [mask]
         masked = self.takes_mask or mask is not None
         for number, (call, sources) in enumerate(nodes, 1):
@@ -200,7 +200,8 @@ class Network(Layer):
 
     def _run_backward(self, dy: Any, input_gradient: bool, last: str = "backward") -> Any:
         """Return dL/dx; the gradients of a value that several calls use are summed in order."""
-        nodes, results, logits = self._wired(last)
+        wires = self.calls if self._nodes is None else self._nodes
+        nodes, results, logits = self._wired(last, len(self.cache.sizes) == len(wires) + 1)
         needed, below_needed = self._needed_for(nodes, input_gradient)
         parts: list[list[tuple[int | None, Any]]] = [[] for _ in needed]
         route_gradient(parts, results, dy)
@@ -275,14 +276,18 @@ class Network(Layer):
         """Return the parameters to which earlier calls will still add gradients."""
         return {id(p) for n, its in self._repeated.items() if n < number - 1 for p in its}
 
-    def _wired(self, last: str) -> tuple[list[Node], tuple[Source, ...], tuple[int, ...]]:
-        """Return the nodes, the sources of the output, and the nodes that compute logits."""
-        alone = self.takes_mask or self._repeated or kernels.stack_forward is None
+    def _wired(
+        self, last: str, alone: bool
+    ) -> tuple[list[Node], tuple[Source, ...], tuple[int, ...]]:
+        """Return the nodes, the sources of the output, and the nodes that compute logits.
+
+        With ``alone``, each call is a node: a run of Dense layers passes no mask on.
+        """
         if self._nodes is None:
-            nodes, results = chain(self.calls if alone else self._stages())
+            nodes, results = chain(self.calls)
             return nodes, results, () if last in ("forward", "backward") else (len(nodes),)
         nodes, results, numbers = self._nodes, self._results, None
-        if not alone:
+        if not (alone or self.takes_mask or self._repeated or kernels.stack_forward is None):
             nodes, results, numbers = self._stacked_nodes()
         if last in ("forward", "backward"):
             return nodes, results, ()

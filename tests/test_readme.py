@@ -23,6 +23,15 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 SHELL = {"bash", "sh", "console"}
 
 
+@pytest.fixture(autouse=True)
+def kernels_of_numpy():
+    """Run pages with NumPy's kernels, whose output they show."""
+    before = nl.kernels_in_use()
+    nl.use_kernels("numpy")
+    yield
+    nl.use_kernels(before)
+
+
 def blocks_of(text):
     """Return (language, text, number of the first line) of every block between fences."""
     found, block = [], None

@@ -252,8 +252,9 @@ def test_the_third_step_allocates_nothing_large(name):
     try:
         for _ in range(2):
             optimizer.step(parameters)
-        # The buffers in which NumPy converts to float64 have a constant size.
-        assert tracemalloc.get_traced_memory()[1] < parameters.values.nbytes / 20 + 65536
+        # Adafactor takes means in float64, for which an older NumPy has buffers of a constant size.
+        buffers = 65536 if name == "Adafactor" else 0
+        assert tracemalloc.get_traced_memory()[1] < parameters.values.nbytes / 20 + buffers
     finally:
         tracemalloc.stop()
 

@@ -188,7 +188,8 @@ def test_targets_in_any_unit(size, dtype):
     weights = model.parameters.values.copy()
     again = model.fit_lbfgs(X, Y * size, verbose=0)
     # Whether the line search finds a lower loss in the last digit depends on the machine's BLAS.
-    assert again.lbfgs.converged or (dtype == "float32" and not again.lbfgs.iterations)
+    at_the_end = dtype == "float32" and size == 1e6 and not again.lbfgs.iterations
+    assert again.lbfgs.converged or at_the_end
     np.testing.assert_allclose(model.parameters.values, weights, rtol=1e-4)
 
 

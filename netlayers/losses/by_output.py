@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netlayers._typing import Array, Dtype, Identifier, Shape
+
+
+class OutputLoss(NamedTuple):
+    """The loss of one output of a model.
+
+    Attributes:
+        name: name of the output; nothing for the loss of a model with one output.
+        place: number of the output, ``None`` for the loss of a model with one output.
+        loss: the loss.
+        weight: its factor in the sum.
+    """
+
+    name: str
+    place: int | None
+    loss: Any
+    weight: float
+
+
+def losses_by_output(loss: Any) -> list[OutputLoss]:
+    """Return the loss of each output that has one; a loss that is no sum over outputs alone."""
+    if not isinstance(loss, OutputLosses):
+        return [OutputLoss("", None, loss, 1.0)]
+    its = zip(loss.names, loss.places, loss.losses, loss.factors, strict=True)
+    return [OutputLoss(*entry) for entry in its]
 
 
 @register("loss")

@@ -20,23 +20,23 @@ ACTIVATIONS = {
 # By class: the loss of a batch, and its gradient by what it is computed from, {a}; {t} are the
 # targets, n the number of samples, k that of outputs. For the mean over the batch without weights.
 LOSSES = {
-    "MeanSquaredError": (r"\frac{1}{n k} \sum ({a} - t)^2", r"\frac{2}{n k} ({a} - t)"),
+    "MeanSquaredError": (r"\frac{1}{n k} \sum ({a} - {t})^2", r"\frac{2}{n k} ({a} - {t})"),
     "MeanAbsoluteError": (
-        r"\frac{1}{n k} \sum | {a} - t |",
-        r"\frac{1}{n k} \mathrm{sign}({a} - t)",
+        r"\frac{1}{n k} \sum | {a} - {t} |",
+        r"\frac{1}{n k} \mathrm{sign}({a} - {t})",
     ),
-    "CategoricalCrossentropy": (r"-\frac{1}{n} \sum t \log {a}", None),
-    "SparseCategoricalCrossentropy": (r"-\frac{1}{n} \sum \log {a}_t", None),
+    "CategoricalCrossentropy": (r"-\frac{1}{n} \sum {t} \log {a}", None),
+    "SparseCategoricalCrossentropy": (r"-\frac{1}{n} \sum \log {a}_{t}", None),
     "BinaryCrossentropy": (
-        r"-\frac{1}{n k} \sum (t \log {a} + (1 - t) \log(1 - {a}))",
+        r"-\frac{1}{n k} \sum ({t} \log {a} + (1 - {t}) \log(1 - {a}))",
         None,
     ),
 }
 # The same where activation and loss are computed together: dL/dz.
 FUSED = {
-    "CategoricalCrossentropy": r"\frac{1}{n} ({a} - t)",
-    "SparseCategoricalCrossentropy": r"\frac{1}{n} ({a} - \mathrm{onehot}(t))",
-    "BinaryCrossentropy": r"\frac{1}{n k} ({a} - t)",
+    "CategoricalCrossentropy": r"\frac{1}{n} ({a} - {t})",
+    "SparseCategoricalCrossentropy": r"\frac{1}{n} ({a} - \mathrm{onehot}({t}))",
+    "BinaryCrossentropy": r"\frac{1}{n k} ({a} - {t})",
 }
 
 
@@ -48,7 +48,9 @@ def activation_formula(activation: Any, z: str, a: str) -> tuple[str, str | None
     return _put_in(value, z=z, a=a), None if slope is None else _put_in(slope, z=z, a=a)
 
 
-def loss_formula(loss: Any, a: str, fused: bool, weighted: bool) -> tuple[str | None, str | None]:
+def loss_formula(
+    loss: Any, a: str, fused: bool, weighted: bool, t: str = "t"
+) -> tuple[str | None, str | None]:
     """Return L and its gradient in LaTeX; ``None`` where the table does not say it exactly."""
     name = type(loss).__name__
     plain = getattr(loss, "reduction", None) in ("sum_over_batch_size", "mean") and not weighted
@@ -60,6 +62,9 @@ def loss_formula(loss: Any, a: str, fused: bool, weighted: bool) -> tuple[str | 
     value, gradient = LOSSES[name]
     if fused or getattr(loss, "from_logits", False):
         gradient = FUSED.get(name)
+    value, gradient = (
+        f and f.replace("{t}", t if t == "t" else f"{{{t}}}") for f in (value, gradient)
+    )
     return _put_in(value, a=a), None if gradient is None else _put_in(gradient, a=a)
 
 

@@ -54,6 +54,7 @@ def _carriers(trace: TraceView, story: Story) -> list[str]:
     found = []
     by_number = {r.number: r for r in story.numbered}
     losses = [i for i, step in enumerate(trace.steps) if step.phase == "loss"]
+    starts = len(trace.loss.by_output)  # steps in which an error starts
     for i, step in enumerate(trace.steps):
         r, way = by_number.get(step.number), "ahead"
         edges = [str(step.number or "")]
@@ -61,7 +62,7 @@ def _carriers(trace: TraceView, story: Story) -> list[str]:
         if joins:
             edges.append(f"skip{step.number}")
         if step.phase == "loss":
-            edges, way = ["loss"], "back" if i == losses[-1] else "ahead"
+            edges, way = ["loss"], "back" if i in losses[-starts:] else "ahead"
         elif step.phase == "backward":
             way = "back"
             if r and joins:

@@ -69,7 +69,7 @@ def layered(trace: TraceView, times: Times, inputs: Any, down: bool) -> str:
         for (_, end, across), span in before:
             start, _, to = places[id(r)]
             drawing.path(_wire(put, (end, across), (start, to), span, margin), first_number(r))
-    made = _ids(trace.model.y)
+    made = _ids(trace.loss.y_pred if trace.loss.parts else trace.model.y)
     lasts = [places[id(r)] for r in drawn if _ids(r.y) & made] or [first]
     x, y = put(along + ends[down] / 2, middle)
     starts = [put(end, across) for _, end, across in lasts]

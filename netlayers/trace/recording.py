@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +10,14 @@ from netlayers.activations import ActivationLayer
 from netlayers.arrays.sparse import is_sparse
 from netlayers.core.binding import own_parameters
 from netlayers.core.buffers import states_of
-from netlayers.core.hooks import Uses, observed, replaced
+from netlayers.core.hooks import Uses, observed
 from netlayers.core.parameters import gradient_of
-from netlayers.losses import Loss
 from netlayers.trace.derived import add_penalties, add_slopes, add_up, in_order
+from netlayers.trace.loss_recording import LossRecorder
 from netlayers.trace.records import LayerTrace, LossTrace, OptimizerTrace, WeightTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
@@ -114,7 +112,6 @@ def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, Opti
         batch: checked data.
     """
     model, optimizer, loss = steps.model, steps.optimizer, steps.loss
-    _, y, sample_weight, _ = batch
     states = [
         (state, None if state.value is None else state.value.copy())
         for _, state in states_of(model).values()
@@ -122,21 +119,12 @@ def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, Opti
     before = steps.test(batch)
     _put_back(states)
     recorder = Recorder()
-    seen: dict[str, Any] = {}
-    with observed(model, recorder) as recorder.uses, _loss_seen(loss, seen, recorder.keep):
+    losses = LossRecorder(loss, steps.fused, recorder.keep)
+    with observed(model, recorder) as recorder.uses, losses.watching():
         total = steps.compute_gradients(batch, input_gradient=True)
     (top,) = recorder.top
     records = list(top.walk())
-    probabilities = None
-    if getattr(loss, "from_logits", False) and hasattr(loss, "probabilities"):
-        probabilities = np.array(loss.probabilities)
-    y_pred = seen["y_pred"]
-    if steps.fused:
-        assert probabilities is not None
-        y_pred = probabilities
-        for record in records:
-            if record.y is None:
-                record.y, record.fused = probabilities, True
+    losses.complete(records)
     add_up(records)
     add_slopes(records)
     add_penalties(records)
@@ -154,20 +142,8 @@ def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, Opti
     for number, record in enumerate(in_order(top), start=1):
         record.number = number
     _put_back(states)
-    outcome = LossTrace(
-        loss=loss,
-        fused=steps.fused,
-        y_true=np.array(y),
-        y_pred=y_pred,
-        gradient=seen["gradient"],
-        value=seen["value"],
-        total=total,
-        probabilities=probabilities,
-        sample_weight=None if sample_weight is None else np.array(sample_weight),
-        samples=_samples(loss, y, seen["y_pred"], sample_weight),
-        before=before,
-        after=steps.test(batch),
-    )
+    outcome = losses.trace(batch, total)
+    outcome.before, outcome.after = before, steps.test(batch)
     norm = optimizer.grad_norm if getattr(optimizer, "clips", False) and updated else None
     return top, outcome, OptimizerTrace(optimizer, rate, updated, norm)
 
@@ -176,31 +152,3 @@ def _put_back(states: list[tuple[State, Array | None]]) -> None:
     """Let the layers remember what they did before the step."""
     for state, value in states:
         state.value = None if value is None else value.copy()
-
-
-@contextmanager
-def _loss_seen(loss: Loss, into: dict[str, Any], keep: Callable[[Any], Array]) -> Iterator[None]:
-    """Record the inputs and results of the loss."""
-    forward, backward = loss.forward, loss.backward
-
-    def watched_forward(y_true: Any, y_pred: Array, *args: Any) -> float:
-        into["y_pred"] = keep(y_pred)
-        into["value"] = value = forward(y_true, y_pred, *args)
-        return value
-
-    def watched_backward(*denominator: float) -> Array:
-        dy: Array = backward(*denominator)
-        into["gradient"] = keep(dy)
-        return dy
-
-    with replaced([(loss, "forward", watched_forward), (loss, "backward", watched_backward)]):
-        yield
-
-
-def _samples(loss: Loss, y: Array, y_pred: Array, sample_weight: Array | None) -> Array | None:
-    """Return the losses of the samples, of a loss that has them."""
-    if not isinstance(loss, Loss) or type(loss).forward is not Loss.forward:
-        return None
-    twin = copy.deepcopy(loss)
-    twin.reduction = "none"
-    return np.asarray(twin.forward(y, y_pred, sample_weight))

@@ -118,7 +118,9 @@ class LayerTrace:
 
 @dataclass
 class LossTrace:
-    """The loss in one step.
+    """The loss in one step; of a model with several outputs the sum, with each loss in ``parts``.
+
+    Of the sum, ``y_true``, ``y_pred`` and ``gradient`` are tuples of arrays.
 
     Attributes:
         loss: the loss itself; on logits if ``fused``.
@@ -134,13 +136,16 @@ class LossTrace:
         gradient: dL/dy_pred, or dL/dz if ``fused``.
         before: loss of the batch as ``test_on_batch`` gives it before the step.
         after: the same after the step.
+        parts: by the names of the outputs, the losses whose weighted sum this is; each has the
+            ``gradient`` of the sum. Empty for a model with one output.
+        weight: factor of the loss in the sum.
     """
 
     loss: Loss
     fused: bool
-    y_true: Array
-    y_pred: Array
-    gradient: Array
+    y_true: Any
+    y_pred: Any
+    gradient: Any
     value: float
     total: float
     probabilities: Array | None = None
@@ -148,11 +153,18 @@ class LossTrace:
     samples: Array | None = None
     before: float = 0.0
     after: float = 0.0
+    parts: dict[str, LossTrace] = field(default_factory=dict)
+    weight: float = 1.0
 
     @property
     def penalty(self) -> float:
         """What regularizers and layers added to the loss."""
         return self.total - self.value
+
+    @property
+    def by_output(self) -> dict[str, LossTrace]:
+        """The loss of each output by its name; for a model with one output, this one."""
+        return self.parts or {"": self}
 
 
 @dataclass

@@ -124,19 +124,28 @@ class Symbols:
             if record.y is not record.x or record.kind != "other":
                 its = several(self.out(record), record.y)
                 self.symbols.update({id(y.value): y.symbol for y in its})
-        if loss.fused:
+        if loss.fused and not loss.parts:
             self.symbols[id(loss.y_pred)] = self.out(self.numbered[-1])
 
     def out(self, record: LayerTrace) -> str:
         """Return the symbol of an output."""
-        last = record is self.numbered[-1]
-        if record.kind == "dense" and linear(record) and last and self._logits:
+        if record.kind == "dense" and linear(record) and self._is_logits(record):
             return self.of("z", record)
         return self.of("a" if record.kind in ("dense", "activation") else "y", record)
 
-    @property
-    def _logits(self) -> bool:
-        return bool(getattr(self.loss.loss, "from_logits", False)) and not self.loss.fused
+    def _is_logits(self, record: LayerTrace) -> bool:
+        """Whether a loss takes the output of a layer as logits."""
+        for its in self.loss.by_output.values():
+            if getattr(its.loss, "from_logits", False) and not its.fused:
+                last = record.y is its.y_pred if self.loss.parts else record is self.numbered[-1]
+                if last:
+                    return True
+        return False
+
+    def maker(self, loss: LossTrace) -> LayerTrace | None:
+        """Return what computed the predictions of a loss."""
+        made = [r for r in self.numbered if r.y is loss.y_pred] if self.loss.parts else []
+        return made[-1] if made else self.numbered[-1] if self.numbered else None
 
     def of(self, letter: str, record: LayerTrace) -> str:
         """Return a letter with the number of a layer: ``W^{(1)}``."""
@@ -151,6 +160,11 @@ class Symbols:
     def part(self, symbol: str, weight: WeightTrace, number: int) -> str:
         """Return dL/dweight as far as it comes from one use of the layer."""
         return by(symbol) + (rf"\ \mathrm{{call}}\ {number}" if len(weight.parts) > 1 else "")
+
+    def loss_symbol(self, letter: str, name: str) -> str:
+        """Return a letter with the name of an output, of a model with one output the letter."""
+        plain = name.replace("_", r"\_")
+        return rf"{letter}_{{\mathrm{{{plain}}}}}" if name else letter
 
     def inputs(self, record: LayerTrace) -> list[Shown]:
         """Return the inputs of a layer under their symbols."""

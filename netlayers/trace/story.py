@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers.arrays.several import listed
-from netlayers.trace.formulas import (
-    activation_formula,
-    documented,
-    loss_formula,
-    shown_name,
-)
+from netlayers.trace.formulas import activation_formula, documented, shown_name
+from netlayers.trace.loss_story import loss_steps
 from netlayers.trace.steps import (
     Line,
     Shown,
@@ -51,12 +45,22 @@ class Story(Symbols):
     def _start(self) -> Step:
         records = [r for r in self.top.walk() if r.call == 1]
         count = sum(w.before.size for r in records for w in r.weights.values())
-        n = len(self.loss.y_true)
+        by_output = self.loss.by_output
+        n = len(next(iter(by_output.values())).y_true)
         samples = "1 sample" if n == 1 else f"{n} samples"
-        lines = [Line(items=[*several("x", self.x), Shown("t", self.loss.y_true)])]
-        if self.loss.sample_weight is not None:
-            weights = Shown(r"\mathrm{weight}", self.loss.sample_weight)
-            lines.append(Line(items=[weights], note="The weights of the samples."))
+        targets = [
+            Shown(self.loss_symbol("t", name), its.y_true) for name, its in by_output.items()
+        ]
+        lines = [Line(items=[*several("x", self.x), *targets])]
+        weights = {
+            name: its.sample_weight
+            for name, its in by_output.items()
+            if its.sample_weight is not None
+        }
+        if weights:
+            symbol = r"\mathrm{weight}"
+            shown = [Shown(self.loss_symbol(symbol, n), w) for n, w in weights.items()]
+            lines.append(Line(items=[*shown], note="The weights of the samples."))
         return Step(
             "start",
             "The batch",
@@ -125,64 +129,7 @@ class Story(Symbols):
     # Loss ------------------------------------------------------------------------------------
 
     def _loss(self) -> Iterator[Step]:
-        loss = self.loss
-        final = self.numbered[-1] if self.numbered else None
-        a = self.symbols.get(id(loss.y_pred)) or (self.out(final) if final else "x")
-        p, lines = a, []
-        if loss.probabilities is not None and not loss.fused:
-            p = "p"
-            link = getattr(loss.loss, "link", "softmax") or "softmax"
-            text = f"The loss takes z, and applies the {link} itself."
-            shown: list[Shown | str] = [Shown(a, loss.y_pred, again=True), r"\to"]
-            shown.append(Shown(p, loss.probabilities))
-            lines.append(Line(rf"p = \mathrm{{{link}}}({a})", shown, note=text))
-        weighted = loss.sample_weight is not None
-        value, gradient = loss_formula(loss.loss, p, loss.fused, weighted)
-        items: list[Shown | str] = [
-            Shown(p, loss.y_pred if p == a else present(loss.probabilities), again=True),
-            Shown("t", loss.y_true, again=True),
-        ]
-        if loss.samples is not None:
-            items += [r"\to", Shown(r"\ell", loss.samples)]
-        total = "L" if not loss.penalty else "L_{0}"
-        items += ["=" if loss.samples is None else r"\to", Shown(total, np.asarray(loss.value))]
-        code = "" if value else _loss_documented(loss.loss, "forward")
-        note = "" if value else "l is the loss of a sample, p its prediction, t its target."
-        lines.append(Line(f"{total} = {value}" if value else "", items, code, note))
-        if loss.penalty:
-            sums: list[Shown | str] = [Shown("L_{0}", np.asarray(loss.value), True), "+"]
-            sums += [Shown("R", np.asarray(loss.penalty)), "=", Shown("L", np.asarray(loss.total))]
-            lines.append(Line("L = L_{0} + R", sums, note="R are the penalties of regularizers."))
-        name = getattr(loss.loss, "name", type(loss.loss).__name__).replace("_", " ")
-        text = "How far the outputs are from the targets, as one number."
-        yield Step("loss", f"Loss: {name}", text=text, lines=lines)
-        yield self._loss_gradient(a, p, gradient)
-
-    def _loss_gradient(self, a: str, p: str, gradient: str | None) -> Step:
-        loss = self.loss
-        last = self.numbered[-1] if self.numbered else None
-        target = a
-        text = "The backward pass starts here: how L changes with each output."
-        if loss.fused and last is not None:
-            z = self.argument(last)
-            text = (
-                "Two factors of the chain rule, multiplied by hand: the derivative of the loss by "
-                f"{shown_name(last.activation)}'s output and that output's by z. What is left is "
-                "prediction minus target, exact also where a probability rounds to 0 or 1."
-            )
-            target = z
-        formula = f"{by(target)} = {gradient}" if gradient else ""
-        if loss.fused and gradient:
-            formula = rf"{by(target)} = {by(a)} \cdot \frac{{\partial {a}}}{{\partial {target}}}"
-            formula += f" = {gradient}"
-        code = "" if gradient else _loss_documented(loss.loss, "backward")
-        note = "" if gradient or not code else "dl is the factor of a sample's loss in L."
-        predicted = loss.y_pred if p == a else present(loss.probabilities)
-        items: list[Shown | str] = [Shown(p, predicted, again=True), Shown("t", loss.y_true, True)]
-        items += [r"\to", Shown(by(target), loss.gradient)]
-        return Step(
-            "loss", "Where the error starts", text=text, lines=[Line(formula, items, code, note)]
-        )
+        yield from loss_steps(self)
 
     # Backward --------------------------------------------------------------------------------
 
@@ -193,8 +140,22 @@ class Story(Symbols):
         if r.kind in ("chain", "graph", "other"):
             for part in reversed(r.parts):
                 yield from self._back(part)
-        if not r.number:
-            return
+        if not r.number or (r.dy is None and r.dz is None):
+            return  # also of an output that has no loss
+        steps = list(self._back_through(r))
+        users = self._users(r)
+        if len(users) > 1:
+            names = f"{', '.join(users[:-1])} and {users[-1]}"
+            steps[0].text += f" The output went to {names}: their gradients are added."
+        yield from steps
+
+    def _users(self, r: LayerTrace) -> list[str]:
+        """Return the layers whose gradients are added up to that of an output, if there are any."""
+        users = [it for it in self.numbered if it.dx is not None and _takes(it, r)]
+        passed = any(r.dy is dx for it in users for dx in listed(it.dx))  # as it is, by one layer
+        return [] if passed else [it.name for it in users]
+
+    def _back_through(self, r: LayerTrace) -> Iterator[Step]:
         if r.kind == "other":
             yield self._other_backward(r)
             return
@@ -277,17 +238,13 @@ class Story(Symbols):
         return Step("backward", title, r.name, r.number, text, lines)
 
 
+def _takes(record: LayerTrace, source: LayerTrace) -> bool:
+    """Whether a layer is given an output of another one."""
+    made = {id(a) for a in listed(source.y) if a is not None}
+    return record is not source and any(id(a) in made for a in listed(record.x))
+
+
 def _beside(shown: list[Shown], gradients: Any) -> list[tuple[Shown, Array]]:
     """Return arrays with their gradients, those that have one."""
     pairs = zip(shown, listed(gradients), strict=False)
     return [(array, d) for array, d in pairs if d is not None]
-
-
-def _loss_documented(loss: Any, direction: str) -> str:
-    """Return the documented formula of a loss: of logits, of probabilities, or of samples."""
-    kinds = ["logits"] if getattr(loss, "from_logits", False) else ["probabilities"]
-    for kind in [*kinds, "samples"]:
-        text = documented(loss, f"{direction}_{kind}")
-        if text and "Choose" not in text:
-            return text
-    return documented(loss, direction)

@@ -20,7 +20,7 @@ from netlayers.trace.steps import Step
 from netlayers.trace.story import Story
 from netlayers.trace.text import to_text
 from netlayers.training.lock import check_not_busy
-from netlayers.training.samples import check_one_output, one_batch
+from netlayers.training.samples import one_batch
 
 if TYPE_CHECKING:
     import os
@@ -192,7 +192,6 @@ def trace_step(
     trial = copy.deepcopy(model)
     trial._metrics = trial._weighted_metrics = ()
     batch = one_batch(trial, owner, x, y, sample_weight)
-    check_one_output(owner, batch.targets)
     steps = trial._make_steps(shapes_of(batch.targets))
     return trace_batch(steps, batch, digits=digits, rows=rows, columns=columns)
 

@@ -84,7 +84,22 @@ def halved():
     return model.trace(numbers((2, 3)), numbers((2, 1), 5.0))
 
 
-TRACES = (halved, plain, nested, wide, several, wired)
+def outputs():
+    """Two inputs and three outputs, one of which has no loss; a shared layer and a penalty."""
+    x, z = nl.Input((2,), name="x"), nl.Input((3,), name="z")
+    h = L.Dense(3, "tanh", name="h", kernel_regularizer="l2")
+    joined = L.Concatenate(name="joined")([x, z])
+    twice = h(L.Dense(3, name="first")(joined) + h(z))
+    ends = [L.Dense(1, name="size"), L.Dense(3, "softmax", name="a_kind"), L.Dense(2, name="free")]
+    model = nl.Model([x, z], [end(twice) for end in ends], name="outputs", dtype="float64")
+    fixed(model, [(None, 2), (None, 3)])
+    loss = {"size": "mse", "a_kind": "sparse_categorical_crossentropy"}
+    model.compile(nl.optimizers.SGD(0.1), loss, loss_weights={"size": 0.5})
+    targets = {"size": numbers((4,), 5.0), "a_kind": [0, 2, 1, 1]}
+    return model.trace({"x": numbers((4, 2)), "z": numbers((4, 3), 2.0)}, targets)
+
+
+TRACES = (halved, plain, nested, wide, several, wired, outputs)
 
 
 @pytest.fixture(scope="module", params=TRACES, ids=lambda f: f.__name__)

@@ -1,0 +1,61 @@
+"""``model.trace`` of models with several outputs."""
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+
+L = nl.layers
+RNG = np.random.default_rng(0)
+X, Z = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 2))
+KIND, SIZE = np.array([0, 1, 2, 1, 0, 2]), RNG.normal(size=6)
+
+
+def network(**options):
+    x, z = nl.Input((4,), name="x"), nl.Input((2,), name="z")
+    h = L.Dense(5, "tanh", name="h")(L.Concatenate()([x, z]))
+    tower = nl.Sequential([L.Dense(4, "relu"), L.Dense(3, "softmax")], name="kind")
+    model = nl.Model([x, z], [L.Dense(1, name="size")(h), tower(h)], seed=0, dtype="float64")
+    loss = {"size": "mse", "kind": "sparse_categorical_crossentropy"}
+    model.compile(nl.optimizers.Adam(0.1), loss, **options)
+    return model
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(6.0), {"size": np.arange(6.0)}])
+def test_the_numbers_are_those_of_a_step(weights):
+    model, other = network(loss_weights=[0.25, 2.0]), network(loss_weights=[0.25, 2.0])
+    trace = model.trace([X, Z], [SIZE, KIND], weights)
+    total, size, kind = other.train_on_batch([X, Z], [SIZE, KIND], weights)
+    parts = trace.loss.parts
+    assert trace.loss.total == total
+    assert (parts["size"].value, parts["kind"].value) == (size, kind)
+    after = dict(zip([p.path for p in other.parameters.all], other.get_weights(), strict=True))
+    for record in trace.model.walk():
+        for name, weight in record.weights.items():
+            np.testing.assert_array_equal(weight.after, after[f"{record.name}/{name}"])
+    np.testing.assert_array_equal(trace["size"].dy, parts["size"].gradient)
+    np.testing.assert_array_equal(trace["kind/dense_1"].dz, parts["kind"].gradient)
+    assert trace.model.y[1] is trace["kind/dense_1"].y is parts["kind"].y_pred
+
+
+def test_the_gradients_at_a_value_with_several_uses_add_up():
+    trace = network().trace([X, Z], [SIZE, KIND])
+    np.testing.assert_allclose(trace["h"].dy, trace["size"].dx + trace["kind"].dx)
+
+
+def test_each_loss_is_shown_and_the_sum():
+    text = network(loss_weights=[0.25, 2.0]).trace([X, Z], [SIZE, KIND]).text()
+    assert "Loss of size: mean squared error" in text
+    assert "Loss of kind: sparse categorical crossentropy" in text
+    assert "L = 0.25 · L_(size) + 2 · L_(kind)" in text
+
+
+def test_one_loss_of_two_outputs():
+    x = nl.Input((4,), name="x")
+    model = nl.Model(x, [L.Dense(1, name="a")(x), L.Dense(2, name="b")(x)], seed=0)
+    model.compile("sgd", {"b": "mse"})
+    trace = model.trace(X, {"b": X[:, :2]})
+    assert list(trace.loss.parts) == ["b"]
+    assert trace["a"].dz is None
+    assert trace.loss.total == trace.loss.parts["b"].value
+    trace.html(), trace.markdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array
-    from netlayers.diagnostics.evidence import Evidence
+    from netlayers.diagnostics.evidence import Evidence, Output
 
 # Inputs should be about 0, and all features of about one size, best 1: Y. LeCun et al., "Efficient
 # BackProp", 1998, section 4.3. Pixels from 0 to 1 and standardized features are far within these
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 INPUT_TOO_LARGE = 10.0
 INPUT_TOO_SMALL = 1e-2
 FEATURES_APART = 100.0
+OUTPUTS_APART = 1e3  # a gradient that is so small is within what batches differ by
 TARGET_TOO_LARGE = 100.0  # an output starts near 0, and has to grow as far as that
 
 REGRESSION = (
@@ -41,39 +43,60 @@ POSITIVE = (losses.Poisson, losses.KLDivergence)
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """Yield what is wrong with data and loss."""
     yield from inputs(evidence)
-    yield from loss_and_activation(evidence)
-    yield from labels(evidence)
+    for output in evidence.outputs:
+        yield from loss_and_activation(output)
+        yield from labels(output)
+    yield from balance(evidence)
 
 
 def inputs(evidence: Evidence) -> Iterator[Finding]:
     """Features that are too large, too small, or of very different sizes."""
-    scales = evidence.scales
-    if scales is None or not scales.size:
-        return
-    low, high = float(scales.min()), float(scales.max())
-    if high <= INPUT_TOO_LARGE and high >= INPUT_TOO_SMALL and high <= FEATURES_APART * low:
-        return
-    yield Finding(
-        "inputs not scaled",
-        None,
-        "warning",
-        {"smallest": low, "largest": high},
-        f"the features that come to the first Dense layer have sizes from {low:.2g} to {high:.2g} "
-        "(root mean square); about 1 is right for each.",
-        "a layers.Normalization() in front, adapted to x, or x divided by its largest value.",
-    )
+    for path, scales in evidence.scales.items():
+        if not scales.size:
+            continue
+        low, high = float(scales.min()), float(scales.max())
+        if high <= INPUT_TOO_LARGE and high >= INPUT_TOO_SMALL and high <= FEATURES_APART * low:
+            continue
+        where = "the first Dense layer" if len(evidence.scales) == 1 else f"`{path}`"
+        yield Finding(
+            "inputs not scaled",
+            None if len(evidence.scales) == 1 else path,
+            "warning",
+            {"smallest": low, "largest": high},
+            f"the features that come to {where} have sizes from {low:.2g} to {high:.2g} "
+            "(root mean square); about 1 is right for each.",
+            "a layers.Normalization() in front, adapted to x, or x divided by its largest value.",
+        )
 
 
-def loss_and_activation(evidence: Evidence) -> Iterator[Finding]:
+def balance(evidence: Evidence) -> Iterator[Finding]:
+    """Find an output whose loss is lost in the sum."""
+    its = evidence.first_losses
+    if not evidence.fresh or len(its) < 2 or not all(0 < v < math.inf for v in its.values()):
+        return
+    small, large = min(its, key=lambda n: its[n]), max(its, key=lambda n: its[n])
+    if its[large] > OUTPUTS_APART * its[small]:
+        yield Finding(
+            "outputs not balanced",
+            None,
+            "warning",
+            {"smallest": its[small], "largest": its[large]},
+            f"at the start, the loss of the output `{large}` is {its[large]:.3g} and that of "
+            f"`{small}` {its[small]:.3g}, weights included: the layers that they share learn for "
+            f"`{large}` alone.",
+            f"targets of `{large}` with deviation 1, or loss_weights.",
+        )
+
+
+def loss_and_activation(output: Output) -> Iterator[Finding]:
     """Find a loss that is made for another last activation."""
-    loss: Any = evidence.loss
-    layer = evidence.output
+    loss, layer = output.loss, output.layer
     activation = getattr(layer, "activation", None)
     name = type(activation).__name__.lower() if activation is not None else "linear"
     kind = type(loss).__name__
     problem = advice = None
     if isinstance(loss, losses.Crossentropy):
-        problem, advice = _crossentropy(loss, kind, name, evidence.fused)
+        problem, advice = _crossentropy(loss, kind, name, output.fused)
     elif isinstance(loss, REGRESSION) and name == "softmax":
         problem = (
             f"{kind} of a softmax: its gradient is tiny wherever the softmax is sure, right or "
@@ -87,17 +110,18 @@ def loss_and_activation(evidence: Evidence) -> Iterator[Finding]:
         problem = f"{kind} wants outputs on both sides of 0, and {name} makes none below"
         advice = "a last layer without activation, or binary_crossentropy."
     if problem:
+        about = f"output `{output.name}`: " if output.name else ""
         yield Finding(
             "loss and activation",
             layer.path,
             "serious",
             {},
-            problem + ".",
+            f"{about}{problem}.",
             str(advice),
             [layer.path],
         )
     elif isinstance(loss, REGRESSION):
-        yield from _targets(evidence, name)
+        yield from _targets(output, name)
 
 
 def _crossentropy(loss: Any, kind: str, name: str, fused: bool) -> tuple[str | None, str | None]:
@@ -131,15 +155,15 @@ def _crossentropy(loss: Any, kind: str, name: str, fused: bool) -> tuple[str | N
     )
 
 
-def _targets(evidence: Evidence, name: str) -> Iterator[Finding]:
+def _targets(output: Output, name: str) -> Iterator[Finding]:
     """Targets that the last activation can not reach, or that are far away."""
-    y = np.asarray(evidence.y, np.float64)
+    y = np.asarray(output.y, np.float64)
     y = y[~np.isnan(y)]  # which a loss with mask_nan=True leaves out
     if not y.size:
         return
     low, high = float(y.min()), float(y.max())
-    path = evidence.output.path
-    activation = activation_of(evidence.output)
+    path = output.layer.path
+    activation = activation_of(output.layer)
     if activation is not None and name != "linear":
         shape = shape_of(activation)
         if low < shape.low or high > shape.high:
@@ -149,8 +173,8 @@ def _targets(evidence: Evidence, name: str) -> Iterator[Finding]:
                 path,
                 "serious",
                 {"low": low, "high": high},
-                f"the targets go from {low:.3g} to {high:.3g}, the {name} of `{path}` only "
-                f"{limits}.",
+                f"the targets{output.of} go from {low:.3g} to {high:.3g}, the {name} of `{path}` "
+                f"only {limits}.",
                 "a last layer without activation, or targets scaled into that range.",
                 [path],
             )
@@ -162,34 +186,33 @@ def _targets(evidence: Evidence, name: str) -> Iterator[Finding]:
             None,
             "warning",
             {"size": size},
-            f"the targets have the size {size:.3g} (root mean square), and outputs start near 0.",
+            f"the targets{output.of} have the size {size:.3g} (root mean square), and outputs "
+            "start near 0.",
             "targets with mean 0 and deviation 1, (y - y.mean()) / y.std().",
         )
 
 
-def labels(evidence: Evidence) -> Iterator[Finding]:
+def labels(output: Output) -> Iterator[Finding]:
     """Labels of which there is only one kind, or of which some do not occur."""
-    y: Array = np.asarray(evidence.y)
+    y: Array = np.asarray(output.y)
     if len(y) < 2:
         return
     columns = y.reshape(len(y), -1)
-    shape = evidence.model.output_shape
-    assert shape is not None
-    outputs = int(shape[-1] or 1)
+    outputs = int(output.shape[-1] or 1)
     if (columns == columns[0]).all():
         yield Finding(
             "constant labels",
             None,
             "serious",
             {"value": float(columns[0, 0])},
-            f"all {len(y)} targets are the same, so there is nothing to learn from x.",
+            f"all {len(y)} targets{output.of} are the same, so there is nothing to learn from x.",
             "look at how y was made; shuffle before cutting off a part.",
         )
         return
     missing: list[int] = []
-    if isinstance(evidence.loss, losses.SparseCategoricalCrossentropy):
+    if isinstance(output.loss, losses.SparseCategoricalCrossentropy):
         missing = sorted(set(range(outputs)) - set(np.unique(y).astype(int).tolist()))
-    elif isinstance(evidence.loss, losses.CategoricalCrossentropy):
+    elif isinstance(output.loss, losses.CategoricalCrossentropy):
         missing = np.flatnonzero(~y.reshape(-1, y.shape[-1]).any(axis=0)).tolist()
     elif columns.shape[1] > 1:
         missing = np.flatnonzero((columns == columns[0]).all(axis=0)).tolist()
@@ -199,7 +222,9 @@ def labels(evidence: Evidence) -> Iterator[Finding]:
                 None,
                 "warning",
                 {"columns": len(missing)},
-                f"the targets of output {_listed(missing)} are the same in all rows.",
+                f"the targets{output.of} in column {_listed(missing)} are the same in all rows."
+                if output.name
+                else f"the targets of output {_listed(missing)} are the same in all rows.",
                 "look at how y was made, or leave these outputs away.",
             )
         return
@@ -209,7 +234,8 @@ def labels(evidence: Evidence) -> Iterator[Finding]:
             None,
             "warning",
             {"missing": len(missing), "classes": outputs},
-            f"there is no row of class {_listed(missing)}, and the model has {outputs} outputs.",
+            f"there is no row of class {_listed(missing)}{output.of}, and the model has {outputs} "
+            "outputs.",
             "data with all classes, or as many outputs as there are classes.",
         )
 

@@ -121,11 +121,10 @@ def dead_units(evidence: Evidence) -> Iterator[Finding]:
 
 def saturation(evidence: Evidence) -> Iterator[Finding]:
     """Hidden layers that work on the flat ends of their activation."""
-    output = evidence.output.path
     names = {
         path: its
         for path, its in evidence.values["saturated"].items()
-        if its >= SATURATED and path != output
+        if its >= SATURATED and path not in evidence.output_paths
     }
     if names:
         worst = max(names, key=lambda path: names[path])
@@ -156,7 +155,9 @@ def gradient_flow(evidence: Evidence) -> Iterator[Finding]:
     low: dict[str, tuple[float, str]] = {}
     high: dict[str, tuple[float, str]] = {}
     for i, path in enumerate(paths[:-1]):
-        behind = paths[i + 1 :]
+        behind = [other for other in paths[i + 1 :] if evidence.flow.is_behind(path, other)]
+        if not behind:
+            continue
         largest = max(behind, key=lambda name: signal[name])
         smallest = min(behind, key=lambda name: signal[name])
         if signal[largest] > 0 and signal[path] < VANISHING * signal[largest]:
@@ -166,7 +167,8 @@ def gradient_flow(evidence: Evidence) -> Iterator[Finding]:
     if low:
         worst = min(low, key=lambda path: low[path][0])
         share, other = low[worst]
-        cause = _cause(evidence, paths[paths.index(worst) :])
+        between = [p for p in paths[paths.index(worst) + 1 :] if evidence.flow.is_behind(worst, p)]
+        cause = _cause(evidence, [worst, *between])
         yield Finding(
             "vanishing gradient",
             worst,
@@ -200,7 +202,7 @@ def _cause(evidence: Evidence, paths: list[str]) -> str:
         ("dead", "shut for {} of its units"),
     ):
         its = {p: v for p, v in evidence.values[measure].items() if p in paths and v > 0.3}
-        its.pop(evidence.output.path, None)
+        its = {p: v for p, v in its.items() if p not in evidence.output_paths}
         if its:
             worst = max(its, key=lambda path: its[path])
             return (
@@ -246,17 +248,17 @@ def initializers(evidence: Evidence) -> Iterator[Finding]:
 
 def _runs(evidence: Evidence) -> Iterator[list[tuple[Dense, float]]]:
     """Yield hidden dense layers that follow each other, with nothing between that scales."""
-    run: list[tuple[Dense, float]] = []
-    scopes = {layer._scope for layer in evidence.layers}
-    hidden = evidence.layers[:-1] if len(scopes) == 1 else []
-    for i, layer in enumerate(hidden):
-        ideal = _ideal_gain(layer, hidden[i + 1 :]) if isinstance(layer, Dense) else None
-        if isinstance(layer, Dense) and ideal is not None:
-            run.append((layer, ideal))
-        elif not isinstance(layer, (Activation, Dropout)) and activation_of(layer) is not layer:
-            yield from [run] if run else []
-            run = []
-    yield from [run] if run else []
+    for sequence in evidence.flow.sequences:
+        run: list[tuple[Dense, float]] = []
+        hidden = [layer for layer in sequence if layer.path not in evidence.output_paths]
+        for i, layer in enumerate(hidden):
+            ideal = _ideal_gain(layer, hidden[i + 1 :]) if isinstance(layer, Dense) else None
+            if isinstance(layer, Dense) and ideal is not None:
+                run.append((layer, ideal))
+            elif not isinstance(layer, (Activation, Dropout)) and activation_of(layer) is not layer:
+                yield from [run] if run else []
+                run = []
+        yield from [run] if run else []
 
 
 def _ideal_gain(layer: Dense, behind: list[Layer]) -> float | None:

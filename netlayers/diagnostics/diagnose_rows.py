@@ -29,13 +29,14 @@ _COLUMNS = {"features": 512, "bins": 128, "pairs": 40, "targets": 12}  # looked 
 _NEIGHBOURS = 5
 
 
-def unrelated(x: Any, y: Any, loss: Any) -> Iterator[Finding]:
+def unrelated(x: Any, y: Any, loss: Any, output: str = "") -> Iterator[Finding]:
     """Find that inputs say no more about their targets than about those of other rows.
 
     Args:
         x: inputs, (n, ...); a tuple of arrays, or a CSR matrix.
         y: targets, (n, ...).
         loss: says whether targets are classes.
+        output: name of the output of the targets, of a model with several.
     """
     features, targets = _features(x), _targets(y, loss)
     if len(features) < ROWS_ENOUGH or not features.shape[1] or not targets.shape[1]:
@@ -51,13 +52,14 @@ def unrelated(x: Any, y: Any, loss: Any) -> Iterator[Finding]:
             largest = max(largest, abs(float(values[0] - values[1:].mean())) / spread)
         if largest >= CONNECTED:
             return
+    about = f"output `{output}`: " if output else ""
     yield Finding(
         "unrelated labels",
         None,
         "serious",
         {"rows": len(features), "deviations": largest},
-        f"in {len(features)} rows, neither single features nor pairs of them nor neighbouring rows "
-        "say more about the targets than about targets in random order "
+        f"{about}in {len(features)} rows, neither single features nor pairs of them nor "
+        "neighbouring rows say more about the targets than about targets in random order "
         f"({largest:.1f} standard deviations, {CONNECTED:g} would be a sign).",
         "a look at whether the rows of x and y belong together: shuffle, sort and filter both with "
         "one index.",
@@ -72,8 +74,16 @@ def _features(x: Any) -> Array:
         if is_sparse(part):
             often = np.argsort(-_counts(part), kind="stable")[: _COLUMNS["features"]]
             part = part[:, np.sort(often)].toarray()
-        flat.append(np.asarray(part, np.float64).reshape(len(part), -1))
+        flat.append(_numbers(part).reshape(len(part), -1))
     return _standardized(_some(np.concatenate(flat, axis=1), _COLUMNS["features"]))
+
+
+def _numbers(part: Any) -> Array:
+    """Return an array as numbers; a text is the number of its hash."""
+    part = np.asarray(part)
+    if part.dtype.kind in "OSUT":
+        return np.array([hash(str(v)) for v in part.ravel()], np.float64).reshape(part.shape)
+    return part.astype(np.float64)
 
 
 def _counts(matrix: Any) -> Array:
@@ -214,6 +224,7 @@ def _rows(column: AnyColumn, start: int, stop: int) -> Array:
     values = column.slice(start, stop)
     parts = values if isinstance(values, tuple) else (values,)
     flat = [np.asarray(p.toarray() if is_sparse(p) else p) for p in parts]
+    flat = [_numbers(p) if p.dtype.kind in "OSUT" else p for p in flat]
     joined = np.concatenate([p.reshape(len(p), -1) for p in flat], axis=1)
     return np.ascontiguousarray(joined + 0)  # -0 is 0
 

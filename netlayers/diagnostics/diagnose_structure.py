@@ -12,10 +12,8 @@ from netlayers.initializers import Constant, Ones, Zeros
 from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
 from netlayers.layers.batch_normalization import BatchNormalization
-from netlayers.layers.containers import Chain, Container
 from netlayers.layers.dense import Dense
 from netlayers.layers.dropout import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
-from netlayers.layers.residual import Residual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +163,7 @@ def dropout(evidence: Evidence) -> Iterator[Finding]:
 
 def linear_layers(evidence: Evidence) -> Iterator[Finding]:
     """Find Dense layers that follow each other without an activation between."""
-    pairs = [pair for run in _chains([evidence.model]) for pair in _linear_pairs(run)]
+    pairs = [pair for run in evidence.flow.sequences for pair in _linear_pairs(run)]
     if pairs:
         first, second = pairs[0]
         names = list(dict.fromkeys(layer.path for pair in pairs for layer in pair))
@@ -201,25 +199,3 @@ def _is_affine(layer: Layer) -> bool:
     if isinstance(layer, Activation):
         return isinstance(layer.activation, Linear)
     return isinstance(layer, _BETWEEN)
-
-
-def _chains(layers: list[Layer]) -> Iterator[list[Layer]]:
-    """Yield the layers that follow each other, at any depth of containers."""
-    run: list[Layer] = []
-
-    def look(layer: Layer) -> None:
-        if isinstance(layer, Chain) and not isinstance(layer, Residual):
-            for part in layer.layers:
-                look(part)
-        else:
-            run.append(layer)
-
-    for layer in layers:
-        look(layer)
-    yield run
-    for layer in run:
-        if isinstance(layer, Residual):
-            yield from _chains(layer.layers)
-        elif isinstance(layer, Container):
-            for branch in layer.layers:
-                yield from _chains([branch])

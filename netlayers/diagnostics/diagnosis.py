@@ -14,6 +14,7 @@ from netlayers._notebook import Report, show
 from netlayers._printable import printable
 from netlayers._tables import text_table
 from netlayers.arrays.convert import shapes_of
+from netlayers.arrays.several import listed
 from netlayers.checks import check_choice, check_integer
 from netlayers.data.arrays import ArrayData
 from netlayers.diagnostics import (
@@ -25,14 +26,15 @@ from netlayers.diagnostics import (
 )
 from netlayers.diagnostics.evidence import Evidence, Finding
 from netlayers.diagnostics.layer_statistics import StepMeasures, watched_layers
+from netlayers.losses.by_output import OutputLosses, losses_by_output
 from netlayers.training.batching import validation_parts
 from netlayers.training.lock import check_not_busy
-from netlayers.training.samples import check_one_output, columns_in_memory
+from netlayers.training.samples import columns_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers._typing import Array, ArrayLike
+    from netlayers._typing import ArrayLike
     from netlayers.data.arrays import AnyColumn
     from netlayers.data.batch import Batch
     from netlayers.losses import Loss
@@ -64,11 +66,14 @@ class Diagnosis(Report):
         values: ``values[measure][layer]``: the measures of ``layer_statistics.StepMeasures``
             before the steps; ``update_ratio`` is the median over the steps.
         losses: the loss of each step.
+        output_losses: of a model with several outputs, the loss of each by its name, without its
+            weight.
     """
 
     findings: list[Finding] = field(default_factory=list)
     values: dict[str, dict[str, float]] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
+    output_losses: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def healthy(self) -> bool:
@@ -93,10 +98,13 @@ class Diagnosis(Report):
     def _losses(self) -> list[str]:
         if not self.losses:
             return []
-        return [
+        lines = [
             f"loss {self.losses[0]:.4g} at the first of {len(self.losses)} steps, "
             f"{self.losses[-1]:.4g} at the last"
         ]
+        for name, its in self.output_losses.items():
+            lines.append(f"{name}_loss {its[0]:.4g} at the first, {its[-1]:.4g} at the last")
+        return lines
 
     def _table(self) -> list[list[str]]:
         paths = list(self.values.get("activation_mean", ()))
@@ -135,6 +143,7 @@ def diagnose(
     - a learning rate that is too high or too low, moments of the optimizer that are too large;
     - inputs and targets that are not scaled, a loss that does not suit the last activation,
       constant labels, labels that belong to other rows, validation rows that are trained on;
+    - losses of several outputs of which one drowns another;
     - numbers that are not finite.
 
     A diagnosis that finds nothing is no proof of health.
@@ -185,7 +194,6 @@ def diagnose(
     columns, theirs = columns_in_memory(trial, owner, x, y, sample_weight, enough)
     rng = trial._streams.get("shuffle")
     look = _copied(next(ArrayData(columns, LOOK_ROWS, rng).batches()))
-    check_one_output(owner, look.targets)
     batches = _repeated(ArrayData(columns, theirs or size, rng))
     targets: Any = columns[1].values  # type: ignore[union-attr]
     steps = trial._make_steps(shapes_of(targets))
@@ -204,7 +212,7 @@ def diagnose(
 
 
 def examine(
-    trial: CompilableModel, steps: Steps, batches: Iterator[Batch], look: Batch, y: Array
+    trial: CompilableModel, steps: Steps, batches: Iterator[Batch], look: Batch, y: Any
 ) -> Diagnosis:
     """Train a model for a few steps, and say what is wrong with it.
 
@@ -213,7 +221,7 @@ def examine(
         steps: trains it on a batch.
         batches: yields batches, as many as are asked for.
         look: a batch of up to :data:`LOOK_ROWS` rows to look at before the steps.
-        y: all targets.
+        y: all targets, of several outputs a tuple.
     """
     optimizer = steps.optimizer
     optimizer.on_nonfinite = "skip"
@@ -228,12 +236,13 @@ def examine(
         evidence.see_input(copy.deepcopy(trial), look.inputs)
         with measures:
             evidence.loss_before = steps.compute_gradients(look)
+        evidence.first_losses = {n: w * v for n, w, v in _each(steps.loss)}
         evidence.values = {name: dict(its) for name, its in measures.values.items()}
         evidence.see_gradients()
         trial.reset_states()  # they belong to batches of one size
         start = diagnose_rate.duplicate(steps)
         rows = [_copied(next(batches)) for _ in range(STEPS)]
-        _train(steps, rows, measures, evidence)
+        by_output = _train(steps, rows, measures, evidence)
         trial.reset_states()
         evidence.loss_after = steps.compute_gradients(look)
         diagnose_rate.try_others(evidence, start, rows, look)
@@ -244,17 +253,29 @@ def examine(
             *diagnose_rate.findings(evidence),
         ]
     findings.sort(key=lambda finding: finding.severity != "serious")
-    return Diagnosis(findings, evidence.values, evidence.losses)
+    return Diagnosis(findings, evidence.values, evidence.losses, by_output)
 
 
-def _train(steps: Steps, batches: list[Batch], measures: StepMeasures, evidence: Evidence) -> None:
-    """Make the updates, and note their losses and sizes."""
+def _each(loss: Any) -> list[tuple[str, float, float]]:
+    """Return name, weight and last value of the loss of each of several outputs."""
+    if not isinstance(loss, OutputLosses):
+        return []
+    return list(zip(loss.names, loss.factors, loss.values, strict=True))
+
+
+def _train(
+    steps: Steps, batches: list[Batch], measures: StepMeasures, evidence: Evidence
+) -> dict[str, list[float]]:
+    """Make the updates, note their losses and sizes, and return the losses of several outputs."""
+    by_output: dict[str, list[float]] = {}
     ratios: dict[str, list[float]] = {path: [] for path in measures.values["update_ratio"]}
     skipped = steps.optimizer.skipped
     for batch in batches:
         with measures:
             loss = steps.train(batch)
         evidence.losses.append(loss)
+        for name, _, value in _each(steps.loss):
+            by_output.setdefault(name, []).append(value)
         for path, ratio in measures.values["update_ratio"].items():
             ratios[path].append(ratio)
         if not math.isfinite(loss) or steps.optimizer.skipped > skipped:
@@ -262,6 +283,7 @@ def _train(steps: Steps, batches: list[Batch], measures: StepMeasures, evidence:
             break
     evidence.values["update_ratio"] = {path: float(np.median(its)) for path, its in ratios.items()}
     evidence.ratios = ratios
+    return by_output
 
 
 def _associated(columns: list[AnyColumn | None], loss: Loss) -> Iterator[Finding]:
@@ -272,8 +294,11 @@ def _associated(columns: list[AnyColumn | None], loss: Loss) -> Iterator[Finding
     rng = np.random.default_rng(0)
     rows = np.sort(rng.permutation(inputs.rows)[: diagnose_rows.ROWS_SEEN])
     if weights is not None:
-        rows = rows[weights.take(rows) != 0]
-    yield from diagnose_rows.unrelated(_copy(inputs.take(rows)), targets.take(rows), loss)
+        known = listed(weights.take(rows))
+        rows = rows[np.logical_and.reduce([w.reshape(len(w), -1).any(axis=1) for w in known])]
+    x, every = _copy(inputs.take(rows)), listed(targets.take(rows))
+    for its, y in zip(losses_by_output(loss), every, strict=True):
+        yield from diagnose_rows.unrelated(x, y, its.loss, its.name)
 
 
 def _repeated(data: ArrayData) -> Iterator[Batch]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from netlayers._html import PLAIN, escaped
 from netlayers._printable import printable
+from netlayers.arrays.several import listed
 from netlayers.arrays.sparse import is_sparse
+from netlayers.core.hooks import observed
+from netlayers.diagnostics.flow import Flow
 from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.containers import Container
 from netlayers.layers.dense import Dense
+from netlayers.layers.dropout import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
 from netlayers.layers.group_normalization import GroupNormalization
-from netlayers.layers.input import InputLayer
 from netlayers.layers.layer_normalization import (
     LayerNormalization,
     RMSNormalization,
@@ -24,9 +27,10 @@ from netlayers.layers.layer_normalization import (
 )
 from netlayers.layers.normalization import Normalization
 from netlayers.layers.parallel import Parallel
+from netlayers.losses.by_output import losses_by_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
@@ -38,6 +42,7 @@ _ADDS_UP_FEATURES = (
     *(Dense, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization),
 )
 _BY_FEATURE = (BatchNormalization, Normalization)
+_RANDOM = (AlphaDropout, Dropout, GaussianDropout, GaussianNoise)
 
 
 @dataclass
@@ -51,7 +56,7 @@ class Finding:
             ``"linear layers"``, ``"inputs not scaled"``, ``"targets not scaled"``,
             ``"initializer"``, ``"symmetry"``, ``"loss and activation"``, ``"target range"``,
             ``"constant labels"``, ``"missing classes"``, ``"unrelated labels"``,
-            ``"shared rows"``, ``"not finite"``.
+            ``"shared rows"``, ``"outputs not balanced"``, ``"not finite"``.
         layer: path of the layer where it is worst; ``None`` if it is of no layer.
         severity: ``"serious"`` (the network can hardly learn) or ``"warning"``.
         evidence: the numbers that it follows from.
@@ -102,6 +107,31 @@ class Comparison:
     lost: bool = False
 
 
+class Output(NamedTuple):
+    """An output of a model that has a loss.
+
+    Attributes:
+        name: its name; nothing if it is the only one.
+        layer: what computes it.
+        loss: its loss.
+        fused: whether the loss is computed together with the last activation.
+        y: its targets.
+        shape: its shape.
+    """
+
+    name: str
+    layer: Layer
+    loss: Any
+    fused: bool
+    y: Array
+    shape: tuple[int | None, ...]
+
+    @property
+    def of(self) -> str:
+        """What to add to a sentence about it."""
+        return f" of the output `{self.name}`" if self.name else ""
+
+
 class Evidence:
     """All that the rules of a diagnosis look at."""
 
@@ -112,10 +142,13 @@ class Evidence:
         fused: bool,
         optimizer: Optimizer,
         layers: list[Layer],
-        y: Array,
+        y: Any,
     ) -> None:
-        self.model, self.loss, self.fused = model, loss, fused
-        self.optimizer, self.layers, self.y = optimizer, layers, y
+        self.model, self.optimizer, self.layers = model, optimizer, layers
+        self.flow = Flow(model)
+        self.outputs = self._outputs(loss, fused, y)
+        self.output_paths = {output.layer.path for output in self.outputs}
+        self.first_losses: dict[str, float] = {}  # of the outputs, with their weights
         self.fresh = True
         self.values: dict[str, dict[str, float]] = {}
         self.losses: list[float] = []
@@ -128,7 +161,8 @@ class Evidence:
         # Of frozen layers: all paths, those that were never trained, whether no other layer learns.
         self.frozen: tuple[list[str], list[str], bool] = [], [], False
         self.bad_moments: dict[str, int] = {}  # numbers that are too large, by layer
-        self.scales: Array | None = None  # size of each input feature, of values that are not 0
+        # Size of each input feature, of values that are not 0, by the layer that takes it.
+        self.scales: dict[str, Array] = {}
         self.symmetric: list[str] = []
         # The steps change the weights before the rules look at them.
         self.kernels = {
@@ -142,6 +176,19 @@ class Evidence:
             if p.value is not None and (bad := p.size - int(np.count_nonzero(np.isfinite(p.value))))
         ]
 
+    def _outputs(self, loss: Loss, fused: bool, y: Any) -> list[Output]:
+        """Return the outputs that have a loss."""
+        its, shapes = losses_by_output(loss), self.model.output_shape
+        found = []
+        for (name, place, part, _), targets in zip(its, listed(y), strict=True):
+            layer, shape, by_logits = self.layers[-1], shapes, fused
+            if place is not None:
+                end = self.flow.ends[min(place, len(self.flow.ends) - 1)]
+                layer = self.flow.layers[max(end)] if len(end) == 1 else layer
+                shape, by_logits = shapes[place], getattr(part, "fused", False)  # type: ignore
+            found.append(Output(name, layer, part, by_logits, targets, shape))  # type: ignore
+        return found
+
     @property
     def heads(self) -> set[str]:
         """Paths of the layers in the branches that the model ends in, if it does."""
@@ -152,47 +199,43 @@ class Evidence:
             if last and isinstance(last[0], Parallel) and layer.path.startswith(f"{last[0].path}/")
         }
 
-    @property
-    def output(self) -> Layer:
-        """The last layer."""
-        return self.layers[-1]
-
     def see_input(self, model: Layer, x: Any) -> None:
-        """Measure what comes to the first layer that adds up features, if that is known.
+        """Measure what comes to the first layers that add up features, as far as it is known.
 
         Args:
             model: a copy of the model, whose running statistics may change.
             x: a batch.
         """
-        if isinstance(x, tuple):
-            return
-        for layer in _first_layers(model):
+        x = model.prepare(x)
+        known = {id(a): a for a in listed(x)}  # inputs, and what layers without weights make of it
+
+        def around(layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
+            if isinstance(layer, _RANDOM):
+                result: Any = type(layer).forward(layer, given, training=False)  # type: ignore
+            else:
+                result = run()
+            if isinstance(layer, Container) or not all(id(a) in known for a in listed(given)):
+                return result
             if isinstance(layer, _ADDS_UP_FEATURES):
-                self.scales = _sizes(x)
-                return
-            if layer.declared_parameters and not isinstance(layer, _BY_FEATURE):
-                return
-            x = layer.forward(x, training=isinstance(layer, BatchNormalization))
+                self.scales.setdefault(layer.path, _sizes(given))
+            elif isinstance(layer, _BY_FEATURE) or not layer.declared_parameters:
+                known.update({id(a): a for a in listed(result)})
+            return result
+
+        with observed(model, around):
+            model.forward(x, training=True)
 
     def see_gradients(self) -> None:
         """Look for layers whose units are all the same and are pushed the same way."""
-        for layer in self.layers[:-1]:
+        for layer in self.layers:
+            if layer.path in self.output_paths:
+                continue
             if isinstance(layer, Dense) and layer.units > 1 and layer._has_trainable_weights:
                 kernel, gradient = layer.kernel, layer.d_kernel
                 same = not np.ptp(kernel, axis=1).any()
                 size = np.abs(gradient).max()
                 if same and np.ptp(gradient, axis=1).max() <= 1e-4 * size:
                     self.symmetric.append(layer.path)
-
-
-def _first_layers(model: Layer) -> Iterator[Layer]:
-    """Yield the layers that x comes through, up to the first that adds up features."""
-    for layer in getattr(model, "layers", ()):
-        if isinstance(layer, Container):
-            yield from _first_layers(layer)
-            return
-        if not isinstance(layer, InputLayer):
-            yield layer
 
 
 def _sizes(x: Any) -> Array:

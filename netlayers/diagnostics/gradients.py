@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import each, shapes_of
-from netlayers.checks import listed
+from netlayers.checks import is_several, listed
 from netlayers.core.hooks import observed
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
@@ -19,7 +19,7 @@ from netlayers.training.samples import one_batch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlayers._typing import Array, ArrayLike
+    from netlayers._typing import Array, ArrayLike, Dtype
     from netlayers.training.compilation import CompilableModel
 
 
@@ -29,7 +29,7 @@ def gradients_of(
     x: Any,
     y: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
-) -> dict[str, Array | list[Array]]:
+) -> dict[str, Any]:
     """Return dL/dv for inputs v and for outputs v of layers; the model does not change.
 
     The loss is computed as in the next training step: with its dropout and batch statistics,
@@ -45,8 +45,9 @@ def gradients_of(
         sample_weight: its weights.
 
     Returns:
-        The gradients by name, each in the shape of its value; for a layer that is called several
-        times, a list with one for each call. A value that the loss does not depend on has zeros.
+        The gradients by name, each in the shape of its value; for a layer with several outputs a
+        tuple, for one that is called several times a list with an entry for each call. A value that
+        the loss does not depend on has zeros.
 
     Raises:
         ConfigurationError: there is no input or layer of that name.
@@ -75,20 +76,23 @@ def gradients_of(
                 f"gradients_of: no input or layer is named {name!r}.{suggestion(str(name), known)} "
                 f"There are {', '.join(dict.fromkeys(known))}."
             )
-    shapes: dict[str, list[Any]] = {name: [] for name in wanted}
-    found: dict[str, list[Array]] = {name: [] for name in wanted}
+    # Of each call of a layer, by its number.
+    shapes: dict[str, dict[int, Any]] = {name: {} for name in wanted}
+    found: dict[str, dict[int, Any]] = {name: {} for name in wanted}
 
     def around(layer: Any, method: str, given: Any, run: Any) -> Any:
         result = run()
         if layer.path in found:
+            number = uses.number(layer)
             if method == "forward":
-                shapes[layer.path].append(shapes_of(result))
-            elif method == "backward" and isinstance(given, np.ndarray):
-                found[layer.path].append(given.copy())
+                shapes[layer.path][number] = shapes_of(result)
+            elif method == "backward":
+                d = tuple(map(_copied, given)) if isinstance(given, tuple) else _copied(given)
+                found[layer.path][number] = d
         return result
 
     loss = unfused_loss(trial, shapes_of(batch.targets))
-    with observed(trial, around):
+    with observed(trial, around) as uses:
         loss.forward(batch.targets, trial.forward(batch.inputs, training=True), batch.weights)
         dx = trial.backward(loss.backward(), input_gradient=True)
     gradients: dict[str, Any] = {}
@@ -98,8 +102,19 @@ def gradients_of(
             given, d = each(batch.inputs)[place], each(dx)[place]
             gradients[name] = np.zeros(given.shape, trial._dtype) if d is None else d.copy()
             continue
-        calls = found[name][::-1]  # backward runs them in reverse order
-        if not calls:
-            calls = [np.zeros(shape, trial._dtype) for shape in shapes[name]]
+        its = shapes[name].items()
+        calls = [_filled(found[name].get(number), shape, trial._dtype) for number, shape in its]
         gradients[name] = calls[0] if len(calls) == 1 else calls
     return gradients
+
+
+def _copied(gradient: Array | None) -> Array | None:
+    return None if gradient is None else gradient.copy()
+
+
+def _filled(gradient: Any, shape: Any, dtype: Dtype) -> Any:
+    """Return a gradient, or those of several arrays, with zeros where there is none."""
+    if is_several(shape):
+        parts = gradient if isinstance(gradient, tuple) else (None,) * len(shape)
+        return tuple(_filled(d, its, dtype) for d, its in zip(parts, shape, strict=True))
+    return np.zeros(shape, dtype) if gradient is None else gradient

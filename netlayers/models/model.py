@@ -291,7 +291,7 @@ class Model(SubclassedModel):
         x: Any,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-    ) -> dict[str, Array | list[Array]]:
+    ) -> dict[str, Any]:
         """Return the gradients of the loss with respect to inputs and outputs of layers.
 
         See :func:`netlayers.diagnostics.gradients_of`.

@@ -62,10 +62,9 @@ def loss_formula(
     value, gradient = LOSSES[name]
     if fused or getattr(loss, "from_logits", False):
         gradient = FUSED.get(name)
-    value, gradient = (
-        f and f.replace("{t}", t if t == "t" else f"{{{t}}}") for f in (value, gradient)
-    )
-    return _put_in(value, a=a), None if gradient is None else _put_in(gradient, a=a)
+    target = t if t == "t" else f"{{{t}}}"
+    value = _put_in(value.replace("{t}", target), a=a)
+    return value, None if gradient is None else _put_in(gradient.replace("{t}", target), a=a)
 
 
 def documented(thing: Any, method: str) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from netlayers.data.arrays import ArrayData, column
 from netlayers.data.batch import Batch, copy_batch, join_batches
 from netlayers.data.streams import is_stream
-from netlayers.errors import ConfigurationError
 from netlayers.training.batching import BatchSettings, in_batches, open_stream
 from netlayers.training.inputs import (
     batch_of,
@@ -117,16 +116,3 @@ def steps_of(
         return open_stream(model, owner, x, settings, rng=rng, continuous=True)
     columns = columns_of(model, owner, x, y, sample_weight)
     return ArrayData(columns, batch_size, rng, steps=steps, continuous=True)
-
-
-def check_one_output(owner: str, targets: Any) -> None:
-    """Check that a model has one output.
-
-    Raises:
-        ConfigurationError: it has several.
-    """
-    if isinstance(targets, tuple):
-        raise ConfigurationError(
-            f"{owner}: the model has {len(targets)} outputs, and {owner} looks at one; use a model "
-            "of it, nl.models.Model(model.inputs, model.outputs[0])."
-        )

@@ -85,9 +85,9 @@ LAYERS = {
     "nothing": evidence(),
 }  # fmt: skip
 DATA = {
-    "large inputs": evidence(scales=np.array([0.5, 30.0])),
-    "small inputs": evidence(scales=np.array([1e-4, 2e-3])),
-    "inputs apart": evidence(scales=np.array([0.02, 9.0])),
+    "large inputs": evidence(scales={"a": np.array([0.5, 30.0])}),
+    "small inputs": evidence(scales={"a": np.array([1e-4, 2e-3])}),
+    "inputs apart": evidence(scales={"a": np.array([0.02, 9.0])}),
     "large targets": evidence(y=np.array([[300.0], [-400.0]])),
     "logits of a softmax": last("softmax", CE(from_logits=True)),
     "logits of a sigmoid": last("sigmoid", BCE(from_logits=True)),
@@ -162,14 +162,14 @@ def test_evidence_of_a_model(request):
     found = known()
     assert (found.fresh, found.values, found.losses, found.symmetric) == (True, {}, [], [])
     assert all(map(math.isnan, (found.loss_before, found.loss_after, found.loss_faster)))
-    assert found.scales is None
-    assert found.output is layers[-1]
+    assert found.scales == {}
+    assert found.outputs[0].layer is layers[-1]
     assert found.bad_weights == []
     assert {k: n for k, (_, n) in found.kernels.items()} == {"a": 2, "b": 3, "same": 3, "c": 3}
     assert found.kernels["a"][0] == pytest.approx(float(np.std(layers[1].kernel)))
     x = np.array([[3.0, 0.0], [0.0, 0.0], [4.0, 0.0], [0.0, 0.0]])
     found.see_input(model, x)
-    np.testing.assert_allclose(found.scales, [math.sqrt(12.5)])
+    np.testing.assert_allclose(found.scales["a"], [math.sqrt(12.5)])
     model.forward(x, training=True)
     model.backward(np.ones((4, 1)))
     found.see_gradients()
@@ -196,13 +196,14 @@ def test_what_comes_to_the_first_dense_layer():
             model, losses.MeanSquaredError(), False, nl.optimizers.SGD(), [model.layers[-1]], x
         )
         found.see_input(model, x)
-        return None if found.scales is None else [round(float(v), 4) for v in found.scales]
+        (sizes,) = found.scales.values()
+        return [round(float(v), 4) for v in sizes]
 
     own = [3.5355, 1.5811]
     assert scales() == own
     assert scales(L.Input((2,))) == own
     assert scales(L.ReLU()) == [3.5355, 2.0]
     assert scales(nl.Sequential([L.ReLU(), L.Dense(3)])) == [3.5355, 2.0]
-    assert scales(nl.Sequential([L.ReLU()])) is None
+    assert scales(nl.Sequential([L.ReLU()])) == [3.5355, 2.0]
     assert scales(L.BatchNormalization()) == [0.998, 0.9998]  # of the batch
     assert scales(L.Residual([L.Dense(2)])) == own

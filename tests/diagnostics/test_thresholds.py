@@ -16,6 +16,24 @@ from netlayers.diagnostics import (
 )
 from netlayers.diagnostics.diagnose_rate import Comparison
 from netlayers.diagnostics.diagnose_rows import Overlap
+from netlayers.diagnostics.evidence import Output
+
+
+class Known(SimpleNamespace):
+    """What stands for an ``Evidence``: of one output, with all layers in a chain."""
+
+    @property
+    def outputs(self):
+        shape = self.model.output_shape
+        return [Output("", self.output, self.loss, self.fused, self.y, shape)]
+
+    @property
+    def output_paths(self):
+        return {self.output.path}
+
+    @property
+    def flow(self):
+        return SimpleNamespace(is_behind=lambda name, other: True, sequences=[self.layers])
 
 
 def evidence(**values):
@@ -40,7 +58,8 @@ def evidence(**values):
         "symmetric": [],
         "heads": set(),
         "bad_weights": [],
-        "scales": np.ones(3),
+        "scales": {"a": np.ones(3)},
+        "first_losses": {},
         "loss": nl.losses.MeanSquaredError(),
         "loss_before": 1.0,
         "loss_after": 0.9,
@@ -59,7 +78,7 @@ def evidence(**values):
         "y": np.zeros((4, 1)),
         "model": SimpleNamespace(output_shape=(None, 1)),
     }
-    return SimpleNamespace(**found | values)
+    return Known(**found | values)
 
 
 def illnesses(found):
@@ -275,14 +294,14 @@ def test_initial_weights(gain, layers, ill):
     ],
 )
 def test_inputs(scales, ill):
-    found = evidence(scales=None if scales is None else np.array(scales))
+    found = evidence(scales={} if scales is None else {"a": np.array(scales)})
     assert [f.illness for f in diagnose_data.inputs(found)] == ["inputs not scaled"] * ill
 
 
 @pytest.mark.parametrize(("size", "ill"), [(100.0, False), (above(100.0), True)])
 def test_targets(size, ill):
     found = evidence(y=np.array([[size], [-size], [math.nan]]))
-    got = [f.illness for f in diagnose_data.loss_and_activation(found)]
+    got = [f.illness for f in diagnose_data.loss_and_activation(found.outputs[0])]
     assert got == ["targets not scaled"] * ill
 
 

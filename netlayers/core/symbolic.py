@@ -127,7 +127,8 @@ class SymbolicValue:
         numbers = [v for v in inputs if not isinstance(v, SymbolicValue)]
         if method != "__call__" or operation is None or options or any(map(np.ndim, numbers)):
             self.__array__()
-        return operation(*(v.item() if isinstance(v, np.generic) else v for v in inputs))
+        scalars = (np.generic, np.ndarray)  # arrays of no axis
+        return operation(*(v.item() if isinstance(v, scalars) else v for v in inputs))
 
     # What needs numbers ----------------------------------------------------------------------
 
@@ -192,10 +193,10 @@ def call_layer(layer: LayerLike, x: Any, training: bool | None, mask: Any, **opt
     if isinstance(x, dict):
         x = _by_name(layer, x)
     values = tuple(x) if several else (x,)
-    other = next((v for v in values if not isinstance(v, SymbolicValue)), None)
-    if other is not None:
+    others = [v for v in values if not isinstance(v, SymbolicValue)]
+    if others:
         raise ConfigurationError(
-            f"{layer.owner}: symbolic values and {type(other).__name__} cannot be mixed in a "
+            f"{layer.owner}: symbolic values and {type(others[0]).__name__} cannot be mixed in a "
             "call. A constant is an argument of a layer, such as Rescaling(scale, offset)."
         )
     if several and len(values) == 1 and not isinstance(layer.input_spec, tuple):

@@ -63,13 +63,12 @@ class GetItem(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the part."""
         sizes = tuple(1 if size is None else size for size in input_shape)
-        unknown = [i for i, size in enumerate(input_shape) if size is None and i]
+        longer = tuple(2 if size is None else size for size in input_shape)
         try:
             shape: Shape = np.broadcast_to(np.empty(()), sizes)[self._index].shape
-            if unknown:  # which axis of the part it is shows one more entry in it
-                longer = tuple(2 if size is None else size for size in input_shape)
-                more = np.broadcast_to(np.empty(()), longer)[self._index].shape
-                shape = tuple(n if n == m else None for n, m in zip(shape, more, strict=True))
+            # Which axis of the part an unknown size is shows one more entry in it.
+            more = np.broadcast_to(np.empty(()), longer)[self._index].shape
+            shape = tuple(n if n == m else None for n, m in zip(shape, more, strict=True))
         except IndexError as error:
             raise ShapeError(
                 f"{self.owner} (GetItem): an input of shape {shown_shape(input_shape)} has no "

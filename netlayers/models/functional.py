@@ -289,9 +289,9 @@ def _listed(argument: str, given: Any) -> tuple[list[SymbolicValue], list[str] |
     if isinstance(given, dict):
         keys, given = [str(key) for key in given], list(given.values())
     values = list(given) if isinstance(given, (list, tuple)) else [given]
-    other = next((v for v in values if not isinstance(v, SymbolicValue)), None)
-    if not values or other is not None:
-        got = f"got {type(other).__name__}" if values else "got none"
+    others = [v for v in values if not isinstance(v, SymbolicValue)]
+    if not values or others:
+        got = f"got {type(others[0]).__name__}" if values else "got none"
         raise ConfigurationError(
             f"Model: {argument} must be what Input() and calls of layers return, or a list or dict "
             f"of such values, {got}."

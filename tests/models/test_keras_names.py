@@ -39,6 +39,68 @@ def test_settings_of_compile():
     assert other.get_compile_config() == model.get_compile_config()
 
 
+def test_the_loss_of_predictions_is_that_of_evaluate():
+    model = make()
+    model.add(nl.layers.Softmax())
+    model.compile("sgd", "kl_divergence")
+    rng = np.random.default_rng(0)
+    y, p, w = rng.dirichlet([1, 1], 4), rng.dirichlet([1, 1], 4), np.arange(4.0)
+    expected = (np.sum(y * np.log(y / p), axis=1) * w).mean() + model.losses[0]
+    assert model.compute_loss(None, y, p, w) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(NotCompiledError, match=r"comes before compute_loss"):
+        nl.Sequential([nl.layers.Input((3,)), nl.layers.Dense(2)]).compute_loss(y=Y, y_pred=Y)
+
+
+def test_steps_weigh_the_samples():
+    w = np.array([1.0, 0.0, 0.0, 0.0])
+    x = np.arange(12.0).reshape(4, 3)
+    for method in ("train_on_batch", "test_on_batch"):
+        model = make()
+        step = getattr(model, method.replace("_on_batch", "_step"))
+        logs = getattr(make(), method)(x, Y, w, return_dict=True)
+        assert step((x, Y, w)) == logs
+        assert getattr(make(), method)(x, Y, w) == list(logs.values())
+        alone = make()
+        alone.compile("sgd", "mse")
+        assert getattr(alone, method)(x, Y, w) == pytest.approx(logs["loss"])
+        assert getattr(alone, method)(x, Y, w, return_dict=True).keys() == {"loss"}
+    clipped = make()
+    clipped.compile(nl.optimizers.SGD(clipnorm=1.0), "mse")
+    assert isinstance(clipped.train_on_batch(x, Y), float)
+    assert clipped.train_on_batch(x, Y, return_dict=True).keys() == {"loss", "grad_norm"}
+
+
+def test_settings_of_compile_with_metrics_by_output():
+    x = nl.Input((3,))
+    heads = [nl.layers.Dense(2, name="a")(x), nl.layers.Dense(1, name="b")(x)]
+    model, other = (nl.Model(x, heads) for _ in range(2))
+    model.compile(
+        "adam", ["mse", "mae"], metrics={"a": ["mae", nl.metrics.MeanSquaredError(name="m")]},
+        weighted_metrics={"b": "mse"},
+    )  # fmt: skip
+    config = model.get_compile_config()
+    assert config["metrics"][0][-1]["config"]["name"] == "m"
+    other.compile_from_config(config)
+    assert other.get_compile_config() == config
+    data = X, [Y, Y[:, :1]]
+    assert other.evaluate(*data, verbose=0, return_dict=True).keys() == (
+        model.evaluate(*data, verbose=0, return_dict=True).keys()
+    )
+    plain = nl.Sequential([nl.layers.Dense(2)])
+    plain.compile_from_config({"optimizer": "sgd", "loss": "mse"})
+    assert type(plain.optimizer) is nl.optimizers.SGD
+    assert plain.get_compile_config()["metrics"] == []
+    parts = nl.losses.SplitLoss(["mse", "mae"], sizes=[1, 1])
+    plain.compile("sgd", parts, metrics={"mean_squared_error": ["mae"]})
+    config = plain.get_compile_config()
+    again = nl.Sequential([nl.layers.Dense(2)])
+    again.compile_from_config(config)
+    assert again.get_compile_config() == config
+    for wrong in ({"loss": "mse"}, {"optimizer": "sgd"}, [], None, "sgd"):
+        with pytest.raises(ConfigurationError, match="compile_from_config: config must be"):
+            plain.compile_from_config(wrong)
+
+
 def test_clones():
     model = make()
     clone = nl.models.clone_model(model)
@@ -52,6 +114,19 @@ def test_clones():
     assert wider.output_shape == (None, 5)
     with pytest.raises(ConfigurationError, match="input_tensors"):
         nl.models.clone_model(model, input_tensors=[X])
+    for wrong in (3, "dense", lambda: None, lambda a, b: a):
+        with pytest.raises(ConfigurationError, match="must take a layer and return one"):
+            nl.models.clone_model(model, clone_function=wrong)
+
+    class Own(nl.Model):
+        def forward(self, x, training=False):
+            return x
+
+        def get_config(self):
+            return {}
+
+    with pytest.raises(ConfigurationError, match="clone_function is for a Sequential"):
+        nl.models.clone_model(Own(), clone_function=lambda layer: layer)
 
 
 def test_a_range_of_the_summary(capsys):

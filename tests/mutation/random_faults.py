@@ -44,6 +44,7 @@ SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, min
 LAST = "tests/test_contracts.py"  # takes seconds to collect
 LONG = 2  # seconds; in the time of a longer test many others say more
 SLOWEST = 20  # seconds; a slower test is not worth running for one fault
+PROCESSES = os.cpu_count() or 1  # that note what the tests enter
 OUTCOMES = ("caught", "equivalent", "survived")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - .*)?$", re.MULTILINE)
 
@@ -66,18 +67,14 @@ class Copy:
             if file.is_file():
                 shutil.copy(file, self.tree)
         self.reach = json.loads(self.table.read_text()) if self.table.exists() else {}
+        self.server = self._entered_by = None
 
     def pytest(self, *arguments, timeout=None, **environment):
         """Run pytest in the copy; return its exit code and what it printed, or None if it hung."""
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
             cwd=self.tree,
-            env={
-                **{k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},
-                "OPENBLAS_NUM_THREADS": "1",
-                "PYTHONPATH": str(self.tree),
-                **environment,
-            },
+            env=self._environment(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -91,15 +88,77 @@ class Copy:
             return None, "timeout"
         return process.returncode, text
 
+    def start(self):
+        """Start a process that collects the tests once and forks for each fault."""
+        shutil.copy(HERE / "server.py", self.tree / "mutation_server.py")
+        requests, answers = os.pipe(), os.pipe()
+        self.server = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "mutation_server",
+            ],
+            cwd=self.tree,
+            env=self._environment(
+                PYTHONDONTWRITEBYTECODE="1",
+                NETLAYERS_REQUESTS=str(requests[0]),
+                NETLAYERS_ANSWERS=str(answers[1]),
+            ),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(requests[0], answers[1]),
+        )
+        os.close(requests[0])
+        os.close(answers[1])
+        self.requests, self.answers = os.fdopen(requests[1], "w"), os.fdopen(answers[0])
+        print(self.answers.readline().strip(), flush=True)
+
+    def stop(self):
+        """Let that process end."""
+        self.requests.close()
+        self.answers.close()
+        self.server.wait()
+        self.server = None
+
+    def _environment(self, **more):
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        return {**kept, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(self.tree), **more}
+
+    def run_tests(self, fault, source, tests, seconds):
+        """Run tests with a fault planted; return whether one failed, and what it said."""
+        timeout = 60 + 5 * seconds
+        if self.server is not None:
+            new = fault.planted(source)
+            request = {"path": fault.path, "old": source, "new": new, "tests": tests}
+            request["timeout"] = timeout
+            print(json.dumps(request), file=self.requests, flush=True)
+            answer = json.loads(self.answers.readline())
+            if answer["outcome"] != "not here":
+                return answer["outcome"] == "caught", answer["said"]
+        arguments = ("-x", "--tb=line", *tests)
+        code, said = self.pytest(*arguments, timeout=timeout, PYTHONDONTWRITEBYTECODE="1")
+        return code != 0, _last(said)
+
     def record(self, paths=()):
         """Note which functions the passing tests enter."""
         shutil.copy(HERE / "reach.py", self.tree / "reach.py")
-        part = self.folder / "part.json"
-        _, text = self.pytest(*paths, "-p", "reach", NETLAYERS_REACH=str(part))
+        parts = self.folder / "parts"
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir()
+        processes = ("-n", str(PROCESSES)) if PROCESSES > 1 and not paths else ()
+        _, text = self.pytest(*paths, *processes, "-p", "reach", NETLAYERS_REACH=str(parts))
         print(text.strip().splitlines()[-1], flush=True)
         prefixes = tuple(str(path) for path in paths) or ("",)
-        kept = {k: v for k, v in self.reach.items() if not k.startswith(prefixes)}
-        self.reach = {**kept, **json.loads(part.read_text())}
+        self._entered_by = None
+        self.reach = {k: v for k, v in self.reach.items() if not k.startswith(prefixes)}
+        for part in parts.iterdir():
+            self.reach.update(json.loads(part.read_text()))
         self.table.write_text(json.dumps(self.reach))
 
     def forget_missing(self):
@@ -107,6 +166,7 @@ class Copy:
         _, text = self.pytest("--collect-only")
         there = set(text.splitlines())
         self.reach = {test: its for test, its in self.reach.items() if test in there}
+        self._entered_by = None
 
     def broken(self, said):
         """Return the tests named in a report that fail without any fault."""
@@ -154,11 +214,14 @@ class Copy:
 
     def _entering(self, wanted):
         """Return (test, how many functions it enters, seconds) for tests of wanted functions."""
-        return [
-            (test, len(functions), seconds)
-            for test, (seconds, functions) in self.reach.items()
-            if any(map(wanted, functions)) and seconds <= SLOWEST and not test.startswith(STATIC)
-        ]
+        if self._entered_by is None:
+            self._entered_by = {}
+            for test, (seconds, functions) in self.reach.items():
+                if seconds <= SLOWEST and not test.startswith(STATIC):
+                    for function in functions:
+                        self._entered_by.setdefault(function, []).append(test)
+        found = {t: None for f, its in self._entered_by.items() if wanted(f) for t in its}
+        return [(test, len(self.reach[test][1]), self.reach[test][0]) for test in found]
 
     def outcome(self, fault, budget, confirm):
         """Plant a fault; return "caught" or "survived", and what the tests said."""
@@ -178,12 +241,10 @@ class Copy:
                 tests = tests[len(some) :]
                 if not some:
                     continue
-                arguments = ["-x", "--tb=line", *(test for test, _ in some)]
-                code, said = self.pytest(
-                    *arguments, timeout=60 + 5 * seconds, PYTHONDONTWRITEBYTECODE="1"
-                )
-                said = f"{len(some)} tests; " + _last(said)
-                if code != 0:
+                names = [test for test, _ in some]
+                caught, said = self.run_tests(fault, source, names, seconds)
+                said = f"{len(some)} tests; {said}"
+                if caught:
                     return "caught", said
         finally:
             file.write_text(source)

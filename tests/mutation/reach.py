@@ -1,6 +1,7 @@
 """A pytest plugin that notes which functions of netlayers each passing test enters.
 
-Writes JSON to the file named by ``NETLAYERS_REACH``: {test: [seconds, [function, ...]]}.
+Writes JSON into the folder named by ``NETLAYERS_REACH``, a file for each process of pytest-xdist:
+{test: [seconds, [function, ...]]}.
 """
 
 import json
@@ -49,4 +50,6 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_sessionfinish():
-    Path(os.environ["NETLAYERS_REACH"]).write_text(json.dumps(_found))
+    if any(functions for _, functions in _found.values()):  # not in the process that only collects
+        name = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        Path(os.environ["NETLAYERS_REACH"], f"{name}.json").write_text(json.dumps(_found))

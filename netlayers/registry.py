@@ -169,7 +169,7 @@ def serialize(value: Any) -> Any:
 def snake_case(name: str) -> str:
     """Return ``"mean_squared_error"`` for ``"MeanSquaredError"``."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def register(kind: str, *aliases: str) -> Callable[[Class], Class]:

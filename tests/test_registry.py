@@ -260,7 +260,7 @@ def test_arguments_of_classes():
     assert [
         registry.snake_case(n)
         for n in ("MeanSquaredError", "ReLU", "GRU", "Conv2D", "AUC", "PReLULayer", "x")
-    ] == ["mean_squared_error", "re_lu", "gru", "conv2_d", "auc", "p_re_lu_layer", "x"]
+    ] == ["mean_squared_error", "re_lu", "gru", "conv2d", "auc", "p_re_lu_layer", "x"]
     assert registry.shown_names(KIND) == ["a_more", "a_parts", "a_whole", "function", "more",
                                           "parts", "whole"]  # fmt: skip
     names = registry.registered(KIND)

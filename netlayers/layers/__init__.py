@@ -20,7 +20,9 @@ from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
 from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.category_encoding import CategoryEncoding
+from netlayers.layers.convolution import Conv1D, Conv2D, Conv3D
 from netlayers.layers.dense import Dense
+from netlayers.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D
 from netlayers.layers.discretization import Discretization
 from netlayers.layers.dot import Dot
 from netlayers.layers.dropout import (
@@ -32,6 +34,14 @@ from netlayers.layers.dropout import (
 )
 from netlayers.layers.embedding import Embedding, ReversibleEmbedding
 from netlayers.layers.get_item import GetItem
+from netlayers.layers.global_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+)
 from netlayers.layers.group_normalization import GroupNormalization
 from netlayers.layers.hashing import HashedCrossing, Hashing
 from netlayers.layers.input import Input, InputLayer
@@ -63,11 +73,25 @@ from netlayers.layers.merge_layers import (
 )
 from netlayers.layers.normalization import Normalization
 from netlayers.layers.parallel import Parallel
+from netlayers.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
 from netlayers.layers.prelu import PReLU
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
+from netlayers.layers.separable import SeparableConv1D, SeparableConv2D
 from netlayers.layers.text_vectorization import TextVectorization
 from netlayers.layers.time_distributed import TimeDistributed
+from netlayers.layers.transposed_convolution import (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+)
 from netlayers.registry import resolve
 
 __all__ = [
@@ -81,10 +105,21 @@ __all__ = [
     "Add",
     "AlphaDropout",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
     "BatchNormalization",
     "CategoryEncoding",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Discretization",
     "Dot",
     "Dropout",
@@ -94,6 +129,12 @@ __all__ = [
     "GaussianDropout",
     "GaussianNoise",
     "GetItem",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
     "GroupNormalization",
     "HardShrink",
     "HardSiLU",
@@ -113,6 +154,9 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
     "Mish",
@@ -129,6 +173,8 @@ __all__ = [
     "Reshape",
     "Residual",
     "ReversibleEmbedding",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "SiLU",
     "Sigmoid",
     "SoftShrink",

@@ -1,4 +1,4 @@
-"""The fully connected layer."""
+"""The fully connected layer, and what it shares with the convolutions."""
 
 from __future__ import annotations
 
@@ -21,8 +21,135 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, Examples, Identifier, Shape
 
 
+class AffineLayer(Layer):
+    """Base class of Dense and the convolutions: an activation of a linear function and a bias.
+
+    Subclasses define ``_forward_logits`` and ``_backward_logits``, so that a loss can be computed
+    together with the last activation, and ``_logits_shape``.
+
+    Args:
+        activation: name, function of ``netlayers.activations`` or activation object; ``None`` for
+            none.
+        use_bias: whether to add a bias.
+        bias_initializer: fills the bias.
+        bias_regularizer: penalty on the bias.
+        activity_regularizer: must be ``None``.
+        bias_constraint: constraint applied to the bias after each update.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    supports_masking = True
+
+    can_skip_input_gradient = True
+    arguments_without_effect = ("activity_regularizer",)  # refused, with what to use instead
+
+    def __init__(
+        self,
+        activation: Identifier = None,
+        use_bias: bool = True,
+        bias_initializer: Identifier = "zeros",
+        bias_regularizer: Identifier = None,
+        activity_regularizer: None = None,
+        bias_constraint: Identifier = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        self.activation = activation
+        self.use_bias = check_flag(owner, "use_bias", use_bias)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        if activity_regularizer is not None:
+            raise ConfigurationError(
+                f"{owner}: activity_regularizer={activity_regularizer!r} is not taken; put "
+                "layers.ActivityRegularization(l1, l2) behind the layer."
+            )
+        self.activity_regularizer = None
+        self.bias_constraint = constraints.get(bias_constraint)
+        if not self.use_bias:
+            self.bias: Any = None
+        self._set_dtype(self._dtype)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "activation":
+            value = activations.get(value)
+            if "activation" in vars(self):
+                self._check_activation(value)
+        super().__setattr__(name, value)
+
+    def _check_activation(self, activation: Any) -> None:
+        """Prepare a new activation of a layer that exists already.
+
+        Raises:
+            ConfigurationError: its output has another shape than that of the activation before.
+        """
+        activation._set_dtype(self._dtype)
+        activation.cache._owner = self.cache._owner
+        shape = self.output_shape
+        if shape is not None:
+            assert self.input_shape is not None
+            if activation.compute_output_shape(self._logits_shape(self.input_shape)) != shape:
+                raise ConfigurationError(
+                    f"{self.owner}: {activation!r} returns another shape than {self.activation!r}, "
+                    "and the layers behind are built for that. Make a new layer."
+                )
+        todo = list(self._containers)  # a loss may be fused with the last activation
+        for container in todo:
+            todo += container._containers
+            if "_steps" in vars(container):
+                container._steps = None
+
+    def _logits_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the input of the activation."""
+        raise NotImplementedError
+
+    def _add_kernel(self, name: str, shape: tuple[int, ...]) -> None:
+        """Declare a kernel with the arguments ``<name>_initializer`` and so on."""
+        self.add_weight(
+            name,
+            shape,
+            getattr(self, f"{name}_initializer"),
+            getattr(self, f"{name}_regularizer"),
+            constraint=getattr(self, f"{name}_constraint"),
+        )
+
+    def _add_bias(self, units: int) -> None:
+        """Declare ``bias`` (units,), if there is one."""
+        if self.use_bias:
+            self.add_weight(
+                "bias",
+                (units,),
+                self.bias_initializer,
+                self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        else:
+            warn_of_unused(self, "bias", "use_bias", "Zeros")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the output shape of the activation."""
+        return self.activation.compute_output_shape(self._logits_shape(input_shape))
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """``y = activation(z)``, with z as :meth:`_forward_logits` computes it."""
+        z = self._forward_logits(x, training)
+        return self.activation.forward(z, training, inplace=True)
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array:
+        """``dz = dy activation'(z)``, then as :meth:`_backward_logits`."""
+        return self._backward_logits(self.activation.backward(dy), input_gradient)
+
+    def _forward_logits(self, x: Array, training: bool = False) -> Array:
+        """Return z."""
+        raise NotImplementedError
+
+    def _backward_logits(self, dz: Array, input_gradient: bool = True) -> Array:
+        """Return dL/dx from dL/dz, and write the gradients of the kernel and the bias."""
+        raise NotImplementedError
+
+
 @register("layer")
-class Dense(Layer):
+class Dense(AffineLayer):
     """Fully connected layer: ``y = activation(x W + b)``.
 
     Shapes: ``x`` (batch, ..., features), ``W`` = ``kernel`` (features, units), ``b`` = ``bias``
@@ -60,10 +187,6 @@ class Dense(Layer):
         ((2, 5), (5, 3))
     """
 
-    supports_masking = True
-
-    can_skip_input_gradient = True
-    arguments_without_effect = ("activity_regularizer",)  # refused, with what to use instead
     takes_sparse = True
 
     def __init__(
@@ -80,55 +203,19 @@ class Dense(Layer):
         bias_constraint: Identifier = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            activation,
+            use_bias,
+            bias_initializer,
+            bias_regularizer,
+            activity_regularizer,
+            bias_constraint,
+            **kwargs,
+        )
         self.units = check_integer("Dense", "units", units, minimum=1)
-        self.activation = activation
-        self.use_bias = check_flag("Dense", "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        if activity_regularizer is not None:
-            raise ConfigurationError(
-                f"Dense: activity_regularizer={activity_regularizer!r} is not taken; put "
-                "layers.ActivityRegularization(l1, l2) behind the layer."
-            )
-        self.activity_regularizer = None
         self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
-        if not self.use_bias:
-            self.bias: Any = None
-        self._set_dtype(self._dtype)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "activation":
-            value = activations.get(value)
-            if "activation" in vars(self):
-                self._check_activation(value)
-        super().__setattr__(name, value)
-
-    def _check_activation(self, activation: Any) -> None:
-        """Prepare a new activation of a layer that exists already.
-
-        Raises:
-            ConfigurationError: its output has another shape than that of the activation before.
-        """
-        activation._set_dtype(self._dtype)
-        activation.cache._owner = self.cache._owner
-        shape = self.output_shape
-        if shape is not None:
-            assert self.input_shape is not None
-            logits = (*self.input_shape[:-1], self.units)
-            if activation.compute_output_shape(logits) != shape:
-                raise ConfigurationError(
-                    f"{self.owner}: {activation!r} returns another shape than {self.activation!r}, "
-                    "and the layers behind are built for that. Make a new layer."
-                )
-        todo = list(self._containers)  # a loss may be fused with the last activation
-        for container in todo:
-            todo += container._containers
-            if "_steps" in vars(container):
-                container._steps = None
 
     @staticmethod
     def examples() -> Examples:
@@ -152,42 +239,17 @@ class Dense(Layer):
                 f"a known number of features, got {shown_shape(input_shape)}. "
                 f"{shape_hint((None, None), input_shape)}"
             )
-        shape = (input_shape[-1], self.units)
-        self.add_weight(
-            "kernel",
-            shape,
-            self.kernel_initializer,
-            self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        if self.use_bias:
-            self.add_weight(
-                "bias",
-                (self.units,),
-                self.bias_initializer,
-                self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
-        else:
-            warn_of_unused(self, "bias", "use_bias", "Zeros")
+        self._add_kernel("kernel", (input_shape[-1], self.units))
+        self._add_bias(self.units)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the output shape of the activation for (batch, ..., units)."""
-        return self.activation.compute_output_shape((*input_shape[:-1], self.units))
+    def _logits_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, ..., units)."""
+        return (*input_shape[:-1], self.units)
 
     def check_input_shape(self, shape: Shape) -> None:
         """Raise a ShapeError unless ``shape`` is (batch, ..., features) with the built features."""
         if len(shape) < 2 or shape[-1] != self.kernel.shape[0]:
             super().check_input_shape(shape)
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        """``y = activation(z)`` with ``z = x W + b``."""
-        z = self._forward_logits(x, training)
-        return self.activation.forward(z, training, inplace=True)
-
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array:
-        """``dz = dy activation'(z)``, then as :meth:`_backward_logits`."""
-        return self._backward_logits(self.activation.backward(dy), input_gradient)
 
     def _forward_logits(self, x: Array, training: bool = False) -> Array:
         """``z = x W + b``."""

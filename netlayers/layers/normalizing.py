@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer, check_number
 from netlayers.core.building import warn_of_unused
-from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.layers.arranging import ArrangingLayer
 
 if TYPE_CHECKING:
-    from netlayers._typing import Array, Identifier, Shape
+    from netlayers._typing import Identifier, Shape
 
 
 def check_axes(owner: str, axis: Any) -> int | list[int]:
@@ -41,7 +39,7 @@ AFFINE_EXAMPLE = {
 }
 
 
-class NormalizingLayer(Layer):
+class NormalizingLayer(ArrangingLayer):
     """Base class of the layers that normalize along axes.
 
     They compute on the input with the normalized axes last, so that each row or column of a matrix
@@ -72,36 +70,12 @@ class NormalizingLayer(Layer):
         self._set_order([a for a in range(ndim) if a not in last] + last)
         return sizes
 
-    def _set_order(self, order: list[int]) -> None:
-        """Store the order of the axes for :meth:`_arranged`."""
-        self._order = None if order == sorted(order) else tuple(order)
-
     def check_input_shape(self, shape: Shape) -> None:
         """Raise a ShapeError if the rank differs, or the size of an axis that is normalized."""
         built = self.input_shape
         assert built is not None
         if len(shape) != len(built) or any(shape[a] != built[a] for a in self._last):
             super().check_input_shape(shape)
-
-    def _arranged(self, name: str, x: Array, training: bool = True) -> Array:
-        """Return ``x``, or a copy in the buffer ``name``, with its axes in the stored order."""
-        if self._order is None:
-            return x
-        moved = x.transpose(self._order)
-        copy = self.buffer(name, moved.shape, training)
-        np.copyto(copy, moved)
-        return copy
-
-    def _arranged_back(self, name: str, x: Array, training: bool = True) -> Array:
-        """Return an array with its axes in the order of the input, undoing :meth:`_arranged`."""
-        if self._order is None:
-            return x
-        shape = [0] * x.ndim
-        for size, axis in zip(x.shape, self._order, strict=True):
-            shape[axis] = size
-        back = self.buffer(name, tuple(shape), training)
-        np.copyto(back.transpose(self._order), x)
-        return back
 
 
 class AffineNormalization(NormalizingLayer):

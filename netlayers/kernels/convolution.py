@@ -1,0 +1,190 @@
+"""Convolution as a matrix product, part by part.
+
+The patch of the input under each window is a row of a matrix, and the kernel, with its offsets and
+channels in one axis, the other matrix. The patches of a whole batch would take as many times the
+memory of the input as the kernel has offsets, so they are copied and multiplied in parts that stay
+in the cache of the processor.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlayers.kernels.exact import EXACT, is_exact, product
+from netlayers.kernels.memory import constant
+from netlayers.kernels.windows import parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlayers._typing import Array
+    from netlayers.kernels.windows import New, Windows
+
+# Up to this number of channels, patches are copied with the windows in the last axis: the other
+# order would copy a few numbers at a time. Measured for kernels of 3 x 3 on images of 28 x 28:
+# 1.0 against 2.4 ms for one channel, 3.2 against 3.6 for three, 7.6 against 4.7 for sixteen.
+_FEW_CHANNELS = 4
+
+
+def convolve(
+    x: Array,
+    kernel: Array,
+    windows: Windows,
+    out: Array,
+    new: New,
+    groups: int = 1,
+    bias: Array | None = None,
+) -> None:
+    """``out[n, p] = bias + Σ x[n, s p + d q - before] kernel[q]`` over the offsets q.
+
+    Args:
+        x: (batch, *sizes, channels).
+        kernel: (*kernel, channels of a group, filters).
+        windows: the windows on x.
+        out: (batch, *counts, filters), to be filled.
+        new: returns scratch memory.
+        groups: parts of channels and filters that are convolved separately.
+        bias: (filters,), or ``None``.
+    """
+    matrix = _by_group(kernel, groups)
+    for part, patches in _patches(x, windows, groups, new):
+        target = out[part]
+        if EXACT and is_exact():
+            _exact_products(patches, matrix, _by_group(target, groups))
+        else:
+            np.matmul(patches, matrix, out=_by_group(target, groups))
+        if bias is not None:
+            np.add(target, bias, out=target)
+
+
+def _exact_products(a: Array, b: Array, out: Array) -> None:
+    for rows, matrix, target in zip(a, b, out, strict=True):
+        result = np.empty(target.shape, target.dtype)
+        product(np.ascontiguousarray(rows), np.ascontiguousarray(matrix), result)
+        target[...] = result
+
+
+def convolve_kernel_gradient(
+    x: Array, dy: Array, windows: Windows, out: Array, new: New, groups: int = 1
+) -> None:
+    """``out[q] = Σ x[n, s p + d q - before]ᵀ dy[n, p]`` over samples n and windows p."""
+    total, term = _by_group(out, groups), None
+    if not len(x):
+        out[...] = 0
+    for part, patches in _patches(x, windows, groups, new):
+        columns = patches.transpose(0, 2, 1)
+        if term is None:
+            np.matmul(columns, _by_group(dy[part], groups), out=total)
+            term = new("kernel term", total.shape)
+        else:
+            np.matmul(columns, _by_group(dy[part], groups), out=term)
+            total += term
+
+
+def convolve_input_gradient(
+    dy: Array, kernel: Array, windows: Windows, out: Array, new: New, groups: int = 1
+) -> None:
+    """``out[n, s p + d q - before] = Σ dy[n, p] kernel[q]ᵀ`` over the windows p and offsets q.
+
+    With a stride of 1 this is a convolution of dy with the kernel reversed along its axes, which is
+    the faster way unless there are many more filters than channels. Measured for 3 x 3: 16 to 16
+    channels 5.8 against 14 ms; 64 to 128 12 against 9.5.
+    """
+    filters, channels = kernel.shape[-1], kernel.shape[-2] * groups
+    if filters <= channels and set(windows.strides) == {1}:
+        back = _reversed_kernel(kernel, groups)
+        convolve(dy, back, windows.reversed(), out, new, groups)
+        return
+    matrix = _by_group(kernel, groups)
+    width, rank = matrix.shape[1], len(windows.sizes)
+    few = kernel.shape[-2] <= _FEW_CHANNELS
+    out.fill(0)
+    target = out.reshape(*out.shape[:-1], groups, -1)
+    memory = None
+    for samples, first in parts(len(dy), windows, width * groups):
+        part = dy[samples, first]
+        rows = _by_group(part, groups)
+        size = rows.shape[1] * width * groups
+        if memory is None:  # the first part is the largest
+            memory = new("columns", (size,))
+        # For each window, what it adds to the entries that it sees: (groups, windows, width).
+        if few:
+            columns = memory[:size].reshape(groups, width, -1)
+            np.matmul(matrix, rows.transpose(0, 2, 1), out=columns)
+            added = columns.reshape(groups, *windows.kernel, -1, *part.shape[:-1])
+            added = np.moveaxis(added, (0, 1 + rank), (-2, -1))
+        else:
+            columns = memory[:size].reshape(groups, -1, width)
+            np.matmul(rows, matrix.transpose(0, 2, 1), out=columns)
+            added = columns.reshape(groups, *part.shape[:-1], *windows.kernel, -1)
+            added = np.moveaxis(added, range(2 + rank, 2 + 2 * rank), range(rank))
+            added = np.moveaxis(added, rank, -2)
+        for offset, seeing, seen in windows.offsets(first):
+            target[samples][seen] += added[offset][seeing]
+
+
+def _reversed_kernel(kernel: Array, groups: int) -> Array:
+    """Return the kernel reversed along its spatial axes, with channels and filters exchanged."""
+    *sizes, channels, filters = kernel.shape
+    flipped = np.flip(kernel, axis=tuple(range(len(sizes))))
+    grouped = flipped.reshape(*sizes, channels, groups, filters // groups)
+    swapped = np.swapaxes(grouped, -1, -3)  # (*sizes, filters of a group, groups, channels)
+    return np.ascontiguousarray(swapped).reshape(*sizes, filters // groups, groups * channels)
+
+
+def _patches(
+    x: Array, windows: Windows, groups: int, new: New
+) -> Iterator[tuple[tuple[slice, slice], Array]]:
+    """Yield the patches of x part by part, (groups, windows, offsets and channels of a group)."""
+    channels, rank = x.shape[-1] // groups, len(windows.sizes)
+    width = math.prod(windows.kernel) * channels
+    cut = list(parts(len(x), windows, width * groups))
+    padded = None
+    if windows.padded != windows.sizes:
+        most = max((samples.stop - samples.start for samples, _ in cut), default=0)
+        padded = new("padded", (most, *windows.padded, x.shape[-1]))
+        padded.fill(0)
+        inside = tuple(slice(b, b + n) for b, n in zip(windows.before, windows.sizes, strict=True))
+    few = channels <= _FEW_CHANNELS
+    place, offset = list(range(1 + rank)), list(range(1 + rank, 1 + 2 * rank))
+    group, channel = 1 + 2 * rank, 2 + 2 * rank
+    order = [group, *offset, channel, *place] if few else [group, *place, *offset, channel]
+    memory, done = None, None
+    for samples, first in cut:
+        block = x[samples]
+        if padded is not None:
+            block = padded[: len(block)]
+            if samples != done:
+                block[(slice(None), *inside)], done = x[samples], samples
+        view = windows.view(block)[:, first]
+        if groups == 1 and view.flags.c_contiguous:  # a kernel of one entry, or as large as x
+            yield (samples, first), view.reshape(1, -1, width)
+            continue
+        moved = view.reshape(*view.shape[:-1], groups, channels).transpose(order)
+        if memory is None:  # the first part is the largest
+            memory = new("patches", (view.size,))
+        copy = memory[: view.size].reshape(moved.shape)
+        np.copyto(copy, moved)
+        if few:
+            yield (samples, first), copy.reshape(groups, width, -1).transpose(0, 2, 1)
+        else:
+            yield (samples, first), copy.reshape(groups, -1, width)
+
+
+def _by_group(x: Array, groups: int) -> Array:
+    """View (..., channels) as (groups, rows, channels of a group)."""
+    return x.reshape(-1, groups, x.shape[-1] // groups).transpose(1, 0, 2)
+
+
+def channel_sums(x: Array, out: Array, new: New) -> None:
+    """``out = Σ x[n, p]`` over samples n and places p, (channels,).
+
+    A product with ones for each sample, which rounds less than one for all of them.
+    """
+    rows = x.reshape(len(x), -1, x.shape[-1])
+    sums = new("sums", (len(x), 1, x.shape[-1]))
+    np.matmul(constant(1, (1, rows.shape[1]), x.dtype), rows, out=sums)
+    np.add.reduce(sums, axis=(0, 1), out=out)

@@ -1,0 +1,165 @@
+"""Base class of layers on images, series and volumes: arrays with spatial axes and channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.checks import check_choice, check_integer
+from netlayers.core.shapes import shown_shape
+from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.kernels.windows import Windows
+from netlayers.layers.arranging import ArrangingLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Shape
+
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+_KINDS = {1: "series", 2: "images", 3: "volumes"}
+_FORMATS = ("channels_last", "channels_first")
+
+
+def per_axis(owner: str, argument: str, value: Any, rank: int, minimum: int = 1) -> tuple[int, ...]:
+    """Return one integer, or one for each spatial axis, as a tuple.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * rank
+    if len(values) != rank:
+        raise ConfigurationError(
+            f"{owner}: {argument} must be an integer, or a tuple of {rank} ({', '.join(AXES[rank])}"
+            f"), got {value!r}."
+        )
+    name = argument if not isinstance(value, (list, tuple)) else f"each of {argument}"
+    return tuple(check_integer(owner, name, one, minimum=minimum) for one in values)
+
+
+class SpatialLayer(ArrangingLayer):
+    """Base class of layers on inputs with spatial axes and channels.
+
+    They compute with the channels last. With ``data_format="channels_first"``, the input is copied
+    into that order and the output back.
+    """
+
+    # Number of spatial axes.
+    _rank = 2
+
+    def _set_data_format(self, data_format: str | None) -> None:
+        """Store ``data_format``; ``None`` stands for ``"channels_last"``."""
+        owner = type(self).__name__
+        self.data_format = check_choice(
+            owner, "data_format", data_format or "channels_last", _FORMATS
+        )
+        axes = list(range(2 + self._rank))
+        first = self.data_format == "channels_first"
+        self._set_order([0, *axes[2:], 1] if first else axes)
+
+    def _split_shape(self, shape: Shape) -> tuple[tuple[int | None, ...], int | None]:
+        """Return the sizes of the spatial axes and the number of channels.
+
+        Raises:
+            ShapeError: there are more or fewer axes.
+        """
+        if len(shape) != 2 + self._rank:
+            names = [*AXES[self._rank], "channels"]
+            if self._order is not None:
+                names = [names[-1], *names[:-1]]
+            hint = ""
+            if len(shape) == 1 + self._rank:
+                hint = " For one channel, add its axis: x[..., None]."
+                if self._order is not None:
+                    hint = " For one channel, add its axis: x[:, None]."
+            raise ShapeError(
+                f"{self.owner} ({type(self).__name__}): expected {_KINDS[self._rank]} of shape "
+                f"(batch, {', '.join(names)}), got {shown_shape(shape)}.{hint}"
+            )
+        if self._order is None:
+            return shape[1:-1], shape[-1]
+        return shape[2:], shape[1]
+
+    def _joined_shape(
+        self, batch: int | None, sizes: Sequence[int | None], channels: int | None
+    ) -> Shape:
+        """Return a shape in the order of ``data_format``."""
+        if self._order is None:
+            return (batch, *sizes, channels)
+        return (batch, channels, *sizes)
+
+    def _known_channels(self, shape: Shape) -> int:
+        """Return the number of channels.
+
+        Raises:
+            ShapeError: it is unknown.
+        """
+        channels = self._split_shape(shape)[1]
+        if channels is None:
+            raise ShapeError(
+                f"{self.owner} ({type(self).__name__}): the number of channels must be known, got "
+                f"an input of shape {shown_shape(shape)}."
+            )
+        return channels
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise a ShapeError if the rank or a size differs from what the layer was built for."""
+        self._split_shape(shape)
+        super().check_input_shape(shape)
+
+
+class WindowLayer(SpatialLayer):
+    """Base class of layers whose output is computed from a window of the input at each place.
+
+    A subclass sets ``_window`` (its sizes), ``strides``, ``dilation_rate`` and ``padding``.
+    """
+
+    _window: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation_rate: tuple[int, ...]
+    padding: str
+    # How messages call the window.
+    _window_name = "kernel"
+
+    def _counts(self, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the number of windows along each axis: the sizes of the output.
+
+        With the extent ``e = (kernel - 1) dilation + 1`` they are ``(size - e) // stride + 1`` for
+        ``"valid"``, ``⌈size / stride⌉`` for ``"same"`` and ``"causal"``.
+
+        Raises:
+            ShapeError: the input is smaller than the kernel.
+        """
+        counts: list[int | None] = []
+        for axis, n, k, s, d in zip(
+            AXES[self._rank], sizes, self._window, self.strides, self.dilation_rate, strict=True
+        ):
+            extent = (k - 1) * d + 1
+            if n is None:
+                counts.append(None)
+            elif self.padding != "valid":
+                counts.append(-(-n // s))
+            elif n >= extent:
+                counts.append((n - extent) // s + 1)
+            else:
+                reach = f"{k} with dilation {d}, which reaches over {extent}" if d > 1 else k
+                raise ShapeError(
+                    f"{self.owner} ({type(self).__name__}): {axis} {n} is less than the "
+                    f"{self._window_name} {reach}. Use padding='same', a smaller "
+                    f"{self._window_name} or a larger input."
+                )
+        return tuple(counts)
+
+    def _windows(self, sizes: tuple[int, ...]) -> Windows:
+        """Return the windows on axes of these sizes.
+
+        ``"same"`` puts half of the zeros before, rounded down, ``"causal"`` all.
+        """
+        counts: tuple[int, ...] = self._counts(sizes)  # type: ignore[assignment]
+        before = []
+        for n, count, k, s, d in zip(
+            sizes, counts, self._window, self.strides, self.dilation_rate, strict=True
+        ):
+            reach = (k - 1) * d
+            zeros = max(0, (count - 1) * s + reach + 1 - n)
+            before.append({"valid": 0, "same": zeros // 2, "causal": reach}[self.padding])
+        return Windows(sizes, self._window, self.strides, self.dilation_rate, tuple(before), counts)

@@ -51,3 +51,64 @@ def test_nobody_there():
     monitor.on_epoch_end(1, {})  # once in a run
     with pytest.raises(ConfigurationError, match="http://"):
         nl.callbacks.RemoteMonitor("file:///etc/passwd")
+
+
+def test_requests(monkeypatch):
+    sent = []
+
+    class Answer:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+    def urlopen(request, **options):
+        sent.append((request, options))
+        return Answer()
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monitor = nl.callbacks.RemoteMonitor("http://a", field="f", headers={"X-Run": "1"})
+    monitor.on_epoch_end(0)
+    monitor.on_epoch_end(1, {"loss": 2.0})
+    (first, options), (second, _) = sent
+    assert options == {"timeout": 10}
+    assert first.full_url == "http://a/publish/epoch/end/"
+    assert first.headers == {"X-run": "1"}
+    assert urllib.parse.parse_qs(first.data.decode()) == {"f": ['{"epoch": 0}']}
+    assert json.loads(urllib.parse.parse_qs(second.data.decode())["f"][0]) == {
+        "epoch": 1,
+        "loss": 2,
+    }
+    own = nl.callbacks.RemoteMonitor("http://a", headers={"Content-Type": "x"}, send_as_json=True)
+    own.on_epoch_end(0, {})
+    assert sent[-1][0].headers == {"Content-type": "x"}
+    assert monitor.headers == {"X-Run": "1"}
+
+
+def test_a_warning_in_each_run():
+    monitor = nl.callbacks.RemoteMonitor("http://127.0.0.1:1")
+    for _ in range(2):
+        monitor.on_train_begin()
+        with pytest.warns(UserWarning, match="could not reach"):
+            monitor.on_epoch_end(0, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"root": 3}, "root must begin"),
+        ({"root": "ftp://a"}, "root must begin"),
+        ({"path": "here"}, "path must begin with /, got 'here'"),
+        ({"path": 3}, "path must begin"),
+        ({"field": ""}, "field must be the name"),
+        ({"field": 3}, "field must be the name"),
+        ({"headers": ["a"]}, "headers must be a dict of strings"),
+        ({"headers": {"a": 1}}, "headers must be a dict of strings"),
+        ({"headers": {1: "a", "b": "c"}}, "headers must be a dict of strings"),
+        ({"send_as_json": "yes"}, "send_as_json"),
+    ],
+)
+def test_arguments(arguments, text):
+    with pytest.raises(ConfigurationError, match=text):
+        nl.callbacks.RemoteMonitor(**{"root": "http://a", **arguments})

@@ -188,3 +188,60 @@ def test_with_several_optimizers():
     model.compile(nl.optimizers.MultiOptimizer(chosen, use_ema=True), "mse")
     logs = fit(model, SwapEMAWeights())
     assert logs["val_loss"][-1] == model.evaluate(X, Y, verbose=0)
+
+
+class Losses(Callback):
+    """Notes whether the weights are the averages when training begins and when it is checked."""
+
+    def __init__(self):
+        self.begun = []
+
+    def on_train_begin(self, logs=None):
+        self.begun.append(self.model.optimizer.iterations)
+
+
+def test_a_run_is_refused_before_it_starts():
+    for swap in (False, True):
+        model, notes = network(use_ema=False), Losses()
+        with pytest.raises(ConfigurationError, match="use_ema=True"):
+            fit(model, notes, SwapEMAWeights(swap))
+        assert notes.begun == []
+        assert not model.optimizer.iterations
+
+
+def test_a_second_swap_keeps_the_weights_of_the_training():
+    model = network()
+    fit(model, epochs=1)
+    values = model.parameters.values
+    values += 1.0  # not the averages
+    trained = values.copy()
+    callback = SwapEMAWeights()
+    callback.set_model(model)
+    callback._swap()
+    averages = values.copy()
+    assert (averages != trained).any()
+    callback._swap()
+    np.testing.assert_array_equal(values, averages)
+    callback._swap_back()
+    np.testing.assert_array_equal(values, trained)
+    callback._swap_back()
+    np.testing.assert_array_equal(values, trained)
+    fresh = network()
+    fresh.build((None, 3))
+    before = fresh.parameters.values.copy()
+    alone = SwapEMAWeights()
+    alone.set_model(fresh)
+    alone._swap()  # there are no averages yet
+    assert alone._weights is None
+    np.testing.assert_array_equal(fresh.parameters.values, before)
+
+
+def test_weights_of_a_run_that_was_left_are_forgotten():
+    model, callback = network(), SwapEMAWeights(True)
+    fit(model, callback, epochs=1)
+    callback._weights = np.zeros_like(model.parameters.values)
+    plain = network()
+    fit(plain, epochs=1)
+    fit(model, callback, epochs=1)
+    fit(plain, epochs=1)
+    np.testing.assert_array_equal(model.parameters.values, plain.parameters.values)

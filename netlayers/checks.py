@@ -323,6 +323,20 @@ def is_foreign(thing: Any) -> bool:
     return str(getattr(thing, "__module__", "")).partition(".")[0] != "netlayers"
 
 
+def overridden(model: Any, *names: str) -> list[str]:
+    """Return which of these methods the class of a model overrides; by default, all that may be."""
+    names = names or ("train_step", "test_step", "compute_loss")
+    cls = type(model)
+    if not is_foreign(cls):
+        return []
+    return [name for name in names if is_foreign(definer(cls, name))]
+
+
+def definer(cls: type, name: str) -> type | None:
+    """Return the class in the method resolution order that defines a name."""
+    return next((c for c in cls.__mro__ if name in vars(c)), None)
+
+
 def takes(function: Callable[..., Any], count: int) -> bool:
     """Whether a function can be called with ``count`` arguments."""
     try:

@@ -33,6 +33,8 @@ def generators_in(thing: Any) -> Iterator[tuple[str, np.random.Generator]]:
     for name, value in vars(thing).items():
         if isinstance(value, np.random.Generator):
             yield name, value
+        elif isinstance(value, SeedGenerator):
+            yield name, value.rng
         elif isinstance(value, (list, tuple, dict)):
             several = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in several:

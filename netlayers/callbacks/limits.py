@@ -96,6 +96,11 @@ class TerminateOnNaN(Callback):
         if self._overrides:
             optimizer.nonfinite_override = "skip"
         self._steps = self.model._steps
+        if self._steps.updates_itself and self.snapshot is not None:
+            raise ConfigurationError(
+                f"TerminateOnNaN: snapshot={self.snapshot!r} needs a step that can be run again, "
+                f"and train_step() of {type(self.model).__name__} cannot; leave it out."
+            )
         self._steps.skip_nonfinite_loss = optimizer.on_nonfinite != "ignore"
         self._steps.snapshot.include_weights = self.snapshot is not None
         self._skipped = optimizer.skipped
@@ -154,7 +159,7 @@ class TerminateOnNaN(Callback):
     def _find(self, batch: int, updated: bool) -> str:
         """Find the origin and write the snapshot; return a text about both."""
         given = self._steps.batch
-        if given is None:  # called by hand, in no run
+        if given is None or self._steps.updates_itself:  # called by hand, in no run
             return ""
         text = ""
         ignores = self.model.optimizer.on_nonfinite == "ignore"

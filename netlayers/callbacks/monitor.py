@@ -136,7 +136,9 @@ class MonitorCallback(Callback):
     def _is_of_training(self) -> bool:
         """Whether the monitored number is computed from the training batches, during the epoch."""
         steps = getattr(self.model, "_steps", None)
-        return steps is not None and self.monitor in steps.log_names()
+        if steps is None or steps.updates_itself:
+            return False
+        return self.monitor in steps.log_names()
 
     def _is_array(self, others: Iterable[str]) -> ConfigurationError:
         return ConfigurationError(

@@ -17,10 +17,13 @@ from netlayers.checks import is_foreign
 from netlayers.core.calls import Call
 from netlayers.core.module import Module
 from netlayers.core.parameters import Parameter
+from netlayers.losses import Loss
 from netlayers.metrics import Metric
+from netlayers.optimizers import Optimizer
 from netlayers.random import generators_in
 from netlayers.registry import Configurable, constructor_arguments
 from netlayers.training.callback import Callback
+from netlayers.training.compilation import CompilableModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -87,7 +90,10 @@ def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:
         left_out |= thing.get_state().keys()
     if isinstance(thing, Module):
         left_out |= {name.partition("[")[0] for name, _ in generators_in(thing)}
+    kept = (Metric, Optimizer, Loss) if isinstance(thing, CompilableModel) else ()
     for name, value in values.items():
+        if isinstance(value, kept) and not (isinstance(value, Loss) and is_foreign(value)):
+            continue  # see netlayers.training.own_steps; a loss has no state
         if name not in left_out:
             yield name, _seen(value, cls.__module__.partition(".")[0], ())
 

@@ -257,10 +257,9 @@ class ParameterVector:
 
     def refresh(self) -> None:
         """Update the trainable parameters after a layer was frozen or its rate changed."""
-        here = self.all
-        for p in here:
+        for p in self.all:
             p.layer._has_trainable_weights = False  # type: ignore[misc]
-        for p in here:
+        for p in self.all:
             if p.trainable:
                 p.layer._has_trainable_weights = True  # type: ignore[misc]
             elif self._gradients is not None:
@@ -291,13 +290,12 @@ class Parameters:
 
     def __init__(self, parameters: Sequence[Parameter], vector: ParameterVector) -> None:
         self.all = list(parameters)
-        places: dict[int, int] = {}
+        self._own_places: dict[int, int] = {}
         self.size = 0
         for p in self.all:
             if not p.statistic:
-                places[id(p)] = self.size
+                self._own_places[id(p)] = self.size
                 self.size += p.size
-        self._own_places = places
         self.attach(vector)
 
     def attach(self, vector: ParameterVector) -> None:
@@ -349,8 +347,9 @@ class Parameters:
         """Return the sum of all penalties."""
         return sum(p.regularizer(p.value) for p in self.regularized)  # type: ignore[misc,arg-type]
 
-    def add_regularization_gradients(self, workspace: Workspace) -> None:
+    def add_regularization_gradients(self, workspace: Workspace | None = None) -> None:
         """Add the penalties' gradients to ``gradients``, in place."""
+        self.penalties_added, workspace = True, workspace or Workspace()  # see OwnSteps
         for p in self.regularized:
             scratch = workspace("regularization", p.shape, self.dtype)
             gradient = rows_of(p).dense() if p.row_gradient else p.gradient

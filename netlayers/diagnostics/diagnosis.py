@@ -235,7 +235,7 @@ def examine(
     with np.errstate(all="ignore"):
         evidence.see_input(copy.deepcopy(trial), look.inputs)
         with measures:
-            evidence.loss_before = steps.compute_gradients(look)
+            evidence.loss_before = steps.compute_gradients(look, accumulate=False)
         evidence.first_losses = {n: w * v for n, w, v in _each(steps.loss)}
         evidence.values = {name: dict(its) for name, its in measures.values.items()}
         evidence.see_gradients()

@@ -12,8 +12,9 @@ from netlayers.checks import is_several, listed
 from netlayers.core.hooks import observed
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
-from netlayers.training.compilation import unfused_loss
 from netlayers.training.inputs import input_names
+from netlayers.training.outputs import unfused_loss
+from netlayers.training.own_steps import computed_loss
 from netlayers.training.samples import one_batch
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def gradients_of(
                 found[layer.path][number] = d
         return result
 
-    loss = unfused_loss(trial, shapes_of(batch.targets))
+    loss = computed_loss(trial, batch.inputs) or unfused_loss(trial, shapes_of(batch.targets))
     with observed(trial, around) as uses:
         loss.forward(batch.targets, trial.forward(batch.inputs, training=True), batch.weights)
         dx = trial.backward(loss.backward(), input_gradient=True)

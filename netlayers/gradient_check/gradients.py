@@ -24,8 +24,10 @@ from netlayers.gradient_check.report import GradientReport, GradientRow
 from netlayers.losses import BY_SHAPE, Loss
 from netlayers.losses import get as get_loss
 from netlayers.registry import registered
-from netlayers.training.compilation import crossentropy_by_shape, fused_loss
+from netlayers.training.compilation import fused_loss
 from netlayers.training.inputs import input_names
+from netlayers.training.outputs import crossentropy_by_shape
+from netlayers.training.own_steps import computed_loss
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Identifier
@@ -294,6 +296,9 @@ def _function(
     compiled = loss is None
     if loss is None and y is not None:
         loss = getattr(original, "loss", None)
+        own: Any = computed_loss(target, inputs)
+        if own is not None:
+            return LayerFunction(target, inputs, Objective(own, y, sample_weight))
         if loss is None:
             raise ConfigurationError(
                 "check_gradients: y was given without a loss; pass loss=, or compile the model."

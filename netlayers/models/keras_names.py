@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import losses, metrics, optimizers
-from netlayers.checks import takes
+from netlayers.arrays.convert import shapes_of
+from netlayers.checks import overridden, takes
 from netlayers.data.packing import unpack_x_y_sample_weight
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.registry import resolve
+from netlayers.training.inputs import batch_of
+from netlayers.training.outputs import unfused_loss
+from netlayers.training.own_steps import check_gradient_of_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,21 +58,70 @@ def clone_model(
     return type(model)(**{**config, "layers": layers})
 
 
-def compute_loss(model: TrainableModel, y: Any, y_pred: Any, sample_weight: Any) -> float:
+def compute_loss(model: TrainableModel, y: Any, y_pred: Any, sample_weight: Any) -> Any:
     """Return the loss of predictions, with the penalties of the weights."""
     if model.loss is None:
         raise NotCompiledError(
             f"{model.owner}: compile(optimizer, loss) comes before compute_loss."
         )
-    value = model._make_steps(np.shape(y)).loss.forward(y, y_pred, sample_weight)
-    return float(value + model.parameters.regularization())
+    steps = model._make_steps(shapes_of(_arrays(y)))
+    steps.on_outputs = steps.on_outputs or unfused_loss(model, shapes_of(_arrays(y)))
+    value = steps.on_outputs.forward(y, y_pred, sample_weight)
+    if hasattr(model, "_without_penalties"):  # the step adds them
+        return value
+    return float(value + sum(model.losses))
+
+
+def compute_loss_gradient(model: TrainableModel) -> Any:
+    """Return the derivative of the last :func:`compute_loss` with respect to ``y_pred``."""
+    check_gradient_of_loss(model)
+    loss = None if model._steps is None else model._steps.on_outputs
+    if loss is None:
+        raise ConfigurationError(
+            f"{model.owner}: compute_loss_gradient() follows compute_loss(), of whose last call it "
+            "returns the derivative."
+        )
+    return loss.backward()
+
+
+def compute_metrics(model: TrainableModel, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+    """Add a batch to the metrics of ``compile``; return the results of all metrics."""
+    model._require_compiled()
+    for group in model._make_steps(shapes_of(_arrays(y)))._groups:
+        group.update(y, y_pred, sample_weight)
+    return metrics_result(model)
+
+
+def metrics_result(model: TrainableModel) -> dict[str, Any]:
+    """Return the results of the metrics by their names in the logs."""
+    steps = model._steps
+    keys = {} if steps is None else {id(its): name for name, its in steps.metrics.items()}
+    return {keys.get(id(its), its.name): its.result() for its in model.metrics}
 
 
 def step(model: TrainableModel, method: str, data: Any) -> dict[str, Any]:
-    """Return the results of ``train_on_batch`` or ``test_on_batch`` as a dict."""
+    """Return the results of a step on a batch: what ``train_step`` and ``test_step`` do.
+
+    A method that overrides one of them calls it by ``super()``.
+    """
     x, y, sample_weight = unpack_x_y_sample_weight(data)
-    results: dict[str, Any] = getattr(model, method)(x, y, sample_weight, return_dict=True)
+    training, steps = method == "train_step", model._steps
+    results: dict[str, Any]
+    if not overridden(model, method):
+        on_batch = model.train_on_batch if training else model.test_on_batch
+        return on_batch(x, y, sample_weight, return_dict=True)
+    batch = batch_of(model, method, x, y, sample_weight)
+    if steps is None or not steps.running:  # type: ignore[attr-defined]
+        steps = model._make_steps(shapes_of(batch.targets))
+        steps.reset()
+    with model._lock.whole:
+        results = steps.ordinary(batch, training)  # type: ignore[attr-defined]
     return results
+
+
+def _arrays(given: Any) -> Any:
+    """Return targets as an array, or a tuple of arrays."""
+    return tuple(map(np.asarray, given)) if isinstance(given, (list, tuple)) else np.asarray(given)
 
 
 def compile_config(model: TrainableModel) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import saving
 from netlayers.models import keras_names, lbfgs
+from netlayers.models.derived import functional_class, is_described
 from netlayers.models.subclassed import SubclassedModel
 from netlayers.models.summary import Summary, print_summary
 from netlayers.registry import lookup
@@ -60,7 +61,7 @@ class Model(SubclassedModel):
         """Return an object of the class; of ``Functional``, for ``Model(inputs, outputs)``."""
         if cls is Model:
             return lookup("layer", "Functional")(*args, **kwargs)
-        return super().__new__(cls, *args, **kwargs)
+        return super().__new__(cls)
 
     def fit_lbfgs(
         self,
@@ -110,28 +111,6 @@ class Model(SubclassedModel):
         if self._steps is not None:
             self._steps.reset()
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: ArrayLike | None = None,
-        y_pred: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        training: bool = True,
-    ) -> float:
-        """Return the loss of predictions, with the penalties of the weights; x has no effect."""
-        return keras_names.compute_loss(self, y, y_pred, sample_weight)
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """Make one update with ``(x, y)`` or ``(x, y, sample_weight)``; return the results.
-
-        ``fit`` does not call it: write a layer or loss of your own, or a loop of this method.
-        """
-        return keras_names.step(self, "train_on_batch", data)
-
-    def test_step(self, data: Any) -> dict[str, Any]:
-        """Return the results for ``(x, y)`` or ``(x, y, sample_weight)``."""
-        return keras_names.step(self, "test_on_batch", data)
-
     def predict_step(self, data: Any) -> Any:
         """Return the outputs for ``x``, also given as ``(x,)`` or ``(x, y)``."""
         return self.predict_on_batch(data[0] if isinstance(data, (tuple, list)) else data)
@@ -155,6 +134,9 @@ class Model(SubclassedModel):
             custom_objects: additional classes by name.
         """
         with saving.CustomObjectScope(custom_objects or {}):
+            if is_described(cls, config):
+                made: Any = functional_class(cls)
+                return made.from_config(config)
             return super().from_config(config)
 
     # Show ------------------------------------------------------------------------------------

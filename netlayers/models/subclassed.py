@@ -16,12 +16,17 @@ from netlayers.core.inputs import specs_of
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import any_batch, listed_shapes
 from netlayers.errors import ConfigurationError
+from netlayers.layers.containers import Chain
+from netlayers.layers.graph import CallGraph
+from netlayers.layers.network import Network
+from netlayers.models import derived, keras_names
 from netlayers.models.layered import LayeredModel
+from netlayers.registry import lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netlayers._typing import Shape
+    from netlayers._typing import ArrayLike, Shape
 
 _DTYPES = {"integer": np.int64, "boolean": bool, "string": "U1"}
 
@@ -36,12 +41,24 @@ class SubclassedModel(LayeredModel):
     _output: Any = None  # its shape
     activation: Any = None  # forward says how the output is computed
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if derived.are_symbolic(args, kwargs) and is_foreign(type(self)):
+            cls: Any = derived.functional_class(type(self))
+            if type(self) is not cls:
+                self.__class__ = cls
+                lookup("layer", "Functional").__init__(self, *args, **kwargs)
+                return
+        super().__init__(*args, **kwargs)
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not cls.__module__.startswith("netlayers."):
             for name, guard in (("forward", _guarded_forward), ("backward", _guarded_backward)):
                 if name in vars(cls):
                     setattr(cls, name, guard(vars(cls)[name]))
+            runs = cls.forward is not Network.forward or issubclass(cls, (Chain, CallGraph))
+            if "train_step" in vars(cls) and not runs:
+                cls.forward = _no_forward  # type: ignore[method-assign, assignment]
 
     def build(self, input_shape: Shape) -> None:
         """Find the layers, and build them by running ``forward`` on one sample of zeros.
@@ -55,6 +72,9 @@ class SubclassedModel(LayeredModel):
         for layer in self._layers_in_attributes():
             if layer not in self.layers:
                 self._add_sublayer(layer)
+        if type(self).forward is _no_forward:
+            self._take_built_layers(input_shape)
+            return
         if not self.layers:
             raise ConfigurationError(
                 f"{self.owner}: it has no layers; set them as attributes in __init__()."
@@ -90,6 +110,103 @@ class SubclassedModel(LayeredModel):
         shape: Shape = self._output
         return shape
 
+    # Steps that a class may override ---------------------------------------------------------
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: ArrayLike | None = None,
+        y_pred: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        training: bool = True,
+    ) -> float:
+        """Return the loss of predictions, with the penalties of the weights.
+
+        A class may override it, with :meth:`compute_loss_gradient` below it. ``fit`` then calls
+        both, and adds the penalties itself, with their gradients.
+
+        Args:
+            x: the inputs; the loss of ``compile`` does not need them.
+            y: targets.
+            y_pred: what the model returned.
+            sample_weight: weights of the samples.
+            training: whether the batch is trained on.
+        """
+        return keras_names.compute_loss(self, y, y_pred, sample_weight)
+
+    def compute_loss_gradient(self) -> Any:
+        """Return the derivative of the last :meth:`compute_loss` with respect to ``y_pred``.
+
+        That of penalties is not part of it: for regularizers,
+        ``self.parameters.add_regularization_gradients()`` adds it after ``backward``; for terms of
+        ``add_loss``, ``backward`` of their layers does.
+
+        Example:
+            Errors of large targets count less; ``fit`` needs no more than this.
+
+            >>> import numpy as np, netlayers as nl
+            >>> class Relative(nl.Sequential):
+            ...     def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+            ...         self.cache.error = (y_pred - y[:, None]) / np.abs(y[:, None])
+            ...         return np.mean(self.cache.error**2)
+            ...     def compute_loss_gradient(self):
+            ...         error = self.cache.error
+            ...         return 2 / error.size * error
+        """
+        return keras_names.compute_loss_gradient(self)
+
+    def compute_metrics(
+        self, x: Any, y: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> dict[str, Any]:
+        """Add a batch to the metrics of ``compile``; return the results of all metrics."""
+        return keras_names.compute_metrics(self, y, y_pred, sample_weight)
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Return the results of :attr:`metrics` by their names."""
+        return keras_names.metrics_result(self)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Make one update with ``(x, y)`` or ``(x, y, sample_weight)``; return the results.
+
+        ``fit`` and ``train_on_batch`` call it where a class overrides it: it then makes forward
+        pass, backward pass and update, and returns a dict of results, those of the epoch so far.
+        ``super().train_step(data)`` is the usual step.
+
+        Example:
+            >>> import numpy as np, netlayers as nl
+            >>> class Noisy(nl.Sequential):
+            ...     def train_step(self, data):
+            ...         x, y = data
+            ...         return super().train_step((x + self.rng.normal(0, 0.1, x.shape), y))
+            >>> model = Noisy([nl.layers.Dense(1)], seed=0)
+            >>> model.rng = np.random.default_rng(0)
+            >>> model.compile("sgd", "mse")
+            >>> history = model.fit(np.eye(4), np.ones(4), epochs=2, verbose=0)
+            >>> list(history.history)
+            ['loss']
+        """
+        return keras_names.step(self, "train_step", data)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Return the results for ``(x, y)`` or ``(x, y, sample_weight)``.
+
+        ``evaluate``, validations and ``test_on_batch`` call it where a class overrides it.
+        """
+        return keras_names.step(self, "test_step", data)
+
+    # Details ---------------------------------------------------------------------------------
+
+    def _take_built_layers(self, input_shape: Shape) -> None:
+        """Build a model that only has a ``train_step``: its layers must be built."""
+        unbuilt = [layer for layer in self.layers if not layer.built]
+        if unbuilt:
+            raise ConfigurationError(
+                f"{self.owner}: its layer {unbuilt[0].name!r} is not built, and there is no "
+                "forward() that shows the shape of its input; begin it with nl.Input(shape)."
+            )
+        self._output = input_shape
+        self._collect_parameters()
+
     def _check_calls(self, counts: dict[int, int]) -> None:
         for layer in self.layers:
             count = counts[id(layer)]
@@ -121,6 +238,14 @@ class SubclassedModel(LayeredModel):
         raise ConfigurationError(
             f"{self.owner}: a model of a class of your own has no symbolic inputs and outputs."
         )
+
+
+def _no_forward(self: SubclassedModel, x: Any, training: bool = False) -> Any:
+    """Raise: a class with ``train_step`` need not have a ``forward``, until it is used."""
+    raise ConfigurationError(
+        f"{self.owner} ({type(self).__name__}): it has no forward(x, training=False), which "
+        "predict() and calls of the model need; call its layers."
+    )
 
 
 def _guarded_forward(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -91,8 +91,14 @@ def describe(path: str, model: Layer) -> tuple[dict[str, Array], dict[str, Any]]
         description["compile"] = compile_settings(path, compiled)
         check_configurations(path, "compile", description["compile"])
         description["optimizer"] = optimizer_state(path, model, optimizer)
-        further |= {OPTIMIZER + name: vector for name, vector in optimizer.state.items()}
+        further |= {OPTIMIZER + name: optimizer.state[name] for name in _kept(model, optimizer)}
     return joined(path, arrays, further), description
+
+
+def _kept(model: Layer, optimizer: Optimizer) -> list[str]:
+    """Return the names of the vectors; none if a step of the user's updates a part of the model."""
+    whole = optimizer._parameters is None or optimizer._parameters is model.parameters
+    return list(optimizer.state) if whole else []
 
 
 def joined(path: str, arrays: dict[str, Array], further: dict[str, Array]) -> dict[str, Array]:
@@ -160,7 +166,7 @@ def optimizer_state(path: str, model: Layer, optimizer: Optimizer) -> dict[str, 
         **denominators,
         "learning_rate_factor": optimizer.learning_rate_factor,
         "not_decayed": left_out,
-        "vectors": list(optimizer.state),
+        "vectors": _kept(model, optimizer),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import each, shapes_of
-from netlayers.checks import check_flag, check_integer, check_number
+from netlayers.checks import check_flag, check_integer, check_number, overridden
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
 from netlayers.data.class_weights import stratified_rows, times_class_weights
@@ -187,7 +187,7 @@ def batch_result(logs: Logs, return_dict: bool) -> Any:
     if return_dict is not False and check_flag("the result", "return_dict", return_dict):
         return logs
     logs.pop("grad_norm", None)
-    return logs["loss"] if len(logs) == 1 else list(logs.values())
+    return list(logs.values()) if len(logs) != 1 else next(iter(logs.values()))
 
 
 # Details -------------------------------------------------------------------------------------
@@ -280,10 +280,11 @@ def open_stream(
         )
 
     first = trains
+    needs_targets = targets and not overridden(model, "train_step", "test_step")
 
     def check(given: Any) -> Batch:
         nonlocal first
-        x, y, weight = unpack_batch(owner, given, targets)
+        x, y, weight = unpack_batch(owner, given, needs_targets)
         if not targets:
             inputs = input_batch(model, owner, x)
             model.check_input_shape(shapes_of(inputs))
@@ -312,8 +313,6 @@ def open_stream(
 def _require_rows(owner: str, x: Any, y: Any) -> None:
     if x is None:
         raise ConfigurationError(f"{owner}: x is missing.")
-    if y is None:
-        raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
     if type(x) is not np.ndarray and is_stream(x) and not isinstance(x, Sequence):
         refuse_arguments(owner, y=y)
 

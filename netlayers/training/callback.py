@@ -54,6 +54,8 @@ class RunPlan:
             steps: model, loss and metrics.
             validates: see the attributes.
         """
+        if steps.has_own_names:
+            return cls(method, epochs, (), (), validates, None, None)
         names = steps.log_names()
         tests = [f"val_{name}" for name in names if name != "grad_norm"] if validates else []
         if method == "fit_lbfgs" and "grad_norm" not in names:

@@ -11,7 +11,7 @@ from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers._warn import warn
 from netlayers.arrays.convert import each
-from netlayers.checks import is_foreign
+from netlayers.checks import is_foreign, overridden
 from netlayers.core.binding import assemble
 from netlayers.core.parameters import Users
 from netlayers.core.shapes import shown_shape
@@ -23,7 +23,13 @@ from netlayers.optimizers.schedules import OneCycle
 from netlayers.registry import EXECUTION_ARGUMENTS
 from netlayers.training.lock import between_steps, check_not_busy
 from netlayers.training.measuring import MetricGroup, flat, given_metrics, metric_groups
-from netlayers.training.outputs import bound_losses, losses_by_output
+from netlayers.training.outputs import (
+    bound_losses,
+    crossentropy_by_shape,
+    losses_by_output,
+    unfused_loss,
+)
+from netlayers.training.own_steps import OwnSteps, metrics_of
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
@@ -159,8 +165,11 @@ class CompilableModel(Container):
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics as objects; empty before the first data, whose shapes determine them."""
-        return [] if self._steps is None else list(self._steps.metrics.values())
+        """The metrics as objects; those of ``compile`` from the first data on, with their shapes.
+
+        Metrics that are attributes of a class of your own follow.
+        """
+        return metrics_of(self)
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, all from between the same steps of a training."""
@@ -185,7 +194,7 @@ class CompilableModel(Container):
         return self._steps
 
     def _require_compiled(self) -> None:
-        if self.optimizer is None or self.loss is None:
+        if self.optimizer is None or (self.loss is None and not overridden(self)):
             raise NotCompiledError(
                 f"{self.owner} is not compiled: call compile(optimizer, loss) first."
             )
@@ -209,6 +218,8 @@ def chosen_loss(model: Network, loss: Any, loss_weights: Any) -> Any:
         ConfigurationError: there is no loss, or its value is not a scalar.
     """
     owner = model.owner
+    if loss is None and overridden(model):
+        return None
     if loss is None:
         raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
     by_output = isinstance(loss, (list, tuple, dict)) or loss_weights is not None
@@ -236,7 +247,10 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
     assert model.optimizer is not None
     assert model.output_shape is not None
     loss: Any = model.loss
-    if isinstance(loss, losses.OutputLosses):
+    own = bool(overridden(model))
+    if own:
+        loss, fused = None if loss is None else unfused_loss(model, target_shape), False
+    elif isinstance(loss, losses.OutputLosses):
         loss = bound_losses(model, loss, target_shape, loss_on)
         fused = loss.fused
     elif model._output_count > 1:
@@ -251,20 +265,7 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
     if model._metrics or model._weighted_metrics:
         given = model._metrics, model._weighted_metrics
         groups = metric_groups(loss, *given, target_shape, model.output_shape, fused)
-    return Steps(model, model.optimizer, loss, groups, fused)
-
-
-def unfused_loss(model: CompilableModel, target_shape: Shape) -> Any:
-    """Return the loss of a compiled and built model, on its outputs rather than on logits."""
-
-    def choose(loss: Any, target_shape: Shape, output_shape: Shape, _: Any) -> tuple[Any, bool]:
-        named = isinstance(loss, str)
-        return crossentropy_by_shape(target_shape, output_shape) if named else loss, False
-
-    if isinstance(model.loss, losses.OutputLosses):
-        return bound_losses(model, model.loss, target_shape, choose)
-    assert model.output_shape is not None
-    return choose(model.loss, target_shape, model.output_shape, None)[0]
+    return (OwnSteps if own else Steps)(model, model.optimizer, loss, groups, fused)
 
 
 def loss_on(
@@ -278,15 +279,6 @@ def loss_on(
     if fused is None:
         warn_of_activation(loss, _name_of(activation))
     return fused or loss, fused is not None
-
-
-def crossentropy_by_shape(target_shape: Shape, output_shape: Shape) -> losses.Loss:
-    """Resolve ``"crossentropy"`` by the shapes, as Keras does."""
-    if output_shape[-1] == 1:
-        return losses.BinaryCrossentropy()
-    if len(target_shape) == len(output_shape) and target_shape[-1] == output_shape[-1]:
-        return losses.CategoricalCrossentropy()
-    return losses.SparseCategoricalCrossentropy()
 
 
 def fused_loss(loss: Any, activation: Any) -> Any:

@@ -36,6 +36,8 @@ class FirstStep:
         """Check the next step, if there is anything to check."""
         steps = self._steps
         check_functions(steps)
+        if steps.updates_itself:
+            return
         if self._layers:
             vars(steps)["compute_gradients"] = self._compute_gradients
         if is_foreign(steps.optimizer):

@@ -32,6 +32,7 @@ from netlayers.training.outputs import (
     targets_by_output,
     weights_by_output,
 )
+from netlayers.training.own_steps import no_targets
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Shape
@@ -311,9 +312,9 @@ def warn_of_lost_columns(owner: str, columns: list[AnyColumn | None]) -> None:
 def _checked(
     model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Any, Any]:
-    if y is None:
-        raise ConfigurationError(f"{owner}: y is missing; give one target for each row of x.")
     inputs = checked_inputs(model, owner, x)
+    if y is None:
+        y = no_targets(model, owner, each(inputs)[0].shape[0])
     targets = checked_targets(model, owner, y)
     weight = sample_weight
     if weight is not None:

@@ -193,6 +193,27 @@ def bound_losses(
     return bound
 
 
+def unfused_loss(model: Any, target_shape: Any) -> Any:
+    """Return the loss of a compiled and built model, on its outputs rather than on logits."""
+
+    def choose(loss: Any, target_shape: Any, output_shape: Any, _: Any) -> tuple[Any, bool]:
+        named = isinstance(loss, str)
+        return crossentropy_by_shape(target_shape, output_shape) if named else loss, False
+
+    if isinstance(model.loss, OutputLosses):
+        return bound_losses(model, model.loss, target_shape, choose)
+    return choose(model.loss, target_shape, model.output_shape, None)[0]
+
+
+def crossentropy_by_shape(target_shape: Any, output_shape: Any) -> losses.Loss:
+    """Resolve ``"crossentropy"`` by the shapes, as Keras does."""
+    if output_shape[-1] == 1:
+        return losses.BinaryCrossentropy()
+    if len(target_shape) == len(output_shape) and target_shape[-1] == output_shape[-1]:
+        return losses.CategoricalCrossentropy()
+    return losses.SparseCategoricalCrossentropy()
+
+
 def targets_by_output(loss: Any, owner: str, y: Any, names: list[str]) -> Any:
     """Return the targets of the outputs that have a loss, checked: an array, or a tuple of several.
 

@@ -126,6 +126,9 @@ class Steps:
         skip_nonfinite_loss: skip the update of a batch whose loss is not finite; set by a callback.
     """
 
+    updates_itself = has_own_names = False  # see OwnSteps
+    on_outputs: Any = None  # the loss of compute_loss
+
     def __init__(
         self,
         model: Network,
@@ -134,10 +137,8 @@ class Steps:
         groups: Sequence[MetricGroup] = (),
         fused: bool = False,
     ) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.loss = loss
-        self.fused = fused
+        self.model, self.optimizer = model, optimizer
+        self.loss, self.fused = loss, fused
         # The parts of a loss, such as those of a SplitLoss.
         self._parts: dict[str, RunningLoss] = {}
         if hasattr(loss, "value_names"):

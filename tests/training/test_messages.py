@@ -8,7 +8,7 @@ import pytest
 import netlayers as nl
 from netlayers.callbacks import Callback
 from netlayers.data.batch import Batch
-from netlayers.training import callback, compilation, inputs, measuring, nonfinite
+from netlayers.training import callback, compilation, inputs, measuring, nonfinite, outputs
 from netlayers.training.callback import CallbackList, RunPlan
 from netlayers.training.given_callbacks import as_callbacks
 from netlayers.training.nonfinite import NonFiniteOrigin
@@ -262,7 +262,7 @@ def test_callback_names_are_known_to_those_behind():
     ],
 )
 def test_compilation_takes_the_crossentropy_of_shapes(target, output, kind):
-    assert type(compilation.crossentropy_by_shape(target, output)).__name__ == kind
+    assert type(outputs.crossentropy_by_shape(target, output)).__name__ == kind
 
 
 def test_compilation_fuses_a_loss_with_its_activation():

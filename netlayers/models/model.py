@@ -168,6 +168,7 @@ class Model(SubclassedModel):
         show_layer_names: bool = True,
         expand_nested: bool = True,
         dpi: int = 200,
+        rankdir: str | None = None,
     ) -> Any:
         """Draw the network, and return the ``matplotlib.figure.Figure``.
 
@@ -175,7 +176,8 @@ class Model(SubclassedModel):
         """
         from netlayers.plotting.network import plot_network
 
-        return plot_network(self, to_file, show_shapes, show_layer_names, expand_nested, dpi)
+        flags = show_shapes, show_layer_names, expand_nested
+        return plot_network(self, to_file, *flags, dpi, rankdir)
 
     # Save ------------------------------------------------------------------------------------
 

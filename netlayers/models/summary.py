@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from netlayers.models.trainable import TrainableModel
 
 
+WIDTH = 100  # of a table with a column of connections, which is wrapped
+NARROWEST = 20  # that column
+
+
 def print_summary(
     model: TrainableModel,
     line_length: int | None = None,
@@ -31,7 +35,8 @@ def print_summary(
 ) -> None:
     """Print a table of the layers: output shapes, parameters, bytes, trainable or not.
 
-    For a functional model that is no chain, a column lists the layers whose outputs a layer takes.
+    For a functional model that is no chain, a column lists the layers whose outputs a layer takes;
+    it is wrapped at ``line_length``, by default 100.
 
     Args:
         model: the model; it need not be built.
@@ -122,6 +127,7 @@ class Summary(Report):
         if not model.built:
             model._build_if_known()
         self._line_length, before = line_length, model._connected_to()
+        self._connected = bool(before)
         rows: list[list[str]] = []
         for layer, depth in _walk(model.layers if layers is None else layers, expand_nested):
             shape = "?" if layer.output_shape is None else str(layer.output_shape)
@@ -131,7 +137,7 @@ class Summary(Report):
             rows.append([title, shape, *sizes, _trainable(layer), connected])
         head = ["Layer (type)", "Output shape", "Parameters", "Bytes", "Trainable", "Connected to"]
         totals = [[*row, ""] for row in _totals(model)] if model.built else []
-        shown = [True] * 4 + [show_trainable, bool(before)]
+        shown = [True] * 4 + [show_trainable, self._connected]
         self._rows, self._totals = (
             [tuple(compress(row, shown)) for row in its] for its in ([head, *rows], totals)
         )
@@ -146,6 +152,11 @@ class Summary(Report):
         """Yield the lines of the text."""
         columns = zip(*self._rows, *self._totals, strict=True)
         widths = [max(map(len, column)) for column in columns]
+        rows = self._rows[1:]
+        if self._connected:  # the last column, which is the only one that is wrapped
+            room = (self._line_length or WIDTH) - sum(widths[:-1]) - 2 * (len(widths) - 1)
+            rows = [part for row in rows for part in _wrapped(row, max(room, NARROWEST))]
+            widths[-1] = max(len(row[-1]) for row in [self._rows[0], *rows])
         width = sum(widths) + 2 * (len(widths) - 1)
         if self._line_length is not None and self._line_length > width:
             widths[0] += self._line_length - width
@@ -153,7 +164,7 @@ class Summary(Report):
         yield self._title
         yield _line(self._rows[0], widths)
         yield "-" * width
-        for row in self._rows[1:]:
+        for row in rows:
             yield _line(row, widths)
         yield "-" * width
         for row in self._totals:
@@ -168,6 +179,19 @@ class Summary(Report):
         rules = [1, len(self._rows)]
         table = html_table([*self._rows, *self._totals], left=2, rules=rules)
         return paragraph(self._title) + table + (paragraph(self._note) if self._note else "")
+
+
+def _wrapped(row: tuple[str, ...], width: int) -> Iterator[tuple[str, ...]]:
+    """Yield a row, and what is too long for its last column in further ones."""
+    lines = [""]
+    for name in row[-1].split(", "):
+        if lines[-1] and len(lines[-1]) + len(name) + 3 > width:
+            lines[-1] += ","
+            lines.append("")
+        lines[-1] += f", {name}" if lines[-1] else name
+    yield *row[:-1], lines[0]
+    for line in lines[1:]:
+        yield *([""] * (len(row) - 1)), line
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -6,6 +6,7 @@ All lengths are in points (1/72 inch), as font sizes are.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from netlayers._printable import printable
@@ -100,6 +101,33 @@ class Pen:
             )
             xs, ys = (*xs[:-1], back[0]), (*ys[:-1], back[1])
         self.axes.plot(xs, ys, color=LINE, linewidth=1.1, solid_joinstyle="round")
+
+    def curve(self, points: Sequence[tuple[float, float]], down: bool, arrow: bool = False) -> None:
+        """Draw a smooth curve through points, which goes on in one direction; see :meth:`line`."""
+        path = matplotlib("path").Path
+        vertices, codes = [points[0]], [path.MOVETO]
+        ends = [*points[:-1], points[-1]]
+        if arrow:
+            x, y = points[-1]
+            ends[-1] = (x, y - 6) if down else (x - 6, y)
+        for (x, y), (u, v) in pairwise(ends):
+            if x == u or y == v:
+                vertices.append((u, v))
+                codes.append(path.LINETO)
+                continue
+            half = (
+                ((x, (y + v) / 2), (u, (y + v) / 2))
+                if down
+                else (((x + u) / 2, y), ((x + u) / 2, v))
+            )
+            vertices += [*half, (u, v)]
+            codes += [path.CURVE4] * 3
+        patch = self._patches.PathPatch(
+            path(vertices, codes), fill=False, edgecolor=LINE, linewidth=1.1
+        )
+        self.axes.add_patch(patch)
+        if arrow:
+            self.line([ends[-1], points[-1]], arrow=True)
 
     def dot(self, x: float, y: float) -> None:
         """Draw a dot where a line branches."""

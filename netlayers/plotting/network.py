@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
-from netlayers.checks import check_flag, check_integer
+from netlayers.checks import check_choice, check_flag, check_integer
 from netlayers.errors import ConfigurationError
 from netlayers.plotting.blocks import (
     BIG,
@@ -21,6 +21,7 @@ from netlayers.plotting.blocks import (
     Skip,
 )
 from netlayers.plotting.figures import new_figure, save
+from netlayers.plotting.graphs import LONG, GraphBuilder, GraphFrame, rank_count
 
 if TYPE_CHECKING:
     import os
@@ -31,6 +32,8 @@ MARGIN = 18.0  # around the diagram
 GUTTER = 36.0  # between columns
 MAX_HEIGHT = 800.0  # longer chains are split into columns
 ASPECT = 1.33  # target ratio of width to height of columns
+LONGEST = 1100.0  # longer graphs are split into rows
+WIDE = 1.8  # the same of graphs, which go to the right
 
 
 class DrawnLayer(Protocol):
@@ -63,8 +66,12 @@ def plot_network(
     show_layer_names: bool = True,
     expand_nested: bool = True,
     dpi: int = 200,
+    rankdir: str | None = None,
 ) -> Any:
     """Draw a diagram of a network: a box per layer, with its output shape and parameters.
+
+    A graph begins with its inputs and ends in its outputs, which are named. A layer that is called
+    again has a box for each call.
 
     Args:
         model: a model, or anything with ``name`` and ``layers``.
@@ -73,12 +80,15 @@ def plot_network(
         show_layer_names: whether to show layer names in addition to classes.
         expand_nested: whether to draw the layers of nested layers, in frames.
         dpi: resolution in dots per inch.
+        rankdir: ``"TB"`` from top to bottom, ``"LR"`` from left to right; by default a chain goes
+            down, and a graph goes to the right if it is long or has many inputs.
 
     Returns:
         The ``matplotlib.figure.Figure``; a notebook shows it.
 
     Raises:
-        ConfigurationError: matplotlib is not installed: ``pip install matplotlib``.
+        ConfigurationError: an argument is not valid, or matplotlib is not installed: ``pip install
+            matplotlib``.
     """
     if not model.built:
         model._build_if_known()
@@ -90,14 +100,19 @@ def plot_network(
     for name, value in flags.items():
         check_flag("plot", name, value)
     check_integer("plot", "dpi", dpi, minimum=10)
+    check_choice("plot", "rankdir", rankdir, (None, "TB", "LR"))
     if not model.layers:
         raise ConfigurationError(f"model {model.name!r}: there are no layers to draw; add one.")
     pen = Pen()
     builder = _BlockBuilder(pen, show_shapes, show_layer_names, expand_nested)
-    blocks = [builder.block(layer, 0) for layer in model.layers]
-    _same_width(blocks)
     title, facts = model.name, _facts(model)
-    columns = _columns(blocks)
+    columns: Sequence[Block]
+    if is_graph(model) or rankdir == "LR":
+        columns = [builder.graph(model, rankdir)]
+    else:
+        blocks = [builder.block(layer, 0) for layer in model.layers]
+        _same_width(blocks)
+        columns = _columns(blocks)
     width = sum(c.width for c in columns) + GUTTER * (len(columns) - 1)
     width = max(width, pen.width(title, BIG + 2, bold=True), pen.width(facts, SMALL))
     head = 34.0
@@ -133,10 +148,10 @@ class _BlockBuilder:
         children = list(getattr(layer, "layers", ()))
         lines = self._lines(layer)
         if not children or not self.expand:
-            count = layer.count_params() if layer.built else 0
-            frozen = bool(count) and not layer.trainable
-            colour = FROZEN if frozen else TRAINABLE if count else PLAIN
-            return Card(self.pen, lines, colour, frozen)
+            return self._card(layer, lines)
+        if is_graph(layer):
+            inner = self._graphs(down=True).block(layer, depth + 1)
+            return GraphFrame(self.pen, inner, self._heading(layer), depth, down=True)
         blocks = [self.block(child, depth + 1) for child in children]
         merge = getattr(layer, "merge", None)
         if merge is not None:
@@ -149,6 +164,47 @@ class _BlockBuilder:
         projection_block = None if projection is None else self.block(projection, depth + 1)
         return Frame(self.pen, Skip(self.pen, chain, projection_block), lines, depth)
 
+    def graph(self, model: Any, rankdir: str | None) -> Block:
+        """Return the block of a graph: by default to the right if it is long, else down."""
+        down = rank_count(model) <= LONG if rankdir is None else rankdir == "TB"
+        whole = self._graphs(down).block(model, 0)
+        if rankdir is None and whole.down and whole.width > WIDE * whole.height:
+            down, whole = False, self._graphs(False).block(model, 0)
+        if whole.extent <= LONGEST:
+            return whole
+        best, best_error = whole, math.inf
+        for count in range(1, 12):
+            limit = max(1.05 * whole.extent / count, LONGEST / 2)
+            found = self._graphs(down).block(model, 0, limit)
+            error = abs(math.log(found.width / found.height / (ASPECT if down else WIDE)))
+            if error < best_error:
+                best, best_error = found, error
+        return best
+
+    def _graphs(self, down: bool) -> GraphBuilder:
+        return GraphBuilder(
+            self.pen, self._call_card, self._heading, self.expand, self.shapes, down
+        )
+
+    def _card(self, layer: DrawnLayer, lines: list[tuple[str, str]]) -> Card:
+        count = layer.count_params() if layer.built else 0
+        frozen = bool(count) and not layer.trainable
+        colour = FROZEN if frozen else TRAINABLE if count else PLAIN
+        return Card(self.pen, lines, colour, frozen)
+
+    def _call_card(self, layer: DrawnLayer, number: int, narrow: bool) -> Card:
+        """Return the card of a call of a layer, of a narrow one with short lines."""
+        lines = self._lines(layer)
+        if number > 1:
+            shared = "the same weights" if layer.built and layer.count_params() else ""
+            lines = [(f"{lines[0][0]} (call {number})", lines[0][1]), (lines[-1][0], shared)]
+        if narrow:
+            lines = [(text, "") for line in lines for text in line if text]
+        return self._card(layer, lines)
+
+    def _heading(self, layer: DrawnLayer) -> list[str]:
+        return [" · ".join(filter(None, line)) for line in self._lines(layer)]
+
     def _lines(self, layer: DrawnLayer) -> list[tuple[str, str]]:
         kind = type(layer).__name__
         activation = type(getattr(layer, "activation", None)).__name__
@@ -159,6 +215,11 @@ class _BlockBuilder:
         shape = "shape not known" if layer.output_shape is None else str(layer.output_shape)
         second = (shape, _facts(layer)) if self.shapes else (_facts(layer), "")
         return [first] + ([second] if any(second) else [])
+
+
+def is_graph(layer: Any) -> bool:
+    """Whether a layer calls its layers in another way than one after the other."""
+    return not getattr(layer, "_is_chain", True)
 
 
 def _facts(layer: DrawnLayer) -> str:

@@ -16,7 +16,7 @@ def plot_model(
     show_shapes: bool = False,
     show_dtype: bool = False,
     show_layer_names: bool = False,
-    rankdir: str = "TB",
+    rankdir: str | None = None,
     expand_nested: bool = False,
     dpi: int = 200,
     show_layer_activations: bool = False,
@@ -30,7 +30,7 @@ def plot_model(
         show_shapes: write the output shapes.
         show_dtype: must be ``False``: a model has one dtype.
         show_layer_names: write the names of the layers.
-        rankdir: must be ``"TB"``, from top to bottom.
+        rankdir: ``"TB"`` from top to bottom, ``"LR"`` from left to right; ``None`` for what fits.
         expand_nested: draw the layers of blocks.
         dpi: dots per inch.
         show_layer_activations: accepted: activations are always shown.
@@ -44,11 +44,10 @@ def plot_model(
     """
     for name, value, only in (
         ("show_dtype", show_dtype, False),
-        ("rankdir", rankdir, "TB"),
         ("show_trainable", show_trainable, False),
     ):
         if value != only:
             raise ConfigurationError(
                 f"plot_model: {name}={value!r} is not supported; leave it out."
             )
-    return model.plot(to_file, show_shapes, show_layer_names, expand_nested, dpi)
+    return model.plot(to_file, show_shapes, show_layer_names, expand_nested, dpi, rankdir)

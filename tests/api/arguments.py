@@ -195,6 +195,7 @@ CASES = {
             "show_shapes": False,
             "show_layer_names": False,
             "expand_nested": False,
+            "rankdir": "LR",
             "dpi": 50,
         },
     ),

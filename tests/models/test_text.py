@@ -86,3 +86,20 @@ def test_the_width_of_the_table():
     nl.Sequential([Dense(2, trainable=False)]).summary(print_fn=loose.append)
     assert loose[-1].startswith("Not built yet")
     assert loose[3].split()[-4:] == ["?", "not", "built", "no"]
+
+
+def test_connections_are_wrapped(capsys):
+    inputs = [nl.Input((1,), name=f"a_feature_{i}") for i in range(12)]
+    joined = nl.layers.Concatenate()(inputs)
+    model = nl.Model(inputs, nl.layers.Dense(1)(joined))
+    model.summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    start = next(i for i, line in enumerate(lines) if line.startswith("concatenate"))
+    column = lines[1].index("Connected to")
+    end = next(i for i, line in enumerate(lines) if line.startswith("dense"))
+    assert "".join(f"{line[column:]} " for line in lines[start:end]).strip() == ", ".join(
+        f"a_feature_{i}" for i in range(12)
+    )
+    model.summary(line_length=160)
+    assert max(map(len, capsys.readouterr().out.splitlines())) == 160

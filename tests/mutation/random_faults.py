@@ -132,7 +132,7 @@ class Copy:
 
     def run_tests(self, fault, source, tests, seconds):
         """Run tests with a fault planted; return whether one failed, and what it said."""
-        timeout = 60 + 5 * seconds
+        timeout = 20 + 2 * seconds
         if self.server is not None:
             new = fault.planted(source)
             request = {"path": fault.path, "old": source, "new": new, "tests": tests}

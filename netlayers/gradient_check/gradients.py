@@ -357,18 +357,18 @@ def _variants(
             )
     if layer.takes_mask:
         inputs = x if isinstance(x, tuple) else (x,)
-        masks = tuple(_mask(v, rng) for v in inputs)
+        masks = tuple(_mask(v, rng, getattr(layer, "_time_axis", 1)) for v in inputs)
         if any(mask is not None for mask in masks):
             mask = masks if isinstance(x, tuple) else masks[0]
             found[" (masked)"] = LayerFunction(layer, x, objective, fused, mask)
     return found
 
 
-def _mask(x: Array, rng: np.random.Generator) -> Array | None:
+def _mask(x: Array, rng: np.random.Generator, axis: int) -> Array | None:
     """Return a mask (batch, time) with True in each row; ``None`` without a time axis."""
     if x.ndim < (3 if x.dtype.kind == "f" else 2):
         return None
-    mask = rng.random(x.shape[:2]) < 0.7
+    mask = rng.random((len(x), x.shape[axis])) < 0.7
     if mask.size:
         mask[:, 0] = True
     return mask

@@ -18,9 +18,18 @@ from netlayers.arrays.spec import InputSpec
 from netlayers.core.layer import Layer
 from netlayers.layers.activation import Activation
 from netlayers.layers.activity import ActivityRegularization
+from netlayers.layers.adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
 from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.category_encoding import CategoryEncoding
 from netlayers.layers.convolution import Conv1D, Conv2D, Conv3D
+from netlayers.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from netlayers.layers.dense import Dense
 from netlayers.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D
 from netlayers.layers.discretization import Discretization
@@ -30,7 +39,6 @@ from netlayers.layers.dropout import (
     Dropout,
     GaussianDropout,
     GaussianNoise,
-    SpatialDropout1D,
 )
 from netlayers.layers.embedding import Embedding, ReversibleEmbedding
 from netlayers.layers.get_item import GetItem
@@ -84,7 +92,13 @@ from netlayers.layers.pooling import (
 from netlayers.layers.prelu import PReLU
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
+from netlayers.layers.resizing import CenterCrop, Resizing
 from netlayers.layers.separable import SeparableConv1D, SeparableConv2D
+from netlayers.layers.spatial_dropout import (
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
 from netlayers.layers.text_vectorization import TextVectorization
 from netlayers.layers.time_distributed import TimeDistributed
 from netlayers.layers.transposed_convolution import (
@@ -92,7 +106,31 @@ from netlayers.layers.transposed_convolution import (
     Conv2DTranspose,
     Conv3DTranspose,
 )
+from netlayers.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
+from netlayers.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 from netlayers.registry import resolve
+
+# Keras's other names.
+AvgPool1D = AveragePooling1D
+AvgPool2D = AveragePooling2D
+AvgPool3D = AveragePooling3D
+Convolution1D = Conv1D
+Convolution1DTranspose = Conv1DTranspose
+Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+Convolution3D = Conv3D
+Convolution3DTranspose = Conv3DTranspose
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalAvgPool3D = GlobalAveragePooling3D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
+GlobalMaxPool3D = GlobalMaxPooling3D
+MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
+MaxPool3D = MaxPooling3D
+SeparableConvolution1D = SeparableConv1D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "CELU",
@@ -102,14 +140,24 @@ __all__ = [
     "SELU",
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "Add",
     "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
     "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -117,6 +165,15 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -132,6 +189,12 @@ __all__ = [
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
@@ -154,6 +217,9 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
@@ -172,9 +238,12 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Residual",
+    "Resizing",
     "ReversibleEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SiLU",
     "Sigmoid",
     "SoftShrink",
@@ -185,6 +254,8 @@ __all__ = [
     "SparseSigmoid",
     "Sparsemax",
     "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
     "Squareplus",
     "StringLookup",
     "Subtract",
@@ -194,6 +265,12 @@ __all__ = [
     "Threshold",
     "TimeDistributed",
     "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
     "add",
     "average",
     "concatenate",

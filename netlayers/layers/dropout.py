@@ -175,40 +175,6 @@ class Dropout(_MaskLayer):
         ]
 
 
-@register("layer", "spatial_dropout1d")
-class SpatialDropout1D(Dropout):
-    """Drop whole features of a sequence: :class:`Dropout` with the same mask at every step.
-
-    Shapes: (batch, steps, features); the output has the shape of the input.
-
-    Args:
-        rate: fraction of the features to drop in each sample.
-        seed: see :class:`Dropout`.
-        name: unique within a model.
-        dtype: see :class:`Layer`.
-        trainable: see :class:`Layer`; the layer has no weights.
-
-    Source:
-        J. Tompson et al., "Efficient object localization using convolutional networks",
-        CVPR 2015, section 3.2.
-    """
-
-    def __init__(
-        self,
-        rate: float,
-        seed: int | None = None,
-        name: str | None = None,
-        dtype: str | None = None,
-        trainable: bool = True,
-    ) -> None:
-        super().__init__(rate, (None, 1, None), seed, name=name, dtype=dtype, trainable=trainable)
-
-    @staticmethod
-    def examples() -> Examples:
-        """Return examples for the contract tests; see :meth:`Layer.examples`."""
-        return [({"rate": 0.4}, (3, 4, 5)), ({"rate": 0.4, "seed": 3}, (3, 4, 5))]
-
-
 @register("layer")
 class AlphaDropout(_MaskLayer):
     """Dropout that keeps mean 0 and variance 1, for networks of SELU units.

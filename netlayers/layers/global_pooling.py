@@ -205,7 +205,7 @@ class GlobalMaxPooling3D(GlobalMaxPooling):
 
 @register("layer", "global_average_pooling1d", "global_avg_pool1d")
 class GlobalAveragePooling1D(GlobalAveragePooling):
-    """Mean of each channel of series.
+    """Mean of each channel of series, over the steps that are not masked.
 
     Shapes: ``x`` (batch, length, channels); ``y`` (batch, channels), or with
     ``keepdims`` a 1 for each spatial axis.
@@ -225,6 +225,11 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
     """
 
     _rank = 1
+    takes_mask = True
+
+    @property
+    def _time_axis(self) -> int:
+        return self._axis
 
     @staticmethod
     def examples() -> Examples:
@@ -233,6 +238,39 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
             ({}, (2, 4, 3)),
             ({"keepdims": True, "data_format": "channels_first"}, (2, 4, 3)),
         ]
+
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
+        """``y[n, c] = Σ x[n, p, c] / steps`` over the steps p that ``mask`` keeps.
+
+        Args:
+            x: the input.
+            training: cache what :meth:`backward` needs.
+            mask: booleans (batch, length), or ``None`` for all; without a step, y is 0.
+        """
+        if training:
+            self.cache.shares = None
+        if mask is None:
+            return super().forward(x, training)
+        x = self.prepare(x)
+        kept = np.expand_dims(np.asarray(mask, bool), 3 - self._axis)
+        counts = np.maximum(kept.sum(axis=self._axis), 1).astype(self._dtype)
+        y = self.buffer("y", (len(x), x.shape[3 - self._axis]), training)
+        np.sum(x, axis=self._axis, where=kept, out=y)
+        np.divide(y, counts, out=y)
+        if training:
+            self.cache.shape = x.shape
+            self.cache.shares = kept / np.expand_dims(counts, self._axis)
+        return y.reshape(self.compute_output_shape(x.shape))  # type: ignore[arg-type]
+
+    def backward(self, dy: Array) -> Array:
+        """``dx[n, p, c] = dy[n, c] / steps`` for the steps p that are kept, 0 for others."""
+        shares = self.cache.shares
+        if shares is None:
+            return super().backward(dy)
+        shape = self.cache.shape
+        dy = self.check_gradient(dy, self.compute_output_shape(shape))  # type: ignore[arg-type]
+        given = np.expand_dims(dy.reshape(len(dy), -1), self._axis)
+        return np.multiply(given, shares, out=self.buffer("dx", shape))
 
 
 @register("layer", "global_average_pooling2d", "global_avg_pool2d")

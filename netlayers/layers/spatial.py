@@ -11,7 +11,7 @@ from netlayers.kernels.windows import Windows
 from netlayers.layers.arranging import ArrangingLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from netlayers._typing import Shape
 
@@ -34,6 +34,38 @@ def per_axis(owner: str, argument: str, value: Any, rank: int, minimum: int = 1)
         )
     name = argument if not isinstance(value, (list, tuple)) else f"each of {argument}"
     return tuple(check_integer(owner, name, one, minimum=minimum) for one in values)
+
+
+def pairs_per_axis(owner: str, argument: str, value: Any, rank: int) -> tuple[tuple[int, int], ...]:
+    """Return numbers of entries before and after each spatial axis, as a tuple of pairs.
+
+    Args:
+        owner: the name of the layer, used in messages.
+        argument: the name of ``value``, used in messages.
+        value: an integer for all, or for each axis an integer or a pair; with a single axis also
+            a pair alone.
+        rank: number of spatial axes.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    several = isinstance(value, (list, tuple))
+    if rank == 1 and several:
+        value = [value]
+    values = list(value) if several else [value] * rank
+    if len(values) != rank or any(isinstance(v, (list, tuple)) and len(v) != 2 for v in values):
+        axes = ", ".join(f"(before, after) of the {axis}" for axis in AXES[rank])
+        either = "a pair" if rank == 1 else f"a tuple of {rank} integers or pairs"
+        raise ConfigurationError(
+            f"{owner}: {argument} must be an integer >= 0 or {either}, {axes}, got {value!r}."
+        )
+    found = []
+    for entry in values:
+        pair = entry if isinstance(entry, (list, tuple)) else (entry, entry)
+        name = f"each of {argument}" if several else argument
+        before, after = (check_integer(owner, name, one, minimum=0) for one in pair)
+        found.append((before, after))
+    return tuple(found)
 
 
 class SpatialLayer(ArrangingLayer):
@@ -86,6 +118,15 @@ class SpatialLayer(ArrangingLayer):
         if self._order is None:
             return (batch, *sizes, channels)
         return (batch, channels, *sizes)
+
+    @property
+    def _first_axis(self) -> int:
+        """The first spatial axis of the input."""
+        return 1 if self._order is None else 2
+
+    def _at(self, slices: Iterable[Any]) -> tuple[Any, ...]:
+        """Return the index of an input with these slices of its spatial axes."""
+        return (slice(None),) * self._first_axis + (*slices,)
 
     def _known_channels(self, shape: Shape) -> int:
         """Return the number of channels.

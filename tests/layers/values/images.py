@@ -87,6 +87,42 @@ CASES = [
     ("GlobalMaxPooling2D", {}, (2, 3, 4, 3)),
     ("GlobalAveragePooling1D", {}, (2, 5, 3)),
     ("GlobalAveragePooling2D", {"keepdims": True}, (2, 3, 4, 3)),
+    ("ZeroPadding1D", {"padding": [2, 1]}, (2, 3, 2)),
+    ("ZeroPadding2D", {"padding": [[1, 0], [0, 2]]}, (2, 3, 2, 2)),
+    ("ZeroPadding3D", {"padding": [1, 0, 2]}, (2, 2, 1, 2, 2)),
+    ("Cropping1D", {"cropping": [2, 1]}, (2, 5, 2)),
+    ("Cropping2D", {"cropping": [[1, 0], [0, 2]]}, (2, 3, 5, 2)),
+    ("Cropping3D", {"cropping": [1, 0, 2]}, (2, 3, 2, 5, 2)),
+    ("UpSampling1D", {"size": 3}, (2, 3, 2)),
+    ("UpSampling2D", {"size": [2, 3]}, (2, 3, 2, 2)),
+    ("UpSampling2D", {"size": [2, 3], "interpolation": "bilinear"}, (2, 3, 4, 2)),
+    ("UpSampling2D", {"size": [3, 2], "interpolation": "bicubic"}, (2, 4, 5, 2)),
+    ("UpSampling2D", {"size": [2, 1], "interpolation": "lanczos3"}, (2, 7, 5, 2)),
+    ("UpSampling2D", {"size": [2, 3], "interpolation": "lanczos5"}, (1, 7, 5, 2)),
+    ("UpSampling3D", {"size": [2, 1, 3]}, (2, 2, 3, 1, 2)),
+    ("AdaptiveAveragePooling1D", {"output_size": 3}, (2, 7, 2)),
+    ("AdaptiveAveragePooling2D", {"output_size": [3, 2]}, (2, 5, 7, 2)),
+    ("AdaptiveAveragePooling3D", {"output_size": [2, 3, 1]}, (2, 3, 4, 3, 2)),
+    ("AdaptiveMaxPooling1D", {"output_size": 3}, (2, 7, 2)),
+    ("AdaptiveMaxPooling2D", {"output_size": [3, 2]}, (2, 5, 7, 2)),
+    ("AdaptiveMaxPooling3D", {"output_size": [2, 3, 1]}, (2, 3, 4, 3, 2)),
+    ("Resizing", {"height": 3, "width": 8}, (2, 7, 5, 2)),
+    ("Resizing", {"height": 3, "width": 8, "interpolation": "nearest"}, (2, 7, 5, 2)),
+    ("Resizing", {"height": 4, "width": 3, "antialias": True}, (2, 7, 11, 2)),
+    (
+        "Resizing",
+        {"height": 5, "width": 4, "interpolation": "bicubic", "antialias": True},
+        (2, 9, 11, 2),
+    ),
+    (
+        "Resizing",
+        {"height": 4, "width": 7, "interpolation": "lanczos3", "crop_to_aspect_ratio": True},
+        (2, 9, 6, 2),
+    ),
+    ("Resizing", {"height": 4, "width": 4, "pad_to_aspect_ratio": True}, (2, 3, 7, 2)),
+    ("Resizing", {"height": 6, "width": 4, "interpolation": "nearest"}, (2, 4, 6, 1)),
+    ("CenterCrop", {"height": 3, "width": 2}, (2, 4, 5, 2)),
+    ("CenterCrop", {"height": 6, "width": 2}, (2, 4, 5, 2)),
 ]
 
 
@@ -128,6 +164,8 @@ def from_torch(case):
 
     name, arguments, shape = case
     options = dict(arguments)
+    if name.startswith(("Adaptive", "UpSampling2D", "Resizing")):
+        return _torch_functions(case)
     if options.pop("padding", "valid") != "valid" or not name.startswith(
         ("Conv", "MaxP", "Average")
     ):
@@ -165,6 +203,33 @@ def from_torch(case):
     y = torch.movedim(y, 1, -1)
     y.backward(torch.tensor(draw([tuple(y.shape)], 2)[0]))
     return [a.detach().numpy() for a in (y, x.grad, *(w.grad for w in weights))]
+
+
+def _torch_functions(case):
+    """Return outputs and gradients of PyTorch's adaptive pooling and interpolation."""
+    import torch
+
+    name, arguments, shape = case
+    functions, rank = torch.nn.functional, len(shape) - 2
+    x = torch.tensor(draw([shape], 1)[0], requires_grad=True)
+    moved = torch.movedim(x, -1, 1)
+    if name.startswith("Adaptive"):
+        kind = "max" if "Max" in name else "avg"
+        function = getattr(functions, f"adaptive_{kind}_pool{rank}d")
+        y = function(moved, arguments["output_size"])
+    else:
+        options = {"height": None, "size": None, "width": None, **arguments}
+        mode = options.pop("interpolation", "bilinear" if name == "Resizing" else "nearest")
+        factors, size = options.pop("size"), [options.pop("height"), options.pop("width")]
+        antialias = options.pop("antialias", False)
+        if options or (mode != "bilinear" and not (mode == "bicubic" and antialias)):
+            return None
+        if factors is not None:
+            size = [n * k for n, k in zip(shape[1:-1], factors, strict=True)]
+        y = functions.interpolate(moved, size=size, mode=mode, antialias=antialias)
+    y = torch.movedim(y, 1, -1)
+    y.backward(torch.tensor(draw([tuple(y.shape)], 2)[0]))
+    return [y.detach().numpy(), x.grad.numpy()]
 
 
 def main():

@@ -56,3 +56,12 @@ def function_name(fn: Callable[..., Any]) -> str:
     if not isinstance(name, str):
         name = snake_case(type(fn).__name__)
     return name.strip("<>")
+
+
+def same_settings(one: Configurable, other: object) -> bool:
+    """Whether two objects have the same class and the same arguments, except for their names."""
+    if type(one) is not type(other):
+        return False
+    assert isinstance(other, Configurable)
+    given = [{**its.get_config(), "name": None} for its in (one, other)]
+    return given[0] == given[1]

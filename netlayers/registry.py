@@ -41,7 +41,6 @@ EXECUTION_ARGUMENTS = {
     "jit_compile": "kernels are selected per process with use_kernels",
     "run_eagerly": "everything runs eagerly",
     "safe_mode": "loading never runs code of a file",
-    "steps_per_execution": "each call runs one step",
     "unroll": "there is no graph to unroll a loop in",
     "use_cudnn": "there is no GPU",
     "use_multiprocessing": "batches are prefetched by a thread, see read_ahead",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers._serializers import serializers
+from netlayers._serializers import same_settings, serializers
 from netlayers.activations.base import ActivationLayer, AxisActivation
 from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
 from netlayers.activations.function import FunctionActivation
@@ -118,6 +118,12 @@ class ActivationFunction:
         wide = values.dtype.kind == "f" and values.dtype.itemsize == 8
         y = self.make(dtype="float64" if wide else "float32", **given, **kwargs).forward(values)
         return y.copy() if np.may_share_memory(y, values) else y
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is this function, or an object that ``get`` returns for its name."""
+        return other is self or same_settings(self.make(), other)
+
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<activation {self.__name__}>"

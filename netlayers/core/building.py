@@ -112,6 +112,13 @@ def building_abstractly() -> bool:
     return _abstract.get()
 
 
+def set_shape(layer: LayerLike, shape: Shape) -> None:
+    """Let a layer that stands alone take another shape than the one it was built for."""
+    layer.input_shape = (None, *shape[1:])
+    layer.output_shape = layer.compute_output_shape(layer.input_shape)
+    layer._row = None  # prepare() then compares with this shape
+
+
 def warn_of_unused(layer: LayerLike, weight: str, flag: str, usual: str) -> None:
     """Warn about arguments for a weight that the layer does not have.
 

@@ -74,9 +74,21 @@ def prepared(layer: LayerLike, x: Any) -> Any:
     x = tuple(arrays) if several else arrays[0]
     if not layer.built:
         layer.build(any_batch(shapes_of(x)))
-    layer.check_input_shape(shapes_of(x))
+    try:
+        layer.check_input_shape(shapes_of(x))
+    except ShapeError:
+        shape = any_batch(shapes_of(x))
+        if not _takes_any_shape(layer) or len(shape) < 2 or shape == layer.input_shape:
+            raise
+        layer.build(shape)
+        layer._row = None
     layer._bind_alone()
     return x
+
+
+def _takes_any_shape(layer: LayerLike) -> bool:
+    """Whether a layer can be built again for another shape: it stands alone, without weights."""
+    return not (layer._in_model or layer.declared_parameters or layer._sublayers)
 
 
 def _is_ready(layer: LayerLike, x: Any) -> bool:

@@ -19,7 +19,7 @@ from netlayers.registry import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from netlayers._typing import Shape
+    from netlayers._typing import Dtype, Shape
     from netlayers.arrays.spec import InputSpec
     from netlayers.core.parameters import Parameter
     from netlayers.random import Streams
@@ -44,6 +44,12 @@ class Container(Network):
         super().__init__(**kwargs)
         self._built_here: list[Layer] = []
 
+    @property
+    def _layers(self) -> list[Layer]:
+        """The layers, also one that :attr:`Sequential.layers` leaves out."""
+        found: list[Layer] = vars(self)["layers"]
+        return found
+
     def _add_sublayers(self, argument: str, layers: Any) -> None:
         """Add a list of layers or configurations; see :meth:`_add_sublayer`.
 
@@ -66,14 +72,14 @@ class Container(Network):
     def _release_sublayers(self) -> None:
         """Remove the layers, so that they can be used elsewhere."""
         self._forget_parts()
-        for layer in self.layers:
+        for layer in self._layers:
             layer._leave(self)
         vars(self).update(layers=[], calls=[])
 
     @property
     def _sublayers(self) -> list[Layer]:
         """The sublayers."""
-        return self.layers
+        return self._layers
 
     def _add_sublayer(self, layer: Any, argument: str = "layers") -> None:
         """Add a layer at the end of :attr:`layers`.
@@ -91,12 +97,7 @@ class Container(Network):
             what = "a class; make an object of it" if isinstance(layer, type) else repr(layer)
             raise ConfigurationError(f"{owner}: {argument} must be objects of Layer, got {what}.")
         check_layer_class(layer)
-        if (
-            layer is self
-            or layer in self._sublayers
-            or layer in self._around()
-            or self._holds(layer)
-        ):
+        if layer in (self, *self._sublayers, *self._around()) or self._holds(layer):
             raise ConfigurationError(
                 f"{owner}: the layer {layer.name!r} is used twice. A model can hold a layer only "
                 "once; two models may share it. Make a new layer, "
@@ -104,38 +105,52 @@ class Container(Network):
                 "weights, copy.deepcopy(layer)."
             )
         elsewhere = bool(layer._containers)
+        dtype = self._dtype_with(layer._dtype if elsewhere else layer._own_dtype)
         # Not "in (None, ...)": to NumPy, float64 equals None.
-        wrong = layer._own_dtype is not None and layer._own_dtype != self._dtype
-        if wrong or (elsewhere and layer._dtype != self._dtype):
+        wrong = layer._own_dtype is not None and layer._own_dtype != dtype
+        if wrong or (elsewhere and layer._dtype != dtype):
             raise ConfigurationError(
                 f"{owner}: the layer {layer.name!r} has dtype {layer.compute_dtype}, expected "
-                f"{self.compute_dtype}; a model has one dtype."
+                f"{dtype.name}; a model has one dtype."
             )
         before = layer.name, layer._dtype, layer.built
         self._give_name(layer, elsewhere)
+        dtypes = self._own_dtype, self._dtype
+        if dtype != self._dtype:
+            self._own_dtype = dtype
+            self._set_dtype(dtype)
         layer._container_refs.append(ref(self))
         layer._set_dtype(self._dtype)
         if not elsewhere:
             self._place(layer)
-        self.layers.append(layer)
+        self._layers.append(layer)
         self.calls.append(layer.new_call() if elsewhere else layer)
         try:
             self._on_add(layer)
         except BaseException:
-            self.layers.pop()
+            self._layers.pop()
             self.calls.pop()
-            layer.name, layer._dtype, built = before
+            layer.name, dtype, built = before
             layer._leave(self)
-            layer._set_dtype(layer._dtype)
+            layer._set_dtype(dtype)
+            self._own_dtype, dtype = dtypes
+            self._set_dtype(dtype)
             if not built:
                 layer._unbuild()
             raise
         if not self._trainable:
             layer.trainable = False
 
+    def _dtype_with(self, dtype: Dtype | None) -> Dtype:
+        """Return the dtype: that of the first layer with one of its own, if this one has none."""
+        if dtype is None or self._own_dtype is not None or self._containers:
+            return self._dtype
+        others = any(p._own_dtype is not None or p.declared_parameters for p in self._sublayers)
+        return self._dtype if others else dtype
+
     def _give_name(self, layer: Layer, elsewhere: bool) -> None:
         """Make the names of the layers differ: an automatic name gets a number."""
-        names = {other.name: other for other in self.layers}
+        names = {other.name: other for other in self._layers}
         other = names.get(layer.name)
         if other is None:
             return
@@ -156,10 +171,10 @@ class Container(Network):
 
     def _make_calls(self) -> list[Layer | Call]:
         """Return the calls: each layer, or a further call of one that is shared."""
-        others = [any(home is not self for home in layer._containers) for layer in self.layers]
+        others = [any(home is not self for home in layer._containers) for layer in self._layers]
         return [
             layer.new_call() if elsewhere else layer
-            for layer, elsewhere in zip(self.layers, others, strict=True)
+            for layer, elsewhere in zip(self._layers, others, strict=True)
         ]
 
     def _holds(self, layer: Layer) -> bool:
@@ -338,19 +353,19 @@ class Chain(Container):
 
     def _build_order(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         """Yield each layer with its input shape, known once the previous layer is built."""
-        for layer in self.layers:
+        for layer in self._layers:
             yield layer, input_shape
             input_shape = layer.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the output shape of the last layer."""
-        for layer in self.layers:
+        for layer in self._layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
 
     def check_input_shape(self, shape: Shape) -> None:
         """Raise a ShapeError if the first layer with weights does not accept its input."""
-        for layer in self.layers:
+        for layer in self._layers:
             layer.check_input_shape(shape)
             if layer.declared_parameters:
                 return
@@ -359,12 +374,12 @@ class Chain(Container):
     @property
     def activation(self) -> Any:
         """The activation that computes the output, or ``None``."""
-        return getattr(self.layers[-1], "activation", None) if self.layers else None
+        return getattr(self._layers[-1], "activation", None) if self._layers else None
 
     @property
     def _first_layer(self) -> Layer | None:
         """The first layer that is not an Input."""
-        return next((layer for layer in self.layers if not isinstance(layer, InputLayer)), None)
+        return next((layer for layer in self._layers if not isinstance(layer, InputLayer)), None)
 
     @property
     def takes_sparse(self) -> bool:  # type: ignore[override]

@@ -101,6 +101,8 @@ class GroupNormalization(AffineNormalization):
             ({"groups": 1, "axis": 2, "scale": False, "beta_regularizer": "l2"}, (2, 3, 2, 2)),
         ]
 
+    _takes_any_rank = False
+
     def build(self, input_shape: Shape) -> None:
         """Declare ``gamma`` and ``beta``, (channels,)."""
         (channels,) = self._arrange_by(self.axis, input_shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from netlayers.arrays.checks import as_data, check_values
 from netlayers.arrays.convert import as_array, check_finite
 from netlayers.arrays.spec import FLOAT, InputSpec
 from netlayers.checks import check_flag, check_integer
+from netlayers.core.building import building, set_shape
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
 from netlayers.data.adapting import batches_for_adapt
 from netlayers.data.structure import arrays_by_name
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.initializers import Initializer
+from netlayers.layers.merged_moments import MergedMoments
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -106,19 +109,7 @@ class Normalization(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Declare the weights ``adapt_*`` and ``count``, or broadcast the given moments."""
-        ndim = len(input_shape)
-        axes = [] if self.axis is None else np.atleast_1d(self.axis).tolist()
-        kept = sorted({a % ndim for a in axes if -ndim <= a < ndim})
-        sizes = tuple(size for a in kept if (size := input_shape[a]) is not None)
-        if len(sizes) < len(axes) or 0 in kept:
-            raise ShapeError(
-                f"{self.owner} (Normalization): axis={self.axis} must name existing, "
-                "different axes of known size, not the batch (axis 0), of an input of shape "
-                f"{shown_shape(input_shape)}."
-            )
-        self._kept = kept
-        size_of = dict(zip(kept, sizes, strict=True))
-        self._shape = tuple(size_of.get(a, 1) for a in range(ndim))
+        sizes = self._keep_axes(input_shape)
         if self._mean is None:
             mean, variance, count = self._found or (0.0, 1.0, 0)
             self.add_weight("adapt_mean", sizes, _Given(mean), statistic=True)
@@ -137,11 +128,40 @@ class Normalization(Layer):
                 f"of shape {shown_shape(input_shape)}."
             ) from None
 
+    def _keep_axes(self, input_shape: Shape) -> tuple[int, ...]:
+        """Store the axes with moments of their own; return their sizes."""
+        ndim = len(input_shape)
+        axes = [] if self.axis is None else np.atleast_1d(self.axis).tolist()
+        kept = sorted({a % ndim for a in axes if -ndim <= a < ndim})
+        sizes = tuple(size for a in kept if (size := input_shape[a]) is not None)
+        if len(sizes) < len(axes) or 0 in kept:
+            raise ShapeError(
+                f"{self.owner} (Normalization): axis={self.axis} must name existing, "
+                "different axes of known size, not the batch (axis 0), of an input of shape "
+                f"{shown_shape(input_shape)}."
+            )
+        self._kept = kept
+        size_of = dict(zip(kept, sizes, strict=True))
+        self._shape = tuple(size_of.get(a, 1) for a in range(ndim))
+        return sizes
+
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the rank differs, or the size of an axis with moments."""
+        """Raise a ShapeError if the rank differs, or the size of an axis with moments.
+
+        Alone, the layer takes another rank if the moments fit.
+        """
         built = self.input_shape
         assert built is not None
-        if len(shape) != len(built) or any(shape[a] != built[a] for a in self._kept):
+        kept, own = [built[a] for a in self._kept], (self._kept, self._shape)
+        if len(shape) != len(built):
+            if not self._in_model and len(shape) > 1:
+                with building, suppress(ShapeError):
+                    if list(self._keep_axes(shape)) == kept:
+                        set_shape(self, shape)
+                        return
+                self._kept, self._shape = own
+            super().check_input_shape(shape)
+        elif [shape[a] for a in self._kept] != kept:
             super().check_input_shape(shape)
 
     @property
@@ -168,10 +188,6 @@ class Normalization(Layer):
         The moments are computed in float64 and stored in the dtype of the layer or its model, and
         also in float64 where that is not precise enough. Call ``adapt`` before training: weights
         trained with other moments do not fit the new ones.
-
-        Source:
-            T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
-            computing sample variances" (1979), for the merging of two chunks.
         """
         owner = f"{self.owner}: adapt()"
         if self._mean is not None:
@@ -181,7 +197,7 @@ class Normalization(Layer):
             )
         if batch_size is not None:
             batch_size = check_integer(owner, "batch_size", batch_size, minimum=1)
-        moments = _Moments()
+        moments = MergedMoments()
         for batch in batches_for_adapt(owner, data):
             array = self._checked(owner, batch)
             row = math.prod(array.shape[1:])
@@ -340,43 +356,6 @@ def _needs_float64(mean: Any, variance: Any) -> bool:
     deviation = np.where(variance == 0, 1.0, np.sqrt(variance))
     tiny = (variance > 0) & (variance < np.finfo(np.float32).tiny)
     return bool(np.any(mean > _FAR * deviation) or tiny.any())
-
-
-class _Moments:
-    """Mean and sum of squared deviations of data in chunks, in float64.
-
-    Attributes:
-        count: number of values per mean.
-        origin: the first value. Only differences from it are summed, so a large offset does not
-            reduce the accuracy.
-        mean: mean minus the origin.
-        squares: sum of the squared deviations from the mean.
-    """
-
-    count = 0
-    origin: Any = 0.0
-    mean: Any = 0.0
-    squares: Any = 0.0
-
-    def add(self, piece: Array, kept: list[int]) -> None:
-        """Add a non-empty chunk, with moments for each index of the axes ``kept``."""
-        axes = range(piece.ndim)
-        reduced = tuple(a for a in axes if a not in kept)
-        sizes = [piece.shape[a] for a in kept]
-        piece = piece.astype(np.float64)
-        first = piece[tuple(slice(None) if a in kept else slice(1) for a in axes)]
-        if not self.count:
-            self.origin = first.reshape(sizes).copy()
-        piece -= self.origin.reshape(first.shape)
-        n = math.prod(piece.shape[a] for a in reduced)
-        new = piece.mean(axis=reduced, keepdims=True)
-        piece -= new
-        np.square(piece, out=piece)
-        step = new.reshape(sizes) - self.mean
-        total = self.count + n
-        self.squares = self.squares + piece.sum(axis=reduced) + step**2 * (self.count * n / total)
-        self.mean = self.mean + step * (n / total)
-        self.count = total
 
 
 class _Given(Initializer):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_flag, check_integer, check_number
-from netlayers.core.building import warn_of_unused
+from netlayers.core.building import building, set_shape, warn_of_unused
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.arranging import ArrangingLayer
@@ -48,6 +49,8 @@ class NormalizingLayer(ArrangingLayer):
     """
 
     supports_masking = True
+    axis: int | list[int]
+    _takes_any_rank = True  # alone; _arrange_by(axis, shape) is all that depends on the rank
 
     def _arrange_by(self, axes: int | list[int], input_shape: Shape) -> tuple[int, ...]:
         """Store the axes that :meth:`_arranged` moves to the end; return their sizes.
@@ -71,11 +74,28 @@ class NormalizingLayer(ArrangingLayer):
         return sizes
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the rank differs, or the size of an axis that is normalized."""
+        """Raise a ShapeError if the rank differs, or the size of an axis that is normalized.
+
+        Alone, a layer takes another rank if its weights fit.
+        """
         built = self.input_shape
         assert built is not None
-        if len(shape) != len(built) or any(shape[a] != built[a] for a in self._last):
+        if len(shape) != len(built):
+            if self._in_model or not self._takes_any_rank or not self._changed_rank(shape):
+                super().check_input_shape(shape)
+        elif any(shape[a] != built[a] for a in self._last):
             super().check_input_shape(shape)
+
+    def _changed_rank(self, shape: Shape) -> bool:
+        """Take inputs of another rank from now on; return False if the weights do not fit."""
+        built, order, last = self.input_shape, self._order, self._last
+        assert built is not None
+        with building, suppress(ShapeError):
+            if self._arrange_by(self.axis, shape) == tuple(built[a] for a in last):
+                set_shape(self, shape)
+                return True
+        self._order, self._last = order, last
+        return False
 
 
 class AffineNormalization(NormalizingLayer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from netlayers._serializers import same_settings
 from netlayers.losses.binary import BinaryCrossentropy
 from netlayers.losses.crossentropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
@@ -69,6 +70,12 @@ class LossFunction:
         y_true, y_pred = arguments.pop("y_true"), arguments.pop("y_pred")
         losses: Any = self.loss(**arguments, reduction=None).forward(y_true, y_pred)
         return losses
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is this function, or an object that ``get`` returns for its name."""
+        return other is self or same_settings(self.loss(), other)
+
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<loss function {self.__name__}>"

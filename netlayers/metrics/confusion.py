@@ -99,6 +99,8 @@ class _Counts(Metric):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add the outputs of a batch with the weights of their samples."""
+        if self.top_k is not None and np.ndim(y_pred) == 1 == np.ndim(y_true):
+            y_true, y_pred = np.asarray(y_true)[None], np.asarray(y_pred)[None]  # of one sample
         positive, y_pred, exclusive = labels(self, y_true, y_pred)
         weight = None
         if sample_weight is not None:
@@ -225,7 +227,8 @@ class Precision(_Counts):
     Args:
         thresholds: outputs above it count as 1; a list gives an array of results. ``None`` means
             0.5 or, with ``top_k``, no threshold.
-        top_k: only the k largest outputs of a sample may count as 1 (the first of ties).
+        top_k: only the k largest outputs of a sample may count as 1 (the first of ties); arrays
+            with one axis are then one sample.
         class_id: use only this output.
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._serializers import same_settings
 from netlayers.metrics.accuracy import (
     BinaryAccuracy,
     CategoricalAccuracy,
@@ -47,6 +48,12 @@ class MetricFunction:
         """Return one number per sample or per output, as float64."""
         values = self.metric(**arguments).values(np.asarray(y_true), np.asarray(y_pred))
         return values.astype(np.float64)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is this function, or an object that ``get`` returns for its name."""
+        return other is self or same_settings(self.metric(), other)
+
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<metric function {self.__name__}>"

@@ -11,6 +11,7 @@ from netlayers.arrays.convert import shapes_of
 from netlayers.checks import overridden, takes
 from netlayers.data.packing import unpack_x_y_sample_weight
 from netlayers.errors import ConfigurationError, NotCompiledError
+from netlayers.layers.input import InputLayer
 from netlayers.registry import resolve
 from netlayers.training.inputs import batch_of
 from netlayers.training.outputs import unfused_loss
@@ -54,7 +55,12 @@ def clone_model(
         )
     if "layers" not in config:
         raise ConfigurationError("clone_model: clone_function is for a Sequential.")
-    layers = [clone_function(layer) for layer in model.layers]
+    layers = [
+        type(layer).from_config(layer.get_config())
+        if isinstance(layer, InputLayer)
+        else clone_function(layer)
+        for layer in model._layers
+    ]
     return type(model)(**{**config, "layers": layers})
 
 
@@ -133,6 +139,7 @@ def compile_config(model: TrainableModel) -> dict[str, Any] | None:
         "loss": losses.serialize(model.loss),
         "metrics": _each(metrics.serialize, model._metrics),
         "weighted_metrics": _each(metrics.serialize, model._weighted_metrics),
+        "steps_per_execution": model.steps_per_execution,
     }
 
 
@@ -148,6 +155,7 @@ def compile_from_config(model: TrainableModel, config: dict[str, Any]) -> None:
         loss=config["loss"] if isinstance(config["loss"], str) else losses.get(config["loss"]),
         metrics=_each(_metric, config.get("metrics")),
         weighted_metrics=_each(_metric, config.get("weighted_metrics")),
+        steps_per_execution=config.get("steps_per_execution", 1),
     )
 
 

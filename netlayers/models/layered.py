@@ -52,10 +52,10 @@ class LayeredModel(TrainableModel):
                     f"{owner}: index must name one of {len(self.layers)} layers, got {index}."
                 )
             return self.layers[index]
-        for layer in self.layers:
+        for layer in self._layers:
             if layer.name == name:
                 return layer
-        names = [layer.name for layer in self.layers]
+        names = [layer.name for layer in self._layers]
         raise ConfigurationError(
             f"{owner}: no layer is named {name!r}.{suggestion(str(name), names)} The layers are "
             f"{', '.join(names)}."

@@ -84,23 +84,33 @@ class Sequential(Chain, Model):
 
     # Layers ----------------------------------------------------------------------------------
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "layers" and "layers" in vars(self):
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without a leading ``Input``."""
+        leading = bool(self._layers) and isinstance(self._layers[0], InputLayer)
+        return self._layers[leading:]
+
+    @layers.setter
+    def layers(self, value: list[Layer]) -> None:
+        if "layers" in vars(self):
             raise AttributeError(
                 f"{self.owner}: layers cannot be replaced; use add() and pop(), or make a new "
                 "Sequential."
             )
-        super().__setattr__(name, value)
+        vars(self)["layers"] = value
+
+    def _argument(self, name: str) -> Any:
+        return self._layers if name == "layers" else super()._argument(name)
 
     def _on_add(self, layer: Layer) -> None:
         """Build a new layer immediately if its input shape is known."""
         if isinstance(layer, InputLayer):
-            if len(self.layers) > 1:
+            if len(self._layers) > 1:
                 raise ConfigurationError(f"{self.owner}: Input must be the first layer.")
             self.build(layer.input_shape)  # type: ignore[arg-type]
         elif self.input_shape is not None:
-            first = self.layers[0]
-            if isinstance(first, InputLayer) and len(self.layers) == 2:
+            first = self._layers[0]
+            if isinstance(first, InputLayer) and len(self._layers) == 2:
                 first.input_spec = _handed_on(layer.input_spec)
             if self._in_model:
                 raise ConfigurationError(
@@ -110,7 +120,7 @@ class Sequential(Chain, Model):
                 self._built_here.append(layer)
             layer.build(self.output_shape or self.input_shape)
             self._lay_out()
-        elif len(self.layers) == 1 and layer._first_shape is not None:
+        elif len(self._layers) == 1 and layer._first_shape is not None:
             self.build(layer._first_shape)
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
@@ -132,12 +142,12 @@ class Sequential(Chain, Model):
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it, with its weights; rebuild has no effect."""
         check_not_busy(self, "pop")
-        if not self.layers:
+        if not self._layers:
             raise ConfigurationError(f"{self.owner}: there is no layer to pop.")
         if self._in_model and self.built:
             raise ConfigurationError(f"{self.owner}: it is part of a model and built.")
         self._steps = None
-        layer = self.layers.pop()
+        layer = self._layers.pop()
         self.calls.pop()
         layer._leave(self)
         if layer in self._built_here:
@@ -171,7 +181,7 @@ class Sequential(Chain, Model):
             ShapeError: a layer does not accept the output of the previous layer, or the model is
                 built for another shape.
         """
-        if not self.layers:
+        if not self._layers:
             raise ConfigurationError(f"{self.owner}: there are no layers to build; add one first.")
         super().build(input_shape)
 
@@ -186,7 +196,7 @@ class Sequential(Chain, Model):
     @property
     def built(self) -> bool:
         """Whether the shapes are known and the weights exist."""
-        return self.input_shape is not None and bool(self.layers)
+        return self.input_shape is not None and bool(self._layers)
 
     def _call_layers(self) -> tuple[list[Any], list[Any]]:
         """Return a symbolic input, and the output of the last layer for it."""
@@ -194,11 +204,11 @@ class Sequential(Chain, Model):
             raise ConfigurationError(
                 f"{self.owner}: its input shape is not known yet; begin with layers.Input(shape)."
             )
-        first = self.layers[0]
+        first = self._layers[0]
         known = isinstance(first, InputLayer)
         value = first.output if known else Input(self.input_shape[1:])
         inputs = [value]
-        for layer in self.layers[known:]:
+        for layer in self._layers[known:]:
             value = layer(value)
         return inputs, [value]
 

@@ -90,8 +90,8 @@ def print_summary(
 def _in_range(model: TrainableModel, layer_range: Sequence[str] | None) -> list[Layer]:
     """Return the layers from the first to the second of two names."""
     if layer_range is None:
-        return model.layers
-    names = [layer.name for layer in model.layers]
+        return model._layers
+    names = [layer.name for layer in model._layers]
     if (
         not isinstance(layer_range, (list, tuple))
         or len(layer_range) != 2
@@ -102,7 +102,7 @@ def _in_range(model: TrainableModel, layer_range: Sequence[str] | None) -> list[
             f"layers are {', '.join(names)}."
         )
     first, last = (names.index(name) for name in layer_range)
-    return model.layers[first : last + 1]
+    return model._layers[first : last + 1]
 
 
 class Summary(Report):
@@ -129,7 +129,7 @@ class Summary(Report):
         self._line_length, before = line_length, model._connected_to()
         self._connected = bool(before)
         rows: list[list[str]] = []
-        for layer, depth in _walk(model.layers if layers is None else layers, expand_nested):
+        for layer, depth in _walk(model._layers if layers is None else layers, expand_nested):
             shape = "?" if layer.output_shape is None else str(layer.output_shape)
             title = f"{'  ' * depth}{printable(layer.name)} ({type(layer).__name__})"
             sizes = _sizes(layer.weights) if layer.built else ("not built", "")

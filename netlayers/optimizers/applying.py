@@ -10,6 +10,7 @@ from netlayers.arrays.convert import as_float
 from netlayers.core.binding import vector_of
 from netlayers.core.parameters import Parameter, Parameters
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.optimizers.schedules import LearningRateSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +25,50 @@ def variables(optimizer: Any) -> list[Array]:
     """
     counters = [np.array(optimizer.iterations), np.array(optimizer.learning_rate)]
     return [*counters, *optimizer.state.values()]
+
+
+def set_weights(self: Any, weights: Sequence[Any]) -> None:  # noqa: D417 - a method
+    """Set number of updates, learning rate and state to copies of the ``variables`` of another.
+
+    Args:
+        weights: what ``variables`` is of an optimizer of this class, for a model of as many
+            weights. The learning rate of a schedule follows from the number of updates.
+
+    Raises:
+        ConfigurationError: this optimizer has no state before :meth:`build` or the first update.
+        ShapeError: the number of arrays, or the shape of one, differs; nothing is changed.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1)
+        >>> layer.build((None, 2))
+        >>> first, second = nl.optimizers.Adam(), nl.optimizers.Adam()
+        >>> first.apply([np.ones((2, 1)), np.ones(1)], layer.trainable_variables)
+        True
+        >>> second.build(layer.trainable_variables)
+        >>> second.set_weights(first.variables)
+        >>> second.iterations
+        1
+    """
+    owner = type(self).__name__
+    if self._parameters is None:
+        raise ConfigurationError(
+            f"{owner}: set_weights() needs the state, which does not exist yet; call "
+            "build(model.trainable_variables) first."
+        )
+    counters, vectors = [np.array(0), np.array(0.0)], list(self.state.values())
+    given = [np.asarray(w) for w in weights]
+    shapes, expected = [w.shape for w in given], [v.shape for v in (*counters, *vectors)]
+    if shapes != expected:
+        raise ShapeError(
+            f"{owner}: set_weights() got arrays of the shapes {shapes}, expected {expected}: the "
+            f"number of updates, the learning rate, {', '.join(self.state)}."
+        )
+    self.iterations = int(given[0])
+    if not isinstance(self._learning_rate, LearningRateSchedule):
+        self.learning_rate = float(given[1])
+    for vector, value in zip(vectors, given[2:], strict=True):
+        vector[...] = value
 
 
 def build(self: Any, variables: Sequence[Array]) -> None:  # noqa: D417 - a method

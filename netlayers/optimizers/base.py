@@ -197,7 +197,7 @@ class Optimizer(Configurable):
     # These determine the transforms; setting one rebuilds their list.
     lr = Renamed("learning_rate")
     build, apply, apply_gradients = applying.build, applying.apply, applying.apply_gradients
-    variables = property(applying.variables)
+    variables, set_weights = property(applying.variables), applying.set_weights
     weight_decay = Setting()
     use_ema = Setting()
     clipnorm = Setting()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.checks import check_flag, check_number
-from netlayers.errors import ConfigurationError
 from netlayers.kernels.select import kernels
 from netlayers.optimizers.base import Optimizer
 from netlayers.registry import register
@@ -50,9 +50,7 @@ class SGD(Optimizer):
         self.momentum = check_number("SGD", "momentum", momentum, minimum=0, below=1)
         self.nesterov = check_flag("SGD", "nesterov", nesterov)
         if self.nesterov and not self.momentum:
-            raise ConfigurationError(
-                "SGD: nesterov=True has no effect without momentum; pass momentum=0.9, say."
-            )
+            warn("SGD: nesterov=True has no effect without momentum; pass momentum=0.9, say.")
         if self.momentum:
             self.state_names = ("momentum",)
             self.by_rows = False  # the velocity moves weights without a gradient

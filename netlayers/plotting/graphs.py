@@ -255,7 +255,7 @@ class GraphBuilder:
         nodes, results = calls_in(network)
         blocks: list[Block] = []
         edges: list[tuple[int, int]] = []
-        first = [layer for layer in network.layers[:1] if _is_input(layer)]
+        first = [layer for layer in network._layers[:1] if _is_input(layer)]
         inputs = list(getattr(network, "_input_layers", first))
         if depth and len(inputs) < 2:
             inputs = []
@@ -306,7 +306,7 @@ def calls_in(network: Any) -> tuple[list[Any], Any]:
     nodes: Any = getattr(network, "_nodes", None)
     if nodes is not None:
         return nodes, network._results
-    calls: list[Any] = list(getattr(network, "calls", network.layers)) or network.layers
+    calls: list[Any] = list(getattr(network, "calls", network._layers)) or network._layers
     calls = [call for call in calls if not _is_input(call)]
     return [(call, ((i, None),)) for i, call in enumerate(calls)], ((len(calls), None),)
 

@@ -101,7 +101,7 @@ def plot_network(
         check_flag("plot", name, value)
     check_integer("plot", "dpi", dpi, minimum=10)
     check_choice("plot", "rankdir", rankdir, (None, "TB", "LR"))
-    if not model.layers:
+    if not model._layers:
         raise ConfigurationError(f"model {model.name!r}: there are no layers to draw; add one.")
     pen = Pen()
     builder = _BlockBuilder(pen, show_shapes, show_layer_names, expand_nested)
@@ -110,7 +110,7 @@ def plot_network(
     if is_graph(model) or rankdir == "LR":
         columns = [builder.graph(model, rankdir)]
     else:
-        blocks = [builder.block(layer, 0) for layer in model.layers]
+        blocks = [builder.block(layer, 0) for layer in model._layers]
         _same_width(blocks)
         columns = _columns(blocks)
     width = sum(c.width for c in columns) + GUTTER * (len(columns) - 1)

@@ -197,7 +197,9 @@ def compile_again(
                 arguments[key] = _each_metric(
                     lambda m: metrics_module.get(m) if isinstance(m, dict) else m, arguments[key]
                 )
-            model.compile(**arguments)
+            model.compile(
+                **arguments, steps_per_execution=settings.values.get("steps_per_execution", 1)
+            )
     except Exception as error:
         raise _refused(file.path, "compile", error) from error
     vectors, optimizer = {}, model.optimizer

@@ -206,6 +206,8 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
     }
     if model._weighted_metrics:
         settings["weighted_metrics"] = named(path, model._weighted_metrics)
+    if model.steps_per_execution > 1:
+        settings["steps_per_execution"] = model.steps_per_execution
     return settings
 
 

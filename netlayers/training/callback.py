@@ -9,6 +9,7 @@ from netlayers._read_only import with_read_only_logs
 from netlayers.checks import is_foreign
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
+from netlayers.training.every_few_batches import EveryFewBatches, every_few_batches
 from netlayers.training.history_table import history_html, history_text
 
 if TYPE_CHECKING:
@@ -247,6 +248,7 @@ class CallbackList:
         self.epoch: int | None = None
         self.batch: int | None = None
         self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
+        self._grouped: list[EveryFewBatches] = []
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
@@ -287,6 +289,11 @@ class CallbackList:
                 error.add_note(f"Raised by the callback {callback}, hook {hook}{where}.")
                 raise
 
+    def end_of_batches(self) -> None:
+        """Call what a last group of fewer than ``steps_per_execution`` batches left uncalled."""
+        for function in self._grouped:
+            function.finish()
+
     def fire_all(self, hook: str, *args: Any) -> None:
         """Call a hook of every callback, even if one of them raises; then raise the first error."""
         first: BaseException | None = None
@@ -307,7 +314,9 @@ class CallbackList:
             for c in self.callbacks:
                 for name in [name for name in names if _overrides(c, name)][:1]:
                     f = getattr(c, name)
-                    f = with_read_only_logs(c, name, f) if is_foreign(f) else f
+                    if is_foreign(f):
+                        f = with_read_only_logs(c, name, f)
+                        f = every_few_batches(f, hook, self.model, self._grouped)
                     defined.append((type(c).__name__, f))
         return self._hooks[hook]
 

@@ -11,22 +11,21 @@ from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers._warn import warn
 from netlayers.arrays.convert import each
-from netlayers.checks import is_foreign, overridden
+from netlayers.checks import check_integer, is_foreign, overridden
 from netlayers.core.binding import assemble
 from netlayers.core.parameters import Users
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers import Normalization
 from netlayers.layers.containers import Chain, Container
-from netlayers.layers.network import Network
 from netlayers.optimizers.schedules import OneCycle
 from netlayers.registry import EXECUTION_ARGUMENTS
 from netlayers.training.lock import between_steps, check_not_busy
 from netlayers.training.measuring import MetricGroup, flat, given_metrics, metric_groups
 from netlayers.training.outputs import (
     bound_losses,
+    chosen_loss,
     crossentropy_by_shape,
-    losses_by_output,
     unfused_loss,
 )
 from netlayers.training.own_steps import OwnSteps, metrics_of
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
 
 # The EXECUTION_ARGUMENTS of Keras's compile.
-_OPTIONS = {"auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution"}
+_OPTIONS = {"auto_scale_loss", "jit_compile", "run_eagerly"}
 
 
 class SetByCompile:
@@ -69,6 +68,7 @@ class CompilableModel(Container):
         stop_training: a callback sets it to end the run after the current batch.
         stop_evaluating: the same for ``evaluate``, whose result is then that of the batches so far.
         stop_predicting: the same for ``predict``.
+        steps_per_execution: set by :meth:`compile`.
     """
 
     layers: list[Layer]
@@ -78,6 +78,7 @@ class CompilableModel(Container):
     stop_training = False
     stop_evaluating = False
     stop_predicting = False
+    steps_per_execution = 1
     _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()
@@ -113,6 +114,7 @@ class CompilableModel(Container):
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        steps_per_execution: int = 1,
         **options: Any,
     ) -> None:
         """Choose how the model is trained.
@@ -136,6 +138,8 @@ class CompilableModel(Container):
                 reported as ``<part>_<metric>``; the same for several outputs, by their names.
             weighted_metrics: metrics that use sample and class weights, given like ``metrics``,
                 named ``weighted_...`` where ``metrics`` has that name already.
+            steps_per_execution: the hooks of batches of your own callbacks are called once for so
+                many batches, with the number of the first or last one; the steps are the same.
             options: arguments of Keras that choose only how something is executed, which are
                 accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
 
@@ -148,6 +152,7 @@ class CompilableModel(Container):
         owner = self.owner
         check_not_busy(self, "compile")
         check_options(owner, options)
+        every = check_integer(owner, "steps_per_execution", steps_per_execution, minimum=1)
         chosen, resolved = optimizers.get(optimizer), chosen_loss(self, loss, loss_weights)
         if chosen is None:
             raise ConfigurationError(f"{owner}: compile() needs an optimizer, such as 'adam'.")
@@ -159,7 +164,7 @@ class CompilableModel(Container):
                 raise ConfigurationError(
                     f"{owner}: metrics must be names, functions or objects, got None."
                 )
-        vars(self).update(optimizer=chosen, loss=resolved)
+        vars(self).update(optimizer=chosen, loss=resolved, steps_per_execution=every)
         self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None
 
@@ -209,31 +214,6 @@ def check_options(owner: str, options: dict[str, Any]) -> None:
     unknown = options.keys() - (_OPTIONS & EXECUTION_ARGUMENTS.keys())
     if unknown:
         raise TypeError(f"{owner}: compile() has no argument {', '.join(sorted(unknown))}.")
-
-
-def chosen_loss(model: Network, loss: Any, loss_weights: Any) -> Any:
-    """Return the loss of ``compile``; ``"crossentropy"`` is resolved with the shapes.
-
-    Raises:
-        ConfigurationError: there is no loss, or its value is not a scalar.
-    """
-    owner = model.owner
-    if loss is None and overridden(model):
-        return None
-    if loss is None:
-        raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
-    by_output = isinstance(loss, (list, tuple, dict)) or loss_weights is not None
-    if by_output or model._output_count > 1:
-        loss = losses_by_output(model, loss, loss_weights)
-    if isinstance(loss, str) and loss.lower() in losses.BY_SHAPE:
-        return loss
-    chosen = losses.get(loss)
-    if getattr(chosen, "reduction", "sum") in ("none", None):
-        raise ConfigurationError(
-            f"{owner}: the loss has reduction={chosen.reduction!r}, which gives an array; "
-            "training minimizes one number. Use 'sum_over_batch_size' or 'sum'."
-        )
-    return chosen
 
 
 def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:

@@ -48,7 +48,7 @@ def input_names(layer: object, specs: tuple[InputSpec, ...]) -> list[str]:
     """Return the names of the inputs of a model, a layer or a loss, in dicts and messages."""
     if len(specs) > 1:
         return [spec.name or f"x_{i}" for i, spec in enumerate(specs)]
-    first = next(iter(getattr(layer, "layers", ())), None)
+    first = next(iter(getattr(layer, "_layers", ())), None)
     return [specs[0].name or (first.name if isinstance(first, InputLayer) else "x")]
 
 
@@ -117,7 +117,7 @@ def build_for(model: CompilableModel, inputs: Any, targets: Any = None) -> None:
         DataError: an input is sparse, and the first layer does not support it.
     """
     if not isinstance(inputs, (np.ndarray, tuple, LazyRows)) and is_sparse(inputs):
-        for layer in model.layers:
+        for layer in model._layers:
             refuse_sparse(layer)
             if not isinstance(layer, InputLayer):  # which passes its input on
                 break

@@ -10,6 +10,7 @@ import numpy as np
 from netlayers import losses
 from netlayers.arrays.checks import as_data
 from netlayers.arrays.convert import one
+from netlayers.checks import overridden
 from netlayers.core.shapes import shown_shape
 from netlayers.data.structure import arrays_by_name, holds_arrays, label
 from netlayers.errors import ConfigurationError
@@ -36,6 +37,31 @@ def is_by_output(given: Any) -> bool:
     return isinstance(given, (list, tuple)) or (
         isinstance(given, dict) and "class_name" not in given
     )
+
+
+def chosen_loss(model: Network, loss: Any, loss_weights: Any) -> Any:
+    """Return the loss of ``compile``; ``"crossentropy"`` is resolved with the shapes.
+
+    Raises:
+        ConfigurationError: there is no loss, or its value is not a scalar.
+    """
+    owner = model.owner
+    if loss is None and overridden(model):
+        return None
+    if loss is None:
+        raise ConfigurationError(f"{owner}: compile() needs a loss, for instance loss='mse'.")
+    by_output = isinstance(loss, (list, tuple, dict)) or loss_weights is not None
+    if by_output or model._output_count > 1:
+        loss = losses_by_output(model, loss, loss_weights)
+    if isinstance(loss, str) and loss.lower() in losses.BY_SHAPE:
+        return loss
+    chosen = losses.get(loss)
+    if getattr(chosen, "reduction", "sum") in ("none", None):
+        raise ConfigurationError(
+            f"{owner}: the loss has reduction={chosen.reduction!r}, which gives an array; "
+            "training minimizes one number. Use 'sum_over_batch_size' or 'sum'."
+        )
+    return chosen
 
 
 def losses_by_output(model: Network, loss: Any, loss_weights: Any) -> Any:

@@ -311,6 +311,7 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
         interrupts.release()
         if model.stop_training:
             break
+    hooks.end_of_batches()
     hooks.batch = steps.batch = None
     return steps.logs()
 
@@ -342,6 +343,7 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
             if steps.model.stop_evaluating:
                 steps.model.stop_evaluating = False
                 break
+    hooks.end_of_batches()
     logs = logs_of()
     logs.pop("grad_norm", None)  # there are no gradients in a test
     hooks.fire("on_test_end", dict(logs))
@@ -371,5 +373,6 @@ def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> A
         if hooks.callbacks and hooks.model.stop_predicting:
             hooks.model.stop_predicting = False
             break
+    hooks.end_of_batches()
     hooks.fire("on_predict_end", {})
     return [parts[0][:done] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]

@@ -119,13 +119,20 @@ def test_what_compile_sets_cannot_be_replaced(name):
     [
         ({"ema_overwrite_frequency": 3}, "ema_overwrite_frequency=3 needs use_ema=True"),
         ({"ema_momentum": 0.5}, "ema_momentum=0.5 needs use_ema=True"),
-        ({"nesterov": True}, "nesterov=True has no effect without momentum"),
         ({"learning_rate": 10**400}, "learning_rate must be a finite number >= 0"),
     ],
 )
 def test_arguments_without_effect(arguments, match):
     with pytest.raises(ConfigurationError, match=f"SGD: {match}"):
         SGD(**arguments)
+
+
+def test_nesterov_momentum_of_0_is_gradient_descent():
+    with pytest.warns(UserWarning, match="nesterov=True has no effect without momentum"):
+        optimizer = SGD(0.1, nesterov=True)
+    fit(optimizer=optimizer)
+    assert optimizer.iterations > 0
+    assert optimizer.state == {}
 
 
 def test_the_old_name_of_the_learning_rate():

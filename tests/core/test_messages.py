@@ -36,6 +36,9 @@ class Plain(layers.Layer):
 class Two(layers.Layer):
     input_spec = (InputSpec(name="left"), InputSpec(dtype="integer", ndim=3, gradient=False))
 
+    def build(self, input_shape):
+        self.add_weight("w", (1,))
+
     def forward(self, x, training=False):
         return self.prepare(x)[0]
 
@@ -61,7 +64,11 @@ def built(shape, layer=Plain):
     return made
 
 
-def run(x, shape=None, layer=Plain):
+def weighted():
+    return Plain(("w", (1,), {}))  # without weights it would take any shape
+
+
+def run(x, shape=None, layer=weighted):
     return lambda: (built(shape, layer) if shape else layer()).forward(x)
 
 

@@ -186,11 +186,34 @@ def test_a_layer_stands_once_at_any_depth():
 
 def test_one_dtype_at_any_depth():
     with pytest.raises(ConfigurationError, match="one dtype"):
-        L.Residual([L.Dense(2, dtype="float64")])
+        L.Residual([L.Dense(2, dtype="float64")], dtype="float32")
     model = nl.Sequential([L.Residual([L.Dense(4)])], dtype="float64")
     model.build((None, 4))
     assert model.layers[0].layers[0].kernel.dtype == np.float64
     assert model.predict(X).dtype == np.float64
+
+
+def test_the_dtype_of_the_first_layer_that_has_one():
+    def dense(dtype=None, units=4):
+        return L.Dense(units, dtype=dtype)
+
+    model = nl.Sequential([nl.Input((4,)), dense("float64"), dense(), L.Softmax()])
+    assert model.dtype == model.get_config()["dtype"] == "float64"
+    assert {w.dtype.name for w in model.weights} == {"float64"}
+    assert model.predict(X).dtype == np.float64
+    for inner in (model, nl.Sequential([dense("float64")])):
+        assert nl.Sequential([inner, dense()]).dtype == "float64"
+    with pytest.raises(ConfigurationError, match="expected float64; a model has one dtype"):
+        nl.Sequential([dense("float64"), dense("float32")])
+    with pytest.raises(ConfigurationError, match="expected float32"):
+        nl.Sequential([dense("float64")], dtype="float32")
+    built = nl.Sequential([nl.Input((4,)), dense()])
+    with pytest.raises(ConfigurationError, match="expected float32"):  # it has weights
+        built.add(dense("float64"))
+    empty = nl.Sequential([nl.Input((4,))])
+    with pytest.raises(ShapeError):  # a layer that does not fit leaves nothing behind
+        empty.add(L.Reshape((3,), dtype="float64"))
+    assert empty.dtype == "float32" == nl.Sequential([*empty.layers, dense()]).dtype
 
 
 def test_the_last_activation_of_an_inner_model_is_computed_with_the_loss():

@@ -1,9 +1,11 @@
 """Losses as functions."""
 
+import pickle
+
 import numpy as np
 import pytest
 
-from netlayers import losses
+from netlayers import losses, metrics
 from netlayers.errors import ConfigurationError
 from netlayers.registry import snake_case
 
@@ -76,3 +78,12 @@ def test_functions_of_other_arguments_are_no_losses():
 def test_names(names, cls):
     for name in names.split():
         assert type(losses.get(name)).__name__ == cls
+
+
+def test_a_function_is_equal_to_what_its_name_stands_for():
+    loss = pickle.loads(pickle.dumps(losses.get("mse")))
+    assert loss == losses.mean_squared_error
+    assert loss != losses.mean_absolute_error
+    assert losses.Huber(2.0) != losses.huber == losses.Huber(name="mine")
+    assert metrics.get("binary_accuracy") == metrics.binary_accuracy
+    assert metrics.BinaryAccuracy(threshold=0.2) != metrics.binary_accuracy

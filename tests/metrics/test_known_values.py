@@ -377,3 +377,13 @@ def test_losses_as_metrics_give_the_same_numbers_as_keras(name, key, plain, weig
     assert metric(t, p) == pytest.approx(plain, rel=1e-6)
     metric.reset_state()
     assert metric(t, p, [1, 3]) == pytest.approx(weighted, rel=1e-6)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("Precision", 1 / 2), ("Recall", 1 / 3)])
+def test_arrays_with_one_axis_are_one_sample_of_the_largest_outputs(metric, expected):
+    y_true, y_pred = [1, 0, 1, 1, 0], [0.9, 0.8, 0.1, 0.2, 0.3]
+    one = getattr(nl.metrics, metric)(top_k=2)
+    many = getattr(nl.metrics, metric)(top_k=2)
+    assert one(y_true, y_pred) == many([y_true], [y_pred]) == pytest.approx(expected)
+    assert one(y_true, y_pred, sample_weight=3.0) == pytest.approx(expected)
+    assert one([y_true], [y_pred]) == pytest.approx(expected)

@@ -53,11 +53,11 @@ def test_frozen_and_thawed_between_two_calls_of_compile(optimizer, which):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_frozen_without_a_new_compile(optimizer):
     model = train(make(), optimizer)
-    model.layers[1].trainable = False
+    model.layers[0].trainable = False
     before = model.get_weights()
     model.fit(X, Y, batch_size=8, verbose=0)
     assert changed(model, before) == [False, False, True, True, True, True]
-    model.layers[1].trainable = True
+    model.layers[0].trainable = True
     before = model.get_weights()
     model.fit(X, Y, batch_size=8, verbose=0)
     assert changed(model, before) == [True] * 6
@@ -65,7 +65,7 @@ def test_frozen_without_a_new_compile(optimizer):
 
 def test_frozen_from_the_start_is_frozen_later():
     early, late = make(trainable=False), make()
-    late.layers[1].trainable = False
+    late.layers[0].trainable = False
     for model in (early, late):
         train(model)
     assert early.parameters.values.tobytes() == late.parameters.values.tobytes()
@@ -97,7 +97,7 @@ def test_a_model_all_of_whose_layers_are_frozen():
 def test_the_gradient_passes_through_a_frozen_layer():
     model = make()
     x = X.astype("float64")
-    model.layers[3].trainable = False
+    model.layers[2].trainable = False
     report = nl.check_gradients(model, x[:5], Y[:5], "mse")
     assert report.passed, f"\n{report}"
     names = [row.name for row in report.rows]

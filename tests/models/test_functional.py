@@ -128,7 +128,7 @@ def test_a_part_of_a_sequential():
     chain = nl.Sequential([nl.Input((3,)), L.Dense(4, name="first"), L.Dense(2)], seed=0)
     part = nl.Model(chain.inputs, chain.get_layer("first").output)
     np.testing.assert_allclose(
-        part.predict(A), A @ chain.layers[1].kernel + chain.layers[1].bias, rtol=1e-5, atol=1e-6
+        part.predict(A), A @ chain.layers[0].kernel + chain.layers[0].bias, rtol=1e-5, atol=1e-6
     )
     tail = nl.Model(chain.get_layer("first").output, chain.output)
     np.testing.assert_array_equal(tail.predict(part.predict(A)), chain.predict(A))

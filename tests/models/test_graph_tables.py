@@ -194,7 +194,7 @@ def test_input_specs_of_the_first_layers():
         (L.Normalization(), "float", True),
     ):
         model = nl.Sequential([nl.Input((3,)), layer])
-        spec = model.layers[0].input_spec
+        spec = model.get_layer("input_layer").input_spec
         assert (spec.dtype, spec.keeps_precision) == (dtype, keeps)
     with pytest.raises(nl.errors.ShapeError, match="takes 2 inputs"):
         nl.Sequential([nl.Input((3,)), L.Add()])

@@ -98,9 +98,9 @@ def test_a_layer_that_does_not_fit_leaves_the_model_as_it_was():
 
 def test_adding_a_layer_keeps_the_weights():
     model = nl.Sequential([nl.layers.Input((3,)), nl.layers.Dense(2)], seed=0)
-    kernel = model.layers[1].kernel.copy()
+    kernel = model.layers[0].kernel.copy()
     model.add(nl.layers.Dense(1))
-    assert model.layers[1].kernel.tobytes() == kernel.tobytes()
+    assert model.layers[0].kernel.tobytes() == kernel.tobytes()
     assert model.output_shape == (None, 1)
     model.pop()
     assert model.output_shape == (None, 2)

@@ -184,3 +184,31 @@ def test_what_layers_refuse_by_name():
     with pytest.raises(AttributeError, match=r"no attribute 'Spectral'\.$"):
         L.Spectral  # noqa: B018
     assert not hasattr(L, "__path_of_no_module__")
+
+
+def test_state_of_another_optimizer():
+    layer = L.Dense(1, kernel_initializer="ones")
+    layer.build((None, 2))
+    weights = layer.trainable_variables
+    first = nl.optimizers.Adam(0.01, use_ema=True)
+    second = nl.optimizers.Adam(0.5, use_ema=True)
+    with pytest.raises(ConfigurationError, match=r"set_weights\(\) needs the state.* build"):
+        second.set_weights(first.variables)
+    gradients = [np.array([[1.0], [2.0]]), np.array([3.0])]
+    first.apply(gradients, weights)
+    second.build(weights)
+    second.set_weights(first.variables)
+    assert (second.iterations, second.learning_rate) == (1, 0.01)
+    for one, other in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert not np.shares_memory(one, other)
+    before = second.variables[2].copy()
+    with pytest.raises(ShapeError, match=r"expected \[\(\), \(\), \(3,\), \(3,\), \(3,\)\]"):
+        second.set_weights(first.variables[:-1])
+    np.testing.assert_array_equal(second.variables[2], before)
+    scheduled = nl.optimizers.Adam(
+        nl.optimizers.schedules.ExponentialDecay(0.2, 1, 0.5), use_ema=True
+    )
+    scheduled.build(weights)
+    scheduled.set_weights(first.variables)
+    assert scheduled.learning_rate == pytest.approx(0.1)

@@ -245,6 +245,9 @@ class Hooks:
     def has(self, hook):
         return True
 
+    def end_of_batches(self):
+        pass
+
 
 def run(its, stop=3, **options):
     steps = its._make_steps(Y.shape)

@@ -94,7 +94,7 @@ def test_classes_by_name(tmp_path):
     with utils.custom_object_scope({"Mine": Mine}):
         assert utils.get_custom_objects()["Mine"] is Mine
         loaded = nl.load_model(tmp_path / "m.safetensors")
-    assert loaded.layers[1].kernel == 5
+    assert loaded.layers[0].kernel == 5
     assert "Mine" not in utils.get_custom_objects()
     assert utils.get_registered_object("Mine") is None
     assert utils.get_registered_object("Mine", {"Mine": Mine}) is Mine

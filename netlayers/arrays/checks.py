@@ -199,3 +199,18 @@ def _non_finite_error(owner: str, argument: str, x: Any, dtype: Dtype) -> DataEr
         f"{owner}: the sparse matrix {argument} contains {what}; the first such row is row {row} "
         f"(column {x.indices[entry]}). Remove such rows, or fix the entries of {argument}.data."
     )
+
+
+def warn_of_lost_columns(owner: str, columns: list[Any]) -> None:
+    """Warn if distinct values of x or y are equal in the dtype of the computation.
+
+    Args:
+        owner: the caller, for the warning.
+        columns: x and y, as :mod:`netlayers.data.arrays` has them.
+    """
+    for argument, its in zip(("x", "y"), columns, strict=False):
+        parts = getattr(its, "columns", (its,))
+        for i, part in enumerate(parts):
+            name = argument if len(parts) == 1 else f"{argument}[{i}]"
+            if part is not None:
+                warn_of_lost_digits(owner, name, part.values, part.dtype)

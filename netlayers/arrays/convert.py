@@ -174,6 +174,12 @@ def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
     return result
 
 
+def as_column(array: Any, shape: Any) -> Any:
+    """Return numbers or texts (n,) as (n, 1), if that is the shape that is expected."""
+    one_axis = type(array) is np.ndarray and array.ndim == 1 and tuple(shape or ()) == (None, 1)
+    return array[:, None] if one_axis else array
+
+
 def in_order(array: Array) -> Array:
     """Return a C-contiguous array, a copy only if needed.
 

@@ -22,6 +22,8 @@ def functional_class(cls: type) -> Any:
     ``Functional`` comes behind the classes of the user, so that ``super()`` finds its methods.
     """
     functional: Any = lookup("layer", "Functional")
+    if issubclass(functional, cls):  # Model itself
+        return functional
     return cls if issubclass(cls, functional) else _made(cls, functional)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.checks import warn_of_lost_columns
 from netlayers.arrays.convert import each, shapes_of
 from netlayers.checks import check_flag, check_integer, check_number, overridden
 from netlayers.data.arrays import ArrayData, column, split_columns
@@ -25,7 +26,6 @@ from netlayers.training.inputs import (
     input_of,
     remember_columns,
     single_target,
-    warn_of_lost_columns,
 )
 
 if TYPE_CHECKING:

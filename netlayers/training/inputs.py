@@ -10,14 +10,22 @@ from netlayers.arrays.checks import (
     check_rows,
     check_values,
     checked_input,
-    warn_of_lost_digits,
 )
-from netlayers.arrays.convert import as_array, as_kind, each, in_order, kind_dtype, one, shapes_of
+from netlayers.arrays.convert import (
+    as_array,
+    as_column,
+    as_kind,
+    each,
+    in_order,
+    kind_dtype,
+    one,
+    shapes_of,
+)
 from netlayers.arrays.foreign import LazyRows
 from netlayers.arrays.frames import check_names, column_names
 from netlayers.arrays.sparse import is_sparse, refuse_sparse
-from netlayers.core.shapes import OR_SINGLE_SAMPLE
-from netlayers.data.arrays import Columns, column
+from netlayers.core.shapes import OR_SINGLE_SAMPLE, listed_shapes
+from netlayers.data.arrays import column
 from netlayers.data.batch import Batch, is_ready_input
 from netlayers.data.class_weights import times_class_weights
 from netlayers.data.streams import refuse_stream
@@ -64,14 +72,15 @@ def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
         return checked_input(owner, "x", x, specs[0], model._dtype)
     names = input_names(model, specs)
     arrays = arrays_by_name(owner, "x", x, names)
-    known = _known_columns(model, len(specs))
-    checked = []
+    known, shapes = _known_columns(model, len(specs)), listed_shapes(model.input_shape or ())
+    checked: list[Any] = []
     for array, spec, name, columns in zip(arrays, specs, names, known, strict=True):
         argument = label("x", name, names)
         found = column_names(array)
         if columns is not None and found is not None:
             check_names(owner, argument, found, columns)
-        checked.append(checked_input(owner, argument, array, spec, model._dtype))
+        array = checked_input(owner, argument, array, spec, model._dtype)
+        checked.append(as_column(array, shapes[len(checked)]) if model.built else array)
     return one(checked)
 
 
@@ -294,16 +303,6 @@ def single_target(owner: str, argument: str, targets: Any) -> Array:
             "arrays; pass sample_weight instead."
         )
     return np.asarray(targets)
-
-
-def warn_of_lost_columns(owner: str, columns: list[AnyColumn | None]) -> None:
-    """Warn if distinct values of x or y are equal in the dtype of the computation."""
-    for argument, its in zip(("x", "y"), columns, strict=False):
-        parts = its.columns if isinstance(its, Columns) else (its,)
-        for i, part in enumerate(parts):
-            name = argument if len(parts) == 1 else f"{argument}[{i}]"
-            if part is not None:
-                warn_of_lost_digits(owner, name, part.values, part.dtype)
 
 
 # Details -----------------------------------------------------------------------------------------

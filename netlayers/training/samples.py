@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from netlayers.arrays.checks import warn_of_lost_columns
 from netlayers.data.arrays import ArrayData, column
 from netlayers.data.batch import Batch, copy_batch, join_batches
 from netlayers.data.streams import is_stream
@@ -16,7 +17,6 @@ from netlayers.training.inputs import (
     input_columns,
     remember_columns,
     target_dtype,
-    warn_of_lost_columns,
 )
 
 if TYPE_CHECKING:

@@ -82,6 +82,12 @@ def test_methods_and_arguments_are_kept():
     assert [layer.name for layer in plain().layers] == ["input_layer", "dense", "dense_1"]
 
 
+def test_a_model_from_its_description():
+    x = nl.Input((4,))
+    model = nl.Model(x, L.Dense(2)(x), seed=0)
+    assert nl.Model.from_config(model.get_config()).output_shape == (None, 2)
+
+
 class Pair(nl.Model):
     """Two networks without a forward pass of their own."""
 

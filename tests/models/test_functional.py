@@ -350,3 +350,17 @@ def test_runs_of_dense_layers_are_computed_as_one():
     assert found["numba"][0] == pytest.approx(found["numpy"][0], rel=1e-5)
     for one, other in zip(found["numba"][1], found["numpy"][1], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_columns_of_one_axis():
+    word, number = nl.Input((1,), name="word", dtype="string"), nl.Input((1,), name="number")
+    code = L.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(word)
+    model = nl.Model([word, number], L.Dense(1)(L.Concatenate()([code, number])), seed=0)
+    model.compile("sgd", "mse")
+    columns = {"word": np.array(["a", "b", "c", "a"]), "number": np.arange(4.0)}
+    rows = {name: column[:, None] for name, column in columns.items()}
+    assert model.fit(columns, np.ones(4), verbose=0).history["loss"][0] > 0
+    np.testing.assert_array_equal(model.predict(columns), model.predict(rows))
+    assert model.evaluate(columns, np.ones(4), verbose=0) == model.evaluate(
+        rows, np.ones(4), verbose=0
+    )

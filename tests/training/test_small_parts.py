@@ -6,6 +6,7 @@ from scipy import sparse
 
 import netlayers as nl
 from netlayers import layers
+from netlayers.arrays.checks import warn_of_lost_columns
 from netlayers.data import batch as batch_module
 from netlayers.data.arrays import column
 from netlayers.data.batch import Batch
@@ -383,7 +384,7 @@ def test_inputs_that_lose_digits_are_named():
     two = column((large, large), np.dtype("f4"))
     one = column(large, np.dtype("f4"))
     with pytest.warns(UserWarning, match="does not tell apart") as caught:
-        inputs.warn_of_lost_columns("fit", [two, one])
+        warn_of_lost_columns("fit", [two, one])
     names = [str(w.message).partition(" holds")[0] for w in caught]
     assert names == ["fit: x[0]", "fit: x[1]", "fit: y"]
 

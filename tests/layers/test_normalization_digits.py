@@ -210,3 +210,15 @@ def test_moments_of_a_file_that_are_none(wrong):
     layer.build((None, 2))
     with pytest.raises(ValueError, match="moments must be finite, and variances not negative"):
         layer.set_assets({"moments": np.array(wrong).tobytes()})
+
+
+def test_a_feature_without_variance_is_shifted_and_divided_by_1():
+    for dtype in ("float32", "float64"):
+        layer = nl.layers.Normalization(dtype=dtype)
+        layer.adapt(np.array([[3.0, 1.0], [3.0, 5.0]]))
+        np.testing.assert_allclose(layer(np.array([[5.5, 7.0]])), [[2.5, 2.0]])
+        back = nl.layers.Normalization(dtype=dtype, invert=True)
+        back.adapt(np.array([[3.0, 1.0], [3.0, 5.0]]))
+        np.testing.assert_allclose(back(np.array([[2.5, 2.0]])), [[5.5, 7.0]])
+        given = nl.layers.Normalization(mean=[1.0, 2.0], variance=[0.0, 4.0], dtype=dtype)
+        np.testing.assert_allclose(given(np.array([[4.0, 4.0]])), [[3.0, 1.0]])

@@ -5,10 +5,11 @@ Each module has one function, ``load_data()``, which returns
 
 - `digits`: 1,797 images of 8x8, part of the package.
 - `mnist`: 70,000 images of 28x28, read from a folder or downloaded once.
+- `fashion_mnist`: the same for pictures of clothes.
 """
 
 from __future__ import annotations
 
-from netlayers.datasets import digits, mnist
+from netlayers.datasets import digits, fashion_mnist, mnist
 
-__all__ = ["digits", "mnist"]
+__all__ = ["digits", "fashion_mnist", "mnist"]

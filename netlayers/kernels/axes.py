@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from netlayers._typing import Array, Dtype
-    from netlayers.kernels.windows import New
+
+    # Returns an array to write into, for a name and a shape.
+    New = Callable[[str, tuple[int, ...]], Array]
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 

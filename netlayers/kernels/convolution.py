@@ -15,13 +15,14 @@ import numpy as np
 
 from netlayers.kernels.exact import EXACT, is_exact, product
 from netlayers.kernels.memory import constant
+from netlayers.kernels.threads import run, scratch, shares
 from netlayers.kernels.windows import parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array
-    from netlayers.kernels.windows import New, Windows
+    from netlayers.kernels.windows import Windows
 
 # Up to this number of channels, patches are copied with the windows in the last axis: the other
 # order would copy a few numbers at a time. Measured for kernels of 3 x 3 on images of 28 x 28:
@@ -34,7 +35,6 @@ def convolve(
     kernel: Array,
     windows: Windows,
     out: Array,
-    new: New,
     groups: int = 1,
     bias: Array | None = None,
 ) -> None:
@@ -45,19 +45,23 @@ def convolve(
         kernel: (*kernel, channels of a group, filters).
         windows: the windows on x.
         out: (batch, *counts, filters), to be filled.
-        new: returns scratch memory.
         groups: parts of channels and filters that are convolved separately.
         bias: (filters,), or ``None``.
     """
     matrix = _by_group(kernel, groups)
-    for part, patches in _patches(x, windows, groups, new):
-        target = out[part]
-        if EXACT and is_exact():
-            _exact_products(patches, matrix, _by_group(target, groups))
-        else:
-            np.matmul(patches, matrix, out=_by_group(target, groups))
-        if bias is not None:
-            np.add(target, bias, out=target)
+
+    def compute(samples: slice) -> None:
+        share = out[samples]
+        for part, patches in _patches(x[samples], windows, groups):
+            target = share[part]
+            if EXACT and is_exact():
+                _exact_products(patches, matrix, _by_group(target, groups))
+            else:
+                np.matmul(patches, matrix, out=_by_group(target, groups))
+            if bias is not None:
+                np.add(target, bias, out=target)
+
+    run(compute, _shares(out, kernel))
 
 
 def _exact_products(a: Array, b: Array, out: Array) -> None:
@@ -68,24 +72,27 @@ def _exact_products(a: Array, b: Array, out: Array) -> None:
 
 
 def convolve_kernel_gradient(
-    x: Array, dy: Array, windows: Windows, out: Array, new: New, groups: int = 1
+    x: Array, dy: Array, windows: Windows, out: Array, groups: int = 1
 ) -> None:
     """``out[q] = Σ x[n, s p + d q - before]ᵀ dy[n, p]`` over samples n and windows p."""
-    total, term = _by_group(out, groups), None
-    if not len(x):
-        out[...] = 0
-    for part, patches in _patches(x, windows, groups, new):
-        columns = patches.transpose(0, 2, 1)
-        if term is None:
-            np.matmul(columns, _by_group(dy[part], groups), out=total)
-            term = new("kernel term", total.shape)
-        else:
-            np.matmul(columns, _by_group(dy[part], groups), out=term)
+    slices = _shares(dy, out)
+    totals = scratch("kernel gradients", (len(slices), *_by_group(out, groups).shape), out.dtype)
+
+    def compute(samples: slice) -> None:
+        total = totals[slices.index(samples)]
+        total.fill(0)
+        term = scratch("kernel gradient", total.shape, total.dtype)
+        share = dy[samples]
+        for part, patches in _patches(x[samples], windows, groups):
+            np.matmul(patches.transpose(0, 2, 1), _by_group(share[part], groups), out=term)
             total += term
+
+    run(compute, slices)
+    np.add.reduce(totals, axis=0, out=_by_group(out, groups))
 
 
 def convolve_input_gradient(
-    dy: Array, kernel: Array, windows: Windows, out: Array, new: New, groups: int = 1
+    dy: Array, kernel: Array, windows: Windows, out: Array, groups: int = 1
 ) -> None:
     """``out[n, s p + d q - before] = Σ dy[n, p] kernel[q]ᵀ`` over the windows p and offsets q.
 
@@ -96,34 +103,46 @@ def convolve_input_gradient(
     filters, channels = kernel.shape[-1], kernel.shape[-2] * groups
     if filters <= channels and set(windows.strides) == {1}:
         back = _reversed_kernel(kernel, groups)
-        convolve(dy, back, windows.reversed(), out, new, groups)
+        convolve(dy, back, windows.reversed(), out, groups)
         return
     matrix = _by_group(kernel, groups)
-    width, rank = matrix.shape[1], len(windows.sizes)
     few = kernel.shape[-2] <= _FEW_CHANNELS
-    out.fill(0)
-    target = out.reshape(*out.shape[:-1], groups, -1)
-    memory = None
-    for samples, first in parts(len(dy), windows, width * groups):
-        part = dy[samples, first]
-        rows = _by_group(part, groups)
-        size = rows.shape[1] * width * groups
-        if memory is None:  # the first part is the largest
-            memory = new("columns", (size,))
-        # For each window, what it adds to the entries that it sees: (groups, windows, width).
-        if few:
-            columns = memory[:size].reshape(groups, width, -1)
-            np.matmul(matrix, rows.transpose(0, 2, 1), out=columns)
-            added = columns.reshape(groups, *windows.kernel, -1, *part.shape[:-1])
-            added = np.moveaxis(added, (0, 1 + rank), (-2, -1))
-        else:
-            columns = memory[:size].reshape(groups, -1, width)
-            np.matmul(rows, matrix.transpose(0, 2, 1), out=columns)
-            added = columns.reshape(groups, *part.shape[:-1], *windows.kernel, -1)
-            added = np.moveaxis(added, range(2 + rank, 2 + 2 * rank), range(rank))
-            added = np.moveaxis(added, rank, -2)
-        for offset, seeing, seen in windows.offsets(first):
-            target[samples][seen] += added[offset][seeing]
+
+    def compute(samples: slice) -> None:
+        share, target = dy[samples], out[samples]
+        target.fill(0)
+        target = target.reshape(*target.shape[:-1], groups, -1)
+        for part in parts(len(share), windows, matrix.shape[1] * groups):
+            added = _added(share[part], matrix, windows, few)
+            for offset, seeing, seen in windows.offsets(part[1]):
+                target[part[0]][seen] += added[offset][seeing]
+
+    run(compute, _shares(dy, kernel))
+
+
+def _added(dy: Array, matrix: Array, windows: Windows, few: bool) -> Array:
+    """Return what each window adds to the entries that it sees.
+
+    Returns:
+        An array (*kernel, batch, *windows, groups, channels of a group).
+    """
+    groups, width, _ = matrix.shape
+    rank, rows = len(windows.sizes), _by_group(dy, groups)
+    if few:
+        columns = scratch("columns", (groups, width, rows.shape[1]), dy.dtype)
+        np.matmul(matrix, rows.transpose(0, 2, 1), out=columns)
+        added = columns.reshape(groups, *windows.kernel, -1, *dy.shape[:-1])
+        return np.moveaxis(added, (0, 1 + rank), (-2, -1))
+    columns = scratch("columns", (groups, rows.shape[1], width), dy.dtype)
+    np.matmul(rows, matrix.transpose(0, 2, 1), out=columns)
+    added = columns.reshape(groups, *dy.shape[:-1], *windows.kernel, -1)
+    added = np.moveaxis(added, range(2 + rank, 2 + 2 * rank), range(rank))
+    return np.moveaxis(added, rank, -2)
+
+
+def _shares(y: Array, kernel: Array) -> list[slice]:
+    """Cut the batch for the threads, by the multiplications of a convolution with the output y."""
+    return shares(len(y), y.size * (kernel.size // kernel.shape[-1]))
 
 
 def _reversed_kernel(kernel: Array, groups: int) -> Array:
@@ -136,7 +155,7 @@ def _reversed_kernel(kernel: Array, groups: int) -> Array:
 
 
 def _patches(
-    x: Array, windows: Windows, groups: int, new: New
+    x: Array, windows: Windows, groups: int
 ) -> Iterator[tuple[tuple[slice, slice], Array]]:
     """Yield the patches of x part by part, (groups, windows, offsets and channels of a group)."""
     channels, rank = x.shape[-1] // groups, len(windows.sizes)
@@ -145,14 +164,14 @@ def _patches(
     padded = None
     if windows.padded != windows.sizes:
         most = max((samples.stop - samples.start for samples, _ in cut), default=0)
-        padded = new("padded", (most, *windows.padded, x.shape[-1]))
+        padded = scratch("padded", (most, *windows.padded, x.shape[-1]), x.dtype)
         padded.fill(0)
         inside = tuple(slice(b, b + n) for b, n in zip(windows.before, windows.sizes, strict=True))
     few = channels <= _FEW_CHANNELS
     place, offset = list(range(1 + rank)), list(range(1 + rank, 1 + 2 * rank))
     group, channel = 1 + 2 * rank, 2 + 2 * rank
     order = [group, *offset, channel, *place] if few else [group, *place, *offset, channel]
-    memory, done = None, None
+    done = None
     for samples, first in cut:
         block = x[samples]
         if padded is not None:
@@ -164,9 +183,7 @@ def _patches(
             yield (samples, first), view.reshape(1, -1, width)
             continue
         moved = view.reshape(*view.shape[:-1], groups, channels).transpose(order)
-        if memory is None:  # the first part is the largest
-            memory = new("patches", (view.size,))
-        copy = memory[: view.size].reshape(moved.shape)
+        copy = scratch("patches", moved.shape, x.dtype)
         np.copyto(copy, moved)
         if few:
             yield (samples, first), copy.reshape(groups, width, -1).transpose(0, 2, 1)
@@ -179,12 +196,12 @@ def _by_group(x: Array, groups: int) -> Array:
     return x.reshape(-1, groups, x.shape[-1] // groups).transpose(1, 0, 2)
 
 
-def channel_sums(x: Array, out: Array, new: New) -> None:
+def channel_sums(x: Array, out: Array) -> None:
     """``out = Σ x[n, p]`` over samples n and places p, (channels,).
 
     A product with ones for each sample, which rounds less than one for all of them.
     """
     rows = x.reshape(len(x), -1, x.shape[-1])
-    sums = new("sums", (len(x), 1, x.shape[-1]))
+    sums = scratch("sums", (len(x), 1, x.shape[-1]), x.dtype)
     np.matmul(constant(1, (1, rows.shape[1]), x.dtype), rows, out=sums)
     np.add.reduce(sums, axis=(0, 1), out=out)

@@ -3,66 +3,97 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers.kernels.threads import run, scratch, shares
 from netlayers.kernels.windows import parts_of_samples
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
-    from netlayers.kernels.windows import New, Windows
+    from netlayers.kernels.windows import Windows
 
 
 def max_pool(x: Array, windows: Windows, out: Array) -> None:
     """``out[n, p] = max x[n, s p + q]`` over the offsets q, padding left out."""
-    out.fill(-np.inf)
-    for _, seeing, seen in windows.offsets():
-        target = out[seeing]
-        np.maximum(target, x[seen], out=target)
+
+    def compute(share: slice) -> None:
+        for samples in parts_of_samples(share, windows, x.shape[-1]):
+            given, target = x[samples], out[samples]
+            target.fill(-np.inf)
+            for _, seeing, seen in windows.offsets():
+                np.maximum(target[seeing], given[seen], out=target[seeing])
+
+    run(compute, _shares(x, windows))
 
 
-def max_pool_gradient(
-    x: Array, y: Array, dy: Array, windows: Windows, out: Array, new: New
-) -> None:
+def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Array) -> None:
     """Hand each dy to the entry of its window that was the largest, the first of several."""
-    out.fill(0)
-    for samples, rest, scratch in parts_of_samples(x, windows, dy, new):
-        left = new("left", rest.shape)
-        np.copyto(left, rest)
-        for _, seeing, seen in windows.offsets():
-            given = left[seeing]
-            term = scratch[: given.size].reshape(given.shape)
-            np.multiply(given, x[samples][seen] == y[samples][seeing], out=term)
-            out[samples][seen] += term
-            given -= term
+
+    def compute(share: slice) -> None:
+        for samples in parts_of_samples(share, windows, x.shape[-1]):
+            given, largest, target = x[samples], y[samples], out[samples]
+            left = scratch("left", largest.shape, dy.dtype)
+            np.copyto(left, dy[samples])
+            target.fill(0)
+            for _, seeing, seen in windows.offsets():
+                rest = left[seeing]
+                found = scratch("found", rest.shape, _BOOL)
+                np.equal(given[seen], largest[seeing], out=found)
+                term = scratch("term", rest.shape, dy.dtype)
+                np.multiply(rest, found, out=term)
+                target[seen] += term
+                rest -= term
+
+    run(compute, _shares(x, windows))
 
 
 def average_pool(x: Array, windows: Windows, out: Array) -> None:
     """``out[n, p]`` is the mean of ``x[n, s p + q]`` over the offsets q, padding left out."""
-    out.fill(0)
-    for _, seeing, seen in windows.offsets():
-        out[seeing] += x[seen]
-    np.multiply(out, _shares(windows, out.dtype), out=out)
+
+    def compute(share: slice) -> None:
+        for samples in parts_of_samples(share, windows, x.shape[-1]):
+            given, target = x[samples], out[samples]
+            target.fill(0)
+            for _, seeing, seen in windows.offsets():
+                target[seeing] += given[seen]
+            np.multiply(target, _weights(windows, x.dtype), out=target)
+
+    run(compute, _shares(x, windows))
 
 
-def average_pool_gradient(dy: Array, windows: Windows, out: Array, new: New) -> None:
+def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
     """``out[n, s p + q] = Σ dy[n, p] / entries of the window p``."""
-    out.fill(0)
-    shares = _shares(windows, dy.dtype)
-    for samples, part, scratch in parts_of_samples(out, windows, dy, new):
-        share = scratch[: part.size].reshape(part.shape)
-        np.multiply(part, shares, out=share)
-        for _, seeing, seen in windows.offsets():
-            out[samples][seen] += share[seeing]
+
+    def compute(share: slice) -> None:
+        for samples in parts_of_samples(share, windows, out.shape[-1]):
+            given, target = dy[samples], out[samples]
+            term = scratch("term", given.shape, dy.dtype)
+            np.multiply(given, _weights(windows, dy.dtype), out=term)
+            target.fill(0)
+            for _, seeing, seen in windows.offsets():
+                target[seen] += term[seeing]
+
+    run(compute, _shares(out, windows))
 
 
 @functools.lru_cache(maxsize=256)
-def _shares(windows: Windows, dtype: Dtype) -> Array:
+def _weights(windows: Windows, dtype: Dtype) -> Array:
     """Return 1 / number of entries of each window that are no padding, (*counts, 1)."""
     entries = np.zeros((1, *windows.counts, 1))
     for _, seeing, _ in windows.offsets():
         entries[seeing] += 1
-    shares = (1 / entries[0]).astype(dtype)
-    shares.flags.writeable = False
-    return shares
+    weights = (1 / entries[0]).astype(dtype)
+    weights.flags.writeable = False
+    return weights
+
+
+def _shares(x: Array, windows: Windows) -> list[slice]:
+    """Cut the batch for the threads; an entry takes as long as ten multiplications of a product."""
+    entries = math.prod(windows.counts) * math.prod(windows.kernel) * x.shape[-1]
+    return shares(len(x), 10 * len(x) * entries)
+
+
+_BOOL = np.dtype(bool)

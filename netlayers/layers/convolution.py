@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
@@ -118,8 +117,7 @@ class Convolution(AffineLayer, WindowLayer):
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
         z = self.buffer("z", (len(x), *windows.counts, self.filters), training)
-        new = functools.partial(self.buffer, training=training)
-        convolve(x, self.kernel, windows, z, new, self.groups, self.bias)
+        convolve(x, self.kernel, windows, z, self.groups, self.bias)
         if training:
             self.cache.x, self.cache.windows = x, windows
             self.cache.z_shape = self._joined_shape(len(x), windows.counts, self.filters)
@@ -134,13 +132,13 @@ class Convolution(AffineLayer, WindowLayer):
         x, windows = self.cache.x, self.cache.windows
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         if self._trainable:
-            convolve_kernel_gradient(x, dz, windows, self.d_kernel, self.buffer, self.groups)
+            convolve_kernel_gradient(x, dz, windows, self.d_kernel, self.groups)
             if self.use_bias:
-                channel_sums(dz, self.d_bias, self.buffer)
+                channel_sums(dz, self.d_bias)
         if not input_gradient:
             return dz
         dx = self.buffer("dx", x.shape)
-        convolve_input_gradient(dz, self.kernel, windows, dx, self.buffer, self.groups)
+        convolve_input_gradient(dz, self.kernel, windows, dx, self.groups)
         return self._arranged_back("dx first", dx)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
@@ -96,7 +95,7 @@ class DepthwiseConvolution(AffineLayer, WindowLayer):
         windows = self._windows(x.shape[1:-1])
         channels = x.shape[-1] * self.depth_multiplier
         z = self.buffer("z", (len(x), *windows.counts, channels), training)
-        depthwise(x, self.kernel, windows, z, functools.partial(self.buffer, training=training))
+        depthwise(x, self.kernel, windows, z)
         if self.use_bias:
             z += self.bias
         if training:
@@ -113,13 +112,13 @@ class DepthwiseConvolution(AffineLayer, WindowLayer):
         x, windows = self.cache.x, self.cache.windows
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         if self._trainable:
-            depthwise_kernel_gradient(x, dz, windows, self.d_kernel, self.buffer)
+            depthwise_kernel_gradient(x, dz, windows, self.d_kernel)
             if self.use_bias:
-                channel_sums(dz, self.d_bias, self.buffer)
+                channel_sums(dz, self.d_bias)
         if not input_gradient:
             return dz
         dx = self.buffer("dx", x.shape)
-        depthwise_input_gradient(dz, self.kernel, windows, dx, self.buffer)
+        depthwise_input_gradient(dz, self.kernel, windows, dx)
         return self._arranged_back("dx first", dx)
 
 

@@ -77,7 +77,7 @@ class MaxPooling(Pooling):
         shape = self._joined_shape(len(x), windows.counts, x.shape[-1])
         dy = self._arranged("dy", self.check_gradient(dy, shape))  # type: ignore[arg-type]
         dx = self.buffer("dx", x.shape)
-        max_pool_gradient(x, y, dy, windows, dx, self.buffer)
+        max_pool_gradient(x, y, dy, windows, dx)
         return self._arranged_back("dx first", dx)
 
 
@@ -103,7 +103,7 @@ class AveragePooling(Pooling):
         given = self._joined_shape(shape[0], windows.counts, shape[-1])
         dy = self._arranged("dy", self.check_gradient(dy, given))  # type: ignore[arg-type]
         dx = self.buffer("dx", shape)
-        average_pool_gradient(dy, windows, dx, self.buffer)
+        average_pool_gradient(dy, windows, dx)
         return self._arranged_back("dx first", dx)
 
 

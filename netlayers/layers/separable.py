@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
@@ -114,11 +113,11 @@ class SeparableConvolution(AffineLayer, WindowLayer):
         """``z = h V + b`` with ``h[n, p, c, m] = Σ x[n, stride p + dilation q, c] W[q, c, m]``."""
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
-        new = functools.partial(self.buffer, training=training)
-        h = new("h", (len(x), *windows.counts, x.shape[-1] * self.depth_multiplier))
-        depthwise(x, self.depthwise_kernel, windows, h, new)
-        z = new("z", (*h.shape[:-1], self.filters))
-        convolve(h, self.pointwise_kernel, _single(windows), z, new, bias=self.bias)
+        channels = x.shape[-1] * self.depth_multiplier
+        h = self.buffer("h", (len(x), *windows.counts, channels), training)
+        depthwise(x, self.depthwise_kernel, windows, h)
+        z = self.buffer("z", (*h.shape[:-1], self.filters), training)
+        convolve(h, self.pointwise_kernel, _single(windows), z, bias=self.bias)
         if training:
             self.cache.x, self.cache.windows, self.cache.h = x, windows, h
             self.cache.z_shape = self._joined_shape(len(x), windows.counts, self.filters)
@@ -130,16 +129,16 @@ class SeparableConvolution(AffineLayer, WindowLayer):
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         places = _single(windows)
         dh = self.buffer("dh", h.shape)
-        convolve_input_gradient(dz, self.pointwise_kernel, places, dh, self.buffer)
+        convolve_input_gradient(dz, self.pointwise_kernel, places, dh)
         if self._trainable:
-            convolve_kernel_gradient(h, dz, places, self.d_pointwise_kernel, self.buffer)
-            depthwise_kernel_gradient(x, dh, windows, self.d_depthwise_kernel, self.buffer)
+            convolve_kernel_gradient(h, dz, places, self.d_pointwise_kernel)
+            depthwise_kernel_gradient(x, dh, windows, self.d_depthwise_kernel)
             if self.use_bias:
-                channel_sums(dz, self.d_bias, self.buffer)
+                channel_sums(dz, self.d_bias)
         if not input_gradient:
             return dz
         dx = self.buffer("dx", x.shape)
-        depthwise_input_gradient(dh, self.depthwise_kernel, windows, dx, self.buffer)
+        depthwise_input_gradient(dh, self.depthwise_kernel, windows, dx)
         return self._arranged_back("dx first", dx)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
@@ -112,8 +111,7 @@ class TransposedConvolution(AffineLayer, SpatialLayer):
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
         z = self.buffer("z", (len(x), *windows.sizes, self.filters), training)
-        new = functools.partial(self.buffer, training=training)
-        convolve_input_gradient(x, self.kernel, windows, z, new)
+        convolve_input_gradient(x, self.kernel, windows, z)
         if self.use_bias:
             z += self.bias
         if training:
@@ -130,13 +128,13 @@ class TransposedConvolution(AffineLayer, SpatialLayer):
         x, windows = self.cache.x, self.cache.windows
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         if self._trainable:
-            convolve_kernel_gradient(dz, x, windows, self.d_kernel, self.buffer)
+            convolve_kernel_gradient(dz, x, windows, self.d_kernel)
             if self.use_bias:
-                channel_sums(dz, self.d_bias, self.buffer)
+                channel_sums(dz, self.d_bias)
         if not input_gradient:
             return dz
         dx = self.buffer("dx", x.shape)
-        convolve(dz, self.kernel, windows, dx, self.buffer)
+        convolve(dz, self.kernel, windows, dx)
         return self._arranged_back("dx first", dx)
 
 

@@ -268,6 +268,7 @@ CASES = {
 # The same functions under another name, and those that the tests named here hold to this.
 ELSEWHERE = {
     "datasets.mnist.load_data": "tests/datasets",
+    "datasets.fashion_mnist.load_data": "tests/datasets",
     "diagnostics.activation_histograms": "Model.activation_histograms",
     "diagnostics.diagnose": "Model.diagnose",
     "Input": "tests/models/test_functional.py",

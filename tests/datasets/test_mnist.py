@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from netlayers.datasets import mnist
+from netlayers.datasets import _idx, mnist
 from tests.datasets.mnist_files import FILES, NAMES, Server, check, fill, idx
 
 REAL = os.environ.get("NETLAYERS_DATA")  # before the tests unset it
@@ -147,7 +147,7 @@ def test_idx_round_trip(
     array = data.draw(hnp.arrays(np.uint8, shape))
     file = tmp_path_factory.getbasetemp() / "round-trip"
     file.write_bytes(gzip.compress(idx(array)) if compress else idx(array))
-    read = mnist._read_idx(file, ndim)
+    read = _idx.read(file, ndim)
     np.testing.assert_array_equal(read, array)
     assert read.flags.writeable
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netlayers.datasets import mnist
+from netlayers.datasets import _idx, mnist
 from tests.datasets.mnist_files import NAMES, Server, check, fill, idx
 
 
@@ -116,7 +116,7 @@ def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     with Server() as silent:  # it listens, but nobody serves
         monkeypatch.setattr(mnist, "MIRRORS", (f"{silent.url}/a/",))
-        monkeypatch.setattr(mnist, "TIMEOUT", 0.05)
+        monkeypatch.setattr(_idx, "TIMEOUT", 0.05)
         with pytest.raises(ConnectionError, match="timed out"):
             mnist.load_data()
 

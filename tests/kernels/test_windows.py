@@ -44,10 +44,6 @@ def pairs(windows):
                 yield p, q, entry
 
 
-def new(name, shape):
-    return np.full(shape, np.nan)
-
-
 # Entries of a part: the usual number, and so few that a part is a few samples or a row of one.
 PARTS = st.sampled_from([module._PART, 40, 7])
 
@@ -75,9 +71,9 @@ def test_convolution(windows, sizes, part):
             dx[(slice(None), *entry, inputs)] += given_ @ kernel[(*q, slice(None), outputs)].T
     found = [np.full(a.shape, np.nan) for a in (y, d_kernel, dx)]
     with mock.patch.object(module, "_PART", part):
-        convolution.convolve(x, kernel, windows, found[0], new, groups, bias)
-        convolution.convolve_kernel_gradient(x, dy, windows, found[1], new, groups)
-        convolution.convolve_input_gradient(dy, kernel, windows, found[2], new, groups)
+        convolution.convolve(x, kernel, windows, found[0], groups, bias)
+        convolution.convolve_kernel_gradient(x, dy, windows, found[1], groups)
+        convolution.convolve_input_gradient(dy, kernel, windows, found[2], groups)
     for array, expected in zip(found, (y, d_kernel, dx), strict=True):
         np.testing.assert_allclose(array, expected, rtol=1e-10, atol=1e-12)
 
@@ -96,9 +92,9 @@ def test_depthwise_convolution(windows, sizes, part):
         dx[(every, *entry)] += (grouped[(every, *p)] * kernel[q]).sum(axis=-1)
     found = [np.full(a.shape, np.nan) for a in (dy, kernel, x)]
     with mock.patch.object(module, "_PART", part):
-        depthwise.depthwise(x, kernel, windows, found[0], new)
-        depthwise.depthwise_kernel_gradient(x, dy, windows, found[1], new)
-        depthwise.depthwise_input_gradient(dy, kernel, windows, found[2], new)
+        depthwise.depthwise(x, kernel, windows, found[0])
+        depthwise.depthwise_kernel_gradient(x, dy, windows, found[1])
+        depthwise.depthwise_input_gradient(dy, kernel, windows, found[2])
     for array, expected in zip(found, (y.reshape(dy.shape), d_kernel, dx), strict=True):
         np.testing.assert_allclose(array, expected, rtol=1e-10, atol=1e-12)
 
@@ -108,10 +104,10 @@ def test_pooling(windows, sizes, part):
     samples, _, channels = sizes
     windows = windows._replace(  # as the layers make them: each window sees an entry
         counts=tuple(
-            min(count, max(1, (n + b - (k - 1) * d - 1) // s + 1))
-            for n, k, s, d, b, count in zip(*windows, strict=True)
+            min(count, (n + min(b, k - 1) - 1) // s + 1)
+            for n, k, s, _, b, count in zip(*windows, strict=True)
         ),
-        before=tuple(min(b, s - 1) for b, s in zip(windows.before, windows.strides, strict=True)),
+        before=tuple(min(b, k - 1) for b, k in zip(windows.before, windows.kernel, strict=True)),
         dilation=(1,) * len(windows.sizes),
     )
     x = np.round(draw(samples, *windows.sizes, channels), 0)  # some are equal
@@ -133,9 +129,9 @@ def test_pooling(windows, sizes, part):
     found = [np.full(a.shape, np.nan) for a in (dy, x, dy, x)]
     with mock.patch.object(module, "_PART", part):
         pooling.max_pool(x, windows, found[0])
-        pooling.max_pool_gradient(x, best, dy, windows, found[1], new)
+        pooling.max_pool_gradient(x, best, dy, windows, found[1])
         pooling.average_pool(x, windows, found[2])
-        pooling.average_pool_gradient(dy, windows, found[3], new)
+        pooling.average_pool_gradient(dy, windows, found[3])
     expected = (best, d_best, total / entries, d_mean)
     for array, answer in zip(found, expected, strict=True):
         np.testing.assert_allclose(array, answer, rtol=1e-10, atol=1e-12)

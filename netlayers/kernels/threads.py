@@ -1,0 +1,102 @@
+"""Parts of a batch in several threads, with matrix products of one thread in each.
+
+Convolution copies patches between its products, and BLAS uses its threads in the products alone. So
+the samples are cut into shares, and a thread computes a share from beginning to end: NumPy and
+compiled kernels release the interpreter lock while they compute. There are as many threads as BLAS
+would use, which ``OPENBLAS_NUM_THREADS`` and threadpoolctl set. With another BLAS than OpenBLAS the
+shares are computed one after the other.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import ctypes
+import functools
+import importlib
+import itertools
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.kernels.exact import EXACT, is_exact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
+
+    from netlayers._typing import Array, Dtype
+
+# A share has at least so many multiplications (about 0.1 ms); a batch has at most so many shares.
+_WORK, _SHARES = 1 << 22, 8
+# Names of OpenBLAS's functions in NumPy's wheels, and elsewhere.
+_NAMES = (
+    "scipy_openblas_{}_num_threads64_",
+    "openblas_{}_num_threads64_",
+    "openblas_{}_num_threads",
+)
+_own = threading.local()
+_busy = threading.Lock()
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
+    """Return an array of this thread to write into; its memory is reused by name."""
+    memory: dict[tuple[str, Dtype], Array] = vars(_own).setdefault("memory", {})
+    size = int(np.prod(shape))
+    found = memory.get((name, dtype))
+    if found is None or found.size < size:
+        found = memory[name, dtype] = np.empty(size, dtype)
+    return found[:size].reshape(shape)
+
+
+def shares(samples: int, work: float) -> list[slice]:
+    """Cut samples into slices, for a total number of multiplications."""
+    count = max(1, min(_SHARES, samples, int(work // _WORK)))
+    ends = [samples * i // count for i in range(count + 1)]
+    return [slice(start, end) for start, end in itertools.pairwise(ends)]
+
+
+def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:
+    """Return ``[function(part) for part in slices]``, computed in several threads if possible."""
+    set_threads, get_threads = _openblas()
+    threads = min(get_threads(), len(slices))
+    if threads == 1 or (EXACT and is_exact()) or not _busy.acquire(blocking=False):
+        return [function(part) for part in slices]
+    futures = importlib.import_module("concurrent.futures")  # not needed by other networks
+    before = get_threads()
+    try:
+        set_threads(1)
+        # The warnings that the caller ignores are part of its context.
+        calls = [
+            _pool(before, os.getpid()).submit(contextvars.copy_context().run, function, part)
+            for part in slices
+        ]
+        futures.wait(calls)
+        return [call.result() for call in calls]
+    finally:
+        set_threads(before)
+        _busy.release()
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Return the threads; those of a parent process do not exist in its child."""
+    futures = importlib.import_module("concurrent.futures")
+    pool: ThreadPoolExecutor = futures.ThreadPoolExecutor(threads, "netlayers")
+    return pool
+
+
+@functools.cache
+def _openblas() -> tuple[Callable[[int], None], Callable[[], int]]:
+    """Return OpenBLAS's functions that set and get the number of threads."""
+    module = importlib.import_module("numpy._core._multiarray_umath")
+    try:
+        library = ctypes.CDLL(str(module.__file__))
+    except OSError:
+        library = None
+    for name in _NAMES:
+        functions = [getattr(library, name.format(verb), None) for verb in ("set", "get")]
+        if None not in functions:
+            return functions[0], functions[1]  # type: ignore[return-value]
+    return (lambda count: None), (lambda: 1)

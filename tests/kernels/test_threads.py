@@ -1,0 +1,120 @@
+"""Shares of a batch in several threads."""
+
+import os
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+from netlayers.kernels import threads
+from netlayers.kernels.exact import exactly
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """A BLAS of two threads; the list of the numbers of threads that were set."""
+    now = [2]
+    monkeypatch.setattr(threads, "_openblas", lambda: (now.append, lambda: now[-1]))
+    return now
+
+
+def test_results_are_in_order_and_the_number_of_threads_comes_back(two):
+    def compute(part):
+        assert two[-1] == 1  # each thread multiplies alone
+        return part.start, threading.get_ident()
+
+    parts = threads.shares(20, 1e9)
+    assert len(parts) == 8
+    assert parts[0].start == 0
+    assert parts[-1].stop == 20
+    found = threads.run(compute, parts)
+    assert [start for start, _ in found] == [part.start for part in parts]
+    assert threading.get_ident() not in {ident for _, ident in found}
+    assert two == [2, 1, 2]
+
+
+def test_little_work_is_one_share():
+    assert threads.shares(100, 1000) == [slice(0, 100)]
+    assert threads.shares(0, 1e12) == [slice(0, 0)]
+    assert len(threads.shares(3, 1e12)) == 3
+
+
+def test_an_error_waits_for_the_other_threads(two):
+    done = []
+
+    def compute(part):
+        if not part.start:
+            raise ValueError("the first share")
+        done.append(part.start)
+
+    with pytest.raises(ValueError, match="the first share"):
+        threads.run(compute, threads.shares(8, 1e9))
+    assert sorted(done) == [1, 2, 3, 4, 5, 6, 7]
+    assert two == [2, 1, 2]
+    threads.run(len, [])  # the lock is free
+    assert threads.run(lambda part: 1, threads.shares(8, 1e9)) == [1] * 8
+
+
+def test_warnings_are_those_of_the_caller(two):
+    def compute(part):
+        return np.float32(3e38) * np.float32(part.start + 10)
+
+    parts = threads.shares(8, 1e9)
+    with np.errstate(over="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert threads.run(compute, parts) == [np.inf] * 8
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        threads.run(compute, parts)
+
+
+def test_calls_inside_and_exact_ones_stay_in_their_thread(two):
+    parts = threads.shares(8, 1e9)
+
+    def idents(part):
+        return {threading.get_ident()} | set(
+            threads.run(lambda inner: threading.get_ident(), parts)
+        )
+
+    assert all(len(found) == 1 for found in threads.run(idents, parts))
+    alone = exactly(lambda: threads.run(lambda part: threading.get_ident(), parts))()
+    assert set(alone) == {threading.get_ident()}
+
+
+def test_scratch_memory_belongs_to_a_thread_and_grows():
+    dtype = np.dtype(np.float32)
+    small = threads.scratch("test", (2, 3), dtype)
+    assert small.shape == (2, 3)
+    assert np.shares_memory(small, threads.scratch("test", (6,), dtype))
+    large = threads.scratch("test", (4, 5), dtype)
+    assert np.shares_memory(large, threads.scratch("test", (2, 3), dtype))
+    assert not np.shares_memory(large, threads.scratch("test", (2, 3), np.dtype(np.float64)))
+    others = []
+    thread = threading.Thread(target=lambda: others.append(threads.scratch("test", (2,), dtype)))
+    thread.start()
+    thread.join()
+    assert not np.shares_memory(large, others[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_has_threads_of_its_own(two):
+    parts = threads.shares(8, 1e9)
+    threads.run(len, [])
+    threads.run(lambda part: part.start, parts)
+    child = os.fork()
+    if not child:
+        os._exit(0 if threads.run(lambda part: 1, parts) == [1] * 8 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_blas_of_numpy_is_found_where_it_is_openblas():
+    config = np.show_config(mode="dicts")
+    name = config["Build Dependencies"]["blas"]["name"]
+    set_threads, get_threads = threads._openblas()
+    before = get_threads()
+    set_threads(1)
+    assert get_threads() == 1
+    set_threads(before)
+    if "openblas" in name:
+        assert get_threads() == before >= 1

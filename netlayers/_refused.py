@@ -1,4 +1,4 @@
-"""Arguments and names of Keras that are refused, with what to use."""
+"""Arguments of Keras that are refused, with what to use."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ REFUSED_ARGUMENTS = {
     ("Optimizer", "loss_scale_factor"): "loss_scale_factor={value!r} is not supported: it is for "
     "mixed precision, and a model computes in one dtype. Leave it out.",
 }
-# Of a module.
-REFUSED_NAMES = {
-    "layers.SpectralNormalization": "its forward pass would replace the weights that the optimizer "
-    "trains. A constraint divides a kernel by its largest singular value after each update, see "
-    "docs/keras.md; kernel_regularizer=OrthogonalRegularizer() keeps all singular values together",
-}
 
 
 def refused_argument(cls: type, name: str, value: object) -> str | None:
@@ -25,10 +19,3 @@ def refused_argument(cls: type, name: str, value: object) -> str | None:
         if reason is not None:
             return reason.format(value=value)
     return None
-
-
-def refused_name(module: str, name: str) -> AttributeError:
-    """Return the error for a name that a module does not have."""
-    reason = REFUSED_NAMES.get(f"{module.rpartition('.')[2]}.{name}")
-    because = "" if reason is None else f": {reason}"
-    return AttributeError(f"module {module!r} has no attribute {name!r}{because}.")

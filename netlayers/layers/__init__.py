@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlayers._refused import refused_name
 from netlayers._serializers import serializers
 from netlayers.activations.clipped import HardSigmoid, HardTanh, ReLU6, SparseSigmoid
 from netlayers.activations.gated import GELU, GLU, HardSiLU, Mish, SiLU
@@ -99,6 +98,7 @@ from netlayers.layers.spatial_dropout import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from netlayers.layers.spectral_normalization import SpectralNormalization
 from netlayers.layers.text_vectorization import TextVectorization
 from netlayers.layers.time_distributed import TimeDistributed
 from netlayers.layers.transposed_convolution import (
@@ -256,6 +256,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "Squareplus",
     "StringLookup",
     "Subtract",
@@ -290,7 +291,3 @@ def _get(identifier: Any) -> Layer:
 
 
 serialize, deserialize = serializers(_get)
-
-
-def __getattr__(name: str) -> Any:
-    raise refused_name(__name__, name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._warn import warn
 from netlayers.checks import check_flag, check_integer, check_list, check_number
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Metric, broadcast_weights
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike
 
 _MOST_CLASSES = 1 << 14  # whose confusion matrix takes 2 GiB
+_LARGEST_CLASS = 1 << 31  # larger numbers are no classes
 
 
 def _some_classes(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -36,8 +38,8 @@ class IoU(Metric):
     """Mean of ``tp / (tp + fp + fn)`` over classes, the intersection over the union of samples.
 
     Classes that occur neither in targets nor predictions are left out; without any, the result is
-    0. (Keras ignores samples whose class is out of range; here they raise an error, unless they are
-    of ``ignore_class``.)
+    0. Samples whose target or prediction is out of range are left out, as in Keras, with a warning
+    unless the target is ``ignore_class``.
 
     Shapes: ``y_true`` and ``y_pred`` are class indices (batch, ...), or (batch, ..., classes) where
     they are not sparse.
@@ -60,6 +62,7 @@ class IoU(Metric):
 
     direction = "max"
     _counts: Array | None
+    _takes_others = True  # classes out of range
 
     def __init__(
         self,
@@ -139,6 +142,10 @@ class IoU(Metric):
             true, predicted = true[known], predicted[known]
             weight = None if weight is None else weight[known]
         n = self.num_classes
+        known = self._in_range("y_true", true) & self._in_range("y_pred", predicted)
+        if not known.all():
+            true, predicted = true[known], predicted[known]
+            weight = None if weight is None else weight[known]
         cells = n * class_indices(self, true, n) + class_indices(self, predicted, n, "y_pred")
         counts = np.bincount(cells, weight, minlength=n * n).reshape(n, n)
         self._counts = counts if self._counts is None else self._counts + counts
@@ -156,6 +163,20 @@ class IoU(Metric):
     def reset_state(self) -> None:
         """Reset the metric."""
         self._counts = None  # takes memory from the first batch on
+
+    def _in_range(self, argument: str, classes: Array) -> Array:
+        """Return which samples have one of the classes; warn about other whole numbers."""
+        classes_of_others = (classes == np.rint(classes)) & (np.abs(classes) < _LARGEST_CLASS)
+        known: Array = (classes >= 0) & (classes < self.num_classes) | ~classes_of_others
+        if self._takes_others and not known.all():
+            last, other = self.num_classes - 1, int(classes[~known][0])
+            advice = f" Pass ignore_class={other} if that is meant." if argument == "y_true" else ""
+            warn(
+                f"metric {self.name!r}: {argument} has other classes than 0 to {last}, such as "
+                f"{other}; these samples are left out.{advice}"
+            )
+            return known
+        return np.ones(known.shape, bool)  # class_indices() refuses the others
 
     def _classes(self, values: Array, sparse: bool) -> Array:
         if sparse:
@@ -185,6 +206,8 @@ class BinaryIoU(IoU):
         >>> nl.metrics.BinaryIoU(target_class_ids=[1])([0, 1, 1, 0], [0.1, 0.9, 0.4, 0.2])
         0.5
     """
+
+    _takes_others = False  # labels -1 and 1 would be half a data set
 
     def __init__(
         self,

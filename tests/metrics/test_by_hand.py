@@ -64,10 +64,15 @@ def test_intersection_over_union():
     assert metric(y, p) == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)  # class 3 does not occur
     metric.reset_state()
     assert metric(y, p, w) == pytest.approx((1 + 2 / 5 + 4 / 7) / 3)
-    with pytest.raises(nl.errors.DataError, match="class indices from 0 to 2"):
-        MeanIoU(3).update_state(y, p)
-    with pytest.raises(nl.errors.DataError, match="y_pred must be class indices"):
-        MeanIoU(2).update_state([0, 1], [0, 2])
+    with pytest.warns(UserWarning, match="y_true has other.* 0 to 2, such as 9.*ignore_class=9"):
+        assert MeanIoU(3)(y, p) == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
+    with pytest.warns(UserWarning, match=r"y_pred has other.* 0 to 1, such as -2; .* out\.$"):
+        assert IoU(2, [0, 1])([0, 1, 0], [0, -2, 1], [1, 5, 3]) == pytest.approx(1 / 8)
+    for true, predicted in (([0, 0.5], [0, 1]), ([0, 1], [0, 1e30])):
+        with pytest.raises(nl.errors.DataError, match="must be class indices from 0 to 1"):
+            MeanIoU(2).update_state(true, predicted)
+    with pytest.raises(nl.errors.DataError, match="class indices from 0 to 1"):
+        BinaryIoU().update_state([-1, 1], [0.2, 0.7])
     assert IoU(3, [2], ignore_class=9)(y, p) == 0.5
     assert BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7]) == pytest.approx(1 / 3)
     rows = np.eye(3)

@@ -48,7 +48,8 @@ def outcome(function):
         try:
             text = shown(function())
         except NetlayersError as error:
-            text = f"{type(error).__name__}: {error}"
+            # Without the list of all names, which each new class makes longer.
+            text = f"{type(error).__name__}: {error}".partition(" Known names: ")[0]
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             text = type(error).__name__
     return " ".join([text, *(f"({w.category.__name__})" for w in seen)])

@@ -128,3 +128,18 @@ def test_an_optimizer_that_skips_goes_on_under_terminate_on_nan(capsys):
     assert model.fit(X, Y, epochs=2, callbacks=[TerminateOnNaN()], verbose=0).epoch == [0, 1]
     assert model.optimizer.skipped == 2
     assert capsys.readouterr().out == ""
+
+
+def test_the_epoch_in_which_the_time_ended(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("netlayers.callbacks.limits.time.monotonic", lambda: now[0])
+    tick = LambdaCallback(on_train_batch_end=lambda batch, logs: now.__setitem__(0, now[0] + 1))
+    budget = TimeBudget(1.0)
+    for first in (0, 2):
+        make().fit(X, Y, 1, epochs=4, initial_epoch=first, callbacks=[tick, budget], verbose=0)
+        said = capsys.readouterr().out
+        assert said.startswith(f"Epoch {first + 1}: the time budget of 1 s is used up (1.0 s)"), (
+            said
+        )
+    budget.on_train_begin()
+    assert budget.get_state() == {"seconds": 0.0, "stopped": False, "epoch": 0}

@@ -59,3 +59,24 @@ def test_one_loss_of_two_outputs():
     assert trace["a"].dz is None
     assert trace.loss.total == trace.loss.parts["b"].value
     trace.html(), trace.markdown()
+
+
+def test_losses_of_samples_are_those_of_losses_that_have_them():
+    class Whole(nl.losses.Loss):
+        """A loss with a forward of its own, which has no reduction."""
+
+        def forward(self, y_true, y_pred, sample_weight=None):
+            self.cache.d = y_pred - np.asarray(y_true).reshape(y_pred.shape)
+            return float(np.sum(self.cache.d**2))
+
+        def backward(self, denominator=None):
+            return 2 * self.cache.d
+
+    for loss, shape in (("mse", (6,)), (Whole(), None), (nl.losses.SplitLoss(["mse"], [1]), None)):
+        model = nl.Sequential([L.Dense(1)], seed=0)
+        model.compile("sgd", loss)
+        samples = model.trace(X, SIZE[:, None]).loss.samples
+        assert (None if samples is None else samples.shape) == shape
+        weighted = model.trace(X, SIZE[:, None], np.arange(6.0)).loss.samples
+        if samples is not None:
+            np.testing.assert_allclose(weighted, samples * np.arange(6.0), rtol=1e-5)

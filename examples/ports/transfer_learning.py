@@ -12,8 +12,8 @@ Output:
     dense                trained 0, not trained 2
     the frozen base has not changed: True
     a new layer on the frozen base: 71.5%
-    the whole network, tuned: 76.5%
-    a layer on extracted features: 77.1%
+    the whole network, tuned: 77.1%
+    a layer on extracted features: 73.2%
 """
 
 import numpy as np
@@ -101,11 +101,7 @@ def main(epochs=60):
     print("the frozen base has not changed:", unchanged)
     print(f"a new layer on the frozen base: {frozen:.1%}")
 
-    base.trainable = True
-    base.layers[-2].trainable = False  # the normalization keeps its moments
-    head = model.layers[-1]
-    inputs = nl.Input(shape=(64,))
-    model = nl.Model(inputs, head(base(inputs)))
+    base.trainable = True  # and computes as at inference: the normalization keeps its moments
     compiled(model, 1e-4)
     model.fit(new, labels, epochs=epochs, verbose=0)
     tuned = model.evaluate(unseen, truth, verbose=0)[1]

@@ -188,7 +188,7 @@ class Layer(Module):
                 give a symbolic output; see :func:`netlayers.Input`.
             more: additional inputs; a single boolean is ``training``.
             training: cache what :meth:`backward` needs. In a symbolic call, ``False`` computes the
-                layer as at inference in training too, without a gradient: it must be frozen.
+                layer as at inference in training too; its weights are trained unless frozen.
             mask: for a layer that takes one.
 
         Raises:

@@ -25,7 +25,8 @@ class BatchNormalization(AffineNormalization):
     update moving averages: ``moving = momentum moving + (1 - momentum) batch``. Inference uses the
     moving averages instead, so an output does not depend on the other samples.
 
-    With ``trainable=False`` the moving averages are used in training too, and do not change.
+    With ``trainable=False`` the moving averages are used in training too, and do not change; the
+    same where the layer is called with ``training=False``, but there gamma and beta are trained.
 
     Shapes: ``x`` and ``y`` any of two axes or more; ``gamma``, ``beta``, ``moving_mean`` and
     ``moving_variance`` (features,), the size of the axis ``axis``. All other axes are reduced.
@@ -75,6 +76,7 @@ class BatchNormalization(AffineNormalization):
     """
 
     same_in_training = False
+    _at_inference = False  # set by calls with training=False: see InferenceCall
     _not_stored = (
         *AffineNormalization._not_stored,
         "renorm",
@@ -166,12 +168,14 @@ class BatchNormalization(AffineNormalization):
         rows = given.reshape(-1, given.shape[-1])
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
-        learning = training and self.trainable
+        trained = training and self.trainable
+        learning = trained and not self._at_inference
         if learning:
             centred = self.buffer("centred", rows.shape)
             variance = self._take_moments(rows, centred)
         else:
-            centred = np.subtract(rows, self.moving_mean, out=out)
+            between = self.buffer("centred", rows.shape) if trained else out
+            centred = np.subtract(rows, self.moving_mean, out=between)
             variance = self.moving_variance.astype(np.float64)
         inverse = 1 / np.sqrt(variance + self.epsilon)  # of the deviation; float64, as is σ²
         factor = inverse.astype(self._dtype)
@@ -184,7 +188,8 @@ class BatchNormalization(AffineNormalization):
         if training:
             self.cache.shape = x.shape
             self.cache.factor = factor
-            self.cache.batch = (centred, inverse) if learning else None
+            self.cache.batch = (centred, inverse) if trained else None
+            self.cache.learning = learning
         return self._arranged_back("output", y, training)
 
     def backward(self, dy: Array) -> Array:
@@ -193,7 +198,8 @@ class BatchNormalization(AffineNormalization):
         ``dbeta = Σ dy``, ``dgamma = Σ dy x̂``,
         ``dx = gamma / √(σ² + epsilon) (dy - (dbeta + x̂ dgamma) / n)``.
 
-        With moving averages, which are constants: ``dx = gamma / √(σ² + epsilon) dy``.
+        With moving averages, which are constants: ``dx = gamma / √(σ² + epsilon) dy``, and x̂ has
+        them for μ and σ².
         """
         factor = self.cache.factor
         dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
@@ -209,6 +215,9 @@ class BatchNormalization(AffineNormalization):
             self.d_beta[...] = d_beta
         if self.scale:
             self.d_gamma[...] = d_gamma
+        if not self.cache.learning:
+            np.multiply(rows, factor, out=out)
+            return self._arranged_back("input gradient", dx)
         mean = (d_beta / len(rows)).astype(self._dtype)
         slope = (inverse * d_gamma / len(rows)).astype(self._dtype)
         kernels.batch_gradient(rows, centred, mean, slope, factor, out)

@@ -28,6 +28,7 @@ class _RandomLayer(Layer):
 
     random = True
     same_in_training = False
+    _at_inference = False  # set by calls with training=False: see InferenceCall
 
     def __init__(self, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -99,7 +100,7 @@ class _MaskLayer(_RandomLayer):
             return x
         self.cache.shape = x.shape
         self.cache.mask = None
-        if not self._parts:
+        if not self._parts or self._at_inference:
             return x
         mask = self.workspace("mask", self._mask_shape(x.shape), _BOOL)  # type: ignore[arg-type]
         y = self.workspace("y", x.shape, self._dtype)
@@ -247,6 +248,8 @@ class GaussianNoise(_RandomLayer):
         if not training:
             return x
         self.cache.shape = x.shape
+        if self._at_inference:
+            return x
         y = self.workspace("y", x.shape, self._dtype)
         assert self.rng is not None
         self.rng.standard_normal(dtype=self._dtype, out=y)
@@ -290,6 +293,9 @@ class GaussianDropout(_RandomLayer):
         x = self.prepare(x)
         if not training:
             return x
+        self.cache.shape, self.cache.noise = x.shape, None
+        if self._at_inference:
+            return x
         n = self.workspace("noise", x.shape, self._dtype)
         assert self.rng is not None
         self.rng.standard_normal(dtype=self._dtype, out=n)
@@ -301,5 +307,7 @@ class GaussianDropout(_RandomLayer):
     def backward(self, dy: Array) -> Array:
         """``dx = dy n``."""
         n = self.cache.noise
-        dy = self.check_gradient(dy, n.shape)
-        return np.multiply(dy, n, out=self.workspace("dx", dy.shape, self._dtype))
+        dy = self.check_gradient(dy, self.cache.shape)
+        return (
+            dy if n is None else np.multiply(dy, n, out=self.workspace("dx", dy.shape, self._dtype))
+        )

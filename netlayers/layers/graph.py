@@ -11,7 +11,8 @@ from netlayers.core.building import abstract_build
 from netlayers.core.calls import Call
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.containers import Container
-from netlayers.layers.wiring import InferenceCall, Node, chain
+from netlayers.layers.inference_call import InferenceCall
+from netlayers.layers.wiring import Node, chain
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class CallGraph(Container):
         for number, _, options in self._wires:
             layer = self.layers[number]
             if options.get("training") is False:
-                calls.append(InferenceCall(layer))  # type: ignore[arg-type]
+                alone = [n for n, *_ in self._wires].count(number) == 1
+                call = free[number] if alone else layer.new_call()
+                calls.append(InferenceCall(layer, call))  # type: ignore[arg-type]
             elif options:
                 calls.append(Call(layer, layer.new_call().number, options))
             else:

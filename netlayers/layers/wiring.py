@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from netlayers.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netlayers.core.layer import Layer
     from netlayers.core.parameters import Parameter
 
     Source = tuple[int, int | None]
@@ -41,44 +38,6 @@ class Node(NamedTuple):
 
     call: Callee
     sources: tuple[Source, ...]
-
-
-class InferenceCall:
-    """A call that computes a layer as at inference, in training too; it passes no gradient on.
-
-    Args:
-        layer: the layer, which must be frozen by the time a model is trained.
-    """
-
-    can_skip_input_gradient = True
-    declared_parameters: tuple[()] = ()
-
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
-
-    @property
-    def _has_trainable_weights(self) -> bool:
-        return self.layer._has_trainable_weights
-
-    def forward(self, x: Any, training: bool = False, **options: Any) -> Any:
-        """Return the layer's output at inference."""
-        return self.layer.forward(x, False, **options)
-
-    def _forward_logits(self, x: Any, training: bool = False, **options: Any) -> Any:
-        """Return the layer's logits at inference."""
-        return self.layer._forward_logits(x, False, **options)
-
-    def _backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
-        """Raise a ConfigurationError, as :meth:`backward`."""
-        return self.backward(dz, input_gradient)
-
-    def backward(self, dy: Any, input_gradient: bool = True) -> Any:
-        """Raise a ConfigurationError: nothing was cached."""
-        raise ConfigurationError(
-            f"{self.layer.owner}: it is called with training=False, which computes no gradient, "
-            "but it or a layer before it has trainable weights. Freeze it by layer.trainable = "
-            "False, put it directly behind the inputs, or leave training=False out."
-        )
 
 
 def chain(calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import saving
 from netlayers.models import keras_names, lbfgs
-from netlayers.models.derived import functional_class, is_described
+from netlayers.models.derived import are_symbolic, functional_class, is_described
 from netlayers.models.subclassed import SubclassedModel
 from netlayers.models.summary import Summary, print_summary
 from netlayers.registry import lookup
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from netlayers.callbacks import History
     from netlayers.diagnostics import ActivationHistograms, Diagnosis, LossSurface, ProfileReport
     from netlayers.trace import Trace
+
+_SYMBOLS = ("inputs", "outputs")
 
 
 class Model(SubclassedModel):
@@ -61,7 +63,9 @@ class Model(SubclassedModel):
         """Return an object of the class; of ``Functional``, for ``Model(inputs, outputs)``."""
         if cls is Model:
             return lookup("layer", "Functional")(*args, **kwargs)
-        return super().__new__(cls)
+        if are_symbolic(args, kwargs):  # those of Functional, which an object of the class becomes
+            kwargs = {name: its for name, its in kwargs.items() if name not in _SYMBOLS}
+        return super().__new__(cls, *args, **kwargs)
 
     def fit_lbfgs(
         self,

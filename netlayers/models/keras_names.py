@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import losses, metrics, optimizers
-from netlayers.arrays.convert import shapes_of
+from netlayers.arrays.convert import one, shapes_of
 from netlayers.checks import overridden, takes
 from netlayers.data.packing import unpack_x_y_sample_weight
+from netlayers.data.structure import arrays_by_name
 from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers.input import InputLayer
 from netlayers.registry import resolve
 from netlayers.training.inputs import batch_of
-from netlayers.training.outputs import unfused_loss
+from netlayers.training.outputs import output_names, targets_by_output, unfused_loss
 from netlayers.training.own_steps import check_gradient_of_loss
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ def compute_loss(model: TrainableModel, y: Any, y_pred: Any, sample_weight: Any)
         raise NotCompiledError(
             f"{model.owner}: compile(optimizer, loss) comes before compute_loss."
         )
-    steps = model._make_steps(shapes_of(_arrays(y)))
-    steps.on_outputs = steps.on_outputs or unfused_loss(model, shapes_of(_arrays(y)))
+    y, y_pred, shapes = _in_order(model, "compute_loss", y, y_pred)
+    steps = model._make_steps(shapes)
+    steps.on_outputs = steps.on_outputs or unfused_loss(model, shapes)
     value = steps.on_outputs.forward(y, y_pred, sample_weight)
     if hasattr(model, "_without_penalties"):  # the step adds them
         return value
@@ -93,7 +95,8 @@ def compute_loss_gradient(model: TrainableModel) -> Any:
 def compute_metrics(model: TrainableModel, y: Any, y_pred: Any, sample_weight: Any) -> Any:
     """Add a batch to the metrics of ``compile``; return the results of all metrics."""
     model._require_compiled()
-    for group in model._make_steps(shapes_of(_arrays(y)))._groups:
+    y, y_pred, shapes = _in_order(model, "compute_metrics", y, y_pred)
+    for group in model._make_steps(shapes)._groups:
         group.update(y, y_pred, sample_weight)
     return metrics_result(model)
 
@@ -125,9 +128,19 @@ def step(model: TrainableModel, method: str, data: Any) -> dict[str, Any]:
     return results
 
 
-def _arrays(given: Any) -> Any:
-    """Return targets as an array, or a tuple of arrays."""
-    return tuple(map(np.asarray, given)) if isinstance(given, (list, tuple)) else np.asarray(given)
+def _in_order(model: TrainableModel, owner: str, y: Any, y_pred: Any) -> tuple[Any, Any, Any]:
+    """Return targets and predictions, as tuples for several outputs, and the shapes of the former.
+
+    Raises:
+        DataError: they do not fit the outputs.
+    """
+    if isinstance(y_pred, dict) or model._output_count > 1:
+        names = output_names(model)
+        y = targets_by_output(model.loss, owner, y, names)
+        y_pred = tuple(map(np.asarray, arrays_by_name(owner, "y_pred", y_pred, names, "output")))
+    if isinstance(y, tuple) and isinstance(y_pred, tuple):
+        return y, y_pred, shapes_of(y)
+    return y, one(y_pred) if isinstance(y_pred, tuple) else y_pred, np.shape(y)
 
 
 def compile_config(model: TrainableModel) -> dict[str, Any] | None:

@@ -190,6 +190,36 @@ def test_compute_metrics():
     assert make(Step).fit(X, Y, epochs=2, verbose=0).history == expected
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_several_outputs(by_name):
+    def made(cls):
+        x = nl.Input((5,))
+        h = L.Dense(8, "tanh")(x)
+        first, second = L.Dense(1, name="first")(h), L.Dense(2, name="second")(h)
+        model = cls(x, {"first": first, "second": second} if by_name else [first, second], seed=0)
+        model.compile("adam", {"first": "mse", "second": "mae"}, metrics={"first": "mae"})
+        return model
+
+    class Step(Written):
+        def train_step(self, data):
+            x, y = data
+            y_pred = self(x, training=True)
+            self.metrics[0].update_state(self.compute_loss(x, y, y_pred))
+            self.backward(self.compute_loss_gradient())
+            self.optimizer.step(self.parameters)
+            return self.compute_metrics(x, y, y_pred)
+
+    targets = {"first": Y, "second": X[:, 1:3]}
+    given = targets if by_name else list(targets.values())
+    usual, own = made(nl.Model), made(Step)
+    expected = usual.fit(X, given, epochs=2, verbose=0).history
+    found = own.fit(X, given, epochs=2, verbose=0).history
+    for name in ("loss", "first_mae"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-6)
+    value = own.compute_loss(y=given, y_pred=own.predict(X))
+    assert value == pytest.approx(own.evaluate(X, given, verbose=0, return_dict=True)["loss"])
+
+
 def test_only_test_step():
     class Tested(nl.Model):
         def test_step(self, data):

@@ -25,9 +25,11 @@ KERAS_LAYER = """
 """
 # Of Keras's preprocessing layers.
 VOCABULARY = "adapt get_vocabulary output_mode set_vocabulary vocabulary_size"
+IMAGES = "get_random_transformation transform_images transform_labels transform_segmentation_masks"
 KERAS = {
     "Layer": KERAS_LAYER,
     "CategoricalLayer": VOCABULARY,
+    "Augmentation": IMAGES,
     "FeatureSpace": """
     adapt cross feature float float_discretized float_normalized float_rescaled
     get_encoded_features get_inputs integer_categorical integer_hashed output_mode save

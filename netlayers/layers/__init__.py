@@ -78,6 +78,7 @@ from netlayers.layers.merge_layers import (
     Multiply,
     Subtract,
 )
+from netlayers.layers.mixing import CutMix, MixUp
 from netlayers.layers.normalization import Normalization
 from netlayers.layers.parallel import Parallel
 from netlayers.layers.pooling import (
@@ -89,6 +90,10 @@ from netlayers.layers.pooling import (
     MaxPooling3D,
 )
 from netlayers.layers.prelu import PReLU
+from netlayers.layers.random_affine import RandomRotation, RandomTranslation, RandomZoom
+from netlayers.layers.random_crop import RandomCrop
+from netlayers.layers.random_flip import RandomFlip
+from netlayers.layers.random_values import RandomBrightness, RandomContrast, RandomErasing
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
 from netlayers.layers.resizing import CenterCrop, Resizing
@@ -174,6 +179,7 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -226,12 +232,21 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Mish",
+    "MixUp",
     "Multiply",
     "Normalization",
     "PReLU",
     "Parallel",
     "Permute",
     "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "ReLU6",
     "RepeatVector",

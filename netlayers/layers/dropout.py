@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BOOL = np.dtype(bool)
 
 
-class _RandomLayer(Layer):
+class RandomLayer(Layer):
     """Base class of layers that draw random numbers, from the model's stream or their own seed."""
 
     supports_masking = True
@@ -41,7 +41,7 @@ class _RandomLayer(Layer):
         """Accept any shape."""
 
 
-class _MaskLayer(_RandomLayer):
+class _MaskLayer(RandomLayer):
     """Base class of layers that drop entries: ``y = factor m (x - shift) + offset``, ``m`` 0 or 1.
 
     A subclass sets ``_shift``, ``_factor`` and ``_offset`` for the fraction ``_dropped``.
@@ -218,7 +218,7 @@ class AlphaDropout(_MaskLayer):
 
 
 @register("layer")
-class GaussianNoise(_RandomLayer):
+class GaussianNoise(RandomLayer):
     """Add noise in training: ``y = x + stddev ε`` with standard normal ``ε``.
 
     Shapes: any; the output has the shape of the input.
@@ -262,7 +262,7 @@ class GaussianNoise(_RandomLayer):
 
 
 @register("layer")
-class GaussianDropout(_RandomLayer):
+class GaussianDropout(RandomLayer):
     """Multiply by noise in training: ``y = x (1 + √(rate / (1 - rate)) ε)``, ``ε`` ~ N(0, 1).
 
     The noise has the same mean and variance as :class:`Dropout` with this rate.

@@ -16,10 +16,10 @@ from netlayers.registry import register
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netlayers._typing import Array, Examples
+    from netlayers._typing import Array, Examples, Shape
 
 
-class _Frame(NamedTuple):
+class Frame(NamedTuple):
     """A part of an image, or an image with margins, that is resized.
 
     Attributes:
@@ -45,23 +45,31 @@ class FramedImages(AxisProducts, ImageLayer):
     _antialias = False
     _fill_value = 0.0
 
+    def check_input_shape(self, shape: Shape) -> None:
+        """Accept images of any size; raise a ShapeError if the input has other axes."""
+        self._split_shape(shape)
+
     def _new_sizes(self, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (self.height, self.width)
 
     def _matrix(self, axis: int, size: int, new: int) -> Array:
         return interpolation(size, new, self._interpolation, self._antialias, self._dtype)
 
-    def _frame(self, sizes: tuple[int, ...]) -> _Frame:
+    def _frame(self, sizes: tuple[int, ...], training: bool) -> Frame:
         """Return the frame for images of these sizes."""
         raise NotImplementedError
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = M z`` along each axis, with x, cropped or with margins, in the frame z."""
         x = self.prepare(x)
-        sizes: Any = self._split_shape(x.shape)[0]
-        frame = self._frame(sizes)
+        frame = self._frame(self._split_shape(x.shape)[0], training)  # type: ignore[arg-type]
         if training:
             self.cache.shape, self.cache.frame = x.shape, frame
+        return self._framed(x, frame, training)
+
+    def _framed(self, x: Array, frame: Frame, training: bool) -> Array:
+        """Return x in the frame, resized."""
+        sizes: Any = self._split_shape(x.shape)[0]
         if frame.sizes == sizes:
             return self._resized(x, training)
         channels = self._split_shape(x.shape)[1]
@@ -84,7 +92,7 @@ class FramedImages(AxisProducts, ImageLayer):
         return dx
 
 
-def _same_ratio(
+def same_ratio(
     sizes: tuple[int, ...], height: int, width: int, choose: Callable[[int, int], int]
 ) -> tuple[int, int]:
     """Return a height and a width in the ratio ``height / width``.
@@ -97,11 +105,11 @@ def _same_ratio(
     )
 
 
-def _cropped(sizes: tuple[int, ...], height: int, width: int) -> _Frame:
+def cropped(sizes: tuple[int, ...], height: int, width: int) -> Frame:
     """Return the frame of these sizes around the centre of a larger image."""
     starts = [(n - new) // 2 for n, new in zip(sizes, (height, width), strict=True)]
     seen = (slice(starts[0], starts[0] + height), slice(starts[1], starts[1] + width))
-    return _Frame((height, width), seen, (slice(None),) * 2)
+    return Frame((height, width), seen, (slice(None),) * 2)
 
 
 @register("layer")
@@ -210,17 +218,17 @@ class Resizing(FramedImages):
             ),
         ]
 
-    def _frame(self, sizes: tuple[int, ...]) -> _Frame:
+    def _frame(self, sizes: tuple[int, ...], training: bool) -> Frame:
         whole = (slice(None),) * 2
         if self.crop_to_aspect_ratio:
-            return _cropped(sizes, *_same_ratio(sizes, self.height, self.width, min))
+            return cropped(sizes, *same_ratio(sizes, self.height, self.width, min))
         if self.pad_to_aspect_ratio:
-            wanted = _same_ratio(sizes, self.height, self.width, max)
+            wanted = same_ratio(sizes, self.height, self.width, max)
             margins = [(new - n) // 2 for new, n in zip(wanted, sizes, strict=True)]
             padded = tuple(n + 2 * margin for n, margin in zip(sizes, margins, strict=True))
             at = tuple(slice(m, m + n) for n, m in zip(sizes, margins, strict=True))
-            return _Frame(padded, whole, at)
-        return _Frame(sizes, whole, whole)
+            return Frame(padded, whole, at)
+        return Frame(sizes, whole, whole)
 
 
 @register("layer")
@@ -263,7 +271,7 @@ class CenterCrop(FramedImages):
             ({"height": 4, "width": 2, "data_format": "channels_first"}, (2, 2, 3, 5)),
         ]
 
-    def _frame(self, sizes: tuple[int, ...]) -> _Frame:
+    def _frame(self, sizes: tuple[int, ...], training: bool) -> Frame:
         if np.greater_equal(sizes, (self.height, self.width)).all():
-            return _cropped(sizes, self.height, self.width)
-        return _cropped(sizes, *_same_ratio(sizes, self.height, self.width, min))
+            return cropped(sizes, self.height, self.width)
+        return cropped(sizes, *same_ratio(sizes, self.height, self.width, min))

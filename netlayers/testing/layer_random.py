@@ -6,8 +6,6 @@ import copy
 import pickle
 from typing import Any
 
-import numpy as np
-
 from netlayers.checks import is_several
 from netlayers.core.calls import generators_of
 from netlayers.core.layer import Layer
@@ -16,7 +14,7 @@ from netlayers.models import Sequential
 from netlayers.testing.arguments import importable
 from netlayers.testing.contract import Example, check
 from netlayers.testing.layers import KINDS
-from netlayers.testing.values import built, copies, require, same
+from netlayers.testing.values import built, copies, normal, require, same
 
 _DRAW = "draw from self.rng, with training=True alone"
 _SEED = "set random = True in the class and draw from self.rng, which follows the seeds"
@@ -30,13 +28,13 @@ def _unseeded(example: Example) -> Example:
     return example.without("seed")
 
 
-def _ones(example: Example) -> Any:
+def _values(example: Example) -> Any:
     """Return an input with so many samples that no two draws are the same."""
 
     def large(shape: Any) -> Any:
         if is_several(shape):
             return tuple(map(large, shape))
-        return np.ones((64, *shape[1:]), "float32")
+        return normal((64, *shape[1:]), "float32")
 
     return large(example.data[0])
 
@@ -64,7 +62,7 @@ def randomness_is_declared(example: Example) -> None:
 def draws_in_each_step_and_never_at_inference(example: Example) -> None:
     """Check that each training step draws other numbers, and inference none."""
     layer = built(example, "float32")
-    x = _ones(example)
+    x = _values(example)
     first, second = _outputs(layer, x, 2)
     require((first != second).any(), "other numbers in each training step", "the same", _DRAW)
     states = [g.bit_generator.state for g in generators_of(layer).values()]
@@ -81,7 +79,7 @@ def draws_in_each_step_and_never_at_inference(example: Example) -> None:
 def follows_the_seed_of_its_model(example: Example) -> None:
     """Check that models with the same seed draw the same numbers, and with another seed others."""
     example = _unseeded(example)
-    x = _ones(example)
+    x = _values(example)
     one, twin, other = (Sequential([example.make()], seed=s) for s in (5, 5, 6))
     expected = _outputs(one, x)
     same(_outputs(twin, x), expected, "the same numbers from a model with the same seed", _SEED)
@@ -97,7 +95,7 @@ def follows_the_seed_of_its_model(example: Example) -> None:
 def follows_a_seed_of_its_own(example: Example) -> None:
     """Check that with a seed argument, the numbers do not depend on the model."""
     example = _unseeded(example)
-    x = _ones(example)
+    x = _values(example)
     alone = _outputs(example.make(seed=4), x)
     for seed in (5, None):
         same(
@@ -119,7 +117,7 @@ def a_copy_continues_with_the_same_numbers(example: Example) -> None:
     """Check that a copy or pickle draws what the original draws next."""
     for in_model in (True, False):
         thing = Sequential([example.make()], seed=1) if in_model else example.make()
-        x = _ones(example)
+        x = _values(example)
         _outputs(thing, x, 2)
         twins = [copy.deepcopy(thing)]
         if importable(example.cls):
@@ -143,7 +141,7 @@ def layers_of_a_model_draw_different_numbers(example: Example) -> None:
     """Check that two layers of a model draw different numbers."""
     example = _unseeded(example)
     model = Sequential([example.make(), example.make()], seed=1)
-    x = _ones(example)
+    x = _values(example)
     model.forward(x)
     first, second = (_outputs(layer, x, 1)[0] for layer in model.layers)
     require((first != second).any(), "other numbers in each layer", "the same", _SEED)
@@ -152,7 +150,7 @@ def layers_of_a_model_draw_different_numbers(example: Example) -> None:
 @check(*KINDS, when=_draws)
 def draws_do_not_depend_on_other_layers(example: Example) -> None:
     """Check that layers before or behind it do not change what a layer draws."""
-    x = _ones(example)
+    x = _values(example)
     alone = Sequential([example.make(name="mine")], seed=1)
     before = [Activation("relu"), Dropout(0.5), GaussianNoise(1.0)]
     among = Sequential([*before, example.make(name="mine")], seed=1)

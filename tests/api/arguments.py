@@ -267,6 +267,9 @@ CASES = {
 }
 # The same functions under another name, and those that the tests named here hold to this.
 ELSEWHERE = {
+    "RandomCrop.transform_images": "tests/layers/test_augmentation.py",
+    "RandomCrop.transform_segmentation_masks": "tests/layers/test_augmentation.py",
+    "RandomFlip.transform_segmentation_masks": "tests/layers/test_augmentation.py",
     "datasets.mnist.load_data": "tests/datasets",
     "datasets.fashion_mnist.load_data": "tests/datasets",
     "diagnostics.activation_histograms": "Model.activation_histograms",

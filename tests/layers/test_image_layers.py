@@ -56,7 +56,6 @@ def test_a_wrong_argument_is_named(make, message):
 def test_resizing_keeps_a_constant_image_and_one_of_the_same_size(name, antialias):
     layer = L.Resizing(5, 11, name, antialias=antialias)
     np.testing.assert_allclose(layer(np.full((1, 8, 6, 2), 0.25)), 0.25, rtol=1e-6)
-    layer = L.Resizing(5, 11, name, antialias=antialias)
     x = np.random.default_rng(0).random((1, 5, 11, 2), "float32")
     np.testing.assert_array_equal(layer(x), x)
 

@@ -1,0 +1,103 @@
+"""Affine maps of images: each pixel of the result is interpolated from pixels of the image."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlayers._typing import Array
+    from netlayers.kernels.axes import New
+
+FILL_MODES = ("reflect", "wrap", "constant", "nearest")
+# Entries of a part.
+_PART = 1 << 14
+
+
+def warp(
+    x: Array, maps: Array, mode: str, fill: float, nearest: bool, out: Array, new: New
+) -> None:
+    """``out[n, p] = Σ w x[n, q]`` over the four pixels q around the place ``maps[n] (p, 1)``.
+
+    Args:
+        x: images (batch, height, width, channels).
+        maps: (batch, 2, 3): row and column of the place, as sums of row, column and 1.
+        mode: what lies outside of the image: one of ``FILL_MODES``.
+        fill: value outside for ``"constant"``.
+        nearest: take the nearest pixel alone.
+        out: the result.
+        new: returns scratch memory.
+    """
+    for part, taps in _taps(x.shape, maps, mode, nearest):
+        pixels = x[part].reshape(-1, x.shape[-1])
+        y = out[part].reshape(pixels.shape)
+        term = new("term", pixels.shape)
+        y.fill(0)
+        for index, weight, outside in taps:
+            np.take(pixels, index, axis=0, out=term, mode="clip")
+            np.multiply(term, weight.astype(out.dtype)[:, None], out=term)
+            np.add(y, term, out=y)
+            if outside is not None:
+                np.add(y, (fill * outside).astype(out.dtype)[:, None], out=y)
+
+
+def warp_gradient(dy: Array, maps: Array, mode: str, nearest: bool, out: Array, new: New) -> None:
+    """``out[n, q] = Σ w dy[n, p]``: hand each dy to the pixels it was interpolated from."""
+    out.fill(0)
+    for part, taps in _taps(dy.shape, maps, mode, nearest):
+        given = dy[part].reshape(-1, dy.shape[-1])
+        dx = out[part].reshape(given.shape)
+        term = new("term", given.shape)
+        for index, weight, _ in taps:
+            np.multiply(given, weight.astype(dy.dtype)[:, None], out=term)
+            np.add.at(dx, index, term)
+
+
+def _taps(
+    shape: tuple[int, ...], maps: Array, mode: str, nearest: bool
+) -> Iterator[tuple[slice, list[tuple[Array, Array, Array | None]]]]:
+    """Yield parts of the samples, with the index of a pixel and its weight for each tap.
+
+    For ``"constant"`` also the weight of what lies outside of the image.
+    """
+    samples, *sizes, channels = shape
+    count = sizes[0] * sizes[1]
+    row, column = np.arange(sizes[0])[:, None], np.arange(sizes[1])
+    step = max(1, _PART // max(1, count * channels))
+    for start in range(0, samples, step):
+        part = slice(start, min(start + step, samples))
+        m = maps[part, :, :, None, None]
+        places = [m[:, i, 0] * row + m[:, i, 1] * column + m[:, i, 2] for i in range(2)]
+        first = np.arange(part.stop - start)[:, None, None] * count
+        lower = [np.floor(p + 0.5 if nearest else p) for p in places]
+        taps = []
+        for offsets in itertools.product((0,) if nearest else (0, 1), repeat=2):
+            weight = np.ones(places[0].shape)
+            at, seen = [], np.ones(1, bool)
+            for place, low, offset, size in zip(places, lower, offsets, sizes, strict=True):
+                if not nearest:
+                    weight *= place - low if offset else 1 - (place - low)
+                index, inside = _folded(low.astype(np.intp) + offset, size, mode)
+                at.append(index)
+                seen = seen & inside
+            outside = None
+            if mode == "constant":
+                outside = (weight * ~seen).ravel()
+                weight *= seen
+            taps.append(((first + at[0] * sizes[1] + at[1]).ravel(), weight.ravel(), outside))
+        yield part, taps
+
+
+def _folded(index: Array, size: int, mode: str) -> tuple[Array, Array]:
+    """Return where the pixels of an endless axis lie in the image, and which lie in it."""
+    inside = (index >= 0) & (index < size)
+    if mode == "wrap":
+        return index % size, inside
+    if mode == "reflect":  # d c b a | a b c d | d c b a
+        index = index % (2 * size)
+        return np.minimum(index, 2 * size - 1 - index), inside
+    return np.clip(index, 0, size - 1), inside

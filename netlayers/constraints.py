@@ -39,7 +39,9 @@ _EPSILON = 1e-7  # added to a norm before a division, as in Keras
 
 
 class Constraint(Configurable):
-    """Base class. Subclasses implement :meth:`apply`.
+    """Base class. Subclasses implement :meth:`apply`; the base class itself changes nothing.
+
+    A class written for Keras, whose ``__call__(w)`` returns the new weights, works too.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -54,10 +56,11 @@ class Constraint(Configurable):
         array([[0.5, 0.5]], dtype=float32)
     """
 
-    @must_define()
+    @must_define(unless="__call__")
     def apply(self, w: Array) -> None:
         """Apply the constraint to the weights ``w``, any shape, in place."""
-        raise NotImplementedError(f"{type(self).__name__} must define apply(w)")
+        if type(self).__call__ is not Constraint.__call__:
+            w[...] = self(w)
 
     def __call__(self, w: ArrayLike) -> Array:
         """Return a copy of the weights after :meth:`apply`, as Keras's constraints do."""

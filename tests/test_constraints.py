@@ -124,14 +124,14 @@ def test_constraints_hold_after_every_update(optimizer):
     net.compile(nl.optimizers.get(optimizer), "mse")
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(32, 4)), rng.normal(size=(32, 2))
-    start = net.layers[1].kernel.copy()
+    start = net.layers[0].kernel.copy()
     assert np.linalg.norm(start, axis=0).max() > 0.4  # initial weights are left alone
     for _ in range(20):
         net.train_on_batch(x, y)
-        assert np.linalg.norm(net.layers[1].kernel, axis=0).max() <= 0.4 + 1e-6
-        assert net.layers[1].bias.min() >= 0
-    assert net.layers[2].bias.min() < 0  # the other layer is free
-    assert (net.layers[1].kernel != start).any()
+        assert np.linalg.norm(net.layers[0].kernel, axis=0).max() <= 0.4 + 1e-6
+        assert net.layers[0].bias.min() >= 0
+    assert net.layers[1].bias.min() < 0  # the other layer is free
+    assert (net.layers[0].kernel != start).any()
 
 
 def test_an_update_is_that_without_the_constraint_then_the_constraint():
@@ -141,27 +141,27 @@ def test_an_update_is_that_without_the_constraint_then_the_constraint():
     for net in (free, bound):
         net.compile(nl.optimizers.SGD(0.1), "mse")
         net.train_on_batch(x, y)
-    expected = free.layers[1].kernel.copy()
+    expected = free.layers[0].kernel.copy()
     C.UnitNorm().apply(expected)
-    np.testing.assert_array_equal(bound.layers[1].kernel, expected)
-    np.testing.assert_array_equal(bound.layers[2].kernel, free.layers[2].kernel)
+    np.testing.assert_array_equal(bound.layers[0].kernel, expected)
+    np.testing.assert_array_equal(bound.layers[1].kernel, free.layers[1].kernel)
 
 
 def test_frozen_weights_and_skipped_updates_are_left_alone():
     net = model(kernel_constraint=C.MaxNorm(0.1))
-    net.layers[1].trainable = False
-    before = net.layers[1].kernel.tobytes()
+    net.layers[0].trainable = False
+    before = net.layers[0].kernel.tobytes()
     net.compile("sgd", "mse")
     net.train_on_batch(np.ones((3, 4)), np.ones((3, 2)))
-    assert net.layers[1].kernel.tobytes() == before
-    net.layers[1].trainable = True
+    assert net.layers[0].kernel.tobytes() == before
+    net.layers[0].trainable = True
     optimizer = nl.optimizers.SGD(0.1, on_nonfinite="skip")
     net.parameters.gradients[...] = np.nan
     assert optimizer.step(net.parameters) is False
-    assert net.layers[1].kernel.tobytes() == before
+    assert net.layers[0].kernel.tobytes() == before
     net.parameters.gradients[...] = 0
     assert optimizer.step(net.parameters)
-    assert np.linalg.norm(net.layers[1].kernel, axis=0).max() < 0.1 + 1e-6
+    assert np.linalg.norm(net.layers[0].kernel, axis=0).max() < 0.1 + 1e-6
 
 
 def test_constraints_survive_configuration_and_copies():

@@ -19,17 +19,31 @@ if TYPE_CHECKING:
 
 
 class Initializer(Configurable):
-    """Base class. Subclasses implement :meth:`fill`."""
+    """Base class. Subclasses implement :meth:`fill`.
 
-    @must_define()
+    A class written for Keras, whose ``__call__(shape, dtype=None)`` returns the values, works too.
+    """
+
+    @must_define(unless="__call__")
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write initial values into ``out``, in place.
 
         Args:
             out: array of any shape, float32 or float64.
             rng: random generator; an initializer with its own seed ignores it.
+
+        Raises:
+            ShapeError: a class written for Keras returns values of another shape.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define fill(out, rng)")
+        if type(self).__call__ is Initializer.__call__:
+            raise NotImplementedError(f"{type(self).__name__} must define fill(out, rng)")
+        values = np.asarray(self(out.shape, dtype=out.dtype.name))
+        if values.shape != out.shape:
+            raise ShapeError(
+                f"{type(self).__name__}: __call__({out.shape}) returned values of the shape "
+                f"{values.shape}."
+            )
+        out[...] = values
 
     def __call__(self, shape: Sequence[int], dtype: Any = "float32") -> Array:
         """Return a new array of initial values, as Keras's initializers do."""

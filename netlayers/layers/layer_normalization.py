@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_flag, check_number
-from netlayers.errors import ConfigurationError
 from netlayers.kernels.moments import (
     mean_square,
     root_mean_square,
@@ -48,7 +47,8 @@ class LayerNormalization(AffineNormalization):
         gamma_regularizer: penalty on ``gamma``.
         beta_constraint: constraint applied to ``beta`` after each update.
         gamma_constraint: constraint applied to ``gamma`` after each update.
-        rms_scaling: must be ``False``: use :class:`RMSNormalization`. (Keras has deprecated it.)
+        rms_scaling: compute ``y = gamma x / √(σ² + epsilon)``, without ``beta``. (Deprecated in
+            Keras: for the root mean square use :class:`RMSNormalization`.)
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Where all values are equal, the output is ``beta``.
@@ -62,8 +62,6 @@ class LayerNormalization(AffineNormalization):
         >>> layer.forward(np.array([[1.0, 3.0], [-20.0, -40.0]])).tolist()
         [[-1.0, 1.0], [1.0, -1.0]]
     """
-
-    arguments_without_effect = ("rms_scaling",)  # refused, with what to use instead
 
     def __init__(
         self,
@@ -80,12 +78,7 @@ class LayerNormalization(AffineNormalization):
         rms_scaling: bool = False,
         **kwargs: Any,
     ) -> None:
-        if check_flag("LayerNormalization", "rms_scaling", rms_scaling):
-            raise ConfigurationError(
-                "LayerNormalization: rms_scaling=True divides by the deviation, not the root mean "
-                "square; use RMSNormalization, or center=False for the offset alone."
-            )
-        self.rms_scaling = False
+        self.rms_scaling = check_flag("LayerNormalization", "rms_scaling", rms_scaling)
         super().__init__(
             axis,
             epsilon,
@@ -108,11 +101,13 @@ class LayerNormalization(AffineNormalization):
             ({"axis": 1, "epsilon": 0.1, **AFFINE_EXAMPLE}, (2, 4, 3)),
             ({"axis": [-1, 1], "center": False, "gamma_regularizer": "l2"}, (2, 3, 2, 4)),
             ({"axis": [1, 2], "scale": False}, (3, 2, 4)),
+            ({"rms_scaling": True}, (4, 5)),
+            ({"rms_scaling": True, "scale": False, "axis": 1}, (2, 4, 3)),
         ]
 
     def build(self, input_shape: Shape) -> None:
         """Declare ``gamma`` and ``beta`` in the shape of the axes, in their order in the input."""
-        self._add_gamma_and_beta(self._arrange_by(self.axis, input_shape))
+        self._add_gamma_and_beta(self._arrange_by(self.axis, input_shape), not self.rms_scaling)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = gamma x̂ + beta`` with ``x̂ = (x - μ) / √(σ² + epsilon)``."""
@@ -123,15 +118,18 @@ class LayerNormalization(AffineNormalization):
         out = y.reshape(rows.shape)
         normal = self.buffer("normal", rows.shape) if training else out
         inverse = standardize(rows, normal, self.epsilon)
+        scaled = normal
+        if self.rms_scaling:
+            scaled = np.multiply(rows, inverse, out=self.buffer("scaled", rows.shape, training))
         if self.scale:
-            np.multiply(normal, self.gamma.reshape(-1), out=out)
-        elif training:
-            np.copyto(out, normal)
-        if self.center:
+            np.multiply(scaled, self.gamma.reshape(-1), out=out)
+        elif scaled is not out:
+            np.copyto(out, scaled)
+        if self.center and not self.rms_scaling:
             np.add(out, self.beta.reshape(-1), out=out)
         if training:
-            self.cache.shape = x.shape
-            self.cache.normal, self.cache.inverse = normal, inverse
+            self.cache.shape, self.cache.inverse = x.shape, inverse
+            self.cache.normal, self.cache.scaled = normal, scaled
         return self._arranged_back("output", y, training)
 
     def backward(self, dy: Array) -> Array:
@@ -139,21 +137,31 @@ class LayerNormalization(AffineNormalization):
 
         ``dbeta = Σ dy``, ``dgamma = Σ dy x̂`` over the samples,
         ``dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / √(σ² + epsilon)``.
+
+        With ``rms_scaling`` and ``s = x / √(σ² + epsilon)``: ``dgamma = Σ dy s``,
+        ``dx = (ds - x̂ mean(ds s)) / √(σ² + epsilon)``.
         """
-        normal, inverse = self.cache.normal, self.cache.inverse
+        normal, inverse, scaled = self.cache.normal, self.cache.inverse, self.cache.scaled
         dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         rows = dy.reshape(normal.shape)
         if self.trainable:
-            if self.center:
+            if self.center and not self.rms_scaling:
                 self.d_beta.reshape(-1)[...] = sums(rows, 1, 0)
             if self.scale:
-                self.d_gamma.reshape(-1)[...] = sums(rows, normal, 0)
+                self.d_gamma.reshape(-1)[...] = sums(rows, scaled, 0)
         if self.scale:
             rows = np.multiply(
                 rows, self.gamma.reshape(-1), out=self.workspace("dn", rows.shape, self._dtype)
             )
         dx = self.workspace("dx", dy.shape, self._dtype)
-        standardize_backward(rows, normal, inverse, dx.reshape(rows.shape))
+        out = dx.reshape(rows.shape)
+        if self.rms_scaling:
+            mean = (sums(rows, scaled, 1) / rows.shape[1]).astype(self._dtype)[:, None]
+            np.multiply(normal, mean, out=out)
+            np.subtract(rows, out, out=out)
+            np.multiply(out, inverse, out=out)
+        else:
+            standardize_backward(rows, normal, inverse, out)
         return self._arranged_back("input gradient", dx)
 
 

@@ -142,8 +142,13 @@ class AffineNormalization(NormalizingLayer):
         self.beta_constraint = constraints.get(beta_constraint)
         self.gamma_constraint = constraints.get(gamma_constraint)
 
-    def _add_gamma_and_beta(self, shape: tuple[int, ...]) -> None:
-        """Declare ``gamma`` and ``beta`` as ``scale`` and ``center`` ask for."""
+    def _add_gamma_and_beta(self, shape: tuple[int, ...], beta: bool = True) -> None:
+        """Declare ``gamma`` and ``beta`` as ``scale`` and ``center`` ask for.
+
+        Args:
+            shape: their shape.
+            beta: whether there can be a ``beta``.
+        """
         if self.scale:
             self.add_weight(
                 "gamma",
@@ -154,7 +159,7 @@ class AffineNormalization(NormalizingLayer):
             )
         else:
             warn_of_unused(self, "gamma", "scale", "Ones")
-        if self.center:
+        if self.center and beta:
             self.add_weight(
                 "beta",
                 shape,
@@ -162,5 +167,5 @@ class AffineNormalization(NormalizingLayer):
                 self.beta_regularizer,
                 constraint=self.beta_constraint,
             )
-        else:
+        elif not self.center:
             warn_of_unused(self, "beta", "center", "Zeros")

@@ -362,3 +362,19 @@ def test_groups_that_do_not_fit():
         GroupNormalization().build((None, 3))
     with pytest.raises(ShapeError, match="does not fit"):
         Normalization(mean=[1.0, 2.0], variance=[1.0, 2.0]).build((None, 3))
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_a_layer_normalization_that_keeps_the_mean(scale):
+    layer = LayerNormalization(epsilon=0.1, rms_scaling=True, scale=scale, dtype="float64")
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 2, size=(4, 5))
+    gamma = 1.0
+    if scale:
+        layer.build((None, 5))
+        gamma = layer.gamma[...] = rng.normal(size=5)
+    np.testing.assert_allclose(
+        layer(x), gamma * x / np.sqrt(x.var(axis=1, keepdims=True) + 0.1), rtol=1e-12
+    )
+    assert len(layer.weights) == scale  # no beta
+    assert nl.check_gradients(layer, x).passed

@@ -1,0 +1,73 @@
+"""Constraints and initializers as they are written for Keras: classes with ``__call__``."""
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers.errors import MissingMethodError, ShapeError
+
+X = np.ones((4, 3))
+
+
+class Clipped(nl.constraints.Constraint):
+    def __init__(self, limit=0.25):
+        self.limit = limit
+
+    def __call__(self, w):
+        return np.clip(w, -self.limit, self.limit)
+
+
+class Counted(nl.initializers.Initializer):
+    def __init__(self, step=1.0):
+        self.step = step
+
+    def __call__(self, shape, dtype=None, **kwargs):
+        return self.step * np.arange(np.prod(shape)).reshape(shape)
+
+
+class Flat(nl.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return np.zeros(np.prod(shape))
+
+
+def make(**arguments):
+    model = nl.Sequential([nl.layers.Dense(2, **arguments)], seed=0)
+    model.compile(nl.optimizers.SGD(0.1), "mse")
+    return model
+
+
+def test_a_constraint_with_call():
+    model = make(kernel_constraint=Clipped(), kernel_initializer="ones")
+    model.fit(X, np.ones((4, 2)), verbose=0)
+    np.testing.assert_array_equal(model.layers[0].kernel, np.full((3, 2), 0.25, np.float32))
+    weights = np.array([[1.0, -1.0]])
+    np.testing.assert_array_equal(Clipped(0.5)(weights), [[0.5, -0.5]])
+    np.testing.assert_array_equal(weights, [[1.0, -1.0]])
+
+
+def test_an_initializer_with_call():
+    model = make(kernel_initializer=Counted(0.5))
+    model.build((None, 3))
+    assert model.layers[0].kernel.tolist() == [[0, 0.5], [1, 1.5], [2, 2.5]]
+    with pytest.raises(ShapeError, match=r"Flat: __call__\(\(3, 2\)\) returned .* \(6,\)"):
+        make(kernel_initializer=Flat()).build((None, 3))
+
+
+def test_they_are_in_files(tmp_path):
+    model = make(kernel_constraint=Clipped(0.5), kernel_initializer=Counted(2.0))
+    model.fit(X, np.ones((4, 2)), verbose=0)
+    model.save(tmp_path / "m.safetensors")
+    own = {"Clipped": Clipped, "Counted": Counted}
+    loaded = nl.load_model(tmp_path / "m.safetensors", custom_objects=own)
+    assert loaded.layers[0].kernel_constraint.limit == 0.5
+    assert loaded.layers[0].kernel_initializer.step == 2.0
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_the_base_classes_alone():
+    weights = np.array([1.0, -2.0])
+    np.testing.assert_array_equal(nl.constraints.Constraint()(weights), weights)
+    with pytest.raises(MissingMethodError, match="apply"):
+        make(kernel_constraint=nl.constraints.Constraint())
+    with pytest.raises(NotImplementedError, match="fill"):
+        nl.initializers.Initializer()((2, 2))

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _OPERATIONS = {"add": add, "subtract": sub, "multiply": mul, "divide": truediv}
 
 
+_DTYPES = {"integer": "int64", "boolean": "bool"}
+
+
 class SymbolicCall(NamedTuple):
     """One call of a layer.
 
@@ -80,6 +83,13 @@ class SymbolicValue:
     def name(self) -> str:
         """Name of the layer that computes it."""
         return self.call.layer.name
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype that it will have."""
+        layer: Any = self.call.layer
+        kind = layer._output_kind if self.call.inputs else layer.input_spec.dtype
+        return str(layer.compute_dtype) if kind == "float" else _DTYPES.get(kind, kind)
 
     # Operators -------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ class GetItem(Layer):
 
     Args:
         index: one entry for each axis from the batch on: ``":"`` or a slice, an integer, or
-            ``"..."``. A slice of a configuration is a list of start, stop and step.
+            ``"..."``; ``None`` adds an axis of length 1. A slice of a configuration is a list of
+            start, stop and step.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
@@ -54,6 +55,7 @@ class GetItem(Layer):
         return [
             ({"index": [[None, None, None], 1]}, (4, 3, 2)),
             ({"index": ["...", [1, None, 2]]}, (4, 3, 5)),
+            ({"index": [[None, None, None], None, 1]}, (4, 3)),
         ]
 
     def build(self, input_shape: Shape) -> None:
@@ -103,8 +105,9 @@ def _entry(one: Any, index: Any) -> Any:
     whole = isinstance(one, slice) and all(
         n is None or isinstance(n, (int, np.integer)) for n in (one.start, one.stop, one.step)
     )
-    if whole or one is ... or (isinstance(one, (int, np.integer)) and not isinstance(one, bool)):
+    integer = isinstance(one, (int, np.integer)) and not isinstance(one, bool)
+    if whole or integer or one is ... or one is None:
         return int(one) if isinstance(one, np.integer) else one
     raise ConfigurationError(
-        f"GetItem: the index must be of integers, slices and '...', got {index!r}."
+        f"GetItem: the index must be of integers, slices, None and '...', got {index!r}."
     )

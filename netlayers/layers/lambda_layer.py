@@ -39,7 +39,8 @@ class Lambda(Layer):
     Args:
         function: the function. A file holds its name, which ``custom_objects`` of ``load_model``
             resolves.
-        output_shape: shape of a sample of the output; by default found by a call with zeros.
+        output_shape: shape of a sample of the output, or a function that returns the shape of the
+            output for that of the input; by default found by a call with zeros.
         mask: must be ``None``: the layer has no mask.
         arguments: dict of further arguments of the function.
         gradient: a function of ``dy``, x and y that returns dL/dx, a list for several inputs.
@@ -68,7 +69,7 @@ class Lambda(Layer):
     def __init__(
         self,
         function: Callable[..., Any] | str,
-        output_shape: Sequence[int] | None = None,
+        output_shape: Sequence[int] | Callable[..., Any] | str | None = None,
         mask: None = None,
         arguments: Mapping[str, Any] | None = None,
         gradient: Callable[..., Any] | str | None = None,
@@ -81,8 +82,10 @@ class Lambda(Layer):
         self.gradient = None if gradient is None else _function("gradient", gradient)
         self.arguments = dict(arguments or {})
         self.mask = None
-        self._sizes = None
-        if output_shape is not None:
+        self._sizes: Any = output_shape
+        if isinstance(output_shape, str) or callable(output_shape):
+            self._sizes = _function("output_shape", output_shape)
+        elif output_shape is not None:
             self._sizes = check_shape("Lambda", "output_shape", output_shape)
         self._derivatives: list[BatchDerivative] = []
         self._warned = False
@@ -117,6 +120,9 @@ class Lambda(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return ``output_shape``, or that of the result for zeros."""
         batch = listed_shapes(input_shape)[0][0]
+        if callable(self._sizes):
+            shape = check_shape("Lambda", "the result of output_shape", self._sizes(input_shape))
+            return (batch, *shape[1:])
         if self._sizes is not None:
             return (batch, *self._sizes)
         several, listed = is_several(input_shape), listed_shapes(input_shape)
@@ -206,7 +212,7 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments, with the functions themselves."""
-        sizes = None if self._sizes is None else list(self._sizes)
+        sizes = list(self._sizes) if isinstance(self._sizes, tuple) else self._sizes
         return {**super().get_config(), "output_shape": sizes, "arguments": self.arguments}
 
 

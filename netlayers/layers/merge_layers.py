@@ -139,7 +139,17 @@ class MergeLayer(Layer):
         return np.sum(d, axis=axes, keepdims=True, out=out).reshape(shape)
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
-        """Return where all masks are true; ``None`` if there is none."""
+        """Return where all masks are true; ``None`` if there is none.
+
+        Raises:
+            ShapeError: there is not one mask, or ``None``, for each input.
+        """
+        counts = [len(its) if isinstance(its, (list, tuple)) else 0 for its in (x, mask)]
+        if mask is not None and (not counts[0] or counts[0] != counts[1]):
+            raise ShapeError(
+                f"{self.owner} ({type(self).__name__}): compute_mask() takes a list of inputs and "
+                f"one of as many masks, got {counts[0]} and {counts[1]}."
+            )
         given = [m for m in mask if m is not None] if isinstance(mask, (tuple, list)) else []
         return np.logical_and.reduce(given) if given else None
 

@@ -96,6 +96,7 @@ class Functional(CallGraph, Model):
         given, self._input_keys = _listed("inputs", inputs)
         found, self._output_keys = _listed("outputs", outputs)
         self._single_output = isinstance(outputs, SymbolicValue)
+        self._tuple_output = isinstance(outputs, tuple)
         if len({id(value) for value in given}) < len(given):
             raise ConfigurationError(f"{self.owner}: an input is listed twice in inputs.")
         self._input_layers = [_input_layer(value) for value in given]
@@ -194,7 +195,9 @@ class Functional(CallGraph, Model):
     def _as_returned(self, outputs: Sequence[Any]) -> Any:
         if self._output_keys:
             return dict(zip(self._output_keys, outputs, strict=True))
-        return outputs[0] if self._single_output else list(outputs)
+        if self._single_output:
+            return outputs[0]
+        return tuple(outputs) if self._tuple_output else list(outputs)
 
     def _connected_to(self) -> dict[Layer, list[str]]:
         """Return for each layer the names of those whose outputs it takes; none for a chain."""
@@ -238,6 +241,7 @@ class Functional(CallGraph, Model):
             "calls": self._wires_as_lists(),
             "inputs": inputs,
             "outputs": outputs,
+            **({"tuple_output": True} if self._tuple_output else {}),
             "name": self.name,
             "trainable": self._trainable,
             "seed": self.seed,
@@ -265,7 +269,7 @@ class Functional(CallGraph, Model):
     def _from_config(cls, rest: dict[str, Any]) -> Self:
         described = [rest.pop(key) for key in ("layers", "calls", "inputs", "outputs")]
         layers = [resolve("layer", its, Layer) for its in described[0]]
-        single = _is_pair(described[3])
+        single, as_tuple = _is_pair(described[3]), rest.pop("tuple_output", False) is True
         try:
             inputs, input_keys = _parts(described[2])
             outputs, output_keys = _parts([described[3]] if single else described[3])
@@ -275,7 +279,8 @@ class Functional(CallGraph, Model):
         except (IndexError, KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(f"Model: the configuration is not valid: {error!r}.") from None
         its_inputs = dict(zip(input_keys, given, strict=True)) if input_keys else given
-        its_outputs = dict(zip(output_keys, found, strict=True)) if output_keys else found
+        its_outputs: Any = dict(zip(output_keys, found, strict=True)) if output_keys else found
+        its_outputs = tuple(found) if as_tuple and not output_keys else its_outputs
         return cls(its_inputs, found[0] if single else its_outputs, **rest)
 
 

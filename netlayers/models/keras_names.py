@@ -8,11 +8,10 @@ import numpy as np
 
 from netlayers import losses, metrics, optimizers
 from netlayers.arrays.convert import one, shapes_of
-from netlayers.checks import overridden, takes
+from netlayers.checks import overridden
 from netlayers.data.packing import unpack_x_y_sample_weight
 from netlayers.data.structure import arrays_by_name
 from netlayers.errors import ConfigurationError, NotCompiledError
-from netlayers.layers.input import InputLayer
 from netlayers.registry import resolve
 from netlayers.training.inputs import batch_of
 from netlayers.training.outputs import output_names, targets_by_output, unfused_loss
@@ -21,48 +20,7 @@ from netlayers.training.own_steps import check_gradient_of_loss
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netlayers.core.layer import Layer
     from netlayers.models.trainable import TrainableModel
-
-
-def clone_model(
-    model: TrainableModel,
-    input_tensors: None = None,
-    clone_function: Callable[[Layer], Layer] | None = None,
-) -> TrainableModel:
-    """Return a new model of the same layers, with new initial weights; it is not compiled.
-
-    Args:
-        model: the model.
-        input_tensors: must be ``None``.
-        clone_function: called with each layer of a ``Sequential``; returns the layer of the clone.
-            By default a layer is made again from its configuration.
-
-    Example:
-        >>> import netlayers as nl
-        >>> model = nl.Sequential([nl.layers.Input((3,)), nl.layers.Dense(2)], seed=0)
-        >>> clone = nl.models.clone_model(model)
-        >>> clone.count_params(), clone.layers[1] is model.layers[1]
-        (8, False)
-    """
-    if input_tensors is not None:
-        raise ConfigurationError("clone_model: input_tensors is not supported; leave it out.")
-    config = model.get_config()
-    if clone_function is None:
-        return type(model).from_config(config)
-    if not callable(clone_function) or not takes(clone_function, 1):
-        raise ConfigurationError(
-            f"clone_model: clone_function must take a layer and return one, got {clone_function!r}."
-        )
-    if "layers" not in config:
-        raise ConfigurationError("clone_model: clone_function is for a Sequential.")
-    layers = [
-        type(layer).from_config(layer.get_config())
-        if isinstance(layer, InputLayer)
-        else clone_function(layer)
-        for layer in model._layers
-    ]
-    return type(model)(**{**config, "layers": layers})
 
 
 def compute_loss(model: TrainableModel, y: Any, y_pred: Any, sample_weight: Any) -> Any:

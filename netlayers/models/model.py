@@ -165,6 +165,11 @@ class Model(SubclassedModel):
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
 
+    @property
+    def compiled(self) -> bool:
+        """Whether :meth:`compile` was called."""
+        return self.optimizer is not None
+
     def plot(
         self,
         to_file: str | os.PathLike[str] | None = None,

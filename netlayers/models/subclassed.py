@@ -13,9 +13,10 @@ from netlayers.core.building import abstract_build
 from netlayers.core.calls import Call
 from netlayers.core.hooks import observed
 from netlayers.core.inputs import specs_of
+from netlayers.core.keras_layers import methods_to_write
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import any_batch, listed_shapes
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, MissingMethodError
 from netlayers.layers.containers import Chain
 from netlayers.layers.graph import CallGraph
 from netlayers.layers.network import Network
@@ -78,6 +79,13 @@ class SubclassedModel(LayeredModel):
         if not self.layers:
             raise ConfigurationError(
                 f"{self.owner}: it has no layers; set them as attributes in __init__()."
+            )
+        if type(self).forward is Network.forward and not isinstance(self, (Chain, CallGraph)):
+            raise MissingMethodError(
+                methods_to_write(self)
+                if hasattr(self, "call")
+                else f"{self.owner} ({type(self).__name__}): it must define forward(x, "
+                "training=False) and backward(dy); or call Model(inputs, outputs)."
             )
         counts = {id(layer): 0 for layer in self.layers}
 

@@ -311,6 +311,11 @@ def calls_in(network: Any) -> tuple[list[Any], Any]:
     return [(call, ((i, None),)) for i, call in enumerate(calls)], ((len(calls), None),)
 
 
+def _layers(network: Any) -> list[Any]:
+    """Return the layers of a network with the ``Input`` of a chain."""
+    return list(getattr(network, "_layers", network.layers))
+
+
 def _is_input(layer: Any) -> bool:
     return type(layer).__name__ == "InputLayer"
 

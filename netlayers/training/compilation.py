@@ -26,6 +26,7 @@ from netlayers.training.outputs import (
     bound_losses,
     chosen_loss,
     crossentropy_by_shape,
+    metrics_of_one_output,
     unfused_loss,
 )
 from netlayers.training.own_steps import OwnSteps, metrics_of
@@ -156,8 +157,9 @@ class CompilableModel(Container):
         chosen, resolved = optimizers.get(optimizer), chosen_loss(self, loss, loss_weights)
         if chosen is None:
             raise ConfigurationError(f"{owner}: compile() needs an optimizer, such as 'adam'.")
-        plain = given_metrics(owner, "metrics", metrics, resolved)
-        weighted = given_metrics(owner, "weighted_metrics", weighted_metrics, resolved)
+        one = metrics_of_one_output(self, metrics), metrics_of_one_output(self, weighted_metrics)
+        plain = given_metrics(owner, "metrics", one[0], resolved)
+        weighted = given_metrics(owner, "weighted_metrics", one[1], resolved)
         for metric in flat(plain, weighted):
             by_shape = isinstance(metric, str) and metric in metrics_module.BY_SHAPE
             if not by_shape and metrics_module.get(metric) is None:

@@ -136,13 +136,29 @@ def _entries(owner: str, argument: str, given: Any, names: list[str]) -> list[An
                     f"{owner}: {argument} has the key {name!r}, which is no output."
                     f"{suggestion(str(name), names)} The outputs are {', '.join(names)}."
                 )
-        return [given.get(name) for name in names]
+        return [_only(given.get(name)) for name in names]
     if len(given) != len(names):
         raise ConfigurationError(
             f"{owner}: {argument} must have an entry for each of the {len(names)} outputs "
             f"{', '.join(names)}, got {len(given)}."
         )
-    return list(given)
+    return [_only(entry) for entry in given]
+
+
+def _only(entry: Any) -> Any:
+    """Return the only entry of a list, as in ``loss={"y": ["mse"]}``."""
+    return entry[0] if isinstance(entry, (list, tuple)) and len(entry) == 1 else entry
+
+
+def metrics_of_one_output(model: Network, given: Any) -> Any:
+    """Return the metrics of a model with one output, also of a dict by its name.
+
+    They are returned as they are if the model has several outputs, or the keys are other names.
+    """
+    names = output_names(model)
+    if len(names) == 1 and isinstance(given, dict) and list(given) == names:
+        return given[names[0]]
+    return given
 
 
 def metrics_by_output(owner: str, argument: str, given: Any, loss: OutputLosses) -> tuple[Any, ...]:

@@ -302,7 +302,7 @@ ELSEWHERE = {
     "Progbar.add": "tests/utils/test_keras_utils.py",
     "Progbar.update": "tests/utils/test_keras_utils.py",
     "circle": "tests/losses",
-    "clone_model": "tests/models/test_keras_names.py",
+    "clone_model": "tests/models/test_cloning.py",
     "Sequential.add": "tests/models/test_keras_names.py",
     "Sequential.pop": "tests/models/test_keras_names.py",
     "clear_session": "tests/utils/test_keras_utils.py",

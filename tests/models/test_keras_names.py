@@ -125,7 +125,7 @@ def test_clones():
         def get_config(self):
             return {}
 
-    with pytest.raises(ConfigurationError, match="clone_function is for a Sequential"):
+    with pytest.raises(ConfigurationError, match="are for a Sequential"):
         nl.models.clone_model(Own(), clone_function=lambda layer: layer)
 
 

@@ -144,8 +144,9 @@ CALLS = {
     "load_model": (after_saving(nl.load_model), {"filepath": "m.safetensors"}, {}),
     "model_from_json": (nl.models.model_from_json, {"json_string": model().to_json()}, {}),
     "clone_model": (
-        lambda input_tensors=None, clone_function=None: nl.models.clone_model(
-            model(), input_tensors, clone_function),
+        lambda input_tensors=None, clone_function=None, call_function=None, recursive=False: (
+            nl.models.clone_model(
+                model(), input_tensors, clone_function, call_function, recursive)),
         {}, {},
     ),
     "replay_snapshot": (nl.replay_snapshot, {"path": "no.safetensors"}, {}),

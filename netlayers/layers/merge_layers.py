@@ -144,14 +144,21 @@ class MergeLayer(Layer):
         Raises:
             ShapeError: there is not one mask, or ``None``, for each input.
         """
+        given = [m for m in self._masks(x, mask) if m is not None]
+        return np.logical_and.reduce(given) if given else None
+
+    def _masks(self, x: Any, mask: Any) -> Sequence[Any]:
+        """Return a mask, or ``None``, for each input; nothing if there is no mask."""
+        if mask is None:
+            return ()
         counts = [len(its) if isinstance(its, (list, tuple)) else 0 for its in (x, mask)]
-        if mask is not None and (not counts[0] or counts[0] != counts[1]):
+        if not counts[0] or counts[0] != counts[1]:
             raise ShapeError(
                 f"{self.owner} ({type(self).__name__}): compute_mask() takes a list of inputs and "
                 f"one of as many masks, got {counts[0]} and {counts[1]}."
             )
-        given = [m for m in mask if m is not None] if isinstance(mask, (tuple, list)) else []
-        return np.logical_and.reduce(given) if given else None
+        masks: Sequence[Any] = mask
+        return masks
 
 
 def _with_axes(shape: Shape, ndim: int) -> Any:
@@ -291,7 +298,7 @@ class Concatenate(MergeLayer):
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         """Return the masks behind each other along the time axis, elsewhere where all are true."""
-        given = mask if isinstance(mask, (tuple, list)) else []
+        given = self._masks(x, mask)
         if all(m is None for m in given):
             return None
         if self._axis(x[0].ndim) != 1 or x[0].ndim < 3:

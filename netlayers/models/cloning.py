@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_flag, takes
@@ -24,7 +25,9 @@ def clone_model(
     call_function: Callable[..., Any] | None = None,
     recursive: bool = False,
 ) -> Any:
-    """Return a new model of the same layers, with new initial weights; it is not compiled.
+    """Return a new model of the same layers, with new initial weights.
+
+    It is compiled as the model is, with an optimizer that has made no step.
 
     Args:
         model: the model.
@@ -56,6 +59,18 @@ def clone_model(
             what = "a layer and return one" if count == 1 else "a layer and its input"
             raise ConfigurationError(f"clone_model: {name} must take {what}, got {function!r}.")
     check_flag("clone_model", "recursive", recursive)
+    clone = _clone(model, input_tensors, clone_function, call_function, recursive)
+    if model.compiled:
+        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+        given = copy.deepcopy((model.loss, model._metrics, model._weighted_metrics))
+        clone.compile(optimizer, given[0], metrics=given[1], weighted_metrics=given[2])
+    return clone
+
+
+def _clone(
+    model: Any, input_tensors: Any, clone_function: Any, call_function: Any, recursive: bool
+) -> Any:
+    """Return the clone; the arguments are checked."""
     given = (input_tensors, clone_function, call_function)
     if all(argument is None for argument in given) and not recursive:
         return type(model).from_config(model.get_config())
@@ -63,7 +78,7 @@ def clone_model(
 
     def clone(layer: Layer) -> Layer:
         if recursive and isinstance(layer, (Functional, Sequential)):
-            made: Layer = clone_model(layer, None, make, call_function, recursive=True)
+            made: Layer = _clone(layer, None, make, call_function, recursive=True)
             return made
         return _made_again(layer) if isinstance(layer, InputLayer) else make(layer)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from netlayers.arrays.convert import each
 from netlayers.arrays.spec import FLOAT
 from netlayers.core.inputs import are_ready
@@ -142,6 +144,13 @@ class Functional(CallGraph, Model):
         return found
 
     @property
+    def input(self) -> Any:
+        """The symbolic inputs as ``inputs`` has them: one, a list, or a dict."""
+        if self._input_keys:
+            return dict(zip(self._input_keys, self.inputs, strict=True))
+        return super().input
+
+    @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
         """What the calls that use the inputs take, by the names of the inputs."""
         if self._specs is None:
@@ -171,7 +180,8 @@ class Functional(CallGraph, Model):
 
     def prepare(self, x: Any) -> Any:
         """Return the inputs, also of a dict by their names; see :meth:`Layer.prepare`."""
-        if type(x) is tuple and self._vector is not None and are_ready(self, x):
+        several = len(self._input_layers) > 1
+        if several and type(x) is tuple and self._vector is not None and are_ready(self, x):
             return x
         if isinstance(x, dict):
             names = self.input_names
@@ -182,8 +192,14 @@ class Functional(CallGraph, Model):
                 )
             x = tuple(x[name] for name in names)
             x = x if len(x) > 1 else x[0]
-        elif isinstance(x, (list, tuple)) and len(self._input_layers) == len(x) == 1:
-            x = x[0]
+        elif isinstance(x, (list, tuple)) and len(self._input_layers) == 1:
+            if len(x) == 1:
+                x = x[0]
+            elif all(isinstance(a, np.ndarray) and a.ndim > 1 for a in x):
+                raise DataError(
+                    f"{self.owner}: takes one input, {self.input_names[0]!r}, got a "
+                    f"{type(x).__name__} of {len(x)} arrays. Rows make one array by np.stack(x)."
+                )
         return super().prepare(x)
 
     def __call__(self, x: Any, *more: Any, **options: Any) -> Any:

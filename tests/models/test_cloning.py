@@ -117,8 +117,13 @@ def test_what_is_refused():
         nl.models.clone_model(Own(), clone_function=renamed)
 
 
-def test_a_clone_is_not_compiled():
+def test_a_clone_is_compiled_as_the_model_is():
     model = graph()
     model.compile("sgd", {"y": "mse"})
     assert model.compiled
-    assert not nl.models.clone_model(model).compiled
+    model.fit(X, {"y": X, "h": X}, verbose=0)
+    clone = nl.models.clone_model(model)
+    assert clone.compiled
+    assert clone.optimizer.iterations == 0
+    clone.fit(X, {"y": X, "h": X}, verbose=0)
+    assert not nl.models.clone_model(graph()).compiled

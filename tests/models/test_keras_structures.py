@@ -100,3 +100,20 @@ def test_a_model_with_call_is_told_what_to_write():
 
     with pytest.raises(MissingMethodError, match="must define forward"):
         Nothing()(X)
+
+
+def test_the_input_of_a_model_has_the_form_it_was_given_in():
+    a, b = nl.Input((3,), name="a"), nl.Input((3,), name="b")
+    y = L.Add()([a, b])
+    assert nl.Model({"u": a, "v": b}, y).input == {"u": a, "v": b}
+    assert nl.Model([a, b], y).input == [a, b]
+    assert nl.Model(a, L.Dense(1)(a)).input is a
+
+
+def test_several_arrays_for_one_input():
+    model = single(lambda value: value)
+    for given in ([X, X], (X, X)):
+        with pytest.raises(nl.errors.DataError, match="takes one input, 'x', got"):
+            model(given)
+    assert model([X]).shape == (8, 1)
+    assert model(X.tolist()).shape == (8, 1)

@@ -1,4 +1,4 @@
-"""Lazy import of SciPy, which only exact GELU, L-BFGS and sparse matrices need."""
+"""Lazy imports: SciPy, for exact GELU, L-BFGS and sparse matrices, and Pillow, for image files."""
 
 from __future__ import annotations
 
@@ -24,4 +24,22 @@ def scipy(owner: str, part: str) -> Any:
         raise ConfigurationError(
             f"{owner} needs the package SciPy, which could not be imported ({error}). "
             "Install it with: pip install scipy"
+        ) from error
+
+
+def pillow(owner: str) -> Any:
+    """Return the module ``PIL.Image``, imported on first use.
+
+    Args:
+        owner: what needs it, named in the error message.
+
+    Raises:
+        ConfigurationError: Pillow is not installed.
+    """
+    try:
+        return importlib.import_module("PIL.Image")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{owner} needs the package Pillow, which could not be imported ({error}). "
+            "Install it with: pip install pillow"
         ) from error

@@ -15,6 +15,8 @@ from netlayers.saving.custom_objects import (
     serialize_keras_object,
 )
 from netlayers.utils.arrays import normalize, pad_sequences, split_dataset
+from netlayers.utils.image_folders import image_dataset_from_directory
+from netlayers.utils.images import array_to_img, img_to_array, load_img, save_img
 from netlayers.utils.one_hot import to_categorical
 from netlayers.utils.plots import plot_model
 from netlayers.utils.progress import Progbar
@@ -27,17 +29,22 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
     "split_dataset",

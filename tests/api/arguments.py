@@ -267,6 +267,11 @@ CASES = {
 }
 # The same functions under another name, and those that the tests named here hold to this.
 ELSEWHERE = {
+    "array_to_img": "tests/utils/test_images.py",
+    "image_dataset_from_directory": "tests/utils/test_images.py",
+    "img_to_array": "tests/utils/test_images.py",
+    "load_img": "tests/utils/test_images.py",
+    "save_img": "tests/utils/test_images.py",
     "RandomCrop.transform_images": "tests/layers/test_augmentation.py",
     "RandomCrop.transform_segmentation_masks": "tests/layers/test_augmentation.py",
     "RandomFlip.transform_segmentation_masks": "tests/layers/test_augmentation.py",

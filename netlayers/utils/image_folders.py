@@ -1,0 +1,276 @@
+"""Batches of images from a folder."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_seed
+from netlayers.errors import ConfigurationError, DataError
+from netlayers.kernels.axes import INTERPOLATIONS
+from netlayers.layers.resizing import Resizing
+from netlayers.utils.images import CHANNELS, check_size, img_to_array, load_img
+from netlayers.utils.one_hot import to_categorical
+from netlayers.utils.sequences import PyDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlayers._typing import Array
+
+_OWNER = "image_dataset_from_directory"
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+_LABEL_MODES = ("int", "categorical", "binary", None)
+
+
+class ImageFolder(PyDataset):
+    """Batches of images that are read from files; see :func:`image_dataset_from_directory`.
+
+    Attributes:
+        file_paths: the files, in the order of the batches.
+        class_names: names of the classes, or ``None``.
+    """
+
+    def __init__(
+        self,
+        file_paths: list[str],
+        labels: Array | None,
+        class_names: list[str] | None,
+        batch_size: int | None,
+        color_mode: str,
+        resizing: Resizing,
+    ) -> None:
+        super().__init__()
+        self.file_paths, self.class_names = file_paths, class_names
+        self._labels, self._batch_size = labels, batch_size
+        self._color_mode, self._resizing = color_mode, resizing
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.file_paths) / (self._batch_size or 1))
+
+    def _image(self, path: str) -> Array:
+        first = self._resizing.data_format == "channels_first"
+        data_format = "channels_first" if first else "channels_last"
+        x = img_to_array(load_img(path, self._color_mode), data_format)
+        return self._resizing.forward(x[None])[0]
+
+    def __getitem__(self, index: int) -> Any:
+        """Return (images, labels), or images without labels."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        size = self._batch_size or 1
+        rows = slice(index * size, (index + 1) * size)
+        x = np.stack([self._image(path) for path in self.file_paths[rows]])
+        y = None if self._labels is None else self._labels[rows]
+        if self._batch_size is None:
+            x, y = x[0], None if y is None else y[0]
+        return x if y is None else (x, y)
+
+
+def image_dataset_from_directory(
+    directory: str | os.PathLike[str],
+    labels: Any = "inferred",
+    label_mode: str | None = "int",
+    class_names: Sequence[str] | None = None,
+    color_mode: str = "rgb",
+    batch_size: int | None = 32,
+    image_size: Any = (256, 256),
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    interpolation: str = "bilinear",
+    follow_links: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    data_format: str | None = None,
+    format: str = "tf",
+    verbose: bool = True,
+) -> Any:
+    """Return batches of images from a folder, for ``fit``, ``evaluate`` and ``predict``.
+
+    A folder with a subfolder for each class gives images and the numbers of their classes, in the
+    order of the names. Files are read when a batch is asked for: bmp, gif (the first picture),
+    jpeg, jpg and png.
+
+    Args:
+        directory: the folder.
+        labels: ``"inferred"`` from the subfolders; ``None`` for images alone; or a class for each
+            file, in the order of their names.
+        label_mode: ``"int"``: int32 (batch,); ``"categorical"``: one-hot rows (batch, classes);
+            ``"binary"``: 0 or 1, (batch, 1); ``None`` for images alone.
+        class_names: subfolders to use, in the order of their numbers; by default all.
+        color_mode: ``"rgb"``, ``"rgba"`` or ``"grayscale"``: 3, 4 channels or 1.
+        batch_size: images in a batch; ``None`` for single ones, without the axis of the batch.
+        image_size: (height, width) that images are resized to, or an integer for both.
+        shuffle: shuffle the files, once; ``fit`` also shuffles the order of batches.
+        seed: of the shuffle; the order is that of Keras.
+        validation_split: fraction of the files, at the end, for validation.
+        subset: ``"training"``, ``"validation"``, or ``"both"`` for a list of both.
+        interpolation: see :class:`netlayers.layers.Resizing`.
+        follow_links: look into subfolders that are links.
+        crop_to_aspect_ratio: see :class:`netlayers.layers.Resizing`.
+        pad_to_aspect_ratio: see :class:`netlayers.layers.Resizing`.
+        data_format: ``"channels_last"`` (also for ``None``) or ``"channels_first"``.
+        format: ``"tf"`` or ``"grain"``, accepted as in Keras, without effect.
+        verbose: print how many files and classes were found.
+
+    Returns:
+        A :class:`netlayers.utils.PyDataset` with the attributes ``class_names`` and ``file_paths``.
+        The images are float32, (batch, height, width, channels), with values from 0 to 255.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        DataError: there are no images in it, or one can not be read (when its batch is asked for).
+        ConfigurationError: an argument is wrong, or Pillow is not installed.
+
+    Example:
+        >>> import pathlib, tempfile, numpy as np, netlayers as nl
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     for kind, value in (("black", 0), ("white", 255)):
+        ...         (pathlib.Path(name) / kind).mkdir()
+        ...         image = np.full((4, 6, 3), value)
+        ...         nl.utils.save_img(f"{name}/{kind}/a.png", image, scale=False)
+        ...     data = nl.utils.image_dataset_from_directory(name, image_size=(2, 2), shuffle=False)
+        ...     x, y = data[0]
+        Found 2 files belonging to 2 classes.
+        >>> data.class_names, x.shape, x.max(axis=(1, 2, 3)).tolist(), y.tolist()
+        (['black', 'white'], (2, 2, 2, 3), [0.0, 255.0], [0, 1])
+    """
+    mode = check_choice(_OWNER, "label_mode", label_mode, _LABEL_MODES)
+    color = check_choice(_OWNER, "color_mode", color_mode, tuple(CHANNELS))
+    check_choice(_OWNER, "format", format, ("tf", "grain"))
+    shuffled, links = (
+        check_flag(_OWNER, "shuffle", shuffle),
+        check_flag(_OWNER, "follow_links", follow_links),
+    )
+    told = check_flag(_OWNER, "verbose", verbose)
+    if batch_size is not None:
+        batch_size = check_integer(_OWNER, "batch_size", batch_size, minimum=1)
+    size = image_size if isinstance(image_size, (list, tuple)) else (image_size, image_size)
+    height, width = check_size(_OWNER, "image_size", size)
+    if seed is not None:
+        seed = check_seed(_OWNER, seed)
+    fraction = _check_split(validation_split, subset, shuffled, seed)
+    resizing = Resizing(
+        height,
+        width,
+        check_choice(_OWNER, "interpolation", interpolation, INTERPOLATIONS),
+        crop_to_aspect_ratio,
+        pad_to_aspect_ratio,
+        data_format=data_format,
+    )
+    if mode is None:
+        labels = None
+    paths, classes, names = _listed(Path(directory), labels, class_names, links)
+    if told:
+        kinds = "" if names is None else f" belonging to {len(names)} classes"
+        print(f"Found {len(paths)} files{kinds}.")
+    if mode == "binary" and names is not None and len(names) != 2:
+        raise ConfigurationError(
+            f"{_OWNER}: label_mode='binary' needs two classes, got {names}. Use 'int'."
+        )
+    if shuffled:  # the order of Keras for the same seed
+        order = np.random.RandomState(seed).permutation(len(paths))
+        paths = [paths[i] for i in order]
+        classes = None if classes is None else classes[order]
+    targets = None if classes is None or names is None else _encoded(classes, mode, len(names))
+
+    def part(rows: slice) -> ImageFolder:
+        if not paths[rows]:
+            raise DataError(
+                f"{_OWNER}: there are no images for this part in {str(directory)!r}; looked for "
+                f"{', '.join(_SUFFIXES)}."
+            )
+        y = None if targets is None else targets[rows]
+        return ImageFolder(paths[rows], y, names, batch_size, color, resizing)
+
+    if subset is None:
+        return part(slice(None))
+    count = len(paths) - int(fraction * len(paths))
+    parts = {"training": slice(count), "validation": slice(count, None)}
+    if told:
+        for name in parts if subset == "both" else (subset,):
+            print(f"Using {len(paths[parts[name]])} files for {name}.")
+    return [part(rows) for rows in parts.values()] if subset == "both" else part(parts[subset])
+
+
+def _check_split(split: Any, subset: Any, shuffled: bool, seed: int | None) -> float:
+    """Return the fraction of the files for validation."""
+    if (split is None) != (subset is None):
+        raise ConfigurationError(
+            f"{_OWNER}: validation_split and subset belong together, got {split!r} and {subset!r}."
+        )
+    if split is None:
+        return 0.0
+    check_choice(_OWNER, "subset", subset, ("training", "validation", "both"))
+    fraction = check_number(_OWNER, "validation_split", split, minimum=0, below=1)
+    if not fraction:
+        raise ConfigurationError(f"{_OWNER}: validation_split must be above 0, got {split!r}.")
+    if shuffled and seed is None and subset != "both":
+        raise ConfigurationError(
+            f"{_OWNER}: give a seed, or shuffle=False, so that the parts for training and "
+            "validation have no file in common."
+        )
+    return fraction
+
+
+def _encoded(classes: Array, mode: str | None, count: int) -> Array:
+    """Return the labels in the form of ``label_mode``."""
+    if mode == "categorical":
+        return to_categorical(classes, count).astype(np.float32)
+    return classes.astype(np.int32) if mode == "int" else classes.astype(np.float32)[:, None]
+
+
+def _listed(
+    directory: Path, labels: Any, class_names: Sequence[str] | None, links: bool
+) -> tuple[list[str], Array | None, list[str] | None]:
+    """Return the files, their classes, and the names of these."""
+    if not directory.is_dir():
+        raise FileNotFoundError(f"{_OWNER}: there is no folder {str(directory)!r}.")
+    if isinstance(labels, str) and labels == "inferred":
+        names = sorted(
+            p.name for p in directory.iterdir() if p.is_dir() and not p.name.startswith(".")
+        )
+        if class_names is not None:
+            missing = [name for name in class_names if name not in names]
+            if missing or isinstance(class_names, str):
+                raise ConfigurationError(
+                    f"{_OWNER}: class_names must be names of subfolders, {names}, got "
+                    f"{class_names!r}."
+                )
+            names = list(class_names)
+        files = [_files(directory / name, links) for name in names]
+        numbers = np.repeat(np.arange(len(names)), [len(found) for found in files])
+        return [path for found in files for path in found], numbers, names
+    if class_names is not None:
+        raise ConfigurationError(
+            f"{_OWNER}: class_names are names of subfolders, which labels={labels!r} does not use."
+        )
+    paths = _files(directory, links)
+    if labels is None:
+        return paths, None, None
+    if not isinstance(labels, (list, tuple, np.ndarray)) or len(labels) != len(paths):
+        raise ConfigurationError(
+            f"{_OWNER}: labels must be 'inferred', None, or a list with one for each of the "
+            f"{len(paths)} files, got {labels!r}."
+        )
+    classes = np.asarray(labels)
+    if classes.dtype.kind not in "iu" or classes.ndim != 1 or (len(classes) and classes.min() < 0):
+        raise ConfigurationError(f"{_OWNER}: labels must be integers from 0 on, got {labels!r}.")
+    names = [str(i) for i in range(int(classes.max()) + 1 if len(classes) else 0)]
+    return paths, classes, names
+
+
+def _files(folder: Path, links: bool) -> list[str]:
+    """Return the images in a folder and below, by folder and name."""
+    found = []
+    for place, _, names in sorted(os.walk(folder, followlinks=links)):
+        found += [
+            os.path.join(place, name) for name in sorted(names) if name.lower().endswith(_SUFFIXES)
+        ]
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,31 +73,38 @@ def _taps(
         m = maps[part, :, :, None, None]
         places = [m[:, i, 0] * row + m[:, i, 1] * column + m[:, i, 2] for i in range(2)]
         first = np.arange(part.stop - start)[:, None, None] * count
-        lower = [np.floor(p + 0.5 if nearest else p) for p in places]
+        rows, columns = (
+            _neighbours(place, size, mode, nearest)
+            for place, size in zip(places, sizes, strict=True)
+        )
         taps = []
-        for offsets in itertools.product((0,) if nearest else (0, 1), repeat=2):
-            weight = np.ones(places[0].shape)
-            at, seen = [], np.ones(1, bool)
-            for place, low, offset, size in zip(places, lower, offsets, sizes, strict=True):
-                if not nearest:
-                    weight *= place - low if offset else 1 - (place - low)
-                index, inside = _folded(low.astype(np.intp) + offset, size, mode)
-                at.append(index)
-                seen = seen & inside
-            outside = None
+        for (i, v, above), (j, w, beside) in itertools.product(rows, columns):
+            index, weight, outside = first + i * sizes[1] + j, v * w, None
             if mode == "constant":
-                outside = (weight * ~seen).ravel()
-                weight *= seen
-            taps.append(((first + at[0] * sizes[1] + at[1]).ravel(), weight.ravel(), outside))
+                outside = (weight * ~(above & beside)).ravel()
+                weight *= above & beside
+            taps.append((index.ravel(), weight.ravel(), outside))
         yield part, taps
 
 
-def _folded(index: Array, size: int, mode: str) -> tuple[Array, Array]:
-    """Return where the pixels of an endless axis lie in the image, and which lie in it."""
-    inside = (index >= 0) & (index < size)
+def _neighbours(place: Array, size: int, mode: str, nearest: bool) -> list[tuple[Array, Any, Any]]:
+    """Return index and weight of the pixels next to places of an axis, and which lie on it."""
+    low = np.floor(place + 0.5 if nearest else place)
+    index, part = low.astype(np.intp), place - low
+    if nearest:
+        weighted = [(index, np.ones(place.shape))]
+    else:
+        weighted = [(index, 1 - part), (index + 1, part)]
+    return [(_folded(i, size, mode), w, (i >= 0) & (i < size)) for i, w in weighted]
+
+
+def _folded(index: Array, size: int, mode: str) -> Array:
+    """Return where the pixels of an endless axis lie in the image."""
     if mode == "wrap":
-        return index % size, inside
+        return index % size
     if mode == "reflect":  # d c b a | a b c d | d c b a
-        index = index % (2 * size)
-        return np.minimum(index, 2 * size - 1 - index), inside
-    return np.clip(index, 0, size - 1), inside
+        if len(index) and (index.min() < -size or index.max() >= 2 * size):
+            index = index % (2 * size)
+        index = np.where(index < 0, -1 - index, index)
+        return np.where(index >= size, 2 * size - 1 - index, index)
+    return np.clip(index, 0, size - 1)

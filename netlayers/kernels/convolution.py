@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Up to this number of channels, patches are copied with the windows in the last axis: the other
 # order would copy a few numbers at a time. Measured for kernels of 3 x 3 on images of 28 x 28:
 # 1.0 against 2.4 ms for one channel, 3.2 against 3.6 for three, 7.6 against 4.7 for sixteen.
-_FEW_CHANNELS = 4
+FEW_CHANNELS = 4
 
 
 def convolve(
@@ -61,7 +61,7 @@ def convolve(
             if bias is not None:
                 np.add(target, bias, out=target)
 
-    run(compute, _shares(out, kernel))
+    run(compute, shares_of(out, kernel))
 
 
 def _exact_products(a: Array, b: Array, out: Array) -> None:
@@ -75,7 +75,7 @@ def convolve_kernel_gradient(
     x: Array, dy: Array, windows: Windows, out: Array, groups: int = 1
 ) -> None:
     """``out[q] = Σ x[n, s p + d q - before]ᵀ dy[n, p]`` over samples n and windows p."""
-    slices = _shares(dy, out)
+    slices = shares_of(dy, out)
     totals = scratch("kernel gradients", (len(slices), *_by_group(out, groups).shape), out.dtype)
 
     def compute(samples: slice) -> None:
@@ -100,13 +100,12 @@ def convolve_input_gradient(
     the faster way unless there are many more filters than channels. Measured for 3 x 3: 16 to 16
     channels 5.8 against 14 ms; 64 to 128 12 against 9.5.
     """
-    filters, channels = kernel.shape[-1], kernel.shape[-2] * groups
-    if filters <= channels and set(windows.strides) == {1}:
-        back = _reversed_kernel(kernel, groups)
+    if is_a_convolution(kernel, windows, groups):
+        back = reversed_kernel(kernel, groups)
         convolve(dy, back, windows.reversed(), out, groups)
         return
     matrix = _by_group(kernel, groups)
-    few = kernel.shape[-2] <= _FEW_CHANNELS
+    few = kernel.shape[-2] <= FEW_CHANNELS
 
     def compute(samples: slice) -> None:
         share, target = dy[samples], out[samples]
@@ -117,7 +116,7 @@ def convolve_input_gradient(
             for offset, seeing, seen in windows.offsets(part[1]):
                 target[part[0]][seen] += added[offset][seeing]
 
-    run(compute, _shares(dy, kernel))
+    run(compute, shares_of(dy, kernel))
 
 
 def _added(dy: Array, matrix: Array, windows: Windows, few: bool) -> Array:
@@ -140,12 +139,17 @@ def _added(dy: Array, matrix: Array, windows: Windows, few: bool) -> Array:
     return np.moveaxis(added, rank, -2)
 
 
-def _shares(y: Array, kernel: Array) -> list[slice]:
+def shares_of(y: Array, kernel: Array) -> list[slice]:
     """Cut the batch for the threads, by the multiplications of a convolution with the output y."""
     return shares(len(y), y.size * (kernel.size // kernel.shape[-1]))
 
 
-def _reversed_kernel(kernel: Array, groups: int) -> Array:
+def is_a_convolution(kernel: Array, windows: Windows, groups: int) -> bool:
+    """Return whether the input gradient is computed as a convolution with the reversed kernel."""
+    return set(windows.strides) == {1} and kernel.shape[-1] <= kernel.shape[-2] * groups
+
+
+def reversed_kernel(kernel: Array, groups: int) -> Array:
     """Return the kernel reversed along its spatial axes, with channels and filters exchanged."""
     *sizes, channels, filters = kernel.shape
     flipped = np.flip(kernel, axis=tuple(range(len(sizes))))
@@ -167,7 +171,7 @@ def _patches(
         padded = scratch("padded", (most, *windows.padded, x.shape[-1]), x.dtype)
         padded.fill(0)
         inside = tuple(slice(b, b + n) for b, n in zip(windows.before, windows.sizes, strict=True))
-    few = channels <= _FEW_CHANNELS
+    few = channels <= FEW_CHANNELS
     place, offset = list(range(1 + rank)), list(range(1 + rank, 1 + 2 * rank))
     group, channel = 1 + 2 * rank, 2 + 2 * rank
     order = [group, *offset, channel, *place] if few else [group, *place, *offset, channel]

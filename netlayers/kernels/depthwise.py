@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 
-def depthwise(x: Array, kernel: Array, windows: Windows, out: Array) -> None:
+def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) -> None:
     """``out[n, p, c, m] = Σ x[n, s p + d q - before, c] kernel[q, c, m]`` over the offsets q.
 
     Args:
@@ -38,7 +38,7 @@ def depthwise(x: Array, kernel: Array, windows: Windows, out: Array) -> None:
                     goal = target[..., m][seeing]
                     goal += _product(given[seen], kernel[offset][:, m])
 
-    run(compute, _shares(out, kernel))
+    run(compute, shares_of(out, kernel))
 
 
 def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
@@ -53,7 +53,7 @@ def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Ar
                 for m in range(kernel.shape[-1]):
                     target[seen] += _product(given[..., m][seeing], kernel[offset][:, m])
 
-    run(compute, _shares(dy, kernel))
+    run(compute, shares_of(dy, kernel))
 
 
 def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) -> None:
@@ -71,7 +71,7 @@ def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array)
                     total[offset][:, m] += term
         return total
 
-    np.add.reduce(run(compute, _shares(dy, out)), axis=0, out=out)
+    np.add.reduce(run(compute, shares_of(dy, out)), axis=0, out=out)
 
 
 def _product(a: Array, b: Array) -> Array:
@@ -79,6 +79,6 @@ def _product(a: Array, b: Array) -> Array:
     return np.multiply(a, b, out=scratch("product", a.shape, a.dtype))
 
 
-def _shares(y: Array, kernel: Array) -> list[slice]:
+def shares_of(y: Array, kernel: Array) -> list[slice]:
     """Cut the batch for the threads; a multiplication takes ten times that of a matrix product."""
     return shares(len(y), 10 * y.size * (kernel.size // (kernel.shape[-1] * kernel.shape[-2])))

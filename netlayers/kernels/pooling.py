@@ -26,7 +26,7 @@ def max_pool(x: Array, windows: Windows, out: Array) -> None:
             for _, seeing, seen in windows.offsets():
                 np.maximum(target[seeing], given[seen], out=target[seeing])
 
-    run(compute, _shares(x, windows))
+    run(compute, shares_of(x, windows))
 
 
 def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Array) -> None:
@@ -47,7 +47,7 @@ def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Arra
                 target[seen] += term
                 rest -= term
 
-    run(compute, _shares(x, windows))
+    run(compute, shares_of(x, windows))
 
 
 def average_pool(x: Array, windows: Windows, out: Array) -> None:
@@ -61,7 +61,7 @@ def average_pool(x: Array, windows: Windows, out: Array) -> None:
                 target[seeing] += given[seen]
             np.multiply(target, _weights(windows, x.dtype), out=target)
 
-    run(compute, _shares(x, windows))
+    run(compute, shares_of(x, windows))
 
 
 def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
@@ -76,7 +76,7 @@ def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
             for _, seeing, seen in windows.offsets():
                 target[seen] += term[seeing]
 
-    run(compute, _shares(out, windows))
+    run(compute, shares_of(out, windows))
 
 
 @functools.lru_cache(maxsize=256)
@@ -90,7 +90,7 @@ def _weights(windows: Windows, dtype: Dtype) -> Array:
     return weights
 
 
-def _shares(x: Array, windows: Windows) -> list[slice]:
+def shares_of(x: Array, windows: Windows) -> list[slice]:
     """Cut the batch for the threads; an entry takes as long as ten multiplications of a product."""
     entries = math.prod(windows.counts) * math.prod(windows.kernel) * x.shape[-1]
     return shares(len(x), 10 * len(x) * entries)

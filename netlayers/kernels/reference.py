@@ -10,9 +10,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlayers.kernels.convolution import (
+    convolve,
+    convolve_input_gradient,
+    convolve_kernel_gradient,
+)
+from netlayers.kernels.depthwise import (
+    depthwise_convolve,
+    depthwise_input_gradient,
+    depthwise_kernel_gradient,
+)
 from netlayers.kernels.exact import EXACT, row_dots
 from netlayers.kernels.memory import constant, row_of_ones, row_starts
 from netlayers.kernels.moments import centre, product_sums, sums
+from netlayers.kernels.pooling import (
+    average_pool,
+    average_pool_gradient,
+    max_pool,
+    max_pool_gradient,
+)
 from netlayers.kernels.rows import row_means, row_sums
 
 if TYPE_CHECKING:
@@ -49,6 +65,17 @@ class Kernels:
     name = "numpy"
     stack_forward: Callable[..., None] | None = None
     stack_backward: Callable[..., None] | None = None
+
+    convolve = staticmethod(convolve)
+    convolve_kernel_gradient = staticmethod(convolve_kernel_gradient)
+    convolve_input_gradient = staticmethod(convolve_input_gradient)
+    depthwise_convolve = staticmethod(depthwise_convolve)
+    depthwise_kernel_gradient = staticmethod(depthwise_kernel_gradient)
+    depthwise_input_gradient = staticmethod(depthwise_input_gradient)
+    max_pool = staticmethod(max_pool)
+    max_pool_gradient = staticmethod(max_pool_gradient)
+    average_pool = staticmethod(average_pool)
+    average_pool_gradient = staticmethod(average_pool_gradient)
 
     @staticmethod
     def sigmoid(x: Array, y: Array) -> None:

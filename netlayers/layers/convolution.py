@@ -8,12 +8,8 @@ from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_choice, check_integer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.kernels.convolution import (
-    channel_sums,
-    convolve,
-    convolve_input_gradient,
-    convolve_kernel_gradient,
-)
+from netlayers.kernels.convolution import channel_sums
+from netlayers.kernels.select import kernels
 from netlayers.layers.dense import AffineLayer
 from netlayers.layers.spatial import WindowLayer, per_axis
 from netlayers.registry import register
@@ -117,7 +113,7 @@ class Convolution(AffineLayer, WindowLayer):
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
         z = self.buffer("z", (len(x), *windows.counts, self.filters), training)
-        convolve(x, self.kernel, windows, z, self.groups, self.bias)
+        kernels.convolve(x, self.kernel, windows, z, self.groups, self.bias)
         if training:
             self.cache.x, self.cache.windows = x, windows
             self.cache.z_shape = self._joined_shape(len(x), windows.counts, self.filters)
@@ -132,13 +128,13 @@ class Convolution(AffineLayer, WindowLayer):
         x, windows = self.cache.x, self.cache.windows
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         if self._trainable:
-            convolve_kernel_gradient(x, dz, windows, self.d_kernel, self.groups)
+            kernels.convolve_kernel_gradient(x, dz, windows, self.d_kernel, self.groups)
             if self.use_bias:
                 channel_sums(dz, self.d_bias)
         if not input_gradient:
             return dz
         dx = self.buffer("dx", x.shape)
-        convolve_input_gradient(dz, self.kernel, windows, dx, self.groups)
+        kernels.convolve_input_gradient(dz, self.kernel, windows, dx, self.groups)
         return self._arranged_back("dx first", dx)
 
 

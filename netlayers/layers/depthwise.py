@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_choice, check_integer
 from netlayers.kernels.convolution import channel_sums
-from netlayers.kernels.depthwise import (
-    depthwise,
-    depthwise_input_gradient,
-    depthwise_kernel_gradient,
-)
+from netlayers.kernels.select import kernels
 from netlayers.layers.dense import AffineLayer
 from netlayers.layers.spatial import WindowLayer, per_axis
 from netlayers.registry import register
@@ -95,7 +91,7 @@ class DepthwiseConvolution(AffineLayer, WindowLayer):
         windows = self._windows(x.shape[1:-1])
         channels = x.shape[-1] * self.depth_multiplier
         z = self.buffer("z", (len(x), *windows.counts, channels), training)
-        depthwise(x, self.kernel, windows, z)
+        kernels.depthwise_convolve(x, self.kernel, windows, z)
         if self.use_bias:
             z += self.bias
         if training:
@@ -112,13 +108,13 @@ class DepthwiseConvolution(AffineLayer, WindowLayer):
         x, windows = self.cache.x, self.cache.windows
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         if self._trainable:
-            depthwise_kernel_gradient(x, dz, windows, self.d_kernel)
+            kernels.depthwise_kernel_gradient(x, dz, windows, self.d_kernel)
             if self.use_bias:
                 channel_sums(dz, self.d_bias)
         if not input_gradient:
             return dz
         dx = self.buffer("dx", x.shape)
-        depthwise_input_gradient(dz, self.kernel, windows, dx)
+        kernels.depthwise_input_gradient(dz, self.kernel, windows, dx)
         return self._arranged_back("dx first", dx)
 
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_choice
-from netlayers.kernels.pooling import (
-    average_pool,
-    average_pool_gradient,
-    max_pool,
-    max_pool_gradient,
-)
+from netlayers.kernels.select import kernels
 from netlayers.layers.spatial import WindowLayer, per_axis
 from netlayers.registry import register
 
@@ -63,7 +58,7 @@ class MaxPooling(Pooling):
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
         y = self.buffer("y", (len(x), *windows.counts, x.shape[-1]), training)
-        max_pool(x, windows, y)
+        kernels.max_pool(x, windows, y)
         if training:
             self.cache.x, self.cache.y, self.cache.windows = x, y, windows
         return self._arranged_back("y first", y, training)
@@ -77,7 +72,7 @@ class MaxPooling(Pooling):
         shape = self._joined_shape(len(x), windows.counts, x.shape[-1])
         dy = self._arranged("dy", self.check_gradient(dy, shape))  # type: ignore[arg-type]
         dx = self.buffer("dx", x.shape)
-        max_pool_gradient(x, y, dy, windows, dx)
+        kernels.max_pool_gradient(x, y, dy, windows, dx)
         return self._arranged_back("dx first", dx)
 
 
@@ -92,7 +87,7 @@ class AveragePooling(Pooling):
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
         y = self.buffer("y", (len(x), *windows.counts, x.shape[-1]), training)
-        average_pool(x, windows, y)
+        kernels.average_pool(x, windows, y)
         if training:
             self.cache.shape, self.cache.windows = x.shape, windows
         return self._arranged_back("y first", y, training)
@@ -103,7 +98,7 @@ class AveragePooling(Pooling):
         given = self._joined_shape(shape[0], windows.counts, shape[-1])
         dy = self._arranged("dy", self.check_gradient(dy, given))  # type: ignore[arg-type]
         dx = self.buffer("dx", shape)
-        average_pool_gradient(dy, windows, dx)
+        kernels.average_pool_gradient(dy, windows, dx)
         return self._arranged_back("dx first", dx)
 
 

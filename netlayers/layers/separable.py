@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_choice, check_integer
-from netlayers.kernels.convolution import (
-    channel_sums,
-    convolve,
-    convolve_input_gradient,
-    convolve_kernel_gradient,
-)
-from netlayers.kernels.depthwise import (
-    depthwise,
-    depthwise_input_gradient,
-    depthwise_kernel_gradient,
-)
+from netlayers.kernels.convolution import channel_sums
+from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
 from netlayers.layers.dense import AffineLayer
 from netlayers.layers.spatial import WindowLayer, per_axis
@@ -115,9 +106,9 @@ class SeparableConvolution(AffineLayer, WindowLayer):
         windows = self._windows(x.shape[1:-1])
         channels = x.shape[-1] * self.depth_multiplier
         h = self.buffer("h", (len(x), *windows.counts, channels), training)
-        depthwise(x, self.depthwise_kernel, windows, h)
+        kernels.depthwise_convolve(x, self.depthwise_kernel, windows, h)
         z = self.buffer("z", (*h.shape[:-1], self.filters), training)
-        convolve(h, self.pointwise_kernel, _single(windows), z, bias=self.bias)
+        kernels.convolve(h, self.pointwise_kernel, _single(windows), z, bias=self.bias)
         if training:
             self.cache.x, self.cache.windows, self.cache.h = x, windows, h
             self.cache.z_shape = self._joined_shape(len(x), windows.counts, self.filters)
@@ -129,16 +120,16 @@ class SeparableConvolution(AffineLayer, WindowLayer):
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         places = _single(windows)
         dh = self.buffer("dh", h.shape)
-        convolve_input_gradient(dz, self.pointwise_kernel, places, dh)
+        kernels.convolve_input_gradient(dz, self.pointwise_kernel, places, dh)
         if self._trainable:
-            convolve_kernel_gradient(h, dz, places, self.d_pointwise_kernel)
-            depthwise_kernel_gradient(x, dh, windows, self.d_depthwise_kernel)
+            kernels.convolve_kernel_gradient(h, dz, places, self.d_pointwise_kernel)
+            kernels.depthwise_kernel_gradient(x, dh, windows, self.d_depthwise_kernel)
             if self.use_bias:
                 channel_sums(dz, self.d_bias)
         if not input_gradient:
             return dz
         dx = self.buffer("dx", x.shape)
-        depthwise_input_gradient(dh, self.depthwise_kernel, windows, dx)
+        kernels.depthwise_input_gradient(dh, self.depthwise_kernel, windows, dx)
         return self._arranged_back("dx first", dx)
 
 

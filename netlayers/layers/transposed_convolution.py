@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 from netlayers import constraints, initializers, regularizers
 from netlayers.checks import check_choice, check_integer
 from netlayers.errors import ConfigurationError
-from netlayers.kernels.convolution import (
-    channel_sums,
-    convolve,
-    convolve_input_gradient,
-    convolve_kernel_gradient,
-)
+from netlayers.kernels.convolution import channel_sums
+from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
 from netlayers.layers.convolution import CONVOLUTION_EXAMPLE
 from netlayers.layers.dense import AffineLayer
@@ -111,7 +107,7 @@ class TransposedConvolution(AffineLayer, SpatialLayer):
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
         z = self.buffer("z", (len(x), *windows.sizes, self.filters), training)
-        convolve_input_gradient(x, self.kernel, windows, z)
+        kernels.convolve_input_gradient(x, self.kernel, windows, z)
         if self.use_bias:
             z += self.bias
         if training:
@@ -128,13 +124,13 @@ class TransposedConvolution(AffineLayer, SpatialLayer):
         x, windows = self.cache.x, self.cache.windows
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         if self._trainable:
-            convolve_kernel_gradient(dz, x, windows, self.d_kernel)
+            kernels.convolve_kernel_gradient(dz, x, windows, self.d_kernel)
             if self.use_bias:
                 channel_sums(dz, self.d_bias)
         if not input_gradient:
             return dz
         dx = self.buffer("dx", x.shape)
-        convolve(dz, self.kernel, windows, dx)
+        kernels.convolve(dz, self.kernel, windows, dx)
         return self._arranged_back("dx first", dx)
 
 

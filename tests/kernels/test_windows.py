@@ -1,15 +1,18 @@
 """Convolutions and pooling, part by part, against sums written as loops."""
 
+import contextlib
 import itertools
 import math
 from unittest import mock
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlayers.kernels import convolution, depthwise, pooling
+import netlayers as nl
+from netlayers.kernels import threads
 from netlayers.kernels import windows as module
+from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
 
 
@@ -48,6 +51,19 @@ def pairs(windows):
 PARTS = st.sampled_from([module._PART, 40, 7])
 
 
+@contextlib.contextmanager
+def small_parts(part):
+    """Compute in parts of so many entries, and in shares of a few multiplications."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(module, "_PART", part))
+        stack.enter_context(mock.patch.object(threads, "_WORK", part))
+        if nl.kernels_in_use() == "numba":
+            from netlayers.kernels.compiled import shares
+
+            stack.enter_context(mock.patch.object(shares, "_PART", part))
+        yield
+
+
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 2), st.sampled_from([1, 3, 5]))
 
 
@@ -55,6 +71,7 @@ def draw(*shape):
     return np.random.default_rng(math.prod(shape)).normal(size=shape)
 
 
+@settings(deadline=None)
 @given(windows=geometries(), sizes=SIZES, part=PARTS)
 def test_convolution(windows, sizes, part):
     samples, groups, channels = sizes
@@ -70,14 +87,15 @@ def test_convolution(windows, sizes, part):
             d_kernel[(*q, slice(None), outputs)] += seen.T @ given_
             dx[(slice(None), *entry, inputs)] += given_ @ kernel[(*q, slice(None), outputs)].T
     found = [np.full(a.shape, np.nan) for a in (y, d_kernel, dx)]
-    with mock.patch.object(module, "_PART", part):
-        convolution.convolve(x, kernel, windows, found[0], groups, bias)
-        convolution.convolve_kernel_gradient(x, dy, windows, found[1], groups)
-        convolution.convolve_input_gradient(dy, kernel, windows, found[2], groups)
+    with small_parts(part):
+        kernels.convolve(x, kernel, windows, found[0], groups, bias)
+        kernels.convolve_kernel_gradient(x, dy, windows, found[1], groups)
+        kernels.convolve_input_gradient(dy, kernel, windows, found[2], groups)
     for array, expected in zip(found, (y, d_kernel, dx), strict=True):
         np.testing.assert_allclose(array, expected, rtol=1e-10, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(windows=geometries(), sizes=SIZES, part=PARTS)
 def test_depthwise_convolution(windows, sizes, part):
     samples, times, channels = sizes
@@ -91,14 +109,15 @@ def test_depthwise_convolution(windows, sizes, part):
         d_kernel[q] += (x[(every, *entry)][..., None] * grouped[(every, *p)]).sum(axis=0)
         dx[(every, *entry)] += (grouped[(every, *p)] * kernel[q]).sum(axis=-1)
     found = [np.full(a.shape, np.nan) for a in (dy, kernel, x)]
-    with mock.patch.object(module, "_PART", part):
-        depthwise.depthwise(x, kernel, windows, found[0])
-        depthwise.depthwise_kernel_gradient(x, dy, windows, found[1])
-        depthwise.depthwise_input_gradient(dy, kernel, windows, found[2])
+    with small_parts(part):
+        kernels.depthwise_convolve(x, kernel, windows, found[0])
+        kernels.depthwise_kernel_gradient(x, dy, windows, found[1])
+        kernels.depthwise_input_gradient(dy, kernel, windows, found[2])
     for array, expected in zip(found, (y.reshape(dy.shape), d_kernel, dx), strict=True):
         np.testing.assert_allclose(array, expected, rtol=1e-10, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(windows=geometries(), sizes=SIZES, part=PARTS)
 def test_pooling(windows, sizes, part):
     samples, _, channels = sizes
@@ -127,11 +146,11 @@ def test_pooling(windows, sizes, part):
         left[(every, *p)] = np.where(hit, 0, left[(every, *p)])
         d_mean[(every, *entry)] += dy[(every, *p)] / entries[(every, *p)]
     found = [np.full(a.shape, np.nan) for a in (dy, x, dy, x)]
-    with mock.patch.object(module, "_PART", part):
-        pooling.max_pool(x, windows, found[0])
-        pooling.max_pool_gradient(x, best, dy, windows, found[1])
-        pooling.average_pool(x, windows, found[2])
-        pooling.average_pool_gradient(dy, windows, found[3])
+    with small_parts(part):
+        kernels.max_pool(x, windows, found[0])
+        kernels.max_pool_gradient(x, best, dy, windows, found[1])
+        kernels.average_pool(x, windows, found[2])
+        kernels.average_pool_gradient(dy, windows, found[3])
     expected = (best, d_best, total / entries, d_mean)
     for array, answer in zip(found, expected, strict=True):
         np.testing.assert_allclose(array, answer, rtol=1e-10, atol=1e-12)

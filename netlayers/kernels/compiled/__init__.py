@@ -6,7 +6,7 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from netlayers.kernels.compiled import elementwise, losses, normalization
+from netlayers.kernels.compiled import elementwise, losses, normalization, shares, windows
 from netlayers.kernels.compiled.cache import compiled_with_cache
 from netlayers.kernels.compiled.functions import OPTIONS, declare
 from netlayers.kernels.compiled.stack import compiled_stack
@@ -42,4 +42,9 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
             if hasattr(Kernels, name := loop.__name__.removeprefix("_")):
                 kernels[name] = compiled_loop  # replaced below if KERNELS has a wrapper
         kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
+    products = "stack_forward" in kernels
+    for name, loop in windows.compiled_windows(compiled, products).items():
+        setattr(windows, name, loop)
+    chosen = shares.KERNELS + (shares.WITH_PRODUCTS if products else ())
+    kernels.update({kernel.__name__: kernel for kernel in chosen})
     return kernels

@@ -1,0 +1,306 @@
+"""Convolution and pooling of a share of the batch in one compiled call.
+
+The mathematics is that of ``kernels/convolution.py``, ``depthwise.py`` and ``pooling.py``. The
+spatial axes are three; shorter ones are filled up with axes of one place. ``g`` holds the geometry:
+rows of sizes, kernel, strides, dilation, zeros before and counts, see :class:`Windows`. Arrays are
+flat, or matrices with a row for each place; a call releases the interpreter lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.kernels.compiled import blas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlayers._typing import Array
+
+# numba caches compiled code until its file changes, regardless of changes in called functions. So
+# this file contains a digest of their file: blas 8bd034038f44.
+
+
+def _first(g: Array, row: int, at: Array) -> None:
+    """Write the entry that the window of a row sees first, and its sample, into ``at``."""
+    for axis in (2, 1, 0):
+        count = g[5, axis]
+        at[axis] = (row % count) * g[2, axis] - g[4, axis]
+        row //= count
+    at[3] = row
+
+
+def _next(g: Array, at: Array) -> None:
+    """Go on to the window of the next row; divisions for each row would take most of the time."""
+    for axis in (2, 1, 0):
+        at[axis] += g[2, axis]
+        if at[axis] < g[5, axis] * g[2, axis] - g[4, axis]:
+            return
+        at[axis] = -g[4, axis]
+    at[3] += 1
+
+
+# Loops over the channels of a place are functions of arrays that begin there: sums such as
+# ``start + c`` as an index may be negative for all that the compiler knows, and prevent vectors.
+
+
+def _copy(x: Array, y: Array) -> None:
+    for c in range(y.size):
+        y[c] = x[c]
+
+
+def _add(x: Array, y: Array) -> None:
+    for c in range(y.size):
+        y[c] += x[c]
+
+
+def _add_products(a: Array, b: Array, y: Array) -> None:
+    for c in range(y.size):
+        y[c] += a[c] * b[c]
+
+
+def _largest(x: Array, y: Array) -> None:
+    for c in range(y.size):
+        y[c] = y[c] if x[c] <= y[c] or y[c] != y[c] else x[c]
+
+
+def _hand_over(x: Array, largest: Array, left: Array, dx: Array) -> None:
+    zero = dx.dtype.type(0)
+    for c in range(dx.size):
+        hit = x[c] == largest[c]
+        dx[c] += left[c] if hit else zero
+        left[c] = zero if hit else left[c]
+
+
+def _copy_patches(x: Array, g: Array, start: int, patches: Array) -> None:
+    """Write the patches of the windows from ``start`` on into the rows of ``patches``."""
+    channels, at = x.shape[1], np.empty(4, np.int64)
+    flat, zero = x.reshape(-1), x.dtype.type(0)
+    run, last = g[1, 2] * channels, (g[1, 2] - 1) * g[3, 2]
+    _first(g, start, at)
+    for row in range(patches.shape[0]):
+        sample = at[3]
+        patch = patches[row]
+        inside = g[3, 2] == 1 and at[2] >= 0 and at[2] + last < g[0, 2]
+        o = 0
+        for i in range(g[1, 0]):
+            a = at[0] + i * g[3, 0]
+            for j in range(g[1, 1]):
+                b = at[1] + j * g[3, 1]
+                if a < 0 or a >= g[0, 0] or b < 0 or b >= g[0, 1]:
+                    patch[o : o + run] = zero
+                    o += run
+                    continue
+                line = ((sample * g[0, 0] + a) * g[0, 1] + b) * g[0, 2]
+                if inside:
+                    e = (line + at[2]) * channels
+                    _copy(flat[e : e + run], patch[o : o + run])
+                    o += run
+                    continue
+                for k in range(g[1, 2]):
+                    w = at[2] + k * g[3, 2]
+                    if w < 0 or w >= g[0, 2]:
+                        patch[o : o + channels] = zero
+                    else:
+                        _copy(x[line + w], patch[o : o + channels])
+                    o += channels
+        _next(g, at)
+
+
+def _add_patches(patches: Array, g: Array, start: int, x: Array) -> None:
+    """Add the rows of ``patches`` to the entries of x that the windows see."""
+    channels, at = x.shape[1], np.empty(4, np.int64)
+    _first(g, start, at)
+    for row in range(patches.shape[0]):
+        sample = at[3]
+        patch = patches[row]
+        o = 0
+        for i in range(g[1, 0]):
+            a = at[0] + i * g[3, 0]
+            for j in range(g[1, 1]):
+                b = at[1] + j * g[3, 1]
+                if a < 0 or a >= g[0, 0] or b < 0 or b >= g[0, 1]:
+                    o += g[1, 2] * channels
+                    continue
+                line = ((sample * g[0, 0] + a) * g[0, 1] + b) * g[0, 2]
+                for k in range(g[1, 2]):
+                    w = at[2] + k * g[3, 2]
+                    if 0 <= w < g[0, 2]:
+                        _add(patch[o : o + channels], x[line + w])
+                    o += channels
+        _next(g, at)
+
+
+def convolve_share(
+    x: Array, matrix: Array, bias: Array, g: Array, patches: Array, out: Array
+) -> None:
+    """``out = patches of x times matrix + bias``; with no rows in ``patches``, those are x."""
+    step = patches.shape[0]
+    if not step:
+        blas.multiply(x, matrix, out)
+    for start in range(0, out.shape[0] if step else 0, max(1, step)):
+        rows = out[start : start + step]
+        part = patches[: rows.shape[0]]
+        _copy_patches(x, g, start, part)
+        blas.multiply(part, matrix, rows)
+    if bias.size:
+        for i in range(out.shape[0]):
+            for j in range(bias.size):
+                out[i, j] += bias[j]
+
+
+def kernel_gradient_share(
+    x: Array, dy: Array, g: Array, patches: Array, term: Array, total: Array
+) -> None:
+    """``total = Σ patches of xᵀ dy``; with no rows in ``patches``, those are x."""
+    step = patches.shape[0]
+    if not step:
+        blas.multiply_at(x, dy, total)
+        return
+    total[...] = 0
+    for start in range(0, dy.shape[0], step):
+        rows = dy[start : start + step]
+        part = patches[: rows.shape[0]]
+        _copy_patches(x, g, start, part)
+        blas.multiply_at(part, rows, term)
+        for i in range(total.shape[0]):
+            for j in range(total.shape[1]):
+                total[i, j] += term[i, j]
+
+
+def input_gradient_share(dy: Array, matrix: Array, g: Array, columns: Array, dx: Array) -> None:
+    """Add ``dy matrixᵀ`` to the entries of dx that each window sees, from 0."""
+    step = columns.shape[0]
+    dx[...] = 0
+    for start in range(0, dy.shape[0], step):
+        rows = dy[start : start + step]
+        part = columns[: rows.shape[0]]
+        blas.multiply_bt(rows, matrix, part)
+        _add_patches(part, g, start, dx)
+
+
+def max_pool_share(x: Array, g: Array, out: Array) -> None:
+    """Write the largest entry of each window; NaN if there is one."""
+    at = np.empty(4, np.int64)
+    _first(g, 0, at)
+    for row in range(out.shape[0]):
+        sample = at[3]
+        y = out[row]
+        y[:] = -np.inf
+        for i in range(max(0, -at[0]), min(g[1, 0], g[0, 0] - at[0])):
+            for j in range(max(0, -at[1]), min(g[1, 1], g[0, 1] - at[1])):
+                for k in range(max(0, -at[2]), min(g[1, 2], g[0, 2] - at[2])):
+                    line = (sample * g[0, 0] + at[0] + i) * g[0, 1] + at[1] + j
+                    _largest(x[line * g[0, 2] + at[2] + k], y)
+        _next(g, at)
+
+
+def max_pool_gradient_share(x: Array, y: Array, dy: Array, g: Array, dx: Array) -> None:
+    """Hand each dy to the first entry of its window that is the largest."""
+    at, left = np.empty(4, np.int64), np.empty(x.shape[1], x.dtype)
+    dx[...] = 0
+    _first(g, 0, at)
+    for row in range(dy.shape[0]):
+        sample = at[3]
+        largest = y[row]
+        _copy(dy[row], left)
+        for i in range(max(0, -at[0]), min(g[1, 0], g[0, 0] - at[0])):
+            for j in range(max(0, -at[1]), min(g[1, 1], g[0, 1] - at[1])):
+                for k in range(max(0, -at[2]), min(g[1, 2], g[0, 2] - at[2])):
+                    line = (sample * g[0, 0] + at[0] + i) * g[0, 1] + at[1] + j
+                    place = line * g[0, 2] + at[2] + k
+                    _hand_over(x[place], largest, left, dx[place])
+        _next(g, at)
+
+
+def depthwise_share(x: Array, kernel: Array, g: Array, out: Array) -> None:
+    """``out = Σ x kernel[q]`` for one output a channel; kernel is (offsets, channels)."""
+    at = np.empty(4, np.int64)
+    _first(g, 0, at)
+    for row in range(out.shape[0]):
+        sample = at[3]
+        y = out[row]
+        y[:] = 0
+        for q in range(kernel.shape[0]):
+            place = _seen(g, sample, at, q)
+            if place >= 0:
+                _add_products(x[place], kernel[q], y)
+        _next(g, at)
+
+
+def depthwise_input_gradient_share(dy: Array, kernel: Array, g: Array, dx: Array) -> None:
+    """``dx = Σ dy kernel[q]``, see :func:`depthwise_share`."""
+    at = np.empty(4, np.int64)
+    dx[...] = 0
+    _first(g, 0, at)
+    for row in range(dy.shape[0]):
+        sample = at[3]
+        for q in range(kernel.shape[0]):
+            place = _seen(g, sample, at, q)
+            if place >= 0:
+                _add_products(dy[row], kernel[q], dx[place])
+        _next(g, at)
+
+
+def depthwise_kernel_gradient_share(x: Array, dy: Array, g: Array, total: Array) -> None:
+    """``total[q] = Σ x dy``, see :func:`depthwise_share`; sums of some rows at a time."""
+    at = np.empty(4, np.int64)
+    part = np.zeros(total.shape, total.dtype)
+    total[...] = 0
+    _first(g, 0, at)
+    for row in range(dy.shape[0]):
+        sample = at[3]
+        for q in range(total.shape[0]):
+            place = _seen(g, sample, at, q)
+            if place >= 0:
+                _add_products(x[place], dy[row], part[q])
+        if row % 256 == 255 or row == dy.shape[0] - 1:  # rounds less than one long sum
+            total += part
+            part[...] = 0
+        _next(g, at)
+
+
+def _seen(g: Array, sample: int, at: Array, q: int) -> int:
+    """Return the place that a window sees at offset q, or -1 for padding."""
+    k = q % g[1, 2]
+    j = (q // g[1, 2]) % g[1, 1]
+    i = q // (g[1, 2] * g[1, 1])
+    a, b, w = at[0] + i * g[3, 0], at[1] + j * g[3, 1], at[2] + k * g[3, 2]
+    if a < 0 or a >= g[0, 0] or b < 0 or b >= g[0, 1] or w < 0 or w >= g[0, 2]:
+        return -1
+    return ((sample * g[0, 0] + a) * g[0, 1] + b) * g[0, 2] + w
+
+
+def compiled_windows(compiled: Callable[..., Any], products: bool) -> dict[str, Callable[..., Any]]:
+    """Return the kernels by name.
+
+    Args:
+        compiled: function that compiles another, see ``compiled_kernels``.
+        products: whether BLAS was found, for those of convolution.
+    """
+    module = globals()
+    for helper in (
+        _copy,
+        _add,
+        _add_products,
+        _largest,
+        _hand_over,
+        _first,
+        _next,
+        _seen,
+        _copy_patches,
+        _add_patches,
+    ):
+        module[helper.__name__] = compiled(helper)
+    found = [
+        max_pool_share,
+        max_pool_gradient_share,
+        depthwise_share,
+        depthwise_input_gradient_share,
+        depthwise_kernel_gradient_share,
+    ]
+    if products:
+        found += [convolve_share, kernel_gradient_share, input_gradient_share]
+    return {kernel.__name__: compiled(kernel) for kernel in found}

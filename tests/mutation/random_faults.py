@@ -3,7 +3,8 @@
     python tests/mutation/random_faults.py --seed 7 --count 100 [paths]
 
 plants 100 faults, one at a time, in a copy of the repository in a temporary folder, runs the tests
-that enter the changed function, the closest first, and prints those that no test saw. ``paths`` are
+that enter the changed function, the closest first, and prints those that no test saw. A process
+that has collected the tests once forks for each fault (``server.py``). ``paths`` are
 files or folders of ``netlayers`` to choose from. ``sites.py`` says which faults there are. Which
 test enters which function is noted once, which takes as long as the tests do (``--record``), and
 kept in the temporary folder; ``--record tests/losses`` notes a part again. Faults that change no
@@ -132,7 +133,7 @@ class Copy:
 
     def run_tests(self, fault, source, tests, seconds):
         """Run tests with a fault planted; return whether one failed, and what it said."""
-        timeout = 20 + 2 * seconds
+        timeout = 60 + 5 * seconds
         if self.server is not None:
             new = fault.planted(source)
             request = {"path": fault.path, "old": source, "new": new, "tests": tests}
@@ -334,7 +335,11 @@ def main():
         said.append(text)
         print(text, flush=True)
 
+    if hasattr(os, "fork"):
+        tree.start()
     rows = run(tree, chosen, options.budget, options.confirm, report)
+    if tree.server is not None:
+        tree.stop()
     print("Failing without a fault:", *tree.broken("\n".join(said)) or ["none"])
     print(table(rows, package), "", table(rows, lambda fault: fault.kind), sep="\n")
 

@@ -215,3 +215,13 @@ def test_frames_of_categories():
     assert L.Hashing(9)(frame).tolist() == L.Hashing(9)([["x", "u"], ["", "v"], ["y", ""]]).tolist()
     numbers = pd.Series([3, None, 5], dtype="Int64")
     assert L.Hashing(9)(numbers).tolist() == L.Hashing(9)(["3", "", "5"]).tolist()
+
+
+def test_bins_are_exact_as_long_as_few_numbers_are_kept():
+    data = np.sin(np.arange(40.0)).reshape(8, 5)
+    exact = nl.layers.Discretization(num_bins=4)
+    exact.adapt(data)
+    for batch_size in (2, 8, None):
+        layer = nl.layers.Discretization(num_bins=4, epsilon=0.3)
+        layer.adapt(data, batch_size=batch_size)
+        assert layer.bin_boundaries == exact.bin_boundaries, batch_size

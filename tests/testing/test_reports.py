@@ -68,3 +68,13 @@ def test_examples_can_be_passed():
 def test_what_can_not_be_checked_is_refused(call, words):
     with pytest.raises(ConfigurationError, match=words):
         call()
+
+
+def test_examples_that_are_given_are_those_of_an_object_too():
+    thing = nl.regularizers.L1(0.75)
+    names = {str(case) for case in nl.testing.list_checks(thing)}
+    assert all(name.endswith("-L1(l1=0.75)") for name in names)
+    given = nl.testing.list_checks(thing, examples=[{"l1": 0.5}])
+    assert all(str(case).endswith("-L1(l1=0.5)") for case in given)
+    of_class = nl.testing.list_checks(nl.regularizers.L1, examples=[{"l1": 0.5}])
+    assert {str(case) for case in given} <= {str(case) for case in of_class}

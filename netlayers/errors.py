@@ -7,6 +7,8 @@ works as usual.
 
 from __future__ import annotations
 
+import errno
+
 
 class NetlayersError(Exception):
     """Base class of every error that netlayers raises."""
@@ -34,6 +36,10 @@ class ShapeError(NetlayersError, ValueError):
 
 class DataError(NetlayersError, ValueError):
     """The data are invalid: wrong dtype, empty, not finite, or labels out of range."""
+
+
+class DataTypeError(DataError, TypeError):
+    """The data are of a type that holds no samples, such as a single number."""
 
 
 class NotBuiltError(NetlayersError, RuntimeError):
@@ -94,3 +100,22 @@ class FileError(NetlayersError, ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.path, self.place, self.expected, self.got, self.hint)
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A file that is to be loaded does not exist.
+
+    Attributes:
+        path, filename: the file.
+    """
+
+    def __init__(self, path: object) -> None:
+        super().__init__(path, "file", "a file that save() wrote", "none of this name")
+        self.args = (f"{path}: No such file or directory.",)
+        self.errno, self.filename = errno.ENOENT, str(path)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path,)

@@ -17,7 +17,7 @@ from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
 from netlayers.data.adapting import batches_for_adapt
 from netlayers.data.structure import arrays_by_name
-from netlayers.errors import ConfigurationError, DataError, ShapeError
+from netlayers.errors import ConfigurationError, DataError, DataTypeError, ShapeError
 from netlayers.initializers import Initializer
 from netlayers.layers.merged_moments import MergedMoments
 from netlayers.registry import register
@@ -182,7 +182,7 @@ class Normalization(Layer):
 
         Raises:
             ConfigurationError: mean and variance were given to the constructor.
-            DataError: the data are empty or not finite.
+            DataError: the data are empty or not finite; a DataTypeError if they are one number.
             ShapeError: the data do not have the shape that the layer was built for.
 
         The moments are computed in float64 and stored in the dtype of the layer or its model, and
@@ -323,7 +323,7 @@ class Normalization(Layer):
         (data,) = arrays_by_name(owner, "data", data, ["x"])
         array: Any = as_data(owner, "data", data)
         if array.ndim == 0:
-            raise DataError(
+            raise DataTypeError(
                 f"{owner}: data must have the shape (samples, ...), got the single number {array}."
             )
         check_values(owner, "data", array, np.dtype(np.float64))

@@ -12,7 +12,7 @@ import numpy as np
 from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
 from netlayers.checks import check_flag, check_path
-from netlayers.errors import FileError
+from netlayers.errors import FileError, MissingFileError
 from netlayers.registry import check_custom_objects
 from netlayers.saving.file_names import check_file_name
 from netlayers.saving.format import StoredFile, write_file
@@ -88,6 +88,18 @@ def save_model(
         write_file(path, stored, description)
 
 
+def stored(path: str) -> StoredFile:
+    """Open a file to load.
+
+    Raises:
+        MissingFileError: there is none.
+    """
+    try:
+        return StoredFile(path)
+    except FileNotFoundError:
+        raise MissingFileError(path) from None
+
+
 def load_model(
     filepath: Any,
     custom_objects: Mapping[str, Any] | None = None,
@@ -111,6 +123,7 @@ def load_model(
     Raises:
         ConfigurationError: an argument has the wrong type.
         FileError: the file is truncated, changed, of another version, or does not contain a model.
+        MissingFileError: there is no file: also a FileNotFoundError and a ValueError.
         OSError: it cannot be read.
 
     Example:
@@ -129,7 +142,7 @@ def load_model(
     check_flag("load_model", "compile", compile)
     check_flag("load_model", "safe_mode", safe_mode)
     check_custom_objects("load_model", custom_objects)
-    with StoredFile(check_path("load_model", "filepath", filepath)) as file:
+    with stored(check_path("load_model", "filepath", filepath)) as file:
         _check_kind(file, MODEL)
         model = rebuild(file, custom_objects)
         if compile:
@@ -155,7 +168,7 @@ def restore(path: Any, model: Layer) -> tuple[dict[str, Array], Any]:
         FileError: the file is damaged, or is not of such a model; the model is as it was.
         OSError: it cannot be read.
     """
-    with StoredFile(path) as file:
+    with stored(path) as file:
         _check_kind(file, MODEL)
         further = {n[len(EXTRA) :]: file.read(n) for n in file.entries if n.startswith(EXTRA)}
         put_back(file, model)
@@ -229,7 +242,7 @@ def load_weights(
     check_flag("load_weights", "strict", strict)
     path = check_path("load_weights", "filepath", filepath)
     model._require_built()
-    with StoredFile(path) as file:
+    with stored(path) as file:
         _check_kind(file, MODEL, WEIGHTS)
         weights = weights_of(file.path, model)
         if skip_mismatch:

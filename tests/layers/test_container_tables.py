@@ -144,7 +144,7 @@ def test_refusals():
         "by name": lambda: repr(nl.Sequential(["relu", {"class_name": "Flatten"}]).layers),
         "unknown": lambda: nl.Sequential(["rely"]), "itself": lambda: built.add(built),
         "input later": lambda: built.add(L.InputLayer((3,))), "number": lambda: built.add(3),
-        "built elsewhere": lambda: nl.Sequential([nl.Input((4,)), built.layers[1]]),
+        "built elsewhere": lambda: nl.Sequential([nl.Input((4,)), built.layers[0]]),
     }.items():  # fmt: skip
         lines.append(f"{title}: {outcome(case)}")
     check_text(__file__, "containers refused.txt", "\n".join(lines))

@@ -1,10 +1,13 @@
-"""Constraints and initializers as they are written for Keras: classes with ``__call__``."""
+"""What is written for Keras works: constraints and initializers with ``__call__``, errors."""
+
+import errno
+import pickle
 
 import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.errors import MissingMethodError, ShapeError
+from netlayers.errors import DataTypeError, MissingFileError, MissingMethodError, ShapeError
 
 X = np.ones((4, 3))
 
@@ -71,3 +74,23 @@ def test_the_base_classes_alone():
         make(kernel_constraint=nl.constraints.Constraint())
     with pytest.raises(NotImplementedError, match="fill"):
         nl.initializers.Initializer()((2, 2))
+
+
+@pytest.mark.parametrize("load", ["load_model", "load_weights"])
+def test_a_file_that_is_not_there(load, tmp_path):
+    path = tmp_path / "none.safetensors"
+    model = make()
+    model.build((None, 3))
+    with pytest.raises(MissingFileError, match=r"none.safetensors: No such file") as caught:
+        nl.load_model(path) if load == "load_model" else model.load_weights(path)
+    error = pickle.loads(pickle.dumps(caught.value))
+    for its in (caught.value, error):
+        assert isinstance(its, (ValueError, FileNotFoundError))
+        assert (its.errno, its.filename, its.path) == (errno.ENOENT, str(path), str(path))
+        assert str(its) == str(caught.value)
+
+
+def test_a_number_as_data():
+    with pytest.raises(DataTypeError, match="the single number 42") as caught:
+        nl.layers.Normalization().adapt(42)
+    assert isinstance(caught.value, (TypeError, ValueError))

@@ -89,7 +89,7 @@ def run(method, make, *data, **options):
         else:
             logs = model.evaluate(*data, verbose=0, return_dict=True, callbacks=[events], **options)
             found = [f"{k}={v:.5g}" for k, v in logs.items()]
-        rows = " ".join(model.layers[1].rows)
+        rows = " ".join(model.layers[0].rows)
         state = f"{model.optimizer.iterations} {shown(np.asarray(model.parameters.values))}"
         return "\n    ".join([*found, rows, state, " ".join(events.seen)])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers.errors import ShapeError
 from netlayers.kernels.axes import adaptive_windows, max_axis, max_axis_gradient, window_means
 from netlayers.layers.axis_products import AxisProducts
-from netlayers.layers.spatial import per_axis
+from netlayers.layers.spatial import LARGEST_SIZE, per_axis
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ class AdaptivePooling(AxisProducts):
 
     def __init__(self, output_size: Any, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.output_size = per_axis(type(self).__name__, "output_size", output_size, self._rank)
+        self.output_size = per_axis(
+            type(self).__name__, "output_size", output_size, self._rank, maximum=LARGEST_SIZE
+        )
         self._set_data_format(data_format)
 
     def build(self, input_shape: Shape) -> None:

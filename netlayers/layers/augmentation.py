@@ -19,24 +19,22 @@ _KEYS = ("images", "labels", "segmentation_masks")
 
 
 def check_range(
-    owner: str, argument: str, value: Any, low: float, high: float, from_zero: bool = False
-) -> tuple[float, float]:
-    """Return the bounds that random numbers are drawn between.
+    owner: str, argument: str, value: Any, low: float, high: float
+) -> float | tuple[float, float]:
+    """Return a number, or two in increasing order, that random numbers are drawn by.
 
     Args:
         owner: the name of the layer, used in messages.
         argument: the name of ``value``, used in messages.
-        value: a pair of numbers, or a number f for (-f, f).
+        value: a number, or a pair of numbers.
         low: smallest number allowed.
         high: largest number allowed.
-        from_zero: f stands for (0, f).
 
     Raises:
         ConfigurationError: it is neither, or out of range.
     """
     if not isinstance(value, (list, tuple)):
-        number = abs(check_number(owner, argument, value, minimum=low, maximum=high))
-        return (0.0 if from_zero else -number, number)
+        return check_number(owner, argument, value, minimum=low, maximum=high)
     if len(value) != 2:
         raise ConfigurationError(
             f"{owner}: {argument} must be a number or a pair (lower, upper), got {value!r}."
@@ -45,6 +43,18 @@ def check_range(
         check_number(owner, f"each of {argument}", one, minimum=low, maximum=high) for one in value
     )
     return (lower, upper)
+
+
+def bounds(value: float | tuple[float, float], least: float = -1.0) -> tuple[float, float]:
+    """Return the bounds that random numbers are drawn between.
+
+    Args:
+        value: a pair, or a number f for (-f, f), of which the first is at least ``least``.
+        least: -1, or 0 for (0, f).
+    """
+    if isinstance(value, tuple):
+        return value
+    return (max(-abs(value), least), abs(value))
 
 
 def check_value_range(owner: str, value: Any) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_number
 from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.layers.augmentation import Augmentation, check_range
+from netlayers.layers.augmentation import Augmentation, bounds, check_range
 from netlayers.layers.boxes import area, draw_boxes
 from netlayers.registry import register
 
@@ -177,7 +177,7 @@ class CutMix(Mixing):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.factor = check_range("CutMix", "factor", factor, 0, 1, from_zero=True)
+        self.factor = check_range("CutMix", "factor", factor, 0, 1)
         self._set_data_format(data_format)
 
     @staticmethod
@@ -192,7 +192,7 @@ class CutMix(Mixing):
         ]
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        sizes, a = self._sizes(shape), rng.uniform(*self.factor) + 1e-6
+        sizes, a = self._sizes(shape), rng.uniform(*bounds(self.factor, 0.0)) + 1e-6
         sides = np.sqrt(1 - rng.beta(a, a, shape[0]))
         boxes = draw_boxes(rng, sizes, sides, sides)
         kept = [1 - area(box) / max(1, sizes[0] * sizes[1]) for box in boxes]

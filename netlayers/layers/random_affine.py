@@ -10,7 +10,7 @@ import numpy as np
 from netlayers.checks import check_choice, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.affine import FILL_MODES, warp, warp_gradient
-from netlayers.layers.augmentation import Augmentation, check_range
+from netlayers.layers.augmentation import Augmentation, bounds, check_range
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class RandomTranslation(AffineAugmentation):
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
         height, width = self._sizes(shape)
-        down = rng.uniform(*self.height_factor, shape[0]) * height
-        right = rng.uniform(*self.width_factor, shape[0]) * width
+        down = rng.uniform(*bounds(self.height_factor), shape[0]) * height
+        right = rng.uniform(*bounds(self.width_factor), shape[0]) * width
         return {"translations": np.stack([right, down], axis=1)}
 
     def _maps(self, drawn: dict[str, Any], height: int, width: int) -> Array:
@@ -228,7 +228,7 @@ class RandomRotation(AffineAugmentation):
         ]
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        return {"angle": 360 * rng.uniform(*self.factor, shape[0])}
+        return {"angle": 360 * rng.uniform(*bounds(self.factor), shape[0])}
 
     def _maps(self, drawn: dict[str, Any], height: int, width: int) -> Array:
         angle = np.asarray(drawn["angle"]) * (math.pi / 180)
@@ -284,19 +284,19 @@ class RandomZoom(AffineAugmentation):
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
         self.height_factor = self._zooms("height_factor", height_factor)
-        self.width_factor: tuple[float, float] | None = None
+        self.width_factor: float | tuple[float, float] | None = None
         if width_factor is not None:
             self.width_factor = self._zooms("width_factor", width_factor)
 
     @staticmethod
-    def _zooms(argument: str, value: Any) -> tuple[float, float]:
-        bounds = check_range("RandomZoom", argument, value, -1, 1)
-        if bounds[0] <= -1:
+    def _zooms(argument: str, value: Any) -> float | tuple[float, float]:
+        factor = check_range("RandomZoom", argument, value, -1, 1)
+        if bounds(factor)[0] <= -1:
             raise ConfigurationError(
                 f"RandomZoom: {argument} must be above -1, where the image would shrink to a "
                 f"point, got {value!r}."
             )
-        return bounds
+        return factor
 
     @staticmethod
     def examples() -> Examples:
@@ -318,9 +318,9 @@ class RandomZoom(AffineAugmentation):
         ]
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        rows = columns = 1 + rng.uniform(*self.height_factor, shape[0])
+        rows = columns = 1 + rng.uniform(*bounds(self.height_factor), shape[0])
         if self.width_factor is not None:
-            columns = 1 + rng.uniform(*self.width_factor, shape[0])
+            columns = 1 + rng.uniform(*bounds(self.width_factor), shape[0])
         return {"height_zoom": rows[:, None], "width_zoom": columns[:, None]}
 
     def _maps(self, drawn: dict[str, Any], height: int, width: int) -> Array:

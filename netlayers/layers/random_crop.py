@@ -9,6 +9,7 @@ import numpy as np
 from netlayers.checks import check_integer
 from netlayers.layers.augmentation import Augmentation
 from netlayers.layers.resizing import Frame, FramedImages, cropped, same_ratio
+from netlayers.layers.spatial import LARGEST_SIZE
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class RandomCrop(FramedImages, Augmentation):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.height = check_integer("RandomCrop", "height", height, minimum=1)
-        self.width = check_integer("RandomCrop", "width", width, minimum=1)
+        self.height = check_integer("RandomCrop", "height", height, minimum=1, maximum=LARGEST_SIZE)
+        self.width = check_integer("RandomCrop", "width", width, minimum=1, maximum=LARGEST_SIZE)
         self._set_data_format(data_format)
 
     @staticmethod

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.layers.augmentation import Augmentation, check_range, check_value_range
+from netlayers.errors import ShapeError
+from netlayers.layers.augmentation import Augmentation, bounds, check_range, check_value_range
 from netlayers.layers.boxes import draw_boxes
 from netlayers.registry import register
 
@@ -77,16 +77,7 @@ class RandomContrast(ClippedAugmentation):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        if not isinstance(factor, (list, tuple)):
-            factor = (factor, factor)
-        if len(factor) != 2:
-            raise ConfigurationError(
-                f"RandomContrast: factor must be a number or a pair (lower, upper), got {factor!r}."
-            )
-        lower, upper = (
-            check_number("RandomContrast", "factor", one, minimum=0, maximum=1) for one in factor
-        )
-        self.factor = (lower, upper)
+        self.factor = check_range("RandomContrast", "factor", factor, 0, 1)
         self.value_range = check_value_range("RandomContrast", value_range)
         self._set_data_format(data_format)
 
@@ -99,7 +90,8 @@ class RandomContrast(ClippedAugmentation):
         ]
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        lower, upper = self.factor
+        pair = self.factor if isinstance(self.factor, tuple) else (self.factor, self.factor)
+        lower, upper = pair
         factors = rng.uniform(1 - lower, 1 + upper, shape[0])
         return {"contrast_factor": self._per_image(factors)}
 
@@ -182,7 +174,9 @@ class RandomBrightness(ClippedAugmentation):
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
         low, high = self.value_range
-        return {"rgb_delta": self._per_image((high - low) * rng.uniform(*self.factor, shape[0]))}
+        return {
+            "rgb_delta": self._per_image((high - low) * rng.uniform(*bounds(self.factor), shape[0]))
+        }
 
     def _transformed(self, x: Array, drawn: dict[str, Any]) -> Array:
         """``y = clip(x + delta)``."""
@@ -240,8 +234,8 @@ class RandomErasing(Augmentation):
     ) -> None:
         super().__init__(seed=seed, **kwargs)
         owner = "RandomErasing"
-        self.factor = check_range(owner, "factor", factor, 0, 1, from_zero=True)
-        self.scale = check_range(owner, "scale", scale, 0, 1, from_zero=True)
+        self.factor = check_range(owner, "factor", factor, 0, 1)
+        self.scale = check_range(owner, "scale", scale, 0, 1)
         self.fill_value = fill_value
         if isinstance(fill_value, (list, tuple)):
             self.fill_value = tuple(
@@ -281,9 +275,9 @@ class RandomErasing(Augmentation):
             )
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        sides = np.sqrt(rng.uniform(*self.scale, (2, shape[0])))
+        sides = np.sqrt(rng.uniform(*bounds(self.scale, 0.0), (2, shape[0])))
         boxes = draw_boxes(rng, self._sizes(shape), sides[0], sides[1])
-        erased = rng.random(shape[0]) < rng.uniform(*self.factor, shape[0])
+        erased = rng.random(shape[0]) < rng.uniform(*bounds(self.factor, 0.0), shape[0])
         return {"boxes": boxes, "apply_erasing": erased}
 
     def _filling(self, shape: tuple[int, ...]) -> Any:

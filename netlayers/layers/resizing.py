@@ -11,6 +11,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.kernels.axes import INTERPOLATIONS, interpolation
 from netlayers.layers.axis_products import AxisProducts
 from netlayers.layers.images import ImageLayer
+from netlayers.layers.spatial import LARGEST_SIZE
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -170,8 +171,8 @@ class Resizing(FramedImages):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.height = check_integer("Resizing", "height", height, minimum=1)
-        self.width = check_integer("Resizing", "width", width, minimum=1)
+        self.height = check_integer("Resizing", "height", height, minimum=1, maximum=LARGEST_SIZE)
+        self.width = check_integer("Resizing", "width", width, minimum=1, maximum=LARGEST_SIZE)
         self.interpolation = self._interpolation = check_choice(
             "Resizing", "interpolation", interpolation, INTERPOLATIONS
         )
@@ -259,8 +260,8 @@ class CenterCrop(FramedImages):
         self, height: int, width: int, data_format: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.height = check_integer("CenterCrop", "height", height, minimum=1)
-        self.width = check_integer("CenterCrop", "width", width, minimum=1)
+        self.height = check_integer("CenterCrop", "height", height, minimum=1, maximum=LARGEST_SIZE)
+        self.width = check_integer("CenterCrop", "width", width, minimum=1, maximum=LARGEST_SIZE)
         self._set_data_format(data_format)
 
     @staticmethod

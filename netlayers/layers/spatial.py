@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.checks import check_choice, check_integer
+from netlayers.checks import LARGEST_INTEGER, check_choice, check_integer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.kernels.windows import Windows
@@ -18,9 +18,18 @@ if TYPE_CHECKING:
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 _KINDS = {1: "series", 2: "images", 3: "volumes"}
 _FORMATS = ("channels_last", "channels_first")
+# Largest size of an axis that a layer is asked for.
+LARGEST_SIZE = 1 << 16
 
 
-def per_axis(owner: str, argument: str, value: Any, rank: int, minimum: int = 1) -> tuple[int, ...]:
+def per_axis(
+    owner: str,
+    argument: str,
+    value: Any,
+    rank: int,
+    minimum: int = 1,
+    maximum: int | None = LARGEST_INTEGER,
+) -> tuple[int, ...]:
     """Return one integer, or one for each spatial axis, as a tuple.
 
     Raises:
@@ -33,7 +42,9 @@ def per_axis(owner: str, argument: str, value: Any, rank: int, minimum: int = 1)
             f"), got {value!r}."
         )
     name = argument if not isinstance(value, (list, tuple)) else f"each of {argument}"
-    return tuple(check_integer(owner, name, one, minimum=minimum) for one in values)
+    return tuple(
+        check_integer(owner, name, one, minimum=minimum, maximum=maximum) for one in values
+    )
 
 
 def pairs_per_axis(owner: str, argument: str, value: Any, rank: int) -> tuple[tuple[int, int], ...]:
@@ -82,7 +93,7 @@ class SpatialLayer(ArrangingLayer):
         """Store ``data_format``; ``None`` stands for ``"channels_last"``."""
         owner = type(self).__name__
         self.data_format = check_choice(
-            owner, "data_format", data_format or "channels_last", _FORMATS
+            owner, "data_format", "channels_last" if data_format is None else data_format, _FORMATS
         )
         axes = list(range(2 + self._rank))
         first = self.data_format == "channels_first"

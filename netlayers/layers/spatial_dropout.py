@@ -63,7 +63,7 @@ class ChannelDropout(Dropout):
         data_format = check_choice(
             type(self).__name__,
             "data_format",
-            data_format or "channels_last",
+            "channels_last" if data_format is None else data_format,
             ("channels_last", "channels_first"),
         )
         places = (1,) * self._rank

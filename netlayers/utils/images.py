@@ -127,7 +127,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: str | None = N
     """
     owner = "img_to_array"
     first = _is_first(owner, data_format)
-    x = np.array(img, dtype=check_numeric_dtype(owner, dtype or "float32"))
+    x = np.array(img, dtype=check_numeric_dtype(owner, "float32" if dtype is None else dtype))
     if x.ndim not in (2, 3):
         raise ShapeError(f"{owner}: expected an image with two or three axes, got {x.shape}.")
     x = x[:, :, None] if x.ndim == 2 else x
@@ -136,8 +136,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: str | None = N
 
 def _is_first(owner: str, data_format: str | None) -> bool:
     """Whether the channels come first."""
-    chosen = check_choice(owner, "data_format", data_format or "channels_last", _FORMATS)
-    return chosen == "channels_first"
+    return check_choice(owner, "data_format", data_format, (None, *_FORMATS)) == "channels_first"
 
 
 def array_to_img(
@@ -165,7 +164,9 @@ def array_to_img(
     owner = "array_to_img"
     library = pillow(owner)
     values = as_array(owner, "x", x)
-    image: Array = np.array(values, dtype=check_numeric_dtype(owner, dtype or "float32"))
+    image: Array = np.array(
+        values, dtype=check_numeric_dtype(owner, "float32" if dtype is None else dtype)
+    )
     if image.ndim != 3:
         raise ShapeError(
             f"{owner}: expected an image (height, width, channels), got the shape {image.shape}."

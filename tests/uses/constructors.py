@@ -174,6 +174,7 @@ def alike(kept, given):
     if isinstance(given, (set, range)):
         given = list(given)
     try:
-        return bool(np.all(np.asarray(kept) == np.asarray(given))) or str(kept) == str(given)
+        same = bool(np.all(np.asarray(kept) == np.asarray(given))) or str(kept) == str(given)
+        return same or kept == [[n, n] for n in given]  # numbers before and after an axis
     except (TypeError, ValueError):
         return str(kept) == str(given)

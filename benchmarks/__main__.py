@@ -22,6 +22,7 @@ from benchmarks.turns import Clients, PeerError, take_turns
 
 PARTS = (
     "steps",
+    "images",
     "jobs",
     "inference",
     "exact",
@@ -96,7 +97,7 @@ def run_inference(names: list[str], options: Any) -> dict[str, Any]:
     """Return the times of predictions for 1, 32 and 10,000 rows."""
     case = Case("predict", (784, 128, 10), "relu", 128, "adam")
     found: dict[str, Any] = {}
-    chosen = [n for n in names if not PEERS[n].steps_only]
+    chosen = [n for n in names if not (PEERS[n].steps_only or PEERS[n].images_only)]
     with Clients(chosen, options.threads[-1]) as clients:
         taking = {}
         for name, client in clients.items():
@@ -128,7 +129,10 @@ def run_profile(names: list[str], options: Any) -> dict[str, str]:
 
 
 RUN = {
-    "steps": lambda names, options: steps.run(names, options.cases, options),
+    "steps": lambda names, options: steps.run(
+        [n for n in names if not PEERS[n].images_only], options.cases, options
+    ),
+    "images": steps.run_images,
     "jobs": jobs.run,
     "inference": run_inference,
     "exact": lambda names, options: exact.run(options),

@@ -6,10 +6,12 @@ This module uses NumPy only. Each process draws data and weights from the same s
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from benchmarks.images import IMAGE_CASES
 
 RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7  # of Adam
 SGD_RATE, MOMENTUM, CLIP = 0.01, 0.9, 1.0
@@ -73,8 +75,10 @@ class Case:
         return asdict(self)
 
 
-def from_dict(description: dict[str, Any]) -> Case:
-    """Return the case that a description was made from."""
+def from_dict(description: dict[str, Any]) -> Any:
+    """Return the case that a description was made from, a :class:`Case` or an ``ImageCase``."""
+    if "image_case" in description:
+        return replace(IMAGE_CASES[description["image_case"]], dropout=description["dropout"])
     return Case(**{**description, "sizes": tuple(description["sizes"])})
 
 

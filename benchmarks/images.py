@@ -31,6 +31,8 @@ class ImageCase:
         batch: samples in a batch.
         optimizer: ``"adam"`` or ``"sgd"``.
         layers: see the module.
+        dropout: rate of the dropout layers.
+        loss: the cross-entropy of logits and class indices.
     """
 
     name: str
@@ -39,7 +41,7 @@ class ImageCase:
     optimizer: str
     layers: Layers
     dropout: float = 0.0
-    form: str = "images"
+    loss: str = "crossentropy"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description for :func:`benchmarks.cases.from_dict`."""

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks import jobs as told
 from benchmarks.cases import TARGETS
 from benchmarks.growth import LEAST_MIB, LEAST_SECONDS, lines
+from benchmarks.images import IMAGE_CASES
 from benchmarks.stats import ratio
 
 # Our variants, and their names in the text.
@@ -51,7 +52,7 @@ def steps(found: dict[str, Any]) -> str:
         "The time of each peer divided by ours in the same round, on "
         f"{found['threads']} threads: median (smallest to largest) / target. Above 1, netlayers is "
         "faster.",
-        "![Ratios by case](plots/steps.png)",
+        *([] if cases.keys() & IMAGE_CASES.keys() else ["![Ratios by case](plots/steps.png)"]),
     ]
     for ours, kernels in OURS.items():
         if ours not in names:
@@ -294,6 +295,7 @@ def growth(found: dict[str, Any]) -> str:
 
 SECTIONS = [
     ("Steps", "steps", steps),
+    ("Steps of convolutional networks", "images", steps),
     ("Whole jobs", "jobs", jobs),
     ("Inference", "inference", inference),
     ("Exact answers", "exact", exact),

@@ -9,6 +9,8 @@ from typing import Any
 
 from benchmarks import products
 from benchmarks.cases import CASES, Case
+from benchmarks.images import IMAGE_CASES, ImageCase
+from benchmarks.peers import PEERS
 from benchmarks.stats import agreement
 from benchmarks.turns import Client, Clients, PeerError, take_turns
 
@@ -21,12 +23,22 @@ DIFFERENT = {
 }
 
 
+# Peers that have the convolutional networks.
+WITH_IMAGES = ("ours", "pytorch", "keras_jax")
+
+
+def run_images(names: list[str], options: Any) -> dict[str, Any]:
+    """Return what :func:`run` does for the convolutional networks."""
+    names = [name for name in names if PEERS[name].module in WITH_IMAGES]
+    return run(names, list(IMAGE_CASES), options)
+
+
 def run(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
     """Return the times of steps by case and peer, and the agreement of their losses."""
     found: dict[str, Any] = {}
     with Clients(names, options.threads[-1]) as clients:
         for name in cases:
-            case = CASES[name]
+            case: Any = CASES.get(name) or IMAGE_CASES[name]
             taking, checks = opened(clients, case)
             times = take_turns(taking, "step", options.seconds, options.rounds)
             found[name] = {"times": times, "checks": checks}
@@ -35,7 +47,7 @@ def run(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
     return {"cases": found, "idle": idle, "threads": options.threads[-1]}
 
 
-def opened(clients: Clients, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+def opened(clients: Clients, case: Case | ImageCase) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the clients that can train a case, and the check of their losses."""
     taking: dict[str, Any] = {}
     losses: dict[str, list[float]] = {}

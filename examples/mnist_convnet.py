@@ -3,6 +3,27 @@
 python examples/mnist_convnet.py                    # downloads MNIST (11 MB) the first time
 python examples/mnist_convnet.py --data folder      # a folder with the four IDX files
 python examples/mnist_convnet.py --fashion          # Fashion-MNIST in place of the digits
+
+Output of a run on two busy cores (Keras's page of this example reports 99.22 %):
+
+    Model: "sequential"
+    Layer (type)                    Output shape        Parameters    Bytes  Trainable
+    ----------------------------------------------------------------------------------
+    input_layer (InputLayer)        (None, 28, 28, 1)            0        0  -
+    conv2d (Conv2D)                 (None, 26, 26, 32)         320    1,280  yes
+    max_pooling2d (MaxPooling2D)    (None, 13, 13, 32)           0        0  -
+    conv2d_1 (Conv2D)               (None, 11, 11, 64)      18,496   73,984  yes
+    max_pooling2d_1 (MaxPooling2D)  (None, 5, 5, 64)             0        0  -
+    flatten (Flatten)               (None, 1600)                 0        0  -
+    dropout (Dropout)               (None, 1600)                 0        0  -
+    dense (Dense)                   (None, 10)              16,010   64,040  yes
+    ----------------------------------------------------------------------------------
+    Total                                                   34,826  139,304
+    Trainable                                               34,826  139,304
+    Not trainable                                                0        0
+    ...
+    Epoch 15/15     3:10  loss 0.0333  accuracy 0.9890  val_loss 0.0298  val_accuracy 0.9927
+    seed 0: test loss 0.0256, accuracy 99.12%, 1750 s
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
 """The parts of the benchmarks that measure nothing: ratios, fits, checks, the report."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 
+import netlayers as nl
 from benchmarks import exact, footprint, growth, jobs, peers, picture, products, report, stats
-from benchmarks.cases import CASES, TARGETS, data, inputs, weights
-from benchmarks.peers import ours
+from benchmarks.cases import CASES, TARGETS, data, from_dict, inputs, weights
+from benchmarks.images import IMAGE_CASES, image_data
+from benchmarks.peers import images_keras_api, ours
 from netlayers.kernels.reference import Kernels
 from netlayers.kernels.select import kernels
 
@@ -270,3 +273,25 @@ def test_graphs_are_those_of_a_loop():
     hidden = [relu(relu(left @ w[0]) @ w[1]), relu(relu(right @ w[2]) @ w[3])]
     found = ours.make_model(towers).predict([left, right])
     np.testing.assert_allclose(found, np.hstack(hidden) @ w[4], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", IMAGE_CASES)
+def test_convolutional_networks_are_the_same_each_time(name):
+    case = IMAGE_CASES[name]
+    assert from_dict(json.loads(json.dumps(case.to_dict()))) == case
+    x, y = image_data(case)
+    assert x.shape == (case.batch, *case.shape)
+    assert x.dtype == np.float32
+    first, second = (images_keras_api.make_image_model(case, nl) for _ in range(2))
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    few = slice(0, 2)
+    assert first.train_on_batch(x[few], y[few]) == second.train_on_batch(x[few], y[few])
+    assert first.predict_on_batch(x[few]).shape == (2, 10)
+
+
+def test_a_residual_network_has_a_shortcut_where_its_shape_changes():
+    model = images_keras_api.make_image_model(IMAGE_CASES["resnet"], nl)
+    kernels = [layer.kernel.shape for layer in model.layers if isinstance(layer, nl.layers.Conv2D)]
+    assert kernels.count((1, 1, 16, 32)) == kernels.count((1, 1, 32, 64)) == 1
+    assert sum(k[:2] == (3, 3) for k in kernels) == 19

@@ -23,6 +23,7 @@ class Peer:
         needs: packages that it requires.
         environment: environment variables of its process.
         steps_only: whether it is a variant of another peer, used for steps only.
+        images_only: whether it is a variant of another peer, used for steps on images only.
     """
 
     module: str
@@ -30,6 +31,7 @@ class Peer:
     needs: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     steps_only: bool = False
+    images_only: bool = False
 
 
 READY = -1.0
@@ -44,6 +46,10 @@ PEERS = {
     "floor": Peer("floor", steps_only=True),
     "torch": Peer("pytorch", needs=("torch",)),
     "torch.compile": Peer("pytorch", {"way": "compile"}, needs=("torch",)),
+    "torch channels last": Peer("pytorch", {"way": "last"}, ("torch",), images_only=True),
+    "torch.compile channels last": Peer(
+        "pytorch", {"way": "compile last"}, ("torch",), images_only=True
+    ),
     "jax": Peer("jaxed", needs=("jax",)),
     "jax, loss read": Peer("jaxed", {"way": "read"}, ("jax",), steps_only=True),
     "keras": Peer("keras_jax", {}, ("keras", "jax"), _KERAS),

@@ -27,7 +27,9 @@ from benchmarks.cases import (
     inputs,
     weights,
 )
+from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
+from benchmarks.peers.images_keras_api import make_image_model
 
 
 def make_graph(case: Case, seed: int) -> Any:
@@ -78,11 +80,15 @@ def make_model(case: Case, seed: int = 0) -> Any:
 class Trainer:
     """Runs training steps."""
 
-    def __init__(self, case: Case, way: str = "") -> None:
-        x, y = data(case)
-        parts = inputs(case, x)
-        x = parts if len(parts) > 1 else parts[0]
-        model = make_model(case)
+    def __init__(self, case: Case | ImageCase, way: str = "") -> None:
+        if isinstance(case, ImageCase):
+            x, y = image_data(case)
+            model = make_image_model(case, keras)
+        else:
+            x, y = data(case)
+            parts = inputs(case, x)
+            x = parts if len(parts) > 1 else parts[0]
+            model = make_model(case)
         self.state: Any = ()
         if way == "stateless":
             self.step = self._stateless(

@@ -24,7 +24,9 @@ from benchmarks.cases import (
     inputs,
     weights,
 )
+from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
+from benchmarks.peers.images_keras_api import make_image_model
 from netlayers.arrays.convert import one
 from netlayers.kernels.select import kernels
 
@@ -80,10 +82,14 @@ def make_model(case: Case, seed: int = 0) -> Any:
 class Trainer:
     """Runs training steps."""
 
-    def __init__(self, case: Case, way: str = "") -> None:
-        x, y = data(case)
-        x = one(inputs(case, x))
-        self.model = model = make_model(case)
+    def __init__(self, case: Case | ImageCase, way: str = "") -> None:
+        if isinstance(case, ImageCase):
+            x, y = image_data(case)
+            self.model = model = make_image_model(case, nl)
+        else:
+            x, y = data(case)
+            x = one(inputs(case, x))
+            self.model = model = make_model(case)
         loss, optimizer, parameters = model.loss, model.optimizer, model.parameters
 
         def by_hand() -> float:

@@ -29,7 +29,9 @@ from benchmarks.cases import (
     inputs,
     weights,
 )
+from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
+from benchmarks.peers.images_pytorch import image_input, make_image_model
 
 KINDS = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 
@@ -83,7 +85,7 @@ def make_model(case: Case, seed: int = 0) -> Any:
     return torch.nn.Sequential(*modules)
 
 
-def make_optimizer(case: Case, model: Any) -> Any:
+def make_optimizer(case: Case | ImageCase, model: Any) -> Any:
     """Return the fused optimizer."""
     p = model.parameters()
     if case.optimizer == "adam":
@@ -95,10 +97,16 @@ def make_optimizer(case: Case, model: Any) -> Any:
 class Trainer:
     """Runs training steps."""
 
-    def __init__(self, case: Case, way: str = "") -> None:
-        x, y = data(case)
-        xs, y = [torch.from_numpy(part) for part in inputs(case, x)], torch.from_numpy(y)
-        model = make_model(case)
+    def __init__(self, case: Case | ImageCase, way: str = "") -> None:
+        if isinstance(case, ImageCase):
+            x, y = image_data(case)
+            xs, model = [image_input(case, way, x)], make_image_model(case, way)
+        elif "last" in way:
+            raise NotImplementedError("the order of the axes of images")
+        else:
+            x, y = data(case)
+            xs, model = [torch.from_numpy(part) for part in inputs(case, x)], make_model(case)
+        y = torch.from_numpy(y)
         loss = torch.nn.CrossEntropyLoss() if case.loss == "crossentropy" else torch.nn.MSELoss()
         optimizer = make_optimizer(case, model)
         parameters = list(model.parameters())
@@ -106,7 +114,7 @@ class Trainer:
         def forward() -> Any:
             return loss(model(*xs), y)
 
-        if way == "compile":
+        if "compile" in way:
             forward = torch.compile(forward, fullgraph=True)
 
         def step() -> Any:

@@ -1,18 +1,17 @@
-"""netlayers: the convolutional networks."""
+"""The convolutional networks, by netlayers or by Keras, whose names are the same."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import netlayers as nl
 from benchmarks.cases import BETA_1, BETA_2, BN_EPSILON, BN_MOMENTUM, EPSILON, RATE, SGD_RATE
 from benchmarks.images import ImageCase, Weights, build
 
 
-def make_image_model(case: ImageCase, seed: int = 0) -> Any:
-    """Return the compiled model with the weights of the case."""
+def make_image_model(case: ImageCase, library: Any, seed: int = 0) -> Any:
+    """Return the compiled model of netlayers or keras, with the weights of the case."""
     rank = len(case.shape) - 1
-    layers, kernels = nl.layers, []
+    layers, weighted = library.layers, []
     convolution = layers.Conv1D if rank == 1 else layers.Conv2D
 
     def make(layer: tuple[Any, ...], normed: bool, x: Any) -> Any:
@@ -23,13 +22,13 @@ def make_image_model(case: ImageCase, seed: int = 0) -> Any:
             made = convolution(
                 filters, kernel, stride, padding, None, dilation, use_bias=not normed
             )
-            kernels.append(made)
+            weighted.append(made)
         elif kind == "depthwise":
             made = layers.DepthwiseConv2D(*numbers, "same", use_bias=not normed)
-            kernels.append(made)
+            weighted.append(made)
         elif kind == "dense":
             made = layers.Dense(*numbers)
-            kernels.append(made)
+            weighted.append(made)
         elif kind == "norm":
             made = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON)
         elif kind in ("relu", "tanh"):
@@ -44,14 +43,16 @@ def make_image_model(case: ImageCase, seed: int = 0) -> Any:
             made = layers.Dropout(case.dropout)
         return made(x)
 
-    x = nl.Input(case.shape)
-    y = build(case.layers, x, make, lambda a, b: layers.add([a, b]))
-    model = nl.Model(x, y, seed=seed)
-    optimizer = nl.optimizers.SGD(SGD_RATE)
+    library.utils.set_random_seed(seed)
+    x = library.Input(case.shape)
+    y = build(case.layers, x, make, lambda a, b: layers.Add()([a, b]))
+    model = library.Model(x, y)
+    optimizer = library.optimizers.SGD(SGD_RATE)
     if case.optimizer == "adam":
-        optimizer = nl.optimizers.Adam(RATE, BETA_1, BETA_2, EPSILON)
-    model.compile(optimizer, nl.losses.SparseCategoricalCrossentropy(from_logits=True))
+        optimizer = library.optimizers.Adam(RATE, BETA_1, BETA_2, EPSILON)
+    model.compile(optimizer, library.losses.SparseCategoricalCrossentropy(from_logits=True))
     draw = Weights(seed)
-    for layer in kernels:
-        layer.kernel[...] = draw(*layer.kernel.shape)
+    for layer in weighted:
+        _, *bias = layer.get_weights()
+        layer.set_weights([draw(*layer.kernel.shape), *bias])
     return model

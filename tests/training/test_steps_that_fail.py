@@ -1,4 +1,6 @@
-"""Running statistics after a step whose numbers are not finite, of plain and of own steps."""
+"""Running statistics after a step that fails, of plain and of own steps; schedules that end."""
+
+import contextlib
 
 import numpy as np
 import pytest
@@ -25,3 +27,18 @@ def test_running_statistics_are_those_before_a_step_that_fails():
         with pytest.raises(NonFiniteError):
             model.fit(X + 5, Y, verbose=0)
         np.testing.assert_array_equal(model.parameters.statistics, statistics)
+
+
+@pytest.mark.parametrize(("steps", "updates"), [(None, 6), (1, 6), (2, 3), (4, 1)])
+def test_a_schedule_that_ends_before_the_run_is_told_of(steps, updates):
+    def fit(total):
+        model = nl.Sequential([L.Dense(1)], seed=0)
+        schedule = nl.optimizers.schedules.OneCycle(0.1, total)
+        model.compile(nl.optimizers.SGD(schedule, gradient_accumulation_steps=steps), "mse")
+        model.fit(X, Y, epochs=2, verbose=0)
+
+    said = f"total_steps=2, but the run ends with update {updates};"
+    warns = pytest.warns(UserWarning, match=said) if updates > 2 else contextlib.nullcontext()
+    with warns:
+        fit(2)
+    fit(max(updates, 2))  # long enough: no warning

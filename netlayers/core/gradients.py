@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels.rows import sums_by_index
+from netlayers.kernels.select import kernels
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Dtype
@@ -55,7 +55,7 @@ class RowGradient:
         rows = np.asarray(rows, np.intp).reshape(-1)
         width = math.prod(self.shape[1:])
         flat = np.asarray(values, self.dtype).reshape(len(rows), width)
-        self.rows, sums = sums_by_index(rows, flat)
+        self.rows, sums = kernels.sums_by_index(rows, flat)
         self.values = sums.reshape(len(self.rows), *self.shape[1:])
 
     def set_dense(self, table: Any) -> None:

@@ -29,7 +29,7 @@ from netlayers.kernels.pooling import (
     max_pool,
     max_pool_gradient,
 )
-from netlayers.kernels.rows import row_means, row_sums
+from netlayers.kernels.rows import row_means, row_sums, sums_by_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +211,11 @@ class Kernels:
         Kernels.adaptive_step(w, m, v, alpha, epsilon, scratch)
 
     # Losses and norms ------------------------------------------------------------------------
+
+    @staticmethod
+    def sums_by_index(index: Array, values: Array) -> tuple[Array, Array]:
+        """Return the different indices and the sums of their values; see ``rows.py``."""
+        return sums_by_index(index, values)
 
     @staticmethod
     def total(x: Array) -> float:

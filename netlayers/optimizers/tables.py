@@ -43,6 +43,7 @@ class RowUpdate:
         self._update, self._p = rule.update, p
         self._multiplier, self._decay = multiplier, rule.decay
         self._state = [vector.reshape(p.shape) for vector in state]
+        self._taken: list[Array] = []  # of weights and state, rows that were used before
 
     def apply(self, rate: float) -> None:
         """Update the rows with the given learning rate."""
@@ -51,13 +52,22 @@ class RowUpdate:
         if self._decay:
             np.multiply(table, 1 - lr * self._decay, out=table)
         rows = gradient.rows
-        w, state = table[rows], [vector[rows] for vector in self._state]
+        w, *state = self._rows_of([table, *self._state], rows)
         flat = tuple(vector.reshape(-1) for vector in state)
         g = gradient.values.reshape(-1)
         self._update(w.reshape(-1), g, lr, flat, np.empty_like(g))
         table[rows] = w
         for vector, updated in zip(self._state, state, strict=True):
             vector[rows] = updated
+
+    def _rows_of(self, tables: list[Array], rows: Array) -> list[Array]:
+        """Return rows of tables in arrays that are used again: new ones take longer to allocate."""
+        if not self._taken or len(self._taken[0]) < len(rows):
+            self._taken = [np.empty((len(rows), *table.shape[1:]), table.dtype) for table in tables]
+        found = [taken[: len(rows)] for taken in self._taken]
+        for table, taken in zip(tables, found, strict=True):
+            table.take(rows, axis=0, out=taken, mode="clip")  # "raise" would copy
+        return found
 
 
 class DenseGradient:

@@ -92,6 +92,10 @@ def case(name, numbers, shape):
             (x, y, m[..., 0].copy(), 0.3, z),
             {4: X * M[..., :1] + Y},
         ),
+        "sums_by_index": lambda: (
+            (np.array(t).reshape(-1).astype(np.intp), x.reshape(t.size, -1)),
+            {},
+        ),
         "sparse_crossentropy": lambda: ((x, t, z), {2: 10, -1: 10 + X.max(axis=-1)}),
         "sparse_crossentropy_gradient": lambda: ((x, t, 0.3, z), {3: 0.3 * (X + 1)}),
     }[name]()

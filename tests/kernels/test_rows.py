@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netlayers.kernels.rows import flat_indices, row_means, row_sums
+from netlayers.kernels.rows import flat_indices, row_means, row_sums, sums_by_index
 
 SHAPES = [(1, 1), (5, 3), (4, 8193), (2, 3, 5), (2, 0, 3)]
 
@@ -44,3 +44,33 @@ def test_places_find_one_number_of_each_row():
     t = np.array([[0, 3, 1], [2, 2, 0]])
     expected = np.take_along_axis(x, t[..., None], axis=-1)[..., 0]
     np.testing.assert_array_equal(x.reshape(-1)[flat_indices(t, 4)].reshape(t.shape), expected)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("count", [0, 1, 7, 300])
+@pytest.mark.parametrize("different", [1, 5, 10_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_by_index_are_those_of_add_at(count, different, dtype):
+    rng = np.random.default_rng(count + different)
+    index = rng.integers(0, different, count)
+    values = rng.normal(size=(count, 3)).astype(dtype)
+    values[rng.random(values.shape) < 0.1] = -0.0
+    table = np.zeros((different, 3), dtype)
+    np.add.at(table, index, values)
+    expected = np.unique(index)
+    for in_use in [sums_by_index, *compiled()]:
+        rows, sums = in_use(index, values)
+        np.testing.assert_array_equal(rows, expected)
+        assert sums.tobytes() == table[expected].tobytes()
+        assert sums.dtype == dtype
+        assert in_use(index, np.asfortranarray(values))[1].tobytes() == sums.tobytes()
+
+
+def compiled():
+    """The compiled kernel, where numba is installed."""
+    try:
+        from netlayers.kernels.compiled import compiled_kernels
+
+        return [compiled_kernels()["sums_by_index"]]
+    except ImportError:
+        return []

@@ -6,7 +6,7 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from netlayers.kernels.compiled import elementwise, losses, normalization, shares, windows
+from netlayers.kernels.compiled import elementwise, losses, normalization, rows, shares, windows
 from netlayers.kernels.compiled.cache import compiled_with_cache
 from netlayers.kernels.compiled.functions import OPTIONS, declare
 from netlayers.kernels.compiled.stack import compiled_stack
@@ -35,7 +35,7 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
         return compiled_with_cache(numba.njit, function, options)
 
     kernels = compiled_stack(compiled)
-    for module in (elementwise, normalization, losses):
+    for module in (elementwise, normalization, losses, rows):
         for loop in module.LOOPS:
             compiled_loop = compiled(loop, loop in losses.SUMS)
             setattr(module, loop.__name__, compiled_loop)

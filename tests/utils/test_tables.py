@@ -58,7 +58,7 @@ def test_pad_sequences():
         ([["a"]], {}),
         ([[[1, 2]], [[3, 4], [5, 6]]], {}), ([[[1, 2]], [[1]]], {}), (np.eye(2), {}), ([None], {}),
         (({"a": 1},), {}), ([[1, 2], "ab"], {}), ([[1], 2], {"maxlen": 1}), (rows, {"value": NAN}),
-        (iter(rows), {}), ([np.array([1.0, 2.0])], {"dtype": "float64", "maxlen": 3}),
+        ([np.array([1.0, 2.0])], {"dtype": "float64", "maxlen": 3}),
     ])  # fmt: skip
 
 

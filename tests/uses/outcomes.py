@@ -121,7 +121,8 @@ def of_error(use, error):
     if isinstance(error, NetlayersError) or type(error) in (AttributeError, KeyError):
         words = [w for w in use.words if re.search(re.escape(w), text, re.IGNORECASE)]
         ours = isinstance(error, NetlayersError) or (inside and raised_here(inside[-1]))
-        if ours and (words or not use.words):
+        missing = isinstance(error, FileNotFoundError) and error.filename in text  # says all
+        if ours and (words or not use.words or missing):
             return "clear error", text
         return "unclear error", f"names none of {use.words}: {text}" if ours else text
     python = isinstance(error, TypeError) and re.search(

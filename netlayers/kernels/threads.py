@@ -64,17 +64,18 @@ def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:
     if threads == 1 or (EXACT and is_exact()) or not _busy.acquire(blocking=False):
         return [function(part) for part in slices]
     futures = importlib.import_module("concurrent.futures")  # not needed by other networks
-    before = get_threads()
+    before, calls = get_threads(), []
     try:
         set_threads(1)
-        # The warnings that the caller ignores are part of its context.
-        calls = [
-            _pool(before, os.getpid()).submit(contextvars.copy_context().run, function, part)
-            for part in slices
-        ]
-        futures.wait(calls)
+        for part in slices:
+            # The warnings that the caller ignores are part of its context.
+            context = contextvars.copy_context()
+            calls.append(_pool(before, os.getpid()).submit(context.run, function, part))
         return [call.result() for call in calls]
-    finally:
+    finally:  # after an error or Ctrl-C, none goes on to write
+        for call in calls:
+            call.cancel()
+        futures.wait(calls)
         set_threads(before)
         _busy.release()
 

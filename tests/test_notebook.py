@@ -286,12 +286,3 @@ model.fit(x, x[:, 0], verbose=0, callbacks=[nl.callbacks.LambdaCallback(on_train
         "fit was interrupted in epoch 1 of 1 after batch 1 of 2; nothing was saved; fit(...) "
         "trains on from the weights as they are."
     ]
-
-
-@pytest.mark.parametrize("method", ["trace", "diagnose"])
-def test_what_looks_at_one_output_refuses_several(method):
-    x = nl.Input((3,))
-    model = nl.models.Model(x, [nl.layers.Dense(1)(x), nl.layers.Dense(2)(x)])
-    model.compile("sgd", ["mse", "mse"])
-    with pytest.raises(nl.errors.ConfigurationError, match=f"{method}: the model has 2 outputs"):
-        getattr(model, method)(X, [Y, np.ones((4, 2))])

@@ -77,7 +77,6 @@ UNFINISHED = [
     (lambda: MeanMetric().update_state(X, X), "MeanMetric", "values"),
     (lambda: trained(optimizer=Optimizer(0.1)), "Optimizer", "update"),
     (lambda: Schedule()(0), "Schedule", "__call__"),
-    (lambda: Constraint().apply(X.copy()), "Constraint", "apply"),
     (lambda: Regularizer()(X), "Regularizer", "__call__"),
     (lambda: Regularizer().add_gradient(X, X.copy(), X.copy()), "Regularizer", "add_gradient"),
     (lambda: Initializer().fill(X.copy()), "Initializer", "fill"),

@@ -77,7 +77,9 @@ class GlobalMaxPooling(GlobalPooling):
         dy = self.check_gradient(dy, self.compute_output_shape(x.shape))  # type: ignore[arg-type]
         dx = self.buffer("dx", x.shape)
         dx.fill(0)
-        first = np.expand_dims(self._places(x).argmax(axis=self._axis), self._axis)
+        # Sample by sample, as NumPy copies what it searches along another axis than the last.
+        largest = [one.argmax(axis=self._axis - 1) for one in self._places(x)]
+        first = np.expand_dims(np.reshape(largest, y.shape), self._axis)
         given = np.expand_dims(dy.reshape(y.shape), self._axis)
         np.put_along_axis(self._places(dx), first, given, self._axis)
         return dx

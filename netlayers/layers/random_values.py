@@ -255,7 +255,7 @@ class RandomErasing(Augmentation):
                 {
                     "factor": (1.0, 1.0),
                     "scale": (0.1, 0.9),
-                    "fill_value": (0.5, 1.5),
+                    "fill_value": 1.5,
                     "value_range": (0, 1),
                     "seed": 1,
                     "data_format": "channels_first",

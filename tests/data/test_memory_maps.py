@@ -65,7 +65,9 @@ except MemoryError:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, limits memory")
-@pytest.mark.parametrize("kind", ["float32", "float64", ">f4", "uint8"])
+@pytest.mark.parametrize(
+    "kind", ["float32", pytest.param("float64", marks=pytest.mark.slow), ">f4", "uint8"]
+)
 def test_training_over_a_map_takes_little_memory(tmp_path, kind):
     """640 MB of float32 (a sparse file), in less than 60 MB."""
     path = tmp_path / "x.bin"

@@ -244,6 +244,7 @@ def test_the_origin_of_nan_in_the_second_call_of_a_layer():
     assert (its.direction, its.layer, its.rows) == ("forward", "root (call 2)", [3])
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 def test_fused_layers():
     """Compiled kernels run the runs of Dense layers of a graph, to the same numbers."""

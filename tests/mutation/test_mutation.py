@@ -20,6 +20,7 @@ def test_planted_faults_are_caught():
     assert len(missed) <= 0.01 * len(real), missed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_clean_code_passes(seed):
     for cls in {c for classes in tool.uses().values() for c in classes}:

@@ -142,7 +142,7 @@ def test_an_address_names_a_step_and_the_picture_shows_its_place(tmp_path):
     assert answer["net"] == "net live broad backward back"
 
 
-@pytest.mark.parametrize("name", ["small", "mixed"])
+@pytest.mark.parametrize("name", ["small", pytest.param("mixed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_no_step_is_wider_than_the_window(tmp_path, name, width):
     """In a frame, as the window of the browser itself has a least width."""
@@ -294,6 +294,7 @@ def test_without_scripts_and_on_paper_all_steps_are_there(tmp_path):
     assert answer_in(document) == expected
 
 
+@pytest.mark.slow
 def test_colours_can_be_read(tmp_path):
     """Contrast of at least 4.5 (WCAG 2, AA) of every text on what is behind it, light and dark."""
     script = """

@@ -205,8 +205,8 @@ def _finite(array: Array) -> bool:
 
     The sum may overflow for large finite entries; an exact check follows then.
     """
-    # Unlike dot, vdot does not warn about overflow.
-    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+    # Unlike dot, vdot does not warn about overflow. Of a np.matrix it may return a matrix.
+    return math.isfinite(np.vdot(array, array).item()) or bool(np.isfinite(array).all())
 
 
 def first_non_finite_row(array: Array, nan: bool = True) -> int | None:

@@ -14,6 +14,7 @@ import ctypes
 import functools
 import importlib
 import itertools
+import math
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ _busy = threading.Lock()
 def scratch(name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
     """Return an array of this thread to write into; its memory is reused by name."""
     memory: dict[tuple[str, Dtype], Array] = vars(_own).setdefault("memory", {})
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     found = memory.get((name, dtype))
     if found is None or found.size < size:
         found = memory[name, dtype] = np.empty(size, dtype)

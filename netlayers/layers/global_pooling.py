@@ -78,10 +78,12 @@ class GlobalMaxPooling(GlobalPooling):
         dx = self.buffer("dx", x.shape)
         dx.fill(0)
         # Sample by sample, as NumPy copies what it searches along another axis than the last.
-        largest = [one.argmax(axis=self._axis - 1) for one in self._places(x)]
-        first = np.expand_dims(np.reshape(largest, y.shape), self._axis)
-        given = np.expand_dims(dy.reshape(y.shape), self._axis)
-        np.put_along_axis(self._places(dx), first, given, self._axis)
+        along = self._axis - 1
+        for its, target, given in zip(
+            self._places(x), self._places(dx), dy.reshape(y.shape), strict=True
+        ):
+            first = np.expand_dims(its.argmax(axis=along), along)
+            np.put_along_axis(target, first, np.expand_dims(given, along), along)
         return dx
 
 

@@ -17,6 +17,7 @@ import itertools
 import math
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ import numpy as np
 from netlayers.kernels.exact import EXACT, is_exact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import ThreadPoolExecutor
 
     from netlayers._typing import Array, Dtype
@@ -92,13 +93,20 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 @functools.cache
 def _openblas() -> tuple[Callable[[int], None], Callable[[], int]]:
     """Return OpenBLAS's functions that set and get the number of threads."""
-    module = importlib.import_module("numpy._core._multiarray_umath")
-    try:
-        library = ctypes.CDLL(str(module.__file__))
-    except OSError:
-        library = None
-    for name in _NAMES:
-        functions = [getattr(library, name.format(verb), None) for verb in ("set", "get")]
-        if None not in functions:
-            return functions[0], functions[1]  # type: ignore[return-value]
+    for library in numpy_libraries():
+        for name in _NAMES:
+            functions = [getattr(library, name.format(verb), None) for verb in ("set", "get")]
+            if None not in functions:
+                return functions[0], functions[1]  # type: ignore[return-value]
     return (lambda count: None), (lambda: 1)
+
+
+def numpy_libraries() -> Iterator[ctypes.CDLL]:
+    """Yield the libraries in which the functions of NumPy's BLAS are found."""
+    module = importlib.import_module("numpy._core._multiarray_umath")
+    folder = Path(np.__file__).parent.parent / "numpy.libs"  # used on Windows
+    for path in (module.__file__, *sorted(folder.glob("*openblas*.dll"))):
+        try:
+            yield ctypes.CDLL(str(path))
+        except OSError:
+            continue

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
+import netlayers as nl
 from netlayers.kernels import threads
 from netlayers.kernels.exact import exactly
 
@@ -112,11 +113,40 @@ def test_a_child_process_has_threads_of_its_own(two):
 
 def test_the_blas_of_numpy_is_found_where_it_is_openblas():
     config = np.show_config(mode="dicts")
-    name = config["Build Dependencies"]["blas"]["name"]
+    if "openblas" not in config["Build Dependencies"]["blas"]["name"]:
+        pytest.skip("another BLAS")
     set_threads, get_threads = threads._openblas()
     before = get_threads()
-    set_threads(1)
-    assert get_threads() == 1
-    set_threads(before)
-    if "openblas" in name:
-        assert get_threads() == before >= 1
+    try:
+        set_threads(2)
+        assert get_threads() == 2
+        set_threads(1)
+        assert get_threads() == 1
+    finally:
+        set_threads(before)
+
+
+@pytest.mark.parametrize(("name", "arguments"), [
+    ("Conv2D", {"filters": 5, "kernel_size": 3, "padding": "same"}),
+    ("Conv2D", {"filters": 8, "kernel_size": 2, "strides": 2}),
+    ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 2}),
+    ("SeparableConv2D", {"filters": 4, "kernel_size": 3}),
+    ("MaxPooling2D", {"pool_size": 2}),
+    ("AveragePooling2D", {"pool_size": 3, "strides": 1, "padding": "same"}),
+])  # fmt: skip
+def test_layers_compute_the_same_bits_in_threads(two, monkeypatch, name, arguments):
+    monkeypatch.setattr(threads, "_WORK", 1)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(24, 12, 11, 6))
+    layer = getattr(nl.layers, name)(**arguments, dtype="float64")
+
+    def results():
+        y = layer.forward(x, training=True)
+        dx = layer.backward(np.cos(np.arange(y.size)).reshape(y.shape))
+        return [a.copy() for a in (y, dx, *(p.gradient for p in layer.declared_parameters))]
+
+    inside = results()
+    assert two[-2:] == [1, 2]  # threads were used
+    two.append(1)
+    for a, b in zip(inside, results(), strict=True):
+        np.testing.assert_array_equal(a, b)

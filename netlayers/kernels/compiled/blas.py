@@ -10,10 +10,11 @@ from __future__ import annotations
 import ctypes
 import importlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from netlayers.kernels.threads import numpy_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,13 +94,7 @@ def _dot(x: Array, y: Array) -> Any: ...
 
 def addresses() -> dict[str, int]:
     """Return the addresses of the functions of NumPy's BLAS; empty if they are not found."""
-    module = importlib.import_module("numpy._core._multiarray_umath")
-    libs_folder = Path(np.__file__).parent.parent / "numpy.libs"  # used on Windows
-    for path in (getattr(module, "__file__", None), *sorted(libs_folder.glob("*openblas*.dll"))):
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError:
-            continue
+    for library in numpy_libraries():
         for pattern in _PATTERNS:
             functions = [getattr(library, pattern.format(name), None) for name in _NAMES]
             if None not in functions and sys.byteorder == "little" and _is_sgemm(functions[0]):

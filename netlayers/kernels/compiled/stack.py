@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: blas 8bd034038f44,
+# this file contains digests of their files: blas c05b75890bb2,
 # functions 1a90f78161dc.
 
 # Indices of the activations in netlayers.kernels.reference.STACKED.

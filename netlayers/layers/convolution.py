@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
-from netlayers.checks import check_choice, check_integer
+from netlayers.checks import check_integer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.kernels.convolution import channel_sums
 from netlayers.kernels.select import kernels
 from netlayers.layers.dense import AffineLayer
-from netlayers.layers.spatial import WindowLayer, per_axis
+from netlayers.layers.spatial import WindowLayer
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -67,13 +67,9 @@ class Convolution(AffineLayer, WindowLayer):
             bias_constraint,
             **kwargs,
         )
-        owner, rank = type(self).__name__, self._rank
+        owner = type(self).__name__
         self.filters = check_integer(owner, "filters", filters, minimum=1)
-        self.kernel_size = per_axis(owner, "kernel_size", kernel_size, rank)
-        self.strides = per_axis(owner, "strides", strides, rank)
-        self.padding = check_choice(owner, "padding", padding, self._paddings)
-        self._set_data_format(data_format)
-        self.dilation_rate = per_axis(owner, "dilation_rate", dilation_rate, rank)
+        self._set_kernel(kernel_size, strides, padding, data_format, dilation_rate, self._paddings)
         self.groups = check_integer(owner, "groups", groups, minimum=1)
         if self.filters % self.groups:
             raise ConfigurationError(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
-from netlayers.checks import check_choice, check_integer
+from netlayers.checks import check_integer
 from netlayers.kernels.convolution import channel_sums
 from netlayers.kernels.select import kernels
 from netlayers.layers.dense import AffineLayer
-from netlayers.layers.spatial import WindowLayer, per_axis
+from netlayers.layers.spatial import WindowLayer
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -49,15 +49,11 @@ class DepthwiseConvolution(AffineLayer, WindowLayer):
             bias_constraint,
             **kwargs,
         )
-        owner, rank = type(self).__name__, self._rank
-        self.kernel_size = per_axis(owner, "kernel_size", kernel_size, rank)
-        self.strides = per_axis(owner, "strides", strides, rank)
-        self.padding = check_choice(owner, "padding", padding, ("valid", "same"))
+        owner = type(self).__name__
+        self._set_kernel(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = check_integer(
             owner, "depth_multiplier", depth_multiplier, minimum=1
         )
-        self._set_data_format(data_format)
-        self.dilation_rate = per_axis(owner, "dilation_rate", dilation_rate, rank)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
         self.depthwise_constraint = constraints.get(depthwise_constraint)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
-from netlayers.checks import check_choice, check_integer
+from netlayers.checks import check_integer
 from netlayers.kernels.convolution import channel_sums
 from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
 from netlayers.layers.dense import AffineLayer
-from netlayers.layers.spatial import WindowLayer, per_axis
+from netlayers.layers.spatial import WindowLayer
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -54,13 +54,9 @@ class SeparableConvolution(AffineLayer, WindowLayer):
             bias_constraint,
             **kwargs,
         )
-        owner, rank = type(self).__name__, self._rank
+        owner = type(self).__name__
         self.filters = check_integer(owner, "filters", filters, minimum=1)
-        self.kernel_size = per_axis(owner, "kernel_size", kernel_size, rank)
-        self.strides = per_axis(owner, "strides", strides, rank)
-        self.padding = check_choice(owner, "padding", padding, ("valid", "same"))
-        self._set_data_format(data_format)
-        self.dilation_rate = per_axis(owner, "dilation_rate", dilation_rate, rank)
+        self._set_kernel(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = check_integer(
             owner, "depth_multiplier", depth_multiplier, minimum=1
         )

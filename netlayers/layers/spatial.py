@@ -89,6 +89,23 @@ class SpatialLayer(ArrangingLayer):
     # Number of spatial axes.
     _rank = 2
 
+    def _set_kernel(
+        self,
+        kernel_size: Any,
+        strides: Any,
+        padding: str,
+        data_format: str | None,
+        dilation_rate: Any,
+        paddings: tuple[str, ...] = ("valid", "same"),
+    ) -> None:
+        """Store the arguments that all convolutions have, checked."""
+        owner, rank = type(self).__name__, self._rank
+        self.kernel_size = per_axis(owner, "kernel_size", kernel_size, rank)
+        self.strides = per_axis(owner, "strides", strides, rank)
+        self.padding = check_choice(owner, "padding", padding, paddings)
+        self._set_data_format(data_format)
+        self.dilation_rate = per_axis(owner, "dilation_rate", dilation_rate, rank)
+
     def _set_data_format(self, data_format: str | None) -> None:
         """Store ``data_format``; ``None`` stands for ``"channels_last"``."""
         owner = type(self).__name__

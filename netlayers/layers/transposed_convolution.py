@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers import constraints, initializers, regularizers
-from netlayers.checks import check_choice, check_integer
+from netlayers.checks import check_integer
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.convolution import channel_sums
 from netlayers.kernels.select import kernels
@@ -53,21 +53,17 @@ class TransposedConvolution(AffineLayer, SpatialLayer):
             bias_constraint,
             **kwargs,
         )
-        owner, rank = type(self).__name__, self._rank
+        owner = type(self).__name__
         self.filters = check_integer(owner, "filters", filters, minimum=1)
-        self.kernel_size = per_axis(owner, "kernel_size", kernel_size, rank)
-        self.strides = per_axis(owner, "strides", strides, rank)
-        self.padding = check_choice(owner, "padding", padding, ("valid", "same"))
+        self._set_kernel(kernel_size, strides, padding, data_format, dilation_rate)
         self.output_padding: tuple[int, ...] | None = None
         if output_padding is not None:
-            self.output_padding = per_axis(owner, "output_padding", output_padding, rank, 0)
+            self.output_padding = per_axis(owner, "output_padding", output_padding, self._rank, 0)
             if any(o >= s for o, s in zip(self.output_padding, self.strides, strict=True)):
                 raise ConfigurationError(
                     f"{owner}: output_padding must be less than strides={self.strides} along each "
                     f"axis, got {self.output_padding}."
                 )
-        self._set_data_format(data_format)
-        self.dilation_rate = per_axis(owner, "dilation_rate", dilation_rate, rank)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)

@@ -97,13 +97,13 @@ class Jittered:
         order = self.rng.permutation(len(self.images))
         for start in range(0, len(order), 16 * BATCH):
             rows = order[start : start + 16 * BATCH]
-            x = jitter(self.images[rows], self.rng).reshape(len(rows), -1)
+            x = jitter(self.images[rows], self.rng)[..., None]
             for i in range(0, len(rows), BATCH):
                 yield x[i : i + BATCH], self.labels[rows[i : i + BATCH]]
 
 
-def make_model(steps: int, seed: int, width: int = 1024) -> nl.Sequential:
-    """Return the compiled network; its learning rate decays to zero over ``steps`` updates."""
+def dense_layers(width: int = 1024) -> list[nl.layers.Layer]:
+    """Return 784-1024-1024-10, with batch normalization and dropout."""
 
     def block() -> list[nl.layers.Layer]:
         return [
@@ -113,8 +113,38 @@ def make_model(steps: int, seed: int, width: int = 1024) -> nl.Sequential:
             nl.layers.Dropout(0.2),
         ]
 
-    layers = [nl.layers.Input((SIDE * SIDE,)), *block(), *block(), nl.layers.Dense(10)]
-    model = nl.Sequential(layers, seed=seed)
+    return [nl.layers.Flatten(), *block(), *block(), nl.layers.Dense(10)]
+
+
+def convolution_layers() -> list[nl.layers.Layer]:
+    """Return four convolutions with batch normalization and two poolings.
+
+    The largest number of a window is taken first, so that fewer are normalized.
+    """
+
+    def block(filters: int, size: int, *pooling: nl.layers.Layer) -> list[nl.layers.Layer]:
+        return [
+            nl.layers.Conv2D(filters, size, use_bias=False, kernel_initializer="he_normal"),
+            *pooling,
+            nl.layers.BatchNormalization(),
+            nl.layers.ReLU(),
+        ]
+
+    return [
+        *block(32, 5, nl.layers.MaxPooling2D(2)),  # 12 x 12
+        *block(64, 3),
+        *block(64, 3, nl.layers.MaxPooling2D(2)),  # 4 x 4
+        *block(128, 3),
+        nl.layers.Flatten(),
+        nl.layers.Dropout(0.4),
+        nl.layers.Dense(10),
+    ]
+
+
+def make_model(network: str, steps: int, seed: int) -> nl.Sequential:
+    """Return the compiled network; its learning rate decays to zero over ``steps`` updates."""
+    layers = convolution_layers() if network == "convolution" else dense_layers()
+    model = nl.Sequential([nl.Input((SIDE, SIDE, 1)), *layers], seed=seed)
     warmup = min(500, steps // 5)
     rate = nl.optimizers.schedules.CosineDecay(
         0.0, max(1, steps - warmup), warmup_target=2e-3, warmup_steps=warmup
@@ -138,6 +168,7 @@ def main() -> None:
     """Train, and print the results."""
     parser = argparse.ArgumentParser(description="99.45 % on MNIST with a dense network.")
     parser.add_argument("--data", help="folder with the four files of MNIST")
+    parser.add_argument("--network", choices=["dense", "convolution"], default="dense")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, help="number of training images to use")
@@ -145,12 +176,12 @@ def main() -> None:
     arguments = parser.parse_args()
     (x, y), (x_test, y_test) = nl.datasets.mnist.load_data(arguments.data)
     x, y = np.float32(x[: arguments.samples]) / 255, np.eye(10)[y[: arguments.samples]]
-    x_test, y_test = np.float32(x_test).reshape(len(x_test), -1) / 255, np.eye(10)[y_test]
+    x_test, y_test = np.float32(x_test)[..., None] / 255, np.eye(10)[y_test]
     if arguments.plot:
         draw(x, arguments.plot)
-    model = make_model(arguments.epochs * -(-len(x) // BATCH), arguments.seed)
+    model = make_model(arguments.network, arguments.epochs * -(-len(x) // BATCH), arguments.seed)
     model.summary()
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     model.fit(
         Jittered(x, y, arguments.seed),
         epochs=arguments.epochs,
@@ -159,7 +190,10 @@ def main() -> None:
         validation_freq=min(5, arguments.epochs),
     )
     accuracy = model.evaluate(x_test, y_test, verbose=0)[1]
-    print(f"test accuracy {accuracy:.2%} after {time.perf_counter() - start:.0f} s")
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    print(
+        f"test accuracy {accuracy:.2%} after {seconds:.0f} s, {processor:.0f} s of processor time"
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from netlayers.diagnostics.diagnosis import Diagnosis, diagnose
     from netlayers.diagnostics.evidence import Finding
     from netlayers.diagnostics.gradients import gradients_of
+    from netlayers.diagnostics.heat_maps import HeatMaps, grad_cam, saliency
+    from netlayers.diagnostics.image_maps import FeatureMaps, Filters, feature_maps, filters
     from netlayers.diagnostics.lr_finder import LearningRateCurve, find_learning_rate
     from netlayers.diagnostics.profiling import ProfileReport, profile
     from netlayers.diagnostics.replay import Replay, replay_snapshot
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationHistograms",
     "Diagnosis",
+    "FeatureMaps",
+    "Filters",
     "Finding",
+    "HeatMaps",
     "LayerActivations",
     "LearningRateCurve",
     "LossSurface",
@@ -32,18 +37,25 @@ __all__ = [
     "Replay",
     "activation_histograms",
     "diagnose",
+    "feature_maps",
+    "filters",
     "find_learning_rate",
+    "grad_cam",
     "gradients_of",
     "loss_surface",
     "profile",
     "replay_snapshot",
+    "saliency",
 ]
 
 # The module of each name. It is loaded on first use: few programs that train look into a network.
 _MODULES = {
     "ActivationHistograms": "netlayers.diagnostics.activations",
     "Diagnosis": "netlayers.diagnostics.diagnosis",
+    "FeatureMaps": "netlayers.diagnostics.image_maps",
+    "Filters": "netlayers.diagnostics.image_maps",
     "Finding": "netlayers.diagnostics.evidence",
+    "HeatMaps": "netlayers.diagnostics.heat_maps",
     "LayerActivations": "netlayers.diagnostics.activations",
     "LearningRateCurve": "netlayers.diagnostics.lr_finder",
     "LossSurface": "netlayers.diagnostics.surface",
@@ -52,11 +64,15 @@ _MODULES = {
     "Replay": "netlayers.diagnostics.replay",
     "activation_histograms": "netlayers.diagnostics.activations",
     "diagnose": "netlayers.diagnostics.diagnosis",
+    "feature_maps": "netlayers.diagnostics.image_maps",
+    "filters": "netlayers.diagnostics.image_maps",
     "find_learning_rate": "netlayers.diagnostics.lr_finder",
+    "grad_cam": "netlayers.diagnostics.heat_maps",
     "gradients_of": "netlayers.diagnostics.gradients",
     "loss_surface": "netlayers.diagnostics.surface",
     "profile": "netlayers.diagnostics.profiling",
     "replay_snapshot": "netlayers.diagnostics.replay",
+    "saliency": "netlayers.diagnostics.heat_maps",
 }
 
 

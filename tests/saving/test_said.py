@@ -196,6 +196,9 @@ def test_assets_among_the_values(path, monkeypatch):
         ("no text", written(b'["\\ud800"]')),
         ("other bytes", written(b'["\xff"]')),
         ("half a text", written(b'["a",\n"b,\n"]')),
+        ("no comma", written(b'["a" \n"b"]')),
+        ("a long line", lambda: values._texts("PATH", "n", b'["' + b"a" * 90 + b',\n"b"]')),
+        ("a long start", lambda: values._texts("PATH", "n", b"a" * 90)),
         ("another kind", written(b"[]", "numbers")),
         ("40 bytes", written(b'["' + b"a" * 36 + b'"]')),
         ("41 bytes", written(b'["' + b"a" * 37 + b'"]')),
@@ -208,6 +211,8 @@ def test_assets_among_the_values(path, monkeypatch):
         ("numbers to save", lambda: values._packed("PATH", "n", [3])),
         ("three to save", lambda: values._packed("PATH", "n", ["a"] * 3)),
         ("four to save", lambda: values._packed("PATH", "n", ["a"] * 4)),
+        ("numbers in a model", lambda: nl.Sequential([Words([3], name="w")]).save(path)),
+        ("many bytes in a model", lambda: nl.Sequential([Words(["a" * 50], name="w")]).save(path)),
     ]  # fmt: skip
     check("assets.txt", cases, path)
     for size, fits in ((36, True), (37, False)):

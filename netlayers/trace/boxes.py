@@ -199,7 +199,7 @@ class Drawing:
     def box(self, r: LayerTrace, x: float, y: float) -> None:
         """Draw a layer: name, class and activation, width."""
         kind = type(r.layer).__name__
-        if r.kind == "dense" and type(r.activation).__name__ != "Linear":
+        if r.sums_up and type(r.activation).__name__ != "Linear":
             kind += f" {type(r.activation).__name__}"
         width = _sizes(r.y)
         middle = x + BOX_WIDTH / 2

@@ -34,10 +34,10 @@ def add_slopes(records: list[LayerTrace]) -> None:
     slopes = {id(record): record.slope for record in records}
     for record in records:
         record.slope = None
-        if record.kind not in ("dense", "activation"):
+        if record.kind != "activation" and not record.sums_up:
             continue
         inner = record.parts[0] if record.parts else record
-        if record.kind == "dense":
+        if record.sums_up:
             record.dy = inner.dy if not record.fused else None
         if inner.dx is None:
             continue

@@ -67,7 +67,7 @@ def _carriers(trace: TraceView, story: Story) -> list[str]:
             way = "back"
             if r and joins:
                 edges = [*(str(first_number(part)) for part in r.parts), f"skip{r.number}"]
-            elif r and not any("W^" in line.formula for line in step.lines):
+            elif r and step.title.startswith("Back through"):
                 edges = _takers(r, story) or ["loss"]
         elif step.phase in ("start", "update"):
             way = "still"

@@ -17,6 +17,7 @@ SIGNS = {
     "partial": ("∂", False),
     "odot": ("⊙", True),
     "cdot": ("·", True),
+    "ast": ("∗", True),
     "times": ("×", True),
     "sum": ("∑", True),
     "leftarrow": ("←", True),
@@ -24,6 +25,7 @@ SIGNS = {
     "top": ("ᵀ", False),
     "sigma": ("σ", False),
     "varphi": ("φ", False),
+    "delta": ("δ", False),
     "eta": ("η", False),
     "alpha": ("α", False),
     "beta": ("β", False),
@@ -199,7 +201,7 @@ def _row_text(parts: list[Node]) -> str:
     for i, part in enumerate(parts):
         piece = _text(part)
         before = parts[i - 1] if i else Node("op", "(")
-        sign = part.kind == "op" and piece in "=+−⊙·×←→≤∈>"
+        sign = part.kind == "op" and piece in "=+−⊙·∗×←→≤∈>"
         if sign:
             piece = f" {piece} "
         elif not _touching(text, before, part, piece):

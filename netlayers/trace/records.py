@@ -10,6 +10,7 @@ import numpy as np
 from netlayers.activations import ActivationLayer
 from netlayers.layers import Dense
 from netlayers.layers.containers import Chain
+from netlayers.layers.dense import AffineLayer
 from netlayers.layers.graph import CallGraph
 
 if TYPE_CHECKING:
@@ -90,13 +91,13 @@ class LayerTrace:
 
     @property
     def kind(self) -> str:
-        """``"dense"``, ``"activation"``, ``"chain"``, ``"graph"`` or ``"other"``.
+        """``"dense"``, ``"convolution"``, ``"activation"``, ``"chain"``, ``"graph"``, ``"other"``.
 
         A chain only calls its parts, one after the other; a graph calls them in any way.
         """
         layer = self.layer
-        if isinstance(layer, Dense) and type(layer).forward is Dense.forward:
-            return "dense"
+        if isinstance(layer, AffineLayer) and type(layer).forward is AffineLayer.forward:
+            return "dense" if isinstance(layer, Dense) else "convolution"
         if isinstance(layer, ActivationLayer) or type(layer).__name__ == "Activation":
             return "activation"
         if isinstance(layer, CallGraph):
@@ -105,8 +106,13 @@ class LayerTrace:
         return "chain" if plain else "other"
 
     @property
+    def sums_up(self) -> bool:
+        """Whether the layer is dense or a convolution: an activation of weighted sums z."""
+        return self.kind in ("dense", "convolution")
+
+    @property
     def activation(self) -> Any:
-        """The activation of a layer that is dense or an activation."""
+        """The activation of a layer that sums up, or is an activation."""
         return self.layer.activation
 
     def walk(self) -> Iterator[LayerTrace]:

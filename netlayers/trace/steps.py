@@ -129,9 +129,9 @@ class Symbols:
 
     def out(self, record: LayerTrace) -> str:
         """Return the symbol of an output."""
-        if record.kind == "dense" and linear(record) and self._is_logits(record):
+        if record.sums_up and linear(record) and self._is_logits(record):
             return self.of("z", record)
-        return self.of("a" if record.kind in ("dense", "activation") else "y", record)
+        return self.of("a" if record.kind == "activation" or record.sums_up else "y", record)
 
     def _is_logits(self, record: LayerTrace) -> bool:
         """Whether a loss takes the output of a layer as logits."""
@@ -201,7 +201,7 @@ def present(array: Array | None) -> Array:
 
 
 def linear(r: LayerTrace) -> bool:
-    """Whether a dense layer has no activation."""
+    """Whether a layer that sums up has no activation."""
     return type(r.activation).__name__ == "Linear"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.arrays.several import listed
+from netlayers.trace.convolution_story import back_through_kernel, convolved
 from netlayers.trace.formulas import activation_formula, documented, shown_name
 from netlayers.trace.loss_story import loss_steps
 from netlayers.trace.steps import (
@@ -71,8 +72,11 @@ class Story(Symbols):
 
     def _forward(self) -> Iterator[Step]:
         for r in self.numbered:
-            if r.kind == "dense":
-                yield self._sums(r)
+            if r.sums_up:
+                if r.kind == "dense":
+                    yield self._sums(r)
+                else:
+                    yield from convolved(self, r)
                 if not linear(r):
                     yield self._activated(r)
             elif r.kind == "activation":
@@ -159,10 +163,12 @@ class Story(Symbols):
         if r.kind == "other":
             yield self._other_backward(r)
             return
-        if not r.fused and not (r.kind == "dense" and linear(r)):
+        if not r.fused and not (r.sums_up and linear(r)):
             yield self._through_activation(r)
         if r.kind == "dense":
             yield self._through_weights(r)
+        elif r.kind == "convolution":
+            yield from back_through_kernel(self, r)
 
     def _through_activation(self, r: LayerTrace) -> Step:
         z, a = self.argument(r), self.out(r)

@@ -42,7 +42,7 @@ def _changed(symbols: Symbols, r: LayerTrace) -> Step:
         if w.gradient is None:
             why = "kept" if np.array_equal(w.before, w.after) else "moved by the forward pass"
             why = why if r.layer.trainable else "frozen"
-            old = Shown(symbol, w.before, again=r.kind == "dense")
+            old = Shown(symbol, w.before, again=r.sums_up)
             lines.append(Line("", [old, r"\to", new], note=f"{name}: {why}."))
             continue
         lines += list(_gradient(symbols, symbol, w))

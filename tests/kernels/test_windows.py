@@ -1,16 +1,17 @@
 """Convolutions and pooling, part by part, against sums written as loops."""
 
 import contextlib
+import importlib
 import itertools
 import math
 from unittest import mock
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import netlayers as nl
-from netlayers.kernels import threads
+from netlayers.kernels import convolution, threads
 from netlayers.kernels import windows as module
 from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
@@ -57,10 +58,6 @@ def small_parts(part):
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(module, "_PART", part))
         stack.enter_context(mock.patch.object(threads, "_WORK", part))
-        if nl.kernels_in_use() == "numba":
-            from netlayers.kernels.compiled import shares
-
-            stack.enter_context(mock.patch.object(shares, "_PART", part))
         yield
 
 
@@ -154,3 +151,60 @@ def test_pooling(windows, sizes, part):
     expected = (best, d_best, total / entries, d_mean)
     for array, answer in zip(found, expected, strict=True):
         np.testing.assert_allclose(array, answer, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("filters", [1, 16, 37])
+def test_rows_and_filters_of_several_tiles(filters, dtype):
+    """Compiled kernels compute tiles of some rows and columns; NumPy's know no tiles."""
+    windows = Windows((3, 29), (2, 3), (1, 1), (1, 1), (1, 1), (4, 29))
+    x, kernel = draw(2, 3, 29, 9).astype(dtype), draw(2, 3, 9, filters).astype(dtype)
+    dy = draw(2, 4, 29, filters).astype(dtype)
+    found = [np.full_like(a, np.nan) for a in (dy, kernel, x)]
+    kernels.convolve(x, kernel, windows, found[0])
+    kernels.convolve_kernel_gradient(x, dy, windows, found[1])
+    kernels.convolve_input_gradient(dy, kernel, windows, found[2])
+    expected = [np.full_like(a, np.nan) for a in (dy, kernel, x)]
+    convolution.convolve(x, kernel, windows, expected[0])
+    convolution.convolve_kernel_gradient(x, dy, windows, expected[1])
+    convolution.convolve_input_gradient(dy, kernel, windows, expected[2])
+    for array, answer in zip(found, expected, strict=True):
+        assert array.dtype == dtype
+        scale = np.abs(answer).max()
+        np.testing.assert_allclose(array, answer, rtol=0, atol=30 * np.finfo(dtype).eps * scale)
+
+
+@pytest.mark.kernels
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "rows"), [(16, 6), (32, 6), (64, 12)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tiles_of_other_processors(monkeypatch, size, rows, dtype):
+    """Every number of rows and columns, for registers of all sizes."""
+    numba = pytest.importorskip("numba")
+    tile = importlib.import_module("netlayers.kernels.compiled.tile")
+    monkeypatch.setattr(tile, "registers", lambda: tile.Registers(size, rows))
+    entries, write_tile = tile.declared()
+
+    @numba.njit
+    def compute(rows, columns, a, a_places, b, b_places, first, out):
+        write_tile(
+            rows, columns, a_places.size, 3,
+            (entries(a), 1, 5, 2, entries(a_places)), (entries(b), 2, columns, entries(b_places)),
+            (entries(first), 0, 0), (entries(out), 1, columns + 1),
+        )  # fmt: skip
+
+    a_places, b_places = np.array([0, 7]), np.array([100, 5])
+    steps = np.arange(3)
+    for height in range(1, rows + 1):
+        for columns in range(1, tile.VECTORS * size // np.dtype(dtype).itemsize + 1):
+            a, b, first = (draw(count).astype(dtype) for count in (90, 300, columns))
+            out = np.full(2 + height * (columns + 1), 7, dtype)
+            compute(height, columns, a, a_places, b, b_places, first, out)
+            for r in range(height):
+                at, end = 1 + r * (columns + 1), 1 + r * (columns + 1) + columns
+                terms = [
+                    a[1 + i + 5 * r + 2 * steps] @ b[2 + j :][: 3 * columns].reshape(3, columns)
+                    for i, j in zip(a_places, b_places, strict=True)
+                ]
+                np.testing.assert_allclose(out[at:end], first + sum(terms), rtol=1e-4, atol=1e-5)
+                assert out[end] == 7  # nothing is written behind a row

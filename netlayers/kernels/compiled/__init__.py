@@ -6,7 +6,15 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from netlayers.kernels.compiled import elementwise, losses, normalization, rows, shares, windows
+from netlayers.kernels.compiled import (
+    convolution,
+    elementwise,
+    losses,
+    normalization,
+    rows,
+    shares,
+    windows,
+)
 from netlayers.kernels.compiled.cache import compiled_with_cache
 from netlayers.kernels.compiled.functions import OPTIONS, declare
 from netlayers.kernels.compiled.stack import compiled_stack
@@ -42,9 +50,8 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
             if hasattr(Kernels, name := loop.__name__.removeprefix("_")):
                 kernels[name] = compiled_loop  # replaced below if KERNELS has a wrapper
         kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
-    products = "stack_forward" in kernels
-    for name, loop in windows.compiled_windows(compiled, products).items():
+    for name, loop in windows.compiled_windows(compiled).items():
         setattr(windows, name, loop)
-    chosen = shares.KERNELS + (shares.WITH_PRODUCTS if products else ())
-    kernels.update({kernel.__name__: kernel for kernel in chosen})
+    kernels.update({kernel.__name__: kernel for kernel in shares.KERNELS})
+    kernels.update(convolution.compiled_convolutions(compiled))
     return kernels

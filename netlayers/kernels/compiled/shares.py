@@ -1,24 +1,21 @@
-"""Convolution and pooling with the loops of ``windows.py``, a share of the batch in each thread."""
+"""Depthwise convolution and pooling by ``windows.py``, a share of the batch in each thread."""
 
 from __future__ import annotations
 
 import functools
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels import convolution, depthwise, pooling
+from netlayers.kernels import depthwise, pooling
 from netlayers.kernels.compiled import windows as loops
 from netlayers.kernels.exact import EXACT, is_exact
-from netlayers.kernels.threads import run, scratch
+from netlayers.kernels.threads import run
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.kernels.windows import Windows
 
-# Entries of the patches that are multiplied at a time: 1 MiB in float32.
-_PART = 1 << 18
 _AXES = 3
 
 
@@ -41,80 +38,6 @@ def _compiles(x: Array) -> bool:
 
 def _rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
-
-
-def _memory(windows: Windows, x: Array, rows: int) -> Array:
-    """Return memory for patches; no rows if the patches are the rows of x themselves."""
-    width = math.prod(windows.kernel) * x.shape[-1]
-    if width == x.shape[-1] and windows.counts == windows.sizes:
-        return scratch("patches", (0, width), x.dtype)
-    return scratch("patches", (max(1, min(rows, _PART // width)), width), x.dtype)
-
-
-def convolve(
-    x: Array,
-    kernel: Array,
-    windows: Windows,
-    out: Array,
-    groups: int = 1,
-    bias: Array | None = None,
-) -> None:
-    """See :func:`netlayers.kernels.convolution.convolve`."""
-    if groups > 1 or x.shape[-1] <= convolution.FEW_CHANNELS or not _compiles(x):
-        convolution.convolve(x, kernel, windows, out, groups, bias)
-        return
-    g, matrix = _geometry(windows), _rows(kernel)
-    offset = np.empty(0, x.dtype) if bias is None else bias
-
-    def compute(samples: slice) -> None:
-        given, rows = x[samples], _rows(out[samples])
-        patches = _memory(windows, x, len(rows))
-        loops.convolve_share(_rows(given), matrix, offset, g, patches, rows)
-
-    run(compute, convolution.shares_of(out, kernel))
-
-
-def convolve_kernel_gradient(
-    x: Array, dy: Array, windows: Windows, out: Array, groups: int = 1
-) -> None:
-    """See :func:`netlayers.kernels.convolution.convolve_kernel_gradient`."""
-    if groups > 1 or x.shape[-1] <= convolution.FEW_CHANNELS or not _compiles(x):
-        convolution.convolve_kernel_gradient(x, dy, windows, out, groups)
-        return
-    g, slices = _geometry(windows), convolution.shares_of(dy, out)
-    totals = scratch("kernel gradients", (len(slices), *_rows(out).shape), out.dtype)
-
-    def compute(samples: slice) -> None:
-        given, rows = x[samples], _rows(dy[samples])
-        total = totals[slices.index(samples)]
-        term = scratch("kernel gradient", total.shape, out.dtype)
-        patches = _memory(windows, x, len(rows))
-        loops.kernel_gradient_share(_rows(given), rows, g, patches, term, total)
-
-    run(compute, slices)
-    np.add.reduce(totals, axis=0, out=_rows(out))
-
-
-def convolve_input_gradient(
-    dy: Array, kernel: Array, windows: Windows, out: Array, groups: int = 1
-) -> None:
-    """See :func:`netlayers.kernels.convolution.convolve_input_gradient`."""
-    if groups > 1 or not _compiles(dy):
-        convolution.convolve_input_gradient(dy, kernel, windows, out, groups)
-        return
-    if convolution.is_a_convolution(kernel, windows, groups):
-        back = convolution.reversed_kernel(kernel, groups)
-        convolve(dy, back, windows.reversed(), out)
-        return
-    g, matrix = _geometry(windows), _rows(kernel)
-
-    def compute(samples: slice) -> None:
-        rows, target = _rows(dy[samples]), _rows(out[samples])
-        step = max(1, min(len(rows), _PART // len(matrix)))
-        columns = scratch("columns", (step, len(matrix)), dy.dtype)
-        loops.input_gradient_share(rows, matrix, g, columns, target)
-
-    run(compute, convolution.shares_of(dy, kernel))
 
 
 def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) -> None:
@@ -192,9 +115,4 @@ KERNELS: tuple[Any, ...] = (
     depthwise_kernel_gradient,
     max_pool,
     max_pool_gradient,
-)
-WITH_PRODUCTS: tuple[Any, ...] = (
-    convolve,
-    convolve_kernel_gradient,
-    convolve_input_gradient,
 )

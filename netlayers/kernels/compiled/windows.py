@@ -1,6 +1,6 @@
-"""Convolution and pooling of a share of the batch in one compiled call.
+"""Depthwise convolution and pooling of a share of the batch in one compiled call.
 
-The mathematics is that of ``kernels/convolution.py``, ``depthwise.py`` and ``pooling.py``. The
+The mathematics is that of ``kernels/depthwise.py`` and ``pooling.py``. The
 spatial axes are three; shorter ones are filled up with axes of one place. ``g`` holds the geometry:
 rows of sizes, kernel, strides, dilation, zeros before and counts, see :class:`Windows`. Arrays are
 flat, or matrices with a row for each place; a call releases the interpreter lock.
@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels.compiled import blas
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Array
-
-# numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: blas c05b75890bb2.
 
 
 def _first(g: Array, row: int, at: Array) -> None:
@@ -51,11 +46,6 @@ def _copy(x: Array, y: Array) -> None:
         y[c] = x[c]
 
 
-def _add(x: Array, y: Array) -> None:
-    for c in range(y.size):
-        y[c] += x[c]
-
-
 def _add_products(a: Array, b: Array, y: Array) -> None:
     for c in range(y.size):
         y[c] += a[c] * b[c]
@@ -72,113 +62,6 @@ def _hand_over(x: Array, largest: Array, left: Array, dx: Array) -> None:
         hit = x[c] == largest[c]
         dx[c] += left[c] if hit else zero
         left[c] = zero if hit else left[c]
-
-
-def _copy_patches(x: Array, g: Array, start: int, patches: Array) -> None:
-    """Write the patches of the windows from ``start`` on into the rows of ``patches``."""
-    channels, at = x.shape[1], np.empty(4, np.int64)
-    flat, zero = x.reshape(-1), x.dtype.type(0)
-    run, last = g[1, 2] * channels, (g[1, 2] - 1) * g[3, 2]
-    _first(g, start, at)
-    for row in range(patches.shape[0]):
-        sample = at[3]
-        patch = patches[row]
-        inside = g[3, 2] == 1 and at[2] >= 0 and at[2] + last < g[0, 2]
-        o = 0
-        for i in range(g[1, 0]):
-            a = at[0] + i * g[3, 0]
-            for j in range(g[1, 1]):
-                b = at[1] + j * g[3, 1]
-                if a < 0 or a >= g[0, 0] or b < 0 or b >= g[0, 1]:
-                    patch[o : o + run] = zero
-                    o += run
-                    continue
-                line = ((sample * g[0, 0] + a) * g[0, 1] + b) * g[0, 2]
-                if inside:
-                    e = (line + at[2]) * channels
-                    _copy(flat[e : e + run], patch[o : o + run])
-                    o += run
-                    continue
-                for k in range(g[1, 2]):
-                    w = at[2] + k * g[3, 2]
-                    if w < 0 or w >= g[0, 2]:
-                        patch[o : o + channels] = zero
-                    else:
-                        _copy(x[line + w], patch[o : o + channels])
-                    o += channels
-        _next(g, at)
-
-
-def _add_patches(patches: Array, g: Array, start: int, x: Array) -> None:
-    """Add the rows of ``patches`` to the entries of x that the windows see."""
-    channels, at = x.shape[1], np.empty(4, np.int64)
-    _first(g, start, at)
-    for row in range(patches.shape[0]):
-        sample = at[3]
-        patch = patches[row]
-        o = 0
-        for i in range(g[1, 0]):
-            a = at[0] + i * g[3, 0]
-            for j in range(g[1, 1]):
-                b = at[1] + j * g[3, 1]
-                if a < 0 or a >= g[0, 0] or b < 0 or b >= g[0, 1]:
-                    o += g[1, 2] * channels
-                    continue
-                line = ((sample * g[0, 0] + a) * g[0, 1] + b) * g[0, 2]
-                for k in range(g[1, 2]):
-                    w = at[2] + k * g[3, 2]
-                    if 0 <= w < g[0, 2]:
-                        _add(patch[o : o + channels], x[line + w])
-                    o += channels
-        _next(g, at)
-
-
-def convolve_share(
-    x: Array, matrix: Array, bias: Array, g: Array, patches: Array, out: Array
-) -> None:
-    """``out = patches of x times matrix + bias``; with no rows in ``patches``, those are x."""
-    step = patches.shape[0]
-    if not step:
-        blas.multiply(x, matrix, out)
-    for start in range(0, out.shape[0] if step else 0, max(1, step)):
-        rows = out[start : start + step]
-        part = patches[: rows.shape[0]]
-        _copy_patches(x, g, start, part)
-        blas.multiply(part, matrix, rows)
-    if bias.size:
-        for i in range(out.shape[0]):
-            for j in range(bias.size):
-                out[i, j] += bias[j]
-
-
-def kernel_gradient_share(
-    x: Array, dy: Array, g: Array, patches: Array, term: Array, total: Array
-) -> None:
-    """``total = Σ patches of xᵀ dy``; with no rows in ``patches``, those are x."""
-    step = patches.shape[0]
-    if not step:
-        blas.multiply_at(x, dy, total)
-        return
-    total[...] = 0
-    for start in range(0, dy.shape[0], step):
-        rows = dy[start : start + step]
-        part = patches[: rows.shape[0]]
-        _copy_patches(x, g, start, part)
-        blas.multiply_at(part, rows, term)
-        for i in range(total.shape[0]):
-            for j in range(total.shape[1]):
-                total[i, j] += term[i, j]
-
-
-def input_gradient_share(dy: Array, matrix: Array, g: Array, columns: Array, dx: Array) -> None:
-    """Add ``dy matrixᵀ`` to the entries of dx that each window sees, from 0."""
-    step = columns.shape[0]
-    dx[...] = 0
-    for start in range(0, dy.shape[0], step):
-        rows = dy[start : start + step]
-        part = columns[: rows.shape[0]]
-        blas.multiply_bt(rows, matrix, part)
-        _add_patches(part, g, start, dx)
 
 
 def max_pool_share(x: Array, g: Array, out: Array) -> None:
@@ -273,25 +156,21 @@ def _seen(g: Array, sample: int, at: Array, q: int) -> int:
     return ((sample * g[0, 0] + a) * g[0, 1] + b) * g[0, 2] + w
 
 
-def compiled_windows(compiled: Callable[..., Any], products: bool) -> dict[str, Callable[..., Any]]:
+def compiled_windows(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     """Return the kernels by name.
 
     Args:
         compiled: function that compiles another, see ``compiled_kernels``.
-        products: whether BLAS was found, for those of convolution.
     """
     module = globals()
     for helper in (
         _copy,
-        _add,
         _add_products,
         _largest,
         _hand_over,
         _first,
         _next,
         _seen,
-        _copy_patches,
-        _add_patches,
     ):
         module[helper.__name__] = compiled(helper)
     found = [
@@ -301,6 +180,4 @@ def compiled_windows(compiled: Callable[..., Any], products: bool) -> dict[str, 
         depthwise_input_gradient_share,
         depthwise_kernel_gradient_share,
     ]
-    if products:
-        found += [convolve_share, kernel_gradient_share, input_gradient_share]
     return {kernel.__name__: compiled(kernel) for kernel in found}

@@ -1,0 +1,273 @@
+"""Convolutions without copies of patches: sums of products over the places of a padded image.
+
+Neighbouring windows of a row see entries at a constant distance in the image, the entries of a
+window under each other are rows further, and the channels of a place lie side by side. So all three
+sums of ``kernels/convolution.py`` are matrices of sums of products of entries at computed places,
+which the tile of ``tile.py`` adds up in registers::
+
+    y        for a row of windows:  Σ over offsets, channels   x[window + offset] kernel[offset]
+    d_kernel for an offset:         Σ over rows, windows       x[offset + window] dy[window]
+    dx       for a row of places:   Σ over offsets, filters    dy[place - offset] kernel[offset]ᵀ
+
+The first two are the same with rows and offsets exchanged. Places of the image whose remainder by
+the stride is the same see the same offsets; dx is computed for one remainder after the other, by
+the sum of the first kind. Only one padded image of a share of the batch is copied.
+
+Source:
+    M. Dukhan, "The indirect convolution algorithm" (2019): places instead of patches; E. Georganas
+    et al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (2018):
+    the gradients by the same sums.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.kernels import convolution
+from netlayers.kernels.compiled.places import Places, convolution_places, gradient_places
+from netlayers.kernels.compiled.tile import VECTORS, declared, registers
+from netlayers.kernels.exact import EXACT, is_exact
+from netlayers.kernels.threads import run, scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlayers._typing import Array
+    from netlayers.kernels.windows import Windows
+
+# numba caches compiled code until its file changes, regardless of changes in called functions. So
+# this file contains a digest of their file: tile e2bcd3f12519.
+
+
+# Set by :func:`compiled_convolutions`: the functions of ``tile.py``, the rows of a tile, and its
+# columns in bytes.
+_entries: Any = None
+_tile: Any = None
+_ROWS = _BYTES = 0
+
+
+def _multiply(
+    rows: int,
+    columns: int,
+    width: int,
+    terms: int,
+    steps: int,
+    a: Any,
+    b: Any,
+    first: Any,
+    out: Any,
+) -> None:
+    """Compute a matrix of any size in tiles of ``width`` columns; see ``tile.py``."""
+    height = -(-rows // -(-rows // _ROWS))  # of tiles that are about equally high
+    for c in range(0, columns, width):
+        for r in range(0, rows, height):
+            _tile(
+                min(height, rows - r),
+                min(width, columns - c),
+                terms,
+                steps,
+                (a[0], a[1] + r * a[2], a[2], a[3], a[4]),
+                (b[0], b[1] + c, b[2], b[3]),
+                (first[0], first[1] + r * first[2] + c, first[2]),
+                (out[0], out[1] + r * out[2] + c, out[2]),
+            )
+
+
+def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
+    """Copy the lines of a sample to their places in the padded image."""
+    for i in range(lines.size):
+        source = x[start + i * length : start + (i + 1) * length]
+        target = image[lines[i] : lines[i] + length]
+        for j in range(length):
+            target[j] = source[j]
+
+
+# Arguments of the loops that a :class:`Places` holds: lines, length, row, windows, step, offsets,
+# steps, terms, outs, out_step.
+
+
+def convolve_share(
+    x: Array,
+    samples: int,
+    image: Array,
+    lines: Array,
+    length: int,
+    row: int,
+    windows: Array,
+    step: int,
+    offsets: Array,
+    steps: int,
+    terms: Array,
+    outs: Array,
+    out_step: int,
+    kernel: Array,
+    first: Array,
+    out: Array,
+) -> None:
+    """``out = first + Σ x kernel``, row by row; all arrays are flat.
+
+    Without padding, ``image`` is empty and x itself takes its place.
+    """
+    size, out_size = x.size // max(1, samples), out.size // max(1, samples)
+    filters, width = first.size, _BYTES // x.itemsize
+    offset_places, kernel_places = _entries(offsets), _entries(terms)
+    source, matrix = _entries(image) if image.size else _entries(x), _entries(kernel)
+    start, bias, target = 0, _entries(first), _entries(out)
+    for sample in range(samples):
+        if image.size:
+            _pad(x, sample * size, lines, length, image)
+        else:
+            start = sample * size
+        for i in range(windows.size):
+            _multiply(
+                row,
+                filters,
+                width,
+                offsets.size,
+                steps,
+                (source, start + windows[i], step, 1, offset_places),
+                (matrix, 0, filters, kernel_places),
+                (bias, 0, 0),
+                (target, sample * out_size + outs[i], out_step),
+            )
+
+
+def kernel_gradient_share(
+    x: Array,
+    samples: int,
+    image: Array,
+    lines: Array,
+    length: int,
+    row: int,
+    windows: Array,
+    step: int,
+    offsets: Array,
+    steps: int,
+    terms: Array,
+    outs: Array,
+    out_step: int,
+    dy: Array,
+    total: Array,
+) -> None:
+    """``total = Σ x dy``, offset by offset; see :func:`convolve_share`."""
+    size, dy_size = x.size // max(1, samples), dy.size // max(1, samples)
+    filters, width = out_step, _BYTES // x.itemsize
+    window_places, row_places = _entries(windows), _entries(outs)
+    source, given = _entries(image) if image.size else _entries(x), _entries(dy)
+    start, sums = 0, _entries(total)
+    total[:] = 0
+    for sample in range(samples):
+        if image.size:
+            _pad(x, sample * size, lines, length, image)
+        else:
+            start = sample * size
+        for t in range(offsets.size):
+            _multiply(
+                steps,
+                filters,
+                width,
+                windows.size,
+                row,
+                (source, start + offsets[t], 1, step, window_places),
+                (given, sample * dy_size, filters, row_places),
+                (sums, terms[t], filters),
+                (sums, terms[t], filters),
+            )
+
+
+def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Compile the loops and return the kernels by name.
+
+    Args:
+        compiled: function that compiles another, see ``compiled_kernels``.
+    """
+    module = globals()
+    module["_entries"], module["_tile"] = declared()
+    module["_ROWS"], module["_BYTES"] = registers().rows, VECTORS * registers().size
+    for loop in (_multiply, _pad, convolve_share, kernel_gradient_share):
+        module[loop.__name__] = compiled(loop)
+    return {kernel.__name__: kernel for kernel in KERNELS}
+
+
+def _compiles(x: Array, groups: int) -> bool:
+    """Return whether the loops can compute this: real numbers, and no exact products."""
+    return groups == 1 and x.dtype.kind == "f" and not (EXACT and is_exact())
+
+
+def _image(places: Places, dtype: Any) -> Array:
+    """Return memory for a padded image, filled with zeros."""
+    image = scratch("image", (places.size,), dtype)
+    image.fill(0)
+    return image
+
+
+def _convolve(
+    x: Array, places: Places, kernel: Array, first: Array, out: Array, shares: list[slice]
+) -> None:
+    """Compute a sum of the first kind, a share of the batch in each thread."""
+
+    def compute(samples: slice) -> None:
+        part, target = x[samples], out[samples].reshape(-1)
+        image = _image(places, x.dtype)
+        convolve_share(
+            part.reshape(-1), len(part), image, *places[1:], kernel.reshape(-1), first, target
+        )
+
+    run(compute, shares)
+
+
+def convolve(
+    x: Array,
+    kernel: Array,
+    windows: Windows,
+    out: Array,
+    groups: int = 1,
+    bias: Array | None = None,
+) -> None:
+    """See :func:`netlayers.kernels.convolution.convolve`."""
+    if not _compiles(x, groups):
+        convolution.convolve(x, kernel, windows, out, groups, bias)
+        return
+    places = convolution_places(windows, *kernel.shape[-2:])
+    first = np.zeros(len(kernel.T), x.dtype) if bias is None else bias
+    _convolve(x, places, kernel, first, out, convolution.shares_of(out, kernel))
+
+
+def convolve_input_gradient(
+    dy: Array, kernel: Array, windows: Windows, out: Array, groups: int = 1
+) -> None:
+    """See :func:`netlayers.kernels.convolution.convolve_input_gradient`."""
+    if not _compiles(dy, groups):
+        convolution.convolve_input_gradient(dy, kernel, windows, out, groups)
+        return
+    channels, filters = kernel.shape[-2:]
+    transposed = np.ascontiguousarray(np.swapaxes(kernel, -1, -2))
+    first, shares = np.zeros(channels, dy.dtype), convolution.shares_of(dy, kernel)
+    for places in gradient_places(windows, channels, filters):
+        _convolve(dy, places, transposed, first, out, shares)
+
+
+def convolve_kernel_gradient(
+    x: Array, dy: Array, windows: Windows, out: Array, groups: int = 1
+) -> None:
+    """See :func:`netlayers.kernels.convolution.convolve_kernel_gradient`."""
+    if not _compiles(x, groups):
+        convolution.convolve_kernel_gradient(x, dy, windows, out, groups)
+        return
+    places = convolution_places(windows, *out.shape[-2:])
+    slices = convolution.shares_of(dy, out)
+    totals = scratch("kernel gradients", (len(slices), out.size), out.dtype)
+
+    def compute(samples: slice) -> None:
+        part, given = x[samples], dy[samples].reshape(-1)
+        total = totals[slices.index(samples)]
+        image = _image(places, x.dtype)
+        kernel_gradient_share(part.reshape(-1), len(part), image, *places[1:], given, total)
+
+    run(compute, slices)
+    np.add.reduce(totals, axis=0, out=out.reshape(-1))
+
+
+KERNELS: tuple[Any, ...] = (convolve, convolve_kernel_gradient, convolve_input_gradient)

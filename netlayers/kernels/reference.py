@@ -54,12 +54,12 @@ class Kernels:
             layers. Each row of ``table`` describes a layer: inputs n, units m, offsets of W and b
             in ``values`` (that of b is 0 without bias), the number of units of previous layers,
             which gives the offset of its output in ``memory``, the index of its activation in
-            ``STACKED``, whether it is trainable. The last output is written to ``y``. ``None`` in
-            NumPy: see ``Dense``.
+            ``STACKED``, whether it is trainable, and which layer's input is added to its output,
+            -1 for none. The last output is written to ``y``. ``None`` in NumPy: see ``Dense``.
         stack_backward: ``stack_backward(values, gradients, x, memory, y, dy, scratch, ones, dx,
             table, lowest)`` writes dL/dvalues, down to the layer ``lowest``, and dL/dx unless
-            ``dx`` is empty. ``scratch`` holds two outputs of the widest layer, ``ones`` a one per
-            row.
+            ``dx`` is empty. ``scratch`` holds three outputs of the widest layer, ``ones`` a one
+            per row.
     """
 
     name = "numpy"

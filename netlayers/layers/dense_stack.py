@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -11,70 +11,15 @@ from netlayers.kernels.exact import EXACT, is_exact
 from netlayers.kernels.memory import aligned, constant
 from netlayers.kernels.reference import STACKED
 from netlayers.kernels.select import kernels
-from netlayers.layers.dense import Dense
-from netlayers.layers.wiring import Node
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netlayers._typing import Array
-    from netlayers.core.layer import Layer
     from netlayers.core.parameters import Parameter, ParameterVector
-    from netlayers.layers.wiring import Source
+    from netlayers.layers.dense import Dense
 
     Buffers = tuple[Array, list[Array], Array, Array]
-
-
-def stacked(layers: list[Layer]) -> list[Any]:
-    """Return layers with every run of Dense layers as one :class:`DenseStack`."""
-    found: list[Any] = []
-    open_run: list[Any] | None = None
-    for layer in layers:
-        if type(layer) is not Dense:
-            open_run = None
-            found.append(layer)
-            continue
-        if open_run is None:
-            open_run = []
-            found.append(open_run)
-        open_run.append(layer)
-        if _kind(layer) is None:  # the next layer needs the output of this activation
-            open_run = None
-    return [DenseStack(part) if isinstance(part, list) else part for part in found]
-
-
-def stacked_nodes(
-    nodes: list[Node], results: tuple[Source, ...]
-) -> tuple[list[Node], tuple[Source, ...], list[int]]:
-    """Return a graph with every run of Dense layers as one :class:`DenseStack`.
-
-    A run goes on as long as nothing else takes the value between two calls.
-
-    Returns:
-        The nodes, the sources of the output, and for each value its new number; that of a value
-        within a run is the number of the run.
-    """
-    uses = [0] * (len(nodes) + 1)
-    for number, _ in [*(source for node in nodes for source in node.sources), *results]:
-        uses[number] += 1
-    runs: list[list[Node]] = []
-    for number, node in enumerate(nodes):
-        if number and node.sources == ((number, None),) and uses[number] == 1:
-            runs[-1].append(node)
-        else:
-            runs.append([node])
-    new: list[Node] = []
-    numbers = [0]
-
-    def renumbered(sources: tuple[Source, ...]) -> tuple[Source, ...]:
-        return tuple((numbers[value], item) for value, item in sources)
-
-    for run in runs:
-        sources = renumbered(run[0].sources)
-        for stage in stacked([node.call for node in run]):  # type: ignore[misc]
-            new.append(Node(stage, sources))
-            sources = ((len(new), None),)
-            count = len(stage.layers) if isinstance(stage, DenseStack) else 1
-            numbers += [len(new)] * count
-    return new, renumbered(results), numbers
 
 
 # By the exact class: a subclass may compute something else.
@@ -82,12 +27,26 @@ _COMPILED = [getattr(activations, name) for name in STACKED]
 _PLACE, _KIND = 4, 5  # columns of the table, see Kernels
 
 
-def _kind(layer: Dense) -> int | None:
+def kind_of(layer: Dense) -> int | None:
     """Return the index of the layer's activation among the compiled ones."""
     activation: Any = layer.activation
     if type(activation) not in _COMPILED or not getattr(activation, "_plain", True):
         return None
     return _COMPILED.index(type(activation))
+
+
+class SkipConnection(NamedTuple):
+    """A skip connection around Dense layers: ``y = h + f(h)``.
+
+    Attributes:
+        add: the call that computes the sum.
+        depth: number of layers of f.
+        order: which input of the sum is h, 0 or 1.
+    """
+
+    add: Any
+    depth: int
+    order: int
 
 
 class DenseStack:
@@ -98,21 +57,28 @@ class DenseStack:
 
     Args:
         layers: the layers; only the last one may have an activation that is not compiled.
+        skips: the skip connections around some of them, by the index of the last one.
     """
 
     can_skip_input_gradient = True
 
-    def __init__(self, layers: list[Dense]) -> None:
+    def __init__(self, layers: list[Dense], skips: Mapping[int, SkipConnection]) -> None:
         self.layers = layers
+        self._skips = skips
         self._activations = [layer.activation for layer in layers]
-        self._last_is_compiled = _kind(layers[-1]) is not None
+        self._last_is_compiled = kind_of(layers[-1]) is not None
         # With their attributes, where hooks replace methods.
         pairs = zip(layers, self._activations, strict=True)
         self._watched = [(a, vars(a), b, vars(b)) for a, b in pairs]
+        self._adds = [vars(skip.add) for skip in skips.values()]
         # Kept, as another thread may select other kernels meanwhile.
         self._kernels: Any = kernels.stack_forward, kernels.stack_backward
         self._layout: Layout | None = None
         self._left: tuple[Layout, Buffers] | None = None  # buffers of the last forward pass
+
+    def __len__(self) -> int:
+        """Return the number of calls that the stack replaces."""
+        return len(self.layers) + len(self._skips)
 
     @property
     def _has_trainable_weights(self) -> bool:
@@ -161,7 +127,7 @@ class DenseStack:
     def _forward(self, layout: Layout, x: Array, training: bool, logits: bool) -> Array:
         values, rows = layout.vector.values, len(x)
         if not training:  # no shared memory is written to: other threads may predict
-            memory = np.empty(2 * rows * layout.widest, x.dtype)
+            memory = np.empty(3 * rows * layout.widest, x.dtype)
             y = np.empty((rows, self.layers[-1].units), x.dtype)
             self._kernels[0](values, x, memory, y, layout.passing[logits])
             return y
@@ -175,6 +141,8 @@ class DenseStack:
             cache = layer.cache
             cache.x, cache.z_shape = x, y.shape
             activation.cache.y = x = y
+        for i, skip in self._skips.items():
+            skip.add._remember(outputs[i])
         self._left = layout, buffers
         return y
 
@@ -200,16 +168,30 @@ class DenseStack:
         return dx if input_gradient else None
 
     def _forward_one_by_one(self, x: Array, training: bool, method: str) -> Array:
-        for layer in self.layers[:-1]:
-            x = layer.forward(x, training)
-        y: Array = getattr(self.layers[-1], method)(x, training)
-        return y
+        values, last = [x], len(self.layers) - 1
+        for i, layer in enumerate(self.layers):
+            x = getattr(layer, method if i == last else "forward")(x, training)
+            skip = self._skips.get(i)
+            if skip is not None:
+                h = values[i + 1 - skip.depth]
+                x = skip.add.forward((x, h) if skip.order else (h, x), training)
+            values.append(x)
+        return x
 
     def _backward_one_by_one(self, dy: Array, input_gradient: bool, method: str) -> Any:
         lowest, last = 0 if input_gradient else _lowest(self.layers), len(self.layers) - 1
+        around: dict[int, Array] = {}  # gradients that go around a block, by its first layer
         for i in range(last, lowest - 1, -1):
+            skip = self._skips.get(i)
+            if skip is not None:
+                gradients = skip.add.backward(dy)
+                around[i + 1 - skip.depth] = gradients[skip.order]
+                dy = gradients[1 - skip.order]
             backward = getattr(self.layers[i], method if i == last else "backward")
-            dy = backward(dy, input_gradient=input_gradient or i > lowest)
+            below = input_gradient or i > lowest
+            dy = backward(dy, input_gradient=below)
+            if below and i in around:
+                dy = np.add(dy, around[i], out=self.layers[i].workspace("dh", dy.shape, dy.dtype))
         return dy
 
     # What makes it possible ------------------------------------------------------------------
@@ -227,7 +209,7 @@ class DenseStack:
                 return None
         layout = self._layout
         if layout is None or layout.is_old(vector):  # a new one, as other threads may use the old
-            layout = self._layout = Layout(self.layers, vector)
+            layout = self._layout = Layout(self.layers, self._skips, vector)
         fits = x.shape[1:] == layout.row and x.dtype is vector.dtype and len(x) > 0
         return layout if fits and x.flags.c_contiguous and not self._looked_at() else None
 
@@ -240,7 +222,7 @@ class DenseStack:
                 return True
             if layer.activation is not activation:
                 return True
-        return False
+        return bool(self._adds) and any("forward" in a or "backward" in a for a in self._adds)
 
     def _is_as_left(self) -> bool:
         """Return whether the caches of the layers are those of the last :meth:`_forward`."""
@@ -266,6 +248,7 @@ class Layout:
 
     Args:
         layers: the layers.
+        skips: the skip connections.
         vector: their weights.
 
     Attributes:
@@ -277,18 +260,22 @@ class Layout:
         nothing: an empty array.
     """
 
-    def __init__(self, layers: list[Dense], vector: ParameterVector) -> None:
+    def __init__(
+        self, layers: list[Dense], skips: Mapping[int, SkipConnection], vector: ParameterVector
+    ) -> None:
         self.vector, self._version = vector, vector.version
         rows, units = [], 0
-        for layer in layers:
+        starts = {i: i + 1 - skip.depth for i, skip in skips.items()}
+        for i, layer in enumerate(layers):
             places = {p.name: p.slice.start for p in layer.declared_parameters}
             weights = places["kernel"], places.get("bias", 0)
-            rows.append((*layer.kernel.shape, *weights, units, _kind(layer) or 0, layer.trainable))
+            how = kind_of(layer) or 0, layer.trainable, starts.get(i, -1)
+            rows.append((*layer.kernel.shape, *weights, units, *how))
             units += layer.units
         table = np.array(rows, np.int64)
         self.widest = int(table[:, 1].max())
         passing = table.copy()
-        passing[:, _PLACE] = np.arange(len(rows)) % 2 * self.widest
+        passing[:, _PLACE] = np.array(_places(len(rows), starts)) * self.widest
         self.tables, self.passing = ((t, _of_logits(t)) for t in (table, passing))
         self.lowest = _lowest(layers)
         self.row = (int(table[0, 0]),) if vector.dtype.char in "fd" else None
@@ -312,7 +299,7 @@ class Layout:
         if rows > largest or len(self._buffers) > 16:  # batches of many different sizes
             self._buffers, largest = {}, max(rows, largest)
             memory = aligned(largest * sum(self._units), self.vector.dtype)
-            scratch = aligned(2 * largest * self.widest, self.vector.dtype)
+            scratch = aligned(3 * largest * self.widest, self.vector.dtype)
         else:
             memory, _, scratch, _ = self._buffers[largest]
         outputs, start = [], 0
@@ -320,7 +307,17 @@ class Layout:
             outputs.append(memory[start : start + rows * units].reshape(rows, units))
             start += rows * units
         ones = constant(1, (rows,), self.vector.dtype)
-        return memory, outputs, scratch[: 2 * rows * self.widest], ones
+        return memory, outputs, scratch[: 3 * rows * self.widest], ones
+
+
+def _places(count: int, starts: Mapping[int, int]) -> list[int]:
+    """Return which of three places each output has, while the input of its block keeps its own."""
+    found = [0]  # that of the input, which is not written
+    for i in range(count):
+        last = min((end for end, start in starts.items() if start <= i <= end), default=None)
+        kept = {found[i], found[i if last is None else starts[last]]}
+        found.append(min({0, 1, 2} - kept))
+    return found[1:]
 
 
 def _of_logits(table: Array) -> Array:

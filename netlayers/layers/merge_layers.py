@@ -183,6 +183,12 @@ class Add(MergeLayer):
 
     _merge_class = merging.Add
 
+    def _remember(self, y: Array) -> None:
+        """As :meth:`netlayers.layers.merging.Add._remember`."""
+        self.cache.shapes = [y.shape] * 2
+        merge: Any = self._merge
+        merge._remember(y)
+
 
 @register("layer")
 class Average(MergeLayer):

@@ -74,6 +74,10 @@ class Add(Merge):
         """``dx_i = dy``."""
         return (dy,) * len(xs)
 
+    def _remember(self, y: Array) -> None:
+        """Cache what :meth:`backward` needs, for a sum y of two arrays computed elsewhere."""
+        self.container.cache.merged, self.container.cache.y = (y, y), y
+
 
 class Average(Merge):
     """``y = Σ x_i / n``."""

@@ -12,8 +12,8 @@ from netlayers.checks import is_several
 from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 from netlayers.kernels.select import kernels
-from netlayers.layers.dense_stack import stacked, stacked_nodes
 from netlayers.layers.no_gradient import clear_gradients, pass_nothing
+from netlayers.layers.stacking import stacked, stacked_nodes
 from netlayers.layers.wiring import Node, chain, is_nothing, route_gradient, select
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import netlayers as nl
 from netlayers.kernels.select import kernels
-from netlayers.layers.dense_stack import DenseStack, stacked
+from netlayers.layers.dense_stack import DenseStack
+from netlayers.layers.stacking import stacked
 from tests.layers.stacks import Dense, arrays, assert_same, model_of, one_by_one
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
@@ -89,6 +90,94 @@ def test_what_stands_between_ends_a_stack():
     ]
     found = [len(part.layers) if isinstance(part, DenseStack) else 0 for part in stacked(layers)]
     assert found == [0, 2, 1, 0, 2]
+
+
+def residual_network(blocks, at_input=False, turned=False, last=None, n=6, dtype="float32"):
+    """Dense layers in blocks ``h + f(h)``; ``blocks`` holds the activations of each f."""
+    x = nl.Input((n,), dtype=dtype)
+    h = x if at_input else Dense(n, "tanh")(x)
+    for names in blocks:
+        f = h
+        for i, name in enumerate(names):
+            f = Dense(n if i == len(names) - 1 else n + i + 1, name, use_bias=i != 1)(f)
+        h = f + h if turned else h + f
+    model = nl.Model(x, Dense(3, last)(h) if last != "sum" else h, seed=0, dtype=dtype)
+    model.parameters.values[...] += np.linspace(-0.3, 0.3, model.parameters.size)
+    return model
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"blocks": [("relu", None), (None,), ("tanh", "sigmoid", None)]},
+        {"blocks": [("relu", None)] * 2, "at_input": True, "turned": True},
+        {"blocks": [("relu", None), ("relu", "tanh", None)], "last": "softmax"},
+        {"blocks": [(None,), ("relu", None)], "last": "sum", "at_input": True},
+    ],
+    ids=["blocks", "turned", "softmax", "sum"],
+)
+@pytest.mark.parametrize("frozen", [(), (1, 2), (0, 1)])
+def test_skip_connections_belong_to_a_stack(calls, options, frozen, dtype):
+    model = residual_network(**options, dtype=dtype)
+    dense = [layer for layer in model.layers if isinstance(layer, Dense)]
+    for i in frozen:
+        dense[i].trainable = False
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(9, 6)).astype(dtype)
+    dy = rng.normal(size=(9, *model.output_shape[1:])).astype(dtype)
+    kept = x.copy(), dy.copy()
+    for chosen in ({}, {"input_gradient": False}, {"logits": True}):
+        calls.clear()
+        together = arrays(model, x, dy, **chosen)
+        assert calls == ["stack_forward", "stack_backward", "stack_forward"]
+        with one_by_one(model):
+            assert_same(together, arrays(model, x, dy, **chosen))
+        assert len(calls) == 3
+    assert_same((x, dy), kept)
+
+
+def test_a_stack_that_is_observed_after_its_forward_pass_goes_on_one_by_one():
+    model = residual_network([("relu", None), ("tanh", None)])
+    x, dy = np.ones((4, 6), np.float32), np.ones((4, 3), np.float32)
+    first = arrays(model, x, dy)
+    model.forward(x, training=True)
+    with one_by_one(model):
+        np.testing.assert_array_equal(model.backward(dy), first[1])
+    np.testing.assert_array_equal(model.parameters.gradients, first[2])
+    assert nl.check_gradients(model, np.random.default_rng(0).normal(size=(5, 6))).passed
+
+
+def test_a_residual_layer_is_one_stack_unless_it_projects(calls):
+    R = nl.layers.Residual
+    model = model_of(R([Dense(7, "relu"), Dense(5)]), R([Dense(4, "tanh"), Dense(3)]))
+    arrays(model, np.ones((6, 5), np.float32), np.ones((6, 3), np.float32))
+    assert calls == ["stack_forward"] * 3 + ["stack_backward"] * 3 + ["stack_forward"] * 3
+
+
+def test_other_sums_end_a_stack():
+    def stacks(make):
+        x = nl.Input((6,))
+        model = nl.Model(x, make(x), seed=0)
+        model.forward(np.ones((2, 6), np.float32))
+        nodes = model._stacked_nodes()[0]
+        return [len(n.call) if isinstance(n.call, DenseStack) else 0 for n in nodes]
+
+    def used_again(x):
+        h = Dense(6)(x)
+        return nl.layers.concatenate([h + Dense(6)(h), h])
+
+    def nested(x):
+        h = Dense(6, "relu")(x)
+        return x + Dense(6)(h + Dense(6)(h))
+
+    assert stacks(lambda x: x + Dense(6)(x)) == [2]
+    assert stacks(lambda x: x + Dense(6, "relu")(x)) == [1, 0]
+    assert stacks(lambda x: x + Dense(1)(x)) == [1, 0]
+    assert stacks(lambda x: nl.layers.add([x, Dense(6)(x), x])) == [1, 0]
+    assert stacks(used_again) == [1, 1, 0, 0]
+    assert stacks(nested) == [4, 0]
+    assert stacks(lambda x: x - Dense(6)(x)) == [1, 0]
 
 
 class Louder(Dense):

@@ -62,16 +62,28 @@ def _gradient(dy: Array, y: Array, dz: Array, kind: int) -> None:
                 dz[i, j] = (one - y[i, j]) * y[i, j] * dy[i, j]
 
 
+def _add(a: Array, b: Array) -> None:
+    """Compute ``a = a + b``."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            a[i, j] += b[i, j]
+
+
 def stack_forward(values: Array, x: Array, memory: Array, y: Array, table: Array) -> None:
     """See :class:`netlayers.kernels.reference.Kernels`."""
-    rows, top = x.shape[0], table.shape[0] - 1
+    rows, top, h = x.shape[0], table.shape[0] - 1, x
     for i in range(top + 1):
-        n, m, w, b, offset, kind, _ = table[i]
+        n, m, w, b, offset, kind, _, added = table[i]
         z = y
         if i < top:
             z = memory[rows * offset : rows * (offset + m)].reshape(rows, m)
         blas.multiply(x, values[w : w + n * m].reshape(n, m), z)
         _activate(z, values[b : b + m] if b else values[:0], kind)
+        if added > 0:
+            offset = table[added - 1, 4]
+            h = memory[rows * offset : rows * (offset + m)].reshape(rows, m)
+        if added >= 0:
+            _add(z, h)
         x = z
 
 
@@ -89,9 +101,13 @@ def stack_backward(
     lowest: int,
 ) -> None:
     """See :class:`netlayers.kernels.reference.Kernels`."""
-    rows, top, half = x.shape[0], table.shape[0] - 1, scratch.size // 2
+    rows, top, part = x.shape[0], table.shape[0] - 1, scratch.size // 3
+    around, start = dy, -1  # the gradient that skips layers, and the first of these
     for i in range(top, lowest - 1, -1):
-        n, m, w, b, offset, kind, trainable = table[i]
+        n, m, w, b, offset, kind, trainable, added = table[i]
+        if added >= 0:
+            around, start = scratch[2 * part : 2 * part + rows * m].reshape(rows, m), added
+            _gradient(dy, dy, around, _LINEAR)
         dz = dy
         if i < top or kind != _LINEAR:
             dz = scratch[: rows * m].reshape(rows, m)
@@ -109,8 +125,10 @@ def stack_backward(
         if i > lowest or dx.size:
             dy = dx
             if i > 0:
-                dy = scratch[half : half + rows * n].reshape(rows, n)
+                dy = scratch[part : part + rows * n].reshape(rows, n)
             blas.multiply_bt(dz, values[w : w + n * m].reshape(n, m), dy)
+            if i == start:
+                _add(dy, around)
 
 
 def compiled_stack(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
@@ -122,6 +140,6 @@ def compiled_stack(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]
     if not blas.compiled_products(compiled):
         return {}
     module = globals()
-    for helper in (_activate, _gradient):
+    for helper in (_activate, _gradient, _add):
         module[helper.__name__] = compiled(helper)
     return {kernel.__name__: compiled(kernel) for kernel in (stack_forward, stack_backward)}

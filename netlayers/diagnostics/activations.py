@@ -15,6 +15,7 @@ from netlayers.activations.rectifiers import Linear
 from netlayers.arrays.several import float_numbers
 from netlayers.checks import check_integer
 from netlayers.core.hooks import observed
+from netlayers.diagnostics.channels import channels_first, channels_last
 from netlayers.diagnostics.layer_statistics import (
     SATURATED_BELOW,
     activation_of,
@@ -146,18 +147,21 @@ def activation_histograms(model: CompilableModel, x: Any, bins: int = 60) -> Act
 
     with observed(model, around) as uses:
         model.forward(x)
+    first = channels_first(model)
     return ActivationHistograms(
         [
-            _of_layer(name, layer, outputs[name], given_to.get(name), bins)
+            _of_layer(name, layer, outputs[name], given_to.get(name), bins, first)
             for name, layer in found.items()
             if name in outputs
         ]
     )
 
 
-def _of_layer(name: str, layer: Layer, y: Array, z: Array | None, bins: int) -> LayerActivations:
+def _of_layer(
+    name: str, layer: Layer, y: Array, z: Array | None, bins: int, first: bool
+) -> LayerActivations:
     activation: Any = getattr(layer, "activation", None)
-    dead, saturated = (None, None) if z is None else _slopes(activation, z)
+    dead, saturated = (None, None) if z is None else _slopes(activation, z, first)
     good = y[np.isfinite(y)]
     counts, edges = np.histogram(good, bins=bins)
     named = type(activation).__name__
@@ -166,10 +170,10 @@ def _of_layer(name: str, layer: Layer, y: Array, z: Array | None, bins: int) -> 
     return LayerActivations(name, kind, counts, edges, mean, deviation, dead, saturated)
 
 
-def _slopes(activation: ActivationLayer, z: Array) -> tuple[float, float | None]:
+def _slopes(activation: ActivationLayer, z: Array, first: bool) -> tuple[float, float | None]:
     """Return the shares of dead units and of saturated outputs."""
     shape, probe = shape_of(activation), copy.deepcopy(activation)
     probe.forward(z, training=True)
     slope = np.abs(probe.backward(np.ones_like(z)))
     small = float(np.mean(slope < SATURATED_BELOW * shape.largest_slope))
-    return dead_share(slope), small if shape.saturates else None
+    return dead_share(channels_last(slope, first)), small if shape.saturates else None

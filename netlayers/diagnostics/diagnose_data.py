@@ -57,6 +57,18 @@ def inputs(evidence: Evidence) -> Iterator[Finding]:
         low, high = float(scales.min()), float(scales.max())
         if high <= INPUT_TOO_LARGE and high >= INPUT_TOO_SMALL and high <= FEATURES_APART * low:
             continue
+        seen = evidence.images.get(path)
+        if seen is not None and seen.high > INPUT_TOO_LARGE:
+            yield Finding(
+                "inputs not scaled",
+                path,
+                "warning",
+                {"smallest": seen.low, "largest": seen.high},
+                f"the images that come to `{path}` have values from {seen.low:.4g} to "
+                f"{seen.high:.4g}; about 1 is right.",
+                "layers.Rescaling(1 / 255) as the first layer, or x divided by its largest value.",
+            )
+            continue
         where = "the first Dense layer" if len(evidence.scales) == 1 else f"`{path}`"
         yield Finding(
             "inputs not scaled",

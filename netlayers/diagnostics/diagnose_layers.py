@@ -103,7 +103,9 @@ def dead_units(evidence: Evidence) -> Iterator[Finding]:
     """Units of a rectifier that no row opens."""
     dead = evidence.values["dead"]
     names = {
-        path: its for path, its in dead.items() if its >= DEAD and not _saturates(evidence, path)
+        path: its
+        for path, its in dead.items()
+        if its >= DEAD and path not in evidence.maps and not _saturates(evidence, path)
     }
     if names:
         worst = max(names, key=lambda path: names[path])

@@ -19,6 +19,7 @@ from netlayers.checks import check_choice, check_integer
 from netlayers.data.arrays import ArrayData
 from netlayers.diagnostics import (
     diagnose_data,
+    diagnose_images,
     diagnose_layers,
     diagnose_rate,
     diagnose_rows,
@@ -144,6 +145,8 @@ def diagnose(
     - inputs and targets that are not scaled, a loss that does not suit the last activation,
       constant labels, labels that belong to other rows, validation rows that are trained on;
     - losses of several outputs of which one drowns another;
+    - images with values up to 255, with channels on the wrong axis or not flattened; dead filters
+      and constant feature maps;
     - numbers that are not finite.
 
     A diagnosis that finds nothing is no proof of health.
@@ -169,8 +172,8 @@ def diagnose(
         networks", AISTATS 2010; K. He et al., "Delving deep into rectifiers", ICCV 2015;
         R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
         networks", ICML 2013. The thresholds, each with its reason, are the constants of
-        ``diagnose_layers``, ``diagnose_rate``, ``diagnose_structure``, ``diagnose_data`` and
-        ``diagnose_rows`` in ``netlayers.diagnostics``.
+        ``diagnose_layers``, ``diagnose_images``, ``diagnose_rate``, ``diagnose_structure``,
+        ``diagnose_data`` and ``diagnose_rows`` in ``netlayers.diagnostics``.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -249,6 +252,7 @@ def examine(
         findings = [
             *diagnose_data.findings(evidence),
             *diagnose_layers.findings(evidence),
+            *diagnose_images.findings(evidence),
             *diagnose_structure.findings(evidence),
             *diagnose_rate.findings(evidence),
         ]

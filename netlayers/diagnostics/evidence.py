@@ -14,10 +14,12 @@ from netlayers._printable import printable
 from netlayers.arrays.several import listed
 from netlayers.arrays.sparse import is_sparse
 from netlayers.core.hooks import observed
+from netlayers.diagnostics.channels import channels_first, channels_last, idle_maps
 from netlayers.diagnostics.flow import Flow
+from netlayers.diagnostics.layer_statistics import activation_of
 from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.containers import Container
-from netlayers.layers.dense import Dense
+from netlayers.layers.dense import AffineLayer, Dense
 from netlayers.layers.dropout import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
 from netlayers.layers.group_normalization import GroupNormalization
 from netlayers.layers.layer_normalization import (
@@ -27,6 +29,7 @@ from netlayers.layers.layer_normalization import (
 )
 from netlayers.layers.normalization import Normalization
 from netlayers.layers.parallel import Parallel
+from netlayers.layers.spatial import SpatialLayer
 from netlayers.losses.by_output import losses_by_output
 
 if TYPE_CHECKING:
@@ -56,7 +59,9 @@ class Finding:
             ``"linear layers"``, ``"inputs not scaled"``, ``"targets not scaled"``,
             ``"initializer"``, ``"symmetry"``, ``"loss and activation"``, ``"target range"``,
             ``"constant labels"``, ``"missing classes"``, ``"unrelated labels"``,
-            ``"shared rows"``, ``"outputs not balanced"``, ``"not finite"``.
+            ``"shared rows"``, ``"outputs not balanced"``, ``"channels misplaced"``,
+            ``"images not flattened"``, ``"dead filters"``, ``"constant feature maps"``,
+            ``"not finite"``.
         layer: path of the layer where it is worst; ``None`` if it is of no layer.
         severity: ``"serious"`` (the network can hardly learn) or ``"warning"``.
         evidence: the numbers that it follows from.
@@ -132,6 +137,22 @@ class Output(NamedTuple):
         return f" of the output `{self.name}`" if self.name else ""
 
 
+class SeenImages(NamedTuple):
+    """Inputs with spatial axes, as they come to a layer that adds them up.
+
+    Attributes:
+        layer: the layer.
+        shape: shape of the batch.
+        low: smallest value.
+        high: largest value.
+    """
+
+    layer: Layer
+    shape: tuple[int, ...]
+    low: float
+    high: float
+
+
 class Evidence:
     """All that the rules of a diagnosis look at."""
 
@@ -163,6 +184,9 @@ class Evidence:
         self.bad_moments: dict[str, int] = {}  # numbers that are too large, by layer
         # Size of each input feature, of values that are not 0, by the layer that takes it.
         self.scales: dict[str, Array] = {}
+        self._paths = {layer.path for layer in layers}
+        self.images: dict[str, SeenImages] = {}  # by the layer that takes them
+        self.maps: dict[str, float] = {}  # of outputs with channels: the share that is constant
         self.symmetric: list[str] = []
         # The steps change the weights before the rules look at them.
         self.kernels = {
@@ -207,6 +231,7 @@ class Evidence:
             x: a batch.
         """
         x = model.prepare(x)
+        first = channels_first(model)
         known = {id(a): a for a in listed(x)}  # inputs, and what layers without weights make of it
 
         def around(layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
@@ -214,9 +239,14 @@ class Evidence:
                 result: Any = type(layer).forward(layer, given, training=False)  # type: ignore
             else:
                 result = run()
+            self._see_maps(layer, method, result, first)
             if isinstance(layer, Container) or not all(id(a) in known for a in listed(given)):
                 return result
-            if isinstance(layer, _ADDS_UP_FEATURES):
+            if isinstance(layer, _ADDS_UP_FEATURES) or is_convolution(layer):
+                if not is_sparse(given) and given.ndim > 2:
+                    seen = layer, given.shape, float(given.min()), float(given.max())
+                    self.images.setdefault(layer.path, SeenImages(*seen))
+                given = channels_last(given, first) if is_convolution(layer) else given
                 self.scales.setdefault(layer.path, _sizes(given))
             elif isinstance(layer, _BY_FEATURE) or not layer.declared_parameters:
                 known.update({id(a): a for a in listed(result)})
@@ -224,6 +254,13 @@ class Evidence:
 
         with observed(model, around):
             model.forward(x, training=True)
+
+    def _see_maps(self, layer: Layer, method: str, y: Any, first: bool) -> None:
+        """Note which maps of a convolution, or of an activation of maps, are constant."""
+        if method != "forward" or layer.path not in self._paths or not isinstance(y, np.ndarray):
+            return
+        if is_convolution(layer) or (activation_of(layer) is not None and y.ndim > 3):
+            self.maps[layer.path] = float(np.mean(idle_maps(channels_last(y, first))[1]))
 
     def see_gradients(self) -> None:
         """Look for layers whose units are all the same and are pushed the same way."""
@@ -236,6 +273,11 @@ class Evidence:
                 size = np.abs(gradient).max()
                 if same and np.ptp(gradient, axis=1).max() <= 1e-4 * size:
                     self.symmetric.append(layer.path)
+
+
+def is_convolution(layer: Layer) -> bool:
+    """Whether a layer is a convolution of any kind."""
+    return isinstance(layer, AffineLayer) and isinstance(layer, SpatialLayer)
 
 
 def _sizes(x: Any) -> Array:

@@ -15,7 +15,7 @@ from netlayers.activations.sigmoids import Sigmoid
 from netlayers.activations.softmaxes import Softmax
 from netlayers.arrays.several import float_numbers
 from netlayers.core.hooks import observed
-from netlayers.diagnostics.image_maps import channels_first, channels_last
+from netlayers.diagnostics.channels import channels_first, channels_last
 from netlayers.diagnostics.layer_statistics import watched_uses
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.kernels.axes import interpolation, multiply_axis

@@ -13,10 +13,10 @@ from netlayers._tables import text_table
 from netlayers.arrays.several import float_numbers
 from netlayers.checks import listed
 from netlayers.core.hooks import observed
+from netlayers.diagnostics.channels import channels_first, channels_last, idle_maps
 from netlayers.diagnostics.layer_statistics import watched_uses
 from netlayers.errors import ConfigurationError
 from netlayers.layers.convolution import Convolution
-from netlayers.layers.spatial import SpatialLayer
 from netlayers.plotting.figures import png_of
 from netlayers.registry import suggestion
 from netlayers.training.samples import one_input
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
     from netlayers.training.compilation import CompilableModel
-
-# A map whose deviation over the images is under this part of its size says nothing about them.
-CONSTANT_BELOW = 1e-3
 
 
 @dataclass(frozen=True)
@@ -228,28 +225,3 @@ def filters(model: CompilableModel, layer: str | None = None) -> Filters:
             f"filters: {name!r} has no kernel yet; give the model an Input, or call build()."
         )
     return Filters(name, convolution.kernel.copy())
-
-
-def channels_first(model: Layer) -> bool:
-    """Whether the layers of a model that know an order of the axes have the channels first."""
-    found = [its for its in model._flatten_layers() if isinstance(its, SpatialLayer)]
-    return bool(found) and found[0].data_format == "channels_first"
-
-
-def channels_last(array: Array, first: bool) -> Array:
-    """Return an array with its channels on the last axis; ``first`` if they are on axis 1."""
-    return np.moveaxis(array, 1, -1) if first and array.ndim > 2 else array
-
-
-def idle_maps(maps: Array) -> tuple[Array, Array]:
-    """Return of each map (n, sizes..., channels) whether it is 0, and whether it is constant.
-
-    A map is constant if it is not 0 and at no place depends on the image: the root mean square of
-    its deviation over the images is under a thousandth of that of its values.
-    """
-    values = maps.astype(np.float64)
-    axes = tuple(range(maps.ndim - 1))
-    size = np.sqrt(np.mean(values**2, axis=axes))
-    deviation = np.sqrt(np.mean(values.var(axis=0), axis=axes[:-1]))
-    zero = size == 0
-    return zero, ~zero & (deviation < CONSTANT_BELOW * size) & (len(maps) > 1)

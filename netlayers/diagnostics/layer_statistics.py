@@ -13,6 +13,7 @@ from netlayers.activations.rectifiers import Linear
 from netlayers.arrays.several import float_numbers
 from netlayers.core.hooks import Uses, call_name, observed, used_by
 from netlayers.core.parameters import rows_of
+from netlayers.diagnostics.channels import channels_first, channels_last
 from netlayers.diagnostics.slopes import shape_of
 from netlayers.kernels.memory import Workspace
 from netlayers.layers.containers import Container
@@ -96,7 +97,8 @@ class StepMeasures:
       weights), of a gradient as the optimizer is given it. If the step made no update (gradients
       were accumulated, or it was skipped), ``update_ratio`` is 0.
     - ``dead`` and ``saturated`` go by the slope f'(z) of the activation, element by element, that
-      ``backward`` multiplies by. A unit is a place of the last axis, all others are its rows; it is
+      ``backward`` multiplies by. A unit is a place of the last axis (of the channels, if a layer
+      of the model has them first), all others are its rows; it is
       dead if f'(z) is exactly 0 in each of them: no gradient reaches its weights. An output is
       saturated if ``|f'(z)| < 0.05 max |f'|``; that is measured for activations alone which are
       flat on both sides (sigmoid, tanh, softsign, hard sigmoid, ReLU6, ...).
@@ -150,6 +152,7 @@ class StepMeasures:
         self._activations: dict[int, Layer] = {}
         self._weights: dict[str, list[Parameter]] = {}
         self._largest: dict[str, float] = {}
+        self._first = channels_first(model)
         self.values: dict[str, dict[str, float]] = {name: {} for name in measures}
         for path, layer in found.items():
             self._prepare(path, layer)
@@ -258,7 +261,7 @@ class StepMeasures:
         ones = self._workspace("ones", dy.shape, dy.dtype)
         ones.fill(1)
         slope = np.abs(type(activation).backward(activation, ones), out=ones)
-        self._set("dead", path, slope, dead_share, first=False)
+        self._set("dead", path, channels_last(slope, self._first), dead_share, first=False)
         limit = SATURATED_BELOW * self._largest[path]
         self._set("saturated", path, slope, lambda s: float(np.mean(s < limit)), first=False)
 

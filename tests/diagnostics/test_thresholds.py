@@ -59,6 +59,8 @@ def evidence(**values):
         "heads": set(),
         "bad_weights": [],
         "scales": {"a": np.ones(3)},
+        "images": {},
+        "maps": {},
         "first_losses": {},
         "loss": nl.losses.MeanSquaredError(),
         "loss_before": 1.0,

@@ -42,3 +42,35 @@ def test_a_schedule_that_ends_before_the_run_is_told_of(steps, updates):
     with warns:
         fit(2)
     fit(max(updates, 2))  # long enough: no warning
+
+
+class Own(nl.Sequential):
+    """A step of its own, whose gradients are NaN in one batch."""
+
+    made, bad = 0, 2
+
+    def train_step(self, data):
+        x, y = data
+        y_pred = self(x, training=True)
+        loss = self.compute_loss(x, y, y_pred)
+        self.backward(self.compute_loss_gradient() * (np.nan if self.made == self.bad else 1))
+        self.made += 1
+        self.optimizer.step(self.parameters)
+        return {"loss": loss}
+
+
+@pytest.mark.parametrize("bad", [0, 2])
+def test_a_step_of_its_own_takes_its_statistics_back(bad):
+    model = Own([L.BatchNormalization(), L.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    model.bad = bad
+    seen = []
+    keep = nl.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: seen.append(model.get_weights())
+    )
+    with pytest.raises(NonFiniteError):
+        model.fit(X, Y, batch_size=8, verbose=0, callbacks=[keep])
+    assert len(seen) == bad + 1
+    for now, before in zip(model.get_weights(), seen[-1], strict=True):
+        np.testing.assert_array_equal(now, before)
+    assert bad == 0 or any((a != b).any() for a, b in zip(seen[0], seen[-1], strict=True))

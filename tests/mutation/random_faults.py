@@ -40,7 +40,8 @@ STATIC = (
     "tests/mutation/test_mutation.py",
     "tests/mutation/test_random_faults.py",
 )
-ALWAYS = "tests/api/test_signatures.py"  # sees every public default, bound and argument
+# See every default, bound and argument, and every constant of a module or class.
+ALWAYS = ("tests/api/test_signatures.py", "tests/api/test_constants.py")
 SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, minutes to compile
 LAST = "tests/test_contracts.py"  # takes seconds to collect
 LONG = 2  # seconds; in the time of a longer test many others say more
@@ -229,9 +230,9 @@ class Copy:
         file = self.tree / fault.path
         source = file.read_text()
         tests = self.tests(fault)
-        public = fault.kind == "constant" or fault.function.endswith(".__init__")
-        if (self.tree / ALWAYS).exists() and public:
-            tests.insert(0, (ALWAYS, 1))
+        name = fault.function.rpartition(".")[2].lstrip("_")
+        if fault.kind == "constant" or name == "init__" or not name or name[0].isupper():
+            tests[:0] = [(test, 1) for test in ALWAYS if (self.tree / test).exists()]
         for cache in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
             cache.unlink()
         said = "no test enters it"

@@ -1,0 +1,33 @@
+"""Numbers, flags and defaults change only on purpose, also where nothing else shows it."""
+
+import pytest
+
+from tests.api import constants
+
+
+def test_constants_are_those_written_down():
+    now, written = constants.table(), constants.written()
+    changed = [
+        f"{name} = {now[name]}, was {its}"
+        for name, its in written.items()
+        if now.get(name, its) != its  # what is new or has moved is written down later
+    ]
+    missing = now.keys() - written.keys()
+    if changed or len(missing) > 0.1 * len(now):
+        pytest.fail(
+            f"{len(changed)} constants have changed and {len(missing)} are new. If this is meant, "
+            "run `python tests/api/constants.py`.\n" + "\n".join(changed),
+            pytrace=False,
+        )
+
+
+def test_which_values_are_written_down():
+    assert constants.text({"a": 1, "b": "x", "c": (True, None, 2.5)}) == (
+        "dict('a': 1, 'c': tuple(True, 2.5))"
+    )
+    assert constants.text({3, 1, 2}) == "set(1, 2, 3)"
+    assert [constants.text(its) for its in ("3", None, [], ["x"], object)] == [""] * 5
+    found = constants.table()
+    assert found["layers.augmentation.bounds(least)"] == "-1.0"
+    assert found["arrays.checks._CHUNK"] == str(1 << 20)
+    assert len(found) > 1000

@@ -346,7 +346,7 @@ def _own_dtype(layer: LayerLike, name: str, statistic: bool, dtype: Any) -> Dtyp
         return None
     try:
         own = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         raise ConfigurationError(
             f"{layer.owner}: dtype of the weight {name!r} must be the name of a dtype, got "
             f"{dtype!r:.100}."

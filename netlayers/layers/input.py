@@ -80,7 +80,7 @@ def _kind_of(owner: str, dtype: Any) -> str:
         return "string"
     try:
         return _KIND_OF[np.dtype(dtype).kind]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise ConfigurationError(
             f"{owner}: dtype must be a float, integer or boolean dtype or 'string', got {dtype!r}."
         ) from None

@@ -41,6 +41,7 @@ def test_a_batch_size_is_a_hint():
         ({"shape": (2,), "input_tensor": np.ones(2)}, "input_tensor=array.* is not supported"),
         ({"shape": (2,), "optional": True}, "optional=True is not supported"),
         ({"shape": (2,), "dtype": "complex64"}, "dtype must be"),
+        ({"shape": (2,), "dtype": {"a": "b"}}, "dtype must be"),
     ],
 )
 def test_arguments_that_are_refused(arguments, message):

@@ -1,6 +1,6 @@
 """The numbers and flags in all modules and classes, and the defaults of all functions.
 
-    python tests/api/constants.py
+    python -m tests.api.constants
 
 writes them to ``constants.txt``, private ones too: limits, tolerances and sizes, whose effect is
 often too small, or too far out, for another test.

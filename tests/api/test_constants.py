@@ -1,12 +1,13 @@
-"""Numbers, flags and defaults change only on purpose, also where nothing else shows it."""
+"""Constants, defaults and refusals change only on purpose, also where nothing else shows it."""
 
 import pytest
 
-from tests.api import constants
+from tests.api import constants, refusals
 
 
-def test_constants_are_those_written_down():
-    now, written = constants.table(), constants.written()
+@pytest.mark.parametrize("file", [constants, refusals], ids=lambda module: module.FILE.stem)
+def test_the_table_is_the_one_written_down(file):
+    now, written = file.table(), file.written()
     changed = [
         f"{name} = {now[name]}, was {its}"
         for name, its in written.items()
@@ -15,8 +16,8 @@ def test_constants_are_those_written_down():
     missing = now.keys() - written.keys()
     if changed or len(missing) > 0.1 * len(now):
         pytest.fail(
-            f"{len(changed)} constants have changed and {len(missing)} are new. If this is meant, "
-            "run `python tests/api/constants.py`.\n" + "\n".join(changed),
+            f"{len(changed)} entries have changed and {len(missing)} are new. If this is meant, "
+            f"run `python -m tests.api.{file.FILE.stem}`.\n" + "\n".join(changed),
             pytrace=False,
         )
 

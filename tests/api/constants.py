@@ -23,9 +23,7 @@ def text(value):
     """Return a number, a flag or a collection of some as text; "" of anything else."""
     if isinstance(value, (bool, int, float)):
         return repr(value)
-    if isinstance(value, dict):
-        parts = [f"{key!r}: {text(its)}" for key, its in value.items() if text(its)]
-    elif isinstance(value, (tuple, list, set, frozenset)):
+    if isinstance(value, (tuple, list, set, frozenset)):
         parts = [text(its) for its in value if text(its)]
     else:
         return ""
@@ -61,8 +59,11 @@ def values(owner, where, module):
             for argument in inspect.signature(value).parameters.values():
                 if text(argument.default):
                     yield f"{path}({argument.name})", text(argument.default)
-        elif not name.startswith(OF_PYTHON) and text(value):
-            yield path, text(value)
+        elif not name.startswith(OF_PYTHON):
+            entries = (
+                {f"[{k!r}]": v for k, v in value.items()} if type(value) is dict else {"": value}
+            )
+            yield from ((f"{path}{key}", text(its)) for key, its in entries.items() if text(its))
 
 
 def table():

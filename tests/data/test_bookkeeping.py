@@ -26,11 +26,14 @@ def data(count=10, size=4, **options):
         ({}, 3, 10, [4, 4, 2]),
         ({"count": 8}, 2, 8, [4, 4]),
         ({"drop_last": True}, 2, 8, [4, 4]),
+        ({"drop_last": True, "size": 3}, 3, 9, [3, 3, 3]),
+        ({"drop_last": True, "size": 7}, 1, 7, [7]),
         ({"steps": 2}, 2, 8, [4, 4]),
         ({"steps": 9}, 3, 10, [4, 4, 2]),
         ({"steps": 4, "continuous": True}, 4, 10, [4, 4, 2, 4]),
         ({"continuous": True}, 3, 10, [4, 4, 2]),
         ({"rows": np.array([5, 1, 3])}, 1, 3, [3]),
+        ({"rows": np.arange(9)}, 3, 9, [4, 4, 1]),
         ({"size": 10}, 1, 10, [10]),
     ],
     ids=str,
@@ -140,6 +143,9 @@ def test_columns_of_arrays_of_each_kind():
             assert found.dtype == "f8"
             found = found.toarray() if sparse.issparse(found) else found
             np.testing.assert_array_equal(found, expected)
+    assert column((X,), F4).rows == 10
+    with pytest.raises(ValueError, match="zip"):
+        column((X, lazy), (F4,))
     two = column((X, lazy), F4)
     assert type(two) is Columns
     assert two.rows == 10
@@ -256,6 +262,13 @@ class Stateful(Counted):
         pass
 
 
+class Half(Counted):
+    """Tells where it is, and cannot be told."""
+
+    def get_state(self):
+        return {"n": 1}
+
+
 RNG = np.random.default_rng(0)
 
 
@@ -275,6 +288,7 @@ RNG = np.random.default_rng(0)
         (Unsized(), {}, None, ("Unsized", None, None, False),
          "Unsized has no get_state() and set_state()"),
         (Stateful(), {}, None, ("Stateful", None, None, False), None),
+        (Half(), {}, None, ("Half", None, None, False), "Half has no get_state() and set_state()"),
     ],
 )  # fmt: skip
 def test_what_is_known_of_streams(source, options, steps, shown, warning):

@@ -97,8 +97,13 @@ def test_after_each_batch(kind, steps, behind):
         again = KINDS[kind](steps)
         again.ready()  # as fit does, before it knows of a backup
         again.set_state(state, done)
+        assert through_json(again.get_state(done)) == state
         assert epoch(again, done) == expected[1][done:]
+        after = [through_json(again.get_state())]
         assert epoch(again) == expected[2]
+        for _ in batches:
+            pass
+        assert after == [through_json(cut.get_state())]  # from where it can be continued again
         cut.close()
         again.close()
 
@@ -122,6 +127,29 @@ def test_between_epochs(kind, steps, begun, before):
     again = KINDS[kind](steps)
     again.ready()
     again.set_state(state)
+    assert through_json(again.get_state()) == state
     assert [epoch(again), epoch(again)] == expected
+    assert through_json(again.get_state()) == through_json(cut.get_state())
     cut.close()
     again.close()
+
+
+@pytest.mark.parametrize("kind", ["rows", "sequence", "counter"])  # others have read further
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_after_an_epoch_that_ended_early(kind, stop):
+    data, other = KINDS[kind](4), KINDS[kind](4)
+    data.ready()
+    batches = data.batches()
+    first = [plain(next(batches)) for _ in range(stop)]
+    batches.close()
+    state = through_json(data.get_state())
+    other.ready()
+    assert first == epoch(other)[:stop]
+    other.close()
+    other = KINDS[kind](4)
+    other.ready()
+    other.set_state(state)
+    assert state["count"] == stop
+    assert epoch(data) == epoch(other)
+    data.close()
+    other.close()

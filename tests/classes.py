@@ -29,6 +29,8 @@ KINDS = {
             "Cropping",
             "DepthwiseConvolution",
             "FramedImages",
+            "GatedCell",
+            "GatedLayer",
             "GlobalAveragePooling",
             "GlobalMaxPooling",
             "GlobalPooling",
@@ -36,7 +38,9 @@ KINDS = {
             "MaxPooling",
             "Mixing",
             "Pooling",
+            "RNNCell",  # tests/layers/test_recurrent.py
             "RandomLayer",
+            "Recurrent",
             "SeparableConvolution",
             "SpatialLayer",
             "TransposedConvolution",

@@ -29,6 +29,14 @@ from netlayers.kernels.pooling import (
     max_pool,
     max_pool_gradient,
 )
+from netlayers.kernels.recurrent import (
+    gru_gates,
+    gru_step,
+    gru_step_gradient,
+    lstm_step,
+    lstm_step_gradient,
+    reset_gradient,
+)
 from netlayers.kernels.rows import row_means, row_sums, sums_by_index
 
 if TYPE_CHECKING:
@@ -76,6 +84,12 @@ class Kernels:
     max_pool_gradient = staticmethod(max_pool_gradient)
     average_pool = staticmethod(average_pool)
     average_pool_gradient = staticmethod(average_pool_gradient)
+    lstm_step = staticmethod(lstm_step)
+    lstm_step_gradient = staticmethod(lstm_step_gradient)
+    gru_gates = staticmethod(gru_gates)
+    gru_step = staticmethod(gru_step)
+    gru_step_gradient = staticmethod(gru_step_gradient)
+    reset_gradient = staticmethod(reset_gradient)
 
     @staticmethod
     def sigmoid(x: Array, y: Array) -> None:

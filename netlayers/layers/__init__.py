@@ -50,6 +50,7 @@ from netlayers.layers.global_pooling import (
     GlobalMaxPooling3D,
 )
 from netlayers.layers.group_normalization import GroupNormalization
+from netlayers.layers.gru import GRU, GRUCell
 from netlayers.layers.hashing import HashedCrossing, Hashing
 from netlayers.layers.input import Input, InputLayer
 from netlayers.layers.lambda_layer import Lambda
@@ -59,6 +60,7 @@ from netlayers.layers.layer_normalization import (
     UnitNormalization,
 )
 from netlayers.layers.lookup import IntegerLookup, StringLookup
+from netlayers.layers.lstm import LSTM, LSTMCell
 from netlayers.layers.merge_functions import (
     add,
     average,
@@ -94,10 +96,13 @@ from netlayers.layers.random_affine import RandomRotation, RandomTranslation, Ra
 from netlayers.layers.random_crop import RandomCrop
 from netlayers.layers.random_flip import RandomFlip
 from netlayers.layers.random_values import RandomBrightness, RandomContrast, RandomErasing
+from netlayers.layers.recurrent_cell import RNNCell
 from netlayers.layers.reshaping import Flatten, Permute, RepeatVector, Rescaling, Reshape
 from netlayers.layers.residual import Residual
 from netlayers.layers.resizing import CenterCrop, Resizing
+from netlayers.layers.rnn import RNN
 from netlayers.layers.separable import SeparableConv1D, SeparableConv2D
+from netlayers.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from netlayers.layers.spatial_dropout import (
     SpatialDropout1D,
     SpatialDropout2D,
@@ -142,6 +147,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "ActivityRegularization",
@@ -189,6 +197,7 @@ __all__ = [
     "Embedding",
     "Exponential",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GetItem",
@@ -216,6 +225,7 @@ __all__ = [
     "InputLayer",
     "InputSpec",
     "IntegerLookup",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -239,6 +249,7 @@ __all__ = [
     "Parallel",
     "Permute",
     "RMSNormalization",
+    "RNNCell",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
@@ -261,6 +272,8 @@ __all__ = [
     "SeparableConvolution2D",
     "SiLU",
     "Sigmoid",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "SoftShrink",
     "Softmax",
     "Softplus",

@@ -231,7 +231,8 @@ class Container(Network):
         inside = list(self._flatten_layers())
         self._has_states = any(part.states for part in inside)
         changes = self._has_states or any(p.statistic for p in self.declared_parameters)
-        self._changes_in_training = changes or any(map(_draws, inside))
+        draw = any(part.random or any(True for _ in generators_in(part)) for part in inside)
+        self._changes_in_training = changes or draw
         self._connect()
 
     def _use_streams(self, streams: Streams, keep: bool = False) -> None:
@@ -327,9 +328,10 @@ def check_layer_class(layer: Layer) -> None:
         raise ConfigurationError(f"{kind}.forward must take (self, x, training=False).")
 
 
-def _draws(layer: Layer) -> bool:
-    """Whether a layer itself, not a sublayer, draws random numbers."""
-    return layer.random or any(True for _ in generators_in(layer))
+def output_activation(layer: Layer) -> Any:
+    """Return the activation that computes the output of a layer, and nothing else, or ``None``."""
+    mixed = getattr(layer, "_mixes_activations", False)  # in a recurrent layer
+    return None if mixed else getattr(layer, "activation", None)
 
 
 class Chain(Container):
@@ -374,7 +376,7 @@ class Chain(Container):
     @property
     def activation(self) -> Any:
         """The activation that computes the output, or ``None``."""
-        return getattr(self._layers[-1], "activation", None) if self._layers else None
+        return output_activation(self._layers[-1]) if self._layers else None
 
     @property
     def _first_layer(self) -> Layer | None:

@@ -10,7 +10,7 @@ from netlayers.core.buffers import states_of
 from netlayers.core.building import abstract_build
 from netlayers.core.calls import Call
 from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.layers.containers import Container
+from netlayers.layers.containers import Container, output_activation
 from netlayers.layers.inference_call import InferenceCall
 from netlayers.layers.wiring import Node, chain
 from netlayers.registry import register
@@ -96,7 +96,7 @@ class CallGraph(Container):
         """The activation that computes the output, or ``None``."""
         if not self._wires or self._outputs != ((len(self._wires), None),):
             return None
-        return getattr(self.layers[self._wires[-1][0]], "activation", None)
+        return output_activation(self.layers[self._wires[-1][0]])
 
     def _output_activations(self) -> list[Any]:
         """Return for each output the activation that computes it and nothing else, or ``None``."""
@@ -106,7 +106,7 @@ class CallGraph(Container):
         for value, item in self._outputs:
             alone = value > 0 and item is None and uses.count(value) == 1
             number, _, options = self._wires[value - 1] if alone else (0, (), {"none": True})
-            found.append(None if options else getattr(self.layers[number], "activation", None))
+            found.append(None if options else output_activation(self.layers[number]))
         return found
 
     def _use_logits_of(self, outputs: list[int]) -> None:

@@ -58,7 +58,7 @@ def gradients_are_derivatives(example: Example) -> None:
     )
 
 
-@check(*KINDS, when=lambda example: not example.cls.random)
+@check(*KINDS, when=lambda example: not example.make().random)
 def float32_agrees_with_float64(example: Example) -> None:
     """Check that outputs and gradients in float32 are those in float64, up to rounding."""
     narrow, wide = built(example, "float32"), built(example, "float64")

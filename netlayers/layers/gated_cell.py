@@ -1,0 +1,311 @@
+"""What SimpleRNNCell, LSTMCell and GRUCell share: weights, dropout, products over all steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from netlayers import activations, constraints, initializers, regularizers
+from netlayers.activations.sigmoids import Sigmoid, Tanh
+from netlayers.checks import check_flag, check_integer, check_number, check_seed
+from netlayers.core.building import warn_of_unused
+from netlayers.core.shapes import shown_shape
+from netlayers.errors import ShapeError
+from netlayers.kernels.exact import EXACT, is_exact, product
+from netlayers.kernels.memory import constant
+from netlayers.layers.recurrent_cell import RNNCell
+from netlayers.random import PARTS, keep_mask
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Identifier, Shape
+    from netlayers.kernels.memory import Workspace
+
+    Masks = tuple[Array | None, Array | None]
+
+_BOOL = np.dtype(bool)
+
+
+class GatedCell(RNNCell):
+    """Base class of SimpleRNNCell, LSTMCell and GRUCell.
+
+    They have the weights ``kernel`` (features, gates units), ``recurrent_kernel`` (units, gates
+    units) and ``bias``, with the columns of the gates one after the other.
+
+    Args:
+        units: number of units.
+        activation: name, function of ``netlayers.activations`` or activation object.
+        use_bias: whether to add a bias.
+        kernel_initializer: fills ``kernel``.
+        recurrent_initializer: fills ``recurrent_kernel``.
+        bias_initializer: fills ``bias``.
+        kernel_regularizer: penalty on ``kernel``.
+        recurrent_regularizer: penalty on ``recurrent_kernel``.
+        bias_regularizer: penalty on ``bias``.
+        kernel_constraint: constraint applied to ``kernel`` after each update.
+        recurrent_constraint: constraint applied to ``recurrent_kernel`` after each update.
+        bias_constraint: constraint applied to ``bias`` after each update.
+        dropout: fraction of the entries of x to drop in training, in [0, 1).
+        recurrent_dropout: fraction of the entries of h to drop where it meets
+            ``recurrent_kernel``, in [0, 1).
+        seed: seed of a random stream for the dropout of this layer alone; by default the stream is
+            derived from the model's seed.
+        kwargs: ``name``, ``trainable``, ``dtype``.
+    """
+
+    _gates: ClassVar[int]
+    _states: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        units: int,
+        activation: Identifier = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Identifier = "glorot_uniform",
+        recurrent_initializer: Identifier = "orthogonal",
+        bias_initializer: Identifier = "zeros",
+        kernel_regularizer: Identifier = None,
+        recurrent_regularizer: Identifier = None,
+        bias_regularizer: Identifier = None,
+        kernel_constraint: Identifier = None,
+        recurrent_constraint: Identifier = None,
+        bias_constraint: Identifier = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        self.units = check_integer(owner, "units", units, minimum=1)
+        self.activation = activations.get(activation)
+        self.use_bias = check_flag(owner, "use_bias", use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.recurrent_initializer = initializers.get(recurrent_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.recurrent_constraint = constraints.get(recurrent_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.dropout = check_number(owner, "dropout", dropout, minimum=0, below=1)
+        self.recurrent_dropout = check_number(
+            owner, "recurrent_dropout", recurrent_dropout, minimum=0, below=1
+        )
+        self.random = bool(self.dropout or self.recurrent_dropout)
+        self.same_in_training = not self.random
+        self.seed = None if seed is None else check_seed(owner, seed)
+        if self.random and seed is not None:
+            self.rng = np.random.Generator(np.random.PCG64(self.seed))
+        self.state_size: Any = [self.units] * self._states if self._states > 1 else self.units
+        self.output_size = self.units
+        if not self.use_bias:
+            self.bias: Any = None
+        self._set_dtype(self._dtype)
+
+    def _bias_shape(self) -> tuple[int, ...]:
+        return (self._gates * self.units,)
+
+    def _initial_bias(self) -> Any:
+        return self.bias_initializer
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare ``kernel``, ``recurrent_kernel`` and ``bias``."""
+        step: Any = input_shape[0]
+        if len(step) != 2 or step[-1] is None:
+            raise ShapeError(
+                f"{self.owner} ({type(self).__name__}): expected steps of shape (batch, features) "
+                f"with a known number of features, got {shown_shape(step)}; a layer takes series "
+                "of shape (batch, steps, features)."
+            )
+        columns = self._gates * self.units
+        for name, short, rows in (
+            ("kernel", "kernel", step[-1]),
+            ("recurrent_kernel", "recurrent", self.units),
+        ):
+            self.add_weight(
+                name,
+                (rows, columns),
+                getattr(self, f"{short}_initializer"),
+                getattr(self, f"{short}_regularizer"),
+                constraint=getattr(self, f"{short}_constraint"),
+            )
+        if self.use_bias:
+            self.add_weight(
+                "bias",
+                self._bias_shape(),
+                self._initial_bias(),
+                self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        else:
+            warn_of_unused(self, "bias", "use_bias", "Zeros")
+
+    def check_input_shape(self, shape: Any) -> None:
+        """Raise a ShapeError unless the step has the features, and each state the units."""
+        built: Any = self.input_shape
+        if built is not None and shape[0][1:] != built[0][1:]:
+            raise ShapeError(
+                f"{self.owner} ({type(self).__name__}): expected steps of shape "
+                f"{shown_shape(built[0])}, got {shown_shape(shape[0])}."
+            )
+        if built is not None and [s[1:] for s in shape[1:]] != [s[1:] for s in built[1:]]:
+            super().check_input_shape(shape)
+
+    # Dropout ---------------------------------------------------------------------------------
+
+    def _draw_masks(self, count: int, memory: Workspace | None = None) -> Masks:
+        """Return the dropout masks for the steps of a sequence: all steps have the same.
+
+        Entries are 0 or ``1 / (1 - rate)``.
+
+        Args:
+            count: number of samples.
+            memory: where the masks lie; by default with the cell.
+
+        Source:
+            Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent
+            neural networks", NIPS 2016, equation (5): one mask for all gates.
+        """
+        memory = self.workspace if memory is None else memory
+        return (
+            self._mask("x", self.dropout, (count, self.kernel.shape[0]), memory),
+            self._mask("h", self.recurrent_dropout, (count, self.units), memory),
+        )
+
+    def _mask(
+        self, name: str, rate: float, shape: tuple[int, int], memory: Workspace
+    ) -> Array | None:
+        parts = min(round(rate * PARTS), PARTS - 1)
+        if not parts or self._at_inference:
+            return None
+        assert self.rng is not None
+        kept = memory(f"kept {name}", shape, _BOOL)
+        keep_mask(self.rng, parts, kept)
+        mask = memory(f"mask {name}", shape, self._dtype)
+        return np.multiply(kept, 1 / (1 - parts / PARTS), out=mask)
+
+    # One step --------------------------------------------------------------------------------
+
+    def _started(
+        self, x: Any, training: bool, masks: Masks | None
+    ) -> tuple[Array, Array, list[Array]]:
+        """Return the step and the first state, with dropout, and the states."""
+        x, *states = self.prepare(x)
+        h = states[0]
+        if training:
+            for_x, for_h = self.cache.masks = masks or self._draw_masks(len(x))
+            if for_x is not None:
+                x = np.multiply(x, for_x, out=self.buffer("dropped x", x.shape))
+            if for_h is not None:
+                h = np.multiply(h, for_h, out=self.buffer("dropped h", h.shape))
+            self.cache.x, self.cache.h = x, h
+        return x, h, states
+
+    def _product(self, name: str, a: Array, weight: Array, training: bool = True) -> Array:
+        out = self.buffer(name, (len(a), weight.shape[1]), training)
+        multiply(a, weight, out)
+        return out
+
+    def _input_gradient(self, dz: Array) -> Array:
+        """Write ``dW = xᵀ dz``, and return ``dx = dz Wᵀ``."""
+        if self._trainable:
+            np.matmul(self.cache.x.T, dz, out=self.d_kernel)
+        dx = self._product("dx", dz, self.kernel.T)
+        mask = self.cache.masks[0]
+        return dx if mask is None else np.multiply(dx, mask, out=dx)
+
+    def _state_gradient(self, dz: Array) -> Array:
+        """Write ``dU = hᵀ dz``, and return ``dh = dz Uᵀ``."""
+        if self._trainable:
+            np.matmul(self.cache.h.T, dz, out=self.d_recurrent_kernel)
+        dh = self._product("dh", dz, self.recurrent_kernel.T)
+        mask = self.cache.masks[1]
+        return dh if mask is None else np.multiply(dh, mask, out=dh)
+
+    def _summed(self, *gradients: Any) -> Array:
+        """Return the sum of gradients with respect to the output and the first state."""
+        shape = (len(self.cache.x), self.units)
+        first, second = (self.check_gradient(d, shape) for d in gradients)
+        return np.add(first, second, out=self.buffer("dy", shape))
+
+    # All steps -------------------------------------------------------------------------------
+
+    @property
+    def _runs_all_steps(self) -> bool:  # type: ignore[override]
+        """Whether the activations are those that :meth:`_run_all` computes."""
+        gates = getattr(self, "recurrent_activation", None)
+        return type(self.activation) is Tanh and (gates is None or type(gates) is Sigmoid)
+
+    def _run_products(
+        self,
+        layer: Any,
+        x: Array,
+        weights: tuple[Array, Any],
+        out: Array,
+        training: bool,
+        masks: Masks,
+    ) -> None:
+        """``z = x W + b`` for all steps, in one product."""
+        if masks[0] is not None:
+            x = np.multiply(x, masks[0], out=layer.buffer("dropped x", x.shape))
+        kernel, bias = weights
+        multiply(rows_of(x), kernel, rows_of(out))
+        if self.use_bias:
+            np.add(out, bias, out=out)
+        if training:
+            layer.cache.series, layer.cache.masks = x, masks
+
+    def _run_dropped(self, layer: Any, h: Array, masks: Masks) -> Array:
+        """Return memory for the states before the steps, with dropout: (steps, batch, units)."""
+        before = h[:-1]
+        return before if masks[1] is None else layer.buffer("dropped h", before.shape)
+
+    def _run_start(
+        self, layer: Any, name: str, d_state: Array | None, shape: tuple[int, ...]
+    ) -> Array:
+        """Return the gradient of a state behind the last step."""
+        d = layer.buffer(name, shape)
+        np.copyto(d, 0 if d_state is None else d_state)
+        return d
+
+    def _run_gradients(
+        self, layer: Any, h: Array, dz: Array, dz_h: Array, input_gradient: bool
+    ) -> Array | None:
+        """``dW = Σ xᵀ dz``, ``dU = Σ hᵀ dz_h``, sums over the steps, and return ``dx = dz Wᵀ``."""
+        x, mask = layer.cache.series, layer.cache.masks[0]
+        if self._trainable:
+            np.matmul(rows_of(x).T, rows_of(dz), out=self.d_kernel)
+            np.matmul(rows_of(h).T, rows_of(dz_h), out=self.d_recurrent_kernel)
+        if not input_gradient:
+            return None
+        dx = layer.buffer("dx first", x.shape)
+        np.matmul(rows_of(dz), self.kernel.T, out=rows_of(dx))
+        return dx if mask is None else np.multiply(dx, mask, out=dx)
+
+
+def multiply(a: Array, weight: Array, out: Array) -> None:
+    """Write ``a weight``, with exact=True row by row."""
+    if EXACT and is_exact():
+        product(a, weight, out)
+    else:
+        np.matmul(a, weight, out=out)
+
+
+def column_sums(a: Array, out: Array) -> None:
+    """Write the sums over all axes but the last, as a product with ones."""
+    rows = rows_of(a)
+    constant(1, rows.shape[:1], a.dtype).dot(rows, out=out)
+
+
+def split_absent(d: Array, absent: Array, kept: Array) -> None:
+    """Move the rows of a gradient whose step is left out to ``kept``; 0 elsewhere, in both."""
+    kept.fill(0)
+    np.copyto(kept, d, where=absent)
+    np.copyto(d, 0, where=absent)
+
+
+def rows_of(a: Array) -> Array:
+    """View an array as rows of its last axis."""
+    return a.reshape(-1, a.shape[-1])

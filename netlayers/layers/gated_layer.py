@@ -1,0 +1,68 @@
+"""What SimpleRNN, LSTM and GRU share: they make their cell, and show its weights as theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from netlayers.layers.recurrent import Recurrent
+
+if TYPE_CHECKING:
+    from netlayers._typing import Identifier
+
+
+class GatedLayer(Recurrent):
+    """Base class of layers that make a cell of their arguments.
+
+    Weights, gradients and arguments of the cell are attributes of the layer too: ``layer.kernel``
+    is ``layer.cell.kernel``.
+
+    Args: those of the cell and of :class:`Recurrent`.
+    """
+
+    _cell_class: ClassVar[Any]
+
+    def __init__(
+        self,
+        units: int,
+        activation: Identifier = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Identifier = "glorot_uniform",
+        recurrent_initializer: Identifier = "orthogonal",
+        bias_initializer: Identifier = "zeros",
+        kernel_regularizer: Identifier = None,
+        recurrent_regularizer: Identifier = None,
+        bias_regularizer: Identifier = None,
+        kernel_constraint: Identifier = None,
+        recurrent_constraint: Identifier = None,
+        bias_constraint: Identifier = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        cell = self._cell_class(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            **vars(self).pop("_own_options", {}),
+        )
+        self._take_cell(cell)
+
+    def __getattr__(self, name: str) -> Any:
+        layers = vars(self).get("layers")
+        if not layers or name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(layers[0], name)

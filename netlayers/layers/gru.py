@@ -1,0 +1,339 @@
+"""Gated recurrent units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers import activations
+from netlayers.checks import check_flag
+from netlayers.kernels.memory import constant
+from netlayers.kernels.select import kernels
+from netlayers.layers.gated_cell import GatedCell, column_sums, multiply, rows_of, split_absent
+from netlayers.layers.gated_layer import GatedLayer
+from netlayers.layers.simple_rnn import CELL_EXAMPLE, layer_examples
+from netlayers.registry import register
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array, Examples, Identifier
+    from netlayers.layers.gated_cell import Masks
+
+
+@register("layer")
+class GRUCell(GatedCell):
+    """One step of :class:`GRU`.
+
+    Shapes: the inputs x (batch, features) and h (batch, units); the outputs h and h.
+
+    Args: see :class:`GRU`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> cell = nl.layers.GRUCell(4)
+        >>> y, states = cell(np.ones((2, 3)), [np.zeros((2, 4))])
+        >>> y.shape, len(states)
+        ((2, 4), 1)
+    """
+
+    _gates = 3
+
+    def __init__(
+        self,
+        units: int,
+        activation: Identifier = "tanh",
+        recurrent_activation: Identifier = "sigmoid",
+        use_bias: bool = True,
+        *,
+        reset_after: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, activation, use_bias, **kwargs)
+        self.recurrent_activation = activations.get(recurrent_activation)
+        self.reset_after = check_flag("GRUCell", "reset_after", reset_after)
+        self._set_dtype(self._dtype)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        shapes = ((4, 3), (4, 2))
+        return [
+            ({"units": 2}, shapes),
+            ({"units": 2, "reset_after": False, "activation": "softsign"}, shapes),
+            ({"units": 2, "use_bias": False, "recurrent_activation": "hard_sigmoid"}, shapes),
+            ({"units": 2, "dropout": 0.3, "recurrent_dropout": 0.5, "seed": 3}, shapes),
+            ({"units": 2, "reset_after": False, "recurrent_dropout": 0.5}, shapes),
+            ({"units": 2, **CELL_EXAMPLE}, shapes),
+        ]
+
+    def _bias_shape(self) -> tuple[int, ...]:
+        columns = self._gates * self.units
+        return (2, columns) if self.reset_after else (columns,)
+
+    def _biases(self) -> tuple[Array, Array]:
+        """Return the biases of x W and of h U; that of h U is 0 without ``reset_after``."""
+        nothing = constant(0, (self._gates * self.units,), self._dtype)
+        if not self.use_bias:
+            return nothing, nothing
+        return (self.bias[0], self.bias[1]) if self.reset_after else (self.bias, nothing)
+
+    def forward(self, x: Any, training: bool = False, masks: Masks | None = None) -> Any:
+        """Compute the gates z and r, the new value g, and the new state.
+
+        With s the recurrent activation, a the other, and the columns z, r and g of W and U:
+
+        ``z = s(x W_z + h U_z + b_z)``, ``r = s(x W_r + h U_r + b_r)``,
+        ``g = a(x W_g + b_g + r (h U_g + b'_g))``, or without ``reset_after``
+        ``g = a(x W_g + b_g + (r h) U_g)``, ``new h = z h + (1 - z) g``.
+        """
+        x, hd, (h,) = self._started(x, training, masks)
+        count, units = h.shape
+        b_x, b_h = self._biases()
+        z = self._product("z", x, self.kernel, training)
+        np.add(z, b_x, out=z)
+        u = self.recurrent_kernel
+        inner = self._product("inner", hd, u if self.reset_after else u[:, : 2 * units], training)
+        np.add(inner, b_h[: inner.shape[1]], out=inner)
+        np.add(z[:, : 2 * units], inner[:, : 2 * units], out=z[:, : 2 * units])
+        gates = self.buffer("gates", (2, count, units), training)
+        np.copyto(gates, z[:, : 2 * units].reshape(count, 2, units).swapaxes(0, 1))
+        gates = self.recurrent_activation.forward(gates, training, inplace=True)
+        z_gate, r = gates
+        z_g = self.buffer("g", (count, units), training)
+        if self.reset_after:
+            np.multiply(r, inner[:, 2 * units :], out=z_g)
+        else:
+            inner = np.multiply(r, hd, out=self.buffer("reset", (count, units), training))
+            multiply(inner, u[:, 2 * units :], z_g)
+        np.add(z_g, z[:, 2 * units :], out=z_g)
+        g = self.activation.forward(z_g, training, inplace=True)
+        new_h = np.subtract(h, g, out=self.buffer("h", (count, units), training))
+        np.multiply(new_h, z_gate, out=new_h)
+        np.add(new_h, g, out=new_h)
+        if training:
+            self.cache.h_before, self.cache.inner = h, inner
+            self.cache.gates, self.cache.g = gates, g
+        return new_h, new_h
+
+    def backward(self, dy: Any) -> Any:
+        """Return the gradients of x and h.
+
+        With dh of both outputs, ``dz = dh (h - g)`` and ``dg = dh (1 - z)``, each by the slope of
+        its activation, and with ``reset_after``: ``dr = dg (h U_g + b'_g)``; the gradient of h U_g
+        is ``dg r``. Without: ``d(r h) = dg U_gᵀ``, ``dr = d(r h) h``. The gradient of h is ``dh z``
+        and what comes from the products with U.
+        """
+        dh = self._summed(*dy)
+        z_gate, r = self.cache.gates
+        h, hd = self.cache.h_before, self.cache.h  # without and with dropout
+        inner, mask = self.cache.inner, self.cache.masks[1]
+        count, units = dh.shape
+        d_gates = self.buffer("d gates", (2, count, units))
+        np.multiply(dh, h - self.cache.g, out=d_gates[0])
+        d_g = self.activation.backward(dh * (1 - z_gate))
+        u_g = self.recurrent_kernel[:, 2 * units :]
+        if self.reset_after:
+            np.multiply(d_g, inner[:, 2 * units :], out=d_gates[1])
+        else:
+            d_reset = d_g @ u_g.T
+            np.multiply(d_reset, hd, out=d_gates[1])
+        d_z = self.buffer("dz", (count, 3 * units))
+        d_z[:, : 2 * units].reshape(count, 2, units)[...] = self.recurrent_activation.backward(
+            d_gates
+        ).swapaxes(0, 1)
+        d_z[:, 2 * units :] = d_g
+        d_h = self.buffer("dz h", d_z.shape)  # the gradient of h U
+        np.copyto(d_h, d_z)
+        np.multiply(d_g, r, out=d_h[:, 2 * units :])
+        np.multiply(dh, z_gate, out=dh)
+        if self._trainable and self.use_bias:
+            np.sum(d_z, axis=0, out=self.d_bias[0] if self.reset_after else self.d_bias)
+            if self.reset_after:
+                np.sum(d_h, axis=0, out=self.d_bias[1])
+        dx = self._input_gradient(d_z)
+        if self.reset_after:
+            return dx, np.add(dh, self._state_gradient(d_h), out=dh)
+        if self._trainable:
+            self.d_recurrent_kernel[:, : 2 * units] = hd.T @ d_z[:, : 2 * units]
+            self.d_recurrent_kernel[:, 2 * units :] = inner.T @ d_g
+        through = d_reset * r + d_z[:, : 2 * units] @ self.recurrent_kernel[:, : 2 * units].T
+        return dx, np.add(dh, through if mask is None else through * mask, out=dh)
+
+    def _run_all(
+        self,
+        layer: Any,
+        x: Array,
+        states: list[Array],
+        absent: Array | None,
+        training: bool,
+        masks: Masks = (None, None),
+    ) -> tuple[Array, list[Array]]:
+        """As :meth:`forward` for each step: ``x W + b`` is one product for all steps.
+
+        The columns of z and r are halved before, for ``kernels.gru_gates``.
+        """
+        steps, count, units, two = len(x), x.shape[1], self.units, 2 * self.units
+        half = np.full(3 * units, 0.5, self._dtype)
+        half[two:] = 1
+        kernel, recurrent = (
+            np.multiply(w, half, out=layer.buffer(f"half {k}", w.shape, training))
+            for k, w in enumerate((self.kernel, self.recurrent_kernel))
+        )
+        b_x, b_h = self._biases()
+        bias = b_x * half
+        bias[:two] += b_h[:two] * half[:two]
+        z = layer.buffer("z", (steps, count, 3 * units), training)
+        self._run_products(layer, x, (kernel, bias), z, training, masks)
+        h = layer.buffer("h", (steps + 1, count, units), training)
+        np.copyto(h[0], states[0])
+        before = self._run_dropped(layer, h, masks)
+        # With reset_after h U_g + b'_g, otherwise r h.
+        inner = layer.buffer("inner", (steps, count, units), training)
+        product = layer.buffer("product", (count, 3 * units if self.reset_after else two), training)
+        added = layer.buffer("added", (count, units), training)
+        first = recurrent if self.reset_after else recurrent[:, :two]
+        for t in range(steps):
+            if masks[1] is not None:
+                np.multiply(h[t], masks[1], out=before[t])
+            multiply(before[t], first, product)
+            kernels.gru_gates(z[t], product)
+            r = z[t, :, units:two]
+            if self.reset_after:
+                np.add(product[:, two:], b_h[two:], out=inner[t])
+                np.multiply(r, inner[t], out=added)
+            else:
+                np.multiply(r, before[t], out=inner[t])
+                multiply(inner[t], recurrent[:, two:], added)
+            kernels.gru_step(z[t], added, h[t], h[t + 1])
+            if absent is not None:
+                np.copyto(h[t + 1], h[t], where=absent[t])
+        if training:
+            layer.cache.gates, layer.cache.h = z, h
+            layer.cache.before, layer.cache.inner = before, inner
+        return h[1:], [h[-1]]
+
+    def _run_all_backward(
+        self,
+        layer: Any,
+        dy: Array | None,
+        d_states: list[Array | None],
+        absent: Array | None,
+        input_gradient: bool,
+    ) -> tuple[Array | None, list[Array]]:
+        """As :meth:`backward` for each step, from the last one on.
+
+        Then, in sums over the steps, the gradients of the weights: ``dW = Σ x[t]ᵀ dz[t]``, ``dU =
+        Σ h[t-1]ᵀ dz_h[t]``, where dz_h is the gradient of h U, ``db = Σ dz[t]``, ``db' = Σ
+        dz_h[t]``, and ``dx[t] = dz[t] Wᵀ``. Without ``reset_after``, the columns g of dU are ``Σ
+        (r[t] h[t-1])ᵀ dz[t]``.
+        """
+        gates, h, inner = layer.cache.gates, layer.cache.h, layer.cache.inner
+        before, mask = layer.cache.before, layer.cache.masks[1]
+        steps, shape, units, two = len(gates), h.shape[1:], self.units, 2 * self.units
+        dz = layer.buffer("dz", gates.shape)
+        dz_h = layer.buffer("dz h", gates.shape) if self.reset_after else dz
+        dh = self._run_start(layer, "dh", d_states[0], shape)
+        kept, through = layer.buffer("kept", shape), layer.buffer("through", shape)
+        d_reset = layer.buffer("d reset", shape)
+        u = self.recurrent_kernel
+        for t in range(steps - 1, -1, -1):
+            if dy is not None and t >= steps - len(dy):
+                np.add(dh, dy[t - steps], out=dh)
+            if absent is not None:
+                split_absent(dh, absent[t], kept)
+            r, d_g = gates[t, :, units:two], dz[t, :, two:]
+            kernels.gru_step_gradient(dh, gates[t], h[t], dz[t])
+            if self.reset_after:
+                kernels.reset_gradient(d_g, r, inner[t], dz[t, :, units:two])
+                np.copyto(dz_h[t], dz[t])
+                np.multiply(d_g, r, out=dz_h[t, :, two:])
+                np.matmul(dz_h[t], u.T, out=through)
+            else:
+                np.matmul(d_g, u[:, two:].T, out=d_reset)
+                kernels.reset_gradient(d_reset, r, before[t], dz[t, :, units:two])
+                np.matmul(dz[t, :, :two], u[:, :two].T, out=through)
+                np.multiply(d_reset, r, out=d_reset)
+                np.add(through, d_reset, out=through)
+            if mask is not None:
+                np.multiply(through, mask, out=through)
+            np.add(dh, through, out=dh)
+            if absent is not None:
+                np.add(dh, kept, out=dh)
+        if self._trainable and self.use_bias:
+            column_sums(dz, self.d_bias[0] if self.reset_after else self.d_bias)
+            if self.reset_after:
+                column_sums(dz_h, self.d_bias[1])
+        dx = self._run_gradients(layer, before, dz, dz_h, input_gradient)
+        if self._trainable and not self.reset_after:
+            part = layer.buffer("d recurrent", (units, units))
+            np.matmul(rows_of(inner).T, rows_of(dz)[:, two:], out=part)
+            np.copyto(self.d_recurrent_kernel[:, two:], part)
+        return dx, [dh]
+
+
+@register("layer")
+class GRU(GatedLayer):
+    """Gated recurrent units: a recurrent layer whose gate z mixes the state with a new value.
+
+    For each step t, with s the recurrent activation: ``z = s(x[t] W_z + h[t-1] U_z + b_z)``, ``r =
+    s(x[t] W_r + h[t-1] U_r + b_r)``, ``g = tanh(x[t] W_g + b_g + r (h[t-1] U_g + b'_g))``, ``h[t] =
+    z h[t-1] + (1 - z) g``. Without ``reset_after``, r multiplies the state before the product: ``g
+    = tanh(x[t] W_g + b_g + (r h[t-1]) U_g)``.
+
+    Shapes: ``x`` (batch, steps, features), ``W`` = ``kernel`` (features, 3 units), ``U`` =
+    ``recurrent_kernel`` (units, 3 units), with the columns in the order z, r, g; ``bias`` (2, 3
+    units), of x W and of h U, or without ``reset_after`` (3 units,); the output is the last h
+    (batch, units), or with ``return_sequences`` all (batch, steps, units).
+
+    Args:
+        units: number of units.
+        activation: in place of tanh.
+        recurrent_activation: s, of the gates z and r.
+        use_bias: whether there is a bias.
+        reset_after: whether r multiplies h U_g, as in cuDNN and PyTorch, or h, as in the paper.
+        kwargs: initializers, regularizers and constraints of the weights, ``dropout``,
+            ``recurrent_dropout``, ``seed``: see :class:`SimpleRNN`; ``return_sequences``,
+            ``return_state``, ``go_backwards``, ``stateful``, ``zero_output_for_mask``: see
+            :class:`RNN`; ``name``, ``trainable``, ``dtype``.
+
+    Source:
+        K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical
+        machine translation", EMNLP 2014, equations (5) to (8), with z and 1 - z as there.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.GRU(4)
+        >>> layer.forward(np.ones((2, 5, 3)), training=True).shape
+        (2, 4)
+        >>> layer.backward(np.ones((2, 4))).shape, layer.d_bias.shape
+        ((2, 5, 3), (2, 12))
+    """
+
+    _cell_class = GRUCell
+
+    def __init__(
+        self,
+        units: int,
+        activation: Identifier = "tanh",
+        recurrent_activation: Identifier = "sigmoid",
+        use_bias: bool = True,
+        *,
+        reset_after: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self._own_options = {
+            "recurrent_activation": recurrent_activation,
+            "reset_after": reset_after,
+        }
+        super().__init__(units, activation, use_bias, **kwargs)
+
+    @staticmethod
+    def examples() -> Examples:
+        """Return examples for the contract tests; see :meth:`Layer.examples`."""
+        before = {"units": 2, "reset_after": False}
+        return [
+            *layer_examples(),
+            ({**before, "return_sequences": True}, (3, 4, 2)),
+            ({**before, "recurrent_dropout": 0.4}, (3, 3, 2)),
+            ({**before, "recurrent_activation": "hard_sigmoid", "return_state": True}, (2, 3, 2)),
+        ]

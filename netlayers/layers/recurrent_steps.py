@@ -1,0 +1,131 @@
+"""The loop over the time steps of a recurrent layer, and backward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlayers.kernels.memory import constant
+
+if TYPE_CHECKING:
+    from netlayers._typing import Array
+    from netlayers.core.calls import Call
+
+
+def run_steps(
+    layer: Any, x: Array, states: list[Array], absent: Array | None, training: bool
+) -> tuple[Array, list[Array]]:
+    """Return the outputs of all steps, and the states behind the last one.
+
+    A cell of this library with its usual activations runs all steps by itself; any other cell is
+    called for each step, a call of its own in training.
+
+    Args:
+        layer: the recurrent layer.
+        x: the series (steps, batch, ...).
+        states: the states before the first step, (batch, ...).
+        absent: where a step is left out, (steps, batch, 1), or ``None``.
+        training: cache what :func:`run_steps_backward` needs.
+    """
+    cell = layer.cell
+    options = {}
+    if hasattr(cell, "_draw_masks") and training:
+        options["masks"] = cell._draw_masks(x.shape[1], layer.workspace)
+    if training:
+        layer.cache.runs_all = cell._runs_all_steps
+    if cell._runs_all_steps:
+        return cell._run_all(layer, x, states, absent, training, **options)
+    calls = _calls(layer, len(x)) if training else [cell] * len(x)
+    held: Any = None  # the output of the step before
+    for t, call in enumerate(calls):
+        y, *new = call.forward((x[t], *states), training, **options)
+        if t == 0:
+            outputs = layer.buffer("outputs", (len(x), *y.shape), training)
+            held = states[0] if states[0].shape == y.shape else np.zeros_like(y)
+        np.copyto(outputs[t], y)
+        if absent is not None:
+            np.copyto(outputs[t], held, where=spread(absent[t], y))
+            for i, (state, before) in enumerate(zip(new, states, strict=True)):
+                new[i] = layer.buffer(f"h {i} {t + 1}", state.shape, training)
+                np.copyto(new[i], state)
+                np.copyto(new[i], before, where=spread(absent[t], state))
+        states, held = new, outputs[t]
+    return outputs, states
+
+
+def run_steps_backward(
+    layer: Any,
+    dy: Array | None,
+    d_states: list[Array | None],
+    absent: Array | None,
+    input_gradient: bool,
+) -> tuple[Array | None, list[Array]]:
+    """Return dL/dx (steps, batch, ...) and the gradients of the first states.
+
+    Args:
+        layer: the recurrent layer.
+        dy: gradient of the outputs of all steps, or of the last one, (1, batch, ...); or ``None``.
+        d_states: gradients of the states behind the last step, or ``None``.
+        absent: see :func:`run_steps`.
+        input_gradient: ``False`` skips dL/dx, which is then ``None``.
+    """
+    cell, steps = layer.cell, layer.cache.y_shape[0]
+    if layer.cache.runs_all:
+        return cell._run_all_backward(layer, dy, d_states, absent, input_gradient)
+    dx = None
+    held: Array | None = None  # gradient of an output from the steps behind that repeat it
+    d: list[Any] = list(d_states)
+    for t in range(steps - 1, -1, -1):
+        at = t - steps + (0 if dy is None else len(dy))
+        dy_t = dy[at] if dy is not None and at >= 0 else None
+        if held is not None:
+            dy_t = held if dy_t is None else dy_t + held
+        passed: list[Any] = [None] * len(d)
+        if absent is not None:
+            dy_t, held = _parted(dy_t, absent[t])
+            for i, d_state in enumerate(d):
+                d[i], passed[i] = _parted(d_state, absent[t])
+        dx_t, *d = layer._step_backward(_calls(layer, steps), t, _filled(layer, (dy_t, *d)))
+        if dx_t is not None and input_gradient:
+            if dx is None:
+                dx = layer.buffer("dx first", (steps, *dx_t.shape))
+            np.copyto(dx[t], dx_t)
+        d = [a if b is None else b if a is None else a + b for a, b in zip(d, passed, strict=True)]
+    if held is not None and d[0] is not None and d[0].shape == held.shape:
+        d[0] = d[0] + held
+    return dx, d
+
+
+def spread(absent: Array, like: Array) -> Array:
+    """Return booleans (..., 1) with further axes of 1, to go with an array of more axes."""
+    return absent.reshape(*absent.shape[:-1], *(1,) * (like.ndim - absent.ndim + 1))
+
+
+def _parted(d: Array | None, absent: Array) -> tuple[Array | None, Array | None]:
+    """Return a gradient where a step is there, and where it is left out; 0 elsewhere."""
+    if d is None:
+        return None, None
+    there = np.array(d)
+    left_out = np.zeros_like(d)
+    np.copyto(left_out, d, where=spread(absent, d))
+    np.copyto(there, 0, where=spread(absent, d))
+    return there, left_out
+
+
+def _calls(layer: Any, steps: int) -> list[Call]:
+    """Return a call of the cell for each step; they stay with this call of the layer."""
+    known: list[Call] = vars(layer.workspace).setdefault("calls", [])
+    while len(known) < steps:
+        known.append(layer.cell.new_call())
+    return known[:steps]
+
+
+def _filled(layer: Any, d: tuple[Any, ...]) -> tuple[Array, ...]:
+    """Return the gradients of what a step returned, with zeros for ``None``."""
+    count = layer.cache.y_shape[1]
+    shapes = layer.cell.compute_output_shape(layer._step_shapes(layer.cache.shape, count))
+    return tuple(
+        constant(0, its, layer._dtype) if one is None else one
+        for one, its in zip(d, shapes, strict=True)
+    )

@@ -37,7 +37,7 @@ def said(cls, given, name, value):
     return ""
 
 
-def table():
+def table(values=VALUES):
     """Return {"module.Class argument": what is taken, and what is said of other values}."""
     found, seen = {}, set()
     for module in MODULES:
@@ -53,9 +53,9 @@ def table():
                 for name in names:
                     if name.endswith(LEFT_OUT):
                         continue
-                    texts = [said(cls, given, name, value) for value in VALUES]
+                    texts = [said(cls, given, name, value) for value in values]
                     others = {text: None for text in texts if text}
-                    taken = [v for v, text in zip(VALUES, texts, strict=True) if not text]
+                    taken = [v for v, text in zip(values, texts, strict=True) if not text]
                     key = f"{cls.__module__.split('.')[1]}.{cls.__name__} {name}"
                     found[key] = f"{taken} else {' | '.join([*others][:MANY])}"
     return found

@@ -14,7 +14,7 @@ DY = np.array([0.5, -1.0, 2.0, 1.5, 1.0, 4.0])
 
 
 def moving(x, d):
-    return (x + 1j * H * np.asarray(d)).view(ComplexStep)
+    return (np.asarray(x) + 1j * H * np.asarray(d)).view(ComplexStep)
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +98,10 @@ def test_sums_and_products():
     check(np.add.reduce(a, axis=None, dtype=np.float64), X.sum(), DX.sum())
     check(np.sum(a, axis=1, dtype="f8"), real[0].sum(axis=1), d[0].sum(axis=1))
     check(np.clip(moving(X, DX), -0.5, 0.9), np.clip(X, -0.5, 0.9), DX * (abs(X) < 0.5))
+    out = moving(X, 0 * DX)
+    assert np.clip(moving(X, DX), -0.5, 0.9, out=out) is out
+    check(out, np.clip(X, -0.5, 0.9), DX * (abs(X) < 0.5))
+    check(np.add.reduce(moving([3.0, 0.0], [1.0, 2.0])), 3.0, 3.0)  # a sum of a number and 0
     for part in (*np.split(moving(X, DX), 2), a @ b, a.sum()):
         assert isinstance(part, ComplexStep)
 
@@ -165,3 +169,7 @@ def test_only_the_largest_of_an_axis_notes_ties():
         getattr(np.maximum, method)(x)
         assert seen.corner is corner
     seen.corner = False
+    np.maximum.reduce(moving([[2.0, 2.0], [1.0, 1.0]], [[1.0, 2.0], [3.0, 4.0]]))  # along axis 0
+    assert not seen.corner
+    np.maximum.reduce(moving([[2.0, 1.0], [2.0, 0.0]], [[1.0, 2.0], [3.0, 4.0]]))
+    assert seen.corner

@@ -326,7 +326,7 @@ ELSEWHERE = {
     "normalize": "tests/utils/test_keras_utils.py",
     "pack_x_y_sample_weight": "tests/utils/test_keras_utils.py",
     "pad_sequences": "tests/utils/test_keras_utils.py",
-    "plot_model": "tests/utils/test_keras_utils.py",
+    "plot_model": "tests/utils/test_progress.py",
     "randint": "tests/utils/test_keras_utils.py",
     "register_keras_serializable": "tests/utils/test_keras_utils.py",
     "save_model": "Model.save, tests/saving",

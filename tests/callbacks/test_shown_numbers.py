@@ -9,8 +9,10 @@ import pytest
 
 import netlayers as nl
 from netlayers.callbacks import TensorBoard, tensorboard
-from netlayers.callbacks.progress import progress_line, wrapped
-from netlayers.callbacks.remaining import RemainingTime
+from netlayers.callbacks.progress import numbers, numbers_line, progress_line, wrapped
+from netlayers.callbacks.remaining import RemainingTime, duration
+from netlayers.callbacks.reporting import as_cell, from_cell, scalars
+from tests.golden import check_text
 
 X, Y = np.zeros((10, 3)), np.zeros((10, 1))
 
@@ -214,3 +216,49 @@ def test_how_a_number_is_shown(capsys, value, text):
 
     make().fit(X, Y, callbacks=[Set()], verbose=2)
     assert capsys.readouterr().out.split("it ")[1].strip() == text
+
+
+def test_times_and_lines():
+    lines = []
+    for decimals in (0, 1, 2):
+        times = (0.0, 0.0004, 0.0049, 0.0051, 0.04, 0.06, 0.4, 0.6, 1.04, 59.4, 59.96, 60, 3599.6)
+        found = [duration(t, decimals) for t in (*times, 3600, 3661, 36000.5)]
+        lines.append(f"{decimals}: {found}")
+    lines.append(f"{[duration(t) for t in (0.04, 0.05, 59.94, 59.95)]}")
+    texts = ["loss 0.1", "accuracy 0.25", "m 1"]
+    for width in range(10, 75, 3):
+        for done in (None, 0.0, 0.5, 1.5):
+            line = progress_line("Epoch 1/9", "4/8", "left 1 s", texts, width, done)
+            lines.append(f"{width} {done} {line!r}")
+    lines.append(repr(progress_line("Epoch", "", "", [], 40, 0.25)))
+    lines += [f"{width} {wrapped(['Epoch', *texts], width)!r}" for width in (None, 5, 15, 30, 31)]
+    names = ("=1", "-0.5", "+1e3", "@a", "-a", "\t", "", "'=1", "'a", "a=", "-nan", "\r1")
+    lines += [f"{n!r} {as_cell(n)!r} {from_cell(n)!r} {from_cell(as_cell(n)) == n}" for n in names]
+    logs = {"a": 1, "b": np.float32(2), "c": [1], "d": "x", "e": True, "f": np.array(3.0),
+            "g": np.array([1.0]), "h": None, "i": 1j, "j/k": 2.5}  # fmt: skip
+    lines.append(f"{scalars(logs)} {scalars(None)} {numbers(logs)} {numbers_line(logs)!r}")
+    check_text(__file__, "times and lines.txt", "\n".join(lines))
+
+
+def test_how_long_it_takes_still():
+    lines = []
+    for first in (1, 4):  # a whole epoch, or one that is resumed after three batches
+        left = RemainingTime()
+        lines.append(f"{first}: {left.estimate(8, 2)}")
+        now = 100.0
+        for epoch in range(3):
+            left.begin_epoch(now)
+            lines.append(f"  epoch {epoch} {left.estimate(8, 2 - epoch)}")
+            for done in range(first if epoch == 0 else 1, 9):
+                now += 1 + epoch
+                left.count(done, now)
+                if done in (first, 5, 8):
+                    times = [left.estimate(steps, 2 - epoch) for steps in (8, 4, None)]
+                    lines.append(f"    {done} {times}")
+            now += 3
+            left.end_epoch(now)
+            lines.append(f"  ended {left.estimate(8, 2 - epoch)}")
+        left.begin_epoch(now)
+        left.end_epoch(now + 1)  # without a batch
+        lines.append(f"  nothing {left.estimate(8, 1)}")
+    check_text(__file__, "remaining.txt", "\n".join(lines))

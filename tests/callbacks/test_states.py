@@ -12,8 +12,9 @@ from tests.golden import check_text
 MISSING = object()
 WRONG = {"missing": MISSING, "None": None, "-1": -1, "0": 0, "'a'": "a", "[0, 1]": [0, 1]}
 ATTRIBUTES = [
-    "best", "best_epoch", "stopped_epoch", "wait", "cooldown_counter", "files", "stopped", "steps", "epochs",
-    "learning_rate", "_skipped", "_seen_batches", "_sign", "_seen", "_step", "_first", "_epoch", "_batch",
+    "best", "best_epoch", "stopped_epoch", "wait", "cooldown_counter", "files",
+    "stopped", "steps", "epochs", "learning_rate", "_skipped", "_seen_batches",
+    "_sign", "_seen", "_step", "_first", "_epoch", "_batch",
 ]  # fmt: skip
 
 

@@ -21,3 +21,12 @@ def test_what_is_no_class(x):
         to_categorical(x, 3)
     with pytest.raises(ConfigurationError, match="num_classes"):
         to_categorical([0], 0)
+
+
+def test_more_classes_than_memory_holds():
+    for count in (2**50, 2**62):
+        with pytest.raises(MemoryError) as raised:
+            to_categorical([0], num_classes=count)
+        assert str(raised.value) == (
+            f"to_categorical: rows of num_classes={count} numbers do not fit in memory."
+        )

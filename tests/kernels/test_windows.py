@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlayers.kernels import convolution, threads
+from netlayers.kernels import convolution, depthwise, threads
 from netlayers.kernels import windows as module
 from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
@@ -168,6 +168,15 @@ def test_rows_and_filters_of_several_tiles(filters, dtype):
     convolution.convolve(x, kernel, windows, expected[0])
     convolution.convolve_kernel_gradient(x, dy, windows, expected[1])
     convolution.convolve_input_gradient(dy, kernel, windows, expected[2])
+    x, kernel = draw(2, 3, 29, filters).astype(dtype), draw(2, 3, filters, 1).astype(dtype)
+    found += [np.full_like(a, np.nan) for a in (dy, kernel, x)]
+    kernels.depthwise_convolve(x, kernel, windows, found[3])
+    kernels.depthwise_kernel_gradient(x, dy, windows, found[4])
+    kernels.depthwise_input_gradient(dy, kernel, windows, found[5])
+    expected += [np.full_like(a, np.nan) for a in (dy, kernel, x)]
+    depthwise.depthwise_convolve(x, kernel, windows, expected[3])
+    depthwise.depthwise_kernel_gradient(x, dy, windows, expected[4])
+    depthwise.depthwise_input_gradient(dy, kernel, windows, expected[5])
     for array, answer in zip(found, expected, strict=True):
         assert array.dtype == dtype
         scale = np.abs(answer).max()
@@ -178,12 +187,14 @@ def test_rows_and_filters_of_several_tiles(filters, dtype):
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "rows"), [(16, 6), (32, 6), (64, 12)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_tiles_of_other_processors(monkeypatch, size, rows, dtype):
+@pytest.mark.parametrize("by_column", [False, True])
+def test_tiles_of_other_processors(monkeypatch, size, rows, dtype, by_column):
     """Every number of rows and columns, for registers of all sizes."""
     numba = pytest.importorskip("numba")
     tile = importlib.import_module("netlayers.kernels.compiled.tile")
     monkeypatch.setattr(tile, "registers", lambda: tile.Registers(size, rows))
-    entries, write_tile = tile.declared()
+    entries, *tiles = tile.declared()
+    write_tile = tiles[by_column]
 
     @numba.njit
     def compute(rows, columns, a, a_places, b, b_places, first, out):
@@ -197,14 +208,15 @@ def test_tiles_of_other_processors(monkeypatch, size, rows, dtype):
     steps = np.arange(3)
     for height in range(1, rows + 1):
         for columns in range(1, tile.VECTORS * size // np.dtype(dtype).itemsize + 1):
-            a, b, first = (draw(count).astype(dtype) for count in (90, 300, columns))
+            a, b, first = (draw(count).astype(dtype) for count in (120, 300, columns))
             out = np.full(2 + height * (columns + 1), 7, dtype)
             compute(height, columns, a, a_places, b, b_places, first, out)
             for r in range(height):
                 at, end = 1 + r * (columns + 1), 1 + r * (columns + 1) + columns
-                terms = [
-                    a[1 + i + 5 * r + 2 * steps] @ b[2 + j :][: 3 * columns].reshape(3, columns)
-                    for i, j in zip(a_places, b_places, strict=True)
-                ]
+                terms = []
+                for i, j in zip(a_places, b_places, strict=True):
+                    above = b[2 + j :][: 3 * columns].reshape(3, columns)
+                    left = a[1 + i + 5 * r + 2 * steps[:, None] + by_column * np.arange(columns)]
+                    terms.append((left * above).sum(axis=0))
                 np.testing.assert_allclose(out[at:end], first + sum(terms), rtol=1e-4, atol=1e-5)
                 assert out[end] == 7  # nothing is written behind a row

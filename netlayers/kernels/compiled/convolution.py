@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels import convolution
+from netlayers.kernels import convolution, depthwise
 from netlayers.kernels.compiled.places import Places, convolution_places, gradient_places
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.exact import EXACT, is_exact
@@ -38,17 +38,19 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: tile e2bcd3f12519.
+# this file contains a digest of their file: tile 533b2733d2ad.
 
 
 # Set by :func:`compiled_convolutions`: the functions of ``tile.py``, the rows of a tile, and its
 # columns in bytes.
 _entries: Any = None
 _tile: Any = None
+_tile_by_column: Any = None
 _ROWS = _BYTES = 0
 
 
 def _multiply(
+    by_column: bool,
     rows: int,
     columns: int,
     width: int,
@@ -63,16 +65,16 @@ def _multiply(
     height = -(-rows // -(-rows // _ROWS))  # of tiles that are about equally high
     for c in range(0, columns, width):
         for r in range(0, rows, height):
-            _tile(
-                min(height, rows - r),
-                min(width, columns - c),
-                terms,
-                steps,
-                (a[0], a[1] + r * a[2], a[2], a[3], a[4]),
-                (b[0], b[1] + c, b[2], b[3]),
-                (first[0], first[1] + r * first[2] + c, first[2]),
-                (out[0], out[1] + r * out[2] + c, out[2]),
-            )
+            high, wide, start = min(height, rows - r), min(width, columns - c), a[1] + r * a[2]
+            above = (b[0], b[1] + c, b[2], b[3])
+            begin = (first[0], first[1] + r * first[2] + c, first[2])
+            target = (out[0], out[1] + r * out[2] + c, out[2])
+            if by_column:
+                left = (a[0], start + c, a[2], a[3], a[4])
+                _tile_by_column(high, wide, terms, steps, left, above, begin, target)
+            else:
+                left = (a[0], start, a[2], a[3], a[4])
+                _tile(high, wide, terms, steps, left, above, begin, target)
 
 
 def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
@@ -84,11 +86,11 @@ def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
             target[j] = source[j]
 
 
-# Arguments of the loops that a :class:`Places` holds: lines, length, row, windows, step, offsets,
-# steps, terms, outs, out_step.
+# Arguments of the loops that a :class:`Places` holds: from lines to out_step.
 
 
 def convolve_share(
+    by_column: bool,
     x: Array,
     samples: int,
     image: Array,
@@ -99,6 +101,7 @@ def convolve_share(
     step: int,
     offsets: Array,
     steps: int,
+    distance: int,
     terms: Array,
     outs: Array,
     out_step: int,
@@ -108,7 +111,8 @@ def convolve_share(
 ) -> None:
     """``out = first + Σ x kernel``, row by row; all arrays are flat.
 
-    Without padding, ``image`` is empty and x itself takes its place.
+    Without padding, ``image`` is empty and x itself takes its place. ``by_column`` stands for a
+    depthwise convolution.
     """
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
     filters, width = first.size, _BYTES // x.itemsize
@@ -122,12 +126,13 @@ def convolve_share(
             start = sample * size
         for i in range(windows.size):
             _multiply(
+                by_column,
                 row,
                 filters,
                 width,
                 offsets.size,
                 steps,
-                (source, start + windows[i], step, 1, offset_places),
+                (source, start + windows[i], step, distance, offset_places),
                 (matrix, 0, filters, kernel_places),
                 (bias, 0, 0),
                 (target, sample * out_size + outs[i], out_step),
@@ -135,6 +140,7 @@ def convolve_share(
 
 
 def kernel_gradient_share(
+    by_column: bool,
     x: Array,
     samples: int,
     image: Array,
@@ -145,6 +151,7 @@ def kernel_gradient_share(
     step: int,
     offsets: Array,
     steps: int,
+    distance: int,
     terms: Array,
     outs: Array,
     out_step: int,
@@ -165,12 +172,13 @@ def kernel_gradient_share(
             start = sample * size
         for t in range(offsets.size):
             _multiply(
+                by_column,
                 steps,
                 filters,
                 width,
                 windows.size,
                 row,
-                (source, start + offsets[t], 1, step, window_places),
+                (source, start + offsets[t], distance, step, window_places),
                 (given, sample * dy_size, filters, row_places),
                 (sums, terms[t], filters),
                 (sums, terms[t], filters),
@@ -184,7 +192,7 @@ def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..
         compiled: function that compiles another, see ``compiled_kernels``.
     """
     module = globals()
-    module["_entries"], module["_tile"] = declared()
+    module["_entries"], module["_tile"], module["_tile_by_column"] = declared()
     module["_ROWS"], module["_BYTES"] = registers().rows, VECTORS * registers().size
     for loop in (_multiply, _pad, convolve_share, kernel_gradient_share):
         module[loop.__name__] = compiled(loop)
@@ -192,7 +200,7 @@ def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..
 
 
 def _compiles(x: Array, groups: int) -> bool:
-    """Return whether the loops can compute this: real numbers, and no exact products."""
+    """Return whether the loops can compute this: real numbers, one group, no exact products."""
     return groups == 1 and x.dtype.kind == "f" and not (EXACT and is_exact())
 
 
@@ -204,7 +212,13 @@ def _image(places: Places, dtype: Any) -> Array:
 
 
 def _convolve(
-    x: Array, places: Places, kernel: Array, first: Array, out: Array, shares: list[slice]
+    x: Array,
+    places: Places,
+    kernel: Array,
+    first: Array,
+    out: Array,
+    shares: list[slice],
+    by_column: bool = False,
 ) -> None:
     """Compute a sum of the first kind, a share of the batch in each thread."""
 
@@ -212,8 +226,9 @@ def _convolve(
         part, target = x[samples], out[samples].reshape(-1)
         image = _image(places, x.dtype)
         convolve_share(
-            part.reshape(-1), len(part), image, *places[1:], kernel.reshape(-1), first, target
-        )
+            by_column, part.reshape(-1), len(part), image, *places[1:], kernel.reshape(-1), first,
+            target,
+        )  # fmt: skip
 
     run(compute, shares)
 
@@ -257,17 +272,65 @@ def convolve_kernel_gradient(
         convolution.convolve_kernel_gradient(x, dy, windows, out, groups)
         return
     places = convolution_places(windows, *out.shape[-2:])
-    slices = convolution.shares_of(dy, out)
-    totals = scratch("kernel gradients", (len(slices), out.size), out.dtype)
+    _kernel_gradient(x, dy, places, out, convolution.shares_of(dy, out))
+
+
+def _kernel_gradient(
+    x: Array, dy: Array, places: Places, out: Array, shares: list[slice], by_column: bool = False
+) -> None:
+    totals = scratch("kernel gradients", (len(shares), out.size), out.dtype)
 
     def compute(samples: slice) -> None:
         part, given = x[samples], dy[samples].reshape(-1)
-        total = totals[slices.index(samples)]
-        image = _image(places, x.dtype)
-        kernel_gradient_share(part.reshape(-1), len(part), image, *places[1:], given, total)
+        total, image = totals[shares.index(samples)], _image(places, x.dtype)
+        kernel_gradient_share(
+            by_column, part.reshape(-1), len(part), image, *places[1:], given, total
+        )
 
-    run(compute, slices)
+    run(compute, shares)
     np.add.reduce(totals, axis=0, out=out.reshape(-1))
 
 
-KERNELS: tuple[Any, ...] = (convolve, convolve_kernel_gradient, convolve_input_gradient)
+# Depthwise convolutions with one output for each channel.
+
+
+def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) -> None:
+    """See :func:`netlayers.kernels.depthwise.depthwise_convolve`."""
+    channels, times = kernel.shape[-2:]
+    if not _compiles(x, times):
+        depthwise.depthwise_convolve(x, kernel, windows, out)
+        return
+    places = convolution_places(windows, channels, channels, depthwise=True)
+    first, shares = np.zeros(channels, x.dtype), depthwise.shares_of(out, kernel)
+    _convolve(x, places, kernel, first, out, shares, by_column=True)
+
+
+def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
+    """See :func:`netlayers.kernels.depthwise.depthwise_input_gradient`."""
+    channels, times = kernel.shape[-2:]
+    if not _compiles(dy, times):
+        depthwise.depthwise_input_gradient(dy, kernel, windows, out)
+        return
+    first, shares = np.zeros(channels, dy.dtype), depthwise.shares_of(dy, kernel)
+    for places in gradient_places(windows, channels, channels, depthwise=True):
+        _convolve(dy, places, kernel, first, out, shares, by_column=True)
+
+
+def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) -> None:
+    """See :func:`netlayers.kernels.depthwise.depthwise_kernel_gradient`."""
+    channels, times = out.shape[-2:]
+    if not _compiles(x, times):
+        depthwise.depthwise_kernel_gradient(x, dy, windows, out)
+        return
+    places = convolution_places(windows, channels, channels, depthwise=True)
+    _kernel_gradient(x, dy, places, out, depthwise.shares_of(dy, out), by_column=True)
+
+
+KERNELS: tuple[Any, ...] = (
+    convolve,
+    convolve_kernel_gradient,
+    convolve_input_gradient,
+    depthwise_convolve,
+    depthwise_kernel_gradient,
+    depthwise_input_gradient,
+)

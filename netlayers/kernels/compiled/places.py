@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class Places(NamedTuple):
     """Places and distances of a convolution, in entries of flat arrays.
 
-    A window is a sum over offsets, and over the steps of each offset: entries that lie side by
-    side.
+    A window is a sum over offsets, and over the steps of each offset.
 
     Attributes:
         size: entries of the padded image of a sample; 0 if there is no padding.
@@ -33,6 +32,7 @@ class Places(NamedTuple):
         step: distance between windows of a row.
         offsets: distances of the terms of a window from its place.
         steps: entries of a term.
+        distance: distance between the entries of a term.
         terms: where the matrix (steps, filters) of each offset begins in the kernel.
         outs: where each row begins in the output of a sample.
         out_step: distance between windows of a row in the output.
@@ -46,19 +46,29 @@ class Places(NamedTuple):
     step: int
     offsets: Array
     steps: int
+    distance: int
     terms: Array
     outs: Array
     out_step: int
 
 
 @functools.lru_cache(maxsize=1024)
-def convolution_places(windows: Windows, channels: int, filters: int) -> Places:
-    """Return the places of a convolution; those of its kernel gradient are the same."""
+def convolution_places(
+    windows: Windows, channels: int, filters: int, depthwise: bool = False
+) -> Places:
+    """Return the places of a convolution; those of its kernel gradient are the same.
+
+    The steps of an offset are the channels, side by side, and with them the last axis of a window
+    if it has no gaps. In a depthwise convolution they are the last axis alone.
+    """
     padded, lead = windows.padded, slice(-1)
     pitches = _pitches(padded, channels)
     offsets = [range(0, k * d, d) for k, d in zip(windows.kernel, windows.dilation, strict=True)]
-    steps = channels
-    if windows.dilation[-1] == 1:  # the last axis of a window lies side by side
+    steps, distance = channels, 1
+    if depthwise:
+        steps, distance = windows.kernel[-1], windows.dilation[-1] * channels
+        offsets = offsets[:-1]
+    elif windows.dilation[-1] == 1:
         steps, offsets = channels * windows.kernel[-1], offsets[:-1]
     starts = [
         range(0, count * s, s)
@@ -74,6 +84,7 @@ def convolution_places(windows: Windows, channels: int, filters: int) -> Places:
         step=windows.strides[-1] * channels,
         offsets=found,
         steps=steps,
+        distance=distance,
         terms=np.arange(found.size) * (steps * filters),
         outs=np.arange(rows.size) * (windows.counts[-1] * filters),
         out_step=filters,
@@ -81,12 +92,15 @@ def convolution_places(windows: Windows, channels: int, filters: int) -> Places:
 
 
 @functools.lru_cache(maxsize=1024)
-def gradient_places(windows: Windows, channels: int, filters: int) -> list[Places]:
+def gradient_places(
+    windows: Windows, channels: int, filters: int, depthwise: bool = False
+) -> list[Places]:
     """Return the places of the input gradient: a convolution of dy for each remainder.
 
     The windows ``s p + d q - b = i`` see the place ``i = s u + r`` with the remainder r, hence the
     offsets q for which s divides ``r + b - d q``, and the windows ``p = u + (r + b - d q) / s``.
-    For each remainder these are other offsets; the kernel is (*kernel, filters, channels).
+    For each remainder these are other offsets; the kernel is (*kernel, filters, channels), or
+    (*kernel, channels) if ``depthwise``.
     """
     sizes, strides, counts = windows.sizes, windows.strides, windows.counts
     axes = [
@@ -103,7 +117,7 @@ def gradient_places(windows: Windows, channels: int, filters: int) -> list[Place
         ends = [_places_of(n, r, s) + shift for r, shift in shifts]
         padded.append(before[-1] + max(count, *ends, 0))
     pitches, x_pitches = _pitches(padded, filters), _pitches(sizes, channels)
-    kernel_pitches = _pitches(windows.kernel, filters * channels)
+    kernel_pitches = _pitches(windows.kernel, channels if depthwise else filters * channels)
     found = []
     for chosen in itertools.product(*(range(len(axis)) for axis in axes)):
         seen = [axis[r] for axis, r in zip(axes, chosen, strict=True)]
@@ -119,7 +133,8 @@ def gradient_places(windows: Windows, channels: int, filters: int) -> list[Place
                 windows=_flat([range(_places_of(*t)) for t in triples[:-1]], pitches),
                 step=filters,
                 offsets=_flat(offsets, pitches),
-                steps=filters,
+                steps=1 if depthwise else filters,
+                distance=1,
                 terms=_flat([[q for q, _ in one] for one in seen], kernel_pitches),
                 outs=_flat(starts, x_pitches) + chosen[-1] * channels,
                 out_step=strides[-1] * channels,

@@ -1,4 +1,4 @@
-"""Depthwise convolution and pooling by ``windows.py``, a share of the batch in each thread."""
+"""Pooling with the loops of ``windows.py``, a share of the batch in each thread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels import depthwise, pooling
+from netlayers.kernels import pooling
 from netlayers.kernels.compiled import windows as loops
 from netlayers.kernels.exact import EXACT, is_exact
 from netlayers.kernels.threads import run
@@ -40,48 +40,6 @@ def _rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
 
 
-def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.depthwise.depthwise_convolve`."""
-    if kernel.shape[-1] > 1 or not _compiles(x):
-        depthwise.depthwise_convolve(x, kernel, windows, out)
-        return
-    g, matrix = _geometry(windows), kernel.reshape(-1, kernel.shape[-2])
-
-    def compute(samples: slice) -> None:
-        loops.depthwise_share(_rows(x[samples]), matrix, g, _rows(out[samples]))
-
-    run(compute, depthwise.shares_of(out, kernel))
-
-
-def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.depthwise.depthwise_input_gradient`."""
-    if kernel.shape[-1] > 1 or not _compiles(dy):
-        depthwise.depthwise_input_gradient(dy, kernel, windows, out)
-        return
-    g, matrix = _geometry(windows), kernel.reshape(-1, kernel.shape[-2])
-
-    def compute(samples: slice) -> None:
-        loops.depthwise_input_gradient_share(_rows(dy[samples]), matrix, g, _rows(out[samples]))
-
-    run(compute, depthwise.shares_of(dy, kernel))
-
-
-def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.depthwise.depthwise_kernel_gradient`."""
-    if out.shape[-1] > 1 or not _compiles(x):
-        depthwise.depthwise_kernel_gradient(x, dy, windows, out)
-        return
-    g = _geometry(windows)
-
-    def compute(samples: slice) -> Array:
-        total = np.empty((out.size // out.shape[-2], out.shape[-2]), out.dtype)
-        loops.depthwise_kernel_gradient_share(_rows(x[samples]), _rows(dy[samples]), g, total)
-        return total
-
-    totals = run(compute, depthwise.shares_of(dy, out))
-    np.add.reduce(totals, axis=0, out=out.reshape(-1, out.shape[-2]))
-
-
 def max_pool(x: Array, windows: Windows, out: Array) -> None:
     """See :func:`netlayers.kernels.pooling.max_pool`."""
     if not _compiles(x):
@@ -110,9 +68,6 @@ def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Arra
 
 
 KERNELS: tuple[Any, ...] = (
-    depthwise_convolve,
-    depthwise_input_gradient,
-    depthwise_kernel_gradient,
     max_pool,
     max_pool_gradient,
 )

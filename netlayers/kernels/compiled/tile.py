@@ -12,6 +12,8 @@ its columns::
         a[row 11, k] ->  |          |          |
                          +----------+----------+
 
+In a tile of the second kind, the entries of a are vectors, too: each column has its own.
+
 So a multiply-add, which a processor can begin once or twice a cycle, needs far less than one load.
 numba does not keep an array in registers; therefore the instructions are written here, in LLVM's
 language, for the vectors of this processor. Elsewhere LLVM splits them into what there is. Of a
@@ -59,8 +61,8 @@ def registers() -> Registers:
 
 
 @functools.cache
-def declared() -> tuple[Any, Any]:
-    """Return the functions ``entries`` and ``tile`` for compiled code.
+def declared() -> tuple[Any, Any, Any]:
+    """Return the functions ``entries``, ``tile`` and ``tile_by_column`` for compiled code.
 
     ``entries(x)`` is the pointer to the first entry of an array. To pass it on costs nothing,
     whereas the references to an array are counted, by all threads in the same place.
@@ -73,7 +75,8 @@ def declared() -> tuple[Any, Any]:
         b     (pointer, start, step, places)         start + places[t] + k step + c
         first (pointer, start, row)                  start + r row + c; the same for out
 
-    with ``places`` a pointer to int64. ``first`` may be ``out``. There are 1 to
+    with ``places`` a pointer to int64. ``tile_by_column`` computes ``first[r, c] + Σ a[r, t, k, c]
+    b[t, k, c]``, where c is added to the place in a. ``first`` may be ``out``. There are 1 to
     ``registers().rows`` rows, and as many columns as 1 to ``VECTORS`` vectors hold.
 
     Raises:
@@ -90,17 +93,20 @@ def declared() -> tuple[Any, Any]:
 
         return types.CPointer(x.dtype)(x), write
 
-    @extending.intrinsic  # type: ignore[untyped-decorator]
-    def tile(
-        context: Any, rows: Any, columns: Any, terms: Any, steps: Any,
-        a: Any, b: Any, first: Any, out: Any,
-    ) -> Any:  # fmt: skip
-        return types.void(rows, columns, terms, steps, a, b, first, out), _write
+    def declare(by_column: bool) -> Any:
+        def tile(
+            context: Any, rows: Any, columns: Any, terms: Any, steps: Any,
+            a: Any, b: Any, first: Any, out: Any,
+        ) -> Any:  # fmt: skip
+            signature = types.void(rows, columns, terms, steps, a, b, first, out)
+            return signature, functools.partial(_write, by_column)
 
-    return entries, tile
+        return extending.intrinsic(tile)
+
+    return entries, declare(False), declare(True)
 
 
-def _write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+def _write(by_column: bool, context: Any, builder: Any, signature: Any, given: Any) -> Any:
     """Write the instructions: a branch for each number of rows and of vectors."""
     tools: Any = importlib.import_module("numba.core.cgutils")
     rows, *sizes = given[:4]
@@ -118,7 +124,7 @@ def _write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             block = builder.append_basic_block(f"vectors{vectors}rows{count}")
             by_rows.add_case(writer.integer(count), block)
             builder.position_at_end(block)
-            writer.write(count, vectors)
+            writer.write(count, vectors, by_column)
             builder.branch(end)
     builder.position_at_end(end)
     return context.get_dummy_value()
@@ -198,7 +204,7 @@ class _Writer:
         module = self.builder.module
         return self.builder.call(self.tools.get_or_insert_function(module, kind, name), given)
 
-    def write(self, rows: int, vectors: int) -> None:
+    def write(self, rows: int, vectors: int, by_column: bool) -> None:
         """Write the branch of a tile.
 
         LLVM keeps variables in registers. The addresses of rows are those of every fourth row and
@@ -225,10 +231,12 @@ class _Writer:
                 columns = [self.load(place, v, vectors) for v in range(vectors)]
                 builder.store(builder.gep(place, [b_step]), above)
                 for r in range(rows):
-                    place = builder.load(left[r // 4])
-                    entry = builder.load(builder.gep(place, [distances[r % 4]]))
-                    entry = self.splat(entry)
+                    place = builder.gep(builder.load(left[r // 4]), [distances[r % 4]])
+                    if not by_column:
+                        entry = self.splat(builder.load(place))
                     for v in range(vectors):
+                        if by_column:
+                            entry = self.load(place, v, vectors)
                         total = builder.load(sums[r][v])
                         total = self.call("llvm.fmuladd", self.vector, entry, columns[v], total)
                         builder.store(total, sums[r][v])

@@ -1,6 +1,6 @@
-"""Depthwise convolution and pooling of a share of the batch in one compiled call.
+"""Pooling of a share of the batch in one compiled call.
 
-The mathematics is that of ``kernels/depthwise.py`` and ``pooling.py``. The
+The mathematics is that of ``kernels/pooling.py``. The
 spatial axes are three; shorter ones are filled up with axes of one place. ``g`` holds the geometry:
 rows of sizes, kernel, strides, dilation, zeros before and counts, see :class:`Windows`. Arrays are
 flat, or matrices with a row for each place; a call releases the interpreter lock.
@@ -44,11 +44,6 @@ def _next(g: Array, at: Array) -> None:
 def _copy(x: Array, y: Array) -> None:
     for c in range(y.size):
         y[c] = x[c]
-
-
-def _add_products(a: Array, b: Array, y: Array) -> None:
-    for c in range(y.size):
-        y[c] += a[c] * b[c]
 
 
 def _largest(x: Array, y: Array) -> None:
@@ -98,64 +93,6 @@ def max_pool_gradient_share(x: Array, y: Array, dy: Array, g: Array, dx: Array) 
         _next(g, at)
 
 
-def depthwise_share(x: Array, kernel: Array, g: Array, out: Array) -> None:
-    """``out = Σ x kernel[q]`` for one output a channel; kernel is (offsets, channels)."""
-    at = np.empty(4, np.int64)
-    _first(g, 0, at)
-    for row in range(out.shape[0]):
-        sample = at[3]
-        y = out[row]
-        y[:] = 0
-        for q in range(kernel.shape[0]):
-            place = _seen(g, sample, at, q)
-            if place >= 0:
-                _add_products(x[place], kernel[q], y)
-        _next(g, at)
-
-
-def depthwise_input_gradient_share(dy: Array, kernel: Array, g: Array, dx: Array) -> None:
-    """``dx = Σ dy kernel[q]``, see :func:`depthwise_share`."""
-    at = np.empty(4, np.int64)
-    dx[...] = 0
-    _first(g, 0, at)
-    for row in range(dy.shape[0]):
-        sample = at[3]
-        for q in range(kernel.shape[0]):
-            place = _seen(g, sample, at, q)
-            if place >= 0:
-                _add_products(dy[row], kernel[q], dx[place])
-        _next(g, at)
-
-
-def depthwise_kernel_gradient_share(x: Array, dy: Array, g: Array, total: Array) -> None:
-    """``total[q] = Σ x dy``, see :func:`depthwise_share`; sums of some rows at a time."""
-    at = np.empty(4, np.int64)
-    part = np.zeros(total.shape, total.dtype)
-    total[...] = 0
-    _first(g, 0, at)
-    for row in range(dy.shape[0]):
-        sample = at[3]
-        for q in range(total.shape[0]):
-            place = _seen(g, sample, at, q)
-            if place >= 0:
-                _add_products(x[place], dy[row], part[q])
-        if row % 256 == 255 or row == dy.shape[0] - 1:  # rounds less than one long sum
-            total += part
-            part[...] = 0
-        _next(g, at)
-
-
-def _seen(g: Array, sample: int, at: Array, q: int) -> int:
-    """Return the place that a window sees at offset q, or -1 for padding."""
-    k = q % g[1, 2]
-    j = (q // g[1, 2]) % g[1, 1]
-    i = q // (g[1, 2] * g[1, 1])
-    a, b, w = at[0] + i * g[3, 0], at[1] + j * g[3, 1], at[2] + k * g[3, 2]
-    if a < 0 or a >= g[0, 0] or b < 0 or b >= g[0, 1] or w < 0 or w >= g[0, 2]:
-        return -1
-    return ((sample * g[0, 0] + a) * g[0, 1] + b) * g[0, 2] + w
-
-
 def compiled_windows(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     """Return the kernels by name.
 
@@ -165,19 +102,14 @@ def compiled_windows(compiled: Callable[..., Any]) -> dict[str, Callable[..., An
     module = globals()
     for helper in (
         _copy,
-        _add_products,
         _largest,
         _hand_over,
         _first,
         _next,
-        _seen,
     ):
         module[helper.__name__] = compiled(helper)
     found = [
         max_pool_share,
         max_pool_gradient_share,
-        depthwise_share,
-        depthwise_input_gradient_share,
-        depthwise_kernel_gradient_share,
     ]
     return {kernel.__name__: compiled(kernel) for kernel in found}

@@ -38,6 +38,7 @@ from netlayers.kernels.recurrent import (
     reset_gradient,
 )
 from netlayers.kernels.rows import row_means, row_sums, sums_by_index
+from netlayers.kernels.threads import by_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,18 +143,26 @@ class Kernels:
     @staticmethod
     def scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
         """``y = factor x + offset`` for every row of x; ``y`` may be ``x``."""
-        np.multiply(x, factor, out=y)
-        np.add(y, offset, out=y)
+
+        def compute(x: Array, y: Array) -> None:
+            np.multiply(x, factor, out=y)
+            np.add(y, offset, out=y)
+
+        by_rows(compute, x, y)
 
     @staticmethod
     def batch_gradient(
         dy: Array, centred: Array, mean: Array, slope: Array, factor: Array, dx: Array
     ) -> None:
         """``dx = factor (dy - slope centred - mean)`` for every row."""
-        np.multiply(centred, slope, out=dx)
-        np.subtract(dy, dx, out=dx)
-        np.subtract(dx, mean, out=dx)
-        np.multiply(dx, factor, out=dx)
+
+        def compute(dy: Array, centred: Array, dx: Array) -> None:
+            np.multiply(centred, slope, out=dx)
+            np.subtract(dy, dx, out=dx)
+            np.subtract(dx, mean, out=dx)
+            np.multiply(dx, factor, out=dx)
+
+        by_rows(compute, dy, centred, dx)
 
     @staticmethod
     def move_average(average: Array, new: Array, momentum: float) -> None:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # A share has at least so many multiplications (about 0.1 ms); a batch has at most so many shares.
 _WORK, _SHARES = 1 << 22, 8
+# Entries of the parts of arrays of which several are read and written: 256 KiB in float32. To go
+# through an entry of an array in memory takes as long as this number of multiplications.
+BLOCK, _PASS = 1 << 16, 10
 # Names of OpenBLAS's functions in NumPy's wheels, and elsewhere.
 _NAMES = (
     "scipy_openblas_{}_num_threads64_",
@@ -59,27 +62,64 @@ def shares(samples: int, work: float) -> list[slice]:
     return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
 
+def shares_of_rows(x: Array) -> list[slice]:
+    """Cut the rows of an array, for a pass over its entries."""
+    return shares(len(x), _PASS * x.size)
+
+
 def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:
-    """Return ``[function(part) for part in slices]``, computed in several threads if possible."""
+    """Return ``[function(part) for part in slices]``, computed in several threads if possible.
+
+    This thread is one of them; each takes the next slice until none is left.
+    """
     set_threads, get_threads = _openblas()
     threads = min(get_threads(), len(slices))
     if threads == 1 or (EXACT and is_exact()) or not _busy.acquire(blocking=False):
         return [function(part) for part in slices]
     futures = importlib.import_module("concurrent.futures")  # not needed by other networks
     before, calls = get_threads(), []
+    left, found = iter(enumerate(slices)), [None] * len(slices)
+
+    def compute() -> None:
+        for i, part in left:
+            found[i] = function(part)
+
     try:
         set_threads(1)
-        for part in slices:
+        for _ in range(threads - 1):
             # The warnings that the caller ignores are part of its context.
             context = contextvars.copy_context()
-            calls.append(_pool(before, os.getpid()).submit(context.run, function, part))
-        return [call.result() for call in calls]
-    finally:  # after an error or Ctrl-C, none goes on to write
+            calls.append(_pool(before, os.getpid()).submit(context.run, compute))
+        compute()
         for call in calls:
-            call.cancel()
+            call.result()
+        return found
+    finally:  # after an error or Ctrl-C, none goes on to write
+        for _ in left:
+            pass
         futures.wait(calls)
         set_threads(before)
         _busy.release()
+
+
+def by_rows(function: Callable[..., Any], *arrays: Array) -> None:
+    """Call ``function(*parts)`` for parts of the rows of arrays, which it fills or reads.
+
+    The parts stay in the cache of the processor, so that several passes over them take little
+    longer than one; parts of large arrays are computed in several threads.
+    """
+    x = arrays[0]
+    if x.size <= BLOCK:
+        function(*arrays)
+        return
+    step = max(1, BLOCK * len(x) // x.size)
+
+    def compute(rows: slice) -> None:
+        for start in range(rows.start, rows.stop, step):
+            part = slice(start, min(start + step, rows.stop))
+            function(*(array[part] for array in arrays))
+
+    run(compute, shares_of_rows(x))
 
 
 @functools.lru_cache(maxsize=1)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.kernels.threads import by_rows
+
 if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
@@ -65,9 +67,10 @@ class Add(Merge):
 
     def merge(self, xs: tuple[Array, ...], training: bool) -> Array:
         """``y = x_1 + x_2 + ...``."""
-        y = np.add(xs[0], xs[1], out=self.container.buffer("y", xs[0].shape, training))
+        y = self.container.buffer("y", xs[0].shape, training)
+        by_rows(lambda a, b, y: np.add(a, b, out=y), xs[0], xs[1], y)
         for x in xs[2:]:
-            np.add(y, x, out=y)
+            by_rows(lambda x, y: np.add(y, x, out=y), x, y)
         return y
 
     def split(self, dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:

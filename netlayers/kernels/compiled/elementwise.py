@@ -1,4 +1,4 @@
-"""Compiled kernels of activations and optimizers: one pass over memory each, single-threaded.
+"""Compiled kernels of activations and optimizers: one pass over memory each.
 
 Loops are called with C-contiguous arrays only: the layout is part of their type, and loops over
 contiguous memory are vectorized. Arithmetic follows IEEE 754, with NaN and infinities as in NumPy.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlayers.kernels.compiled.functions import sigmoid_of, tanh_of
+from netlayers.kernels.threads import by_rows
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
@@ -94,24 +95,24 @@ def sigmoid(x: Array, y: Array) -> None:
     """See :meth:`Kernels.sigmoid`."""
     if x is not y:
         np.copyto(y, x)
-    _sigmoid(_flat(y))
+    by_rows(_sigmoid, _flat(y))
 
 
 def tanh(x: Array, y: Array) -> None:
     """See :meth:`Kernels.tanh`."""
     if x is not y:
         np.copyto(y, x)
-    _tanh(_flat(y))
+    by_rows(_tanh, _flat(y))
 
 
 def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
     """See :meth:`Kernels.sigmoid_gradient`."""
-    _sigmoid_gradient(_flat(dy), _flat(y), _flat(dx))
+    by_rows(_sigmoid_gradient, _flat(dy), _flat(y), _flat(dx))
 
 
 def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
     """See :meth:`Kernels.tanh_gradient`."""
-    _tanh_gradient(_flat(dy), _flat(y), _flat(dx))
+    by_rows(_tanh_gradient, _flat(dy), _flat(y), _flat(dx))
 
 
 def gradient_step(w: Array, g: Array, lr: float, scratch: Array) -> None:

@@ -8,8 +8,11 @@ import numpy as np
 
 from netlayers.kernels.moments import MAX_CENTRINGS
 from netlayers.kernels.reference import Kernels
+from netlayers.kernels.threads import by_rows, run, shares_of_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array
 
 _GROUP = 4  # rows that are summed before the column sums in memory are updated
@@ -34,49 +37,16 @@ def _add_columns(x: Array, y: Array | None, scale: float, total: Array, products
             products[j] += number * scale * (number if y is None else np.float64(y[i, j]))
 
 
-def _subtract_row(x: Array, row: Array, out: Array) -> None:
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[i, j] = x[i, j] - row[j]
-
-
-def _centre_columns(
-    x: Array,
-    out: Array,
-    epsilon: float,
-    tolerance: float,
-    centrings: int,
-    step: Array,
-    mean: Array,
-    residual: Array,
-    variance: Array,
+def _centre_block(
+    x: Array, step: Array, scale: float, out: Array, residual: Array, variance: Array
 ) -> None:
-    scale = 1 / x.shape[0]
-    residual[:] = 0.0
-    variance[:] = 0.0
-    _add_columns(x, None, scale, residual, variance)
-    for iteration in range(centrings):
-        for j in range(step.size):
-            step[j] = residual[j]
-            mean[j] += step[j]
-            residual[j] = variance[j] = 0.0
-        for start in range(0, x.shape[0], _BLOCK):
-            part = out[start : start + _BLOCK]
-            if iteration == 0:
-                _subtract_row(x[start : start + _BLOCK], step, part)
-            else:
-                _subtract_row(part, step, part)
-            _add_columns(part, None, scale, residual, variance)
-        again = False
-        for j in range(step.size):
-            square = residual[j] * residual[j]
-            v = variance[j] - square
-            variance[j] = 0.0 if v < 0 else v  # NaN stays NaN
-            again |= square > tolerance * tolerance * (variance[j] + epsilon)
-        if not again:
-            break
-    for j in range(step.size):
-        mean[j] += residual[j]
+    """``out = x - step``, and add up what is left of the mean, and the mean square."""
+    for start in range(0, x.shape[0], _BLOCK):
+        part = out[start : start + _BLOCK]
+        for i in range(part.shape[0]):
+            for j in range(step.size):
+                part[i, j] = x[start + i, j] - step[j]
+        _add_columns(part, None, scale, residual, variance)
 
 
 def _scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
@@ -106,28 +76,63 @@ def _apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
         y[i] = x[i] * (factor if mask[i] else zero)  # a dropped NaN stays NaN
 
 
+def _totals(columns: int, add: Callable[..., None], x: Array) -> Array:
+    """Return two sums of each column, (2, columns): ``add`` adds those of some rows to two rows."""
+
+    def compute(rows: slice) -> Array:
+        total = np.zeros((2, columns))
+        add(rows, *total)
+        return total
+
+    return np.add.reduce(run(compute, shares_of_rows(x)))
+
+
 def centre_columns(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
-    """See :meth:`Kernels.centre_columns`."""
-    columns = x.shape[1]
-    mean, residual, variance = np.zeros(columns), np.empty(columns), np.empty(columns)
-    step = np.empty(columns, x.dtype)
+    """See :meth:`Kernels.centre_columns`; the method is that of ``moments.centre``."""
+    columns, scale, mean = x.shape[1], 1 / len(x), np.zeros(x.shape[1])
     tolerance = 8 * np.finfo(x.dtype).eps
-    _centre_columns(x, out, epsilon, tolerance, MAX_CENTRINGS, step, mean, residual, variance)
-    return mean, variance
+    residual, _ = _totals(columns, lambda rows, *t: _add_columns(x[rows], None, scale, *t), x)
+    source = x
+    for _ in range(MAX_CENTRINGS):
+        step = residual.astype(x.dtype)
+        mean += step
+
+        def add(rows: slice, *totals: Array, source: Array = source, step: Array = step) -> None:
+            _centre_block(source[rows], step, scale, out[rows], *totals)
+
+        residual, variance = _totals(columns, add, x)
+        square = residual * residual
+        variance = np.maximum(variance - square, 0)
+        if not (square > tolerance * tolerance * (variance + epsilon)).any():
+            break
+        source = out
+    return mean + residual, variance
 
 
 def column_sums(x: Array, y: Array) -> tuple[Array, Array]:
     """See :meth:`Kernels.column_sums`."""
-    total, products = np.zeros(x.shape[1]), np.zeros(x.shape[1])
-    _add_columns(np.ascontiguousarray(x), y, 1.0, total, products)
+    x = np.ascontiguousarray(x)
+    total, products = _totals(
+        x.shape[1], lambda rows, *t: _add_columns(x[rows], y[rows], 1.0, *t), x
+    )
     return total, products
+
+
+def scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
+    """See :meth:`Kernels.scale_and_shift`."""
+    by_rows(lambda x, y: _scale_and_shift(x, factor, offset, y), x, y)
 
 
 def batch_gradient(
     dy: Array, centred: Array, mean: Array, slope: Array, factor: Array, dx: Array
 ) -> None:
     """See :meth:`Kernels.batch_gradient`."""
-    _batch_gradient(np.ascontiguousarray(dy), centred, mean, slope, factor, dx)
+    by_rows(
+        lambda dy, centred, dx: _batch_gradient(dy, centred, mean, slope, factor, dx),
+        np.ascontiguousarray(dy),
+        centred,
+        dx,
+    )
 
 
 def move_average(average: Array, new: Array, momentum: float) -> None:
@@ -146,8 +151,7 @@ def apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
 
 LOOPS = (
     _add_columns,
-    _subtract_row,
-    _centre_columns,
+    _centre_block,
     _scale_and_shift,
     _batch_gradient,
     _move_average,
@@ -156,6 +160,7 @@ LOOPS = (
 KERNELS = (
     centre_columns,
     column_sums,
+    scale_and_shift,
     batch_gradient,
     move_average,
     apply_mask,

@@ -29,14 +29,19 @@ from benchmarks.cases import (
     data,
     weights,
 )
+from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
+from benchmarks.peers.images_jax import image_network, start_image
 
 KINDS = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "tanh": jnp.tanh}
 tree = jax.tree_util.tree_map
 
 
-def start(case: Case, seed: int = 0) -> tuple[Any, Any, Any]:
+def start(case: Case | ImageCase, seed: int = 0) -> tuple[Any, Any, Any]:
     """Return parameters, moving averages, and the state of the optimizer."""
+    if isinstance(case, ImageCase):
+        params, moving = start_image(case, seed)
+        return params, moving, _state(case, params)
     params, moving = [], []
     for i, (w, b) in enumerate(weights(case, seed)):
         layer = {"w": jnp.asarray(w), "b": jnp.asarray(b)}
@@ -44,13 +49,20 @@ def start(case: Case, seed: int = 0) -> tuple[Any, Any, Any]:
             layer["gamma"] = jnp.ones(len(b))
             moving.append((jnp.zeros(len(b)), jnp.ones(len(b))))
         params.append(layer)
+    return params, moving, _state(case, params)
+
+
+def _state(case: Case | ImageCase, params: Any) -> Any:
+    """Return the state of the optimizer."""
     zeros = partial(tree, jnp.zeros_like, params)
     state = {"sgd": tuple, "momentum": zeros, "adam": lambda: (zeros(), zeros(), 0.0)}
-    return params, moving, state[case.optimizer]()
+    return state[case.optimizer]()
 
 
-def network(case: Case, params: Any, moving: Any, x: Any, key: Any = None) -> Any:
+def network(case: Case | ImageCase, params: Any, moving: Any, x: Any, key: Any = None) -> Any:
     """Return the output (logits) and the moving averages; a ``key`` means training."""
+    if isinstance(case, ImageCase):
+        return image_network(case, params, moving, x, key)
     if case.form != "chain":
 
         def dense(i: int, h: Any) -> Any:
@@ -80,7 +92,7 @@ def network(case: Case, params: Any, moving: Any, x: Any, key: Any = None) -> An
     return h, jax.lax.stop_gradient(after)
 
 
-def loss(case: Case, params: Any, moving: Any, x: Any, y: Any, key: Any) -> Any:
+def loss(case: Case | ImageCase, params: Any, moving: Any, x: Any, y: Any, key: Any) -> Any:
     """Return the loss, and the moving averages."""
     h, moving = network(case, params, moving, x, key)
     if case.loss == "crossentropy":
@@ -90,7 +102,14 @@ def loss(case: Case, params: Any, moving: Any, x: Any, y: Any, key: Any) -> Any:
 
 
 def update(
-    case: Case, params: Any, moving: Any, state: Any, key: Any, x: Any, y: Any, rate: Any = RATE
+    case: Case | ImageCase,
+    params: Any,
+    moving: Any,
+    state: Any,
+    key: Any,
+    x: Any,
+    y: Any,
+    rate: Any = RATE,
 ) -> Any:
     """Return the state after one step, and the loss; ``rate`` is the learning rate of Adam."""
     key, mine = jax.random.split(key) if case.dropout else (key, key)
@@ -115,8 +134,9 @@ def update(
 class Trainer:
     """Runs training steps."""
 
-    def __init__(self, case: Case, way: str = "") -> None:
-        x, y = (jnp.asarray(v) for v in data(case))
+    def __init__(self, case: Case | ImageCase, way: str = "") -> None:
+        given = image_data(case) if isinstance(case, ImageCase) else data(case)
+        x, y = (jnp.asarray(v) for v in given)
         compiled = jax.jit(partial(update, case), donate_argnums=(0, 1, 2, 3))
         compute = jax.jit(partial(loss, case))
         self.state = (*start(case), jax.random.key(0, impl="rbg"))

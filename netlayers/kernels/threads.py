@@ -9,6 +9,7 @@ shares are computed one after the other.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import ctypes
 import functools
@@ -72,34 +73,67 @@ def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:
 
     This thread is one of them; each takes the next slice until none is left.
     """
+    with own_threads() as count:
+        threads = 1 if EXACT and is_exact() else min(count, len(slices))
+        if threads == 1:
+            return [function(part) for part in slices]
+        left, found, calls = iter(enumerate(slices)), [None] * len(slices), []
+
+        def compute() -> None:
+            for i, part in left:
+                found[i] = function(part)
+
+        _own.threads = 1  # for calls inside
+        try:
+            for _ in range(threads - 1):
+                # The warnings that the caller ignores are part of its context.
+                context = contextvars.copy_context()
+                calls.append(_pool(count, os.getpid()).submit(context.run, compute))
+            compute()
+            for call in calls:
+                call.result()
+            return found
+        finally:  # after an error or Ctrl-C, none goes on to write
+            for _ in left:
+                pass
+            for call in calls:
+                call.exception()
+            _own.threads = count
+
+
+@contextlib.contextmanager
+def own_threads() -> Iterator[int]:
+    """Let BLAS compute with one thread inside, and :func:`run` with as many as BLAS had.
+
+    The threads of BLAS wait actively for some 30 ms after a product, in the way of these. So a
+    network with layers that compute in threads runs in this context: with a dense layer in it, a
+    training step took 22 ms instead of 33.
+
+    Yields:
+        The number of threads; 1 where another thread of Python has them.
+    """
+    known = vars(_own).get("threads")
+    if known is not None:
+        yield known
+        return
     set_threads, get_threads = _openblas()
-    threads = min(get_threads(), len(slices))
-    if threads == 1 or (EXACT and is_exact()) or not _busy.acquire(blocking=False):
-        return [function(part) for part in slices]
-    futures = importlib.import_module("concurrent.futures")  # not needed by other networks
-    before, calls = get_threads(), []
-    left, found = iter(enumerate(slices)), [None] * len(slices)
-
-    def compute() -> None:
-        for i, part in left:
-            found[i] = function(part)
-
+    before = get_threads()
+    alone = before > 1 and _busy.acquire(blocking=False)
+    _own.threads = before if alone else 1
     try:
-        set_threads(1)
-        for _ in range(threads - 1):
-            # The warnings that the caller ignores are part of its context.
-            context = contextvars.copy_context()
-            calls.append(_pool(before, os.getpid()).submit(context.run, compute))
-        compute()
-        for call in calls:
-            call.result()
-        return found
-    finally:  # after an error or Ctrl-C, none goes on to write
-        for _ in left:
-            pass
-        futures.wait(calls)
-        set_threads(before)
-        _busy.release()
+        if alone:
+            set_threads(1)
+        yield _own.threads
+    finally:
+        _own.threads = None
+        if alone:
+            set_threads(before)
+            _busy.release()
+
+
+def has_own_threads() -> bool:
+    """Return whether this is called inside of :func:`own_threads`."""
+    return vars(_own).get("threads") is not None
 
 
 def by_rows(function: Callable[..., Any], *arrays: Array) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 from netlayers.arrays.convert import shapes_of
 from netlayers.checks import is_several
 from netlayers.core.layer import Layer
-from netlayers.errors import ShapeError
 from netlayers.kernels.select import kernels
+from netlayers.kernels.threads import has_own_threads, own_threads
 from netlayers.layers.no_gradient import clear_gradients, pass_nothing
 from netlayers.layers.stacking import stacked, stacked_nodes
-from netlayers.layers.wiring import Node, chain, is_nothing, route_gradient, select
+from netlayers.layers.wiring import Node, chain, checked_parts, is_nothing, route_gradient, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +41,7 @@ class Network(Layer):
     _logit_calls: frozenset[int] | None = None  # see _use_logits_of; None: the last call
     _has_states = False
     _changes_in_training = True
+    _in_threads = False  # whether a layer computes in threads
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
 
     def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
@@ -51,6 +52,9 @@ class Network(Layer):
         """Update the connections after a call was added or removed, or after the build."""
         wired = self._connections(self.calls)
         self.takes_mask = any(_deals_with_masks(call) for call in self.calls)
+        self._in_threads = any(
+            getattr(getattr(c, "layer", c), "_in_threads", False) for c in self.calls
+        )
         self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self.takes_mask or self._repeated):
             wired = chain(self.calls)
@@ -85,6 +89,9 @@ class Network(Layer):
             mask: mask of the input.
             mask_out: a list to which the mask of the output is appended.
         """
+        if self._in_threads and not has_own_threads():
+            with own_threads():
+                return Network.forward(self, x, training, mask, mask_out)
         y = self.prepare(x)
         if self._nodes is None and mask is None:
             for call in self.calls if kernels.stack_forward is None else self._stages():
@@ -108,6 +115,9 @@ class Network(Layer):
             input_gradient: ``False`` skips dL/dx and its matrix product; the result is then
                 ``None``.
         """
+        if self._in_threads and not has_own_threads():
+            with own_threads():
+                return Network.backward(self, dy, input_gradient)
         shape = self.cache.shape
         if isinstance(dy, np.ndarray) and (not self.calls or dy.shape != shape):
             dy = self.check_gradient(dy, shape)  # the last layer checks the rest
@@ -119,6 +129,9 @@ class Network(Layer):
 
     def _forward_logits(self, x: Any, training: bool = False, mask: Any = None) -> Any:
         """Return the logits, the input of the last activation."""
+        if self._in_threads and not has_own_threads():
+            with own_threads():
+                return Network._forward_logits(self, x, training, mask)
         y = self.prepare(x)
         if self._nodes is not None or mask is not None:
             return self._run(y, training, mask, "_forward_logits")[0]
@@ -130,6 +143,9 @@ class Network(Layer):
 
     def _backward_logits(self, dz: Any, input_gradient: bool = True) -> Any:
         """Return dL/dx for a gradient of the logits; see :meth:`backward`."""
+        if self._in_threads and not has_own_threads():
+            with own_threads():
+                return Network._backward_logits(self, dz, input_gradient)
         if self._nodes is not None:
             return self._run_backward(dz, input_gradient, "_backward_logits")
         stages = self.calls if kernels.stack_forward is None else self._stages()
@@ -225,7 +241,7 @@ class Network(Layer):
                 _announce(call, ready, self._to_come(number))
             if below:
                 if len(sources) > 1 and not (isinstance(dx, tuple) and len(dx) == len(sources)):
-                    dx = self._checked_parts(call, sources, dx)
+                    dx = checked_parts(call, sources, dx)
                 route_gradient(parts, sources, dx)
         return self._total(0, parts[0]) if input_gradient else None
 
@@ -255,22 +271,6 @@ class Network(Layer):
             else:
                 np.add(p.gradient, before, out=p.gradient)
         return dx
-
-    def _checked_parts(self, call: Callee, sources: tuple[Source, ...], dx: Any) -> tuple[Any, ...]:
-        """Return the input gradients of a call with several inputs as a tuple.
-
-        Raises:
-            ShapeError: it does not return one gradient, or ``None``, for each input.
-        """
-        found = (None,) * len(sources) if dx is None else dx
-        if not isinstance(found, (tuple, list)) or len(found) != len(sources):
-            count = len(found) if isinstance(found, (tuple, list)) else 1
-            layer: Any = getattr(call, "layer", call)
-            raise ShapeError(
-                f"{layer.owner} ({type(layer).__name__}): backward() must "
-                f"return a tuple of {len(sources)}: dL/dx for each input, or None; got {count}."
-            )
-        return tuple(found)
 
     def _to_come(self, number: int) -> set[int]:
         """Return the parameters to which earlier calls will still add gradients."""

@@ -88,6 +88,7 @@ class SpatialLayer(ArrangingLayer):
 
     # Number of spatial axes.
     _rank = 2
+    _in_threads = True  # see Network
 
     def _set_kernel(
         self,

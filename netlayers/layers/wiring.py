@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from netlayers.errors import ShapeError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -72,3 +74,20 @@ def route_gradient(
 def is_nothing(d: Any) -> bool:
     """Whether a gradient, or each of several, is ``None``."""
     return d is None or (isinstance(d, tuple) and all(part is None for part in d))
+
+
+def checked_parts(call: Callee, sources: tuple[Source, ...], dx: Any) -> tuple[Any, ...]:
+    """Return the input gradients of a call with several inputs as a tuple.
+
+    Raises:
+        ShapeError: it does not return one gradient, or ``None``, for each input.
+    """
+    found = (None,) * len(sources) if dx is None else dx
+    if not isinstance(found, (tuple, list)) or len(found) != len(sources):
+        count = len(found) if isinstance(found, (tuple, list)) else 1
+        layer: Any = getattr(call, "layer", call)
+        raise ShapeError(
+            f"{layer.owner} ({type(layer).__name__}): backward() must "
+            f"return a tuple of {len(sources)}: dL/dx for each input, or None; got {count}."
+        )
+    return tuple(found)

@@ -103,7 +103,7 @@ def case(name, numbers, shape):
 
 @needs_numba
 @pytest.mark.parametrize("name", [name for name in FAST if name not in SEVERAL])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_a_compiled_kernel_computes_what_numpy_does(name, data):
     from netlayers.kernels.compiled import compiled_kernels

@@ -37,7 +37,7 @@ ARCHITECTURES = {
     "many large layers": chain(*[dense(units=10**5)] * 200),
     "a million layers": chain(*[{"class_name": "ReLU"}] * 10**6),
     "ten thousand layers": chain(*[{"class_name": "ReLU"}] * 10**4),
-    "wide and deep": chain(*[chain(*[chain(*[dense(units=1)] * 20)] * 20)] * 5),
+    "wide and deep": chain(*[chain(*[chain(*[dense(units=1)] * 20)] * 5)] * 5),
     "40 levels": deep(40),
     "250 levels": deep(250),
     "5000 levels": "[" * 5000,

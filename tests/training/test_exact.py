@@ -276,6 +276,7 @@ for dtype in ("float32", "float64"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernels", "core"), [("numpy", ""), ("numpy", "Sandybridge"), ("numba", "")]
 )

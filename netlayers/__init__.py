@@ -1,4 +1,4 @@
-"""netlayers: dense neural networks on NumPy, every gradient written out by hand.
+"""netlayers: neural networks on NumPy, every gradient written out by hand.
 
 >>> import numpy as np, netlayers as nl
 >>> x = np.random.default_rng(0).normal(size=(256, 4))

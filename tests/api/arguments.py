@@ -267,6 +267,9 @@ CASES = {
 }
 # The same functions under another name, and those that the tests named here hold to this.
 ELSEWHERE = {
+    "NeuralNetClassifier.partial_fit": "tests/estimators",
+    "NeuralNetRegressor.partial_fit": "tests/estimators",
+    "NeuralNetTransformer.fit": "tests/estimators",
     "array_to_img": "tests/utils/test_images.py",
     "image_dataset_from_directory": "tests/utils/test_images.py",
     "img_to_array": "tests/utils/test_images.py",

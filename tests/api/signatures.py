@@ -16,7 +16,7 @@ import netlayers
 
 FILE = Path(__file__).parent / "signatures.txt"
 SPECIAL = ("__call__", "__len__", "__getitem__", "__iter__")
-ON_DEMAND = ("plotting", "testing")  # public, but not loaded with the package
+ON_DEMAND = ("estimators", "plotting", "testing")  # public, but not loaded with the package
 
 
 def modules():

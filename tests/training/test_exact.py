@@ -277,11 +277,10 @@ for dtype in ("float32", "float64"):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kernels", "core"), [("numpy", ""), ("numpy", "Sandybridge"), ("numba", "")]
-)
-def test_one_and_two_threads_of_blas(kernels, core):
+@pytest.mark.parametrize("used", ["numpy", "numpy Sandybridge", "numba"])
+def test_one_and_two_threads_of_blas(used):
     """The inner loops of OpenBLAS for an older processor treat one column in another way."""
+    kernels, _, core = used.partition(" ")
     if kernels == "numba":
         pytest.importorskip("numba")
     printed = []

@@ -1,33 +1,18 @@
-"""A dense network that reaches 99.45 % on MNIST: batch normalization, dropout, distorted images.
+"""MNIST with distorted images: 99.45 % without convolutions, 99.52 % with four of them.
 
-    python examples/mnist_jitter.py                    # downloads MNIST (11 MB) the first time
-    python examples/mnist_jitter.py --data folder      # a folder with the four IDX files
-    python examples/mnist_jitter.py --plot jitter.png  # also draw distorted images
+    python examples/mnist_jitter.py                   # a dense network; downloads MNIST
+    python examples/mnist_jitter.py --data folder     # a folder with the four IDX files
+    python examples/mnist_jitter.py --plot jitter.png # also draw distorted images
+    python examples/mnist_jitter.py --network convolution --epochs 7
 
-784-1024-1024-10, without convolutions. A generator rotates, scales, shears, shifts and bends every
-image at random in each epoch, in a thread parallel to the training, as in P. Simard,
-D. Steinkraus, J. Platt, "Best practices for convolutional neural networks applied to visual
-document analysis", ICDAR 2003, for two-layer networks. It needs SciPy, which netlayers installs.
+A generator rotates, scales, shears, shifts and bends every image at random in each epoch, in a
+thread parallel to the training, as in P. Simard, D. Steinkraus, J. Platt, "Best practices for
+convolutional neural networks applied to visual document analysis", ICDAR 2003. They report 99.3 %
+for a dense network of two layers with such images, and 99.6 % for one with convolutions. It needs
+SciPy, which netlayers installs.
 
-Output, with one BLAS thread (OPENBLAS_NUM_THREADS=1):
+Output of 784-1024-1024-10, with one BLAS thread (OPENBLAS_NUM_THREADS=1):
 
-    Model: "sequential"
-    Layer (type)                                Output shape  Parameters      Bytes  Trainable
-    ------------------------------------------------------------------------------------------
-    input_layer (InputLayer)                    (None, 784)            0          0  -
-    dense (Dense)                               (None, 1024)     802,816  3,211,264  yes
-    batch_normalization (BatchNormalization)    (None, 1024)       4,096     16,384  yes
-    re_lu (ReLU)                                (None, 1024)           0          0  -
-    dropout (Dropout)                           (None, 1024)           0          0  -
-    dense_1 (Dense)                             (None, 1024)   1,048,576  4,194,304  yes
-    batch_normalization_1 (BatchNormalization)  (None, 1024)       4,096     16,384  yes
-    re_lu_1 (ReLU)                              (None, 1024)           0          0  -
-    dropout_1 (Dropout)                         (None, 1024)           0          0  -
-    dense_2 (Dense)                             (None, 10)        10,250     41,000  yes
-    ------------------------------------------------------------------------------------------
-    Total                                                      1,869,834  7,479,336
-    Trainable                                                  1,865,738  7,462,952
-    Not trainable                                                  4,096     16,384
     Epoch  1/30   12.5 s  loss 0.9280  accuracy 0.7738
     ...
     Epoch  5/30   12.8 s  loss 0.4625  accuracy 0.9509  val_loss 0.3601  val_accuracy 0.9855
@@ -37,6 +22,16 @@ Output, with one BLAS thread (OPENBLAS_NUM_THREADS=1):
     Epoch 25/30   10.6 s  loss 0.3572  accuracy 0.9829  val_loss 0.3113  val_accuracy 0.9939
     Epoch 30/30   10.8 s  loss 0.3534  accuracy 0.9838  val_loss 0.3107  val_accuracy 0.9945
     test accuracy 99.45% after 381 s
+
+Output of the network with convolutions, with compiled kernels (NETLAYERS_KERNELS=numba), one BLAS
+thread, and a tenth of a busy machine:
+
+    Epoch 1/7     7:19  loss 0.9273  accuracy 0.7791
+    ...
+    Epoch 5/7     2:34  loss 0.3598  accuracy 0.9842  val_loss 0.3227  val_accuracy 0.9944
+    Epoch 6/7     4:31  loss 0.3511  accuracy 0.9876
+    Epoch 7/7     6:03  loss 0.3476  accuracy 0.9883
+    test accuracy 99.52% after 1772 s, 248 s of processor time
 """
 
 from __future__ import annotations
@@ -136,7 +131,7 @@ def convolution_layers() -> list[nl.layers.Layer]:
         *block(64, 3, nl.layers.MaxPooling2D(2)),  # 4 x 4
         *block(128, 3),
         nl.layers.Flatten(),
-        nl.layers.Dropout(0.4),
+        nl.layers.Dropout(0.3),
         nl.layers.Dense(10),
     ]
 

@@ -10,6 +10,7 @@ import numpy as np
 from netlayers._html import html_table, picture
 from netlayers._notebook import Report
 from netlayers._tables import text_table
+from netlayers.arrays.convert import each
 from netlayers.arrays.several import float_numbers
 from netlayers.checks import listed
 from netlayers.core.hooks import observed
@@ -35,7 +36,7 @@ class FeatureMaps(Report):
     """The outputs of layers for a batch of images; printed, it is a table.
 
     Attributes:
-        images: the inputs, channels last.
+        images: the input, channels last; of several inputs the first with spatial axes.
         maps: by layer, its output (n, sizes..., channels), channels last.
     """
 
@@ -187,7 +188,9 @@ def feature_maps(
                 f"{owner}: the output of {name!r} has no spatial axes; those of "
                 f"{', '.join(feature_maps(model, x).maps) or 'no layer'} have."
             )
-    return FeatureMaps(channels_last(np.asarray(x), first), maps)
+    inputs = [np.asarray(its) for its in each(x)]
+    images = next((its for its in inputs if its.ndim > 2), inputs[0])
+    return FeatureMaps(channels_last(images, first), maps)
 
 
 def filters(model: CompilableModel, layer: str | None = None) -> Filters:

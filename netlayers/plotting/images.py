@@ -34,7 +34,7 @@ def plot_feature_maps(
         raise ConfigurationError("plot: no layer has feature maps.")
     image = check_integer("plot", "image", image, minimum=0, maximum=len(images) - 1)
     most = check_integer("plot", "most", most, minimum=1)
-    rows: Any = [("input", [picture_of(images[image])], None)]
+    rows: Any = [("input", [picture_of(images[image])], None)] if images.ndim > 2 else []
     for name, its in maps.items():
         values = its[image]
         if values.ndim == 2:  # of a series: a map is a line of pixels

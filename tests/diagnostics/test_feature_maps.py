@@ -54,6 +54,21 @@ def test_maps_that_say_nothing_are_counted():
     assert one[1].split()[-1] == "0"  # of a single image, nothing is known
 
 
+def test_several_inputs_and_rows_that_become_images():
+    number, picture = nl.Input((2,)), nl.Input((5, 5, 1))
+    maps = L.Flatten()(L.Conv2D(2, 3, name="conv")(picture))
+    model = nl.Model([number, picture], L.Dense(1)(L.Concatenate()([number, maps])))
+    x = RNG.random((3, 5, 5, 1)).astype(np.float32)
+    found = feature_maps(model, [np.ones((3, 2)), x])
+    np.testing.assert_array_equal(found.images, x)
+    assert found.maps["conv"].shape == (3, 3, 3, 2)
+    layers = [L.Reshape((5, 5, 1)), L.Conv2D(2, 3), L.Flatten()]
+    rows = feature_maps(nl.Sequential([nl.Input((25,)), *layers]), x.reshape(3, 25))
+    assert rows.images.shape == (3, 25)
+    pytest.importorskip("matplotlib")
+    assert len(drawn(rows.plot())) == 1 + 2  # Reshape, and two maps
+
+
 def test_filters_are_kernels():
     model = network()
     found = filters(model)

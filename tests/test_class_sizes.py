@@ -24,7 +24,7 @@ KERAS_LAYER = """
     trainable_weights variable_dtype variables weights
 """
 # Of Keras's preprocessing layers.
-VOCABULARY = "adapt get_vocabulary output_mode set_vocabulary vocabulary_size"
+VOCABULARY = "adapt get_vocabulary idf_weights output_mode set_vocabulary vocabulary_size"
 IMAGES = "get_random_transformation transform_images transform_labels transform_segmentation_masks"
 KERAS = {
     "Layer": KERAS_LAYER,

@@ -117,6 +117,7 @@ from netlayers.layers.transposed_convolution import (
     Conv3DTranspose,
 )
 from netlayers.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
+from netlayers.layers.wrapper import Wrapper
 from netlayers.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 from netlayers.registry import resolve
 
@@ -297,6 +298,7 @@ __all__ = [
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

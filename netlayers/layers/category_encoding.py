@@ -9,8 +9,11 @@ import numpy as np
 from netlayers.arrays.convert import as_float
 from netlayers.arrays.spec import InputSpec
 from netlayers.checks import check_integer
+from netlayers.core.symbolic import symbols_in
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.layers.categorical import ENCODINGS, CategoricalLayer, check_dense, check_mode
+from netlayers.layers.dot import Dot
+from netlayers.layers.merge_layers import Multiply
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -84,10 +87,36 @@ class CategoryEncoding(CategoricalLayer):
         mask: Any = None,
         count_weights: Any = None,
     ) -> Any:
-        """Return :meth:`forward`; see :meth:`Layer.__call__`."""
+        """Return :meth:`forward`; see :meth:`Layer.__call__`.
+
+        Of symbolic values, weighted counts are the product of the weights and the one-hot rows,
+        which two other layers compute.
+        """
         if count_weights is None:
             return super().__call__(x, *more, training=training, mask=mask)
+        if symbols_in((x, count_weights)):
+            return self._weighted_counts(x, count_weights)
         return self.forward(x, bool(training), count_weights=count_weights)
+
+    def _weighted_counts(self, x: Any, count_weights: Any) -> Any:
+        self._check_mode_for_weights()
+        shapes: Any = [getattr(value, "shape", ()) for value in (x, count_weights)]
+        if shapes[0][1:] != shapes[1][1:] or len(shapes[0]) != 2:
+            raise ShapeError(
+                f"{self.owner} (CategoryEncoding): x and count_weights must both have the shape "
+                f"(batch, n) in a symbolic call, got {shapes[0]} and {shapes[1]}."
+            )
+        rows = CategoryEncoding(self.num_tokens, "one_hot", dtype=self._dtype.name)(x)
+        if shapes[0][1] == 1:
+            return Multiply()([count_weights, rows])
+        return Dot(axes=1)([count_weights, rows])
+
+    def _check_mode_for_weights(self) -> None:
+        if self.output_mode != "count":
+            raise ConfigurationError(
+                f"{self.owner} (CategoryEncoding): count_weights has no effect with "
+                f"output_mode={self.output_mode!r}; use 'count'."
+            )
 
     def forward(self, x: Array, training: bool = False, count_weights: Any = None) -> Array:
         """Return the encoding; see the class.
@@ -99,11 +128,7 @@ class CategoryEncoding(CategoricalLayer):
         """
         x = self.prepare(x)
         if count_weights is not None:
-            if self.output_mode != "count":
-                raise ConfigurationError(
-                    f"{self.owner} (CategoryEncoding): count_weights has no effect with "
-                    f"output_mode={self.output_mode!r}; use 'count'."
-                )
+            self._check_mode_for_weights()
             count_weights = as_float(self.owner, "count_weights", count_weights, self._dtype)
             if count_weights.shape != x.shape:
                 raise ShapeError(

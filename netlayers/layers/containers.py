@@ -38,9 +38,10 @@ class Container(Network):
         layers: the sublayers.
     """
 
+    layers: list[Layer]
+
     def __init__(self, **kwargs: Any) -> None:
-        self.layers: list[Layer] = []
-        self.calls: list[Layer | Call] = []
+        vars(self).update(layers=[], calls=[])  # models refuse other layers
         super().__init__(**kwargs)
         self._built_here: list[Layer] = []
 

@@ -9,9 +9,9 @@ import numpy as np
 from netlayers.checks import check_integer
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
-from netlayers.layers.containers import Container
 from netlayers.layers.dense import AffineLayer
 from netlayers.layers.network import backward_of
+from netlayers.layers.wrapper import Wrapper
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _TOLERANCE = {4: 1e-4, 8: 1e-9}  # of the singular vectors, by itemsize
 
 
 @register("layer")
-class SpectralNormalization(Container):
+class SpectralNormalization(Wrapper):
     """A layer that computes with ``W / σ(W)``, where σ is the largest singular value.
 
     The kernel of a convolution is a matrix with a column for each filter. The slope of a Dense
@@ -58,16 +58,15 @@ class SpectralNormalization(Container):
         [[0.75, 0.0], [0.0, 1.0]]
     """
 
-    supports_masking = True
     can_skip_input_gradient = True
     arguments_without_effect = ("power_iterations",)  # on more than the last digits
 
     def __init__(self, layer: Any, power_iterations: int = 1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(layer, **kwargs)
         self.power_iterations = check_integer(
             "SpectralNormalization", "power_iterations", power_iterations, minimum=1
         )
-        self._add_sublayers("layer", [layer, _Vector(name="singular_vector")])
+        self._add_sublayer(_Vector(name="singular_vector"))
 
     @staticmethod
     def examples() -> Examples:
@@ -78,11 +77,6 @@ class SpectralNormalization(Container):
             ({"layer": dense}, (4, 5)),
             ({"layer": plain, "power_iterations": 3}, (2, 3, 4)),
         ]
-
-    @property
-    def layer(self) -> Layer:
-        """The layer whose kernel is normalized."""
-        return self.layers[0]
 
     def build(self, input_shape: Shape) -> None:
         """Build the layer, and the vector in which the power iterations start.
@@ -102,18 +96,6 @@ class SpectralNormalization(Container):
                 f"normalized; {type(layer).__name__} has none."
             )
         yield self.layers[1], (None, kernels[0].shape[-1])
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the output shape of the layer."""
-        return self.layer.compute_output_shape(input_shape)
-
-    def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the layer does not accept the shape."""
-        self.layer.check_input_shape(shape)
-
-    def compute_mask(self, x: Any, mask: Any = None) -> Any:
-        """Return the mask unchanged."""
-        return mask
 
     def forward(
         self,

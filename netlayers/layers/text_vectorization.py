@@ -36,7 +36,8 @@ class TextVectorization(TextLookup):
 
     Shapes: ``x`` strings (batch,) or (batch, 1), with ``split=None`` also (batch, words); ``y``
     integers (batch, length): ``output_sequence_length``, or the number of words in the longest text
-    of the batch. In the other modes (batch, vocabulary).
+    of the batch. ``"one_hot"``: (batch, words, vocabulary), rows of zeros behind shorter texts. In
+    the other modes (batch, vocabulary).
 
     Args:
         max_tokens: largest size of the vocabulary, with its special entries.
@@ -46,7 +47,7 @@ class TextVectorization(TextLookup):
         split: ``"whitespace"``, ``"character"``, ``None``, or a function of an array of strings
             that returns a list of words for each.
         ngrams: an integer n for groups of 1, ..., n words, or a tuple of such lengths.
-        output_mode: ``"int"``, ``"multi_hot"``, ``"count"`` or ``"tf_idf"``, see
+        output_mode: ``"int"``, ``"one_hot"``, ``"multi_hot"``, ``"count"`` or ``"tf_idf"``, see
             :class:`StringLookup`.
         output_sequence_length: length to which the indices are padded or cut.
         pad_to_max_tokens: encoded rows have ``max_tokens`` columns, whatever the vocabulary.
@@ -107,11 +108,6 @@ class TextVectorization(TextLookup):
                     f"{owner}: output_sequence_length has no effect with output_mode="
                     f"{output_mode!r}; it is for 'int'."
                 )
-        if output_mode == "one_hot":
-            raise ConfigurationError(
-                f"{owner}: output_mode must be 'int', 'multi_hot', 'count' or 'tf_idf', got "
-                "'one_hot'."
-            )
         super().__init__(**kwargs)
         self.standardize, self.split, self.ngrams = standardize, split, its_ngrams
         self.output_sequence_length, self.ragged = output_sequence_length, False
@@ -156,7 +152,8 @@ class TextVectorization(TextLookup):
                 f"a text for each sample, got {tuple(input_shape)}."
             )
         if self.output_mode != "int":
-            return (input_shape[0], *super().compute_output_shape(input_shape)[-1:])
+            words = (None,) if self.output_mode == "one_hot" else ()
+            return (input_shape[0], *words, *super().compute_output_shape(input_shape)[-1:])
         return (input_shape[0], self.output_sequence_length)
 
     def words(self, x: Any) -> list[list[str]]:
@@ -205,7 +202,7 @@ class TextVectorization(TextLookup):
             ) from None
         counts = np.array([min(len(its), length) for its in words], np.intp)
         padded[np.arange(length) < counts[:, None]] = found
-        return padded
+        return padded[..., None] if self.output_mode == "one_hot" else padded
 
     def _argument(self, name: str) -> Any:
         """Return the value of a constructor argument."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.core.layer import Layer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ShapeError
-from netlayers.layers.containers import Container
 from netlayers.layers.network import backward_of
+from netlayers.layers.wrapper import Wrapper
 from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Examples, Shape
-    from netlayers.arrays.spec import InputSpec
 
 
 @register("layer")
-class TimeDistributed(Container):
+class TimeDistributed(Wrapper):
     """``y[:, t] = layer(x[:, t])`` for every time step, with the same weights.
 
     The time steps of all samples are one batch to the layer, so statistics of a batch are taken
@@ -35,28 +33,12 @@ class TimeDistributed(Container):
         (2, 5, 4)
     """
 
-    supports_masking = True
-
-    def __init__(self, layer: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._add_sublayers("layer", [layer])
-
     @staticmethod
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
         dense = {"class_name": "Dense", "config": {"units": 3, "activation": "tanh"}}
         flat = {"class_name": "Flatten", "config": {}}
         return [({"layer": dense}, (2, 4, 3)), ({"layer": flat}, (2, 4, 3, 2))]
-
-    @property
-    def layer(self) -> Layer:
-        """The layer that is applied."""
-        return self.layers[0]
-
-    @property
-    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
-        """That of the layer."""
-        return self.layer.input_spec
 
     def build(self, input_shape: Shape) -> None:
         """Build the layer for one time step."""
@@ -78,10 +60,6 @@ class TimeDistributed(Container):
                 f"got {shown_shape(shape)}."
             )
         return (None, *shape[2:])
-
-    def compute_mask(self, x: Any, mask: Any = None) -> Any:
-        """Return the mask, which has an entry for each time step."""
-        return mask
 
     def forward(
         self,

@@ -78,7 +78,7 @@ class VocabularyLayer(CategoricalLayer):
         self._numbers: dict[Any, int] = {}
         self._idf: Array | None = None
         self.vocabulary: list[Any] | None = None
-        self.idf_weights: list[float] | None = None
+        self._given_weights: list[float] | None = None
         if idf_weights is not None and self.output_mode != "tf_idf":
             raise ConfigurationError(f"{owner}: idf_weights needs output_mode='tf_idf'.")
         self._is_given = vocabulary is not None
@@ -88,7 +88,7 @@ class VocabularyLayer(CategoricalLayer):
             if not from_file:
                 self.vocabulary = [self._entry("vocabulary", v) for v in _listed(vocabulary)]
                 if idf_weights is not None:
-                    self.idf_weights = np.asarray(idf_weights, np.float64).tolist()
+                    self._given_weights = np.asarray(idf_weights, np.float64).tolist()
 
     def _entry(self, argument: str, value: Any) -> Any:
         """Return a category as a plain ``str`` or ``int``.
@@ -126,6 +126,11 @@ class VocabularyLayer(CategoricalLayer):
         if self.invert:
             return InputSpec(dtype="integer", gradient=False)
         return InputSpec(dtype=self._kind_of_entry, gradient=False, missing=True)
+
+    @property
+    def idf_weights(self) -> Array | None:
+        """For ``"tf_idf"``, the weight of each entry of :meth:`get_vocabulary`, else ``None``."""
+        return None if self._idf is None else self._weights()
 
     def vocabulary_size(self) -> int:
         """Return the size of the vocabulary, with the entries for mask and unseen categories."""
@@ -190,7 +195,7 @@ class VocabularyLayer(CategoricalLayer):
             )
         weights = self._checked_weights(idf_weights, len(given))
         self._use(entries, weights)
-        self.vocabulary = self.idf_weights = None
+        self.vocabulary = self._given_weights = None
 
     def _checked_weights(self, weights: Any, count: int) -> Array | None:
         """Return the weights of the entries, with or without those of special ones before."""
@@ -236,7 +241,7 @@ class VocabularyLayer(CategoricalLayer):
         self._entries = entries
         self._numbers = {v: i + self._token_start for i, v in enumerate(entries)}
         self._idf = weights
-        self.vocabulary = self.idf_weights = None
+        self.vocabulary = self._given_weights = None
 
     # Configuration and files ---------------------------------------------------------------------
 
@@ -245,7 +250,7 @@ class VocabularyLayer(CategoricalLayer):
         if name == "vocabulary_size":
             size = self.vocabulary_size() if self._entries else self._known_size
             return size if self.vocabulary is None else None
-        return super()._argument(name)
+        return self._given_weights if name == "idf_weights" else super()._argument(name)
 
     def get_assets(self) -> dict[str, list[str] | bytes]:
         """Return the vocabulary, and the weights of its entries, unless they are arguments."""

@@ -27,6 +27,7 @@ class LayeredModel(TrainableModel):
         kwargs: those of the layer class that it also is.
     """
 
+    _or_change_it = ""  # what else one may do, in a message
     _own_symbols: tuple[list[Any], list[Any]] | None
 
     def __init__(self, *args: Any, seed: int | None = None, **kwargs: Any) -> None:
@@ -35,6 +36,21 @@ class LayeredModel(TrainableModel):
         self.seed = seed
         self._streams = Streams(seed)
         super().__init__(*args, **kwargs)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers; they cannot be replaced."""
+        return self._shown_layers()
+
+    @layers.setter
+    def layers(self, value: list[Layer]) -> None:
+        raise AttributeError(
+            f"{self.owner}: layers cannot be replaced, they are those that the model was made of. "
+            f"Make a new model{self._or_change_it}."
+        )
+
+    def _shown_layers(self) -> list[Layer]:
+        return self._layers
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by its name or index.

@@ -72,6 +72,8 @@ class Sequential(Chain, Model):
             learning_rate_multiplier=learning_rate_multiplier,
         )
 
+    _or_change_it = ", or use add() and pop()"
+
     @staticmethod
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
@@ -84,20 +86,10 @@ class Sequential(Chain, Model):
 
     # Layers ----------------------------------------------------------------------------------
 
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers, without a leading ``Input``."""
+    def _shown_layers(self) -> list[Layer]:
+        """Return the layers without a leading ``Input``."""
         leading = bool(self._layers) and isinstance(self._layers[0], InputLayer)
         return self._layers[leading:]
-
-    @layers.setter
-    def layers(self, value: list[Layer]) -> None:
-        if "layers" in vars(self):
-            raise AttributeError(
-                f"{self.owner}: layers cannot be replaced; use add() and pop(), or make a new "
-                "Sequential."
-            )
-        vars(self)["layers"] = value
 
     def _argument(self, name: str) -> Any:
         return self._layers if name == "layers" else super()._argument(name)

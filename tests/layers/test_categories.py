@@ -225,3 +225,21 @@ def test_bins_are_exact_as_long_as_few_numbers_are_kept():
         layer = nl.layers.Discretization(num_bins=4, epsilon=0.3)
         layer.adapt(data, batch_size=batch_size)
         assert layer.bin_boundaries == exact.bin_boundaries, batch_size
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_weighted_counts_in_a_graph(n):
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(0, 4, (5, n)), rng.normal(size=(5, n)).astype(np.float32)
+    layer = nl.layers.CategoryEncoding(4, "count")
+    inputs = [nl.Input((n,), dtype="int32"), nl.Input((n,))]
+    model = nl.Model(inputs, layer(inputs[0], count_weights=inputs[1]))
+    np.testing.assert_allclose(
+        model.predict([x, w]), layer(x, count_weights=w), rtol=1e-6, atol=1e-6
+    )
+    with pytest.raises(ConfigurationError, match="use 'count'"):
+        nl.layers.CategoryEncoding(4)(inputs[0], count_weights=inputs[1])
+    with pytest.raises(ShapeError, match="must both have the shape"):
+        layer(inputs[0], count_weights=nl.Input((n + 1,)))
+    with pytest.raises(ConfigurationError, match="cannot be mixed"):
+        layer(inputs[0], count_weights=w)

@@ -274,3 +274,16 @@ def test_a_network_learns_from_strings(tmp_path):
     model.save(tmp_path / "m.safetensors")
     again = nl.load_model(tmp_path / "m.safetensors")
     assert again.predict(x.astype(object)).tobytes() == model.predict(x).tobytes()
+
+
+def test_the_weights_of_all_entries_can_be_read():
+    layer = L.StringLookup(output_mode="tf_idf")
+    assert layer.idf_weights is None
+    layer.adapt([["one", "one"], ["one", "two"], ["two", "three"]])
+    words = np.log(1 + 3 / (1 + np.array([2, 2, 1])))  # as in Keras's documentation
+    assert layer.get_vocabulary()[1:] == ["one", "two", "three"]
+    np.testing.assert_allclose(layer.idf_weights, [words.mean(), *words])
+    assert layer.get_config()["idf_weights"] is None  # the file holds them
+    given = L.StringLookup(vocabulary=["a", "b"], idf_weights=[1, 3], output_mode="tf_idf")
+    assert given.get_config()["idf_weights"] == [1, 3]
+    np.testing.assert_array_equal(given.idf_weights, [2, 1, 3])

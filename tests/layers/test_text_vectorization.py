@@ -120,7 +120,6 @@ def test_a_network_of_texts(mode, tmp_path):
         (lambda: L.TextVectorization(ngrams=0), ConfigurationError, "ngrams"),
         (lambda: L.TextVectorization(ngrams=[1.5]), ConfigurationError, "each of ngrams"),
         (lambda: L.TextVectorization(ragged=True), ConfigurationError, "ragged must be False"),
-        (lambda: L.TextVectorization(output_mode="one_hot"), ConfigurationError, "'one_hot'"),
         (
             lambda: L.TextVectorization(output_mode="count", output_sequence_length=3),
             ConfigurationError,
@@ -144,3 +143,13 @@ def test_a_network_of_texts(mode, tmp_path):
 def test_errors(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+def test_one_hot_rows_of_words():
+    layer = L.TextVectorization(output_mode="one_hot", vocabulary=["foo", "bar"])
+    rows = layer(["foo bar", "new", ""])
+    assert rows.shape == (3, 2, 3)
+    np.testing.assert_array_equal(rows.argmax(-1)[:2], [[1, 2], [0, 0]])
+    np.testing.assert_array_equal(rows.sum(-1), [[1, 1], [1, 0], [0, 0]])
+    assert layer(["foo"]).shape == (1, 1, 3)  # one word: still an axis of words
+    assert layer.compute_output_shape((None, 1)) == (None, None, 3)

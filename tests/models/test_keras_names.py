@@ -215,8 +215,11 @@ def test_weights_left_out_of_the_decay():
 
 def test_layers_are_changed_by_add_and_pop_alone():
     model = make()
-    with pytest.raises(AttributeError, match=r"layers cannot be replaced; use add\(\) and pop"):
+    with pytest.raises(AttributeError, match=r"layers cannot be replaced.* or use add\(\) and pop"):
         model.layers = [nl.layers.Dense(4)]
+    graph = nl.Model(x := nl.Input((2,)), nl.layers.Dense(1)(x))
+    with pytest.raises(AttributeError, match=r"layers cannot be replaced.* Make a new model\."):
+        graph.layers = [nl.layers.Dense(4)]
     assert len(model.layers) == 1
     model.add(nl.layers.Dense(1), rebuild=False)
     assert model.output_shape == (None, 1)

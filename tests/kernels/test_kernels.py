@@ -319,3 +319,13 @@ def test_a_file_says_what_its_compiled_code_was_compiled_with(caller, called):
     """Or numba would go on with code of an older version after an update."""
     digest = hashlib.sha256(COMPILED[called].encode()).hexdigest()[:12]
     assert f"{called} {digest}" in COMPILED[caller]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_averages_end_at_the_limits_of_their_dtype(dtype):
+    limits = np.finfo(dtype)
+    average = np.array([limits.tiny, -limits.tiny, limits.tiny / 2, limits.max], dtype)
+    Kernels.move_average(average, average.copy(), 0.5)
+    np.testing.assert_array_equal(average, [limits.tiny, -limits.tiny, 0, limits.max])
+    Kernels.move_average(average, np.full(4, limits.tiny / 4, dtype), 0.5)
+    np.testing.assert_array_equal(average[:3], 0)

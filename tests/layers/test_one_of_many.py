@@ -173,3 +173,20 @@ def test_lists_of_batches_and_lists_of_inputs():
     np.testing.assert_array_equal(one.parameters.values, other.parameters.values)
     with pytest.raises(nl.errors.NetlayersError):
         compiled(L.Dense(1)).fit([batches[0], list(batches[1])], verbose=0)
+
+
+CROPPED = [(L.Cropping1D, 1), (L.Cropping2D, 2), (L.Cropping3D, 3)]
+
+
+@pytest.mark.parametrize(("cls", "rank"), CROPPED)
+@pytest.mark.parametrize("axis", range(3))
+def test_one_axis_of_which_nothing_is_left(cls, rank, axis):
+    for data_format, first in (("channels_last", 1), ("channels_first", 2)):
+        shape = [None] + [4] * (rank + 1)
+        shape[first + axis % rank] = 3
+        layer = cls((1, 2) if rank == 1 else ((1, 2),) * rank, data_format)
+        for build in (layer.build, layer.compute_output_shape):
+            with pytest.raises(nl.errors.ShapeError, match="3 - 1 - 2 leaves"):
+                build(tuple(shape))
+        layer.build((None, *[4] * (rank + 1)))
+        assert layer.built

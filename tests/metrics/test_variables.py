@@ -103,3 +103,22 @@ def test_what_is_missing_is_named():
         make(Nothing())
     with pytest.raises(ConfigurationError, match="metric 'true_positives': each size in shape"):
         TruePositives().add_variable((-1,))
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        (np.ones((4, 1)), np.ones((3, 1)), None),
+        (np.ones((4, 1)), np.ones((4, 1)), np.ones((3, 1))),
+        (np.ones(4), np.ones(4), None),
+        (np.ones((4, 2)), np.ones((4, 2)), None),  # of several labels
+    ],
+)
+def test_a_state_of_other_shapes_is_refused(chunk):
+    metric = nl.metrics.AUC()
+    good = {"_counts": None, "_chunks": [(np.ones((4, 1)), np.ones((4, 1)), None)]}
+    metric.set_state(good)
+    for chunks in ([chunk], [*good["_chunks"], chunk], [chunk, *good["_chunks"]]):
+        with pytest.raises(ValueError, match="not scores of samples"):
+            metric.set_state({"_counts": None, "_chunks": chunks})
+    metric.set_state(good)

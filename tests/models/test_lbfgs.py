@@ -227,3 +227,22 @@ def test_each_tolerance_ends_a_run():
     result = by_none.fit_lbfgs(X, Y, 3, gradient_tolerance=0, loss_tolerance=0, verbose=0).lbfgs
     assert not result.converged
     assert "LIMIT" in result.message
+
+
+def test_a_loss_that_is_infinite_at_first_alone():
+    class Late(nl.losses.MeanSquaredError):
+        calls = 0
+
+        def forward_samples(self, y_true, y_pred):
+            self.calls += 1
+            return super().forward_samples(y_true, y_pred) * (np.inf if self.calls == 1 else 1)
+
+    model = linear()
+    model.compile(loss=Late())
+    model.build((None, 3))
+    before = model.get_weights()
+    with pytest.raises(NonFiniteError, match="the loss of the first weights is inf"):
+        model.fit_lbfgs(X, Y, verbose=0)
+    assert model.loss.calls == 1
+    for was, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(now, was)

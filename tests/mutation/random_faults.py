@@ -199,10 +199,11 @@ class Copy:
             entered = self._entering(whole.__contains__)
         words = {word.lower() for word in (Path(fault.path).stem, *name.split("."))}
         words = {word for word in words if len(word) > 3}
-        folder = f"tests/{package(fault)}/"
+        near = (f"tests/{package(fault)}/", "tests/test_surfaces.py")
 
         def distance(test):
-            return 0 if any(w in test.lower() for w in words) else 2 - test.startswith(folder)
+            named = any(w in test.lower() for w in words)
+            return 3 - 2 * test.startswith(near) - named
 
         ranked = sorted((distance(test), size, test, seconds) for test, size, seconds in entered)
         # In turn from each file: the tests of one file look at the same.

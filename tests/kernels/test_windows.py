@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlayers.kernels import convolution, depthwise, threads
+from netlayers.kernels import convolution, depthwise, pooling, threads
 from netlayers.kernels import windows as module
 from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
@@ -177,6 +177,19 @@ def test_rows_and_filters_of_several_tiles(filters, dtype):
     depthwise.depthwise_convolve(x, kernel, windows, expected[3])
     depthwise.depthwise_kernel_gradient(x, dy, windows, expected[4])
     depthwise.depthwise_input_gradient(dy, kernel, windows, expected[5])
+    windows = windows._replace(dilation=(1, 1))
+    found += [np.full_like(dy, np.nan), np.full_like(dy[:, :2, :27], np.nan)]
+    kernels.max_pool(x, windows, found[6])
+    kernels.average_pool(x, windows._replace(before=(0, 0), counts=(2, 27)), found[7])
+    expected += [np.full_like(dy, np.nan), np.full_like(dy[:, :2, :27], np.nan)]
+    pooling.max_pool(x, windows, expected[6])
+    pooling.average_pool(x, windows._replace(before=(0, 0), counts=(2, 27)), expected[7])
+    x[0, 1, 7, 0] = np.nan
+    kernels.max_pool(x, windows, found[0])
+    seen = np.isnan(found[0])
+    assert seen[0, 1:3, 6:9, 0].all()  # the windows that see it
+    assert seen.sum() == 6
+    found, expected = found[1:], expected[1:]
     for array, answer in zip(found, expected, strict=True):
         assert array.dtype == dtype
         scale = np.abs(answer).max()
@@ -193,7 +206,7 @@ def test_tiles_of_other_processors(monkeypatch, size, rows, dtype, by_column):
     numba = pytest.importorskip("numba")
     tile = importlib.import_module("netlayers.kernels.compiled.tile")
     monkeypatch.setattr(tile, "registers", lambda: tile.Registers(size, rows))
-    entries, *tiles = tile.declared()
+    entries, *tiles, _ = tile.declared()
     write_tile = tiles[by_column]
 
     @numba.njit

@@ -21,11 +21,12 @@ Source:
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels import convolution, depthwise
+from netlayers.kernels import convolution, depthwise, pooling
 from netlayers.kernels.compiled.places import Places, convolution_places, gradient_places
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.exact import EXACT, is_exact
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: tile 533b2733d2ad.
+# this file contains a digest of their file: tile d26d286cb0a4.
 
 
 # Set by :func:`compiled_convolutions`: the functions of ``tile.py``, the rows of a tile, and its
@@ -46,11 +47,13 @@ if TYPE_CHECKING:
 _entries: Any = None
 _tile: Any = None
 _tile_by_column: Any = None
+_largest_tile: Any = None
 _ROWS = _BYTES = 0
+_PRODUCT, _BY_COLUMN, _LARGEST = range(3)  # kinds of tiles
 
 
 def _multiply(
-    by_column: bool,
+    kind: int,
     rows: int,
     columns: int,
     width: int,
@@ -69,12 +72,15 @@ def _multiply(
             above = (b[0], b[1] + c, b[2], b[3])
             begin = (first[0], first[1] + r * first[2] + c, first[2])
             target = (out[0], out[1] + r * out[2] + c, out[2])
-            if by_column:
-                left = (a[0], start + c, a[2], a[3], a[4])
-                _tile_by_column(high, wide, terms, steps, left, above, begin, target)
-            else:
+            if kind == _PRODUCT:
                 left = (a[0], start, a[2], a[3], a[4])
                 _tile(high, wide, terms, steps, left, above, begin, target)
+            else:
+                left = (a[0], start + c, a[2], a[3], a[4])
+                if kind == _BY_COLUMN:
+                    _tile_by_column(high, wide, terms, steps, left, above, begin, target)
+                else:
+                    _largest_tile(high, wide, terms, steps, left, above, begin, target)
 
 
 def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
@@ -90,7 +96,7 @@ def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
 
 
 def convolve_share(
-    by_column: bool,
+    kind: int,
     x: Array,
     samples: int,
     image: Array,
@@ -111,8 +117,8 @@ def convolve_share(
 ) -> None:
     """``out = first + Σ x kernel``, row by row; all arrays are flat.
 
-    Without padding, ``image`` is empty and x itself takes its place. ``by_column`` stands for a
-    depthwise convolution.
+    Without padding, ``image`` is empty and x itself takes its place. ``kind`` is that
+    of the tiles: those of depthwise convolutions and of maxima have other sums.
     """
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
     filters, width = first.size, _BYTES // x.itemsize
@@ -126,7 +132,7 @@ def convolve_share(
             start = sample * size
         for i in range(windows.size):
             _multiply(
-                by_column,
+                kind,
                 row,
                 filters,
                 width,
@@ -140,7 +146,7 @@ def convolve_share(
 
 
 def kernel_gradient_share(
-    by_column: bool,
+    kind: int,
     x: Array,
     samples: int,
     image: Array,
@@ -172,7 +178,7 @@ def kernel_gradient_share(
             start = sample * size
         for t in range(offsets.size):
             _multiply(
-                by_column,
+                kind,
                 steps,
                 filters,
                 width,
@@ -192,7 +198,8 @@ def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..
         compiled: function that compiles another, see ``compiled_kernels``.
     """
     module = globals()
-    module["_entries"], module["_tile"], module["_tile_by_column"] = declared()
+    names = ("_entries", "_tile", "_tile_by_column", "_largest_tile")
+    module.update(zip(names, declared(), strict=True))
     module["_ROWS"], module["_BYTES"] = registers().rows, VECTORS * registers().size
     for loop in (_multiply, _pad, convolve_share, kernel_gradient_share):
         module[loop.__name__] = compiled(loop)
@@ -204,10 +211,10 @@ def _compiles(x: Array, groups: int) -> bool:
     return groups == 1 and x.dtype.kind == "f" and not (EXACT and is_exact())
 
 
-def _image(places: Places, dtype: Any) -> Array:
-    """Return memory for a padded image, filled with zeros."""
+def _image(places: Places, dtype: Any, padding: float = 0) -> Array:
+    """Return memory for a padded image, filled with the padding."""
     image = scratch("image", (places.size,), dtype)
-    image.fill(0)
+    image.fill(padding)
     return image
 
 
@@ -218,15 +225,15 @@ def _convolve(
     first: Array,
     out: Array,
     shares: list[slice],
-    by_column: bool = False,
+    kind: int = _PRODUCT,
 ) -> None:
     """Compute a sum of the first kind, a share of the batch in each thread."""
 
     def compute(samples: slice) -> None:
         part, target = x[samples], out[samples].reshape(-1)
-        image = _image(places, x.dtype)
+        image = _image(places, x.dtype, -np.inf if kind == _LARGEST else 0)
         convolve_share(
-            by_column, part.reshape(-1), len(part), image, *places[1:], kernel.reshape(-1), first,
+            kind, part.reshape(-1), len(part), image, *places[1:], kernel.reshape(-1), first,
             target,
         )  # fmt: skip
 
@@ -276,16 +283,14 @@ def convolve_kernel_gradient(
 
 
 def _kernel_gradient(
-    x: Array, dy: Array, places: Places, out: Array, shares: list[slice], by_column: bool = False
+    x: Array, dy: Array, places: Places, out: Array, shares: list[slice], kind: int = _PRODUCT
 ) -> None:
     totals = scratch("kernel gradients", (len(shares), out.size), out.dtype)
 
     def compute(samples: slice) -> None:
         part, given = x[samples], dy[samples].reshape(-1)
         total, image = totals[shares.index(samples)], _image(places, x.dtype)
-        kernel_gradient_share(
-            by_column, part.reshape(-1), len(part), image, *places[1:], given, total
-        )
+        kernel_gradient_share(kind, part.reshape(-1), len(part), image, *places[1:], given, total)
 
     run(compute, shares)
     np.add.reduce(totals, axis=0, out=out.reshape(-1))
@@ -302,7 +307,7 @@ def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) ->
         return
     places = convolution_places(windows, channels, channels, depthwise=True)
     first, shares = np.zeros(channels, x.dtype), depthwise.shares_of(out, kernel)
-    _convolve(x, places, kernel, first, out, shares, by_column=True)
+    _convolve(x, places, kernel, first, out, shares, kind=_BY_COLUMN)
 
 
 def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
@@ -313,7 +318,7 @@ def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Ar
         return
     first, shares = np.zeros(channels, dy.dtype), depthwise.shares_of(dy, kernel)
     for places in gradient_places(windows, channels, channels, depthwise=True):
-        _convolve(dy, places, kernel, first, out, shares, by_column=True)
+        _convolve(dy, places, kernel, first, out, shares, kind=_BY_COLUMN)
 
 
 def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) -> None:
@@ -323,7 +328,41 @@ def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array)
         depthwise.depthwise_kernel_gradient(x, dy, windows, out)
         return
     places = convolution_places(windows, channels, channels, depthwise=True)
-    _kernel_gradient(x, dy, places, out, depthwise.shares_of(dy, out), by_column=True)
+    _kernel_gradient(x, dy, places, out, depthwise.shares_of(dy, out), kind=_BY_COLUMN)
+
+
+# Pooling: the largest entry of a window; the mean is a depthwise convolution with equal weights.
+
+
+def max_pool(x: Array, windows: Windows, out: Array) -> None:
+    """See :func:`netlayers.kernels.pooling.max_pool`."""
+    if not _compiles(x, 1):
+        pooling.max_pool(x, windows, out)
+        return
+    channels = x.shape[-1]
+    places = convolution_places(windows, channels, channels, depthwise=True)
+    first, shares = np.full(channels, -np.inf, x.dtype), pooling.shares_of(x, windows)
+    _convolve(x, places, first, first, out, shares, kind=_LARGEST)
+
+
+def average_pool(x: Array, windows: Windows, out: Array) -> None:
+    """See :func:`netlayers.kernels.pooling.average_pool`."""
+    if windows.padded != windows.sizes or not _compiles(x, 1):
+        pooling.average_pool(x, windows, out)
+        return
+    depthwise_convolve(x, _equal_weights(windows, x), windows, out)
+
+
+def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
+    """See :func:`netlayers.kernels.pooling.average_pool_gradient`."""
+    if windows.padded != windows.sizes or not _compiles(dy, 1):
+        pooling.average_pool_gradient(dy, windows, out)
+        return
+    depthwise_input_gradient(dy, _equal_weights(windows, dy), windows, out)
+
+
+def _equal_weights(windows: Windows, x: Array) -> Array:
+    return np.full((*windows.kernel, x.shape[-1], 1), 1 / math.prod(windows.kernel), x.dtype)
 
 
 KERNELS: tuple[Any, ...] = (
@@ -333,4 +372,7 @@ KERNELS: tuple[Any, ...] = (
     depthwise_convolve,
     depthwise_kernel_gradient,
     depthwise_input_gradient,
+    max_pool,
+    average_pool,
+    average_pool_gradient,
 )

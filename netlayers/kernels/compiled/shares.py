@@ -40,19 +40,6 @@ def _rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
 
 
-def max_pool(x: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.pooling.max_pool`."""
-    if not _compiles(x):
-        pooling.max_pool(x, windows, out)
-        return
-    g = _geometry(windows)
-
-    def compute(samples: slice) -> None:
-        loops.max_pool_share(_rows(x[samples]), g, _rows(out[samples]))
-
-    run(compute, pooling.shares_of(x, windows))
-
-
 def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Array) -> None:
     """See :func:`netlayers.kernels.pooling.max_pool_gradient`."""
     if not _compiles(x):
@@ -67,7 +54,4 @@ def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Arra
     run(compute, pooling.shares_of(x, windows))
 
 
-KERNELS: tuple[Any, ...] = (
-    max_pool,
-    max_pool_gradient,
-)
+KERNELS: tuple[Any, ...] = (max_pool_gradient,)

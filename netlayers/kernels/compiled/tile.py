@@ -12,7 +12,8 @@ its columns::
         a[row 11, k] ->  |          |          |
                          +----------+----------+
 
-In a tile of the second kind, the entries of a are vectors, too: each column has its own.
+In a tile of the second kind, the entries of a are vectors, too: each column has its own. In a tile
+of the third kind the largest of them takes the place of the sum.
 
 So a multiply-add, which a processor can begin once or twice a cycle, needs far less than one load.
 numba does not keep an array in registers; therefore the instructions are written here, in LLVM's
@@ -61,8 +62,8 @@ def registers() -> Registers:
 
 
 @functools.cache
-def declared() -> tuple[Any, Any, Any]:
-    """Return the functions ``entries``, ``tile`` and ``tile_by_column`` for compiled code.
+def declared() -> tuple[Any, ...]:
+    """Return ``entries``, ``tile``, ``tile_by_column`` and ``largest_tile`` for compiled code.
 
     ``entries(x)`` is the pointer to the first entry of an array. To pass it on costs nothing,
     whereas the references to an array are counted, by all threads in the same place.
@@ -76,7 +77,8 @@ def declared() -> tuple[Any, Any, Any]:
         first (pointer, start, row)                  start + r row + c; the same for out
 
     with ``places`` a pointer to int64. ``tile_by_column`` computes ``first[r, c] + Σ a[r, t, k, c]
-    b[t, k, c]``, where c is added to the place in a. ``first`` may be ``out``. There are 1 to
+    b[t, k, c]``, where c is added to the place in a, and ``largest_tile`` the largest of ``first``
+    and all ``a[r, t, k, c]``, or NaN if there is one. ``first`` may be ``out``. There are 1 to
     ``registers().rows`` rows, and as many columns as 1 to ``VECTORS`` vectors hold.
 
     Raises:
@@ -93,20 +95,20 @@ def declared() -> tuple[Any, Any, Any]:
 
         return types.CPointer(x.dtype)(x), write
 
-    def declare(by_column: bool) -> Any:
+    def declare(kind: str) -> Any:
         def tile(
             context: Any, rows: Any, columns: Any, terms: Any, steps: Any,
             a: Any, b: Any, first: Any, out: Any,
         ) -> Any:  # fmt: skip
             signature = types.void(rows, columns, terms, steps, a, b, first, out)
-            return signature, functools.partial(_write, by_column)
+            return signature, functools.partial(_write, kind)
 
         return extending.intrinsic(tile)
 
-    return entries, declare(False), declare(True)
+    return entries, declare("product"), declare("by column"), declare("largest")
 
 
-def _write(by_column: bool, context: Any, builder: Any, signature: Any, given: Any) -> Any:
+def _write(kind: str, context: Any, builder: Any, signature: Any, given: Any) -> Any:
     """Write the instructions: a branch for each number of rows and of vectors."""
     tools: Any = importlib.import_module("numba.core.cgutils")
     rows, *sizes = given[:4]
@@ -124,7 +126,7 @@ def _write(by_column: bool, context: Any, builder: Any, signature: Any, given: A
             block = builder.append_basic_block(f"vectors{vectors}rows{count}")
             by_rows.add_case(writer.integer(count), block)
             builder.position_at_end(block)
-            writer.write(count, vectors, by_column)
+            writer.write(count, vectors, kind)
             builder.branch(end)
     builder.position_at_end(end)
     return context.get_dummy_value()
@@ -204,7 +206,7 @@ class _Writer:
         module = self.builder.module
         return self.builder.call(self.tools.get_or_insert_function(module, kind, name), given)
 
-    def write(self, rows: int, vectors: int, by_column: bool) -> None:
+    def write(self, rows: int, vectors: int, kind: str) -> None:
         """Write the branch of a tile.
 
         LLVM keeps variables in registers. The addresses of rows are those of every fourth row and
@@ -232,18 +234,28 @@ class _Writer:
                 builder.store(builder.gep(place, [b_step]), above)
                 for r in range(rows):
                     place = builder.gep(builder.load(left[r // 4]), [distances[r % 4]])
-                    if not by_column:
+                    if kind == "product":
                         entry = self.splat(builder.load(place))
                     for v in range(vectors):
-                        if by_column:
-                            entry = self.load(place, v, vectors)
                         total = builder.load(sums[r][v])
-                        total = self.call("llvm.fmuladd", self.vector, entry, columns[v], total)
+                        if kind != "product":
+                            entry = self.load(place, v, vectors)
+                        if kind == "largest":
+                            total = self.larger(entry, total)
+                        else:
+                            given = entry, columns[v], total
+                            total = self.call("llvm.fmuladd", self.vector, *given)
                         builder.store(total, sums[r][v])
                 for pointer in left:
                     builder.store(builder.gep(builder.load(pointer), [a_step]), pointer)
         for r, v in itertools.product(range(rows), range(vectors)):
             self.store(builder.load(sums[r][v]), self.place(r, *self.out), v, vectors)
+
+    def larger(self, x: Any, y: Any) -> Any:
+        """Return the larger of two vectors, entry by entry, or NaN if there is one."""
+        builder = self.builder
+        stays = builder.or_(builder.fcmp_ordered("<=", x, y), builder.fcmp_unordered("uno", y, y))
+        return builder.select(stays, y, x)
 
     def variable(self, kind: Any) -> Any:
         """Return the pointer to a new variable."""

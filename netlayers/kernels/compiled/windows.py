@@ -46,33 +46,12 @@ def _copy(x: Array, y: Array) -> None:
         y[c] = x[c]
 
 
-def _largest(x: Array, y: Array) -> None:
-    for c in range(y.size):
-        y[c] = y[c] if x[c] <= y[c] or y[c] != y[c] else x[c]
-
-
 def _hand_over(x: Array, largest: Array, left: Array, dx: Array) -> None:
     zero = dx.dtype.type(0)
     for c in range(dx.size):
         hit = x[c] == largest[c]
         dx[c] += left[c] if hit else zero
         left[c] = zero if hit else left[c]
-
-
-def max_pool_share(x: Array, g: Array, out: Array) -> None:
-    """Write the largest entry of each window; NaN if there is one."""
-    at = np.empty(4, np.int64)
-    _first(g, 0, at)
-    for row in range(out.shape[0]):
-        sample = at[3]
-        y = out[row]
-        y[:] = -np.inf
-        for i in range(max(0, -at[0]), min(g[1, 0], g[0, 0] - at[0])):
-            for j in range(max(0, -at[1]), min(g[1, 1], g[0, 1] - at[1])):
-                for k in range(max(0, -at[2]), min(g[1, 2], g[0, 2] - at[2])):
-                    line = (sample * g[0, 0] + at[0] + i) * g[0, 1] + at[1] + j
-                    _largest(x[line * g[0, 2] + at[2] + k], y)
-        _next(g, at)
 
 
 def max_pool_gradient_share(x: Array, y: Array, dy: Array, g: Array, dx: Array) -> None:
@@ -102,14 +81,12 @@ def compiled_windows(compiled: Callable[..., Any]) -> dict[str, Callable[..., An
     module = globals()
     for helper in (
         _copy,
-        _largest,
         _hand_over,
         _first,
         _next,
     ):
         module[helper.__name__] = compiled(helper)
     found = [
-        max_pool_share,
         max_pool_gradient_share,
     ]
     return {kernel.__name__: compiled(kernel) for kernel in found}

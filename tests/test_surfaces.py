@@ -30,7 +30,7 @@ FAMILIES = (
 )  # fmt: skip
 # Of the base classes, what subclasses override or what depends on their flags.
 OF_BASES = (
-    "count_params", "denominator", "get_config", "hyperparameters", "input_spec",
+    "count_params", "denominator", "get_config", "get_state", "hyperparameters", "input_spec",
     "non_trainable_weights", "result", "states", "trainable_weights",
 )  # fmt: skip
 OTHER_EACH_RUN = ("__", "_rng", "rng", "_lock", "seed_generator", "dtype_policy")

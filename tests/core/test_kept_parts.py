@@ -169,3 +169,21 @@ def test_weights_that_are_declared_alone():
         assert (layer.kernel.shape, layer.kernel.dtype) == ((3, 2), "f4")
         assert layer.kernel.max() == layer.kernel.min() == 0
     assert layer.kernel.max() > 0
+
+
+def test_a_parameter_has_no_gradient_before_there_is_a_vector():
+    class Weighted(nl.layers.Layer):
+        def build(self, input_shape):
+            self.add_weight("w", (3,))
+            self.add_weight("s", (3,), "zeros", statistic=True)
+            self.before = [p.gradient for p in self.declared_parameters]
+
+        def forward(self, x, training=False):
+            return self.prepare(x) * self.w
+
+    layer = Weighted()
+    layer(np.ones((2, 3)))
+    assert layer.before == [None, None]
+    now = [p.gradient for p in layer.declared_parameters]
+    assert now[0].shape == (3,)
+    assert now[1] is None

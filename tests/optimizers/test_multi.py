@@ -240,3 +240,25 @@ def test_what_is_refused():
         OptimizerMap(sgd, {"(a*)*b": sgd})
     with pytest.raises(ConfigurationError, match="Adam: epsilon=1e-50 is too small for float32"):
         run(MultiOptimizer(OptimizerMap(opt.Adam(epsilon=1e-50))), network("float32"))
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_decay_reaches_rows_that_were_not_in_the_batch(decay):
+    start = np.linspace(1, 2, 12).reshape(6, 2)
+
+    def trained(optimizer):
+        model = nl.Sequential([L.Embedding(6, 2), L.Flatten(), L.Dense(1)])
+        model.build((None, 3))
+        model.parameters.values[...] = np.linspace(1, 2, model.count_params())
+        model.layers[0].embeddings[...] = start
+        model.compile(optimizer, "mse")
+        model.train_on_batch(np.array([[0, 1, 1], [2, 0, 1]]), np.zeros((2, 1)))
+        return model.layers[0].embeddings
+
+    sgd = opt.SGD(0.01, weight_decay=decay or None)
+    expected = trained(sgd)
+    found = trained(MultiOptimizer(OptimizerMap("sgd", {"embedding/.*": sgd})))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    whole = MultiOptimizer(OptimizerMap(opt.SGD(0.01)), weight_decay=decay or None)
+    np.testing.assert_allclose(trained(whole), expected, rtol=1e-6)
+    np.testing.assert_allclose(found[3:], start[3:] * (1 - 0.01 * decay), rtol=1e-5)

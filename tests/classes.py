@@ -88,11 +88,12 @@ KINDS = {
     "initializer": (nl.initializers.Initializer, nl.initializers, {"RandomInitializer"}),
     "regularizer": (nl.regularizers.Regularizer, nl.regularizers, set()),
     "constraint": (nl.constraints.Constraint, nl.constraints, set()),
-    # SwapEMAWeights needs an optimizer with averages: see callbacks/test_swap_ema.py.
+    # SwapEMAWeights needs an optimizer with averages: see callbacks/test_swap_ema.py; Plateau is
+    # of the estimators alone: see estimators/test_training.py.
     "callback": (
         nl.callbacks.Callback,
         nl.callbacks,
-        {"MonitorCallback", "BackupCallback", "SwapEMAWeights"},
+        {"MonitorCallback", "BackupCallback", "Plateau", "SwapEMAWeights"},
     ),
 }
 

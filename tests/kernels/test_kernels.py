@@ -21,8 +21,10 @@ needs_numba = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="
 NAMES = sorted(name for name, value in vars(Kernels).items() if isinstance(value, staticmethod))
 # Those on windows: see test_windows.py.
 WINDOWS = {name for name in NAMES if "pool" in name or "conv" in name or "depthwise" in name}
-# Those that a compiled one stands for.
-FAST = [name for name in NAMES if name not in {"adaptive_step", *WINDOWS}]  # AMSGrad's alone
+# Steps of recurrent layers, whose products and tanh take most of the time.
+RECURRENT = {name for name in NAMES if name.startswith(("gru_", "lstm_", "reset_"))}
+# Those that a compiled one stands for; adaptive_step is AMSGrad's alone.
+FAST = [name for name in NAMES if name not in {"adaptive_step", *WINDOWS, *RECURRENT}]
 # Those that return several arrays have a test of their own.
 SEVERAL = {"centre_columns", "column_sums"}
 EXTREME = [0.0, -0.0, 1e-40, -1e-40, 1e-30, 1e4, -1e4, 1e30, -1e30, np.nan, np.inf, -np.inf]

@@ -147,3 +147,42 @@ def build(
             normed = i + 1 < len(layers) and layers[i + 1][0] == "norm"
             x = make(layer, normed, x)
     return x
+
+
+def products(case: ImageCase) -> list[tuple[int, int, int]]:
+    """Return the matrix products of a step as (rows, inner, columns), forward and backward.
+
+    A convolution is the product of its patches, one for each window, with the kernel. Those of the
+    first layer need no input gradient; a depthwise convolution is no product.
+    """
+    found: list[tuple[int, int, int]] = []
+    rank = len(case.shape) - 1
+
+    def add(rows: int, inner: int, columns: int) -> None:
+        first = not found
+        found.extend([(rows, inner, columns), (inner, rows, columns)])
+        if not first:
+            found.append((rows, columns, inner))
+
+    def make(layer: tuple[Any, ...], normed: bool, shape: tuple[int, ...]) -> tuple[int, ...]:
+        kind, *numbers = layer
+        sizes, channels = shape[:-1], shape[-1]
+        if kind == "conv":
+            filters, kernel, stride, dilation, padding = numbers
+            reach = 0 if padding == "same" else (kernel - 1) * dilation
+            sizes = tuple(-(-(n - reach) // stride) for n in sizes)
+            add(case.batch * int(np.prod(sizes)), kernel**rank * channels, filters)
+            return (*sizes, filters)
+        if kind == "depthwise":
+            return (*(-(-n // numbers[1]) for n in sizes), channels)
+        if kind in ("max", "mean"):
+            return (*(n // numbers[0] for n in sizes), channels)
+        if kind == "dense":
+            add(case.batch, channels, *numbers)
+            return (*sizes, *numbers)
+        if kind == "global":
+            return (channels,)
+        return (int(np.prod(shape)),) if kind == "flatten" else shape
+
+    build(case.layers, case.shape, make, lambda a, b: a)
+    return found

@@ -24,7 +24,7 @@ DIFFERENT = {
 
 
 # Peers that have the convolutional networks.
-WITH_IMAGES = ("ours", "pytorch", "jaxed", "keras_jax")
+WITH_IMAGES = ("ours", "floor", "pytorch", "jaxed", "keras_jax")
 
 
 def run_images(names: list[str], options: Any) -> dict[str, Any]:

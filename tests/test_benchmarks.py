@@ -7,10 +7,21 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from benchmarks import exact, footprint, growth, jobs, peers, picture, products, report, stats
+from benchmarks import (
+    exact,
+    footprint,
+    growth,
+    images,
+    jobs,
+    peers,
+    picture,
+    products,
+    report,
+    stats,
+)
 from benchmarks.cases import CASES, TARGETS, data, from_dict, inputs, weights
 from benchmarks.images import IMAGE_CASES, image_data
-from benchmarks.peers import images_keras_api, ours
+from benchmarks.peers import floor, images_keras_api, ours
 from netlayers.kernels.reference import Kernels
 from netlayers.kernels.select import kernels
 
@@ -288,6 +299,26 @@ def test_convolutional_networks_are_the_same_each_time(name):
     few = slice(0, 2)
     assert first.train_on_batch(x[few], y[few]) == second.train_on_batch(x[few], y[few])
     assert first.predict_on_batch(x[few]).shape == (2, 10)
+
+
+def test_the_products_of_a_convolutional_network():
+    found = images.products(IMAGE_CASES["lenet"])
+    rows = 128 * 28 * 28  # a window for each pixel
+    assert found[:2] == [(rows, 25, 6), (25, rows, 6)]  # no input gradient of the first layer
+    rows = 128 * 10 * 10  # without padding, after a mean of 2 x 2
+    assert found[2:5] == [(rows, 150, 16), (150, rows, 16), (rows, 16, 150)]
+    assert found[5:8] == [(128, 400, 120), (400, 128, 120), (128, 120, 400)]
+    assert len(found) == 14
+    pairs = [p for p in images.products(IMAGE_CASES["mobile"]) if p[0] == 64 * 16 * 16]
+    assert pairs == [(64 * 256, 64, 128), (64 * 256, 128, 64)] + [(64 * 256, 128, 128)] * 2
+
+
+def test_the_floor_multiplies_as_much_as_a_step():
+    case = IMAGE_CASES["nielsen"]
+    trainer = floor.trainer(case)
+    trainer.step()
+    done = sum(a.size * b.shape[1] * count for a, b, _, count in trainer.parts)
+    assert done == pytest.approx(sum(np.prod(p) for p in images.products(case)), rel=0.1)
 
 
 def test_a_residual_network_has_a_shortcut_where_its_shape_changes():

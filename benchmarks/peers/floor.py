@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import Case, data, weights
+from benchmarks.images import ImageCase, products
+
+PART = 2048  # rows of patches, or terms of a sum over them, that are multiplied at a time
 
 
 class Trainer:
@@ -42,10 +45,42 @@ class Trainer:
         """Return at once: steps are synchronous."""
 
 
+class ImageTrainer:
+    """Computes only the matrix products of a step of a convolutional network, part by part.
+
+    The patches are not copied: each part is the product of the same matrices.
+    """
+
+    def __init__(self, case: ImageCase) -> None:
+        rng = np.random.default_rng(0)
+        self.parts = []
+        for rows, inner, columns in products(case):
+            m, k = min(rows, PART), min(inner, PART)
+            a = rng.standard_normal((m, k), dtype=np.float32)
+            b = rng.standard_normal((k, columns), dtype=np.float32)
+            count = round(rows * inner / (m * k))
+            self.parts.append((a, b, np.empty((m, columns), np.float32), count))
+
+    def step(self) -> None:
+        """Compute the products."""
+        for a, b, out, count in self.parts:
+            for _ in range(count):
+                np.dot(a, b, out=out)
+
+    def value(self, result: Any) -> float:
+        """Return NaN: there is no loss."""
+        return float("nan")
+
+    def wait(self) -> None:
+        """Return at once: steps are synchronous."""
+
+
 def flop(case: Case) -> int:
     """Return the number of floating-point operations of the products of a step."""
     pairs = list(itertools.pairwise(case.sizes))
     return sum(2 * case.batch * n * m * (3 if i else 2) for i, (n, m) in enumerate(pairs))
 
 
-trainer = Trainer
+def trainer(case: Case | ImageCase, way: str = "") -> Trainer | ImageTrainer:
+    """Return what computes the products of a case."""
+    return ImageTrainer(case) if isinstance(case, ImageCase) else Trainer(case)

@@ -73,6 +73,8 @@ def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:
 
     This thread is one of them; each takes the next slice until none is left.
     """
+    if len(slices) == 1:
+        return [function(slices[0])]
     with own_threads() as count:
         threads = 1 if EXACT and is_exact() else min(count, len(slices))
         if threads == 1:

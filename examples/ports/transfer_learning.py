@@ -1,7 +1,7 @@
-"""Keras's guide "Transfer learning and fine-tuning", written anew with digits and dense layers.
+"""Keras's guide "Transfer learning and fine-tuning", written anew with digits of 8 x 8.
 
-A network learns the digits 0 to 4. Its lower layers, frozen, then serve to learn 5 to 9 from eight
-examples of each; in the end the whole network is trained on at a low rate.
+A convolutional network learns the digits 0 to 4. Its lower layers, frozen, then serve to learn 5 to
+9 from eight examples of each; in the end the whole network is trained on at a low rate.
 
     python examples/ports/transfer_learning.py
 
@@ -11,9 +11,9 @@ Output:
     batch_normalization  trained 2, not trained 2
     dense                trained 0, not trained 2
     the frozen base has not changed: True
-    a new layer on the frozen base: 71.5%
-    the whole network, tuned: 77.1%
-    a layer on extracted features: 73.2%
+    a new layer on the frozen base: 60.3%
+    the whole network, tuned: 67.0%
+    a layer on extracted features: 69.8%
 """
 
 import numpy as np
@@ -45,15 +45,17 @@ def learned_base(x, y, epochs):
     """Return the lower layers of a network that tells 0 to 4."""
     base = nl.Sequential(
         [
-            nl.Input(shape=(64,)),
-            layers.Dense(64, activation="relu"),
+            nl.Input(shape=(8, 8, 1)),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
             layers.BatchNormalization(),
-            layers.Dense(32, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
         ],
         name="base",
     )
-    inputs = nl.Input(shape=(64,))
-    model = nl.Model(inputs, layers.Dense(5)(base(inputs)))
+    inputs = nl.Input(shape=(8, 8, 1))
+    h = layers.GlobalAveragePooling2D()(base(inputs))
+    model = nl.Model(inputs, layers.Dense(5)(h))
     model.compile(
         optimizer=nl.optimizers.Adam(),
         loss=nl.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -64,8 +66,9 @@ def learned_base(x, y, epochs):
 
 def on_top(base, rate):
     """Return a compiled model on a base, which computes as at inference."""
-    inputs = nl.Input(shape=(64,))
+    inputs = nl.Input(shape=(8, 8, 1))
     h = base(inputs, training=False)
+    h = layers.GlobalAveragePooling2D()(h)
     h = layers.Dropout(0.2)(h)
     model = nl.Model(inputs, layers.Dense(5)(h))
     compiled(model, rate)
@@ -86,6 +89,7 @@ def main(epochs=60):
     nl.utils.set_random_seed(0)
     counts = attributes()
     (x, y), (x_test, y_test) = digits()
+    x, x_test = x.reshape(-1, 8, 8, 1), x_test.reshape(-1, 8, 8, 1)
     base = learned_base(x[y < 5], y[y < 5], epochs // 2)
 
     few = np.concatenate([np.flatnonzero(y == label)[:8] for label in range(5, 10)])
@@ -107,7 +111,8 @@ def main(epochs=60):
     tuned = model.evaluate(unseen, truth, verbose=0)[1]
     print(f"the whole network, tuned: {tuned:.1%}")
 
-    extractor = nl.Model(base.inputs, base.layers[-1].output)
+    features = layers.GlobalAveragePooling2D()(base.layers[-1].output)
+    extractor = nl.Model(base.inputs, features)
     head = nl.Sequential([nl.Input(shape=(32,)), layers.Dense(5)])
     compiled(head, 1e-2)
     head.fit(extractor.predict(new, verbose=0), labels, epochs=epochs, verbose=0)

@@ -170,7 +170,7 @@ class Functional(CallGraph, Model):
         ]
         layer = self._input_layers[source[1] or 0]
         if isinstance(layer, InputLayer):
-            found.append(layer.input_spec)  # type: ignore[arg-type]
+            found.append(layer.input_spec)
         # What takes integers or texts does not take their floats.
         return next((spec for spec in found if spec.dtype != "float"), (found or [FLOAT])[0])
 

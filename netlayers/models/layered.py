@@ -37,20 +37,17 @@ class LayeredModel(TrainableModel):
         self._streams = Streams(seed)
         super().__init__(*args, **kwargs)
 
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers; they cannot be replaced."""
-        return self._shown_layers()
+    def _shown_layers(self) -> list[Layer]:
+        return self._layers
 
-    @layers.setter
-    def layers(self, value: list[Layer]) -> None:
+    def _refuse_layers(self, value: Any) -> None:
+        """Raise an AttributeError: the layers cannot be replaced."""
         raise AttributeError(
             f"{self.owner}: layers cannot be replaced, they are those that the model was made of. "
             f"Make a new model{self._or_change_it}."
         )
 
-    def _shown_layers(self) -> list[Layer]:
-        return self._layers
+    layers = property(_shown_layers, _refuse_layers)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by its name or index.

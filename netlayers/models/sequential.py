@@ -10,6 +10,7 @@ from netlayers.core.parameters import ParameterVector
 from netlayers.errors import ConfigurationError
 from netlayers.layers.containers import Chain
 from netlayers.layers.input import Input, InputLayer
+from netlayers.models.layered import LayeredModel
 from netlayers.models.model import Model
 from netlayers.registry import register
 from netlayers.training.lock import check_not_busy
@@ -90,6 +91,8 @@ class Sequential(Chain, Model):
         """Return the layers without a leading ``Input``."""
         leading = bool(self._layers) and isinstance(self._layers[0], InputLayer)
         return self._layers[leading:]
+
+    layers = property(_shown_layers, LayeredModel._refuse_layers)
 
     def _argument(self, name: str) -> Any:
         return self._layers if name == "layers" else super()._argument(name)

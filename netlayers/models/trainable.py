@@ -14,7 +14,6 @@ from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
 from netlayers.checks import check_flag, check_integer, check_verbose
 from netlayers.data.batch import ready_batch
-from netlayers.kernels.exact import exactly
 from netlayers.training import batching, trainer
 from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
 from netlayers.training.callback import CallbackList, RunPlan
@@ -29,6 +28,7 @@ from netlayers.training.first_step import FirstStep
 from netlayers.training.given_callbacks import as_callbacks
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
 from netlayers.training.lock import one_at_a_time, run_locked
+from netlayers.training.predicting import prediction_of
 from netlayers.training.trainer import Run
 
 if TYPE_CHECKING:
@@ -315,14 +315,14 @@ class TrainableModel(CompilableModel):
         shown = check_verbose("predict", verbose) and not isinstance(verbose, str)
         settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
         chosen = as_callbacks(callbacks) if callbacks is not None else []
+        forward = prediction_of(self, exact)
         data: Any = batching.prediction_data(self, x, settings)
         if data.rows == 0:  # the output shape of one row
-            return self._as_returned([np.array(a[:0]) for a in each(self.forward(data.row()))])
+            return self._as_returned([np.array(a[:0]) for a in each(forward(data.row()))])
         with closing(data):
             hooks = CallbackList(chosen, self, {"steps": data.steps})
             if exact:
                 check_exact("predict", self)
-            forward = exactly(self.forward) if exact else self.forward
             if self._has_states:  # which predictions change
                 y = run_locked(self, "predict", lambda: trainer.predict(forward, data, hooks))
             else:

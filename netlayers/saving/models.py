@@ -13,6 +13,7 @@ from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
 from netlayers.checks import check_flag, check_path
 from netlayers.errors import FileError, MissingFileError
+from netlayers.optimizers import Optimizer
 from netlayers.registry import check_custom_objects
 from netlayers.saving.file_names import check_file_name
 from netlayers.saving.format import StoredFile, write_file
@@ -79,6 +80,8 @@ def save_model(
     """
     check_not_busy(model, "save")
     path = _target("save", filepath, overwrite, allow_nonfinite)
+    if arrays is None and extra is None:  # not the snapshot of a run, which has all of them
+        _warn_of_optimizers(model)
     with between_steps(model):  # another thread may begin to train
         stored, description = describe(path, model)
         _guard(path, stored, description["weights"], allow_nonfinite)
@@ -86,6 +89,18 @@ def save_model(
             stored = joined(path, stored, {EXTRA + name: array for name, array in arrays.items()})
         description["extra"] = _EXTRA.get() if extra is None else extra
         write_file(path, stored, description)
+
+
+def _warn_of_optimizers(model: Layer) -> None:
+    """Warn of optimizers in attributes, such as those of a GAN: a file has that of ``compile``."""
+    known = getattr(model, "optimizer", None)
+    left = [n for n, v in vars(model).items() if isinstance(v, Optimizer) and v is not known]
+    if left:
+        warn(
+            f"save: {model.owner}: a file holds the optimizer of compile() alone; the state of "
+            f"{', '.join(left)} is left out, and starts anew in a loaded model. BackupAndRestore "
+            "keeps the state of all, to resume fit()."
+        )
 
 
 def stored(path: str) -> StoredFile:

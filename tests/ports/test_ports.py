@@ -54,7 +54,7 @@ def test_several_inputs_and_outputs(monkeypatch):
 
 
 def test_transfer_learning(monkeypatch):
-    _, found = run(monkeypatch, "transfer_learning", epochs=20)
+    _, found = run(monkeypatch, "transfer_learning", epochs=40)
     assert found["counts"] == [(2, 0), (2, 2), (0, 2)]
     assert found["unchanged"]
     assert min(found["accuracy"]) > 0.4  # of five, from forty examples

@@ -141,3 +141,19 @@ def test_parts_of_a_multi_optimizer_know_the_number_of_updates():
     whole.step(model.parameters)
     np.testing.assert_allclose(model.parameters.values, 1 - 0.125)
     assert whole.optimizers[0].iterations == whole.iterations == 4
+
+
+@pytest.mark.parametrize(
+    ("pattern", "taken"),
+    [("b" * 200, True), ("b" * 201, False), ("a+b*", True), ("a+b*c?", False), ("(a)b", True)],
+)
+def test_which_patterns_a_file_may_hold(pattern, taken, tmp_path):
+    model = nl.Sequential([nl.layers.Dense(1)], seed=0)
+    model.compile(nl.optimizers.LARS(0.1, exclude_from_layer_adaptation=[pattern]), "mse")
+    model.build((None, 2))
+    model.save(tmp_path / "m.safetensors")
+    if taken:
+        assert nl.load_model(tmp_path / "m.safetensors").compiled
+    else:
+        with pytest.raises(nl.errors.NetlayersError, match="is not accepted from a file"):
+            nl.load_model(tmp_path / "m.safetensors")

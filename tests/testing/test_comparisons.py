@@ -147,7 +147,7 @@ CLASSES = [
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_what_is_compared(cls, compared, monkeypatch):
+def test_what_is_compared(cls, compared, monkeypatch, capsys):
     spy_on(cls, compared, monkeypatch)
     lines, seen = [], {}
     for case in list_checks(cls, strict=cls.__module__.startswith("netlayers")):
@@ -157,5 +157,6 @@ def test_what_is_compared(cls, compared, monkeypatch):
         seen[name] += 1
         case()
         lines += [str(case), *compared.lines()]
+    assert capsys.readouterr() == ("", "")
     hints = [f"  {json.dumps(hint)[1:-1]}" for hint in compared.hints]
     check_text(__file__, f"{cls.__name__}.txt", "\n".join([*lines, "hints", *hints]))

@@ -141,3 +141,16 @@ def test_gathered_gradients():
     model = make(optimizer=nl.optimizers.SGD(gradient_accumulation_steps=3))
     with pytest.raises(NonFiniteError, match="that earlier batches left for this update"):
         fit(model, Late(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "rows"),
+    [("name", None, [2, 5]), ("random", True, None), ("same_in_training", False, None)],
+)
+def test_rows_are_named_where_a_row_alone_gives_the_same(flag, value, rows):
+    trap = type("Trapped", (Trap,), {flag: value} if value is not None else {})("weight")
+    model = nl.Sequential([trap, L.Dense(2)], seed=0)
+    model.compile("sgd", "mse")
+    with pytest.raises(NonFiniteError) as raised:
+        model.train_on_batch(X[:N], Y[:N])
+    assert raised.value.rows == rows

@@ -13,6 +13,7 @@ from netlayers.core.hooks import observed
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
 from netlayers.training.inputs import input_names
+from netlayers.training.masks import gives_mask, masked_weights
 from netlayers.training.outputs import unfused_loss
 from netlayers.training.own_steps import computed_loss
 from netlayers.training.samples import one_batch
@@ -94,7 +95,11 @@ def gradients_of(
 
     loss = computed_loss(trial, batch.inputs) or unfused_loss(trial, shapes_of(batch.targets))
     with observed(trial, around) as uses:
-        loss.forward(batch.targets, trial.forward(batch.inputs, training=True), batch.weights)
+        masks: list[Any] = []
+        options = {"mask_out": masks} if gives_mask(trial) else {}
+        y_pred = trial.forward(batch.inputs, training=True, **options)
+        weights, _ = masked_weights(loss, batch.weights, masks[0] if masks else None)
+        loss.forward(batch.targets, y_pred, weights)
         dx = trial.backward(loss.backward(), input_gradient=True)
     gradients: dict[str, Any] = {}
     for name in wanted:

@@ -61,6 +61,7 @@ from netlayers.layers.layer_normalization import (
 )
 from netlayers.layers.lookup import IntegerLookup, StringLookup
 from netlayers.layers.lstm import LSTM, LSTMCell
+from netlayers.layers.masking import Masking
 from netlayers.layers.merge_functions import (
     add,
     average,
@@ -234,6 +235,7 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",

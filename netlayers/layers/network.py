@@ -127,14 +127,19 @@ class Network(Layer):
             self.calls if kernels.stack_forward is None else self._stages(), dy, input_gradient
         )
 
-    def _forward_logits(self, x: Any, training: bool = False, mask: Any = None) -> Any:
+    def _forward_logits(
+        self, x: Any, training: bool = False, mask: Any = None, mask_out: list[Any] | None = None
+    ) -> Any:
         """Return the logits, the input of the last activation."""
         if self._in_threads and not has_own_threads():
             with own_threads():
                 return Network._forward_logits(self, x, training, mask)
         y = self.prepare(x)
         if self._nodes is not None or mask is not None:
-            return self._run(y, training, mask, "_forward_logits")[0]
+            y, mask = self._run(y, training, mask, "_forward_logits")
+            if mask_out is not None:
+                mask_out.append(mask)
+            return y
         stages = self.calls if kernels.stack_forward is None else self._stages()
         for call in stages[:-1]:
             y = call.forward(y, training)
@@ -198,16 +203,11 @@ class Network(Layer):
             value, item = sources[0]  # the usual case, inlined: one whole value
             whole = item is None and len(sources) == 1
             given = values[value] if whole else select(values, sources)
-            its_mask = select(masks, sources) if masked else None
-            if number in logits:
-                more = {} if its_mask is None or not _is_network(call) else {"mask": its_mask}
-                values.append(call._forward_logits(given, training, **more))  # type: ignore[attr-defined]
-                masks.append(None)
-                continue
+            method, its_mask = last if number in logits else "forward", None
             if masked:
-                y, its_mask = _forward_of(call, given, training, its_mask)
+                y, its_mask = _forward_of(call, given, training, select(masks, sources), method)
             else:
-                y = call.forward(given, training)
+                y = getattr(call, method)(given, training)
             values.append(y)
             masks.append(its_mask)
         if training:
@@ -345,19 +345,22 @@ def backward_of(layer: Callee, dy: Any, input_gradient: bool, method: str = "bac
     return backward(dy)
 
 
-def _forward_of(call: Callee, x: Any, training: bool, mask: Any) -> tuple[Any, Any]:
-    """Return the output of a call and its mask."""
+def _forward_of(
+    call: Callee, x: Any, training: bool, mask: Any, method: str = "forward"
+) -> tuple[Any, Any]:
+    """Return the output of a call, or its logits, and its mask."""
     layer = getattr(call, "layer", call)
+    forward = getattr(call, method)
     if _is_network(call):
         found: list[Any] = []
-        return call.forward(x, training, mask=mask, mask_out=found), found[0]
+        return forward(x, training, mask=mask, mask_out=found), found[0]
     if not isinstance(layer, Layer):  # a merge: what is masked in one input is masked
         given = [m for m in mask if m is not None] if isinstance(mask, tuple) else []
-        return call.forward(x, training), np.logical_and.reduce(given) if given else None
+        return forward(x, training), np.logical_and.reduce(given) if given else None
     out = layer.compute_mask(x, mask)
     if layer.takes_mask:
-        return call.forward(x, training, mask=mask), out
-    return call.forward(x, training), out
+        return forward(x, training, mask=mask), out
+    return forward(x, training), out
 
 
 def _is_network(call: Callee) -> bool:
@@ -366,12 +369,10 @@ def _is_network(call: Callee) -> bool:
 
 def _deals_with_masks(call: Callee) -> bool:
     layer = getattr(call, "layer", call)
-    if isinstance(layer, Network):
-        return layer.takes_mask
     if not isinstance(layer, Layer):
         return False
-    if layer.takes_mask:
-        return True
+    if isinstance(layer, Network) or layer.takes_mask:
+        return layer.takes_mask
     # A layer that only combines the masks of its inputs creates none.
     own = type(layer).compute_mask is not Layer.compute_mask and not layer._combines_masks
     return own and getattr(layer, "mask_zero", True)

@@ -15,6 +15,7 @@ from netlayers.losses import OutputLosses, SplitLoss
 from netlayers.metrics.base import Metric
 from netlayers.metrics.targets import drop_class, drop_unknown
 from netlayers.registry import suggestion
+from netlayers.training.masks import only_kept
 from netlayers.training.outputs import metrics_by_output
 
 if TYPE_CHECKING:
@@ -99,12 +100,15 @@ class MetricGroup:
             if weighs:
                 self.weighted.add(key)
 
-    def update(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
-        """Add a batch to the metrics, without what the loss leaves out."""
+    def update(self, y: Any, y_pred: Any, sample_weight: Any, mask: Any = None) -> None:
+        """Add a batch to the metrics, without what the loss or the mask leaves out."""
         if self.place is not None:
             i, output = self.place
             y, y_pred = each(y)[i], y_pred[output]
             sample_weight = sample_weight[i] if type(sample_weight) is tuple else sample_weight
+            mask = mask[output] if type(mask) is tuple else mask
+        if mask is not None:
+            y, y_pred, sample_weight = only_kept(mask, y, y_pred, sample_weight)
         if self.targets is not None:
             y = y[..., None] if y.ndim < y_pred.ndim else y
             if sample_weight is not None and sample_weight.shape == y.shape:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from netlayers.core.buffers import BufferCopies
-from netlayers.core.calls import generators_of
 from netlayers.core.penalties import collect_penalties
 from netlayers.errors import ConfigurationError, NonFiniteError
-from netlayers.kernels.memory import Workspace, aligned
+from netlayers.kernels.memory import Workspace
 from netlayers.losses.running import RunningLoss
+from netlayers.training.masks import gives_mask, masked_weights
 from netlayers.training.nonfinite import explain
+from netlayers.training.snapshot import StepSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlayers._typing import Array, Logs
+    from netlayers._typing import Logs
     from netlayers.core.parameters import Parameters
     from netlayers.data.batch import Batch
     from netlayers.layers.network import Network
@@ -28,85 +27,6 @@ if TYPE_CHECKING:
     from netlayers.metrics import Metric
     from netlayers.optimizers import Optimizer
     from netlayers.training.measuring import MetricGroup
-
-
-class StepSnapshot:
-    """The state of a model and its optimizer before a step.
-
-    Random streams, running statistics and states change in the forward pass: they are copied before
-    every step. Weights and the optimizer's vectors change only in the update, so they are copied
-    only if a step must be repeated after its update.
-
-    Args:
-        model: a built model.
-        optimizer: its optimizer.
-
-    Attributes:
-        include_weights: also copy the weights and the optimizer's vectors.
-        needed: whether a forward pass changes anything that must be copied.
-        has_weights: whether the last copy has the weights too.
-    """
-
-    def __init__(self, model: Network, optimizer: Optimizer) -> None:
-        self._model, self._optimizer = model, optimizer
-        self.include_weights = False
-        self.has_weights = False
-        self._generators = generators_of(model)
-        self._buffers = BufferCopies(model)
-        self.needed = bool(self._generators) or not self._buffers.empty
-        self._drawn: dict[str, Any] = {}
-        self._values: Array | None = None
-        self._vectors: dict[str, Array] = {}
-
-    def take(self) -> None:
-        """Copy the state as it is now."""
-        self._drawn = {name: g.bit_generator.state for name, g in self._generators.items()}
-        self._buffers.take()
-        self.has_weights = self.include_weights
-        if self.include_weights:
-            self._values = _copied(self._model.parameters.values, self._values)
-            self._vectors = {
-                name: _copied(vector, self._vectors.get(name))
-                for name, vector in self._optimizer.state.items()
-            }
-
-    def get_state(self) -> dict[str, Any]:
-        """Return what :meth:`take` copied, with weights, to resume a run in another process."""
-        names = ("_values", "_vectors", "_drawn")
-        return {**{name: vars(self)[name] for name in names}, "buffers": self._buffers.copies}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`get_state` returned."""
-        self._buffers.copies, self.has_weights = state["buffers"], True
-        vars(self).update({name: its for name, its in state.items() if name != "buffers"})
-
-    def restore_buffers(self) -> None:
-        """Restore running statistics and states after a skipped step."""
-        self._buffers.restore()
-
-    def copies(self, loss: Loss, counters: dict[str, Any]) -> tuple[Network, Optimizer, Loss]:
-        """Return copies of model, optimizer and loss, the first two as they were before the step.
-
-        Without ``include_weights`` this holds only while the step has made no update.
-
-        Args:
-            loss: the loss.
-            counters: attributes of the optimizer, as they were before the step.
-        """
-        model, optimizer, loss = copy.deepcopy((self._model, self._optimizer, loss))
-        parameters = model.parameters
-        self._buffers.restore(model)
-        for name, value in counters.items():
-            setattr(optimizer, name, value)
-        generators = generators_of(model)
-        for name, state in self._drawn.items():
-            generators[name].bit_generator.state = state
-        if self.include_weights and self.has_weights:
-            assert self._values is not None
-            parameters.values[...] = self._values
-            optimizer.state = {name: _copied(v, None) for name, v in self._vectors.items()}
-        optimizer.nonfinite_override = "ignore"  # a copy may continue where the original stopped
-        return model, optimizer, loss
 
 
 class Steps:
@@ -152,6 +72,7 @@ class Steps:
         for group in groups:
             self.metrics |= group.metrics
         self._workspace = Workspace()
+        self._masked = model.takes_mask and gives_mask(model)
         self._penalized = model._adds_penalty
         self._penalties_now = False  # whether the last batch had some
         self.reset()
@@ -360,6 +281,9 @@ class Steps:
         x, y, sample_weight, size = batch
         model, loss = self.model, self.loss
         forward = model._forward_logits if self.fused else model.forward
+        masks: list[Any] = []
+        if self._masked:
+            forward = functools.partial(forward, mask_out=masks)
         penalty = 0.0
         if self._penalized:
             y_pred, penalties = collect_penalties(forward, x, training)
@@ -367,13 +291,17 @@ class Steps:
             self._penalties_now = bool(penalties)
         else:
             y_pred = forward(x, training)
-        value = loss.forward(y, y_pred, sample_weight)
+        weights, share = sample_weight, 1.0  # share: that of the steps that the mask keeps
+        if self._masked:
+            weights, share = masked_weights(loss, sample_weight, masks[0])
+        value = loss.forward(y, y_pred, weights)
         if self._parts:
             for part, its in zip(self._parts.values(), loss.values, strict=True):  # type: ignore[attr-defined]
                 part.add(its, size)
         weight = getattr(loss, "denominator", None)  # as in weight_of
         if weight is None or not getattr(loss, "is_quotient", False):
             weight = size
+        weight *= share
         self._total += value * weight
         self._weight += weight
         if training:
@@ -388,12 +316,5 @@ class Steps:
             if self.fused:
                 y_pred = loss.probabilities  # type: ignore[attr-defined]
             for group in self._groups:
-                group.update(y, y_pred, sample_weight)
+                group.update(y, y_pred, sample_weight, masks[0] if masks else None)
         return value
-
-
-def _copied(vector: Array, into: Array | None) -> Array:
-    if into is None or into.size != vector.size:
-        into = aligned(vector.size, vector.dtype)
-    np.copyto(into, vector)
-    return into

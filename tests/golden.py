@@ -150,12 +150,12 @@ def _word(value):
         if not all(isinstance(v, (int, float, np.number, np.ndarray)) for v in value):
             return str(value)
         return _numbers(value)
-    return str(value)
+    return f"{value:#.6g}" if isinstance(value, float) else str(value)
 
 
 def _numbers(values):
     found = np.asarray(values, float).ravel()
-    return "(" + " ".join(f"{v + 0.0:.6g}" for v in found) + ")"
+    return "(" + " ".join(f"{v + 0.0:#.6g}" for v in found) + ")"  # with all digits: see _close
 
 
 def messages(cases):

@@ -135,3 +135,29 @@ def test_learning_rates():
         smoothed = np.where(rates < 1, 2 - np.log10(rates * 1e5) * 0.3, 40.0)
         curve = nl.LearningRateCurve(rates, losses, smoothed, suggestion, diverged, "a reason")
         check_text(__file__, f"rates-{name}.txt", described(curve.plot()))
+
+
+def test_how_fine_pictures_are_saved(monkeypatch):
+    """In dots per inch; a network has the resolution of its figure."""
+    from matplotlib.figure import Figure
+
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **how: saved.append((path, how)))
+    model = nl.Sequential([L.Dense(2, "relu"), L.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    x = numbers(8, 3)
+    model.fit(x, x[:, :1], verbose=0)
+    rates = np.geomspace(1e-5, 10, 30)
+    curve = nl.LearningRateCurve(rates, rates, rates, None, None, "a reason")
+    model.activation_histograms(x).plot("a.png")
+    plot_history({"loss": [1.0, 2.0]}, {"loss": [0, 1]}, None, False, "b.png")
+    plot_layers([0, 1], {"d": [1.0, 2.0]}, "gradient_norm", "c.png")
+    curve.plot("d.png")
+    model.loss_surface(x, x[:, :1], size=3).plot("e.png")
+    model.plot("f.png")
+    assert [(path, how["dpi"]) for path, how in saved] == [
+        ("a.png", 110), ("b.png", 150), ("c.png", 110), ("d.png", 150), ("e.png", 110),
+        ("f.png", "figure"),
+    ]  # fmt: skip
+    assert model.plot(None).dpi == 200
+    assert model.plot(None, dpi=50).dpi == 50

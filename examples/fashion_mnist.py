@@ -7,6 +7,19 @@
 The data set's README lists 91.6 % for two convolutions with pooling, and 83.5 % for people (H.
 Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST", 2017). In training, half of the images are mirrored;
 the learning rate rises and falls again (one cycle).
+
+Output of eight epochs, on a busy machine, with compiled kernels (NETLAYERS_KERNELS=numba) and one
+BLAS thread:
+
+    Epoch 1/8     2:15  loss 0.7670  accuracy 0.7354
+    ...
+    Epoch 5/8     1:49  loss 0.2367  accuracy 0.9126  val_loss 0.2946  val_accuracy 0.8966
+    Epoch 6/8     9:16  loss 0.2039  accuracy 0.9252
+    Epoch 7/8     1:52  loss 0.1757  accuracy 0.9362
+    Epoch 8/8     1:45  loss 0.1559  accuracy 0.9441
+    test accuracy 92.01%; 1399 s (266 s of processor time)
+    Shirt 74.6%  T-shirt/top 87.7%  Pullover 88.6%  Coat 89.2%  Dress 92.3%  Ankle boot 96.0%
+    Sneaker 97.4%  Sandal 97.5%  Bag 98.4%  Trouser 98.4%
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Reproduce results of Michael Nielsen's book "Neural Networks and Deep Learning" (2015) on MNIST.
 
-    python examples/nielsen.py                # both experiments, about two minutes
+    python examples/nielsen.py                # chapters 1 and 3, about two minutes
+    python examples/nielsen.py dense one two relu expanded         # those of chapter 6, for hours
+    python examples/nielsen.py relu --epochs 3                     # one of them, for fewer epochs
     python examples/nielsen.py --data folder  # a folder with the four IDX files
 
 1. Chapter 1, "Implementing our network to classify digits": [784, 30, 10], sigmoid, quadratic
@@ -9,13 +11,19 @@
 2. Chapter 3, "Overfitting and regularization": [784, 100, 10], sigmoid, cross-entropy, batches of
    10, learning rate 0.1, L2 with lambda 5.0, 60 epochs. The book reports 98.04 % on the 10,000
    validation images.
+3. Chapter 6, "Convolutional neural networks in practice": batches of 10 in a fixed order, learning
+   rate 0.1, 60 epochs, the accuracy on the test images at the best epoch on the validation images.
+   [784, 100, 10]: 97.80 %; with a convolution of 20 filters of 5 x 5 and pooling: 98.78 %; with a
+   second one of 40 filters: 99.06 %; with ReLU, learning rate 0.03 and lambda 0.1: 99.23 %; with
+   250,000 images, each moved by one pixel in four directions: 99.37 %.
 
 The settings are those of the book: it trains on the first 50,000 images and validates on the other
 10,000. Its loss of an image is half the squared error summed over the ten outputs (5 times the
 mean), and its cross-entropy is summed over the outputs (10 times the mean), so learning rates and
 lambda are scaled accordingly. Its regularization is lambda / 2n Σ w² of the weights, not of the
 biases, with n = 50,000. Weights and biases are initialized from a normal distribution of variance
-1; in chapter 3 the variance of the weights is 1 / fan_in.
+1; in chapter 3 the variance of the weights is 1 / fan_in, in chapter 6 1 / fan_out, and the softmax
+starts at 0.
 
 Output, with seed 0:
 
@@ -30,6 +38,14 @@ Output, with seed 0:
     ...
     Epoch 60/60    1.2 s  loss 0.0215  accuracy 0.9929  val_loss 0.0286  val_accuracy 0.9787
       ours: best 98.06% at epoch 58, last 97.87%; the book: 98.04%
+
+Of chapter 6 only few epochs were run so far, on a busy machine:
+
+    chapter 6: two convolutions, ReLU, L2
+    Epoch 1/3   58.9 s  loss 0.2394  accuracy 0.9244  val_loss 0.1071  val_accuracy 0.9716
+    Epoch 2/3     1:08  loss 0.0796  accuracy 0.9775  val_loss 0.0715  val_accuracy 0.9813
+    Epoch 3/3     8:06  loss 0.0578  accuracy 0.9847  val_loss 0.0697  val_accuracy 0.9826
+      ours: best 98.34% at epoch 3, last 98.26%; the book: 99.23%; 614 s (49 s of processor time)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pooling with the loops of ``windows.py``, a share of the batch in each thread."""
+"""The gradient of maxima by ``windows.py``, a share of the batch in each thread."""
 
 from __future__ import annotations
 

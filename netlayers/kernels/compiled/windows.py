@@ -1,9 +1,9 @@
-"""Pooling of a share of the batch in one compiled call.
+"""The gradient of maxima in windows, for a share of the batch in one compiled call.
 
-The mathematics is that of ``kernels/pooling.py``. The
-spatial axes are three; shorter ones are filled up with axes of one place. ``g`` holds the geometry:
-rows of sizes, kernel, strides, dilation, zeros before and counts, see :class:`Windows`. Arrays are
-flat, or matrices with a row for each place; a call releases the interpreter lock.
+The mathematics is that of ``kernels/pooling.py``. The spatial axes are three; shorter ones are
+filled up with axes of one place. ``g`` holds the geometry: rows of sizes, kernel, strides,
+dilation, zeros before and counts, see :class:`Windows`. Arrays are flat, or matrices with a row for
+each place; a call releases the interpreter lock.
 """
 
 from __future__ import annotations
@@ -79,14 +79,6 @@ def compiled_windows(compiled: Callable[..., Any]) -> dict[str, Callable[..., An
         compiled: function that compiles another, see ``compiled_kernels``.
     """
     module = globals()
-    for helper in (
-        _copy,
-        _hand_over,
-        _first,
-        _next,
-    ):
+    for helper in (_copy, _hand_over, _first, _next):
         module[helper.__name__] = compiled(helper)
-    found = [
-        max_pool_gradient_share,
-    ]
-    return {kernel.__name__: compiled(kernel) for kernel in found}
+    return {max_pool_gradient_share.__name__: compiled(max_pool_gradient_share)}

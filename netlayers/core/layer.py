@@ -71,8 +71,7 @@ class Layer(Module):
         True
     """
 
-    # Layers whose backward takes input_gradient=False, which skips dL/dx where it is not needed: in
-    # the first layer with trainable weights.
+    # Whether its backward takes input_gradient=False, which skips dL/dx in the first such layer.
     can_skip_input_gradient = False
     # Whether its forward may call add_loss; true in classes of the user.
     _adds_penalty = False
@@ -89,6 +88,7 @@ class Layer(Module):
     supports_masking = False
     _any_inputs = False  # whether it takes any number of float inputs, from 2
     _combines_masks = False  # whether it makes its mask of those of its inputs
+    _converted = prepared  # what prepare returns for other inputs than ready arrays
     if TYPE_CHECKING:  # the sublayers of a layer are layers
 
         @property
@@ -231,7 +231,7 @@ class Layer(Module):
             and x.flags.c_contiguous
         ):
             return x
-        return prepared(self, x)
+        return self._converted(x)
 
     def check_input_shape(self, shape: Shape) -> None:
         """Raise a ShapeError if the layer cannot take this shape (by default: as built)."""

@@ -178,7 +178,7 @@ class Functional(CallGraph, Model):
         self._specs = None  # found anew
         super()._connect()
 
-    def prepare(self, x: Any) -> Any:
+    def _converted(self, x: Any) -> Any:
         """Return the inputs, also of a dict by their names; see :meth:`Layer.prepare`."""
         several = len(self._input_layers) > 1
         if several and type(x) is tuple and self._vector is not None and are_ready(self, x):
@@ -200,7 +200,7 @@ class Functional(CallGraph, Model):
                     f"{self.owner}: takes one input, {self.input_names[0]!r}, got a "
                     f"{type(x).__name__} of {len(x)} arrays. Rows make one array by np.stack(x)."
                 )
-        return super().prepare(x)
+        return super()._converted(x)
 
     def __call__(self, x: Any, *more: Any, **options: Any) -> Any:
         """Return the outputs as ``outputs`` has them; see :meth:`Layer.__call__`."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from netlayers.arrays.checks import warn_of_lost_digits
 from tests.data.kinds import Lazy
 
 RNG = np.random.default_rng(0)
@@ -85,3 +86,10 @@ def test_class_numbers_are_no_floats():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(RNG.normal(size=(600, 2)), T % 3, verbose=0)
+
+
+def test_what_is_no_array_of_numbers_passes():
+    for values in (["a", "b"], [True, False], [1j, 2j], [None, 1], ["2020-01-01"]):
+        assert warn_of_lost_digits("fit", "x", np.array(values), np.dtype("f4")) is None
+    for values in ((X, Y), X.tolist(), None):
+        assert warn_of_lost_digits("fit", "x", values, np.dtype("f4")) is None

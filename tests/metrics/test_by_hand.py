@@ -41,6 +41,11 @@ def test_area_under_the_gains():
     assert AUC(curve="PRGAIN")(y, p) == pytest.approx(0.25)
     assert AUC(curve="PRGAIN", thresholds=[0.3, 0.45, 0.55])(y, p) == pytest.approx(0.25)
     assert math.isnan(AUC(curve="PRGAIN")([1, 1], [0.1, 0.2]))
+    for thresholds in (None, [0.5]):
+        gains = AUC(curve="PRGAIN", thresholds=thresholds)
+        assert gains([1, 0], [0.9, 0.1]) == 1  # from precision gain 1 at recall gain 0
+        gains.reset_state()
+        assert gains([0, 1], [0.9, 0.1]) == 0
 
 
 def test_thresholds_of_an_area_have_0_and_1():

@@ -294,3 +294,5 @@ def test_an_iteration_that_diverges_is_refused():
     nl.optimizers.Muon(**coefficients, ns_steps=2)
     with pytest.raises(ConfigurationError, match="grows without bound in ns_steps=7"):
         nl.optimizers.Muon(**coefficients, ns_steps=7)
+    with pytest.raises(ConfigurationError, match="grows without bound in ns_steps=30"):
+        nl.optimizers.Muon(**coefficients, ns_steps=30)  # where it is infinity less infinity

@@ -59,6 +59,8 @@ CSR = {"x.data": np.ones(2), "x.indices": np.array([0, 1]), "x.indptr": np.array
         ({"x": X, "y": Y}, {"snapshot": {"epoch": 2}}, "the batch of a snapshot, got none"),
         ({"x": X, "y": Y}, {"snapshot": {"epoch": 2, "batch": True}}, "the batch of a snapshot"),
         ({"x": np.float32(1), "y": Y}, {"snapshot": PLACE}, "inputs, targets and sample weights"),
+        ({"x": np.float32(1), "y": Y[:1]}, {"snapshot": PLACE}, "inputs, targets and sample weig"),
+        ({"x": X[:1], "y": np.float32(1)}, {"snapshot": PLACE}, "inputs, targets and sample weig"),
         ({"x": X, "y": Y[:2]}, {"snapshot": PLACE}, "inputs, targets and sample weights with the"),
         ({"x": X, "y": Y, "sample_weight": np.ones(2)}, {"snapshot": PLACE}, "inputs, targets"),
         ({"x": X[:0], "y": Y[:0]}, {"snapshot": PLACE}, "inputs, targets and sample weights"),

@@ -13,6 +13,18 @@ a mean with a weight and a bias of its own, then 120, 84 and 10 units; 1.7159 ta
 Other than in the paper, all 16 maps see all 6, the last layer is a softmax with cross-entropy in
 place of distances to drawings of the digits, and stochastic gradient descent with momentum takes
 the place of the diagonal second-order method.
+
+Output, on a busy machine, with compiled kernels (NETLAYERS_KERNELS=numba) and one BLAS thread:
+
+    61,750 weights
+    Epoch  1/20   20.2 s  loss 0.1803  accuracy 0.9438
+    ...
+    Epoch 10/20   22.2 s  loss 0.0028  accuracy 0.9994  val_loss 0.0415  val_accuracy 0.9894
+    ...
+    Epoch 20/20   26.7 s  loss 8.167e-04  accuracy 1.0000  val_loss 0.0424  val_accuracy 0.9891
+    test error 1.09%; the paper: 0.95 %; 567 s (175 s of processor time)
+
+The network knows all training images after ten passes; --distort was not run to its end so far.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ KINDS = {
             "RNNCell",  # tests/layers/test_recurrent.py
             "RandomLayer",
             "Recurrent",
+            "SeriesLayer",
             "SeparableConvolution",
             "SpatialLayer",
             "TransposedConvolution",

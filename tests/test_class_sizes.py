@@ -30,6 +30,7 @@ KERAS = {
     "Layer": KERAS_LAYER,
     "CategoricalLayer": VOCABULARY,
     "Augmentation": IMAGES,
+    "SeriesLayer": "backward_layer cell forward_layer layer reset_state",
     "FeatureSpace": """
     adapt cross feature float float_discretized float_normalized float_rescaled
     get_encoded_features get_inputs integer_categorical integer_hashed output_mode save

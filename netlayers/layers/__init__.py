@@ -26,6 +26,7 @@ from netlayers.layers.adaptive_pooling import (
     AdaptiveMaxPooling3D,
 )
 from netlayers.layers.batch_normalization import BatchNormalization
+from netlayers.layers.bidirectional import Bidirectional
 from netlayers.layers.category_encoding import CategoryEncoding
 from netlayers.layers.convolution import Conv1D, Conv2D, Conv3D
 from netlayers.layers.cropping import Cropping1D, Cropping2D, Cropping3D
@@ -110,6 +111,7 @@ from netlayers.layers.spatial_dropout import (
     SpatialDropout3D,
 )
 from netlayers.layers.spectral_normalization import SpectralNormalization
+from netlayers.layers.stacked_cells import StackedRNNCells
 from netlayers.layers.text_vectorization import TextVectorization
 from netlayers.layers.time_distributed import TimeDistributed
 from netlayers.layers.transposed_convolution import (
@@ -171,6 +173,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
@@ -289,6 +292,7 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "Squareplus",
+    "StackedRNNCells",
     "StringLookup",
     "Subtract",
     "Tanh",

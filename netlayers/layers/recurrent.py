@@ -6,22 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.arrays.convert import as_float
-from netlayers.arrays.spec import InputSpec
 from netlayers.checks import check_flag, is_several
-from netlayers.core.shapes import shown_shape
-from netlayers.core.symbolic import SymbolicValue
-from netlayers.errors import ConfigurationError, DataError, ShapeError
-from netlayers.layers.containers import Container
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.network import backward_of
 from netlayers.layers.recurrent_cell import state_shapes
 from netlayers.layers.recurrent_steps import run_steps, run_steps_backward, spread
+from netlayers.layers.series import SeriesLayer
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Shape
 
 
-class Recurrent(Container):
+class Recurrent(SeriesLayer):
     """Base class of layers that apply a cell to each time step of a series.
 
     Args:
@@ -39,11 +35,7 @@ class Recurrent(Container):
     """
 
     arguments_without_effect = ("activity_regularizer",)  # refused, with what to use instead
-    takes_mask = True
-    _any_inputs = True  # the states can be given too
-    _given_states = False  # whether they are
     _at_inference = False  # see InferenceCall
-    _mixes_activations = True
 
     def __init__(
         self,
@@ -84,21 +76,16 @@ class Recurrent(Container):
         """The cell."""
         return self.layers[0]
 
-    # Shapes ----------------------------------------------------------------------------------
+    def _state_shapes(self) -> list[tuple[int, ...]]:
+        return state_shapes(self.cell)
 
-    @property
-    def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]
-        """The series, and the initial states if they are given."""
-        series = InputSpec(name="x")
-        if not self._given_states:
-            return series
-        return (series, *self.cell.input_spec[1:])
+    # Shapes ----------------------------------------------------------------------------------
 
     def build(self, input_shape: Shape) -> None:
         """Build the cell for one step."""
         self._given_states = is_several(input_shape)
         series: Any = input_shape[0] if self._given_states else input_shape
-        shapes = state_shapes(self.cell)
+        shapes = self._state_shapes()
         self._check_series(series)
         if self.stateful:
             for i, shape in enumerate(shapes):
@@ -109,19 +96,11 @@ class Recurrent(Container):
 
     def _connect(self) -> None:
         super()._connect()
-        self.takes_mask = True
         self._repeated = {0: self.declared_parameters}  # see _step_backward
 
     def _step_shapes(self, series: Any, batch: int | None = None) -> Any:
         """Return the shapes of a step and of the states."""
-        return ((batch, *series[2:]), *((batch, *shape) for shape in state_shapes(self.cell)))
-
-    def _check_series(self, shape: Shape) -> None:
-        if len(shape) < 3 or shape[1] == 0:
-            raise ShapeError(
-                f"{self.owner} ({type(self).__name__}): expected an input of shape (batch, steps, "
-                f"features) with at least one step, got {shown_shape(shape)}."
-            )
+        return ((batch, *series[2:]), *((batch, *shape) for shape in self._state_shapes()))
 
     def check_input_shape(self, shape: Any) -> None:
         """Raise a ShapeError unless the cell takes a step of the series, and the states."""
@@ -129,16 +108,6 @@ class Recurrent(Container):
         self._check_series(series)
         self.cell.check_input_shape(self._step_shapes(series))
         self._check_states(states)
-
-    def _check_states(self, states: Any) -> None:
-        """Check the shapes of the initial states, if there are any."""
-        expected = [(None, *shape) for shape in state_shapes(self.cell)]
-        if states and [its[1:] for its in states] != [its[1:] for its in expected]:
-            wanted, got = (" and ".join(map(shown_shape, its)) for its in (expected, states))
-            raise ShapeError(
-                f"{self.owner} ({type(self).__name__}): initial_state must have the shapes "
-                f"{wanted}, got {got}."
-            )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output, and with ``return_state`` those of the states."""
@@ -152,64 +121,7 @@ class Recurrent(Container):
         """Return the mask with ``return_sequences``; the states have none."""
         mask = mask[0] if isinstance(mask, tuple) else mask
         mask = mask if self.return_sequences else None
-        return (mask, *(None for _ in state_shapes(self.cell))) if self.return_state else mask
-
-    # Calls -----------------------------------------------------------------------------------
-
-    def __call__(
-        self,
-        x: Any,
-        *more: Any,
-        training: bool | None = None,
-        mask: Any = None,
-        initial_state: Any = None,
-    ) -> Any:
-        """Return the output, or the output and the states; see :meth:`Layer.__call__`.
-
-        Args:
-            x: the series; or a list or tuple of the series and the initial states.
-            more: ``initial_state``, by position.
-            training: see :meth:`Layer.__call__`.
-            mask: booleans (batch, steps); steps where it is false change nothing.
-            initial_state: the states before the first step, a list, or one array for a cell with
-                one state. By default they are 0, or those in which the last batch ended.
-        """
-        if more and isinstance(more[0], (bool, np.bool_)):
-            training, more = bool(more[0]), more[1:]
-        if more and initial_state is None:
-            initial_state = more[0]
-        kinds = (np.ndarray, SymbolicValue)
-        if isinstance(x, (list, tuple)) and len(x) > 1 and all(isinstance(a, kinds) for a in x):
-            x, *states = x
-        else:
-            states = []
-        if initial_state is not None:
-            several = isinstance(initial_state, (list, tuple))
-            states = list(initial_state) if several else [initial_state]
-        self._given_states = bool(states)
-        self._check_count(states)
-        return super().__call__((x, *states) if states else x, training=training, mask=mask)
-
-    def _check_count(self, states: Any) -> None:
-        count = len(state_shapes(self.cell))
-        if states and len(states) != count:
-            raise DataError(
-                f"{self.owner} ({type(self).__name__}): initial_state must have {count} "
-                f"{'arrays' if count > 1 else 'array'}, one for each state, got {len(states)}."
-            )
-
-    def prepare(self, x: Any) -> Any:
-        """Return the series, or the tuple of the series and the initial states."""
-        self._given_states = isinstance(x, tuple)
-        if self._given_states:
-            self._check_count(x[1:])
-        elif isinstance(x, list):
-            x = as_float(self.owner, "x", x, self._dtype)
-        return super().prepare(x)
-
-    def reset_state(self) -> None:
-        """Reset the states; the same as :meth:`reset_states`."""
-        self.reset_states()
+        return (mask, *(None for _ in self._state_shapes())) if self.return_state else mask
 
     # Forward ---------------------------------------------------------------------------------
 
@@ -284,7 +196,7 @@ class Recurrent(Container):
             np.copyto(d_outputs, dy.swapaxes(0, 1) if self.return_sequences else dy[None])
             if absent is not None and self.zero_output_for_mask:
                 np.copyto(d_outputs, 0, where=spread(absent[-len(d_outputs) :], d_outputs))
-        shapes = state_shapes(self.cell)
+        shapes = self._state_shapes()
         d_states = [
             None if d is None else self.check_gradient(d, (count, *its))
             for d, its in zip(d_states or [None] * len(shapes), shapes, strict=True)
@@ -312,7 +224,7 @@ class Recurrent(Container):
         states: list[Any] = given
         if not given and self.stateful:
             states = [self.state(name, count) for name in self.states]
-        shapes = state_shapes(self.cell)
+        shapes = self._state_shapes()
         found = [self.buffer(f"h {i}", (count, *its), training) for i, its in enumerate(shapes)]
         for state, value in zip(found, states or [0] * len(shapes), strict=True):
             np.copyto(state, value)

@@ -42,7 +42,8 @@ def run_steps(
         y, *new = call.forward((x[t], *states), training, **options)
         if t == 0:
             outputs = layer.buffer("outputs", (len(x), *y.shape), training)
-            held = states[0] if states[0].shape == y.shape else np.zeros_like(y)
+            first = states[getattr(cell, "_output_state", 0)]
+            held = first if first.shape == y.shape else np.zeros_like(y)
         np.copyto(outputs[t], y)
         if absent is not None:
             np.copyto(outputs[t], held, where=spread(absent[t], y))
@@ -92,8 +93,9 @@ def run_steps_backward(
                 dx = layer.buffer("dx first", (steps, *dx_t.shape))
             np.copyto(dx[t], dx_t)
         d = [a if b is None else b if a is None else a + b for a, b in zip(d, passed, strict=True)]
-    if held is not None and d[0] is not None and d[0].shape == held.shape:
-        d[0] = d[0] + held
+    k = getattr(cell, "_output_state", 0)
+    if held is not None and d[k] is not None and d[k].shape == held.shape:
+        d[k] = d[k] + held
     return dx, d
 
 

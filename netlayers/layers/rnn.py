@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.layers.recurrent import Recurrent
+from netlayers.layers.stacked_cells import StackedRNNCells
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class RNN(Recurrent):
     ``return_sequences`` (batch, steps, units).
 
     Args:
-        cell: a cell: see :class:`RNNCell` for one of your own.
+        cell: a cell: see :class:`RNNCell` for one of your own; a list of cells stands for
+            :class:`StackedRNNCells`.
         return_sequences: return the output of every step, instead of the last one.
         return_state: return the states after the last step too: a tuple of the output and them.
         go_backwards: start with the last step; the outputs are in the order of their computation.
@@ -67,7 +69,7 @@ class RNN(Recurrent):
             zero_output_for_mask,
             **kwargs,
         )
-        self._take_cell(cell)
+        self._take_cell(StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell)
 
     @staticmethod
     def examples() -> Examples:

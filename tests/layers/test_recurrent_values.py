@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from tests.layers.values.recurrent import CASES, FILE, MASK, SHAPE, UNITS, draw, inputs_of, name_of
+from tests.layers.values.recurrent import (
+    BOTH,
+    CASES,
+    FILE,
+    MASK,
+    SHAPE,
+    UNITS,
+    draw,
+    inputs_of,
+    made,
+    name_of,
+)
 
 VALUES = np.load(FILE)
 ANSWERS = [
@@ -22,8 +33,10 @@ def ours(case, layer):
     layer.set_weights(weights)
     mask = MASK if "mask" in case[2] else None
     outputs = layer.forward((x, *states) if states else x, training=True, mask=mask)
-    outputs = [y.copy() for y in outputs]
-    d = layer.backward(tuple(draw([y.shape for y in outputs], 2)))
+    several = isinstance(outputs, tuple)
+    outputs = [y.copy() for y in (outputs if several else (outputs,))]
+    dy = draw([y.shape for y in outputs], 2)
+    d = layer.backward(tuple(dy) if several else dy[0])
     return [*outputs, *(d if states else (d,)), *layer.gradients]
 
 
@@ -39,6 +52,11 @@ def test_values_and_gradients(source, case):
     name, arguments, _ = case
     layer = getattr(nl.layers, name)(UNITS, **arguments, return_state=True, dtype="float64")
     check(ours(case, layer), source, case)
+
+
+@pytest.mark.parametrize("case", BOTH, ids=name_of)
+def test_both_directions_and_stacked_cells(case):
+    check(ours(case, made(nl.layers, case, dtype="float64")), "keras", case)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c[0] != "GRU" or len(c[1]) < 3], ids=name_of)

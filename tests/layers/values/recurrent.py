@@ -37,6 +37,30 @@ CASES = [
     for arguments, given in options
 ]
 
+# Layers in both directions, and stacked cells.
+BOTH = [
+    ("Bidirectional", {"layer": "LSTM", "merge_mode": "concat", "return_sequences": True}, ""),
+    ("Bidirectional", {"layer": "GRU", "merge_mode": "sum"}, "mask"),
+    ("Bidirectional", {"layer": "GRU", "merge_mode": "mul", "return_sequences": True}, "mask"),
+    ("Bidirectional", {"layer": "SimpleRNN", "merge_mode": "ave"}, ""),
+    ("Bidirectional", {"layer": "LSTM", "merge_mode": None, "return_sequences": True}, "state"),
+    ("RNN", {"cell": ["GRUCell", "LSTMCell"], "return_sequences": True}, "mask"),
+    ("RNN", {"cell": ["LSTMCell", "SimpleRNNCell"], "go_backwards": True}, ""),
+]
+
+
+def made(layers, case, **options):
+    """Return the layer of one of BOTH, of netlayers.layers or keras.layers."""
+    kind, arguments, _ = case
+    its = {k: v for k, v in arguments.items() if k.startswith("return")}
+    if kind == "RNN":
+        its |= {k: v for k, v in arguments.items() if k == "go_backwards"}
+        cells = [getattr(layers, c)(UNITS, **options) for c in arguments["cell"]]
+        cell = layers.StackedRNNCells(cells, dtype="float64")
+        return layers.RNN(cell, **its, dtype="float64")
+    layer = getattr(layers, arguments["layer"])(UNITS, **its, return_state=True, **options)
+    return layers.Bidirectional(layer, arguments["merge_mode"], dtype="float64")
+
 
 def name_of(case):
     """Return a readable name of a case."""
@@ -53,8 +77,10 @@ def draw(shapes, seed):
 
 def inputs_of(case, weight_shapes):
     """Return the series, the initial states, or none, and the weights."""
-    layer, _, given = case
-    states = [(SHAPE[0], UNITS)] * ((2 if layer == "LSTM" else 1) if "state" in given else 0)
+    layer, arguments, given = case
+    count = 2 if "LSTM" in (layer, arguments.get("layer")) else 1
+    count *= 2 if layer == "Bidirectional" else 1
+    states = [(SHAPE[0], UNITS)] * (count if "state" in given else 0)
     drawn = draw([SHAPE, *states, *weight_shapes], 1)
     return drawn[0], drawn[1 : 1 + len(states)], drawn[1 + len(states) :]
 
@@ -66,7 +92,12 @@ def from_keras(case):
 
     name, arguments, given = case
     own = {"activation": jax.numpy.tanh, **arguments}  # Keras's tanh returns float32
-    layer = getattr(keras.layers, name)(UNITS, **own, return_state=True, dtype="float64")
+    if case in BOTH:
+        tanh = keras.saving.register_keras_serializable()(_tanh)
+        options = {"activation": tanh, "dtype": "float64"}
+        layer = made(keras.layers, case, **options)
+    else:
+        layer = getattr(keras.layers, name)(UNITS, **own, return_state=True, dtype="float64")
     layer.build(SHAPE)
     x, states, weights = inputs_of(case, [tuple(w.shape) for w in layer.trainable_weights])
     others = [v.value for v in layer.non_trainable_variables]
@@ -74,11 +105,18 @@ def from_keras(case):
 
     def call(x, states, weights):
         more = {"initial_state": states} if states else {}
-        return tuple(layer.stateless_call(weights, others, x, **more, **options)[0])
+        found = layer.stateless_call(weights, others, x, **more, **options)[0]
+        return tuple(found) if isinstance(found, (list, tuple)) else (found,)
 
     outputs, back = jax.vjp(call, x, states, weights)
     dx, d_states, d_weights = back(tuple(draw([y.shape for y in outputs], 2)))
     return [np.asarray(a) for a in (*outputs, dx, *d_states, *d_weights)]
+
+
+def _tanh(x):
+    import jax
+
+    return jax.numpy.tanh(x)
 
 
 def from_torch(case):
@@ -133,6 +171,9 @@ def main():
         for source, answer in (("keras", from_keras(case)), ("torch", from_torch(case))):
             for i, array in enumerate(answer or []):
                 found[f"{source}/{name_of(case)}/{i}"] = array
+    for case in BOTH:
+        for i, array in enumerate(from_keras(case)):
+            found[f"keras/{name_of(case)}/{i}"] = array
     np.savez_compressed(FILE, **found)
 
 

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 
 import netlayers as nl
 from netlayers.errors import ConfigurationError, DataError, ShapeError
+from netlayers.layers.stacking import Node, _skip_connections
 
 L = nl.layers
 RNG = np.random.default_rng(0)
@@ -190,3 +191,26 @@ def test_one_axis_of_which_nothing_is_left(cls, rank, axis):
                 build(tuple(shape))
         layer.build((None, *[4] * (rank + 1)))
         assert layer.built
+
+
+@pytest.mark.parametrize(
+    ("sources", "uses", "found"),
+    [
+        ((0, 2), [2, 1, 1], {2: (2, 0)}),
+        ((2, 0), [2, 1, 1], {2: (2, 1)}),  # f(h) + h
+        ((1, 2), [1, 2, 1], {2: (1, 0)}),
+        ((0, 1), [2, 2, 1], {}),  # not the output before
+        ((0, 2), [3, 1, 1], {}),  # something else takes h
+        ((0, 2), [2, 2, 1], {}),  # or a value within
+    ],
+)
+def test_which_sums_end_a_residual_block(sources, uses, found):
+    one, two = L.Dense(3, "relu"), L.Dense(3)
+    for layer in (one, two):
+        layer.build((None, 3))
+    add = L.Add()
+    nodes = [Node(one, ((0, None),)), Node(two, ((1, None),))]
+    nodes.append(Node(add, tuple((its, None) for its in sources)))
+    skips = _skip_connections(nodes, uses)
+    assert {n: (skip.depth, skip.order) for n, skip in skips.items()} == found
+    assert all(skip.add is add for skip in skips.values())

@@ -1,11 +1,14 @@
 """Saliency and Grad-CAM: known values, and differences of the scores."""
 
+import types
+
 import numpy as np
 import pytest
 
 import netlayers as nl
 from netlayers import layers as L
 from netlayers.diagnostics import grad_cam, saliency
+from netlayers.diagnostics.heat_maps import _last_of_convolution
 from netlayers.errors import ConfigurationError, DataError
 
 RNG = np.random.default_rng(0)
@@ -159,3 +162,19 @@ def test_printed():
     found = saliency(model, np.ones((1, 2, 2, 1)))
     assert str(found) == "image  class  score  largest    at\n0          0      2        3  1, 0"
     assert "<table" in found._repr_html_()
+
+
+def test_which_layer_is_the_last_of_the_convolution():
+    layers = {"scale": L.Rescaling(2.0), "conv": L.Conv2D(2, 3)}
+    layers |= {"relu": L.ReLU(), "pool": L.MaxPooling2D(), "tanh": L.Tanh()}
+    sizes = {"scale": 6, "conv": 4, "relu": 4, "pool": 2, "tanh": 2}
+    found = types.SimpleNamespace(layers=layers)
+
+    def last(*names):
+        spatial = {name: np.zeros((1, sizes[name], sizes[name], 2)) for name in names}
+        return _last_of_convolution(found, spatial)
+
+    assert last(*layers) == "relu"
+    assert last("scale", "conv") == "conv"
+    assert last("scale", "relu") == "relu"  # without a convolution, the last of all
+    assert last() is None

@@ -7,7 +7,7 @@ import pytest
 
 import netlayers as nl
 from netlayers.errors import ArgumentTypeError, ConfigurationError, FileError
-from netlayers.saving import atomic, custom_objects, description
+from netlayers.saving import atomic, custom_objects, description, format
 from tests.golden import check_text
 from tests.snapshots import outcome
 
@@ -138,3 +138,11 @@ def test_files_are_the_same_whatever_was_there_before(tmp_path):
         found.add(path.read_bytes())
     assert len(found) == 1
     np.testing.assert_array_equal(nl.load_model(path).get_weights()[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize(("count", "place"), [(1, "header"), (5, "description")])
+def test_what_is_too_long_to_be_written_is_named(count, place, monkeypatch):
+    description_of = {"values": list(range(count))}
+    monkeypatch.setattr(description, "MAX_VALUES", 3)
+    with pytest.raises(FileError, match=rf"my\.file.*{place}.*at most 3 values"):
+        format._header("my.file", {f"a{i}": {"dtype": "F32"} for i in range(5)}, description_of)

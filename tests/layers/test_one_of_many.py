@@ -6,6 +6,7 @@ import scipy.sparse as sp
 
 import netlayers as nl
 from netlayers.errors import ConfigurationError, DataError, ShapeError
+from netlayers.layers.recurrent_cell import state_shapes
 from netlayers.layers.stacking import Node, _skip_connections
 
 L = nl.layers
@@ -214,3 +215,27 @@ def test_which_sums_end_a_residual_block(sources, uses, found):
     skips = _skip_connections(nodes, uses)
     assert {n: (skip.depth, skip.order) for n, skip in skips.items()} == found
     assert all(skip.add is add for skip in skips.values())
+
+
+@pytest.mark.parametrize(
+    ("size", "shapes"),
+    [
+        (1, [(1,)]),
+        ([2, (3, 1)], [(2,), (3, 1)]),
+        (0, None),
+        ([2, 0], None),
+        ((3, 0), None),
+        (-1, None),
+        ((3, -1), None),
+        (2.5, None),
+    ],
+)
+def test_one_size_of_a_state_that_is_not_positive(size, shapes):
+    class Cell(L.Layer):
+        state_size = size
+
+    if shapes is None:
+        with pytest.raises(ConfigurationError, match="state_size"):
+            state_shapes(Cell())
+    else:
+        assert list(state_shapes(Cell())) == shapes

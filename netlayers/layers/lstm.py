@@ -118,7 +118,7 @@ class LSTMCell(GatedCell):
         i, f, o = gates
         new_c = np.multiply(f, c, out=self.buffer("c", (count, units), training))
         np.add(new_c, np.multiply(i, g), out=new_c)
-        a_c = self._in_c().forward(new_c, training)
+        a_c = (self._in_c() if training else self.activation).forward(new_c, training)
         new_h = np.multiply(o, a_c, out=self.buffer("h", (count, units), training))
         if training:
             self.cache.c, self.cache.gates, self.cache.g, self.cache.a_c = c, gates, g, a_c

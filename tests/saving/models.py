@@ -19,6 +19,8 @@ EXAMPLES = [
     for cls in LAYERS
     for i, (kwargs, shape) in enumerate(cls.examples())
 ]
+# Those whose inference changes nothing; a state belongs to batches of one size.
+STATELESS = [example for example in EXAMPLES if not example.values[1].get("stateful")]
 
 
 def data(shape, seed=0):

@@ -13,7 +13,7 @@ from netlayers.core.calls import generators_of
 from netlayers.core.shapes import any_batch
 from netlayers.registry import registered
 from netlayers.testing.values import inputs, with_rows
-from tests.saving.models import EXAMPLES, data, trained
+from tests.saving.models import STATELESS, data, trained
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* has no trainable weights:UserWarning")
 
@@ -71,7 +71,7 @@ def assert_views(model):
 
 
 @pytest.mark.filterwarnings("ignore:.*has no mean and variance yet")
-@pytest.mark.parametrize(("cls", "kwargs", "shape"), EXAMPLES)
+@pytest.mark.parametrize(("cls", "kwargs", "shape"), STATELESS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_layer(path, cls, kwargs, shape, dtype):
     model = nl.Sequential([cls(**kwargs), nl.layers.Flatten()], seed=3, dtype=dtype)

@@ -70,10 +70,16 @@ class Masking(Layer):
         there = self._there(x, training)[..., None]
         if training:
             self.cache.there, self.cache.shape = there, x.shape
-        return np.multiply(x, there, out=self.buffer("y", x.shape, training))
+        y = self.buffer("y", x.shape, training)
+        y.fill(0)  # a product would give -0
+        np.copyto(y, x, where=there)
+        return y
 
     def backward(self, dy: Array) -> Array:
         """``dx = dy``, and 0 in the steps that are left out."""
         there = self.cache.there
         dy = self.check_gradient(dy, self.cache.shape)
-        return np.multiply(dy, there, out=self.buffer("dx", dy.shape))
+        dx = self.buffer("dx", dy.shape)
+        dx.fill(0)
+        np.copyto(dx, dy, where=there)
+        return dx

@@ -4,7 +4,7 @@ python examples/mnist_convnet.py                    # downloads MNIST (11 MB) th
 python examples/mnist_convnet.py --data folder      # a folder with the four IDX files
 python examples/mnist_convnet.py --fashion          # Fashion-MNIST in place of the digits
 
-Output of a run on two busy cores (Keras's page of this example reports 99.22 %):
+Output with ``--seeds 3``, two cores and compiled kernels (Keras's page reports 99.22 %):
 
     Model: "sequential"
     Layer (type)                    Output shape        Parameters    Bytes  Trainable
@@ -22,8 +22,10 @@ Output of a run on two busy cores (Keras's page of this example reports 99.22 %)
     Trainable                                               34,826  139,304
     Not trainable                                                0        0
     ...
-    Epoch 15/15     3:10  loss 0.0333  accuracy 0.9890  val_loss 0.0298  val_accuracy 0.9927
-    seed 0: test loss 0.0256, accuracy 99.12%, 1750 s
+    seed 0: test loss 0.0261, accuracy 99.09%, 132 s
+    seed 1: test loss 0.0235, accuracy 99.25%, 124 s
+    seed 2: test loss 0.0255, accuracy 99.15%, 122 s
+    mean of 3 seeds: 99.16%
 """
 
 from __future__ import annotations

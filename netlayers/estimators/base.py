@@ -21,7 +21,7 @@ from netlayers.checks import (
 )
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.estimators.building import given_model, layers_of_sizes
-from netlayers.estimators.parameters import Parameters
+from netlayers.estimators.parameters import OF_OPTIMIZERS, Parameters
 from netlayers.estimators.rates import Plateau, inverse_scaling
 from netlayers.models import Model
 
@@ -40,7 +40,6 @@ class NeuralNet(Parameters):
     """
 
     _score_metric: str  # of the validation: its name in the logs
-    _weights_of_classes: Any = None
 
     # Targets: a subclass says what they are --------------------------------------------------
 
@@ -307,7 +306,9 @@ class NeuralNet(Parameters):
             settings[kind] = [self._score_for_logs()] if validates else []
         if self.loss is not None:
             settings["loss"] = copy.deepcopy(self.loss)
-        if self.optimizer is not None or "optimizer" not in settings:
+        if self.optimizer is None and "optimizer" in settings:
+            self._refuse(OF_OPTIMIZERS, "a compiled model, which has an optimizer")
+        else:
             settings["optimizer"] = self._new_optimizer()
         network.compile(**settings)
         self.model_ = network

@@ -24,18 +24,22 @@ _OF_SOLVERS: dict[str, dict[str, Any]] = {
     "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
 }
 # Those that an optimizer stands in place of.
-_OF_OPTIMIZERS = {
+OF_OPTIMIZERS = {
     "solver": "adam",
     "learning_rate_init": 0.001,
     **_OF_SOLVERS["sgd"],
     **_OF_SOLVERS["adam"],
 }
+# Those of the network that a model stands in place of.
+_OF_SIZES = {"hidden_layer_sizes": (100,), "activation": "relu", "alpha": 0.0001}
 # Those without effect on L-BFGS.
 _OF_STEPS = {
     "learning_rate_init": 0.001,
     "batch_size": "auto",
     "learning_rate": "constant",
     "early_stopping": False,
+    "shuffle": True,
+    "n_iter_no_change": 10,
 }
 _PARTS = ("model", "optimizer")
 
@@ -183,7 +187,7 @@ class Parameters(BaseEstimator):
 
     def _take_optimizer_of_solver(self) -> Optimizer:
         optimizer = self._optimizer_of_solver()
-        for name, default in _OF_OPTIMIZERS.items():
+        for name, default in OF_OPTIMIZERS.items():
             setattr(self, name, default)
         return optimizer
 
@@ -199,9 +203,11 @@ class Parameters(BaseEstimator):
         check_verbose(owner, self.verbose)
         check_integer(owner, "max_iter", self.max_iter, minimum=1)
         check_integer(owner, "n_iter_no_change", self.n_iter_no_change, minimum=0)
+        if self.model is not None:
+            self._refuse(_OF_SIZES, "model, which has its own layers")
         reason = f"solver={self.solver!r}"
         if self.optimizer is not None:
-            unused, reason = _OF_OPTIMIZERS, "optimizer, which has its own arguments"
+            unused, reason = OF_OPTIMIZERS, "optimizer, which has its own arguments"
             if self.learning_rate == "invscaling":
                 raise ConfigurationError(
                     f"{owner}: learning_rate='invscaling' goes with solver; give optimizer a "

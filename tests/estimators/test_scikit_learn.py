@@ -34,14 +34,9 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
 
 def small(**params):
     """Return a classifier that trains for a moment."""
+    sizes = {} if "model" in params else {"hidden_layer_sizes": (8,)}
     return NeuralNetClassifier(
-        **{
-            "hidden_layer_sizes": (8,),
-            "learning_rate_init": 0.02,
-            "max_iter": 20,
-            "random_state": 0,
-            **params,
-        }
+        **{**sizes, "learning_rate_init": 0.02, "max_iter": 20, "random_state": 0, **params}
     )
 
 

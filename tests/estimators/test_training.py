@@ -22,14 +22,9 @@ FIXED = {"tol": 0.0, "n_iter_no_change": 1000}  # train to the end
 
 def small(**params):
     """Return a classifier that trains for a moment."""
+    sizes = {} if "model" in params else {"hidden_layer_sizes": (8,)}
     return NeuralNetClassifier(
-        **{
-            "hidden_layer_sizes": (8,),
-            "learning_rate_init": 0.02,
-            "max_iter": 20,
-            "random_state": 0,
-            **params,
-        }
+        **{**sizes, "learning_rate_init": 0.02, "max_iter": 20, "random_state": 0, **params}
     )
 
 
@@ -44,12 +39,9 @@ def test_epochs_are_those_of_scikit_learn(params):
     common = {"max_iter": 5, "warm_start": True, "random_state": 0, **params, **FIXED}
     theirs = MLPClassifier((4,), **common).fit(X, Y)
     ours = NeuralNetClassifier((4,), **common).fit(X, Y)
-    for net in (ours, theirs):  # forget the moments
-        net.warm_start = True
     start = [w for pair in zip(theirs.coefs_, theirs.intercepts_, strict=True) for w in pair]
     ours.model_.set_weights(start)
     ours.model_.compile(ours._new_optimizer(), ours.model_.loss)
-    theirs._optimizer = None
     theirs.fit(X, Y)
     ours.fit(X, Y)
     np.testing.assert_allclose(ours.loss_curve_[5:], theirs.loss_curve_[-5:], rtol=1e-9)
@@ -199,7 +191,7 @@ def test_images():
 def test_compiled_model_is_the_pattern():
     model = nl.Sequential([nl.layers.Dense(12, "tanh"), nl.layers.Dense(3, "softmax")])
     model.compile(nl.optimizers.Adam(0.03), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    net = small(model=model, max_iter=60).fit(X, NAMES)
+    net = small(model=model, max_iter=60, learning_rate_init=0.001).fit(X, NAMES)
     assert net.model_ is not model
     assert not model.built
     assert net.history_["accuracy"][-1] > 0.9
@@ -207,8 +199,10 @@ def test_compiled_model_is_the_pattern():
     slower = clone(net).set_params(optimizer__learning_rate=0.01, learning_rate_init=0.001)
     assert slower.fit(X, NAMES).model_.optimizer.learning_rate == 0.01
     assert "accuracy" in slower.history_
-    again = small(model=model, max_iter=60).fit(X, NAMES)
+    again = small(model=model, max_iter=60, learning_rate_init=0.001).fit(X, NAMES)
     np.testing.assert_array_equal(weights(again), weights(net))  # by random_state
+    with pytest.raises(ValueError, match="has no effect with a compiled model"):
+        small(model=model).fit(X, NAMES)
 
 
 def test_callbacks_are_copied():
@@ -263,6 +257,8 @@ def test_rates():
         ),
         ({"power_t": 0.3}, "power_t=0.3 has no effect with learning_rate='constant'"),
         ({"solver": "newton"}, "solver must be one of 'adam', 'sgd', 'lbfgs'"),
+        ({"model": 3, "alpha": 0.1}, "alpha=0.1 has no effect with model"),
+        ({"solver": "lbfgs", "learning_rate_init": 0.001, "shuffle": False}, "shuffle=False has n"),
         ({"model": 3}, "model must be a function of n_inputs and n_outputs"),
         ({"model": lambda: 3}, "must return a netlayers model, got int"),
         ({"model": lambda: nl.Sequential([nl.layers.Dense(7)])}, "need a network with 3 outputs"),

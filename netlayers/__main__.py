@@ -24,7 +24,7 @@ from netlayers.saving import StoredFile, load_model
 from netlayers.saving.atomic import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from netlayers._typing import Array
 
@@ -132,65 +132,81 @@ def _predict(chosen: argparse.Namespace) -> None:
         os.path.realpath(name) for name in (chosen.input, chosen.file)
     ):
         raise DataError(f"predict: --output {chosen.output} would replace a file that is read.")
-    model, x = load_model(chosen.file, compile=False), _read(chosen.input)
-    y = model.predict(x, batch_size=chosen.batch_size, verbose=0)
-    if isinstance(y, list):
-        raise DataError(f"predict: the model has {len(y)} outputs; a table holds one of them.")
+    model, rows = load_model(chosen.file, compile=False), chosen.batch_size or 1024
+    blocks = _read_csv(chosen.input, rows) if _is_csv(chosen.input) else _read(chosen.input, rows)
+    outputs = (_one_output(model.predict(x, batch_size=rows, verbose=0)) for x in blocks)
     if chosen.output is None:
-        _write_csv(sys.stdout.buffer, y)
+        _write_csv(sys.stdout.buffer, outputs)
         return
     with replacing(chosen.output) as file:
-        if chosen.output.lower().endswith(".npy"):
-            np.save(file, y)
-        else:
-            _write_csv(file, y)
+        (_write_csv if _is_csv(chosen.output) else _write)(file, outputs)
 
 
-def _read(path: str) -> Array:
-    """Return the array of a file.
+def _one_output(y: Any) -> Array:
+    if isinstance(y, list):
+        raise DataError(f"predict: the model has {len(y)} outputs; a table holds one of them.")
+    return y
+
+
+def _is_csv(path: str) -> bool:
+    return path.lower().endswith(".csv")
+
+
+def _read(path: str, rows: int) -> Iterator[Array]:
+    """Yield blocks of rows of a ``.npy`` file, which is mapped into memory, not read as a whole.
 
     Raises:
-        DataError: it is not one of numbers.
+        DataError: it is not an array of numbers.
     """
-    if not path.lower().endswith(".npy"):
-        return _read_csv(path)
-    with open(path, "rb") as file:
+    try:
         try:
-            array: Array = np.lib.format.read_array(file, allow_pickle=False)
-        except (ValueError, EOFError):
-            raise DataError(
-                f"predict: {path} is not a .npy file that holds an array of numbers."
-            ) from None
-    return array
+            array: Array = np.lib.format.open_memmap(path, "r")
+        except ValueError:  # of no array, or of one without elements, which cannot be mapped
+            with open(path, "rb") as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError):
+        raise DataError(
+            f"predict: {path} is not a .npy file that holds an array of numbers."
+        ) from None
+    if not array.ndim:
+        raise DataError(f"predict: {path} holds a single number; expected rows of numbers.")
+    for begin in range(0, max(len(array), 1), rows):
+        yield array[begin : begin + rows]
 
 
-def _read_csv(path: str) -> Array:
-    """Return the numbers of a CSV file; its first line may hold names.
+def _read_csv(path: str, rows: int) -> Iterator[Array]:
+    """Yield blocks of rows of a CSV file, whose first line may hold names.
 
     Raises:
         DataError: a cell is no number, the rows differ in length, or there are none.
     """
-    rows: list[Array] = []
+    block: list[list[float]] = []
+    width = 0
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             for number, row in enumerate(csv.reader(file), 1):
                 if not row or (number == 1 and not any(map(_is_number, row))):
                     continue  # an empty line, or the names of the columns
                 try:
-                    rows.append(np.array([float(cell) for cell in row]))
+                    block.append([float(cell) for cell in row])
                 except ValueError:
                     column = next(i for i, cell in enumerate(row) if not _is_number(cell))
                     raise DataError(_no_number(path, number, column + 1, row[column])) from None
-                if len(row) != len(rows[0]):
+                width = width or len(row)
+                if len(row) != width:
                     raise DataError(
-                        f"predict: {path}, line {number}: expected {len(rows[0])} cells, as in the "
+                        f"predict: {path}, line {number}: expected {width} cells, as in the "
                         f"first row, got {len(row)}."
                     )
+                if len(block) == rows:
+                    yield np.array(block)
+                    block = []
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"predict: {path} is not a CSV file: {error}.") from error
-    if not rows:
+    if not width:
         raise DataError(f"predict: {path} has no rows of numbers.")
-    return np.array(rows)
+    if block:
+        yield np.array(block)
 
 
 def _no_number(path: str, line: int, column: int, cell: str) -> str:
@@ -206,10 +222,25 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _write_csv(file: IO[bytes], y: Array) -> None:
+def _write(file: IO[bytes], outputs: Iterator[Array]) -> None:
+    """Write blocks as one ``.npy`` array; the header is written again when its length is known."""
+    count, header = 0, {"descr": "", "fortran_order": False, "shape": (0,)}
+    for y in outputs:
+        count += len(y)
+        if not header["descr"]:
+            header["descr"] = np.lib.format.dtype_to_descr(y.dtype)
+            np.lib.format.write_array_header_1_0(file, {**header, "shape": (0, *y.shape[1:])})
+        header["shape"] = (count, *y.shape[1:])
+        file.write(np.ascontiguousarray(y).data)
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(file, header)  # as long as before: NumPy leaves room
+
+
+def _write_csv(file: IO[bytes], outputs: Iterator[Array]) -> None:
     """Write each row with as many digits as identify its numbers."""
-    for row in y.reshape(len(y), -1):
-        file.write(",".join(map(str, row)).encode() + b"\n")
+    for y in outputs:
+        for row in y.reshape(len(y), -1):
+            file.write(",".join(map(str, row)).encode() + b"\n")
 
 
 # Messages --------------------------------------------------------------------------------------

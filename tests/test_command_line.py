@@ -83,6 +83,59 @@ def test_predict(ending, model, capsys):
         assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("target", ["y.npy", "y.csv"])
+@pytest.mark.parametrize("source", ["x.npy", "fortran.npy", "x.csv"])
+def test_a_table_is_read_and_written_in_blocks(source, target, model, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(11, 4))
+    np.save("x.npy", x)
+    np.save("fortran.npy", np.asfortranarray(x))
+    np.savetxt("x.csv", x, delimiter=",", fmt="%.17g")
+    sizes = []
+    predict = nl.Sequential.predict
+
+    def seen(self, x, **options):
+        sizes.append(len(x))
+        return predict(self, x, **options)
+
+    monkeypatch.setattr(nl.Sequential, "predict", seen)
+    command = ["predict", "m.safetensors", "--input", source, "--output", target]
+    assert main([*command, "--batch-size", "4"]) == 0
+    assert sizes == [4, 4, 3]
+    found = np.load(target) if target == "y.npy" else np.loadtxt(target, delimiter=",")
+    expected = model.predict(x, batch_size=4)
+    np.testing.assert_array_equal(found.astype(np.float32), expected)
+
+
+def test_a_table_without_rows(model):
+    np.save("x.npy", np.empty((0, 4)))
+    command = ["predict", "m.safetensors", "--input", "x.npy", "--output", "y.npy"]
+    assert main(command) == 0
+    assert np.load("y.npy").shape == model.predict(np.empty((0, 4))).shape
+
+
+@pytest.mark.slow
+def test_predict_needs_memory_for_a_block_only(model):
+    """A table of 800 MB, under a limit of 300 MB of data beyond what the program itself needs."""
+    resource = pytest.importorskip("resource")
+    rows = 25_000_000
+    x = np.lib.format.open_memmap("x.npy", "w+", np.float64, (rows, 4))  # a sparse file
+    x[-1] = 1
+    del x
+    code = (
+        "import resource, netlayers.__main__ as line\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (300_000_000,) * 2)\n"
+        "raise SystemExit(line.main(['predict', 'm.safetensors', '--input', 'x.npy', "
+        "'--output', 'y.npy', '--batch-size', '100000']))"
+    )
+    assert resource.RLIMIT_DATA
+    environment = os.environ | {"PYTHONPATH": str(Path(nl.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert done.returncode == 0
+    y = np.load("y.npy", mmap_mode="r")
+    assert len(y) == rows
+    np.testing.assert_allclose(y[-1:], model.predict(np.ones((1, 4))), rtol=1e-6)
+
+
 def test_predict_prints_without_an_output(model, capfdbinary):
     assert main(["predict", "m.safetensors", "--input", "x.npy", "--batch-size", "2"]) == 0
     lines = capfdbinary.readouterr().out.splitlines()
@@ -104,6 +157,7 @@ def test_predict_prints_without_an_output(model, capfdbinary):
             "predict: words.csv, line 2, column 2: expected a number, got 'two'.",
         ),
         (["predict", "m.safetensors", "--input", "objects.npy"], "predict: objects.npy is not a "),
+        (["predict", "m.safetensors", "--input", "one.npy"], "predict: one.npy holds a single "),
         (["predict", "m.safetensors", "--input", "wide.npy"], "layer 'dense' (Dense): expected"),
         (
             ["predict", "m.safetensors", "--input", "x.npy", "--output", "./x.npy"],
@@ -120,6 +174,7 @@ def test_an_error_is_one_sentence(arguments, message, model, capsys):
     Path("words.csv").write_text("a,b\n1,two\n")
     np.save("objects.npy", np.array([{}, None]), allow_pickle=True)
     np.save("wide.npy", np.ones((2, 7)))
+    np.save("one.npy", np.float64(1))
     assert main(arguments) == 1
     out, err = capsys.readouterr()
     assert out == ""

@@ -205,7 +205,7 @@ class Network(Layer):
             given = values[value] if whole else select(values, sources)
             method, its_mask = last if number in logits else "forward", None
             if masked:
-                y, its_mask = _forward_of(call, given, training, select(masks, sources), method)
+                y, its_mask = forward_of(call, given, training, select(masks, sources), method)
             else:
                 y = getattr(call, method)(given, training)
             values.append(y)
@@ -345,7 +345,7 @@ def backward_of(layer: Callee, dy: Any, input_gradient: bool, method: str = "bac
     return backward(dy)
 
 
-def _forward_of(
+def forward_of(
     call: Callee, x: Any, training: bool, mask: Any, method: str = "forward"
 ) -> tuple[Any, Any]:
     """Return the output of a call, or its logits, and its mask."""

@@ -25,7 +25,7 @@ from netlayers.saving.own_state import OWN, put_own_state, stored_own_state
 from netlayers.saving.rollback import unchanged_on_error
 from netlayers.saving.state import EXTRA, OPTIMIZER, unnamed
 from netlayers.saving.values import (
-    needs_version_2,
+    check_version,
     put_assets,
     states_of,
     stored_assets,
@@ -82,8 +82,7 @@ def rebuild(file: StoredFile, custom_objects: Mapping[str, Any] | None) -> Any:
                 raise _refused(file.path, f"model: {short(name)}", error) from error
             if any(p.size >= 1 << 48 for p in parts[name].declared_parameters):
                 raise section.section("built").fail(name, "the shape of a layer in memory")
-    if file.version == 1 and needs_version_2(model):
-        raise section.fail("format_version", "2 for such a model")
+    check_version(file, model)
     check_weights(file, weights_of(file.path, model), stored_names(file))
     states = stored_states(file, model)
     try:
@@ -283,6 +282,7 @@ def put_back(file: StoredFile, model: Layer) -> None:
         FileError: the model, or its optimizer, is not the one that was saved.
     """
     section = file.section
+    check_version(file, model)
     weights = weights_of(file.path, model)
     check_weights(file, weights, stored_names(file))
     states, assets = stored_states(file, model), stored_assets(file, model)

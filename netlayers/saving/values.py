@@ -44,6 +44,21 @@ def needs_version_2(root: Layer) -> bool:
     )
 
 
+def check_version(file: StoredFile, model: Layer) -> None:
+    """Check that a file of version 1 is of a model that version 1 can describe.
+
+    Raises:
+        FileError: it has contents of version 2.
+    """
+    if file.version > 1:
+        return
+    values = file.section.values
+    entry = values.get("optimizer")
+    waiting = isinstance(entry, dict) and entry.get("accumulated") and "denominators" in entry
+    if waiting or needs_version_2(model) or values.keys() & {"states", "assets", "own"}:
+        raise file.section.fail("format_version", "2 for such a model")
+
+
 def stored_names(file: StoredFile) -> list[str]:
     """Return the names of the arrays that a file says are states and assets."""
     return [*_states(file), *_assets(file)]

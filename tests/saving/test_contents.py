@@ -4,6 +4,7 @@ import json
 import os
 import re
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -259,8 +260,10 @@ def test_what_a_file_says_beside_the_model(models, path):
     def of_version_1(entries, description, body):
         description["format_version"] = 1
 
-    for title in ("memory", "words", "accumulated", "a state of a class"):
+    for title in ("memory", "words", "accumulated", "a state of a class", "calls", "trained"):
         changed(title, "version 1", of_version_1)
+        again = partial(restore, path, models[title])
+        changed(title, "version 1 restored", of_version_1, again)
 
     def not_compiled(entries, description, body):
         del description["compile"]

@@ -40,8 +40,8 @@ class ReadAhead:
         abandon: called in the thread when it is closed before the source is exhausted.
 
     The thread ends with the source or with :meth:`close`. It cannot be interrupted inside the
-    source's code: close() waits for at most one second, and the thread, which is a daemon, ends as
-    soon as the source returns.
+    source's code: close() waits for at most one second if it is not given another time, and the
+    thread, which is a daemon, ends as soon as the source returns.
     """
 
     def __init__(self, source: Iterator[Any], size: int, abandon: Callable[[], None]) -> None:
@@ -79,8 +79,8 @@ class ReadAhead:
         """Whether the thread is running."""
         return self._thread.is_alive()
 
-    def close(self) -> None:
-        """End the thread; raise the error of the source's cleanup, if any."""
+    def close(self, timeout: float | None = _CLOSE_TIMEOUT) -> None:
+        """End the thread, and wait for it; raise the error of the source's cleanup, if any."""
         self._over = True
         self._closed.set()
         self._going.set()
@@ -89,7 +89,7 @@ class ReadAhead:
                 self._queue.get_nowait()
         except queue.Empty:
             pass
-        self._thread.join(_CLOSE_TIMEOUT)
+        self._thread.join(timeout)
         late, self._late = self._late, None
         if late is not None:
             raise late

@@ -15,7 +15,7 @@ from netlayers.arrays.foreign import is_lazy
 from netlayers.checks import takes
 from netlayers.data.cursor import Cursor, Position, order_state, set_order
 from netlayers.data.prefetch import ReadAhead
-from netlayers.data.structure import holds_arrays, is_array
+from netlayers.data.structure import holds_arrays, is_array, unpack_batch
 from netlayers.errors import ConfigurationError, DataError, NetlayersError
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ class Stream:
         read_ahead: batches that a thread reads ahead; 0 reads in the caller's thread.
 
     Within an epoch a single thread reads the source, at most ``read_ahead`` + 1 batches ahead and
-    never beyond the end of the epoch. No batch is lost between epochs, and training and validation
-    data are not read at the same time.
+    never beyond the end of the epoch. No batch is lost between epochs, except those of an iterator
+    that were read ahead when an epoch ended early. Training and validation data are not read at the
+    same time.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class Stream:
             DataError, ShapeError: the first batch is not valid.
         """
         if self._first is None:
+            self._rewind()
             self._cursor.begin(self._between())
             self._call("on_epoch_begin")
             self._open(0)
@@ -170,6 +172,17 @@ class Stream:
             warn_exhausted(self._owner, f"after {number} of {self._wanted} steps")
         self._call("on_epoch_end")
         self._cursor.end(number)
+        self._reader = None
+
+    def _rewind(self) -> None:
+        """Give up what a thread has read beyond the end of an epoch that ended early."""
+        place = self._cursor.between
+        if isinstance(self._reader, ReadAhead) and place is not None:
+            self._reader.close(timeout=None)  # nobody else reads the source from here on
+            self.close()
+            if self._has_state:
+                self._source.set_state(place.source)
+            self._from = place if self._continuous else None
 
     def close(self) -> None:
         """Stop reading: end the thread and close the generators that were created here."""
@@ -315,37 +328,6 @@ class Stream:
         function = getattr(self._source, hook, None)
         if callable(function):
             function()
-
-
-def unpack_batch(owner: str, batch: Any, targets: bool) -> tuple[Any, Any, Any]:
-    """Return x, y and sample weights of a batch that a source yielded.
-
-    Args:
-        owner: the caller's name, for error messages.
-        batch: ``(x, y)`` or ``(x, y, sample_weight)``; without ``targets`` also x or ``(x,)``.
-        targets: whether y is required.
-
-    Raises:
-        DataError: the batch has another form.
-    """
-    packed = isinstance(batch, tuple) or (
-        isinstance(batch, list) and bool(batch) and _begins_with_arrays(batch[0])
-    )
-    if not packed and not targets:
-        return batch, None, None
-    if not packed or not (2 if targets else 1) <= len(batch) <= 3:
-        got = type(batch).__name__ + (f" of length {len(batch)}" if packed else "")
-        if isinstance(batch, Mapping):
-            got += f" with {', '.join(map(repr, list(batch)[:10]))}"
-        expected = "(x, y) or (x, y, sample_weight)" if targets else "x or (x,)"
-        hint = ", where x may be a dict of inputs" if isinstance(batch, Mapping) else ""
-        raise DataError(f"{owner}: a batch must be {expected}{hint}; got a {got}.")
-    x, y, weight = (*batch, None, None)[:3]
-    return x, y, weight
-
-
-def _begins_with_arrays(x: Any) -> bool:
-    return is_array(x) or holds_arrays(x) or isinstance(x, Mapping)
 
 
 def inputs_of(owner: str, source: Any) -> Iterator[Any]:

@@ -124,3 +124,34 @@ def _refused(
 def _listed(names: Sequence[Any]) -> str:
     shown = ", ".join(repr(name) for name in names[:10])
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
+
+
+def unpack_batch(owner: str, batch: Any, targets: bool) -> tuple[Any, Any, Any]:
+    """Return x, y and sample weights of a batch that a source yielded.
+
+    Args:
+        owner: the caller's name, for error messages.
+        batch: ``(x, y)`` or ``(x, y, sample_weight)``; without ``targets`` also x or ``(x,)``.
+        targets: whether y is required.
+
+    Raises:
+        DataError: the batch has another form.
+    """
+    packed = isinstance(batch, tuple) or (
+        isinstance(batch, list) and bool(batch) and _begins_with_arrays(batch[0])
+    )
+    if not packed and not targets:
+        return batch, None, None
+    if not packed or not (2 if targets else 1) <= len(batch) <= 3:
+        got = type(batch).__name__ + (f" of length {len(batch)}" if packed else "")
+        if isinstance(batch, Mapping):
+            got += f" with {', '.join(map(repr, list(batch)[:10]))}"
+        expected = "(x, y) or (x, y, sample_weight)" if targets else "x or (x,)"
+        hint = ", where x may be a dict of inputs" if isinstance(batch, Mapping) else ""
+        raise DataError(f"{owner}: a batch must be {expected}{hint}; got a {got}.")
+    x, y, weight = (*batch, None, None)[:3]
+    return x, y, weight
+
+
+def _begins_with_arrays(x: Any) -> bool:
+    return is_array(x) or holds_arrays(x) or isinstance(x, Mapping)

@@ -14,7 +14,8 @@ from netlayers.checks import check_flag, check_integer, check_number, overridden
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
 from netlayers.data.class_weights import stratified_rows, times_class_weights
-from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments, unpack_batch
+from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments
+from netlayers.data.structure import unpack_batch
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.training.inputs import (
     batch_of,

@@ -16,7 +16,7 @@ A, B = np.zeros(3), np.ones(3)
 
 
 def batch(value, targets=True):
-    return lambda: streams.unpack_batch("fit", value, targets)
+    return lambda: structure.unpack_batch("fit", value, targets)
 
 
 def refuse(**arguments):
@@ -269,7 +269,7 @@ def test_batches_of_streams():
         ([1, 2], False, ([1, 2], None, None)),
         (({"a": X}, Y), False, ({"a": X}, Y, None)),
     ):
-        found = streams.unpack_batch("fit", given, targets)
+        found = structure.unpack_batch("fit", given, targets)
         assert all(a is b or a == b for a, b in zip(found, expected, strict=True))
     assert [x is X for x in streams.inputs_of("fit", [(X, Y)] * 3)] == [True] * 3
     assert [x is X for x in streams.inputs_of("fit", iter([]))] == []

@@ -70,7 +70,7 @@ def test_structures():
             lines.append(f"  {len(names)} {found}")
         for targets in (True, False):
             found = outcome(
-                lambda v=value, t=targets: repr(forms(streams.unpack_batch("fit", v, t)))
+                lambda v=value, t=targets: repr(forms(structure.unpack_batch("fit", v, t)))
             )
             lines.append(f"  {targets} {found}")
         lines.append(f"  {outcome(lambda v=value: streams.refuse_stream('fit', v))}")

@@ -13,6 +13,7 @@ behaviour are listed by hand in ``equivalent.txt``, with the reason.
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import importlib.util
 import itertools
@@ -44,7 +45,8 @@ STATIC = (
 ALWAYS = ("tests/api/test_signatures.py", "tests/api/test_constants.py")
 SKIPPED = ("numba", "compiled")  # held to the reference by their own tests, minutes to compile
 LAST = "tests/test_contracts.py"  # takes seconds to collect
-LONG = 2  # seconds; in the time of a longer test many others say more
+LONG = 2  # seconds of the processor, as all times here; others say more in the time of a long test
+WAIT = 6  # a process that says nothing for this many times its processor time hangs
 SLOWEST = 20  # seconds; a slower test is not worth running for one fault
 PROCESSES = os.cpu_count() or 1  # that note what the tests enter
 OUTCOMES = ("caught", "equivalent", "survived")
@@ -72,7 +74,10 @@ class Copy:
         self.server = self._entered_by = None
 
     def pytest(self, *arguments, timeout=None, **environment):
-        """Run pytest in the copy; return its exit code and what it printed, or None if it hung."""
+        """Run pytest in the copy; return its exit code and what it printed, or None if it hung.
+
+        ``timeout`` is in seconds of the processor.
+        """
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
             cwd=self.tree,
@@ -82,8 +87,10 @@ class Copy:
             text=True,
             start_new_session=True,
         )
+        if timeout:
+            _limit(process.pid, timeout)
         try:
-            text, _ = process.communicate(timeout=timeout)
+            text, _ = process.communicate(timeout=WAIT * timeout if timeout else None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
@@ -134,7 +141,7 @@ class Copy:
 
     def run_tests(self, fault, source, tests, seconds):
         """Run tests with a fault planted; return whether one failed, and what it said."""
-        timeout = 60 + 5 * seconds
+        timeout = 20 + 4 * seconds
         if self.server is not None:
             new = fault.planted(source)
             request = {"path": fault.path, "old": source, "new": new, "tests": tests}
@@ -263,6 +270,14 @@ def _within(seconds):
         return left[0] > 0
 
     return fits
+
+
+def _limit(process, seconds):
+    """End a process after so many seconds of the processor, however busy the machine is."""
+    with contextlib.suppress(ImportError, AttributeError):  # not on Linux
+        import resource
+
+        resource.prlimit(process, resource.RLIMIT_CPU, (int(seconds) + 1, resource.RLIM_INFINITY))
 
 
 def _last(text):

@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import pkgutil
+import resource
 import select
 import shutil
 import signal
@@ -24,6 +25,7 @@ from pathlib import Path
 import pytest
 
 ROOT = os.path.join(os.getcwd(), "netlayers") + os.sep
+WAIT = 6  # a process that says nothing for this many times its processor time hangs
 OPTIMIZED = 1  # inspect.CO_OPTIMIZED: the code of a function, not of a module or class
 _failed, _mine = [], False
 
@@ -125,7 +127,7 @@ def _answer(items, functions, request):
         _child(items, functions, request, write, folder)
     os.close(write)
     try:
-        return _wait(read, request["timeout"])
+        return _wait(read, WAIT * request["timeout"])
     finally:
         os.close(read)
         with contextlib.suppress(ProcessLookupError):
@@ -139,7 +141,7 @@ def _answer(items, functions, request):
 def _wait(read, timeout):
     data, quiet = b"", 0
     while True:
-        ready, _, _ = select.select([read], [], [], timeout / 2)
+        ready, _, _ = select.select([read], [], [], timeout / 3)
         if not ready:
             quiet += 1
             if quiet > 2:  # more than once: this process may have been suspended itself
@@ -150,8 +152,13 @@ def _wait(read, timeout):
             break
         data += got
     if not data:
-        return {"outcome": "caught", "said": "the process died"}
+        return {"outcome": "caught", "said": "the process died"}  # or its processor time is over
     return json.loads(data)
+
+
+def _limit(seconds):
+    """End this process after so many seconds of the processor, however busy the machine is."""
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, resource.RLIM_INFINITY))
 
 
 def _child(items, functions, request, write, folder):
@@ -159,6 +166,7 @@ def _child(items, functions, request, write, folder):
     answer = {"outcome": "not here", "said": "an error of the tool"}
     try:
         os.setpgid(0, 0)
+        _limit(request["timeout"])
         _mine = True
         path = os.path.join(os.getcwd(), request["path"])
         if swap(functions, path, request["old"], request["new"]):

@@ -313,7 +313,13 @@ COMPILED = {path.stem: path.read_text() for path in sorted(FOLDER.glob("[a-z]*.p
     [
         (caller, called)
         for caller, text in COMPILED.items()
-        for called in ("functions", "blas", "tile")  # whose functions are called by loops
+        for called in (
+            "functions",
+            "blas",
+            "tile",
+            "transforms",
+            "convolution",
+        )  # whose functions are called by loops
         if f"compiled.{called} import" in text or f"compiled import {called}" in text
     ],
 )

@@ -14,6 +14,7 @@ from netlayers.kernels.compiled import (
     rows,
     shares,
     windows,
+    winograd,
 )
 from netlayers.kernels.compiled.cache import compiled_with_cache
 from netlayers.kernels.compiled.functions import OPTIONS, declare
@@ -54,4 +55,5 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
         setattr(windows, name, loop)
     kernels.update({kernel.__name__: kernel for kernel in shares.KERNELS})
     kernels.update(convolution.compiled_convolutions(compiled))
+    kernels.update(winograd.compiled_winograd(compiled))
     return kernels

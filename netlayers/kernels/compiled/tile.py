@@ -113,7 +113,7 @@ def _write(kind: str, context: Any, builder: Any, signature: Any, given: Any) ->
     tools: Any = importlib.import_module("numba.core.cgutils")
     rows, *sizes = given[:4]
     operands = [tools.unpack_tuple(builder, operand) for operand in given[4:]]
-    writer = _Writer(builder, tools, sizes, *operands)
+    writer = Writer(builder, tools, sizes, *operands)
     builder.function.attributes.add("noinline")  # one copy of the code, without constants
     end = builder.append_basic_block("end")
     by_vectors = builder.switch(writer.vectors, end)
@@ -132,7 +132,7 @@ def _write(kind: str, context: Any, builder: Any, signature: Any, given: Any) ->
     return context.get_dummy_value()
 
 
-class _Writer:
+class Writer:
     """Writes the instructions of tiles."""
 
     def __init__(
@@ -197,6 +197,7 @@ class _Writer:
             self.call("llvm.masked.store", nothing, value, pointer, self.alignment(), self.mask)
 
     def alignment(self) -> Any:
+        """Return the alignment of an entry, as an argument of LLVM's functions."""
         return self.ir.Constant(self.ir.IntType(32), self.bytes)
 
     def call(self, name: str, result: Any, *given: Any) -> Any:

@@ -1,0 +1,90 @@
+"""Convolutions of 3 x 3 in tiles of 2 x 2 outputs, against NumPy's."""
+
+import importlib.util
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from netlayers.kernels import convolution, threads
+from netlayers.kernels.windows import Windows
+
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
+
+
+def windows(sizes, before, counts):
+    return Windows(sizes, (3, 3), (1, 1), (1, 1), before, counts)
+
+
+GEOMETRIES = {
+    "valid": windows((6, 8), (0, 0), (4, 6)),
+    "same": windows((6, 4), (1, 1), (6, 4)),
+    "more zeros before": windows((5, 4), (2, 1), (6, 4)),
+    "more zeros after": windows((3, 5), (0, 1), (4, 6)),
+    "one tile": windows((4, 4), (0, 0), (2, 2)),
+}
+
+
+@pytest.fixture
+def tiles():
+    """Return the kernels, with tiles for any number of channels, in small blocks and shares."""
+    from netlayers.kernels.compiled import compiled_kernels, winograd
+
+    compiled_kernels()
+    with (
+        mock.patch.object(winograd, "FEWEST", 1),
+        mock.patch.object(winograd, "_OUTPUTS", 1),
+        mock.patch.object(winograd, "_BLOCK", 16 * 19 * 5),
+        mock.patch.object(threads, "_WORK", 1 << 12),
+    ):
+        yield winograd
+
+
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 19), (16, 5), (33, 32)])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_tiles_compute_what_numpy_does(tiles, geometry, sizes, dtype):
+    rng, its, (channels, filters) = np.random.default_rng(0), GEOMETRIES[geometry], sizes
+    x = rng.normal(size=(3, *its.sizes, channels)).astype(dtype)
+    kernel = rng.normal(size=(3, 3, channels, filters)).astype(dtype)
+    dy = rng.normal(size=(3, *its.counts, filters)).astype(dtype)
+    bias = rng.normal(size=filters).astype(dtype)
+    assert tiles._suits(kernel, its, 1)
+    results = []
+    for module in (convolution, tiles):
+        y, d_kernel, dx = (np.full_like(a, np.nan) for a in (dy, kernel, x))
+        module.convolve(x, kernel, its, y, 1, bias)
+        without = np.full_like(y, np.nan)
+        module.convolve(x, kernel, its, without)
+        module.convolve_kernel_gradient(x, dy, its, d_kernel)
+        module.convolve_input_gradient(dy, kernel, its, dx)
+        results.append((y, without, d_kernel, dx))
+    for expected, got in zip(*results, strict=True):
+        limit = 100 * np.finfo(dtype).eps * np.sqrt(max(channels, filters, 24))
+        np.testing.assert_allclose(got, expected, rtol=0, atol=limit)
+
+
+@pytest.mark.slow
+def test_errors_are_no_larger_than_those_of_the_direct_sum(tiles):
+    from netlayers.kernels.compiled import convolution as direct
+
+    rng, its = np.random.default_rng(0), windows((8, 8), (1, 1), (8, 8))
+    x, kernel = rng.normal(size=(4, 8, 8, 64)), rng.normal(size=(3, 3, 64, 64))
+    exact = np.empty(x.shape)
+    convolution.convolve(x, kernel, its, exact)
+    errors = []
+    for module in (direct, tiles):
+        y = np.empty(x.shape, np.float32)
+        module.convolve(x.astype(np.float32), kernel.astype(np.float32), its, y)
+        errors.append(np.sqrt(np.mean((y - exact) ** 2)) / exact.std())
+    assert errors[1] < 1.5 * errors[0] < 1.5e-6, errors
+
+
+def test_what_tiles_cannot_compute_is_computed_otherwise(tiles):
+    kernel, its = np.ones((3, 3, 4, 4)), GEOMETRIES["same"]
+    assert not tiles._suits(kernel, its._replace(counts=(6, 3)), 1)
+    assert not tiles._suits(kernel, its, 2)
+    assert not tiles._suits(kernel.astype(complex), its, 1)
+    assert not tiles._suits(kernel, its._replace(strides=(2, 1)), 1)
+    assert not tiles._suits(kernel, its._replace(dilation=(1, 2)), 1)
+    assert not tiles._suits(np.ones((3, 4, 4)), Windows((4,), (3,), (1,), (1,), (1,), (4,)), 1)

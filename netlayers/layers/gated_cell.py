@@ -47,7 +47,8 @@ class GatedCell(RNNCell):
         bias_constraint: constraint applied to ``bias`` after each update.
         dropout: fraction of the entries of x to drop in training, in [0, 1).
         recurrent_dropout: fraction of the entries of h to drop where it meets
-            ``recurrent_kernel``, in [0, 1).
+            ``recurrent_kernel``, in [0, 1). As in Keras, each gate then drops entries of its own,
+            of x too.
         seed: seed of a random stream for the dropout of this layer alone; by default the stream is
             derived from the model's seed.
         kwargs: ``name``, ``trainable``, ``dtype``.
@@ -55,6 +56,7 @@ class GatedCell(RNNCell):
 
     _gates: ClassVar[int]
     _states: ClassVar[int] = 1
+    implementation = 2  # as in Keras: 1 drops other entries for each gate
 
     def __init__(
         self,
@@ -156,9 +158,10 @@ class GatedCell(RNNCell):
     # Dropout ---------------------------------------------------------------------------------
 
     def _draw_masks(self, count: int, memory: Workspace | None = None) -> Masks:
-        """Return the dropout masks for the steps of a sequence: all steps have the same.
+        """Return the dropout masks of x and h for a sequence: all steps have the same.
 
-        Entries are 0 or ``1 / (1 - rate)``.
+        Entries are 0 or ``1 / (1 - rate)``. A mask is (batch, ...), or with recurrent dropout
+        (gates, batch, ...).
 
         Args:
             count: number of samples.
@@ -166,16 +169,19 @@ class GatedCell(RNNCell):
 
         Source:
             Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent
-            neural networks", NIPS 2016, equation (5): one mask for all gates.
+            neural networks", NIPS 2016, section 4.2: one mask for all gates where they share a
+            product (tied weights), or one for each gate (untied weights).
         """
         memory = self.workspace if memory is None else memory
+        by_gate = self.recurrent_dropout > 0 or self.implementation == 1
+        gates = (self._gates,) if by_gate and self._gates > 1 else ()
         return (
-            self._mask("x", self.dropout, (count, self.kernel.shape[0]), memory),
-            self._mask("h", self.recurrent_dropout, (count, self.units), memory),
+            self._mask("x", self.dropout, (*gates, count, self.kernel.shape[0]), memory),
+            self._mask("h", self.recurrent_dropout, (*gates, count, self.units), memory),
         )
 
     def _mask(
-        self, name: str, rate: float, shape: tuple[int, int], memory: Workspace
+        self, name: str, rate: float, shape: tuple[int, ...], memory: Workspace
     ) -> Array | None:
         parts = min(round(rate * PARTS), PARTS - 1)
         if not parts or self._at_inference:
@@ -197,36 +203,38 @@ class GatedCell(RNNCell):
         if training:
             for_x, for_h = self.cache.masks = masks or self._draw_masks(len(x))
             if for_x is not None:
-                x = np.multiply(x, for_x, out=self.buffer("dropped x", x.shape))
+                x = np.multiply(x, for_x, out=self.buffer("dropped x", for_x.shape))
             if for_h is not None:
-                h = np.multiply(h, for_h, out=self.buffer("dropped h", h.shape))
+                h = np.multiply(h, for_h, out=self.buffer("dropped h", for_h.shape))
             self.cache.x, self.cache.h = x, h
         return x, h, states
 
     def _product(self, name: str, a: Array, weight: Array, training: bool = True) -> Array:
-        out = self.buffer(name, (len(a), weight.shape[1]), training)
+        out = self.buffer(name, (a.shape[-2], weight.shape[1]), training)
         multiply(a, weight, out)
         return out
 
     def _input_gradient(self, dz: Array) -> Array:
         """Write ``dW = xᵀ dz``, and return ``dx = dz Wᵀ``."""
         if self._trainable:
-            np.matmul(self.cache.x.T, dz, out=self.d_kernel)
-        dx = self._product("dx", dz, self.kernel.T)
-        mask = self.cache.masks[0]
-        return dx if mask is None else np.multiply(dx, mask, out=dx)
+            weight_gradient(self.cache.x, dz, self.d_kernel)
+        return self._back("dx", dz, self.kernel, self.cache.masks[0])
 
     def _state_gradient(self, dz: Array) -> Array:
         """Write ``dU = hᵀ dz``, and return ``dh = dz Uᵀ``."""
         if self._trainable:
-            np.matmul(self.cache.h.T, dz, out=self.d_recurrent_kernel)
-        dh = self._product("dh", dz, self.recurrent_kernel.T)
-        mask = self.cache.masks[1]
-        return dh if mask is None else np.multiply(dh, mask, out=dh)
+            weight_gradient(self.cache.h, dz, self.d_recurrent_kernel)
+        return self._back("dh", dz, self.recurrent_kernel, self.cache.masks[1])
+
+    def _back(self, name: str, dz: Array, weight: Array, mask: Array | None) -> Array:
+        """Return ``dz Wᵀ``, times a dropout mask."""
+        out = self.buffer(name, (len(dz), len(weight)))
+        multiply_back(dz, weight, mask, out, self.buffer(f"{name} of a gate", out.shape))
+        return out
 
     def _summed(self, *gradients: Any) -> Array:
         """Return the sum of gradients with respect to the output and the first state."""
-        shape = (len(self.cache.x), self.units)
+        shape = (self.cache.x.shape[-2], self.units)
         first, second = (self.check_gradient(d, shape) for d in gradients)
         return np.add(first, second, out=self.buffer("dy", shape))
 
@@ -248,8 +256,10 @@ class GatedCell(RNNCell):
         masks: Masks,
     ) -> None:
         """``z = x W + b`` for all steps, in one product."""
-        if masks[0] is not None:
-            x = np.multiply(x, masks[0], out=layer.buffer("dropped x", x.shape))
+        mask = masks[0]
+        if mask is not None:
+            shape = (*mask.shape[:-2], *x.shape)  # with dropout by gate (gates, steps, batch, ...)
+            x = np.multiply(x, mask[..., None, :, :], out=layer.buffer("dropped x", shape))
         kernel, bias = weights
         multiply(rows_of(x), kernel, rows_of(out))
         if self.use_bias:
@@ -258,9 +268,15 @@ class GatedCell(RNNCell):
             layer.cache.series, layer.cache.masks = x, masks
 
     def _run_dropped(self, layer: Any, h: Array, masks: Masks) -> Array:
-        """Return memory for the states before the steps, with dropout: (steps, batch, units)."""
-        before = h[:-1]
-        return before if masks[1] is None else layer.buffer("dropped h", before.shape)
+        """Return memory for the states before the steps, with dropout.
+
+        It is (steps, batch, units), or with dropout by gate (steps, gates, batch, units).
+        """
+        before, mask = h[:-1], masks[1]
+        if mask is None:
+            return before
+        dropped: Array = layer.buffer("dropped h", (*mask.shape[:-2], *before.shape))
+        return dropped if mask.ndim == 2 else dropped.swapaxes(0, 1)
 
     def _run_start(
         self, layer: Any, name: str, d_state: Array | None, shape: tuple[int, ...]
@@ -276,21 +292,69 @@ class GatedCell(RNNCell):
         """``dW = Σ xᵀ dz``, ``dU = Σ hᵀ dz_h``, sums over the steps, and return ``dx = dz Wᵀ``."""
         x, mask = layer.cache.series, layer.cache.masks[0]
         if self._trainable:
-            np.matmul(rows_of(x).T, rows_of(dz), out=self.d_kernel)
-            np.matmul(rows_of(h).T, rows_of(dz_h), out=self.d_recurrent_kernel)
+            weight_gradient(rows_of(x), rows_of(dz), self.d_kernel)
+            h = h.swapaxes(0, 1) if h.ndim == 4 else h
+            weight_gradient(rows_of(h), rows_of(dz_h), self.d_recurrent_kernel)
         if not input_gradient:
             return None
-        dx = layer.buffer("dx first", x.shape)
-        np.matmul(rows_of(dz), self.kernel.T, out=rows_of(dx))
-        return dx if mask is None else np.multiply(dx, mask, out=dx)
+        dx = layer.buffer("dx first", (*dz.shape[:-1], len(self.kernel)))
+        if mask is None or mask.ndim == 2:
+            np.matmul(rows_of(dz), self.kernel.T, out=rows_of(dx))
+            return dx if mask is None else np.multiply(dx, mask, out=dx)
+        multiply_back(dz, self.kernel, mask, dx, layer.buffer("dx of a gate", dx.shape))
+        return dx
 
 
 def multiply(a: Array, weight: Array, out: Array) -> None:
-    """Write ``a weight``, with exact=True row by row."""
-    if EXACT and is_exact():
+    """Write ``a weight``, with exact=True row by row.
+
+    Of a (gates, rows, ...), which has dropout by gate, each is multiplied by the columns of its
+    gate.
+    """
+    if a.ndim == 3:
+        np.matmul(a, gates_of(weight, len(a)), out=gates_of(out, len(a)))
+    elif EXACT and is_exact():
         product(a, weight, out)
     else:
         np.matmul(a, weight, out=out)
+
+
+def weight_gradient(a: Array, dz: Array, out: Array) -> None:
+    """Write ``aᵀ dz``, the gradient of the weight in ``z = a weight``; see :func:`multiply`."""
+    if a.ndim == 3:
+        np.matmul(a.swapaxes(1, 2), gates_of(dz, len(a)), out=gates_of(out, len(a)))
+    else:
+        np.matmul(a.T, dz, out=out)
+
+
+def multiply_back(
+    dz: Array, weight: Array, mask: Array | None, out: Array, of_a_gate: Array
+) -> None:
+    """Write ``dz weightᵀ`` times a dropout mask, with dropout by gate the sum over the gates.
+
+    It is the gradient of a in ``z = (a mask) weight``; ``of_a_gate`` is memory like ``out``.
+    """
+    if mask is None or mask.ndim == 2:
+        np.matmul(dz, weight.T, out=out)
+        if mask is not None:
+            np.multiply(out, mask, out=out)
+        return
+    columns = dz.shape[-1] // len(mask)
+    out.fill(0)
+    for gate, its in enumerate(mask):
+        own = slice(gate * columns, (gate + 1) * columns)
+        np.matmul(dz[..., own], weight[:, own].T, out=of_a_gate)
+        np.add(out, np.multiply(of_a_gate, its, out=of_a_gate), out=out)
+
+
+def gates_of(a: Array, gates: int) -> Array:
+    """View the columns of several gates, (rows, gates units), as (gates, rows, units)."""
+    return a.reshape(len(a), gates, -1).swapaxes(0, 1)
+
+
+def of_gate(a: Array, gate: int | slice) -> Array:
+    """Return a[gate] of an array with dropout by gate, (gates, rows, ...), or the array."""
+    return a[gate] if a.ndim == 3 else a
 
 
 def column_sums(a: Array, out: Array) -> None:
@@ -307,5 +371,5 @@ def split_absent(d: Array, absent: Array, kept: Array) -> None:
 
 
 def rows_of(a: Array) -> Array:
-    """View an array as rows of its last axis."""
-    return a.reshape(-1, a.shape[-1])
+    """View an array (..., steps, batch, n) as rows of its last axis, (..., rows, n)."""
+    return a.reshape(*a.shape[:-3], -1, a.shape[-1])

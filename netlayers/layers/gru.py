@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import activations
-from netlayers.checks import check_flag
+from netlayers.checks import check_choice, check_flag, check_integer
 from netlayers.kernels.memory import constant
 from netlayers.kernels.select import kernels
-from netlayers.layers.gated_cell import GatedCell, column_sums, multiply, rows_of, split_absent
+from netlayers.layers.gated_cell import (
+    GatedCell,
+    column_sums,
+    multiply,
+    multiply_back,
+    of_gate,
+    rows_of,
+    split_absent,
+    weight_gradient,
+)
 from netlayers.layers.gated_layer import GatedLayer
 from netlayers.layers.simple_rnn import CELL_EXAMPLE, layer_examples
 from netlayers.registry import register
@@ -46,11 +55,15 @@ class GRUCell(GatedCell):
         use_bias: bool = True,
         *,
         reset_after: bool = True,
+        implementation: int = 2,
         **kwargs: Any,
     ) -> None:
         super().__init__(units, activation, use_bias, **kwargs)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.reset_after = check_flag("GRUCell", "reset_after", reset_after)
+        self.implementation = check_integer(
+            "GRUCell", "implementation", implementation, minimum=0, maximum=2
+        )
         self._set_dtype(self._dtype)
 
     @staticmethod
@@ -62,6 +75,7 @@ class GRUCell(GatedCell):
             ({"units": 2, "reset_after": False, "activation": "softsign"}, shapes),
             ({"units": 2, "use_bias": False, "recurrent_activation": "hard_sigmoid"}, shapes),
             ({"units": 2, "dropout": 0.3, "recurrent_dropout": 0.5, "seed": 3}, shapes),
+            ({"units": 2, "dropout": 0.3, "implementation": 1}, shapes),
             ({"units": 2, "reset_after": False, "recurrent_dropout": 0.5}, shapes),
             ({"units": 2, **CELL_EXAMPLE}, shapes),
         ]
@@ -92,7 +106,11 @@ class GRUCell(GatedCell):
         z = self._product("z", x, self.kernel, training)
         np.add(z, b_x, out=z)
         u = self.recurrent_kernel
-        inner = self._product("inner", hd, u if self.reset_after else u[:, : 2 * units], training)
+        if self.reset_after:
+            inner = self._product("inner", hd, u, training)
+        else:
+            h_zr = of_gate(hd, slice(2))
+            inner = self._product("inner", h_zr, u[:, : 2 * units], training)
         np.add(inner, b_h[: inner.shape[1]], out=inner)
         np.add(z[:, : 2 * units], inner[:, : 2 * units], out=z[:, : 2 * units])
         gates = self.buffer("gates", (2, count, units), training)
@@ -103,7 +121,8 @@ class GRUCell(GatedCell):
         if self.reset_after:
             np.multiply(r, inner[:, 2 * units :], out=z_g)
         else:
-            inner = np.multiply(r, hd, out=self.buffer("reset", (count, units), training))
+            reset = self.buffer("reset", (count, units), training)
+            inner = np.multiply(r, of_gate(hd, 2), out=reset)
             multiply(inner, u[:, 2 * units :], z_g)
         np.add(z_g, z[:, 2 * units :], out=z_g)
         g = self.activation.forward(z_g, training, inplace=True)
@@ -127,6 +146,7 @@ class GRUCell(GatedCell):
         z_gate, r = self.cache.gates
         h, hd = self.cache.h_before, self.cache.h  # without and with dropout
         inner, mask = self.cache.inner, self.cache.masks[1]
+        mask_zr = None if mask is None else of_gate(mask, slice(2))
         count, units = dh.shape
         d_gates = self.buffer("d gates", (2, count, units))
         np.multiply(dh, h - self.cache.g, out=d_gates[0])
@@ -136,7 +156,7 @@ class GRUCell(GatedCell):
             np.multiply(d_g, inner[:, 2 * units :], out=d_gates[1])
         else:
             d_reset = d_g @ u_g.T
-            np.multiply(d_reset, hd, out=d_gates[1])
+            np.multiply(d_reset, of_gate(hd, 2), out=d_gates[1])
         d_z = self.buffer("dz", (count, 3 * units))
         d_z[:, : 2 * units].reshape(count, 2, units)[...] = self.recurrent_activation.backward(
             d_gates
@@ -153,11 +173,14 @@ class GRUCell(GatedCell):
         dx = self._input_gradient(d_z)
         if self.reset_after:
             return dx, np.add(dh, self._state_gradient(d_h), out=dh)
+        d_zr, d_u = d_z[:, : 2 * units], self.d_recurrent_kernel
         if self._trainable:
-            self.d_recurrent_kernel[:, : 2 * units] = hd.T @ d_z[:, : 2 * units]
-            self.d_recurrent_kernel[:, 2 * units :] = inner.T @ d_g
-        through = d_reset * r + d_z[:, : 2 * units] @ self.recurrent_kernel[:, : 2 * units].T
-        return dx, np.add(dh, through if mask is None else through * mask, out=dh)
+            weight_gradient(of_gate(hd, slice(2)), d_zr, d_u[:, : 2 * units])
+            d_u[:, 2 * units :] = inner.T @ d_g
+        through = self._back("dh", d_zr, self.recurrent_kernel[:, : 2 * units], mask_zr)
+        reset = d_reset * r
+        np.add(dh, reset if mask is None else reset * of_gate(mask, 2), out=dh)
+        return dx, np.add(dh, through, out=dh)
 
     def _run_all(
         self,
@@ -192,17 +215,18 @@ class GRUCell(GatedCell):
         product = layer.buffer("product", (count, 3 * units if self.reset_after else two), training)
         added = layer.buffer("added", (count, units), training)
         first = recurrent if self.reset_after else recurrent[:, :two]
+        its = slice(3 if self.reset_after else 2)
         for t in range(steps):
             if masks[1] is not None:
                 np.multiply(h[t], masks[1], out=before[t])
-            multiply(before[t], first, product)
+            multiply(of_gate(before[t], its), first, product)
             kernels.gru_gates(z[t], product)
             r = z[t, :, units:two]
             if self.reset_after:
                 np.add(product[:, two:], b_h[two:], out=inner[t])
                 np.multiply(r, inner[t], out=added)
             else:
-                np.multiply(r, before[t], out=inner[t])
+                np.multiply(r, of_gate(before[t], 2), out=inner[t])
                 multiply(inner[t], recurrent[:, two:], added)
             kernels.gru_step(z[t], added, h[t], h[t + 1])
             if absent is not None:
@@ -234,7 +258,8 @@ class GRUCell(GatedCell):
         dz_h = layer.buffer("dz h", gates.shape) if self.reset_after else dz
         dh = self._run_start(layer, "dh", d_states[0], shape)
         kept, through = layer.buffer("kept", shape), layer.buffer("through", shape)
-        d_reset = layer.buffer("d reset", shape)
+        d_reset, of_a_gate = layer.buffer("d reset", shape), layer.buffer("dh of a gate", shape)
+        mask_zr = None if mask is None else of_gate(mask, slice(2))
         u = self.recurrent_kernel
         for t in range(steps - 1, -1, -1):
             if dy is not None and t >= steps - len(dy):
@@ -247,15 +272,15 @@ class GRUCell(GatedCell):
                 kernels.reset_gradient(d_g, r, inner[t], dz[t, :, units:two])
                 np.copyto(dz_h[t], dz[t])
                 np.multiply(d_g, r, out=dz_h[t, :, two:])
-                np.matmul(dz_h[t], u.T, out=through)
+                multiply_back(dz_h[t], u, mask, through, of_a_gate)
             else:
                 np.matmul(d_g, u[:, two:].T, out=d_reset)
-                kernels.reset_gradient(d_reset, r, before[t], dz[t, :, units:two])
-                np.matmul(dz[t, :, :two], u[:, :two].T, out=through)
+                kernels.reset_gradient(d_reset, r, of_gate(before[t], 2), dz[t, :, units:two])
+                multiply_back(dz[t, :, :two], u[:, :two], mask_zr, through, of_a_gate)
                 np.multiply(d_reset, r, out=d_reset)
+                if mask is not None:
+                    np.multiply(d_reset, of_gate(mask, 2), out=d_reset)
                 np.add(through, d_reset, out=through)
-            if mask is not None:
-                np.multiply(through, mask, out=through)
             np.add(dh, through, out=dh)
             if absent is not None:
                 np.add(dh, kept, out=dh)
@@ -291,6 +316,9 @@ class GRU(GatedLayer):
         recurrent_activation: s, of the gates z and r.
         use_bias: whether there is a bias.
         reset_after: whether r multiplies h U_g, as in cuDNN and PyTorch, or h, as in the paper.
+        use_cudnn: ``"auto"``, ``True`` or ``False``, without effect.
+        implementation: as in Keras, 1 draws a dropout mask for each gate, as ``recurrent_dropout``
+            always does; 0 and 2 draw one for all.
         kwargs: initializers, regularizers and constraints of the weights, ``dropout``,
             ``recurrent_dropout``, ``seed``: see :class:`SimpleRNN`; ``return_sequences``,
             ``return_state``, ``go_backwards``, ``stateful``, ``zero_output_for_mask``: see
@@ -319,11 +347,15 @@ class GRU(GatedLayer):
         use_bias: bool = True,
         *,
         reset_after: bool = True,
+        use_cudnn: bool | str = "auto",
+        implementation: int = 2,
         **kwargs: Any,
     ) -> None:
+        self.use_cudnn = check_choice("GRU", "use_cudnn", use_cudnn, ("auto", True, False))
         self._own_options = {
             "recurrent_activation": recurrent_activation,
             "reset_after": reset_after,
+            "implementation": implementation,
         }
         super().__init__(units, activation, use_bias, **kwargs)
 
@@ -336,4 +368,5 @@ class GRU(GatedLayer):
             ({**before, "return_sequences": True}, (3, 4, 2)),
             ({**before, "recurrent_dropout": 0.4}, (3, 3, 2)),
             ({**before, "recurrent_activation": "hard_sigmoid", "return_state": True}, (2, 3, 2)),
+            ({"units": 2, "dropout": 0.3, "implementation": 1}, (2, 3, 2)),
         ]

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import activations
-from netlayers.checks import check_flag
+from netlayers.checks import check_choice, check_flag, check_integer
 from netlayers.initializers import Initializer
 from netlayers.kernels.select import kernels
-from netlayers.layers.gated_cell import GatedCell, column_sums, multiply, split_absent
+from netlayers.layers.gated_cell import (
+    GatedCell,
+    column_sums,
+    multiply,
+    multiply_back,
+    split_absent,
+)
 from netlayers.layers.gated_layer import GatedLayer
 from netlayers.layers.simple_rnn import CELL_EXAMPLE, layer_examples
 from netlayers.registry import register
@@ -60,11 +66,15 @@ class LSTMCell(GatedCell):
         use_bias: bool = True,
         *,
         unit_forget_bias: bool = True,
+        implementation: int = 2,
         **kwargs: Any,
     ) -> None:
         super().__init__(units, activation, use_bias, **kwargs)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = check_flag("LSTMCell", "unit_forget_bias", unit_forget_bias)
+        self.implementation = check_integer(
+            "LSTMCell", "implementation", implementation, minimum=0, maximum=2
+        )
         self._set_dtype(self._dtype)
 
     @staticmethod
@@ -79,6 +89,7 @@ class LSTMCell(GatedCell):
                 shapes,
             ),
             ({"units": 2, "dropout": 0.3, "recurrent_dropout": 0.5, "seed": 3}, shapes),
+            ({"units": 2, "dropout": 0.3, "implementation": 1}, shapes),
             ({"units": 2, **CELL_EXAMPLE}, shapes),
         ]
 
@@ -103,7 +114,7 @@ class LSTMCell(GatedCell):
         ``new c = f c + i g``, ``new h = o a(new c)``.
         """
         x, h, (_, c) = self._started(x, training, masks)
-        count, units = len(x), self.units
+        count, units = c.shape
         z = self._product("z", x, self.kernel, training)
         np.add(z, self._product("inner", h, self.recurrent_kernel, training), out=z)
         if self.use_bias:
@@ -221,6 +232,7 @@ class LSTMCell(GatedCell):
         dh = self._run_start(layer, "dh", d_states[0], shape)
         dc = self._run_start(layer, "dc", d_states[1], shape)
         kept_h, kept_c = layer.buffer("kept h", shape), layer.buffer("kept c", shape)
+        of_a_gate = layer.buffer("dh of a gate", shape)
         for t in range(steps - 1, -1, -1):
             if dy is not None and t >= steps - len(dy):
                 np.add(dh, dy[t - steps], out=dh)
@@ -228,9 +240,7 @@ class LSTMCell(GatedCell):
                 split_absent(dh, absent[t], kept_h)
                 split_absent(dc, absent[t], kept_c)
             kernels.lstm_step_gradient(dh, dc, gates[t], c[t], tanh_c[t], dz[t])
-            np.matmul(dz[t], self.recurrent_kernel.T, out=dh)
-            if mask is not None:
-                np.multiply(dh, mask, out=dh)
+            multiply_back(dz[t], self.recurrent_kernel, mask, dh, of_a_gate)
             if absent is not None:
                 np.add(dh, kept_h, out=dh)
                 np.add(dc, kept_c, out=dc)
@@ -260,6 +270,9 @@ class LSTM(GatedLayer):
         recurrent_activation: s, of the gates i, f and o.
         use_bias: whether to add ``b``.
         unit_forget_bias: whether the bias of f starts at 1, so that c is kept at first.
+        use_cudnn: ``"auto"``, ``True`` or ``False``, without effect.
+        implementation: as in Keras, 1 draws a dropout mask for each gate, as ``recurrent_dropout``
+            always does; 0 and 2 draw one for all.
         kwargs: initializers, regularizers and constraints of the weights, ``dropout``,
             ``recurrent_dropout``, ``seed``: see :class:`SimpleRNN`; ``return_sequences``,
             ``return_state``, ``go_backwards``, ``stateful``, ``zero_output_for_mask``: see
@@ -293,11 +306,15 @@ class LSTM(GatedLayer):
         use_bias: bool = True,
         *,
         unit_forget_bias: bool = True,
+        use_cudnn: bool | str = "auto",
+        implementation: int = 2,
         **kwargs: Any,
     ) -> None:
+        self.use_cudnn = check_choice("LSTM", "use_cudnn", use_cudnn, ("auto", True, False))
         self._own_options = {
             "recurrent_activation": recurrent_activation,
             "unit_forget_bias": unit_forget_bias,
+            "implementation": implementation,
         }
         super().__init__(units, activation, use_bias, **kwargs)
 
@@ -305,4 +322,8 @@ class LSTM(GatedLayer):
     def examples() -> Examples:
         """Return examples for the contract tests; see :meth:`Layer.examples`."""
         hard = {"recurrent_activation": "hard_sigmoid", "unit_forget_bias": False}
-        return [*layer_examples(), ({"units": 2, **hard, "return_state": True}, (2, 3, 2))]
+        return [
+            *layer_examples(),
+            ({"units": 2, **hard, "return_state": True}, (2, 3, 2)),
+            ({"units": 2, "dropout": 0.3, "implementation": 1}, (2, 3, 2)),
+        ]

@@ -180,6 +180,60 @@ def test_dropout_is_the_same_in_all_steps_and_ends_at_inference(kind):
     np.testing.assert_allclose(y, plain(X * only_x.cache.masks[0][:, None]), rtol=1e-12)
 
 
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def keras_step(kind, masks, weights, x, states, reset_after=True):
+    """A step with one dropout mask for each gate, as ``implementation=1`` of Keras's cells."""
+    kernel, recurrent, bias = weights
+    (x_masks, h_masks), h = masks, states[0]
+    w, u = (np.split(a, len(h_masks), axis=1) for a in (kernel, recurrent))
+    b = np.split(bias, len(h_masks), axis=-1)
+    zx = [(x * m) @ a for m, a in zip(x_masks, w, strict=True)]
+    hs = [h * m for m in h_masks]
+    if kind is L.LSTM:
+        i, f, g, o = (z + a @ c + d for z, a, c, d in zip(zx, hs, u, b, strict=True))
+        c = sigmoid(f) * states[1] + sigmoid(i) * np.tanh(g)
+        return [sigmoid(o) * np.tanh(c), c]
+    bx, bh = ([d[0] for d in b], [d[1] for d in b]) if reset_after else (b, [0, 0, 0])
+    z, r = (sigmoid(zx[k] + bx[k] + hs[k] @ u[k] + bh[k]) for k in (0, 1))
+    inner = r * (hs[2] @ u[2] + bh[2]) if reset_after else (r * hs[2]) @ u[2]
+    return [z * h + (1 - z) * np.tanh(zx[2] + bx[2] + inner)]
+
+
+@pytest.mark.parametrize("by_step", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "arguments"), [(L.LSTM, {}), (L.GRU, {}), (L.GRU, {"reset_after": False})]
+)
+def test_with_recurrent_dropout_each_gate_drops_its_own(kind, arguments, by_step, monkeypatch):
+    if by_step:
+        monkeypatch.setattr(kind._cell_class, "_runs_all_steps", False)
+    arguments = {**arguments, "seed": 1, "dtype": "float64"}
+    layer = filled(kind(4, dropout=0.5, recurrent_dropout=0.4, **arguments))
+    assert nl.check_gradients(layer, X).passed
+    drawn = []
+    draw = layer.cell._draw_masks
+    monkeypatch.setattr(
+        layer.cell, "_draw_masks", lambda *a: drawn.append(draw(*a)) or drawn[-1], raising=False
+    )
+    y = layer.forward(X, training=True)
+    gates, after = 4 if kind is L.LSTM else 3, arguments.get("reset_after", True)
+    assert [m.shape for m in drawn[0]] == [(gates, 3, 2), (gates, 3, 4)]
+    assert all((m[0] != m[1]).any() for m in drawn[0])
+    states = [np.zeros((3, 4))] * 2
+    for t in range(6):
+        states = keras_step(kind, drawn[0], layer.get_weights(), X[:, t], states, after)
+    np.testing.assert_allclose(y, states[0], rtol=1e-12)
+
+
+def test_one_mask_for_all_gates_or_one_for_each():
+    for implementation, shape in ((2, (3, 2)), (0, (3, 2)), (1, (4, 3, 2))):
+        layer = filled(L.LSTM(4, dropout=0.5, implementation=implementation, dtype="float64"))
+        layer.forward(X, training=True)
+        assert layer.cache.masks[0].shape == shape
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_dropout_follows_the_seeds(kind):
     def outputs(model_seed, **arguments):

@@ -173,12 +173,17 @@ class GatedCell(RNNCell):
             product (tied weights), or one for each gate (untied weights).
         """
         memory = self.workspace if memory is None else memory
-        by_gate = self.recurrent_dropout > 0 or self.implementation == 1
-        gates = (self._gates,) if by_gate and self._gates > 1 else ()
+        gates = (self._gates,) if self._drops_by_gate else ()
         return (
             self._mask("x", self.dropout, (*gates, count, self.kernel.shape[0]), memory),
             self._mask("h", self.recurrent_dropout, (*gates, count, self.units), memory),
         )
+
+    @property
+    def _drops_by_gate(self) -> bool:  # type: ignore[override]
+        """Whether each gate has a dropout mask of its own."""
+        by_gate = self.recurrent_dropout or (self.dropout and self.implementation == 1)
+        return bool(by_gate) and self._gates > 1 and not self._at_inference
 
     def _mask(
         self, name: str, rate: float, shape: tuple[int, ...], memory: Workspace
@@ -256,10 +261,8 @@ class GatedCell(RNNCell):
         masks: Masks,
     ) -> None:
         """``z = x W + b`` for all steps, in one product."""
-        mask = masks[0]
-        if mask is not None:
-            shape = (*mask.shape[:-2], *x.shape)  # with dropout by gate (gates, steps, batch, ...)
-            x = np.multiply(x, mask[..., None, :, :], out=layer.buffer("dropped x", shape))
+        if masks[0] is not None:
+            x = np.multiply(x, masks[0], out=layer.buffer("dropped x", x.shape))
         kernel, bias = weights
         multiply(rows_of(x), kernel, rows_of(out))
         if self.use_bias:
@@ -268,15 +271,9 @@ class GatedCell(RNNCell):
             layer.cache.series, layer.cache.masks = x, masks
 
     def _run_dropped(self, layer: Any, h: Array, masks: Masks) -> Array:
-        """Return memory for the states before the steps, with dropout.
-
-        It is (steps, batch, units), or with dropout by gate (steps, gates, batch, units).
-        """
-        before, mask = h[:-1], masks[1]
-        if mask is None:
-            return before
-        dropped: Array = layer.buffer("dropped h", (*mask.shape[:-2], *before.shape))
-        return dropped if mask.ndim == 2 else dropped.swapaxes(0, 1)
+        """Return memory for the states before the steps, with dropout: (steps, batch, units)."""
+        before = h[:-1]
+        return before if masks[1] is None else layer.buffer("dropped h", before.shape)
 
     def _run_start(
         self, layer: Any, name: str, d_state: Array | None, shape: tuple[int, ...]
@@ -292,17 +289,13 @@ class GatedCell(RNNCell):
         """``dW = Σ xᵀ dz``, ``dU = Σ hᵀ dz_h``, sums over the steps, and return ``dx = dz Wᵀ``."""
         x, mask = layer.cache.series, layer.cache.masks[0]
         if self._trainable:
-            weight_gradient(rows_of(x), rows_of(dz), self.d_kernel)
-            h = h.swapaxes(0, 1) if h.ndim == 4 else h
-            weight_gradient(rows_of(h), rows_of(dz_h), self.d_recurrent_kernel)
+            np.matmul(rows_of(x).T, rows_of(dz), out=self.d_kernel)
+            np.matmul(rows_of(h).T, rows_of(dz_h), out=self.d_recurrent_kernel)
         if not input_gradient:
             return None
-        dx = layer.buffer("dx first", (*dz.shape[:-1], len(self.kernel)))
-        if mask is None or mask.ndim == 2:
-            np.matmul(rows_of(dz), self.kernel.T, out=rows_of(dx))
-            return dx if mask is None else np.multiply(dx, mask, out=dx)
-        multiply_back(dz, self.kernel, mask, dx, layer.buffer("dx of a gate", dx.shape))
-        return dx
+        dx = layer.buffer("dx first", x.shape)
+        np.matmul(rows_of(dz), self.kernel.T, out=rows_of(dx))
+        return dx if mask is None else np.multiply(dx, mask, out=dx)
 
 
 def multiply(a: Array, weight: Array, out: Array) -> None:
@@ -371,5 +364,5 @@ def split_absent(d: Array, absent: Array, kept: Array) -> None:
 
 
 def rows_of(a: Array) -> Array:
-    """View an array (..., steps, batch, n) as rows of its last axis, (..., rows, n)."""
-    return a.reshape(*a.shape[:-3], -1, a.shape[-1])
+    """View an array as rows of its last axis."""
+    return a.reshape(-1, a.shape[-1])

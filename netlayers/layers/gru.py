@@ -14,7 +14,6 @@ from netlayers.layers.gated_cell import (
     GatedCell,
     column_sums,
     multiply,
-    multiply_back,
     of_gate,
     rows_of,
     split_absent,
@@ -215,18 +214,17 @@ class GRUCell(GatedCell):
         product = layer.buffer("product", (count, 3 * units if self.reset_after else two), training)
         added = layer.buffer("added", (count, units), training)
         first = recurrent if self.reset_after else recurrent[:, :two]
-        its = slice(3 if self.reset_after else 2)
         for t in range(steps):
             if masks[1] is not None:
                 np.multiply(h[t], masks[1], out=before[t])
-            multiply(of_gate(before[t], its), first, product)
+            multiply(before[t], first, product)
             kernels.gru_gates(z[t], product)
             r = z[t, :, units:two]
             if self.reset_after:
                 np.add(product[:, two:], b_h[two:], out=inner[t])
                 np.multiply(r, inner[t], out=added)
             else:
-                np.multiply(r, of_gate(before[t], 2), out=inner[t])
+                np.multiply(r, before[t], out=inner[t])
                 multiply(inner[t], recurrent[:, two:], added)
             kernels.gru_step(z[t], added, h[t], h[t + 1])
             if absent is not None:
@@ -258,8 +256,7 @@ class GRUCell(GatedCell):
         dz_h = layer.buffer("dz h", gates.shape) if self.reset_after else dz
         dh = self._run_start(layer, "dh", d_states[0], shape)
         kept, through = layer.buffer("kept", shape), layer.buffer("through", shape)
-        d_reset, of_a_gate = layer.buffer("d reset", shape), layer.buffer("dh of a gate", shape)
-        mask_zr = None if mask is None else of_gate(mask, slice(2))
+        d_reset = layer.buffer("d reset", shape)
         u = self.recurrent_kernel
         for t in range(steps - 1, -1, -1):
             if dy is not None and t >= steps - len(dy):
@@ -272,15 +269,15 @@ class GRUCell(GatedCell):
                 kernels.reset_gradient(d_g, r, inner[t], dz[t, :, units:two])
                 np.copyto(dz_h[t], dz[t])
                 np.multiply(d_g, r, out=dz_h[t, :, two:])
-                multiply_back(dz_h[t], u, mask, through, of_a_gate)
+                np.matmul(dz_h[t], u.T, out=through)
             else:
                 np.matmul(d_g, u[:, two:].T, out=d_reset)
-                kernels.reset_gradient(d_reset, r, of_gate(before[t], 2), dz[t, :, units:two])
-                multiply_back(dz[t, :, :two], u[:, :two], mask_zr, through, of_a_gate)
+                kernels.reset_gradient(d_reset, r, before[t], dz[t, :, units:two])
+                np.matmul(dz[t, :, :two], u[:, :two].T, out=through)
                 np.multiply(d_reset, r, out=d_reset)
-                if mask is not None:
-                    np.multiply(d_reset, of_gate(mask, 2), out=d_reset)
                 np.add(through, d_reset, out=through)
+            if mask is not None:
+                np.multiply(through, mask, out=through)
             np.add(dh, through, out=dh)
             if absent is not None:
                 np.add(dh, kept, out=dh)

@@ -14,7 +14,6 @@ from netlayers.layers.gated_cell import (
     GatedCell,
     column_sums,
     multiply,
-    multiply_back,
     split_absent,
 )
 from netlayers.layers.gated_layer import GatedLayer
@@ -232,7 +231,6 @@ class LSTMCell(GatedCell):
         dh = self._run_start(layer, "dh", d_states[0], shape)
         dc = self._run_start(layer, "dc", d_states[1], shape)
         kept_h, kept_c = layer.buffer("kept h", shape), layer.buffer("kept c", shape)
-        of_a_gate = layer.buffer("dh of a gate", shape)
         for t in range(steps - 1, -1, -1):
             if dy is not None and t >= steps - len(dy):
                 np.add(dh, dy[t - steps], out=dh)
@@ -240,7 +238,9 @@ class LSTMCell(GatedCell):
                 split_absent(dh, absent[t], kept_h)
                 split_absent(dc, absent[t], kept_c)
             kernels.lstm_step_gradient(dh, dc, gates[t], c[t], tanh_c[t], dz[t])
-            multiply_back(dz[t], self.recurrent_kernel, mask, dh, of_a_gate)
+            np.matmul(dz[t], self.recurrent_kernel.T, out=dh)
+            if mask is not None:
+                np.multiply(dh, mask, out=dh)
             if absent is not None:
                 np.add(dh, kept_h, out=dh)
                 np.add(dc, kept_c, out=dc)

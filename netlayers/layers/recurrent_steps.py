@@ -18,8 +18,8 @@ def run_steps(
 ) -> tuple[Array, list[Array]]:
     """Return the outputs of all steps, and the states behind the last one.
 
-    A cell of this library with its usual activations runs all steps by itself; any other cell is
-    called for each step, a call of its own in training.
+    A cell of this library with its usual activations runs all steps by itself. Any other cell, and
+    one with dropout by gate, is called for each step, a call of its own in training.
 
     Args:
         layer: the recurrent layer.
@@ -32,9 +32,10 @@ def run_steps(
     options = {}
     if hasattr(cell, "_draw_masks") and training:
         options["masks"] = cell._draw_masks(x.shape[1], layer.workspace)
+    runs_all = cell._runs_all_steps and not (training and cell._drops_by_gate)
     if training:
-        layer.cache.runs_all = cell._runs_all_steps
-    if cell._runs_all_steps:
+        layer.cache.runs_all, layer.cache.masks = runs_all, options.get("masks")
+    if runs_all:
         return cell._run_all(layer, x, states, absent, training, **options)
     calls = _calls(layer, len(x)) if training else [cell] * len(x)
     held: Any = None  # the output of the step before

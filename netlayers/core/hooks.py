@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.calls import Call, calls_of
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
 
-    Around = Callable[[Layer, str, Array, Callable[[], Any]], Any]
+    Around = Callable[[Layer, str, Array, partial[Any]], Any]
 
 METHODS = ("forward", "_forward_logits", "backward", "_backward_logits")
 
@@ -81,9 +82,10 @@ def observed(layer: Layer, around: Around) -> Iterator[Uses]:
         around: called as ``around(layer, method, given, run)`` in place of the call of ``method``
             (``"forward"``, ``"forward_logits"``, ``"backward"`` or ``"backward_logits"``) with the
             array ``given``, or a tuple of arrays; it must return ``run()``, which is the call
-            itself. Nested calls (a layer in its container, an activation in its layer,
-            ``forward_logits`` in ``forward``) are observed inside the outer call. Arrays belong to
-            the layer, which overwrites them later: copy what must be kept.
+            itself, a ``functools.partial`` with the further arguments. Nested calls (a layer in its
+            container, an activation in its layer, ``forward_logits`` in ``forward``) are observed
+            inside the outer call. Arrays belong to the layer, which overwrites them later: copy
+            what must be kept.
 
     Yields:
         A :class:`Uses`, which numbers the calls of layers that are used repeatedly.
@@ -148,6 +150,7 @@ def _watched(part: Layer, name: str, around: Around, thread: int) -> Callable[..
     def call(given: Array, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != thread:
             return method(given, *args, **kwargs)
-        return around(part, name.removeprefix("_"), given, lambda: method(given, *args, **kwargs))
+        run = partial(method, given, *args, **kwargs)
+        return around(part, name.removeprefix("_"), given, run)
 
     return call

@@ -8,6 +8,7 @@ from netlayers._html import escaped
 from netlayers.arrays.several import listed
 from netlayers.trace.drawing import Times, drawn_loss, group, svg, text
 from netlayers.trace.steps import first_number
+from netlayers.trace.unrolled import unrolled, unrolled_size
 
 if TYPE_CHECKING:
     from typing import Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from netlayers.trace.steps import TraceView
 
 BOX_WIDTH, BOX_HEIGHT, GAP, ARC = 104, 56, 26, 20
+SIGNS = {"concat": "‖", "multiply": "×", "mul": "×", "maximum": "max", "ave": "mean", None: ","}
 END = 76  # width of the boxes of the input and the loss
 
 
@@ -100,11 +102,13 @@ class Drawing:
 
     def size(self, r: LayerTrace) -> tuple[float, float]:
         """Return width and height of what is drawn of a record; zeros for nothing."""
+        if r.time_steps:
+            return unrolled_size(r)
         if not r.parts or r.kind not in ("chain", "graph", "other"):
             return (BOX_WIDTH if r.number else 0, BOX_HEIGHT if r.number else 0)
         inner = [self.size(part) for part in r.parts]
         inner = [s for s in inner if s[0]] or [(40.0, BOX_HEIGHT)]
-        if r.kind == "other" and hasattr(r.layer, "merge"):
+        if _branches(r):
             wide = max(w for w, _ in inner)
             return wide + GAP + 40 + 20, sum(h for _, h in inner) + 14 * (len(inner) - 1) + 40
         wide = sum(w for w, _ in inner) + GAP * (len(inner) - 1)
@@ -117,6 +121,9 @@ class Drawing:
         """Draw a record whose left middle is (x, y)."""
         width, height = self.size(r)
         if not width:
+            return
+        if r.time_steps:
+            self.parts.append(unrolled(r, self.times, x, y))
             return
         if not r.parts or r.kind not in ("chain", "graph", "other"):
             self.box(r, x, y)
@@ -133,7 +140,7 @@ class Drawing:
             f'height="{height:.1f}" rx="10"/>' + text(x + 8, top + 14, r.name, "frame-name")
         )
         inside = y + 8
-        if hasattr(r.layer, "merge"):
+        if _branches(r):
             down = top + 24
             for part in r.parts:
                 w, h = self.size(part)
@@ -148,9 +155,8 @@ class Drawing:
             below, end = y + height / 2 - 8, x + width - 30
             skip = f"M{x:.1f} {y:.1f} V{below:.1f} H{end:.1f} V{inside + 18:.1f}"
             self.path(skip, f"skip{r.number}")
-        sign = {"concat": "‖", "multiply": "×", "maximum": "max"}.get(
-            getattr(r.layer, "merge", ""), "+"
-        )
+        merge = getattr(r.layer, "merge", getattr(r.layer, "merge_mode", ""))
+        sign = SIGNS.get(merge, "+")
         circle = f'<circle cx="{x + width - 30:.1f}" cy="{inside:.1f}" r="18"/>'
         words = text(x + width - 30, inside + 5, sign, "value")
         self.parts.append(group(r.number, self.times, r, [circle, words]))
@@ -212,6 +218,13 @@ class Drawing:
             text(middle, y + 21, width, "value"),
         ]
         self.parts.append(group(r.number, self.times, r, parts))
+
+
+def _branches(r: LayerTrace) -> bool:
+    """Whether the parts of a container stand beside each other: each takes its input."""
+    if r.kind != "other" or len(r.parts) < 2:
+        return hasattr(r.layer, "merge") and r.kind == "other"
+    return hasattr(r.layer, "merge") or all(part.x is r.x for part in r.parts)
 
 
 def _short(text: str, most: int) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlayers.core.binding import own_parameters
 from netlayers.kernels.memory import Workspace
 from netlayers.layers import InputLayer
+from netlayers.trace.records import parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,8 @@ def add_slopes(records: list[LayerTrace]) -> None:
 def add_penalties(records: list[LayerTrace]) -> None:
     """Compute the gradients of the penalties on the weights."""
     for record in records:
-        for p in own_parameters(record.layer):
-            weight = record.weights[p.name]
+        for name, p in parameters_of(record.layer).items():
+            weight = record.weights[name]
             if record.call == 1 and p.regularizer is not None and weight.gradient is not None:
                 weight.penalty = np.zeros_like(weight.before)
                 scratch = Workspace()("scratch", p.shape, weight.before.dtype)

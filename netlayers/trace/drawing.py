@@ -33,12 +33,12 @@ class Times:
         """Return the step of the outputs of a layer; of the inputs of the model for ``None``."""
         if record is None:
             return 1
-        found = self._found(record.y)
+        found = self.of(record.y)
         return found if found else max(self._of(record, "forward"), default=1)
 
     def gradients(self, record: LayerTrace) -> int:
         """Return the step in which the gradient has reached a layer."""
-        found = self._found(record.dz) or self._found(record.dy)
+        found = self.of(record.dz) or self.of(record.dy)
         steps = self._of(record, "backward")
         return found if found else min(steps, default=len(self._steps) + 1)
 
@@ -47,7 +47,8 @@ class Times:
         """The step of the loss."""
         return min((i for i, s in enumerate(self._steps, 1) if s.phase == "loss"), default=1)
 
-    def _found(self, value: Any) -> int:
+    def of(self, value: Any) -> int:
+        """Return the step in which an array, or the last of several, appears; 0 for none."""
         return max((self._first.get(id(a), 0) for a in listed(value) if a is not None), default=0)
 
     def _of(self, record: LayerTrace, phase: str) -> list[int]:

@@ -39,7 +39,7 @@ SIGNS = {
 FUNCTIONS = {"exp", "log", "max", "min", "tanh"}
 _SPACES = {",": "0.17em", " ": "0.3em", "quad": "1em"}
 _RAISED = str.maketrans("0123456789+-=()Tn", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵀⁿ")
-_LOWERED = str.maketrans("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
+_LOWERED = str.maketrans("0123456789+-−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|[0-9]+(?:\.[0-9]+)?|\s+|.")
 
 
@@ -146,6 +146,9 @@ def _mathml(node: Node) -> str:
         return f"<mrow>{parts}</mrow>"
     if node.kind == "frac":
         return f"<mfrac>{parts}</mfrac>"
+    if node.kind == "sub" and node.parts[0].kind == "sup":  # both at the same letter
+        (base, above), below = node.parts[0].parts, node.parts[1]
+        return f"<msubsup>{_mathml(base)}{_mathml(below)}{_mathml(above)}</msubsup>"
     if node.kind in ("sup", "sub"):
         return f"<m{node.kind}>{parts}</m{node.kind}>"
     if node.kind == "space":
@@ -186,8 +189,9 @@ def _text(node: Node) -> str:
             return base + ("'" if small == "′" else small)
         if node.kind == "sup" and re.fullmatch(r"\([0-9]+\)", small):  # of a layer
             small = small[1:-1]
-        moved = small.translate(_RAISED if node.kind == "sup" else _LOWERED)
-        if any(a == b for a, b in zip(small, moved, strict=True)):
+        plain = small.replace(" ", "")
+        moved = plain.translate(_RAISED if node.kind == "sup" else _LOWERED)
+        if any(a == b for a, b in zip(plain, moved, strict=True)):
             small = small if len(small) == 1 else f"({small})"
             return f"{base}{'^' if node.kind == 'sup' else '_'}{small}"
         return base + moved
@@ -217,7 +221,7 @@ def _touching(text: str, before: Node, part: Node, piece: str) -> bool:
     if piece[0] == "|":
         return True
     if piece[0] == "(":
-        return before.kind in ("function", "name") or text[-1] in "'φ"
+        return before.kind in ("function", "name") or text[-1] in "'φσ"
     return before.kind == "number" and part.kind == "id"
 
 

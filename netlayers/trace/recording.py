@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.activations import ActivationLayer
+from netlayers.arrays.several import listed
 from netlayers.arrays.sparse import is_sparse
-from netlayers.core.binding import own_parameters
 from netlayers.core.buffers import states_of
 from netlayers.core.hooks import Uses, observed
 from netlayers.core.parameters import gradient_of
 from netlayers.trace.derived import add_penalties, add_slopes, add_up, in_order
 from netlayers.trace.loss_recording import LossRecorder
-from netlayers.trace.records import LayerTrace, LossTrace, OptimizerTrace, WeightTrace
+from netlayers.trace.records import (
+    LayerTrace,
+    LossTrace,
+    OptimizerTrace,
+    WeightTrace,
+    parameters_of,
+)
+from netlayers.trace.time_steps import add_time_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from functools import partial
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
@@ -43,13 +50,20 @@ class Recorder:
         self._open: list[LayerTrace] = []
         self._copies: dict[int, tuple[Any, Array]] = {}
 
-    def __call__(self, layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
-        """Record one call."""
+    def __call__(self, layer: Layer, method: str, given: Any, run: partial[Any]) -> Any:
+        """Record one call; the steps of a recurrent layer are part of its own."""
+        if self._open and self._open[-1].kind == "recurrent":
+            return run()
         record = self._record(layer)
         before = self.keep(given)
         if method == "backward" and isinstance(layer, ActivationLayer):
             # What backward makes of ones, as long as the memory of this use is there.
             record.slope = np.array(type(layer).backward(layer, np.ones_like(given)))
+        if record.kind == "recurrent" and method == "forward":
+            record.mask = self.keep(run.keywords.get("mask"))
+            record.states = tuple(
+                layer.state(its, len(listed(given)[0])).copy() for its in layer.states
+            )
         self._open.append(record)
         result = run()
         self._open.pop()
@@ -66,9 +80,9 @@ class Recorder:
         else:
             record.dz = before
         record.dx = after
-        for p in own_parameters(layer):
+        for name, p in parameters_of(layer).items():
             if p.gradient is not None and p.trainable:
-                record.weights[p.name].parts[record.call] = gradient_of(p).copy()
+                record.weights[name].parts[record.call] = gradient_of(p).copy()
         return result
 
     def keep(self, array: Any) -> Any:
@@ -91,9 +105,9 @@ class Recorder:
             record = LayerTrace(self.uses.name(layer), layer, number)
             self._records[id(layer), number] = record
             if number == 1:
-                for p in own_parameters(layer):
+                for name, p in parameters_of(layer).items():
                     assert p.value is not None
-                    record.weights[p.name] = WeightTrace(p.name, p.value.copy())
+                    record.weights[name] = WeightTrace(name, p.value.copy())
             else:
                 record.weights = self._records[id(layer), 1].weights
             (self._open[-1].parts if self._open else self.top).append(record)
@@ -128,13 +142,14 @@ def record_step(steps: Steps, batch: Batch) -> tuple[LayerTrace, LossTrace, Opti
     add_up(records)
     add_slopes(records)
     add_penalties(records)
+    add_time_steps(records)
     rate = optimizer.learning_rate
     updates = optimizer.iterations
     steps.update(batch.size)
     updated = optimizer.iterations > updates
     for record in records:
-        for p in own_parameters(record.layer):
-            weight = record.weights[p.name]
+        for name, p in parameters_of(record.layer).items():
+            weight = record.weights[name]
             assert p.value is not None
             weight.after = p.value.copy()
             if weight.gradient is not None:

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.activations import ActivationLayer
+from netlayers.core.binding import own_parameters
 from netlayers.layers import Dense
 from netlayers.layers.containers import Chain
 from netlayers.layers.dense import AffineLayer
 from netlayers.layers.graph import CallGraph
+from netlayers.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
+    from netlayers.core.parameters import Parameter
     from netlayers.losses import Loss
     from netlayers.optimizers import Optimizer
 
@@ -53,6 +56,28 @@ class WeightTrace:
 
 
 @dataclass
+class TimeStep:
+    """One time step of a recurrent layer.
+
+    The names are those of the equations: ``x``, ``h``, of LSTM also ``z``, ``i``, ``f``, ``g``,
+    ``o``, ``c``, and ``a``, the activation of c, of GRU ``p``, ``q``, ``z``, ``r``, ``s``, ``g``;
+    ``h-`` and ``c-`` are the states before the step.
+
+    Attributes:
+        number: its place in the order of computation, from 1.
+        values: of the forward pass, by name.
+        gradients: dL/dvalue by name. ``h`` is the sum of ``y``, from the output of the step, and
+            ``h+``, from the step behind. Empty where no gradient arrives.
+        absent: booleans (batch,), where the mask leaves the step out; ``None`` without a mask.
+    """
+
+    number: int
+    values: dict[str, Array]
+    gradients: dict[str, Array] = field(default_factory=dict)
+    absent: Array | None = None
+
+
+@dataclass
 class LayerTrace:
     """A layer in one step; an array that there is not is ``None``, several are a tuple.
 
@@ -69,9 +94,13 @@ class LayerTrace:
         slope: activation'(z), of an activation that works element by element.
         dz: dL/dz, the book's δ.
         dx: dL/dx, which goes on below.
-        weights: by name.
+        weights: by name; a recurrent layer has those of its cell.
         parts: the layers that it is made of, in the order of their computation.
         fused: its activation was computed together with the loss, so there is no dL/dy.
+        mask: the mask that it was given, or ``None``.
+        states: the states of a stateful layer before the step.
+        time_steps: the steps of SimpleRNN, LSTM, GRU, or RNN with one of their cells; empty with
+            dropout.
     """
 
     name: str
@@ -88,16 +117,22 @@ class LayerTrace:
     weights: dict[str, WeightTrace] = field(default_factory=dict)
     parts: list[LayerTrace] = field(default_factory=list)
     fused: bool = False
+    mask: Any = None
+    states: tuple[Array, ...] = ()
+    time_steps: list[TimeStep] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
-        """``"dense"``, ``"convolution"``, ``"activation"``, ``"chain"``, ``"graph"``, ``"other"``.
+        """``"dense"``, ``"convolution"``, ``"recurrent"``, ``"activation"``, or one of the others.
 
-        A chain only calls its parts, one after the other; a graph calls them in any way.
+        These are ``"chain"``, ``"graph"`` and ``"other"``. A chain only calls its parts, one after
+        the other; a graph calls them in any way.
         """
         layer = self.layer
         if isinstance(layer, AffineLayer) and type(layer).forward is AffineLayer.forward:
             return "dense" if isinstance(layer, Dense) else "convolution"
+        if isinstance(layer, Recurrent):
+            return "recurrent"
         if isinstance(layer, ActivationLayer) or type(layer).__name__ == "Activation":
             return "activation"
         if isinstance(layer, CallGraph):
@@ -188,3 +223,17 @@ class OptimizerTrace:
     learning_rate: float
     updated: bool
     norm: float | None
+
+
+def parameters_of(layer: Layer) -> dict[str, Parameter]:
+    """Return the parameters of a record by name: the layer's own, or those of its cells.
+
+    A recurrent layer with several cells has their names in front: ``"lstm_cell/kernel"``.
+    """
+    if not isinstance(layer, Recurrent):
+        return {p.name: p for p in own_parameters(layer)}
+    alone = all(p.layer is layer.cell for p in layer.declared_parameters)
+    return {
+        p.name if alone else f"{p.layer.path.rpartition('/')[2]}/{p.name}": p
+        for p in layer.declared_parameters
+    }

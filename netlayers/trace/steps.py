@@ -19,7 +19,14 @@ PHASES = {
     "backward": "Backward",
     "update": "Update",
 }
-SYMBOLS = {"kernel": "W", "bias": "b", "gamma": r"\gamma", "beta": r"\beta", "alpha": r"\alpha"}
+SYMBOLS = {
+    "kernel": "W",
+    "recurrent_kernel": "U",
+    "bias": "b",
+    "gamma": r"\gamma",
+    "beta": r"\beta",
+    "alpha": r"\alpha",
+}
 
 
 class TraceView(Protocol):
@@ -83,6 +90,7 @@ class Step:
         number: its number, 0 for none.
         text: a sentence that says what to see.
         lines: formulas and arrays.
+        time: of a recurrent layer, which time step it is, from 1; 0 for none.
     """
 
     phase: str
@@ -91,6 +99,7 @@ class Step:
     number: int = 0
     text: str = ""
     lines: list[Line] = field(default_factory=list)
+    time: int = 0
 
 
 def by(symbol: str) -> str:

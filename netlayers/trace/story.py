@@ -8,6 +8,7 @@ from netlayers.arrays.several import listed
 from netlayers.trace.convolution_story import back_through_kernel, convolved
 from netlayers.trace.formulas import activation_formula, documented, shown_name
 from netlayers.trace.loss_story import loss_steps
+from netlayers.trace.recurrence_story import Unrolled
 from netlayers.trace.steps import (
     Line,
     Shown,
@@ -81,6 +82,8 @@ class Story(Symbols):
                     yield self._activated(r)
             elif r.kind == "activation":
                 yield self._activated(r)
+            elif r.kind == "recurrent":
+                yield from Unrolled(self, r).forward()
             else:
                 yield self._other_forward(r)
 
@@ -162,6 +165,9 @@ class Story(Symbols):
     def _back_through(self, r: LayerTrace) -> Iterator[Step]:
         if r.kind == "other":
             yield self._other_backward(r)
+            return
+        if r.kind == "recurrent":
+            yield from Unrolled(self, r).backward()
             return
         if not r.fused and not (r.sums_up and linear(r)):
             yield self._through_activation(r)

@@ -22,17 +22,23 @@ def to_text(trace: TraceView) -> str:
     """Return a trace as text; arrays stand beside each other, and each is shown once."""
     lines = [f"One training step of {trace.name!r}"]
     phase = ""
-    # What a layer does in one direction stands together.
-    for _, together in itertools.groupby(trace.steps, key=lambda s: (s.phase, s.number or id(s))):
+    # What a layer does in one direction stands together, but for its time steps.
+    said: list[str] = []
+    for _, together in itertools.groupby(
+        trace.steps, key=lambda s: (s.phase, s.number or id(s), s.time)
+    ):
         steps = list(together)
+        if not steps[0].time:
+            said = []
         if steps[0].phase != phase:
             phase = steps[0].phase
             lines += ["", f"──── {PHASES[phase].upper()} ".ljust(WIDTH, "─")]
-        lines += _together(steps, trace)
+        lines += _together(steps, trace, said)
     return "\n".join(printable(line.rstrip()) for line in lines)
 
 
-def _together(steps: list[Step], trace: TraceView) -> list[str]:
+def _together(steps: list[Step], trace: TraceView, known: list[str]) -> list[str]:
+    """Return the lines of some steps; formulas that are known are left out, others added to it."""
     lines = []
     first = steps[0]
     if first.phase != "start":
@@ -43,7 +49,8 @@ def _together(steps: list[Step], trace: TraceView) -> list[str]:
     said: list[str] = []
     every = [line for step in steps for line in step.lines]
     for line in every:
-        said += [part for part in _says(line) if part not in said]
+        said += [part for part in _says(line) if part not in said and part not in known]
+    known += said
     shown = [item for line in every for item in line.arrays if not item.again]
     return [*lines, *(f"  {part}" for part in said), *_beside([_block(i, trace) for i in shown])]
 

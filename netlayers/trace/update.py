@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.binding import own_parameters
 from netlayers.optimizers import SGD, MultiOptimizer
 from netlayers.trace.formulas import documented
+from netlayers.trace.records import parameters_of
 from netlayers.trace.steps import Line, Shown, Step, Symbols, by, present
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _changed(symbols: Symbols, r: LayerTrace) -> Step:
         formula = rf"\Delta {symbol} = -\eta {g}" if plain else ""
         rule: Any = o.optimizer
         if isinstance(rule, MultiOptimizer):
-            rule = rule.optimizer_of(next(p for p in own_parameters(r.layer) if p.name == name))
+            rule = rule.optimizer_of(parameters_of(r.layer)[name])
             used_by.append(f"{name} by {type(rule).__name__}")
         code = "" if plain else documented(rule, "class")
         lines.append(Line(formula, items, code))

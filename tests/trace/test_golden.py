@@ -99,7 +99,15 @@ def outputs():
     return model.trace({"x": numbers((4, 2)), "z": numbers((4, 3), 2.0)}, targets)
 
 
-TRACES = (halved, plain, nested, wide, several, wired, outputs)
+def unrolled():
+    """Recurrent layers of one unit, two time steps."""
+    layers = [L.SimpleRNN(1, return_sequences=True), L.GRU(1, return_sequences=True), L.LSTM(1)]
+    model = fixed(nl.Sequential(layers, name="unrolled", dtype="float64"), (None, 2, 1))
+    model.compile("sgd", "mse")
+    return model.trace(numbers((2, 2, 1)), numbers((2, 1), 5.0))
+
+
+TRACES = (halved, plain, nested, wide, several, wired, outputs, unrolled)
 
 
 @pytest.fixture(scope="module", params=TRACES, ids=lambda f: f.__name__)

@@ -13,6 +13,8 @@ ArrayLike: TypeAlias = npt.ArrayLike
 Shape: TypeAlias = tuple[int | None, ...]
 """A shape; ``None`` stands for an axis of any length, axis 0 is the batch."""
 Dtype: TypeAlias = np.dtype[Any]
+Rows: TypeAlias = slice | Array
+"""A range of rows, or their numbers."""
 Logs: TypeAlias = dict[str, Any]
 Examples: TypeAlias = list[tuple[dict[str, Any], Any]]
 """Constructor arguments and input shapes that the contract tests use."""

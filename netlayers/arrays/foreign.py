@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers._typing import Array
+    from netlayers._typing import Array, Rows
 
 _CHUNK = 1 << 20  # entries read at a time
+_DENSE = 4  # rows are read with those between them if these are fewer than so many times as many
 
 
 def is_lazy(value: Any) -> bool:
@@ -74,6 +76,10 @@ class LazyRows:
         source: an array with ``shape``, ``dtype`` and slicing, such as a dataset of h5py.
         start: first row.
         stop: end of the rows (exclusive); ``None`` for all.
+
+    Attributes:
+        chunk: rows that the source reads at once, from its attribute ``chunks``, as arrays of h5py,
+            zarr and Dask have it; 1 if it does not say.
     """
 
     def __init__(self, source: Any, start: int = 0, stop: int | None = None) -> None:
@@ -82,6 +88,9 @@ class LazyRows:
         self.shape = (self._stop - start, *source.shape[1:])
         self.dtype = source.dtype
         self.ndim = len(self.shape)
+        chunks = getattr(source, "chunks", None)
+        first = chunks[0] if isinstance(chunks, tuple) and chunks else 1
+        self.chunk = max(1, int(np.max(first)))  # Dask lists the sizes of all chunks
         self._fancy_indexing = True  # whether the source supports arrays of indices
 
     def __len__(self) -> int:
@@ -99,19 +108,33 @@ class LazyRows:
         """Return a range of the rows without reading them."""
         return LazyRows(self.source, self._start + start, self._start + stop)
 
+    def read(self, rows: Rows, out: Array) -> None:
+        """Read a range of rows, or rows in increasing order, into ``out``, in pieces."""
+        if not isinstance(rows, slice):
+            out[...] = self.take(rows)
+            return
+        piece = max(1, _CHUNK // max(1, math.prod(self.shape[1:])) // self.chunk) * self.chunk
+        for start in range(rows.start, rows.stop, piece):
+            stop = min(start + piece, rows.stop)
+            out[start - rows.start : stop - rows.start] = self[start:stop]
+
     def take(self, rows: Array) -> Array:
         """Return the given rows; they are read in file order, as h5py requires."""
         order = np.argsort(rows, kind="stable")
         indices, inverse = np.unique(rows[order], return_inverse=True)
-        indices = indices + self._start
-        block = None
-        if self._fancy_indexing:
-            try:
-                block = np.asarray(self.source[indices])
-            except (TypeError, ValueError, IndexError, NotImplementedError, KeyError):
-                self._fancy_indexing = False  # only slices are supported
-        if block is None:
-            block = np.concatenate([self.source[i : i + 1] for i in indices.tolist()])
+        block = self._read_increasing(indices)
         out = np.empty((len(rows), *self.shape[1:]), block.dtype)
         out[order] = block[inverse]
         return out
+
+    def _read_increasing(self, indices: Array) -> Array:
+        first, last = int(indices[0]), int(indices[-1])
+        if last - first < _DENSE * len(indices):  # a slice is much faster than numbers
+            return self[first : last + 1][indices - first]
+        indices = indices + self._start
+        if self._fancy_indexing:
+            try:
+                return np.asarray(self.source[indices])
+            except (TypeError, ValueError, IndexError, NotImplementedError, KeyError):
+                self._fancy_indexing = False  # only slices are supported
+        return np.concatenate([self.source[i : i + 1] for i in indices.tolist()])

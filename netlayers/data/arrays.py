@@ -10,35 +10,19 @@ import numpy as np
 
 from netlayers.arrays.foreign import LazyRows
 from netlayers.arrays.sparse import is_sparse
-from netlayers.data.batch import Batch
+from netlayers.data.batch import Batch, copy_batch, join_batches
+from netlayers.data.blocks import block_order
 from netlayers.data.cursor import Cursor, Position, order_state, set_order
+from netlayers.data.fingerprints import array_checksum, checksums, dtype_and_shape
+from netlayers.data.sparse_columns import SparseColumn
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlayers._typing import Array, Dtype
-
-
-_CHECKSUM_ROWS = 64
-_CHECKSUM_ENTRIES = 1024  # at the start, in the middle and at the end of each of these rows
-
-
-def _checksum_slices(size: int) -> list[slice]:
-    """Return the parts of a row of ``size`` entries that enter a checksum."""
-    if size <= 3 * _CHECKSUM_ENTRIES:
-        return [slice(0, size)]
-    middle, last = (size - _CHECKSUM_ENTRIES) // 2, size - _CHECKSUM_ENTRIES
-    return [slice(i, i + _CHECKSUM_ENTRIES) for i in (0, middle, last)]
-
-
-def _crc(entries: Array, start: int) -> int:
-    """Continue a checksum from ``start``; it does not depend on the machine's byte order."""
-    if entries.dtype.kind in "OT":
-        return zlib.crc32(repr(entries.tolist()).encode(), start)
-    order = entries.dtype.newbyteorder("<")
-    return zlib.crc32(entries.astype(order, copy=False).tobytes(), start)
+    from netlayers._typing import Array, Dtype, Rows
+    from netlayers.data.blocks import Group
 
 
 class Column:
@@ -89,18 +73,23 @@ class Column:
         np.copyto(out, self.values.take(rows, axis=0, out=raw, mode="clip"), casting="unsafe")
         return out
 
+    def gather(self, parts: Sequence[Rows], count: int) -> Column:
+        """Return ``count`` rows, given in parts, in a buffer as another column."""
+        out = self._workspace("gathered", (count, *self._row), self.values.dtype)
+        start = 0
+        for part in parts:
+            rows = self.values[part]
+            out[start : start + len(rows)] = rows
+            start += len(rows)
+        return Column(out, self.dtype)
+
     def checksum(self, rows: Array) -> int:
         """Return a checksum of some rows; long rows enter in part."""
-        crc = 0
-        for i in rows:
-            row = self.values[i : i + 1].flat
-            for part in _checksum_slices(len(row)):
-                crc = _crc(row[part], crc)
-        return crc
+        return array_checksum(self.values, rows)
 
 
 class LazyColumn:
-    """An array that is not in memory, such as a dataset of an HDF5 file, read batch by batch.
+    """An array that is not in memory, such as a dataset of an HDF5 file, read on access.
 
     Args:
         values: its rows.
@@ -109,6 +98,7 @@ class LazyColumn:
 
     def __init__(self, values: LazyRows, dtype: Dtype) -> None:
         self.values, self.dtype, self.rows = values, dtype, len(values)
+        self._workspace = Workspace()
 
     def part(self, start: int, stop: int) -> LazyColumn:
         """Return rows ``start`` to ``stop`` as another column, without reading them."""
@@ -122,48 +112,19 @@ class LazyColumn:
         """Read the given rows."""
         return self.values.take(rows).astype(self.dtype, order="C", copy=False)
 
+    def gather(self, parts: Sequence[Rows], count: int) -> Column:
+        """Read ``count`` rows, given in parts, into a buffer; return it as a column."""
+        out = self._workspace("gathered", (count, *self.values.shape[1:]), self.values.dtype)
+        start = 0
+        for part in parts:
+            size = part.stop - part.start if isinstance(part, slice) else len(part)
+            self.values.read(part, out[start : start + size])
+            start += size
+        return Column(out, self.dtype)
+
     def checksum(self, rows: Array) -> int:
         """Return a checksum of some rows; long rows enter in part."""
-        return Column(self.values.take(rows), self.dtype).checksum(np.arange(len(rows)))
-
-
-class SparseColumn:
-    """x as a CSR matrix, read in batches that are CSR matrices.
-
-    The memory of a batch is proportional to the number of its stored entries.
-
-    Args:
-        values: the matrix, which is never written to; its indices are not sorted.
-        dtype: dtype of the batches.
-    """
-
-    def __init__(self, values: Any, dtype: Dtype) -> None:
-        self.values = values
-        self.dtype = dtype
-        self.rows = int(values.shape[0])
-
-    def part(self, start: int, stop: int) -> SparseColumn:
-        """Return rows ``start`` to ``stop`` as another column."""
-        return SparseColumn(self.values[start:stop], self.dtype)
-
-    def slice(self, start: int, stop: int) -> Any:
-        """Return rows ``start`` to ``stop``."""
-        return self.values[start:stop].astype(self.dtype, copy=False)
-
-    def take(self, rows: Array) -> Any:
-        """Return the given rows."""
-        return self.values[rows].astype(self.dtype, copy=False)
-
-    def checksum(self, rows: Array) -> int:
-        """Return a checksum of some rows; rows with many entries enter in part."""
-        crc = 0
-        for i in rows:
-            start, stop = (int(n) for n in self.values.indptr[i : i + 2])
-            for part in _checksum_slices(stop - start):
-                entries = slice(start + part.start, start + part.stop)
-                crc = _crc(self.values.indices[entries].astype(np.int64), crc)
-                crc = _crc(self.values.data[entries], crc)
-        return crc
+        return array_checksum(self.values.take(rows), range(len(rows)))
 
 
 class Columns:
@@ -188,6 +149,10 @@ class Columns:
     def take(self, rows: Array) -> tuple[Any, ...]:
         """Return the given rows of each."""
         return tuple(c.take(rows) for c in self.columns)
+
+    def gather(self, parts: Sequence[Rows], count: int) -> Columns:
+        """Return ``count`` rows of each, given in parts."""
+        return Columns([c.gather(parts, count) for c in self.columns])
 
     def checksum(self, rows: Array) -> int:
         """Return a checksum of some rows of all columns."""
@@ -214,13 +179,6 @@ def column(values: Any, dtype: Any) -> AnyColumn:
     return Column(values, dtype)
 
 
-def _dtype_and_shape(column: AnyColumn | None) -> Any:
-    """Return the dtype and the row shape of a column, for :meth:`ArrayData.fingerprint`."""
-    if isinstance(column, Columns):
-        return [_dtype_and_shape(c) for c in column.columns]
-    return None if column is None else [column.values.dtype.name, list(column.values.shape[1:])]
-
-
 class ArrayData:
     """A dataset of arrays.
 
@@ -233,6 +191,10 @@ class ArrayData:
         continuous: with ``steps``, whether an epoch continues where the previous one ended, and
             restarts the data when they are exhausted. Otherwise each epoch starts at the first row.
         drop_last: leave out the rows of a pass that do not fill a batch.
+        buffer: rows that are shuffled at a time; ``None`` for all of arrays in memory, and for
+            others as many as take 64 MB. See :class:`netlayers.data.blocks.BlockOrder`.
+
+    Data of which a part is not in memory are read in blocks, shuffled or not.
     """
 
     def __init__(
@@ -244,6 +206,7 @@ class ArrayData:
         steps: int | None = None,
         continuous: bool = False,
         drop_last: bool = False,
+        buffer: int | None = None,
     ) -> None:
         self._columns, self._batch_size = columns, batch_size
         self._rng, self._numbers = rng, rows
@@ -257,6 +220,11 @@ class ArrayData:
         self.rows = min(self._end, self.steps * batch_size)
         self._current: Iterator[Batch] = iter(())
         self._cursor = Cursor()
+        self._loaded: list[AnyColumn | None] | None = None  # all rows, if they fit into the buffer
+        self.blocks = None
+        if any(map(_is_lazy, columns)) or (buffer is not None and buffer < self._count):
+            shuffled = rng is not None
+            self.blocks = block_order(columns, self._count, batch_size, shuffled, buffer)
 
     def ready(self) -> bool:
         """Start the next epoch unless it has started. Always returns True."""
@@ -294,27 +262,49 @@ class ArrayData:
         """Draw the order of a pass; return its batches after ``place``, batch ``number`` first."""
         self._cursor.mark(number, place)
         set_order(self._rng, place.order)
+        first = place.count * self._batch_size
+        if self.blocks is not None:
+            return self._read(self.blocks.draw(self._rng, first))
         numbers = self._numbers
         if self._rng is not None:
             numbers = self._rng.permutation(self._count if numbers is None else numbers)
-        return self._cut(numbers, place.count * self._batch_size)
+        return self._cut(numbers, first)
 
     def _cut(self, numbers: Array | None, first: int) -> Iterator[Batch]:
-        x, y, weights = self._columns
-        assert x is not None
         for start in range(first, self._end, self._batch_size):
-            stop = min(start + self._batch_size, self._end)
-            if numbers is None:
-                yield Batch(
-                    x.slice(start, stop),
-                    y and y.slice(start, stop),
-                    weights and weights.slice(start, stop),
-                    stop - start,
-                )
-            else:
-                rows = numbers[start:stop]
-                w = weights and weights.take(rows)
-                yield Batch(x.take(rows), y and y.take(rows), w, stop - start)
+            yield _batch(self._columns, numbers, start, min(start + self._batch_size, self._end))
+
+    def _read(self, groups: Iterator[Group]) -> Iterator[Batch]:
+        """Read groups of blocks; yield their rows in batches, which may reach into the next."""
+        rest: Batch | None = None
+        for group in groups:
+            columns = self._gathered(group)
+            start = group.done
+            while start < group.rows:
+                size = self._batch_size - (rest.size if rest is not None else 0)
+                stop = min(start + size, group.rows)
+                batch = _batch(columns, group.order, start, stop)
+                start = stop
+                if rest is not None:
+                    batch, rest = join_batches([rest, batch]), None
+                if batch.size == self._batch_size:
+                    yield batch
+                else:
+                    rest = copy_batch(batch)  # of a buffer that the next group overwrites
+        if rest is not None and not self._drop_last:
+            yield rest
+
+    def _gathered(self, group: Group) -> list[Any]:
+        """Return columns of the rows of a group; if these are all rows, they are read once."""
+        if self._loaded is not None:
+            return self._loaded
+        parts: list[Rows] = [slice(*bounds) for bounds in group.ranges]
+        if self._numbers is not None:
+            parts = [self._numbers[part] for part in parts]
+        columns = [c and c.gather(parts, group.rows) for c in self._columns]
+        if group.rows == self._count:
+            self._loaded = columns
+        return columns
 
     # Resuming in another process ---------------------------------------------------------------
 
@@ -354,25 +344,32 @@ class ArrayData:
             "batch_size": self._batch_size,
             "steps": self.steps,
             "shuffle": self._rng is not None,
-            "columns": [_dtype_and_shape(c) for c in self._columns],
-            "checksum": self._checksums(),
+            "columns": [dtype_and_shape(c) for c in self._columns],
+            "checksum": checksums(self._columns, self._count, self._numbers),
             **({"drop_last": True} if self._drop_last else {}),  # older backups have no such key
-        }
-
-    def _checksums(self) -> dict[str, str | None]:
-        """Return checksums of x, y and the weights, over rows spread evenly over the data."""
-        rows = np.linspace(0, self._count - 1, min(self._count, _CHECKSUM_ROWS)).astype(np.int64)
-        if self._numbers is not None:
-            rows = self._numbers[rows]
-        names = ("x", "y", "sample_weight")
-        return {
-            name: None if c is None else f"{c.checksum(rows):08x}"
-            for name, c in zip(names, self._columns, strict=True)
+            **({"blocks": [self.blocks.block, self.blocks.at_once]} if self.blocks else {}),
         }
 
     def reproducibility_warning(self) -> str | None:
         """Return None: another process reads the same batches."""
         return None
+
+
+def _is_lazy(column: AnyColumn | None) -> bool:
+    if isinstance(column, Columns):
+        return any(map(_is_lazy, column.columns))
+    return isinstance(column, LazyColumn)
+
+
+def _batch(columns: Sequence[Any], numbers: Array | None, start: int, stop: int) -> Batch:
+    """Return rows ``start`` to ``stop`` of columns, or those with these places in ``numbers``."""
+    x, y, weights = columns
+    if numbers is None:
+        w = weights and weights.slice(start, stop)
+        return Batch(x.slice(start, stop), y and y.slice(start, stop), w, stop - start)
+    rows = numbers[start:stop]
+    w = weights and weights.take(rows)
+    return Batch(x.take(rows), y and y.take(rows), w, stop - start)
 
 
 def _zeros(column: Any) -> Any:

@@ -369,6 +369,7 @@ def refuse_arguments(owner: str, **arguments: Any) -> None:
         "validation_split": "the last rows are not known in advance; pass validation_data",
         "stratify": "the classes are not known in advance; pass validation_data",
         "drop_last": "leave the short batch out where the batches are made",
+        "shuffle": "a number of rows to shuffle at a time is for arrays; pass True or False",
     }
     for name, value in arguments.items():
         if (

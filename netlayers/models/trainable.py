@@ -59,7 +59,7 @@ class TrainableModel(CompilableModel):
         callbacks: Sequence[Any] | Any | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
-        shuffle: bool = True,
+        shuffle: bool | int = True,
         class_weight: Mapping[int, float] | str | None = None,
         sample_weight: ArrayLike | None = None,
         initial_epoch: int = 0,
@@ -93,7 +93,9 @@ class TrainableModel(CompilableModel):
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` for validation after each
                 epoch, or data that come in batches.
             shuffle: shuffle the samples before each epoch, with the model's random stream; in a
-                sequence of batches, shuffle the batches. Other sources keep their order.
+                sequence of batches, shuffle the batches. Other sources keep their order. A number:
+                have so many rows in memory at a time, read in blocks, and shuffle these; ``True``
+                does so with 64 MB of rows for data that are not in memory.
             class_weight: dict of weights by class index; ``"balanced"`` gives each class the same
                 total weight, n / (k count) per sample. Used in training only, and multiplied with
                 ``sample_weight``.

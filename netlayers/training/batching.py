@@ -13,6 +13,7 @@ from netlayers.arrays.convert import each, shapes_of
 from netlayers.checks import check_flag, check_integer, check_number, overridden
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
+from netlayers.data.blocks import warn_of_few_blocks
 from netlayers.data.class_weights import stratified_rows, times_class_weights
 from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments
 from netlayers.data.structure import unpack_batch
@@ -92,13 +93,13 @@ class FitArguments:
     validations: int  # number of times that the validation data are read
     stratify: bool
     drop_last: bool
-    shuffle: bool
+    shuffle: bool | int
     training: BatchSettings
     testing: BatchSettings
 
     def __post_init__(self) -> None:
         split = check_number("fit", "validation_split", self.validation_split, minimum=0, below=1)
-        check_flag("fit", "shuffle", self.shuffle)
+        _check_shuffle(self.shuffle)
         check_flag("fit", "stratify", self.stratify)
         check_flag("fit", "drop_last", self.drop_last)
         if split and self.validation_data is not None:
@@ -207,6 +208,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
     x, y, settings = arguments.x, arguments.y, arguments.training
     split, testing = arguments.validation_split, arguments.testing
     rng = model._streams.get("shuffle") if arguments.shuffle else None
+    buffer = None if isinstance(arguments.shuffle, (bool, np.bool_)) else int(arguments.shuffle)
     if in_batches(
         "fit",
         x,
@@ -216,6 +218,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
         validation_split=split or None,
         stratify=arguments.stratify or None,
         drop_last=arguments.drop_last or None,
+        shuffle=buffer,
     ):
         options = {"class_weight": arguments.class_weight, "rng": rng, "continuous": True}
         return open_stream(model, "fit", x, settings, trains=True, **options), None
@@ -245,8 +248,23 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
             f"fit: drop_last=True leaves no batch: there are {count} rows to train on, fewer than "
             f"the batch size of {size}. Pass a batch_size of at most {count}."
         )
-    data = ArrayData(columns, size, rng, rows, settings.steps, continuous=True, drop_last=last)
+    data = ArrayData(
+        columns, size, rng, rows, settings.steps, continuous=True, drop_last=last, buffer=buffer
+    )
+    if data.blocks is not None and rng is not None:
+        warn_of_few_blocks("fit", data.blocks)
     return data, validation
+
+
+def _check_shuffle(value: Any) -> None:
+    """Raise a ConfigurationError if ``shuffle`` is neither a bool nor an integer above 1."""
+    whole = isinstance(value, (int, np.integer))
+    if isinstance(value, (bool, np.bool_)) or (whole and value > 1):
+        return
+    raise ConfigurationError(
+        "fit: shuffle must be True, False, or the number of rows to have in memory and to shuffle "
+        f"at a time, an integer above 1, got {value!r}."
+    )
 
 
 def _test_arrays(

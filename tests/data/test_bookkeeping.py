@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from netlayers.data import arrays
-from netlayers.data.arrays import ArrayData, Column, Columns, LazyColumn, SparseColumn, column
+from netlayers.data import arrays, fingerprints
+from netlayers.data.arrays import ArrayData, Column, Columns, LazyColumn, column
 from netlayers.data.batch import is_ready_input, ready_batch
 from netlayers.data.cursor import Cursor, Position
+from netlayers.data.sparse_columns import SparseColumn
 from netlayers.data.streams import Stream
 
 F4 = np.dtype("f4")
@@ -108,7 +109,7 @@ def test_the_rows_in_a_checksum_of_arrays(monkeypatch):
     ],
 )
 def test_the_parts_of_a_long_row_of_arrays(size, parts):
-    assert [(s.start, s.stop) for s in arrays._checksum_slices(size)] == parts
+    assert [(s.start, s.stop) for s in fingerprints.checksum_slices(size)] == parts
     dense = np.random.default_rng(0).normal(size=(2, size))
     expected = zlib.crc32(b"".join(dense[1, a:b].tobytes() for a, b in parts))
     assert Column(dense, F4).checksum([1]) == expected
@@ -138,6 +139,7 @@ def test_columns_of_arrays_of_each_kind():
             (lambda c: c.slice(2, 5), X[2:5]),
             (lambda c: c.part(2, 8).slice(1, 3), X[3:5]),
             (lambda c: c.take(rows), X[rows]),
+            (lambda c: c.gather([slice(3, 4), rows], 3).slice(0, 3), X[[3, *rows]]),
         ):
             found = read(its)
             assert found.dtype == "f8"
@@ -152,7 +154,9 @@ def test_columns_of_arrays_of_each_kind():
     assert two.values == (two.columns[0].values, lazy)
     assert [type(c) for c in two.part(1, 3).columns] == [Column, LazyColumn]
     assert two.part(1, 3).rows == 2
-    assert [c.shape for c in two.slice(0, 4)] == [c.shape for c in two.take(np.arange(4))]
+    held = two.gather([slice(0, 6), np.array([7, 9])], 8)
+    assert [c.shape for c in held.slice(0, 4)] == [c.shape for c in held.take(np.arange(4))]
+    assert [c.values[-1].tolist() for c in held.columns] == [X[9].tolist()] * 2
     assert [z.shape for z in ArrayData([two, None, None], 4).row()] == [(1, 2), (1, 2)]
     np.testing.assert_array_equal(lazy.take(rows), X[rows])
     assert column(lazy, F4).checksum(rows) == Column(X, F4).checksum(rows)

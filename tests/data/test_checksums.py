@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from netlayers.data.arrays import ArrayData, Column, SparseColumn
+from netlayers.data.arrays import ArrayData, Column
+from netlayers.data.sparse_columns import SparseColumn
 
 ROWS = np.arange(5)
 
@@ -75,7 +76,7 @@ def test_it_reads_little(monkeypatch):
         read.append(entries.nbytes)
         return before
 
-    monkeypatch.setattr("netlayers.data.arrays._crc", crc)
+    monkeypatch.setattr("netlayers.data.fingerprints._crc", crc)
     data(np.zeros((1000, 100_000), np.float32))  # no memory is taken before it is read
     assert sum(read) <= 64 * (3 * 1024 + 1) * 4
     assert len(read) > 64

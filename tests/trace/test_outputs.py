@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from tests.golden import check_text
+from tests.snapshots import numpy_kernels, shown  # noqa: F401
 
 L = nl.layers
 RNG = np.random.default_rng(0)
@@ -80,3 +82,31 @@ def test_losses_of_samples_are_those_of_losses_that_have_them():
         weighted = model.trace(X, SIZE[:, None], np.arange(6.0)).loss.samples
         if samples is not None:
             np.testing.assert_allclose(weighted, samples * np.arange(6.0), rtol=1e-5)
+
+
+ROWS = np.arange(6.0)
+WEIGHTS = {"none": None, "shared": ROWS, "one output": {"size": ROWS},
+           "the other": {"kind": ROWS + 1}, "each": {"size": ROWS, "kind": ROWS[::-1]},
+           "list": [ROWS, ROWS + 1]}  # fmt: skip
+
+
+def test_the_record_of_each_loss():
+    """By weights of samples, of one output and of two, fused with the softmax or not."""
+    lines = []
+    for name, weights in WEIGHTS.items():
+        for losses in (["mse", "sparse_categorical_crossentropy"], ["mae", None], ["mse", "mse"]):
+            if losses[1] is None and isinstance(weights, (dict, list)):
+                continue
+            model = network(loss_weights=[0.25, 2.0] if losses[1] else None)
+            model.compile("sgd", losses, loss_weights=[0.25, 2.0] if losses[1] else None)
+            kind = np.eye(3)[KIND] if losses[1] == "mse" else KIND
+            targets = [SIZE, kind] if losses[1] else {"size": SIZE}
+            loss = model.trace([X, Z], targets, weights).loss
+            for title, it in {"whole": loss, **loss.parts}.items():
+                lines.append(f"{name} {losses} {title}: {type(it.loss).__name__} {it.fused}")
+                lines += [
+                    f"  {field}: {shown(getattr(it, field))}"
+                    for field in ("y_true", "y_pred", "gradient", "value", "total", "probabilities",
+                                  "sample_weight", "samples", "weight", "before", "after")
+                ]  # fmt: skip
+    check_text(__file__, "records of losses.txt", "\n".join(lines))

@@ -7,7 +7,8 @@ that enter the changed function, the closest first, and prints those that no tes
 that has collected the tests once forks for each fault (``server.py``). ``paths`` are
 files or folders of ``netlayers`` to choose from. ``sites.py`` says which faults there are. Which
 test enters which function is noted once, which takes as long as the tests do (``--record``), and
-kept in the temporary folder; ``--record tests/losses`` notes a part again. Faults that change no
+kept in the temporary folder; ``--record tests/losses`` notes a part again. ``--tests tests/losses``
+takes seconds instead: only these tests are noted and run. Faults that change no
 behaviour are listed by hand in ``equivalent.txt``, with the reason.
 """
 
@@ -54,11 +55,18 @@ FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - .*)?$", re.MULTILINE)
 
 
 class Copy:
-    """A copy of a repository in a temporary folder, and what its tests enter."""
+    """A copy of a repository in a temporary folder, and what its tests enter.
 
-    def __init__(self, root, folder=None):
-        self.root = Path(root)
-        name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+    Args:
+        root: the repository.
+        folder: where the copy goes.
+        only: files or folders of tests; the others are never run.
+    """
+
+    def __init__(self, root, folder=None, only=()):
+        self.root, self.only = Path(root), tuple(only)
+        key = "\n".join([str(self.root), *self.only])
+        name = hashlib.sha256(key.encode()).hexdigest()[:12]
         self.folder = Path(folder or Path(tempfile.gettempdir()) / f"mutants-{name}")
         self.tree = self.folder / "tree"
         self.table = self.folder / "reach.json"
@@ -111,6 +119,7 @@ class Copy:
                 "no:cacheprovider",
                 "-p",
                 "mutation_server",
+                *self.only,
             ],
             cwd=self.tree,
             env=self._environment(
@@ -160,8 +169,9 @@ class Copy:
         parts = self.folder / "parts"
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
-        processes = ("-n", str(PROCESSES)) if PROCESSES > 1 and not paths else ()
-        _, text = self.pytest(*paths, *processes, "-p", "reach", NETLAYERS_REACH=str(parts))
+        processes = ("-n", str(PROCESSES)) if PROCESSES > 1 and not (paths or self.only) else ()
+        chosen = paths or self.only
+        _, text = self.pytest(*chosen, *processes, "-p", "reach", NETLAYERS_REACH=str(parts))
         print(text.strip().splitlines()[-1], flush=True)
         prefixes = tuple(str(path) for path in paths) or ("",)
         self._entered_by = None
@@ -172,7 +182,7 @@ class Copy:
 
     def forget_missing(self):
         """Leave out what was noted of tests that are not there any more."""
-        _, text = self.pytest("--collect-only")
+        _, text = self.pytest("--collect-only", *self.only)
         there = set(text.splitlines())
         self.reach = {test: its for test, its in self.reach.items() if test in there}
         self._entered_by = None
@@ -240,7 +250,9 @@ class Copy:
         tests = self.tests(fault)
         name = fault.function.rpartition(".")[2].lstrip("_")
         if fault.kind == "constant" or name == "init__" or not name or name[0].isupper():
-            tests[:0] = [(test, 1) for test in ALWAYS if (self.tree / test).exists()]
+            tests[:0] = [
+                (test, its[0]) for test, its in self.reach.items() if test.startswith(ALWAYS)
+            ]
         for cache in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
             cache.unlink()
         said = "no test enters it"
@@ -336,9 +348,10 @@ def main():
     parser.add_argument("--budget", type=float, default=10, help="seconds of tests for a fault")
     parser.add_argument("--confirm", type=float, default=40, help="more, for one that survived")
     parser.add_argument("--record", nargs="*", metavar="TESTS", help="note what tests enter")
+    parser.add_argument("--tests", nargs="*", default=(), help="run only these tests")
     parser.add_argument("--only", default="", help="text that the function, old or new holds")
     options = parser.parse_args()
-    tree = Copy(HERE.parents[1])
+    tree = Copy(HERE.parents[1], only=options.tests)
     if options.record is not None or not tree.reach:
         tree.record(options.record or ())
     tree.forget_missing()

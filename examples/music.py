@@ -1,0 +1,174 @@
+"""Polyphonic music: recurrent networks that predict the keys of the next step.
+
+    python examples/music.py JSB_Chorales.mat          # SimpleRNN, LSTM and GRU of one size
+    python examples/music.py Nottingham.mat --clipping # SimpleRNN, plain and with clipped gradients
+
+The negative log-likelihood per step, the sum over 88 keys, of the test pieces in the epoch that is
+best on the validation pieces. The files are those of ``nl.datasets.piano_rolls``; a file without a
+path is looked for in the folder ``NETLAYERS_DATA``.
+
+Of S. Bai, J. Z. Kolter, V. Koltun, "An empirical evaluation of generic convolutional and recurrent
+networks for sequence modeling", 2018, table 1: the recurrent networks on the JSB chorales. Of R.
+Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks", ICML
+2013, table 1: gradient descent on Nottingham and Piano-midi, with and without clipping.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import netlayers as nl
+
+L = nl.layers
+KEYS, DROPOUT = 88, 0.2
+RATES = (0.001, 0.003, 0.01, 0.03)  # tried for gradient descent
+PUBLISHED = {
+    ("JSB_Chorales", "SimpleRNN"): 8.91,
+    ("JSB_Chorales", "LSTM"): 8.45,
+    ("JSB_Chorales", "GRU"): 8.43,
+    ("Nottingham", "plain"): 3.80,
+    ("Nottingham", "clipped"): 3.48,
+    ("Piano_midi", "plain"): 7.56,
+    ("Piano_midi", "clipped"): 7.53,
+}
+Batches = list[tuple[np.ndarray, np.ndarray]]
+
+
+def make_batches(pieces: list[np.ndarray], count: int, window: int | None = None) -> Batches:
+    """Return batches of pieces of similar length: the steps, and the steps behind them.
+
+    Args:
+        pieces: arrays (steps, 88).
+        count: pieces in a batch.
+        window: cut pieces into parts of so many steps.
+    """
+    parts = [
+        piece[start : start + (window or len(piece)) + 1]
+        for piece in pieces
+        for start in range(0, len(piece) - 1, window or len(piece))
+    ]
+    parts.sort(key=len)
+    groups = [parts[i : i + count] for i in range(0, len(parts), count)]
+    options = {"padding": "post", "value": -1, "dtype": "float32"}  # -1: no step, see Masking
+    return [
+        (
+            nl.utils.pad_sequences([part[:-1] for part in group], **options),
+            np.maximum(nl.utils.pad_sequences([part[1:] for part in group], **options), 0),
+        )
+        for group in groups
+    ]
+
+
+def likelihood(model: nl.Sequential, batches: Batches) -> float:
+    """Return the negative log-likelihood of a step."""
+    total = steps = 0.0
+    for x, y in batches:
+        z = np.float64(model.predict(x, batch_size=len(x), verbose=0))
+        losses = (np.logaddexp(0, z) - y * z).sum(axis=2)
+        there = x[:, :, 0] >= 0
+        total, steps = total + losses[there].sum(), steps + there.sum()
+    return total / steps
+
+
+class Result(NamedTuple):
+    """Likelihoods in the epoch that is best on the validation pieces."""
+
+    validation: float
+    test: float
+    epoch: int
+
+
+def train(
+    layer: L.Layer,
+    optimizer: nl.optimizers.Optimizer,
+    parts: tuple[Batches, Batches, Batches],
+    epochs: int,
+    dropout: float = 0.0,
+) -> Result:
+    """Train a network with a recurrent layer, and return its best result."""
+    model = nl.Sequential(
+        [nl.Input((None, KEYS)), L.Masking(-1), layer, L.Dropout(dropout), L.Dense(KEYS)], seed=0
+    )
+    model.compile(optimizer, nl.losses.BinaryCrossentropy(from_logits=True))
+    rng = np.random.default_rng(0)
+    best = Result(np.inf, np.inf, 0)
+    for epoch in range(1, epochs + 1):
+        try:
+            for i in rng.permutation(len(parts[0])):
+                model.train_on_batch(*parts[0][i])
+        except nl.errors.NonFiniteError:
+            break
+        found = likelihood(model, parts[1])
+        if found < best.validation:
+            best = Result(found, likelihood(model, parts[2]), epoch)
+    return best
+
+
+def compare_layers(parts: tuple[Batches, Batches, Batches], arguments: argparse.Namespace) -> None:
+    """Train SimpleRNN, LSTM and GRU of about as many weights, by Adam with clipped gradients."""
+    for kind, units in ((L.SimpleRNN, 350), (L.LSTM, 150), (L.GRU, 180)):
+        begun, rate = time.process_time(), arguments.rate or 0.002
+        layer = kind(units, return_sequences=True, dropout=DROPOUT)
+        optimizer = nl.optimizers.Adam(rate, global_clipnorm=1.0)
+        result = train(layer, optimizer, parts, arguments.epochs, DROPOUT)
+        report(arguments.file, kind.__name__, result, begun)
+
+
+def compare_clipping(
+    parts: tuple[Batches, Batches, Batches], arguments: argparse.Namespace
+) -> None:
+    """Train a SimpleRNN by gradient descent, with and without clipping."""
+    for title, clipping in (("plain", None), ("clipped", 1.0)):
+        for rate in [arguments.rate] if arguments.rate else RATES:
+            begun = time.process_time()
+            layer = L.SimpleRNN(200, return_sequences=True)
+            # The loss is the mean of 88 keys: the rate of their sum is a rate 88 times as large.
+            optimizer = nl.optimizers.SGD(KEYS * rate, global_clipnorm=clipping and clipping / KEYS)
+            result = train(layer, optimizer, parts, arguments.epochs)
+            report(arguments.file, title, result, begun, f"rate {rate:<5g}")
+
+
+def report(file: str, kind: str, result: Result, begun: float, more: str = "") -> None:
+    """Print a result, the published one and the time."""
+    published = PUBLISHED.get((Path(file).stem, kind))
+    beside = f", published {published:.2f}" if published else ""
+    print(
+        f"  {kind:9} {more}  validation {result.validation:.2f}, test {result.test:.2f} in epoch "
+        f"{result.epoch}{beside}; {time.process_time() - begun:.0f} s",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Train, and print the likelihoods beside the published ones."""
+    parser = argparse.ArgumentParser(description="Recurrent networks for polyphonic music.")
+    parser.add_argument("file", help="a MAT file of piano rolls")
+    parser.add_argument("--clipping", action="store_true", help="compare with and without clipping")
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--batch", type=int, default=2, help="pieces of a batch")
+    parser.add_argument("--rate", type=float, help="the learning rate, in place of the usual ones")
+    parser.add_argument("--pieces", type=int, help="pieces of each part to use")
+    arguments = parser.parse_args()
+    file = Path(arguments.file)
+    if not file.exists():
+        file = Path(os.environ.get("NETLAYERS_DATA", ".")) / file
+    train_pieces, *others = (
+        part[: arguments.pieces] for part in nl.datasets.piano_rolls.load_data(file)
+    )
+    parts = (
+        make_batches(train_pieces, arguments.batch, window=200),
+        *(make_batches(pieces, 20) for pieces in others),
+    )
+    print(f"{file.stem}: {len(train_pieces)} pieces, {sum(map(len, train_pieces)):,} steps")
+    compare = compare_clipping if arguments.clipping else compare_layers
+    compare(parts, arguments)
+
+
+if __name__ == "__main__":
+    main()

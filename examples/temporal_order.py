@@ -1,0 +1,134 @@
+"""Exploding gradients through time: the temporal order problem, with and without clipping.
+
+    python examples/temporal_order.py
+    python examples/temporal_order.py --lengths 20 50 --starts 1 --plot temporal_order.png
+
+R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks", ICML
+2013, section 4.1 and figure 7. A series has two marks, A or B, among four other symbols: one in the
+second tenth, one in the sixth. At its end the network says which of AA, AB, BA and BB they were
+(problem 6a of Hochreiter and Schmidhuber, 1997). 50 tanh units, gradient descent with rate 0.01 and
+batches of 20 new series; a run succeeds when fewer than 1 % of 10,000 test series are wrong. As in
+the authors' program, the initial weights are normal with standard deviation 0.1 ("basic"), or 0.01
+with 15 weights for each unit, scaled to the spectral radius 0.95 ("smart").
+
+The gradient of the marks is a product over half of the steps. Where it grows, one step of gradient
+descent throws the weights away; with its norm clipped to 1 (``global_clipnorm``), training goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+import netlayers as nl
+
+L = nl.layers
+UNITS, BATCH = 50, 20
+CLIPPING: dict[str, dict[str, float]] = {"plain": {}, "clipped": {"global_clipnorm": 1.0}}
+
+
+def make_series(rng: np.random.Generator, count: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return series of one-hot symbols (count, length, 6), and the class 0 to 3 of each."""
+    symbols = rng.integers(2, 6, (count, length))
+    marks = rng.integers(0, 2, (count, 2))
+    tenth, rows = length // 10, np.arange(count)
+    symbols[rows, rng.integers(tenth, 2 * tenth, count)] = marks[:, 0]
+    symbols[rows, rng.integers(5 * tenth, 6 * tenth, count)] = marks[:, 1]
+    return np.eye(6, dtype="float32")[symbols], marks @ [2, 1]
+
+
+class Sparse(nl.initializers.Initializer):
+    """Weights from 15 units to each unit, with the spectral radius 0.95."""
+
+    def fill(self, out: np.ndarray, rng: np.random.Generator | None = None) -> None:
+        """Fill the recurrent weights (units, units)."""
+        rng = rng or np.random.default_rng()
+        weights = rng.normal(size=out.shape)
+        weights[rng.permuted(np.tile(np.arange(len(out)), (len(out), 1)), axis=1) >= 15] = 0
+        out[...] = 0.95 / np.abs(np.linalg.eigvals(weights)).max() * weights
+
+
+def make_model(initial: str, clipping: dict[str, float], seed: int) -> nl.Sequential:
+    """Return the compiled network."""
+    normal = nl.initializers.RandomNormal(stddev=0.1 if initial == "basic" else 0.01)
+    recurrent = normal if initial == "basic" else Sparse()
+    layers = [
+        L.SimpleRNN(UNITS, kernel_initializer=normal, recurrent_initializer=recurrent),
+        L.Dense(4, kernel_initializer=normal),
+    ]
+    model = nl.Sequential(layers, seed=seed)
+    loss = nl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(nl.optimizers.SGD(0.01, **clipping), loss)
+    return model
+
+
+def wrong(model: nl.Sequential, rng: np.random.Generator, count: int, length: int) -> float:
+    """Return the share of new series that the network gets wrong."""
+    x, y = make_series(rng, count, length)
+    return float(np.mean(model.predict(x, verbose=0).argmax(axis=1) != y))
+
+
+def train(model: nl.Sequential, length: int, updates: int, seed: int) -> int | None:
+    """Return the number of updates until success, ``None`` if there was none."""
+    rng = np.random.default_rng(seed)
+    for update in range(1, updates + 1):
+        try:
+            model.train_on_batch(*make_series(rng, BATCH, length))
+        except nl.errors.NonFiniteError:
+            return None
+        # A small test decides when the large one is worth its time.
+        tests = (500, 10_000) if update % 500 == 0 else ()
+        if tests and all(wrong(model, rng, count, length) < 0.01 for count in tests):
+            return update
+    return None
+
+
+def draw(path: str, lengths: list[int], shares: dict[str, list[float]]) -> None:
+    """Draw the share of successful runs by length."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for (title, share), style in zip(shares.items(), ("o--", "s-"), strict=True):
+        axes.plot(lengths, share, style, label=title)
+    axes.set(xlabel="length of the series", ylabel="share of runs that succeed", ylim=(-0.05, 1.05))
+    axes.legend()
+    figure.savefig(path, dpi=75)
+    print(f"drawn: {path}")
+
+
+def main() -> None:
+    """Train networks for each length, print how many succeed, and draw."""
+    parser = argparse.ArgumentParser(description="Temporal order, with and without clipping.")
+    parser.add_argument("--lengths", type=int, nargs="+", default=[10, 20, 30, 50])
+    parser.add_argument("--starts", type=int, default=3)
+    parser.add_argument("--updates", type=int, default=40_000, help="at most so many")
+    parser.add_argument("--initial", choices=["basic", "smart"], default="smart")
+    parser.add_argument("--plot", metavar="FILE", help="write the plot to this file")
+    arguments = parser.parse_args()
+    shares: dict[str, list[float]] = {title: [] for title in CLIPPING}
+    for length in arguments.lengths:
+        for title, clipping in CLIPPING.items():
+            begun = time.process_time()
+            models = [
+                make_model(arguments.initial, clipping, seed) for seed in range(arguments.starts)
+            ]
+            found = [
+                train(model, length, arguments.updates, seed) for seed, model in enumerate(models)
+            ]
+            solved = [updates for updates in found if updates]
+            shares[title].append(len(solved) / len(found))
+            after = f" after {', '.join(f'{n:,}' for n in solved)} updates" if solved else ""
+            print(
+                f"length {length:3}, {title:7}  {len(solved)} of {len(found)}{after}; "
+                f"{time.process_time() - begun:.0f} s",
+                flush=True,
+            )
+    if arguments.plot:
+        draw(arguments.plot, arguments.lengths, shares)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,8 @@ import numpy as np
 from netlayers.activations.base import ActivationLayer
 from netlayers.checks import check_number
 from netlayers.kernels.memory import constant
-from netlayers.kernels.threads import BLOCK, by_rows, scratch
+from netlayers.kernels.select import kernels
+from netlayers.kernels.threads import BLOCK
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ReLU(ActivationLayer):
         x, y = self.start_forward(x, training, inplace)
         if self._plain:
             if x.size > BLOCK:
-                by_rows(_relu, x, y)
+                kernels.relu(x, y)
                 return y
             return np.maximum(x, constant(0, x.shape[-1:], x.dtype), out=y)
         low = np.less_equal(x, self.threshold, out=self.buffer("mask", x.shape, training, _BOOL))
@@ -106,7 +107,7 @@ class ReLU(ActivationLayer):
         """``dx = dy`` where ``y > 0``, else 0."""
         dy, dx = self.start_backward(dy)
         if self._plain and dx.size > BLOCK:
-            by_rows(_relu_gradient, dy, self.cache.y, dx)
+            kernels.relu_gradient(dy, self.cache.y, dx)
             return dx
         mask = self.buffer("mask", dy.shape, dtype=_BOOL)
         if self._plain:
@@ -118,14 +119,6 @@ class ReLU(ActivationLayer):
             top = max(self.max_value, self.threshold)
             np.copyto(dx, 0, where=np.greater_equal(x, top, out=mask))
         return dx
-
-
-def _relu(x: Array, y: Array) -> None:
-    np.maximum(x, constant(0, x.shape[-1:], x.dtype), out=y)
-
-
-def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
-    np.multiply(dy, np.greater(y, 0, out=scratch("mask", y.shape, _BOOL)), out=dx)
 
 
 @register("layer", "leaky_relu")

@@ -15,9 +15,11 @@ import numpy as np
 
 from netlayers.kernels.exact import EXACT, is_exact
 from netlayers.kernels.memory import constant
+from netlayers.kernels.rows import repeated, wide_rows
+from netlayers.kernels.threads import run, scratch, shares_of_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from netlayers._typing import Array, Dtype
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _COLUMN_BLOCK = 256
 _ROW_BLOCK = 8192
 _PIECE = 1 << 16  # entries
+_SOME = 64  # rows whose mean is near that of all
 _FLOAT64, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 MAX_CENTRINGS = 8  # each reduces the error of the mean by 10⁶; 10²⁰ needs five
 
@@ -101,13 +104,12 @@ def root_mean_square(x: Array) -> Array:
     return largest * np.sqrt(np.vecdot(parts, parts) / max(1, x.shape[1]))
 
 
-def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Array]:
-    """Write ``x - mean`` into ``out`` and return mean and (biased) variance along an axis.
+def centre(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
+    """Write ``x - mean`` into ``out`` and return mean and (biased) variance of the rows.
 
     Args:
-        x: (rows, columns), with at least one entry along the axis.
+        x: (rows, columns), with at least one column.
         out: an array like ``x``.
-        axis: 0 for moments of columns, 1 for moments of rows.
         epsilon: what the caller adds to the variance; errors far below it are tolerated.
 
     Returns:
@@ -117,24 +119,95 @@ def centre(x: Array, out: Array, axis: int, epsilon: float) -> tuple[Array, Arra
         T. Chan, G. Golub, R. LeVeque, "Algorithms for computing the sample variance" (1983): the
         corrected two-pass algorithm.
     """
-    scale = 1 / x.shape[axis]  # applied to each entry: the sum itself might overflow
-    mean = np.zeros(x.shape[1 - axis], _accumulator_dtype(x))
-    step = sums(x, scale, axis).astype(x.dtype)
+    scale = 1 / x.shape[1]  # applied to each entry: the sum itself might overflow
+    mean = np.zeros(len(x), _accumulator_dtype(x))
+    step = sums(x, scale, 1).astype(x.dtype)
     tolerance = 8 * float(np.finfo(x.dtype).eps)
     source = x
     for _ in range(MAX_CENTRINGS):
-        np.subtract(source, step if axis == 0 else step[:, None], out=out)
+        np.subtract(source, step[:, None], out=out)
         mean += step
-        residual = sums(out, scale, axis)
-        variance = np.maximum(mean_square(out, axis) - residual * residual, 0)
+        residual = sums(out, scale, 1)
+        variance = np.maximum(mean_square(out, 1) - residual * residual, 0)
         far = residual * residual > tolerance * tolerance * (variance + epsilon)
         if not far.any():
             break
         step = residual.astype(x.dtype)
-        if axis == 1:  # a row that is centred keeps its bits, whatever the others need
-            step[~far] = 0
+        step[~far] = 0  # a row that is centred keeps its bits, whatever the others need
         source = out
     return mean + residual, variance
+
+
+def column_moments(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """Return mean and (biased) variance of the columns of a matrix of one row or more.
+
+    Deviations from the mean of some rows are added up, block by block; from the mean itself in a
+    further pass if those rows were far from it.
+
+    Args:
+        x: (rows, columns).
+        epsilon: what the caller adds to the variance.
+
+    Returns:
+        Two vectors in float64.
+
+    Source:
+        T. Chan, G. Golub, R. LeVeque, "Algorithms for computing the sample variance" (1983): sums
+        of shifted data.
+    """
+    near = near_mean(x)
+    scale = 1 / len(x)  # applied to each entry: the sum itself might overflow
+    for _ in range(MAX_CENTRINGS):
+
+        def add(part: Array, near: Array) -> tuple[Array, Array]:
+            part = np.subtract(part, near, out=scratch("deviations", part.shape, x.dtype))
+            return sums(part, scale, 0), product_sums(part, part, 0) * scale
+
+        residual, square = pairs_of_sums(add, near, x)
+        variance = np.maximum(square - residual * residual, 0)
+        if not is_far(residual, variance, epsilon):
+            break
+        near = (near + residual).astype(x.dtype)
+    return near + residual, variance
+
+
+def pairs_of_sums(
+    add: Callable[..., tuple[Array, Array]], near: Array, *arrays: Array
+) -> tuple[Array, Array]:
+    """Return two sums for each column of matrices of one shape, in float64.
+
+    Args:
+        add: called as ``add(*parts, near)`` for parts of the rows; returns their sums.
+        near: a row that belongs to the rows of the matrices.
+        arrays: the matrices. Several short rows are one in the parts; so they are in ``near``.
+    """
+    columns, arrays = len(near), wide_rows(*arrays)
+    x = arrays[0]
+    near = repeated(near, x.shape[1])
+    step = max(1, _PIECE // x.shape[1])
+
+    def compute(rows: slice) -> Array:
+        total = np.zeros((2, x.shape[1]), _accumulator_dtype(x))
+        for start in range(rows.start, rows.stop, step):
+            part = slice(start, min(start + step, rows.stop))
+            total += add(*(array[part] for array in arrays), near)
+        return total
+
+    total = np.add.reduce(run(compute, shares_of_rows(x)))
+    first, second = np.add.reduce(total.reshape(2, -1, columns), axis=1)
+    return first, second
+
+
+def near_mean(x: Array) -> Array:
+    """Return the mean of some rows of a matrix, in its dtype."""
+    some = x[:: max(1, len(x) // _SOME) | 1]  # odd: not one place of all images
+    scale = 1 / len(some)
+    return sums(np.ascontiguousarray(some), scale, 0).astype(x.dtype)
+
+
+def is_far(residual: Array, variance: Array, epsilon: float) -> bool:
+    """Return whether the square of a residual would cost digits of the variance."""
+    return bool((residual * residual > variance + epsilon).any())
 
 
 def standardize(x: Array, out: Array, epsilon: float) -> Array:
@@ -150,7 +223,7 @@ def standardize(x: Array, out: Array, epsilon: float) -> Array:
     """
     inverse = np.empty((len(x), 1), x.dtype)
     for rows in _pieces(x):
-        _, variance = centre(x[rows], out[rows], 1, epsilon)
+        _, variance = centre(x[rows], out[rows], epsilon)
         inverse[rows, 0] = 1 / np.sqrt(variance + epsilon)
         np.multiply(out[rows], inverse[rows], out=out[rows])
     return inverse

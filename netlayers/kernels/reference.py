@@ -22,7 +22,7 @@ from netlayers.kernels.depthwise import (
 )
 from netlayers.kernels.exact import EXACT, row_dots
 from netlayers.kernels.memory import constant, row_of_ones, row_starts
-from netlayers.kernels.moments import centre, product_sums, sums
+from netlayers.kernels.moments import column_moments, pairs_of_sums, product_sums, sums
 from netlayers.kernels.pooling import (
     average_pool,
     average_pool_gradient,
@@ -37,8 +37,8 @@ from netlayers.kernels.recurrent import (
     lstm_step_gradient,
     reset_gradient,
 )
-from netlayers.kernels.rows import row_means, row_sums, sums_by_index
-from netlayers.kernels.threads import by_rows
+from netlayers.kernels.rows import repeated, row_means, row_sums, sums_by_index, wide_rows
+from netlayers.kernels.threads import by_rows, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 # Activations that a compiled stack of Dense layers supports, identified by their index.
 STACKED = ("Linear", "ReLU", "Tanh", "Sigmoid")
 
-_FLOAT64 = np.dtype(np.float64)
+_FLOAT64, _BOOL = np.dtype(np.float64), np.dtype(bool)
 # The lowest finite number, by itemsize; complex numbers have none.
 _LOWEST = {n: constant(np.finfo(f"f{n}").min, (), np.dtype(f"f{n}")) for n in (4, 8)}
 _SMALL = 4096  # entries of a small array
@@ -131,38 +131,64 @@ class Kernels:
         return _softmax(shifted, p)
 
     @staticmethod
-    def centre_columns(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
-        """``out = x - μ``; return μ and σ² of the columns in float64; see :func:`centre`."""
-        return centre(x, out, 0, epsilon)
+    def relu(x: Array, y: Array) -> None:
+        """``y = max(x, 0)``; ``y`` may be ``x``."""
+        by_rows(
+            lambda x, y: np.maximum(x, constant(0, x.shape[1:], x.dtype), out=y),
+            *wide_rows(x, y),
+        )
 
     @staticmethod
-    def column_sums(x: Array, y: Array) -> tuple[Array, Array]:
-        """Return ``Σ x`` and ``Σ x y`` of each column, in float64."""
-        return sums(x, 1, 0), product_sums(x, y, 0)
+    def relu_gradient(dy: Array, y: Array, dx: Array) -> None:
+        """``dx = dy`` where ``y > 0``, else 0."""
+        by_rows(lambda dy, y, dx: np.multiply(dy, _positive(y), out=dx), dy, y, dx)
 
     @staticmethod
-    def scale_and_shift(x: Array, factor: Array, offset: Array, y: Array) -> None:
-        """``y = factor x + offset`` for every row of x; ``y`` may be ``x``."""
+    def column_moments(x: Array, epsilon: float) -> tuple[Array, Array]:
+        """Return μ and σ² of the columns in float64; see :func:`column_moments`."""
+        return column_moments(x, epsilon)
+
+    @staticmethod
+    def column_sums(x: Array, y: Array, near: Array) -> tuple[Array, Array]:
+        """Return ``Σ x`` and ``Σ x (y - near)`` of each column, in float64."""
+
+        def add(x: Array, y: Array, near: Array) -> tuple[Array, Array]:
+            y = np.subtract(y, near, out=scratch("deviations", x.shape, x.dtype))
+            return sums(x, 1, 0), product_sums(x, y, 0)
+
+        return pairs_of_sums(add, near, x, y)
+
+    @staticmethod
+    def scale_and_shift(x: Array, near: Array, factor: Array, offset: Array, y: Array) -> None:
+        """``y = factor (x - near) + offset`` for every row of x; ``y`` may be ``x``."""
 
         def compute(x: Array, y: Array) -> None:
-            np.multiply(x, factor, out=y)
+            np.subtract(x, near, out=y)
+            np.multiply(y, factor, out=y)
             np.add(y, offset, out=y)
 
+        x, y = wide_rows(x, y)
+        near, factor, offset = (repeated(row, x.shape[1]) for row in (near, factor, offset))
         by_rows(compute, x, y)
 
     @staticmethod
     def batch_gradient(
-        dy: Array, centred: Array, mean: Array, slope: Array, factor: Array, dx: Array
+        dy: Array, x: Array, near: Array, mean: Array, slope: Array, factor: Array, dx: Array
     ) -> None:
-        """``dx = factor (dy - slope centred - mean)`` for every row."""
+        """``dx = factor (dy - slope (x - near) - mean)`` for every row."""
 
-        def compute(dy: Array, centred: Array, dx: Array) -> None:
-            np.multiply(centred, slope, out=dx)
+        def compute(dy: Array, x: Array, dx: Array) -> None:
+            np.subtract(x, near, out=dx)
+            np.multiply(dx, slope, out=dx)
             np.subtract(dy, dx, out=dx)
             np.subtract(dx, mean, out=dx)
             np.multiply(dx, factor, out=dx)
 
-        by_rows(compute, dy, centred, dx)
+        dy, x, dx = wide_rows(dy, x, dx)
+        near, mean, slope, factor = (
+            repeated(row, x.shape[1]) for row in (near, mean, slope, factor)
+        )
+        by_rows(compute, dy, x, dx)
 
     @staticmethod
     def move_average(average: Array, new: Array, momentum: float) -> None:
@@ -348,6 +374,10 @@ def _factor(c: float | Array, x: Array) -> Array:
     For values that are the same in each step: the arrays are cached.
     """
     return constant(c, (), x.dtype) if isinstance(c, (int, float)) else np.asarray(c)
+
+
+def _positive(y: Array) -> Array:
+    return np.greater(y, 0, out=scratch("mask", y.shape, _BOOL))
 
 
 def _shift(z: Array, shifted: Array) -> None:

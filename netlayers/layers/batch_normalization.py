@@ -170,25 +170,22 @@ class BatchNormalization(AffineNormalization):
         out = y.reshape(rows.shape)
         trained = training and self.trainable
         learning = trained and not self._at_inference
-        if learning:
-            centred = self.buffer("centred", rows.shape)
-            variance = self._take_moments(rows, centred)
-        else:
-            between = self.buffer("centred", rows.shape) if trained else out
-            centred = np.subtract(rows, self.moving_mean, out=between)
-            variance = self.moving_variance.astype(np.float64)
+        mean, variance = self._moments(rows, learning)
         inverse = 1 / np.sqrt(variance + self.epsilon)  # of the deviation; float64, as is σ²
         factor = inverse.astype(self._dtype)
         if self.scale:
             factor *= self.gamma
+        # The mean in two numbers, as the dtype of x may not have all of its digits.
+        near = mean.astype(self._dtype)
+        rest = (mean - near).astype(self._dtype)
+        offset = -rest * factor
         if self.center:
-            kernels.scale_and_shift(centred, factor, self.beta, out)
-        else:
-            np.multiply(centred, factor, out=out)
+            offset += self.beta
+        kernels.scale_and_shift(rows, near, factor, offset, out)
         if training:
             self.cache.shape = x.shape
             self.cache.factor = factor
-            self.cache.batch = (centred, inverse) if trained else None
+            self.cache.batch = (rows, near, rest, inverse) if trained else None
             self.cache.learning = learning
         return self._arranged_back("output", y, training)
 
@@ -208,9 +205,9 @@ class BatchNormalization(AffineNormalization):
         if self.cache.batch is None:
             np.multiply(rows, factor, out=out)
             return self._arranged_back("input gradient", dx)
-        centred, inverse = self.cache.batch
-        d_beta, along = kernels.column_sums(rows, centred)
-        d_gamma = inverse * along
+        x, near, rest, inverse = self.cache.batch
+        d_beta, along = kernels.column_sums(rows, x, near)
+        d_gamma = inverse * (along - rest * d_beta)
         if self.center:
             self.d_beta[...] = d_beta
         if self.scale:
@@ -218,23 +215,25 @@ class BatchNormalization(AffineNormalization):
         if not self.cache.learning:
             np.multiply(rows, factor, out=out)
             return self._arranged_back("input gradient", dx)
-        mean = (d_beta / len(rows)).astype(self._dtype)
         slope = (inverse * d_gamma / len(rows)).astype(self._dtype)
-        kernels.batch_gradient(rows, centred, mean, slope, factor, out)
+        mean = (d_beta / len(rows)).astype(self._dtype) - rest * slope
+        kernels.batch_gradient(rows, x, near, mean, slope, factor, out)
         return self._arranged_back("input gradient", dx)
 
-    def _take_moments(self, rows: Array, centred: Array) -> Array:
-        """Write ``x - μ`` into ``centred``, update the moving averages, and return σ².
+    def _moments(self, rows: Array, learning: bool) -> tuple[Array, Array]:
+        """Return μ and σ²: the moving averages, or those of the batch, which update them.
 
         A single row has no variance and does not update the averages.
         """
+        if not learning:
+            return self.moving_mean, self.moving_variance.astype(np.float64)
         if not len(rows):
             raise DataError(
                 f"{self.owner} (BatchNormalization): the batch has no samples, hence no "
                 "mean; train on one sample or more."
             )
-        mean, variance = kernels.centre_columns(rows, centred, self.epsilon)
+        mean, variance = kernels.column_moments(rows, self.epsilon)
         if len(rows) > 1:
             kernels.move_average(self.moving_mean, mean, self.momentum)
             kernels.move_average(self.moving_variance, variance, self.momentum)
-        return variance
+        return mean, variance

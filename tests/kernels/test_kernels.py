@@ -26,7 +26,7 @@ RECURRENT = {name for name in NAMES if name.startswith(("gru_", "lstm_", "reset_
 # Those that a compiled one stands for; adaptive_step is AMSGrad's alone.
 FAST = [name for name in NAMES if name not in {"adaptive_step", *WINDOWS, *RECURRENT}]
 # Those that return several arrays have a test of their own.
-SEVERAL = {"centre_columns", "column_sums"}
+SEVERAL = {"column_moments", "column_sums"}
 EXTREME = [0.0, -0.0, 1e-40, -1e-40, 1e-30, 1e4, -1e4, 1e30, -1e30, np.nan, np.inf, -np.inf]
 
 
@@ -46,7 +46,7 @@ def case(name, numbers, shape):
         w, g, m, v = (a.reshape(-1) for a in (w, g, m, v))
     if name in ("scale_and_shift", "batch_gradient"):
         x, y, z = (a.reshape(-1, shape[-1]) for a in (x, y, z))
-    rows = [numbers(shape[-1:]) for _ in range(2 if name == "scale_and_shift" else 3)]
+    rows = [numbers(shape[-1:]) for _ in range(3 if name == "scale_and_shift" else 4)]
     wide = numbers(shape[-1:]).astype(np.float64)
     ROWS = [np.abs(row.astype(np.float64)) for row in rows]
     scratch = np.empty_like(w)
@@ -60,8 +60,16 @@ def case(name, numbers, shape):
         "tanh_gradient": lambda: ((x, y, z), {2: X * (1 + Y * Y)}),
         # Each of up to some 40 exponentials and their sum is rounded.
         "softmax": lambda: ((x, z, w), {1: 0, 2: 10, -1: 10}),
-        "scale_and_shift": lambda: ((x, *rows, z), {3: X * ROWS[0] + ROWS[1]}),
-        "batch_gradient": lambda: ((x, y, *rows, z), {5: (X + Y * ROWS[1] + ROWS[0]) * ROWS[2]}),
+        "relu": lambda: ((x, z), {1: 0}),
+        "relu_gradient": lambda: ((x, y, z), {2: 0}),
+        "scale_and_shift": lambda: (
+            (x, *rows, z),
+            {4: (X + ROWS[0]) * ROWS[1] + ROWS[2]},
+        ),
+        "batch_gradient": lambda: (
+            (x, y, *rows, z),
+            {6: (X + (Y + ROWS[0]) * ROWS[2] + ROWS[1]) * ROWS[3]},
+        ),
         "move_average": lambda: ((rows[0], wide, 0.9), {0: ROWS[0] + np.abs(wide)}),
         "apply_mask": lambda: ((x, y > 0, 1.25, z), {3: 0}),
         "gradient_step": lambda: ((w, g, 0.01, scratch), {0: W + 0.01 * G}),

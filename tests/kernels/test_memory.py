@@ -94,9 +94,11 @@ def test_results(shape, dtype):
         "sigmoid_gradient": lambda: (k.sigmoid_gradient(a, b, out), out)[1],
         "tanh_gradient": lambda: (k.tanh_gradient(a, b, out), out)[1],
         "softmax": lambda: (k.softmax(9 * a, c, out), c, out),
-        "scale_and_shift": lambda: (k.scale_and_shift(a, column, 2 * column, out), out)[1],
+        "scale_and_shift": lambda: (k.scale_and_shift(a, column, 2 * column, column, out), out)[1],
         "batch_gradient": lambda: (
-            k.batch_gradient(a, b, column, 2 * column, 3 * column, out), out)[1],
+            k.batch_gradient(a, b, column, column, 2 * column, 3 * column, out), out)[1],
+        "relu": lambda: (k.relu(a, out), out)[1],
+        "relu_gradient": lambda: (k.relu_gradient(a, b, out), out)[1],
         "move_average": lambda: (k.move_average(d, a, 0.75), d)[1],
         "apply_mask": lambda: (k.apply_mask(a, b > 0, 1.5, out), out)[1],
         "gradient_step": lambda: (k.gradient_step(d, a, 0.5, out), d)[1],
@@ -131,8 +133,8 @@ def test_results(shape, dtype):
             k.sparse_crossentropy_gradient(a, classes, one, out), out)[1],
     }  # fmt: skip
     if len(shape) == 2:
-        calls["centre_columns"] = lambda: (*k.centre_columns(a, out, 1e-3), out)
-        calls["column_sums"] = lambda: k.column_sums(a, b)
+        calls["column_moments"] = lambda: k.column_moments(a, 1e-3)
+        calls["column_sums"] = lambda: k.column_sums(a, b, column)
     lines = []
     for name, call in calls.items():
         a, b, c, d, out = arrays(shape, dtype)

@@ -127,6 +127,7 @@ def uses():
     for name, cls in {
         "sigmoid_gradient": nl.activations.Sigmoid,
         "tanh_gradient": nl.activations.Tanh,
+        "relu_gradient": nl.activations.ReLU,
         "batch_gradient": nl.layers.BatchNormalization,
         "column_sums": nl.layers.BatchNormalization,
         "scale": nl.losses.MeanSquaredError,

@@ -36,6 +36,24 @@ def _tanh(y: Array) -> None:
         y[i] = tanh_of(y[i])
 
 
+def _relu(y: Array) -> None:
+    zero = y.dtype.type(0)
+    for i in range(y.size):
+        y[i] = zero if y[i] <= zero else y[i]  # NaN stays NaN
+
+
+def _relu_to(x: Array, y: Array) -> None:
+    zero = y.dtype.type(0)
+    for i in range(y.size):
+        y[i] = zero if x[i] <= zero else x[i]
+
+
+def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
+    zero, one = dx.dtype.type(0), dx.dtype.type(1)
+    for i in range(dx.size):
+        dx[i] = dy[i] * (one if y[i] > zero else zero)
+
+
 def _sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
     one = dx.dtype.type(1)
     for i in range(dx.size):
@@ -105,6 +123,22 @@ def tanh(x: Array, y: Array) -> None:
     by_rows(_tanh, _flat(y))
 
 
+# One thread reads and writes as fast as memory can; exp and tanh compute in several.
+
+
+def relu(x: Array, y: Array) -> None:
+    """See :meth:`Kernels.relu`."""
+    if x is y:
+        _relu(_flat(y))
+    else:
+        _relu_to(_flat(x), _flat(y))
+
+
+def relu_gradient(dy: Array, y: Array, dx: Array) -> None:
+    """See :meth:`Kernels.relu_gradient`."""
+    _relu_gradient(_flat(dy), _flat(y), _flat(dx))
+
+
 def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
     """See :meth:`Kernels.sigmoid_gradient`."""
     by_rows(_sigmoid_gradient, _flat(dy), _flat(y), _flat(dx))
@@ -148,6 +182,9 @@ def adam(
 
 
 LOOPS = (
+    _relu,
+    _relu_to,
+    _relu_gradient,
     _sigmoid,
     _tanh,
     _sigmoid_gradient,
@@ -158,6 +195,8 @@ LOOPS = (
     _adam,
 )
 KERNELS = (
+    relu,
+    relu_gradient,
     sigmoid,
     tanh,
     sigmoid_gradient,

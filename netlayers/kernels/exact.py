@@ -71,6 +71,14 @@ def product(x: Array, w: Array, out: Array) -> None:
         out[whole:] = result[:rest]
 
 
+def multiply(x: Array, w: Array, out: Array) -> None:
+    """``out = x w`` for matrices, exactly where that is asked for."""
+    if EXACT and is_exact():
+        product(x, w, out)
+    else:
+        np.matmul(x, w, out=out)
+
+
 def _in_blocks(x: Array) -> Array:
     return x.reshape(-1, _ROWS, x.shape[1])
 

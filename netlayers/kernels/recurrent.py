@@ -1,8 +1,25 @@
-"""One step of recurrent layers, without its matrix products.
+"""All steps of recurrent layers, from the first to the last, and backward.
 
-The gates of a step are computed by a single tanh, since ``sigmoid(z) = (1 + tanh(z / 2)) / 2``:
-the columns of the weights that lead to sigmoid gates are halved before, which is exact. N is the
-number of samples, H that of units.
+Arrays have the time first: T steps, N samples, F features, H units. The gates of a step are
+computed by a single tanh, since ``sigmoid(z) = (1 + tanh(z / 2)) / 2``: the columns of the weights
+that lead to sigmoid gates are halved before, which is exact.
+
+Backward, what does not depend on the gradient of the step behind is computed for a block of steps
+at once, the slopes of the gates: the loop over the steps only multiplies by them.
+
+Arguments that all functions have:
+
+- ``x`` (T, N, F), ``w`` (F, columns), ``u`` (H, columns), ``b`` (columns,) or ``None``: input and
+  weights, with the columns of the gates one after the other.
+- ``h`` (T + 1, N, H): the states; the first is given, the others are written.
+- ``before`` (T, N, H): the states as they meet u: ``h[:-1]``, or with dropout memory that is
+  written, ``h[:-1] mask``, with ``mask`` (N, H) or ``None``.
+- ``absent`` (T, N, 1): where a step is left out; ``None`` if nowhere. Such a step repeats the state
+  and passes on its gradient.
+- ``dy`` (k, N, H): gradient of the last k outputs, or ``None``; ``dh`` (N, H): that of the last
+  state, which becomes that of the first.
+- ``d_w``, ``d_u``, ``d_b``, ``dx``: where gradients are written, or ``None``.
+- ``new``: returns memory to work in, for a name and a shape.
 
 Source:
     Equations: see ``netlayers.layers.lstm`` and ``netlayers.layers.gru``.
@@ -11,152 +28,117 @@ Source:
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.kernels.exact import multiply
+from netlayers.kernels.memory import constant
+from netlayers.kernels.threads import BLOCK
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlayers._typing import Array, Dtype
+    from netlayers.kernels.axes import New
 
 
 @functools.lru_cache(maxsize=64)
-def _lstm_rows(units: int, dtype: Dtype) -> tuple[Array, Array]:
-    """Return what turns tanh into the gates: ``factor tanh + offset``, a number for each column."""
-    factor, offset = np.ones(4 * units, dtype), np.zeros(4 * units, dtype)
-    for gate in (0, 1, 3):
+def gate_factors(sigmoids: tuple[bool, ...], units: int, dtype: Dtype) -> tuple[Array, Array]:
+    """Return what turns tanh into the gates: ``factor tanh(factor z) + offset``, by column.
+
+    Args:
+        sigmoids: whether each gate is a sigmoid.
+        units: H.
+        dtype: that of the result.
+    """
+    factor, offset = np.ones(len(sigmoids) * units, dtype), np.zeros(len(sigmoids) * units, dtype)
+    for gate in np.flatnonzero(sigmoids):
         factor[gate * units : (gate + 1) * units] = 0.5
         offset[gate * units : (gate + 1) * units] = 0.5
     factor.flags.writeable = offset.flags.writeable = False
     return factor, offset
 
 
-def lstm_step(z: Array, c_before: Array, c: Array, tanh_c: Array, h: Array) -> None:
-    """``c = f c_before + i g``, ``h = o tanh(c)``; z becomes the gates i, f, g, o.
-
-    Args:
-        z: (N, 4 H), in which the columns of i, f and o are half of the gates' inputs.
-        c_before: (N, H), the cell state before.
-        c: (N, H), where the new cell state is written.
-        tanh_c: (N, H), where its tanh is written.
-        h: (N, H), where the output is written.
-    """
-    units = h.shape[1]
-    factor, offset = _lstm_rows(units, h.dtype)
-    np.tanh(z, out=z)
-    np.multiply(z, factor, out=z)
-    np.add(z, offset, out=z)
-    i, f, g, o = (z[:, k * units : (k + 1) * units] for k in range(4))
-    np.multiply(i, g, out=h)
-    np.multiply(f, c_before, out=c)
-    np.add(c, h, out=c)
-    np.tanh(c, out=tanh_c)
-    np.multiply(o, tanh_c, out=h)
+def columns(a: Array, gates: int) -> list[Array]:
+    """Return views of the columns of each gate."""
+    units = a.shape[-1] // gates
+    return [a[..., k * units : (k + 1) * units] for k in range(gates)]
 
 
-def lstm_step_gradient(
-    dh: Array, dc: Array, gates: Array, c_before: Array, tanh_c: Array, dz: Array
+def rows_of(a: Array) -> Array:
+    """View an array as rows of its last axis."""
+    return a.reshape(-1, a.shape[-1])
+
+
+def scaled(factor: Array, *weights: Array | None, new: New) -> list[Any]:
+    """Return the weights with scaled columns; ``None`` stays."""
+    return [
+        w if w is None else np.multiply(w, factor, out=new(f"scaled {k}", w.shape))
+        for k, w in enumerate(weights)
+    ]
+
+
+def blocks(dz: Array) -> Iterator[slice]:
+    """Yield slices of the steps, the last first, that fit into the cache of the processor."""
+    size = max(1, BLOCK * len(dz) // max(1, dz.size))
+    for stop in range(len(dz), 0, -size):
+        yield slice(max(0, stop - size), stop)
+
+
+def reversed_steps(block: slice) -> range:
+    """Return the steps of a block, the last first."""
+    return range(block.stop - 1, block.start - 1, -1)
+
+
+def input_product(x: Array, w: Array, b: Array | None, out: Array) -> None:
+    """``out = x w + b`` for all steps."""
+    multiply(rows_of(x), w, rows_of(out))
+    if b is not None:
+        np.add(out, b, out=out)
+
+
+def drop(a: Array, mask: Array | None, out: Array) -> None:
+    """Apply the dropout of h."""
+    if mask is not None:
+        np.multiply(a, mask, out=out)
+
+
+def add_output(dy: Array | None, t: int, dh: Array) -> None:
+    """Add the gradient of the output of a step, counted from behind, if there is one."""
+    if dy is not None and -t <= len(dy):
+        np.add(dh, dy[t], out=dh)
+
+
+def leave_out(absent: Array | None, block: slice, *slopes: Array) -> None:
+    """Set slopes to 0 in the steps that are left out."""
+    for slope in slopes if absent is not None else ():
+        np.copyto(slope[block], 0, where=absent[block])  # type: ignore[index]
+
+
+def hold(d: Array, absent: Array, held: Array) -> None:
+    """Copy the rows of a gradient whose step is left out to ``held``; 0 elsewhere."""
+    held.fill(0)
+    np.copyto(held, d, where=absent)
+
+
+def weight_gradients(
+    x: Array, before: Array, dz: Array, dz_h: Array, d_w: Array | None, d_u: Array | None
 ) -> None:
-    """Write dL/dz, for the inputs of the gates; dc becomes that of ``c_before``.
-
-    With ``dc + dh o (1 - tanh²(c))`` as dc: ``di = dc g``, ``df = dc c_before``, ``dg = dc i``,
-    ``do = dh tanh(c)``, each times the slope of its gate, and ``dc_before = dc f``. dh is changed.
-
-    Args:
-        dh: (N, H), dL/dh.
-        dc: (N, H), dL/dc of the steps behind.
-        gates: (N, 4 H), of :func:`lstm_step`.
-        c_before: (N, H).
-        tanh_c: (N, H).
-        dz: (N, 4 H), where the result is written.
-    """
-    units = dh.shape[1]
-    i, f, g, o = (gates[:, k * units : (k + 1) * units] for k in range(4))
-    di, df, dg, do = (dz[:, k * units : (k + 1) * units] for k in range(4))
-    # The slopes: s (1 - s) = s - s² for a sigmoid s, and 1 - g².
-    np.multiply(gates, gates, out=dz)
-    np.subtract(gates, dz, out=dz)
-    np.multiply(g, g, out=dg)
-    np.subtract(1, dg, out=dg)
-    np.multiply(do, dh, out=do)
-    np.multiply(do, tanh_c, out=do)
-    np.multiply(dh, o, out=dh)
-    np.add(dc, dh, out=dc)
-    np.multiply(dh, tanh_c, out=dh)
-    np.multiply(dh, tanh_c, out=dh)
-    np.subtract(dc, dh, out=dc)  # dc + dh o - dh o tanh²(c)
-    for slope, other in ((di, g), (df, c_before), (dg, i)):
-        np.multiply(slope, dc, out=slope)
-        np.multiply(slope, other, out=slope)
-    np.multiply(dc, f, out=dc)
+    """``dW = Σ xᵀ dz``, ``dU = Σ h[t-1]ᵀ dz``, sums over the steps, each as one product."""
+    if d_w is not None:
+        np.matmul(rows_of(x).T, rows_of(dz), out=d_w)
+    if d_u is not None:
+        np.matmul(rows_of(before).T, rows_of(dz_h), out=d_u)
 
 
-def gru_gates(z: Array, product: Array) -> None:
-    """Turn the first 2 H columns of z into the gates z and r.
-
-    Args:
-        z: (N, 3 H), half of the part of the gates' inputs that comes from x.
-        product: (N, 2 H or more), half of the part that comes from h.
-    """
-    gates = z[:, : 2 * (z.shape[1] // 3)]
-    np.add(gates, product[:, : gates.shape[1]], out=gates)
-    np.tanh(gates, out=gates)
-    np.multiply(gates, 0.5, out=gates)
-    np.add(gates, 0.5, out=gates)
+def bias_gradient(dz: Array, d_b: Array | None) -> None:
+    """``db = Σ dz``, as a product with ones."""
+    if d_b is not None:
+        constant(1, (len(rows_of(dz)),), dz.dtype).dot(rows_of(dz), out=d_b)
 
 
-def gru_step(z: Array, inner: Array, h_before: Array, h: Array) -> None:
-    """``h = z h_before + (1 - z) g`` with ``g = tanh(z_g + inner)``, which replaces z_g.
-
-    Args:
-        z: (N, 3 H): the gates z and r, and z_g, the part of the input of g that comes from x.
-        inner: (N, H), the other part.
-        h_before: (N, H).
-        h: (N, H), where the result is written.
-    """
-    units = h.shape[1]
-    g = z[:, 2 * units :]
-    np.add(g, inner, out=g)
-    np.tanh(g, out=g)
-    np.subtract(h_before, g, out=h)
-    np.multiply(h, z[:, :units], out=h)
-    np.add(h, g, out=h)
-
-
-def gru_step_gradient(dh: Array, gates: Array, h_before: Array, dz: Array) -> None:
-    """Write the parts of dL/dz for z and g; dh becomes the direct part of dL/dh_before.
-
-    ``dz = dh (h_before - g) z (1 - z)``, ``dg = dh (1 - z) (1 - g²)``, ``dh z``.
-
-    Args:
-        dh: (N, H), dL/dh.
-        gates: (N, 3 H): z, r and g.
-        h_before: (N, H).
-        dz: (N, 3 H); the columns of r are used as scratch memory.
-    """
-    units = dh.shape[1]
-    z, g = gates[:, :units], gates[:, 2 * units :]
-    d_z, through, d_g = dz[:, :units], dz[:, units : 2 * units], dz[:, 2 * units :]
-    np.multiply(dh, z, out=through)
-    np.subtract(dh, through, out=d_g)  # dh (1 - z)
-    np.subtract(h_before, g, out=d_z)
-    np.multiply(d_z, d_g, out=d_z)
-    np.multiply(d_z, z, out=d_z)
-    np.copyto(dh, through)
-    np.multiply(g, g, out=through)
-    np.subtract(1, through, out=through)
-    np.multiply(d_g, through, out=d_g)
-
-
-def reset_gradient(dr: Array, r: Array, other: Array, out: Array) -> None:
-    """``out = dr other r (1 - r)``, for a gate r that multiplies ``other``.
-
-    Args:
-        dr: (N, H), the gradient of the product.
-        r: (N, H).
-        other: (N, H).
-        out: (N, H), none of the others.
-    """
-    np.subtract(1, r, out=out)
-    np.multiply(out, r, out=out)
-    np.multiply(out, other, out=out)
-    np.multiply(out, dr, out=out)
+def input_gradient(dz: Array, w: Array, dx: Array | None) -> None:
+    """``dx = dz wᵀ``."""
+    if dx is not None:
+        np.matmul(rows_of(dz), w.T, out=rows_of(dx))

@@ -21,6 +21,8 @@ from netlayers.kernels.depthwise import (
     depthwise_kernel_gradient,
 )
 from netlayers.kernels.exact import EXACT, row_dots
+from netlayers.kernels.gru import gru_backward, gru_forward
+from netlayers.kernels.lstm import lstm_backward, lstm_forward
 from netlayers.kernels.memory import constant, row_of_ones, row_starts
 from netlayers.kernels.moments import column_moments, pairs_of_sums, product_sums, sums
 from netlayers.kernels.pooling import (
@@ -29,15 +31,8 @@ from netlayers.kernels.pooling import (
     max_pool,
     max_pool_gradient,
 )
-from netlayers.kernels.recurrent import (
-    gru_gates,
-    gru_step,
-    gru_step_gradient,
-    lstm_step,
-    lstm_step_gradient,
-    reset_gradient,
-)
 from netlayers.kernels.rows import repeated, row_means, row_sums, sums_by_index, wide_rows
+from netlayers.kernels.simple_rnn import simple_rnn_backward, simple_rnn_forward
 from netlayers.kernels.threads import by_rows, scratch
 
 if TYPE_CHECKING:
@@ -85,12 +80,12 @@ class Kernels:
     max_pool_gradient = staticmethod(max_pool_gradient)
     average_pool = staticmethod(average_pool)
     average_pool_gradient = staticmethod(average_pool_gradient)
-    lstm_step = staticmethod(lstm_step)
-    lstm_step_gradient = staticmethod(lstm_step_gradient)
-    gru_gates = staticmethod(gru_gates)
-    gru_step = staticmethod(gru_step)
-    gru_step_gradient = staticmethod(gru_step_gradient)
-    reset_gradient = staticmethod(reset_gradient)
+    simple_rnn_forward = staticmethod(simple_rnn_forward)
+    simple_rnn_backward = staticmethod(simple_rnn_backward)
+    lstm_forward = staticmethod(lstm_forward)
+    lstm_backward = staticmethod(lstm_backward)
+    gru_forward = staticmethod(gru_forward)
+    gru_backward = staticmethod(gru_backward)
 
     @staticmethod
     def sigmoid(x: Array, y: Array) -> None:

@@ -58,7 +58,10 @@ def scratch(name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
 
 def shares(samples: int, work: float) -> list[slice]:
     """Cut samples into slices, for a total number of multiplications."""
-    count = max(1, min(_SHARES, samples, int(work // _WORK)))
+    return _cut(samples, max(1, min(_SHARES, samples, int(work // _WORK))))
+
+
+def _cut(samples: int, count: int) -> list[slice]:
     ends = [samples * i // count for i in range(count + 1)]
     return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
@@ -101,6 +104,19 @@ def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:
             for call in calls:
                 call.exception()
             _own.threads = count
+
+
+def equal_shares(samples: int, work: float) -> list[slice]:
+    """Cut samples into as many slices as there are threads, for :func:`run`.
+
+    For what takes a thread from the first of many steps to the last: :func:`shares` are more, so
+    that a thread which is ahead can take another one.
+    """
+    most = min(samples, int(work // _WORK))
+    if most < 2:
+        return [slice(0, samples)]
+    threads = vars(_own).get("threads") or _openblas()[1]()
+    return _cut(samples, min(most, threads))
 
 
 @contextlib.contextmanager

@@ -12,8 +12,7 @@ from netlayers.checks import check_flag, check_integer, check_number, check_seed
 from netlayers.core.building import warn_of_unused
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ShapeError
-from netlayers.kernels.exact import EXACT, is_exact, product
-from netlayers.kernels.memory import constant
+from netlayers.kernels import exact
 from netlayers.layers.recurrent_cell import RNNCell
 from netlayers.random import PARTS, keep_mask
 
@@ -251,51 +250,55 @@ class GatedCell(RNNCell):
         gates = getattr(self, "recurrent_activation", None)
         return type(self.activation) is Tanh and (gates is None or type(gates) is Sigmoid)
 
-    def _run_products(
-        self,
-        layer: Any,
-        x: Array,
-        weights: tuple[Array, Any],
-        out: Array,
-        training: bool,
-        masks: Masks,
-    ) -> None:
-        """``z = x W + b`` for all steps, in one product."""
-        if masks[0] is not None:
-            x = np.multiply(x, masks[0], out=layer.buffer("dropped x", x.shape))
-        kernel, bias = weights
-        multiply(rows_of(x), kernel, rows_of(out))
-        if self.use_bias:
-            np.add(out, bias, out=out)
-        if training:
-            layer.cache.series, layer.cache.masks = x, masks
-
-    def _run_dropped(self, layer: Any, h: Array, masks: Masks) -> Array:
-        """Return memory for the states before the steps, with dropout: (steps, batch, units)."""
-        before = h[:-1]
-        return before if masks[1] is None else layer.buffer("dropped h", before.shape)
-
     def _run_start(
-        self, layer: Any, name: str, d_state: Array | None, shape: tuple[int, ...]
-    ) -> Array:
-        """Return the gradient of a state behind the last step."""
-        d = layer.buffer(name, shape)
-        np.copyto(d, 0 if d_state is None else d_state)
-        return d
+        self, layer: Any, x: Array, states: list[Array], training: bool, masks: Masks
+    ) -> tuple[Array, Any, list[Array], Array]:
+        """Return what the kernels take: the series and the dropout of h, memory for states.
 
-    def _run_gradients(
-        self, layer: Any, h: Array, dz: Array, dz_h: Array, input_gradient: bool
-    ) -> Array | None:
-        """``dW = Σ xᵀ dz``, ``dU = Σ hᵀ dz_h``, sums over the steps, and return ``dx = dz Wᵀ``."""
-        x, mask = layer.cache.series, layer.cache.masks[0]
-        if self._trainable:
-            np.matmul(rows_of(x).T, rows_of(dz), out=self.d_kernel)
-            np.matmul(rows_of(h).T, rows_of(dz_h), out=self.d_recurrent_kernel)
-        if not input_gradient:
-            return None
-        dx = layer.buffer("dx first", x.shape)
-        np.matmul(rows_of(dz), self.kernel.T, out=rows_of(dx))
-        return dx if mask is None else np.multiply(dx, mask, out=dx)
+        Returns:
+            The series, with dropout; memory; each state in front of all steps, (steps + 1, batch,
+            units); and memory for the first one as it meets ``recurrent_kernel``: see
+            ``kernels/recurrent.py``.
+        """
+
+        def new(name: str, shape: tuple[int, ...]) -> Array:
+            return layer.buffer(name, shape, training)
+
+        if masks[0] is not None:
+            x = np.multiply(x, masks[0], out=new("dropped x", x.shape))
+        found = []
+        for k, state in enumerate(states):
+            found.append(new(f"state {k}", (len(x) + 1, *state.shape)))
+            np.copyto(found[k][0], state)
+        before = found[0][:-1]
+        if masks[1] is not None:
+            before = new("dropped h", before.shape)
+        if training:
+            layer.cache.series, layer.cache.masks, layer.cache.before = x, masks, before
+            layer.cache.steps = found
+        return x, new, found, before
+
+    def _run_back(
+        self, layer: Any, d_states: list[Array | None], input_gradient: bool
+    ) -> tuple[list[Array], dict[str, Any]]:
+        """Return the gradients of the last states, and where the kernels write the others."""
+        shape = layer.cache.steps[0].shape[1:]
+        found = [layer.buffer(f"d state {k}", shape) for k in range(len(d_states))]
+        for d, given in zip(found, d_states, strict=True):
+            np.copyto(d, 0 if given is None else given)
+        learns = self._trainable
+        return found, {
+            "d_w": self.d_kernel if learns else None,
+            "d_u": self.d_recurrent_kernel if learns else None,
+            "d_b": self.d_bias if learns and self.use_bias else None,
+            "dx": layer.buffer("dx first", layer.cache.series.shape) if input_gradient else None,
+            "new": layer.buffer,
+        }
+
+    def _run_dropped(self, layer: Any, dx: Array | None) -> Array | None:
+        """Return dx of the series without dropout."""
+        mask = layer.cache.masks[0]
+        return dx if dx is None or mask is None else np.multiply(dx, mask, out=dx)
 
 
 def multiply(a: Array, weight: Array, out: Array) -> None:
@@ -306,10 +309,8 @@ def multiply(a: Array, weight: Array, out: Array) -> None:
     """
     if a.ndim == 3:
         np.matmul(a, gates_of(weight, len(a)), out=gates_of(out, len(a)))
-    elif EXACT and is_exact():
-        product(a, weight, out)
     else:
-        np.matmul(a, weight, out=out)
+        exact.multiply(a, weight, out)
 
 
 def weight_gradient(a: Array, dz: Array, out: Array) -> None:
@@ -348,21 +349,3 @@ def gates_of(a: Array, gates: int) -> Array:
 def of_gate(a: Array, gate: int | slice) -> Array:
     """Return a[gate] of an array with dropout by gate, (gates, rows, ...), or the array."""
     return a[gate] if a.ndim == 3 else a
-
-
-def column_sums(a: Array, out: Array) -> None:
-    """Write the sums over all axes but the last, as a product with ones."""
-    rows = rows_of(a)
-    constant(1, rows.shape[:1], a.dtype).dot(rows, out=out)
-
-
-def split_absent(d: Array, absent: Array, kept: Array) -> None:
-    """Move the rows of a gradient whose step is left out to ``kept``; 0 elsewhere, in both."""
-    kept.fill(0)
-    np.copyto(kept, d, where=absent)
-    np.copyto(d, 0, where=absent)
-
-
-def rows_of(a: Array) -> Array:
-    """View an array as rows of its last axis."""
-    return a.reshape(-1, a.shape[-1])

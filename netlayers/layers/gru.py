@@ -10,15 +10,7 @@ from netlayers import activations
 from netlayers.checks import check_choice, check_flag, check_integer
 from netlayers.kernels.memory import constant
 from netlayers.kernels.select import kernels
-from netlayers.layers.gated_cell import (
-    GatedCell,
-    column_sums,
-    multiply,
-    of_gate,
-    rows_of,
-    split_absent,
-    weight_gradient,
-)
+from netlayers.layers.gated_cell import GatedCell, multiply, of_gate, weight_gradient
 from netlayers.layers.gated_layer import GatedLayer
 from netlayers.layers.simple_rnn import CELL_EXAMPLE, layer_examples
 from netlayers.registry import register
@@ -190,48 +182,21 @@ class GRUCell(GatedCell):
         training: bool,
         masks: Masks = (None, None),
     ) -> tuple[Array, list[Array]]:
-        """As :meth:`forward` for each step: ``x W + b`` is one product for all steps.
-
-        The columns of z and r are halved before, for ``kernels.gru_gates``.
-        """
-        steps, count, units, two = len(x), x.shape[1], self.units, 2 * self.units
-        half = np.full(3 * units, 0.5, self._dtype)
-        half[two:] = 1
-        kernel, recurrent = (
-            np.multiply(w, half, out=layer.buffer(f"half {k}", w.shape, training))
-            for k, w in enumerate((self.kernel, self.recurrent_kernel))
-        )
-        b_x, b_h = self._biases()
-        bias = b_x * half
-        bias[:two] += b_h[:two] * half[:two]
-        z = layer.buffer("z", (steps, count, 3 * units), training)
-        self._run_products(layer, x, (kernel, bias), z, training, masks)
-        h = layer.buffer("h", (steps + 1, count, units), training)
-        np.copyto(h[0], states[0])
-        before = self._run_dropped(layer, h, masks)
-        # With reset_after h U_g + b'_g, otherwise r h.
-        inner = layer.buffer("inner", (steps, count, units), training)
-        product = layer.buffer("product", (count, 3 * units if self.reset_after else two), training)
-        added = layer.buffer("added", (count, units), training)
-        first = recurrent if self.reset_after else recurrent[:, :two]
-        for t in range(steps):
-            if masks[1] is not None:
-                np.multiply(h[t], masks[1], out=before[t])
-            multiply(before[t], first, product)
-            kernels.gru_gates(z[t], product)
-            r = z[t, :, units:two]
-            if self.reset_after:
-                np.add(product[:, two:], b_h[two:], out=inner[t])
-                np.multiply(r, inner[t], out=added)
-            else:
-                np.multiply(r, before[t], out=inner[t])
-                multiply(inner[t], recurrent[:, two:], added)
-            kernels.gru_step(z[t], added, h[t], h[t + 1])
-            if absent is not None:
-                np.copyto(h[t + 1], h[t], where=absent[t])
+        """As :meth:`forward` for each step; see ``kernels.gru_forward``."""
+        units = self.units
+        x, new, (h,), before = self._run_start(layer, x, states, training, masks)
+        b, b_g = self.bias, None
+        if self.reset_after:  # z and r have the sum of both biases
+            b, b_h = self._biases()
+            b_g, b = b_h[2 * units :], b.copy()
+            b[: 2 * units] += b_h[: 2 * units]
+        gates, inner = new("gates", (*x.shape[:2], 3 * units)), new("inner", before.shape)
+        kernels.gru_forward(
+            x, self.kernel, b, self.recurrent_kernel, b_g, gates, inner, h, before, absent,
+            masks[1], new,
+        )  # fmt: skip
         if training:
-            layer.cache.gates, layer.cache.h = z, h
-            layer.cache.before, layer.cache.inner = before, inner
+            layer.cache.gates, layer.cache.inner = gates, inner
         return h[1:], [h[-1]]
 
     def _run_all_backward(
@@ -242,55 +207,17 @@ class GRUCell(GatedCell):
         absent: Array | None,
         input_gradient: bool,
     ) -> tuple[Array | None, list[Array]]:
-        """As :meth:`backward` for each step, from the last one on.
-
-        Then, in sums over the steps, the gradients of the weights: ``dW = Σ x[t]ᵀ dz[t]``, ``dU =
-        Σ h[t-1]ᵀ dz_h[t]``, where dz_h is the gradient of h U, ``db = Σ dz[t]``, ``db' = Σ
-        dz_h[t]``, and ``dx[t] = dz[t] Wᵀ``. Without ``reset_after``, the columns g of dU are ``Σ
-        (r[t] h[t-1])ᵀ dz[t]``.
-        """
-        gates, h, inner = layer.cache.gates, layer.cache.h, layer.cache.inner
-        before, mask = layer.cache.before, layer.cache.masks[1]
-        steps, shape, units, two = len(gates), h.shape[1:], self.units, 2 * self.units
-        dz = layer.buffer("dz", gates.shape)
-        dz_h = layer.buffer("dz h", gates.shape) if self.reset_after else dz
-        dh = self._run_start(layer, "dh", d_states[0], shape)
-        kept, through = layer.buffer("kept", shape), layer.buffer("through", shape)
-        d_reset = layer.buffer("d reset", shape)
-        u = self.recurrent_kernel
-        for t in range(steps - 1, -1, -1):
-            if dy is not None and t >= steps - len(dy):
-                np.add(dh, dy[t - steps], out=dh)
-            if absent is not None:
-                split_absent(dh, absent[t], kept)
-            r, d_g = gates[t, :, units:two], dz[t, :, two:]
-            kernels.gru_step_gradient(dh, gates[t], h[t], dz[t])
-            if self.reset_after:
-                kernels.reset_gradient(d_g, r, inner[t], dz[t, :, units:two])
-                np.copyto(dz_h[t], dz[t])
-                np.multiply(d_g, r, out=dz_h[t, :, two:])
-                np.matmul(dz_h[t], u.T, out=through)
-            else:
-                np.matmul(d_g, u[:, two:].T, out=d_reset)
-                kernels.reset_gradient(d_reset, r, before[t], dz[t, :, units:two])
-                np.matmul(dz[t, :, :two], u[:, :two].T, out=through)
-                np.multiply(d_reset, r, out=d_reset)
-                np.add(through, d_reset, out=through)
-            if mask is not None:
-                np.multiply(through, mask, out=through)
-            np.add(dh, through, out=dh)
-            if absent is not None:
-                np.add(dh, kept, out=dh)
-        if self._trainable and self.use_bias:
-            column_sums(dz, self.d_bias[0] if self.reset_after else self.d_bias)
-            if self.reset_after:
-                column_sums(dz_h, self.d_bias[1])
-        dx = self._run_gradients(layer, before, dz, dz_h, input_gradient)
-        if self._trainable and not self.reset_after:
-            part = layer.buffer("d recurrent", (units, units))
-            np.matmul(rows_of(inner).T, rows_of(dz)[:, two:], out=part)
-            np.copyto(self.d_recurrent_kernel[:, two:], part)
-        return dx, [dh]
+        """As :meth:`backward` for each step; see ``kernels.gru_backward``."""
+        cache = layer.cache
+        (dh,), out = self._run_back(layer, d_states, input_gradient)
+        biases = out.pop("d_b")
+        d_b, d_b_h = biases if self.reset_after and biases is not None else (biases, None)
+        kernels.gru_backward(
+            dy, dh, cache.series, self.kernel, self.recurrent_kernel, cache.gates, cache.inner,
+            cache.steps[0], cache.before, absent, cache.masks[1], self.reset_after, d_b=d_b,
+            d_b_h=d_b_h, **out,
+        )  # fmt: skip
+        return self._run_dropped(layer, out["dx"]), [dh]
 
 
 @register("layer")

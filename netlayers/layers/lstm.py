@@ -10,12 +10,7 @@ from netlayers import activations
 from netlayers.checks import check_choice, check_flag, check_integer
 from netlayers.initializers import Initializer
 from netlayers.kernels.select import kernels
-from netlayers.layers.gated_cell import (
-    GatedCell,
-    column_sums,
-    multiply,
-    split_absent,
-)
+from netlayers.layers.gated_cell import GatedCell
 from netlayers.layers.gated_layer import GatedLayer
 from netlayers.layers.simple_rnn import CELL_EXAMPLE, layer_examples
 from netlayers.registry import register
@@ -171,45 +166,16 @@ class LSTMCell(GatedCell):
         training: bool,
         masks: Masks = (None, None),
     ) -> tuple[Array, list[Array]]:
-        """As :meth:`forward` for each step: ``x W + b`` is one product for all steps.
-
-        The columns of i, f and o are halved before, for ``kernels.lstm_step``.
-        """
-        steps, count, units = len(x), x.shape[1], self.units
-        half = self._halved()
-        weights = self.kernel, self.recurrent_kernel, self.bias if self.use_bias else half
-        kernel, recurrent, bias = (
-            np.multiply(w, half, out=layer.buffer(f"half {k}", w.shape, training))
-            for k, w in enumerate(weights)
-        )
-        z = layer.buffer("z", (steps, count, 4 * units), training)
-        self._run_products(layer, x, (kernel, bias), z, training, masks)
-        h = layer.buffer("h", (steps + 1, count, units), training)
-        c = layer.buffer("c", h.shape, training)
-        tanh_c = layer.buffer("tanh c", (steps, count, units), training)
-        np.copyto(h[0], states[0])
-        np.copyto(c[0], states[1])
-        before = self._run_dropped(layer, h, masks)
-        inner = layer.buffer("inner", (count, 4 * units), training)
-        for t in range(steps):
-            if masks[1] is not None:
-                np.multiply(h[t], masks[1], out=before[t])
-            multiply(before[t], recurrent, inner)
-            np.add(z[t], inner, out=z[t])
-            kernels.lstm_step(z[t], c[t], c[t + 1], tanh_c[t], h[t + 1])
-            if absent is not None:
-                np.copyto(h[t + 1], h[t], where=absent[t])
-                np.copyto(c[t + 1], c[t], where=absent[t])
+        """As :meth:`forward` for each step; see ``kernels.lstm_forward``."""
+        x, new, (h, c), before = self._run_start(layer, x, states, training, masks)
+        gates, tanh_c = new("gates", (*x.shape[:2], 4 * self.units)), new("tanh c", before.shape)
+        kernels.lstm_forward(
+            x, self.kernel, self.bias, self.recurrent_kernel, gates, c, tanh_c, h, before, absent,
+            masks[1], new,
+        )  # fmt: skip
         if training:
-            layer.cache.gates, layer.cache.before = z, before
-            layer.cache.c, layer.cache.tanh_c = c, tanh_c
+            layer.cache.gates, layer.cache.tanh_c = gates, tanh_c
         return h[1:], [h[-1], c[-1]]
-
-    def _halved(self) -> Array:
-        """Return the factors of the columns: 1/2 for i, f and o, 1 for g."""
-        factors = np.full(4 * self.units, 0.5, self._dtype)
-        factors[2 * self.units : 3 * self.units] = 1
-        return factors
 
     def _run_all_backward(
         self,
@@ -219,35 +185,14 @@ class LSTMCell(GatedCell):
         absent: Array | None,
         input_gradient: bool,
     ) -> tuple[Array | None, list[Array]]:
-        """As :meth:`backward` for each step, from the last one on, with ``dh[t-1] = dz[t] Uᵀ``.
-
-        Then, in sums over the steps, ``dW = Σ x[t]ᵀ dz[t]``, ``dU = Σ h[t-1]ᵀ dz[t]``, ``db = Σ
-        dz[t]``, and ``dx[t] = dz[t] Wᵀ``.
-        """
-        gates, c, tanh_c = layer.cache.gates, layer.cache.c, layer.cache.tanh_c
-        mask = layer.cache.masks[1]
-        steps, shape = len(gates), c.shape[1:]
-        dz = layer.buffer("dz", gates.shape)
-        dh = self._run_start(layer, "dh", d_states[0], shape)
-        dc = self._run_start(layer, "dc", d_states[1], shape)
-        kept_h, kept_c = layer.buffer("kept h", shape), layer.buffer("kept c", shape)
-        for t in range(steps - 1, -1, -1):
-            if dy is not None and t >= steps - len(dy):
-                np.add(dh, dy[t - steps], out=dh)
-            if absent is not None:
-                split_absent(dh, absent[t], kept_h)
-                split_absent(dc, absent[t], kept_c)
-            kernels.lstm_step_gradient(dh, dc, gates[t], c[t], tanh_c[t], dz[t])
-            np.matmul(dz[t], self.recurrent_kernel.T, out=dh)
-            if mask is not None:
-                np.multiply(dh, mask, out=dh)
-            if absent is not None:
-                np.add(dh, kept_h, out=dh)
-                np.add(dc, kept_c, out=dc)
-        if self._trainable and self.use_bias:
-            column_sums(dz, self.d_bias)
-        dx = self._run_gradients(layer, layer.cache.before, dz, dz, input_gradient)
-        return dx, [dh, dc]
+        """As :meth:`backward` for each step; see ``kernels.lstm_backward``."""
+        cache = layer.cache
+        (dh, dc), out = self._run_back(layer, d_states, input_gradient)
+        kernels.lstm_backward(
+            dy, dh, dc, cache.series, self.kernel, self.recurrent_kernel, cache.gates,
+            cache.steps[1], cache.tanh_c, cache.before, absent, cache.masks[1], **out,
+        )  # fmt: skip
+        return self._run_dropped(layer, out["dx"]), [dh, dc]
 
 
 @register("layer")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels.select import kernels
-from netlayers.layers.gated_cell import GatedCell, column_sums, multiply, split_absent
+from netlayers.layers.gated_cell import GatedCell
 from netlayers.layers.gated_layer import GatedLayer
 from netlayers.registry import register
 
@@ -92,23 +92,11 @@ class SimpleRNNCell(GatedCell):
         training: bool,
         masks: Masks = (None, None),
     ) -> tuple[Array, list[Array]]:
-        """``h[t] = tanh(x[t] W + b + h[t-1] U)``: the first product is one for all steps."""
-        steps, count, units = len(x), x.shape[1], self.units
-        h = layer.buffer("h", (steps + 1, count, units), training)
-        np.copyto(h[0], states[0])
-        self._run_products(layer, x, (self.kernel, self.bias), h[1:], training, masks)
-        before = self._run_dropped(layer, h, masks)
-        inner = layer.buffer("inner", (count, units), training)
-        for t in range(steps):
-            if masks[1] is not None:
-                np.multiply(h[t], masks[1], out=before[t])
-            multiply(before[t], self.recurrent_kernel, inner)
-            np.add(h[t + 1], inner, out=h[t + 1])
-            kernels.tanh(h[t + 1], h[t + 1])
-            if absent is not None:
-                np.copyto(h[t + 1], h[t], where=absent[t])
-        if training:
-            layer.cache.h, layer.cache.before = h, before
+        """``h[t] = tanh(x[t] W + b + h[t-1] U)``; see ``kernels.simple_rnn_forward``."""
+        x, new, (h,), before = self._run_start(layer, x, states, training, masks)
+        kernels.simple_rnn_forward(
+            x, self.kernel, self.bias, self.recurrent_kernel, h, before, absent, masks[1], new
+        )
         return h[1:], [h[-1]]
 
     def _run_all_backward(
@@ -119,30 +107,14 @@ class SimpleRNNCell(GatedCell):
         absent: Array | None,
         input_gradient: bool,
     ) -> tuple[Array | None, list[Array]]:
-        """``dz[t] = (dy[t] + dh[t]) (1 - h[t]²)``, ``dh[t-1] = dz[t] Uᵀ``, from the last step on.
-
-        Then, in sums over the steps, ``dW = Σ x[t]ᵀ dz[t]``, ``dU = Σ h[t-1]ᵀ dz[t]``, ``db = Σ
-        dz[t]``, and ``dx[t] = dz[t] Wᵀ``.
-        """
-        h, before, mask = layer.cache.h, layer.cache.before, layer.cache.masks[1]
-        steps, count, units = len(h) - 1, h.shape[1], self.units
-        dz = layer.buffer("dz", (steps, count, units))
-        dh = self._run_start(layer, "dh", d_states[0], (count, units))
-        kept = layer.buffer("kept", (count, units))
-        for t in range(steps - 1, -1, -1):
-            if dy is not None and t >= steps - len(dy):
-                np.add(dh, dy[t - steps], out=dh)
-            if absent is not None:
-                split_absent(dh, absent[t], kept)
-            kernels.tanh_gradient(dh, h[t + 1], dz[t])
-            np.matmul(dz[t], self.recurrent_kernel.T, out=dh)
-            if mask is not None:
-                np.multiply(dh, mask, out=dh)
-            if absent is not None:
-                np.add(dh, kept, out=dh)
-        if self._trainable and self.use_bias:
-            column_sums(dz, self.d_bias)
-        return self._run_gradients(layer, before, dz, dz, input_gradient), [dh]
+        """As :meth:`backward` for each step; see ``kernels.simple_rnn_backward``."""
+        cache = layer.cache
+        (dh,), out = self._run_back(layer, d_states, input_gradient)
+        kernels.simple_rnn_backward(
+            dy, dh, cache.series, self.kernel, self.recurrent_kernel, cache.steps[0], cache.before,
+            absent, cache.masks[1], **out,
+        )  # fmt: skip
+        return self._run_dropped(layer, out["dx"]), [dh]
 
 
 @register("layer")

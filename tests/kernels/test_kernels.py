@@ -21,8 +21,8 @@ needs_numba = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="
 NAMES = sorted(name for name, value in vars(Kernels).items() if isinstance(value, staticmethod))
 # Those on windows: see test_windows.py.
 WINDOWS = {name for name in NAMES if "pool" in name or "conv" in name or "depthwise" in name}
-# Steps of recurrent layers, whose products and tanh take most of the time.
-RECURRENT = {name for name in NAMES if name.startswith(("gru_", "lstm_", "reset_"))}
+# All steps of recurrent layers: see test_recurrent.py.
+RECURRENT = {name for name in NAMES if name.startswith(("gru_", "lstm_", "simple_rnn_"))}
 # Those that a compiled one stands for; adaptive_step is AMSGrad's alone.
 FAST = [name for name in NAMES if name not in {"adaptive_step", *WINDOWS, *RECURRENT}]
 # Those that return several arrays have a test of their own.
@@ -327,6 +327,7 @@ COMPILED = {path.stem: path.read_text() for path in sorted(FOLDER.glob("[a-z]*.p
             "tile",
             "transforms",
             "convolution",
+            "recurrent",
         )  # whose functions are called by loops
         if f"compiled.{called} import" in text or f"compiled import {called}" in text
     ],

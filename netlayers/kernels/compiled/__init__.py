@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from netlayers.kernels.compiled import (
     convolution,
     elementwise,
+    gru,
     losses,
+    lstm,
     normalization,
+    recurrent,
     rows,
     shares,
+    simple_rnn,
     windows,
     winograd,
 )
@@ -56,4 +60,9 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
     kernels.update({kernel.__name__: kernel for kernel in shares.KERNELS})
     kernels.update(convolution.compiled_convolutions(compiled))
     kernels.update(winograd.compiled_winograd(compiled))
+    recurrent.compiled_recurrent(compiled)
+    for module in (simple_rnn, lstm, gru):
+        for loop in module.LOOPS:
+            setattr(module, loop.__name__, compiled(loop))
+        kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
     return kernels

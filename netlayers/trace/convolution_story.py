@@ -58,7 +58,7 @@ def convolved(symbols: Symbols, r: LayerTrace) -> Iterator[Step]:
     """Yield the steps of the forward pass, up to the sums z."""
     z = symbols.out(r) if linear(r) else symbols.of("z", r)
     x = symbols.into(r)
-    items: list[Shown | str] = [Shown(x, present(r.x), again=True)]
+    items: list[Shown | str] = [Shown(x, present(r.x))]
     items += [Shown(symbols.weight(name, r), w.before) for name, w in r.weights.items()]
     items += [r"\to", Shown(z, present(r.z))]
     formula = ""
@@ -78,7 +78,7 @@ def back_through_kernel(symbols: Symbols, r: LayerTrace) -> Iterator[Step]:
     """Yield the steps of the backward pass, from dL/dz on."""
     z = symbols.out(r) if linear(r) else symbols.of("z", r)
     x = symbols.into(r)
-    dz = Shown(by(z), present(r.dz), again=True)
+    dz = Shown(by(z), present(r.dz))
     items: list[Shown | str] = [dz, r"\to"]
     gradients = []
     for name, w in r.weights.items():
@@ -136,7 +136,7 @@ def _one_error(symbols: Symbols, r: LayerTrace, patch: Patch, z: str) -> Step:
     ):
         if total is not None:
             part = Shown(f"{delta} {symbol}", patch.dz * array[..., c])
-            items: list[Shown | str] = [Shown(delta, patch.dz, True), r"\cdot"]
+            items: list[Shown | str] = [Shown(delta, patch.dz), r"\cdot"]
             items += [Shown(symbol, array[..., c], True), "=", part, r"\to"]
             whole = rf"{by(by_what)} = \sum {delta} {symbol}"
             lines.append(Line(whole, [*items, Shown(by(by_what), total[..., c])]))

@@ -80,7 +80,7 @@ class _OutputStory:
             shown.append(Shown(p, present(loss.probabilities)))
             lines.append(Line(rf"{p} = \mathrm{{{link}}}({a})", shown, note=text))
         value, _ = self.formulas
-        items: list[Shown | str] = [self._predicted, Shown(self.t, loss.y_true, again=True)]
+        items: list[Shown | str] = [self._predicted, Shown(self.t, loss.y_true)]
         if loss.samples is not None:
             items += [r"\to", Shown(r"\ell", loss.samples)]
         total = self.symbols.loss_symbol("L", self.name) if self.name else "L"
@@ -99,7 +99,7 @@ class _OutputStory:
     def _predicted(self) -> Shown:
         loss = self.loss
         values = present(loss.probabilities) if self.applies else loss.y_pred
-        return Shown(self.p, values, again=True)
+        return Shown(self.p, values)
 
     def gradient(self) -> Step:
         """Return the step of its gradient."""
@@ -121,7 +121,7 @@ class _OutputStory:
             formula += f" = {gradient}"
         code = "" if gradient else _documented(loss.loss, "backward")
         note = "" if gradient or not code else "dl is the factor of a sample's loss in L."
-        items: list[Shown | str] = [self._predicted, Shown(self.t, loss.y_true, True)]
+        items: list[Shown | str] = [self._predicted, Shown(self.t, loss.y_true)]
         items += [r"\to", Shown(by(target), loss.gradient)]
         title = f"Where the error{self.of} starts"
         lines = [Line(formula, items, code, note)]

@@ -110,7 +110,7 @@ class Story(Symbols):
         value, _ = activation_formula(r.activation, z, a)
         name = shown_name(r.activation)
         code = documented(r.activation, "forward") if r"\varphi" in value else ""
-        items: list[Shown | str] = [Shown(z, present(r.z), again=True), r"\to"]
+        items: list[Shown | str] = [Shown(z, present(r.z)), r"\to"]
         items.append(Shown(a, present(r.y)))
         text = f"The activation ({name}) turns each sum into the output of its neuron."
         if getattr(r.activation, "axis", None) is not None:
@@ -120,12 +120,12 @@ class Story(Symbols):
 
     def _other_forward(self, r: LayerTrace) -> Step:
         y = self.out(r)
-        items: list[Shown | str] = [Shown(x.symbol, x.value, True) for x in self.inputs(r)]
+        items: list[Shown | str] = [Shown(x.symbol, x.value) for x in self.inputs(r)]
         for part in r.parts:
             last = last_of(part)
             if last.y is not r.x:
                 its = several(self.symbols.get(id(last.y), y), last.y)
-                items += [Shown(a.symbol, a.value, again=True) for a in its]
+                items += [Shown(a.symbol, a.value) for a in its]
         items += [Shown(self.weight(name, r), w.before) for name, w in r.weights.items()]
         items += [r"\to", *several(y, r.y)]
         line = Line("", items, documented(r.layer, "forward"))
@@ -230,14 +230,11 @@ class Story(Symbols):
         return Step("backward", "Gradients of the weights", r.name, r.number, text, lines)
 
     def _other_backward(self, r: LayerTrace) -> Step:
-        again = bool(r.parts)
         outputs = _beside(several(self.out(r), r.y), r.dy)
-        items: list[Shown | str] = [Shown(by(y.symbol), d, again) for y, d in outputs]
+        items: list[Shown | str] = [Shown(by(y.symbol), d) for y, d in outputs]
         inputs = self.inputs(r)
         ways = [part.dx for part in r.parts if part.x is r.x and part.dx is not None]
-        items += [
-            Shown(by(x.symbol), d, again=True) for way in ways for x, d in _beside(inputs, way)
-        ]
+        items += [Shown(by(x.symbol), d) for way in ways for x, d in _beside(inputs, way)]
         if beside := _beside(inputs, r.dx):
             items += [r"\to", *(Shown(by(x.symbol), d) for x, d in beside)]
         lines = [Line("", items, documented(r.layer, "backward"))]

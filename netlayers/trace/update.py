@@ -42,7 +42,7 @@ def _changed(symbols: Symbols, r: LayerTrace) -> Step:
         if w.gradient is None:
             why = "kept" if np.array_equal(w.before, w.after) else "moved by the forward pass"
             why = why if r.layer.trainable else "frozen"
-            old = Shown(symbol, w.before, again=r.sums_up)
+            old = Shown(symbol, w.before)
             lines.append(Line("", [old, r"\to", new], note=f"{name}: {why}."))
             continue
         lines += list(_gradient(symbols, symbol, w))
@@ -59,7 +59,7 @@ def _changed(symbols: Symbols, r: LayerTrace) -> Step:
             used_by.append(f"{name} by {type(rule).__name__}")
         code = "" if plain else documented(rule, "class")
         lines.append(Line(formula, items, code))
-        sums: list[Shown | str] = [Shown(symbol, w.before, again=True), "+"]
+        sums: list[Shown | str] = [Shown(symbol, w.before), "+"]
         sums += [Shown(rf"\Delta {symbol}", w.change, again=True), "=", new]
         lines.append(Line(rf"{symbol} \leftarrow {symbol} + \Delta {symbol}", sums))
     kind = type(o.optimizer).__name__
@@ -77,11 +77,11 @@ def _gradient(symbols: Symbols, symbol: str, w: WeightTrace) -> Iterator[Line]:
     if len(w.parts) > 1:
         sums: list[Shown | str] = []
         for number, part in sorted(w.parts.items()):
-            sums += ["+", Shown(symbols.part(symbol, w, number), part, again=True)]
+            sums += ["+", Shown(symbols.part(symbol, w, number), part)]
         note = f"The layer is used {len(w.parts)} times; its gradients are added up."
         yield Line("", [*sums[1:], "=", Shown(dw, gradient)], note=note)
     total = gradient
-    items: list[Shown | str] = [Shown(dw, gradient, again=True)]
+    items: list[Shown | str] = [Shown(dw, gradient)]
     if w.penalty is not None:
         total = gradient + w.penalty
         items += ["+", Shown(rf"\frac{{\partial R}}{{\partial {symbol}}}", w.penalty)]
@@ -92,7 +92,7 @@ def _gradient(symbols: Symbols, symbol: str, w: WeightTrace) -> Iterator[Line]:
         if o.norm is not None:
             note = f"Clipped ({_limit(o.optimizer)}); the norm of all gradients is {o.norm:.6g}."
         before = dw if total is gradient else g
-        yield Line("", [Shown(before, total, again=True), r"\to", Shown(g, used)], note=note)
+        yield Line("", [Shown(before, total), r"\to", Shown(g, used)], note=note)
 
 
 def _end(symbols: Symbols) -> Step:

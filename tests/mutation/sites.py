@@ -116,10 +116,13 @@ def _walk(node, names):
         return
     for kind, target, new in _options(node):
         yield ".".join(names), target, kind, new
+    called = getattr(getattr(node, "func", None), "id", None)
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list"):
             continue
         for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.keyword) and _says_nothing(called, child):
+                continue
             if isinstance(child, ast.AST):
                 yield from _walk(child, names)
 
@@ -156,6 +159,11 @@ def _options(node):
     yield from _statements(node)
 
 
+def _says_nothing(name, keyword):
+    """Whether a keyword only checks what the package sees to: lengths of what is zipped."""
+    return (name, ast.unparse(keyword)) == ("zip", "strict=True")
+
+
 def _constants(node):
     if node.value is True or node.value is False:
         yield "constant", node, str(not node.value)
@@ -176,7 +184,7 @@ def _calls(node):
     if len(plain) == len(node.args) >= 2 and name not in SYMMETRIC:
         yield "arguments swapped", node, _text(node, args=[*plain[1::-1], *plain[2:]])
     for i, keyword in enumerate(node.keywords):
-        if keyword.arg:
+        if keyword.arg and not _says_nothing(name, keyword):
             rest = [k for j, k in enumerate(node.keywords) if j != i]
             yield "keyword dropped", node, _text(node, keywords=rest)
 

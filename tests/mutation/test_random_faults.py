@@ -23,7 +23,8 @@ def smallest(values, other=0):
     """Return the smallest; -1 of nothing."""
     if not values or len(values) > LIMIT:
         raise ValueError(f"wrong: {len(values) + 1}")
-    return min(values) + other
+    pairs = zip(values, values, strict=True)
+    return min(a for a, _ in pairs) + other
 
 
 def backward(d):
@@ -81,12 +82,13 @@ def test_which_faults_there_are():
         "smallest | min | max",
         "smallest | 0 | 1",
         'smallest | raise ValueError(f"wrong: {len(values) + 1}") | pass',
-        "smallest | return min(values) + other | return None",
+        "smallest | return min(a for a, _ in pairs) + other | return None",
         "Sum.add | value + 1 | (value - 1)",
         "Sum.add | self.total = value + 1 | pass",
         "(module) | 3 | 4",
     ):
         assert key in keys
+    assert not any("strict" in key for key in keys)  # they are of one length
     for fault in found:
         assert fault.planted(PACKAGE) != PACKAGE
         assert fault.compiles(PACKAGE)

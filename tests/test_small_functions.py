@@ -71,6 +71,7 @@ def test_what_a_call_gives_back():
     assert call("f", lambda x: [x], a)[0] is not a  # of tuples alone
     assert not call("f", lambda *, y: y, y=a).flags.writeable  # not known by its place
     assert call("f", lambda x: x + 1, a).flags.writeable
+    assert call("f", lambda x: pair[1], b) is pair[1]  # not a view of it
 
 
 def test_notes_on_errors():

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
+
 from netlayers.callbacks.reporting import LogFile, as_cell
 from netlayers.checks import check_choice, check_integer, check_list, check_path
 from netlayers.diagnostics.layer_statistics import MEASURES, StepMeasures, watched_layers
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from netlayers._typing import Logs
+    from netlayers._typing import Array, Logs
     from netlayers.core.layer import Layer
     from netlayers.training.callback import RunPlan
 
@@ -28,9 +30,10 @@ class GradientMonitor(Callback):
 
     The measured steps are those of the training itself, and their results are the same to the bit.
     The measures are ``gradient_norm``, ``weight_norm``, ``update_ratio``, ``clipped``,
-    ``activation_mean``, ``activation_std``, ``backprop_rms``, ``dead``, ``saturated`` and
-    ``nonfinite``;
-    :class:`netlayers.diagnostics.layer_statistics.StepMeasures` defines them.
+    ``activation_mean``, ``activation_std``, ``backprop_rms``, ``time_ratio``, ``dead``,
+    ``saturated`` and ``nonfinite``;
+    :class:`netlayers.diagnostics.layer_statistics.StepMeasures` defines them. With ``time_ratio``,
+    the gradient at each time step of recurrent layers is kept too.
 
     The values are available
 
@@ -60,6 +63,9 @@ class GradientMonitor(Callback):
         values: ``values[measure][layer]`` is the list of the values, one for each of ``steps``.
             Layers are ordered from input to output; those without a measure (norms of weights, for
             a layer without weights) are absent. NaN stands for a value that a step did not compute.
+        time_steps: ``time_steps[layer]`` is, of a recurrent layer, the list of the norms of the
+            gradient at each time step, an array (time steps,) for each of ``steps``; see
+            :class:`netlayers.diagnostics.time_steps.TimeSteps`.
 
     Raises:
         ConfigurationError: a name is not that of a measure or layer; or, before training, the run
@@ -113,6 +119,7 @@ class GradientMonitor(Callback):
         self.steps: list[int] = []
         self.epochs: list[int] = []
         self.values: dict[str, dict[str, list[float]]] = {}
+        self.time_steps: dict[str, list[Array]] = {}
         self._step = 0
         self._epoch = 0
         self._first = 0  # the place in steps of the first one of this epoch
@@ -138,16 +145,17 @@ class GradientMonitor(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start with an empty table, unless the run continues one of the same layers."""
-        before = (self._step, self.steps, self.epochs, self.values)
+        before = (self._step, self.steps, self.epochs, self.time_steps, self.values)
         self._start()
         model = self.model
         self._measures = StepMeasures(model, model.optimizer, self.measures, self._chosen(model))
         self.values = {
             measure: {path: [] for path in its} for measure, its in self._measures.values.items()
         }
+        self.time_steps = {path: [] for path in self.values.get("time_ratio", ())}
         self._paths = self._measures.paths
         if self._goes_on and _names_of(before[-1]) == _names_of(self.values):
-            self._step, self.steps, self.epochs, self.values = before
+            self._step, self.steps, self.epochs, self.time_steps, self.values = before
         self._write_file()
 
     def _chosen(self, model: Layer) -> list[Layer] | None:
@@ -225,6 +233,33 @@ class GradientMonitor(Callback):
         check_choice("GradientMonitor", "measure", measure, tuple(self.measures))
         return plot_layers(self.steps, self.values.get(measure, {}), measure, to_file)
 
+    def plot_time_steps(
+        self, layer: str | None = None, to_file: str | os.PathLike[str] | None = None
+    ) -> Any:
+        """Draw the gradient at each time step of a recurrent layer, and how it changes in training.
+
+        Args:
+            layer: path of the layer; by default the first one.
+            to_file: path of a picture to write; its ending names the format (png, svg, pdf).
+
+        Returns:
+            The ``matplotlib.figure.Figure``; a notebook shows it.
+
+        Raises:
+            ConfigurationError: there is no such recurrent layer, nothing was measured, or
+                matplotlib is not installed (``pip install matplotlib``).
+        """
+        from netlayers.plotting.time_steps import plot_time_steps
+
+        if not self.time_steps:
+            raise ConfigurationError(
+                "GradientMonitor: no time steps were measured: the model needs a recurrent layer, "
+                "and measures the name 'time_ratio'."
+            )
+        name = next(iter(self.time_steps)) if layer is None else layer
+        check_choice("GradientMonitor", "layer", name, tuple(self.time_steps))
+        return plot_time_steps(self.steps, self.time_steps[name], name, to_file)
+
     def get_state(self) -> dict[str, Any]:
         """Return the table so far."""
         values = [list(self.values[measure][path]) for path, measure in self._pairs()]
@@ -235,6 +270,7 @@ class GradientMonitor(Callback):
             "values": values,
             "first": self._first,
             "new_epoch": self._new_epoch,
+            "time_steps": [[norms.tolist() for norms in its] for its in self.time_steps.values()],
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -251,7 +287,10 @@ class GradientMonitor(Callback):
                 f"GradientMonitor: {len(columns)} columns, expected {len(pairs)}, one for each "
                 "layer and measure"
             )
-        if len({len(column) for column in (*numbers, *columns)}) > 1:
+        times = [[np.array(norms, float) for norms in its] for its in state.get("time_steps", [])]
+        if len(times) != len(self.time_steps):
+            times = [[np.zeros(0) for _ in state["steps"]] for _ in self.time_steps]  # an old file
+        if len({len(column) for column in (*numbers, *columns, *times)}) > 1:
             raise ValueError("GradientMonitor: columns of different lengths")
         if any(type(number) is not int for column in numbers for number in column):
             raise ValueError("GradientMonitor: steps and epochs that are no integers")
@@ -264,6 +303,7 @@ class GradientMonitor(Callback):
         self.steps, self.epochs = list(state["steps"]), list(state["epochs"])
         for (path, measure), values in zip(pairs, columns, strict=True):
             self.values[measure][path] = values
+        self.time_steps = dict(zip(self.time_steps, times, strict=True))
         self._write_file()
 
     # Details ----------------------------------------------------------------------------------
@@ -282,6 +322,8 @@ class GradientMonitor(Callback):
         assert self._measures is not None
         self.steps.append(self._step)
         self.epochs.append(self._epoch)
+        for path, kept in self.time_steps.items():
+            kept.append(self._measures.time_steps.get(path, np.zeros(0)))
         found = {}
         for measure, its in self._measures.values.items():
             for path, value in its.items():

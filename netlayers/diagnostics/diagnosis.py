@@ -24,6 +24,7 @@ from netlayers.diagnostics import (
     diagnose_rate,
     diagnose_rows,
     diagnose_structure,
+    diagnose_time,
 )
 from netlayers.diagnostics.evidence import Evidence, Finding
 from netlayers.diagnostics.layer_statistics import StepMeasures, watched_layers
@@ -35,7 +36,7 @@ from netlayers.training.samples import columns_in_memory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlayers._typing import ArrayLike
+    from netlayers._typing import Array, ArrayLike
     from netlayers.data.arrays import AnyColumn
     from netlayers.data.batch import Batch
     from netlayers.losses import Loss
@@ -52,6 +53,7 @@ _COLUMNS = {
     "dead": "dead",
     "saturated": "saturated",
     "backprop_rms": "dL/dy",
+    "time_ratio": "over time",
     "gradient_norm": "gradient",
     "weight_norm": "weights",
     "update_ratio": "update",
@@ -66,6 +68,8 @@ class Diagnosis(Report):
         findings: the illnesses, the graver ones first; see :class:`Finding`.
         values: ``values[measure][layer]``: the measures of ``layer_statistics.StepMeasures``
             before the steps; ``update_ratio`` is the median over the steps.
+        time_steps: of recurrent layers, the norm of the gradient at each time step, as
+            ``time_steps.TimeSteps`` defines it, before the steps.
         losses: the loss of each step.
         output_losses: of a model with several outputs, the loss of each by its name, without its
             weight.
@@ -73,6 +77,7 @@ class Diagnosis(Report):
 
     findings: list[Finding] = field(default_factory=list)
     values: dict[str, dict[str, float]] = field(default_factory=dict)
+    time_steps: dict[str, Array] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     output_losses: dict[str, list[float]] = field(default_factory=dict)
 
@@ -109,9 +114,10 @@ class Diagnosis(Report):
 
     def _table(self) -> list[list[str]]:
         paths = list(self.values.get("activation_mean", ()))
-        table = [["layer", *_COLUMNS.values()]]
+        columns = [name for name in _COLUMNS if name != "time_ratio" or self.values.get(name)]
+        table = [["layer", *(_COLUMNS[name] for name in columns)]]
         for path in paths:
-            cells = [(name, self.values[name].get(path, math.nan)) for name in _COLUMNS]
+            cells = [(name, self.values[name].get(path, math.nan)) for name in columns]
             table.append([path, *(_cell(name, value) for name, value in cells)])
         return table
 
@@ -144,6 +150,7 @@ def diagnose(
     - a learning rate that is too high or too low, moments of the optimizer that are too large;
     - inputs and targets that are not scaled, a loss that does not suit the last activation,
       constant labels, labels that belong to other rows, validation rows that are trained on;
+    - gradients of recurrent layers that vanish or explode over the time steps;
     - losses of several outputs of which one drowns another;
     - images with values up to 255, with channels on the wrong axis or not flattened; dead filters
       and constant feature maps;
@@ -171,9 +178,9 @@ def diagnose(
         X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
         networks", AISTATS 2010; K. He et al., "Delving deep into rectifiers", ICCV 2015;
         R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
-        networks", ICML 2013. The thresholds, each with its reason, are the constants of
-        ``diagnose_layers``, ``diagnose_images``, ``diagnose_rate``, ``diagnose_structure``,
-        ``diagnose_data`` and ``diagnose_rows`` in ``netlayers.diagnostics``.
+        networks", ICML 2013. The thresholds, each with its reason, are the constants of the modules
+        ``diagnose_layers``, ``diagnose_time``, ``diagnose_images``, ``diagnose_rate``,
+        ``diagnose_structure``, ``diagnose_data``, ``diagnose_rows`` of ``netlayers.diagnostics``.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -241,6 +248,7 @@ def examine(
             evidence.loss_before = steps.compute_gradients(look, accumulate=False)
         evidence.first_losses = {n: w * v for n, w, v in _each(steps.loss)}
         evidence.values = {name: dict(its) for name, its in measures.values.items()}
+        evidence.time_steps = measures.time_steps
         evidence.see_gradients()
         trial.reset_states()  # they belong to batches of one size
         start = diagnose_rate.duplicate(steps)
@@ -252,12 +260,14 @@ def examine(
         findings = [
             *diagnose_data.findings(evidence),
             *diagnose_layers.findings(evidence),
+            *diagnose_time.findings(evidence),
             *diagnose_images.findings(evidence),
             *diagnose_structure.findings(evidence),
             *diagnose_rate.findings(evidence),
         ]
     findings.sort(key=lambda finding: finding.severity != "serious")
-    return Diagnosis(findings, evidence.values, evidence.losses, by_output)
+    its = evidence.values, evidence.time_steps, evidence.losses
+    return Diagnosis(findings, *its, by_output)
 
 
 def _each(loss: Any) -> list[tuple[str, float, float]]:

@@ -61,6 +61,7 @@ class Finding:
             ``"constant labels"``, ``"missing classes"``, ``"unrelated labels"``,
             ``"shared rows"``, ``"outputs not balanced"``, ``"channels misplaced"``,
             ``"images not flattened"``, ``"dead filters"``, ``"constant feature maps"``,
+            ``"vanishing gradient over time"``, ``"exploding gradient over time"``,
             ``"not finite"``.
         layer: path of the layer where it is worst; ``None`` if it is of no layer.
         severity: ``"serious"`` (the network can hardly learn) or ``"warning"``.
@@ -172,6 +173,7 @@ class Evidence:
         self.first_losses: dict[str, float] = {}  # of the outputs, with their weights
         self.fresh = True
         self.values: dict[str, dict[str, float]] = {}
+        self.time_steps: dict[str, Array] = {}  # norms of the gradient, of recurrent layers
         self.losses: list[float] = []
         self.loss_before = self.loss_after = self.loss_faster = math.nan
         self.peak_ratio = 0.0  # median over the layers of their largest update-to-weight ratio

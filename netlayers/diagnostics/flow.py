@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers.core.hooks import call_name, used_by
 from netlayers.layers.containers import Container
 from netlayers.layers.input import InputLayer
+from netlayers.layers.recurrent import Recurrent
 from netlayers.layers.wiring import chain
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Flow:
     def _look(self, callee: Layer | Callee, before: Value) -> Value:
         """Note the uses in a layer, and return what computes its outputs."""
         layer: Any = getattr(callee, "layer", callee)
-        if isinstance(layer, Container):
+        if isinstance(layer, Container) and not isinstance(layer, Recurrent):
             return self._look_into(layer, before)
         joined = set().union(*before)
         if isinstance(layer, InputLayer) or not hasattr(layer, "path"):  # or a merge

@@ -15,14 +15,17 @@ from netlayers.core.hooks import Uses, call_name, observed, used_by
 from netlayers.core.parameters import rows_of
 from netlayers.diagnostics.channels import channels_first, channels_last
 from netlayers.diagnostics.slopes import shape_of
+from netlayers.diagnostics.time_steps import TimeSteps, time_ratio
 from netlayers.kernels.memory import Workspace
 from netlayers.layers.containers import Container
 from netlayers.layers.input import InputLayer
+from netlayers.layers.recurrent import Recurrent
 from netlayers.optimizers.clipping import norm
 from netlayers.optimizers.transforms import Accumulate, AddPenalties, Divide, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from functools import partial
 
     from netlayers._typing import Array
     from netlayers.core.layer import Layer
@@ -39,6 +42,7 @@ MEASURES = {
     "activation_mean": "mean of the outputs",
     "activation_std": "standard deviation of the outputs",
     "backprop_rms": "root mean square of dL/doutput, the gradient that comes back to the layer",
+    "time_ratio": "gradient at the first time step, divided by that at the last (recurrent layers)",
     "dead": "share of units whose activation has the slope 0 in all rows",
     "saturated": "share of outputs where the slope is under a twentieth of the largest one",
     "nonfinite": "how many outputs and entries of the gradient are NaN or infinite",
@@ -54,14 +58,14 @@ def watched_uses(model: Layer) -> dict[str, Layer]:
     """Return the layers of a model that compute something, at any depth, from input to output.
 
     A layer that is used several times is there as often: as ``"dense"``, ``"dense (call 2)"``, ...
-    Containers are left out, as their parts are there, and so are ``Input`` and the activations that
-    are parts of other layers.
+    Containers are left out, as their parts are there, and so are ``Input``, the activations that
+    are parts of other layers, and the cells of recurrent layers.
     """
     found: dict[str, Layer] = {}
     counts: dict[int, int] = {}
 
     def look(layer: Layer) -> None:
-        if isinstance(layer, Container):
+        if isinstance(layer, Container) and not isinstance(layer, Recurrent):
             for part in used_by(layer):
                 look(part)
         elif not isinstance(layer, InputLayer):
@@ -79,7 +83,7 @@ def watched_layers(model: Layer) -> list[Layer]:
 
 def activation_of(layer: Layer) -> ActivationLayer | None:
     """Return the activation that makes a layer's output element by element, if one does."""
-    found = getattr(layer, "activation", None)
+    found = None if isinstance(layer, Recurrent) else getattr(layer, "activation", None)
     if not isinstance(found, ActivationLayer) or isinstance(found, AxisActivation):
         return None
     return found if found.compute_output_shape((2, 4)) == (2, 4) else None
@@ -102,6 +106,7 @@ class StepMeasures:
       dead if f'(z) is exactly 0 in each of them: no gradient reaches its weights. An output is
       saturated if ``|f'(z)| < 0.05 max |f'|``; that is measured for activations alone which are
       flat on both sides (sigmoid, tanh, softsign, hard sigmoid, ReLU6, ...).
+    - ``time_ratio`` compares the norms of dL/dz of :class:`TimeSteps`; ``time_steps`` has them all.
     - Where the model computes the last activation and the loss together, ``activation_...`` are of
       the probabilities all the same, ``backprop_rms`` is of dL/dlogits, and ``dead`` and
       ``saturated`` do not exist, as no gradient passes through that activation.
@@ -118,6 +123,7 @@ class StepMeasures:
         values: by measure, then by the path of the layer: of the last step. Each measure has the
             layers for which it exists, from the input to the output. A layer that is used several
             times is there for each use, and for its weights once.
+        time_steps: norms of the gradient at each time step, by the path of a recurrent layer.
         paths: of the layers that are measured, from the input to the output.
         complete: whether the last step came as far as to its gradient.
 
@@ -157,6 +163,7 @@ class StepMeasures:
         for path, layer in found.items():
             self._prepare(path, layer)
         self.paths = list(found)
+        self.time_steps: dict[str, Array] = {}
         self._workspace = Workspace()
         self._stack: ExitStack | None = None
         self.complete = False
@@ -164,6 +171,8 @@ class StepMeasures:
     def _prepare(self, path: str, layer: Layer) -> None:
         """See which measures a use of a layer has."""
         exist = {"activation_mean", "activation_std", "backprop_rms", "nonfinite"}
+        if isinstance(layer, Recurrent):
+            exist.add("time_ratio")
         weights = [p for p in layer.declared_parameters if not p.statistic]
         if weights and path == layer.path:
             self._weights[path] = weights
@@ -184,6 +193,7 @@ class StepMeasures:
     def __enter__(self) -> StepMeasures:
         for its in self.values.values():
             its.update(dict.fromkeys(its, math.nan))
+        self._times = TimeSteps()
         self._forward_done = self._over = self.complete = self._clips = False
         self._inside: list[Layer] = []  # the watched layers whose forward is under way
         self._counts = dict.fromkeys(self.values.get("nonfinite", {}), 0)
@@ -206,13 +216,16 @@ class StepMeasures:
     def _buffer(self, name: str) -> Array:
         return self._workspace(name, self._vector.values.shape, self._vector.dtype)
 
-    def _around(self, layer: Layer, method: str, given: Any, run: Callable[[], Any]) -> Any:
+    def _around(self, layer: Layer, method: str, given: Any, run: partial[Any]) -> Any:
         """See a call: forward is measured after it, backward before."""
         if self._over:  # a callback predicts, after the step
             return run()
         if method.startswith("forward"):
             if self._forward_done or id(layer) not in self._owners:
                 return run()
+            if "time_ratio" in self._wanted:
+                mask = run.keywords.get("mask")
+                self._times.see_input(layer, self._uses.name(layer), given, mask)
             self._inside.append(layer)
             try:
                 result = run()
@@ -228,7 +241,7 @@ class StepMeasures:
                 self._set("backprop_rms", self._uses.name(layer), given, _rms, first=True)
             if method == "backward" and id(layer) in self._activations:
                 self._see_slopes(layer, given)
-        result = run()
+        result = self._times.backward(layer, self._uses.name(layer), given, run)
         self._over = layer is self.model
         return result
 
@@ -317,6 +330,9 @@ class StepMeasures:
                 self._counts[path] += sum(_count_nonfinite(part) for part in parts)
 
     def _finish(self) -> None:
+        its = self.values.get("time_ratio", {})
+        self.time_steps = {path: a for path, a in self._times.norms.items() if path in its}
+        its.update({path: time_ratio(norms) for path, norms in self.time_steps.items()})
         if self._over and not self.complete:  # it was added to those of the steps before
             self._see_gradient()
         if "nonfinite" in self.values:

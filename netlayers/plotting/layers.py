@@ -33,6 +33,7 @@ _KINDS = {
     "backprop_rms": _Kind("dL/doutput, root mean square", "log"),
     "activation_mean": _Kind("mean of the outputs", "linear"),
     "activation_std": _Kind("standard deviation of the outputs", "log"),
+    "time_ratio": _Kind("gradient, first time step / last", "log"),
     "dead": _Kind("dead units, %", "percent"),
     "saturated": _Kind("saturated outputs, %", "percent"),
     "clipped": _Kind("clipped gradients, %", "percent"),

@@ -37,6 +37,7 @@ class CellSteps:
 
     def __init__(self, cell: Any, weights: Values) -> None:
         self.cell, self.units = cell, cell.units
+        self.drop_h: Array | None = None
         self.w, self.u, self.b = weights["kernel"], weights["recurrent_kernel"], weights.get("bias")
 
     def forward(self, x: Array, state: Values) -> Values:
@@ -57,13 +58,15 @@ class SimpleRNNSteps(CellSteps):
 
     def forward(self, x: Array, state: Values) -> Values:
         """Return z and h."""
-        z = x @ self.w + state["h-"] @ self.u + (0 if self.b is None else self.b)
+        h = state["h-"] if self.drop_h is None else state["h-"] * self.drop_h
+        z = x @ self.w + h @ self.u + (0 if self.b is None else self.b)
         return {"z": z, "h": _applied(self.cell.activation, z)}
 
     def backward(self, v: Values, d: Values) -> Values:
         """``dz = dh φ'(z)``, ``dx = dz Wᵀ``, ``dh- = dz Uᵀ``."""
         dz = _through(self.cell.activation, v["z"], d["h"])
-        return {"z": dz, "x": dz @ self.w.T, "h-": dz @ self.u.T}
+        dh = dz @ self.u.T
+        return {"z": dz, "x": dz @ self.w.T, "h-": dh if self.drop_h is None else dh * self.drop_h}
 
 
 class LSTMSteps(CellSteps):
@@ -159,39 +162,57 @@ def add_time_steps(records: list[LayerTrace]) -> None:
 
     Those with dropout have none: their weights meet other numbers than the recorded ones.
     """
-    for record in records:
-        known = record.kind == "recurrent" and type(record.layer.cell) in KINDS
-        if known and not record.layer.cell.random:
-            record.time_steps = _time_steps(record)
+    for r in records:
+        known = r.kind == "recurrent" and type(r.layer.cell) in KINDS
+        if known and not r.layer.cell.random:
+            weights = {name: w.before for name, w in r.weights.items()}
+            r.time_steps = unroll(r.layer, weights, r.x, r.dy, r.mask, r.states)
 
 
-def _time_steps(r: LayerTrace) -> list[TimeStep]:
-    layer: Any = r.layer
-    weights = {name: w.before for name, w in r.weights.items()}
+def unroll(
+    layer: Any,
+    weights: Values,
+    x: Any,
+    dy: Any,
+    mask: Any = None,
+    states: Any = (),
+    drop_h: Array | None = None,
+) -> list[TimeStep]:
+    """Return the time steps of a layer in the order of their computation.
+
+    Args:
+        layer: a recurrent layer whose cell is one of :data:`KINDS`.
+        weights: those of its cell, by name.
+        x: what it was given: the series, or a tuple of the series and the initial states.
+        dy: the gradient of what it returned, in the same form.
+        mask: the mask of the series.
+        states: the states that a stateful layer had before.
+        drop_h: the dropout mask of the states of a SimpleRNN.
+    """
     cell = KINDS[type(layer.cell)](layer.cell, weights)
-    series, *given = listed(r.x)
+    cell.drop_h = drop_h
+    series, *given = listed(x)
     order = slice(None, None, -1) if layer.go_backwards else slice(None)
     series = series[:, order].swapaxes(0, 1)
-    mask = r.mask[0] if isinstance(r.mask, tuple) else r.mask
+    mask = mask[0] if isinstance(mask, tuple) else mask
     absent = [None] * len(series) if mask is None else ~np.asarray(mask, bool)[:, order].T
-    first = given or r.states or [np.zeros((series.shape[1], cell.units), series.dtype)] * 2
+    first = given or states or [np.zeros((series.shape[1], cell.units), series.dtype)] * 2
     state = dict(zip((f"{name}-" for name in cell.states), first, strict=False))
     steps: list[TimeStep] = []
-    for x, out in zip(series, absent, strict=True):
-        values = {"x": x, **state, **cell.forward(x, state)}
+    for now, out in zip(series, absent, strict=True):
+        values = {"x": now, **state, **cell.forward(now, state)}
         if out is not None and out.any():
             for name in cell.states:
                 values[name] = np.where(out[:, None], values[f"{name}-"], values[name])
         steps.append(TimeStep(len(steps) + 1, values, absent=out))
         state = {f"{name}-": values[name] for name in cell.states}
-    _add_gradients(r, cell, steps)
+    _add_gradients(layer, cell, steps, dy)
     return steps
 
 
-def _add_gradients(r: LayerTrace, cell: CellSteps, steps: list[TimeStep]) -> None:
+def _add_gradients(layer: Any, cell: CellSteps, steps: list[TimeStep], dy: Any) -> None:
     """Run the steps backward."""
-    layer: Any = r.layer
-    dy, *given = listed(r.dy)
+    dy, *given = listed(dy)
     if dy is None and all(d is None for d in given):
         return
     zero = np.zeros_like(steps[0].values["h"])

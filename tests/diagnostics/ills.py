@@ -22,6 +22,7 @@ from tests.diagnostics.networks import (
     spirals,
     table,
 )
+from tests.diagnostics.series import forgetful
 
 L = layers
 CLASSES = "sparse_categorical_crossentropy"
@@ -156,6 +157,8 @@ def overflowed(optimizer):
 
 
 ILLS = {
+    "vanishing gradient over time": [forgetful("random_normal")],
+    "exploding gradient over time": [forgetful(nl.initializers.RandomNormal(stddev=0.8))],
     "frozen layers": [frozen(), frozen(0), frozen(0, 1), frozen(2), frozen_model, without_rate],
     "dropout too high": [
         dropping(lambda: L.Dropout(0.99)),

@@ -8,6 +8,7 @@ import scipy.sparse
 import netlayers as nl
 from netlayers import layers, losses
 from netlayers import optimizers as opt
+from tests.diagnostics.series import recurrent
 from tests.diagnostics.tables import binary, classes, table
 
 L = layers
@@ -338,6 +339,7 @@ def warm(seed):
 
 
 HEALTHY = {
+    "recurrent": recurrent,
     "relu, sgd": classifier(lambda: opt.SGD(0.1)),
     "relu, momentum": classifier(lambda: opt.SGD(0.05, momentum=0.9, nesterov=True)),
     "relu, adam": classifier(lambda: opt.Adam(0.01)),

@@ -11,9 +11,11 @@ from tests.snapshots import numpy_kernels  # noqa: F401
 
 # Letters of older versions have other widths.
 pytest.importorskip("matplotlib", minversion="3.10")
+from netlayers.errors import ConfigurationError
 from netlayers.plotting.activations import plot_activations
 from netlayers.plotting.history import plot_history
 from netlayers.plotting.layers import plot_layers
+from netlayers.plotting.time_steps import plot_time_steps
 
 L = nl.layers
 
@@ -98,6 +100,14 @@ def test_measures_of_layers(measure, count):
         values = {name: (np.abs(numbers(5)) * 0.9).tolist() for name in values}
     figure = plot_layers([0, 5, 10, 20, 40], values, measure)
     check_text(__file__, f"layers-{measure}-{count}.txt", described(figure))
+
+
+def test_time_steps():
+    steps = [np.array(lattice(6, 3.0)) * k for k in (1.0, 2.0)]
+    figure = plot_time_steps([0, 5, 9], [*steps, steps[0][:4]], "lstm")
+    check_text(__file__, "time-steps.txt", described(figure))
+    with pytest.raises(ConfigurationError, match="no time steps of 'lstm'"):
+        plot_time_steps([], [], "lstm")
 
 
 def test_a_loss_surface():

@@ -13,7 +13,6 @@ from netlayers.kernels.recurrent import (
     bias_gradient,
     blocks,
     columns,
-    drop,
     gate_factors,
     input_gradient,
     input_product,
@@ -41,9 +40,7 @@ def gru_forward(
     gates: Array,
     inner: Array,
     h: Array,
-    before: Array,
     absent: Array | None,
-    mask: Array | None,
     new: New,
 ) -> None:
     """``h[t] = z h[t-1] + (1 - z) g`` with ``g = tanh(x w_g + b + inner')`` and sigmoids z and r.
@@ -62,8 +59,7 @@ def gru_forward(
     product, added = new("product", (x.shape[1], first.shape[1])), new("added", h[0].shape)
     half = constant(0.5, (), u.dtype)
     for t in range(len(x)):
-        drop(h[t], mask, before[t])
-        multiply(before[t], first, product)
+        multiply(h[t], first, product)
         z_and_r = gates[t, :, : 2 * units]
         np.add(z_and_r, product[:, : 2 * units], out=z_and_r)
         np.tanh(z_and_r, out=z_and_r)
@@ -73,7 +69,7 @@ def gru_forward(
             np.add(product[:, 2 * units :], b_g, out=inner[t])
             np.multiply(r[t], inner[t], out=added)
         else:
-            np.multiply(r[t], before[t], out=inner[t])
+            np.multiply(r[t], h[t], out=inner[t])
             multiply(inner[t], u[:, 2 * units :], added)
         np.add(g[t], added, out=g[t])
         np.tanh(g[t], out=g[t])
@@ -93,9 +89,7 @@ def gru_backward(
     gates: Array,
     inner: Array,
     h: Array,
-    before: Array,
     absent: Array | None,
-    mask: Array | None,
     reset_after: bool,
     d_w: Array | None,
     d_u: Array | None,
@@ -127,7 +121,7 @@ def gru_backward(
     r = columns(gates, 3)[1]
     through, d_reset = new("through", dh.shape), new("d reset", dh.shape)
     for block in blocks(dz):
-        others = inner if reset_after else before
+        others = inner if reset_after else h[:-1]
         _gru_slopes(gates[block], h[:-1][block], others[block], dz[block])
         if reset_after:
             _gru_slopes_after(gates[block], dz[block], dz_h[block])
@@ -145,12 +139,11 @@ def gru_backward(
                 np.matmul(dz[t, :, : 2 * units], u[:, : 2 * units].T, out=through)
                 np.multiply(d_reset, r[t], out=d_reset)
                 np.add(through, d_reset, out=through)
-            drop(through, mask, through)
             np.multiply(dh, kept_z[t], out=dh)
             np.add(dh, through, out=dh)
         if reset_after:
             np.copyto(dz[block][..., : 2 * units], dz_h[block][..., : 2 * units])
-    weight_gradients(x, before, dz, dz_h, d_w, d_u)
+    weight_gradients(x, h, dz, dz_h, d_w, d_u)
     if d_u is not None and not reset_after:
         part = new("d u", (units, units))
         np.matmul(rows_of(inner).T, rows_of(d_g), out=part)

@@ -12,7 +12,6 @@ from netlayers.kernels.recurrent import (
     bias_gradient,
     blocks,
     columns,
-    drop,
     gate_factors,
     hold,
     input_gradient,
@@ -40,9 +39,7 @@ def lstm_forward(
     c: Array,
     tanh_c: Array,
     h: Array,
-    before: Array,
     absent: Array | None,
-    mask: Array | None,
     new: New,
 ) -> None:
     """``c[t] = f c[t-1] + i g``, ``h[t] = o tanh(c[t])``, with gates of ``x[t] w + h[t-1] u + b``.
@@ -56,8 +53,7 @@ def lstm_forward(
     i, f, g, o = columns(gates, 4)
     inner = new("inner", gates[0].shape)
     for t, z in enumerate(gates):
-        drop(h[t], mask, before[t])
-        multiply(before[t], u, inner)
+        multiply(h[t], u, inner)
         np.add(z, inner, out=z)
         np.tanh(z, out=z)
         np.multiply(z, factor, out=z)
@@ -83,9 +79,8 @@ def lstm_backward(
     gates: Array,
     c: Array,
     tanh_c: Array,
-    before: Array,
+    h: Array,
     absent: Array | None,
-    mask: Array | None,
     d_w: Array | None,
     d_u: Array | None,
     d_b: Array | None,
@@ -120,10 +115,9 @@ def lstm_backward(
             np.multiply(to_c[t], dc[:, None], out=to_c[t])
             np.multiply(dc, kept_f[t], out=dc)
             np.matmul(dz[t], u.T, out=dh)
-            drop(dh, mask, dh)
             if absent is not None:
                 np.add(dh, held, out=dh)
-    weight_gradients(x, before, dz, dz, d_w, d_u)
+    weight_gradients(x, h, dz, dz, d_w, d_u)
     bias_gradient(dz, d_b)
     input_gradient(dz, w, dx)
 

@@ -12,8 +12,6 @@ Arguments that all functions have:
 - ``x`` (T, N, F), ``w`` (F, columns), ``u`` (H, columns), ``b`` (columns,) or ``None``: input and
   weights, with the columns of the gates one after the other.
 - ``h`` (T + 1, N, H): the states; the first is given, the others are written.
-- ``before`` (T, N, H): the states as they meet u: ``h[:-1]``, or with dropout memory that is
-  written, ``h[:-1] mask``, with ``mask`` (N, H) or ``None``.
 - ``absent`` (T, N, 1): where a step is left out; ``None`` if nowhere. Such a step repeats the state
   and passes on its gradient.
 - ``dy`` (k, N, H): gradient of the last k outputs, or ``None``; ``dh`` (N, H): that of the last
@@ -98,12 +96,6 @@ def input_product(x: Array, w: Array, b: Array | None, out: Array) -> None:
         np.add(out, b, out=out)
 
 
-def drop(a: Array, mask: Array | None, out: Array) -> None:
-    """Apply the dropout of h."""
-    if mask is not None:
-        np.multiply(a, mask, out=out)
-
-
 def add_output(dy: Array | None, t: int, dh: Array) -> None:
     """Add the gradient of the output of a step, counted from behind, if there is one."""
     if dy is not None and -t <= len(dy):
@@ -123,13 +115,13 @@ def hold(d: Array, absent: Array, held: Array) -> None:
 
 
 def weight_gradients(
-    x: Array, before: Array, dz: Array, dz_h: Array, d_w: Array | None, d_u: Array | None
+    x: Array, h: Array, dz: Array, dz_h: Array, d_w: Array | None, d_u: Array | None
 ) -> None:
     """``dW = Σ xᵀ dz``, ``dU = Σ h[t-1]ᵀ dz``, sums over the steps, each as one product."""
     if d_w is not None:
         np.matmul(rows_of(x).T, rows_of(dz), out=d_w)
     if d_u is not None:
-        np.matmul(rows_of(before).T, rows_of(dz_h), out=d_u)
+        np.matmul(rows_of(h[:-1]).T, rows_of(dz_h), out=d_u)
 
 
 def bias_gradient(dz: Array, d_b: Array | None) -> None:

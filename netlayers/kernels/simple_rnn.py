@@ -11,7 +11,6 @@ from netlayers.kernels.recurrent import (
     add_output,
     bias_gradient,
     blocks,
-    drop,
     hold,
     input_gradient,
     input_product,
@@ -31,17 +30,14 @@ def simple_rnn_forward(
     b: Array | None,
     u: Array,
     h: Array,
-    before: Array,
     absent: Array | None,
-    mask: Array | None,
     new: New,
 ) -> None:
     """``h[t] = tanh(x[t] w + b + h[t-1] u)``: the first product is one for all steps."""
     input_product(x, w, b, h[1:])
     inner = new("inner", h[0].shape)
     for t in range(len(x)):
-        drop(h[t], mask, before[t])
-        multiply(before[t], u, inner)
+        multiply(h[t], u, inner)
         np.add(h[t + 1], inner, out=h[t + 1])
         np.tanh(h[t + 1], out=h[t + 1])
         if absent is not None:
@@ -55,9 +51,7 @@ def simple_rnn_backward(
     w: Array,
     u: Array,
     h: Array,
-    before: Array,
     absent: Array | None,
-    mask: Array | None,
     d_w: Array | None,
     d_u: Array | None,
     d_b: Array | None,
@@ -65,7 +59,7 @@ def simple_rnn_backward(
     new: New,
 ) -> None:
     """``dz[t] = (dy[t] + dh[t]) (1 - h[t]²)``, ``dh[t-1] = dz[t] uᵀ``, from the last step on."""
-    dz, held = new("dz", before.shape), new("held", dh.shape)
+    dz, held = new("dz", h[1:].shape), new("held", dh.shape)
     for block in blocks(dz):
         np.multiply(h[1:][block], h[1:][block], out=dz[block])
         np.subtract(1, dz[block], out=dz[block])
@@ -76,9 +70,8 @@ def simple_rnn_backward(
                 hold(dh, absent[t], held)
             np.multiply(dz[t], dh, out=dz[t])
             np.matmul(dz[t], u.T, out=dh)
-            drop(dh, mask, dh)
             if absent is not None:
                 np.add(dh, held, out=dh)
-    weight_gradients(x, before, dz, dz, d_w, d_u)
+    weight_gradients(x, h, dz, dz, d_w, d_u)
     bias_gradient(dz, d_b)
     input_gradient(dz, w, dx)

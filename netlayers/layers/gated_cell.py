@@ -179,7 +179,7 @@ class GatedCell(RNNCell):
         )
 
     @property
-    def _drops_by_gate(self) -> bool:  # type: ignore[override]
+    def _drops_by_gate(self) -> bool:
         """Whether each gate has a dropout mask of its own."""
         by_gate = self.recurrent_dropout or (self.dropout and self.implementation == 1)
         return bool(by_gate) and self._gates > 1 and not self._at_inference
@@ -251,14 +251,13 @@ class GatedCell(RNNCell):
         return type(self.activation) is Tanh and (gates is None or type(gates) is Sigmoid)
 
     def _run_start(
-        self, layer: Any, x: Array, states: list[Array], training: bool, masks: Masks
-    ) -> tuple[Array, Any, list[Array], Array]:
-        """Return what the kernels take: the series and the dropout of h, memory for states.
+        self, layer: Any, x: Array, states: list[Any], training: bool, masks: Masks
+    ) -> tuple[Array, Any, list[Array]]:
+        """Return what the kernels take, see ``kernels/recurrent.py``.
 
         Returns:
-            The series, with dropout; memory; each state in front of all steps, (steps + 1, batch,
-            units); and memory for the first one as it meets ``recurrent_kernel``: see
-            ``kernels/recurrent.py``.
+            The series, with dropout; a function that returns memory; each state in front of all
+            steps, (steps + 1, batch, units).
         """
 
         def new(name: str, shape: tuple[int, ...]) -> Array:
@@ -266,17 +265,13 @@ class GatedCell(RNNCell):
 
         if masks[0] is not None:
             x = np.multiply(x, masks[0], out=new("dropped x", x.shape))
-        found = []
-        for k, state in enumerate(states):
-            found.append(new(f"state {k}", (len(x) + 1, *state.shape)))
-            np.copyto(found[k][0], state)
-        before = found[0][:-1]
-        if masks[1] is not None:
-            before = new("dropped h", before.shape)
+        steps, count, _ = x.shape
+        found = [new(f"state {k}", (steps + 1, count, self.units)) for k in range(len(states))]
+        for all_steps, state in zip(found, states, strict=True):
+            np.copyto(all_steps[0], state)
         if training:
-            layer.cache.series, layer.cache.masks, layer.cache.before = x, masks, before
-            layer.cache.steps = found
-        return x, new, found, before
+            layer.cache.series, layer.cache.steps = x, found
+        return x, new, found
 
     def _run_back(
         self, layer: Any, d_states: list[Array | None], input_gradient: bool

@@ -61,6 +61,10 @@ class GatedLayer(Recurrent):
         )
         self._take_cell(cell)
 
+    def _state_shapes(self) -> list[tuple[int, ...]]:
+        cell = self.layers[0]
+        return [(cell.units,)] * cell._states
+
     def __getattr__(self, name: str) -> Any:
         layers = vars(self).get("layers")
         if not layers or name.startswith("_"):

@@ -184,16 +184,15 @@ class GRUCell(GatedCell):
     ) -> tuple[Array, list[Array]]:
         """As :meth:`forward` for each step; see ``kernels.gru_forward``."""
         units = self.units
-        x, new, (h,), before = self._run_start(layer, x, states, training, masks)
+        x, new, (h,) = self._run_start(layer, x, states, training, masks)
         b, b_g = self.bias, None
         if self.reset_after:  # z and r have the sum of both biases
             b, b_h = self._biases()
             b_g, b = b_h[2 * units :], b.copy()
             b[: 2 * units] += b_h[: 2 * units]
-        gates, inner = new("gates", (*x.shape[:2], 3 * units)), new("inner", before.shape)
+        gates, inner = new("gates", (*x.shape[:2], 3 * units)), new("inner", h[1:].shape)
         kernels.gru_forward(
-            x, self.kernel, b, self.recurrent_kernel, b_g, gates, inner, h, before, absent,
-            masks[1], new,
+            x, self.kernel, b, self.recurrent_kernel, b_g, gates, inner, h, absent, new,
         )  # fmt: skip
         if training:
             layer.cache.gates, layer.cache.inner = gates, inner
@@ -214,7 +213,7 @@ class GRUCell(GatedCell):
         d_b, d_b_h = biases if self.reset_after and biases is not None else (biases, None)
         kernels.gru_backward(
             dy, dh, cache.series, self.kernel, self.recurrent_kernel, cache.gates, cache.inner,
-            cache.steps[0], cache.before, absent, cache.masks[1], self.reset_after, d_b=d_b,
+            cache.steps[0], absent, self.reset_after, d_b=d_b,
             d_b_h=d_b_h, **out,
         )  # fmt: skip
         return self._run_dropped(layer, out["dx"]), [dh]

@@ -167,11 +167,10 @@ class LSTMCell(GatedCell):
         masks: Masks = (None, None),
     ) -> tuple[Array, list[Array]]:
         """As :meth:`forward` for each step; see ``kernels.lstm_forward``."""
-        x, new, (h, c), before = self._run_start(layer, x, states, training, masks)
-        gates, tanh_c = new("gates", (*x.shape[:2], 4 * self.units)), new("tanh c", before.shape)
+        x, new, (h, c) = self._run_start(layer, x, states, training, masks)
+        gates, tanh_c = new("gates", (*x.shape[:2], 4 * self.units)), new("tanh c", h[1:].shape)
         kernels.lstm_forward(
-            x, self.kernel, self.bias, self.recurrent_kernel, gates, c, tanh_c, h, before, absent,
-            masks[1], new,
+            x, self.kernel, self.bias, self.recurrent_kernel, gates, c, tanh_c, h, absent, new,
         )  # fmt: skip
         if training:
             layer.cache.gates, layer.cache.tanh_c = gates, tanh_c
@@ -190,7 +189,7 @@ class LSTMCell(GatedCell):
         (dh, dc), out = self._run_back(layer, d_states, input_gradient)
         kernels.lstm_backward(
             dy, dh, dc, cache.series, self.kernel, self.recurrent_kernel, cache.gates,
-            cache.steps[1], cache.tanh_c, cache.before, absent, cache.masks[1], **out,
+            cache.steps[1], cache.tanh_c, cache.steps[0], absent, **out,
         )  # fmt: skip
         return self._run_dropped(layer, out["dx"]), [dh, dc]
 

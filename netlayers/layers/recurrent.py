@@ -149,9 +149,11 @@ class Recurrent(SeriesLayer):
         x, *states = x if isinstance(x, tuple) else (x,)
         count, steps = x.shape[:2]
         absent = self._absent(mask, count, steps)
-        series = self.buffer("x", (steps, count, *x.shape[2:]), training)
-        np.copyto(series, self._time_first(x))
-        first = self._first_states(count, states, training)
+        series = self._time_first(x)
+        if training or not (series.flags.c_contiguous and series.flags.writeable):
+            series = self.buffer("x", (steps, count, *x.shape[2:]), training)
+            np.copyto(series, self._time_first(x))
+        first = self._first_states(count, states)
         outputs, states = run_steps(self, series, first, absent, training)
         if self.stateful:
             for name, state in zip(self.states, states, strict=True):
@@ -165,6 +167,8 @@ class Recurrent(SeriesLayer):
     def _output(self, outputs: Array, absent: Array | None, training: bool) -> Array:
         """Return the outputs (batch, steps, ...), or the last one."""
         found = outputs.swapaxes(0, 1) if self.return_sequences else outputs[-1]
+        if len(outputs) == 1 and not (training or self.return_state or absent is not None):
+            return found  # in memory of its own
         y = self.buffer("y", found.shape, training)
         np.copyto(y, found)
         if absent is not None and self.zero_output_for_mask:
@@ -219,16 +223,13 @@ class Recurrent(SeriesLayer):
         view = x.swapaxes(0, 1)
         return view[::-1] if self.go_backwards else view
 
-    def _first_states(self, count: int, given: list[Array], training: bool) -> list[Array]:
-        """Return the states before the first step: copies."""
-        states: list[Any] = given
-        if not given and self.stateful:
-            states = [self.state(name, count) for name in self.states]
-        shapes = self._state_shapes()
-        found = [self.buffer(f"h {i}", (count, *its), training) for i, its in enumerate(shapes)]
-        for state, value in zip(found, states or [0] * len(shapes), strict=True):
-            np.copyto(state, value)
-        return found
+    def _first_states(self, count: int, given: list[Array]) -> list[Any]:
+        """Return the states before the first step, or 0 for each."""
+        if given:
+            return given
+        if self.stateful:
+            return [self.state(name, count) for name in self.states]
+        return [0] * len(self._state_shapes())
 
     def _absent(self, mask: Any, count: int, steps: int) -> Array | None:
         """Return where a step is left out, (steps, batch, 1); ``None`` if nowhere."""

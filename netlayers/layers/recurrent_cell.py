@@ -82,7 +82,6 @@ class RNNCell(Layer):
     state_size: Any
     # Whether it has _run_all() and _run_all_backward(), for all steps of a layer.
     _runs_all_steps = False
-    _drops_by_gate = False  # whether they are not for training
     _at_inference = False  # see InferenceCall
     _mixes_activations = True
 

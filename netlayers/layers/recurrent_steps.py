@@ -19,24 +19,27 @@ def run_steps(
     """Return the outputs of all steps, and the states behind the last one.
 
     A cell of this library with its usual activations runs all steps by itself. Any other cell, and
-    one with dropout by gate, is called for each step, a call of its own in training.
+    one with dropout of states or by gate, is called for each step, a call of its own in training.
 
     Args:
         layer: the recurrent layer.
         x: the series (steps, batch, ...).
-        states: the states before the first step, (batch, ...).
+        states: the states before the first step, (batch, ...), or 0 for each.
         absent: where a step is left out, (steps, batch, 1), or ``None``.
         training: cache what :func:`run_steps_backward` needs.
     """
     cell = layer.cell
     options = {}
+    runs_all = cell._runs_all_steps
     if hasattr(cell, "_draw_masks") and training:
         options["masks"] = cell._draw_masks(x.shape[1], layer.workspace)
-    runs_all = cell._runs_all_steps and not (training and cell._drops_by_gate)
+        of_x, of_h = options["masks"]
+        runs_all = runs_all and of_h is None and (of_x is None or of_x.ndim == 2)
     if training:
         layer.cache.runs_all, layer.cache.masks = runs_all, options.get("masks")
     if runs_all:
         return cell._run_all(layer, x, states, absent, training, **options)
+    states = _copied(layer, states, x.shape[1], training)
     calls = _calls(layer, len(x)) if training else [cell] * len(x)
     held: Any = None  # the output of the step before
     for t, call in enumerate(calls):
@@ -98,6 +101,15 @@ def run_steps_backward(
     if held is not None and d[k] is not None and d[k].shape == held.shape:
         d[k] = d[k] + held
     return dx, d
+
+
+def _copied(layer: Any, states: list[Any], count: int, training: bool) -> list[Array]:
+    """Return copies of states."""
+    found = []
+    for i, (shape, state) in enumerate(zip(layer._state_shapes(), states, strict=True)):
+        found.append(layer.buffer(f"h {i}", (count, *shape), training))
+        np.copyto(found[i], state)
+    return found
 
 
 def spread(absent: Array, like: Array) -> Array:

@@ -93,10 +93,8 @@ class SimpleRNNCell(GatedCell):
         masks: Masks = (None, None),
     ) -> tuple[Array, list[Array]]:
         """``h[t] = tanh(x[t] W + b + h[t-1] U)``; see ``kernels.simple_rnn_forward``."""
-        x, new, (h,), before = self._run_start(layer, x, states, training, masks)
-        kernels.simple_rnn_forward(
-            x, self.kernel, self.bias, self.recurrent_kernel, h, before, absent, masks[1], new
-        )
+        x, new, (h,) = self._run_start(layer, x, states, training, masks)
+        kernels.simple_rnn_forward(x, self.kernel, self.bias, self.recurrent_kernel, h, absent, new)
         return h[1:], [h[-1]]
 
     def _run_all_backward(
@@ -111,8 +109,7 @@ class SimpleRNNCell(GatedCell):
         cache = layer.cache
         (dh,), out = self._run_back(layer, d_states, input_gradient)
         kernels.simple_rnn_backward(
-            dy, dh, cache.series, self.kernel, self.recurrent_kernel, cache.steps[0], cache.before,
-            absent, cache.masks[1], **out,
+            dy, dh, cache.series, self.kernel, self.recurrent_kernel, cache.steps[0], absent, **out,
         )  # fmt: skip
         return self._run_dropped(layer, out["dx"]), [dh]
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: recurrent 09f4babc29da, functions 1a90f78161dc.
+# this file contains digests of their files: recurrent a8e96bd6219f, functions 1a90f78161dc.
 
 
 def gru_forward_share(
     start: int, stop: int, x: Array, w: Any, b: Array, u: Any, u_g: Any, b_g: Array,
-    reset_after: bool, gates: Array, inner: Array, h: Array, before: Array, absent: Array,
-    mask: Array, places: Array, width: int,
+    reset_after: bool, gates: Array, inner: Array, h: Array, absent: Array,
+    places: Array, width: int,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.gru.gru_forward`."""
     steps, count, features = x.shape
@@ -37,19 +37,18 @@ def gru_forward_share(
     for t in range(steps):
         low, high = recurrent.present(absent, t, start, stop)
         rows, at = high - low, t * count + low
-        recurrent.drop(h, mask, t, start, stop, before)
         z = (recurrent.entries(gates), at * columns, columns)
         a = (recurrent.entries(x), at * features, features, 1, zero)
         recurrent.multiply(rows, columns, 1, features, a, w_x, (recurrent.entries(b), 0, 0), z)
         a, out = (
-            (recurrent.entries(before), at * units, units, 1, zero),
+            (recurrent.entries(h), at * units, units, 1, zero),
             (recurrent.entries(inner), at * units, units),
         )
         recurrent.multiply(rows, 2 * units, 1, units, a, w_h, z, z)
         if reset_after:
             recurrent.multiply(rows, units, 1, units, a, w_g, (recurrent.entries(b_g), 0, 0), out)
         for i in range(low, high):
-            row, product, h_before = gates[t, i], inner[t, i], before[t, i]
+            row, product, h_before = gates[t, i], inner[t, i], h[t, i]
             z_and_r, r, g = row[: 2 * units], row[units : 2 * units], row[2 * units :]
             for j in range(2 * units):
                 z_and_r[j] = half * tanh_of(half * z_and_r[j]) + half
@@ -78,8 +77,8 @@ def gru_forward_share(
 
 def gru_backward_share(
     start: int, stop: int, dy: Array, dh: Array, x: Array, w: Any, w_g: Any, u: Any, u_g: Any,
-    reset_after: bool, gates: Array, inner: Array, h: Array, before: Array, absent: Array,
-    mask: Array, dx: Array, d_w: Array, d_u: Array, d_b: Array, dz: Array, through: Array,
+    reset_after: bool, gates: Array, inner: Array, h: Array, absent: Array,
+    dx: Array, d_w: Array, d_u: Array, d_b: Array, dz: Array, through: Array,
     zeros: Array, places: Array, width: int,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.gru.gru_backward`.
@@ -116,10 +115,10 @@ def gru_backward_share(
             for i in range(low, high):
                 row, d = dz[slot, i - start], through[i - start]
                 if not (absent.size and absent[t, i]):
-                    _reset_row(d, gates[t, i], before[t, i], row[units:two], d, one)
+                    _reset_row(d, gates[t, i], h[t, i], row[units:two], d, one)
         a = (d_z, begin, columns, 1, zero)
         recurrent.multiply(high - low, units, 1, two, a, w_h, out, out)
-        recurrent.pass_on(through, mask, absent, t, start, low, high, dh)
+        recurrent.pass_on(through, absent, t, start, low, high, dh)
         for i in range(samples):
             recurrent.accumulate(dz[slot, i], d_b)
         at = t * count + start
@@ -137,8 +136,8 @@ def gru_backward_share(
         slot += 1
         if slot == slots or t == 0:
             if d_u.size:
-                at_h = inner if not reset_after else before
-                recurrent.collect(slot, before, places[0], dz, places[2], 0, two, d_u, 0, width)
+                at_h = inner if not reset_after else h
+                recurrent.collect(slot, h, places[0], dz, places[2], 0, two, d_u, 0, width)
                 recurrent.collect(slot, at_h, places[0], dz, places[2], two, units, d_u, two, width)
                 recurrent.collect(slot, x, places[1], dz, places[2], 0, two, d_w, 0, width)
                 recurrent.collect(slot, x, places[1], dz, places[2], at_g, units, d_w, two, width)
@@ -169,26 +168,22 @@ def _reset_row(d: Array, gates: Array, other: Array, d_r: Array, d_other: Array,
 
 def gru_forward(
     x: Array, w: Array, b: Array | None, u: Array, b_g: Array | None, gates: Array, inner: Array,
-    h: Array, before: Array, absent: Array | None, mask: Array | None, new: Any,
+    h: Array, absent: Array | None, new: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.gru.gru_forward`."""
     if not recurrent.compiles(x):
-        reference.gru_forward(x, w, b, u, b_g, gates, inner, h, before, absent, mask, new)
+        reference.gru_forward(x, w, b, u, b_g, gates, inner, h, absent, new)
         return
-    rows, absent, b, units = (
-        x.shape[0] * x.shape[1],
-        recurrent.left_out(absent),
-        recurrent.bias_of(b, w),
-        len(u),
-    )
-    w, mask = recurrent.weights(w, rows), recurrent.given(mask, (0, 0), x.dtype)
+    rows, units = x.shape[0] * x.shape[1], len(u)
+    absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
+    w = recurrent.weights(w, rows)
     u_zr, u_g = recurrent.weights(u, rows, 0, 2 * units), recurrent.weights(u, rows, 2 * units)
     after, b_g = b_g is not None, recurrent.given(b_g, (0,), x.dtype)
 
     def compute(share: slice) -> None:
         gru_forward_share(
-            share.start, share.stop, x, w, b, u_zr, u_g, b_g, after, gates, inner, h, before,
-            absent, mask, recurrent.PLACES, recurrent.width_of(x.dtype),
+            share.start, share.stop, x, w, b, u_zr, u_g, b_g, after, gates, inner, h, absent,
+            recurrent.PLACES, recurrent.width_of(x.dtype),
         )  # fmt: skip
 
     run(compute, equal_shares(x.shape[1], gates.size * units))
@@ -196,18 +191,18 @@ def gru_forward(
 
 def gru_backward(
     dy: Array | None, dh: Array, x: Array, w: Array, u: Array, gates: Array, inner: Array,
-    h: Array, before: Array, absent: Array | None, mask: Array | None, reset_after: bool,
+    h: Array, absent: Array | None, reset_after: bool,
     d_w: Array | None, d_u: Array | None, d_b: Array | None, d_b_h: Array | None,
     dx: Array | None, new: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.gru.gru_backward`."""
     if not recurrent.compiles(x):
         reference.gru_backward(
-            dy, dh, x, w, u, gates, inner, h, before, absent, mask, reset_after, d_w, d_u, d_b,
+            dy, dh, x, w, u, gates, inner, h, absent, reset_after, d_w, d_u, d_b,
             d_b_h, dx, new,
         )  # fmt: skip
         return
-    outputs, there, mask, dx = recurrent.given_to_backward(dy, absent, mask, dx, x.dtype)
+    outputs, there, dx = recurrent.given_to_backward(dy, absent, dx, x.dtype)
     two = 2 * len(u)
     w_x, w_g = recurrent.transposed(w, 0, two), recurrent.transposed(w, two)
     u_zr, u_g = recurrent.transposed(u, 0, two), recurrent.transposed(u, two)
@@ -215,7 +210,7 @@ def gru_backward(
     def loop(share: slice, *memory: Any) -> None:
         gru_backward_share(
             share.start, share.stop, outputs, dh, x, w_x, w_g, u_zr, u_g, reset_after, gates, inner,
-            h, before, there, mask, dx, *memory,
+            h, there, dx, *memory,
         )  # fmt: skip
 
     of_b = recurrent.run_backward(loop, x, w, u, (4 if reset_after else 3) * len(u), d_w, d_u)

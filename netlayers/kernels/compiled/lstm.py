@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent 09f4babc29da.
+# this file contains a digest of their file: recurrent a8e96bd6219f.
 
 
 def lstm_forward_share(
     start: int, stop: int, x: Array, w: Any, b: Array, u: Any, gates: Array, c: Array,
-    tanh_c: Array, h: Array, before: Array, absent: Array, mask: Array, factor: Array,
+    tanh_c: Array, h: Array, absent: Array, factor: Array,
     offset: Array, places: Array, width: int,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.lstm.lstm_forward`."""
@@ -32,11 +32,10 @@ def lstm_forward_share(
     for t in range(steps):
         low, high = recurrent.present(absent, t, start, stop)
         rows, at = high - low, t * count + low
-        recurrent.drop(h, mask, t, start, stop, before)
         z = (recurrent.entries(gates), at * columns, columns)
         a = (recurrent.entries(x), at * features, features, 1, zero)
         recurrent.multiply(rows, columns, 1, features, a, w_x, (recurrent.entries(b), 0, 0), z)
-        a = (recurrent.entries(before), at * units, units, 1, zero)
+        a = (recurrent.entries(h), at * units, units, 1, zero)
         recurrent.multiply(rows, columns, 1, units, a, w_h, z, z)
         for i in range(low, high):
             row, c_before, new_c = gates[t, i], c[t, i], c[t + 1, i]
@@ -58,7 +57,7 @@ def lstm_forward_share(
 
 def lstm_backward_share(
     start: int, stop: int, dy: Array, dh: Array, dc: Array, x: Array, w: Any, u: Any,
-    gates: Array, c: Array, tanh_c: Array, before: Array, absent: Array, mask: Array, dx: Array,
+    gates: Array, c: Array, tanh_c: Array, h: Array, absent: Array, dx: Array,
     d_w: Array, d_u: Array, d_b: Array, dz: Array, through: Array, zeros: Array, places: Array,
     width: int,
 ) -> None:  # fmt: skip
@@ -82,7 +81,7 @@ def lstm_backward_share(
         a = (d_z, (slot * samples + low - start) * columns, columns, 1, zero)
         out = (recurrent.entries(through), (low - start) * units, units)
         recurrent.multiply(high - low, units, 1, columns, a, w_h, nothing, out)
-        recurrent.pass_on(through, mask, absent, t, start, low, high, dh)
+        recurrent.pass_on(through, absent, t, start, low, high, dh)
         at = t * count + start
         if dx.size:
             a = (d_z, slot * samples * columns, columns, 1, zero)
@@ -96,7 +95,7 @@ def lstm_backward_share(
         slot += 1
         if slot == slots or t == 0:
             if d_u.size:
-                recurrent.collect(slot, before, places[0], dz, places[2], 0, columns, d_u, 0, width)
+                recurrent.collect(slot, h, places[0], dz, places[2], 0, columns, d_u, 0, width)
                 recurrent.collect(slot, x, places[1], dz, places[2], 0, columns, d_w, 0, width)
             slot = 0
 
@@ -104,7 +103,7 @@ def lstm_backward_share(
 def _lstm_row(
     dh: Array, dc: Array, gates: Array, c_before: Array, tanh: Array, dz: Array, one: Any
 ) -> None:
-    """Write dz of a sample; dc becomes that of the step before, dh 0."""
+    """Write dz of a sample; dc becomes that of the step dh 0."""
     units = dh.size
     i, f, g, o = (
         gates[:units],
@@ -135,24 +134,20 @@ def _lstm_row(
 
 def lstm_forward(
     x: Array, w: Array, b: Array | None, u: Array, gates: Array, c: Array, tanh_c: Array,
-    h: Array, before: Array, absent: Array | None, mask: Array | None, new: Any,
+    h: Array, absent: Array | None, new: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.lstm.lstm_forward`."""
     if not recurrent.compiles(x):
-        reference.lstm_forward(x, w, b, u, gates, c, tanh_c, h, before, absent, mask, new)
+        reference.lstm_forward(x, w, b, u, gates, c, tanh_c, h, absent, new)
         return
     rows, absent, b = x.shape[0] * x.shape[1], recurrent.left_out(absent), recurrent.bias_of(b, w)
     factors = gate_factors(reference.GATES, len(u), u.dtype)
-    w, u, mask = (
-        recurrent.weights(w, rows),
-        recurrent.weights(u, rows),
-        recurrent.given(mask, (0, 0), x.dtype),
-    )
+    w, u = recurrent.weights(w, rows), recurrent.weights(u, rows)
 
     def compute(share: slice) -> None:
         lstm_forward_share(
-            share.start, share.stop, x, w, b, u, gates, c, tanh_c, h, before, absent, mask,
-            *factors, recurrent.PLACES, recurrent.width_of(x.dtype),
+            share.start, share.stop, x, w, b, u, gates, c, tanh_c, h, absent, *factors,
+            recurrent.PLACES, recurrent.width_of(x.dtype),
         )  # fmt: skip
 
     run(compute, equal_shares(x.shape[1], gates.size * h.shape[2]))
@@ -160,22 +155,22 @@ def lstm_forward(
 
 def lstm_backward(
     dy: Array | None, dh: Array, dc: Array, x: Array, w: Array, u: Array, gates: Array, c: Array,
-    tanh_c: Array, before: Array, absent: Array | None, mask: Array | None, d_w: Array | None,
+    tanh_c: Array, h: Array, absent: Array | None, d_w: Array | None,
     d_u: Array | None, d_b: Array | None, dx: Array | None, new: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.lstm.lstm_backward`."""
     if not recurrent.compiles(x):
         reference.lstm_backward(
-            dy, dh, dc, x, w, u, gates, c, tanh_c, before, absent, mask, d_w, d_u, d_b, dx, new
+            dy, dh, dc, x, w, u, gates, c, tanh_c, h, absent, d_w, d_u, d_b, dx, new
         )
         return
-    outputs, there, mask, dx = recurrent.given_to_backward(dy, absent, mask, dx, x.dtype)
+    outputs, there, dx = recurrent.given_to_backward(dy, absent, dx, x.dtype)
     w_x, w_h = recurrent.transposed(w), recurrent.transposed(u)
 
     def loop(share: slice, *memory: Any) -> None:
         lstm_backward_share(
-            share.start, share.stop, outputs, dh, dc, x, w_x, w_h, gates, c, tanh_c, before, there,
-            mask, dx, *memory,
+            share.start, share.stop, outputs, dh, dc, x, w_x, w_h, gates, c, tanh_c, h, there,
+            dx, *memory,
         )  # fmt: skip
 
     of_b = recurrent.run_backward(loop, x, w, u, gates.shape[2], d_w, d_u)

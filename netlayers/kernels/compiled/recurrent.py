@@ -112,13 +112,6 @@ def repeat(state: Array, absent: Array, t: int, start: int, stop: int) -> None:
                 state[t + 1, i, j] = state[t, i, j]
 
 
-def drop(h: Array, mask: Array, t: int, start: int, stop: int, before: Array) -> None:
-    """Apply the dropout of h, if there is one."""
-    for i in range(start, stop if mask.size else start):
-        for j in range(h.shape[2]):
-            before[t, i, j] = h[t, i, j] * mask[i, j]
-
-
 def squash(z: Array, factor: Array, offset: Array) -> None:
     """``z = factor tanh(factor z) + offset``."""
     for j in range(z.size):
@@ -139,15 +132,14 @@ def add_output(dy: Array, t: int, dh: Array, start: int, stop: int) -> None:
 
 
 def pass_on(
-    through: Array, mask: Array, absent: Array, t: int, start: int, low: int, high: int, dh: Array
+    through: Array, absent: Array, t: int, start: int, low: int, high: int, dh: Array
 ) -> None:
     """Add the gradient that comes through the product with u to that of the state."""
-    one = dh.dtype.type(1)
     for i in range(low, high):
         if absent.size and absent[t, i]:
             continue
         for j in range(dh.shape[1]):
-            dh[i, j] += through[i - start, j] * (mask[i, j] if mask.size else one)
+            dh[i, j] += through[i - start, j]
 
 
 def accumulate(row: Array, d_b: Array) -> None:
@@ -249,13 +241,12 @@ def run_backward(
 
 
 def given_to_backward(
-    dy: Array | None, absent: Array | None, mask: Array | None, dx: Array | None, dtype: Any
-) -> tuple[Array, Array, Array, Array]:
+    dy: Array | None, absent: Array | None, dx: Array | None, dtype: Any
+) -> tuple[Array, Array, Array]:
     """Return what may be ``None`` as arrays."""
     return (
         given(dy, (0, 0, 0), dtype),
         left_out(absent),
-        given(mask, (0, 0), dtype),
         given(dx, (0, 0, 0), dtype),
     )
 
@@ -284,7 +275,6 @@ LOOPS: tuple[Any, ...] = (
     pack_transposed,
     present,
     repeat,
-    drop,
     squash,
     tanh,
     add_output,

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent 09f4babc29da.
+# this file contains a digest of their file: recurrent a8e96bd6219f.
 
 
 def simple_rnn_forward_share(
-    start: int, stop: int, x: Array, w: Any, b: Array, u: Any, h: Array, before: Array,
-    absent: Array, mask: Array, places: Array, width: int,
+    start: int, stop: int, x: Array, w: Any, b: Array, u: Any, h: Array, absent: Array,
+    places: Array, width: int,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.recurrent.simple_rnn_forward`."""
     steps, count, features = x.shape
@@ -29,11 +29,10 @@ def simple_rnn_forward_share(
     for t in range(steps):
         low, high = recurrent.present(absent, t, start, stop)
         rows, at = high - low, t * count + low
-        recurrent.drop(h, mask, t, start, stop, before)
         z = (recurrent.entries(h), (at + count) * units, units)
         a = (recurrent.entries(x), at * features, features, 1, zero)
         recurrent.multiply(rows, units, 1, features, a, w_x, (recurrent.entries(b), 0, 0), z)
-        a = (recurrent.entries(before), at * units, units, 1, zero)
+        a = (recurrent.entries(h), at * units, units, 1, zero)
         recurrent.multiply(rows, units, 1, units, a, w_h, z, z)
         z_t = flat[(at + count) * units : (at + count + rows) * units]
         recurrent.tanh(z_t, z_t)
@@ -42,7 +41,7 @@ def simple_rnn_forward_share(
 
 def simple_rnn_backward_share(
     start: int, stop: int, dy: Array, dh: Array, x: Array, w: Any, u: Any, h: Array,
-    before: Array, absent: Array, mask: Array, dx: Array, d_w: Array, d_u: Array, d_b: Array,
+    absent: Array, dx: Array, d_w: Array, d_u: Array, d_b: Array,
     dz: Array, through: Array, zeros: Array, places: Array, width: int,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.recurrent.simple_rnn_backward`."""
@@ -67,7 +66,7 @@ def simple_rnn_backward_share(
         a = (d_z, (slot * samples + low - start) * units, units, 1, zero)
         out = (recurrent.entries(through), (low - start) * units, units)
         recurrent.multiply(high - low, units, 1, units, a, w_h, nothing, out)
-        recurrent.pass_on(through, mask, absent, t, start, low, high, dh)
+        recurrent.pass_on(through, absent, t, start, low, high, dh)
         at = t * count + start
         if dx.size:
             a = (d_z, slot * samples * units, units, 1, zero)
@@ -81,62 +80,45 @@ def simple_rnn_backward_share(
         slot += 1
         if slot == slots or t == 0:
             if d_u.size:
-                recurrent.collect(slot, before, places[0], dz, places[2], 0, units, d_u, 0, width)
+                recurrent.collect(slot, h, places[0], dz, places[2], 0, units, d_u, 0, width)
                 recurrent.collect(slot, x, places[1], dz, places[2], 0, units, d_w, 0, width)
             slot = 0
 
 
 def simple_rnn_forward(
-    x: Array, w: Array, b: Array | None, u: Array, h: Array, before: Array, absent: Array | None,
-    mask: Array | None, new: Any,
+    x: Array, w: Array, b: Array | None, u: Array, h: Array, absent: Array | None,
+    new: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.recurrent.simple_rnn_forward`."""
     if not recurrent.compiles(x):
-        reference.simple_rnn_forward(x, w, b, u, h, before, absent, mask, new)
+        reference.simple_rnn_forward(x, w, b, u, h, absent, new)
         return
     rows, absent, b = x.shape[0] * x.shape[1], recurrent.left_out(absent), recurrent.bias_of(b, w)
-    w, u, mask = (
-        recurrent.weights(w, rows),
-        recurrent.weights(u, rows),
-        recurrent.given(mask, (0, 0), x.dtype),
-    )
+    w, u = recurrent.weights(w, rows), recurrent.weights(u, rows)
 
     def compute(share: slice) -> None:
         simple_rnn_forward_share(
-            share.start,
-            share.stop,
-            x,
-            w,
-            b,
-            u,
-            h,
-            before,
-            absent,
-            mask,
-            recurrent.PLACES,
+            share.start, share.stop, x, w, b, u, h, absent, recurrent.PLACES,
             recurrent.width_of(x.dtype),
-        )
+        )  # fmt: skip
 
-    run(compute, equal_shares(x.shape[1], before.size * h.shape[2]))
+    run(compute, equal_shares(x.shape[1], h.size * h.shape[2]))
 
 
 def simple_rnn_backward(
-    dy: Array | None, dh: Array, x: Array, w: Array, u: Array, h: Array, before: Array,
-    absent: Array | None, mask: Array | None, d_w: Array | None, d_u: Array | None,
-    d_b: Array | None, dx: Array | None, new: Any,
+    dy: Array | None, dh: Array, x: Array, w: Array, u: Array, h: Array, absent: Array | None,
+    d_w: Array | None, d_u: Array | None, d_b: Array | None, dx: Array | None, new: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.recurrent.simple_rnn_backward`."""
     if not recurrent.compiles(x):
-        reference.simple_rnn_backward(
-            dy, dh, x, w, u, h, before, absent, mask, d_w, d_u, d_b, dx, new
-        )
+        reference.simple_rnn_backward(dy, dh, x, w, u, h, absent, d_w, d_u, d_b, dx, new)
         return
-    outputs, there, mask, dx = recurrent.given_to_backward(dy, absent, mask, dx, x.dtype)
+    outputs, there, dx = recurrent.given_to_backward(dy, absent, dx, x.dtype)
     w_x, w_h = recurrent.transposed(w), recurrent.transposed(u)
 
     def loop(share: slice, *memory: Any) -> None:
         simple_rnn_backward_share(
-            share.start, share.stop, outputs, dh, x, w_x, w_h, h, before, there, mask, dx, *memory,
+            share.start, share.stop, outputs, dh, x, w_x, w_h, h, there, dx, *memory,
         )  # fmt: skip
 
     of_b = recurrent.run_backward(loop, x, w, u, len(u), d_w, d_u)

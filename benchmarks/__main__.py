@@ -23,6 +23,7 @@ from benchmarks.turns import Clients, PeerError, take_turns
 PARTS = (
     "steps",
     "images",
+    "sequences",
     "jobs",
     "inference",
     "exact",
@@ -133,6 +134,7 @@ RUN = {
         [n for n in names if not PEERS[n].images_only], options.cases, options
     ),
     "images": steps.run_images,
+    "sequences": steps.run_sequences,
     "jobs": jobs.run,
     "inference": run_inference,
     "exact": lambda names, options: exact.run(options),

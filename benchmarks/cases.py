@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.images import IMAGE_CASES
+from benchmarks.sequences import SEQUENCE_CASES
 
 RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7  # of Adam
 SGD_RATE, MOMENTUM, CLIP = 0.01, 0.9, 1.0
@@ -76,7 +77,9 @@ class Case:
 
 
 def from_dict(description: dict[str, Any]) -> Any:
-    """Return the case that a description was made from, a :class:`Case` or an ``ImageCase``."""
+    """Return the case that a description was made from: of any of the three kinds."""
+    if "sequence_case" in description:
+        return SEQUENCE_CASES[description["sequence_case"]]
     if "image_case" in description:
         return replace(IMAGE_CASES[description["image_case"]], dropout=description["dropout"])
     return Case(**{**description, "sizes": tuple(description["sizes"])})

@@ -6,9 +6,8 @@ import statistics
 from typing import Any
 
 from benchmarks import jobs as told
-from benchmarks.cases import TARGETS
+from benchmarks.cases import CASES, TARGETS
 from benchmarks.growth import LEAST_MIB, LEAST_SECONDS, lines
-from benchmarks.images import IMAGE_CASES
 from benchmarks.stats import ratio
 
 # Our variants, and their names in the text.
@@ -52,7 +51,7 @@ def steps(found: dict[str, Any]) -> str:
         "The time of each peer divided by ours in the same round, on "
         f"{found['threads']} threads: median (smallest to largest) / target. Above 1, netlayers is "
         "faster.",
-        *([] if cases.keys() & IMAGE_CASES.keys() else ["![Ratios by case](plots/steps.png)"]),
+        *(["![Ratios by case](plots/steps.png)"] if cases.keys() & CASES.keys() else []),
     ]
     for ours, kernels in OURS.items():
         if ours not in names:
@@ -78,6 +77,46 @@ def steps(found: dict[str, Any]) -> str:
             f"Processor time of each process while it waits, median: {idle}.",
         ]
     )
+
+
+def sequences(found: dict[str, Any]) -> str:
+    """Return the tables of steps, the means of their ratios, and single observations."""
+    cases = found["cases"]
+    names = list(dict.fromkeys(n for c in cases.values() for n in c["times"]))
+    ours = [n for n in OURS if n in names]
+    rows = []
+    for name in names:
+        means = []
+        for own in ours:
+            ratios = [ratio(c["times"][name], c["times"][own]).median for c in cases.values()]
+            means.append(f"{statistics.geometric_mean(ratios):.2f} ({min(ratios):.2f})")
+        rows.append([name, *means])
+    parts = [
+        "Recurrent networks, named by batch, steps, inputs and units, with one dense output on the "
+        "last state; forward, loss, backward, Adam. Targets: with numba at least 1.2 times "
+        "PyTorch's speed in each case and 1.5 in the geometric mean, and ahead of the others; with "
+        "NumPy 0.6 and 0.8.",
+        "Geometric mean of the ratios over all cases, and the smallest:",
+        table(["", *(f"by {own}" for own in ours)], rows),
+        steps(found),
+    ]
+    if "streams" in found:
+        rows = [
+            [
+                f"{case}: {own}, µs",
+                microseconds(times[own]),
+                *(str(ratio(times[n], times[own])) for n in names),
+            ]
+            for case, times in found["streams"].items()
+            for own in ours
+        ]
+        parts += [
+            "### One observation of a stream",
+            "One step of inference of a layer that keeps its state, named by inputs and units: the "
+            "time of each peer divided by ours. Target: a quarter of PyTorch's time, a ratio of 4.",
+            table(["", "", *names], rows),
+        ]
+    return "\n\n".join(parts)
 
 
 def ratio_cell(times: dict[str, list[float]], name: str, ours: str, case: str) -> str:
@@ -296,6 +335,7 @@ def growth(found: dict[str, Any]) -> str:
 SECTIONS = [
     ("Steps", "steps", steps),
     ("Steps of convolutional networks", "images", steps),
+    ("Steps of recurrent networks", "sequences", sequences),
     ("Whole jobs", "jobs", jobs),
     ("Inference", "inference", inference),
     ("Exact answers", "exact", exact),

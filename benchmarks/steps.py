@@ -11,6 +11,7 @@ from benchmarks import products
 from benchmarks.cases import CASES, Case
 from benchmarks.images import IMAGE_CASES, ImageCase
 from benchmarks.peers import PEERS
+from benchmarks.sequences import SEQUENCE_CASES, STREAMS, SequenceCase
 from benchmarks.stats import agreement
 from benchmarks.turns import Client, Clients, PeerError, take_turns
 
@@ -33,12 +34,34 @@ def run_images(names: list[str], options: Any) -> dict[str, Any]:
     return run(names, list(IMAGE_CASES), options)
 
 
+# Peers that have the recurrent networks.
+WITH_SEQUENCES = ("netlayers", "with numba", "torch", "jax", "keras")
+
+
+def run_sequences(names: list[str], options: Any) -> dict[str, Any]:
+    """Return what :func:`run` does for the recurrent networks, and times of single observations."""
+    names = [name for name in names if name in WITH_SEQUENCES]
+    return run(names, list(SEQUENCE_CASES), options) | {"streams": run_streams(names, options)}
+
+
+def run_streams(names: list[str], options: Any) -> dict[str, Any]:
+    """Return the times of one step of inference with the state kept, by layer and peer."""
+    found = {}
+    with Clients(names, options.threads[-1]) as clients:
+        for kind, inputs, units in STREAMS:
+            for client in clients.values():
+                client.ask("open_stream", kind=kind, inputs=inputs, units=units)
+            times = take_turns(dict(clients), "observe", options.seconds, options.rounds)
+            found[f"{kind} {inputs} {units}"] = times
+    return found
+
+
 def run(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
     """Return the times of steps by case and peer, and the agreement of their losses."""
     found: dict[str, Any] = {}
     with Clients(names, options.threads[-1]) as clients:
         for name in cases:
-            case: Any = CASES.get(name) or IMAGE_CASES[name]
+            case: Any = (CASES | IMAGE_CASES | SEQUENCE_CASES)[name]
             taking, checks = opened(clients, case)
             times = take_turns(taking, "step", options.seconds, options.rounds)
             found[name] = {"times": times, "checks": checks}
@@ -47,7 +70,9 @@ def run(names: list[str], cases: list[str], options: Any) -> dict[str, Any]:
     return {"cases": found, "idle": idle, "threads": options.threads[-1]}
 
 
-def opened(clients: Clients, case: Case | ImageCase) -> tuple[dict[str, Any], dict[str, Any]]:
+def opened(
+    clients: Clients, case: Case | ImageCase | SequenceCase
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the clients that can train a case, and the check of their losses."""
     taking: dict[str, Any] = {}
     losses: dict[str, list[float]] = {}

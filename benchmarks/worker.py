@@ -65,6 +65,13 @@ class Worker:
             self.functions[str(n)] = lambda x=x: predict(x)
         return {"shape": list(np.shape(self.functions[str(rows[0])]()))}
 
+    def open_stream(self, kind: str, inputs: int, units: int) -> dict[str, Any]:
+        """Create a function for the next observation of a stream."""
+        observe = self.module.stream(kind, inputs, units)
+        x = np.random.default_rng(2).standard_normal((1, 1, inputs), dtype=np.float32)
+        self.functions, self.trainer = {"observe": lambda: observe(x)}, None
+        return {"shape": list(np.shape(observe(x)))}
+
     def time(self, what: str, count: int) -> dict[str, Any]:
         """Return the time of one call in seconds."""
         call = self.functions[what]

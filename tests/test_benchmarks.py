@@ -21,7 +21,8 @@ from benchmarks import (
 )
 from benchmarks.cases import CASES, TARGETS, data, from_dict, inputs, weights
 from benchmarks.images import IMAGE_CASES, image_data
-from benchmarks.peers import floor, images_keras_api, ours
+from benchmarks.peers import floor, images_keras_api, ours, sequences_keras_api
+from benchmarks.sequences import SEQUENCE_CASES, sequence_data
 from netlayers.kernels.reference import Kernels
 from netlayers.kernels.select import kernels
 
@@ -326,3 +327,48 @@ def test_a_residual_network_has_a_shortcut_where_its_shape_changes():
     kernels = [layer.kernel.shape for layer in model.layers if isinstance(layer, nl.layers.Conv2D)]
     assert kernels.count((1, 1, 16, 32)) == kernels.count((1, 1, 32, 64)) == 1
     assert sum(k[:2] == (3, 3) for k in kernels) == 19
+
+
+@pytest.mark.parametrize("case", SEQUENCE_CASES.values(), ids=lambda c: c.name)
+def test_recurrent_networks_are_the_same_each_time(case):
+    assert from_dict(json.loads(json.dumps(case.to_dict()))) == case
+    x, y = sequence_data(case)
+    assert x.shape == (case.batch, case.steps, case.inputs)
+    first, second = (sequences_keras_api.make_sequence_model(case, nl) for _ in range(2))
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert first.predict_on_batch(x[:2, : case.steps]).shape == y[:2].shape == (2, 1)
+
+
+def test_series_of_a_masked_case_end_at_different_steps():
+    case = SEQUENCE_CASES["masked LSTM 32 7..29 12 128"]
+    x, _ = sequence_data(case)
+    lengths = (x != 0).any(axis=2).sum(axis=1)
+    assert (lengths == case.lengths).all()
+    assert (lengths.min(), lengths.max()) == (7, 29)
+    model = sequences_keras_api.make_sequence_model(case, nl)
+    found = model.predict_on_batch(x[:1])
+    np.testing.assert_allclose(found, model.predict_on_batch(x[:1, :12]), rtol=1e-5)
+
+
+def test_an_observed_stream_keeps_its_state():
+    observe = ours.stream("GRU", 2, 3)
+    x = np.ones((1, 1, 2), np.float32)
+    first, second = observe(x).copy(), observe(x).copy()
+    assert first.shape == (1, 3)
+    assert (first != second).any()
+
+
+def test_the_report_of_recurrent_networks():
+    times = {"netlayers": [2e-4], "with numba": [1e-4], "torch": [4e-4]}
+    slow = {"netlayers": [2e-4], "with numba": [1e-4], "torch": [1e-4]}
+    found = {
+        "cases": {"a": {"times": times, "checks": {}}, "b": {"times": slow, "checks": {}}},
+        "idle": {},
+        "threads": 2,
+        "streams": {"LSTM 12 128": times},
+    }
+    text = report.sequences(found)
+    assert "| torch | 1.00 (0.50) | 2.00 (1.00) |" in text
+    assert "plots/steps.png" not in text
+    assert "| LSTM 12 128: with numba, µs | 100 | 2.00 (2.00 to 2.00) |" in text

@@ -32,15 +32,20 @@ from benchmarks.cases import (
 from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
 from benchmarks.peers.images_jax import image_network, start_image
+from benchmarks.peers.sequences_jax import make_stream, sequence_network, start_sequence
+from benchmarks.sequences import SequenceCase, sequence_data
 
 KINDS = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "tanh": jnp.tanh}
 tree = jax.tree_util.tree_map
 
 
-def start(case: Case | ImageCase, seed: int = 0) -> tuple[Any, Any, Any]:
+def start(case: Case | ImageCase | SequenceCase, seed: int = 0) -> tuple[Any, Any, Any]:
     """Return parameters, moving averages, and the state of the optimizer."""
     if isinstance(case, ImageCase):
         params, moving = start_image(case, seed)
+        return params, moving, _state(case, params)
+    if isinstance(case, SequenceCase):
+        params, moving = start_sequence(case, seed)
         return params, moving, _state(case, params)
     params, moving = [], []
     for i, (w, b) in enumerate(weights(case, seed)):
@@ -52,17 +57,21 @@ def start(case: Case | ImageCase, seed: int = 0) -> tuple[Any, Any, Any]:
     return params, moving, _state(case, params)
 
 
-def _state(case: Case | ImageCase, params: Any) -> Any:
+def _state(case: Case | ImageCase | SequenceCase, params: Any) -> Any:
     """Return the state of the optimizer."""
     zeros = partial(tree, jnp.zeros_like, params)
     state = {"sgd": tuple, "momentum": zeros, "adam": lambda: (zeros(), zeros(), 0.0)}
     return state[case.optimizer]()
 
 
-def network(case: Case | ImageCase, params: Any, moving: Any, x: Any, key: Any = None) -> Any:
+def network(
+    case: Case | ImageCase | SequenceCase, params: Any, moving: Any, x: Any, key: Any = None
+) -> Any:
     """Return the output (logits) and the moving averages; a ``key`` means training."""
     if isinstance(case, ImageCase):
         return image_network(case, params, moving, x, key)
+    if isinstance(case, SequenceCase):
+        return sequence_network(case, params, x), moving
     if case.form != "chain":
 
         def dense(i: int, h: Any) -> Any:
@@ -92,7 +101,9 @@ def network(case: Case | ImageCase, params: Any, moving: Any, x: Any, key: Any =
     return h, jax.lax.stop_gradient(after)
 
 
-def loss(case: Case | ImageCase, params: Any, moving: Any, x: Any, y: Any, key: Any) -> Any:
+def loss(
+    case: Case | ImageCase | SequenceCase, params: Any, moving: Any, x: Any, y: Any, key: Any
+) -> Any:
     """Return the loss, and the moving averages."""
     h, moving = network(case, params, moving, x, key)
     if case.loss == "crossentropy":
@@ -102,7 +113,7 @@ def loss(case: Case | ImageCase, params: Any, moving: Any, x: Any, y: Any, key: 
 
 
 def update(
-    case: Case | ImageCase,
+    case: Case | ImageCase | SequenceCase,
     params: Any,
     moving: Any,
     state: Any,
@@ -134,8 +145,8 @@ def update(
 class Trainer:
     """Runs training steps."""
 
-    def __init__(self, case: Case | ImageCase, way: str = "") -> None:
-        given = image_data(case) if isinstance(case, ImageCase) else data(case)
+    def __init__(self, case: Case | ImageCase | SequenceCase, way: str = "") -> None:
+        given = {ImageCase: image_data, SequenceCase: sequence_data}.get(type(case), data)(case)
         x, y = (jnp.asarray(v) for v in given)
         compiled = jax.jit(partial(update, case), donate_argnums=(0, 1, 2, 3))
         compute = jax.jit(partial(loss, case))
@@ -165,6 +176,11 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     params, moving, _ = start(case)
     compiled = jax.jit(lambda x: network(case, params, moving, x)[0])
     return lambda x: np.asarray(compiled(x))
+
+
+def stream(kind: str, inputs: int, units: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a jitted step that keeps its state."""
+    return make_stream(kind, inputs, units)
 
 
 def job(recipe: Any, tell: Callable[[float], None]) -> None:

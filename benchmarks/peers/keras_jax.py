@@ -30,6 +30,8 @@ from benchmarks.cases import (
 from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
 from benchmarks.peers.images_keras_api import make_image_model
+from benchmarks.peers.sequences_keras_api import make_sequence_model, make_stream
+from benchmarks.sequences import SequenceCase, sequence_data
 
 
 def make_graph(case: Case, seed: int) -> Any:
@@ -80,10 +82,13 @@ def make_model(case: Case, seed: int = 0) -> Any:
 class Trainer:
     """Runs training steps."""
 
-    def __init__(self, case: Case | ImageCase, way: str = "") -> None:
+    def __init__(self, case: Case | ImageCase | SequenceCase, way: str = "") -> None:
         if isinstance(case, ImageCase):
             x, y = image_data(case)
             model = make_image_model(case, keras)
+        elif isinstance(case, SequenceCase):
+            x, y = sequence_data(case)
+            model = make_sequence_model(case, keras)
         else:
             x, y = data(case)
             parts = inputs(case, x)
@@ -132,6 +137,11 @@ class Trainer:
 def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     """Return ``predict_on_batch``."""
     return make_model(case).predict_on_batch
+
+
+def stream(kind: str, inputs: int, units: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return ``predict_on_batch`` of a stateful layer."""
+    return make_stream(keras, kind, inputs, units)
 
 
 def job(recipe: Any, tell: Callable[[float], None]) -> None:

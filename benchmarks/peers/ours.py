@@ -27,6 +27,8 @@ from benchmarks.cases import (
 from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
 from benchmarks.peers.images_keras_api import make_image_model
+from benchmarks.peers.sequences_keras_api import make_sequence_model, make_stream
+from benchmarks.sequences import SequenceCase, sequence_data
 from netlayers.arrays.convert import one
 from netlayers.kernels.select import kernels
 
@@ -82,10 +84,13 @@ def make_model(case: Case, seed: int = 0) -> Any:
 class Trainer:
     """Runs training steps."""
 
-    def __init__(self, case: Case | ImageCase, way: str = "") -> None:
+    def __init__(self, case: Case | ImageCase | SequenceCase, way: str = "") -> None:
         if isinstance(case, ImageCase):
             x, y = image_data(case)
             self.model = model = make_image_model(case, nl)
+        elif isinstance(case, SequenceCase):
+            x, y = sequence_data(case)
+            self.model = model = make_sequence_model(case, nl)
         else:
             x, y = data(case)
             x = one(inputs(case, x))
@@ -118,6 +123,11 @@ class Trainer:
 def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
     """Return ``predict_on_batch``."""
     return make_model(case).predict_on_batch
+
+
+def stream(kind: str, inputs: int, units: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return ``predict_on_batch`` of a stateful layer."""
+    return make_stream(nl, kind, inputs, units)
 
 
 def without_each(step: Callable[[], Any]) -> dict[str, Callable[[], Any]]:

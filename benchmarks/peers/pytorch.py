@@ -32,6 +32,8 @@ from benchmarks.cases import (
 from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
 from benchmarks.peers.images_pytorch import image_input, make_image_model
+from benchmarks.peers.sequences_pytorch import SequenceNetwork, make_stream
+from benchmarks.sequences import SequenceCase, sequence_data
 
 KINDS = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 
@@ -85,7 +87,7 @@ def make_model(case: Case, seed: int = 0) -> Any:
     return torch.nn.Sequential(*modules)
 
 
-def make_optimizer(case: Case | ImageCase, model: Any) -> Any:
+def make_optimizer(case: Case | ImageCase | SequenceCase, model: Any) -> Any:
     """Return the fused optimizer."""
     p = model.parameters()
     if case.optimizer == "adam":
@@ -97,10 +99,13 @@ def make_optimizer(case: Case | ImageCase, model: Any) -> Any:
 class Trainer:
     """Runs training steps."""
 
-    def __init__(self, case: Case | ImageCase, way: str = "") -> None:
+    def __init__(self, case: Case | ImageCase | SequenceCase, way: str = "") -> None:
         if isinstance(case, ImageCase):
             x, y = image_data(case)
             xs, model = [image_input(case, way, x)], make_image_model(case, way)
+        elif isinstance(case, SequenceCase):
+            x, y = sequence_data(case)
+            xs, model = [torch.from_numpy(x)], SequenceNetwork(case)
         elif "last" in way:
             raise NotImplementedError("the order of the axes of images")
         else:
@@ -147,6 +152,11 @@ def predictor(case: Case, way: str = "") -> Callable[[np.ndarray], np.ndarray]:
             return model(torch.from_numpy(x)).numpy()
 
     return predict
+
+
+def stream(kind: str, inputs: int, units: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a layer in inference mode that keeps its state."""
+    return make_stream(kind, inputs, units)
 
 
 class SharedOrder(torch.utils.data.Sampler):

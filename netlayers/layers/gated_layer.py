@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from netlayers.errors import ConfigurationError
 from netlayers.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -41,24 +42,29 @@ class GatedLayer(Recurrent):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        cell = self._cell_class(
-            units,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            seed=seed,
-            **vars(self).pop("_own_options", {}),
-        )
+        name = self._cell_class.__name__
+        try:
+            cell = self._cell_class(
+                units,
+                activation=activation,
+                use_bias=use_bias,
+                kernel_initializer=kernel_initializer,
+                recurrent_initializer=recurrent_initializer,
+                bias_initializer=bias_initializer,
+                kernel_regularizer=kernel_regularizer,
+                recurrent_regularizer=recurrent_regularizer,
+                bias_regularizer=bias_regularizer,
+                kernel_constraint=kernel_constraint,
+                recurrent_constraint=recurrent_constraint,
+                bias_constraint=bias_constraint,
+                dropout=dropout,
+                recurrent_dropout=recurrent_dropout,
+                seed=seed,
+                **vars(self).pop("_own_options", {}),
+            )
+        except ConfigurationError as error:  # of an argument of this layer
+            text = str(error).replace(f"{name}:", f"{type(self).__name__}:", 1)
+            raise ConfigurationError(text) from None
         self._take_cell(cell)
 
     def _state_shapes(self) -> list[tuple[int, ...]]:

@@ -29,7 +29,8 @@ def multiply_axis(matrix: Array, x: Array, axis: int, out: Array) -> None:
 
 def _three(x: Array, axis: int) -> Array:
     """View x as (entries before the axis, the axis, entries after it)."""
-    return x.reshape(math.prod(x.shape[:axis]), x.shape[axis], -1)
+    before, after = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+    return x.reshape(before, x.shape[axis], after)
 
 
 @functools.lru_cache(maxsize=256)

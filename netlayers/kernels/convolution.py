@@ -110,7 +110,7 @@ def convolve_input_gradient(
     def compute(samples: slice) -> None:
         share, target = dy[samples], out[samples]
         target.fill(0)
-        target = target.reshape(*target.shape[:-1], groups, -1)
+        target = target.reshape(*target.shape[:-1], groups, target.shape[-1] // groups)
         for part in parts(len(share), windows, matrix.shape[1] * groups):
             added = _added(share[part], matrix, windows, few)
             for offset, seeing, seen in windows.offsets(part[1]):
@@ -205,7 +205,7 @@ def channel_sums(x: Array, out: Array) -> None:
 
     A product with ones for each sample, which rounds less than one for all of them.
     """
-    rows = x.reshape(len(x), -1, x.shape[-1])
+    rows = x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])  # also of no samples
     sums = scratch("sums", (len(x), 1, x.shape[-1]), x.dtype)
     np.matmul(constant(1, (1, rows.shape[1]), x.dtype), rows, out=sums)
     np.add.reduce(sums, axis=(0, 1), out=out)

@@ -101,7 +101,7 @@ def lstm_backward(
         kept_f = new("kept f", tanh_c.shape)
         np.copyto(kept_f, columns(gates, 4)[1])
         np.copyto(kept_f, 1, where=absent)
-    to_c, to_o = dz.reshape(*dz.shape[:2], 4, -1)[:, :, :3], columns(dz, 4)[3]
+    to_c, to_o = dz.reshape(*dz.shape[:2], 4, dz.shape[2] // 4)[:, :, :3], columns(dz, 4)[3]
     for block in blocks(dz):
         _lstm_slopes(gates[block], c[block], tanh_c[block], dz[block], slope_c[block])
         leave_out(absent, block, dz, slope_c)

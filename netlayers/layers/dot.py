@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,7 +136,8 @@ class _Products(Merge):
 
     @staticmethod
     def _rows(x: Array, axis: int) -> Array:
-        return np.moveaxis(x, axis, -1).reshape(len(x), -1, x.shape[axis])
+        rows = math.prod(_without(x.shape, axis))
+        return np.moveaxis(x, axis, -1).reshape(len(x), rows, x.shape[axis])
 
     @staticmethod
     def _lengths(z: Array) -> Array:

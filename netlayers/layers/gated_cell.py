@@ -338,7 +338,7 @@ def multiply_back(
 
 def gates_of(a: Array, gates: int) -> Array:
     """View the columns of several gates, (rows, gates units), as (gates, rows, units)."""
-    return a.reshape(len(a), gates, -1).swapaxes(0, 1)
+    return a.reshape(len(a), gates, a.shape[1] // gates).swapaxes(0, 1)
 
 
 def of_gate(a: Array, gate: int | slice) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,8 +50,8 @@ class GlobalPooling(SpatialLayer):
     def _places(self, x: Array) -> Array:
         """View x as (batch, places, channels), or with the channels first in that order."""
         if self._order is None:
-            return x.reshape(len(x), -1, x.shape[-1])
-        return x.reshape(len(x), x.shape[1], -1)
+            return x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])
+        return x.reshape(len(x), x.shape[1], math.prod(x.shape[2:]))
 
     @property
     def _axis(self) -> int:
@@ -106,7 +107,7 @@ class GlobalAveragePooling(GlobalPooling):
         dy = self.check_gradient(dy, self.compute_output_shape(shape))  # type: ignore[arg-type]
         dx = self.buffer("dx", shape)
         places = self._places(dx)
-        given = dy.reshape(len(dx), 1, -1) if self._axis == 1 else dy.reshape(len(dx), -1, 1)
+        given = np.expand_dims(dy.reshape(len(dx), places.shape[3 - self._axis]), self._axis)
         np.divide(given, places.shape[self._axis], out=places)
         return dx
 
@@ -273,7 +274,7 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
             return super().backward(dy)
         shape = self.cache.shape
         dy = self.check_gradient(dy, self.compute_output_shape(shape))  # type: ignore[arg-type]
-        given = np.expand_dims(dy.reshape(len(dy), -1), self._axis)
+        given = np.expand_dims(dy.reshape(len(dy), shape[3 - self._axis]), self._axis)
         return np.multiply(given, shares, out=self.buffer("dx", shape))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from typing import TYPE_CHECKING, Any
 
@@ -175,8 +176,8 @@ class TextVectorization(TextLookup):
         elif self.split == "character":
             found = [list(text) for text in texts.tolist()]
         else:
-            rows = texts.reshape(len(array) if array.ndim else 1, -1)
-            found = rows.tolist()
+            count = len(array) if array.ndim else 1
+            found = texts.reshape(count, math.prod(array.shape[1:])).tolist()
         if self.ngrams is None:
             return found
         lengths = range(1, self.ngrams + 1) if isinstance(self.ngrams, int) else self.ngrams

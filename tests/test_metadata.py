@@ -16,8 +16,8 @@ UNVERSIONED = {"ruff", "mypy", "scipy-stubs", "types-tqdm"}  # tools: no test ca
 def lower_bounds(requirements):
     found = {}
     for requirement in requirements:
-        name, _, version = requirement.partition(">=")
-        found[name] = version
+        name, _, version = requirement.partition(";")[0].partition(">=")
+        found[name] = version.strip()
     return found
 
 

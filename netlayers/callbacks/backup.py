@@ -160,7 +160,8 @@ class BackupAndRestore(BackupCallback):
                 raise ConfigurationError(
                     "fit: callbacks must hold at most one BackupAndRestore, got two."
                 )
-        self._lock, self._run = FolderLock("BackupAndRestore", self.backup_dir), run
+        if run.first_process:  # the only one that writes
+            self._lock, self._run = FolderLock("BackupAndRestore", self.backup_dir), run
         self._warn_of_other_bits(run)
         self._script = self._describe(run)
         self._seen, self._time = 0, time.monotonic()
@@ -177,9 +178,10 @@ class BackupAndRestore(BackupCallback):
                 f"BackupAndRestore: the run was begun with NumPy {numpy}, this is {np.__version__}."
                 " It is resumed, but may end with other bits."
             )
-        self._lock.made |= extra.get("made") is True  # by the process before
+        if self._lock is not None:
+            self._lock.made |= extra.get("made") is True  # by the process before
         run.go_to(self._checked_place(run, extra["place"]))
-        if run.hooks.params.get("verbose"):
+        if run.hooks.params.get("verbose") and run.first_process:
             where = f" after {run.batch} batches" if run.batch else ""
             say(f"The run in {self.backup_dir!r} resumes in epoch {run.epoch + 1}{where}")
         return True

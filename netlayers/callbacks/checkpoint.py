@@ -81,6 +81,8 @@ class ModelCheckpoint(MonitorCallback):
 
     _without_monitor = "the model is saved all the same"
 
+    first_process_only = True
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -53,6 +53,8 @@ class CSVLogger(Callback):
         (['0', '1'], ['epoch', 'loss', 'val_loss'])
     """
 
+    first_process_only = True
+
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:

@@ -214,6 +214,8 @@ class TimeBudget(Callback):
         True
     """
 
+    first_process_only = True
+
     def __init__(
         self,
         seconds: float | None = None,

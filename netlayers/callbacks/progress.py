@@ -34,6 +34,7 @@ class ProgressBar(Callback):
     """
 
     part_of_run = False  # it has no influence on the run
+    first_process_only = True
 
     def __init__(self, bar: bool = True) -> None:
         self._wanted = check_flag("ProgressBar", "bar", bar)

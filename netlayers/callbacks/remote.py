@@ -43,6 +43,7 @@ class RemoteMonitor(Callback):
     """
 
     part_of_run = False  # it has no influence on the run
+    first_process_only = True
 
     def __init__(
         self,

@@ -60,6 +60,8 @@ class TensorBoard(Callback):
             ``fit_lbfgs``.
     """
 
+    first_process_only = True
+
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "logs",

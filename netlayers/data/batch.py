@@ -66,6 +66,25 @@ class Batch(NamedTuple):
     size: int
 
 
+class PartOfBatch(Batch):
+    """The rows of a batch that one of several processes reads.
+
+    Attributes:
+        whole: number of rows of the whole batch.
+        first: number of rows before these.
+    """
+
+    whole: int
+    first: int
+
+    @classmethod
+    def of(cls, batch: Batch, whole: int, first: int) -> PartOfBatch:
+        """Return a batch of ``batch.size`` rows as part of a larger one."""
+        part = cls(*batch)
+        part.whole, part.first = whole, first
+        return part
+
+
 def copy_batch(batch: Batch) -> Batch:
     """Return a batch with copies of arrays, which a source may overwrite."""
     return batch._replace(**{name: _copied(v) for name, v in batch._asdict().items()})
@@ -107,8 +126,8 @@ def batches_of(rows: int, batches: Iterator[Batch]) -> Iterator[Batch]:
         if count >= rows:
             whole, rest = join_batches(waiting), count % rows
             for start in range(0, count - rest, rows):
-                yield _part(whole, start, start + rows)
-            waiting = [_part(whole, count - rest, count)] if rest else []
+                yield part_of_batch(whole, start, start + rows)
+            waiting = [part_of_batch(whole, count - rest, count)] if rest else []
     if waiting:
         yield join_batches(waiting)
 
@@ -132,7 +151,8 @@ def _joined(parts: Sequence[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def _part(batch: Batch, start: int, stop: int) -> Batch:
+def part_of_batch(batch: Batch, start: int, stop: int) -> Batch:
+    """Return the rows from ``start`` to ``stop`` of a batch."""
     x, y, weights = (_rows(value, start, stop) for value in batch[:3])
     return Batch(x, y, weights, stop - start)
 

@@ -149,6 +149,22 @@ def own_threads() -> Iterator[int]:
             _busy.release()
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread inside: products and sums then have the same bits everywhere."""
+    set_threads, get_threads = _openblas()
+    before, known = get_threads(), vars(_own).get("threads")
+    _own.threads = 1
+    try:
+        if before != 1:
+            set_threads(1)
+        yield
+    finally:
+        _own.threads = known
+        if before != 1:
+            set_threads(before)
+
+
 def has_own_threads() -> bool:
     """Return whether this is called inside of :func:`own_threads`."""
     return vars(_own).get("threads") is not None

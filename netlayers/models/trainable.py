@@ -28,7 +28,7 @@ from netlayers.training.first_step import FirstStep
 from netlayers.training.given_callbacks import as_callbacks
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
 from netlayers.training.lock import one_at_a_time, run_locked
-from netlayers.training.predicting import prediction_of
+from netlayers.training.predicting import predict, prediction_of
 from netlayers.training.trainer import Run
 
 if TYPE_CHECKING:
@@ -326,9 +326,9 @@ class TrainableModel(CompilableModel):
             if exact:
                 check_exact("predict", self)
             if self._has_states:  # which predictions change
-                y = run_locked(self, "predict", lambda: trainer.predict(forward, data, hooks))
+                y = run_locked(self, "predict", lambda: predict(forward, data, hooks))
             else:
-                y = trainer.predict(forward, data, hooks)
+                y = predict(forward, data, hooks)
         if shown:
             print(f"{len(y[0])} rows predicted", flush=True)
         return self._as_returned(y)

@@ -11,6 +11,7 @@ from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
 from netlayers.training.every_few_batches import EveryFewBatches, every_few_batches
 from netlayers.training.history_table import history_html, history_text
+from netlayers.training.together import active_here
 
 if TYPE_CHECKING:
     import os
@@ -32,8 +33,7 @@ class RunPlan:
         names: names in the logs of an epoch, without what other callbacks add.
         batch_names: names in the logs of a batch.
         validates: whether an epoch of the run ends with a validation.
-        added: names that the callbacks before this one add to the logs of an epoch; ``None`` where
-            that is unknown, as for callbacks of the user.
+        added: names that callbacks before add to the logs of an epoch; ``None`` if unknown.
         added_to_batches: the same for the logs of a batch.
     """
 
@@ -47,14 +47,7 @@ class RunPlan:
 
     @classmethod
     def of(cls, method: str, epochs: range, steps: Steps, validates: bool) -> RunPlan:
-        """Return the plan of a run of ``steps``.
-
-        Args:
-            method: see the attributes.
-            epochs: see the attributes.
-            steps: model, loss and metrics.
-            validates: see the attributes.
-        """
+        """Return the plan of a run of ``steps``; the other arguments are attributes."""
         if steps.has_own_names:
             return cls(method, epochs, (), (), validates, None, None)
         names = steps.log_names()
@@ -309,9 +302,11 @@ class CallbackList:
     def _defined(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """Return class name and method of each callback that overrides the hook."""
         if hook not in self._hooks:
-            names = [hook, _SHORT.get(hook, hook)]  # that of a class without the long one
-            defined = self._hooks[hook] = []
-            for c in self.callbacks:
+            names = [hook, _SHORT.get(hook, hook)]  # the short one of a class without the other
+            defined, here = self._hooks.setdefault(hook, []), self.callbacks
+            if (distribution := getattr(self.model, "distribution", None)) is not None:
+                here = active_here(here, distribution)
+            for c in here:
                 for name in [name for name in names if _overrides(c, name)][:1]:
                     f = getattr(c, name)
                     if is_foreign(f):

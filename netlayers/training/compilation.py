@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers import distribution as distributions
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
 from netlayers._warn import warn
@@ -30,12 +31,14 @@ from netlayers.training.outputs import (
     unfused_loss,
 )
 from netlayers.training.own_steps import OwnSteps, metrics_of
+from netlayers.training.sharded import ShardedSteps
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Identifier, Shape, Weights
     from netlayers.core.layer import Layer
     from netlayers.data.batch import Data
+    from netlayers.distribution import DataParallel
     from netlayers.metrics import Metric
     from netlayers.random import Streams
 
@@ -70,6 +73,7 @@ class CompilableModel(Container):
         stop_evaluating: the same for ``evaluate``, whose result is then that of the batches so far.
         stop_predicting: the same for ``predict``.
         steps_per_execution: set by :meth:`compile`.
+        distribution: set by :meth:`compile`.
     """
 
     layers: list[Layer]
@@ -80,6 +84,7 @@ class CompilableModel(Container):
     stop_evaluating = False
     stop_predicting = False
     steps_per_execution = 1
+    distribution: DataParallel | None = None
     _streams: Streams
     _steps: Steps | None = None
     _metrics: tuple[Any, ...] = ()
@@ -116,6 +121,7 @@ class CompilableModel(Container):
         metrics: Any = None,
         weighted_metrics: Any = None,
         steps_per_execution: int = 1,
+        distribution: DataParallel | None = None,
         **options: Any,
     ) -> None:
         """Choose how the model is trained.
@@ -141,6 +147,8 @@ class CompilableModel(Container):
                 named ``weighted_...`` where ``metrics`` has that name already.
             steps_per_execution: the hooks of batches of your own callbacks are called once for so
                 many batches, with the number of the first or last one; the steps are the same.
+            distribution: how several processes train the model, by default what
+                :func:`netlayers.distribution.set_distribution` set.
             options: arguments of Keras that choose only how something is executed, which are
                 accepted without effect: see ``netlayers.registry.EXECUTION_ARGUMENTS``.
 
@@ -167,6 +175,7 @@ class CompilableModel(Container):
                     f"{owner}: metrics must be names, functions or objects, got None."
                 )
         vars(self).update(optimizer=chosen, loss=resolved, steps_per_execution=every)
+        self.distribution = distributions.checked(distribution)
         self._metrics, self._weighted_metrics = plain, weighted
         self._steps = None
 
@@ -247,6 +256,14 @@ def steps_for(model: CompilableModel, target_shape: Shape) -> Steps:
     if model._metrics or model._weighted_metrics:
         given = model._metrics, model._weighted_metrics
         groups = metric_groups(loss, *given, target_shape, model.output_shape, fused)
+    if model.distribution is not None:
+        if own:
+            raise ConfigurationError(
+                f"{model.owner}: a class with its own {' and '.join(sorted(overridden(model)))}() "
+                "cannot be trained in shards; compile it without a distribution."
+            )
+        its = model.optimizer, loss, groups, fused, model.distribution
+        return ShardedSteps(model, *its)
     return (OwnSteps if own else Steps)(model, model.optimizer, loss, groups, fused)
 
 

@@ -1,4 +1,4 @@
-"""What ``predict`` computes: ``forward``, or the ``predict_step`` that a class overrides."""
+"""``predict``: its loop, and what it calls, ``forward`` or the ``predict_step`` of a class."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._read_only import read_only
+from netlayers.arrays.convert import each
 from netlayers.checks import overridden
 from netlayers.data.packing import pack_x_y_sample_weight
 from netlayers.errors import ConfigurationError
@@ -14,6 +15,10 @@ from netlayers.kernels.exact import exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from netlayers._typing import Array
+    from netlayers.data.batch import Data
+    from netlayers.training.callback import CallbackList
 
 
 def prediction_of(model: Any, exact: bool = False) -> Callable[[Any], Any]:
@@ -48,3 +53,31 @@ def prediction_of(model: Any, exact: bool = False) -> Callable[[Any], Any]:
         return outputs if len(outputs) > 1 else outputs[0]
 
     return predict
+
+
+def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:
+    """Return the outputs of all batches, a list with a new array for each output."""
+    hooks.fire("on_predict_begin", {})
+    gathered: list[list[Array]] = []  # for each output
+    done = 0
+    for number, batch in enumerate(data.batches()):
+        hooks.fire("on_predict_batch_begin", number, {})
+        part = forward(batch.inputs)
+        for i, array in enumerate(each(part)):
+            if not number:
+                gathered.append([])
+            parts = gathered[i]
+            if data.rows is None:
+                parts.append(np.array(array))  # a layer may return its input
+            else:
+                if not parts:
+                    parts.append(np.empty((data.rows, *array.shape[1:]), array.dtype))
+                parts[0][done : done + len(array)] = array
+        done += batch.size
+        hooks.fire("on_predict_batch_end", number, {"outputs": part})
+        if hooks.callbacks and hooks.model.stop_predicting:
+            hooks.model.stop_predicting = False
+            break
+    hooks.end_of_batches()
+    hooks.fire("on_predict_end", {})
+    return [parts[0][:done] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]

@@ -30,11 +30,18 @@ class Interrupts:
     callback of another run ends first, then the outer run, whose hook is interrupted: it keeps its
     last backup. Outside the main thread, where Python delivers no signals, nothing happens.
 
+    Of several processes that train together, each acts on a signal after the step in which all
+    learn of it (:meth:`agree`): otherwise some would wait for the others for ever.
+
+    Args:
+        together: whether there are several.
+
     Attributes:
         delivered: whether a signal is being raised.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, together: bool = False) -> None:
+        self._together, self._agreed = together, False
         self.busy = self.updating = self.delivered = False
         self._waiting: list[tuple[int, FrameType | None]] = []
         self._previous: dict[int, Any] = {}
@@ -69,12 +76,24 @@ class Interrupts:
     def release(self) -> None:
         """Deliver a delayed signal."""
         self.busy = self.updating = False
-        if self._waiting:
+        if self._waiting and (self._agreed or not self._together):
             self._deliver(*self._waiting.pop(0))
+
+    @property
+    def pending(self) -> int | None:
+        """The signal that waits, ``None`` if there is none."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def agree(self, numbers: list[int]) -> None:
+        """Act on signals after this step: those that wait in any of the processes."""
+        if numbers:
+            self._agreed = True
+            if not self._waiting:
+                self._waiting.append((max(numbers), None))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again = any(n == number for n, _ in self._waiting)
-        if self.updating or (self.busy and not again):
+        if self.updating or ((self.busy or self._together) and not again):
             self._waiting.append((number, frame))
         else:
             self._waiting.clear()

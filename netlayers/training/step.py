@@ -188,9 +188,7 @@ class Steps:
         model, optimizer = self.model, self.optimizer
         parameters = self._parameters = model.parameters
         if self._changes or self._snapshot is not None:
-            snapshot = self.snapshot
-            if snapshot.needed or snapshot.include_weights:
-                snapshot.take()
+            self._take_snapshot()
         counters = optimizer.iterations, optimizer.skipped, optimizer.accumulated
         self._counters = (*counters, optimizer.denominators)
         self._loss = self._forward(batch, parameters, training=True)
@@ -264,6 +262,11 @@ class Steps:
         if self._snapshot is None:
             self._snapshot = StepSnapshot(self.model, self.optimizer)
         return self._snapshot
+
+    def _take_snapshot(self) -> None:
+        snapshot = self.snapshot
+        if snapshot.needed or snapshot.include_weights:
+            snapshot.take()
 
     def copy_before_step(self) -> Steps:
         """Return a copy, without metrics, in the state before the last batch."""

@@ -6,11 +6,10 @@ import math
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers._warn import warn
-from netlayers.arrays.convert import all_finite, each
+from netlayers.arrays.convert import all_finite
 from netlayers.data.batch import batches_of
+from netlayers.data.own_rows import own_rows_of
 from netlayers.data.streams import warn_exhausted
 from netlayers.errors import NonFiniteError
 from netlayers.kernels.exact import exactly
@@ -19,13 +18,13 @@ from netlayers.training.batching import INFERENCE_BATCH
 from netlayers.training.compilation import CompilableModel
 from netlayers.training.interruption import explain_interruption
 from netlayers.training.nonfinite import explain, warn_at_the_end
+from netlayers.training.sharded import ShardedSteps
 from netlayers.training.signals import Interrupts
 from netlayers.training.state import check_like
+from netlayers.training.together import check_together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from netlayers._typing import Array, Logs
+    from netlayers._typing import Logs
     from netlayers.data.batch import Data
     from netlayers.optimizers import Optimizer
     from netlayers.training.callback import CallbackList
@@ -74,6 +73,22 @@ class Run:
         backups = [c for c in hooks.callbacks if isinstance(c, BackupCallback)]
         self.backup = backups[0] if backups else None
         self._found = False
+        self.distribution = self.model.distribution
+        if self.distribution is not None:
+            self.data = own_rows_of(data, self.distribution.own_rows)
+            self.validation = own_rows_of(validation, self.distribution.own_rows)
+
+    @property
+    def first_process(self) -> bool:
+        """Whether this process writes the files of the run."""
+        return self.distribution is None or self.distribution.rank == 0
+
+    def must_stop(self, asked: bool = True) -> bool:
+        """Whether a callback asked to end the run, in any process."""
+        if asked and self.distribution is not None:
+            stops = self.distribution.processes.gather(self.model.stop_training)
+            self.model.stop_training = any(stops)
+        return self.model.stop_training
 
     @property
     def beyond(self) -> bool:
@@ -91,6 +106,9 @@ class Run:
     def begin(self) -> None:
         """Start the run, or resume it where another process stopped."""
         self._found = self.backup is not None and self.backup.find(self)
+        if self.distribution is not None:
+            what = {**self.fingerprint(), "backup was found": self._found}
+            check_together(self.distribution, self.model, what)
         if self._found:
             self.hooks.params["resumed"] = True
         self.hooks.fire("on_train_begin", {})
@@ -115,18 +133,22 @@ class Run:
         self.hooks.fire("on_epoch_end", self.epoch, logs)
         self.last_logs = logs
         self.epoch, self.batch, self.logs = self.epoch + 1, None, None
-        self.stopped = self.model.stop_training
-        if self.backup is not None:
+        self.stopped = self.must_stop()
+        if self.backup is not None and self.first_process:
             self.backup.after_epoch(self)
 
     def interrupted(self) -> None:
         """Write a backup: a signal ends the run, between two steps."""
-        if self.backup is not None:
+        if self.backup is not None and self.first_process:
             self.backup.interrupted(self)
+        if self.distribution is not None:
+            self.distribution.processes.gather(None)  # wait until it is written
 
     def finish(self) -> None:
         """Delete the backups: the run is complete."""
-        if self.backup is not None:
+        if isinstance(self.steps, ShardedSteps):
+            self.steps.compare_weights()
+        if self.backup is not None and self.first_process:
             self.backup.finished(self)
 
     def close(self) -> None:
@@ -207,6 +229,7 @@ class Run:
             "validation_freq": self.validation_freq,
             "initial_epoch": self.epochs.start,
             "callbacks": [type(c).__name__ for c in self.kept_callbacks],
+            **({} if self.distribution is None else {"shards": self.distribution.shards}),
         }
 
 
@@ -217,7 +240,10 @@ def train(run: Run) -> None:
     complete step, an error leaves the weights of the last complete update. An optimizer that
     averages the weights writes the averages to the model at a regular end.
     """
-    with Interrupts() as interrupts, closing(run):
+    several = run.distribution is not None and run.distribution.size > 1
+    with Interrupts(several) as interrupts, closing(run):
+        if isinstance(run.steps, ShardedSteps):
+            run.steps.interrupts = interrupts
         try:
             interrupts.busy = True
             run.begin()
@@ -306,10 +332,10 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
         if end:
             hooks.fire("on_train_batch_end", number, steps.logs(each_batch=True))
         run.batch = number + 1
-        if backup is not None:
+        if backup is not None and run.first_process:
             backup.after_batch(run)
         interrupts.release()
-        if model.stop_training:
+        if run.must_stop(end):
             break
     hooks.end_of_batches()
     hooks.batch = steps.batch = None
@@ -348,31 +374,3 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
     logs.pop("grad_norm", None)  # there are no gradients in a test
     hooks.fire("on_test_end", dict(logs))
     return logs
-
-
-def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:
-    """Return the outputs of all batches, a list with a new array for each output."""
-    hooks.fire("on_predict_begin", {})
-    gathered: list[list[Array]] = []  # for each output
-    done = 0
-    for number, batch in enumerate(data.batches()):
-        hooks.fire("on_predict_batch_begin", number, {})
-        part = forward(batch.inputs)
-        for i, array in enumerate(each(part)):
-            if not number:
-                gathered.append([])
-            parts = gathered[i]
-            if data.rows is None:
-                parts.append(np.array(array))  # a layer may return its input
-            else:
-                if not parts:
-                    parts.append(np.empty((data.rows, *array.shape[1:]), array.dtype))
-                parts[0][done : done + len(array)] = array
-        done += batch.size
-        hooks.fire("on_predict_batch_end", number, {"outputs": part})
-        if hooks.callbacks and hooks.model.stop_predicting:
-            hooks.model.stop_predicting = False
-            break
-    hooks.end_of_batches()
-    hooks.fire("on_predict_end", {})
-    return [parts[0][:done] if len(parts) == 1 else np.concatenate(parts) for parts in gathered]

@@ -119,6 +119,7 @@ CASES = {
             "loss_weights": [1.0],
             "metrics": ["accuracy"],
             "weighted_metrics": ["accuracy"],
+            "distribution": nl.distribution.DataParallel(shards=3),
             "steps_per_execution": 2,
             "options": {"optimize": True},
         },

@@ -110,7 +110,7 @@ def compiled(**arguments):
     model, numbers = classifier(**arguments), []
     noted = nl.callbacks.LambdaCallback(on_batch_end=lambda batch, logs: numbers.append(batch))
     settings = {"epochs": 2, "verbose": 0, "sample_weight": WEIGHTS, "callbacks": [noted]}
-    return model.fit(X, Y, **settings).history, numbers
+    return model.fit(X, Y, **settings).history, numbers, repr(model.distribution)
 
 
 def lbfgs(**arguments):

@@ -145,7 +145,7 @@ def test_where_the_trainer_may_be_interrupted(monkeypatch):
             lines.append(f"release {self.busy} {self.updating}")
             super().release()
 
-    monkeypatch.setattr("netlayers.training.trainer.Interrupts", lambda: made[0])
+    monkeypatch.setattr("netlayers.training.trainer.Interrupts", lambda several: made[0])
     made = [Notes()]
 
     class Watch(Callback):

@@ -10,7 +10,7 @@ from netlayers.arrays.checks import warn_of_lost_columns
 from netlayers.data import batch as batch_module
 from netlayers.data.arrays import column
 from netlayers.data.batch import Batch
-from netlayers.training import inputs, samples, trainer
+from netlayers.training import inputs, predicting, samples, trainer
 from netlayers.training.backup_callback import BackupCallback
 from netlayers.training.nonfinite import find_nonfinite
 from netlayers.training.state import differences, pack, unpack
@@ -289,7 +289,7 @@ def test_what_tests_of_the_trainer_tell():
     ]  # fmt: skip
     assert list(trainer.validate(steps, data, hooks)) == ["val_loss"]
     hooks = Hooks()
-    (whole,) = trainer.predict(its.forward, data, hooks)
+    (whole,) = predicting.predict(its.forward, data, hooks)
     assert whole.shape == (8, 1)
     assert [f[0] for f in hooks.fired] == [
         "on_predict_begin", *["on_predict_batch_begin", "on_predict_batch_end"] * 2,

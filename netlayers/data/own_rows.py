@@ -1,0 +1,67 @@
+"""Data of which one of several processes reads only its rows of each batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlayers.data.arrays import ArrayData, Columns
+from netlayers.data.batch import PartOfBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from netlayers.data.batch import Batch, Data
+
+    Share = Callable[[int], slice]  # the rows of a batch of so many
+
+
+class _OwnRows:
+    """A column of which the own rows of each batch are read; in all else, the column."""
+
+    def __init__(self, column: Any, share: Share) -> None:
+        self._column, self._share = column, share
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Return the own rows of those from ``start`` to ``stop``."""
+        own = self._share(stop - start)
+        return self._column.slice(start + own.start, start + own.stop)
+
+    def take(self, rows: Any) -> Any:
+        """Return the own rows of the given ones."""
+        return self._column.take(rows[self._share(len(rows))])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._column, name)
+
+
+class OwnRows:
+    """Arrays, of whose batches a process reads its rows; in all else, the data.
+
+    Args:
+        data: the data.
+        share: gives the place of the own rows in a batch of so many.
+    """
+
+    def __init__(self, data: ArrayData, share: Share) -> None:
+        def own(column: Any) -> Any:
+            if isinstance(column, Columns):
+                return Columns([own(its) for its in column.columns])
+            return column and _OwnRows(column, share)
+
+        self._data, self._share = data, share
+        data._columns = [own(column) for column in data._columns]
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """Yield the own rows of the batches of an epoch after the first ``start``."""
+        for batch in self._data.batches(start):
+            own = self._share(batch.size)
+            part = batch._replace(size=own.stop - own.start)
+            yield PartOfBatch.of(part, batch.size, own.start)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data, name)
+
+
+def own_rows_of(data: Any, share: Share) -> Data:
+    """Return data of which only the own rows are read, where that is possible."""
+    return OwnRows(data, share) if isinstance(data, ArrayData) else data

@@ -1,0 +1,212 @@
+"""Training in shards, in one process: what is computed, and what is refused."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers import layers
+from netlayers.distribution import DataParallel, distribution, set_distribution
+from netlayers.errors import ConfigurationError
+
+X = np.random.default_rng(0).normal(size=(60, 4))
+Y = (X.sum(axis=1) > 0).astype(int)
+WEIGHTS = np.random.default_rng(1).random(60)
+
+
+@pytest.fixture(autouse=True)
+def none_before_and_after():
+    yield
+    set_distribution(None)
+
+
+def trained(shards, its, *, optimizer="sgd", loss="sparse_categorical_crossentropy", **options):
+    compiled = {k: options.pop(k) for k in ("metrics", "weighted_metrics") if k in options}
+    model = nl.Sequential([*its(), layers.Dense(2, "softmax")], seed=0, dtype="float64")
+    its = None if shards is None else DataParallel(shards)
+    model.compile(nl.optimizers.get(optimizer), loss, distribution=its, **compiled)
+    given = {"batch_size": 16, "epochs": 3, "verbose": 0, "validation_split": 0.2, **options}
+    return model, model.fit(X, Y, **given)
+
+
+@pytest.mark.parametrize("shards", [1, 3, 8, 20])
+@pytest.mark.parametrize("name", ["plain", "weights", "penalties", "accumulated", "summed"])
+def test_without_random_numbers_shards_change_nothing_but_rounding(shards, name):
+    def parts():
+        if name != "penalties":
+            return [layers.Dense(5, "tanh")]
+        its = layers.ActivityRegularization(l2=0.1)
+        return [layers.Dense(5, "tanh", kernel_regularizer="l2"), its]
+
+    def run(shards):
+        options = {"metrics": ["accuracy"], "weighted_metrics": ["accuracy"]}
+        if name in ("weights", "accumulated"):
+            options["sample_weight"] = WEIGHTS
+        if name == "summed":
+            options["loss"] = nl.losses.SparseCategoricalCrossentropy(reduction="sum")
+        steps = {"gradient_accumulation_steps": 2} if name == "accumulated" else {}
+        return trained(shards, parts, optimizer=nl.optimizers.SGD(0.1, **steps), **options)
+
+    one, first = run(None)
+    two, second = run(shards)
+    np.testing.assert_allclose(two.parameters.values, one.parameters.values, rtol=1e-9, atol=1e-12)
+    assert second.history.keys() == first.history.keys()
+    for key, values in first.history.items():
+        np.testing.assert_allclose(second.history[key], values, rtol=1e-9, err_msg=key)
+
+
+def test_batch_normalization_normalizes_by_shard_and_averages_the_moments():
+    x = X[:8]
+    model = nl.Sequential([layers.BatchNormalization(momentum=0.5, epsilon=1e-9)], seed=0)
+    model.build((None, 4))
+    model.compile(nl.optimizers.SGD(0.0), "mse", distribution=DataParallel(2))
+    model.train_on_batch(x, np.zeros((8, 4)))
+    norm, halves = model.layers[0], np.split(x, 2)
+    means = np.mean([h.mean(axis=0) for h in halves], axis=0)
+    variances = np.mean([h.var(axis=0) for h in halves], axis=0)
+    np.testing.assert_allclose(norm.moving_mean, 0.5 * means, rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance, 0.5 + 0.5 * variances, rtol=1e-5)
+
+
+def test_shards_and_steps_draw_their_own_numbers():
+    seen = []
+
+    class Noise(layers.Layer):
+        random = True
+
+        def forward(self, x, training=False):
+            if training:
+                seen.append(self.rng.random())
+            return self.prepare(x)
+
+        def backward(self, dy):
+            return dy
+
+    trained(4, lambda: [Noise()], epochs=2, validation_split=0)
+    first = list(seen)
+    assert len(set(first)) == len(first) == 2 * 4 * 4  # epochs, batches, shards
+    seen.clear()
+    trained(4, lambda: [Noise()], epochs=2, validation_split=0)
+    assert seen == first
+
+
+def test_what_is_set_holds_for_models_that_are_compiled_later():
+    its = DataParallel(3)
+    set_distribution(its)
+    assert distribution() is its
+    model = nl.Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert model.distribution is its
+    set_distribution(None)
+    assert distribution() is None
+    model.compile("sgd", "mse")
+    assert model.distribution is None
+
+
+def test_copies():
+    its = DataParallel(3, shared_memory=False)
+    again = pickle.loads(pickle.dumps(its))
+    assert (again.shards, again.shared_memory, again.size) == (3, False, 1)
+    assert copy.deepcopy(its) is its
+    assert repr(its) == "<DataParallel of 3 shards, process 0 of 1>"
+
+
+def test_rows():
+    its = DataParallel(4)
+    assert [its.rows_of(10, shard) for shard in range(4)] == [
+        slice(0, 2),
+        slice(2, 5),
+        slice(5, 7),
+        slice(7, 10),
+    ]
+    assert its.own_rows(10) == slice(0, 10)
+
+
+class WithTrainStep(nl.Sequential):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+class OwnGenerator(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.numbers = np.random.default_rng(0)
+
+    def forward(self, x, training=False):
+        return self.prepare(x)
+
+    def backward(self, dy):
+        return dy
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DataParallel(0), "shards"),
+        (lambda: set_distribution(8), "set_distribution: expected a netlayers.distribution."),
+        (lambda: nl.Sequential([layers.Dense(1)]).compile("sgd", "mse", distribution=8), "compile"),
+        (
+            lambda: trained(2, lambda: [layers.Reshape((2, 2)), layers.LSTM(2, stateful=True)]),
+            "keeps the state",
+        ),
+        (lambda: trained(2, lambda: [OwnGenerator()]), "draws from a generator of its own (num"),
+        (
+            lambda: trained(2, list, loss=nl.losses.Circle()),
+            "DataParallel: the loss 'circle' of a batch is not that of its shards added up",
+        ),
+        (
+            lambda: trained(
+                2,
+                lambda: [layers.ActivityRegularization(l2=0.1)],
+                loss=nl.losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight"),
+                sample_weight=WEIGHTS,
+            ),
+            "penalties on activations, which are means over rows",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_in_shards_is_refused(make, message):
+    with pytest.raises(ConfigurationError) as error:
+        make()
+    assert message in str(error.value)
+
+
+def test_a_train_step_of_its_own_is_refused():
+    model = WithTrainStep([layers.Dense(1)])
+    model.compile("sgd", "mse", distribution=DataParallel(2))
+    with pytest.raises(ConfigurationError, match=r"its own train_step\(\) cannot be trained in sh"):
+        model.fit(X, Y, verbose=0)
+
+
+def test_more_processes_than_shards(monkeypatch):
+    class Several:
+        rank, size = 0, 3
+
+    monkeypatch.setattr("netlayers.distribution.data_parallel.processes_of_mpi", lambda: 3)
+    monkeypatch.setattr("netlayers.distribution.data_parallel.MPI", lambda shared: Several())
+    with pytest.raises(ConfigurationError, match="3 processes for shards=2; start at most as many"):
+        DataParallel(2)
+
+
+def test_mpi_without_mpi4py(monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setitem(__import__("sys").modules, "mpi4py.MPI", None)
+    with pytest.raises(ConfigurationError, match="MPI started 2 processes, which needs the packa"):
+        DataParallel(2)
+
+
+def test_a_backup_of_other_shards_is_refused(tmp_path):
+    def fail(epoch, logs):
+        raise RuntimeError
+
+    def run(shards):
+        backup = nl.callbacks.BackupAndRestore(tmp_path)
+        calls = nl.callbacks.LambdaCallback(on_epoch_begin=lambda e, logs: e == 1 and fail(e, logs))
+        return trained(shards, list, callbacks=[backup, calls])
+
+    with pytest.raises(RuntimeError):
+        run(4)
+    with pytest.raises(ConfigurationError, match=r"shards: 4 there, 2 here"):
+        run(2)

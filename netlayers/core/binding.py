@@ -160,6 +160,7 @@ def bind_views(layer: WeightHolder, vector: ParameterVector) -> None:
     if "_lock" in vars(layer):
         vars(layer)["_lock"] = vector.users
     layer._row = _plain_row(layer)
+    layer.workspace.pool = vector.pool
     vector.layers.add(layer)
     layer._vector = vector  # last: it tells other threads that the weights exist
 

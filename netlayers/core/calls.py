@@ -109,6 +109,7 @@ class Call:
             if part is not self.layer or outer != 1:
                 number = part._calls = part._calls + 1
             own = {"cache": Cache(""), "workspace": type(part.workspace)(), "_call_number": number}
+            own["workspace"].pool = part.workspace.pool
             self._own[id(part), outer] = own
         name = part.cache._owner.partition(" (call ")[0]
         own["cache"]._owner = f"{name} (call {own['_call_number']})"

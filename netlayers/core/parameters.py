@@ -19,7 +19,7 @@ from netlayers.arrays.convert import all_finite, as_float
 from netlayers.checks import check_list
 from netlayers.core.gradients import RowGradient
 from netlayers.errors import ShapeError
-from netlayers.kernels.memory import Workspace, aligned, allocate
+from netlayers.kernels.memory import Pool, Workspace, aligned, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -40,6 +40,7 @@ class WeightHolder(Protocol):
     _trainable: bool
     _multiplier: float
     _outer_multiplier: float
+    workspace: Workspace
     _views: dict[str, Array]
     _row: tuple[int | None, ...] | None
     _vector: ParameterVector | None
@@ -200,17 +201,17 @@ class ParameterVector:
 
     Args:
         parameters: the parameters in order; existing values are kept.
-        dtype: dtype of the values.
+        dtype: their dtype.
 
     Attributes:
         values: all trainable values, flat; those with a row gradient come last.
         statistics: running statistics of the same dtype, flat.
-        models: the :class:`Parameters` of the models (and layers outside of models) in the vector.
-        layers: the layers and models whose weights are in the vector.
+        models: the :class:`Parameters` of the models (and layers outside of models) in it.
+        layers: the layers and models whose weights are in it.
         version: a new object whenever what is trainable may have changed.
         users: calls that hold the lock of one of these models, see ``one_at_a_time``.
-        gradients_ready: called with a slice of ``gradients`` as soon as a backward pass has
-            written all of it, or ``None``.
+        pool: memory for the gradients between layers.
+        gradients_ready: called with each slice of ``gradients`` once it is complete, or ``None``.
     """
 
     def __init__(self, parameters: Iterable[Parameter], dtype: Dtype) -> None:
@@ -235,7 +236,7 @@ class ParameterVector:
         self.models: WeakSet[Parameters] = WeakSet()
         self.layers: WeakSet[WeightHolder] = WeakSet()
         self.version = object()
-        self.users = Users()
+        self.users, self.pool = Users(), Pool()
         self.gradients_ready: Callable[[slice], None] | None = None
 
     @property

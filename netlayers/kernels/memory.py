@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ _MAX_ROW = 8192
 # For some matrices with this number of columns, OpenBLAS's matrix-vector product also reads
 # uninitialized stack memory: the result is correct, but NumPy may warn about an invalid value.
 _AVOIDED_LENGTH = 5
+_LARGE = 1 << 16  # bytes of a gradient whose memory is shared
+_BYTE = np.dtype(np.uint8)
 
 
 @functools.lru_cache(maxsize=256)
@@ -72,12 +75,44 @@ def allocate(parameters: Sequence[Any], sizes: Sequence[int], dtype: Dtype) -> l
         ) from None
 
 
+class Pool:
+    """Blocks of memory for large gradients, each taken again once no array refers to it.
+
+    A backward pass needs the gradient of an output until that of the input is computed. So a few
+    blocks do for a network of any depth, and they stay in the cache of the processor. Whoever keeps
+    such an array, or a view of it, keeps its block.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[Array] = []
+
+    def __call__(self, size: int, dtype: Dtype) -> Array:
+        """Return an uninitialized flat array in the smallest free block that holds it."""
+        needed, free = size * dtype.itemsize, self._free
+        sizes = [block.nbytes for block in free]
+        large = [n for n in sizes if n >= needed]
+        if sizes:
+            block = free.pop(sizes.index(min(large) if large else max(sizes)))
+        if not large:  # in place of the largest, so that there are never more than needed at once
+            block = aligned(needed, _BYTE)
+        # Views refer to the first array whose base is no array: to this one, not to the block.
+        array: Array = np.frombuffer(block.data, dtype, size)
+        weakref.finalize(array, free.append, block).atexit = False
+        return array
+
+
 class Workspace:
     """Named buffers that are reused.
 
     A buffer grows when a larger one is requested and never shrinks; a smaller one, such as for a
     smaller last batch, is the leading slice of the same memory.
+
+    Attributes:
+        pool: where large buffers whose name begins with ``"dx"`` come from, which are no longer
+            needed once they are replaced; ``None`` if each has its own memory.
     """
+
+    pool: Pool | None = None
 
     def __init__(self) -> None:
         self._memory: dict[tuple[str, Dtype], Array] = {}
@@ -90,6 +125,8 @@ class Workspace:
 
     def _make(self, name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
         size = math.prod(shape)
+        if self.pool is not None and size * dtype.itemsize >= _LARGE and name.startswith("dx"):
+            return self.pool(size, dtype).reshape(shape)
         memory = self._memory.get((name, dtype))
         if memory is None or memory.size < size:
             memory = self._memory[name, dtype] = aligned(size, dtype)

@@ -226,7 +226,7 @@ class Network(Layer):
             call, sources = nodes[number - 1]
             if not needed[number]:
                 continue
-            its, below = parts[number], below_needed[number - 1]
+            its, parts[number], below = parts[number], [], below_needed[number - 1]  # frees memory
             d = its[0][1] if len(its) == 1 and its[0][0] is None else self._total(number, its)
             if d is None or (type(d) is tuple and is_nothing(d)):
                 if number - 1 not in self._repeated:
@@ -311,11 +311,11 @@ class Network(Layer):
         size = self.cache.sizes[number]
         given = parts[::-1]
         if size is None:
-            return self._sum(f"d{number}", [d for _, d in given])
+            return self._sum(f"dx {number}", [d for _, d in given])
         found = []
         for i in range(size):
             its = [d if item == i else d[i] for item, d in given if item in (i, None)]
-            found.append(self._sum(f"d{number}/{i}", its))
+            found.append(self._sum(f"dx {number}/{i}", its))
         return tuple(found)
 
     def _sum(self, name: str, gradients: list[Any]) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netlayers.kernels import memory, moments, rows
-from netlayers.kernels.memory import Workspace, aligned, constant, row_of_ones, row_starts
+from netlayers.kernels.memory import Pool, Workspace, aligned, constant, row_of_ones, row_starts
 from netlayers.kernels.reference import Kernels
 from tests.golden import check_text
 from tests.snapshots import numbers, outcome, shown
@@ -74,6 +74,45 @@ def test_views_of_a_workspace_are_few():
     assert len(workspace.views) == 1
     workspace("a", (501,), F4)
     assert len(workspace.views) == 2
+
+
+def test_a_block_is_free_once_nothing_refers_to_it():
+    pool = Pool()
+    a = pool(1000, F4)
+    start, view = a.ctypes.data, a.reshape(10, 100)[2:].T
+    assert (a.shape, a.dtype, a.flags.writeable, start % 64) == ((1000,), F4, True, 0)
+    del a
+    b = pool(1000, F4)  # the view still needs the first block
+    assert not np.shares_memory(b, view)
+    del view
+    c = pool(500, F8)
+    assert c.ctypes.data == start
+    del b, c
+    assert pool(10, F4).ctypes.data
+
+
+def test_there_are_as_many_blocks_as_are_needed_at_once():
+    pool = Pool()
+    for size in (100, 50, 200, 400, 300, 1000):  # growing batches: old blocks are given up
+        held = [pool(size, F4), pool(size, F4)]
+        del held
+    assert sorted(block.nbytes for block in pool._free) == [4000, 4000]
+    small, large = pool(10, F4), pool(1000, F4)
+    del small
+    assert pool(1000, F4).size == 1000
+    del large
+    assert len(pool._free) == 2
+
+
+def test_large_gradients_of_a_workspace_come_from_its_pool():
+    workspace = Workspace()
+    workspace.pool = Pool()
+    large, small = (128, 128), (4, 3)
+    first = workspace("dx", large, F4)
+    assert workspace("dx", large, F4) is not first
+    assert not np.shares_memory(workspace("dx first", large, F4), first)
+    assert workspace("y", large, F4) is workspace("y", large, F4)
+    assert workspace("dx", small, F4) is workspace("dx", small, F4)
 
 
 def arrays(shape, dtype):

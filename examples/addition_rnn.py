@@ -7,6 +7,25 @@ The encoder reads a question from its end to its beginning (I. Sutskever, O. Vin
 "Sequence to sequence learning with neural networks", 2014, turn the source around too),
 RepeatVector hands its last output to the decoder once for each character of the answer. A tenth
 of the questions is held out; no two questions have the same two numbers.
+
+Output, 33 s of processor time (one thread). Keras's example reports "99% train/test accuracy in
+55 epochs":
+
+    ...
+    epoch   5: accuracy of a character 51.56%, held out 49.20%; whole answers 3.4%; 11 s
+    epoch  10: accuracy of a character 59.50%, held out 58.87%; whole answers 10.2%; 25 s
+    ...
+    epoch  45: accuracy of a character 98.13%, held out 96.40%; whole answers 91.2%; 102 s
+    epoch  50: accuracy of a character 91.97%, held out 89.33%; whole answers 72.4%; 112 s
+    epoch  55: accuracy of a character 99.39%, held out 97.07%; whole answers 92.0%; 123 s
+    41+62 = 103
+    39+98 = 137
+    42+36 = 78
+    73+32 = 105
+    34+68 = 102
+    4+3 = 6 (wrong: 7)
+    33+39 = 72
+    8+62 = 70
 """
 
 from __future__ import annotations

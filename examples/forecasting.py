@@ -19,7 +19,21 @@ temperature until midnight, and the calendar.
   forecast. Its last layer starts with zeros, so it starts as that forecast.
 
 MASE is the mean absolute error divided by that of the seasonal naive forecast on the training
-data (R. J. Hyndman, A. B. Koehler, "Another look at measures of forecast accuracy", 2006).
+data (R. J. Hyndman, A. B. Koehler, "Another look at forecast accuracy", 2006).
+
+Output, 27 s of processor time with compiled kernels:
+
+    92 days; seasonal naive in training: 0.371 GW
+                               MASE   error in %   days better than seasonal naive
+    seasonal naive            0.733         6.15           0%
+    last day of its kind      0.642         5.39          55%
+    linear                    0.529         4.40          60%
+    GRU                       0.504         4.17          71%
+    GRU: the mean of 5 networks of 9,121 weights, each 0.511 ± 0.004; 149 s
+
+The number of passes was chosen by forecasts of August and September from the months before: 5,
+10, 20 passes of one network give 0.369, 0.363, 0.374 there, and the linear forecast 0.360: it is
+hard to beat.
 """
 
 from __future__ import annotations
@@ -143,8 +157,8 @@ def main() -> None:
     parser.add_argument("--file", help="elecdemand as a CSV file")
     parser.add_argument("--test", type=int, default=92, help="number of days to forecast")
     parser.add_argument("--units", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--plot", metavar="FILE", help="write the plot to this file")
     arguments = parser.parse_args()
     table = load(arguments.file)

@@ -12,6 +12,11 @@ TREC asks for the kind of answer to a question, of six (X. Li, D. Roth, COLING 2
 reviews of B. Pang and L. Lee (ACL 2005) are positive or negative; their accuracy is that of
 ten-fold cross-validation, of which ``--folds`` are run. The paper reports 91.2 and 76.1 %, its
 replication by Harvard NLP (https://github.com/harvardnlp/sent-conv-torch) 88.2 and 75.9 %.
+
+Output (193 s of processor time, one thread):
+
+    seed 0: 90.2% of 500 sentences, best epoch 22 of 25, 3,197,106 weights, 1317 s
+    mean of 1: 90.2%
 """
 
 from __future__ import annotations

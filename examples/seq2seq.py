@@ -13,6 +13,20 @@ are right after 5 passes, with it 73 %). To translate, two further models of the
 made: one reads a text and returns states; the other makes one step, from a character and states
 to the next character and states. Only names that Keras has are used: with ``import keras as nl``
 the same file runs in Keras.
+
+Output with compiled kernels, one thread, 64 s of processor time (two cores, shared by many):
+
+    Epoch  1/25    8.5 s  loss 1.8104  accuracy 0.4330  val_loss 1.4628  val_accuracy 0.5292
+    Epoch  2/25    8.5 s  loss 1.1830  accuracy 0.5854  val_loss 0.9930  val_accuracy 0.6124
+    ...
+    Epoch 24/25   16.6 s  loss 0.0240  accuracy 0.9939  val_loss 0.0171  val_accuracy 0.9962
+    Epoch 25/25   13.4 s  loss 0.0201  accuracy 0.9949  val_loss 0.0156  val_accuracy 0.9962
+    96.1% of 1,000 test dates are right, 255 s
+    25.9.45 = 2045-09-25
+    jun 1st 34 = 2034-06-01
+    thursday, the 31st of january 2013 = 2013-01-31
+    the 26th of april, 1967 = 1967-04-26
+    ...
 """
 
 import argparse
@@ -105,7 +119,7 @@ def translate(encoder, decoder, x, longest=11):
     return [text.split(END)[0] for text in texts]
 
 
-def main(count=10_000, units=128, epochs=30):
+def main(count=10_000, units=128, epochs=25):
     """Train, print and return the share of dates that are right."""
     nl.utils.set_random_seed(0)
     texts, dates = draw(count + 1000, np.random.default_rng(0))
@@ -132,5 +146,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The lstm_seq2seq example of Keras, on dates.")
     parser.add_argument("--count", type=int, default=10_000, help="number of dates to learn from")
     parser.add_argument("--units", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=25)
     main(**vars(parser.parse_args()))

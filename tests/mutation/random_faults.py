@@ -181,9 +181,12 @@ class Copy:
         self.table.write_text(json.dumps(self.reach))
 
     def forget_missing(self):
-        """Leave out what was noted of tests that are not there any more."""
+        """Leave out what was noted of tests that are not there any more, or fail now."""
         _, text = self.pytest("--collect-only", *self.only)
         there = set(text.splitlines())
+        every = [test for test in there if test.startswith(ALWAYS)]
+        if every:  # one that fails would see every fault
+            there -= set(FAILED.findall(self.pytest(*every)[1]))
         self.reach = {test: its for test, its in self.reach.items() if test in there}
         self._entered_by = None
 

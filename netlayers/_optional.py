@@ -1,4 +1,4 @@
-"""Lazy imports: SciPy, for exact GELU, L-BFGS and sparse matrices, and Pillow, for image files."""
+"""Lazy imports: SciPy (exact GELU, L-BFGS, sparse matrices), Pillow (image files), pyarrow."""
 
 from __future__ import annotations
 
@@ -42,4 +42,22 @@ def pillow(owner: str) -> Any:
         raise ConfigurationError(
             f"{owner} needs the package Pillow, which could not be imported ({error}). "
             "Install it with: pip install pillow"
+        ) from error
+
+
+def pyarrow(owner: str) -> Any:
+    """Return the module ``pyarrow``, imported on first use.
+
+    Args:
+        owner: what needs it, named in the error message.
+
+    Raises:
+        ConfigurationError: pyarrow is not installed.
+    """
+    try:
+        return importlib.import_module("pyarrow")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{owner} needs the package pyarrow, which could not be imported ({error}). "
+            "Install it with: pip install pyarrow"
         ) from error

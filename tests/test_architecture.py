@@ -49,7 +49,7 @@ FORBIDDEN = {
     "metrics": {"activations", "optimizers"},
 }
 HEAVY = ["scipy", "tqdm", "matplotlib", "sklearn", "pandas", "torch", "jax", "tensorflow", "keras"]
-HEAVY += ["tensorboard", "tensorboardX"]
+HEAVY += ["tensorboard", "tensorboardX", "h5py", "zarr", "pyarrow", "polars"]
 LIMIT = 400
 
 

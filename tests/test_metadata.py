@@ -31,7 +31,7 @@ def test_the_oldest_versions_are_the_lower_bounds():
     oldest = pins((ROOT / ".ci" / "oldest.txt").read_text())
     del oldest["pyparsing"]
     assert oldest == {n: v for n, v in tested.items() if n not in UNVERSIONED}
-    for extra in ("images", "numba", "plot", "tensorboard"):
+    for extra in ("hdf5", "images", "numba", "parquet", "plot", "polars", "tensorboard", "zarr"):
         for name, version in lower_bounds(extras[extra]).items():
             assert version == oldest[name]
 

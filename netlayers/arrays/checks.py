@@ -11,6 +11,7 @@ from netlayers.arrays.categories import as_categories, as_text
 from netlayers.arrays.convert import all_finite, as_array, check_finite, check_kind, each
 from netlayers.arrays.foreign import LazyRows, blocks, is_lazy
 from netlayers.arrays.sparse import as_csr, is_malformed, is_sparse
+from netlayers.arrays.tables import Table
 from netlayers.errors import DataError
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def as_data(owner: str, argument: str, value: Any) -> Any:
     Raises:
         DataError: it does not contain real numbers.
     """
+    if type(value) is Table:
+        value.check(owner, argument)
+        return LazyRows(value)
     if type(value) is not np.ndarray and is_lazy(value):
         as_array(owner, argument, value[:0])  # checks the dtype
         return LazyRows(value)

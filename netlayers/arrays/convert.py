@@ -9,7 +9,7 @@ import numpy as np
 
 from netlayers.arrays.categories import any_array, as_categories, as_text
 from netlayers.arrays.complex_step import ComplexStep
-from netlayers.arrays.foreign import blocks
+from netlayers.arrays.foreign import LazyRows, blocks
 from netlayers.arrays.frames import frame_values, is_frame
 from netlayers.errors import DataError
 
@@ -176,8 +176,10 @@ def as_float(owner: str, argument: str, value: Any, dtype: Dtype) -> Array:
 
 def as_column(array: Any, shape: Any) -> Any:
     """Return numbers or texts (n,) as (n, 1), if that is the shape that is expected."""
-    one_axis = type(array) is np.ndarray and array.ndim == 1 and tuple(shape or ()) == (None, 1)
-    return array[:, None] if one_axis else array
+    is_rows = isinstance(array, (np.ndarray, LazyRows)) and array.ndim == 1
+    if not is_rows or tuple(shape or ()) != (None, 1):
+        return array
+    return array.one_column() if isinstance(array, LazyRows) else array[:, None]
 
 
 def in_order(array: Array) -> Array:

@@ -108,6 +108,10 @@ class LazyRows:
         """Return a range of the rows without reading them."""
         return LazyRows(self.source, self._start + start, self._start + stop)
 
+    def one_column(self) -> LazyRows:
+        """Return rows (n,) as (n, 1)."""
+        return LazyRows(_OneColumn(self))
+
     def read(self, rows: Rows, out: Array) -> None:
         """Read a range of rows, or rows in increasing order, into ``out``, in pieces."""
         if not isinstance(rows, slice):
@@ -138,3 +142,14 @@ class LazyRows:
             except (TypeError, ValueError, IndexError, NotImplementedError, KeyError):
                 self._fancy_indexing = False  # only slices are supported
         return np.concatenate([self.source[i : i + 1] for i in indices.tolist()])
+
+
+class _OneColumn:
+    """Rows (n,) as (n, 1)."""
+
+    def __init__(self, rows: LazyRows) -> None:
+        self._rows, self.shape, self.dtype = rows, (len(rows), 1), rows.dtype
+        self.chunks = (rows.chunk, 1)
+
+    def __getitem__(self, rows: slice) -> Array:
+        return self._rows[rows][:, None]

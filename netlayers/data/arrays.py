@@ -237,7 +237,9 @@ class ArrayData:
         return _zeros(self._columns[0])
 
     def close(self) -> None:
-        """Do nothing: arrays hold no resources."""
+        """Free the rows that were read."""
+        self._current, self._loaded = iter(()), None
+        self._columns = [c and c.part(0, c.rows) for c in self._columns]  # without buffers
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, or those after the first ``start``."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_ARRAYS = ("__array__", "__dlpack__", "toarray", "collect_schema")  # the last of polars' LazyFrame
+
+
 def is_stream(value: Any) -> bool:
     """Return whether ``value`` yields batches, rather than being an array or rows.
 
@@ -42,7 +45,7 @@ def is_stream(value: Any) -> bool:
         return is_array(x) or holds_arrays(x)
     if isinstance(value, (type, Mapping, np.generic)):
         return False
-    if is_lazy(value) or any(hasattr(value, n) for n in ("__array__", "__dlpack__", "toarray")):
+    if is_lazy(value) or any(hasattr(value, n) for n in _ARRAYS):
         return False
     return callable(value) or any(
         hasattr(value, n) for n in ("__next__", "__iter__", "__getitem__")

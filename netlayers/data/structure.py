@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netlayers.arrays.frames import frame_columns
+from netlayers.arrays.tables import as_table
 from netlayers.errors import DataError
 
 
@@ -47,6 +48,7 @@ def arrays_by_name(
     Raises:
         DataError: the arrays do not match the names.
     """
+    value = as_table(value)
     if len(names) > 1:
         value = frame_columns(value)
     if isinstance(value, Mapping):
@@ -81,7 +83,7 @@ def arrays_by_name(
         if isinstance(value, (list, tuple, Mapping)):
             got = f"{argument} is a {type(value).__name__} of {count}"
         raise _refused(owner, argument, got, names, what)
-    return leaves
+    return [as_table(leaf) for leaf in leaves]
 
 
 def label(argument: str, name: str, names: Sequence[str]) -> str:

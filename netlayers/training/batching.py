@@ -138,6 +138,7 @@ def fit_data(
         parts = validation_parts(arguments.validation_data)
         size = arguments.training.batch_size
         validation = evaluation_data(model, "validation_data", parts, arguments.testing, size)
+    if validation is not None:
         opened.callback(validation.close)
     return data, validation
 

@@ -22,6 +22,8 @@ from netlayers.utils.plots import plot_model
 from netlayers.utils.progress import Progbar
 from netlayers.utils.seeds import clear_session, set_random_seed
 from netlayers.utils.sequences import PyDataset, Sequence, timeseries_dataset_from_array
+from netlayers.utils.shards import open_shards, write_shards
+from netlayers.utils.tables import open_safetensors, open_table
 
 __all__ = [
     "CustomObjectScope",
@@ -40,6 +42,9 @@ __all__ = [
     "img_to_array",
     "load_img",
     "normalize",
+    "open_safetensors",
+    "open_shards",
+    "open_table",
     "pack_x_y_sample_weight",
     "pad_sequences",
     "plot_model",
@@ -51,4 +56,5 @@ __all__ = [
     "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
+    "write_shards",
 ]

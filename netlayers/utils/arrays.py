@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import as_array
+from netlayers.arrays.foreign import LazyRows, is_lazy
+from netlayers.arrays.tables import Table, as_table
 from netlayers.checks import (
     check_axis,
     check_choice,
@@ -133,7 +135,8 @@ def split_dataset(
 
     Args:
         dataset: an array, or a list, tuple or dict of arrays with equally many rows. (Keras takes
-            TensorFlow's data sets too, and always returns those.)
+            TensorFlow's data sets too, and always returns those.) Arrays in files, such as of h5py,
+            are not read if they are not shuffled: the parts read the rows that are asked for.
         left_size: number of rows of the first part, or their fraction, a float between 0 and 1.
         right_size: the same of the second part; by default the rest.
         shuffle: shuffle the rows before.
@@ -149,7 +152,8 @@ def split_dataset(
         (array([0, 1, 2]), array([3, 4]))
     """
     owner = "split_dataset"
-    arrays = list(_columns(dataset))
+    reads = check_flag(owner, "shuffle", shuffle)  # otherwise the parts are views of files
+    arrays = list(_columns(dataset, reads))
     rows = {len(a) if a.ndim else None for a in arrays}
     if len(rows) != 1 or None in rows:
         raise DataError(
@@ -167,11 +171,14 @@ def split_dataset(
             f"{owner}: left_size={left_size!r} and right_size={right_size!r} mean parts of {left} "
             f"and {right} rows, which cannot be made of {n} rows; each needs one or more."
         )
-    order = np.arange(n)
-    if check_flag(owner, "shuffle", shuffle):
+    order = None
+    if reads:
+        order = np.arange(n)
         rng = np.random.default_rng(None if seed is None else check_seed(owner, seed))
         rng.shuffle(order)
-    return _taken(dataset, order[:left]), _taken(dataset, order[left : left + right])
+    bounds = slice(0, left), slice(left, left + right)
+    first, second = ([_taken(a, part, order) for a in arrays] for part in bounds)
+    return _like(dataset, first), _like(dataset, second)
 
 
 def _size(owner: str, argument: str, size: float | None, rows: int) -> int | None:
@@ -182,15 +189,29 @@ def _size(owner: str, argument: str, size: float | None, rows: int) -> int | Non
     return check_integer(owner, argument, size, minimum=1)
 
 
-def _columns(dataset: Any) -> Iterable[Array]:
-    if isinstance(dataset, (list, tuple)):
-        return map(np.asarray, dataset)
-    return map(np.asarray, dataset.values()) if isinstance(dataset, dict) else [np.asarray(dataset)]
-
-
-def _taken(dataset: Any, rows: Array) -> Any:
+def _columns(dataset: Any, reads: bool) -> Iterable[Any]:
+    """Yield the arrays of a dataset; those in files as they are, unless ``reads`` is set."""
     if isinstance(dataset, dict):
-        return {name: np.asarray(array)[rows] for name, array in dataset.items()}
-    if isinstance(dataset, (list, tuple)):
-        return type(dataset)(np.asarray(array)[rows] for array in dataset)
-    return np.asarray(dataset)[rows]
+        dataset = list(dataset.values())
+    for value in dataset if isinstance(dataset, (list, tuple)) else [dataset]:
+        table = as_table(value)
+        if reads or not (isinstance(table, Table) or is_lazy(table)):
+            yield value if isinstance(value, np.memmap) else np.asarray(value)
+        else:
+            yield LazyRows(table)
+
+
+def _taken(array: Any, part: slice, order: Array | None) -> Any:
+    """Return a part of the rows, in an order, as a copy; of rows in files as a view."""
+    if isinstance(array, LazyRows):
+        return array.part(part.start, part.stop)
+    if order is not None:
+        return np.asarray(array[order[part]])
+    return array[part] if isinstance(array, np.memmap) else array[part].copy()
+
+
+def _like(dataset: Any, arrays: list[Any]) -> Any:
+    """Return arrays in the form of a dataset: a dict, a list, a tuple or one array."""
+    if isinstance(dataset, dict):
+        return dict(zip(dataset, arrays, strict=True))
+    return type(dataset)(arrays) if isinstance(dataset, (list, tuple)) else arrays[0]

@@ -332,6 +332,8 @@ ELSEWHERE = {
     "get_registered_object": "tests/utils/test_keras_utils.py",
     "normal": "tests/utils/test_keras_utils.py",
     "normalize": "tests/utils/test_keras_utils.py",
+    "open_safetensors": "tests/data/test_tables_in_files.py",
+    "open_table": "tests/data/test_tables_in_files.py",
     "pack_x_y_sample_weight": "tests/utils/test_keras_utils.py",
     "pad_sequences": "tests/utils/test_keras_utils.py",
     "plot_model": "tests/utils/test_progress.py",
@@ -342,4 +344,5 @@ ELSEWHERE = {
     "split_dataset": "tests/utils/test_keras_utils.py",
     "timeseries_dataset_from_array": "tests/utils/test_keras_utils.py",
     "uniform": "tests/utils/test_keras_utils.py",
+    "write_shards": "tests/utils/test_shards.py",
 }

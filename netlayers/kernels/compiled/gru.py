@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: recurrent a8e96bd6219f, functions 1a90f78161dc.
+# this file contains digests of their files: recurrent b0aee1779463, functions 1a90f78161dc.
 
 
 def gru_forward_share(
@@ -87,6 +87,7 @@ def gru_backward_share(
     """
     steps, count, features = x.shape
     slots, samples, columns = dz.shape
+    begun = False
     units, one, slot, zero = dh.shape[1], h.dtype.type(1), 0, recurrent.entries(places[3])
     two, at_g = 2 * units, columns - units
     nothing, d_z = (recurrent.entries(zeros), 0, 0), recurrent.entries(dz)
@@ -137,11 +138,30 @@ def gru_backward_share(
         if slot == slots or t == 0:
             if d_u.size:
                 at_h = inner if not reset_after else h
-                recurrent.collect(slot, h, places[0], dz, places[2], 0, two, d_u, 0, width)
-                recurrent.collect(slot, at_h, places[0], dz, places[2], two, units, d_u, two, width)
-                recurrent.collect(slot, x, places[1], dz, places[2], 0, two, d_w, 0, width)
-                recurrent.collect(slot, x, places[1], dz, places[2], at_g, units, d_w, two, width)
-            slot = 0
+                recurrent.collect(
+                    slot, h, places[0], dz, places[2], 0, two, d_u, 0, width, nothing, begun
+                )
+                recurrent.collect(
+                    slot,
+                    at_h,
+                    places[0],
+                    dz,
+                    places[2],
+                    two,
+                    units,
+                    d_u,
+                    two,
+                    width,
+                    nothing,
+                    begun,
+                )
+                recurrent.collect(
+                    slot, x, places[1], dz, places[2], 0, two, d_w, 0, width, nothing, begun
+                )
+                recurrent.collect(
+                    slot, x, places[1], dz, places[2], at_g, units, d_w, two, width, nothing, begun
+                )
+            slot, begun = 0, True
 
 
 def _gru_row(dh: Array, gates: Array, h_before: Array, d_z: Array, d_g: Array, one: Any) -> None:
@@ -176,8 +196,11 @@ def gru_forward(
         return
     rows, units = x.shape[0] * x.shape[1], len(u)
     absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
-    w = recurrent.weights(w, rows)
-    u_zr, u_g = recurrent.weights(u, rows, 0, 2 * units), recurrent.weights(u, rows, 2 * units)
+    w = recurrent.weights("w", w, rows)
+    u_zr, u_g = (
+        recurrent.weights("u", u, rows, 0, 2 * units),
+        recurrent.weights("u g", u, rows, 2 * units),
+    )
     after, b_g = b_g is not None, recurrent.given(b_g, (0,), x.dtype)
 
     def compute(share: slice) -> None:
@@ -204,8 +227,8 @@ def gru_backward(
         return
     outputs, there, dx = recurrent.given_to_backward(dy, absent, dx, x.dtype)
     two = 2 * len(u)
-    w_x, w_g = recurrent.transposed(w, 0, two), recurrent.transposed(w, two)
-    u_zr, u_g = recurrent.transposed(u, 0, two), recurrent.transposed(u, two)
+    w_x, w_g = recurrent.transposed("w", w, 0, two), recurrent.transposed("w g", w, two)
+    u_zr, u_g = recurrent.transposed("u", u, 0, two), recurrent.transposed("u g", u, two)
 
     def loop(share: slice, *memory: Any) -> None:
         gru_backward_share(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent a8e96bd6219f.
+# this file contains a digest of their file: recurrent b0aee1779463.
 
 
 def lstm_forward_share(
@@ -64,6 +64,7 @@ def lstm_backward_share(
     """See :func:`netlayers.kernels.lstm.lstm_backward`."""
     steps, count, features = x.shape
     slots, samples, columns = dz.shape
+    begun = False
     units, one, slot, zero = dh.shape[1], c.dtype.type(1), 0, recurrent.entries(places[3])
     nothing, d_z = (recurrent.entries(zeros), 0, 0), recurrent.entries(dz)
     w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
@@ -95,9 +96,13 @@ def lstm_backward_share(
         slot += 1
         if slot == slots or t == 0:
             if d_u.size:
-                recurrent.collect(slot, h, places[0], dz, places[2], 0, columns, d_u, 0, width)
-                recurrent.collect(slot, x, places[1], dz, places[2], 0, columns, d_w, 0, width)
-            slot = 0
+                recurrent.collect(
+                    slot, h, places[0], dz, places[2], 0, columns, d_u, 0, width, nothing, begun
+                )
+                recurrent.collect(
+                    slot, x, places[1], dz, places[2], 0, columns, d_w, 0, width, nothing, begun
+                )
+            slot, begun = 0, True
 
 
 def _lstm_row(
@@ -142,7 +147,7 @@ def lstm_forward(
         return
     rows, absent, b = x.shape[0] * x.shape[1], recurrent.left_out(absent), recurrent.bias_of(b, w)
     factors = gate_factors(reference.GATES, len(u), u.dtype)
-    w, u = recurrent.weights(w, rows), recurrent.weights(u, rows)
+    w, u = recurrent.weights("w", w, rows), recurrent.weights("u", u, rows)
 
     def compute(share: slice) -> None:
         lstm_forward_share(
@@ -165,7 +170,7 @@ def lstm_backward(
         )
         return
     outputs, there, dx = recurrent.given_to_backward(dy, absent, dx, x.dtype)
-    w_x, w_h = recurrent.transposed(w), recurrent.transposed(u)
+    w_x, w_h = recurrent.transposed("w", w), recurrent.transposed("u", u)
 
     def loop(share: slice, *memory: Any) -> None:
         lstm_backward_share(

@@ -150,14 +150,17 @@ def accumulate(row: Array, d_b: Array) -> None:
 
 def collect(
     terms: int, a: Array, a_places: Array, dz: Array, places: Array, column: int, columns: int,
-    d_weights: Array, at: int, width: int,
+    d_weights: Array, at: int, width: int, nothing: Any, begun: bool,
 ) -> None:  # fmt: skip
-    """Add ``Σ aᵀ dz`` over steps and samples to the columns of a gradient from ``at`` on."""
+    """Add ``Σ aᵀ dz`` over steps and samples to the columns of a gradient from ``at`` on.
+
+    Unless it has begun, to ``nothing``.
+    """
     rows = d_weights.shape[0]
     left = (entries(a), 0, 1, rows, entries(a_places))
     above = (entries(dz), column, dz.shape[2], entries(places), width, width)
     out = (entries(d_weights), at, d_weights.shape[1])
-    multiply(rows, columns, terms, dz.shape[1], left, above, out, out)
+    multiply(rows, columns, terms, dz.shape[1], left, above, out if begun else nothing, out)
 
 
 def compiles(x: Array) -> bool:
@@ -170,20 +173,20 @@ def width_of(dtype: Any) -> int:
     return VECTORS * registers().size // dtype.itemsize
 
 
-def weights(w: Array, rows: int, start: int = 0, stop: int | None = None) -> Any:
-    """Return columns of w, for so many rows, as :func:`multiply` takes them."""
+def weights(name: str, w: Array, rows: int, start: int = 0, stop: int | None = None) -> Any:
+    """Return columns of w, for so many rows, as :func:`multiply` takes them; in named memory."""
     stop, width = w.shape[1] if stop is None else stop, width_of(w.dtype)
     if rows < _MANY:
         return w.reshape(-1), start, w.shape[1], width
-    panels = np.empty((-(-(stop - start) // width), len(w), width), w.dtype)
+    panels = scratch(f"recurrent {name}", (-(-(stop - start) // width), len(w), width), w.dtype)
     pack(w, start, panels)
     return panels.reshape(-1), 0, width, len(w) * width
 
 
-def transposed(w: Array, start: int = 0, stop: int | None = None) -> Any:
-    """Return wᵀ with columns of w as terms, as :func:`multiply` takes it."""
+def transposed(name: str, w: Array, start: int = 0, stop: int | None = None) -> Any:
+    """Return wᵀ with columns of w as terms, as :func:`multiply` takes it; in named memory."""
     stop, width = w.shape[1] if stop is None else stop, width_of(w.dtype)
-    panels = np.empty((-(-len(w) // width), stop - start, width), w.dtype)
+    panels = scratch(f"recurrent {name}", (-(-len(w) // width), stop - start, width), w.dtype)
     pack_transposed(w, start, panels)
     return panels.reshape(-1), 0, width, (stop - start) * width
 
@@ -224,20 +227,19 @@ def run_backward(
         places = scratch("recurrent places", (4, slots), np.dtype(np.int64))
         dz = scratch("recurrent dz", (slots, samples, columns), x.dtype)
         through = scratch("recurrent through", (samples, len(u)), x.dtype)
-        zeros = np.zeros(max(len(w), len(u)), x.dtype)
-        row.fill(0)
+        zeros = np.zeros(max(len(w), len(u), columns), x.dtype)
+        d_w_row, d_u_row, d_b_row = parts(row)
+        d_b_row.fill(0)
         places.fill(0)
-        loop(share, *parts(row), dz, through, zeros, places, width_of(x.dtype))
+        loop(share, d_w_row, d_u_row, d_b_row, dz, through, zeros, places, width_of(x.dtype))
 
     run(compute, shares)
-    total, *others = sums
-    for other in others:
-        np.add(total, other, out=total)
-    of_w, of_u, of_b = parts(total)
+    found = [parts(row) for row in sums]
     if d_w is not None and d_u is not None:
-        np.copyto(d_w, of_w)
-        np.copyto(d_u, of_u)
-    return of_b
+        for i, (of_w, of_u, _) in enumerate(found):
+            np.add(d_w if i else 0, of_w, out=d_w)
+            np.add(d_u if i else 0, of_u, out=d_u)
+    return np.add.reduce([of_b for _, _, of_b in found])
 
 
 def given_to_backward(

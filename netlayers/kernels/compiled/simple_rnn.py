@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent a8e96bd6219f.
+# this file contains a digest of their file: recurrent b0aee1779463.
 
 
 def simple_rnn_forward_share(
@@ -47,6 +47,7 @@ def simple_rnn_backward_share(
     """See :func:`netlayers.kernels.recurrent.simple_rnn_backward`."""
     steps, count, features = x.shape
     slots, samples, units = dz.shape
+    begun = False
     one, slot, zero = h.dtype.type(1), 0, recurrent.entries(places[3])
     nothing, d_z = (recurrent.entries(zeros), 0, 0), recurrent.entries(dz)
     w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
@@ -80,9 +81,13 @@ def simple_rnn_backward_share(
         slot += 1
         if slot == slots or t == 0:
             if d_u.size:
-                recurrent.collect(slot, h, places[0], dz, places[2], 0, units, d_u, 0, width)
-                recurrent.collect(slot, x, places[1], dz, places[2], 0, units, d_w, 0, width)
-            slot = 0
+                recurrent.collect(
+                    slot, h, places[0], dz, places[2], 0, units, d_u, 0, width, nothing, begun
+                )
+                recurrent.collect(
+                    slot, x, places[1], dz, places[2], 0, units, d_w, 0, width, nothing, begun
+                )
+            slot, begun = 0, True
 
 
 def simple_rnn_forward(
@@ -94,7 +99,7 @@ def simple_rnn_forward(
         reference.simple_rnn_forward(x, w, b, u, h, absent, new)
         return
     rows, absent, b = x.shape[0] * x.shape[1], recurrent.left_out(absent), recurrent.bias_of(b, w)
-    w, u = recurrent.weights(w, rows), recurrent.weights(u, rows)
+    w, u = recurrent.weights("w", w, rows), recurrent.weights("u", u, rows)
 
     def compute(share: slice) -> None:
         simple_rnn_forward_share(
@@ -114,7 +119,7 @@ def simple_rnn_backward(
         reference.simple_rnn_backward(dy, dh, x, w, u, h, absent, d_w, d_u, d_b, dx, new)
         return
     outputs, there, dx = recurrent.given_to_backward(dy, absent, dx, x.dtype)
-    w_x, w_h = recurrent.transposed(w), recurrent.transposed(u)
+    w_x, w_h = recurrent.transposed("w", w), recurrent.transposed("u", u)
 
     def loop(share: slice, *memory: Any) -> None:
         simple_rnn_backward_share(

@@ -10,8 +10,33 @@ side, ``steps`` characters at a time. The layers are stateful, so a window begin
 that the window before it left, while the gradient goes back to the beginning of its own window.
 
 The last tenth of the text is held out, as in nanoGPT (A. Karpathy), whose README reports a loss
-of 1.88 there for a Transformer with 0.8 million weights after "about 3 minutes" on a CPU, and
-1.4697 for one of 10.6 million on a GPU. A loss in nats divided by ln 2 is bits per character.
+of 1.88 there for a Transformer with 0.8 million weights after about three minutes on a CPU, and
+1.4697 for one of 10.6 million on a GPU. A loss in nats divided by ln 2 is bits per character. The
+Transformer sees up to 64 characters, the recurrent network all that its states remember.
+
+Output, 137 s of processor time with compiled kernels, one thread (two cores, shared by many):
+
+    1,115,394 characters, 65 different; 349,569 weights
+    epoch  1: loss 2.1656, held out 2.2937 (3.309 bits), 198 s
+    epoch  2: loss 1.6611, held out 1.6862 (2.433 bits), 321 s
+    epoch  3: loss 1.5503, held out 1.6279 (2.349 bits), 419 s
+    epoch  4: loss 1.5005, held out 1.5981 (2.306 bits), 578 s
+    epoch  5: loss 1.4791, held out 1.5874 (2.290 bits), 660 s
+    ROMEO:
+    So six his sword, the foul't sir, sir;
+    And so, my companiant the majesting.
+
+    ISABELLA:
+    God, too, care of him in my blood that come of his own.
+
+    Shepherd:
+    Thou hast, and help from and from his hastes:
+    That if you see of back my life are subfe sold.
+
+    AUTOLYCUS:
+    Master thee, host put she have the trone;
+    And boin a poor trair heavent with a branch.
+    ...
 """
 
 from __future__ import annotations
@@ -83,7 +108,7 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument(
         "--start", default="ROMEO:\n", help="what the text that is written begins with"

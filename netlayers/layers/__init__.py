@@ -28,6 +28,7 @@ from netlayers.layers.adaptive_pooling import (
 from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.bidirectional import Bidirectional
 from netlayers.layers.category_encoding import CategoryEncoding
+from netlayers.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from netlayers.layers.convolution import Conv1D, Conv2D, Conv3D
 from netlayers.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from netlayers.layers.dense import Dense
@@ -183,6 +184,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",

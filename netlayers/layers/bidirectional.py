@@ -102,8 +102,10 @@ class Bidirectional(SeriesLayer):
                 f"got {type(layer).__name__}."
             )
         name = layer.name.removeprefix("forward_").removeprefix("backward_")
-        name = f"{direction}_{name}"
-        return type(layer).from_config({**layer.get_config(), "name": name, **changed})
+        changed |= {"name": f"{direction}_{name}"}
+        if hasattr(layer, "use_cudnn"):
+            changed["use_cudnn"] = layer.use_cudnn
+        return type(layer).from_config({**layer.get_config(), **changed})
 
     @staticmethod
     def examples() -> Examples:
@@ -141,8 +143,8 @@ class Bidirectional(SeriesLayer):
 
     # Shapes ----------------------------------------------------------------------------------
 
-    def _state_shapes(self) -> list[tuple[int, ...]]:
-        return [shape for layer in self.layers for shape in layer._state_shapes()]
+    def _state_shapes(self, series: Any = None) -> list[tuple[int, ...]]:
+        return [shape for layer in self.layers for shape in layer._state_shapes(series)]
 
     def _split(self, given: Any) -> tuple[Any, Any]:
         """Return what the two layers take, of the series and the states of both."""

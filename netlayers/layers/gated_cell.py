@@ -121,13 +121,16 @@ class GatedCell(RNNCell):
                 "of shape (batch, steps, features)."
             )
         columns = self._gates * self.units
-        for name, short, rows in (
-            ("kernel", "kernel", step[-1]),
-            ("recurrent_kernel", "recurrent", self.units),
+        self._declare((step[-1], columns), (self.units, columns))
+
+    def _declare(self, *shapes: tuple[int, ...]) -> None:
+        """Declare ``kernel`` and ``recurrent_kernel`` of these shapes, and ``bias``."""
+        for (name, short), shape in zip(
+            (("kernel", "kernel"), ("recurrent_kernel", "recurrent")), shapes, strict=True
         ):
             self.add_weight(
                 name,
-                (rows, columns),
+                shape,
                 getattr(self, f"{short}_initializer"),
                 getattr(self, f"{short}_regularizer"),
                 constraint=getattr(self, f"{short}_constraint"),

@@ -11,11 +11,31 @@ if TYPE_CHECKING:
     from netlayers._typing import Identifier
 
 
-class GatedLayer(Recurrent):
+class CellLayer(Recurrent):
     """Base class of layers that make a cell of their arguments.
 
     Weights, gradients and arguments of the cell are attributes of the layer too: ``layer.kernel``
     is ``layer.cell.kernel``.
+    """
+
+    def _make_cell(self, kind: Any, *arguments: Any, **options: Any) -> None:
+        """Make the cell of arguments of this layer, which errors name, and add it."""
+        try:
+            cell = kind(*arguments, **options)
+        except ConfigurationError as error:
+            text = str(error).replace(f"{kind.__name__}:", f"{type(self).__name__}:", 1)
+            raise ConfigurationError(text) from None
+        self._take_cell(cell)
+
+    def __getattr__(self, name: str) -> Any:
+        layers = vars(self).get("layers")
+        if not layers or name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(layers[0], name)
+
+
+class GatedLayer(CellLayer):
+    """Base class of SimpleRNN, LSTM and GRU.
 
     Args: those of the cell and of :class:`Recurrent`.
     """
@@ -42,37 +62,26 @@ class GatedLayer(Recurrent):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        name = self._cell_class.__name__
-        try:
-            cell = self._cell_class(
-                units,
-                activation=activation,
-                use_bias=use_bias,
-                kernel_initializer=kernel_initializer,
-                recurrent_initializer=recurrent_initializer,
-                bias_initializer=bias_initializer,
-                kernel_regularizer=kernel_regularizer,
-                recurrent_regularizer=recurrent_regularizer,
-                bias_regularizer=bias_regularizer,
-                kernel_constraint=kernel_constraint,
-                recurrent_constraint=recurrent_constraint,
-                bias_constraint=bias_constraint,
-                dropout=dropout,
-                recurrent_dropout=recurrent_dropout,
-                seed=seed,
-                **vars(self).pop("_own_options", {}),
-            )
-        except ConfigurationError as error:  # of an argument of this layer
-            text = str(error).replace(f"{name}:", f"{type(self).__name__}:", 1)
-            raise ConfigurationError(text) from None
-        self._take_cell(cell)
+        self._make_cell(
+            self._cell_class,
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            **vars(self).pop("_own_options", {}),
+        )
 
-    def _state_shapes(self) -> list[tuple[int, ...]]:
+    def _state_shapes(self, series: Any = None) -> list[tuple[int, ...]]:
         cell = self.layers[0]
         return [(cell.units,)] * cell._states
-
-    def __getattr__(self, name: str) -> Any:
-        layers = vars(self).get("layers")
-        if not layers or name.startswith("_"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(layers[0], name)

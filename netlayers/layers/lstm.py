@@ -108,11 +108,15 @@ class LSTMCell(GatedCell):
         ``new c = f c + i g``, ``new h = o a(new c)``.
         """
         x, h, (_, c) = self._started(x, training, masks)
-        count, units = c.shape
         z = self._product("z", x, self.kernel, training)
         np.add(z, self._product("inner", h, self.recurrent_kernel, training), out=z)
         if self.use_bias:
             np.add(z, self.bias, out=z)
+        return self._new_states(z, c, training)
+
+    def _new_states(self, z: Array, c: Array, training: bool) -> tuple[Array, Array, Array]:
+        """Return the output and the new states, from the logits of the gates (rows, 4 units)."""
+        count, units = c.shape
         z = z.reshape(count, 4, units)
         gates = self.buffer("gates", (3, count, units), training)
         np.copyto(gates, z[:, (0, 1, 3)].swapaxes(0, 1))
@@ -122,7 +126,7 @@ class LSTMCell(GatedCell):
         g = self.activation.forward(z_g, training, inplace=True)
         i, f, o = gates
         new_c = np.multiply(f, c, out=self.buffer("c", (count, units), training))
-        np.add(new_c, np.multiply(i, g), out=new_c)
+        np.add(new_c, np.multiply(i, g, out=self.buffer("i g", c.shape, training)), out=new_c)
         a_c = (self._in_c() if training else self.activation).forward(new_c, training)
         new_h = np.multiply(o, a_c, out=self.buffer("h", (count, units), training))
         if training:
@@ -139,23 +143,26 @@ class LSTMCell(GatedCell):
         ``db = Σ dz``, ``dx = dz Wᵀ``, ``dh = dz Uᵀ``.
         """
         *dh, dc = dy
-        dh = self._summed(*dh)
-        i, f, o = self.cache.gates
-        count, units = dh.shape
-        dc = self.check_gradient(dc, dh.shape)
-        dc = np.add(dc, self._in_c().backward(dh * o), out=self.buffer("dc", dh.shape))
-        d_gates = self.buffer("d gates", (3, count, units))
-        np.multiply(dc, self.cache.g, out=d_gates[0])
-        np.multiply(dc, self.cache.c, out=d_gates[1])
-        np.multiply(dh, self.cache.a_c, out=d_gates[2])
-        dz = self.buffer("dz", (count, 4 * units))
-        columns = dz.reshape(count, 4, units)
-        columns[:, 2] = self.activation.backward(dc * i)
-        columns[:, (0, 1, 3)] = self.recurrent_activation.backward(d_gates).swapaxes(0, 1)
-        np.multiply(dc, f, out=dc)
+        dz, dc = self._logits_gradient(self._summed(*dh), dc)
         if self._trainable and self.use_bias:
             np.sum(dz, axis=0, out=self.d_bias)
         return self._input_gradient(dz), self._state_gradient(dz), dc
+
+    def _logits_gradient(self, dh: Array, dc: Array) -> tuple[Array, Array]:
+        """Return the gradient of the logits (rows, 4 units), and that of c; dh is overwritten."""
+        (i, f, o), (count, units) = self.cache.gates, dh.shape
+        dc = self.check_gradient(dc, dh.shape)
+        d_gates = self.buffer("d gates", (3, count, units))
+        np.multiply(dh, self.cache.a_c, out=d_gates[2])
+        d_c = self.buffer("dc", dh.shape)
+        np.add(dc, self._in_c().backward(np.multiply(dh, o, out=dh)), out=d_c)
+        np.multiply(d_c, self.cache.g, out=d_gates[0])
+        np.multiply(d_c, self.cache.c, out=d_gates[1])
+        dz = self.buffer("dz", (count, 4 * units))
+        columns = dz.reshape(count, 4, units)
+        columns[:, 2] = self.activation.backward(np.multiply(d_c, i, out=dh))
+        columns[:, (0, 1, 3)] = self.recurrent_activation.backward(d_gates).swapaxes(0, 1)
+        return dz, np.multiply(d_c, f, out=d_c)
 
     def _run_all(
         self,

@@ -14,7 +14,16 @@ from netlayers.kernels.select import kernels
 from netlayers.kernels.threads import has_own_threads, own_threads
 from netlayers.layers.no_gradient import clear_gradients, pass_nothing
 from netlayers.layers.stacking import stacked, stacked_nodes
-from netlayers.layers.wiring import Node, chain, checked_parts, is_nothing, route_gradient, select
+from netlayers.layers.wiring import (
+    Node,
+    chain,
+    checked_parts,
+    is_nothing,
+    layer_of,
+    repeated,
+    route_gradient,
+    select,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,10 +61,8 @@ class Network(Layer):
         """Update the connections after a call was added or removed, or after the build."""
         wired = self._connections(self.calls)
         self.takes_mask = any(_deals_with_masks(call) for call in self.calls)
-        self._in_threads = any(
-            getattr(getattr(c, "layer", c), "_in_threads", False) for c in self.calls
-        )
-        self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
+        self._in_threads = any(getattr(layer_of(c), "_in_threads", False) for c in self.calls)
+        self._repeated = repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self.takes_mask or self._repeated):
             wired = chain(self.calls)
         self._nodes, self._results = (None, ()) if wired is None else wired
@@ -133,7 +140,7 @@ class Network(Layer):
         """Return the logits, the input of the last activation."""
         if self._in_threads and not has_own_threads():
             with own_threads():
-                return Network._forward_logits(self, x, training, mask)
+                return Network._forward_logits(self, x, training, mask, mask_out)
         y = self.prepare(x)
         if self._nodes is not None or mask is not None:
             y, mask = self._run(y, training, mask, "_forward_logits")
@@ -349,7 +356,7 @@ def forward_of(
     call: Callee, x: Any, training: bool, mask: Any, method: str = "forward"
 ) -> tuple[Any, Any]:
     """Return the output of a call, or its logits, and its mask."""
-    layer = getattr(call, "layer", call)
+    layer = layer_of(call)
     forward = getattr(call, method)
     if _is_network(call):
         found: list[Any] = []
@@ -364,11 +371,11 @@ def forward_of(
 
 
 def _is_network(call: Callee) -> bool:
-    return isinstance(getattr(call, "layer", call), Network)
+    return isinstance(layer_of(call), Network)
 
 
 def _deals_with_masks(call: Callee) -> bool:
-    layer = getattr(call, "layer", call)
+    layer = layer_of(call)
     if not isinstance(layer, Layer):
         return False
     if isinstance(layer, Network) or layer.takes_mask:
@@ -376,19 +383,6 @@ def _deals_with_masks(call: Callee) -> bool:
     # A layer that only combines the masks of its inputs creates none.
     own = type(layer).compute_mask is not Layer.compute_mask and not layer._combines_masks
     return own and getattr(layer, "mask_zero", True)
-
-
-def _repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:
-    """Return for each call the parameters that a later call shares."""
-    seen: set[int] = set()
-    found = {}
-    for number in range(len(calls) - 1, -1, -1):
-        its = calls[number].declared_parameters
-        again = [p for p in its if id(p) in seen]
-        if again:
-            found[number] = again
-        seen |= {id(p) for p in its}
-    return found
 
 
 def _announce(call: Callee, ready: Callable[[slice], None], but: set[int] | None = None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from netlayers.checks import check_flag, is_several
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.network import backward_of
-from netlayers.layers.recurrent_cell import state_shapes
+from netlayers.layers.recurrent_cell import nested, state_shapes
 from netlayers.layers.recurrent_steps import run_steps, run_steps_backward, spread
 from netlayers.layers.series import SeriesLayer
 
@@ -22,7 +22,8 @@ class Recurrent(SeriesLayer):
 
     Args:
         return_sequences: return the output of every step, instead of the last one.
-        return_state: return the states after the last step too: a tuple of the output and them.
+        return_state: return the states after the last step too: a tuple of the output and them;
+            called as in Keras, ``layer(x)``, those of stacked cells in a list for each cell.
         go_backwards: start with the last step; the outputs are in the order of their computation.
         stateful: start from the states in which the last batch ended, sample by sample; see
             :meth:`reset_states`. No gradient flows back into the last batch.
@@ -76,7 +77,11 @@ class Recurrent(SeriesLayer):
         """The cell."""
         return self.layers[0]
 
-    def _state_shapes(self) -> list[tuple[int, ...]]:
+    def _state_shapes(self, series: Any = None) -> list[tuple[int, ...]]:
+        """Return the shape of each state of a sample, for a series of this shape."""
+        if series is not None and hasattr(self.cell, "_state_shapes_for"):
+            found: list[tuple[int, ...]] = self.cell._state_shapes_for((series[0], *series[2:]))
+            return found
         return state_shapes(self.cell)
 
     # Shapes ----------------------------------------------------------------------------------
@@ -85,13 +90,12 @@ class Recurrent(SeriesLayer):
         """Build the cell for one step."""
         self._given_states = is_several(input_shape)
         series: Any = input_shape[0] if self._given_states else input_shape
-        shapes = self._state_shapes()
         self._check_series(series)
         if self.stateful:
-            for i, shape in enumerate(shapes):
+            for i, shape in enumerate(self._state_shapes(series)):
                 self.add_state(f"state_{i}", shape)
         if self._given_states:
-            self._check_states(input_shape[1:])
+            self._check_states(input_shape[1:], series)
         self._build_sublayers([(self.cell, self._step_shapes(series))])
 
     def _connect(self) -> None:
@@ -100,14 +104,14 @@ class Recurrent(SeriesLayer):
 
     def _step_shapes(self, series: Any, batch: int | None = None) -> Any:
         """Return the shapes of a step and of the states."""
-        return ((batch, *series[2:]), *((batch, *shape) for shape in self._state_shapes()))
+        return ((batch, *series[2:]), *((batch, *shape) for shape in self._state_shapes(series)))
 
     def check_input_shape(self, shape: Any) -> None:
         """Raise a ShapeError unless the cell takes a step of the series, and the states."""
         series, *states = shape if is_several(shape) else (shape,)
         self._check_series(series)
         self.cell.check_input_shape(self._step_shapes(series))
-        self._check_states(states)
+        self._check_states(states, series)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output, and with ``return_state`` those of the states."""
@@ -122,6 +126,17 @@ class Recurrent(SeriesLayer):
         mask = mask[0] if isinstance(mask, tuple) else mask
         mask = mask if self.return_sequences else None
         return (mask, *(None for _ in self._state_shapes())) if self.return_state else mask
+
+    def _nested(self, found: Any) -> Any:
+        """Return the outputs with the states in the lists of ``state_size``, as Keras does."""
+        sizes = self.cell.state_size
+        while isinstance(sizes, list) and len(sizes) == 1:
+            sizes = sizes[0]
+        if not self.return_state or not isinstance(sizes, list):
+            return found
+        y, *states = found
+        rest = iter(states)
+        return type(found)([y, *(nested(size, rest) for size in sizes)])
 
     # Forward ---------------------------------------------------------------------------------
 

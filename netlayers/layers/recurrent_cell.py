@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,19 +10,23 @@ from netlayers.arrays.spec import InputSpec
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 def state_shapes(cell: Any) -> list[tuple[int, ...]]:
     """Return the shape of each state of a cell, for one sample.
 
     Args:
-        cell: a cell. Its ``state_size`` is the number of units of its state, or a list with the
-            size, or the shape, of each state; lists may be nested.
+        cell: a cell. Its ``state_size`` is the number of units of its state, or a list or tuple
+            with the size, or the shape, of each state; lists may be nested.
 
     Raises:
         ConfigurationError: it has no such ``state_size``.
     """
     found: list[tuple[int, ...]] = []
-    todo = [getattr(cell, "state_size", None)]
+    size = getattr(cell, "state_size", None)
+    todo = [list(size) if isinstance(size, tuple) else size]
     while todo:
         size = todo.pop(0)
         if isinstance(size, list):
@@ -37,6 +41,18 @@ def state_shapes(cell: Any) -> list[tuple[int, ...]]:
                 f"units of its state or a list with that of each state, got {size!r}."
             )
     return found
+
+
+def flat(states: Any) -> list[Any]:
+    """Return the states of nested lists in one."""
+    if not isinstance(states, (list, tuple)):
+        return [states]
+    return [one for its in states for one in flat(its)]
+
+
+def nested(like: Any, states: Iterator[Any]) -> Any:
+    """Return the next of the states, or for a list a list of them, nested in the same way."""
+    return [nested(one, states) for one in like] if isinstance(like, list) else next(states)
 
 
 class RNNCell(Layer):
@@ -101,14 +117,12 @@ class RNNCell(Layer):
 
         Args:
             x: the step; or, as for other layers, a tuple of the step and the states.
-            more: a state, or the list of the states.
+            more: a state, or the list of the states; for stacked cells a list of such lists.
             training: see :meth:`Layer.__call__`.
             mask: must be ``None``.
         """
         if not more:
             return super().__call__(x, training=training, mask=mask)
-        states = more[0]
-        alone = not isinstance(states, (list, tuple))
-        given = (x, *([states] if alone else states))
-        y, *new = super().__call__(given, training=training, mask=mask)
-        return y, new[0] if alone else new
+        states = list(more[0]) if isinstance(more[0], tuple) else more[0]
+        y, *new = super().__call__((x, *flat(states)), training=training, mask=mask)
+        return y, nested(states, iter(new))

@@ -27,7 +27,8 @@ class RNN(Recurrent):
         cell: a cell: see :class:`RNNCell` for one of your own; a list of cells stands for
             :class:`StackedRNNCells`.
         return_sequences: return the output of every step, instead of the last one.
-        return_state: return the states after the last step too: a tuple of the output and them.
+        return_state: return the states after the last step too: a tuple of the output and them;
+            called as in Keras, ``layer(x)``, those of stacked cells in a list for each cell.
         go_backwards: start with the last step; the outputs are in the order of their computation.
         stateful: start from the states in which the last batch ended, sample by sample, until
             ``reset_states()``. No gradient flows back into the last batch.

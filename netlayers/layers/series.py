@@ -12,6 +12,7 @@ from netlayers.core.shapes import shown_shape
 from netlayers.core.symbolic import SymbolicValue
 from netlayers.errors import DataError, ShapeError
 from netlayers.layers.containers import Container
+from netlayers.layers.recurrent_cell import flat
 
 if TYPE_CHECKING:
     from netlayers._typing import Shape
@@ -31,8 +32,8 @@ class SeriesLayer(Container):
     _given_states = False  # whether they are
     _mixes_activations = True
 
-    def _state_shapes(self) -> list[tuple[int, ...]]:
-        """Return the shape of each state, for one sample."""
+    def _state_shapes(self, series: Any = None) -> list[tuple[int, ...]]:
+        """Return the shape of each state of a sample, for a series of this shape."""
         return []
 
     def _connect(self) -> None:
@@ -54,9 +55,9 @@ class SeriesLayer(Container):
                 f"features) with at least one step, got {shown_shape(shape)}."
             )
 
-    def _check_states(self, states: Any) -> None:
+    def _check_states(self, states: Any, series: Shape) -> None:
         """Check the shapes of the initial states, if there are any."""
-        expected = [(None, *shape) for shape in self._state_shapes()]
+        expected = [(None, *shape) for shape in self._state_shapes(series)]
         if states and [its[1:] for its in states] != [its[1:] for its in expected]:
             wanted, got = (" and ".join(map(shown_shape, its)) for its in (expected, states))
             raise ShapeError(
@@ -82,7 +83,8 @@ class SeriesLayer(Container):
             training: see :meth:`Layer.__call__`.
             mask: booleans (batch, steps); steps where it is false change nothing.
             initial_state: the states before the first step, a list, or one array for a cell with
-                one state. By default they are 0, or those in which the last batch ended.
+                one state; for stacked cells a list of such lists. By default they are 0, or those
+                in which the last batch ended.
         """
         if more and isinstance(more[0], (bool, np.bool_)):
             training, more = bool(more[0]), more[1:]
@@ -94,11 +96,15 @@ class SeriesLayer(Container):
         else:
             states = []
         if initial_state is not None:
-            several = isinstance(initial_state, (list, tuple))
-            states = list(initial_state) if several else [initial_state]
+            states = flat(initial_state)
         self._given_states = bool(states)
         self._check_count(states)
-        return super().__call__((x, *states) if states else x, training=training, mask=mask)
+        found = super().__call__((x, *states) if states else x, training=training, mask=mask)
+        return self._nested(found)
+
+    def _nested(self, found: Any) -> Any:
+        """Return the outputs with the states of stacked cells in lists."""
+        return found
 
     def _check_count(self, states: Any) -> None:
         count = len(self._state_shapes())

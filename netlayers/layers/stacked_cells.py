@@ -31,8 +31,9 @@ class StackedRNNCells(RNNCell, Container):
         >>> import numpy as np, netlayers as nl
         >>> cells = [nl.layers.GRUCell(4), nl.layers.LSTMCell(3)]
         >>> layer = nl.layers.RNN(nl.layers.StackedRNNCells(cells), return_state=True)
-        >>> [a.shape for a in layer(np.ones((2, 5, 6)))]  # y, h of the first, h and c of the last
-        [(2, 3), (2, 4), (2, 3), (2, 3)]
+        >>> y, h_first, (h, c) = layer(np.ones((2, 5, 6)))
+        >>> y.shape, h_first.shape, h.shape, c.shape
+        ((2, 3), (2, 4), (2, 3), (2, 3))
     """
 
     def __init__(self, cells: Iterable[Any], **kwargs: Any) -> None:

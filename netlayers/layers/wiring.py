@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def is_nothing(d: Any) -> bool:
     return d is None or (isinstance(d, tuple) and all(part is None for part in d))
 
 
+def layer_of(call: Callee) -> Any:
+    """Return the layer of a call; a layer is its own first call."""
+    return call if isinstance(call, Layer) else getattr(call, "layer", call)
+
+
 def checked_parts(call: Callee, sources: tuple[Source, ...], dx: Any) -> tuple[Any, ...]:
     """Return the input gradients of a call with several inputs as a tuple.
 
@@ -85,9 +91,22 @@ def checked_parts(call: Callee, sources: tuple[Source, ...], dx: Any) -> tuple[A
     found = (None,) * len(sources) if dx is None else dx
     if not isinstance(found, (tuple, list)) or len(found) != len(sources):
         count = len(found) if isinstance(found, (tuple, list)) else 1
-        layer: Any = getattr(call, "layer", call)
+        layer = layer_of(call)
         raise ShapeError(
             f"{layer.owner} ({type(layer).__name__}): backward() must "
             f"return a tuple of {len(sources)}: dL/dx for each input, or None; got {count}."
         )
     return tuple(found)
+
+
+def repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:
+    """Return for each call the parameters that a later call shares."""
+    seen: set[int] = set()
+    found = {}
+    for number in range(len(calls) - 1, -1, -1):
+        its = calls[number].declared_parameters
+        again = [p for p in its if id(p) in seen]
+        if again:
+            found[number] = again
+        seen |= {id(p) for p in its}
+    return found

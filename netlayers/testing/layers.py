@@ -54,7 +54,7 @@ def observe_layer(example: Example, layer: Layer) -> list[Any]:
     seen += [np.array(its) for its in listed(model.compute_mask(x))]
     if model._has_states:  # a second batch starts from those of the first
         seen += copies(forward(model, x))
-    if layer.takes_mask and not isinstance(x, tuple) and x.ndim == 3:
+    if layer.takes_mask and not isinstance(x, tuple) and x.ndim >= 3:
         mask = np.arange(x.shape[getattr(layer, "_time_axis", 1)]) % 2 == 0
         masked: Any = model.forward
         seen += copies(masked(x, mask=np.broadcast_to(mask, (len(x), len(mask)))))
@@ -312,6 +312,7 @@ def enlarged(example: Example) -> tuple[Any, Any]:
         3: (64, 64, 64),
         4: (16, 16, 32, 32),
         5: (8, 8, 8, 8, 64),
+        6: (8, 8, 4, 4, 4, 64),
     }[len(shape)]
 
     def wide(value: Any) -> Any:

@@ -319,3 +319,49 @@ def test_no_fused_loss_with_the_activation_of_a_recurrent_layer():
     x, y = X, np.array([[0.0], [1.0], [1.0]])
     model.train_on_batch(x, y)
     assert nl.check_gradients(model, x, y).passed
+
+
+class Twice(L.RNNCell):
+    """A cell with nested states: a is x, (b, c) sum up x and its square."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.state_size = units, [units, [units, (1, units)]]
+
+    def forward(self, x, training=False):
+        x, _, b, c = self.prepare(x)
+        if training:
+            self.cache.x = x
+        return b + x, x, b + x, c + x[:, None] ** 2
+
+    def backward(self, dy):
+        dy, da, db, dc = dy
+        return dy + da + db + 2 * self.cache.x * dc[:, 0], np.zeros_like(da), dy + db, dc
+
+
+def test_states_of_a_cell_of_the_user_can_be_nested():
+    layer = L.RNN(Twice(2), return_state=True, dtype="float64")
+    y, a, (b, c) = layer(X)
+    np.testing.assert_allclose(y, X.sum(axis=1))
+    np.testing.assert_allclose(c[:, 0], (X**2).sum(axis=1))
+    np.testing.assert_array_equal((a, b), (X[:, -1], y))
+    assert nl.check_gradients(layer, X).passed
+    _, *states = layer(X[:, :3])
+    assert np.allclose(layer(X[:, 3:], initial_state=states)[2][1], c)
+    step = layer.cell(X[:, 0], [a, (b, c)])
+    np.testing.assert_allclose(step[1][1][1][:, 0], c[:, 0] + X[:, 0] ** 2)
+
+
+def test_states_of_stacked_cells_are_nested_as_in_keras():
+    layer = L.RNN([L.LSTMCell(3), L.GRUCell(2)], return_state=True, dtype="float64")
+    y, (h, c), g = layer(X)
+    assert [s.shape for s in (h, c, g)] == [(3, 3), (3, 3), (3, 2)]
+    np.testing.assert_array_equal(y, g)
+    _, *states = layer(X[:, :3])
+    np.testing.assert_allclose(layer(X[:, 3:], initial_state=states)[0], y, rtol=1e-12)
+    source, target = nl.Input((6, 2)), nl.Input((6, 2))
+    _, *symbolic = layer(source)
+    again = L.RNN([L.LSTMCell(3), L.GRUCell(2)])(target, initial_state=symbolic)
+    assert nl.Model([source, target], again).predict([X, X]).shape == (3, 2)
+    _, h, c = L.RNN([L.LSTMCell(3)], return_state=True)(X)  # of one cell they are not
+    assert h.shape == c.shape == (3, 3)

@@ -57,3 +57,15 @@ def test_a_mask_of_another_shape_is_refused(shape):
     layer = L.TimeDistributed(L.Dense(2))
     with pytest.raises(ShapeError, match=r"\(batch, time, \.\.\.\) = \(2, 3, \.\.\.\), got"):
         layer(np.ones((2, 3, 5)), mask=np.ones(shape, bool))
+
+
+def test_a_wrapper_of_the_user_gets_the_mask_of_each_step():
+    class Masked(L.Wrapper):
+        def forward(self, x, training=False, mask=None, mask_out=None):
+            y = super().forward(x, training, mask, mask_out)
+            return y if mask is None else y * mask[:, None]
+
+    layer = L.TimeDistributed(Masked(L.Dense(1, use_bias=False, kernel_initializer="ones")))
+    mask = np.array([[True, False, True], [False, True, True]])
+    y = layer(np.ones((2, 3, 4)), mask=mask)
+    np.testing.assert_array_equal(y[..., 0], 4.0 * mask)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.checks import check_integer
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.kernels.convolution import channel_sums
@@ -53,7 +54,7 @@ class ConvLSTMCell(LSTMCell, WindowLayer):
         dilation_rate: Any = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(filters, **kwargs)
+        super().__init__(check_integer("ConvLSTMCell", "filters", filters, minimum=1), **kwargs)
         self.filters, self._rank = self.units, rank
         self._set_kernel(kernel_size, strides, padding, data_format, dilation_rate)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
@@ -97,7 +98,7 @@ class ConvLSTMCell(LSTMCell, WindowLayer):
     # Dropout ---------------------------------------------------------------------------------
 
     @property
-    def _drops_by_gate(self) -> bool:  # type: ignore[override]
+    def _drops_by_gate(self) -> bool:
         """Always, as in Keras."""
         return self.random and not self._at_inference
 

@@ -50,9 +50,9 @@ def flat(states: Any) -> list[Any]:
     return [one for its in states for one in flat(its)]
 
 
-def nested(like: Any, states: Iterator[Any]) -> Any:
+def nested(like: Any, states: Iterator[Any], kinds: Any = list) -> Any:
     """Return the next of the states, or for a list a list of them, nested in the same way."""
-    return [nested(one, states) for one in like] if isinstance(like, list) else next(states)
+    return [nested(one, states, kinds) for one in like] if isinstance(like, kinds) else next(states)
 
 
 class RNNCell(Layer):
@@ -123,6 +123,5 @@ class RNNCell(Layer):
         """
         if not more:
             return super().__call__(x, training=training, mask=mask)
-        states = list(more[0]) if isinstance(more[0], tuple) else more[0]
-        y, *new = super().__call__((x, *flat(states)), training=training, mask=mask)
-        return y, nested(states, iter(new))
+        y, *new = super().__call__((x, *flat(more[0])), training=training, mask=mask)
+        return y, nested(more[0], iter(new), (list, tuple))

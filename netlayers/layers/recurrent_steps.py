@@ -33,8 +33,9 @@ def run_steps(
     runs_all = cell._runs_all_steps
     if hasattr(cell, "_draw_masks") and training:
         options["masks"] = cell._draw_masks(x.shape[1], layer.workspace)
-        of_x, of_h = options["masks"]
-        runs_all = runs_all and of_h is None and (of_x is None or of_x.ndim == 2)
+        if runs_all:
+            of_x, of_h = options["masks"]
+            runs_all = of_h is None and (of_x is None or of_x.ndim == 2)
     if training:
         layer.cache.runs_all, layer.cache.masks = runs_all, options.get("masks")
     if runs_all:

@@ -363,5 +363,7 @@ def test_states_of_stacked_cells_are_nested_as_in_keras():
     _, *symbolic = layer(source)
     again = L.RNN([L.LSTMCell(3), L.GRUCell(2)])(target, initial_state=symbolic)
     assert nl.Model([source, target], again).predict([X, X]).shape == (3, 2)
+    cells = [L.LSTMCell(3, dropout=0.5) for _ in range(3)]
+    assert L.RNN(cells).forward(X, training=True).shape == (3, 3)
     _, h, c = L.RNN([L.LSTMCell(3)], return_state=True)(X)  # of one cell they are not
     assert h.shape == c.shape == (3, 3)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.hooks import call_name, used_by
+from netlayers.core.layer import Layer
+from netlayers.layers.bidirectional import Bidirectional
 from netlayers.layers.containers import Container
 from netlayers.layers.input import InputLayer
 from netlayers.layers.recurrent import Recurrent
 from netlayers.layers.wiring import chain
 
 if TYPE_CHECKING:
-    from netlayers.core.layer import Layer
     from netlayers.layers.wiring import Callee
 
     # What computes each array of a value.
@@ -46,7 +47,8 @@ class Flow:
 
     def _look(self, callee: Layer | Callee, before: Value) -> Value:
         """Note the uses in a layer, and return what computes its outputs."""
-        layer: Any = getattr(callee, "layer", callee)
+        # Bidirectional and other wrappers have a ``layer`` too.
+        layer: Any = callee if isinstance(callee, Layer) else getattr(callee, "layer", callee)
         if isinstance(layer, Container) and not isinstance(layer, Recurrent):
             return self._look_into(layer, before)
         joined = set().union(*before)
@@ -58,6 +60,9 @@ class Flow:
         return [{name}]
 
     def _look_into(self, layer: Container, before: Value) -> Value:
+        if isinstance(layer, Bidirectional):  # both take what it is given
+            both = [set().union(*self._look(part, before)) for part in layer.layers]
+            return both if layer.merge_mode is None else [both[0] | both[1]]
         nodes, results = layer._nodes, layer._results
         if nodes is None:
             calls = layer.calls or used_by(layer)

@@ -16,6 +16,7 @@ from netlayers.losses.crossentropy import (
     Crossentropy,
     SparseCategoricalCrossentropy,
 )
+from netlayers.losses.ctc import CTC
 from netlayers.losses.elementwise import ElementwiseLoss
 from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
 from netlayers.losses.function import FunctionLoss
@@ -28,6 +29,7 @@ from netlayers.losses.functions import (
     categorical_generalized_cross_entropy,
     categorical_hinge,
     cosine_similarity,
+    ctc,
     dice,
     hinge,
     huber,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Identifier
 
 __all__ = [
+    "CTC",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
@@ -100,6 +103,7 @@ __all__ = [
     "categorical_hinge",
     "circle",
     "cosine_similarity",
+    "ctc",
     "deserialize",
     "dice",
     "get",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers._serializers import same_settings
 from netlayers.losses.binary import BinaryCrossentropy
 from netlayers.losses.crossentropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from netlayers.losses.ctc import CTC
 from netlayers.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
 from netlayers.losses.generalized import CategoricalGeneralizedCrossEntropy
 from netlayers.losses.margins import CategoricalHinge, Hinge, SquaredHinge
@@ -88,6 +89,7 @@ categorical_focal_crossentropy = LossFunction(CategoricalFocalCrossentropy)
 categorical_generalized_cross_entropy = LossFunction(CategoricalGeneralizedCrossEntropy)
 categorical_hinge = LossFunction(CategoricalHinge)
 cosine_similarity = LossFunction(CosineSimilarity)
+ctc = LossFunction(CTC)
 dice = LossFunction(Dice)
 hinge = LossFunction(Hinge)
 huber = LossFunction(Huber)

@@ -37,7 +37,7 @@ def _weightings(loss: Loss, y_true: Array, shape: tuple[int, ...]) -> Iterator[A
     rng = np.random.default_rng(12)
     yield None
     yield rng.uniform(0, 3, shape[0])
-    if len(shape) > 2:
+    if len(shape) > 2 and not getattr(loss, "takes_lengths", False):
         yield rng.uniform(0, 3, np.delete(shape, axis_of(loss)))
     if loss.weighs_outputs:
         yield rng.uniform(0, 3, y_true.shape)

@@ -42,6 +42,9 @@ def masked_weights(loss: Any, sample_weight: Any, mask: Any) -> tuple[Any, float
 
 
 def _masked(loss: Any, sample_weight: Any, mask: Array) -> tuple[Array, float]:
+    if getattr(loss, "takes_lengths", False):
+        weight = 1.0 if sample_weight is None else np.asarray(sample_weight, np.float64)
+        return mask * np.reshape(weight, (-1, 1)), 1.0
     share = float(np.count_nonzero(mask) / max(1, mask.size))
     if getattr(loss, "reduction", "mean") not in ("sum_over_batch_size", "mean"):
         share = 1.0  # a sum, or divided by the sum of the weights

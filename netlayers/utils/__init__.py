@@ -15,6 +15,7 @@ from netlayers.saving.custom_objects import (
     serialize_keras_object,
 )
 from netlayers.utils.arrays import normalize, pad_sequences, split_dataset
+from netlayers.utils.ctc import ctc_decode
 from netlayers.utils.image_folders import image_dataset_from_directory
 from netlayers.utils.images import array_to_img, img_to_array, load_img, save_img
 from netlayers.utils.one_hot import to_categorical
@@ -33,6 +34,7 @@ __all__ = [
     "Sequence",
     "array_to_img",
     "clear_session",
+    "ctc_decode",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",

@@ -8,8 +8,9 @@ The encoder reads a question from its end to its beginning (I. Sutskever, O. Vin
 RepeatVector hands its last output to the decoder once for each character of the answer. A tenth
 of the questions is held out; no two questions have the same two numbers.
 
-Output, 33 s of processor time (one thread). Keras's example reports "99% train/test accuracy in
-55 epochs":
+Keras's example reports "99% train/test accuracy in 55 epochs". Keras 3.15 on JAX, with the same
+data and settings, reached 99.32 % of the characters and 96.80 % of those held out, in 38 s of
+processor time. Output, 33 s of processor time (one thread):
 
     ...
     epoch   5: accuracy of a character 51.56%, held out 49.20%; whole answers 3.4%; 11 s

@@ -1,7 +1,7 @@
 """Two tasks of "Long short-term memory" (Hochreiter and Schmidhuber 1997), beside the paper.
 
-    python examples/long_time_lags.py               # both, five starts each
-    python examples/long_time_lags.py reber         # the embedded Reber grammar
+    python examples/long_time_lags.py                       # both, two starts each
+    python examples/long_time_lags.py reber --starts 10     # the embedded Reber grammar
     python examples/long_time_lags.py adding
 
 S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
@@ -17,6 +17,24 @@ ten, both in the first half; the target is 0.5 + (X1 + X2) / 4. An answer is rig
 Other than in the paper, the gradient flows back through all steps, there is a forget gate (Gers et
 al. 2000), for adding almost open at first, and Adam takes the place of gradient descent. The
 strings come one by one, the series in batches of 20.
+
+Output of the last two lines above; the second with compiled kernels (NETLAYERS_KERNELS=numba):
+
+    embedded Reber grammar: strings until all are right
+      LSTM of 8 units: 2,600, 3,600, 1,800, 10,400, 5,400, 5,200, 5,000, 2,200, 2,800, 16,400
+      SimpleRNN of 15 units: none, 2,400, none, 6,000, none, none, 16,200, 4,400, 2,600, none
+      the paper: LSTM 97 to 100 % of the runs, 8,440 to 39,740; Elman's network 0 %
+    83 s of processor time
+    adding, 100 steps: series until 2,000 are right in a row
+      start 0: 70,280; 3 of 2,560 wrong
+      start 1: 97,480; 1 of 2,560 wrong
+      the paper: 74,000; 1 of 2,560 wrong
+    10 s of processor time
+
+Elman's network was trained without the gradient through time; with it, half of the starts of a
+SimpleRNN find the grammar in 20,000 strings. The LSTM has 575 weights (the paper's 264 to 276), for
+adding 361 (93). With input gates half open at first, at a rate of 0.01, constant or falling, three
+runs of adding did not get there in 80,000 series.
 """
 
 from __future__ import annotations
@@ -106,9 +124,12 @@ def train_adding(layer: L.Layer, steps: int, seed: int, limit: int) -> tuple[int
     """Return after how many series 2,000 were right in a row, and how many of 2,560 are wrong."""
     rng = np.random.default_rng(seed)
     model = nl.Sequential([nl.Input((None, 2)), layer, L.Dense(1)], seed=seed)
-    # The LSTM of 1997 has no forget gate, which is the same as one that is always open.
+    # As in the paper, the input gate is almost closed at first. The LSTM of 1997 has no forget
+    # gate, which is the same as one that is open.
+    layer.bias[: layer.units] = -3
     layer.bias[layer.units : 2 * layer.units] = 5
-    loss, optimizer = nl.losses.MeanSquaredError(), nl.optimizers.Adam(0.01, global_clipnorm=1.0)
+    rate = nl.optimizers.schedules.ExponentialDecay(0.02, 1000, 0.7)
+    loss, optimizer = nl.losses.MeanSquaredError(), nl.optimizers.Adam(rate, global_clipnorm=0.1)
     count = right = 0
     while right < 2000 and count < limit:
         x, y = adding_series(rng, 20, steps)
@@ -127,9 +148,9 @@ def main() -> None:
     """Run the experiments for several starts, and print the results beside the paper's."""
     parser = argparse.ArgumentParser(description="Two tasks of Hochreiter and Schmidhuber 1997.")
     parser.add_argument("task", nargs="?", choices=["both", "reber", "adding"], default="both")
-    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--starts", type=int, default=2)
     parser.add_argument("--steps", type=int, default=100, help="steps of the series to add")
-    parser.add_argument("--limit", type=int, default=100_000, help="series to train with at most")
+    parser.add_argument("--limit", type=int, default=140_000, help="series to train with at most")
     arguments = parser.parse_args()
     begun = time.process_time()
     if arguments.task in ("both", "reber"):
@@ -145,7 +166,7 @@ def main() -> None:
     if arguments.task in ("both", "adding"):
         print(f"adding, {arguments.steps} steps: series until 2,000 are right in a row")
         for seed in range(arguments.starts):
-            count, wrong = train_adding(L.LSTM(4), arguments.steps, seed, arguments.limit)
+            count, wrong = train_adding(L.LSTM(8), arguments.steps, seed, arguments.limit)
             print(f"  start {seed}: {shown([count])}; {wrong} of 2,560 wrong", flush=True)
         print("  the paper: 74,000; 1 of 2,560 wrong")
     print(f"{time.process_time() - begun:.0f} s of processor time")

@@ -20,6 +20,7 @@ from netlayers.kernels.recurrent import (
     reversed_steps,
     rows_of,
     scaled,
+    transposed,
     weight_gradients,
 )
 
@@ -108,7 +109,7 @@ def gru_backward(
     written to ``d_b_h`` (3 H,).
     """
     units = len(u)
-    u_g = u[:, 2 * units :]
+    u_t = transposed(u, new)
     dz_h = new("dz h", gates.shape)  # gradient of the products with u
     dz = new("dz", gates.shape) if reset_after else dz_h
     kept_z = columns(gates, 3)[0]
@@ -131,12 +132,12 @@ def gru_backward(
             if reset_after:
                 np.multiply(gates_of_dz[t], dh[:, None], out=gates_of_dz[t])
                 np.multiply(d_g[t], dh, out=d_g[t])
-                np.matmul(dz_h[t], u.T, out=through)
+                np.matmul(dz_h[t], u_t, out=through)
             else:
                 np.multiply(gates_of_dz[t, :, ::2], dh[:, None], out=gates_of_dz[t, :, ::2])
-                np.matmul(d_g[t], u_g.T, out=d_reset)
+                np.matmul(d_g[t], u_t[2 * units :], out=d_reset)
                 np.multiply(d_r[t], d_reset, out=d_r[t])
-                np.matmul(dz[t, :, : 2 * units], u[:, : 2 * units].T, out=through)
+                np.matmul(dz[t, :, : 2 * units], u_t[: 2 * units], out=through)
                 np.multiply(d_reset, r[t], out=d_reset)
                 np.add(through, d_reset, out=through)
             np.multiply(dh, kept_z[t], out=dh)

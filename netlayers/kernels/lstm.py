@@ -19,6 +19,7 @@ from netlayers.kernels.recurrent import (
     leave_out,
     reversed_steps,
     scaled,
+    transposed,
     weight_gradients,
 )
 
@@ -96,6 +97,7 @@ def lstm_backward(
     ``dc`` (N, H) is given for the last cell state, and becomes that of the first.
     """
     dz, slope_c = new("dz", gates.shape), new("slope c", c[:-1].shape)
+    u_t = transposed(u, new)
     held, kept_f = new("held", dh.shape), columns(gates, 4)[1]
     if absent is not None:  # dc[t-1] = dc[t] there
         kept_f = new("kept f", tanh_c.shape)
@@ -114,7 +116,7 @@ def lstm_backward(
             np.add(dc, dh, out=dc)
             np.multiply(to_c[t], dc[:, None], out=to_c[t])
             np.multiply(dc, kept_f[t], out=dc)
-            np.matmul(dz[t], u.T, out=dh)
+            np.matmul(dz[t], u_t, out=dh)
             if absent is not None:
                 np.add(dh, held, out=dh)
     weight_gradients(x, h, dz, dz, d_w, d_u)

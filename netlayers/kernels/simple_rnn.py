@@ -16,6 +16,7 @@ from netlayers.kernels.recurrent import (
     input_product,
     leave_out,
     reversed_steps,
+    transposed,
     weight_gradients,
 )
 
@@ -59,6 +60,7 @@ def simple_rnn_backward(
     new: New,
 ) -> None:
     """``dz[t] = (dy[t] + dh[t]) (1 - h[t]²)``, ``dh[t-1] = dz[t] uᵀ``, from the last step on."""
+    u_t = transposed(u, new)
     dz, held = new("dz", h[1:].shape), new("held", dh.shape)
     for block in blocks(dz):
         np.multiply(h[1:][block], h[1:][block], out=dz[block])
@@ -69,7 +71,7 @@ def simple_rnn_backward(
             if absent is not None:
                 hold(dh, absent[t], held)
             np.multiply(dz[t], dh, out=dz[t])
-            np.matmul(dz[t], u.T, out=dh)
+            np.matmul(dz[t], u_t, out=dh)
             if absent is not None:
                 np.add(dh, held, out=dh)
     weight_gradients(x, h, dz, dz, d_w, d_u)

@@ -1,0 +1,66 @@
+"""A steady step of a recurrent layer allocates nothing as large as an activation of all steps."""
+
+import importlib.util
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+
+KINDS = {
+    "LSTM": nl.layers.LSTM,
+    "GRU": nl.layers.GRU,
+    "GRU, reset before": lambda units: nl.layers.GRU(units, reset_after=False),
+    "SimpleRNN": nl.layers.SimpleRNN,
+}
+BATCH, STEPS, UNITS = 32, 128, 32
+
+
+@pytest.fixture(params=["numpy", "numba"])
+def kernels(request):
+    if not importlib.util.find_spec(request.param):
+        pytest.skip(f"needs {request.param}")
+    before = nl.kernels_in_use()
+    nl.use_kernels(request.param)
+    yield request.param
+    nl.use_kernels(before)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_steady_step_allocates_no_activation(kind, masked, kernels):
+    layer = KINDS[kind](UNITS)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(BATCH, STEPS, 3)).astype("float32")
+    mask = rng.random((BATCH, STEPS)) > 0.3 if masked else None
+    dy = np.ones((BATCH, UNITS), "float32")
+
+    def step():
+        layer.forward(x, training=True, mask=mask)
+        layer.backward(dy)
+
+    step()
+    step()
+    tracemalloc.start()
+    try:
+        step()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * BATCH * STEPS * UNITS / 2  # buffers of NumPy are 100 kB, of any size
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_is_linear_in_the_steps(kind):
+    held = []
+    for steps in (50, 100, 200):
+        layer = KINDS[kind](8)
+        tracemalloc.start()
+        try:
+            layer.forward(np.ones((4, steps, 3), "float32"), training=True)
+            layer.backward(np.ones((4, 8), "float32"))
+            held.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert held[2] - held[1] == pytest.approx(2 * (held[1] - held[0]), rel=0.3)

@@ -119,6 +119,16 @@ class ForwardInPlace(Scale):
         return x
 
 
+class WrittenInBetween(Scale):
+    __module__ = "netlayers.planted"  # so that its arguments are not read-only anyway
+
+    def forward(self, x, training=False):
+        x = self.prepare(x)
+        np.multiply(x, 2, out=x)
+        np.divide(x, 2, out=x)
+        return super().forward(x, training)
+
+
 class BackwardInPlace(Scale):
     def backward(self, dy, input_gradient=True):
         kept = dy.copy()
@@ -255,6 +265,7 @@ LAYER_FAULTS = [
     (SkippedWeights, "input_gradient_can_be_left_out", "input_gradient=False"),
     (SkippedWeights, "gradients_are_derivatives_in_a_model", "first in a model"),
     (ForwardInPlace, "given_arrays_are_unchanged", "read-only"),
+    (WrittenInBetween, "given_arrays_are_unchanged", "read-only"),
     (BackwardInPlace, "given_arrays_are_unchanged", "read-only"),
     (SharedBuffer, "two_layers_keep_apart", "attributes of the class"),
     (OneBufferForAllCalls, "two_calls_keep_apart", "two calls"),

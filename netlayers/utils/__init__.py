@@ -21,6 +21,7 @@ from netlayers.utils.images import array_to_img, img_to_array, load_img, save_im
 from netlayers.utils.one_hot import to_categorical
 from netlayers.utils.plots import plot_model
 from netlayers.utils.progress import Progbar
+from netlayers.utils.sampling import sample_logits
 from netlayers.utils.seeds import clear_session, set_random_seed
 from netlayers.utils.sequences import PyDataset, Sequence, timeseries_dataset_from_array
 from netlayers.utils.shards import open_shards, write_shards
@@ -51,6 +52,7 @@ __all__ = [
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "sample_logits",
     "save_img",
     "serialize_keras_object",
     "set_random_seed",

@@ -26,6 +26,7 @@ from netlayers.utils.seeds import clear_session, set_random_seed
 from netlayers.utils.sequences import PyDataset, Sequence, timeseries_dataset_from_array
 from netlayers.utils.shards import open_shards, write_shards
 from netlayers.utils.tables import open_safetensors, open_table
+from netlayers.utils.text_folders import text_dataset_from_directory
 
 __all__ = [
     "CustomObjectScope",
@@ -57,6 +58,7 @@ __all__ = [
     "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
+    "text_dataset_from_directory",
     "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.checks import check_choice, check_flag, check_integer, check_number, check_seed
-from netlayers.errors import ConfigurationError, DataError
+from netlayers.checks import check_choice, check_integer
 from netlayers.kernels.axes import INTERPOLATIONS
 from netlayers.layers.resizing import Resizing
+from netlayers.utils.folders import Folder
 from netlayers.utils.images import CHANNELS, check_size, img_to_array, load_img
-from netlayers.utils.one_hot import to_categorical
 from netlayers.utils.sequences import PyDataset
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from netlayers._typing import Array
 
 _OWNER = "image_dataset_from_directory"
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
-_LABEL_MODES = ("int", "categorical", "binary", None)
 
 
 class ImageFolder(PyDataset):
@@ -141,21 +138,12 @@ def image_dataset_from_directory(
         >>> data.class_names, x.shape, x.max(axis=(1, 2, 3)).tolist(), y.tolist()
         (['black', 'white'], (2, 2, 2, 3), [0.0, 255.0], [0, 1])
     """
-    mode = check_choice(_OWNER, "label_mode", label_mode, _LABEL_MODES)
     color = check_choice(_OWNER, "color_mode", color_mode, tuple(CHANNELS))
     check_choice(_OWNER, "format", format, ("tf", "grain"))
-    shuffled, links = (
-        check_flag(_OWNER, "shuffle", shuffle),
-        check_flag(_OWNER, "follow_links", follow_links),
-    )
-    told = check_flag(_OWNER, "verbose", verbose)
     if batch_size is not None:
         batch_size = check_integer(_OWNER, "batch_size", batch_size, minimum=1)
     size = image_size if isinstance(image_size, (list, tuple)) else (image_size, image_size)
     height, width = check_size(_OWNER, "image_size", size)
-    if seed is not None:
-        seed = check_seed(_OWNER, seed)
-    fraction = _check_split(validation_split, subset, shuffled, seed)
     resizing = Resizing(
         height,
         width,
@@ -164,113 +152,19 @@ def image_dataset_from_directory(
         pad_to_aspect_ratio,
         data_format=data_format,
     )
-    if mode is None:
-        labels = None
-    paths, classes, names = _listed(Path(directory), labels, class_names, links)
-    if told:
-        kinds = "" if names is None else f" belonging to {len(names)} classes"
-        print(f"Found {len(paths)} files{kinds}.")
-    if mode == "binary" and names is not None and len(names) != 2:
-        raise ConfigurationError(
-            f"{_OWNER}: label_mode='binary' needs two classes, got {names}. Use 'int'."
-        )
-    if shuffled:  # the order of Keras for the same seed
-        order = np.random.RandomState(seed).permutation(len(paths))
-        paths = [paths[i] for i in order]
-        classes = None if classes is None else classes[order]
-    targets = None if classes is None or names is None else _encoded(classes, mode, len(names))
 
-    def part(rows: slice) -> ImageFolder:
-        if not paths[rows]:
-            raise DataError(
-                f"{_OWNER}: there are no images for this part in {str(directory)!r}; looked for "
-                f"{', '.join(_SUFFIXES)}."
-            )
-        y = None if targets is None else targets[rows]
-        return ImageFolder(paths[rows], y, names, batch_size, color, resizing)
+    def make(paths: list[str], y: Array | None, names: list[str] | None) -> ImageFolder:
+        return ImageFolder(paths, y, names, batch_size, color, resizing)
 
-    if subset is None:
-        return part(slice(None))
-    count = len(paths) - int(fraction * len(paths))
-    parts = {"training": slice(count), "validation": slice(count, None)}
-    if told:
-        for name in parts if subset == "both" else (subset,):
-            print(f"Using {len(paths[parts[name]])} files for {name}.")
-    return [part(rows) for rows in parts.values()] if subset == "both" else part(parts[subset])
-
-
-def _check_split(split: Any, subset: Any, shuffled: bool, seed: int | None) -> float:
-    """Return the fraction of the files for validation."""
-    if (split is None) != (subset is None):
-        raise ConfigurationError(
-            f"{_OWNER}: validation_split and subset belong together, got {split!r} and {subset!r}."
-        )
-    if split is None:
-        return 0.0
-    check_choice(_OWNER, "subset", subset, ("training", "validation", "both"))
-    fraction = check_number(_OWNER, "validation_split", split, minimum=0, below=1)
-    if not fraction:
-        raise ConfigurationError(f"{_OWNER}: validation_split must be above 0, got {split!r}.")
-    if shuffled and seed is None and subset != "both":
-        raise ConfigurationError(
-            f"{_OWNER}: give a seed, or shuffle=False, so that the parts for training and "
-            "validation have no file in common."
-        )
-    return fraction
-
-
-def _encoded(classes: Array, mode: str | None, count: int) -> Array:
-    """Return the labels in the form of ``label_mode``."""
-    if mode == "categorical":
-        return to_categorical(classes, count).astype(np.float32)
-    return classes.astype(np.int32) if mode == "int" else classes.astype(np.float32)[:, None]
-
-
-def _listed(
-    directory: Path, labels: Any, class_names: Sequence[str] | None, links: bool
-) -> tuple[list[str], Array | None, list[str] | None]:
-    """Return the files, their classes, and the names of these."""
-    if not directory.is_dir():
-        raise FileNotFoundError(f"{_OWNER}: there is no folder {str(directory)!r}.")
-    if isinstance(labels, str) and labels == "inferred":
-        names = sorted(
-            p.name for p in directory.iterdir() if p.is_dir() and not p.name.startswith(".")
-        )
-        if class_names is not None:
-            missing = [name for name in class_names if name not in names]
-            if missing or isinstance(class_names, str):
-                raise ConfigurationError(
-                    f"{_OWNER}: class_names must be names of subfolders, {names}, got "
-                    f"{class_names!r}."
-                )
-            names = list(class_names)
-        files = [_files(directory / name, links) for name in names]
-        numbers = np.repeat(np.arange(len(names)), [len(found) for found in files])
-        return [path for found in files for path in found], numbers, names
-    if class_names is not None:
-        raise ConfigurationError(
-            f"{_OWNER}: class_names are names of subfolders, which labels={labels!r} does not use."
-        )
-    paths = _files(directory, links)
-    if labels is None:
-        return paths, None, None
-    if not isinstance(labels, (list, tuple, np.ndarray)) or len(labels) != len(paths):
-        raise ConfigurationError(
-            f"{_OWNER}: labels must be 'inferred', None, or a list with one for each of the "
-            f"{len(paths)} files, got {labels!r}."
-        )
-    classes = np.asarray(labels)
-    if classes.dtype.kind not in "iu" or classes.ndim != 1 or (len(classes) and classes.min() < 0):
-        raise ConfigurationError(f"{_OWNER}: labels must be integers from 0 on, got {labels!r}.")
-    names = [str(i) for i in range(int(classes.max()) + 1 if len(classes) else 0)]
-    return paths, classes, names
-
-
-def _files(folder: Path, links: bool) -> list[str]:
-    """Return the images in a folder and below, by folder and name."""
-    found = []
-    for place, _, names in sorted(os.walk(folder, followlinks=links)):
-        found += [
-            os.path.join(place, name) for name in sorted(names) if name.lower().endswith(_SUFFIXES)
-        ]
-    return found
+    return Folder(_OWNER, "images", _SUFFIXES, directory).datasets(
+        make,
+        labels,
+        label_mode,
+        class_names,
+        shuffle,
+        seed,
+        validation_split,
+        subset,
+        follow_links,
+        verbose,
+    )

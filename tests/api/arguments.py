@@ -274,6 +274,7 @@ ELSEWHERE = {
     "GradientMonitor.plot_time_steps": "tests/diagnostics/test_time_steps.py",
     "ctc_decode": "tests/losses/test_ctc.py",
     "sample_logits": "tests/utils/test_sampling.py",
+    "text_dataset_from_directory": "tests/utils/test_text_folders.py",
     "array_to_img": "tests/utils/test_images.py",
     "image_dataset_from_directory": "tests/utils/test_images.py",
     "img_to_array": "tests/utils/test_images.py",

@@ -239,7 +239,8 @@ class ArrayData:
     def close(self) -> None:
         """Free the rows that were read."""
         self._current, self._loaded = iter(()), None
-        self._columns = [c and c.part(0, c.rows) for c in self._columns]  # without buffers
+        if self.blocks is not None:
+            self._columns = [c and c.part(0, c.rows) for c in self._columns]  # without buffers
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, or those after the first ``start``."""

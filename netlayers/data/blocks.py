@@ -45,9 +45,9 @@ class BlockOrder:
 
     How far this is from a uniform order is seen in the batches. If a quantity is constant in each
     block, as in sorted data, its mean over a batch of m rows from a group of B of the K blocks has
-    ``1 + (m - 1)(1 / B - 1 / K)`` times the variance that m rows drawn at random have: two rows are
-    of one block with a probability of 1 / B, not 1 / K. If neighbours are independent, nothing
-    differs.
+    up to ``1 + (m - 1)(1 / B - 1 / K)`` times the variance that m rows drawn at random have: two
+    rows are of one block with a probability of 1 / B, not 1 / K (a little less in blocks of few
+    rows). If neighbours are independent, nothing differs.
 
     Args:
         count: number of rows.

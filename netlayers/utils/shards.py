@@ -31,8 +31,8 @@ _NAMES = ("x", "y", "sample_weight")
 class Shards:
     """Arrays in ``.npy`` files, one after the other, as an array that is read in slices.
 
-    ``fit`` and the other methods take it as x, y or weights. The files are mapped into memory one
-    at a time.
+    ``fit`` and the other methods take it as x, y or weights. The files are mapped into memory,
+    where they take no place until they are read.
 
     Args:
         files: paths of the files, in order.
@@ -47,26 +47,24 @@ class Shards:
     """
 
     def __init__(self, files: Sequence[str]) -> None:
-        owner = "open_shards"
         if not files:
-            raise DataError(f"{owner}: there are no files.")
+            raise DataError("open_shards: there are no files.")
         self.files = [os.fspath(file) for file in files]
-        self._open: tuple[int, Any] = (-1, None)
-        rows, first = [], None
-        for i, file in enumerate(self.files):
-            array = self._file(i)
+        self._maps: list[Array] = []
+        for file in self.files:
+            array = _mapped(file)
+            self._maps.append(array)
+            first = self._maps[0].dtype, self._maps[0].shape[1:]
             if array.ndim == 0:
-                raise DataError(f"{owner}: the file {file!r} holds a single number, not rows.")
-            its = (array.dtype, array.shape[1:])
-            first = first or its
+                raise DataError(f"open_shards: the file {file!r} holds a single number, not rows.")
+            its = array.dtype, array.shape[1:]
             if its != first:
                 raise DataError(
-                    f"{owner}: the file {file!r} has rows of shape {its[1]} and dtype {its[0]}, "
-                    f"but {self.files[0]!r} has {first[1]} and {first[0]}. All must be equal."
+                    f"open_shards: the file {file!r} has rows of shape {its[1]} and dtype "
+                    f"{its[0]}, but {self.files[0]!r} has {first[1]} and {first[0]}. All must be "
+                    "equal."
                 )
-            rows.append(len(array))
-        assert first is not None
-        self._bounds = np.cumsum([0, *rows])
+        self._bounds = np.cumsum([0, *map(len, self._maps)])
         self.dtype = first[0]
         self.shape: tuple[int, ...] = (int(self._bounds[-1]), *first[1])
         self.ndim = len(self.shape)
@@ -87,7 +85,7 @@ class Shards:
         while position < stop:
             first, end = int(self._bounds[i]), min(int(self._bounds[i + 1]), stop)
             if end > position:
-                out[position - start : end - start] = self._file(i)[position - first : end - first]
+                out[position - start : end - start] = self._maps[i][position - first : end - first]
             position, i = end, i + 1
         return out[::step]
 
@@ -97,20 +95,17 @@ class Shards:
     def __repr__(self) -> str:
         return f"<Shards of shape {self.shape}, {self.dtype}, in {len(self.files)} files>"
 
-    def _file(self, i: int) -> Any:
-        """Return the memory map of a file; an array if it is empty."""
-        number, mapped = self._open  # at once: other threads may read other files
-        if number == i:
-            return mapped
-        try:
-            mapped = np.load(self.files[i], mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise FileError(self.files[i], "file", "an array that np.save wrote", error) from error
-        self._open = (i, mapped)
-        return mapped
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.files,)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": (-1, None)}
+
+def _mapped(file: str) -> Array:
+    """Return the memory map of a file."""
+    try:
+        array: Array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError(file, "file", "an array that np.save wrote", error) from error
+    return array
 
 
 def open_shards(folder: str | os.PathLike[str]) -> Any:

@@ -63,6 +63,9 @@ def test_what_is_read_of_a_pass_does_not_change_the_next():
             next(groups)
         states.append(rng.bit_generator.state["state"]["state"])
     assert len(set(states)) == 1
+    orders = [g.order.tolist() for g in order.draw(np.random.default_rng(0)) if g.rows == 15]
+    assert len(orders) > 3
+    assert len(set(map(tuple, orders))) == len(orders)  # each group has numbers of its own
 
 
 # How far it is from a uniform order ----------------------------------------------------------

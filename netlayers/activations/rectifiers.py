@@ -10,13 +10,13 @@ from netlayers.activations.base import ActivationLayer
 from netlayers.checks import check_number
 from netlayers.kernels.memory import constant
 from netlayers.kernels.select import kernels
-from netlayers.kernels.threads import BLOCK
 from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Examples
 
 _BOOL = np.dtype(bool)
+_SMALL = 4096  # entries
 
 
 @register("layer", "Identity", "identity")
@@ -88,7 +88,7 @@ class ReLU(ActivationLayer):
         """``y = max(x, 0)``."""
         x, y = self.start_forward(x, training, inplace)
         if self._plain:
-            if x.size > BLOCK:
+            if x.size > _SMALL:
                 kernels.relu(x, y)
                 return y
             return np.maximum(x, constant(0, x.shape[-1:], x.dtype), out=y)
@@ -106,7 +106,7 @@ class ReLU(ActivationLayer):
     def backward(self, dy: Array) -> Array:
         """``dx = dy`` where ``y > 0``, else 0."""
         dy, dx = self.start_backward(dy)
-        if self._plain and dx.size > BLOCK:
+        if self._plain and dx.size > _SMALL:
             kernels.relu_gradient(dy, self.cache.y, dx)
             return dx
         mask = self.buffer("mask", dy.shape, dtype=_BOOL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import LARGEST_INTEGER, check_choice, check_integer
@@ -225,11 +226,21 @@ class WindowLayer(SpatialLayer):
         ``"same"`` puts half of the zeros before, rounded down, ``"causal"`` all.
         """
         counts: tuple[int, ...] = self._counts(sizes)  # type: ignore[assignment]
-        before = []
-        for n, count, k, s, d in zip(
-            sizes, counts, self._window, self.strides, self.dilation_rate, strict=True
-        ):
-            reach = (k - 1) * d
-            zeros = max(0, (count - 1) * s + reach + 1 - n)
-            before.append({"valid": 0, "same": zeros // 2, "causal": reach}[self.padding])
-        return Windows(sizes, self._window, self.strides, self.dilation_rate, tuple(before), counts)
+        return _windows(self.padding, sizes, counts, self._window, self.strides, self.dilation_rate)
+
+
+@functools.lru_cache(maxsize=1024)
+def _windows(
+    padding: str,
+    sizes: tuple[int, ...],
+    counts: tuple[int, ...],
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> Windows:
+    before = []
+    for n, count, k, s, d in zip(sizes, counts, window, strides, dilation, strict=True):
+        reach = (k - 1) * d
+        zeros = max(0, (count - 1) * s + reach + 1 - n)
+        before.append({"valid": 0, "same": zeros // 2, "causal": reach}[padding])
+    return Windows(sizes, window, strides, dilation, tuple(before), counts)

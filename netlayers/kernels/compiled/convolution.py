@@ -92,7 +92,7 @@ def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
             target[j] = source[j]
 
 
-# Arguments of the loops that a :class:`Places` holds: from lines to out_step.
+# Arguments of the loops that a :class:`Places` holds: from lines to seen.
 
 
 def convolve_share(
@@ -111,6 +111,7 @@ def convolve_share(
     terms: Array,
     outs: Array,
     out_step: int,
+    seen: Array,
     kernel: Array,
     first: Array,
     out: Array,
@@ -122,7 +123,6 @@ def convolve_share(
     """
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
     filters, width = first.size, _BYTES // x.itemsize
-    offset_places, kernel_places = _entries(offsets), _entries(terms)
     source, matrix = _entries(image) if image.size else _entries(x), _entries(kernel)
     start, bias, target = 0, _entries(first), _entries(out)
     for sample in range(samples):
@@ -131,15 +131,16 @@ def convolve_share(
         else:
             start = sample * size
         for i in range(windows.size):
+            begin, end = seen[i, 0], seen[i, 1]
             _multiply(
                 kind,
                 row,
                 filters,
                 width,
-                offsets.size,
+                end - begin,
                 steps,
-                (source, start + windows[i], step, distance, offset_places),
-                (matrix, 0, filters, kernel_places),
+                (source, start + windows[i], step, distance, _entries(offsets[begin:end])),
+                (matrix, 0, filters, _entries(terms[begin:end])),
                 (bias, 0, 0),
                 (target, sample * out_size + outs[i], out_step),
             )
@@ -161,6 +162,7 @@ def kernel_gradient_share(
     terms: Array,
     outs: Array,
     out_step: int,
+    seen: Array,
     dy: Array,
     total: Array,
 ) -> None:

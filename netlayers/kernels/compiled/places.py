@@ -36,6 +36,8 @@ class Places(NamedTuple):
         terms: where the matrix (steps, filters) of each offset begins in the kernel.
         outs: where each row begins in the output of a sample.
         out_step: distance between windows of a row in the output.
+        seen: the first of the offsets at which a row sees lines of the sample, and the number of
+            the last plus one: at the others it sees zeros. (rows, 2)
     """
 
     size: int
@@ -50,6 +52,7 @@ class Places(NamedTuple):
     terms: Array
     outs: Array
     out_step: int
+    seen: Array
 
 
 @functools.lru_cache(maxsize=1024)
@@ -88,6 +91,7 @@ def convolution_places(
         terms=np.arange(found.size) * (steps * filters),
         outs=np.arange(rows.size) * (windows.counts[-1] * filters),
         out_step=filters,
+        seen=_seen(rows, found, pitches, windows.before[0], windows.sizes),
     )
 
 
@@ -118,28 +122,48 @@ def gradient_places(
         padded.append(before[-1] + max(count, *ends, 0))
     pitches, x_pitches = _pitches(padded, filters), _pitches(sizes, channels)
     kernel_pitches = _pitches(windows.kernel, channels if depthwise else filters * channels)
-    found = []
+    found: list[Places] = []
     for chosen in itertools.product(*(range(len(axis)) for axis in axes)):
         seen = [axis[r] for axis, r in zip(axes, chosen, strict=True)]
         offsets = [[b + shift for _, shift in one] for one, b in zip(seen, before, strict=True)]
         triples = list(zip(sizes, chosen, strides, strict=True))
         starts = [range(r, n, s) for n, r, s in triples[:-1]]
+        rows = _flat([range(_places_of(*t)) for t in triples[:-1]], pitches)
+        its = _flat(offsets, pitches)
         found.append(
             Places(
                 size=0 if tuple(padded) == counts else padded[0] * pitches[0],
                 lines=_lines(counts, before, pitches),
                 length=counts[-1] * filters,
                 row=_places_of(*triples[-1]),
-                windows=_flat([range(_places_of(*t)) for t in triples[:-1]], pitches),
+                windows=rows,
                 step=filters,
-                offsets=_flat(offsets, pitches),
+                offsets=its,
                 steps=1 if depthwise else filters,
                 distance=1,
                 terms=_flat([[q for q, _ in one] for one in seen], kernel_pitches),
                 outs=_flat(starts, x_pitches) + chosen[-1] * channels,
                 out_step=strides[-1] * channels,
+                seen=_seen(rows, its, pitches, before[0], counts),
             )
         )
+    return found
+
+
+def _seen(
+    rows: Array, offsets: Array, pitches: Sequence[int], before: int, sizes: Sequence[int]
+) -> Array:
+    """Return which offsets see lines of the sample along the first axis; see :class:`Places`.
+
+    They follow each other, as places grow or shrink with the offset. A single axis has no lines.
+    """
+    found = np.empty((rows.size, 2), np.int64)
+    found[:] = 0, offsets.size
+    if len(sizes) > 1:
+        lines = (rows[:, None] + offsets) // pitches[0] - before
+        for row, inside in zip(found, (lines >= 0) & (lines < sizes[0]), strict=True):
+            at = np.flatnonzero(inside)
+            row[:] = (at[0], at[-1] + 1) if at.size else (0, 0)
     return found
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains digests of their files: tile 88552b7ace22, transforms b2541cabc7b5,
-# convolution 2e7c43d5466b.
+# convolution 192d52f1d8bf.
 
 B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1))  # transposed
 G = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))

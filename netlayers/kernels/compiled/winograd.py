@@ -49,9 +49,9 @@ G = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 A = ((1, 0), (1, 1), (1, -1), (0, 1))
 
 # From so many channels and filters on, the transforms cost less than the products save. The time of
-# the direct sum by that of tiles, on two threads, for y, the kernel's gradient and that of x: 16 to
-# 16 channels on 32 x 32 1.6, 1.4, 1.3; 32 on 16 x 16 1.6, 1.6, 1.6; 64 on 8 x 8 1.8, 1.6, 1.8; 64
-# on 32 x 32 1.9, 1.7, 1.9; 128 on 16 x 16 1.9, 1.7, 1.9.
+# the direct sum by that of tiles for y, the kernel's gradient and that of x: 16 to 16 channels on
+# 32 x 32 1.3 for x; 32 on 16 x 16 1.6, 1.6, 1.6; 64 on 8 x 8 1.8, 1.6, 1.8; 64 on 32 x 32 1.9, 1.7,
+# 1.9; 128 on 16 x 16 1.9, 1.7, 1.9.
 FEWEST = 16
 # Outputs of a sample, for which U is worth its time even with a single sample.
 _OUTPUTS = 16

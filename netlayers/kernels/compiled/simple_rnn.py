@@ -21,7 +21,7 @@ def simple_rnn_forward_share(
     start: int, stop: int, x: Array, w: Any, b: Array, u: Any, h: Array, absent: Array,
     places: Array, width: int,
 ) -> None:  # fmt: skip
-    """See :func:`netlayers.kernels.recurrent.simple_rnn_forward`."""
+    """See :func:`netlayers.kernels.simple_rnn.simple_rnn_forward`."""
     steps, count, features = x.shape
     units, flat, zero = h.shape[2], h.reshape(-1), recurrent.entries(places)
     w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
@@ -44,7 +44,7 @@ def simple_rnn_backward_share(
     absent: Array, dx: Array, d_w: Array, d_u: Array, d_b: Array,
     dz: Array, through: Array, zeros: Array, places: Array, width: int,
 ) -> None:  # fmt: skip
-    """See :func:`netlayers.kernels.recurrent.simple_rnn_backward`."""
+    """See :func:`netlayers.kernels.simple_rnn.simple_rnn_backward`."""
     steps, count, features = x.shape
     slots, samples, units = dz.shape
     begun = False
@@ -94,7 +94,7 @@ def simple_rnn_forward(
     x: Array, w: Array, b: Array | None, u: Array, h: Array, absent: Array | None,
     new: Any,
 ) -> None:  # fmt: skip
-    """See :func:`netlayers.kernels.recurrent.simple_rnn_forward`."""
+    """See :func:`netlayers.kernels.simple_rnn.simple_rnn_forward`."""
     if not recurrent.compiles(x):
         reference.simple_rnn_forward(x, w, b, u, h, absent, new)
         return
@@ -114,7 +114,7 @@ def simple_rnn_backward(
     dy: Array | None, dh: Array, x: Array, w: Array, u: Array, h: Array, absent: Array | None,
     d_w: Array | None, d_u: Array | None, d_b: Array | None, dx: Array | None, new: Any,
 ) -> None:  # fmt: skip
-    """See :func:`netlayers.kernels.recurrent.simple_rnn_backward`."""
+    """See :func:`netlayers.kernels.simple_rnn.simple_rnn_backward`."""
     if not recurrent.compiles(x):
         reference.simple_rnn_backward(dy, dh, x, w, u, h, absent, d_w, d_u, d_b, dx, new)
         return

@@ -19,6 +19,7 @@ from netlayers.utils.ctc import ctc_decode
 from netlayers.utils.image_folders import image_dataset_from_directory
 from netlayers.utils.images import array_to_img, img_to_array, load_img, save_img
 from netlayers.utils.one_hot import to_categorical
+from netlayers.utils.packed import packed_dataset
 from netlayers.utils.plots import plot_model
 from netlayers.utils.progress import Progbar
 from netlayers.utils.sampling import sample_logits
@@ -50,6 +51,7 @@ __all__ = [
     "open_shards",
     "open_table",
     "pack_x_y_sample_weight",
+    "packed_dataset",
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",

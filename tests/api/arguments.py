@@ -339,6 +339,7 @@ ELSEWHERE = {
     "open_safetensors": "tests/data/test_tables_in_files.py",
     "open_table": "tests/data/test_tables_in_files.py",
     "pack_x_y_sample_weight": "tests/utils/test_keras_utils.py",
+    "packed_dataset": "tests/utils/test_packed.py",
     "pad_sequences": "tests/utils/test_keras_utils.py",
     "plot_model": "tests/utils/test_progress.py",
     "randint": "tests/utils/test_keras_utils.py",

@@ -109,7 +109,7 @@ def test_places_in_the_table_of_a_gradient_monitor(change, message):
     monitor.on_train_begin()
     values = [[0.5, 1]] * len(monitor._pairs())
     state = {"step": 3, "steps": [1, 3], "epochs": [0, 1], "values": values, "first": 1}
-    state["new_epoch"] = False
+    state |= {"new_epoch": False, "time_steps": []}
     monitor.set_state(state)
     with pytest.raises(ValueError, match=message):
         monitor.set_state(state | {"steps": [1, 2], "values": values} | change)

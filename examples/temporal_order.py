@@ -11,8 +11,21 @@ batches of 20 new series; a run succeeds when fewer than 1 % of 10,000 test seri
 the authors' program, the initial weights are normal with standard deviation 0.1 ("basic"), or 0.01
 with 15 weights for each unit, scaled to the spectral radius 0.95 ("smart").
 
-The gradient of the marks is a product over half of the steps. Where it grows, one step of gradient
-descent throws the weights away; with its norm clipped to 1 (``global_clipnorm``), training goes on.
+The gradient of the marks is a product over half of the steps, which can vanish or explode. With its
+norm clipped to 1 (``global_clipnorm``), a step cannot throw the weights away.
+
+Output, with compiled kernels (NETLAYERS_KERNELS=numba), in seconds of processor time:
+
+    length  20, plain    2 of 3 after 11,500, 3,500 updates; 14 s
+    length  20, clipped  2 of 3 after 16,000, 5,000 updates; 17 s
+    length  30, plain    1 of 3 after 15,500 updates; 29 s
+    length  30, clipped  1 of 3 after 12,000 updates; 27 s
+    length  50, plain    0 of 3; 41 s
+    length  50, clipped  0 of 3; 40 s
+    drawn: temporal_order.png
+
+So the figure is not reproduced yet: the authors' program makes up to 5,000,000 updates, and within
+20,000 clipping makes no difference. examples/wall.py shows what it does.
 """
 
 from __future__ import annotations
@@ -102,9 +115,9 @@ def draw(path: str, lengths: list[int], shares: dict[str, list[float]]) -> None:
 def main() -> None:
     """Train networks for each length, print how many succeed, and draw."""
     parser = argparse.ArgumentParser(description="Temporal order, with and without clipping.")
-    parser.add_argument("--lengths", type=int, nargs="+", default=[10, 20, 30, 50])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[20, 30, 50])
     parser.add_argument("--starts", type=int, default=3)
-    parser.add_argument("--updates", type=int, default=40_000, help="at most so many")
+    parser.add_argument("--updates", type=int, default=20_000, help="at most so many")
     parser.add_argument("--initial", choices=["basic", "smart"], default="smart")
     parser.add_argument("--plot", metavar="FILE", help="write the plot to this file")
     arguments = parser.parse_args()

@@ -18,9 +18,9 @@ from netlayers.layers.wiring import (
     Node,
     chain,
     checked_parts,
+    forward_of,
     is_nothing,
     layer_of,
-    repeated,
     route_gradient,
     select,
 )
@@ -51,6 +51,7 @@ class Network(Layer):
     _has_states = False
     _changes_in_training = True
     _in_threads = False  # whether a layer computes in threads
+    _makes_masks = True  # its forward takes mask_out
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
 
     def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
@@ -61,8 +62,10 @@ class Network(Layer):
         """Update the connections after a call was added or removed, or after the build."""
         wired = self._connections(self.calls)
         self.takes_mask = any(_deals_with_masks(call) for call in self.calls)
-        self._in_threads = any(getattr(layer_of(c), "_in_threads", False) for c in self.calls)
-        self._repeated = repeated(self.calls if wired is None else [n.call for n in wired[0]])
+        self._in_threads = any(
+            getattr(getattr(c, "layer", c), "_in_threads", False) for c in self.calls
+        )
+        self._repeated = _repeated(self.calls if wired is None else [n.call for n in wired[0]])
         if wired is None and (self.takes_mask or self._repeated):
             wired = chain(self.calls)
         self._nodes, self._results = (None, ()) if wired is None else wired
@@ -352,22 +355,17 @@ def backward_of(layer: Callee, dy: Any, input_gradient: bool, method: str = "bac
     return backward(dy)
 
 
-def forward_of(
-    call: Callee, x: Any, training: bool, mask: Any, method: str = "forward"
-) -> tuple[Any, Any]:
-    """Return the output of a call, or its logits, and its mask."""
-    layer = layer_of(call)
-    forward = getattr(call, method)
-    if _is_network(call):
-        found: list[Any] = []
-        return forward(x, training, mask=mask, mask_out=found), found[0]
-    if not isinstance(layer, Layer):  # a merge: what is masked in one input is masked
-        given = [m for m in mask if m is not None] if isinstance(mask, tuple) else []
-        return forward(x, training), np.logical_and.reduce(given) if given else None
-    out = layer.compute_mask(x, mask)
-    if layer.takes_mask:
-        return forward(x, training, mask=mask), out
-    return forward(x, training), out
+def _repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:
+    """Return for each call the parameters that a later call shares."""
+    seen: set[int] = set()
+    found = {}
+    for number in range(len(calls) - 1, -1, -1):
+        its = calls[number].declared_parameters
+        again = [p for p in its if id(p) in seen]
+        if again:
+            found[number] = again
+        seen |= {id(p) for p in its}
+    return found
 
 
 def _is_network(call: Callee) -> bool:
@@ -375,7 +373,7 @@ def _is_network(call: Callee) -> bool:
 
 
 def _deals_with_masks(call: Callee) -> bool:
-    layer = layer_of(call)
+    layer = call if isinstance(call, Layer) else layer_of(call)
     if not isinstance(layer, Layer):
         return False
     if isinstance(layer, Network) or layer.takes_mask:

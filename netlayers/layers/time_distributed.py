@@ -8,7 +8,8 @@ import numpy as np
 
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ShapeError
-from netlayers.layers.network import backward_of, forward_of
+from netlayers.layers.network import backward_of
+from netlayers.layers.wiring import forward_of
 from netlayers.layers.wrapper import Wrapper
 from netlayers.registry import register
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+
 from netlayers.core.layer import Layer
 from netlayers.errors import ShapeError
 
@@ -99,14 +101,19 @@ def checked_parts(call: Callee, sources: tuple[Source, ...], dx: Any) -> tuple[A
     return tuple(found)
 
 
-def repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:
-    """Return for each call the parameters that a later call shares."""
-    seen: set[int] = set()
-    found = {}
-    for number in range(len(calls) - 1, -1, -1):
-        its = calls[number].declared_parameters
-        again = [p for p in its if id(p) in seen]
-        if again:
-            found[number] = again
-        seen |= {id(p) for p in its}
-    return found
+def forward_of(
+    call: Callee, x: Any, training: bool, mask: Any, method: str = "forward"
+) -> tuple[Any, Any]:
+    """Return the output of a call, or its logits, and its mask."""
+    layer = layer_of(call)
+    forward = getattr(call, method)
+    if getattr(layer, "_makes_masks", False):
+        found: list[Any] = []
+        return forward(x, training, mask=mask, mask_out=found), found[0]
+    if not isinstance(layer, Layer):  # a merge: what is masked in one input is masked
+        given = [m for m in mask if m is not None] if isinstance(mask, tuple) else []
+        return forward(x, training), np.logical_and.reduce(given) if given else None
+    out = layer.compute_mask(x, mask)
+    if layer.takes_mask:
+        return forward(x, training, mask=mask), out
+    return forward(x, training), out

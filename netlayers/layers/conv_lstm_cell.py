@@ -13,7 +13,7 @@ from netlayers.kernels.convolution import channel_sums
 from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
 from netlayers.layers.lstm import LSTMCell
-from netlayers.layers.spatial import WindowLayer
+from netlayers.layers.spatial import LARGEST_SIZE, WindowLayer, per_axis
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
@@ -57,9 +57,11 @@ class ConvLSTMCell(LSTMCell, WindowLayer):
         super().__init__(check_integer("ConvLSTMCell", "filters", filters, minimum=1), **kwargs)
         self.filters, self._rank = self.units, rank
         self._set_kernel(kernel_size, strides, padding, data_format, dilation_rate)
+        owner = type(self).__name__
+        per_axis(owner, "dilation_rate", list(self.dilation_rate), rank, maximum=LARGEST_SIZE)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ConfigurationError(
-                f"{type(self).__name__}: strides and dilation_rate cannot both be above 1, got "
+                f"{owner}: strides and dilation_rate cannot both be above 1, got "
                 f"{self.strides} and {self.dilation_rate}."
             )
 

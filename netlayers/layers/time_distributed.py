@@ -98,8 +98,8 @@ class TimeDistributed(Wrapper):
             mask = self._checked_mask(mask, x.shape)
             y, its = forward_of(call, flat, training, mask.reshape(-1, *mask.shape[2:]))
             if its is None:  # the layer has taken up the axes behind the time
-                mask = mask.any(axis=tuple(range(2, mask.ndim)))
-            else:
+                mask = mask.any(axis=tuple(range(2, mask.ndim))) if mask.ndim > 2 else mask
+            elif mask.ndim > 2:
                 mask = its.reshape(count, steps, *its.shape[1:])
         if mask_out is not None:
             mask_out.append(mask)

@@ -12,12 +12,13 @@ networks for sequence modeling", 2018, table 1: the recurrent networks on the JS
 Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks", ICML
 2013, table 1: gradient descent on Nottingham and Piano-midi, with and without clipping.
 
-Output of both, in seconds of processor time:
+Output of both, the first with compiled kernels (NETLAYERS_KERNELS=numba), in seconds of processor
+time:
 
     JSB_Chorales: 229 pieces, 13,807 steps
-      SimpleRNN   validation 8.86, test 8.91 in epoch 24, published 8.91; 15 s
-      LSTM        validation 8.33, test 8.39 in epoch 30, published 8.45; 20 s
-      GRU         validation 8.59, test 8.64 in epoch 30, published 8.43; 22 s
+      SimpleRNN   validation 8.85, test 8.86 in epoch 37, published 8.91; 21 s
+      LSTM        validation 8.25, test 8.28 in epoch 45, published 8.45; 18 s
+      GRU         validation 8.42, test 8.49 in epoch 46, published 8.43; 26 s
 
     Nottingham: 694 pieces, 176,561 steps
       plain     rate 0.03   validation 4.34, test 4.36 in epoch 12, published 3.80; 25 s
@@ -25,7 +26,7 @@ Output of both, in seconds of processor time:
       clipped   rate 0.3    validation 3.73, test 3.76 in epoch 12, published 3.48; 25 s
       clipped   rate 1      validation 4.08, test 4.14 in epoch 6, published 3.48; 24 s
 
-Piano_midi.mat in the same way, with compiled kernels (NETLAYERS_KERNELS=numba):
+Piano_midi.mat as Nottingham.mat, with compiled kernels:
 
     Piano_midi: 87 pieces, 75,911 steps
       plain     rate 0.03   validation 9.57, test 9.18 in epoch 12, published 7.56; 9 s
@@ -33,7 +34,7 @@ Piano_midi.mat in the same way, with compiled kernels (NETLAYERS_KERNELS=numba):
       clipped   rate 0.3    validation 8.87, test 8.31 in epoch 12, published 7.53; 9 s
       clipped   rate 1      validation 8.77, test 8.03 in epoch 10, published 7.53; 8 s
 
-LSTM and GRU, and most runs by gradient descent, still get better in their last epoch.
+Most runs by gradient descent still get better in their last epoch.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Recurrent networks for polyphonic music.")
     parser.add_argument("file", help="a MAT file of piano rolls")
     parser.add_argument("--clipping", action="store_true", help="compare with and without clipping")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch", type=int, default=2, help="pieces of a batch")
     parser.add_argument("--rate", type=float, help="the learning rate, in place of the usual ones")
     parser.add_argument("--pieces", type=int, help="pieces of each part to use")

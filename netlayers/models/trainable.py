@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers._warn import warn
-from netlayers.arrays.convert import each, shapes_of
+from netlayers.arrays.convert import shapes_of
 from netlayers.arrays.sparse import is_sparse
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
@@ -27,8 +27,8 @@ from netlayers.training.exact import check_exact
 from netlayers.training.first_step import FirstStep
 from netlayers.training.given_callbacks import as_callbacks
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
-from netlayers.training.lock import one_at_a_time, run_locked
-from netlayers.training.predicting import predict, prediction_of
+from netlayers.training.lock import one_at_a_time
+from netlayers.training.predicting import in_turn, predict_all
 from netlayers.training.trainer import Run
 
 if TYPE_CHECKING:
@@ -317,18 +317,7 @@ class TrainableModel(CompilableModel):
         shown = check_verbose("predict", verbose) and not isinstance(verbose, str)
         settings = BatchSettings.checked("predict", read_ahead, batch_size=batch_size, steps=steps)
         chosen = as_callbacks(callbacks) if callbacks is not None else []
-        forward = prediction_of(self, exact)
-        data: Any = batching.prediction_data(self, x, settings)
-        if data.rows == 0:  # the output shape of one row
-            return self._as_returned([np.array(a[:0]) for a in each(forward(data.row()))])
-        with closing(data):
-            hooks = CallbackList(chosen, self, {"steps": data.steps})
-            if exact:
-                check_exact("predict", self)
-            if self._has_states:  # which predictions change
-                y = run_locked(self, "predict", lambda: predict(forward, data, hooks))
-            else:
-                y = predict(forward, data, hooks)
+        y = predict_all(self, x, settings, chosen, exact)
         if shown:
             print(f"{len(y[0])} rows predicted", flush=True)
         return self._as_returned(y)
@@ -388,10 +377,7 @@ class TrainableModel(CompilableModel):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch in a new array."""
         x = input_batch(self, "predict_on_batch", x)
-        if self._has_states:
-            y = run_locked(self, "predict_on_batch", lambda: self.forward(x))
-        else:
-            y = self.forward(x)
+        y = in_turn(self, "predict_on_batch", lambda: self.forward(x))
         if isinstance(y, tuple):
             return self._as_returned([np.array(a) for a in y])
         own = type(y) is np.ndarray and y.base is None and y is not x

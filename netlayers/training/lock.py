@@ -75,12 +75,16 @@ def one_at_a_time(method: Method) -> Method:
 
 def run_locked(model: Layer, name: str, run: Callable[[], Any]) -> Any:
     """Return ``run()``, called as a method of this name that :func:`one_at_a_time` guards."""
+    return _guarded_call(name)(model, run)
 
-    def method(_: Any) -> Any:
+
+@functools.cache
+def _guarded_call(name: str) -> Callable[[Any, Callable[[], Any]], Any]:
+    def method(_: Any, run: Callable[[], Any]) -> Any:
         return run()
 
     method.__name__ = name
-    return one_at_a_time(method)(model)
+    return one_at_a_time(method)
 
 
 def check_not_busy(model: Layer, wanted: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,16 +10,21 @@ import numpy as np
 from netlayers._read_only import read_only
 from netlayers.arrays.convert import each
 from netlayers.checks import overridden
+from netlayers.data.batch import is_ready_input
 from netlayers.data.packing import pack_x_y_sample_weight
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.exact import exactly
+from netlayers.training.batching import INFERENCE_BATCH, prediction_data
+from netlayers.training.callback import CallbackList
+from netlayers.training.exact import check_exact
+from netlayers.training.lock import run_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Array
     from netlayers.data.batch import Data
-    from netlayers.training.callback import CallbackList
+    from netlayers.training.batching import BatchSettings
 
 
 def prediction_of(model: Any, exact: bool = False) -> Callable[[Any], Any]:
@@ -53,6 +59,43 @@ def prediction_of(model: Any, exact: bool = False) -> Callable[[Any], Any]:
         return outputs if len(outputs) > 1 else outputs[0]
 
     return predict
+
+
+def predict_all(
+    model: Any, x: Any, settings: BatchSettings, callbacks: list[Any], exact: bool
+) -> list[Array]:
+    """Return the outputs for all rows of x in new arrays; see :meth:`TrainableModel.predict`.
+
+    Args:
+        model: the model.
+        x: the inputs.
+        settings: how to cut them into batches.
+        callbacks: the callbacks.
+        exact: compute each row as it is alone.
+
+    Raises:
+        DataError, ShapeError, ConfigurationError: see there.
+    """
+    forward = prediction_of(model, exact)
+    size = settings.batch_size or INFERENCE_BATCH
+    plain = not (exact or callbacks or settings.steps) and is_ready_input(model, x)
+    if plain and len(x) <= size:  # nothing to convert, cut or observe; a layer may return its input
+        return in_turn(
+            model, "predict", lambda: [np.array(a, order="C") for a in each(forward(x))]
+        )
+    data: Any = prediction_data(model, x, settings)
+    if data.rows == 0:  # the output shape of one row
+        return [np.array(a[:0]) for a in each(forward(data.row()))]
+    with closing(data):
+        hooks = CallbackList(callbacks, model, {"steps": data.steps})
+        if exact:
+            check_exact("predict", model)
+        return in_turn(model, "predict", lambda: predict(forward, data, hooks))
+
+
+def in_turn(model: Any, name: str, run: Callable[[], Any]) -> Any:
+    """Return ``run()``; only one call at a time runs a model with states, which it changes."""
+    return run_locked(model, name, run) if model._has_states else run()
 
 
 def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:

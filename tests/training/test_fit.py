@@ -221,6 +221,33 @@ def test_predict_gives_the_caller_an_array_of_his_own():
     same = nl.Sequential([nl.layers.Linear()])
     assert not np.shares_memory(same.predict_on_batch(X), X)
     assert not np.shares_memory(same.predict(X), X)
+    ready = X.astype(np.float32)
+    found = same.predict(ready)  # one batch that needs no conversion, computed at once
+    assert not np.shares_memory(found, ready)
+    assert found.tobytes() == same.predict(ready, batch_size=3).tobytes() == ready.tobytes()
+
+
+def test_predict_of_one_batch_copies_states_and_strides():
+    class Last(nl.layers.Layer):
+        """Returns its state, in Fortran order: the sum of all inputs so far."""
+
+        def build(self, input_shape):
+            self.add_state("total", input_shape[1:])
+
+        def forward(self, x, training=False):
+            x = self.prepare(x)
+            total = self.state("total", len(x))
+            total += x
+            return total if self.name == "whole" else np.asfortranarray(total)
+
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for name in ("whole", "strided"):
+        model = nl.Sequential([Last(name=name)])
+        model.build((None, 3))
+        first = model.predict(x)
+        assert model.predict(x).tolist() == (2 * x).tolist()
+        assert first.tolist() == x.tolist()
+        assert first.flags.c_contiguous
 
 
 def test_predict_from_many_threads():

@@ -83,6 +83,8 @@ def prepared(layer: LayerLike, x: Any) -> Any:
         layer.build(shape)
         layer._row = None
     layer._bind_alone()
+    if layer._row is not None and not several and None in (layer.input_shape or ())[1:]:
+        layer._row = x.shape[1:]  # prepare() returns the next input of these lengths at once
     return x
 
 

@@ -271,7 +271,7 @@ class GatedCell(RNNCell):
         steps, count, _ = x.shape
         found = [new(f"state {k}", (steps + 1, count, self.units)) for k in range(len(states))]
         for all_steps, state in zip(found, states, strict=True):
-            np.copyto(all_steps[0], state)
+            all_steps[0] = state
         if training:
             layer.cache.series, layer.cache.steps = x, found
         return x, new, found

@@ -171,8 +171,9 @@ class Recurrent(SeriesLayer):
         first = self._first_states(count, states)
         outputs, states = run_steps(self, series, first, absent, training)
         if self.stateful:
-            for name, state in zip(self.states, states, strict=True):
-                np.copyto(self.state(name, count), state)
+            kept = self._first_states(count, []) if self._given_states else first
+            for before, state in zip(kept, states, strict=True):
+                np.copyto(before, state)
         if training:
             self.cache.shape, self.cache.absent = x.shape, absent
             self.cache.y_shape, self.cache.several = outputs.shape, self._given_states

@@ -80,9 +80,7 @@ def predict_all(
     size = settings.batch_size or INFERENCE_BATCH
     plain = not (exact or callbacks or settings.steps) and is_ready_input(model, x)
     if plain and len(x) <= size:  # nothing to convert, cut or observe; a layer may return its input
-        return in_turn(
-            model, "predict", lambda: [np.array(a, order="C") for a in each(forward(x))]
-        )
+        return in_turn(model, "predict", lambda: [np.array(a, order="C") for a in each(forward(x))])
     data: Any = prediction_data(model, x, settings)
     if data.rows == 0:  # the output shape of one row
         return [np.array(a[:0]) for a in each(forward(data.row()))]

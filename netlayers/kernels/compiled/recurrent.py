@@ -60,6 +60,9 @@ def multiply(
     """
     if rows == 0:
         return
+    if rows == 1 and terms == 1 and b[4] == b[5]:  # rows of b lie in one piece
+        multiply_row(columns, steps, a, b, first, out)
+        return
     height, width = -(-rows // -(-rows // _ROWS)), b[5]
     for c in range(0, columns, width):
         above = (b[0], b[1] + c // width * b[4], b[2], b[3])
@@ -69,6 +72,33 @@ def multiply(
             begin = (first[0], first[1] + r * first[2] + c, first[2])
             target = (out[0], out[1] + r * out[2] + c, out[2])
             _tile(min(height, rows - r), wide, terms, steps, left, above, begin, target)
+
+
+def multiply_row(columns: int, steps: int, a: Any, b: Any, first: Any, out: Any) -> None:
+    """As :func:`multiply` for one row and one term, in the same order: ``out += a[k] b[k]``.
+
+    It reads rows of b from end to end, four at a time. Tiles would read a short piece of every row;
+    with 512 columns all of these fall into the same few places of the cache.
+    """
+    x, at, step = a[0], a[1] + a[4][0], a[3]
+    w, start, row = b[0], b[1] + b[3][0], b[2]
+    y, begin = out[0], out[1]
+    for j in range(columns):
+        y[begin + j] = first[0][first[1] + j]
+    whole = steps - steps % 4
+    for k in range(0, whole, 4):
+        at_k, w_0 = at + k * step, start + k * row
+        w_1, w_2, w_3 = w_0 + row, w_0 + 2 * row, w_0 + 3 * row
+        x_0, x_1, x_2, x_3 = x[at_k], x[at_k + step], x[at_k + 2 * step], x[at_k + 3 * step]
+        for j in range(columns):
+            total = y[begin + j] + x_0 * w[w_0 + j]
+            total += x_1 * w[w_1 + j]
+            total += x_2 * w[w_2 + j]
+            y[begin + j] = total + x_3 * w[w_3 + j]
+    for k in range(whole, steps):
+        x_0, w_0 = x[at + k * step], start + k * row
+        for j in range(columns):
+            y[begin + j] += x_0 * w[w_0 + j]
 
 
 def pack(w: Array, start: int, packed: Array) -> None:
@@ -272,6 +302,7 @@ def compiled_recurrent(compiled: Callable[..., Any]) -> None:
 
 
 LOOPS: tuple[Any, ...] = (
+    multiply_row,
     multiply,
     pack,
     pack_transposed,

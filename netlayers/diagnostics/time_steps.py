@@ -10,7 +10,6 @@ import numpy as np
 from netlayers.arrays.several import listed
 from netlayers.layers.recurrent import Recurrent
 from netlayers.optimizers.clipping import norm
-from netlayers.trace.time_steps import KINDS, unroll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +49,8 @@ class TimeSteps:
 
     def backward(self, layer: Any, name: str, dy: Any, run: Callable[[], Any]) -> Any:
         """Return ``run()``, the backward pass of a layer, or of a cell inside of one."""
+        from netlayers.trace.time_steps import KINDS  # not loaded with the package
+
         if not isinstance(layer, Recurrent):
             if self._open and layer is self._open[-1][0].cell:
                 self._open[-1][1].append(_size(listed(dy)))
@@ -74,6 +75,8 @@ def _norms(layer: Any, x: Any, mask: Any, states: Any, dy: Any) -> Array:
     if drop_x is not None:
         series, *given = listed(x)
         x = (series * drop_x[:, None], *given)
+    from netlayers.trace.time_steps import unroll
+
     steps = unroll(layer, weights, x, dy, mask, states, drop_h)
     name = "p" if "p" in steps[0].values else "z"
     return np.array([_size([step.gradients[name]]) if step.gradients else 0 for step in steps])

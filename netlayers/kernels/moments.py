@@ -138,8 +138,8 @@ def centre(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
     return mean + residual, variance
 
 
-def column_moments(x: Array, epsilon: float) -> tuple[Array, Array]:
-    """Return mean and (biased) variance of the columns of a matrix of one row or more.
+def column_moments(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """Return mean, in two parts, and (biased) variance of the columns of a matrix of some rows.
 
     Deviations from the mean of some rows are added up, block by block; from the mean itself in a
     further pass if those rows were far from it.
@@ -149,7 +149,7 @@ def column_moments(x: Array, epsilon: float) -> tuple[Array, Array]:
         epsilon: what the caller adds to the variance.
 
     Returns:
-        Two vectors in float64.
+        The mean in the dtype of x, what it lacks of the mean in float64, and the variance.
 
     Source:
         T. Chan, G. Golub, R. LeVeque, "Algorithms for computing the sample variance" (1983): sums
@@ -168,7 +168,13 @@ def column_moments(x: Array, epsilon: float) -> tuple[Array, Array]:
         if not is_far(residual, variance, epsilon):
             break
         near = (near + residual).astype(x.dtype)
-    return near + residual, variance
+    return *in_two_parts(near, residual), variance
+
+
+def in_two_parts(near: Array, residual: Array) -> tuple[Array, Array]:
+    """Return ``near + residual`` as a number of the dtype of ``near``, and what that lacks."""
+    mean = (near + residual).astype(near.dtype)
+    return mean, residual - (mean.astype(residual.dtype) - near)
 
 
 def pairs_of_sums(

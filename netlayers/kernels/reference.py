@@ -143,8 +143,8 @@ class Kernels:
         by_rows(lambda dy, y, dx: np.multiply(dy, _positive(y), out=dx), dy, y, dx)
 
     @staticmethod
-    def column_moments(x: Array, epsilon: float) -> tuple[Array, Array]:
-        """Return μ and σ² of the columns in float64; see :func:`column_moments`."""
+    def column_moments(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
+        """Return μ of the columns, in two parts, and σ²; see :func:`column_moments`."""
         return column_moments(x, epsilon)
 
     @staticmethod

@@ -170,14 +170,11 @@ class BatchNormalization(AffineNormalization):
         out = y.reshape(rows.shape)
         trained = training and self.trainable
         learning = trained and not self._at_inference
-        mean, variance = self._moments(rows, learning)
+        near, rest, variance = self._moments(rows, learning)
         inverse = 1 / np.sqrt(variance + self.epsilon)  # of the deviation; float64, as is σ²
         factor = inverse.astype(self._dtype)
         if self.scale:
             factor *= self.gamma
-        # The mean in two numbers, as the dtype of x may not have all of its digits.
-        near = mean.astype(self._dtype)
-        rest = (mean - near).astype(self._dtype)
         offset = -rest * factor
         if self.center:
             offset += self.beta
@@ -220,20 +217,22 @@ class BatchNormalization(AffineNormalization):
         kernels.batch_gradient(rows, x, near, mean, slope, factor, out)
         return self._arranged_back("input gradient", dx)
 
-    def _moments(self, rows: Array, learning: bool) -> tuple[Array, Array]:
+    def _moments(self, rows: Array, learning: bool) -> tuple[Array, Array, Array]:
         """Return μ and σ²: the moving averages, or those of the batch, which update them.
 
-        A single row has no variance and does not update the averages.
+        μ is given in two numbers, as one may not have all of its digits. A single row has no
+        variance and does not update the averages.
         """
         if not learning:
-            return self.moving_mean, self.moving_variance.astype(np.float64)
+            rest = np.zeros_like(self.moving_mean)
+            return self.moving_mean, rest, self.moving_variance.astype(np.float64)
         if not len(rows):
             raise DataError(
                 f"{self.owner} (BatchNormalization): the batch has no samples, hence no "
                 "mean; train on one sample or more."
             )
-        mean, variance = kernels.column_moments(rows, self.epsilon)
+        near, rest, variance = kernels.column_moments(rows, self.epsilon)
         if len(rows) > 1:
-            kernels.move_average(self.moving_mean, mean, self.momentum)
+            kernels.move_average(self.moving_mean, near + rest, self.momentum)
             kernels.move_average(self.moving_variance, variance, self.momentum)
-        return mean, variance
+        return near, rest.astype(self._dtype), variance

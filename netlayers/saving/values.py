@@ -54,7 +54,9 @@ def check_version(file: StoredFile, model: Layer) -> None:
         return
     values = file.section.values
     entry = values.get("optimizer")
-    waiting = isinstance(entry, dict) and entry.get("accumulated") and "denominators" in entry
+    entry = entry if isinstance(entry, dict) else {}
+    count = entry.get("accumulated")
+    waiting = type(count) is int and 0 < count < 1 << 63 and "denominators" in entry
     if waiting or needs_version_2(model) or values.keys() & {"states", "assets", "own"}:
         raise file.section.fail("format_version", "2 for such a model")
 

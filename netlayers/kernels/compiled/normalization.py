@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlayers.kernels.moments import MAX_CENTRINGS, is_far, near_mean
+from netlayers.kernels.moments import MAX_CENTRINGS, in_two_parts, is_far, near_mean
 from netlayers.kernels.reference import Kernels
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
 # One thread reads and writes as fast as memory can; two would only wait for each other.
 
 
-def column_moments(x: Array, epsilon: float) -> tuple[Array, Array]:
+def column_moments(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
     """See :meth:`Kernels.column_moments`; the method is that of ``moments.column_moments``."""
     near, scale = near_mean(x), 1 / len(x)
     for _ in range(MAX_CENTRINGS):
@@ -95,7 +95,7 @@ def column_moments(x: Array, epsilon: float) -> tuple[Array, Array]:
         if not is_far(residual, variance, epsilon):
             break
         near = (near + residual).astype(x.dtype)
-    return near + residual, variance
+    return *in_two_parts(near, residual), variance
 
 
 def column_sums(x: Array, y: Array, near: Array) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -111,9 +112,10 @@ class MPI:
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         """End all processes after an error of this one; they would wait for it for ever."""
-        print(f"netlayers: process {self.rank} of {self.size} failed:", file=sys.stderr)
-        traceback.print_exception(kind, error, trace)
+        text = "".join(traceback.format_exception(kind, error, trace))
+        print(f"netlayers: process {self.rank} of {self.size} failed:\n{text}", file=sys.stderr)
         sys.stderr.flush()
+        time.sleep(0.5)  # the launcher drops what it has not read when it ends the processes
         self.world.Abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
 
 

@@ -17,7 +17,7 @@ KINDS = {
 BATCH, STEPS, UNITS = 32, 128, 32
 
 
-@pytest.fixture(params=["numpy", "numba"])
+@pytest.fixture(params=["numpy", pytest.param("numba", marks=pytest.mark.slow)])
 def kernels(request):
     if not importlib.util.find_spec(request.param):
         pytest.skip(f"needs {request.param}")

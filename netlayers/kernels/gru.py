@@ -10,6 +10,7 @@ from netlayers.kernels.exact import multiply
 from netlayers.kernels.memory import constant
 from netlayers.kernels.recurrent import (
     add_output,
+    are_few,
     bias_gradient,
     blocks,
     columns,
@@ -52,8 +53,10 @@ def gru_forward(
     N, H); ``b_g`` has the shape (H,).
     """
     units = len(u)
-    factor, _ = gate_factors(GATES, units, u.dtype)
-    w, u, b = scaled(factor, w, u, b, new=new)
+    few = are_few(x, u)
+    if not few:
+        factor, _ = gate_factors(GATES, units, u.dtype)
+        w, u, b = scaled(factor, w, u, b, new=new)
     input_product(x, w, b, gates)
     z_gate, r, g = columns(gates, 3)
     first = u if b_g is not None else np.ascontiguousarray(u[:, : 2 * units])
@@ -63,6 +66,8 @@ def gru_forward(
         multiply(h[t], first, product)
         z_and_r = gates[t, :, : 2 * units]
         np.add(z_and_r, product[:, : 2 * units], out=z_and_r)
+        if few:
+            np.multiply(z_and_r, half, out=z_and_r)
         np.tanh(z_and_r, out=z_and_r)
         np.multiply(z_and_r, half, out=z_and_r)
         np.add(z_and_r, half, out=z_and_r)

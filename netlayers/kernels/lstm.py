@@ -9,6 +9,7 @@ import numpy as np
 from netlayers.kernels.exact import multiply
 from netlayers.kernels.recurrent import (
     add_output,
+    are_few,
     bias_gradient,
     blocks,
     columns,
@@ -49,13 +50,17 @@ def lstm_forward(
     H) the first is given, the others are written, and their tanh to ``tanh_c`` (T, N, H).
     """
     factor, offset = gate_factors(GATES, len(u), u.dtype)
-    w, u, b = scaled(factor, w, u, b, new=new)
+    few = are_few(x, u)
+    if not few:
+        w, u, b = scaled(factor, w, u, b, new=new)
     input_product(x, w, b, gates)
     i, f, g, o = columns(gates, 4)
     inner = new("inner", gates[0].shape)
     for t, z in enumerate(gates):
         multiply(h[t], u, inner)
         np.add(z, inner, out=z)
+        if few:
+            np.multiply(z, factor, out=z)
         np.tanh(z, out=z)
         np.multiply(z, factor, out=z)
         np.add(z, offset, out=z)

@@ -77,6 +77,14 @@ def scaled(factor: Array, *weights: Array | None, new: New) -> list[Any]:
     ]
 
 
+def are_few(x: Array, u: Array) -> bool:
+    """Return whether it is faster to scale the logits of all steps than the weights.
+
+    The factors are 1 and 1/2, so that the bits are the same.
+    """
+    return 16 * x.shape[0] * x.shape[1] < x.shape[2] + len(u)
+
+
 def transposed(u: Array, new: New) -> Array:
     """Return a copy of uᵀ, with which small products are faster."""
     out = new("transposed", u.shape[::-1])

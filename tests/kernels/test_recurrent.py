@@ -8,6 +8,7 @@ import pytest
 import netlayers as nl
 from netlayers.kernels import threads
 from netlayers.kernels.exact import exactly
+from netlayers.kernels.recurrent import are_few
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
 
@@ -91,6 +92,19 @@ def test_a_sample_is_the_same_in_any_share(kind, monkeypatch):
     for a, b in zip(found[:states], expected[:states], strict=True):
         np.testing.assert_array_equal(a, b)
     compare(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "SimpleRNN"])
+def test_few_rows_have_the_same_bits(kind, dtype, monkeypatch):
+    case = (kind, ("numpy", "numpy"), (1, 3, 40), 20, dtype)
+    found = results(*case)
+    module = importlib.import_module(f"netlayers.kernels.{kind.split(',')[0].lower()}")
+    asked = []
+    monkeypatch.setattr(module, "are_few", lambda x, u: asked.append(are_few(x, u)))
+    for a, b in zip(found, results(*case), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert asked == [True]
 
 
 def test_shares_are_equal_and_one_for_each_thread(monkeypatch):

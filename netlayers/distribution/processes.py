@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from netlayers._typing import Array, Dtype
 
-# What MPICH, Open MPI, and Slurm tell the processes that they start.
-_LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+# What MPICH, Open MPI and Slurm tell the processes that they start.
+_LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 class Alone:
@@ -89,12 +89,22 @@ class MPI:
     Args:
         shared_memory: exchange vectors through memory that all processes share, if they are on one
             machine, and otherwise by messages.
+
+    Raises:
+        ConfigurationError: mpi4py is missing, or does not see the processes that were started.
     """
 
     def __init__(self, shared_memory: bool = True) -> None:
         self.mpi = _mpi4py()
         self.world = self.mpi.COMM_WORLD
         self.rank, self.size = int(self.world.rank), int(self.world.size)
+        if self.size != processes_of_mpi():
+            raise ConfigurationError(
+                f"DataParallel: {processes_of_mpi()} processes were started, but MPI sees "
+                f"{self.size}: mpiexec, or srun --mpi, belongs to another MPI than the one that "
+                f"mpi4py uses ({self.mpi.Get_library_version().split(',')[0].strip()}). Start them "
+                "with the mpiexec beside it."
+            )
         here = self.world.Split_type(self.mpi.COMM_TYPE_SHARED)
         self.shares_memory = shared_memory and here.size == self.size
         sys.excepthook = self._abort

@@ -49,7 +49,7 @@ class BatchNormalization(AffineNormalization):
             following.
         renorm_clipping: refused.
         renorm_momentum: refused.
-        synchronized: refused: there is one process.
+        synchronized: refused: each process normalizes by the rows of a shard.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     A feature that is constant in a batch has the variance 0: its output is ``beta``, the gradients

@@ -197,6 +197,23 @@ def test_mpi_without_mpi4py(monkeypatch):
         DataParallel(2)
 
 
+def test_a_launcher_of_another_mpi(monkeypatch):
+    class World:
+        rank, size = 0, 1
+
+    class Other:
+        COMM_WORLD = World()
+
+        @staticmethod
+        def Get_library_version():
+            return "Open MPI v4.1.4, package: Debian\n"
+
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setattr("netlayers.distribution.processes._mpi4py", Other)
+    with pytest.raises(ConfigurationError, match=r"2 processes were started, but MPI sees 1: mpi"):
+        DataParallel(2)
+
+
 def test_a_backup_of_other_shards_is_refused(tmp_path):
     def fail(epoch, logs):
         raise RuntimeError

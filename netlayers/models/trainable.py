@@ -5,11 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from netlayers._warn import warn
 from netlayers.arrays.convert import shapes_of
-from netlayers.arrays.sparse import is_sparse
 from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
 from netlayers.checks import check_flag, check_integer, check_verbose
@@ -28,7 +25,7 @@ from netlayers.training.first_step import FirstStep
 from netlayers.training.given_callbacks import as_callbacks
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
 from netlayers.training.lock import one_at_a_time
-from netlayers.training.predicting import in_turn, predict_all
+from netlayers.training.predicting import in_turn, own_outputs, predict_all
 from netlayers.training.trainer import Run
 
 if TYPE_CHECKING:
@@ -377,10 +374,5 @@ class TrainableModel(CompilableModel):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch in a new array."""
         x = input_batch(self, "predict_on_batch", x)
-        y = in_turn(self, "predict_on_batch", lambda: self.forward(x))
-        if isinstance(y, tuple):
-            return self._as_returned([np.array(a) for a in y])
-        own = type(y) is np.ndarray and y.base is None and y is not x
-        if not own and (is_sparse(x) or np.may_share_memory(y, x)):
-            y = y.copy()
-        return self._as_returned([y])
+        y = in_turn(self, "predict_on_batch", lambda: own_outputs(self, x))
+        return self._as_returned(y)

@@ -9,6 +9,7 @@ import numpy as np
 
 from netlayers._read_only import read_only
 from netlayers.arrays.convert import each
+from netlayers.arrays.sparse import is_sparse
 from netlayers.checks import overridden
 from netlayers.data.batch import is_ready_input
 from netlayers.data.packing import pack_x_y_sample_weight
@@ -94,6 +95,17 @@ def predict_all(
 def in_turn(model: Any, name: str, run: Callable[[], Any]) -> Any:
     """Return ``run()``; only one call at a time runs a model with states, which it changes."""
     return run_locked(model, name, run) if model._has_states else run()
+
+
+def own_outputs(model: Any, x: Any) -> list[Any]:
+    """Return the outputs for one batch, copied where they may be the input or a state."""
+    y = model.forward(x)
+    if isinstance(y, tuple):
+        return [np.array(a) for a in y]
+    own = type(y) is np.ndarray and y.base is None and y is not x
+    if model._has_states or (not own and (is_sparse(x) or np.may_share_memory(y, x))):
+        y = y.copy()
+    return [y]
 
 
 def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:

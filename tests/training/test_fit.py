@@ -245,8 +245,10 @@ def test_predict_of_one_batch_copies_states_and_strides():
         model = nl.Sequential([Last(name=name)])
         model.build((None, 3))
         first = model.predict(x)
-        assert model.predict(x).tolist() == (2 * x).tolist()
+        second = model.predict_on_batch(x)
+        assert model.predict(x).tolist() == (3 * x).tolist()
         assert first.tolist() == x.tolist()
+        assert second.tolist() == (2 * x).tolist()
         assert first.flags.c_contiguous
 
 

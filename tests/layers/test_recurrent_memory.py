@@ -54,7 +54,7 @@ def test_a_steady_step_allocates_no_activation(kind, masked, kernels):
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_is_linear_in_the_steps(kind):
     held = []
-    for steps in (50, 100, 200):
+    for steps in (50, 50, 100, 200):  # the first time, kernels may be compiled
         layer = KINDS[kind](8)
         tracemalloc.start()
         try:
@@ -63,4 +63,4 @@ def test_memory_is_linear_in_the_steps(kind):
             held.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()
-    assert held[2] - held[1] == pytest.approx(2 * (held[1] - held[0]), rel=0.3)
+    assert held[3] - held[2] == pytest.approx(2 * (held[2] - held[1]), rel=0.3)

@@ -253,7 +253,7 @@ def run_backward(
 
     def compute(share: slice) -> None:
         samples, row = share.stop - share.start, sums[shares.index(share)]
-        slots = min(len(x), -(-_TERMS // samples))
+        slots = min(len(x), -(-_TERMS // max(1, samples)))
         places = scratch("recurrent places", (4, slots), np.dtype(np.int64))
         dz = scratch("recurrent dz", (slots, samples, columns), x.dtype)
         through = scratch("recurrent through", (samples, len(u)), x.dtype)

@@ -33,7 +33,7 @@ VALUES = {
     "huge": np.array([1e39]),
     "nan32": np.array([[0.0], [NAN]], "f4"), "whole": np.array([1.0, -3.0]), "flags": [0.0, 1.0],
     "masked": np.ma.array([1.0, 2.0], mask=[0, 1]), "unmasked": np.ma.array([1.0, 2.0]),
-    "matrix": np.matrix([[1.0, 2.0]]), "csr": scipy.sparse.csr_array(np.eye(3)),
+    "matrix": np.array([[1.0, 2.0]]).view(np.matrix), "csr": scipy.sparse.csr_array(np.eye(3)),
     "coo": scipy.sparse.coo_matrix(np.eye(2)), "memory": memoryview(np.ones(3)),
     "generator": (i for i in range(2)), "record": np.zeros(2, [("a", "f8")]), "class": int,
     "2**63": np.array([2.0**63]), "below": np.array([2.0**63 - 1024]), "0 or 2": np.array([0, 2]),

@@ -64,6 +64,7 @@ except MemoryError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, limits memory")
 @pytest.mark.parametrize(
     "kind", ["float32", pytest.param("float64", marks=pytest.mark.slow), ">f4", "uint8"]

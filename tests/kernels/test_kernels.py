@@ -296,6 +296,7 @@ def test_the_environment_chooses_and_nothing_else_imports_numba():
     assert "name must be" in run(code, NETLAYERS_KERNELS="cuda").stderr
 
 
+@pytest.mark.slow
 @needs_numba
 def test_nothing_has_to_be_written_to_the_disk(tmp_path):
     """Compiled code is kept where that is possible, and only there."""

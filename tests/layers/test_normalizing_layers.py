@@ -282,6 +282,7 @@ def test_other_axes_may_have_any_length():
                 layer.forward(np.ones(wrong))
 
 
+@pytest.mark.slow
 def test_fifty_layers_train_only_with_batch_normalization():
     """The weights shrink the signal from layer to layer, which the normalization undoes."""
     x = np.random.default_rng(0).normal(size=(512, 8))

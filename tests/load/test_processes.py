@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 METHODS = multiprocessing.get_all_start_methods()
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 @pytest.mark.parametrize("method", [*METHODS, "within fit"])
 def test_processes_after_training(method):

@@ -12,6 +12,7 @@ tool = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tool)
 
 
+@pytest.mark.slow
 def test_planted_faults_are_caught():
     rows = tool.run(every=17)
     real = [row for row in rows if row[4] != "equivalent"]

@@ -63,6 +63,7 @@ def tree(tmp_path):
     return made
 
 
+@pytest.mark.slow
 def test_what_tests_enter(tree):
     assert {test: names for test, (_, names) in tree.reach.items()} == {
         "tests/test_both.py::test_smallest": ["smallest"],
@@ -94,6 +95,7 @@ def test_which_faults_there_are():
         assert fault.compiles(PACKAGE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forks", [False, pytest.param(True, marks=FORKS)])
 def test_faults_are_caught_and_survive(tree, monkeypatch, forks):
     if forks:
@@ -130,6 +132,7 @@ def test_random_faults_in_a_part_of_the_package(tmp_path):
     assert sum(outcome == "survived" for _, outcome in rows) <= 1, rows
 
 
+@pytest.mark.slow
 @FORKS
 def test_faults_outside_functions_get_a_process_of_their_own(tree):
     found = {fault.key: fault for fault in tree.faults()}

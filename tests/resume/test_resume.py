@@ -16,6 +16,7 @@ from netlayers import callbacks, layers
 from tests.resume.scripts import HERE, SOURCES, Cut, Knife, Sequence, X, Y, network, same, script
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -325,6 +325,7 @@ def test_a_mutated_file_is_a_model_or_the_exception(files, path, base, mutation,
     fuzz.outcome(path, model)
 
 
+@pytest.mark.slow
 def test_mutations_reach_every_check(tmp_path):
     """Most are made under right checksums: otherwise nothing behind those would be tried."""
     found, _, _ = fuzz.run(300, seed=1, folder=tmp_path)

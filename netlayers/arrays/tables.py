@@ -323,7 +323,7 @@ class Parquet:
         if last != key:
             table, self._last = None, (None, None)  # freed before another one is read
             with self._open(path, metadata=metadata) as file:
-                table = file.read_row_group(number, columns=names).select(names)
+                table = file.read_row_group(number, names, use_threads=False).select(names)
             self._last = (key, table)
         return table
 

@@ -64,6 +64,7 @@ def test_an_error_in_one_process_ends_all():
     assert "RuntimeError: something happened" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

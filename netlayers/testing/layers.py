@@ -364,7 +364,7 @@ def third_step_allocates_nothing_large(example: Example) -> None:
     most = smaller / 8  # a mask of booleans would be a quarter
     if peak >= most:  # a thread of ours may have computed for the first time
         peak = min(peak, third_step(sizes[0])[0])
-    if most <= peak < 5 * np.getbufsize() * 4:
+    if most <= peak < 5 * np.getbufsize() * 8:
         # NumPy's buffers, and parts of a batch, have a fixed size: only what grows is counted.
         peak, most = third_step(2 * sizes[0])[0] - peak, larger / 8
     require(

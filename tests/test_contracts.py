@@ -23,13 +23,19 @@ MODULES = [
 USERS = [Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed]
 
 
+# Of the layers of one kind, those that take longest: they run with the slow tests.
+LONG = {"ConvLSTM2D", "ConvLSTM3D"}
+
+
 def contracts():
     """The checks of each class, with all examples that they run on."""
     for cls in [cls for kind in KINDS for cls in concrete(kind)] + USERS:
         cases = list_checks(cls, strict=cls not in USERS)
         for name, its in itertools.groupby(cases, key=lambda case: case.check.name):
             yield pytest.param(
-                list(its), id=f"{cls.__module__.split('.')[1]}-{cls.__name__}-{name}"
+                list(its),
+                id=f"{cls.__module__.split('.')[1]}-{cls.__name__}-{name}",
+                marks=[pytest.mark.slow] if cls.__name__ in LONG else [],
             )
 
 

@@ -49,8 +49,6 @@ class TimeSteps:
 
     def backward(self, layer: Any, name: str, dy: Any, run: Callable[[], Any]) -> Any:
         """Return ``run()``, the backward pass of a layer, or of a cell inside of one."""
-        from netlayers.trace.time_steps import KINDS  # not loaded with the package
-
         if not isinstance(layer, Recurrent):
             if self._open and layer is self._open[-1][0].cell:
                 self._open[-1][1].append(_size(listed(dy)))
@@ -63,20 +61,25 @@ class TimeSteps:
             _, called = self._open.pop()
         if called:
             self.norms[name] = np.array(called[::-1])
-        elif name in self._given and type(layer.cell) in KINDS:
-            self.norms[name] = _norms(layer, *self._given[name], dy_rows)
+        elif (
+            name in self._given
+            and (norms := _norms(layer, *self._given[name], dy_rows)) is not None
+        ):
+            self.norms[name] = norms
         return result
 
 
-def _norms(layer: Any, x: Any, mask: Any, states: Any, dy: Any) -> Array:
-    """Return the norms of a layer whose cell runs all steps at once."""
+def _norms(layer: Any, x: Any, mask: Any, states: Any, dy: Any) -> Array | None:
+    """Return the norms of a layer whose cell runs all steps at once; ``None`` for other cells."""
+    from netlayers.trace.time_steps import KINDS, unroll  # not loaded with the package
+
+    if type(layer.cell) not in KINDS:
+        return None
     weights = {p.name: p.value for p in layer.declared_parameters}
     drop_x, drop_h = (None if its is None else its[:ROWS] for its in layer.cache.masks)
     if drop_x is not None:
         series, *given = listed(x)
         x = (series * drop_x[:, None], *given)
-    from netlayers.trace.time_steps import unroll
-
     steps = unroll(layer, weights, x, dy, mask, states, drop_h)
     name = "p" if "p" in steps[0].values else "z"
     return np.array([_size([step.gradients[name]]) if step.gradients else 0 for step in steps])

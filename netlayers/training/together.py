@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 from pathlib import Path
@@ -73,6 +74,7 @@ def active_here(callbacks: list[Any], distribution: DataParallel) -> list[Any]:
     return [c for c in callbacks if not getattr(c, "first_process_only", False)]
 
 
+@functools.cache
 def _digest_of_code() -> str:
     digest = hashlib.blake2b(digest_size=8)
     folder = Path(__file__).parents[1]

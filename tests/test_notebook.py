@@ -279,7 +279,8 @@ def stop(batch, logs):
 model.fit(x, x[:, 0], verbose=0, callbacks=[nl.callbacks.LambdaCallback(on_train_batch_end=stop)])
 """
     first, second = executed(code, interrupted)
-    text = "".join(output.get("text", "") for output in first.outputs)
+    printed = [output for output in first.outputs if output.get("name") == "stdout"]
+    text = "".join(output.text for output in printed)
     assert len(re.findall(r"Epoch \d/2 +\d+ ms  loss", text)) == 2
     assert "text/html" in first.outputs[-1].data
     assert second.outputs[-1].traceback == [

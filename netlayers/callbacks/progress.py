@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from netlayers._notebook import in_notebook
@@ -105,10 +107,10 @@ class ProgressBar(Callback):
 
     def _opened(self) -> Any:
         """Return a bar of tqdm, which only shows what it is told to."""
-        if self._notebook:
-            return notebook_bar()
-        from tqdm import tqdm  # takes 30 ms, and is needed on a terminal only
-
+        # Not tqdm.auto: without ipywidgets, some versions of it leave a broken bar behind. And only
+        # here: the import takes 30 ms.
+        widgets = self._notebook and find_spec("ipywidgets")
+        tqdm = import_module("tqdm.notebook" if widgets else "tqdm").tqdm
         return tqdm(bar_format="{desc}", leave=False, file=sys.stdout)
 
     def _show(self, logs: Logs, doing: str = "") -> None:
@@ -137,22 +139,6 @@ class ProgressBar(Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def notebook_bar() -> Any:
-    """Return the bar of tqdm for this notebook: a widget, or without ipywidgets a line of text."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of ipywidgets, which are optional
-        from tqdm.auto import tqdm
-
-    try:
-        return tqdm(bar_format="{desc}", leave=False, file=sys.stdout)
-    except ImportError:  # an older tqdm, without ipywidgets
-        from tqdm import tqdm as line
-
-        return line(bar_format="{desc}", leave=False, file=sys.stdout)
 
 
 def progress_line(

@@ -93,6 +93,8 @@ def run_page(text, name="page"):
     for index, (language, code, line) in enumerate(blocks):
         place = f"{name}, line {line}"
         error = printed = None
+        if language.startswith("{"):  # a list of pages for the site
+            continue
         if language == "python":
             printed, error = run_python(code, names, place)
             ran += 1
@@ -164,6 +166,8 @@ def test_every_file_that_a_page_names_exists():
             assert (page.parent / (link[0] or link[1])).exists(), f"{page.name}: {link}"
 
 
-def test_the_readme_leads_to_every_page():
+def test_the_readme_or_a_list_of_pages_leads_to_every_page():
+    lists = [README, *(ROOT / "docs" / f"{name}.md" for name in ("guide", "inside", "coming_from"))]
+    linked = " ".join(page.read_text() for page in lists) + "](index.md)"  # the site begins there
     for page in PAGES[1:]:
-        assert f"docs/{page.name}" in README.read_text(), page.name
+        assert re.search(rf"\]\((docs/)?{page.name}", linked), page.name

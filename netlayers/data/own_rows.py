@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.data.arrays import ArrayData, Columns
-from netlayers.data.batch import PartOfBatch
+from netlayers.data.batch import PartOfBatch, part_of_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,8 @@ class _OwnRows:
 class OwnRows:
     """Arrays, of whose batches a process reads its rows; in all else, the data.
 
+    Data that are read in blocks, whose rows are shuffled, are read by every process.
+
     Args:
         data: the data.
         share: gives the place of the own rows in a batch of so many.
@@ -49,13 +51,17 @@ class OwnRows:
             return column and _OwnRows(column, share)
 
         self._data, self._share = data, share
-        data._columns = [own(column) for column in data._columns]
+        if data.blocks is None:
+            data._columns = [own(column) for column in data._columns]
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Yield the own rows of the batches of an epoch after the first ``start``."""
         for batch in self._data.batches(start):
             own = self._share(batch.size)
-            part = batch._replace(size=own.stop - own.start)
+            if self._data.blocks is None:
+                part = batch._replace(size=own.stop - own.start)
+            else:
+                part = part_of_batch(batch, own.start, own.stop)
             yield PartOfBatch.of(part, batch.size, own.start)
 
     def __getattr__(self, name: str) -> Any:

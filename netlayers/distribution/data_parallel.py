@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_flag, check_integer
+from netlayers.distribution.balance import Balance
 from netlayers.distribution.processes import MPI, Alone, processes_of_mpi
 from netlayers.distribution.tree import owned_shards
 from netlayers.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class DataParallel:
@@ -24,10 +28,11 @@ class DataParallel:
             multiple of the numbers of processes that are used, sends least.
         shared_memory: processes on one machine exchange gradients through shared memory; ``False``
             for messages.
+        move_shards: let shards move from slow processes to fast ones between two steps.
 
     Attributes:
         processes: the processes, with their ``rank`` and ``size``.
-        owned: the shards of each process.
+        owned: the shards of each process, which may change between two steps.
 
     Raises:
         ConfigurationError: there are more processes than shards, or mpi4py is missing.
@@ -39,10 +44,13 @@ class DataParallel:
         (0, 1, [range(0, 4)])
     """
 
-    def __init__(self, shards: int = 8, *, shared_memory: bool = True) -> None:
+    def __init__(
+        self, shards: int = 8, *, shared_memory: bool = True, move_shards: bool = True
+    ) -> None:
         owner = "DataParallel"
         self.shards = check_integer(owner, "shards", shards, minimum=1)
         self.shared_memory = check_flag(owner, "shared_memory", shared_memory)
+        self.move_shards = check_flag(owner, "move_shards", move_shards)
         several = processes_of_mpi() > 1
         self.processes: Alone | MPI = MPI(self.shared_memory) if several else Alone()
         if self.size > self.shards:
@@ -51,6 +59,7 @@ class DataParallel:
                 "processes as there are shards."
             )
         self.owned = owned_shards(self.shards, self.size)
+        self._balance = Balance()
 
     @property
     def rank(self) -> int:
@@ -71,11 +80,21 @@ class DataParallel:
         mine = self.owned[self.rank]
         return slice(self.rows_of(rows, mine.start).start, self.rows_of(rows, mine.stop - 1).stop)
 
+    def after_step(self, seconds: Sequence[float]) -> None:
+        """Move shards from slow processes to fast ones, if that pays; all must call this alike.
+
+        Args:
+            seconds: how long each process computed its shards in this step.
+        """
+        if self.move_shards and self.size > 1:
+            self.owned = self._balance.after_step(seconds, self.owned)
+
     def __deepcopy__(self, memo: Any) -> DataParallel:
         return self  # there is one world of processes
 
     def __reduce__(self) -> Any:
-        return functools.partial(DataParallel, shared_memory=self.shared_memory), (self.shards,)
+        options = {"shared_memory": self.shared_memory, "move_shards": self.move_shards}
+        return functools.partial(DataParallel, **options), (self.shards,)
 
     def __repr__(self) -> str:
         return f"<DataParallel of {self.shards} shards, process {self.rank} of {self.size}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import sys
@@ -34,7 +35,7 @@ class Alone:
 
     rank, size = 0, 1
 
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: Any, what: str = "") -> list[Any]:
         """Return the values of all processes, in their order."""
         return [value]
 
@@ -82,6 +83,9 @@ class VectorSum:
         np.copyto(out, self._buffers[0])
         self._stack.clear()
 
+    def close(self) -> None:
+        """Free memory that is shared; all processes must call this alike."""
+
 
 class MPI:
     """The processes of MPI.
@@ -93,6 +97,8 @@ class MPI:
     Raises:
         ConfigurationError: mpi4py is missing, or does not see the processes that were started.
     """
+
+    _announces_end = False  # once for all
 
     def __init__(self, shared_memory: bool = True) -> None:
         self.mpi = _mpi4py()
@@ -108,10 +114,36 @@ class MPI:
         here = self.world.Split_type(self.mpi.COMM_TYPE_SHARED)
         self.shares_memory = shared_memory and here.size == self.size
         sys.excepthook = self._abort
+        self._process = os.getpid()
+        if not MPI._announces_end:
+            MPI._announces_end = True
+            atexit.register(self._end)
 
-    def gather(self, value: Any) -> list[Any]:
-        """Return the values of all processes, in their order."""
-        return list(self.world.allgather(value))
+    def gather(self, value: Any, what: str = "an exchange") -> list[Any]:
+        """Return the values of all processes, in their order.
+
+        Args:
+            value: the value of this process.
+            what: what the processes exchange, which must be the same in all.
+
+        Raises:
+            RuntimeError: another process exchanges something else, or has ended.
+        """
+        found = self.world.allgather((what, value))
+        for rank, (other, _) in enumerate(found):
+            if other != what:
+                raise RuntimeError(
+                    f"DataParallel: process {self.rank} waits for the others in {what}, but "
+                    f"process {rank} {f'is in {other}' if other else 'has ended'}. All processes "
+                    "must call fit, evaluate, predict and train_on_batch alike; print and write "
+                    "files in one of them."
+                )
+        return [its for _, its in found]
+
+    def _end(self) -> None:
+        """Tell those that still wait for this process that it has ended."""
+        if os.getpid() == self._process:
+            self.world.allgather(("", None))
 
     def summing(self, size: int, dtype: Dtype, owned: list[range], shards: int) -> VectorSum:
         """Return what adds up vectors of the shards over all processes."""
@@ -165,12 +197,6 @@ class SharedSum(_SumOfSeveral):
         self._window.Lock_all()
         return self._of_all[self._rank]
 
-    def add(self, vector: Array, factor: float) -> None:
-        """Add ``factor * vector`` for the next shard."""
-        if not self._stack:
-            self._wait()  # until the others have read the sum before
-        super().add(vector, factor)
-
     def result(self, out: Array) -> None:
         """Write the sum over all shards, and start again."""
         assert self._stack == self.nodes
@@ -184,7 +210,15 @@ class SharedSum(_SumOfSeveral):
         )
         self._wait()
         np.copyto(out, self._of_all[0][0])
+        self._wait()  # until all have read it
         self._stack.clear()
+
+    def close(self) -> None:
+        """Free memory that is shared; all processes must call this alike."""
+        self._of_all = []
+        del self._buffers
+        self._window.Unlock_all()
+        self._window.Free()
 
     def _wait(self) -> None:
         self._window.Sync()

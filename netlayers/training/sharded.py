@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,6 +75,7 @@ class ShardedSteps(Steps):
         self._buffers = BufferCopies(model)
         self._streams = _keyed_streams(model)
         self._sum: VectorSum | None = None
+        self._summed_by: list[range] = []  # the shards of each process that it adds up
         self.interrupts: Interrupts | None = None
         _check_model(model)
 
@@ -97,9 +99,11 @@ class ShardedSteps(Steps):
         self._counters = (*counters, optimizer.denominators)
         if optimizer.iterations % COMPARE_EVERY == 0:
             self.compare_weights()
+        self._prepare_sum(parameters.gradients)
         with one_thread():
             self._loss, weight = self._run_shards(batch, training=True)
             self._add_up(parameters, 1.0 if self._summed else weight)
+        self.distribution.after_step(self._seconds)
         accumulates = (optimizer.gradient_accumulation_steps or 1) > 1
         self._denominator = (0.0 if self._summed else weight) if accumulates else None
         if parameters.regularized and not accumulates:
@@ -127,7 +131,7 @@ class ShardedSteps(Steps):
             }
         found: list[tuple[list[float], list[Any], list[Array]]] = []
         self._groups = [self._recorder] if self._measured else []  # type: ignore[list-item]
-        rows, before_mine = batch.size, 0
+        rows, before_mine, begin = batch.size, 0, time.perf_counter()
         if isinstance(batch, PartOfBatch):
             rows, before_mine = batch.whole, batch.first
         for shard in self.distribution.owned[self.processes.rank]:
@@ -144,8 +148,19 @@ class ShardedSteps(Steps):
             share = part.size / rows
             moments = [share * np.asarray(a, np.float64) for a in self._statistics()]
             found.append((self._take_sums(), self._recorder.take(), moments if training else []))
-        self._groups = []
-        return self._report(found, before, training)
+        self._groups, seconds = [], time.perf_counter() - begin
+        return self._report(found, before, training, seconds)
+
+    def _prepare_sum(self, gradients: Array) -> None:
+        """Have what adds up the gradients, for the shards that each process has now."""
+        its, total = self.distribution, self._sum
+        if total is None or total.size != gradients.size or self._summed_by != its.owned:
+            if total is not None:
+                total.close()
+            self._sum = self.processes.summing(
+                gradients.size, gradients.dtype, its.owned, its.shards
+            )
+            self._summed_by = its.owned
 
     def _backward(self, part: Batch, parameters: Any, shard: int) -> None:
         """Run backward for a shard, and keep ``d g``."""
@@ -161,13 +176,8 @@ class ShardedSteps(Steps):
                 self.model.backward(dy, input_gradient=False)
         else:
             gradients.fill(0)
-        if self._sum is None or self._sum.size != gradients.size:
-            its = self.distribution
-            self._sum = self.processes.summing(
-                gradients.size, gradients.dtype, its.owned, its.shards
-            )
         with np.errstate(all="ignore"):  # non-finite gradients are found in the sum
-            self._sum.add(gradients, weight)
+            self._sum.add(gradients, weight)  # type: ignore[union-attr]
         for p in parameters.tensors:
             if p.row_gradient:
                 kept = RowGradient(p.shape, p.dtype)
@@ -188,7 +198,7 @@ class ShardedSteps(Steps):
 
     def _add_up_rows(self, p: Parameter, factor: Array) -> None:
         known: dict[Node, RowGradient] = {}
-        for its in self.processes.gather(self._rows_of_shards[id(p)]):
+        for its in self.processes.gather(self._rows_of_shards[id(p)], "a training step"):
             known |= its
         total = sum_of((0, self.distribution.shards), known, _add_rows)
         gradient = rows_of(p)
@@ -217,12 +227,17 @@ class ShardedSteps(Steps):
 
     # What all processes must know --------------------------------------------------------------
 
-    def _report(self, found: list[Any], before: list[float], training: bool) -> tuple[float, float]:
+    def _report(
+        self, found: list[Any], before: list[float], training: bool, seconds: float
+    ) -> tuple[float, float]:
         """Add up losses, statistics and metrics; return the loss, and its denominator."""
-        gathered = self.processes.gather((found, self.interrupts and self.interrupts.pending))
+        signal = self.interrupts and self.interrupts.pending
+        what = "a training step" if training else "an evaluation"
+        gathered = self.processes.gather((found, signal, seconds), what)
         if self.interrupts is not None:
-            self.interrupts.agree([number for _, number in gathered if number])
-        every = [its for those, _ in gathered for its in those]
+            self.interrupts.agree([number for _, number, _ in gathered if number])
+        self._seconds = [its for _, _, its in gathered]
+        every = [its for those, _, _ in gathered for its in those]
         shards = self.distribution.shards
         known = {(i, i + 1): np.array(sums) for i, (sums, _, _) in enumerate(every)}
         totals = sum_of((0, shards), known, np.add).tolist()

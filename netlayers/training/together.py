@@ -47,9 +47,10 @@ def check_together(distribution: DataParallel, model: CompilableModel, run: dict
         "optimizer": repr(model.optimizer.get_config()) if model.optimizer else None,
         "layers": [f"{type(its).__name__} {its.path}" for its in model._flatten_layers()],
         "weights": hashlib.blake2b(weights, digest_size=8).hexdigest(),
+        "move_shards": distribution.move_shards,
         **run,
     }
-    every = distribution.processes.gather(mine)
+    every = distribution.processes.gather(mine, "the start of fit")
     for rank, other in enumerate(every):
         found = [
             f"{place}: {a!r} there, {b!r} here" for place, a, b in differences(every[0], other)

@@ -83,10 +83,10 @@ class Run:
         """Whether this process writes the files of the run."""
         return self.distribution is None or self.distribution.rank == 0
 
-    def must_stop(self, asked: bool = True) -> bool:
+    def must_stop(self) -> bool:
         """Whether a callback asked to end the run, in any process."""
-        if asked and self.distribution is not None:
-            stops = self.distribution.processes.gather(self.model.stop_training)
+        if self.distribution is not None:
+            stops = self.distribution.processes.gather(self.model.stop_training, "fit")
             self.model.stop_training = any(stops)
         return self.model.stop_training
 
@@ -142,7 +142,7 @@ class Run:
         if self.backup is not None and self.first_process:
             self.backup.interrupted(self)
         if self.distribution is not None:
-            self.distribution.processes.gather(None)  # wait until it is written
+            self.distribution.processes.gather(None, "the backup")  # wait until it is written
 
     def finish(self) -> None:
         """Delete the backups: the run is complete."""
@@ -335,7 +335,7 @@ def train_epoch(run: Run, interrupts: Interrupts) -> Logs:
         if backup is not None and run.first_process:
             backup.after_batch(run)
         interrupts.release()
-        if run.must_stop(end):
+        if run.must_stop():
             break
     hooks.end_of_batches()
     hooks.batch = steps.batch = None

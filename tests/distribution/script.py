@@ -38,11 +38,11 @@ def dense():
 
 
 def accumulation():
-    """Accumulated gradients, and a loss with the reduction "sum"."""
+    """Accumulated gradients, a loss with the reduction "sum", rows that are read in blocks."""
     model = nl.Sequential([layers.Dense(9, "tanh"), layers.Dense(2)], seed=1)
     optimizer = nl.optimizers.SGD(0.001, momentum=0.9, gradient_accumulation_steps=3)
     model.compile(optimizer, nl.losses.MeanSquaredError(reduction="sum"))
-    return model, ARRAYS["x"], ARRAYS["x"][:, :2], {}
+    return model, ARRAYS["x"], ARRAYS["x"][:, :2], {"shuffle": 30}
 
 
 def words():
@@ -123,6 +123,17 @@ class Disturbance(nl.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL if self.what == "kill" else signal.SIGTERM)
 
 
+def slow_down(layer):
+    """Let a layer take 5 ms more for each shard."""
+    forward = layer.forward
+
+    def slowly(x, training=False):
+        time.sleep(0.005)
+        return forward(x, training)
+
+    layer.forward = slowly
+
+
 def digest(*arrays):
     return hashlib.md5(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
@@ -142,11 +153,17 @@ def run(name, options):
     if options.other == "seed":
         model._streams.entropy += rank
     split = {} if name == "graph" else {"validation_split": 0.2}
+    if options.slow == rank:
+        slow_down(model.layers[0])
     history = model.fit(
-        x, y, batch_size=25, epochs=options.epochs, verbose=0, callbacks=callbacks, **given, **split
+        x, y, batch_size=25, epochs=options.epochs, verbose=1, callbacks=callbacks, **given, **split
     )
     state = [model.optimizer.state[k] for k in sorted(model.optimizer.state)]
+    if options.alone and rank == 0:
+        model.evaluate(x, y, verbose=0)
+    moved = {"shards": list(map(len, model.distribution.owned))} if options.slow is not None else {}
     return {
+        **moved,
         "weights": digest(model.parameters.values, model.parameters.statistics),
         "optimizer": digest(*state),
         "history": digest(np.array(json.dumps(history.history))),
@@ -162,6 +179,8 @@ def main():
     parser.add_argument("--disturb", choices=("fail", "sleep", "kill", "term", "weights"))
     parser.add_argument("--rank", type=int, default=0)
     parser.add_argument("--epoch", type=int, default=1)
+    parser.add_argument("--slow", type=int, help="process that is slow")
+    parser.add_argument("--alone", action="store_true", help="evaluate in one process alone")
     parser.add_argument("--backup")
     parser.add_argument("--other", choices=("data", "seed"))
     options = parser.parse_args()
@@ -169,7 +188,7 @@ def main():
     for name in options.networks:
         found[name], rank = run(name, options)
     if rank == 0:
-        print(json.dumps(found))
+        print(json.dumps(found))  # the last line, after those of fit
     sys.stdout.flush()
 
 

@@ -33,7 +33,7 @@ def run(processes, *arguments, fails=False):
         assert done.returncode != 0
         return done.stderr
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,25 @@ def test_any_number_of_processes_has_the_bits_of_one(processes, way, alone):
 def test_a_slow_process_changes_nothing(alone):
     found = run(3, "dense", "--disturb", "sleep", "--rank", "2")
     assert found == {"dense": alone["dense"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [(), ("--messages",)], ids=["shared memory", "messages"])
+def test_the_shards_of_a_slow_process_move(way):
+    long = ("dense", "--epochs", "8")  # 32 steps
+    found = run(3, *long, "--slow", "1", *way)["dense"]
+    first, slow, third = found.pop("shards")
+    assert slow == 1  # of 3
+    assert first + third == 7
+    assert {"dense": found} == run(0, *long)
+
+
+@pytest.mark.slow
+def test_a_process_that_evaluates_alone_does_not_wait_for_ever():
+    said = run(2, "dense", "--alone", fails=True)
+    assert (
+        "process 0 waits for the others in an evaluation, but process 1 has ended. All pr" in said
+    )
 
 
 def test_an_error_in_one_process_ends_all():

@@ -60,6 +60,11 @@ def paragraph(text: str) -> str:
     return f"<p {PLAIN}>{escaped(text)}</p>"
 
 
+def shown_width(png: bytes) -> int:
+    """Return how many pixels wide a page shows a picture: half of its own, so that it is sharp."""
+    return int.from_bytes(png[16:20], "big") // 2
+
+
 def picture(png: bytes | None, text: str) -> str:
     """Return a picture, which the page contains; nothing where there is none.
 
@@ -70,5 +75,5 @@ def picture(png: bytes | None, text: str) -> str:
     if png is None:
         return ""
     data = base64.b64encode(png).decode()
-    style = "max-width:100%;height:auto"
+    style = f"width:{shown_width(png)}px;max-width:100%;height:auto"
     return f'<img style="{style}" alt="{escaped(text)}" src="data:image/png;base64,{data}">'

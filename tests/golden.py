@@ -106,11 +106,18 @@ def described(figure):
             lines.append(f"  image {_numbers(image.get_array())} {_numbers(image.get_extent())}")
         lines += [f"  text {_text(t)}" for t in axes.texts]
         if legend := axes.get_legend():
-            frame = f"{_values(legend.get_frame(), PATCH)} {legend.get_frame_on()} {legend._loc}"
-            lines.append(f"  legend {frame} {legend.borderaxespad} {_numbers(_anchor(legend))}")
-            texts = [legend.get_title(), *legend.get_texts()]
-            lines += [f"    {_text(t)}" for t in texts if t.get_text()]
+            lines += _legend(legend, _numbers(_anchor(legend)))
+    for legend in figure.legends:
+        lines += _legend(legend, legend._outside_loc)
     return "\n".join(lines)
+
+
+def _legend(legend, place):
+    """Return the lines for a legend of axes or of a figure."""
+    frame = f"{_values(legend.get_frame(), PATCH)} {legend.get_frame_on()} {legend._loc}"
+    texts = [legend.get_title(), *legend.get_texts()]
+    first = f"  legend {frame} {legend.borderaxespad} {legend._ncols} {place}"
+    return [first, *(f"    {_text(t)}" for t in texts if t.get_text())]
 
 
 def _text(text):

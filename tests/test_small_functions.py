@@ -231,7 +231,9 @@ def test_texts():
         "html": lambda: _html.html_table(rows),
         "html with rules": lambda: _html.html_table(rows, 2, [2]),
         "paragraph": lambda: _html.paragraph("a <b> & \x1b'"),
-        "picture": lambda: _html.picture(b"png", 'a "b"'),
+        "picture": lambda: _html.picture(
+            b"\x89PNG" + bytes(12) + (640).to_bytes(4, "big"), 'a "b"'
+        ),
         "no picture": lambda: _html.picture(None, "a"),
         "printable": lambda: [
             _printable.printable(t) for t in ("a b", "é", "a\n\t", "\x00b", "\u200b", "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._html import shown_width
 from netlayers.arrays.convert import shapes_of
 from netlayers.checks import check_integer, check_list, check_number, check_seed
 from netlayers.errors import ConfigurationError, ShapeError
@@ -43,8 +44,9 @@ class LossSurface:
     path: Array | None = None
     explained: tuple[float, float] | None = None
 
-    def _repr_png_(self) -> bytes | None:
-        return png_of(self.plot)
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
+        png = png_of(self.plot)
+        return None if png is None else (png, {"width": shown_width(png)})
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         a, b = len(self.a), len(self.b)

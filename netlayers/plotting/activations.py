@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers._printable import printable
 from netlayers.errors import ConfigurationError
-from netlayers.plotting.figures import COLOURS, matplotlib, new_figure, save
+from netlayers.plotting.figures import COLOURS, SMALL, TITLE, WIDTH, matplotlib, new_figure, save
 
 if TYPE_CHECKING:
     import os
@@ -23,13 +23,18 @@ def plot_activations(layers: Sequence[Any], to_file: str | os.PathLike[str] | No
         raise ConfigurationError("plot: there are no layers to draw.")
     columns = min(len(layers), 1 + (len(layers) > 3) + (len(layers) > 12))
     rows = -(-len(layers) // columns)
-    width = 4.4 * columns if columns > 1 else 6.0
+    width = WIDTH if columns > 1 else 0.68 * WIDTH
     figure = new_figure(width, 1.45 * rows + _HEADER + _FOOTER, layout="constrained")
-    figure.suptitle("outputs by layer, from input to output", fontsize=11, x=0.02, ha="left")
+    figure.suptitle(
+        "distribution of the outputs by layer, from input to output",
+        fontsize=TITLE,
+        x=0.01,
+        ha="left",
+    )
     for i, layer in enumerate(layers):
         axes = figure.add_subplot(rows, columns, i + 1)
         _histogram(axes, layer)
-    return save(figure, to_file, 110)
+    return save(figure, to_file)
 
 
 def _histogram(axes: Any, layer: Any) -> None:
@@ -41,11 +46,11 @@ def _histogram(axes: Any, layer: Any) -> None:
     axes.set_yticks([])
     top = float(percent.max()) or 1.0
     axes.set_ylim(0, 1.65 * top)  # leaves space for the text
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=SMALL)
     axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(5))
     name = printable(layer.layer)
     name = name if len(name) <= 28 else "…" + name[-27:]
-    axes.set_title(f"{name} · {layer.kind}", fontsize=9, loc="left", parse_math=False)
+    axes.set_title(f"{name} · {layer.kind}", fontsize=SMALL, loc="left", parse_math=False)
     facts = [f"mean {layer.mean:.2g}", f"deviation {layer.deviation:.2g}"]
     if layer.dead:
         facts.append(f"dead {layer.dead:.0%}" if layer.dead >= 0.01 else "dead < 1%")
@@ -59,6 +64,6 @@ def _histogram(axes: Any, layer: Any) -> None:
         transform=axes.transAxes,
         ha="right",
         va="top",
-        fontsize=7.5,
+        fontsize=SMALL - 1,
         color=COLOURS[1] if problem else "#4a5560",
     )

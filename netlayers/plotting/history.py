@@ -9,7 +9,17 @@ import numpy as np
 from netlayers._printable import printable
 from netlayers.checks import check_flag
 from netlayers.errors import ConfigurationError
-from netlayers.plotting.figures import COLOURS, clean_axes, matplotlib, new_figure, save
+from netlayers.plotting.figures import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    REFERENCE,
+    matplotlib,
+    new_plots,
+    save,
+    set_title,
+    shared_legend,
+)
 
 if TYPE_CHECKING:
     import os
@@ -43,29 +53,59 @@ def plot_history(
     names.sort(key=lambda name: (name != "loss", name in ON_LOG_SCALE))
     if not names:
         raise ConfigurationError("History.plot: there is nothing to plot; no epoch is complete.")
-    columns = min(len(names), 3)
-    rows = -(-len(names) // columns)
-    figure = new_figure(4.6 * columns, 3.4 * rows, layout="constrained")
-    for i, name in enumerate(names):
-        axes = clean_axes(figure.add_subplot(rows, columns, i + 1))
-        for prefix, label, colour in (("", "train", 0), ("val_", "validation", 1)):
+    figure, plots = new_plots(len(names))
+    best = best_epoch(curves, epochs)
+    entries: dict[str, Any] = {}
+    for name, axes in zip(names, plots, strict=True):
+        for k, prefix in enumerate(("", "val_")):
             values = curves.get(prefix + name)
             if values is not None:
-                _draw(axes, epochs[prefix + name], values, label, COLOURS[colour])
-        axes.set_title(printable(name.replace("_", " ")), fontsize=11, loc="left", parse_math=False)
+                _draw(axes, epochs[prefix + name], values, k)
+        set_title(axes, printable(name.replace("_", " ")))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(integer=True))
         if log_scale or name in ON_LOG_SCALE:
             _log_axis(axes)
-        if "val_" + name in curves and name in curves:
-            axes.legend(frameon=False)
-    return save(figure, to_file, 150)
+        if best is not None and len(curves[best[0]]) > 1:
+            label = f"epoch {best[1] + 1}, the lowest {best[0]}"
+            axes.axvline(best[1] + 1, color=REFERENCE, linestyle=":", linewidth=1.2, label=label)
+        entries |= {line.get_label(): line for line in axes.lines}
+    if len(entries) > 1:
+        shared_legend(figure, entries)
+    return save(figure, to_file)
 
 
-def _draw(axes: Any, epochs: Sequence[int], values: Any, label: str, colour: str) -> None:
-    marker = "o" if len(values) <= 30 else ""
+def best_epoch(
+    history: Mapping[str, Sequence[Any]], epochs: Mapping[str, Sequence[int]]
+) -> tuple[str, int, float] | None:
+    """Return the epoch with the lowest validation loss, without validation the lowest loss.
+
+    Args:
+        history: single numbers by name.
+        epochs: the epochs of each name, from 0.
+
+    Returns:
+        The name of the loss, the epoch and the loss; ``None`` if all are NaN.
+    """
+    name = "val_loss" if "val_loss" in history else "loss"
+    values = np.asarray(history.get(name, []), np.float64)
+    if np.isnan(values).all():
+        return None
+    best = int(np.nanargmin(values))
+    return name, epochs[name][best], float(values[best])
+
+
+def _draw(axes: Any, epochs: Sequence[int], values: Any, kind: int) -> None:
     numbers = [epoch + 1 for epoch in epochs]  # as in the progress bar
-    axes.plot(numbers, values, color=colour, label=label, marker=marker, markersize=3.5)
+    axes.plot(
+        numbers,
+        values,
+        color=COLOURS[kind],
+        linestyle=DASHES[kind],
+        marker=MARKERS[kind] if len(values) <= 30 else "",
+        markersize=3.5,
+        label=("train", "validation")[kind],
+    )
 
 
 def _log_axis(axes: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from netlayers._printable import printable
 from netlayers.checks import check_integer
 from netlayers.errors import ConfigurationError
-from netlayers.plotting.figures import COLOURS, new_figure, save
+from netlayers.plotting.figures import COLOURS, DIVERGING, SEQUENTIAL, SMALL, new_figure, save
 
 if TYPE_CHECKING:
     import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_CHANNELS = 16
 _COLUMNS = 16
-_TITLE, _GAP = 0.34, 0.08  # inches above the pictures of a layer, and between pictures
+_TITLE, _GAP = 0.3, 0.06  # inches above the pictures of a layer, and between pictures
 
 
 def plot_feature_maps(
@@ -49,7 +49,7 @@ def plot_feature_maps(
         title = f"{name}: {values.shape[-1]} maps, {values.shape[0]} x {values.shape[1]}"
         title += f" (the first {len(shown)})" if left_out else ""
         rows.append((title, shown, (min(0.0, float(values.min())), float(values.max()) or 1.0)))
-    return save(_rows(rows, "viridis", 0.62), to_file, 110)
+    return save(_rows(rows, SEQUENTIAL, 0.42), to_file)
 
 
 def plot_filters(
@@ -72,7 +72,7 @@ def plot_filters(
     if channels in (1, 3):
         pictures = [picture_of(kernel[..., k], centred=channels == 3) for k in range(shown)]
         rows: Any = [(title, pictures, None if channels == 3 else (-largest, largest))]
-        return save(_rows(rows, "RdBu_r", 0.62), to_file, 110)
+        return save(_rows(rows, DIVERGING, 0.42), to_file)
     seen = min(channels, _MOST_CHANNELS)
     if seen < channels:
         title += f", {seen} channels of each"
@@ -80,7 +80,7 @@ def plot_filters(
     for k in range(shown):
         pictures = [kernel[:, :, c, k] for c in range(seen)]
         rows.append((title if k == 0 else "", pictures, (-largest, largest)))
-    return save(_rows(rows, "RdBu_r", 0.42), to_file, 110)
+    return save(_rows(rows, DIVERGING, 0.42), to_file)
 
 
 def plot_heat_maps(
@@ -102,14 +102,14 @@ def plot_heat_maps(
     for i in range(count):
         image, heat = picture_of(images[i]), maps[i]
         top = float(heat.max()) or 1.0
-        axes[0, i].set_title(titles[i], fontsize=8)
+        axes[0, i].set_title(titles[i], fontsize=SMALL)
         axes[0, i].imshow(image, cmap="gray_r")
         axes[1, i].imshow(heat, cmap="inferno", vmin=0, vmax=top)
         axes[2, i].imshow(image, cmap="gray_r")
         axes[2, i].imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=0.8 * heat / top)
     for one in axes.flat:
         one.set_axis_off()
-    return save(figure, to_file, 110)
+    return save(figure, to_file)
 
 
 def picture_of(image: Array, centred: bool = False) -> Array:
@@ -153,7 +153,7 @@ def _rows(
         below = top - (_TITLE if title else 0.0)
         if title:
             name = printable(title).replace("$", r"\$")
-            figure.text(0.15 / width, (below + 0.07) / height, name, fontsize=8.5)
+            figure.text(0.15 / width, (below + 0.07) / height, name, fontsize=SMALL)
         each = size * min(1.0, _ratio(pictures[0]))
         for i, one in enumerate(pictures):
             x = 0.15 + (i % _COLUMNS) * (size + _GAP)

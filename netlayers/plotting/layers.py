@@ -8,7 +8,19 @@ import numpy as np
 
 from netlayers._printable import printable
 from netlayers.errors import ConfigurationError
-from netlayers.plotting.figures import COLOURS, clean_axes, matplotlib, new_figure, save
+from netlayers.plotting.figures import (
+    EMPTY,
+    HEIGHT,
+    SEQUENTIAL,
+    SMALL,
+    clean_axes,
+    depth_colours,
+    legend_right,
+    matplotlib,
+    new_figure,
+    save,
+    set_title,
+)
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +30,7 @@ if TYPE_CHECKING:
 
 _MAX_LEGEND = 10  # lines in the legend
 _MAX_TICKS = 24  # layer names of the heat map
-_GREY = "#d5dae0"  # NaN, and 0 on a logarithmic scale
+_PARTS = 20  # a smoothed value is the mean of about two of that many parts of the run
 
 
 class _Kind(NamedTuple):
@@ -72,47 +84,50 @@ def plot_layers(
         table = np.where(table > 0, table, np.nan)
     table[~np.isfinite(table)] = np.nan
     scale = "linear" if np.isnan(table).all() else kind.scale
-    height = max(3.8, min(len(names), _MAX_TICKS) * 0.21 + 1.4)
-    figure = new_figure(11.0, height, layout="constrained")
-    _lines(figure.add_subplot(1, 2, 1), steps, names, table, kind.title, scale)
-    _heat_map(figure, figure.add_subplot(1, 2, 2), steps, names, table, kind.title, scale)
-    return save(figure, to_file, 110)
+    lines, cells = HEIGHT, max(1.8, min(len(names), _MAX_TICKS) * 0.18 + 0.8)
+    figure = new_figure(height=lines + cells, layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(lines, cells))
+    _lines(clean_axes(top), steps, names, table, kind.title, scale)
+    _heat_map(figure, bottom, steps, names, table, kind.title, scale)
+    return save(figure, to_file)
 
 
 def _lines(
     axes: Any, steps: Sequence[int], names: list[str], table: Array, title: str, scale: str
 ) -> None:
-    clean_axes(axes)
-    few = len(names) <= len(COLOURS)
-    depth = matplotlib("cm").viridis
     shown = set(np.linspace(0, len(names) - 1, min(len(names), _MAX_LEGEND)).round().astype(int))
-    for i, (name, row) in enumerate(zip(names, table, strict=True)):
-        colour = COLOURS[i] if few else depth(0.95 * i / (len(names) - 1))
-        axes.plot(
-            steps,
-            row,
-            color=colour,
-            linewidth=1.3 if few else 1.0,
-            marker="o" if len(steps) <= 12 else "",
-            markersize=3,
-            label=_plain(name) if i in shown else "_" + name,
-        )
+    window = 1 + 2 * (len(steps) // _PARTS)
+    smooth = table if window == 1 else _smoothed(table, window, scale == "log")
+    few = len(names) <= _MAX_LEGEND
+    style = {"linewidth": 1.5 if few else 1.0, "marker": "o" if len(steps) <= 12 else ""}
+    for i, colour in enumerate(depth_colours(len(names))):
+        if few and window > 1:
+            axes.plot(steps, table[i], "-", color=colour, linewidth=0.7, alpha=0.4)
+        label = _plain(names[i]) if i in shown else "_" + names[i]
+        axes.plot(steps, smooth[i], "-", color=colour, markersize=3, label=label, **style)
     if scale == "log":
         axes.set_yscale("log")
     if scale == "percent":
         axes.set_ylim(-2, 102)
-    axes.set_title(title, fontsize=11, loc="left", parse_math=False)
-    axes.set_xlabel("step")
-    axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(6, integer=True))
-    axes.legend(
-        frameon=False,
-        fontsize=8,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        borderaxespad=0.3,
-        title=None if few else "from input to output",
-        title_fontsize=8,
-    )
+    if window > 1:
+        title += f"{'; thick lines: ' if few else ', '}means of {window} values"
+    set_title(axes, title)
+    legend_right(axes, title="from input to output", handlelength=1.6)
+
+
+def _smoothed(table: Array, window: int, logarithmic: bool) -> Array:
+    """Return the means of ``window`` neighbours in each row, without NaN; geometric means of logs.
+
+    At the ends there are fewer; where a value is NaN, its mean is.
+    """
+    values = np.log(table) if logarithmic else table
+    known = np.isfinite(values)
+    ones = np.ones(window)
+    means = np.full(table.shape, np.nan)
+    for mean, row, there in zip(means, np.where(known, values, 0.0), known, strict=True):
+        count = np.convolve(there, ones)[window // 2 :][: len(row)]
+        mean[there] = (np.convolve(row, ones)[window // 2 :][: len(row)][there]) / count[there]
+    return np.exp(means) if logarithmic else means
 
 
 def _heat_map(
@@ -133,19 +148,23 @@ def _heat_map(
         norm = colours.Normalize(low - 0.5, high + 0.5)
     else:
         norm = (colours.LogNorm if scale == "log" else colours.Normalize)(low, high)
-    axes.set_facecolor(_GREY)
+    axes.set_facecolor(EMPTY)
     edges = _edges(np.asarray(steps, np.float64))
     cells = np.ma.masked_invalid(table)
     rows = np.arange(len(names) + 1) - 0.5
-    mesh = axes.pcolormesh(edges, rows, cells, norm=norm, cmap="viridis", rasterized=True)
+    mesh = axes.pcolormesh(edges, rows, cells, norm=norm, cmap=SEQUENTIAL, rasterized=True)
     axes.invert_yaxis()  # the input at the top
     every = -(-len(names) // _MAX_TICKS)
-    axes.set_yticks(range(0, len(names), every), [_plain(n) for n in names[::every]], fontsize=8)
+    axes.set_yticks(
+        range(0, len(names), every), [_plain(n) for n in names[::every]], fontsize=SMALL
+    )
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(6, integer=True))
-    axes.set_title("by layer, from input to output", fontsize=11, loc="left")
-    bar = figure.colorbar(mesh, ax=axes, pad=0.02)
-    bar.set_label(title, fontsize=9, parse_math=False)
+    axes.tick_params(axis="x", labelsize=SMALL)
+    set_title(axes, "the values by layer, from input to output")
+    bar = figure.colorbar(mesh, cax=axes.inset_axes((1.02, 0.0, 0.02, 1.0)))
+    bar.set_label(title, parse_math=False)
+    bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.errors import ConfigurationError
-from netlayers.plotting.figures import COLOURS, clean_axes, new_figure, save
+from netlayers.plotting.figures import COLOURS, legend_below, new_plots, save
 
 if TYPE_CHECKING:
     import os
@@ -25,10 +25,9 @@ def plot_rates(
     """Plot loss over learning rate; see ``LearningRateCurve.plot``."""
     if len(rates) < 2:
         raise ConfigurationError("LearningRateCurve.plot: there is no curve, only one rate.")
-    figure = new_figure(6.4, 4.0, layout="constrained")
-    axes = clean_axes(figure.add_subplot())
-    axes.plot(rates, losses, color="#b8c2cc", linewidth=1, label="loss of the batch")
-    axes.plot(rates, smoothed, color=COLOURS[0], linewidth=1.8, label="smoothed")
+    figure, (axes,) = new_plots(1)
+    axes.plot(rates, losses, "-", color="#b8c2cc", linewidth=1, label="loss of the batch")
+    axes.plot(rates, smoothed, "-", color=COLOURS[0], linewidth=1.8, label="smoothed")
     axes.set_xscale("log")
     if suggestion is not None:
         axes.axvline(suggestion, color=COLOURS[1], linewidth=1, linestyle=(0, (4, 3)))
@@ -43,5 +42,5 @@ def plot_rates(
         axes.set_ylim(bottom - 0.06 * (top - bottom), top + 0.06 * (top - bottom))
     axes.set_xlabel("learning rate")
     axes.set_ylabel("loss")
-    axes.legend(frameon=False)
-    return save(figure, to_file, 150)
+    legend_below(axes, 3)
+    return save(figure, to_file)

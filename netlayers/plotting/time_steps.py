@@ -8,7 +8,17 @@ import numpy as np
 
 from netlayers._printable import printable
 from netlayers.errors import ConfigurationError
-from netlayers.plotting.figures import clean_axes, matplotlib, new_figure, save
+from netlayers.plotting.figures import (
+    EMPTY,
+    SEQUENTIAL,
+    SMALL,
+    depth_colours,
+    matplotlib,
+    new_plots,
+    save,
+    set_title,
+    shared_legend,
+)
 
 if TYPE_CHECKING:
     import os
@@ -17,7 +27,6 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 _LINES = 6  # training steps that are drawn as lines
-_GREY = "#d5dae0"  # 0, and what is not finite
 
 
 def plot_time_steps(
@@ -47,35 +56,26 @@ def plot_time_steps(
     for row, its in zip(table, norms, strict=True):
         row[: len(its)] = its
     table[~(np.isfinite(table) & (table > 0))] = np.nan
-    figure = new_figure(11.0, 3.8, layout="constrained")
-    _lines(figure.add_subplot(1, 2, 1), steps, table, layer)
-    _heat_map(figure, figure.add_subplot(1, 2, 2), table, steps)
-    return save(figure, to_file, 110)
+    figure, (left, right) = new_plots(2)
+    set_title(left, f"gradient at each time step of {printable(layer)}")
+    shared_legend(figure, _lines(left, steps, table), 6, title="training step")
+    _heat_map(figure, right, table, steps)
+    return save(figure, to_file)
 
 
-def _lines(axes: Any, steps: Sequence[int], table: Array, layer: str) -> None:
-    clean_axes(axes)
-    colours = matplotlib("cm").viridis
+def _lines(axes: Any, steps: Sequence[int], table: Array) -> dict[str, Any]:
     chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _LINES)).round().astype(int))
     times = np.arange(1, table.shape[1] + 1)
-    for i in chosen:
-        colour = colours(0.9 * i / max(len(steps) - 1, 1))
-        marker = "o" if len(times) <= 30 else ""
-        axes.plot(times, table[i], color=colour, marker=marker, markersize=3, label=str(steps[i]))
+    marker = "o" if len(times) <= 30 else ""
+    for i, colour in zip(chosen, depth_colours(len(chosen)), strict=True):
+        label = str(steps[i])
+        axes.plot(times, table[i], "-", color=colour, marker=marker, markersize=3, label=label)
     if not np.isnan(table).all():
         axes.set_yscale("log")
-    title = f"gradient at each time step of {printable(layer)}"
-    axes.set_title(title, fontsize=11, loc="left", parse_math=False)
     axes.set_xlabel("time step")
+    axes.set_ylabel("norm of dL/dz")
     axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(6, integer=True))
-    axes.legend(
-        frameon=False,
-        fontsize=8,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        title="training step",
-        title_fontsize=8,
-    )
+    return {line.get_label(): line for line in axes.lines}
 
 
 def _heat_map(figure: Any, axes: Any, table: Array, steps: Sequence[int]) -> None:
@@ -83,17 +83,19 @@ def _heat_map(figure: Any, axes: Any, table: Array, steps: Sequence[int]) -> Non
     good = table[~np.isnan(table)]
     low, high = (float(good.min()), float(good.max())) if good.size else (1.0, 1.0)
     norm = colours.LogNorm(low, high) if low < high else colours.Normalize(low - 0.5, high + 0.5)
-    axes.set_facecolor(_GREY)
+    axes.set_facecolor(EMPTY)
     cells = np.ma.masked_invalid(table.T)
     columns = np.arange(len(steps) + 1) - 0.5
     rows = np.arange(table.shape[1] + 1) + 0.5
-    mesh = axes.pcolormesh(columns, rows, cells, norm=norm, cmap="viridis", rasterized=True)
+    mesh = axes.pcolormesh(columns, rows, cells, norm=norm, cmap=SEQUENTIAL, rasterized=True)
     shown = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 6)).round().astype(int))
     axes.set_xticks(shown, [str(steps[i]) for i in shown])
     axes.yaxis.set_major_locator(matplotlib("ticker").MaxNLocator(6, integer=True))
     axes.set_xlabel("training step")
     axes.set_ylabel("time step")
-    axes.set_title("over the training", fontsize=11, loc="left")
+    axes.grid(False)
+    set_title(axes, "over the training")
     bar = figure.colorbar(mesh, ax=axes, pad=0.02)
-    bar.set_label("norm of dL/dz", fontsize=9)
+    bar.set_label("norm of dL/dz")
+    bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)

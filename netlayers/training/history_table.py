@@ -10,6 +10,7 @@ from netlayers._html import html_table, paragraph, picture
 from netlayers._printable import printable
 from netlayers._tables import shown_number
 from netlayers.plotting.figures import png_of
+from netlayers.plotting.history import best_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,12 +41,9 @@ def history_html(
     if not epochs:
         return paragraph("No epoch is complete.")
     found, text = numbers(history), _count(epochs)
-    lowest = "val_loss" if "val_loss" in found else "loss"
-    values = found.get(lowest, [])
-    if not np.isnan(values).all():
-        best = int(np.nanargmin(values))
-        value, epoch = shown_number(values[best]), when[lowest][best] + 1
-        text += f"; the lowest {lowest} is {value}, of epoch {epoch}"
+    if (best := best_epoch(found, when)) is not None:
+        name, epoch, value = best
+        text += f"; the lowest {name} is {shown_number(value)}, of epoch {epoch + 1}"
     png = png_of(plot) if len(epochs) > 1 else None
     return (
         html_table(_table(found, epochs, when), left=0)

@@ -148,7 +148,7 @@ def test_learning_rates():
 
 
 def test_how_fine_pictures_are_saved(monkeypatch):
-    """In dots per inch; a network has the resolution of its figure."""
+    """All with the same number of dots per inch, but a network for which another is given."""
     from matplotlib.figure import Figure
 
     saved = []
@@ -165,9 +165,7 @@ def test_how_fine_pictures_are_saved(monkeypatch):
     curve.plot("d.png")
     model.loss_surface(x, x[:, :1], size=3).plot("e.png")
     model.plot("f.png")
-    assert [(path, how["dpi"]) for path, how in saved] == [
-        ("a.png", 110), ("b.png", 150), ("c.png", 110), ("d.png", 150), ("e.png", 110),
-        ("f.png", "figure"),
-    ]  # fmt: skip
+    assert saved == [(f"{name}.png", {"dpi": "figure"}) for name in "abcdef"]
+    assert curve.plot().dpi == 200
     assert model.plot(None).dpi == 200
     assert model.plot(None, dpi=50).dpi == 50

@@ -43,17 +43,18 @@ def test_the_curves_are_the_history(history):
     assert list(axes) == ["loss", "mae", "below", "learning rate"]
     for name in ("loss", "mae"):
         found = lines(axes[name])
-        assert set(found) == {"train", "validation"}
+        best = 3 * np.argmin(history.history["val_loss"]) + 3
+        label = f"epoch {best}, the lowest val_loss"
+        assert list(found) == ["train", "validation", label]
+        assert list(found[label][0]) == [best, best]
         np.testing.assert_array_equal(found["train"][0], range(1, 8))
         np.testing.assert_array_equal(found["train"][1], history.history[name])
         np.testing.assert_array_equal(found["validation"][0], [3, 6])  # as they were validated
         np.testing.assert_array_equal(found["validation"][1], history.history[f"val_{name}"])
-        assert [t.get_text() for t in axes[name].get_legend().get_texts()] == [
-            "train",
-            "validation",
-        ]
         assert axes[name].get_yscale() == "linear"
         assert axes[name].get_xlabel() == "epoch"
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == list(found)
     assert axes["learning rate"].get_yscale() == "log"
     np.testing.assert_allclose(lines(axes["learning rate"])["train"][1], 0.1 / np.arange(1, 8))
 

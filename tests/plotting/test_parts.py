@@ -13,10 +13,10 @@ pytest.importorskip("matplotlib", minversion="3.10")
 from netlayers.plotting import network
 from netlayers.plotting.activations import plot_activations
 from netlayers.plotting.figures import clean_axes, new_figure, save
-from netlayers.plotting.history import _log_axis, plot_history
-from netlayers.plotting.layers import _edges, _plain, plot_layers
+from netlayers.plotting.history import _log_axis, best_epoch, plot_history
+from netlayers.plotting.layers import _edges, _plain, _smoothed, plot_layers
 from netlayers.plotting.lr_finder import plot_rates
-from netlayers.plotting.surface import _levels, plot_surface
+from netlayers.plotting.surface import _finer_loss, _levels, finer, plot_surface
 
 L = nl.layers
 
@@ -62,13 +62,68 @@ def test_which_curves_are_drawn():
     assert titles(None) == ["loss", "b", "a", "learning rate"]
     assert titles("a/b") == ["a/b"]
     assert titles(["learning_rate", "b", "loss"]) == ["loss", "b", "learning rate"]
-    for columns in (1, 2, 3, 4):
-        names = ["b", "a", "loss", "learning_rate"][:columns]
+    for count, size in {1: (5.44, 3), 2: (8, 3), 3: (8, 3), 4: (8, 6)}.items():
+        names = ["b", "a", "loss", "learning_rate"][:count]
         figure = plot_history(history, epochs, names, False, None)
-        assert [round(v, 2) for v in figure.get_size_inches()] == [
-            round(4.6 * min(columns, 3), 2),
-            6.8 if columns == 4 else 3.4,
-        ]
+        assert [round(v, 2) for v in figure.get_size_inches()] == [*size]
+        assert len(figure.axes) == count
+
+
+def test_the_best_epoch():
+    """The lowest validation loss, or loss; NaN is not the lowest; one epoch is not marked."""
+    when = {"loss": [0, 1, 2], "val_loss": [1, 2]}
+    assert best_epoch({"loss": [3.0, np.nan, 1.0]}, when) == ("loss", 2, 1.0)
+    assert best_epoch({"loss": [1.0, 2.0, 3.0], "val_loss": [4.0, 5.0]}, when)[:2] == (
+        "val_loss",
+        1,
+    )
+    assert best_epoch({"loss": [np.nan]}, when) is None
+    assert best_epoch({"accuracy": [1.0]}, when) is None
+    for losses, marks in (([1.0], 0), ([2.0, 1.0], 1)):
+        when = {"loss": range(len(losses))}
+        figure = plot_history({"loss": losses}, when, None, False, None)
+        assert [line.get_linestyle() for line in figure.axes[0].lines[1:]] == [":"] * marks
+
+
+def test_smooth_curves_are_means_of_neighbours():
+    row = np.array([[1.0, 10.0, np.nan, 1000.0, 10.0]])
+    found = _smoothed(row, 3, logarithmic=True)
+    np.testing.assert_allclose(found, [[10**0.5, 10**0.5, np.nan, 100, 100]])
+    np.testing.assert_allclose(_smoothed(row, 3, False), [[5.5, 5.5, np.nan, 505, 505]])
+    for count, window in ((19, 1), (20, 3), (100, 11)):
+        figure = plot_layers(range(count), {"a": [1.0] * count}, "dead")
+        assert ("means of" in figure.axes[0].get_title("left")) is (window > 1)
+        assert len(figure.axes[0].lines) == (1 if window == 1 else 2)
+    table = {str(i): [1.0] * 30 for i in range(11)}
+    figure = plot_layers(range(30), table, "dead")
+    assert figure.axes[0].get_title("left") == "dead units, %, means of 3 values"
+    assert len(figure.axes[0].lines) == 11  # the values of many layers are in the map alone
+
+
+def test_points_between_lie_on_the_curve():
+    x = np.arange(6.0)
+    line = np.linspace(0, 5, 21)
+    np.testing.assert_allclose(finer(x), line)
+    inside = slice(4, -4)  # at the ends there is a neighbour less
+    np.testing.assert_allclose(finer(x**2)[inside], line[inside] ** 2)
+    values = numbers(6, 2)
+    np.testing.assert_array_equal(finer(values)[::4], values)
+
+
+def test_the_surface_between_the_points_keeps_its_limits_and_holes():
+    loss = 1 + numbers(5, 5) ** 2
+    loss[0, 0] = np.inf
+    axes = plot_surface(
+        SimpleNamespace(a=np.arange(5.0), b=np.arange(5.0), loss=loss, path=None, explained=None),
+        None,
+        False,
+    ).axes[0]
+    shown = _finer_loss(loss, _levels(loss[np.isfinite(loss)])[1])
+    assert shown.shape == (17, 17)
+    assert np.flatnonzero(shown.mask).tolist() == [0, 1, 2, 17, 18, 19, 34, 35, 36]
+    good = loss[np.isfinite(loss)]
+    assert (shown.min(), shown.max()) == (good.min(), good.max())
+    assert axes.get_xlabel() == "random direction 1"
 
 
 def test_what_is_refused(tmp_path):
@@ -97,12 +152,12 @@ def test_what_is_refused(tmp_path):
 
 def test_files_have_the_resolution_of_their_kind(tmp_path):
     sizes = {}
-    for name, dpi in (("own", None), ("given", 50)):
-        figure = new_figure(2, 1, dpi=80)
-        assert save(figure, tmp_path / f"{name}.png", dpi) is figure
+    for name, settings in (("own", {}), ("given", {"dpi": 50})):
+        figure = new_figure(2, 1, **settings)
+        assert save(figure, tmp_path / f"{name}.png") is figure
         header = (tmp_path / f"{name}.png").read_bytes()[16:24]
         sizes[name] = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
-    assert sizes == {"own": (160, 80), "given": (100, 50)}
+    assert sizes == {"own": (400, 200), "given": (100, 50)}
 
 
 def test_axes_are_clean():
@@ -146,23 +201,26 @@ def test_a_chain_is_cut_where_it_is_too_high(count):
 
 
 @pytest.mark.parametrize(
-    ("loss", "kind", "low", "high"),
+    ("loss", "kind", "levels"),
     [
-        ([1.0, 10.0], "Normalize", 1, 10),
-        ([1.0, 10.5], "LogNorm", 1, 10.5),
-        ([0.0, 10.5], "Normalize", 0, 10.5),
-        ([-1.0, 10.5], "Normalize", -1, 10.5),
-        ([2.0, 2.0], "Normalize", 1.5, 2.5),
+        ([1.0, 10.0], "Normalize", range(1, 11)),
+        ([1.0, 10.5], "LogNorm", [1, 1.5, 2, 3, 5, 7, 10, 15]),
+        ([0.02, 3.0], "LogNorm", [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]),
+        ([2e-4, 30.0], "LogNorm", [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10, 30]),
+        ([2e-9, 1e3], "LogNorm", 10.0 ** np.arange(-9, 4)),
+        ([0.0, 10.5], "Normalize", range(12)),
+        ([-1.0, 10.5], "Normalize", range(-1, 12)),
+        ([2.0, 2.0], "Normalize", np.arange(1.5, 2.55, 0.1)),
     ],
 )
-def test_levels_of_a_surface(loss, kind, low, high):
-    levels, norm = _levels(np.array(loss))
+def test_levels_of_a_surface(loss, kind, levels):
+    """Round, and from the lowest loss or below it to the highest or above it."""
+    found, norm = _levels(np.array(loss))
     assert type(norm).__name__ == kind
-    assert (norm.vmin, norm.vmax) == (low, high)
-    assert len(levels) == 16
-    assert (levels[0], levels[-1]) == (np.nextafter(low, -9), np.nextafter(high, 99))
-    steps = np.diff(np.log(levels) if kind == "LogNorm" else levels)
-    np.testing.assert_allclose(steps, steps[0])
+    np.testing.assert_allclose(found, levels, rtol=1e-12)
+    assert (norm.vmin, norm.vmax) == (found[0], found[-1])
+    assert found[0] <= min(loss)
+    assert found[-1] >= max(loss)
 
 
 def test_small_parts():

@@ -14,7 +14,7 @@ import numpy as np
 
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 # Inputs and units of the layers that get one observation of a stream at a time.
-STREAMS = [("LSTM", 12, 128), ("GRU", 12, 128)]
+STREAMS = [("SimpleRNN", 12, 128), ("LSTM", 12, 128), ("GRU", 12, 128)]
 
 
 @dataclass(frozen=True)

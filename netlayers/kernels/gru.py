@@ -38,7 +38,7 @@ def gru_forward(
     w: Array,
     b: Array | None,
     u: Array,
-    b_g: Array | None,
+    b_h: Array | None,
     gates: Array,
     inner: Array,
     h: Array,
@@ -47,12 +47,16 @@ def gru_forward(
 ) -> None:
     """``h[t] = z h[t-1] + (1 - z) g`` with ``g = tanh(x w_g + b + inner')`` and sigmoids z and r.
 
-    ``inner' = r (h u_g + b_g)``, or ``(r h) u_g`` where ``b_g`` is ``None``.
+    ``inner' = r (h u_g + b_g)``, or ``(r h) u_g`` where ``b_h`` is ``None``: the bias of the
+    products with u, (3 H,), of which ``b_g`` is the part of g. Others are added to those of b.
 
     z, r and g are written to ``gates`` (T, N, 3 H), and ``h u_g + b_g`` or ``r h`` to ``inner`` (T,
-    N, H); ``b_g`` has the shape (H,).
+    N, H).
     """
-    units = len(u)
+    units, b_g = len(u), None
+    if b is not None and b_h is not None:
+        b, b_g = b.copy(), b_h[2 * units :]
+        b[: 2 * units] += b_h[: 2 * units]
     few = are_few(x, u)
     if not few:
         factor, _ = gate_factors(GATES, units, u.dtype)
@@ -110,7 +114,7 @@ def gru_backward(
     with u is that, but ``dg r`` for g. Without ``reset_after``, ``d(r h) = dg u_gᵀ`` and ``dr = d(r
     h) h``. ``dh[t-1]`` is ``dh z`` and what comes through the products.
 
-    ``reset_after`` says whether ``b_g`` was given; the gradient of a bias of the products with u is
+    ``reset_after`` says whether ``b_h`` was given; the gradient of a bias of the products with u is
     written to ``d_b_h`` (3 H,).
     """
     units = len(u)

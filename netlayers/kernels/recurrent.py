@@ -19,6 +19,9 @@ Arguments that all functions have:
 - ``d_w``, ``d_u``, ``d_b``, ``dx``: where gradients are written, or ``None``.
 - ``new``: returns memory to work in, for a name and a shape.
 
+Compiled, the functions that go forward return one that does it again for other values in the same
+arrays, see ``compiled/recurrent.py``; these return ``None``.
+
 Source:
     Equations: see ``netlayers.layers.lstm`` and ``netlayers.layers.gru``.
 """

@@ -17,10 +17,15 @@ from netlayers.layers.recurrent_cell import RNNCell
 from netlayers.random import PARTS, keep_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array, Identifier, Shape
+    from netlayers.kernels.axes import New
     from netlayers.kernels.memory import Workspace
 
     Masks = tuple[Array | None, Array | None]
+    # A kernel, its arguments, and those of them that backward needs, by their names in the cache.
+    KernelCall = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Array]]
 
 _BOOL = np.dtype(bool)
 
@@ -253,15 +258,29 @@ class GatedCell(RNNCell):
         gates = getattr(self, "recurrent_activation", None)
         return type(self.activation) is Tanh and (gates is None or type(gates) is Sigmoid)
 
-    def _run_start(
-        self, layer: Any, x: Array, states: list[Any], training: bool, masks: Masks
-    ) -> tuple[Array, Any, list[Array]]:
-        """Return what the kernels take, see ``kernels/recurrent.py``.
+    def _kernel_call(
+        self, x: Array, states: list[Array], absent: Array | None, new: New
+    ) -> KernelCall:
+        """Return how to compute all steps, see ``kernels/recurrent.py``.
 
-        Returns:
-            The series, with dropout; a function that returns memory; each state in front of all
-            steps, (steps + 1, batch, units).
+        Args:
+            x: the series (steps, batch, features).
+            states: each state in front of all steps, (steps + 1, batch, units): the first is given.
+            absent: where a step is left out, or ``None``.
+            new: returns memory.
         """
+        raise NotImplementedError
+
+    def _run_all(
+        self,
+        layer: Any,
+        x: Array,
+        states: list[Any],
+        absent: Array | None,
+        training: bool,
+        masks: Masks = (None, None),
+    ) -> tuple[Array, list[Array]]:
+        """Return the outputs of all steps, and the last states."""
 
         def new(name: str, shape: tuple[int, ...]) -> Array:
             return layer.buffer(name, shape, training)
@@ -272,9 +291,12 @@ class GatedCell(RNNCell):
         found = [new(f"state {k}", (steps + 1, count, self.units)) for k in range(len(states))]
         for all_steps, state in zip(found, states, strict=True):
             all_steps[0] = state
+        kernel, arguments, kept = self._kernel_call(x, found, absent, new)
+        kernel(*arguments)
         if training:
             layer.cache.series, layer.cache.steps = x, found
-        return x, new, found
+            vars(layer.cache).update(kept)
+        return found[0][1:], [h[-1] for h in found]
 
     def _run_back(
         self, layer: Any, d_states: list[Array | None], input_gradient: bool

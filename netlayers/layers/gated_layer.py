@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from netlayers.errors import ConfigurationError
+from netlayers.layers.next_step import next_output
 from netlayers.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -81,6 +82,18 @@ class GatedLayer(CellLayer):
             seed=seed,
             **vars(self).pop("_own_options", {}),
         )
+
+    def forward(
+        self, x: Any, training: bool = False, mask: Any = None, mask_out: list[Any] | None = None
+    ) -> Any:
+        """See :meth:`Recurrent.forward`; what the next step of a stream takes is kept."""
+        if self.stateful and not (training or self._given_states) and mask is None:
+            y = next_output(self, x)
+            if y is not None:
+                if mask_out is not None:
+                    mask_out.append(None)
+                return y
+        return super().forward(x, training, mask, mask_out)
 
     def _state_shapes(self, series: Any = None) -> list[tuple[int, ...]]:
         cell = self.layers[0]

@@ -17,7 +17,8 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Examples, Identifier
-    from netlayers.layers.gated_cell import Masks
+    from netlayers.kernels.axes import New
+    from netlayers.layers.gated_cell import KernelCall, Masks
 
 
 @register("layer")
@@ -173,30 +174,16 @@ class GRUCell(GatedCell):
         np.add(dh, reset if mask is None else reset * of_gate(mask, 2), out=dh)
         return dx, np.add(dh, through, out=dh)
 
-    def _run_all(
-        self,
-        layer: Any,
-        x: Array,
-        states: list[Array],
-        absent: Array | None,
-        training: bool,
-        masks: Masks = (None, None),
-    ) -> tuple[Array, list[Array]]:
+    def _kernel_call(
+        self, x: Array, states: list[Array], absent: Array | None, new: New
+    ) -> KernelCall:
         """As :meth:`forward` for each step; see ``kernels.gru_forward``."""
-        units = self.units
-        x, new, (h,) = self._run_start(layer, x, states, training, masks)
-        b, b_g = self.bias, None
-        if self.reset_after:  # z and r have the sum of both biases
-            b, b_h = self._biases()
-            b_g, b = b_h[2 * units :], b.copy()
-            b[: 2 * units] += b_h[: 2 * units]
-        gates, inner = new("gates", (*x.shape[:2], 3 * units)), new("inner", h[1:].shape)
-        kernels.gru_forward(
-            x, self.kernel, b, self.recurrent_kernel, b_g, gates, inner, h, absent, new,
-        )  # fmt: skip
-        if training:
-            layer.cache.gates, layer.cache.inner = gates, inner
-        return h[1:], [h[-1]]
+        (h,) = states
+        b, b_h = self._biases() if self.reset_after else (self.bias, None)
+        gates, inner = new("gates", (*x.shape[:2], 3 * self.units)), new("inner", h[1:].shape)
+        weights = self.kernel, b, self.recurrent_kernel, b_h
+        arguments = (x, *weights, gates, inner, h, absent, new)
+        return kernels.gru_forward, arguments, {"gates": gates, "inner": inner}
 
     def _run_all_backward(
         self,

@@ -17,7 +17,8 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Examples, Identifier
-    from netlayers.layers.gated_cell import Masks
+    from netlayers.kernels.axes import New
+    from netlayers.layers.gated_cell import KernelCall, Masks
 
 
 class _ForgetBias(Initializer):
@@ -164,24 +165,15 @@ class LSTMCell(GatedCell):
         columns[:, (0, 1, 3)] = self.recurrent_activation.backward(d_gates).swapaxes(0, 1)
         return dz, np.multiply(d_c, f, out=d_c)
 
-    def _run_all(
-        self,
-        layer: Any,
-        x: Array,
-        states: list[Array],
-        absent: Array | None,
-        training: bool,
-        masks: Masks = (None, None),
-    ) -> tuple[Array, list[Array]]:
+    def _kernel_call(
+        self, x: Array, states: list[Array], absent: Array | None, new: New
+    ) -> KernelCall:
         """As :meth:`forward` for each step; see ``kernels.lstm_forward``."""
-        x, new, (h, c) = self._run_start(layer, x, states, training, masks)
+        h, c = states
         gates, tanh_c = new("gates", (*x.shape[:2], 4 * self.units)), new("tanh c", h[1:].shape)
-        kernels.lstm_forward(
-            x, self.kernel, self.bias, self.recurrent_kernel, gates, c, tanh_c, h, absent, new,
-        )  # fmt: skip
-        if training:
-            layer.cache.gates, layer.cache.tanh_c = gates, tanh_c
-        return h[1:], [h[-1], c[-1]]
+        weights = self.kernel, self.bias, self.recurrent_kernel
+        arguments = (x, *weights, gates, c, tanh_c, h, absent, new)
+        return kernels.lstm_forward, arguments, {"gates": gates, "tanh_c": tanh_c}
 
     def _run_all_backward(
         self,

@@ -52,6 +52,7 @@ class Network(Layer):
     _changes_in_training = True
     _in_threads = False  # whether a layer computes in threads
     _makes_masks = True  # its forward takes mask_out
+    _starts_masks = True  # its output can have a mask though its input has none
     _repeated: Mapping[int, list[Parameter]] = MappingProxyType({})
 
     def _connections(self, calls: Sequence[Callee]) -> tuple[list[Node], tuple[Source, ...]] | None:
@@ -62,6 +63,7 @@ class Network(Layer):
         """Update the connections after a call was added or removed, or after the build."""
         wired = self._connections(self.calls)
         self.takes_mask = any(_deals_with_masks(call) for call in self.calls)
+        self._starts_masks = self.takes_mask and any(map(_can_start_masks, self.calls))
         self._in_threads = any(
             getattr(getattr(c, "layer", c), "_in_threads", False) for c in self.calls
         )
@@ -208,21 +210,21 @@ class Network(Layer):
         """Return the output and its mask."""
         nodes, results, logits = self._wired(last, mask is not None)
         values, masks = [x], [mask]
-        masked = self.takes_mask or mask is not None
+        masked = mask is not None or self._starts_masks
         for number, (call, sources) in enumerate(nodes, 1):
             value, item = sources[0]  # the usual case, inlined: one whole value
             whole = item is None and len(sources) == 1
             given = values[value] if whole else select(values, sources)
-            method, its_mask = last if number in logits else "forward", None
+            method = last if number in logits else "forward"
             if masked:
                 y, its_mask = forward_of(call, given, training, select(masks, sources), method)
+                masks.append(its_mask)
             else:
                 y = getattr(call, method)(given, training)
             values.append(y)
-            masks.append(its_mask)
         if training:
             self.cache.sizes = [len(v) if isinstance(v, tuple) else None for v in values]
-        return select(values, results), select(masks, results)
+        return select(values, results), select(masks, results) if masked else None
 
     def _run_backward(self, dy: Any, input_gradient: bool, last: str = "backward") -> Any:
         """Return dL/dx; the gradients of a value that several calls use are summed in order."""
@@ -381,6 +383,11 @@ def _deals_with_masks(call: Callee) -> bool:
     # A layer that only combines the masks of its inputs creates none.
     own = type(layer).compute_mask is not Layer.compute_mask and not layer._combines_masks
     return own and getattr(layer, "mask_zero", True)
+
+
+def _can_start_masks(call: Callee) -> bool:
+    layer = layer_of(call)
+    return layer._starts_masks if isinstance(layer, Network) else _deals_with_masks(call)
 
 
 def _announce(call: Callee, ready: Callable[[slice], None], but: set[int] | None = None) -> None:

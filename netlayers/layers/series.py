@@ -38,7 +38,7 @@ class SeriesLayer(Container):
 
     def _connect(self) -> None:
         super()._connect()
-        self.takes_mask = True
+        self.takes_mask, self._starts_masks = True, False
 
     @property
     def input_spec(self) -> InputSpec | tuple[InputSpec, ...]:  # type: ignore[override]

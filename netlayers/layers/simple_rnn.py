@@ -13,7 +13,8 @@ from netlayers.registry import register
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, Examples
-    from netlayers.layers.gated_cell import Masks
+    from netlayers.kernels.axes import New
+    from netlayers.layers.gated_cell import KernelCall, Masks
 
 CELL_EXAMPLE: dict[str, Any] = {
     "kernel_initializer": "he_normal",
@@ -83,19 +84,12 @@ class SimpleRNNCell(GatedCell):
             np.sum(dz, axis=0, out=self.d_bias)
         return self._input_gradient(dz), self._state_gradient(dz)
 
-    def _run_all(
-        self,
-        layer: Any,
-        x: Array,
-        states: list[Array],
-        absent: Array | None,
-        training: bool,
-        masks: Masks = (None, None),
-    ) -> tuple[Array, list[Array]]:
+    def _kernel_call(
+        self, x: Array, states: list[Array], absent: Array | None, new: New
+    ) -> KernelCall:
         """``h[t] = tanh(x[t] W + b + h[t-1] U)``; see ``kernels.simple_rnn_forward``."""
-        x, new, (h,) = self._run_start(layer, x, states, training, masks)
-        kernels.simple_rnn_forward(x, self.kernel, self.bias, self.recurrent_kernel, h, absent, new)
-        return h[1:], [h[-1]]
+        weights = self.kernel, self.bias, self.recurrent_kernel
+        return kernels.simple_rnn_forward, (x, *weights, *states, absent, new), {}
 
     def _run_all_backward(
         self,

@@ -374,5 +374,5 @@ class TrainableModel(CompilableModel):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch in a new array."""
         x = input_batch(self, "predict_on_batch", x)
-        y = in_turn(self, "predict_on_batch", lambda: own_outputs(self, x))
+        y = in_turn(self, "predict_on_batch", own_outputs, self, x)
         return self._as_returned(y)

@@ -73,15 +73,15 @@ def one_at_a_time(method: Method) -> Method:
     return guarded  # type: ignore[return-value]
 
 
-def run_locked(model: Layer, name: str, run: Callable[[], Any]) -> Any:
-    """Return ``run()``, called as a method of this name that :func:`one_at_a_time` guards."""
-    return _guarded_call(name)(model, run)
+def run_locked(model: Layer, name: str, run: Callable[..., Any], *arguments: Any) -> Any:
+    """Return ``run(*arguments)``, as a method of this name that :func:`one_at_a_time` guards."""
+    return _guarded_call(name)(model, run, *arguments)
 
 
 @functools.cache
-def _guarded_call(name: str) -> Callable[[Any, Callable[[], Any]], Any]:
-    def method(_: Any, run: Callable[[], Any]) -> Any:
-        return run()
+def _guarded_call(name: str) -> Callable[..., Any]:
+    def method(_: Any, run: Callable[..., Any], *arguments: Any) -> Any:
+        return run(*arguments)
 
     method.__name__ = name
     return one_at_a_time(method)

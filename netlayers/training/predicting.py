@@ -89,12 +89,12 @@ def predict_all(
         hooks = CallbackList(callbacks, model, {"steps": data.steps})
         if exact:
             check_exact("predict", model)
-        return in_turn(model, "predict", lambda: predict(forward, data, hooks))
+        return in_turn(model, "predict", predict, forward, data, hooks)
 
 
-def in_turn(model: Any, name: str, run: Callable[[], Any]) -> Any:
-    """Return ``run()``; only one call at a time runs a model with states, which it changes."""
-    return run_locked(model, name, run) if model._has_states else run()
+def in_turn(model: Any, name: str, run: Callable[..., Any], *arguments: Any) -> Any:
+    """Return ``run(*arguments)``; only one call at a time changes the states of a model."""
+    return run_locked(model, name, run, *arguments) if model._has_states else run(*arguments)
 
 
 def own_outputs(model: Any, x: Any) -> list[Any]:
@@ -102,10 +102,10 @@ def own_outputs(model: Any, x: Any) -> list[Any]:
     y = model.forward(x)
     if isinstance(y, tuple):
         return [np.array(a) for a in y]
+    if model._has_states:
+        return [y.copy()]
     own = type(y) is np.ndarray and y.base is None and y is not x
-    if model._has_states or (not own and (is_sparse(x) or np.may_share_memory(y, x))):
-        y = y.copy()
-    return [y]
+    return [y.copy() if not own and (is_sparse(x) or np.may_share_memory(y, x)) else y]
 
 
 def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:

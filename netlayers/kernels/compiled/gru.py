@@ -9,17 +9,18 @@ import numpy as np
 from netlayers.kernels import gru as reference
 from netlayers.kernels.compiled import recurrent
 from netlayers.kernels.compiled.functions import tanh_of
-from netlayers.kernels.threads import equal_shares, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: recurrent 59df3213890d, functions 1a90f78161dc.
+# this file contains digests of their files: recurrent 86c73b5741ff, functions 1a90f78161dc.
 
 
 def gru_forward_share(
-    start: int, stop: int, x: Array, w: Any, b: Array, u: Any, u_g: Any, b_g: Array,
+    start: int, stop: int, x: Array, w: Any, b: Array, u: Any, u_g: Any, b_h: Array,
     reset_after: bool, gates: Array, inner: Array, h: Array, absent: Array,
     places: Array, width: int,
 ) -> None:  # fmt: skip
@@ -46,10 +47,14 @@ def gru_forward_share(
         )
         recurrent.multiply(rows, 2 * units, 1, units, a, w_h, z, z)
         if reset_after:
-            recurrent.multiply(rows, units, 1, units, a, w_g, (recurrent.entries(b_g), 0, 0), out)
+            b_g = (recurrent.entries(b_h), 2 * units, 0)
+            recurrent.multiply(rows, units, 1, units, a, w_g, b_g, out)
         for i in range(low, high):
             row, product, h_before = gates[t, i], inner[t, i], h[t, i]
             z_and_r, r, g = row[: 2 * units], row[units : 2 * units], row[2 * units :]
+            if reset_after:
+                for j in range(2 * units):
+                    z_and_r[j] += b_h[j]
             for j in range(2 * units):
                 z_and_r[j] = half * tanh_of(half * z_and_r[j]) + half
             if reset_after:
@@ -187,29 +192,29 @@ def _reset_row(d: Array, gates: Array, other: Array, d_r: Array, d_other: Array,
 
 
 def gru_forward(
-    x: Array, w: Array, b: Array | None, u: Array, b_g: Array | None, gates: Array, inner: Array,
+    x: Array, w: Array, b: Array | None, u: Array, b_h: Array | None, gates: Array, inner: Array,
     h: Array, absent: Array | None, new: Any,
-) -> None:  # fmt: skip
+) -> Callable[[], None] | None:  # fmt: skip
     """See :func:`netlayers.kernels.gru.gru_forward`."""
     if not recurrent.compiles(x):
-        reference.gru_forward(x, w, b, u, b_g, gates, inner, h, absent, new)
-        return
-    rows, units = x.shape[0] * x.shape[1], len(u)
+        reference.gru_forward(x, w, b, u, b_h, gates, inner, h, absent, new)
+        return None
+    rows, units, width = x.shape[0] * x.shape[1], len(u), recurrent.width_of(x.dtype)
     absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
     w = recurrent.weights("w", w, rows)
     u_zr, u_g = (
         recurrent.weights("u", u, rows, 0, 2 * units),
         recurrent.weights("u g", u, rows, 2 * units),
     )
-    after, b_g = b_g is not None, recurrent.given(b_g, (0,), x.dtype)
+    after, b_h = b_h is not None, recurrent.given(b_h, (0,), x.dtype)
 
     def compute(share: slice) -> None:
         gru_forward_share(
-            share.start, share.stop, x, w, b, u_zr, u_g, b_g, after, gates, inner, h, absent,
-            recurrent.PLACES, recurrent.width_of(x.dtype),
+            share.start, share.stop, x, w, b, u_zr, u_g, b_h, after, gates, inner, h, absent,
+            recurrent.PLACES, width,
         )  # fmt: skip
 
-    run(compute, equal_shares(x.shape[1], gates.size * units))
+    return recurrent.run_forward(compute, x, gates.size * units)
 
 
 def gru_backward(

@@ -9,13 +9,14 @@ import numpy as np
 from netlayers.kernels import lstm as reference
 from netlayers.kernels.compiled import recurrent
 from netlayers.kernels.recurrent import gate_factors
-from netlayers.kernels.threads import equal_shares, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent 59df3213890d.
+# this file contains a digest of their file: recurrent 86c73b5741ff.
 
 
 def lstm_forward_share(
@@ -140,22 +141,23 @@ def _lstm_row(
 def lstm_forward(
     x: Array, w: Array, b: Array | None, u: Array, gates: Array, c: Array, tanh_c: Array,
     h: Array, absent: Array | None, new: Any,
-) -> None:  # fmt: skip
+) -> Callable[[], None] | None:  # fmt: skip
     """See :func:`netlayers.kernels.lstm.lstm_forward`."""
     if not recurrent.compiles(x):
         reference.lstm_forward(x, w, b, u, gates, c, tanh_c, h, absent, new)
-        return
-    rows, absent, b = x.shape[0] * x.shape[1], recurrent.left_out(absent), recurrent.bias_of(b, w)
+        return None
+    rows, width = x.shape[0] * x.shape[1], recurrent.width_of(x.dtype)
+    absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
     factors = gate_factors(reference.GATES, len(u), u.dtype)
     w, u = recurrent.weights("w", w, rows), recurrent.weights("u", u, rows)
 
     def compute(share: slice) -> None:
         lstm_forward_share(
             share.start, share.stop, x, w, b, u, gates, c, tanh_c, h, absent, *factors,
-            recurrent.PLACES, recurrent.width_of(x.dtype),
+            recurrent.PLACES, width,
         )  # fmt: skip
 
-    run(compute, equal_shares(x.shape[1], gates.size * h.shape[2]))
+    return recurrent.run_forward(compute, x, gates.size * h.shape[2])
 
 
 def lstm_backward(

@@ -18,6 +18,7 @@ The loops of ``simple_rnn.py``, ``lstm.py`` and ``gru.py`` take:
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -231,6 +232,21 @@ def left_out(absent: Array | None) -> Array:
     if absent is None:
         return np.empty((0, 0), bool)
     return np.ascontiguousarray(absent[..., 0])
+
+
+def run_forward(compute: Callable[[slice], None], x: Array, work: int) -> Callable[[], None] | None:
+    """Run ``compute(share)`` for all shares of the samples.
+
+    Returns:
+        A function that computes the same arrays again, from what the given ones then contain:
+        without the preparation, which takes as long as a step of one sample. ``None`` if that takes
+        more than one call, or a copy of the weights.
+    """
+    shares = equal_shares(x.shape[1], work)
+    run(compute, shares)
+    if len(shares) > 1 or x.shape[0] * x.shape[1] >= _MANY:
+        return None
+    return functools.partial(compute, shares[0])
 
 
 def run_backward(

@@ -8,13 +8,14 @@ import numpy as np
 
 from netlayers.kernels import simple_rnn as reference
 from netlayers.kernels.compiled import recurrent
-from netlayers.kernels.threads import equal_shares, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent 59df3213890d.
+# this file contains a digest of their file: recurrent 86c73b5741ff.
 
 
 def simple_rnn_forward_share(
@@ -93,21 +94,21 @@ def simple_rnn_backward_share(
 def simple_rnn_forward(
     x: Array, w: Array, b: Array | None, u: Array, h: Array, absent: Array | None,
     new: Any,
-) -> None:  # fmt: skip
+) -> Callable[[], None] | None:  # fmt: skip
     """See :func:`netlayers.kernels.simple_rnn.simple_rnn_forward`."""
     if not recurrent.compiles(x):
         reference.simple_rnn_forward(x, w, b, u, h, absent, new)
-        return
-    rows, absent, b = x.shape[0] * x.shape[1], recurrent.left_out(absent), recurrent.bias_of(b, w)
+        return None
+    rows, width = x.shape[0] * x.shape[1], recurrent.width_of(x.dtype)
+    absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
     w, u = recurrent.weights("w", w, rows), recurrent.weights("u", u, rows)
 
     def compute(share: slice) -> None:
         simple_rnn_forward_share(
-            share.start, share.stop, x, w, b, u, h, absent, recurrent.PLACES,
-            recurrent.width_of(x.dtype),
+            share.start, share.stop, x, w, b, u, h, absent, recurrent.PLACES, width,
         )  # fmt: skip
 
-    run(compute, equal_shares(x.shape[1], h.size * h.shape[2]))
+    return recurrent.run_forward(compute, x, h.size * h.shape[2])
 
 
 def simple_rnn_backward(

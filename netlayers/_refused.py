@@ -1,6 +1,10 @@
-"""Arguments of Keras that are refused, with what to use."""
+"""Arguments of Keras that are refused, with what to use, and arguments that are not kept."""
 
 from __future__ import annotations
+
+from typing import Any
+
+from netlayers.errors import ConfigurationError
 
 # Of a class or one of its bases.
 REFUSED_ARGUMENTS = {
@@ -19,3 +23,18 @@ def refused_argument(cls: type, name: str, value: object) -> str | None:
         if reason is not None:
             return reason.format(value=value)
     return None
+
+
+def kept_argument(thing: object, name: str) -> Any:
+    """Return the attribute that keeps a constructor argument.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    try:
+        return getattr(thing, name)
+    except AttributeError:
+        raise ConfigurationError(
+            f"{type(thing).__name__}: its argument {name} is not kept; write self.{name} = {name} "
+            "in __init__, or define get_config()."
+        ) from None

@@ -6,6 +6,7 @@ with :func:`register`. The contract tests iterate over the same registry.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import re
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from netlayers._defined import check_method_arguments
 from netlayers._read_only import guard_methods
-from netlayers._refused import refused_argument
+from netlayers._refused import kept_argument, refused_argument
 from netlayers.errors import ConfigurationError, MissingMethodError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Configurable:
 
     def _argument(self, name: str) -> Any:
         """Return the value of a constructor argument, by default the attribute of its name."""
-        return getattr(self, name)
+        return kept_argument(self, name)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments as a dict of plain values.
@@ -146,13 +147,12 @@ class Configurable:
         return cls(**config)
 
     def __repr__(self) -> str:
-        shown = []
+        shown, usual = [], ("name", snake_case(type(self).__name__))
         for name, default in constructor_arguments(type(self)).items():
-            value = self._argument(name)
-            if name == "name" and value == snake_case(type(self).__name__):
-                continue  # the default name
-            if serialize(value) != serialize(default):
-                shown.append(f"{name}={value!r}")
+            with contextlib.suppress(ConfigurationError):  # an argument that is not kept
+                value = self._argument(name)
+                if (name, value) != usual and serialize(value) != serialize(default):
+                    shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

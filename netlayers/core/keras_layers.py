@@ -1,4 +1,4 @@
-"""The error for a layer that is written as in Keras, with ``call`` alone."""
+"""The errors for layers that are written as in Keras: with ``call``, or made of layers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.binding import own_parameters
+from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from netlayers.core.protocols import LayerLike
@@ -36,6 +37,22 @@ def methods_to_write(layer: LayerLike) -> str:
         "numerical derivatives.",
     ]
     return "\n".join(lines)
+
+
+def refuse_sublayers(layer: LayerLike, base: type) -> None:
+    """Raise a ConfigurationError if a layer without a ``build`` keeps layers that nothing builds.
+
+    Args:
+        layer: the layer.
+        base: the class whose ``build`` declares no weights.
+    """
+    for part in layer._sublayers:
+        if type(part).build is not base.build and not (part.built or part._in_model):  # type: ignore
+            raise ConfigurationError(
+                f"{layer.owner} ({type(layer).__name__}): nothing builds its layer {part.name!r}. "
+                "A layer made of layers is a class derived from nl.Model, whose forward() and "
+                "backward() call theirs."
+            )
 
 
 def _returned(cls: Any) -> str:

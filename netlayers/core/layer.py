@@ -12,7 +12,7 @@ from netlayers.checks import check_shape, is_several
 from netlayers.core.building import checked_build
 from netlayers.core.calls import Call
 from netlayers.core.inputs import check_shapes, prepared
-from netlayers.core.keras_layers import methods_to_write
+from netlayers.core.keras_layers import methods_to_write, refuse_sublayers
 from netlayers.core.module import Module
 from netlayers.core.parameters import Parameters
 from netlayers.core.penalties import add_penalty, collect_penalties
@@ -118,12 +118,10 @@ class Layer(Module):
             dtype=dtype,
             learning_rate_multiplier=learning_rate_multiplier,
         )
-        if input_dim is not None:
-            input_shape = (input_dim,)
         self._first_shape: Shape | None = None
-        if input_shape is not None:
-            sizes = check_shape(type(self).__name__, "input_shape", input_shape)
-            self._first_shape = (None, *sizes)
+        given = input_shape if input_dim is None else (input_dim,)
+        if given is not None:
+            self._first_shape = (None, *check_shape(type(self).__name__, "input_shape", given))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -148,6 +146,7 @@ class Layer(Module):
         Args:
             input_shape: with the batch first, ``None`` for an axis of any length.
         """
+        refuse_sublayers(self, Layer)
 
     def _after_build(self) -> None:
         """Run after :meth:`build`, when the shapes are known."""

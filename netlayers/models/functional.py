@@ -283,7 +283,10 @@ class Functional(CallGraph, Model):
 
     @classmethod
     def _from_config(cls, rest: dict[str, Any]) -> Self:
-        described = [rest.pop(key) for key in ("layers", "calls", "inputs", "outputs")]
+        keys = ("layers", "calls", "inputs", "outputs")
+        if lacking := [key for key in keys if key not in rest]:
+            raise ConfigurationError(f"Model: the configuration has no {' and no '.join(lacking)}.")
+        described = [rest.pop(key) for key in keys]
         layers = [resolve("layer", its, Layer) for its in described[0]]
         single, as_tuple = _is_pair(described[3]), rest.pop("tuple_output", False) is True
         try:

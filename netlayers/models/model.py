@@ -62,6 +62,11 @@ class Model(SubclassedModel):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Return an object of the class; of ``Functional``, for ``Model(inputs, outputs)``."""
         if cls is Model:
+            if len(args) + len({"inputs", "outputs"} & set(kwargs)) < 2:
+                raise TypeError(
+                    "Model(inputs, outputs) takes values of Input() and what layers return for "
+                    "them; a class derived from Model has its own forward() and backward()."
+                )
             return lookup("layer", "Functional")(*args, **kwargs)
         if are_symbolic(args, kwargs):  # those of Functional, which an object of the class becomes
             kwargs = {name: its for name, its in kwargs.items() if name not in _SYMBOLS}

@@ -117,8 +117,7 @@ def architecture(path: str, model: Configurable) -> dict[str, Any]:
     try:
         config: dict[str, Any] = serialize(model)
     except (AttributeError, ConfigurationError) as error:
-        hint = "Each constructor argument must be kept in an attribute of its name."
-        raise FileError(path, "model", "a configuration", f"an error: {error}", hint) from error
+        raise FileError(path, "model", "a configuration", f"an error: {error}") from error
     config = _functions_named(config)
     check_configurations(path, "model", [config])
     return config

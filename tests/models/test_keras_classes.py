@@ -94,3 +94,41 @@ def test_a_number_as_data():
     with pytest.raises(DataTypeError, match="the single number 42") as caught:
         nl.layers.Normalization().adapt(42)
     assert isinstance(caught.value, (TypeError, ValueError))
+
+
+def made_of_layers(base):
+    class Block(base):
+        def __init__(self, units):
+            super().__init__()
+            self.dense = nl.layers.Dense(units)
+
+        def forward(self, x, training=False):
+            return self.dense.forward(self.prepare(x), training)
+
+        def backward(self, dy):
+            return self.dense.backward(dy)
+
+    return Block(2)
+
+
+def test_a_layer_made_of_layers_is_a_model():
+    with pytest.raises(nl.errors.ConfigurationError, match=r"dense'\. .* derived from nl\.Model"):
+        nl.Sequential([made_of_layers(nl.layers.Layer)]).predict(X)
+    model = nl.Sequential([made_of_layers(nl.Model), nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    assert model.predict(X).shape == (4, 1)
+    assert nl.check_gradients(model, X, X[:, :1]).passed
+
+
+def test_an_argument_that_is_not_kept_is_named():
+    block = made_of_layers(nl.Model)
+    assert repr(block) == "Block()"
+    with pytest.raises(nl.errors.ConfigurationError, match=r"write self\.units = units in __init"):
+        block.get_config()
+
+
+def test_a_model_without_values_or_configuration():
+    with pytest.raises(TypeError, match=r"^Model\(inputs, outputs\) takes"):
+        nl.Model(nl.Input((2,)))
+    with pytest.raises(nl.errors.ConfigurationError, match="no calls and no inputs and no outputs"):
+        nl.models.Functional.from_config({"layers": []})

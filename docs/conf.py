@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "repository_links",
+    "long_messages",
 ]
 exclude_patterns = ["_build"]
 highlight_language = "none"  # blocks without a language are output

@@ -77,8 +77,8 @@ def run_shell(code):
 
 
 def words(text):
-    """Return the words of a text without its numbers, whose last digits are the machine's own."""
-    return re.sub(r"\d\S*", "#", text).split()
+    """Return the words of a text without numbers and times: the machine's own last digits."""
+    return re.sub(r"\d\S*( m?s\b)?", "#", text).split()
 
 
 def run_page(text, name="page"):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import netlayers as nl
+from netlayers import registry
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -118,9 +119,11 @@ def run_page(text, name="page"):
 
 @pytest.fixture
 def in_a_folder(tmp_path, monkeypatch):
-    """Run in an empty folder; pages save models, and one sets the seed of the process."""
+    """Run in an empty folder; pages save models, register classes, and set the seed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    names = {kind: dict(found) for kind, found in registry._REGISTRY.items()}
+    monkeypatch.setattr(registry, "_REGISTRY", names)
     yield
     nl.utils.clear_session()
 

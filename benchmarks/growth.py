@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.cases import Case
 from benchmarks.stats import Exponent, exponent
 from benchmarks.turns import Clients, take_turns
+from netlayers.plotting import figures
 
 NAMES = ("netlayers", "with numba", "torch", "jax")
 # Smaller values are dominated by overhead and noise and are not fitted.
@@ -92,27 +93,28 @@ def lines(found: dict[str, Any]) -> list[list[str]]:
 def draw(found: dict[str, Any], folder: Path) -> list[str]:
     """Draw time and memory by size on logarithmic axes; return the file names."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError:
         print("  no plots: matplotlib is not installed")
         return []
-    from netlayers.plotting.figures import COLOURS
-
     folder.mkdir(parents=True, exist_ok=True)
     names = []
-    for key, label, least in (
-        ("step", "seconds of a step", LEAST_SECONDS),
-        ("memory", "memory, MiB", LEAST_MIB),
+    for key, label, unit, least in (
+        ("step", "time of a step, ms", 1e3, LEAST_SECONDS),
+        ("memory", "memory, MiB", 1.0, LEAST_MIB),
     ):
-        figure = Figure(figsize=(11, 3.2), layout="constrained")
-        for axes, (what, one) in zip(figure.subplots(1, len(found)), found.items(), strict=True):
-            for (n, values), colour in zip(one[key].items(), COLOURS, strict=False):
+        figure, plots = figures.new_plots(len(found), columns=2)
+        for axes, (what, one) in zip(plots, found.items(), strict=True):
+            for (n, values), marker in zip(one[key].items(), figures.MARKERS, strict=False):
                 fitted = fit(one["sizes"], values, least)
-                slope = f" {fitted.slope:.2f}" if fitted else ""
-                axes.loglog(one["sizes"], values, "o-", ms=4, color=colour, label=n + slope)
-            axes.set(xlabel=what, title=what)
-            axes.legend(fontsize=7, title="exponent", title_fontsize=7)
-        figure.supylabel(label, fontsize=9)
+                name = f"{n}, {fitted.slope:.2f}" if fitted else n
+                shown = [unit * value for value in values]
+                axes.loglog(one["sizes"], shown, marker=marker, markersize=4, label=name)
+            axes.set(xlabel=what, ylabel=label)
+            figures.plain_ticks(axes.yaxis)
+            if what != "parameters":
+                figures.plain_ticks(axes.xaxis)
+            figures.legend_below(axes, title="exponents", handlelength=2.2)
         names.append(f"growth_{key}.png")
-        figure.savefig(folder / names[-1], dpi=90)
+        figures.save(figure, folder / names[-1])
     return names

@@ -187,23 +187,25 @@ def growth(sizes: dict[str, list[int]], repeats: int) -> Growth:
 
 def draw(path: str, counts: list[int], ratios: list[float], grown: Growth) -> None:
     """Draw the ratios and the times on logarithmic axes."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    first, *others = figure.subplots(1, 1 + len(grown))
+    figure, (first, *others) = figures.new_plots(1 + len(grown), columns=2)
+    guide = {"color": figures.REFERENCE, "linestyle": ":", "zorder": 1}
     first.loglog(counts, ratios, "o", label="measured")
-    first.loglog(counts, counts, "--", color="0.5", label="number of weights")
-    first.set(xlabel="weights", title="numerical / backpropagation")
-    first.legend(fontsize="small")
+    first.loglog(counts, counts, label="number of weights", **guide)
+    first.set(xlabel="weights", ylabel="time / time")
+    figures.set_title(first, "numerical gradient / backpropagation")
+    figures.legend_below(first)
     for axes, (name, (sizes, forward, backward)) in zip(others, grown.items(), strict=True):
-        axes.loglog(sizes, 1e3 * np.array(forward), "o-", label="forward")
-        axes.loglog(sizes, 1e3 * np.array(backward), "s-", label="backward")
+        axes.loglog(sizes, 1e3 * np.array(forward), marker="o", markersize=4, label="forward")
+        axes.loglog(sizes, 1e3 * np.array(backward), marker="s", markersize=4, label="backward")
         power = 2 if name == "width" else 1
         line = backward[-1] * (np.array(sizes) / sizes[-1]) ** power
-        axes.loglog(sizes, 1e3 * line, "--", color="0.5", label=f"~ {name}" + "²" * (power == 2))
-        axes.set(xlabel=name, ylabel="ms", title=f"time by {name}")
-        axes.legend(fontsize="small")
-    figure.savefig(path, dpi=75)
+        axes.loglog(sizes, 1e3 * line, label=f"~ {name}" + "²" * (power == 2), **guide)
+        axes.set(xlabel=name, ylabel="time, ms")
+        figures.set_title(axes, f"time by {name}")
+        figures.legend_below(axes, 3)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

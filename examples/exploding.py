@@ -117,25 +117,26 @@ def summary(runs: list[Run]) -> str:
 
 def draw(path: str, runs: dict[str, Run], depth: int) -> None:
     """Draw the norms by step, before and after clipping."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = figures.new_plots(2, height=3.6)
+    entries = {}
     for k, (title, run) in enumerate(runs.items()):
-        style = {"color": f"C{k}", "label": title, "linewidth": 0.8}
-        left.plot(1 + np.arange(len(run.before)), run.before, "o-" if k == 0 else "-", **style)
+        points = np.unique(np.geomspace(1, max(len(run.before), 1), 9).astype(int)) - 1
+        style = {
+            "color": figures.COLOURS[k], "linestyle": "-", "linewidth": 0.8,
+            "marker": figures.MARKERS[k], "markersize": 4.5, "markevery": points,
+        }  # fmt: skip
+        (entries[title],) = left.plot(1 + np.arange(len(run.before)), run.before, **style)
         if title.startswith(("clip", "global")):
             right.plot(1 + np.arange(len(run.after)), run.after, **style)
-    left.set(
-        xlabel="step", ylabel="norm of all gradients", title=f"{depth} layers: before clipping"
-    )
-    left.set(
-        xscale="log", yscale="log", ylim=(1e-2, 1e5)
-    )  # without clipping, the norms are far beyond
-    right.set(xlabel="step", xscale="log", ylim=(0, None), title="after clipping")
-    left.legend(fontsize="small", ncols=2)
-    right.legend(fontsize="small")
-    figure.savefig(path, dpi=75)
+    figures.set_title(left, f"{depth} layers: before clipping")
+    left.set(xlabel="step", xscale="log", ylabel="norm of all gradients", yscale="log")
+    left.set_ylim(1e-2, 1e5)  # without clipping, the norms are far beyond
+    figures.set_title(right, "after clipping")
+    right.set(xlabel="step", xscale="log", ylim=(0, None))
+    figures.shared_legend(figure, entries, 3)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

@@ -132,22 +132,26 @@ def linear(train: tuple, inputs: list[np.ndarray], penalty: float = 100.0) -> np
 
 def draw(path: str, demand: np.ndarray, forecasts: dict[str, np.ndarray], first: int) -> None:
     """Draw a week of forecasts, and the error by hour."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    figure, (left, right) = figures.new_plots(2, width_ratios=[3, 2], height=3.4)
     days = slice(first, first + 7)
-    left.plot(np.arange(WEEK) / DAY, demand[days].ravel(), "k", label="demand", linewidth=1.5)
+    entries = {}
+    days_of = np.arange(WEEK) / DAY
+    (entries["demand"],) = left.plot(days_of, demand[days].ravel(), "-", color="0.6", linewidth=3)
     for k, (name, forecast) in enumerate(forecasts.items()):
+        style = {"color": figures.COLOURS[k], "linestyle": figures.DASHES[k], "linewidth": 1.2}
         if name in ("seasonal naive", "GRU"):
-            left.plot(np.arange(WEEK) / DAY, forecast[days].ravel(), f"C{k}", label=name, lw=0.9)
+            left.plot(days_of, forecast[days].ravel(), **style)
         error = np.abs(forecast - demand).mean(axis=0)
-        right.plot(np.arange(DAY) / 2, error, f"C{k}", label=name)
-    left.set(xlabel="day", ylabel="GW", title="a week of forecasts, made each midnight")
-    right.set(xlabel="hour", ylabel="mean absolute error, GW", ylim=(0, None), title="error")
-    left.legend(fontsize="small")
-    right.legend(fontsize="small")
-    figure.savefig(path, dpi=75)
+        (entries[name],) = right.plot(np.arange(DAY) / 2, error, **style)
+    figures.set_title(left, "a week of forecasts, made each midnight")
+    left.set(xlabel="day", ylabel="demand, GW")
+    figures.set_title(right, "error")
+    right.set(xlabel="hour", ylabel="mean absolute error, GW", ylim=(0, None))
+    right.set_xticks(range(0, 25, 6))
+    figures.shared_legend(figure, entries, 6)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

@@ -128,10 +128,11 @@ def main():
 
 def draw(images, path, side=12):
     """Draw generated digits as a square."""
-    import matplotlib.pyplot as plt
+    from matplotlib.image import imsave
 
     tiles = images.reshape(side, side, 8, 8).transpose(0, 2, 1, 3)
-    plt.imsave(path, tiles.reshape(8 * side, 8 * side), cmap="gray")
+    picture = tiles.reshape(8 * side, 8 * side).repeat(8, axis=0).repeat(8, axis=1)
+    imsave(path, picture, cmap="gray")
 
 
 if __name__ == "__main__":

@@ -154,46 +154,46 @@ def draw(
     losses: dict[str, np.ndarray],
 ) -> None:
     """Draw the histograms of the paper's figures 6 and 7, and the losses of the deep networks."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    grid = figure.subplots(2, 3)
+    figure, plots = figures.new_plots(6, height=2.9)
+    grid = np.reshape(plots, (2, 3))
     for row, (title, parts) in zip(grid, found.items(), strict=True):
         for axes, part, name in zip(row, parts, ("activations", "gradients dC/ds"), strict=False):
             limit = 1.0 if name == "activations" else 3 * found["normalized"][1][-1].std()
-            for k, values in enumerate(part):
+            for k, (values, colour) in enumerate(
+                zip(part, figures.depth_colours(len(part)), strict=True)
+            ):
                 heights, edges = np.histogram(values, 60, (-limit, limit), density=True)
-                axes.plot((edges[1:] + edges[:-1]) / 2, heights, label=f"layer {k + 1}")
-            axes.set(title=f"{title}: {name}", yticks=[], ylim=(0, None))
+                middles = (edges[1:] + edges[:-1]) / 2
+                axes.plot(middles, heights, "-", color=colour, label=f"layer {k + 1}")
+            figures.set_title(axes, f"{title}: {name}")
+            axes.set(yticks=[], ylim=(0, None), ylabel="density")
         # The narrowest curve would flatten the others.
         row[0].set_ylim(0, 2.5)
         row[1].set_ylim(0, 1.2 / found["normalized"][1][0].std())
-    grid[0, 0].legend(fontsize="small")
-    for color, (title, runs) in zip(("C3", "C0"), losses.items(), strict=True):
+    figures.legend_below(grid[1, 0], 3, handlelength=1.2)
+    colours = {"standard": figures.COLOURS[1], "normalized": figures.COLOURS[0]}
+    styles = {"standard": ":", "normalized": "-"}
+    for (title, runs), name in zip(losses.items(), colours, strict=True):
         for k, run in enumerate(runs):
+            style = {"color": colours[name], "linestyle": styles[name], "marker": "."}
             label = title if k == 0 else None
-            grid[0, 2].plot(1 + np.arange(len(run)), run, ".-", color=color, label=label)
-    grid[0, 2].set(
-        title="deep ReLU networks", xlabel="epoch", ylabel="training loss", ylim=(0, None)
-    )
-    grid[0, 2].legend(fontsize="small")
+            grid[0, 2].plot(1 + np.arange(len(run)), run, label=label, **style)
+    figures.set_title(grid[0, 2], "deep ReLU networks")
+    grid[0, 2].set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
+    figures.legend_below(grid[0, 2])
     for title, parts in found.items():
-        for part, style in zip(parts, ("o-", "s--"), strict=True):
+        for part, name, marker in zip(parts, ("activations", "gradients"), "os", strict=True):
             sizes = np.array([values.std() for values in part])
-            name = "activations" if style == "o-" else "gradients"
             grid[1, 2].plot(
-                1 + np.arange(len(sizes)), sizes / sizes.max(), style, label=f"{title}, {name}",
-                color="C3" if title == "standard" else "C0",
+                1 + np.arange(len(sizes)), sizes / sizes.max(), marker=marker, markersize=4,
+                linestyle=styles[title], color=colours[title], label=f"{title}, {name}",
             )  # fmt: skip
-    grid[1, 2].set(
-        title="deviation / the largest",
-        xlabel="layer",
-        yscale="log",
-        ylim=(0.02, 1.2),
-        xticks=range(1, 6),
-    )
-    grid[1, 2].legend(fontsize="x-small", loc="lower center")
-    figure.savefig(path, dpi=66)
+    figures.set_title(grid[1, 2], "deviation / the largest")
+    grid[1, 2].set(xlabel="layer", yscale="log", ylim=(0.02, 1.2), xticks=range(1, 6))
+    figures.legend_below(grid[1, 2], 1)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

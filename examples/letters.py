@@ -76,18 +76,19 @@ def places_of(words: list[str]) -> np.ndarray:
 
 def draw(path: str, letters: str, starts: np.ndarray, errors: np.ndarray) -> None:
     """Draw the error of each letter, with the letters at their points."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(10, 3), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = figures.new_plots(1)
+    figure.set_figwidth(figures.WIDTH)
     places = np.arange(len(errors))
-    axes.plot(places, errors, color="gray", linewidth=1)
-    axes.plot(places[starts], errors[starts], "o", color="tab:red", label="first letter of a word")
+    axes.plot(places, errors, "-", color="0.6", linewidth=1)
+    label = "first letter of a word"
+    axes.plot(places[starts], errors[starts], "o", color=figures.COLOURS[1], label=label)
     for place, letter, error in zip(places, letters, errors, strict=True):
         axes.annotate(letter, (place, error), (0, 5), textcoords="offset points", ha="center")
-    axes.set(xlabel="letter", ylabel="error", ylim=(0, 1.3 * errors.max()), xticks=[])
-    axes.legend(fontsize="small", loc="upper left")
-    figure.savefig(path, dpi=75)
+    axes.set(xlabel="letter", ylabel="error", ylim=(0, 1.15 * errors.max()), xticks=[])
+    figures.legend_below(axes)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

@@ -158,7 +158,8 @@ def draw(images: np.ndarray, path: str) -> None:
 
     rng = np.random.default_rng(0)
     rows = [images[:10], *(jitter(images[:10], rng) for _ in range(5))]
-    imsave(path, np.concatenate([np.concatenate(row, axis=1) for row in rows]), cmap="gray_r")
+    picture = np.concatenate([np.concatenate(row, axis=1) for row in rows])
+    imsave(path, picture.repeat(4, axis=0).repeat(4, axis=1), cmap="gray_r")
     print(f"drawn: {path}")
 
 

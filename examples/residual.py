@@ -78,27 +78,24 @@ def gradients(model: nl.Model, depth: int, x: np.ndarray, y: np.ndarray) -> np.n
 
 def draw(results: dict[tuple[str, int], tuple[np.ndarray, list[float]]], path: str) -> None:
     """Draw the gradients by layer, and the losses of the deepest networks."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = figures.new_plots(2, height=3.6)
     depths = sorted({depth for _, depth in results})
+    entries = {}
     for (kind, depth), (sizes, losses) in results.items():
-        colour = ("#0072b2", "#d55e00", "#009e73")[KINDS.index(kind)]
-        style = (":", "--", "-")[depths.index(depth)]
-        label = f"{kind}, {depth}"
-        left.plot(np.arange(1, depth + 1), sizes, style, color=colour, label=label)
-        right.plot(np.arange(1, len(losses) + 1), losses, style, color=colour, label=label)
-    for axes, x_label, title in (
-        (left, "convolution", "dL/dy before training, root mean square"),
-        (right, "epoch", "training loss"),
-    ):
-        axes.set_yscale("log")
-        axes.set_xlabel(x_label)
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.grid(True, color="#e3e6ea", linewidth=0.7)
-    right.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    figure.savefig(path, dpi=110)
+        k = KINDS.index(kind)
+        style = {"color": figures.COLOURS[k], "marker": figures.MARKERS[k], "markersize": 4}
+        style["linestyle"] = (":", "--", "-")[depths.index(depth) % 3]
+        left.plot(np.arange(1, depth + 1), sizes, markevery=0.1, **style)
+        epochs = np.arange(1, len(losses) + 1)
+        (entries[f"{kind}, {depth}"],) = right.plot(epochs, losses, markevery=0.1, **style)
+    figures.set_title(left, "before training")
+    left.set(xlabel="convolution", ylabel="dL/dy, root mean square", yscale="log")
+    figures.set_title(right, "in training")
+    right.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    figures.shared_legend(figure, entries, len(KINDS))
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

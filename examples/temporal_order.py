@@ -108,15 +108,14 @@ def train(model: nl.Sequential, length: int, updates: int, seed: int) -> int | N
 
 def draw(path: str, lengths: list[int], shares: dict[str, list[float]]) -> None:
     """Draw the share of successful runs by length."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(5, 3.2), layout="constrained")
-    axes = figure.subplots()
-    for (title, share), style in zip(shares.items(), ("o--", "s-"), strict=True):
-        axes.plot(lengths, share, style, label=title)
+    figure, (axes,) = figures.new_plots(1)
+    for (title, share), marker in zip(shares.items(), figures.MARKERS, strict=False):
+        axes.plot(lengths, share, marker=marker, label=title)
     axes.set(xlabel="length of the series", ylabel="share of runs that succeed", ylim=(-0.05, 1.05))
-    axes.legend()
-    figure.savefig(path, dpi=75)
+    figures.legend_below(axes)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

@@ -59,20 +59,22 @@ def train(
 
 def draw(path: str, x: np.ndarray, y: np.ndarray, bands: dict[str, tuple[np.ndarray, ...]]) -> None:
     """Draw the data, the predictions and the intervals of both networks."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure, plots = figures.new_plots(2, height=3.4, sharey=True)
     grid = np.linspace(-2, 2, 200)
-    for axes, (title, (low, middle, high)) in zip(
-        figure.subplots(1, 2, sharey=True), bands.items(), strict=True
-    ):
-        axes.plot(x[:, 0], y[:, 0], ".", color="0.6", markersize=3, label="data")
-        axes.plot(grid, np.sin(3 * grid), "k--", linewidth=1, label="truth")
-        axes.plot(grid, middle, color="C0", label="network")
-        axes.fill_between(grid, low, high, color="C0", alpha=0.25, label="90 % band")
-        axes.set(title=title, xlabel="x", xlim=(-2, 2), ylim=(-2.2, 2.2))
-    axes.legend(loc="lower left", ncols=2, fontsize="small")
-    figure.savefig(path, dpi=120)
+    for axes, (title, (low, middle, high)) in zip(plots, bands.items(), strict=True):
+        axes.plot(x[:, 0], y[:, 0], ".", color="0.6", markersize=2, label="data", rasterized=True)
+        axes.plot(grid, np.sin(3 * grid), "--", color="black", linewidth=1.2, label="truth")
+        axes.plot(grid, middle, "-", color=figures.COLOURS[0], label="network")
+        band = {"color": figures.COLOURS[0], "alpha": 0.3, "zorder": 2}
+        axes.fill_between(grid, low, high, label="90 % band", **band)
+        figures.set_title(axes, title)
+        axes.set(xlabel="x", xlim=(-2, 2), ylim=(-2.2, 2.2))
+    plots[0].set_ylabel("y")
+    handles, labels = axes.get_legend_handles_labels()
+    figures.shared_legend(figure, dict(zip(labels, handles, strict=True)))
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

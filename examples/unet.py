@@ -92,21 +92,24 @@ def make_model(steps: int, seed: int, filters: int = 12) -> nl.Model:
 def draw(x: np.ndarray, y: np.ndarray, guess: np.ndarray, path: str) -> None:
     """Draw pictures, their true classes, and those that the network finds."""
     from matplotlib.colors import ListedColormap
-    from matplotlib.figure import Figure
+
+    from netlayers.plotting import figures
 
     count = len(x)
-    figure = Figure(figsize=(1.25 * count, 4.1), layout="constrained")
+    each = figures.WIDTH / count
+    figure = figures.new_figure(figures.WIDTH, 3 * (each + 0.22), layout="constrained")
     axes = figure.subplots(3, count, squeeze=False)
-    colours = ListedColormap(["#f2f2f2", "#0072b2", "#d55e00", "#009e73"])
+    # Also seen in grey, and by the colour-blind: from light to dark.
+    colours = ListedColormap(["#f2f2f2", "#E69F00", "#D55E00", "#003f73"])
     for i in range(count):
         axes[0, i].imshow(x[i, ..., 0], cmap="gray")
         axes[1, i].imshow(y[i], cmap=colours, vmin=0, vmax=3, interpolation="nearest")
         axes[2, i].imshow(guess[i], cmap=colours, vmin=0, vmax=3, interpolation="nearest")
     for one, title in zip(axes[:, 0], ("picture", "classes", "network"), strict=True):
-        one.set_title(title, fontsize=9, loc="left")
+        one.set_title(title, fontsize=figures.TITLE, loc="left")
     for one in axes.flat:
         one.set_axis_off()
-    figure.savefig(path, dpi=110)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

@@ -109,12 +109,13 @@ def main():
 
 def draw(decoder, path, side=12):
     """Draw what the decoder makes of a grid in the latent plane."""
-    import matplotlib.pyplot as plt
+    from matplotlib.image import imsave
 
     grid = np.linspace(-2, 2, side)
     z = np.stack(np.meshgrid(grid, grid[::-1]), axis=-1).reshape(-1, 2)
     tiles = decoder.predict(z).reshape(side, side, 8, 8).transpose(0, 2, 1, 3)
-    plt.imsave(path, tiles.reshape(8 * side, 8 * side), cmap="gray")
+    picture = tiles.reshape(8 * side, 8 * side).repeat(8, axis=0).repeat(8, axis=1)
+    imsave(path, picture, cmap="gray")
 
 
 if __name__ == "__main__":

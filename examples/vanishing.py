@@ -172,30 +172,21 @@ def compare_remedies(
 
 def draw(path: str, history: np.ndarray, remedies: dict[str, np.ndarray]) -> None:
     """Draw the speeds during training, and the speeds by layer with each remedy."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for k, curve in enumerate(history.T):
-        left.plot(curve, color=f"C{k}", label=f"hidden layer {k + 1}")
-        left.plot(0, BOOK[len(history.T)][k], "o", color=f"C{k}", clip_on=False)
-    left.set(
-        yscale="log",
-        xlabel="epoch",
-        ylabel="speed of learning, |dC/db|",
-        title="four hidden layers; dots: the book's start",
-    )
-    left.legend(fontsize="small")
-    for name, values in remedies.items():
-        right.plot(1 + np.arange(len(values)), values, ".-", label=name)
-    right.set(
-        yscale="log",
-        xlabel="hidden layer",
-        ylabel="|dC/dW|",
-        title=f"{len(values)} hidden layers, at the start",
-    )
-    right.legend(fontsize="small")
-    figure.savefig(path, dpi=80)
+    figure, (left, right) = figures.new_plots(2, height=3.6)
+    for k, (curve, colour) in enumerate(zip(history.T, figures.depth_colours(4), strict=True)):
+        left.plot(curve, "-", color=colour, label=f"hidden layer {k + 1}")
+        left.plot(0, BOOK[len(history.T)][k], "o", color=colour, clip_on=False)
+    figures.set_title(left, "four hidden layers; dots: the book's start")
+    left.set(yscale="log", xlabel="epoch", ylabel="speed of learning, |dC/db|")
+    figures.legend_below(left)
+    for (name, values), marker in zip(remedies.items(), figures.MARKERS, strict=False):
+        right.plot(1 + np.arange(len(values)), values, marker=marker, markersize=3.5, label=name)
+    figures.set_title(right, f"{len(values)} hidden layers, at the start")
+    right.set(yscale="log", xlabel="hidden layer", ylabel="|dC/dW|")
+    figures.legend_below(right)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

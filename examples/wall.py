@@ -70,24 +70,29 @@ def descend(optimizer: nl.optimizers.Optimizer, updates: int) -> tuple[np.ndarra
 
 def draw(path: str, paths: dict[str, np.ndarray]) -> None:
     """Draw the surface, and both descents seen from above."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
     w, b = np.meshgrid(np.linspace(3, 7, 401), np.linspace(-3.5, -1, 401))
     loss = surface(w, b)
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure = figures.new_figure(height=3.8, layout="constrained")
     left = figure.add_subplot(1, 2, 1, projection="3d")
-    left.plot_surface(w, b, loss, cmap="viridis", rcount=160, ccount=160, antialiased=False)
+    left.plot_surface(
+        w, b, loss, cmap=figures.SEQUENTIAL, rcount=160, ccount=160, antialiased=False
+    )
     left.view_init(elev=30, azim=50)
-    left.set(xlabel="w", ylabel="b", title="loss")
+    left.set(xlabel="w", ylabel="b", yticks=(-3, -2, -1))
+    left.set_box_aspect(None, zoom=0.88)
+    figures.set_title(left, "the loss")
     right = figure.add_subplot(1, 2, 2)
-    mesh = right.pcolormesh(w, b, loss, cmap="viridis", shading="gouraud", rasterized=True)
+    mesh = right.pcolormesh(w, b, loss, cmap=figures.SEQUENTIAL, shading="gouraud", rasterized=True)
     figure.colorbar(mesh, label="loss")
-    for (title, points), color in zip(paths.items(), ("tab:red", "white"), strict=True):
-        right.plot(points[:, 0], points[:, 1], ".-", color=color, label=title, markersize=3)
-    right.plot(*START, "o", color="white")
-    right.set(xlim=(3, 7), ylim=(-3.5, -1), xlabel="w", ylabel="b", title="gradient descent")
-    right.legend(loc="upper left", facecolor="gray", fontsize="small")
-    figure.savefig(path, dpi=75)
+    for (title, points), colour in zip(paths.items(), (figures.COLOURS[1], "black"), strict=True):
+        figures.outlined(right, points[:, 0], points[:, 1], colour, label=title)
+    right.plot(*START, "*", color="white", markersize=13, markeredgecolor="black", label="start")
+    right.set(xlim=(3, 7), ylim=(-3.5, -1), xlabel="w", ylabel="b")
+    figures.set_title(right, "gradient descent, from above")
+    figures.legend_below(right, 3, handlelength=1.6)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

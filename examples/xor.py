@@ -202,35 +202,36 @@ def symmetry(networks: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
 
 def draw(path: str, xor: dict[int, np.ndarray], needed: np.ndarray, weights: np.ndarray) -> None:
     """Draw the sweeps for XOR and for symmetry, and the weights that solve symmetry."""
-    from matplotlib.figure import Figure
+    from netlayers.plotting import figures
 
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    figure, (left, middle, right) = figures.new_plots(3, height=3.4)
     solved = [n[~np.isnan(n)] for n in xor.values()]
-    left.boxplot(solved, tick_labels=list(xor), whis=(5, 95), showfliers=False)
+    black = {"color": "black"}
+    left.boxplot(solved, tick_labels=list(xor), whis=(5, 95), showfliers=False, medianprops=black)
     positions = np.arange(1, len(xor) + 1)
     left.plot(positions, [np.nanmean(n) for n in xor.values()], "o", label="mean")
-    left.plot(positions, 280 - 33 * np.log2(list(xor)), "s--", label="chapter: 280 - 33 log2 H")
-    left.set(xlabel="hidden units H", ylabel="sweeps", title="XOR", ylim=(0, None))
-    left.legend(fontsize="small")
-    middle.hist(needed[~np.isnan(needed)], bins=40, color="0.6")
-    middle.axvline(1425, color="C1", linestyle="--", label="the letter: 1425")
-    middle.set(xlabel="sweeps", ylabel="networks", title="symmetry: sweeps until solved")
-    middle.legend(fontsize="small")
-    for unit, shift in ((0, -0.2), (1, 0.2)):
-        right.bar(np.arange(1, 7) + shift, weights[:, unit], 0.4, label=f"hidden unit {unit + 1}")
-    right.axhline(0, color="k", linewidth=0.5)
-    right.axvline(3.5, color="0.5", linestyle=":")
-    right.set(
-        xlabel="input",
-        ylabel="weight",
-        xlim=(0.4, 9),
-        xticks=range(1, 7),
-        title="symmetry: the weights found",
+    left.plot(positions, 280 - 33 * np.log2(list(xor)), marker="s", label="280 - 33 log2 H")
+    left.set(xlabel="hidden units H", ylabel="sweeps", ylim=(0, None))
+    figures.set_title(left, "XOR")
+    figures.legend_below(left)
+    middle.hist(needed[~np.isnan(needed)], bins=40, color=figures.COLOURS[5])
+    middle.axvline(1425, color="black", linestyle="--", label="the letter: 1425")
+    middle.set(xlabel="sweeps until solved", ylabel="networks")
+    figures.set_title(middle, "symmetry")
+    figures.legend_below(middle)
+    looks = (
+        {"color": figures.COLOURS[0]},
+        {"color": figures.COLOURS[4], "hatch": "///", "edgecolor": "black"},
     )
-    right.margins(y=0.15)
-    right.legend(fontsize="small", loc="upper right", framealpha=1)
-    figure.savefig(path, dpi=75)
+    for unit, look in enumerate(looks):
+        places = np.arange(1, 7) + (-0.2, 0.2)[unit]
+        right.bar(places, weights[:, unit], 0.4, label=f"hidden unit {unit + 1}", **look)
+    right.axhline(0, color="black", linewidth=0.5)
+    right.axvline(3.5, color=figures.REFERENCE, linestyle=":")
+    right.set(xlabel="input", ylabel="weight", xticks=range(1, 7))
+    figures.set_title(right, "symmetry: a solution")
+    figures.legend_below(right, handlelength=1.4)
+    figures.save(figure, path)
     print(f"drawn: {path}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,6 +256,12 @@ def test_both_ways_to_predict_and_evaluate_are_timed(monkeypatch):
         f"{method}, {rows} rows" for rows in (1, 5) for method in ("predict", "evaluate")
     ]
     assert all(len(taken) == 2 and min(taken) > 0 for both in found.values() for taken in both)
+
+
+def test_the_picture_names_cases_as_the_table_does():
+    page = (Path(__file__).parent.parent / "docs" / "speed.md").read_text(encoding="utf-8")
+    for case in list(CASES.values())[:7]:
+        assert f"| {picture.title(case).replace(chr(10), ': ')} |" in page
 
 
 def test_the_picture_of_the_steps(tmp_path):

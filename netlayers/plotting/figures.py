@@ -121,6 +121,14 @@ def outlined(axes: Any, x: Any, y: Any, colour: str = "black", **settings: Any) 
     axes.plot(x, y, "-", color=colour, linewidth=1.2, **edge, **settings)
 
 
+def plain_ticks(axis: Any) -> None:
+    """Write 0.2 and 0.5 at a logarithmic axis rather than powers of ten."""
+    ticker = matplotlib("ticker")
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
+
+
 def set_title(axes: Any, text: str) -> None:
     """Write a title above the left end of axes."""
     axes.set_title(text, fontsize=TITLE, loc="left", parse_math=False)

@@ -16,6 +16,7 @@ from netlayers.plotting.figures import (
     REFERENCE,
     matplotlib,
     new_plots,
+    plain_ticks,
     save,
     set_title,
     shared_legend,
@@ -116,10 +117,7 @@ def _log_axis(axes: Any) -> None:
         return
     axes.set_yscale("log")
     if shown.max() < 100 * shown.min():  # 0.2 and 0.5 rather than powers of ten
-        ticker = matplotlib("ticker")
-        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+        plain_ticks(axes.yaxis)
 
 
 def _curves(history: Mapping[str, Sequence[Any]]) -> dict[str, Any]:

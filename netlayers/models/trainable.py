@@ -11,6 +11,7 @@ from netlayers.callbacks import History, ProgressBar
 from netlayers.callbacks.progress import numbers_line
 from netlayers.checks import check_flag, check_integer, check_verbose
 from netlayers.data.batch import ready_batch
+from netlayers.data.own_rows import own_rows_of
 from netlayers.training import batching, trainer
 from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
 from netlayers.training.callback import CallbackList, RunPlan
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netlayers._typing import Array, ArrayLike
+    from netlayers.data.batch import Data
 
 
 class TrainableModel(CompilableModel):
@@ -261,7 +263,7 @@ class TrainableModel(CompilableModel):
         check_flag("evaluate", "exact", exact)
         settings = BatchSettings.checked("evaluate", read_ahead, batch_size=batch_size, steps=steps)
         with rollback_on_error(self):
-            data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), settings)
+            data: Data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), settings)
         current = self._steps
         assert current is not None  # checking the data made it
         with closing(data):
@@ -269,6 +271,8 @@ class TrainableModel(CompilableModel):
             if exact:
                 check_exact("evaluate", self)
                 params["steps"] = data.rows and -(-data.rows // INFERENCE_BATCH)
+            elif self.distribution is not None:
+                data = own_rows_of(data, self.distribution.own_rows)
             hooks = CallbackList(as_callbacks(callbacks), self, params)
             logs = trainer.test(current, data, hooks, exact)
         if verbose:

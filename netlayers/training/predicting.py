@@ -12,6 +12,7 @@ from netlayers.arrays.convert import each
 from netlayers.arrays.sparse import is_sparse
 from netlayers.checks import overridden
 from netlayers.data.batch import is_ready_input
+from netlayers.data.own_rows import own_rows_of
 from netlayers.data.packing import pack_x_y_sample_weight
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.exact import exactly
@@ -19,12 +20,14 @@ from netlayers.training.batching import INFERENCE_BATCH, prediction_data
 from netlayers.training.callback import CallbackList
 from netlayers.training.exact import check_exact
 from netlayers.training.lock import run_locked
+from netlayers.training.predicting_shards import in_shards
+from netlayers.training.together import agreed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Array
-    from netlayers.data.batch import Data
+    from netlayers.data.batch import Batch, Data
     from netlayers.training.batching import BatchSettings
 
 
@@ -79,7 +82,10 @@ def predict_all(
     """
     forward = prediction_of(model, exact)
     size = settings.batch_size or INFERENCE_BATCH
-    plain = not (exact or callbacks or settings.steps) and is_ready_input(model, x)
+    shared = getattr(model, "distribution", None)  # a stateful model keeps its rows together
+    if model._has_states:
+        shared = None
+    plain = not (exact or callbacks or settings.steps or shared) and is_ready_input(model, x)
     if plain and len(x) <= size:  # nothing to convert, cut or observe; a layer may return its input
         return in_turn(model, "predict", lambda: [np.array(a, order="C") for a in each(forward(x))])
     data: Any = prediction_data(model, x, settings)
@@ -89,7 +95,10 @@ def predict_all(
         hooks = CallbackList(callbacks, model, {"steps": data.steps})
         if exact:
             check_exact("predict", model)
-        return in_turn(model, "predict", predict, forward, data, hooks)
+        if shared is not None:
+            compute = in_shards(model.owner, shared, forward)
+            return predict(compute, own_rows_of(data, shared.own_rows), hooks)
+        return in_turn(model, "predict", lambda: predict(lambda b: forward(b.inputs), data, hooks))
 
 
 def in_turn(model: Any, name: str, run: Callable[..., Any], *arguments: Any) -> Any:
@@ -108,14 +117,14 @@ def own_outputs(model: Any, x: Any) -> list[Any]:
     return [y.copy() if not own and (is_sparse(x) or np.may_share_memory(y, x)) else y]
 
 
-def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> Any:
+def predict(compute: Callable[[Batch], Any], data: Data, hooks: CallbackList) -> Any:
     """Return the outputs of all batches, a list with a new array for each output."""
     hooks.fire("on_predict_begin", {})
     gathered: list[list[Array]] = []  # for each output
     done = 0
     for number, batch in enumerate(data.batches()):
         hooks.fire("on_predict_batch_begin", number, {})
-        part = forward(batch.inputs)
+        part = compute(batch)
         for i, array in enumerate(each(part)):
             if not number:
                 gathered.append([])
@@ -126,9 +135,9 @@ def predict(forward: Callable[[Any], Any], data: Data, hooks: CallbackList) -> A
                 if not parts:
                     parts.append(np.empty((data.rows, *array.shape[1:]), array.dtype))
                 parts[0][done : done + len(array)] = array
-        done += batch.size
+        done += len(each(part)[0])
         hooks.fire("on_predict_batch_end", number, {"outputs": part})
-        if hooks.callbacks and hooks.model.stop_predicting:
+        if hooks.callbacks and agreed(hooks.model, "stop_predicting"):
             hooks.model.stop_predicting = False
             break
     hooks.end_of_batches()

@@ -65,6 +65,18 @@ def check_together(distribution: DataParallel, model: CompilableModel, run: dict
             )
 
 
+def agreed(model: Any, flag: str) -> bool:
+    """Return whether a flag of a model, such as stop_training, is set in any process.
+
+    It is then set in all, so that all stop after the same batch.
+    """
+    distribution = getattr(model, "distribution", None)
+    if distribution is not None and distribution.size > 1:
+        setattr(model, flag, any(distribution.processes.gather(getattr(model, flag), flag)))
+    found: bool = getattr(model, flag)
+    return found
+
+
 def active_here(callbacks: list[Any], distribution: DataParallel) -> list[Any]:
     """Return the callbacks whose hooks are called in this process: in all but the first, not all.
 

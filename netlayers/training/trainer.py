@@ -21,7 +21,7 @@ from netlayers.training.nonfinite import explain, warn_at_the_end
 from netlayers.training.sharded import ShardedSteps
 from netlayers.training.signals import Interrupts
 from netlayers.training.state import check_like
-from netlayers.training.together import check_together
+from netlayers.training.together import agreed, check_together
 
 if TYPE_CHECKING:
     from netlayers._typing import Logs
@@ -85,10 +85,9 @@ class Run:
 
     def must_stop(self) -> bool:
         """Whether a callback asked to end the run, in any process."""
-        if self.distribution is not None:
-            stops = self.distribution.processes.gather(self.model.stop_training, "fit")
-            self.model.stop_training = any(stops)
-        return self.model.stop_training
+        if self.distribution is None:
+            return self.model.stop_training
+        return agreed(self.model, "stop_training")
 
     @property
     def beyond(self) -> bool:
@@ -353,6 +352,7 @@ def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
 
 def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
     """Evaluate every batch once, with ``exact`` in batches of a fixed size; return the means."""
+    model: Any = steps.model
     batches, compute, logs_of = data.batches(), steps.test, steps.logs
     if exact:
         batches = batches_of(INFERENCE_BATCH, batches)
@@ -366,9 +366,9 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
         compute(batch)
         if end:
             hooks.fire("on_test_batch_end", number, logs_of(each_batch=True))
-            if steps.model.stop_evaluating:
-                steps.model.stop_evaluating = False
-                break
+        if hooks.callbacks and agreed(model, "stop_evaluating"):
+            model.stop_evaluating = False
+            break
     hooks.end_of_batches()
     logs = logs_of()
     logs.pop("grad_norm", None)  # there are no gradients in a test

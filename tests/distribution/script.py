@@ -158,6 +158,10 @@ def run(name, options):
     history = model.fit(
         x, y, batch_size=25, epochs=options.epochs, verbose=1, callbacks=callbacks, **given, **split
     )
+    evaluated = model.evaluate(x, y, batch_size=40, verbose=0)
+    outputs = model.predict(x, batch_size=40)
+    predicted = digest(*outputs) if isinstance(outputs, list) else digest(outputs)
+    assert model.distribution.processes.gather(predicted) == [predicted] * model.distribution.size
     state = [model.optimizer.state[k] for k in sorted(model.optimizer.state)]
     if options.alone and rank == 0:
         model.evaluate(x, y, verbose=0)
@@ -168,6 +172,8 @@ def run(name, options):
         "optimizer": digest(*state),
         "history": digest(np.array(json.dumps(history.history))),
         "loss": history.history["loss"][-1],
+        "evaluated": evaluated,
+        "predicted": predicted,
     }, rank
 
 

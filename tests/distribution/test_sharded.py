@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -90,6 +91,29 @@ def test_shards_and_steps_draw_their_own_numbers():
     seen.clear()
     trained(4, lambda: [Noise()], epochs=2, validation_split=0)
     assert seen == first
+
+
+@pytest.mark.parametrize("shards", [1, 3, 50])
+def test_predictions_in_shards(shards):
+    model, _ = trained(shards, lambda: [layers.Dense(5, "tanh")], metrics=["accuracy"])
+    expected = model.predict_on_batch(X)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-12)
+    np.testing.assert_array_equal(model.predict(X, exact=True), model.predict(X, 7, exact=True))
+    batches = [(X[:30],), (X[30:31],), (X[31:],)]
+    np.testing.assert_allclose(model.predict(batches), expected, rtol=1e-12)
+    assert model.predict(X[:0]).shape == (0, 2)
+    correct = np.mean(expected.argmax(axis=1) == Y)
+    for options in ({}, {"batch_size": 7}, {"batch_size": 7, "exact": True}):
+        loss, accuracy = model.evaluate(X, Y, verbose=0, **options)
+        assert accuracy == pytest.approx(correct)
+        assert loss == pytest.approx(-np.log(expected[np.arange(60), Y]).mean())
+
+
+def test_one_of_several_processes_predicts_in_its_main_thread():
+    model, _ = trained(2, list)
+    model.distribution.processes = type("Several", (), {"rank": 0, "size": 2})()
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ConfigurationError, match="in the main thr"):
+        pool.submit(model.predict, X).result()
 
 
 def test_what_is_set_holds_for_models_that_are_compiled_later():

@@ -289,7 +289,7 @@ def test_what_tests_of_the_trainer_tell():
     ]  # fmt: skip
     assert list(trainer.validate(steps, data, hooks)) == ["val_loss"]
     hooks = Hooks()
-    (whole,) = predicting.predict(its.forward, data, hooks)
+    (whole,) = predicting.predict(lambda batch: its.forward(batch.inputs), data, hooks)
     assert whole.shape == (8, 1)
     assert [f[0] for f in hooks.fired] == [
         "on_predict_begin", *["on_predict_batch_begin", "on_predict_batch_end"] * 2,

@@ -95,11 +95,13 @@ class Bidirectional(SeriesLayer):
     @staticmethod
     def _copied(argument: str, layer: Any, direction: str, **changed: Any) -> Recurrent:
         """Return a new layer of the configuration of a layer."""
-        layer = resolve("layer", layer, Layer)
+        if isinstance(layer, dict):
+            layer = resolve("layer", layer, Layer)
         if not isinstance(layer, Recurrent):
+            got = type(layer).__name__ if isinstance(layer, Layer) else repr(layer)
             raise ConfigurationError(
-                f"Bidirectional: {argument} must be a recurrent layer, such as LSTM, GRU or RNN, "
-                f"got {type(layer).__name__}."
+                f"Bidirectional: {argument} must be a recurrent layer, such as LSTM(32), GRU(32) "
+                f"or RNN(cell), got {got}."
             )
         name = layer.name.removeprefix("forward_").removeprefix("backward_")
         changed |= {"name": f"{direction}_{name}"}

@@ -141,13 +141,15 @@ class GRUCell(GatedCell):
         mask_zr = None if mask is None else of_gate(mask, slice(2))
         count, units = dh.shape
         d_gates = self.buffer("d gates", (2, count, units))
-        np.multiply(dh, h - self.cache.g, out=d_gates[0])
-        d_g = self.activation.backward(dh * (1 - z_gate))
+        np.subtract(h, self.cache.g, out=d_gates[0])
+        np.multiply(d_gates[0], dh, out=d_gates[0])
+        d_g = np.subtract(1, z_gate, out=self.buffer("d g", dh.shape))
+        d_g = self.activation.backward(np.multiply(d_g, dh, out=d_g))
         u_g = self.recurrent_kernel[:, 2 * units :]
         if self.reset_after:
             np.multiply(d_g, inner[:, 2 * units :], out=d_gates[1])
         else:
-            d_reset = d_g @ u_g.T
+            d_reset = np.matmul(d_g, u_g.T, out=self.buffer("d reset", dh.shape))
             np.multiply(d_reset, of_gate(hd, 2), out=d_gates[1])
         d_z = self.buffer("dz", (count, 3 * units))
         d_z[:, : 2 * units].reshape(count, 2, units)[...] = self.recurrent_activation.backward(
@@ -168,10 +170,12 @@ class GRUCell(GatedCell):
         d_zr, d_u = d_z[:, : 2 * units], self.d_recurrent_kernel
         if self._trainable:
             weight_gradient(of_gate(hd, slice(2)), d_zr, d_u[:, : 2 * units])
-            d_u[:, 2 * units :] = inner.T @ d_g
+            np.matmul(inner.T, d_g, out=d_u[:, 2 * units :])
         through = self._back("dh", d_zr, self.recurrent_kernel[:, : 2 * units], mask_zr)
-        reset = d_reset * r
-        np.add(dh, reset if mask is None else reset * of_gate(mask, 2), out=dh)
+        np.multiply(d_reset, r, out=d_reset)
+        if mask is not None:
+            np.multiply(d_reset, of_gate(mask, 2), out=d_reset)
+        np.add(dh, d_reset, out=dh)
         return dx, np.add(dh, through, out=dh)
 
     def _kernel_call(

@@ -120,7 +120,8 @@ class LSTMCell(GatedCell):
         count, units = c.shape
         z = z.reshape(count, 4, units)
         gates = self.buffer("gates", (3, count, units), training)
-        np.copyto(gates, z[:, (0, 1, 3)].swapaxes(0, 1))
+        np.copyto(gates[:2], z[:, :2].swapaxes(0, 1))
+        np.copyto(gates[2], z[:, 3])
         z_g = self.buffer("g", (count, units), training)
         np.copyto(z_g, z[:, 2])
         gates = self.recurrent_activation.forward(gates, training, inplace=True)
@@ -162,7 +163,8 @@ class LSTMCell(GatedCell):
         dz = self.buffer("dz", (count, 4 * units))
         columns = dz.reshape(count, 4, units)
         columns[:, 2] = self.activation.backward(np.multiply(d_c, i, out=dh))
-        columns[:, (0, 1, 3)] = self.recurrent_activation.backward(d_gates).swapaxes(0, 1)
+        d_gates = self.recurrent_activation.backward(d_gates)
+        columns[:, :2], columns[:, 3] = d_gates[:2].swapaxes(0, 1), d_gates[2]
         return dz, np.multiply(d_c, f, out=d_c)
 
     def _kernel_call(

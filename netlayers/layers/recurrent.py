@@ -9,7 +9,7 @@ import numpy as np
 from netlayers.checks import check_flag, is_several
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.network import backward_of
-from netlayers.layers.recurrent_cell import nested, state_shapes
+from netlayers.layers.recurrent_cell import check_cell, nested, state_shapes
 from netlayers.layers.recurrent_steps import run_steps, run_steps_backward, spread
 from netlayers.layers.series import SeriesLayer
 
@@ -67,7 +67,7 @@ class Recurrent(SeriesLayer):
     def _take_cell(self, cell: Any) -> None:
         """Add the cell, in the constructor."""
         self._add_sublayers("cell", [cell])
-        state_shapes(self.cell)  # raises if there are none
+        check_cell(type(self).__name__, self.cell)
         parts = list(self._flatten_layers())[1:]
         self.random = any(part.random for part in parts)
         self.same_in_training = all(part.same_in_training for part in parts)

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def check_cell(owner: str, cell: Any) -> None:
+    """Raise a ConfigurationError unless a layer computes one step of a series."""
+    if getattr(cell, "takes_mask", False):  # of the steps: it computes all
+        kind = type(cell).__name__
+        raise ConfigurationError(
+            f"{owner}: a cell computes one step, and {kind} is a layer that computes all steps of "
+            f"a series. Give a cell, such as LSTMCell(32), or use the layer {kind} alone."
+        )
+    state_shapes(cell)
+
+
 def state_shapes(cell: Any) -> list[tuple[int, ...]]:
     """Return the shape of each state of a cell, for one sample.
 

@@ -86,21 +86,24 @@ def run_steps_backward(
         at = t - steps + (0 if dy is None else len(dy))
         dy_t = dy[at] if dy is not None and at >= 0 else None
         if held is not None:
-            dy_t = held if dy_t is None else dy_t + held
+            dy_t = held if dy_t is None else np.add(dy_t, held, out=held)
         passed: list[Any] = [None] * len(d)
         if absent is not None:
-            dy_t, held = _parted(dy_t, absent[t])
+            dy_t, held = _parted(layer, "dy", dy_t, absent[t])
             for i, d_state in enumerate(d):
-                d[i], passed[i] = _parted(d_state, absent[t])
+                d[i], passed[i] = _parted(layer, f"d {i}", d_state, absent[t])
         dx_t, *d = layer._step_backward(_calls(layer, steps), t, _filled(layer, (dy_t, *d)))
         if dx_t is not None and input_gradient:
             if dx is None:
                 dx = layer.buffer("dx first", (steps, *dx_t.shape))
             np.copyto(dx[t], dx_t)
-        d = [a if b is None else b if a is None else a + b for a, b in zip(d, passed, strict=True)]
+        if absent is not None:
+            d = [
+                _summed(layer, f"d {i}", *its) for i, its in enumerate(zip(d, passed, strict=True))
+            ]
     k = getattr(cell, "_output_state", 0)
     if held is not None and d[k] is not None and d[k].shape == held.shape:
-        d[k] = d[k] + held
+        d[k] = np.add(d[k], held, out=held)
     return dx, d
 
 
@@ -118,15 +121,27 @@ def spread(absent: Array, like: Array) -> Array:
     return absent.reshape(*absent.shape[:-1], *(1,) * (like.ndim - absent.ndim + 1))
 
 
-def _parted(d: Array | None, absent: Array) -> tuple[Array | None, Array | None]:
+def _parted(
+    layer: Any, name: str, d: Array | None, absent: Array
+) -> tuple[Array | None, Array | None]:
     """Return a gradient where a step is there, and where it is left out; 0 elsewhere."""
     if d is None:
         return None, None
-    there = np.array(d)
-    left_out = np.zeros_like(d)
-    np.copyto(left_out, d, where=spread(absent, d))
-    np.copyto(there, 0, where=spread(absent, d))
+    there, left_out = (layer.buffer(f"{part} {name}", d.shape) for part in ("there", "left out"))
+    where = spread(absent, d)
+    np.copyto(there, d)
+    np.copyto(there, 0, where=where)
+    np.copyto(left_out, d)  # which may be the same memory
+    np.copyto(left_out, 0, where=~where)
     return there, left_out
+
+
+def _summed(layer: Any, name: str, d: Array | None, passed: Array | None) -> Array | None:
+    """Return the sum in the memory of what :func:`_parted` left out."""
+    if d is None:
+        return passed
+    total = layer.buffer(f"left out {name}", d.shape)
+    return np.add(d, 0 if passed is None else passed, out=total)
 
 
 def _calls(layer: Any, steps: int) -> list[Call]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import Workspace
 from netlayers.layers.containers import Container
 from netlayers.layers.network import backward_of
-from netlayers.layers.recurrent_cell import RNNCell, state_shapes
+from netlayers.layers.recurrent_cell import RNNCell, check_cell, state_shapes
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class StackedRNNCells(RNNCell, Container):
     def __init__(self, cells: Iterable[Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._add_sublayers("cells", cells)
-        state_shapes(self)  # raises if a cell has none
+        if not self.layers:
+            raise ConfigurationError("StackedRNNCells: cells must have at least one cell, got [].")
+        for cell in self.layers:
+            check_cell("StackedRNNCells", cell)
         parts = list(self._flatten_layers())[1:]
         self.random = any(part.random for part in parts)
         self.same_in_training = all(part.same_in_training for part in parts)

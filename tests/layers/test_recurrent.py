@@ -112,6 +112,14 @@ def test_what_is_refused():
         L.GRU(4, activity_regularizer="l2")
     with pytest.raises(ConfigurationError, match="state_size"):
         L.RNN(L.Dense(3))
+    for cell in (L.LSTM(2), [L.LSTMCell(2), L.GRU(2)], L.Bidirectional(L.GRU(2))):
+        with pytest.raises(ConfigurationError, match="is a layer that computes all steps"):
+            L.RNN(cell)
+    with pytest.raises(ConfigurationError, match="at least one cell"):
+        L.RNN([])
+    for arguments in (("LSTM",), (L.LSTM(2), "concat", None, "LSTM")):
+        with pytest.raises(ConfigurationError, match=r"such as LSTM\(32\).*, got 'LSTM'"):
+            L.Bidirectional(*arguments)
 
 
 # Masks ---------------------------------------------------------------------------------------

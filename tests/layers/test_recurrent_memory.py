@@ -51,6 +51,64 @@ def test_a_steady_step_allocates_no_activation(kind, masked, kernels):
     assert peak < 4 * BATCH * STEPS * UNITS / 2  # buffers of NumPy are 100 kB, of any size
 
 
+class Fading(nl.layers.RNNCell):
+    """``h = decay h + x``."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.state_size = units
+
+    def build(self, input_shape):
+        self.add_weight("decay", (self.units,), initializer="ones")
+
+    def forward(self, x, training=False):
+        x, h = self.prepare(x)
+        if training:
+            self.cache.h = h
+        y = self.buffer("y", h.shape, training)
+        np.multiply(self.decay, h, out=y)
+        np.add(y, x, out=y)
+        return y, y
+
+    def backward(self, dy):
+        d, dh = self.buffer("d", dy[0].shape), self.buffer("dh", dy[0].shape)
+        np.add(dy[0], dy[1], out=d)
+        np.sum(np.multiply(d, self.cache.h, out=dh), axis=0, out=self.d_decay)
+        return d, np.multiply(d, self.decay, out=dh)
+
+
+SOFT = {"activation": "softsign"}  # which is computed step by step
+CELLS = {
+    "stacked": lambda n: [nl.layers.GRUCell(n, **SOFT), nl.layers.LSTMCell(n), Fading(n)],
+    "reset before": lambda n: nl.layers.GRUCell(n, reset_after=False, **SOFT),
+    "of the user": Fading,
+}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_steady_step_of_any_cell_allocates_not_even_an_output(cell, masked):
+    batch, steps, units = 256, 3, 256
+    layer, rng = nl.layers.RNN(CELLS[cell](units)), np.random.default_rng(0)
+    x = rng.normal(size=(batch, steps, units)).astype("float32")
+    mask = rng.random((batch, steps)) > 0.3 if masked else None
+    dy = np.ones((batch, units), "float32")
+
+    def step():
+        layer.forward(x, training=True, mask=mask)
+        layer.backward(dy)
+
+    step()
+    step()
+    tracemalloc.start()
+    try:
+        step()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * batch * units
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_is_linear_in_the_steps(kind):
     held = []

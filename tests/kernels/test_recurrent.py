@@ -84,9 +84,8 @@ def test_a_sample_is_the_same_in_any_share(kind, monkeypatch):
     case = (kind, ("numba", "numba"), (7, 5, 3), 4)
     expected = results(*case, masked=True)
 
-    for name in ("lstm", "gru", "simple_rnn", "recurrent"):
-        module = importlib.import_module(f"netlayers.kernels.compiled.{name}")
-        monkeypatch.setattr(module, "equal_shares", lambda samples, work: threads._cut(samples, 3))
+    module = importlib.import_module("netlayers.kernels.compiled.recurrent")
+    monkeypatch.setattr(module, "equal_shares", lambda samples, work: threads._cut(samples, 3))
     found = results(*case, masked=True)
     states = len(found) - 3
     for a, b in zip(found[:states], expected[:states], strict=True):

@@ -327,6 +327,7 @@ COMPILED = {path.stem: path.read_text() for path in sorted(FOLDER.glob("[a-z]*.p
             "blas",
             "tile",
             "transforms",
+            "filtering",
             "convolution",
             "recurrent",
         )  # whose functions are called by loops

@@ -1,6 +1,6 @@
-"""Small linear maps of squares of vectors, ``T x Tᵀ``, in vector registers; for ``winograd.py``.
+"""Small linear maps of tables of vectors, ``T x Sᵀ``, in vector registers; for ``winograd.py``.
 
-Each entry of x, a square of up to 4 x 4, is a vector of channels. The maps are constant and mostly
+Each entry of x, a table of up to 6 x 6, is a vector of channels. The maps are constant and mostly
 of 0, 1 and -1, so that only their additions are written, in LLVM's language: numba would not
 find vectors among so many places.
 """
@@ -21,40 +21,50 @@ if TYPE_CHECKING:
 # Written with the instructions of: tile 88552b7ace22.
 
 
-def transform(matrix: Map) -> Any:
-    """Return ``map(columns, source, target)`` for compiled code: ``target = T source Tᵀ``.
+def transform(maps: Sequence[tuple[Map, Map]]) -> Any:
+    """Return ``map(kind, columns, source, target)`` for compiled code: ``target = T source Sᵀ``.
 
     Args:
-        matrix: T; each of its rows has a positive entry.
+        maps: T and S of each kind; each of their rows has a positive entry.
 
     Returns:
-        A function of the number of columns, and of two tuples ``(pointer, start, row, column)``:
-        column c of entry (i, j) is at ``start + i row + j column + c``.
+        A function of the kind, of the number of columns, and of two tuples ``(pointer, start, row,
+        column)``: column c of entry (i, j) is at ``start + i row + j column + c``.
     """
     extending: Any = importlib.import_module("numba.extending")
     types: Any = importlib.import_module("numba").types
 
-    def declared(context: Any, columns: Any, source: Any, target: Any) -> Any:
-        return types.void(columns, source, target), functools.partial(_write, matrix)
+    def declared(context: Any, kind: Any, columns: Any, source: Any, target: Any) -> Any:
+        return types.void(kind, columns, source, target), functools.partial(_write, maps)
 
     return extending.intrinsic(declared)
 
 
-def _write(matrix: Map, context: Any, builder: Any, signature: Any, given: Any) -> Any:
-    """Write a loop over the vectors of a place; the last one may be shorter."""
+def _write(
+    maps: Sequence[tuple[Map, Map]], context: Any, builder: Any, signature: Any, given: Any
+) -> Any:
+    """Write a branch for each kind: a loop over the vectors; the last one may be shorter."""
     tools: Any = importlib.import_module("numba.core.cgutils")
-    source, target = (tools.unpack_tuple(builder, operand) for operand in given[1:])
-    writer = Writer(builder, tools, (given[0], None, None), source, source, source, target)
+    source, target = (tools.unpack_tuple(builder, operand) for operand in given[2:])
+    writer = Writer(builder, tools, (given[1], None, None), source, source, source, target)
     builder.function.attributes.add("noinline")
     whole = builder.sub(writer.vectors, writer.integer(1))
-    with writer.loop(whole) as vector:
-        _transformed(writer, matrix, builder.mul(vector, writer.integer(writer.width)), 2)
-    _transformed(writer, matrix, builder.mul(whole, writer.integer(writer.width)), 1)
+    end = builder.append_basic_block("end")
+    by_kind = builder.switch(given[0], end)
+    for kind, pair in enumerate(maps):
+        block = builder.append_basic_block(f"kind{kind}")
+        by_kind.add_case(writer.integer(kind), block)
+        builder.position_at_end(block)
+        with writer.loop(whole) as vector:
+            _transformed(writer, *pair, builder.mul(vector, writer.integer(writer.width)), 2)
+        _transformed(writer, *pair, builder.mul(whole, writer.integer(writer.width)), 1)
+        builder.branch(end)
+    builder.position_at_end(end)
     return context.get_dummy_value()
 
 
-def _transformed(writer: Writer, matrix: Map, offset: Any, vectors: int) -> None:
-    """Write the map of the columns from ``offset`` on; see :meth:`Writer.load` for ``vectors``."""
+def _transformed(writer: Writer, t: Map, s: Map, offset: Any, vectors: int) -> None:
+    """Write the maps of the columns from ``offset`` on; see :meth:`Writer.load` for ``vectors``."""
     builder = writer.builder
 
     def place(operand: Any, i: int, j: int) -> Any:
@@ -63,11 +73,11 @@ def _transformed(writer: Writer, matrix: Map, offset: Any, vectors: int) -> None
         away = builder.add(builder.mul(writer.integer(j), column), away)
         return builder.gep(array, [builder.add(start, away)])
 
-    size = range(len(matrix[0]))
-    x = [[writer.load(place(writer.a, i, j), 0, vectors) for j in size] for i in size]
-    below = [[_combined(writer, row, column) for column in zip(*x, strict=True)] for row in matrix]
+    rows, columns = range(len(t[0])), range(len(s[0]))
+    x = [[writer.load(place(writer.a, i, j), 0, vectors) for j in columns] for i in rows]
+    below = [[_combined(writer, row, column) for column in zip(*x, strict=True)] for row in t]
     for i, line in enumerate(below):
-        for j, row in enumerate(matrix):
+        for j, row in enumerate(s):
             writer.store(_combined(writer, row, line), place(writer.out, i, j), 0, vectors)
 
 

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +116,12 @@ def summary(runs: list[Run]) -> str:
     return f"{means}, {len(broke)} times {text}" if broke else means
 
 
+def medians(values: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """Return the medians of parts of a curve that have the same width on a logarithmic axis."""
+    edges = np.unique(np.geomspace(1, len(values) + 1, 50).astype(int))
+    return edges[:-1], [float(np.median(values[a - 1 : b - 1])) for a, b in pairwise(edges)]
+
+
 def draw(path: str, runs: dict[str, Run], depth: int) -> None:
     """Draw the norms by step, before and after clipping."""
     from netlayers.plotting import figures
@@ -122,18 +129,15 @@ def draw(path: str, runs: dict[str, Run], depth: int) -> None:
     figure, (left, right) = figures.new_plots(2, height=3.6)
     entries = {}
     for k, (title, run) in enumerate(runs.items()):
-        points = np.unique(np.geomspace(1, max(len(run.before), 1), 9).astype(int)) - 1
-        style = {
-            "color": figures.COLOURS[k], "linestyle": "-", "linewidth": 0.8,
-            "marker": figures.MARKERS[k], "markersize": 4.5, "markevery": points,
-        }  # fmt: skip
-        (entries[title],) = left.plot(1 + np.arange(len(run.before)), run.before, **style)
+        style = {"marker": figures.MARKERS[k], "markersize": 4, "markevery": (0, 4)}
+        style |= {"color": figures.COLOURS[k], "linestyle": figures.DASHES[k]}
+        (entries[title],) = left.plot(*medians(run.before), **style)
         if title.startswith(("clip", "global")):
-            right.plot(1 + np.arange(len(run.after)), run.after, **style)
-    figures.set_title(left, f"{depth} layers: before clipping")
+            right.plot(*medians(run.after), **style)
+    figures.set_title(left, f"{depth} layers: before clipping, medians")
     left.set(xlabel="step", xscale="log", ylabel="norm of all gradients", yscale="log")
     left.set_ylim(1e-2, 1e5)  # without clipping, the norms are far beyond
-    figures.set_title(right, "after clipping")
+    figures.set_title(right, "after clipping, medians")
     right.set(xlabel="step", xscale="log", ylim=(0, None))
     figures.shared_legend(figure, entries, 3)
     figures.save(figure, path)

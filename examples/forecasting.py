@@ -139,7 +139,7 @@ def draw(path: str, demand: np.ndarray, forecasts: dict[str, np.ndarray], first:
     entries = {}
     days_of = np.arange(WEEK) / DAY
     (entries["demand"],) = left.plot(days_of, demand[days].ravel(), "-", color="0.6", linewidth=3)
-    for k, (name, forecast) in enumerate(forecasts.items()):
+    for k, (name, forecast) in enumerate(reversed(forecasts.items())):
         style = {"color": figures.COLOURS[k], "linestyle": figures.DASHES[k], "linewidth": 1.2}
         if name in ("seasonal naive", "GRU"):
             left.plot(days_of, forecast[days].ravel(), **style)

@@ -94,6 +94,7 @@ def draw(results: dict[tuple[str, int], tuple[np.ndarray, list[float]]], path: s
     left.set(xlabel="convolution", ylabel="dL/dy, root mean square", yscale="log")
     figures.set_title(right, "in training")
     right.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    figures.plain_ticks(right.yaxis)
     figures.shared_legend(figure, entries, len(KINDS))
     figures.save(figure, path)
     print(f"drawn: {path}")

@@ -25,7 +25,7 @@ exclude_patterns = ["_build"]
 highlight_language = "none"  # blocks without a language are output
 
 # Pages are Markdown that a code host shows as well.
-myst_enable_extensions = ["html_image"]
+myst_enable_extensions = ["attrs_block", "html_image"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 

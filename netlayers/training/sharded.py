@@ -149,7 +149,7 @@ class ShardedSteps(Steps):
             moments = [share * np.asarray(a, np.float64) for a in self._statistics()]
             found.append((self._take_sums(), self._recorder.take(), moments if training else []))
         self._groups, seconds = [], time.perf_counter() - begin
-        return self._report(found, before, training, seconds)
+        return self._report(found, before, training, seconds, rows)
 
     def _prepare_sum(self, gradients: Array) -> None:
         """Have what adds up the gradients, for the shards that each process has now."""
@@ -228,12 +228,12 @@ class ShardedSteps(Steps):
     # What all processes must know --------------------------------------------------------------
 
     def _report(
-        self, found: list[Any], before: list[float], training: bool, seconds: float
+        self, found: list[Any], before: list[float], training: bool, seconds: float, rows: int
     ) -> tuple[float, float]:
         """Add up losses, statistics and metrics; return the loss, and its denominator."""
         signal = self.interrupts and self.interrupts.pending
         what = "a training step" if training else "an evaluation"
-        gathered = self.processes.gather((found, signal, seconds), what)
+        gathered = self.processes.gather((found, signal, seconds), f"{what} of {rows} rows")
         if self.interrupts is not None:
             self.interrupts.agree([number for _, number, _ in gathered if number])
         self._seconds = [its for _, _, its in gathered]

@@ -1,105 +1,27 @@
 """A run in shards, of any number of processes; prints what must be the same for all of them.
 
 ``python -m tests.distribution.script NETWORK [options]`` prints, in the first process, digests of
-weights, running statistics, optimizer and history.
+weights, running statistics, optimizer, history and the stream of the order of the samples.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 import netlayers as nl
-from netlayers import layers
 from netlayers.distribution import DataParallel, set_distribution
+from tests.distribution.networks import NETWORKS
 
 SHARDS = 8
-
-
-def dense():
-    """Dropout, noise with a seed of its own, batch normalization, penalties, clipping, weights."""
-    its = [
-        layers.Dense(20, "relu", kernel_regularizer="l2"),
-        layers.BatchNormalization(),
-        layers.Dropout(0.3),
-        layers.GaussianNoise(0.1, seed=3),
-        layers.Dense(3, "softmax"),
-    ]
-    model = nl.Sequential(its, seed=0)
-    optimizer = nl.optimizers.Adam(0.01, clipnorm=1.0)
-    metrics = {"metrics": ["accuracy", nl.metrics.AUC()], "weighted_metrics": ["accuracy"]}
-    model.compile(optimizer, "sparse_categorical_crossentropy", **metrics)
-    return model, ARRAYS["x"], ARRAYS["classes"], {"sample_weight": ARRAYS["weights"]}
-
-
-def accumulation():
-    """Accumulated gradients, a loss with the reduction "sum", rows that are read in blocks."""
-    model = nl.Sequential([layers.Dense(9, "tanh"), layers.Dense(2)], seed=1)
-    optimizer = nl.optimizers.SGD(0.001, momentum=0.9, gradient_accumulation_steps=3)
-    model.compile(optimizer, nl.losses.MeanSquaredError(reduction="sum"))
-    return model, ARRAYS["x"], ARRAYS["x"][:, :2], {"shuffle": 30}
-
-
-def words():
-    """Row gradients of an embedding, masks, a recurrent layer."""
-    its = [
-        layers.Embedding(50, 6, mask_zero=True),
-        layers.LSTM(5, recurrent_dropout=0.2),
-        layers.Dense(1, "sigmoid"),
-    ]
-    model = nl.Sequential(its, seed=2)
-    model.compile(nl.optimizers.Adagrad(0.1), "binary_crossentropy", metrics=["accuracy"])
-    return model, ARRAYS["words"], ARRAYS["classes"] > 0, {}
-
-
-def images():
-    """Convolutions, pooling, batch normalization, augmentation."""
-    its = [
-        layers.RandomFlip("horizontal"),
-        layers.Conv2D(4, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.BatchNormalization(),
-        layers.Flatten(),
-        layers.Dense(3, "softmax"),
-    ]
-    model = nl.Sequential(its, seed=3)
-    model.compile("adam", "sparse_categorical_crossentropy")
-    return model, ARRAYS["images"], ARRAYS["classes"], {}
-
-
-def graph():
-    """Two inputs and two outputs, with a metric for each."""
-    a, b = nl.Input((12,), name="a"), nl.Input((12,), name="b")
-    shared = layers.Dense(6, "relu")
-    both = layers.Concatenate()([shared(a), shared(b)])
-    outputs = [layers.Dense(1, name="size")(both), layers.Dense(3, name="kind")(both)]
-    model = nl.Model([a, b], outputs, seed=4)
-    loss = ["mse", nl.losses.SparseCategoricalCrossentropy(from_logits=True)]
-    model.compile("rmsprop", loss, metrics=[["mae"], ["accuracy"]])
-    x = [ARRAYS["x"], ARRAYS["x"][::-1].copy()]
-    return model, x, [ARRAYS["x"].sum(axis=1), ARRAYS["classes"]], {}
-
-
-def make_arrays(rows=103):
-    rng = np.random.default_rng(0)
-    words = rng.integers(1, 50, (rows, 7))
-    words[np.arange(7) >= rng.integers(1, 8, rows)[:, None]] = 0
-    return {
-        "x": rng.normal(size=(rows, 12)).astype("f"),
-        "classes": rng.integers(0, 3, rows),
-        "weights": rng.random(rows),
-        "words": words,
-        "images": rng.random((rows, 8, 8, 1)).astype("f"),
-    }
-
-
-ARRAYS = make_arrays()
-NETWORKS = {f.__name__: f for f in (dense, accumulation, words, images, graph)}
+ALL = -1  # for --rank
 
 
 class Disturbance(nl.callbacks.Callback):
@@ -111,12 +33,16 @@ class Disturbance(nl.callbacks.Callback):
         self.what, self.rank, self.epoch = what, rank, epoch
 
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch != self.epoch or self.model.distribution.rank != self.rank:
+        if epoch != self.epoch:
             return
-        if self.what == "fail":
+        if self.model.distribution.rank != self.rank and self.rank != ALL:
+            if self.what == "fail alone":
+                time.sleep(1000)  # does not wait for the others in a function of MPI
+            return
+        if self.what.startswith("fail"):
             raise RuntimeError("something happened")
         if self.what == "sleep":
-            time.sleep(1)
+            time.sleep(10)
         if self.what == "weights":
             self.model.layers[0].kernel[0, 0] += 1
         if self.what in ("kill", "term"):
@@ -138,6 +64,24 @@ def digest(*arrays):
     return hashlib.md5(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
 
+def text_digest(value):
+    return hashlib.md5(json.dumps(value).encode()).hexdigest()
+
+
+class Batches:
+    """A source that has fewer or smaller batches in one process than in the others."""
+
+    def __init__(self, x, y, what, rank):
+        self.x, self.y, self.what, self.rank = x, y, what, rank
+
+    def __iter__(self):
+        ends = [0, 25, 50, 75, len(self.x)]
+        if self.rank == 1:
+            ends = ends[:-1] if self.what == "fewer batches" else [0, 25, 40, 75, len(self.x)]
+        for start, stop in itertools.pairwise(ends):
+            yield self.x[start:stop], self.y[start:stop]
+
+
 def run(name, options):
     """Train; return what is the same in all processes."""
     set_distribution(DataParallel(SHARDS, shared_memory=not options.messages))
@@ -147,17 +91,19 @@ def run(name, options):
     if options.disturb:
         callbacks.append(Disturbance(options.disturb, options.rank, options.epoch))
     if options.backup:
-        callbacks.append(nl.callbacks.BackupAndRestore(options.backup, save_freq=2))
+        callbacks.append(nl.callbacks.BackupAndRestore(options.backup, save_freq=options.save_freq))
     if options.other == "data" and rank == 1:
         y = [y[0], (y[1] + 1) % 3] if isinstance(y, list) else (y + 1) % 2
     if options.other == "seed":
         model._streams.entropy += rank
-    split = {} if name == "graph" else {"validation_split": 0.2}
     if options.slow == rank:
         slow_down(model.layers[0])
-    history = model.fit(
-        x, y, batch_size=25, epochs=options.epochs, verbose=1, callbacks=callbacks, **given, **split
-    )
+    given = given | {"epochs": options.epochs, "callbacks": callbacks, "verbose": 1}
+    if options.other in ("fewer batches", "smaller batches"):
+        history = model.fit(Batches(x, y, options.other, rank), **given)
+    else:
+        split = {} if name == "graph" else {"validation_split": 0.2}
+        history = model.fit(x, y, batch_size=25, **given, **split)
     evaluated = model.evaluate(x, y, batch_size=40, verbose=0)
     outputs = model.predict(x, batch_size=40)
     predicted = digest(*outputs) if isinstance(outputs, list) else digest(outputs)
@@ -166,11 +112,13 @@ def run(name, options):
     if options.alone and rank == 0:
         model.evaluate(x, y, verbose=0)
     moved = {"shards": list(map(len, model.distribution.owned))} if options.slow is not None else {}
+    order = model._streams.get("shuffle").bit_generator.state
     return {
         **moved,
         "weights": digest(model.parameters.values, model.parameters.statistics),
         "optimizer": digest(*state),
-        "history": digest(np.array(json.dumps(history.history))),
+        "history": text_digest(history.history),
+        "order": text_digest(order),
         "loss": history.history["loss"][-1],
         "evaluated": evaluated,
         "predicted": predicted,
@@ -182,14 +130,20 @@ def main():
     parser.add_argument("networks", nargs="+", choices=NETWORKS)
     parser.add_argument("--messages", action="store_true")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--disturb", choices=("fail", "sleep", "kill", "term", "weights"))
+    parser.add_argument(
+        "--disturb", choices=("fail", "fail alone", "sleep", "kill", "term", "weights")
+    )
     parser.add_argument("--rank", type=int, default=0)
     parser.add_argument("--epoch", type=int, default=1)
     parser.add_argument("--slow", type=int, help="process that is slow")
     parser.add_argument("--alone", action="store_true", help="evaluate in one process alone")
     parser.add_argument("--backup")
-    parser.add_argument("--other", choices=("data", "seed"))
+    parser.add_argument("--save-freq", type=int, default=2)
+    parser.add_argument("--other", choices=("data", "seed", "fewer batches", "smaller batches"))
+    parser.add_argument("--numbers", help="folder where each process leaves its number")
     options = parser.parse_args()
+    if options.numbers:
+        Path(options.numbers, str(os.getpid())).touch()
     found = {}
     for name in options.networks:
         found[name], rank = run(name, options)

@@ -1,39 +1,22 @@
-"""Several processes under MPI: the same bits for any number of them, and through kills."""
+"""Several processes under MPI: the same bits for any number of them, and errors that end all."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
+
+from tests.distribution.launching import mpich, open_mpi, run
+from tests.distribution.networks import NETWORKS
 
 pytest.importorskip("mpi4py")
 
-ROOT = Path(__file__).parents[2]
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent))
-NETWORKS = ("dense", "accumulation", "words", "images", "graph")
 pytestmark = [
-    pytest.mark.skipif(MPIEXEC is None, reason="mpich's wheel is not installed"),
+    pytest.mark.skipif(mpich() is None, reason="mpich's wheel is not installed"),
     pytest.mark.kernels,
 ]
+needs_open_mpi = pytest.mark.skipif(
+    open_mpi() is None, reason="no Open MPI: there is none in NETLAYERS_OPENMPI, nor in PATH"
+)
 
 
-def run(processes, *arguments, fails=False):
-    """Return what the script prints, or its errors."""
-    module = [sys.executable, "-W", "error", "-m", "tests.distribution.script", *arguments]
-    command = module if processes == 0 else [MPIEXEC, "-n", str(processes), *module]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=300
-    )
-    if fails:
-        assert done.returncode != 0
-        return done.stderr
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+FIRST = ("dense", "accumulation", "words", "images", "graph")  # the others are slow tests
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +24,35 @@ def alone():
     return run(0, *NETWORKS)
 
 
-def test_two_processes_have_the_bits_of_one(alone):
-    assert run(2, *NETWORKS) == alone
+def test_two_processes_have_the_bits_of_one():
+    assert run(2, *FIRST) == run(0, *FIRST)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 3, 4, 8])
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("way", [(), ("--messages",)], ids=["shared memory", "messages"])
 def test_any_number_of_processes_has_the_bits_of_one(processes, way, alone):
     assert run(processes, *NETWORKS, *way) == alone
 
 
+@needs_open_mpi
 @pytest.mark.slow
-def test_a_slow_process_changes_nothing(alone):
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 8])
+def test_open_mpi_has_the_same_bits(processes, alone):
+    way = ("--messages",) if processes in (3, 4) else ()
+    assert run(processes, *NETWORKS, *way, mpi=open_mpi()) == alone
+
+
+@needs_open_mpi
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["fail alone", "kill"])
+def test_a_process_that_ends_ends_all_of_open_mpi(what):
+    said = run(3, "dense", "--disturb", what, "--rank", "1", fails=True, mpi=open_mpi(), timeout=60)
+    assert what == "kill" or "RuntimeError: something happened" in said
+
+
+@pytest.mark.slow
+def test_a_process_that_sleeps_for_ten_seconds_changes_nothing(alone):
     found = run(3, "dense", "--disturb", "sleep", "--rank", "2")
     assert found == {"dense": alone["dense"]}
 
@@ -73,12 +72,13 @@ def test_the_shards_of_a_slow_process_move(way):
 def test_a_process_that_evaluates_alone_does_not_wait_for_ever():
     said = run(2, "dense", "--alone", fails=True)
     assert (
-        "process 0 waits for the others in an evaluation, but process 1 has ended. All pr" in said
+        "process 0 waits for the others in an evaluation of 103 rows, but process 1 has en" in said
     )
 
 
-def test_an_error_in_one_process_ends_all():
-    said = run(3, "dense", "--disturb", "fail", "--rank", "1", fails=True)
+@pytest.mark.parametrize("what", ["fail", pytest.param("fail alone", marks=pytest.mark.slow)])
+def test_an_error_in_one_process_ends_all(what):
+    said = run(3, "dense", "--disturb", what, "--rank", "1", fails=True, timeout=60)
     assert "netlayers: process 1 of 3 failed:" in said
     assert "RuntimeError: something happened" in said
 
@@ -88,21 +88,17 @@ def test_an_error_in_one_process_ends_all():
     ("arguments", "message"),
     [
         (("--other", "data"), "process 1 differs from process 0. data: checksum: y: "),
-        (("--other", "seed"), "process 1 differs from process 0. seed of the model: 0 there, 1 h"),
+        (("--other", "seed"), "process 1 differs from process 0. seed of the model: 8 there, 9 h"),
+        (
+            ("--other", "fewer batches"),
+            "waits for the others in fit, but process 0 is in a training st",
+        ),
+        (
+            ("--other", "smaller batches"),
+            "process 1 is in a training step of 15 rows. All processes mu",
+        ),
         (("--disturb", "weights"), "after update 12 the weights of the processes differ"),
     ],
 )
 def test_differences_are_refused_by_name(arguments, message):
-    assert message in run(2, "dense", *arguments, fails=True)
-
-
-@pytest.mark.slow
-def test_killed_runs_go_on_with_another_number_of_processes(tmp_path):
-    expected = run(0, "dense", "--epochs", "6")
-    rng = np.random.default_rng(0)
-    for epoch, what in enumerate(["kill", "term", "kill", "term", "kill"], 1):
-        processes = int(rng.integers(1, 5))
-        where = ["--rank", str(rng.integers(processes)), "--epoch", str(epoch)]
-        backup = ["--epochs", "6", "--backup", str(tmp_path / "backup")]
-        run(processes, "dense", "--disturb", what, *where, *backup, fails=True)
-    assert run(3, "dense", "--epochs", "6", "--backup", str(tmp_path / "backup")) == expected
+    assert message in run(2, "residual", *arguments, fails=True)

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import netlayers as nl
 from netlayers import layers
 from netlayers.distribution import DataParallel, distribution, set_distribution
 from netlayers.errors import ConfigurationError
+from netlayers.training.together import check_together
 
 X = np.random.default_rng(0).normal(size=(60, 4))
 Y = (X.sum(axis=1) > 0).astype(int)
@@ -237,6 +239,37 @@ def test_a_launcher_of_another_mpi(monkeypatch):
     monkeypatch.setattr("netlayers.distribution.processes._mpi4py", Other)
     with pytest.raises(ConfigurationError, match=r"2 processes were started, but MPI sees 1: mpi"):
         DataParallel(2)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "named"),
+    [
+        ("_digest_of_code", lambda: "0123", "code of netlayers: '"),
+        ("__version__", "0.0", "netlayers: '"),
+        ("np.__version__", "1.0", "NumPy: '"),
+        ("platform.python_version", lambda: "3.0", "Python: '"),
+        ("_processor", lambda: "z80", "processor: '"),
+        ("kernels_in_use", lambda: "abacus", "kernels: '"),
+    ],
+)
+def test_other_code_versions_and_processors_are_refused_by_name(where, value, named, monkeypatch):
+    seen = []
+
+    class Processes:
+        def gather(self, value, what):
+            seen.append(value)
+            return [seen[0], value]
+
+    its = SimpleNamespace(size=2, move_shards=True, processes=Processes())
+    model = nl.Sequential([layers.Dense(1)], seed=0)
+    model.build((None, 4))
+    model.compile("sgd", "mse")
+    check_together(its, model, {})
+    check_together(its, model, {})
+    monkeypatch.setattr(f"netlayers.training.together.{where}", value)
+    with pytest.raises(ConfigurationError) as error:
+        check_together(its, model, {})
+    assert f"process 1 differs from process 0. {named}" in str(error.value)
 
 
 def test_a_backup_of_other_shards_is_refused(tmp_path):

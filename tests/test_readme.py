@@ -2,10 +2,12 @@
 
 Python runs block by block, from top to bottom, in one namespace, and lines ``python -m netlayers``
 of a shell block in a process. Other shell commands do not run: they install, or have a test of
-their own in ``.ci/run``. A block without a language is what the block before it prints.
+their own in ``.ci/run``. A block without a language is what the block before it prints. A block
+``python torch`` needs PyTorch, and is left out with what it prints where that is not installed.
 """
 
 import contextlib
+import importlib.util
 import io
 import re
 import shlex
@@ -92,18 +94,22 @@ def run_page(text, name="page"):
     blocks = blocks_of(text)
     ran = 0
     for index, (language, code, line) in enumerate(blocks):
+        language, _, needed = language.partition(" ")
+        left_out = needed and importlib.util.find_spec(needed) is None
         place = f"{name}, line {line}"
         error = printed = None
         if language.startswith("{"):  # a list of pages for the site
             continue
         if language == "python":
-            printed, error = run_python(code, names, place)
             ran += 1
+            if left_out:
+                continue
+            printed, error = run_python(code, names, place)
         elif language in SHELL:
             printed = run_shell(code)
             ran += printed is not None
         else:
-            before = blocks[index - 1][0] if index else None
+            before = blocks[index - 1][0].partition(" ")[0] if index else None
             shows = not language and (before == "python" or before in SHELL)
             assert shows, f"{place}: a block in {language!r} that nothing runs or prints"
             continue

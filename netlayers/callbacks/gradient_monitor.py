@@ -217,6 +217,10 @@ class GradientMonitor(Callback):
     ) -> Any:
         """Draw a measure of every layer over the measured steps, as lines and as a map.
 
+        Lines go from dark (input) to light (output). From 20 measured steps on they are the means
+        of neighbouring values, a tenth of all (geometric means on a logarithmic axis), over thin
+        lines for the values; the map always has the values.
+
         Args:
             measure: name of a measure.
             to_file: path of a picture to write; its ending names the format (png, svg, pdf).

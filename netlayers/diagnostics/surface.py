@@ -58,6 +58,8 @@ class LossSurface:
     ) -> Any:
         """Draw lines of equal loss; return the ``matplotlib.figure.Figure``.
 
+        Between the computed places the picture shows a smooth interpolation.
+
         Args:
             to_file: path of a picture to write; its ending names the format (png, svg, pdf).
             three_dimensional: draw the surface beside them.

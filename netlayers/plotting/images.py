@@ -9,7 +9,15 @@ import numpy as np
 from netlayers._printable import printable
 from netlayers.checks import check_integer
 from netlayers.errors import ConfigurationError
-from netlayers.plotting.figures import COLOURS, DIVERGING, SEQUENTIAL, SMALL, new_figure, save
+from netlayers.plotting.figures import (
+    COLOURS,
+    DIVERGING,
+    SEQUENTIAL,
+    SMALL,
+    WIDTH,
+    new_figure,
+    save,
+)
 
 if TYPE_CHECKING:
     import os
@@ -97,7 +105,8 @@ def plot_heat_maps(
             f"plot: heat maps of images have the shape (n, height, width), got {maps.shape}."
         )
     count = min(most, len(maps))
-    figure = new_figure(1.35 * count + 0.2, 3 * 1.3 + 0.4, layout="constrained")
+    each = min(1.3, WIDTH / count)
+    figure = new_figure(each * count, 3 * each + 0.3, layout="constrained")
     axes = figure.subplots(3, count, squeeze=False)
     for i in range(count):
         image, heat = picture_of(images[i]), maps[i]

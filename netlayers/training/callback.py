@@ -377,6 +377,9 @@ class History(Callback):
     ) -> Any:
         """Plot loss, metrics and learning rate, training and validation in the same axes.
 
+        A dotted line marks the epoch of the lowest validation loss, without validation of the
+        lowest loss.
+
         Args:
             to_file: path of an image to write; the extension selects the format (png, svg, pdf).
             metrics: names to plot, without ``val_``; by default all scalars but those of layers.

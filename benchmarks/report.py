@@ -88,7 +88,8 @@ def sequences(found: dict[str, Any]) -> str:
     for name in names:
         means = []
         for own in ours:
-            ratios = [ratio(c["times"][name], c["times"][own]).median for c in cases.values()]
+            taken = [c["times"] for c in cases.values() if name in c["times"]]
+            ratios = [ratio(times[name], times[own]).median for times in taken]
             means.append(f"{statistics.geometric_mean(ratios):.2f} ({min(ratios):.2f})")
         rows.append([name, *means])
     parts = [

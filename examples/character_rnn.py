@@ -83,16 +83,12 @@ def write(
     model: nl.Sequential, chars: str, start: str, length: int, temperature: float, top_p: float
 ) -> str:
     """Return text that continues ``start``; the model keeps its state between the characters."""
-    rng = np.random.default_rng(0)
+    seed = nl.random.SeedGenerator(0)
     text = start
     model.reset_states()
     logits = model.predict(np.array([[chars.index(char) for char in start]]), verbose=0)[0, -1]
     for _ in range(length):
-        p = np.exp((logits - logits.max()) / temperature, dtype="float64")
-        order = np.argsort(-p)
-        total = np.cumsum(p[order] / p.sum())
-        kept = order[: np.searchsorted(total, top_p) + 1]  # the fewest that hold top_p together
-        code = rng.choice(kept, p=p[kept] / p[kept].sum())
+        code = nl.utils.sample_logits(logits, temperature, top_p=top_p, seed=seed)
         text += chars[code]
         logits = model.predict(np.array([[code]]), verbose=0)[0, -1]
     return text

@@ -340,7 +340,7 @@ def test_a_residual_network_has_a_shortcut_where_its_shape_changes():
 def test_recurrent_networks_are_the_same_each_time(case):
     assert from_dict(json.loads(json.dumps(case.to_dict()))) == case
     x, y = sequence_data(case)
-    assert x.shape == (case.batch, case.steps, case.inputs)
+    assert x.shape == (case.batch, case.steps, *case.places, case.inputs)
     first, second = (sequences_keras_api.make_sequence_model(case, nl) for _ in range(2))
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -32,7 +32,7 @@ from benchmarks.cases import (
 from benchmarks.images import ImageCase, image_data
 from benchmarks.peers import READY
 from benchmarks.peers.images_pytorch import image_input, make_image_model
-from benchmarks.peers.sequences_pytorch import SequenceNetwork, make_stream
+from benchmarks.peers.sequences_pytorch import ConvNetwork, SequenceNetwork, make_stream
 from benchmarks.sequences import SequenceCase, sequence_data
 
 KINDS = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
@@ -105,7 +105,8 @@ class Trainer:
             xs, model = [image_input(case, way, x)], make_image_model(case, way)
         elif isinstance(case, SequenceCase):
             x, y = sequence_data(case)
-            xs, model = [torch.from_numpy(x)], SequenceNetwork(case)
+            network = ConvNetwork if case.places else SequenceNetwork
+            xs, model = [torch.from_numpy(x)], network(case)
         elif "last" in way:
             raise NotImplementedError("the order of the axes of images")
         else:

@@ -14,6 +14,8 @@ from benchmarks.sequences import GATES, SequenceCase, sequence_weights
 
 def start_sequence(case: SequenceCase, seed: int = 0) -> tuple[list[Any], list[Any]]:
     """Return the parameters of the layers and directions, and no moving averages."""
+    if case.places:
+        raise NotImplementedError("convolutions in a recurrent layer")
     *drawn, (last, _) = sequence_weights(case, seed)
     shape = (2, 3 * case.units) if case.kind == "GRU" else (GATES[case.kind] * case.units,)
     params = [{"w": jnp.asarray(w), "u": jnp.asarray(u), "b": jnp.zeros(shape)} for w, u in drawn]

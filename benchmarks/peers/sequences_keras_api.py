@@ -15,14 +15,17 @@ def make_sequence_model(case: SequenceCase, library: Any, seed: int = 0) -> Any:
     """Return the compiled model of netlayers or keras, with the weights of the case."""
     layers = library.layers
     library.utils.set_random_seed(seed)
-    x = y = library.Input((case.steps, case.inputs))
+    x = y = library.Input((case.steps, *case.places, case.inputs))
+    options = {"kernel_size": 3, "padding": "same"} if case.places else {}
     if case.shortest:
         y = layers.Masking()(y)
     made = []
     for i in range(case.layers):
-        layer = getattr(layers, case.kind)(case.units, return_sequences=i + 1 < case.layers)
+        kind, last = getattr(layers, case.kind), i + 1 == case.layers
+        layer = kind(case.units, return_sequences=not last, **options)
         made.append(layers.Bidirectional(layer) if case.bidirectional else layer)
         y = made[-1](y)
+    y = layers.Flatten()(y) if case.places else y
     dense = layers.Dense(1)
     model = library.Model(x, dense(y))
     drawn = list(sequence_weights(case, seed))

@@ -1,4 +1,4 @@
-"""PyTorch: the recurrent networks, by its fused layers."""
+"""PyTorch: the recurrent networks, by its fused layers, a ConvLSTM by a loop over the steps."""
 
 from __future__ import annotations
 
@@ -61,6 +61,36 @@ class SequenceNetwork(torch.nn.Module):
         _, h = self.recurrent(x)
         h = h[0] if self.case.kind == "LSTM" else h
         return self.dense(torch.cat(list(h[-self.case.directions :]), dim=1))
+
+
+class ConvNetwork(torch.nn.Module):
+    """A ConvLSTM with the weights of a case; the convolution of the input is one for all steps."""
+
+    def __init__(self, case: SequenceCase, seed: int = 0) -> None:
+        super().__init__()
+        convolution = (torch.nn.Conv1d, torch.nn.Conv2d)[len(case.places) - 1]
+        columns = 4 * case.units
+        self.on_x = convolution(case.inputs, columns, 3, padding=1)
+        self.on_h = convolution(case.units, columns, 3, padding=1, bias=False)
+        self.dense = torch.nn.Linear(case.units * int(np.prod(case.places)), 1)
+        ((kernel, recurrent), (last, _)) = sequence_weights(case, seed)
+        with torch.no_grad():
+            for layer, w in ((self.on_x, kernel), (self.on_h, recurrent)):
+                layer.weight.copy_(torch.from_numpy(np.moveaxis(w, (-1, -2), (0, 1)).copy()))
+            self.dense.weight.copy_(torch.from_numpy(last.T))
+            for bias in (self.on_x.bias, self.dense.bias):
+                bias.zero_()
+
+    def forward(self, x: Any) -> Any:
+        """Return the output for the last state."""
+        x = x.movedim(-1, 2)
+        z = self.on_x(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        h = c = x.new_zeros(len(x), self.on_h.in_channels, *x.shape[3:])
+        for t in range(x.shape[1]):
+            i, f, g, o = (z[:, t] + self.on_h(h)).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+        return self.dense(h.movedim(1, -1).flatten(1))
 
 
 def make_stream(kind: str, inputs: int, units: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -52,7 +52,7 @@ def check_values(
         raise DataError(
             f"{owner}: {argument} holds numbers too large for {dtype} (above "
             f"{np.finfo(dtype).max:.2g}), the first of them in rows {start} to "
-            f"{start + len(block)}. Scale the data, or create the model with dtype='float64'."
+            f"{start + len(block) - 1}. Scale the data, or create the model with dtype='float64'."
         )
 
 

@@ -155,7 +155,7 @@ class Table:
             if not missing and values.dtype != kind.dtype:
                 raise DataError(
                     f"the column {name!r} ({kind.text}) has missing values (null) in rows {start} "
-                    f"to {stop}. Fill them first, or remove such rows."
+                    f"to {stop - 1}. Fill them first, or remove such rows."
                 )
         if self.columns is None:
             return found[0][::step]

@@ -316,7 +316,7 @@ class Loss(Configurable):
                 self._warn_of_targets(t)
             except DataError as error:
                 raise type(error)(
-                    f"{error} (Found in rows {start} to {start + len(block)}.)"
+                    f"{error} (Found in rows {start} to {start + len(block) - 1}.)"
                 ) from None
 
     def _warn_of_targets(self, t: Array) -> None:

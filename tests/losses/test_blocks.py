@@ -64,4 +64,4 @@ def test_an_error_says_in_which_rows():
     y[1 << 20] = -1
     with pytest.raises(DataError) as raised:
         seen(y, (None, 1))
-    assert str(raised.value) == "a negative one. (Found in rows 1048576 to 1048583.)"
+    assert str(raised.value) == "a negative one. (Found in rows 1048576 to 1048582.)"

@@ -37,7 +37,7 @@ def test_wrong_values(loss, t, parts):
     with pytest.raises(DataError) as raised:
         loss.forward(t, P)
     assert all(part in str(raised.value) for part in parts), raised.value
-    with pytest.raises(DataError, match="Found in rows 0 to 4"):
+    with pytest.raises(DataError, match="Found in rows 0 to 3"):
         loss.check_targets(np.array(t), (None, 2))
     model = nl.Sequential([nl.layers.Dense(2)])
     model.compile("sgd", loss)

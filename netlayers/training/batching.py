@@ -17,7 +17,7 @@ from netlayers.data.blocks import warn_of_few_blocks
 from netlayers.data.class_weights import stratified_rows, times_class_weights
 from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments
 from netlayers.data.structure import unpack_batch
-from netlayers.errors import ConfigurationError, DataError
+from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.training.inputs import (
     batch_of,
     check_against,
@@ -136,7 +136,12 @@ def fit_data(
     if arguments.validation_data is not None:
         parts = validation_parts(arguments.validation_data)
         size = arguments.training.batch_size
-        validation = evaluation_data(model, "validation_data", parts, arguments.testing, size)
+        try:
+            validation = evaluation_data(model, "validation_data", parts, arguments.testing, size)
+        except (DataError, ShapeError) as error:
+            if "validation_data" in str(error):
+                raise
+            raise type(error)(f"{error} (This is in validation_data.)") from None
     if validation is not None:
         opened.callback(validation.close)
     return data, validation

@@ -207,8 +207,9 @@ def draw(path: str, xor: dict[int, np.ndarray], needed: np.ndarray, weights: np.
     figure, (left, middle, right) = figures.new_plots(3, height=3.4)
     solved = [n[~np.isnan(n)] for n in xor.values()]
     black = {"color": "black"}
-    left.boxplot(solved, tick_labels=list(xor), whis=(5, 95), showfliers=False, medianprops=black)
+    left.boxplot(solved, whis=(5, 95), showfliers=False, medianprops=black)
     positions = np.arange(1, len(xor) + 1)
+    left.set_xticks(positions, list(xor))
     left.plot(positions, [np.nanmean(n) for n in xor.values()], "o", label="mean")
     left.plot(positions, 280 - 33 * np.log2(list(xor)), marker="s", label="280 - 33 log2 H")
     left.set(xlabel="hidden units H", ylabel="sweeps", ylim=(0, None))

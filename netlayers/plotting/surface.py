@@ -121,7 +121,7 @@ def finer(values: Array) -> Array:
         >>> import numpy as np
         >>> from netlayers.plotting.surface import finer
         >>> finer(np.array([0.0, 1.0, 4.0])).tolist()
-        [0.0, 0.1796875, 0.4375, 0.7578125, 1.0, 1.5078125, 2.3125, 3.2265625, 4.0]
+        [0.0, 0.203125, 0.375, 0.609375, 1.0, 1.609375, 2.375, 3.203125, 4.0]
     """
     ends = 2 * values[:1] - values[1:2], 2 * values[-1:] - values[-2:-1]
     p = np.concatenate([ends[0], values, ends[1]])

@@ -104,6 +104,9 @@ def test_points_between_lie_on_the_curve():
     x = np.arange(6.0)
     line = np.linspace(0, 5, 21)
     np.testing.assert_allclose(finer(x), line)
+    np.testing.assert_allclose(
+        finer(np.array([0.0, 0, 1, 0, 0]))[6::2], [9 / 16, 1, 9 / 16, 0, -1 / 16, 0]
+    )
     inside = slice(4, -4)  # at the ends there is a neighbour less
     np.testing.assert_allclose(finer(x**2)[inside], line[inside] ** 2)
     values = numbers(6, 2)

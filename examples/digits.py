@@ -5,6 +5,16 @@
 
 The data are 1,797 images of 8 x 8 pixels (UCI optical digits). Of the 1,437 training images, the
 last tenth is used for validation. The 360 test images are a fixed, stratified split.
+The mean accuracy of five runs is 98.61 %: 98.61, 98.89, 97.78, 98.61 and 99.17 %.
+
+Output:
+
+    Epoch  1/40    34 ms  loss 1.4673  accuracy 0.6079  val_loss 0.8028  val_accuracy 0.7917
+    ...
+    Epoch 40/40     6 ms  loss 0.0043  accuracy 1.0000  val_loss 0.1031  val_accuracy 0.9653
+
+    Test accuracy on 360 images: 98.61%
+    ...
 """
 
 from __future__ import annotations

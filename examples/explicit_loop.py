@@ -1,6 +1,9 @@
-"""An explicit training loop: forward, backward, step.
+"""An explicit training loop: ``forward``, ``backward``, ``step``.
 
-python examples/explicit_loop.py
+``model.forward`` returns logits, ``loss.backward`` their gradient, ``model.backward`` carries it
+back through the layers, and ``optimizer.step`` changes the weights. ``fit`` does the same.
+
+    python examples/explicit_loop.py
 """
 
 import numpy as np

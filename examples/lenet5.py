@@ -24,7 +24,7 @@ Output, on a busy machine, with compiled kernels (NETLAYERS_KERNELS=numba) and o
     Epoch 20/20   26.7 s  loss 8.167e-04  accuracy 1.0000  val_loss 0.0424  val_accuracy 0.9891
     test error 1.09%; the paper: 0.95 %; 567 s (175 s of processor time)
 
-The network knows all training images after ten passes; --distort was not run to its end so far.
+The network knows all training images after ten passes; ``--distort`` was not run to its end so far.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The ``mnist_convnet`` example of Keras: two convolutions with pooling, dropout, ten classes.
 
-python examples/mnist_convnet.py                    # downloads MNIST (11 MB) the first time
-python examples/mnist_convnet.py --data folder      # a folder with the four IDX files
-python examples/mnist_convnet.py --fashion          # Fashion-MNIST in place of the digits
+    python examples/mnist_convnet.py                    # downloads MNIST (11 MB) the first time
+    python examples/mnist_convnet.py --data folder      # a folder with the four IDX files
+    python examples/mnist_convnet.py --fashion          # Fashion-MNIST in place of the digits
 
 Output with ``--seeds 3``, two cores and compiled kernels (Keras's page reports 99.22 %):
 

@@ -181,7 +181,7 @@ def main() -> None:
     )
     parser.add_argument("--data", help="folder with the four files of MNIST")
     parser.add_argument("--epochs", type=int, help="fewer epochs than in the book")
-    parser.add_argument("--samples", type=int, default=N, help="number of training images to use")
+    parser.add_argument("--samples", type=int, help="number of training images to use")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     (x, y), (x_test, y_test) = nl.datasets.mnist.load_data(arguments.data)
@@ -190,8 +190,9 @@ def main() -> None:
     for name in arguments.experiments or ["1", "3"]:
         title, make, epochs, book = EXPERIMENTS[name]
         print(title, flush=True)
-        train = x[: arguments.samples], y[: arguments.samples]
-        held_out, test = (x[N:], y[N:]), (x_test, y_test)
+        n = len(x) * 5 // 6  # the first 50,000 of 60,000
+        train = x[:n][: arguments.samples], y[:n][: arguments.samples]
+        held_out, test = (x[n:], y[n:]), (x_test, y_test)
         if name == "expanded":
             train = moved(*train)
         if name in ("1", "3"):  # dense networks, judged at the best epoch of these images

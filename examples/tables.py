@@ -225,6 +225,8 @@ def main():
 
     warnings.filterwarnings("ignore", module="sklearn")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = ["titanic", "loans"]
+    parser.add_argument("--tables", nargs="+", choices=names, default=names)
     parser.add_argument("--repeats", type=int, default=2, help="of the five folds")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -235,21 +237,21 @@ def main():
         "MLPClassifier": lambda: Sklearn(make_mlp(seed)),
         "HistGradientBoosting": lambda: Sklearn(make_boosting(seed)),
     }
-    for load in (titanic, loans):
-        table, y = load()
+    for name in args.tables:
+        table, y = {"titanic": titanic, "loans": loans}[name]()
         unknown = table.isna().to_numpy().mean()
-        print(f"{load.__name__}: {table.shape[0]:,} rows, {table.shape[1]} columns,", end=" ")
+        print(f"{name}: {table.shape[0]:,} rows, {table.shape[1]} columns,", end=" ")
         print(
             f"{unknown:.1%} of the values unknown, {max(y.mean(), 1 - y.mean()):.1%} in one class"
         )
         folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=args.repeats, random_state=seed)
         splits = list(folds.split(table, y))
         print(f"{'':22}{'accuracy':>15}{'ROC area':>17}{'cross-entropy':>17}{'seconds':>9}")
-        for name, make in models.items():
+        for title, make in models.items():
             scores = validated(make, table, y, splits)
             mean, spread = scores.mean(axis=0), scores.std(axis=0)
             print(
-                f"{name:22}{100 * mean[0]:8.2f} ± {100 * spread[0]:4.2f}"
+                f"{title:22}{100 * mean[0]:8.2f} ± {100 * spread[0]:4.2f}"
                 f"{mean[1]:10.4f} ± {spread[1]:.3f}{mean[2]:10.4f} ± {spread[2]:.3f}{mean[3]:8.2f}"
             )
 

@@ -4,7 +4,7 @@
     python examples/trace.py --folder pages
 
 The first network is that of M. Mazur, "A step by step backpropagation example" (2015),
-https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/: 2-2-2, sigmoid, learning
+<https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/>: 2-2-2, sigmoid, learning
 rate 0.5. The output compares our numbers with his. (He does not update the biases, so his loss
 after the step differs.) The second is 784-512-512-10 on a batch of 128, with the corners of each
 array.

@@ -32,10 +32,10 @@ def read(app, name, content):
 
     def linked(match):
         target = (file.parent / match[2]).resolve()
-        example = docs / "gallery" / target.with_suffix(".rst").name
+        example = docs / "gallery" / relpath(target.with_suffix(".md"), ROOT / "examples")
         if target in pages:
             target = pages[target]
-        elif target.parent == ROOT / "examples" and example.exists():
+        elif target.suffix == ".py" and example.exists():
             target = example
         elif target.is_dir():
             target = docs / "examples.md"

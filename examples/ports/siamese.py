@@ -4,14 +4,14 @@ Two digits go through one network; the loss pulls those of one number together a
 apart. The network is dense, where Keras's has convolutions. The distance is a ``Lambda`` and the
 loss a class, both with their derivatives; without these netlayers would differentiate numerically.
 
+Source: R. Hadsell, S. Chopra, Y. LeCun, "Dimensionality reduction by learning an invariant
+mapping", CVPR 2006, equation 4.
+
     python examples/ports/siamese.py
 
 Output:
 
     pairs of unseen digits: loss 0.0194, right 97.6%
-
-Source: R. Hadsell, S. Chopra, Y. LeCun, "Dimensionality reduction by learning an invariant
-mapping", CVPR 2006, equation 4.
 """
 
 import numpy as np

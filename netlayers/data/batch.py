@@ -72,16 +72,28 @@ class PartOfBatch(Batch):
     Attributes:
         whole: number of rows of the whole batch.
         first: number of rows before these.
+        sizes: numbers of rows of the own shards, if each was read by itself.
+        bounds: first rows of all shards, and the number of all rows, if the numbers of rows of
+            shards depend on the data.
     """
 
     whole: int
     first: int
+    sizes: list[int] | None
+    bounds: list[int] | None
 
     @classmethod
-    def of(cls, batch: Batch, whole: int, first: int) -> PartOfBatch:
+    def of(
+        cls,
+        batch: Batch,
+        whole: int,
+        first: int,
+        sizes: list[int] | None = None,
+        bounds: list[int] | None = None,
+    ) -> PartOfBatch:
         """Return a batch of ``batch.size`` rows as part of a larger one."""
         part = cls(*batch)
-        part.whole, part.first = whole, first
+        part.whole, part.first, part.sizes, part.bounds = whole, first, sizes, bounds
         return part
 
 

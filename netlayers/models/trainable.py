@@ -263,7 +263,8 @@ class TrainableModel(CompilableModel):
         check_flag("evaluate", "exact", exact)
         settings = BatchSettings.checked("evaluate", read_ahead, batch_size=batch_size, steps=steps)
         with rollback_on_error(self):
-            data: Data = batching.evaluation_data(self, "evaluate", (x, y, sample_weight), settings)
+            parts = x, y, sample_weight
+            data: Data = batching.evaluation_data(self, "evaluate", parts, settings, whole=exact)
         current = self._steps
         assert current is not None  # checking the data made it
         with closing(data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
 from netlayers.data.blocks import warn_of_few_blocks
 from netlayers.data.class_weights import stratified_rows, times_class_weights
+from netlayers.data.own_shards import OwnShards, OwnStream, own_shards_of
 from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments
 from netlayers.data.structure import unpack_batch
 from netlayers.errors import ConfigurationError, DataError, ShapeError
@@ -153,6 +155,7 @@ def evaluation_data(
     parts: tuple[Any, Any, Any],
     settings: BatchSettings,
     step_size: int | None = None,
+    whole: bool = False,
 ) -> Data:
     """Check x, y and sample_weight for an evaluation; return their batches.
 
@@ -162,6 +165,7 @@ def evaluation_data(
         parts: x, y and sample_weight.
         settings: how to split them into batches.
         step_size: rows per step if ``settings`` has steps but no batch size.
+        whole: let each of several processes read all of data that come in batches.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
@@ -169,7 +173,8 @@ def evaluation_data(
     x, y, sample_weight = parts
     sizes = {settings.size_argument: settings.batch_size}
     if in_batches(owner, x, y, sample_weight=sample_weight, **sizes):
-        return open_stream(model, owner, x, settings)
+        its = None if whole else model.distribution
+        return open_stream(model, owner, own_shards_of(x, its), settings)
     return _test_arrays(columns_of(model, owner, x, y, sample_weight), settings, step_size)
 
 
@@ -181,6 +186,7 @@ def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> 
     """
     if is_stream(x):
         refuse_arguments("predict", batch_size=settings.batch_size)
+        x = own_shards_of(x, None if model._has_states else getattr(model, "distribution", None))
         return open_stream(model, "predict", x, settings, targets=False)
     inputs = input_of(model, "predict", x)
     return _test_arrays([input_columns(model, inputs), None, None], settings)
@@ -226,6 +232,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
         shuffle=buffer,
     ):
         options = {"class_weight": arguments.class_weight, "rng": rng, "continuous": True}
+        x = own_shards_of(x, model.distribution, endless=settings.steps is not None)
         return open_stream(model, "fit", x, settings, trains=True, **options), None
     columns = columns_of(model, "fit", x, y, arguments.sample_weight)
     remember_columns(model, x)
@@ -295,7 +302,7 @@ def open_stream(
     targets: bool = True,
     trains: bool = False,
     **options: Any,
-) -> Stream:
+) -> Any:
     """Return a stream of a source; read and check its first batch, and build the model for it."""
     if isinstance(class_weight, str):
         raise ConfigurationError(
@@ -322,8 +329,10 @@ def open_stream(
             warn_of_lost_columns(owner, [input_columns(model, batch.inputs)])
         return batch
 
+    by_shards = isinstance(source, OwnShards)
+    checked = functools.partial(source.joined, check) if by_shards else check
     stream = Stream(
-        owner, source, check, steps=settings.steps, read_ahead=settings.read_ahead, **options
+        owner, source, checked, steps=settings.steps, read_ahead=settings.read_ahead, **options
     )
     try:
         if not stream.ready():
@@ -331,7 +340,7 @@ def open_stream(
     except BaseException:
         stream.close()
         raise
-    return stream
+    return OwnStream(stream, model.distribution) if by_shards else stream  # type: ignore[arg-type]
 
 
 def _require_rows(owner: str, x: Any, y: Any) -> None:

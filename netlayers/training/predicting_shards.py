@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.convert import each
-from netlayers.data.batch import PartOfBatch, part_of_batch
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.threads import one_thread
 
@@ -42,14 +41,9 @@ def in_shards(
         )
 
     def compute(batch: Batch) -> Any:
-        rows, before = batch.size, 0
-        if isinstance(batch, PartOfBatch):
-            rows, before = batch.whole, batch.first
         mine = []
         with one_thread():
-            for shard in distribution.owned[distribution.rank]:
-                place = distribution.rows_of(rows, shard)
-                part = part_of_batch(batch, place.start - before, place.stop - before)
+            for _, part in distribution.parts_of(batch):
                 if part.size:
                     mine.append([np.array(its) for its in each(forward(part.inputs))])
         every = [its for those in distribution.processes.gather(mine, "predict") for its in those]

@@ -13,7 +13,6 @@ from netlayers.core.buffers import BufferCopies, states_of
 from netlayers.core.calls import generators_of
 from netlayers.core.gradients import RowGradient
 from netlayers.core.parameters import rows_of
-from netlayers.data.batch import PartOfBatch, part_of_batch
 from netlayers.distribution.tree import sum_of
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.threads import one_thread
@@ -131,12 +130,8 @@ class ShardedSteps(Steps):
             }
         found: list[tuple[list[float], list[Any], list[Array]]] = []
         self._groups = [self._recorder] if self._measured else []  # type: ignore[list-item]
-        rows, before_mine, begin = batch.size, 0, time.perf_counter()
-        if isinstance(batch, PartOfBatch):
-            rows, before_mine = batch.whole, batch.first
-        for shard in self.distribution.owned[self.processes.rank]:
-            place = self.distribution.rows_of(rows, shard)
-            part = part_of_batch(batch, place.start - before_mine, place.stop - before_mine)
+        rows, begin = getattr(batch, "whole", batch.size), time.perf_counter()
+        for shard, part in self.distribution.parts_of(batch):
             for streams in self._streams:
                 streams.rekey(step, shard)
             if training:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from netlayers.kernels.axes import INTERPOLATIONS
 from netlayers.layers.resizing import Resizing
 from netlayers.utils.folders import Folder
 from netlayers.utils.images import CHANNELS, check_size, img_to_array, load_img
-from netlayers.utils.sequences import PyDataset
+from netlayers.utils.sequences import RowDataset
 
 if TYPE_CHECKING:
     import os
@@ -24,7 +23,7 @@ _OWNER = "image_dataset_from_directory"
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
-class ImageFolder(PyDataset):
+class ImageFolder(RowDataset):
     """Batches of images that are read from files; see :func:`image_dataset_from_directory`.
 
     Attributes:
@@ -41,13 +40,10 @@ class ImageFolder(PyDataset):
         color_mode: str,
         resizing: Resizing,
     ) -> None:
-        super().__init__()
+        super().__init__(len(file_paths), batch_size)
         self.file_paths, self.class_names = file_paths, class_names
-        self._labels, self._batch_size = labels, batch_size
+        self._labels = labels
         self._color_mode, self._resizing = color_mode, resizing
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.file_paths) / (self._batch_size or 1))
 
     def _image(self, path: str) -> Array:
         first = self._resizing.data_format == "channels_first"
@@ -55,12 +51,8 @@ class ImageFolder(PyDataset):
         x = img_to_array(load_img(path, self._color_mode), data_format)
         return self._resizing.forward(x[None])[0]
 
-    def __getitem__(self, index: int) -> Any:
+    def _read(self, rows: slice) -> Any:
         """Return (images, labels), or images without labels."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        size = self._batch_size or 1
-        rows = slice(index * size, (index + 1) * size)
         x = np.stack([self._image(path) for path in self.file_paths[rows]])
         y = None if self._labels is None else self._labels[rows]
         if self._batch_size is None:

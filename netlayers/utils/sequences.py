@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -76,23 +77,55 @@ class PyDataset:
 Sequence = PyDataset  # its name in Keras 2
 
 
-class _Windows(PyDataset):
+class RowDataset(PyDataset):
+    """Base class of data whose rows are read one by one, of which a shard can be read alone.
+
+    Args:
+        count: number of rows.
+        batch_size: rows in a batch; ``None`` for single rows.
+    """
+
+    def __init__(self, count: int, batch_size: int | None) -> None:
+        super().__init__()
+        self._count, self._batch_size = count, batch_size
+        self._shard = 1, 0
+
+    def __len__(self) -> int:
+        return math.ceil(self._count / (self._batch_size or 1))
+
+    def __getitem__(self, index: int) -> Any:
+        """Return the batch ``index``; ``None`` if the shard has no rows of it."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        size = self._batch_size or 1
+        first = index * size
+        rows, (shards, its) = min(size, self._count - first), self._shard
+        start, stop = (first + rows * i // shards for i in (its, its + 1))
+        return self._read(slice(start, stop)) if start < stop else None
+
+    def _read(self, rows: slice) -> Any:
+        """Return these rows as a batch."""
+        raise NotImplementedError
+
+    def shard(self, num_shards: int, index: int) -> RowDataset:
+        """Return data with the rows of shard ``index`` of each batch alone."""
+        its = copy.copy(self)
+        its._shard = num_shards, index
+        return its
+
+
+class _Windows(RowDataset):
     """Batches of windows; see :func:`timeseries_dataset_from_array`."""
 
     def __init__(
         self, data: Array, targets: Array | None, starts: Array, offsets: Array, batch_size: int
     ) -> None:
-        super().__init__()
+        super().__init__(len(starts), batch_size)
         self._data, self._targets = data, targets
-        self._starts, self._offsets, self._batch_size = starts, offsets, batch_size
+        self._starts, self._offsets = starts, offsets
 
-    def __len__(self) -> int:
-        return math.ceil(len(self._starts) / self._batch_size)
-
-    def __getitem__(self, index: int) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        here = self._starts[index * self._batch_size : (index + 1) * self._batch_size]
+    def _read(self, rows: slice) -> Any:
+        here = self._starts[rows]
         x = self._data[here[:, None] + self._offsets]
         return x if self._targets is None else (x, self._targets[here])
 

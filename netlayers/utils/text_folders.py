@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from netlayers.checks import check_choice, check_integer
 from netlayers.errors import DataError
 from netlayers.utils.folders import Folder
-from netlayers.utils.sequences import PyDataset
+from netlayers.utils.sequences import RowDataset
 
 if TYPE_CHECKING:
     import os
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _OWNER = "text_dataset_from_directory"
 
 
-class TextFolder(PyDataset):
+class TextFolder(RowDataset):
     """Batches of texts that are read from files; see :func:`text_dataset_from_directory`.
 
     Attributes:
@@ -37,19 +36,12 @@ class TextFolder(PyDataset):
         batch_size: int | None,
         max_length: int | None,
     ) -> None:
-        super().__init__()
+        super().__init__(len(file_paths), batch_size)
         self.file_paths, self.class_names = file_paths, class_names
-        self._labels, self._batch_size, self._max_length = labels, batch_size, max_length
+        self._labels, self._max_length = labels, max_length
 
-    def __len__(self) -> int:
-        return math.ceil(len(self.file_paths) / (self._batch_size or 1))
-
-    def __getitem__(self, index: int) -> Any:
+    def _read(self, rows: slice) -> Any:
         """Return (texts, labels), or texts without labels."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        size = self._batch_size or 1
-        rows = slice(index * size, (index + 1) * size)
         x: Any = np.array([self._text(path) for path in self.file_paths[rows]], dtype=object)
         y = None if self._labels is None else self._labels[rows]
         if self._batch_size is None:

@@ -151,6 +151,34 @@ def categories():
     return model, x, ARRAYS["x"][:, 0], {}
 
 
+class Uneven:
+    """Batches by shard: shards of different sizes, which end at different batches."""
+
+    def shard(self, num_shards, index):
+        for number in range(2 + index % 3):
+            x = np.random.default_rng([index, number]).normal(size=(1 + (index + number) % 3, 12))
+            yield x, x.sum(axis=1)
+
+    def __iter__(self):
+        return self.shard(1, 0)
+
+
+def streams():
+    """Each process reads its shards, which start again within an epoch."""
+    model = nl.Sequential([layers.Dense(9, "relu"), layers.Dense(1)], seed=11)
+    model.compile("adam", "mse", metrics=["mae"])
+    return model, Uneven(), None, {"steps_per_epoch": 3}
+
+
+def windows():
+    """Each process reads the rows of its shards of batches in random order."""
+    model = nl.Sequential([layers.SimpleRNN(4), layers.Dense(1)], seed=12)
+    model.compile("adam", "mse")
+    series = ARRAYS["x"].astype(np.float64)
+    its = nl.utils.timeseries_dataset_from_array(series, series[:, 0], 5, batch_size=23)
+    return model, its, None, {}
+
+
 def make_arrays(rows=103):
     rng = np.random.default_rng(0)
     words = rng.integers(1, 50, (rows, 7))
@@ -172,6 +200,6 @@ NETWORKS = {
     f.__name__: f
     for f in [
         *(dense, accumulation, words, images, graph, series),
-        *(movies, pictures, residual, sparse, categories),
+        *(movies, pictures, residual, sparse, categories, streams, windows),
     ]
 }

@@ -98,14 +98,15 @@ def run(name, options):
         model._streams.entropy += rank
     if options.slow == rank:
         slow_down(model.layers[0])
+    size = {} if y is None else {"batch_size": 25}  # else the source makes the batches
     given = given | {"epochs": options.epochs, "callbacks": callbacks, "verbose": 1}
     if options.other in ("fewer batches", "smaller batches"):
         history = model.fit(Batches(x, y, options.other, rank), **given)
     else:
-        split = {} if name == "graph" else {"validation_split": 0.2}
-        history = model.fit(x, y, batch_size=25, **given, **split)
-    evaluated = model.evaluate(x, y, batch_size=40, verbose=0)
-    outputs = model.predict(x, batch_size=40)
+        split = {} if name == "graph" or y is None else {"validation_split": 0.2}
+        history = model.fit(x, y, **size, **given, **split)
+    evaluated = model.evaluate(x, y, verbose=0, **size)
+    outputs = model.predict(x, **size)
     predicted = digest(*outputs) if isinstance(outputs, list) else digest(outputs)
     assert model.distribution.processes.gather(predicted) == [predicted] * model.distribution.size
     state = [model.optimizer.state[k] for k in sorted(model.optimizer.state)]

@@ -16,7 +16,14 @@ needs_open_mpi = pytest.mark.skipif(
 )
 
 
-FIRST = ("dense", "accumulation", "words", "images", "graph")  # the others are slow tests
+FIRST = (
+    "dense",
+    "accumulation",
+    "words",
+    "images",
+    "graph",
+    "streams",
+)  # the others are slow tests
 
 
 @pytest.fixture(scope="module")

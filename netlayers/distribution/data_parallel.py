@@ -93,8 +93,8 @@ class DataParallel:
         mine = self.owned[self.rank]
         return slice(self.rows_of(rows, mine.start).start, self.rows_of(rows, mine.stop - 1).stop)
 
-    def parts_of(self, batch: Batch) -> Iterator[tuple[int, Batch]]:
-        """Yield the shards of this process, each with its rows of a batch."""
+    def parts_of(self, batch: Batch) -> Iterator[tuple[int, slice, Batch]]:
+        """Yield the shards of this process, with their places in a batch, and their rows of it."""
         rows, first, bounds = batch.size, 0, None
         if isinstance(batch, PartOfBatch):
             rows, first, bounds = batch.whole, batch.first, batch.bounds
@@ -102,7 +102,7 @@ class DataParallel:
             place = self.rows_of(rows, shard)
             if bounds is not None:
                 place = slice(bounds[shard], bounds[shard + 1])
-            yield shard, part_of_batch(batch, place.start - first, place.stop - first)
+            yield shard, place, part_of_batch(batch, place.start - first, place.stop - first)
 
     def after_step(self, seconds: Sequence[float]) -> None:
         """Move shards from slow processes to fast ones, if that pays; all must call this alike.

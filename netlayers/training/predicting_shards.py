@@ -43,7 +43,7 @@ def in_shards(
     def compute(batch: Batch) -> Any:
         mine = []
         with one_thread():
-            for _, part in distribution.parts_of(batch):
+            for _, _, part in distribution.parts_of(batch):
                 if part.size:
                     mine.append([np.array(its) for its in each(forward(part.inputs))])
         every = [its for those in distribution.processes.gather(mine, "predict") for its in those]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.core.buffers import BufferCopies, states_of
+from netlayers.core.buffers import BufferCopies
 from netlayers.core.calls import generators_of
 from netlayers.core.gradients import RowGradient
 from netlayers.core.parameters import rows_of
@@ -17,6 +17,7 @@ from netlayers.distribution.tree import sum_of
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.threads import one_thread
 from netlayers.random import KeyedGenerator, KeyedStreams
+from netlayers.training.states_of_shards import StatesOfShards
 from netlayers.training.step import Steps
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ShardedSteps(Steps):
         super().__init__(model, optimizer, loss, groups, fused)
         self.distribution, self.processes = distribution, distribution.processes
         self._measured, self._groups = self._groups, []
-        self._buffers = BufferCopies(model)
+        self._buffers, self._states = BufferCopies(model), StatesOfShards(model)
         self._streams = _keyed_streams(model)
         self._sum: VectorSum | None = None
         self._summed_by: list[range] = []  # the shards of each process that it adds up
@@ -128,21 +129,26 @@ class ShardedSteps(Steps):
             self._rows_of_shards: dict[int, dict[Node, RowGradient]] = {
                 id(p): {} for p in parameters.tensors if p.row_gradient
             }
-        found: list[tuple[list[float], list[Any], list[Array]]] = []
+        found: list[tuple[list[float], list[Any], list[Array], list[Array]]] = []
         self._groups = [self._recorder] if self._measured else []  # type: ignore[list-item]
         rows, begin = getattr(batch, "whole", batch.size), time.perf_counter()
-        for shard, part in self.distribution.parts_of(batch):
-            for streams in self._streams:
-                streams.rekey(step, shard)
-            if training:
-                self._buffers.restore()
-            if part.size:
-                self._forward(part, parameters, training)
-            if training:
-                self._backward(part, parameters, shard)
-            share = part.size / rows
-            moments = [share * np.asarray(a, np.float64) for a in self._statistics()]
-            found.append((self._take_sums(), self._recorder.take(), moments if training else []))
+        with self._states.of_batch(rows):
+            for shard, place, part in self.distribution.parts_of(batch):
+                for streams in self._streams:
+                    streams.rekey(step, shard)
+                if training:
+                    self._buffers.restore()
+                self._states.enter(place)
+                if part.size:
+                    self._forward(part, parameters, training)
+                if training:
+                    self._backward(part, parameters, shard)
+                share = part.size / rows
+                moments = [share * np.asarray(a, np.float64) for a in self._statistics()]
+                moments = moments if training else []
+                found.append(
+                    (self._take_sums(), self._recorder.take(), moments, self._states.taken(place))
+                )
         self._groups, seconds = [], time.perf_counter() - begin
         return self._report(found, before, training, seconds, rows)
 
@@ -234,7 +240,7 @@ class ShardedSteps(Steps):
         self._seconds = [its for _, _, its in gathered]
         every = [its for those, _, _ in gathered for its in those]
         shards = self.distribution.shards
-        known = {(i, i + 1): np.array(sums) for i, (sums, _, _) in enumerate(every)}
+        known = {(i, i + 1): np.array(its[0]) for i, its in enumerate(every)}
         totals = sum_of((0, shards), known, np.add).tolist()
         self._set_sums(totals)
         metrics, self.metrics = self.metrics, {}
@@ -245,7 +251,8 @@ class ShardedSteps(Steps):
             for i, array in enumerate(self._statistics()):
                 moments = {(k, k + 1): its[2][i] for k, its in enumerate(every)}
                 array[...] = sum_of((0, shards), moments, np.add)
-        for _, calls, _ in every:
+        self._states.join([its[3] for its in every])
+        for _, calls, _, _ in every:
             for arguments in calls:
                 for group in self._measured:
                     group.update(*arguments)
@@ -342,13 +349,8 @@ def _check_model(model: Any) -> None:
     """Check that a model can be computed in shards.
 
     Raises:
-        ConfigurationError: a layer has a state, or draws from a generator of its own.
+        ConfigurationError: a layer draws from a generator of its own.
     """
-    for layer, state in states_of(model).values():
-        raise ConfigurationError(
-            f"DataParallel: {layer.owner} keeps the state {state.name!r} from batch to batch, "
-            "whose rows shards cannot divide; leave out stateful=True."
-        )
     layers = list(model._flatten_layers())
     for name, generator in generators_of(model).items():
         if not isinstance(generator, KeyedGenerator):

@@ -151,6 +151,14 @@ def categories():
     return model, x, ARRAYS["x"][:, 0], {}
 
 
+def stateful():
+    """States that go on from batch to batch, of which each shard has its rows."""
+    series = layers.LSTM(4, stateful=True, dropout=0.1)
+    model = nl.Sequential([layers.Reshape((4, 3)), series, layers.Dense(1)], seed=13)
+    model.compile("adam", "mse")
+    return model, ARRAYS["x"][:100], ARRAYS["classes"][:100], {"shuffle": False}
+
+
 class Uneven:
     """Batches by shard: shards of different sizes, which end at different batches."""
 
@@ -200,6 +208,6 @@ NETWORKS = {
     f.__name__: f
     for f in [
         *(dense, accumulation, words, images, graph, series),
-        *(movies, pictures, residual, sparse, categories, streams, windows),
+        *(movies, pictures, residual, sparse, categories, streams, windows, stateful),
     ]
 }

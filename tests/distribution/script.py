@@ -103,7 +103,7 @@ def run(name, options):
     if options.other in ("fewer batches", "smaller batches"):
         history = model.fit(Batches(x, y, options.other, rank), **given)
     else:
-        split = {} if name == "graph" or y is None else {"validation_split": 0.2}
+        split = {} if name in ("graph", "stateful") or y is None else {"validation_split": 0.2}
         history = model.fit(x, y, **size, **given, **split)
     evaluated = model.evaluate(x, y, verbose=0, **size)
     outputs = model.predict(x, **size)

@@ -11,7 +11,7 @@ import pytest
 import netlayers as nl
 from netlayers import layers
 from netlayers.distribution import DataParallel, distribution, set_distribution
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.training.together import check_together
 
 X = np.random.default_rng(0).normal(size=(60, 4))
@@ -71,6 +71,41 @@ def test_batch_normalization_normalizes_by_shard_and_averages_the_moments():
     variances = np.mean([h.var(axis=0) for h in halves], axis=0)
     np.testing.assert_allclose(norm.moving_mean, 0.5 * means, rtol=1e-5)
     np.testing.assert_allclose(norm.moving_variance, 0.5 + 0.5 * variances, rtol=1e-5)
+
+
+def stateful(shards, batch_size=15, **options):
+    parts = [layers.Reshape((2, 2)), layers.GRU(3, stateful=True)]
+    options = {"validation_split": 0, "shuffle": False, "batch_size": batch_size, **options}
+    return trained(shards, lambda: parts, **options)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 20])
+def test_states_go_on_with_the_rows_of_each_shard(shards):
+    (one, first), (two, second) = stateful(None), stateful(shards)
+    np.testing.assert_allclose(two.parameters.values, one.parameters.values, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(second.history["loss"], first.history["loss"], rtol=1e-9)
+    for its in (one, two):
+        assert its.layers[1].states["state_0"].value.shape == (15, 3)
+    expected = one.evaluate(X, Y, batch_size=15, verbose=0)
+    assert two.evaluate(X, Y, batch_size=15, verbose=0) == pytest.approx(expected, rel=1e-9)
+    np.testing.assert_allclose(two.predict(X, 15), one.predict(X, 15), rtol=1e-9)
+
+
+def test_states_stay_as_they_were_after_an_error():
+    model, _ = stateful(2)
+    before = model.layers[1].states["state_0"].value.copy()
+    with pytest.raises(ShapeError, match="belongs to batches of 15 samples, got 12"):
+        model.fit(X, Y, batch_size=12, verbose=0)
+    forward, calls = model.layers[1].forward, []
+
+    def fail(x, training=False):
+        calls.append(x)
+        return forward(x, training) if len(calls) == 1 else 1 / 0
+
+    model.layers[1].forward = fail
+    with pytest.raises(ZeroDivisionError):
+        model.train_on_batch(X[:15], Y[:15])
+    np.testing.assert_array_equal(model.layers[1].states["state_0"].value, before)
 
 
 def test_shards_and_steps_draw_their_own_numbers():
@@ -174,10 +209,6 @@ class OwnGenerator(layers.Layer):
         (lambda: DataParallel(0), "shards"),
         (lambda: set_distribution(8), "set_distribution: expected a netlayers.distribution."),
         (lambda: nl.Sequential([layers.Dense(1)]).compile("sgd", "mse", distribution=8), "compile"),
-        (
-            lambda: trained(2, lambda: [layers.Reshape((2, 2)), layers.LSTM(2, stateful=True)]),
-            "keeps the state",
-        ),
         (lambda: trained(2, lambda: [OwnGenerator()]), "draws from a generator of its own (num"),
         (
             lambda: trained(2, list, loss=nl.losses.Circle()),

@@ -49,22 +49,26 @@ class OwnShards:
             if hasattr(source, hook):
                 setattr(self, hook, getattr(source, hook))
 
-    def joined(self, check: Callable[[Any], Batch], items: list[Any]) -> PartOfBatch:
-        """Return the checked rows of all own shards as one batch, with their numbers of rows.
+    def checked_by(self, check: Callable[[Any], Batch]) -> Callable[[list[Any]], PartOfBatch]:
+        """Return what checks an item, and joins its rows to one batch.
 
-        Raises:
-            DataError: there are none in the first batch.
+        It raises a DataError if there are no rows in the first item.
         """
-        parts = [None if item is None else check(item) for item in items]
-        some = [part for part in parts if part is not None]
-        if not (some or self._begun):
-            raise DataError(
-                f"DataParallel: the shards {self._owned.start} to {self._owned.stop - 1} have no "
-                "rows in the first batch. Use larger batches, or fewer shards."
-            )
-        self._begun = True
-        batch = join_batches(some) if some else _NOTHING
-        return PartOfBatch.of(batch, 0, 0, [0 if part is None else part.size for part in parts])
+
+        def joined(items: list[Any]) -> PartOfBatch:
+            parts = [None if item is None else check(item) for item in items]
+            some = [part for part in parts if part is not None]
+            if not (some or self._begun):
+                raise DataError(
+                    f"DataParallel: the shards {self._owned.start} to {self._owned.stop - 1} have "
+                    "no rows in the first batch. Use larger batches, or fewer shards."
+                )
+            self._begun = True
+            batch = join_batches(some) if some else _NOTHING
+            sizes = [0 if part is None else part.size for part in parts]
+            return PartOfBatch.of(batch, 0, 0, sizes)
+
+        return joined
 
 
 class OwnIterators(OwnShards):

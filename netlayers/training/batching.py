@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -329,18 +328,16 @@ def open_stream(
             warn_of_lost_columns(owner, [input_columns(model, batch.inputs)])
         return batch
 
-    by_shards = isinstance(source, OwnShards)
-    checked = functools.partial(source.joined, check) if by_shards else check
-    stream = Stream(
-        owner, source, checked, steps=settings.steps, read_ahead=settings.read_ahead, **options
-    )
+    own = isinstance(source, OwnShards)
+    options |= {"steps": settings.steps, "read_ahead": settings.read_ahead}
+    stream = Stream(owner, source, source.checked_by(check) if own else check, **options)
     try:
         if not stream.ready():
             raise DataError(f"{owner}: the data end before the first batch; there must be one.")
     except BaseException:
         stream.close()
         raise
-    return OwnStream(stream, model.distribution) if by_shards else stream  # type: ignore[arg-type]
+    return OwnStream(stream, model.distribution) if own else stream  # type: ignore[arg-type]
 
 
 def _require_rows(owner: str, x: Any, y: Any) -> None:

@@ -49,12 +49,12 @@ def open_mpi():
     return None
 
 
-def run(processes, *arguments, fails=False, mpi=None, timeout=300):
-    """Return what the script prints, or its errors; in 0 processes, without MPI."""
+def run(processes, *arguments, fails=False, mpi=None, timeout=300, script="script"):
+    """Return what a script prints, or its errors; in 0 processes, without MPI."""
     launcher = mpi or mpich()
     started = [] if processes == 0 else [*launcher.command, "-n", str(processes)]
     done = subprocess.run(
-        [*started, *SCRIPT, *arguments],
+        [*started, *SCRIPT[:-1], f"tests.distribution.{script}", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -78,6 +78,14 @@ def test_two_machines_have_the_bits_of_one_process(processes, machines):
     assert sent() - before > 100_000
 
 
+def test_the_cable_carries_what_the_messages_hold(machines):
+    launcher, sent = machines
+    before = sent()
+    counted = run(2, "250000", "20", script="sent", mpi=launcher)
+    assert counted == [20 * 250_000 * 4] * 2  # 2 (p - 1) / p times the gradients
+    assert counted[0] < sent() - before < 1.1 * counted[0]
+
+
 def test_an_error_on_one_machine_ends_all(machines):
     launcher, _ = machines
     arguments = ("dense", "--disturb", "fail alone", "--rank", "1")

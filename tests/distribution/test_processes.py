@@ -109,3 +109,10 @@ def test_an_error_in_one_process_ends_all(what):
 )
 def test_differences_are_refused_by_name(arguments, message):
     assert message in run(2, "residual", *arguments, fails=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 4, 8])
+def test_a_process_sends_less_than_twice_the_gradients(processes):
+    sent = run(processes, "8000", "3", script="sent")
+    assert sent == [3 * 2 * (processes - 1) / processes * 8000 * 4] * processes

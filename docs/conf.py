@@ -21,6 +21,9 @@ extensions = [
     "repository_links",
     "long_messages",
     "gallery",
+    "reference",
+    "reference_links",
+    "formulas",
 ]
 exclude_patterns = ["_build"]
 highlight_language = "none"  # blocks without a language are output
@@ -77,10 +80,18 @@ gallery_arguments = {
     "serve": None,
 }
 
+# The reference: signatures without annotations, as the docstrings describe the arguments.
+autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+napoleon_use_ivar = True
+napoleon_custom_sections = [("Shapes", "returns_style"), ("Source", "returns_style")]
+
 # The theme: everything lies inside the site, so that it reads without a network.
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "reference.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {"index": []}

@@ -88,7 +88,7 @@ def loss_surface(
 
     The plane is spanned by two random directions, each filter of which (a column of a kernel) is as
     long as that of the weights; or, for a trajectory, by its two principal directions. The loss is
-    that of ``evaluate``, of all rows at once, ``size``² times.
+    that of ``evaluate``, of all rows at once, ``size²`` times.
 
     Args:
         model: a compiled model.

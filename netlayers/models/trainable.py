@@ -130,11 +130,11 @@ class TrainableModel(CompilableModel):
         Data that come in batches yield ``(x, y)`` or ``(x, y, sample_weight)`` and are one of:
 
         - a function without arguments that returns an iterator, usually a generator function,
-        called for each epoch;
+          called for each epoch;
         - an iterable, such as a list of batches or PyTorch's ``DataLoader``, iterated for each
-        epoch;
+          epoch;
         - an iterator, such as a generator. Most can be read only once; training stops with a
-        warning when it is exhausted. With ``steps_per_epoch``, no further batch is read;
+          warning when it is exhausted. With ``steps_per_epoch``, no further batch is read;
         - a sequence, an object with ``__len__`` (batches in an epoch) and ``__getitem__``.
 
         If the source has ``on_epoch_begin()`` and ``on_epoch_end()`` they are called. An unbuilt

@@ -26,7 +26,11 @@ def serializers(
     """
 
     def serialize_object(obj: Any) -> Any:
-        """Return an object as plain data: class name and arguments; a function as its name."""
+        """Return an object as plain data: class name and arguments; a function as its name.
+
+        Args:
+            obj: an object of the family, a function, or plain data, which stay as they are.
+        """
         return serialize(obj) if isinstance(obj, Configurable) else getattr(obj, "__name__", obj)
 
     def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -43,6 +43,9 @@ def image_data_format() -> str:
 def set_floatx(value: str) -> None:
     """Accept ``"float32"``.
 
+    Args:
+        value: the dtype.
+
     Raises:
         ConfigurationError: it is another dtype.
     """
@@ -52,6 +55,9 @@ def set_floatx(value: str) -> None:
 def set_epsilon(value: float) -> None:
     """Accept 1e-7.
 
+    Args:
+        value: the number.
+
     Raises:
         ConfigurationError: it is another number.
     """
@@ -60,6 +66,9 @@ def set_epsilon(value: float) -> None:
 
 def set_image_data_format(data_format: str) -> None:
     """Accept ``"channels_last"``.
+
+    Args:
+        data_format: the order of the axes.
 
     Raises:
         ConfigurationError: it is another format.

@@ -72,7 +72,12 @@ class Constraint(Configurable):
         return w
 
     def check_shape(self, owner: str, shape: tuple[int, ...]) -> None:
-        """Raise a ConfigurationError if the constraint does not apply to weights of this shape."""
+        """Raise a ConfigurationError if the constraint does not apply to weights of this shape.
+
+        Args:
+            shape: shape of the weights.
+            owner: the layer and the weights, for the message.
+        """
 
 
 @register("constraint")
@@ -224,7 +229,12 @@ max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNo
 
 
 def get(identifier: Identifier) -> Constraint | None:
-    """Return a constraint from a name, a configuration or an object; ``None`` from ``None``."""
+    """Return a constraint from a name, a configuration or an object; ``None`` from ``None``.
+
+    Args:
+        identifier: a name such as ``"max_norm"``, a dict that :func:`serialize` returned, a
+            :class:`Constraint`, or ``None``.
+    """
     if identifier is None:
         return None
     constraint: Constraint = resolve("constraint", identifier, Constraint)

@@ -88,6 +88,7 @@ class FileError(NetlayersError, ValueError):
         place: the location in it: ``"header"``, ``"dense/kernel"``, ``"description: optimizer"``.
         expected: the expected content.
         got: the actual content.
+        hint: what to do.
     """
 
     def __init__(

@@ -29,7 +29,11 @@ _CHUNK = 1 << 15  # entries drawn at a time: 64 KiB, which fit in the processor'
 
 
 def generators_in(thing: Any) -> Iterator[tuple[str, np.random.Generator]]:
-    """Yield the generators that are attributes of an object, or in a list or dict that is one."""
+    """Yield the generators that are attributes of an object, or in a list or dict that is one.
+
+    Args:
+        thing: the object.
+    """
     for name, value in vars(thing).items():
         if isinstance(value, np.random.Generator):
             yield name, value
@@ -90,7 +94,11 @@ class Streams:
 
 
 class KeyedGenerator(np.random.Generator):
-    """A generator of :class:`KeyedStreams`. Its state is reproducible and is not saved to files."""
+    """A generator of :class:`KeyedStreams`. Its state is reproducible and is not saved to files.
+
+    Args:
+        bit_generator: a bit generator of NumPy.
+    """
 
     # With its signature: the one of NumPy's class is unknown to Python before NumPy 2.4.
     def __init__(self, bit_generator: np.random.BitGenerator) -> None:
@@ -281,7 +289,13 @@ def randint(shape: Any, minval: int, maxval: int, dtype: str = "int32", seed: Se
 
 
 def shuffle(x: Array, axis: int = 0, seed: Seed = None) -> Array:
-    """Return a copy with the entries of an axis in random order."""
+    """Return a copy with the entries of an axis in random order.
+
+    Args:
+        x: an array.
+        axis: the axis.
+        seed: as in :func:`normal`.
+    """
     x = np.asarray(x)
     if not x.ndim:
         raise ConfigurationError(f"shuffle: x must be an array with an axis, got {x!r}.")

@@ -198,7 +198,12 @@ l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 def get(identifier: Identifier) -> Regularizer | None:
-    """Return a regularizer from a name, a configuration or an object; ``None`` from ``None``."""
+    """Return a regularizer from a name, a configuration or an object; ``None`` from ``None``.
+
+    Args:
+        identifier: a name such as ``"l2"``, a dict that :func:`serialize` returned, a
+            :class:`Regularizer`, or ``None``.
+    """
     if identifier is None:
         return None
     regularizer: Regularizer = resolve("regularizer", identifier, Regularizer)

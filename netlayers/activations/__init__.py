@@ -104,7 +104,7 @@ class ActivationFunction:
         register_name("activation", layer.__name__, layer)
 
     def make(self, **options: Any) -> ActivationLayer:
-        """Return a new object of the layer class."""
+        """Return a new object of the layer class, with ``options`` as its arguments."""
         return self._layer(**{**self._defaults, **options})
 
     def __call__(self, x: ArrayLike, *args: Any, **kwargs: Any) -> Array:

@@ -62,6 +62,10 @@ class CallbackList(callback.CallbackList):
         return hook
 
     def append(self, added: callback.Callback) -> None:
-        """Add a callback at the end."""
+        """Add a callback at the end.
+
+        Args:
+            added: the callback.
+        """
         self.callbacks.append(added)
         self._hooks.clear()

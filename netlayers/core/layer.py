@@ -242,6 +242,9 @@ class Layer(Module):
         Call it in ``forward``; ``backward`` adds its gradient to dL/dx. A regularizer of a weight
         is an argument of :meth:`add_weight` instead.
 
+        Args:
+            value: the number.
+
         Raises:
             ConfigurationError: it is an array.
 

@@ -334,7 +334,7 @@ class Module(Configurable):
         return {}
 
     def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
-        """Restore what :meth:`get_assets` returned."""
+        """Restore the ``assets`` that :meth:`get_assets` returned."""
 
     # Dtype, random numbers, copies -----------------------------------------------------------
 

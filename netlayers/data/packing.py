@@ -8,7 +8,7 @@ from netlayers.errors import DataError
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """Return the arguments of ``fit`` as one value: ``x``, ``(x, y)`` or ``(x, y, weight)``.
+    """Return the arguments of ``fit`` as one value: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``.
 
     A single ``x`` that is a list or tuple becomes ``(x,)``.
 

@@ -13,6 +13,9 @@ _current: list[DataParallel] = []  # at most one
 def set_distribution(value: DataParallel | None) -> None:
     """Let models that are compiled from now on be trained in this way; ``None`` ends that.
 
+    Args:
+        value: the distribution, or ``None``.
+
     Raises:
         ConfigurationError: it is no :class:`DataParallel`.
     """

@@ -105,6 +105,10 @@ def get(identifier: Identifier) -> Initializer | None:
 
     ``None`` from ``None``. An array stands for :class:`Constant` values.
 
+    Args:
+        identifier: a name such as ``"he_normal"``, a dict that :func:`serialize` returned, an
+            array, or an :class:`Initializer`.
+
     Example:
         >>> from netlayers import initializers
         >>> initializers.get("he_normal")

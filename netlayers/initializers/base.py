@@ -77,7 +77,12 @@ class RandomInitializer(Initializer):
 
     @must_define("fill")
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """Return float64 values of the given shape."""
+        """Return float64 values of the given shape.
+
+        Args:
+            shape: the shape.
+            rng: the generator to draw with.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define draw(rng, shape)")
 
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:

@@ -134,7 +134,12 @@ class Embedding(Layer):
         return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Any:
-        """``dE[i] = Σ dy`` over the places where x is i; there is no dL/dx."""
+        """``dE[i] = Σ dy`` over the places where x is i; there is no dL/dx.
+
+        Args:
+            dy: dL/dy.
+            input_gradient: without effect: there is none.
+        """
         rows = self.cache.rows
         dy = self.check_gradient(dy, (*rows.shape, self.output_dim))
         self.d_embeddings.set(rows, dy)

@@ -91,6 +91,12 @@ class GRUCell(GatedCell):
         ``z = s(x W_z + h U_z + b_z)``, ``r = s(x W_r + h U_r + b_r)``,
         ``g = a(x W_g + b_g + r (h U_g + b'_g))``, or without ``reset_after``
         ``g = a(x W_g + b_g + (r h) U_g)``, ``new h = z h + (1 - z) g``.
+
+        Args:
+            x: the inputs and the states.
+            training: whether to cache what backward needs, and to drop entries.
+            masks: dropout masks of x and h, such as those of a layer that runs the cell; by default
+                new ones.
         """
         x, hd, (h,) = self._started(x, training, masks)
         count, units = h.shape

@@ -204,7 +204,7 @@ class HashedCrossing(CategoricalLayer):
         return self._encoded(found.astype(np.int64).reshape(x[0].shape), training)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Any:
-        """Return ``None`` for each input."""
+        """Return ``None`` for each input, whatever ``input_gradient`` is."""
         super().backward(dy)
         return (None,) * self.num_inputs
 

@@ -107,6 +107,12 @@ class LSTMCell(GatedCell):
 
         ``i = s(z_i)``, ``f = s(z_f)``, ``g = a(z_g)``, ``o = s(z_o)``,
         ``new c = f c + i g``, ``new h = o a(new c)``.
+
+        Args:
+            x: the inputs and the states.
+            training: whether to cache what backward needs, and to drop entries.
+            masks: dropout masks of x and h, such as those of a layer that runs the cell; by default
+                new ones.
         """
         x, h, (_, c) = self._started(x, training, masks)
         z = self._product("z", x, self.kernel, training)

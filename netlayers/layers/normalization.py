@@ -303,7 +303,7 @@ class Normalization(Layer):
         return {} if exact is None else {"moments": np.stack(exact).astype("<f8").tobytes()}
 
     def set_assets(self, assets: Mapping[str, list[str] | bytes]) -> None:
-        """Restore what :meth:`get_assets` returned, once the weights exist."""
+        """Restore the ``assets`` that :meth:`get_assets` returned, once the weights exist."""
         self._wide = False
         if not assets:
             return

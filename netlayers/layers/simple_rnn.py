@@ -65,7 +65,14 @@ class SimpleRNNCell(GatedCell):
         ]
 
     def forward(self, x: Any, training: bool = False, masks: Masks | None = None) -> Any:
-        """``z = x W + h U + b``, ``y = activation(z)``, which is also the new state."""
+        """``z = x W + h U + b``, ``y = activation(z)``, which is also the new state.
+
+        Args:
+            x: the inputs and the states.
+            training: whether to cache what backward needs, and to drop entries.
+            masks: dropout masks of x and h, such as those of a layer that runs the cell; by default
+                new ones.
+        """
         x, h, _ = self._started(x, training, masks)
         z = self._product("z", x, self.kernel, training)
         np.add(z, self._product("inner", h, self.recurrent_kernel, training), out=z)

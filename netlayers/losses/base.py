@@ -150,7 +150,12 @@ class Loss(Configurable):
         return scale[..., None]
 
     def buffer(self, name: str, like: Array) -> Array:
-        """Return a buffer with the shape and dtype of ``like``."""
+        """Return a buffer with the shape and dtype of ``like``.
+
+        Args:
+            name: name of the buffer.
+            like: an array.
+        """
         existing = self.workspace.views.get((name, like.shape, like.dtype))
         return self.workspace(name, like.shape, like.dtype) if existing is None else existing
 
@@ -265,6 +270,11 @@ class Loss(Configurable):
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return the checked targets for predictions of ``shape``.
+
+        Args:
+            y_true: targets, as the user gave them.
+            shape: shape of the predictions.
+            dtype: dtype of the result.
 
         Raises:
             ShapeError: their shape does not match.

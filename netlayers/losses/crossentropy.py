@@ -25,6 +25,14 @@ _INTEGER = np.dtype(np.intp)
 class Crossentropy(AxisLoss):
     """Base class of cross-entropies.
 
+    Args:
+        from_logits: whether y_pred are logits rather than probabilities.
+        axis: axis of the classes.
+        reduction: see :class:`Loss`.
+        name: name of the loss.
+        dtype: see :class:`Loss`.
+        label_smoothing: share of each target that is spread over all classes, in [0, 1].
+
     Attributes:
         probabilities: softmax or sigmoid of the logits of the last :meth:`forward`.
     """

@@ -45,8 +45,10 @@ class LossFunction:
     def __init__(self, loss: type[Loss]) -> None:
         self.loss = loss
         self.__name__ = snake_case(loss.__name__)
-        self.__doc__ = f"Return the loss per sample; see :class:`{loss.__name__}`."
-
+        self.__doc__ = (
+            "Return the loss of each sample of ``y_pred`` for the targets ``y_true``; see "
+            f":class:`{loss.__name__}`."
+        )
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         arguments = {"y_true": inspect.Parameter.empty, "y_pred": inspect.Parameter.empty}
         arguments |= constructor_arguments(loss)

@@ -96,7 +96,7 @@ class Metric(Configurable):
 
     @must_define()
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Add a batch: ``update_state(y_true, y_pred, sample_weight=None)``."""
+        """Add a batch: args or kwargs are ``y_true, y_pred, sample_weight=None``."""
         raise NotImplementedError(f"{type(self).__name__} must define update_state")
 
     @must_define()

@@ -41,7 +41,8 @@ class MetricFunction:
         self.metric = metric
         self.__name__ = snake_case(metric.__name__)
         self.__doc__ = (
-            f"Return the values whose mean is :class:`{metric.__name__}`; takes its arguments."
+            "Return the values of ``y_pred`` for the targets ``y_true`` whose mean is "
+            f":class:`{metric.__name__}`; takes its ``arguments``."
         )
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, **arguments: Any) -> Array:

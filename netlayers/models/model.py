@@ -129,7 +129,11 @@ class Model(SubclassedModel):
         return keras_names.compile_config(self)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile with what :meth:`get_compile_config` returned; the optimizer starts anew."""
+        """Compile with what :meth:`get_compile_config` returned; the optimizer starts anew.
+
+        Args:
+            config: the dict.
+        """
         keras_names.compile_from_config(self, config)
 
     @classmethod
@@ -186,7 +190,14 @@ class Model(SubclassedModel):
     ) -> Any:
         """Draw the network, and return the ``matplotlib.figure.Figure``.
 
-        See :func:`netlayers.plotting.network.plot_network`.
+        Args:
+            to_file: path of the image to save; the extension selects the format (png, svg, pdf).
+            show_shapes: whether to show output shapes.
+            show_layer_names: whether to show layer names in addition to classes.
+            expand_nested: whether to draw the layers of nested layers, in frames.
+            dpi: resolution in dots per inch.
+            rankdir: ``"TB"`` from top to bottom, ``"LR"`` from left to right; by default a chain
+                goes down, and a graph goes to the right if it is long or has many inputs.
         """
         from netlayers.plotting.network import plot_network
 
@@ -218,7 +229,7 @@ class Model(SubclassedModel):
     ) -> None:
         """Save only the weights and running statistics.
 
-        See :func:`netlayers.saving.save_weights`.
+        Args and errors: see :func:`netlayers.saving.save_model`.
         """
         saving.save_weights(self, filepath, overwrite, allow_nonfinite=allow_nonfinite)
 

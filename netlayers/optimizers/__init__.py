@@ -60,6 +60,10 @@ __all__ = [
 def get(identifier: Identifier) -> Any:
     """Return an optimizer from a name, a configuration or an object; ``None`` from ``None``.
 
+    Args:
+        identifier: a name such as ``"adam"``, a dict that :func:`serialize` returned, an
+            :class:`Optimizer`, or ``None``.
+
     Example:
         >>> from netlayers import optimizers
         >>> optimizers.get("sgd").learning_rate

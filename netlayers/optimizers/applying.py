@@ -157,6 +157,10 @@ def apply_gradients(self: Any, grads_and_vars: Iterable[tuple[Any, Array]]) -> i
     """Update weights from pairs ``(gradient, weight)``; return the number of updates so far.
 
     See :meth:`apply`.
+
+    Args:
+        self: the optimizer.
+        grads_and_vars: the pairs, such as ``zip(grads, model.trainable_variables)``.
     """
     pairs = list(grads_and_vars)
     if any(not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs):

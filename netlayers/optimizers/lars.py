@@ -89,7 +89,17 @@ class LARS(Optimizer):
         decay: float = 0.0,
         adapts: bool = True,
     ) -> None:
-        """Update a parameter; see the class."""
+        """Update a parameter; see the class.
+
+        Args:
+            w: the weights, changed in place.
+            g: their gradient.
+            lr: the learning rate.
+            state: the momentum.
+            scratch: memory of the size of w.
+            decay: the weight decay of the parameter.
+            adapts: whether the rate is scaled by the norms of w and g.
+        """
         (m,) = state
         if adapts:
             w_norm, g_norm = norm([w]).value, norm([g]).value

@@ -191,7 +191,11 @@ class MultiOptimizer(Optimizer):
         self.optimizers.append(optimizer)
 
     def optimizer_of(self, p: Parameter) -> Optimizer:
-        """Return the optimizer of a parameter."""
+        """Return the optimizer of a parameter.
+
+        Args:
+            p: the parameter.
+        """
         if isinstance(self.optimizer_map, OptimizerMap):
             return self.optimizer_map(p)
         if p.path not in self._of:

@@ -142,7 +142,11 @@ class Muon(Optimizer):
             )
 
     def uses_adam(self, p: Parameter) -> bool:
-        """Return whether AdamW updates a parameter."""
+        """Return whether AdamW updates a parameter.
+
+        Args:
+            p: the parameter.
+        """
         if len(p.shape) != 2 or any(pattern.search(p.path) for pattern in self._excluded):
             return True
         return self.exclude_embeddings and "embedding" in p.path.lower()

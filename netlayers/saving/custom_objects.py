@@ -129,7 +129,11 @@ def register_keras_serializable(
 
 
 def get_registered_name(obj: Any) -> str:
-    """Return the name under which a class or function was registered, else its own name."""
+    """Return the name under which a class or function was registered, else its own name.
+
+    Args:
+        obj: the class or function.
+    """
     if not callable(obj) or not hasattr(obj, "__name__"):
         raise ArgumentTypeError(
             f"get_registered_name: obj must be a class or a function, got {obj!r}."
@@ -139,7 +143,12 @@ def get_registered_name(obj: Any) -> str:
 
 
 def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return the class or function of a name, ``None`` if there is none."""
+    """Return the class or function of a name, ``None`` if there is none.
+
+    Args:
+        name: the name under which it was registered.
+        custom_objects: additional classes and functions by name.
+    """
     check_custom_objects("get_registered_object", custom_objects)
     if not isinstance(name, str):
         raise ArgumentTypeError(f"get_registered_object: name must be a string, got {name!r}.")

@@ -360,7 +360,11 @@ class StoredFile:
     ) -> None:
         """Raise a FileError unless there is an array of this name, shape and type.
 
-        With ``any_float``, floats of another size are of the type of floats too.
+        Args:
+            name: name of the array.
+            shape: its shape.
+            dtype: its type.
+            any_float: whether floats of another size are of the type of floats too.
         """
         entry = self.entries.get(name)
         if entry is None:

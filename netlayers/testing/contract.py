@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 class ContractError(NetlayersError, AssertionError):
     """A class violates the contract of its family.
 
+    Args:
+        message: what is wrong.
+        check: see below.
+        subject: see below.
+
     Attributes:
         check: name of the check that failed.
         subject: the class with the constructor arguments and the input of the example.
@@ -119,6 +124,10 @@ def check(
 @dataclass(frozen=True)
 class Case:
     """A check with the example, or the examples, that it runs on; call it to run it.
+
+    Attributes:
+        check: the check.
+        examples: objects of the class, and their inputs.
 
     Raises:
         ContractError: the class breaks the promise.

@@ -173,7 +173,9 @@ def check_loss(thing: Any, **options: Any) -> ContractReport:
 
 
 def check_metric(thing: Any, **options: Any) -> ContractReport:
-    """Check a class of metrics; arguments, examples and result as for :func:`check_loss`.
+    """Check a class of metrics; arguments and result as for :func:`check_layer`.
+
+    ``examples()`` returns what :func:`check_loss` describes.
 
     Of a metric of plain values, such as ``Mean``, the kind of the targets is ``None``.
 
@@ -187,7 +189,9 @@ def check_metric(thing: Any, **options: Any) -> ContractReport:
 
 
 def check_optimizer(thing: Any, **options: Any) -> ContractReport:
-    """Check a class of optimizers; ``examples()`` returns a list of constructor arguments.
+    """Check a class of optimizers; arguments and result as for :func:`check_layer`.
+
+    ``examples()`` returns a list of constructor arguments.
 
     Example:
         >>> import netlayers as nl
@@ -199,7 +203,9 @@ def check_optimizer(thing: Any, **options: Any) -> ContractReport:
 
 
 def check_schedule(thing: Any, **options: Any) -> ContractReport:
-    """Check a class of schedules; ``examples()`` returns a list of constructor arguments.
+    """Check a class of schedules; arguments and result as for :func:`check_layer`.
+
+    ``examples()`` returns a list of constructor arguments.
 
     Example:
         >>> import netlayers as nl
@@ -211,7 +217,9 @@ def check_schedule(thing: Any, **options: Any) -> ContractReport:
 
 
 def check_initializer(thing: Any, **options: Any) -> ContractReport:
-    """Check a class of initializers; ``examples()`` returns a list of constructor arguments.
+    """Check a class of initializers; arguments and result as for :func:`check_layer`.
+
+    ``examples()`` returns a list of constructor arguments.
 
     Example:
         >>> import netlayers as nl
@@ -223,7 +231,9 @@ def check_initializer(thing: Any, **options: Any) -> ContractReport:
 
 
 def check_regularizer(thing: Any, **options: Any) -> ContractReport:
-    """Check a class of regularizers; ``examples()`` returns a list of constructor arguments.
+    """Check a class of regularizers; arguments and result as for :func:`check_layer`.
+
+    ``examples()`` returns a list of constructor arguments.
 
     Example:
         >>> import netlayers as nl
@@ -235,7 +245,9 @@ def check_regularizer(thing: Any, **options: Any) -> ContractReport:
 
 
 def check_constraint(thing: Any, **options: Any) -> ContractReport:
-    """Check a class of constraints; ``examples()`` returns a list of constructor arguments.
+    """Check a class of constraints; arguments and result as for :func:`check_layer`.
+
+    ``examples()`` returns a list of constructor arguments.
 
     Example:
         >>> import netlayers as nl
@@ -247,7 +259,9 @@ def check_constraint(thing: Any, **options: Any) -> ContractReport:
 
 
 def check_callback(thing: Any, **options: Any) -> ContractReport:
-    """Check a class of callbacks; ``examples()`` returns a list of constructor arguments.
+    """Check a class of callbacks; arguments and result as for :func:`check_layer`.
+
+    ``examples()`` returns a list of constructor arguments.
 
     It runs in an empty folder, which is removed afterwards: relative paths are fine.
 

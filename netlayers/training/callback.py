@@ -140,6 +140,9 @@ class Callback:
     def check_run(self, plan: RunPlan) -> None:
         """Check that the callback can have an effect; called before anything of a run has started.
 
+        Args:
+            plan: epochs of the run, and the names in its logs.
+
         Raises:
             ConfigurationError: it cannot, as with a monitored name that no result has.
         """
@@ -170,7 +173,11 @@ class Callback:
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`get_state` returned; called after :meth:`on_train_begin`."""
+        """Restore what :meth:`get_state` returned; called after :meth:`on_train_begin`.
+
+        Args:
+            state: the dict.
+        """
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start of ``fit``."""

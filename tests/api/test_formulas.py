@@ -77,8 +77,9 @@ def test_a_formula_is_read_as_it_is_meant(text, expected):
 @pytest.mark.parametrize(
     "text",
     """None|-1|1e-7|"relu"|axis=-1|x|dy|units|max_value|(batch, units)|(batch, 2 units)
-nl.layers.Dense|model.fit|x[:, 0]|x = np.ones(3)|self.w = None|exact_rows = True|n // 2|2 ** 3|pip install netlayers
-python -m netlayers summary|one-hot|read-only|val_loss|f(x)|fit(x, y)|{"a": 1}|a == b|num_bins - 1
+nl.layers.Dense|model.fit|x[:, 0]|x = np.ones(3)|self.w = None|exact_rows = True|n // 2|2 ** 3
+pip install netlayers|python -m netlayers summary
+one-hot|read-only|val_loss|f(x)|fit(x, y)|{"a": 1}|a == b|num_bins - 1
 entries / one of the window|max pooling of images|x -|(x|x +* y""".replace("\n", "|").split("|"),
 )
 def test_code_names_and_values_stay(text):

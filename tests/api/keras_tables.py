@@ -173,6 +173,8 @@ otherwise.
   are accepted where Keras has them, without effect.
 - *Behaves otherwise*: the arguments are the same; see [what
   differs](keras.md#what-differs-on-purpose).
+- `activity_regularizer`, `sparse` of layers, `ragged`, `renorm` and `synchronized` are
+  taken with Keras's default alone; another value is an error that says what to use.
 - `name`, `dtype` and `trainable` are passed by name.
 - netlayers has [more](features.md) than is listed here.
 

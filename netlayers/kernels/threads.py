@@ -149,20 +149,34 @@ def own_threads() -> Iterator[int]:
             _busy.release()
 
 
+class _Single:
+    """How many calls compute with one thread now, and how many threads BLAS had before."""
+
+    lock, users, before = threading.Lock(), 0, 1
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread inside: products and sums then have the same bits everywhere."""
+    """Compute with one thread inside: products and sums then have the same bits everywhere.
+
+    Several threads of Python may be inside; BLAS has its threads again when the last one leaves.
+    """
     set_threads, get_threads = _openblas()
-    before, known = get_threads(), vars(_own).get("threads")
+    known = vars(_own).get("threads")
+    with _Single.lock:
+        _Single.users += 1
+        if _Single.users == 1:
+            _Single.before = get_threads()
+            set_threads(1)
     _own.threads = 1
     try:
-        if before != 1:
-            set_threads(1)
         yield
     finally:
         _own.threads = known
-        if before != 1:
-            set_threads(before)
+        with _Single.lock:
+            _Single.users -= 1
+            if not _Single.users:
+                set_threads(_Single.before)
 
 
 def has_own_threads() -> bool:

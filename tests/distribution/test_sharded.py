@@ -12,6 +12,7 @@ import netlayers as nl
 from netlayers import layers
 from netlayers.distribution import DataParallel, distribution, set_distribution
 from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.kernels import threads
 from netlayers.training.together import check_together
 
 X = np.random.default_rng(0).normal(size=(60, 4))
@@ -151,6 +152,18 @@ def test_one_of_several_processes_predicts_in_its_main_thread():
     model.distribution.processes = type("Several", (), {"rank": 0, "size": 2})()
     with ThreadPoolExecutor(1) as pool, pytest.raises(ConfigurationError, match="in the main thr"):
         pool.submit(model.predict, X).result()
+
+
+def test_blas_has_one_thread_until_the_last_leaves(monkeypatch):
+    counts = [4]
+    monkeypatch.setattr(threads, "_openblas", lambda: (counts.append, lambda: counts[-1]))
+    first, second = threads.one_thread(), threads.one_thread()  # of two threads of Python
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert counts == [4, 1]
+    second.__exit__(None, None, None)
+    assert counts == [4, 1, 4]
 
 
 def test_what_is_set_holds_for_models_that_are_compiled_later():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netlayers.training.compilation import CompilableModel
 
 _SHOWN = 5  # differences that a message names
+_CALLS = {"stop_training": "fit", "stop_evaluating": "evaluate", "stop_predicting": "predict"}
 
 
 def check_together(distribution: DataParallel, model: CompilableModel, run: dict[str, Any]) -> None:
@@ -72,7 +73,8 @@ def agreed(model: Any, flag: str) -> bool:
     """
     distribution = getattr(model, "distribution", None)
     if distribution is not None and distribution.size > 1:
-        setattr(model, flag, any(distribution.processes.gather(getattr(model, flag), flag)))
+        flags = distribution.processes.gather(getattr(model, flag), _CALLS[flag])
+        setattr(model, flag, any(flags))
     found: bool = getattr(model, flag)
     return found
 

@@ -131,3 +131,32 @@ def test_forecast_of_the_last_day_of_the_same_kind():
     for day, same in ((1, 0), (6, 5), (7, 4), (9, 8)):
         np.testing.assert_array_equal(like[day], days[same])
     assert np.isnan(like[5]).all()  # the first day without work
+
+
+def test_omega_of_music_has_the_gradient_of_its_formula():
+    """The immediate derivative, and dh and dz of the layer: those of backpropagation."""
+    music, rng = example("music"), np.random.default_rng(0)
+    dh, u = rng.normal(size=(4, 3, 5)), rng.normal(size=(5, 5))
+    dh[2, 1] = 0  # which counts for nothing
+    dz = dh * rng.uniform(0.2, 1, dh.shape)
+    value, d_u = music.omega(dh, dz, u)
+    ratio = (((dz @ u.T) ** 2).sum(axis=2) / np.maximum((dh**2).sum(axis=2), 1e-9)).ravel()
+    assert value == pytest.approx(np.mean((np.delete(ratio, 7) - 1) ** 2))
+    for i in ((0, 0), (3, 1)):
+        moved = [u.copy(), u.copy()]
+        moved[0][i] += 1e-6
+        moved[1][i] -= 1e-6
+        above, below = (music.omega(dh, dz, each)[0] for each in moved)
+        assert d_u[i] == pytest.approx((above - below) / 2e-6, rel=1e-6)
+
+    x, dy = rng.normal(size=(3, 6, 5)), rng.normal(size=(3, 6, 5))
+    gradients = []
+    for alpha in (0.0, 2.0):
+        layer = music.RegularizedRNN(5, alpha, return_sequences=True, dtype="float64")
+        layer.build((None, 6, 5))
+        layer.kernel[...], layer.recurrent_kernel[...] = np.eye(5), u  # so dx is dz
+        h = layer.forward(x, training=True).swapaxes(0, 1).copy()
+        dz = layer.backward(dy).swapaxes(0, 1)
+        gradients.append(layer.d_recurrent_kernel.copy())
+    expected = 2 * music.omega((dz / (1 - h**2))[1:], dz[1:], u)[1]
+    np.testing.assert_allclose(gradients[1] - gradients[0], expected)

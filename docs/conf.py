@@ -59,7 +59,7 @@ gallery_arguments = {
     "temporal_order": "--lengths 10 20 --starts 1 --updates 2000 --plot order.png",
     "graphs": "--epochs 10",
     "deep": "--blocks 8 --epochs 5 --plot pictures",
-    "residual": "--depths 8 20 --epochs 1 --plot residual.png",
+    "residual": "--depths 8 14 --epochs 2 --plot residual.png",
     "vae": "--plot plane.png",
     "gan": "--plot digits.png",
     "uncertainty": "--epochs 100 --plot uncertainty.png",

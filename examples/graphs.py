@@ -1,10 +1,10 @@
 """Networks that are graphs: a siamese network, and one with two outputs, on digits.
 
+    python examples/graphs.py
+
 1. Two digits go through one tower, called twice; the network says whether they show the same
    number. The tower then sorts digits that it has never seen, by the nearest neighbour.
 2. One network with two outputs: the number, and how much ink the digit has.
-
-    python examples/graphs.py
 
 Output:
 

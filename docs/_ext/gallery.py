@@ -155,7 +155,7 @@ def pictures_of(page):
 def shown(picture):
     """Return a picture as Markdown; one of a few pixels is drawn larger."""
     width = int.from_bytes(picture.read_bytes()[16:20], "big")
-    few = f' class="pixels" width="{4 * width}"' if width < 200 else ""
+    few = f' class="pixels" width="{4 * width}"' if width < 200 else ' class="drawn"'
     return f'<img src="{picture.name}" alt="{picture.stem}"{few}>'
 
 

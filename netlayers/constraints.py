@@ -82,7 +82,14 @@ class Constraint(Configurable):
 
 @register("constraint")
 class NonNeg(Constraint):
-    """Keep weights non-negative: ``w = max(w, 0)``."""
+    """Keep weights non-negative: ``w = max(w, 0)``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.constraints.NonNeg()(np.array([[3.0, 0.5], [-4.0, 1.0]]))
+        array([[3. , 0.5],
+               [0. , 1. ]])
+    """
 
     def apply(self, w: Array) -> None:
         """``w = max(w, 0)``."""
@@ -134,6 +141,12 @@ class MaxNorm(_NormConstraint):
         N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
         JMLR 15 (2014), section 5.1. Keras divides by ``n + 1e-7`` also where the norm is
         within the limit; here such weights stay unchanged.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.constraints.MaxNorm(2)(np.array([[3.0, 0.0], [4.0, 1.0]])).round(3)
+        array([[1.2, 0. ],
+               [1.6, 1. ]])
     """
 
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
@@ -156,6 +169,12 @@ class UnitNorm(_NormConstraint):
 
     Args:
         axis: axis or axes over which norms are computed, as for :class:`MaxNorm`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.constraints.UnitNorm()(np.array([[3.0, 0.0], [4.0, 1.0]])).round(3)
+        array([[0.6, 0. ],
+               [0.8, 1. ]])
     """
 
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
@@ -180,6 +199,12 @@ class MinMaxNorm(_NormConstraint):
         max_value: upper bound of the norm.
         rate: fraction of the way to the interval that each update covers; 1 enforces it exactly.
         axis: axis or axes over which norms are computed, as for :class:`MaxNorm`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.constraints.MinMaxNorm(2, 3)(np.array([[3.0, 0.0], [4.0, 1.0]])).round(3)
+        array([[1.8, 0. ],
+               [2.4, 2. ]])
     """
 
     def __init__(

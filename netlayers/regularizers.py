@@ -63,6 +63,11 @@ class L1L2(Regularizer):
     Args:
         l1: factor of the sum of absolute values.
         l2: factor of the sum of squares.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.regularizers.L1L2(0.5, 0.5)(np.array([[3.0, -4.0]]))
+        16.0
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
@@ -102,6 +107,11 @@ class L1(L1L2):
 
     Args:
         l1: the factor.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.regularizers.L1(0.5)(np.array([[3.0, -4.0]]))
+        3.5
     """
 
     def __init__(self, l1: float = 0.01) -> None:
@@ -119,6 +129,11 @@ class L2(L1L2):
 
     Args:
         l2: the factor.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.regularizers.L2(0.5)(np.array([[3.0, -4.0]]))
+        12.5
     """
 
     def __init__(self, l2: float = 0.01) -> None:

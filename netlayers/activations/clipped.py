@@ -48,6 +48,11 @@ class HardSigmoid(_ClippedLine):
     """Piecewise linear approximation of the sigmoid: ``y = min(max(x / 6 + 1/2, 0), 1)``.
 
     The derivative at the kinks, x = -3 and x = 3, is taken as 0.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.HardSigmoid()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0.167, 0.583, 0.833]], dtype=float32)
     """
 
     _width, _offset = 6.0, 0.5
@@ -62,6 +67,11 @@ class HardTanh(_ClippedLine):
     Source:
         R. Collobert et al., "Natural language processing (almost) from scratch", Journal of
         Machine Learning Research 12 (2011).
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.HardTanh()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-1. ,  0.5,  1. ]], dtype=float32)
     """
 
     _low = -1.0
@@ -75,6 +85,11 @@ class ReLU6(_ClippedLine):
 
     Source:
         A. Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.ReLU6()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0. , 0.5, 2. ]], dtype=float32)
     """
 
     _high = 6.0
@@ -91,6 +106,11 @@ class SparseSigmoid(_ClippedLine):
         A. Martins, R. Astudillo, "From softmax to sparsemax", ICML 2016; M. Blondel, A. Martins,
         V. Niculae, "Learning with Fenchel-Young losses", Journal of Machine Learning Research 21
         (2020).
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.SparseSigmoid()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0.  , 0.75, 1.  ]], dtype=float32)
     """
 
     _width, _offset = 2.0, 0.5

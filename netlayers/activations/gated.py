@@ -32,6 +32,11 @@ class GELU(ActivationLayer):
 
     Source:
         D. Hendrycks, K. Gimpel, "Gaussian error linear units", arXiv:1606.08415, section 2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.GELU()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.046,  0.346,  1.954]], dtype=float32)
     """
 
     needs_input = True
@@ -95,6 +100,11 @@ class SiLU(ActivationLayer):
     Source:
         S. Elfwing, E. Uchibe, K. Doya, "Sigmoid-weighted linear units for neural network function
         approximation in reinforcement learning", Neural Networks 107 (2018), eq. 4 and 5.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.SiLU()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.238,  0.311,  1.762]], dtype=float32)
     """
 
     needs_input = True
@@ -127,6 +137,11 @@ class HardSiLU(ActivationLayer):
 
     Source:
         A. Howard et al., "Searching for MobileNetV3", ICCV 2019, section 5.2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.HardSiLU()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.333,  0.292,  1.667]], dtype=float32)
     """
 
     needs_input = True
@@ -159,6 +174,11 @@ class Mish(ActivationLayer):
 
     Source:
         D. Misra, "Mish: a self regularized non-monotonic activation function", BMVC 2020, eq. 1.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Mish()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.253,  0.375,  1.944]], dtype=float32)
     """
 
     needs_input = True

@@ -21,7 +21,13 @@ _SMALL = 4096  # entries
 
 @register("layer", "Identity", "identity")
 class Linear(ActivationLayer):
-    """Identity, ``y = x``, without computation or copy."""
+    """Identity, ``y = x``, without computation or copy.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Identity()(np.array([[-2.0, 0.5, 2.0]]))
+        array([[-2. ,  0.5,  2. ]], dtype=float32)
+    """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x``."""
@@ -54,6 +60,11 @@ class ReLU(ActivationLayer):
     Source:
         V. Nair, G. Hinton, "Rectified linear units improve restricted Boltzmann machines",
         ICML 2010.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.ReLU()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0. , 0.5, 2. ]], dtype=float32)
     """
 
     def __init__(
@@ -133,6 +144,11 @@ class LeakyReLU(ActivationLayer):
     Source:
         A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic
         models", ICML 2013, eq. 3.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.LeakyReLU()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.6,  0.5,  2. ]], dtype=float32)
     """
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
@@ -176,6 +192,11 @@ class ELU(ActivationLayer):
     Source:
         D.-A. Clevert, T. Unterthiner, S. Hochreiter, "Fast and accurate deep network learning by
         exponential linear units", ICLR 2016, eq. 15.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.ELU()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.865,  0.5  ,  2.   ]], dtype=float32)
     """
 
     _scale = 1.0
@@ -225,6 +246,11 @@ class SELU(ELU):
     Source:
         G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, "Self-normalizing neural networks",
         NeurIPS 2017, eq. 2; the constants are those of its eq. 14.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.SELU()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-1.52 ,  0.525,  2.101]], dtype=float32)
     """
 
     _scale = 1.0507009873554805
@@ -250,6 +276,11 @@ class CELU(ActivationLayer):
 
     Source:
         J. Barron, "Continuously differentiable exponential linear units", arXiv:1704.07483.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.CELU()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.865,  0.5  ,  2.   ]], dtype=float32)
     """
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:

@@ -45,6 +45,11 @@ class HardShrink(_Shrinkage):
     Source:
         D. Donoho, I. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81
         (1994): hard thresholding.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.HardShrink()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-2.,  0.,  2.]], dtype=float32)
     """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
@@ -75,6 +80,11 @@ class SoftShrink(_Shrinkage):
     Source:
         D. Donoho, "De-noising by soft-thresholding", IEEE Transactions on Information Theory 41
         (1995).
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.SoftShrink()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-1.5,  0. ,  1.5]], dtype=float32)
     """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
@@ -96,7 +106,13 @@ _ODD = range(21, 1, -2)  # 21, 19, ..., 3: as many as float64 needs for |x| < 2
 
 @register("layer", "tanh_shrink")
 class TanhShrink(ActivationLayer):
-    """``y = x - tanh(x)``: about x³/3 near 0, and x ∓ 1 far from it."""
+    """``y = x - tanh(x)``: about x³/3 near 0, and x ∓ 1 far from it.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.TanhShrink()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-1.036,  0.038,  1.036]], dtype=float32)
+    """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = x - t`` with ``t = tanh(x)``, and without that subtraction where it cancels."""
@@ -157,6 +173,11 @@ class Threshold(ActivationLayer):
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     NaNs are not replaced, so that they stay visible.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Threshold(1.0, -1.0)(np.array([[-2.0, 0.5, 2.0]]))
+        array([[-1., -1.,  2.]], dtype=float32)
     """
 
     def __init__(self, threshold: float, default_value: float, **kwargs: Any) -> None:

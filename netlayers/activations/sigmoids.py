@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 @register("layer", "sigmoid")
 class Sigmoid(ActivationLayer):
-    """Logistic function, ``y = 1 / (1 + exp(-x))``."""
+    """Logistic function, ``y = 1 / (1 + exp(-x))``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Sigmoid()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0.119, 0.622, 0.881]], dtype=float32)
+    """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = 1 / (1 + exp(-x))``."""
@@ -33,7 +39,13 @@ class Sigmoid(ActivationLayer):
 
 @register("layer", "tanh")
 class Tanh(ActivationLayer):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Tanh()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.964,  0.462,  0.964]], dtype=float32)
+    """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = tanh(x)``."""
@@ -55,6 +67,11 @@ class Softsign(ActivationLayer):
     Source:
         J. Turian, J. Bergstra, Y. Bengio, "Quadratic features and deep architectures for chunking",
         NAACL 2009.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Softsign()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-0.667,  0.333,  0.667]], dtype=float32)
     """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
@@ -76,7 +93,13 @@ class Softsign(ActivationLayer):
 
 @register("layer", "exponential", "exp")
 class Exponential(ActivationLayer):
-    """``y = exp(x)``; above 88 (float32) or 709 (float64) the result is infinite."""
+    """``y = exp(x)``; above 88 (float32) or 709 (float64) the result is infinite.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Exponential()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0.135, 1.649, 7.389]], dtype=float32)
+    """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = exp(x)``."""

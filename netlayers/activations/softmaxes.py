@@ -26,6 +26,11 @@ class Softmax(AxisActivation):
 
     A compiled model fuses a final softmax with a cross-entropy loss and computes both from ``x``;
     ``backward`` here is the derivative of the softmax alone.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Softmax()(np.array([[0.0, 1.0, 2.0]])).round(3)
+        array([[0.09 , 0.245, 0.665]], dtype=float32)
     """
 
     _takes_axes = True
@@ -58,6 +63,11 @@ class LogSoftmax(AxisActivation):
     Args:
         axis: axis along which the exponentials of the outputs sum to one, or a tuple of axes.
         kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.LogSoftmax()(np.array([[0.0, 1.0, 2.0]])).round(3)
+        array([[-2.408, -1.408, -0.408]], dtype=float32)
     """
 
     _takes_axes = True

@@ -31,6 +31,11 @@ class Softplus(ActivationLayer):
     Source:
         C. Dugas et al., "Incorporating second-order functional knowledge for better option
         pricing", NeurIPS 2000, eq. 3.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Softplus()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0.127, 0.974, 2.127]], dtype=float32)
     """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
@@ -49,7 +54,13 @@ class Softplus(ActivationLayer):
 
 @register("layer", "log_sigmoid")
 class LogSigmoid(ActivationLayer):
-    """Logarithm of the sigmoid, ``y = -log(1 + exp(-x))``, accurate for all x."""
+    """Logarithm of the sigmoid, ``y = -log(1 + exp(-x))``, accurate for all x.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.LogSigmoid()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[-2.127, -0.474, -0.127]], dtype=float32)
+    """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = -softplus(-x)``."""
@@ -76,6 +87,11 @@ class Squareplus(ActivationLayer):
 
     Source:
         J. Barron, "Squareplus: a softplus-like algebraic rectifier", arXiv:2112.11687, eq. 1.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Squareplus()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0.414, 1.281, 2.414]], dtype=float32)
     """
 
     def __init__(self, b: float = 4.0, **kwargs: Any) -> None:
@@ -130,6 +146,11 @@ class SparsePlus(ActivationLayer):
     Source:
         M. Blondel, A. Martins, V. Niculae, "Learning with Fenchel-Young losses", Journal of
         Machine Learning Research 21 (2020).
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.SparsePlus()(np.array([[-2.0, 0.5, 2.0]])).round(3)
+        array([[0.   , 0.562, 2.   ]], dtype=float32)
     """
 
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:

@@ -94,7 +94,13 @@ class RandomInitializer(Initializer):
 
 @register("initializer", "zero")
 class Zeros(Initializer):
-    """Zeros, usually for biases."""
+    """Zeros, usually for biases.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.initializers.Zeros()((2,))
+        array([0., 0.], dtype=float32)
+    """
 
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write 0 everywhere."""
@@ -103,7 +109,13 @@ class Zeros(Initializer):
 
 @register("initializer", "one")
 class Ones(Initializer):
-    """Ones, usually for scales."""
+    """Ones, usually for scales.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.initializers.Ones()((2,))
+        array([1., 1.], dtype=float32)
+    """
 
     def fill(self, out: Array, rng: np.random.Generator | None = None) -> None:
         """Write 1 everywhere."""
@@ -119,6 +131,11 @@ class Constant(Initializer):
 
     Raises:
         ShapeError: when it fills weights that an array does not broadcast to.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.initializers.Constant(0.5)((2,))
+        array([0.5, 0.5], dtype=float32)
     """
 
     def __init__(self, value: float | ArrayLike = 0.0) -> None:
@@ -162,6 +179,12 @@ class Identity(Initializer):
 
     Args:
         gain: the value on the diagonal.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.initializers.Identity()((2, 2))
+        array([[1., 0.],
+               [0., 1.]], dtype=float32)
     """
 
     def __init__(self, gain: float = 1.0) -> None:

@@ -23,6 +23,12 @@ class RandomNormal(RandomInitializer):
         mean: its mean.
         stddev: its standard deviation.
         seed: see :class:`RandomInitializer`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.RandomNormal(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.05)
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
@@ -48,6 +54,12 @@ class RandomUniform(RandomInitializer):
         minval: lower end.
         maxval: upper end.
         seed: see :class:`RandomInitializer`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.RandomUniform(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.029)
     """
 
     def __init__(
@@ -89,6 +101,12 @@ class TruncatedNormal(RandomInitializer):
         mean: mean of the normal distribution.
         stddev: its standard deviation before truncation (0.8796 times that after it).
         seed: see :class:`RandomInitializer`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.TruncatedNormal(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.044)
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:

@@ -33,6 +33,12 @@ class Orthogonal(RandomInitializer):
         in deep linear neural networks", ICLR 2014. The sign correction that makes the result of a
         QR factorization uniform over the orthogonal group: F. Mezzadri, "How to generate random
         matrices from the classical compact groups", Notices of the AMS 54 (2007).
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> w = nl.initializers.Orthogonal(seed=0)((4, 4))
+        >>> np.allclose(w.T @ w, np.eye(4), atol=1e-6)
+        True
     """
 
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:

@@ -69,6 +69,12 @@ class VarianceScaling(RandomInitializer):
 
     Source:
         K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015, eq. 10 and 14.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.VarianceScaling(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.07)
     """
 
     def __init__(
@@ -160,6 +166,12 @@ class GlorotUniform(_NamedScaling):
     Source:
         X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
         networks", AISTATS 2010, eq. 16.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.GlorotUniform(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.081)
     """
 
     _settings = (1.0, "fan_avg", "uniform")
@@ -176,6 +188,12 @@ class GlorotNormal(_NamedScaling):
 
     Source:
         X. Glorot, Y. Bengio, AISTATS 2010, eq. 12.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.GlorotNormal(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.081)
     """
 
     _settings = (1.0, "fan_avg", "truncated_normal")
@@ -192,6 +210,12 @@ class HeUniform(_NamedScaling):
 
     Source:
         K. He et al., "Delving deep into rectifiers", ICCV 2015, eq. 10.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.HeUniform(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.1)
     """
 
     _settings = (2.0, "fan_in", "uniform")
@@ -208,6 +232,12 @@ class HeNormal(_NamedScaling):
 
     Source:
         K. He et al., "Delving deep into rectifiers", ICCV 2015, eq. 10.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.HeNormal(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.1)
     """
 
     _settings = (2.0, "fan_in", "truncated_normal")
@@ -224,6 +254,12 @@ class LecunUniform(_NamedScaling):
 
     Source:
         Y. LeCun, L. Bottou, G. Orr, K.-R. Müller, "Efficient BackProp", 1998, eq. 16.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.LecunUniform(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.07)
     """
 
     _settings = (1.0, "fan_in", "uniform")
@@ -240,6 +276,12 @@ class LecunNormal(_NamedScaling):
 
     Source:
         Y. LeCun et al., "Efficient BackProp", 1998, eq. 16.
+
+    Example:
+        >>> import netlayers as nl
+        >>> w = nl.initializers.LecunNormal(seed=0)((200, 100))
+        >>> w.shape, round(float(w.std()), 3)
+        ((200, 100), 0.07)
     """
 
     _settings = (1.0, "fan_in", "truncated_normal")

@@ -21,6 +21,11 @@ class Activation(Layer):
     Args:
         activation: name, function of ``netlayers.activations`` or activation object.
         kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Activation("relu")(np.array([[-2.0, 0.5, 2.0]]))
+        array([[0. , 0.5, 2. ]], dtype=float32)
     """
 
     supports_masking = True

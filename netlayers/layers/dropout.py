@@ -195,6 +195,13 @@ class AlphaDropout(_MaskLayer):
     Source:
         G. Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017, section "New dropout
         technique".
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> x = np.ones((1, 4), "float32")
+        >>> layer = nl.layers.AlphaDropout(0.5)
+        >>> np.array_equal(layer(x), x), np.array_equal(layer.forward(x, training=True), x)
+        (True, False)
     """
 
     def __init__(
@@ -231,6 +238,13 @@ class GaussianNoise(RandomLayer):
     Source:
         C. Bishop, "Training with noise is equivalent to Tikhonov regularization", Neural
         Computation 7 (1995).
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> x = np.ones((1, 4), "float32")
+        >>> layer = nl.layers.GaussianNoise(0.1)
+        >>> np.array_equal(layer(x), x), np.array_equal(layer.forward(x, training=True), x)
+        (True, False)
     """
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -277,6 +291,13 @@ class GaussianDropout(RandomLayer):
     Source:
         N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
         JMLR 15 (2014), section 10.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> x = np.ones((1, 4), "float32")
+        >>> layer = nl.layers.GaussianDropout(0.5)
+        >>> np.array_equal(layer(x), x), np.array_equal(layer.forward(x, training=True), x)
+        (True, False)
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:

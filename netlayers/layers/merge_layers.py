@@ -195,6 +195,11 @@ class Average(MergeLayer):
     """``y = Σ x_i / n``.
 
     Shapes and errors: see :class:`MergeLayer`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Average()((np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])))
+        array([[2. , 1.5]], dtype=float32)
     """
 
     _merge_class = merging.Average
@@ -205,6 +210,11 @@ class Multiply(MergeLayer):
     """``y = Π x_i``.
 
     Shapes and errors: see :class:`MergeLayer`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Multiply()((np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])))
+        array([[3., 2.]], dtype=float32)
     """
 
     _merge_class = merging.Multiply
@@ -215,6 +225,11 @@ class Maximum(MergeLayer):
     """``y = max x_i``, element by element; the gradient goes to the first maximum.
 
     Shapes and errors: see :class:`MergeLayer`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Maximum()((np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])))
+        array([[3., 2.]], dtype=float32)
     """
 
     _merge_class = merging.Maximum
@@ -225,6 +240,11 @@ class Minimum(MergeLayer):
     """``y = min x_i``, element by element; the gradient goes to the first minimum.
 
     Shapes and errors: see :class:`MergeLayer`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Minimum()((np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])))
+        array([[1., 1.]], dtype=float32)
     """
 
     _merge_class = merging.Minimum
@@ -235,6 +255,11 @@ class Subtract(MergeLayer):
     """``y = x_1 - x_2``.
 
     Shapes and errors: see :class:`MergeLayer`.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Subtract()((np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])))
+        array([[-2.,  1.]], dtype=float32)
     """
 
     _inputs = 2
@@ -255,6 +280,11 @@ class Concatenate(MergeLayer):
     Args:
         axis: the axis; not 0, the batch.
         kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Concatenate()((np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])))
+        array([[1., 2., 3., 1.]], dtype=float32)
     """
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:

@@ -46,6 +46,11 @@ class Flatten(_Reshaping):
             (batch, channels, ...), whose channels are moved to the end first: the output is then
             that of the same data with the channels last.
         kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Flatten()(np.ones((2, 3, 4))).shape
+        (2, 12)
     """
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
@@ -169,6 +174,11 @@ class Permute(Layer):
         dims: source of each axis, counted from 1 without the batch:
             ``(2, 1)`` transposes each sample.
         kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Permute((2, 1))(np.ones((2, 3, 4))).shape
+        (2, 4, 3)
     """
 
     def __init__(self, dims: Any, **kwargs: Any) -> None:
@@ -230,6 +240,11 @@ class RepeatVector(Layer):
     Args:
         n: number of repetitions.
         kwargs: ``name``, ``trainable``, ``dtype``.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.RepeatVector(3)(np.ones((2, 4))).shape
+        (2, 3, 4)
     """
 
     def __init__(self, n: int, **kwargs: Any) -> None:
@@ -282,6 +297,11 @@ class Rescaling(Layer):
 
     With an offset above 256, such as a time in seconds since 1970, a float32 layer takes int64 and
     float64 data unconverted, and computes in float64 before rounding.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> nl.layers.Rescaling(1 / 127.5, offset=-1)(np.array([[0.0, 127.5, 255.0]]))
+        array([[-1.,  0.,  1.]], dtype=float32)
     """
 
     supports_masking = True

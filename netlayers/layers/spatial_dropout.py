@@ -28,6 +28,13 @@ class SpatialDropout1D(Dropout):
     Source:
         J. Tompson et al., "Efficient object localization using convolutional networks",
         CVPR 2015, section 3.2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.SpatialDropout1D(0.5)
+        >>> y = layer.forward(np.ones((1, 3, 8)), training=True)
+        >>> np.array_equal(y[:, 0], y[:, 2])
+        True
     """
 
     def __init__(

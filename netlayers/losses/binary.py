@@ -33,6 +33,12 @@ class BinaryCrossentropy(Crossentropy, ElementwiseLoss):
         name: name of the loss.
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.BinaryCrossentropy()(y, p)), 4)
+        0.367
     """
 
     link = "sigmoid"

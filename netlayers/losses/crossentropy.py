@@ -151,6 +151,12 @@ class CategoricalCrossentropy(OneHotTargets, Crossentropy):
     Source:
         Label smoothing: C. Szegedy et al., "Rethinking the Inception architecture for computer
         vision", CVPR 2016, section 7.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.CategoricalCrossentropy()(y, p)), 4)
+        0.367
     """
 
     def __init__(
@@ -276,6 +282,12 @@ class SparseCategoricalCrossentropy(ClassTargets, Crossentropy):
         axis: axis of the classes.
         name: name of the loss.
         dtype: see :class:`Loss`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [1, 0], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.SparseCategoricalCrossentropy()(y, p)), 4)
+        0.367
     """
 
     target_kind = "indices"

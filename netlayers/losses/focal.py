@@ -49,6 +49,12 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
 
     Source:
         T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.BinaryFocalCrossentropy()(y, p)), 4)
+        0.0453
     """
 
     def __init__(
@@ -193,6 +199,12 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
 
     Source:
         T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.CategoricalFocalCrossentropy()(y, p)), 4)
+        0.0113
     """
 
     def __init__(

@@ -70,6 +70,11 @@ class Hinge(_Margin):
 
     Source:
         C. Cortes and V. Vapnik, "Support-vector networks", Machine Learning 20 (1995).
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.Hinge()([[1.0, -1.0]], [[0.5, 0.2]])), 4)
+        0.85
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -93,6 +98,11 @@ class SquaredHinge(_Margin):
         name: name of the loss.
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.SquaredHinge()([[1.0, -1.0]], [[0.5, 0.2]])), 4)
+        0.845
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -121,6 +131,12 @@ class CategoricalHinge(OneHotTargets):
     Source:
         K. Crammer and Y. Singer, "On the algorithmic implementation of multiclass kernel-based
         vector machines", JMLR 2 (2001); as in Keras, the true class enters the maximum as 0.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.CategoricalHinge()(y, p)), 4)
+        0.6
     """
 
     @staticmethod

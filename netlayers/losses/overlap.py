@@ -173,6 +173,12 @@ class Dice(_Overlap):
     Source:
         F. Milletari, N. Navab and S.-A. Ahmadi, "V-Net", 3DV 2016; here, as in Keras, without
         squares in the denominator.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.Dice()(y, p)), 4)
+        0.3
     """
 
     def __init__(
@@ -210,6 +216,12 @@ class Tversky(_Overlap):
     Source:
         S. Salehi, D. Erdogmus and A. Gholipour, "Tversky loss function for image segmentation using
         3D fully convolutional deep networks", MLMI 2017, equation 4.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.Tversky()(y, p)), 4)
+        0.3
     """
 
     def __init__(

@@ -33,6 +33,12 @@ class Poisson(ElementwiseLoss):
 
     Source:
         P. McCullagh and J. Nelder, "Generalized linear models", 2nd edition (1989), section 6.2.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.Poisson()(y, p)), 4)
+        0.6835
     """
 
     @staticmethod
@@ -79,6 +85,12 @@ class KLDivergence(OneHotTargets):
     Source:
         S. Kullback and R. Leibler, "On information and sufficiency", Annals of Mathematical
         Statistics 22 (1951).
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(float(nl.losses.KLDivergence()(y, p)), 4)
+        0.367
     """
 
     _takes_probabilities = True

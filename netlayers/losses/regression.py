@@ -39,6 +39,11 @@ class MeanSquaredError(_Difference):
         name: name of the loss.
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.MeanSquaredError()([[1.0, 2.0]], [[1.5, 4.0]])), 4)
+        2.125
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -64,6 +69,11 @@ class MeanAbsoluteError(_Difference):
         name: name of the loss.
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.MeanAbsoluteError()([[1.0, 2.0]], [[1.5, 4.0]])), 4)
+        1.25
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -94,6 +104,11 @@ class Huber(_Difference):
     Source:
         P. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35
         (1964).
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.Huber()([[1.0, 2.0]], [[1.5, 4.0]])), 4)
+        0.8125
     """
 
     def __init__(
@@ -138,6 +153,11 @@ class LogCosh(_Difference):
     Source:
         R. Saleh and A. Saleh, "Statistical properties of the log-cosh loss function used in machine
         learning", arXiv:2208.04564 (2022).
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.LogCosh()([[1.0, 2.0]], [[1.5, 4.0]])), 4)
+        0.7226
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -168,6 +188,11 @@ class MeanAbsolutePercentageError(_Difference):
         name: name of the loss.
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 4.0]])), 4)
+        75.0
     """
 
     def forward_samples(self, y_true: Array, y_pred: Array) -> Array:
@@ -198,6 +223,11 @@ class MeanSquaredLogarithmicError(ElementwiseLoss):
         name: name of the loss.
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.MeanSquaredLogarithmicError()([[1.0, 2.0]], [[1.5, 4.0]])), 4)
+        0.1554
     """
 
     @staticmethod

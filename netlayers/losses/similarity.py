@@ -29,6 +29,11 @@ class CosineSimilarity(AxisLoss):
         reduction: see :class:`Loss`.
         name: name of the loss.
         dtype: see :class:`Loss`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.CosineSimilarity()([[1.0, 2.0]], [[1.5, 4.0]])), 4)
+        -0.9945
     """
 
     def __init__(

@@ -134,6 +134,11 @@ class GaussianNLL(ElementwiseLoss):
     Source:
         D. Nix and A. Weigend, "Estimating the mean and variance of the target probability
         distribution", ICNN 1994, equation 5; the arguments are those of PyTorch's GaussianNLLLoss.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(float(nl.losses.GaussianNLL()([[1.0]], [[1.5, 2.0]])), 4)
+        0.4091
     """
 
     def __init__(

@@ -47,6 +47,11 @@ class Accuracy(_Fraction):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.Accuracy()([1, 2, 3, 4], [1, 2, 3, 0])
+        0.75
     """
 
     @staticmethod
@@ -69,6 +74,12 @@ class SparseCategoricalAccuracy(_Fraction):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [1, 0], [[0.2, 0.8], [0.3, 0.7]]
+        >>> round(nl.metrics.SparseCategoricalAccuracy()(y, p), 4)
+        0.5
     """
 
     @staticmethod
@@ -91,6 +102,12 @@ class CategoricalAccuracy(_Fraction):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(nl.metrics.CategoricalAccuracy()(y, p), 4)
+        1.0
     """
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
@@ -110,6 +127,11 @@ class BinaryAccuracy(_Fraction):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
         threshold: predictions above it count as 1; use 0 for logits.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.BinaryAccuracy()([0, 1, 1, 0], [0.1, 0.4, 0.9, 0.2])
+        0.75
     """
 
     def __init__(
@@ -142,6 +164,12 @@ class TopKCategoricalAccuracy(_Fraction):
         k: number of largest outputs to consider.
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0, 0, 1], [1, 0, 0]], [[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]
+        >>> nl.metrics.TopKCategoricalAccuracy(k=2)(y, p)
+        0.5
     """
 
     def __init__(self, k: int = 5, name: str | None = None, dtype: str | None = None) -> None:
@@ -174,6 +202,12 @@ class SparseTopKCategoricalAccuracy(_Fraction):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
         from_sorted_ids: ``y_pred`` holds class indices in order of decreasing probability.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [2, 0], [[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]
+        >>> nl.metrics.SparseTopKCategoricalAccuracy(k=2)(y, p)
+        0.5
     """
 
     def __init__(

@@ -274,6 +274,11 @@ class Recall(Precision):
     """Recall: ``tp / (tp + fn)``, the fraction of positives that are found; else 0.
 
     Args: see :class:`Precision`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> nl.metrics.Recall()([0, 1, 1, 0], [0.1, 0.4, 0.9, 0.2])
+        0.5
     """
 
     def _from_counts(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:

@@ -28,6 +28,11 @@ class CosineSimilarity(MeanMetric):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
         axis: the axis of the vectors.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.CosineSimilarity()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
+        0.9945
     """
 
     direction = "max"
@@ -67,6 +72,11 @@ class PearsonCorrelation(CosineSimilarity):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
         axis: the axis of the outputs.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.PearsonCorrelation()([[1.0, 2.0, 4.0]], [[1.5, 4.0, 5.0]]), 4)
+        0.9078
     """
 
     def _similarity(self, t: Array, p: Array) -> Array:

@@ -69,6 +69,12 @@ class BinaryCrossentropy(LossMetric):
         dtype: see :class:`Metric`.
         from_logits: the predictions are logits, not probabilities.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / 2``.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(nl.metrics.BinaryCrossentropy()(y, p), 4)
+        0.367
     """
 
     loss_class = losses.BinaryCrossentropy
@@ -102,6 +108,12 @@ class CategoricalCrossentropy(LossMetric):
         from_logits: the predictions are logits, not probabilities.
         label_smoothing: in [0, 1]: targets become ``t (1 - s) + s / classes``.
         axis: axis of the classes.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(nl.metrics.CategoricalCrossentropy()(y, p), 4)
+        0.367
     """
 
     loss_class = losses.CategoricalCrossentropy
@@ -137,6 +149,12 @@ class SparseCategoricalCrossentropy(LossMetric):
         from_logits: the predictions are logits, not probabilities.
         ignore_class: samples of this class are excluded from the mean.
         axis: axis of the classes.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [1, 0], [[0.2, 0.8], [0.3, 0.7]]
+        >>> round(nl.metrics.SparseCategoricalCrossentropy()(y, p), 4)
+        0.7136
     """
 
     loss_class = losses.SparseCategoricalCrossentropy
@@ -169,6 +187,11 @@ class MeanSquaredLogarithmicError(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.MeanSquaredLogarithmicError()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
+        0.1554
     """
 
     loss_class = losses.MeanSquaredLogarithmicError
@@ -181,6 +204,11 @@ class LogCoshError(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.LogCoshError()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
+        0.7226
     """
 
     loss_class = losses.LogCosh
@@ -196,6 +224,12 @@ class Poisson(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(nl.metrics.Poisson()(y, p), 4)
+        0.6835
     """
 
     loss_class = losses.Poisson
@@ -208,6 +242,12 @@ class KLDivergence(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(nl.metrics.KLDivergence()(y, p), 4)
+        0.367
     """
 
     loss_class = losses.KLDivergence
@@ -220,6 +260,11 @@ class Hinge(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.Hinge()([[1.0, -1.0]], [[0.5, 0.2]]), 4)
+        0.85
     """
 
     loss_class = losses.Hinge
@@ -232,6 +277,11 @@ class SquaredHinge(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.SquaredHinge()([[1.0, -1.0]], [[0.5, 0.2]]), 4)
+        0.845
     """
 
     loss_class = losses.SquaredHinge
@@ -244,6 +294,12 @@ class CategoricalHinge(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]
+        >>> round(nl.metrics.CategoricalHinge()(y, p), 4)
+        0.6
     """
 
     loss_class = losses.CategoricalHinge

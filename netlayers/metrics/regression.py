@@ -30,6 +30,11 @@ class MeanSquaredError(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.MeanSquaredError()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
+        2.125
     """
 
     loss_class = losses.MeanSquaredError
@@ -42,6 +47,11 @@ class RootMeanSquaredError(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.RootMeanSquaredError()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
+        1.4577
     """
 
     loss_class = losses.MeanSquaredError
@@ -58,6 +68,11 @@ class MeanAbsoluteError(LossMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.MeanAbsoluteError()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
+        1.25
     """
 
     loss_class = losses.MeanAbsoluteError
@@ -70,6 +85,11 @@ class MeanAbsolutePercentageError(MeanMetric):
     Args:
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Example:
+        >>> import netlayers as nl
+        >>> round(nl.metrics.MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
+        75.0
     """
 
     direction = "min"

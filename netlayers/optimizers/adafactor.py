@@ -41,6 +41,16 @@ class Adafactor(Optimizer):
         N. Shazeer, M. Stern, "Adafactor: adaptive learning rates with sublinear memory cost", ICML
         2018, algorithms 4 and 5, with the step sizes of its section 8. As in Keras, the last two
         axes are the matrix.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.Adafactor(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.9, 1.1], dtype=float32)
     """
 
     state_names = ("v",)  # R and C of a matrix lie at its beginning

@@ -31,6 +31,16 @@ class Adagrad(Optimizer):
     Source:
         J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and
         stochastic optimization", JMLR 12 (2011), figure 1 with the diagonal matrix of section 1.2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.Adagrad(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.9155, 1.0302], dtype=float32)
     """
 
     by_rows = True

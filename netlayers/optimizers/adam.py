@@ -38,6 +38,16 @@ class Adam(Moments):
         D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1 with
         the order of computation at the end of its section 2. AMSGrad: S. Reddi, S. Kale, S. Kumar,
         "On the convergence of Adam and beyond", ICLR 2018, algorithm 2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.Adam(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.9, 1.1], dtype=float32)
     """
 
     def __init__(
@@ -90,6 +100,16 @@ class AdamW(Adam):
 
     Source:
         I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.AdamW(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.8996, 1.0996], dtype=float32)
     """
 
     def __init__(

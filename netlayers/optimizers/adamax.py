@@ -28,6 +28,16 @@ class Adamax(Moments):
 
     Source:
         D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.Adamax(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.9, 1.1], dtype=float32)
     """
 
     state_names = ("m", "u")

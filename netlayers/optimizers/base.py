@@ -364,19 +364,11 @@ class Optimizer(Configurable):
         return names
 
     def rule_of(self, p: Parameter) -> Rule:
-        """Return the rule that updates a parameter.
-
-        Args:
-            p: the parameter.
-        """
+        """Return the rule that updates a parameter p."""
         return rule_of(self, self.decay_of(p))
 
     def decay_of(self, p: Parameter) -> float:
-        """Return the weight decay of a parameter, 0 if it is excluded.
-
-        Args:
-            p: the parameter.
-        """
+        """Return the weight decay of a parameter p, 0 if it is excluded."""
         return 0.0 if self._is_undecayed(p) else self.weight_decay or 0.0
 
     def _is_undecayed(self, p: Parameter) -> bool:

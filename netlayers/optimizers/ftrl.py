@@ -41,6 +41,16 @@ class Ftrl(Optimizer):
     Source:
         H. B. McMahan et al., "Ad click prediction: a view from the trenches", KDD 2013, algorithm
         1, where p is 1/2 and α is lr. As in Keras, l2 is half of the paper's λ2.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.Ftrl(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.381 , 0.0767], dtype=float32)
     """
 
     state_names = ("accumulator", "linear")

@@ -33,6 +33,16 @@ class Lamb(Moments):
         Y. You et al., "Large batch optimization for deep learning: training BERT in 76 minutes",
         ICLR 2020, algorithm 2 with φ(z) = z. As in Keras, the weight decay is separate; the
         paper adds ``weight_decay * w`` to r before computing its norm.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.Lamb(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.9, 1.1], dtype=float32)
     """
 
     by_parameter = True

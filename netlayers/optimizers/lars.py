@@ -41,6 +41,16 @@ class LARS(Optimizer):
     Source:
         Y. You, I. Gitman, B. Ginsburg, "Large batch training of convolutional networks",
         arXiv:1708.03888, algorithm 1. Keras does not have it.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.LARS(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.9999, 1.    ], dtype=float32)
     """
 
     state_names = ("momentum",)

@@ -63,6 +63,16 @@ class Muon(Optimizer):
         K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024, with the
         coefficients of the iteration given there; the factor of the step is that of J. Liu et al.,
         "Muon is scalable for LLM training", arXiv:2502.16982, eq. 4.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.Muon(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.9803, 1.0035], dtype=float32)
     """
 
     state_names = ("momentum", "velocity")

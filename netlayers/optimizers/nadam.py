@@ -36,6 +36,16 @@ class Nadam(Moments):
         T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR 2016 workshop, algorithm 2. As
         in Keras, m decays with beta_1 instead of µ_t, and µ_t uses 0.96^t; PyTorch uses
         0.96^(0.004 t).
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.Nadam(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.8937, 1.1063], dtype=float32)
     """
 
     scratch_rows = 2

@@ -33,6 +33,16 @@ class RAdam(Moments):
     Source:
         L. Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020,
         algorithm 2. (PyTorch rectifies from ``ρ_t > 5`` on, one update later.)
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.RAdam(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.95, 1.01], dtype=float32)
     """
 
     def update(

@@ -35,6 +35,16 @@ class RMSprop(Optimizer):
         T. Tieleman, G. Hinton, "Lecture 6.5: rmsprop", COURSERA 2012; the centered form is
         A. Graves, "Generating sequences with recurrent neural networks", arXiv:1308.0850,
         eq. 38 to 45.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.RMSprop(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.6838, 1.3162], dtype=float32)
     """
 
     _squares_gradients = True

@@ -39,6 +39,16 @@ class ScheduleFreeAdamW(Optimizer):
         A. Defazio et al., "The road less scheduled", NeurIPS 2024, algorithm 1. As in Keras, c is
         1 / t (in the paper, lr² divided by the sum of all lr²), the weight decay acts on w, and
         the network keeps w when the training ends, not x.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.ScheduleFreeAdamW(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.9, 1.1], dtype=float32)
     """
 
     state_names = ("momentum", "velocity")

@@ -35,6 +35,16 @@ class SGD(Optimizer):
         momentum in deep learning", ICML 2013, eq. 1 to 4; Nesterov momentum with the gradient at
         w: Y. Bengio, N. Boulanger-Lewandowski, R. Pascanu, "Advances in optimizing
         recurrent networks", ICASSP 2013, eq. 7.
+
+    Example:
+        >>> import numpy as np, netlayers as nl
+        >>> layer = nl.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+        >>> layer.build((None, 2))
+        >>> gradient = np.array([[0.5], [-0.1]])
+        >>> nl.optimizers.SGD(0.1).apply([gradient], layer.trainable_variables)
+        True
+        >>> layer.kernel.ravel().round(4)
+        array([0.95, 1.01], dtype=float32)
     """
 
     by_rows = True

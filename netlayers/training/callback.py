@@ -138,10 +138,7 @@ class Callback:
     _adds: tuple[str, ...] = ()
 
     def check_run(self, plan: RunPlan) -> None:
-        """Check that the callback can have an effect; called before anything of a run has started.
-
-        Args:
-            plan: epochs of the run, and the names in its logs.
+        """Check that the callback can have an effect in the run of ``plan``, before it starts.
 
         Raises:
             ConfigurationError: it cannot, as with a monitored name that no result has.
@@ -173,11 +170,7 @@ class Callback:
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`get_state` returned; called after :meth:`on_train_begin`.
-
-        Args:
-            state: the dict.
-        """
+        """Restore the state of :meth:`get_state`; called after :meth:`on_train_begin`."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start of ``fit``."""

@@ -33,6 +33,12 @@ class CosineDecay(LearningRateSchedule):
     Source:
         I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts",
         ICLR 2017, eq. 5, without the restarts.
+
+    Example:
+        >>> import netlayers as nl
+        >>> rate = nl.optimizers.schedules.CosineDecay(0.1, decay_steps=100)
+        >>> round(rate(0), 4), round(rate(50), 4), round(rate(100), 4)
+        (0.1, 0.05, 0.0)
     """
 
     def __init__(
@@ -89,6 +95,12 @@ class CosineDecayRestarts(LearningRateSchedule):
     Source:
         I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts",
         ICLR 2017, eq. 5.
+
+    Example:
+        >>> import netlayers as nl
+        >>> rate = nl.optimizers.schedules.CosineDecayRestarts(0.1, first_decay_steps=100)
+        >>> round(rate(0), 4), round(rate(50), 4), round(rate(100), 4)
+        (0.1, 0.05, 0.1)
     """
 
     def __init__(
@@ -167,6 +179,12 @@ class OneCycle(LearningRateSchedule):
     Source:
         L. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large
         learning rates", arXiv:1708.07120 (2018), section 3, with half cosine waves, not lines.
+
+    Example:
+        >>> import netlayers as nl
+        >>> rate = nl.optimizers.schedules.OneCycle(0.1, total_steps=100)
+        >>> round(rate(0), 4), round(rate(30), 4), round(rate(100), 6)
+        (0.004, 0.0999, 0.0)
     """
 
     def __init__(

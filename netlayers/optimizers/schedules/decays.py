@@ -185,6 +185,12 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: restart after the end, with the decay extended to the next multiple of
             ``decay_steps``. Otherwise the rate stays constant.
         name: name of the schedule.
+
+    Example:
+        >>> from netlayers.optimizers.schedules import PolynomialDecay
+        >>> rate = PolynomialDecay(0.1, decay_steps=100, end_learning_rate=0.0)
+        >>> round(rate(0), 4), round(rate(50), 4), round(rate(100), 4)
+        (0.1, 0.05, 0.0)
     """
 
     def __init__(

@@ -83,6 +83,12 @@ class Noam(LearningRateSchedule):
 
     Source:
         A. Vaswani et al., "Attention is all you need", NeurIPS 2017, eq. 3.
+
+    Example:
+        >>> import netlayers as nl
+        >>> rate = nl.optimizers.schedules.Noam(d_model=64, warmup_steps=100)
+        >>> round(rate(50), 5), round(rate(100), 5), round(rate(400), 5)
+        (0.00638, 0.01244, 0.00624)
     """
 
     def __init__(

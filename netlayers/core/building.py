@@ -64,7 +64,7 @@ def checked_build(build: Build) -> Build:
                 return
         if self.input_spec is not FLOAT or is_several(shape):
             check_declared(self, shape)
-        self._building = True
+        self._building = threading.get_ident()
         self.declared_parameters, self.states = [], {}
         self._set_dtype(self._dtype)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def prepared(layer: LayerLike, x: Any) -> Any:
         rows = ", ".join(f"{n} has {a.shape[0]}" for n, a in zip(names, arrays, strict=True))
         raise ShapeError(f"{layer.owner}: its inputs differ in their number of rows: {rows}.")
     x = tuple(arrays) if several else arrays[0]
-    if "_building" in vars(layer):  # the forward of a model, which its build runs
+    if vars(layer).get("_building") == get_ident():  # the forward of a model, which its build runs
         return x
     if not layer.built:
         layer.build(any_batch(shapes_of(x)))

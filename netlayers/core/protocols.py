@@ -28,7 +28,7 @@ class LayerLike(WeightHolder, Protocol):
     cache: Cache
     workspace: Workspace
     random: bool
-    _building: bool
+    _building: int  # the thread that builds it, while it does
     _calls: int
     _call_number: int
 

@@ -25,10 +25,12 @@ FIRST = (
     "streams",
 )  # the others are slow tests
 
+ALL = (*NETWORKS, "--epochs", "2")
+
 
 @pytest.fixture(scope="module")
 def alone():
-    return run(0, *NETWORKS)
+    return run(0, *ALL)
 
 
 def test_two_processes_have_the_bits_of_one():
@@ -39,7 +41,7 @@ def test_two_processes_have_the_bits_of_one():
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("way", [(), ("--messages",)], ids=["shared memory", "messages"])
 def test_any_number_of_processes_has_the_bits_of_one(processes, way, alone):
-    assert run(processes, *NETWORKS, *way) == alone
+    assert run(processes, *ALL, *way) == alone
 
 
 @needs_open_mpi
@@ -47,20 +49,22 @@ def test_any_number_of_processes_has_the_bits_of_one(processes, way, alone):
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 8])
 def test_open_mpi_has_the_same_bits(processes, alone):
     way = ("--messages",) if processes in (3, 4) else ()
-    assert run(processes, *NETWORKS, *way, mpi=open_mpi()) == alone
+    assert run(processes, *ALL, *way, mpi=open_mpi()) == alone
 
 
 @needs_open_mpi
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["fail alone", "kill"])
 def test_a_process_that_ends_ends_all_of_open_mpi(what):
-    said = run(3, "dense", "--disturb", what, "--rank", "1", fails=True, mpi=open_mpi(), timeout=60)
+    said = run(
+        3, "dense", "--disturb", what, "--rank", "1", fails=True, mpi=open_mpi(), timeout=120
+    )
     assert what == "kill" or "RuntimeError: something happened" in said
 
 
 @pytest.mark.slow
 def test_a_process_that_sleeps_for_ten_seconds_changes_nothing(alone):
-    found = run(3, "dense", "--disturb", "sleep", "--rank", "2")
+    found = run(3, "dense", "--epochs", "2", "--disturb", "sleep", "--rank", "2")
     assert found == {"dense": alone["dense"]}
 
 
@@ -85,7 +89,7 @@ def test_a_process_that_evaluates_alone_does_not_wait_for_ever():
 
 @pytest.mark.parametrize("what", ["fail", pytest.param("fail alone", marks=pytest.mark.slow)])
 def test_an_error_in_one_process_ends_all(what):
-    said = run(3, "dense", "--disturb", what, "--rank", "1", fails=True, timeout=60)
+    said = run(3, "dense", "--disturb", what, "--rank", "1", fails=True, timeout=120)
     assert "netlayers: process 1 of 3 failed:" in said
     assert "RuntimeError: something happened" in said
 

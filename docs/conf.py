@@ -100,6 +100,7 @@ html_theme_options = {
     "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
+    "collapse_navigation": True,  # of the reference, only the module of the page
     "header_links_before_dropdown": 7,
     "footer_start": ["copyright"],
     "footer_end": [],

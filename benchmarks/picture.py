@@ -59,12 +59,12 @@ def title(case: Case) -> str:
     Example:
         >>> from benchmarks.cases import CASES
         >>> title(CASES["tiny"]).splitlines(), title(CASES["wide"]).splitlines()[1]
-        (['tiny', '784-30-10, 10'], '1024, 3 × 2048, 10; 256')
+        (['tiny', '784-30-10; 10'], '1024, 3 × 2048, 10; 256')
     """
     first, *hidden, last = case.sizes
     if len(hidden) > 2 and len(set(hidden)) == 1:
         return f"{case.name}\n{first}, {len(hidden)} × {hidden[0]}, {last}; {case.batch}"
-    return f"{case.name}\n{'-'.join(map(str, case.sizes))}, {case.batch}"
+    return f"{case.name}\n{'-'.join(map(str, case.sizes))}; {case.batch}"
 
 
 def draw_case(

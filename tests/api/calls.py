@@ -214,7 +214,7 @@ def plot_monitor(folder, **arguments):
     monitor = nl.callbacks.GradientMonitor()
     classifier().fit(X, Y, epochs=3, verbose=0, callbacks=monitor)
     figure = monitor.plot(**arguments)
-    found = [(axes.get_ylabel(), axes.get_title()) for axes in figure.axes]
+    found = [(axes.get_ylabel(), axes.get_title("left")) for axes in figure.axes]
     return found, [path.name for path in folder.iterdir()]
 
 

@@ -152,7 +152,11 @@ def own_threads() -> Iterator[int]:
 class _Single:
     """How many calls compute with one thread now, and how many threads BLAS had before."""
 
-    lock, users, before = threading.Lock(), 0, 1
+    def __init__(self) -> None:
+        self.lock, self.users, self.before = threading.Lock(), 0, 1
+
+
+_single = _Single()
 
 
 @contextlib.contextmanager
@@ -163,20 +167,20 @@ def one_thread() -> Iterator[None]:
     """
     set_threads, get_threads = _openblas()
     known = vars(_own).get("threads")
-    with _Single.lock:
-        _Single.users += 1
-        if _Single.users == 1:
-            _Single.before = get_threads()
+    with _single.lock:
+        _single.users += 1
+        if _single.users == 1:
+            _single.before = get_threads()
             set_threads(1)
     _own.threads = 1
     try:
         yield
     finally:
         _own.threads = known
-        with _Single.lock:
-            _Single.users -= 1
-            if not _Single.users:
-                set_threads(_Single.before)
+        with _single.lock:
+            _single.users -= 1
+            if not _single.users:
+                set_threads(_single.before)
 
 
 def has_own_threads() -> bool:

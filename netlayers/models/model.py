@@ -188,7 +188,7 @@ class Model(SubclassedModel):
         dpi: int = 200,
         rankdir: str | None = None,
     ) -> Any:
-        """Draw the network, and return the ``matplotlib.figure.Figure``.
+        """Draw the network as :func:`netlayers.plotting.plot_network`; return the figure.
 
         Args:
             to_file: path of the image to save; the extension selects the format (png, svg, pdf).
@@ -227,7 +227,7 @@ class Model(SubclassedModel):
         *,
         allow_nonfinite: bool = False,
     ) -> None:
-        """Save only the weights and running statistics.
+        """Save only the weights and running statistics by :func:`netlayers.saving.save_weights`.
 
         Args and errors: see :func:`netlayers.saving.save_model`.
         """

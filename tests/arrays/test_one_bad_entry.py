@@ -66,7 +66,7 @@ def test_one_entry_too_large_for_float32(model, row):
     with pytest.raises(DataError, match="too large for float32") as raised:
         model.fit(x, np.zeros(ROWS), verbose=0)
     start, stop = map(int, re.search(r"rows (\d+) to (\d+)", str(raised.value)).groups())
-    assert start <= row < stop
+    assert start <= row <= stop
 
 
 def test_large_finite_numbers_whose_squares_overflow_pass(model):

@@ -157,12 +157,13 @@ def test_one_of_several_processes_predicts_in_its_main_thread():
 def test_blas_has_one_thread_until_the_last_leaves(monkeypatch):
     counts = [4]
     monkeypatch.setattr(threads, "_openblas", lambda: (counts.append, lambda: counts[-1]))
-    first, second = threads.one_thread(), threads.one_thread()  # of two threads of Python
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert counts == [4, 1]
-    second.__exit__(None, None, None)
+    first, second = threads.one_thread(), threads.one_thread()
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:  # two threads of Python
+        one.submit(first.__enter__).result()
+        other.submit(second.__enter__).result()
+        one.submit(first.__exit__, None, None, None).result()
+        assert counts == [4, 1]
+        other.submit(second.__exit__, None, None, None).result()
     assert counts == [4, 1, 4]
 
 

@@ -237,7 +237,7 @@ class Layer(Module):
         check_shapes(self, shape)
 
     def add_loss(self, value: Any) -> None:
-        """Add a number, the value, usually a mean over the batch, to the loss of the model.
+        """Add ``value``, usually a mean over the batch, to the loss of the model.
 
         Call it in ``forward``; ``backward`` adds its gradient to dL/dx. A regularizer of a weight
         is an argument of :meth:`add_weight` instead.

@@ -92,7 +92,7 @@ class RandomCrop(FramedImages, Augmentation):
         return Frame((self.height, self.width), seen, (slice(None),) * 2)
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Array:
-        """Return the images cropped at a place, the transformation, or around their centre."""
+        """Return the images cropped where ``transformation`` says, or around their centre."""
         x = self._batch(images)
         place = transformation if training else None
         return self._framed(x, self._frame_at(self._sizes(x.shape), place), False)
@@ -100,7 +100,7 @@ class RandomCrop(FramedImages, Augmentation):
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any, training: bool = True
     ) -> Array:
-        """Return the masks, cropped at the transformation, and resized with the nearest pixel."""
+        """Return the masks, cropped by ``transformation``, and resized with the nearest pixel."""
         masks = np.asarray(segmentation_masks)
         frame = self._frame_at(self._sizes(masks.shape), transformation if training else None)
         axis = self._first_axis

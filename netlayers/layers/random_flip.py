@@ -96,6 +96,6 @@ class RandomFlip(Augmentation):
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any, training: bool = True
     ) -> Array:
-        """Return the masks, mirrored as the transformation says, which flips the images too."""
+        """Return the masks, mirrored by ``transformation`` as the images are."""
         masks = np.array(segmentation_masks)
         return self._flip(masks, transformation, np.empty_like(masks)) if training else masks

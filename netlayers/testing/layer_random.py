@@ -63,8 +63,9 @@ def draws_in_each_step_and_never_at_inference(example: Example) -> None:
     """Check that each training step draws other numbers, and inference none."""
     layer = built(example, "float32")
     x = _values(example)
-    first, second = _outputs(layer, x, 2)
-    require((first != second).any(), "other numbers in each training step", "the same", _DRAW)
+    first, *others = _outputs(layer, x, 5)  # two may be equal by chance, such as crops
+    differ = any((first != other).any() for other in others)
+    require(differ, "other numbers in each training step", "the same", _DRAW)
     states = [g.bit_generator.state for g in generators_of(layer).values()]
     layer.forward(x)
     require(

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -50,6 +51,9 @@ def machines(tmp_path):
             ip("-n", name, "addr", "add", f"{address}/24", "dev", "cable")
             ip("-n", name, "link", "set", "lo", "up")
             ip("-n", name, "link", "set", "cable", "up")
+        for name in names:  # a moment after both ends are up
+            while " state UP " not in ip("-n", name, "link", "show", "cable"):
+                time.sleep(0.05)
     except subprocess.CalledProcessError as error:
         for name in made:
             ip("netns", "del", name)

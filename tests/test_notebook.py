@@ -283,7 +283,7 @@ model.fit(x, x[:, 0], verbose=0, callbacks=[nl.callbacks.LambdaCallback(on_train
     first, second = executed(code, interrupted)
     printed = [output for output in first.outputs if output.get("name") == "stdout"]
     text = "".join(output.text for output in printed)
-    assert len(re.findall(r"Epoch \d/2 +\d+ ms  loss", text)) == 2
+    assert len(re.findall(r"Epoch \d/2 +[\d.]+ m?s  loss", text)) == 2
     assert "text/html" in first.outputs[-1].data
     assert second.outputs[-1].traceback == [
         "fit was interrupted in epoch 1 of 1 after batch 1 of 2; nothing was saved; fit(...) "

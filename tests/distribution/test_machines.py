@@ -51,9 +51,10 @@ def machines(tmp_path):
             ip("-n", name, "addr", "add", f"{address}/24", "dev", "cable")
             ip("-n", name, "link", "set", "lo", "up")
             ip("-n", name, "link", "set", "cable", "up")
-        for name in names:  # a moment after both ends are up
-            while " state UP " not in ip("-n", name, "link", "show", "cable"):
-                time.sleep(0.05)
+        for _ in range(100):  # both ends are up a moment later
+            if all(" state UP " in ip("-n", name, "link", "show", "cable") for name in names):
+                break
+            time.sleep(0.05)
     except subprocess.CalledProcessError as error:
         for name in made:
             ip("netns", "del", name)

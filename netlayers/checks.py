@@ -7,12 +7,12 @@ import inspect
 import operator
 import os
 import stat
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from netlayers.errors import ArgumentTypeError, ConfigurationError, FileError
+from netlayers.errors import ArgumentTypeError, ConfigurationError, DataError, FileError, ShapeError
 
 # Larger numbers are infinite in float32, and larger integers none of NumPy's.
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
@@ -346,3 +346,33 @@ def takes(function: Callable[..., Any], count: int) -> bool:
     except ValueError:  # some functions written in C have no signature
         return True
     return True
+
+
+def check_custom_objects(owner: str, value: Any) -> None:
+    """Raise a ConfigurationError unless ``value`` is ``None`` or a mapping of names."""
+    if value is None or (isinstance(value, Mapping) and all(isinstance(k, str) for k in value)):
+        return
+    raise ConfigurationError(
+        f"{owner}: custom_objects must be a dict such as {{'Mine': Mine}}, got {value!r:.200}."
+    )
+
+
+@contextlib.contextmanager
+def named_in_errors(
+    argument: str, kinds: tuple[type[ValueError], ...] = (DataError, ShapeError)
+) -> Iterator[str]:
+    """Add to errors about data that they are in ``argument``, unless they name it already.
+
+    Example:
+        >>> from netlayers.errors import ShapeError
+        >>> with named_in_errors("validation_data"):
+        ...     raise ShapeError("expected 3 columns, got 2.")
+        Traceback (most recent call last):
+        netlayers.errors.ShapeError: expected 3 columns, got 2. (This is in validation_data.)
+    """
+    try:
+        yield argument
+    except kinds as error:
+        if argument not in str(error):
+            error.args = (f"{error} (This is in {argument}.)",)
+        raise

@@ -15,7 +15,7 @@ from netlayers._printable import printable
 from netlayers._tables import text_table
 from netlayers.arrays.convert import shapes_of
 from netlayers.arrays.several import listed
-from netlayers.checks import check_choice, check_integer
+from netlayers.checks import check_choice, check_integer, named_in_errors
 from netlayers.data.arrays import ArrayData
 from netlayers.diagnostics import (
     diagnose_data,
@@ -210,7 +210,8 @@ def diagnose(
     rows = [*_associated(columns, steps.loss)]
     if validation_data is not None:
         parts = validation_parts(validation_data, owner)
-        others, _ = columns_in_memory(trial, "validation_data", *parts, enough)
+        with named_in_errors("validation_data") as name:
+            others, _ = columns_in_memory(trial, name, *parts, enough)
         shared = diagnose_rows.overlap(columns[0], others[0])  # type: ignore[arg-type]
         rows += diagnose_rows.leaks(shared)
     report = examine(trial, steps, batches, look, targets)

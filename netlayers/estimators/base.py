@@ -18,6 +18,7 @@ from netlayers.checks import (
     check_number,
     check_verbose,
     listed,
+    named_in_errors,
 )
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.estimators.building import given_model, layers_of_sizes
@@ -248,8 +249,9 @@ class NeuralNet(Parameters):
             raise DataError(
                 f"{self._owner}: eval_set must be a tuple (X, y), got {type(eval_set).__name__}."
             )
-        X, y = self._checked(*eval_set, first=False)
-        return X, self._encode(y)
+        with named_in_errors("eval_set", (ValueError,)):
+            X, y = self._checked(*eval_set, first=False)
+            return X, self._encode(y)
 
     def _split(
         self, X: Any, targets: Array, weight: Array | None, y: Array

@@ -11,7 +11,7 @@ import numpy as np
 
 from netlayers._optional import scipy
 from netlayers.callbacks import BackupAndRestore, History, ProgressBar
-from netlayers.checks import check_integer, check_number, check_verbose
+from netlayers.checks import check_integer, check_number, check_verbose, named_in_errors
 from netlayers.data.arrays import ArrayData
 from netlayers.errors import ConfigurationError, NonFiniteError
 from netlayers.training import trainer
@@ -139,9 +139,10 @@ def fit_lbfgs(
         with rollback_on_error(model):
             columns, _ = columns_in_memory(model, owner, x, y, sample_weight)
             if validation_data is not None:
-                parts = validation_parts(validation_data)
+                parts = validation_parts(validation_data, owner)
                 reading = BatchSettings(None, None, 0, "batch_size")
-                validation = evaluation_data(model, "validation_data", parts, reading)
+                with named_in_errors("validation_data") as name:
+                    validation = evaluation_data(model, name, parts, reading)
                 opened.callback(validation.close)
             check_deterministic(model)
             steps = model._steps

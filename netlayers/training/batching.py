@@ -10,7 +10,7 @@ import numpy as np
 
 from netlayers.arrays.checks import warn_of_lost_columns
 from netlayers.arrays.convert import each, shapes_of
-from netlayers.checks import check_flag, check_integer, check_number, overridden
+from netlayers.checks import check_flag, check_integer, check_number, named_in_errors, overridden
 from netlayers.data.arrays import ArrayData, column, split_columns
 from netlayers.data.batch import Batch, ready_batch
 from netlayers.data.blocks import warn_of_few_blocks
@@ -18,7 +18,7 @@ from netlayers.data.class_weights import stratified_rows, times_class_weights
 from netlayers.data.own_shards import OwnShards, OwnStream, own_shards_of
 from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments
 from netlayers.data.structure import unpack_batch
-from netlayers.errors import ConfigurationError, DataError, ShapeError
+from netlayers.errors import ConfigurationError, DataError
 from netlayers.training.inputs import (
     batch_of,
     check_against,
@@ -137,12 +137,8 @@ def fit_data(
     if arguments.validation_data is not None:
         parts = validation_parts(arguments.validation_data)
         size = arguments.training.batch_size
-        try:
-            validation = evaluation_data(model, "validation_data", parts, arguments.testing, size)
-        except (DataError, ShapeError) as error:
-            if "validation_data" in str(error):
-                raise
-            raise type(error)(f"{error} (This is in validation_data.)") from None
+        with named_in_errors("validation_data") as name:
+            validation = evaluation_data(model, name, parts, arguments.testing, size)
     if validation is not None:
         opened.callback(validation.close)
     return data, validation

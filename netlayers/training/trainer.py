@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
+from netlayers.checks import named_in_errors
 from netlayers.data.batch import batches_of
 from netlayers.data.own_rows import own_rows_of
 from netlayers.data.streams import warn_exhausted
@@ -347,7 +348,9 @@ def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
         epoch = 1 + (hooks.epoch or 0)
         warn_exhausted("fit: validation_data", f"before epoch {epoch} was validated")
         return {}
-    return {f"val_{name}": value for name, value in test(steps, data, hooks, exact=False).items()}
+    with named_in_errors("validation_data"):
+        means = test(steps, data, hooks, exact=False)
+    return {f"val_{name}": value for name, value in means.items()}
 
 
 def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:

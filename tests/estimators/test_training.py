@@ -287,6 +287,9 @@ def test_wrong_data():
         net.partial_fit(X, Y + 1)
     with pytest.raises(ValueError, match="eval_set must be a tuple"):
         small().fit(X, Y, eval_set=X)
+    for held in [(X[:, :2], Y), (X, Y + 3), (X + np.nan, Y), (X, Y[:3])]:
+        with pytest.raises(ValueError, match="eval_set"):
+            small().fit(X, Y, eval_set=held)
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
         small(early_stopping=True).partial_fit(X, Y, classes=[0, 1, 2])
     with pytest.warns(UserWarning, match="batch_size=1000 is larger than the 150 samples"):

@@ -358,3 +358,30 @@ def test_the_search_for_nonfinite_numbers_warns_of_none():
     its._make_steps((6, 1))
     batch = Batch(np.full((6, 2), 1e4, np.float32), Y, None, 6)
     assert nonfinite.find_nonfinite(its._steps, batch).kind == "infinite"
+
+
+WIDE = (np.zeros((6, 3), np.float32), Y)
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_lbfgs", "diagnose"])
+@pytest.mark.parametrize(
+    "data",
+    [WIDE, (X, Y[:, :0]), (X, Y[:5]), (X, Y + np.nan), WIDE[0], [(X, Y), WIDE], [WIDE, (X, Y)]],
+    ids=["x", "y", "rows", "NaN", "no y", "later batch", "first batch"],
+)
+def test_an_error_in_validation_data_names_it(method, data):
+    data = Batches(data) if isinstance(data, list) else data
+    with pytest.raises(ValueError, match="validation_data"):
+        call(method, X, Y + 1, validation_data=data)()
+
+
+class Batches(nl.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]

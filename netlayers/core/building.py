@@ -69,6 +69,8 @@ def checked_build(build: Build) -> Build:
         self._set_dtype(self._dtype)
         try:
             build(self, shape)
+            if self._adds_penalty:  # a class of the user
+                self._check_sublayers()
             output_shape = self.compute_output_shape(shape)
         except BaseException:
             self.declared_parameters, self.states = [], {}

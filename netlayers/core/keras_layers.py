@@ -8,9 +8,12 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.binding import own_parameters
+from netlayers.core.module import Module
 from netlayers.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlayers.core.protocols import LayerLike
 
 
@@ -39,20 +42,37 @@ def methods_to_write(layer: LayerLike) -> str:
     return "\n".join(lines)
 
 
-def refuse_sublayers(layer: LayerLike, base: type) -> None:
-    """Raise a ConfigurationError if a layer without a ``build`` keeps layers that nothing builds.
+def refuse_sublayers(layer: LayerLike) -> None:
+    """Raise a ConfigurationError if a layer of the user keeps layers with weights of their own.
+
+    Nothing would train or save them. Those that are in a model elsewhere belong to that model.
 
     Args:
-        layer: the layer.
-        base: the class whose ``build`` declares no weights.
+        layer: the layer, after its ``build``.
     """
-    for part in layer._sublayers:
-        if type(part).build is not base.build and not (part.built or part._in_model):  # type: ignore
+    base: Any = next(cls for cls in type(layer).__mro__ if "_check_sublayers" in vars(cls))
+    mine = {id(p) for p in layer.declared_parameters}
+    for part in _parts(layer):
+        if part.built:
+            left_out = any(id(p) not in mine for p in part.declared_parameters)
+        else:
+            left_out = type(part).build is not base.build  # type: ignore[attr-defined]
+        if left_out and not part._in_model:
             raise ConfigurationError(
-                f"{layer.owner} ({type(layer).__name__}): nothing builds its layer {part.name!r}. "
-                "A layer made of layers is a class derived from nl.Model, whose forward() and "
-                "backward() call theirs."
+                f"{layer.owner} ({type(layer).__name__}): the weights of its layer {part.name!r} "
+                "would be neither trained nor saved. A layer made of layers is a class derived "
+                "from nl.Model, without a build(), whose forward() and backward() call theirs; "
+                "weights of its own go into a layer that declares them."
             )
+
+
+def _parts(layer: LayerLike) -> Iterator[Module]:
+    """Yield the layers in the attributes of a layer, and in lists, tuples and dicts there."""
+    for value in list(vars(layer).values()):
+        values = value.values() if isinstance(value, dict) else value
+        for item in values if isinstance(value, (list, tuple, dict)) else (value,):
+            if isinstance(item, Module):
+                yield item
 
 
 def _returned(cls: Any) -> str:

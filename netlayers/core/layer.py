@@ -89,6 +89,7 @@ class Layer(Module):
     _any_inputs = False  # whether it takes any number of float inputs, from 2
     _combines_masks = False  # whether it makes its mask of those of its inputs
     _converted = prepared  # what prepare returns for other inputs than ready arrays
+    _check_sublayers = refuse_sublayers  # after build
     if TYPE_CHECKING:  # the sublayers of a layer are layers
 
         @property
@@ -146,7 +147,6 @@ class Layer(Module):
         Args:
             input_shape: with the batch first, ``None`` for an axis of any length.
         """
-        refuse_sublayers(self, Layer)
 
     def _after_build(self) -> None:
         """Run after :meth:`build`, when the shapes are known."""

@@ -111,9 +111,38 @@ def made_of_layers(base):
     return Block(2)
 
 
+class Holds(nl.layers.Layer):
+    def __init__(self, held):
+        super().__init__()
+        self.held = held
+
+    def forward(self, x, training=False):
+        return self.held.forward(self.prepare(x), training)
+
+
+class Builds(Holds):
+    """As Keras's guide has it: ``build`` builds the layers of the layer."""
+
+    def __init__(self):
+        super().__init__(nl.layers.Dense(2))
+
+    def build(self, input_shape):
+        self.held.build(input_shape)
+        self.add_weight("scale", (2,))
+
+
 def test_a_layer_made_of_layers_is_a_model():
-    with pytest.raises(nl.errors.ConfigurationError, match=r"dense'\. .* derived from nl\.Model"):
-        nl.Sequential([made_of_layers(nl.layers.Layer)]).predict(X)
+    dense = nl.layers.Dense
+    for block in (made_of_layers(nl.layers.Layer), Builds(), Holds([dense(2), dense(2)])):
+        with pytest.raises(nl.errors.ConfigurationError, match=r"dense' .* derived from nl\.Model"):
+            nl.Sequential([block]).predict(X)
+    held = dense(2)
+    held(X)
+    with pytest.raises(nl.errors.ConfigurationError, match="'dense' would be neither trained nor"):
+        Holds(held)(X)
+    other = nl.Sequential([dense(2)], seed=0)
+    other.build((None, 3))
+    assert Holds(other.layers[0])(X).shape == (4, 2)  # it is trained and saved with its model
     model = nl.Sequential([made_of_layers(nl.Model), nl.layers.Dense(1)], seed=0)
     model.compile("sgd", "mse")
     assert model.predict(X).shape == (4, 1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.checks import check_custom_objects
 from netlayers.registry import (
     USER_OBJECTS,
     Configurable,
-    check_custom_objects,
     serialize,
     snake_case,
 )

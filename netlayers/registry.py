@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from netlayers._defined import check_method_arguments
 from netlayers._read_only import guard_methods
 from netlayers._refused import kept_argument, refused_argument
+from netlayers.checks import is_foreign
 from netlayers.errors import ConfigurationError, MissingMethodError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -232,6 +233,13 @@ def reading_a_file() -> bool:
     return _CUSTOM_OBJECTS.get() is not None
 
 
+def own_function(kind: str, name: Any) -> Any:
+    """Return the function of the user that is registered, or in a scope, as ``name``, or None."""
+    known = _REGISTRY.get(kind, {})
+    found = (custom_object(name) or known.get(name)) if isinstance(name, str) else None
+    return found if inspect.isfunction(found) and is_foreign(found) else None
+
+
 def custom_object(name: str) -> Any:
     """Return what the user calls ``name`` in ``custom_objects`` or a scope, or ``None``."""
     for added in (_CUSTOM_OBJECTS.get(), USER_OBJECTS.get()):
@@ -302,6 +310,7 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):
         return resolve(kind, identifier(), base)
+    identifier = own_function(kind, identifier) or identifier
     if isinstance(identifier, str):
         return _checked_lookup(kind, identifier, base)()
     if isinstance(identifier, dict) and "class_name" in identifier:
@@ -345,6 +354,9 @@ def lookup(kind: str, name: str) -> Any:
         return custom
     known = _REGISTRY.get(kind, {})
     found = known.get(name) or known.get(name.strip().lower())
+    if found is None and kind == "layer":  # an activation is a layer
+        activation = _REGISTRY.get("activation", {}).get(name)
+        found = activation if isinstance(activation, type) else None
     if found is None:
         names = shown_names(kind)
         raise UnknownNameError(
@@ -368,23 +380,10 @@ def shown_names(kind: str) -> list[str]:
     return sorted(spellings.values())
 
 
-def check_custom_objects(owner: str, value: Any) -> None:
-    """Raise a ConfigurationError unless ``value`` is ``None`` or a mapping of names."""
-    if value is None or (isinstance(value, Mapping) and all(isinstance(k, str) for k in value)):
-        return
-    raise ConfigurationError(
-        f"{owner}: custom_objects must be a dict such as {{'Mine': Mine}}, got {_shown(value)}."
-    )
-
-
 def _shown(value: Any) -> str:
     """Return a shortened repr for messages: a name from a file may be megabytes long."""
     text = repr(value[:200] if isinstance(value, str) else value)
     return text if len(text) <= 200 else f"{text[:180]}..."
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.lower())
 
 
 def suggestion(name: str, known: Any) -> str:
@@ -393,7 +392,8 @@ def suggestion(name: str, known: Any) -> str:
 
     if len(name) > 100:  # comparing it would take too long
         return ""
-    plain = _letters(name)
-    close = [n for n in known if _letters(n) == plain]  # another spelling of the same name
+    letters = [re.sub(r"[\W_]", "", n.lower()) for n in (name, *known)]
+    # Another spelling of the same name comes first.
+    close = [n for n, its in zip(known, letters[1:], strict=True) if its == letters[0]]
     close = close[:1] or difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -12,6 +12,7 @@ from netlayers import registry
 from netlayers._tables import text_table
 from netlayers.checks import (
     check_choice,
+    check_custom_objects,
     check_dtype,
     check_flag,
     check_integer,
@@ -154,10 +155,10 @@ CHECKS = [
     ("half precision", lambda: check_dtype("Dense", "float16")),
     ("no dtype", lambda: check_dtype("Dense", "float")),
     ("None as a dtype", lambda: check_dtype("Dense", None)),
-    ("custom objects", lambda: registry.check_custom_objects("load", [1])),
-    ("numbers as names", lambda: registry.check_custom_objects("load", {1: 2})),
-    ("no custom objects", lambda: registry.check_custom_objects("load", None)),
-    ("some custom objects", lambda: registry.check_custom_objects("load", {"a": 2})),
+    ("custom objects", lambda: check_custom_objects("load", [1])),
+    ("numbers as names", lambda: check_custom_objects("load", {1: 2})),
+    ("no custom objects", lambda: check_custom_objects("load", None)),
+    ("some custom objects", lambda: check_custom_objects("load", {"a": 2})),
 ]
 NAMES = [
     ("an object", get(Whole())),

@@ -27,7 +27,7 @@ from netlayers.activations.softpluses import LogSigmoid, Softplus, SparsePlus, S
 from netlayers.arrays.convert import as_array
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
-from netlayers.registry import check_defined, lookup, register_name, resolve
+from netlayers.registry import check_defined, lookup, own_function, register_name, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike, Identifier
@@ -186,6 +186,7 @@ def get(identifier: Identifier) -> ActivationLayer:
         check_defined("activation", type(identifier))
         _check_inplace(type(identifier))
         return copy.deepcopy(identifier)
+    identifier = own_function("activation", identifier) or identifier
     if isinstance(identifier, (str, ActivationFunction)):
         make = lookup("activation", identifier) if isinstance(identifier, str) else identifier.make
         try:

@@ -13,7 +13,7 @@ from netlayers.activations.base import ActivationLayer
 from netlayers.arrays.derivatives import BatchDerivative, code_name, cost, sample_size
 from netlayers.checks import takes
 from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.registry import custom_object
+from netlayers.registry import own_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,8 @@ class FunctionActivation(ActivationLayer):
     differences), for each of the at most 64 values of a sample in each training step.
 
     Args:
-        fn: the function; in a file, its name, which ``custom_objects`` of ``load_model`` resolves.
+        fn: the function; in a file, its name, which ``custom_objects`` of ``load_model`` resolves,
+            or ``nl.register("activation")``.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     Raises:
@@ -65,11 +66,12 @@ class FunctionActivation(ActivationLayer):
 
     def __init__(self, fn: Callable[[Any], Any] | str, **kwargs: Any) -> None:
         if isinstance(fn, str):
-            name, found = fn, custom_object(fn)
+            name, found = fn, own_function("activation", fn)
             if found is None:
                 raise ConfigurationError(
                     f"activation: {name[:80]!r} is a function of the user; pass "
-                    f"custom_objects={{{name[:80]!r}: ...}}."
+                    f"custom_objects={{{name[:80]!r}: ...}}, or register it with "
+                    "netlayers.register('activation')."
                 )
             fn = found
         if isinstance(fn, type) or not callable(fn) or not takes(fn, 1):

@@ -59,7 +59,7 @@ from netlayers.losses.regression import (
 from netlayers.losses.similarity import CosineSimilarity
 from netlayers.losses.split import SplitLoss
 from netlayers.losses.uncertainty import GaussianNLL, Quantile
-from netlayers.registry import register_name, resolve
+from netlayers.registry import own_function, register_name, resolve
 
 if TYPE_CHECKING:
     from netlayers._typing import Identifier
@@ -157,6 +157,7 @@ def get(identifier: Identifier) -> Any:
     """
     if identifier is None:
         return None
+    identifier = own_function("loss", identifier) or identifier
     if isinstance(identifier, LossFunction):
         return identifier.loss()
     if not isinstance(identifier, (str, type, dict, Loss)):

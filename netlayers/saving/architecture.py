@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from netlayers.checks import check_custom_objects
 from netlayers.errors import ConfigurationError
-from netlayers.registry import check_custom_objects
 from netlayers.saving.description import from_text, to_text
 from netlayers.saving.rebuilding import construct
 from netlayers.saving.state import architecture

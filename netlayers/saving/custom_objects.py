@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.activations import ActivationLayer
+from netlayers.checks import check_custom_objects, takes
 from netlayers.constraints import Constraint
 from netlayers.core.layer import Layer
 from netlayers.errors import ArgumentTypeError, ConfigurationError
@@ -16,7 +17,6 @@ from netlayers.optimizers.schedules import LearningRateSchedule
 from netlayers.registry import (
     USER_OBJECTS,
     Configurable,
-    check_custom_objects,
     register,
     register_name,
     registered,
@@ -93,7 +93,8 @@ def register_keras_serializable(
 ) -> Callable[[Any], Any]:
     """Class decorator: register a class under the kind of its base class, as Keras does.
 
-    It is found by its own name and as ``"package>name"``. A function is registered as a metric.
+    It is found by its own name and as ``"package>name"``. A function of one argument
+    is registered as an activation, one of more as a loss and a metric.
     The same as :func:`netlayers.register`, without the kind.
 
     Args:
@@ -114,8 +115,9 @@ def register_keras_serializable(
         full = f"{package}>{name or thing.__name__}"
         _registered[full] = thing
         if not isinstance(thing, type):
-            register_name("metric", thing.__name__, thing)
-            register_name("metric", full, thing)
+            for its in ("activation",) if takes(thing, 1) else ("loss", "metric"):
+                register_name(its, thing.__name__, thing)
+                register_name(its, full, thing)
             return thing
         kind = next((k for base, k in _KINDS.items() if issubclass(thing, base)), None)
         if kind is None:

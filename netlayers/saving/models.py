@@ -11,10 +11,9 @@ import numpy as np
 
 from netlayers._warn import warn
 from netlayers.arrays.convert import all_finite
-from netlayers.checks import check_flag, check_path
+from netlayers.checks import check_custom_objects, check_flag, check_path
 from netlayers.errors import FileError, MissingFileError
 from netlayers.optimizers import Optimizer
-from netlayers.registry import check_custom_objects
 from netlayers.saving.file_names import check_file_name
 from netlayers.saving.format import StoredFile, write_file
 from netlayers.saving.names import weights_of

@@ -16,7 +16,7 @@ from netlayers.checks import is_foreign
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.losses.function import FunctionLoss
-from netlayers.registry import Configurable, registered, serialize
+from netlayers.registry import Configurable, own_function, registered, serialize
 from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
 from netlayers.saving.names import built_layers, weights_of
@@ -246,6 +246,8 @@ def unnamed(path: str, place: str, kind: str, value: Any, custom_objects: dict[s
         thing = registered("metric").get(name)
         if isinstance(thing, type):  # a class of that name is not the function that was saved
             thing = None
+    if thing is None and kind in ("loss", "metric"):
+        thing = own_function(kind, name)
     if thing is None:
         hint = f"Pass custom_objects={{{name[:80]!r}: ...}}, or compile=False."
         raise FileError(path, place, f"a {kind} called {name[:80]!r}", "none of this name", hint)

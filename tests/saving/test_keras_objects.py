@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from netlayers import registry
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,60 @@ def test_a_loss_and_a_metric_of_one_name_are_saved(tmp_path):
     assert type(again.loss) is nl.losses.MeanSquaredError
     x, y = np.ones((4, 3)), np.zeros((4, 2))
     assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+def cubed(x):
+    return x**3
+
+
+def distance(y_true, y_pred):
+    return np.abs(y_true - y_pred).mean(axis=-1)
+
+
+class Doubled(nl.activations.ActivationLayer):
+    def forward(self, x, training=False, inplace=False):
+        x, y = self.start_forward(x, training, inplace)
+        return np.multiply(x, 2, out=y)
+
+    def backward(self, dy):
+        dy, dx = self.start_backward(dy)
+        return np.multiply(dy, 2, out=dx)
+
+
+def registered_as_keras():
+    for thing in (cubed, distance, Doubled):
+        nl.saving.register_keras_serializable("mine")(thing)
+
+
+def registered_by_kind():
+    nl.register("activation")(cubed)
+    nl.register("activation")(Doubled)
+    nl.register("loss")(distance)
+    nl.register("metric")(distance)
+
+
+@pytest.mark.parametrize("register", [registered_as_keras, registered_by_kind, None])
+def test_functions_and_activations_are_found_by_name_and_in_files(register, monkeypatch, tmp_path):
+    before = {kind: dict(names) for kind, names in registry._REGISTRY.items()}
+    monkeypatch.setattr(registry, "_REGISTRY", before)
+    own = {} if register else {"cubed": cubed, "distance": distance, "Doubled": Doubled}
+    if register:
+        register()
+    x = np.ones((4, 3), np.float32)
+    with nl.saving.custom_object_scope(own):
+        layers = [nl.layers.Dense(2, "cubed"), Doubled(), nl.layers.Activation("cubed")]
+        model = nl.Sequential([*layers, nl.layers.Residual([Doubled()])], seed=0)
+        model.compile("sgd", "distance", metrics=["distance"])
+        loss, metric = model.evaluate(x, x[:, :2], verbose=0)
+        assert loss == pytest.approx(metric)
+        model.save(tmp_path / "m.safetensors")
+        again = nl.load_model(tmp_path / "m.safetensors", custom_objects=own)
+        assert again.evaluate(x, x[:, :2], verbose=0) == [loss, metric]
+        for get in (nl.initializers.get, nl.regularizers.get, nl.optimizers.get):
+            assert register or refused(get)
+
+
+def refused(get):
+    with pytest.raises(nl.errors.ConfigurationError, match="got <function cubed"):
+        get("cubed")
+    return True

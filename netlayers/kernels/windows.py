@@ -69,6 +69,10 @@ class Windows(NamedTuple):
         """
         return _offsets(self, (first.start, first.stop) if first else (0, self.counts[0]))
 
+    def without_last(self) -> Windows:
+        """Return the windows along all axes but the last one."""
+        return Windows(*(sizes[:-1] for sizes in self))
+
     def reversed(self) -> Windows:
         """Return the windows on the output in which each entry of the input is seen.
 

@@ -1,4 +1,4 @@
-"""Convolutions in tiles of two or 2 x 2 outputs, against NumPy's."""
+"""Convolutions in tiles of 2 x 2 outputs, of two or four, against NumPy's."""
 
 import importlib.util
 from unittest import mock
@@ -28,12 +28,13 @@ GEOMETRIES = {
     "more zeros before": windows((5, 4), (2, 1), (6, 4)),
     "more zeros after": windows((3, 5), (0, 1), (4, 6)),
     "one tile": windows((4, 4), (0, 0), (2, 2)),
+    "odd sizes": windows((7, 5), (1, 0), (7, 3)),
     "5 x 5": Windows((6, 5), (5, 5), (1, 1), (1, 1), (2, 3), (6, 4)),
     "series of 3": series(8, 3, 2, 4),
     "series of 5": series(10, 5, 1, 0),
     "series of 7": series(8, 7, 1, 6),
     "every other step": series(12, 7, 2, 6),
-    "every fifth step": series(40, 7, 5, 0),
+    "every fifth step": series(60, 7, 5, 0),
 }
 
 
@@ -46,6 +47,7 @@ def tiles():
     with (
         mock.patch.dict(winograd.FEWEST, dict.fromkeys(winograd.FEWEST, 1)),
         mock.patch.object(winograd, "_OUTPUTS", 1),
+        mock.patch.multiple(winograd, _TIMES=1, _PRODUCTS=1),
         mock.patch.object(winograd, "_BLOCK", 16 * 19 * 5),
         mock.patch.object(threads, "_WORK", 1 << 12),
     ):
@@ -96,13 +98,19 @@ def test_errors_are_no_larger_than_those_of_the_direct_sum(tiles, its):
 
 def test_what_tiles_cannot_compute_is_computed_otherwise(tiles):
     kernel, its = np.ones((3, 3, 4, 4)), GEOMETRIES["same"]
-    assert not tiles._suits(kernel, its._replace(counts=(6, 3)), 1)
+    assert not tiles._suits(kernel, its._replace(counts=(6, 1)), 1)
     assert not tiles._suits(kernel, its, 2)
     assert not tiles._suits(kernel.astype(complex), its, 1)
     assert not tiles._suits(kernel, its._replace(strides=(2, 1)), 1)
     assert not tiles._suits(kernel, its._replace(dilation=(1, 2)), 1)
     kernel = np.ones((7, 4, 4))
     assert tiles._suits(kernel, series(24, 7, 4, 12), 1)
-    assert not tiles._suits(kernel, series(20, 7, 4, 12), 1)  # five rows of four
+    assert not tiles._suits(kernel, series(12, 7, 4, 12), 1)  # three rows of four
     assert not tiles._suits(kernel, series(22, 7, 4, 12), 1)
     assert not tiles._suits(kernel, series(24, 6, 4, 12), 1)
+    assert tiles._suits(kernel, series(28, 7, 4, 12), 1)  # seven rows
+    with mock.patch.object(tiles, "_PRODUCTS", 0.55):
+        assert not tiles._suits(kernel, series(28, 7, 4, 12), 1)
+        assert tiles._suits(kernel, series(32, 7, 4, 12), 1)
+    with mock.patch.object(tiles, "_TIMES", 5):
+        assert not tiles._suits(kernel, series(28, 7, 4, 12), 1)

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Map = tuple[tuple[float, ...], ...]
+    Stages = Sequence[Map]  # of a matrix that is a product; the first one comes first
 
 # Written with the instructions of: tile 88552b7ace22.
 
 
-def transform(maps: Sequence[tuple[Map, Map]]) -> Any:
+def transform(maps: Sequence[tuple[Stages, Stages]]) -> Any:
     """Return ``map(kind, columns, source, target)`` for compiled code: ``target = T source Sᵀ``.
 
     Args:
-        maps: T and S of each kind; each of their rows has a positive entry.
+        maps: the stages of T and S of each kind; each of their rows has a positive entry.
 
     Returns:
         A function of the kind, of the number of columns, and of two tuples ``(pointer, start, row,
@@ -41,7 +42,7 @@ def transform(maps: Sequence[tuple[Map, Map]]) -> Any:
 
 
 def _write(
-    maps: Sequence[tuple[Map, Map]], context: Any, builder: Any, signature: Any, given: Any
+    maps: Sequence[tuple[Stages, Stages]], context: Any, builder: Any, signature: Any, given: Any
 ) -> Any:
     """Write a branch for each kind: a loop over the vectors; the last one may be shorter."""
     tools: Any = importlib.import_module("numba.core.cgutils")
@@ -63,7 +64,7 @@ def _write(
     return context.get_dummy_value()
 
 
-def _transformed(writer: Writer, t: Map, s: Map, offset: Any, vectors: int) -> None:
+def _transformed(writer: Writer, t: Stages, s: Stages, offset: Any, vectors: int) -> None:
     """Write the maps of the columns from ``offset`` on; see :meth:`Writer.load` for ``vectors``."""
     builder = writer.builder
 
@@ -73,12 +74,15 @@ def _transformed(writer: Writer, t: Map, s: Map, offset: Any, vectors: int) -> N
         away = builder.add(builder.mul(writer.integer(j), column), away)
         return builder.gep(array, [builder.add(start, away)])
 
-    rows, columns = range(len(t[0])), range(len(s[0]))
+    rows, columns = range(len(t[0][0])), range(len(s[0][0]))
     x = [[writer.load(place(writer.a, i, j), 0, vectors) for j in columns] for i in rows]
-    below = [[_combined(writer, row, column) for column in zip(*x, strict=True)] for row in t]
-    for i, line in enumerate(below):
-        for j, row in enumerate(s):
-            writer.store(_combined(writer, row, line), place(writer.out, i, j), 0, vectors)
+    for stage in t:
+        x = [[_combined(writer, row, column) for column in zip(*x, strict=True)] for row in stage]
+    for stage in s:
+        x = [[_combined(writer, row, line) for row in stage] for line in x]
+    for i, line in enumerate(x):
+        for j, vector in enumerate(line):
+            writer.store(vector, place(writer.out, i, j), 0, vectors)
 
 
 def _combined(writer: Writer, factors: Sequence[float], vectors: Sequence[Any]) -> Any:
@@ -87,11 +91,11 @@ def _combined(writer: Writer, factors: Sequence[float], vectors: Sequence[Any]) 
     for factor, vector in sorted(zip(factors, vectors, strict=True), key=lambda pair: -pair[0]):
         if not factor:
             continue
-        if abs(factor) != 1:
-            scale = writer.ir.Constant(writer.vector, [abs(factor)] * writer.width)
-            vector = builder.fmul(vector, scale)
+        scale = writer.ir.Constant(writer.vector, [float(factor)] * writer.width)
         if total is None:
-            total = vector
-        else:
+            total = vector if factor == 1 else builder.fmul(vector, scale)
+        elif abs(factor) == 1:
             total = (builder.fadd if factor > 0 else builder.fsub)(total, vector)
+        else:
+            total = writer.call("llvm.fmuladd", writer.vector, vector, scale, total)
     return total

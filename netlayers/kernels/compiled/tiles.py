@@ -1,0 +1,301 @@
+"""The loops of ``winograd.py``: blocks of tiles, transformed, multiplied and transformed back."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from netlayers.kernels.compiled import convolution
+from netlayers.kernels.compiled.filtering import BY_KERNEL
+from netlayers.kernels.compiled.tile import VECTORS, declared, registers
+from netlayers.kernels.compiled.transforms import transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from netlayers._typing import Array
+    from netlayers.kernels.compiled.filtering import Map
+
+# numba caches compiled code until its file changes, regardless of changes in called functions. So
+# this file contains digests of their files: tile 88552b7ace22, transforms 2dd84160576c,
+# filtering f0b9844d27e1, convolution 192d52f1d8bf.
+
+KINDS = list(BY_KERNEL)
+
+# Set by :func:`compiled_tiles`.
+_entries: Any = None
+_multiply: Any = None
+_pad: Any = None
+_spread_input: Any = None
+_spread_gradient: Any = None
+_spread_kernel: Any = None
+_gather_output: Any = None
+_gather_kernel: Any = None
+_BYTES = 0
+
+
+class Tile(NamedTuple):
+    """A tile as the loops take it: ``high`` x ``wide`` outputs from ``places`` products.
+
+    Attributes:
+        kind: place of the kernel in ``KINDS``.
+        high: outputs under each other.
+        wide: outputs side by side.
+        places: entries of V, U and M.
+        columns: those of them side by side.
+        brought: the place that A brings to all outputs of a tile, and so a bias.
+    """
+
+    kind: int
+    high: int
+    wide: int
+    places: int
+    columns: int
+    brought: int
+
+
+@functools.cache
+def tile_of(sizes: tuple[int, int]) -> Tile:
+    """Return the tile for a kernel."""
+    down, along = (_product(stage.a for stage in stages) for stages in BY_KERNEL[sizes])
+    high, wide = len(down[0]), len(along[0])
+    brought = down.index([1] * high) * len(along) + along.index([1] * wide)
+    return Tile(KINDS.index(sizes), high, wide, len(down) * len(along), len(along), brought)
+
+
+def _product(stages: Iterable[Map]) -> list[list[float]]:
+    product: Any = functools.reduce(lambda first, second: np.matmul(second, first), stages)
+    return np.array(product).tolist()
+
+
+def _corner(
+    t: int, beside: int, high: int, wide: int, down: int, across: int
+) -> tuple[int, int, int, int]:
+    """Return the first row and column of tile t, and how many of its rows and columns are others'.
+
+    The last tiles of rows and columns begin earlier, so that they end inside.
+    """
+    above = t // beside
+    row, column = high * above, wide * (t - above * beside)
+    i, j = min(row, down - high), min(column, across - wide)
+    return i, j, row - i, column - j
+
+
+def convolve_tiles(
+    x: Array,
+    samples: int,
+    image: Array,
+    lines: Array,
+    length: int,
+    pitch: int,
+    across: int,
+    tile: Tile,
+    channels: int,
+    u: Array,
+    firsts: Array,
+    v: Array,
+    m: Array,
+    block: int,
+    out: Array,
+) -> None:
+    """``out = bias + Σ x kernel`` in tiles; all arrays but ``firsts`` are flat.
+
+    Args:
+        x: the input; without padding, ``image`` is empty and x itself takes its place.
+        samples: number of samples.
+        image: memory for a padded sample.
+        lines: where the lines of a sample begin in the padded image.
+        length: entries of a line of a sample.
+        pitch: entries of a line of the padded image; a series has lines of the dilation.
+        across: outputs side by side.
+        tile: see :class:`Tile`.
+        channels: channels of x.
+        u: the kernel, (places, channels, filters).
+        firsts: zeros and the bias, (2, filters).
+        v: memory for the tiles of the input, for each place ``block`` tiles.
+        m: memory for the tiles of the output.
+        block: number of tiles in a block.
+        out: the output.
+    """
+    kind, high, wide, places, columns, brought = tile
+    filters, nowhere = firsts.shape[1], np.zeros(1, np.int64)
+    size, out_size = x.size // max(1, samples), out.size // max(1, samples)
+    row, width = across * filters, _BYTES // x.itemsize
+    down, beside = out_size // row, -(-across // wide)
+    tiles = -(-down // high) * beside
+    v_pitch, m_pitch = v.size // places, m.size // places
+    source = _entries(image) if image.size else _entries(x)
+    spread, products, target = _entries(v), _entries(m), _entries(out)
+    kernel, first, place = _entries(u), _entries(firsts), _entries(nowhere)
+    start = 0
+    for sample in range(samples):
+        if image.size:
+            _pad(x, sample * size, lines, length, image)
+        else:
+            start = sample * size
+        for begin in range(0, tiles, block):
+            count = min(block, tiles - begin)
+            for t in range(count):
+                i, j, _, _ = _corner(begin + t, beside, high, wide, down, across)
+                at = start + i * pitch + j * channels
+                _spread_input(
+                    kind,
+                    channels,
+                    (source, at, pitch, channels),
+                    (spread, t * channels, columns * v_pitch, v_pitch),
+                )
+            for p in range(places):
+                _multiply(
+                    0, count, filters, width, 1, channels,
+                    (spread, p * v_pitch, channels, 1, place),
+                    (kernel, p * channels * filters, filters, place),
+                    (first, filters if p == brought else 0, 0),
+                    (products, p * m_pitch, filters),
+                )  # fmt: skip
+            for t in range(count):
+                i, j, _, _ = _corner(begin + t, beside, high, wide, down, across)
+                at = sample * out_size + i * row + j * filters
+                _gather_output(
+                    kind,
+                    filters,
+                    (products, t * filters, columns * m_pitch, m_pitch),
+                    (target, at, row, filters),
+                )
+
+
+def _copy_own(
+    dy: Array, at: int, row: int, high: int, wide: int, above: int, before: int, own: Array
+) -> None:
+    """Copy a tile of dy, with zeros for the rows ``above`` and the columns ``before``."""
+    filters = own.size // (high * wide)
+    own[:] = 0
+    for i in range(above, high):
+        for j in range(before, wide):
+            source, target = at + i * row + j * filters, (i * wide + j) * filters
+            own[target : target + filters] = dy[source : source + filters]
+
+
+def gradient_of_tiles(
+    x: Array,
+    samples: int,
+    image: Array,
+    lines: Array,
+    length: int,
+    pitch: int,
+    across: int,
+    tile: Tile,
+    channels: int,
+    dy: Array,
+    filters: int,
+    v: Array,
+    m: Array,
+    block: int,
+    total: Array,
+) -> None:
+    """``total = Σ V dM``, (places, channels, filters); see :func:`convolve_tiles`."""
+    kind, high, wide, places, columns, _ = tile
+    nowhere, own = np.zeros(1, np.int64), np.zeros(high * wide * filters, dy.dtype)
+    size, dy_size = x.size // max(1, samples), dy.size // max(1, samples)
+    row, width = across * filters, _BYTES // x.itemsize
+    down, beside = dy_size // row, -(-across // wide)
+    tiles = -(-down // high) * beside
+    v_pitch, m_pitch = v.size // places, m.size // places
+    source = _entries(image) if image.size else _entries(x)
+    spread, gradients, given = _entries(v), _entries(m), _entries(dy)
+    sums, place, copied = _entries(total), _entries(nowhere), _entries(own)
+    total[:] = 0
+    start = 0
+    for sample in range(samples):
+        if image.size:
+            _pad(x, sample * size, lines, length, image)
+        else:
+            start = sample * size
+        for begin in range(0, tiles, block):
+            count = min(block, tiles - begin)
+            for t in range(count):
+                i, j, above, before = _corner(begin + t, beside, high, wide, down, across)
+                at = start + i * pitch + j * channels
+                _spread_input(
+                    kind,
+                    channels,
+                    (source, at, pitch, channels),
+                    (spread, t * channels, columns * v_pitch, v_pitch),
+                )
+                at = sample * dy_size + i * row + j * filters
+                _spread_gradient(
+                    kind,
+                    filters,
+                    (given, at, row, filters),
+                    (gradients, t * filters, columns * m_pitch, m_pitch),
+                )
+                if above or before:
+                    _copy_own(dy, at, row, high, wide, above, before, own)
+                    _spread_gradient(
+                        kind,
+                        filters,
+                        (copied, 0, wide * filters, filters),
+                        (gradients, t * filters, columns * m_pitch, m_pitch),
+                    )
+            for p in range(places):
+                matrix = p * channels * filters
+                _multiply(
+                    0, channels, filters, width, 1, count,
+                    (spread, p * v_pitch, 1, channels, place),
+                    (gradients, p * m_pitch, filters, place),
+                    (sums, matrix, filters),
+                    (sums, matrix, filters),
+                )  # fmt: skip
+
+
+def spread_kernel(kernel: Array, along: int, u: Array, tile: Tile) -> None:
+    """``U = G g Gᵀ`` of a kernel with ``along`` entries side by side; all arrays are flat."""
+    kind, _, _, places, columns, _ = tile
+    size = u.size // places
+    source, target = _entries(kernel), _entries(u)
+    _spread_kernel(kind, size, (source, 0, along * size, size), (target, 0, columns * size, size))
+
+
+def gather_kernel(u: Array, kernel: Array, along: int, tile: Tile) -> None:
+    """``g = Gᵀ U G``; see :func:`spread_kernel`."""
+    kind, _, _, places, columns, _ = tile
+    size = u.size // places
+    source, target = _entries(u), _entries(kernel)
+    _gather_kernel(kind, size, (source, 0, columns * size, size), (target, 0, along * size, size))
+
+
+def compiled_tiles(compiled: Callable[..., Any]) -> None:
+    """Compile the loops, after ``compiled_convolutions``."""
+    module = globals()
+    module["_entries"] = declared()[0]
+    module["_multiply"], module["_pad"] = convolution._multiply, convolution._pad
+    module["_BYTES"] = VECTORS * registers().size
+    b, g, a = ([_stages(kernel, i) for kernel in KINDS] for i in range(3))
+    module["_spread_input"], module["_spread_kernel"] = transform(b), transform(g)
+    module["_spread_gradient"] = transform(a)
+    module["_gather_output"], module["_gather_kernel"] = transform(_back(a)), transform(_back(g))
+    for loop in (
+        _corner,
+        _copy_own,
+        convolve_tiles,
+        gradient_of_tiles,
+        spread_kernel,
+        gather_kernel,
+    ):
+        module[loop.__name__] = compiled(loop)
+
+
+def _stages(kernel: tuple[int, int], matrix: int) -> tuple[list[Map], list[Map]]:
+    """Return the stages of b, g or a, by number, down and along."""
+    down, along = BY_KERNEL[kernel]
+    return [stage[matrix] for stage in down], [stage[matrix] for stage in along]
+
+
+def _back(maps: list[tuple[list[Map], list[Map]]]) -> list[tuple[list[Map], list[Map]]]:
+    """Return the transposes of maps, whose stages follow in the other order."""
+
+    def transposed(stages: list[Map]) -> list[Map]:
+        return [tuple(zip(*stage, strict=True)) for stage in reversed(stages)]
+
+    return [(transposed(down), transposed(along)) for down, along in maps]

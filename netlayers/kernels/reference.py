@@ -24,14 +24,20 @@ from netlayers.kernels.exact import EXACT, row_dots
 from netlayers.kernels.gru import gru_backward, gru_forward
 from netlayers.kernels.lstm import lstm_backward, lstm_forward
 from netlayers.kernels.memory import constant, row_of_ones, row_starts
-from netlayers.kernels.moments import column_moments, pairs_of_sums, product_sums, sums
+from netlayers.kernels.moments import column_moments
+from netlayers.kernels.normalization import (
+    batch_gradient,
+    column_sums,
+    move_average,
+    scale_and_shift,
+)
 from netlayers.kernels.pooling import (
     average_pool,
     average_pool_gradient,
     max_pool,
     max_pool_gradient,
 )
-from netlayers.kernels.rows import repeated, row_means, row_sums, sums_by_index, wide_rows
+from netlayers.kernels.rows import row_means, row_sums, sums_by_index, wide_rows
 from netlayers.kernels.simple_rnn import simple_rnn_backward, simple_rnn_forward
 from netlayers.kernels.threads import BLOCK, by_rows, scratch
 
@@ -81,6 +87,11 @@ class Kernels:
     max_pool_gradient = staticmethod(max_pool_gradient)
     average_pool = staticmethod(average_pool)
     average_pool_gradient = staticmethod(average_pool_gradient)
+    column_moments = staticmethod(column_moments)
+    column_sums = staticmethod(column_sums)
+    scale_and_shift = staticmethod(scale_and_shift)
+    batch_gradient = staticmethod(batch_gradient)
+    move_average = staticmethod(move_average)
     simple_rnn_forward = staticmethod(simple_rnn_forward)
     simple_rnn_backward = staticmethod(simple_rnn_backward)
     lstm_forward = staticmethod(lstm_forward)
@@ -138,67 +149,20 @@ class Kernels:
         )
 
     @staticmethod
+    def add(x: Array, other: Array, y: Array, rectify: bool = False) -> None:
+        """``y = x + other``, or the larger of that and 0; ``y`` may be one of them."""
+
+        def compute(x: Array, other: Array, y: Array) -> None:
+            np.add(x, other, out=y)
+            if rectify:
+                np.maximum(y, constant(0, y.shape[1:], y.dtype), out=y)
+
+        by_rows(compute, *wide_rows(x, other, y))
+
+    @staticmethod
     def relu_gradient(dy: Array, y: Array, dx: Array) -> None:
         """``dx = dy`` where ``y > 0``, else 0."""
         by_rows(lambda dy, y, dx: np.multiply(dy, _positive(y), out=dx), dy, y, dx)
-
-    @staticmethod
-    def column_moments(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
-        """Return μ of the columns, in two parts, and σ²; see :func:`column_moments`."""
-        return column_moments(x, epsilon)
-
-    @staticmethod
-    def column_sums(x: Array, y: Array, near: Array) -> tuple[Array, Array]:
-        """Return ``Σ x`` and ``Σ x (y - near)`` of each column, in float64."""
-
-        def add(x: Array, y: Array, near: Array) -> tuple[Array, Array]:
-            y = np.subtract(y, near, out=scratch("deviations", x.shape, x.dtype))
-            return sums(x, 1, 0), product_sums(x, y, 0)
-
-        return pairs_of_sums(add, near, x, y)
-
-    @staticmethod
-    def scale_and_shift(x: Array, near: Array, factor: Array, offset: Array, y: Array) -> None:
-        """``y = factor (x - near) + offset`` for every row of x; ``y`` may be ``x``."""
-
-        def compute(x: Array, y: Array) -> None:
-            np.subtract(x, near, out=y)
-            np.multiply(y, factor, out=y)
-            np.add(y, offset, out=y)
-
-        x, y = wide_rows(x, y)
-        near, factor, offset = (repeated(row, x.shape[1]) for row in (near, factor, offset))
-        by_rows(compute, x, y)
-
-    @staticmethod
-    def batch_gradient(
-        dy: Array, x: Array, near: Array, mean: Array, slope: Array, factor: Array, dx: Array
-    ) -> None:
-        """``dx = factor (dy - slope (x - near) - mean)`` for every row."""
-
-        def compute(dy: Array, x: Array, dx: Array) -> None:
-            np.subtract(x, near, out=dx)
-            np.multiply(dx, slope, out=dx)
-            np.subtract(dy, dx, out=dx)
-            np.subtract(dx, mean, out=dx)
-            np.multiply(dx, factor, out=dx)
-
-        dy, x, dx = wide_rows(dy, x, dx)
-        near, mean, slope, factor = (
-            repeated(row, x.shape[1]) for row in (near, mean, slope, factor)
-        )
-        by_rows(compute, dy, x, dx)
-
-    @staticmethod
-    def move_average(average: Array, new: Array, momentum: float) -> None:
-        """``average = momentum average + (1 - momentum) new``, limited to the largest number.
-
-        Denormal numbers, which are slow to compute with, become 0.
-        """
-        limits = np.finfo(average.dtype)
-        moved = momentum * average + (1 - momentum) * new
-        moved *= np.abs(moved) >= limits.tiny
-        average[...] = np.minimum(moved, limits.max)
 
     @staticmethod
     def apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:

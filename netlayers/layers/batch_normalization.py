@@ -163,6 +163,10 @@ class BatchNormalization(AffineNormalization):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """``y = gamma (x - μ) / √(σ² + epsilon) + beta``."""
+        return self._forward(x, training)
+
+    def _forward(self, x: Array, training: bool, rectify: bool = False) -> Array:
+        """Return y, or ``max(y, 0)`` for a rectifier that follows; see ``Rectified``."""
         x = self.prepare(x)
         given = self._arranged("x", x, training)
         rows = given.reshape(-1, given.shape[-1])
@@ -178,9 +182,10 @@ class BatchNormalization(AffineNormalization):
         offset = -rest * factor
         if self.center:
             offset += self.beta
-        kernels.scale_and_shift(rows, near, factor, offset, out)
+        kernels.scale_and_shift(rows, near, factor, offset, out, rectify)
         if training:
             self.cache.shape = x.shape
+            self.cache.kept = out if rectify else None
             self.cache.factor = factor
             self.cache.batch = (rows, near, rest, inverse) if trained else None
             self.cache.learning = learning
@@ -193,29 +198,37 @@ class BatchNormalization(AffineNormalization):
         ``dx = gamma / √(σ² + epsilon) (dy - (dbeta + x̂ dgamma) / n)``.
 
         With moving averages, which are constants: ``dx = gamma / √(σ² + epsilon) dy``, and x̂ has
-        them for μ and σ².
+        them for μ and σ². Of a rectified y: dy is 0 where y is.
         """
-        factor = self.cache.factor
+        factor, kept = self.cache.factor, self.cache.kept
         dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         dx = self.workspace("dx", dy.shape, self._dtype)
         rows, out = dy.reshape(-1, dy.shape[-1]), dx.reshape(-1, dy.shape[-1])
         if self.cache.batch is None:
-            np.multiply(rows, factor, out=out)
+            self._scaled(rows, factor, kept, out)
             return self._arranged_back("input gradient", dx)
         x, near, rest, inverse = self.cache.batch
-        d_beta, along = kernels.column_sums(rows, x, near)
+        d_beta, along = kernels.column_sums(rows, x, near, kept)
         d_gamma = inverse * (along - rest * d_beta)
         if self.center:
             self.d_beta[...] = d_beta
         if self.scale:
             self.d_gamma[...] = d_gamma
         if not self.cache.learning:
-            np.multiply(rows, factor, out=out)
+            self._scaled(rows, factor, kept, out)
             return self._arranged_back("input gradient", dx)
         slope = (inverse * d_gamma / len(rows)).astype(self._dtype)
         mean = (d_beta / len(rows)).astype(self._dtype) - rest * slope
-        kernels.batch_gradient(rows, x, near, mean, slope, factor, out)
+        kernels.batch_gradient(rows, x, near, mean, slope, factor, out, kept)
         return self._arranged_back("input gradient", dx)
+
+    @staticmethod
+    def _scaled(dy: Array, factor: Array, kept: Array | None, out: Array) -> None:
+        """Write ``dx = factor dy``, for constant moments."""
+        if kept is not None:
+            kernels.relu_gradient(dy, kept, out)
+            dy = out
+        np.multiply(dy, factor, out=out)
 
     def _moments(self, rows: Array, learning: bool) -> tuple[Array, Array, Array]:
         """Return μ and σ²: the moving averages, or those of the batch, which update them.

@@ -142,7 +142,7 @@ class DenseStack:
             cache.x, cache.z_shape = x, y.shape
             activation.cache.y = x = y
         for i, skip in self._skips.items():
-            skip.add._remember(outputs[i])
+            skip.add._remember(outputs[i], (outputs[i],) * 2)
         self._left = layout, buffers
         return y
 

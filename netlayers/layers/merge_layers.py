@@ -113,14 +113,7 @@ class MergeLayer(Layer):
 
     def forward(self, x: Any, training: bool = False) -> Array:
         """Return the combined array; see the class for the formula."""
-        xs = self.prepare(x)
-        first = xs[0].shape
-        if training:
-            self.cache.shapes = [a.shape for a in xs]
-        if any(a.shape != first for a in xs):
-            ndim = max(a.ndim for a in xs)
-            xs = np.broadcast_arrays(*(a.reshape(_with_axes(a.shape, ndim)) for a in xs))
-        return self._merge.forward(tuple(xs), training)
+        return self._merge.forward(self._aligned(x, training), training)
 
     def backward(self, dy: Array) -> Any:
         """Return dL/dx for each input."""
@@ -130,6 +123,17 @@ class MergeLayer(Layer):
             d if d.shape == shape else self._summed(i, d, shape)
             for i, (d, shape) in enumerate(pairs)
         )
+
+    def _aligned(self, x: Any, training: bool) -> tuple[Array, ...]:
+        """Return the checked inputs in one shape, and cache their own shapes."""
+        xs = self.prepare(x)
+        first = xs[0].shape
+        if training:
+            self.cache.shapes = [a.shape for a in xs]
+        if any(a.shape != first for a in xs):
+            ndim = max(a.ndim for a in xs)
+            xs = np.broadcast_arrays(*(a.reshape(_with_axes(a.shape, ndim)) for a in xs))
+        return tuple(xs)
 
     def _summed(self, i: int, d: Array, shape: tuple[int, ...]) -> Array:
         """Return a gradient summed over the axes along which its input was repeated."""
@@ -182,12 +186,16 @@ class Add(MergeLayer):
     """
 
     _merge_class = merging.Add
+    _merge: merging.Add
 
-    def _remember(self, y: Array) -> None:
+    def _forward(self, x: Any, training: bool, rectify: bool = False) -> Array:
+        """Return y, or ``max(y, 0)`` for a rectifier that follows; see ``Rectified``."""
+        return self._merge.forward(self._aligned(x, training), training, rectify)
+
+    def _remember(self, y: Array, xs: tuple[Array, ...]) -> None:
         """As :meth:`netlayers.layers.merging.Add._remember`."""
-        self.cache.shapes = [y.shape] * 2
-        merge: Any = self._merge
-        merge._remember(y)
+        self.cache.shapes = [x.shape for x in xs]
+        self._merge._remember(y, xs)
 
 
 @register("layer")

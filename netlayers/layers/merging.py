@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels.threads import by_rows
+from netlayers.kernels.select import kernels
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
@@ -65,21 +65,32 @@ class Merge:
 class Add(Merge):
     """``y = Σ x_i``."""
 
-    def merge(self, xs: tuple[Array, ...], training: bool) -> Array:
-        """``y = x_1 + x_2 + ...``."""
+    def forward(
+        self, xs: tuple[Array, ...], training: bool = False, rectify: bool = False
+    ) -> Array:
+        """``y = x_1 + x_2 + ...``, or the larger of that and 0; see ``Rectified``."""
         y = self.container.buffer("y", xs[0].shape, training)
-        by_rows(lambda a, b, y: np.add(a, b, out=y), xs[0], xs[1], y)
-        for x in xs[2:]:
-            by_rows(lambda x, y: np.add(y, x, out=y), x, y)
+        last = len(xs) - 1
+        kernels.add(xs[0], xs[1], y, rectify and last == 1)
+        for i in range(2, len(xs)):
+            kernels.add(y, xs[i], y, rectify and last == i)
+        if training:
+            self._remember(y, xs, rectify)
         return y
 
     def split(self, dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        """``dx_i = dy``."""
+        """``dx_i = dy``, 0 where a rectified y is."""
+        kept = self.container.cache.kept
+        if kept is not None:
+            dx = self.container.buffer("dx", dy.shape)
+            kernels.relu_gradient(dy, kept, dx)
+            dy = dx
         return (dy,) * len(xs)
 
-    def _remember(self, y: Array) -> None:
-        """Cache what :meth:`backward` needs, for a sum y of two arrays computed elsewhere."""
-        self.container.cache.merged, self.container.cache.y = (y, y), y
+    def _remember(self, y: Array, xs: tuple[Array, ...], rectified: bool = False) -> None:
+        """Cache what :meth:`backward` needs, also for a sum y computed elsewhere."""
+        cache = self.container.cache
+        cache.merged, cache.y, cache.kept = xs, y, y if rectified else None
 
 
 class Average(Merge):

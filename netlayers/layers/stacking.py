@@ -1,4 +1,7 @@
-"""Runs of Dense layers in a network, with skip connections, that compiled kernels take as one."""
+"""Runs of layers in a network that compiled kernels take as one.
+
+Dense layers with skip connections, and a normalization or a sum with its rectifier.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from netlayers.layers import merge_layers, merging
 from netlayers.layers.dense import Dense
 from netlayers.layers.dense_stack import DenseStack, SkipConnection, kind_of
+from netlayers.layers.rectified import Rectified, rectified
 from netlayers.layers.wiring import Node
 
 if TYPE_CHECKING:
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def stacked(calls: Sequence[Any]) -> list[Any]:
-    """Return calls with every run of Dense layers, and of what is added to them, as one stack."""
+    """Return calls with every run that is computed as one: see the module."""
     found: list[Any] = []
     open_run: list[Any] | None = None
     for call in calls:
@@ -33,7 +37,7 @@ def stacked(calls: Sequence[Any]) -> list[Any]:
         open_run.append(call)
         if kind_of(call) is None:  # the next layer needs the output of this activation
             open_run = None
-    return [_stack(part) if isinstance(part, list) else part for part in found]
+    return rectified([_stack(part) if isinstance(part, list) else part for part in found])
 
 
 def _stack(run: list[Any]) -> DenseStack:
@@ -50,7 +54,7 @@ def _stack(run: list[Any]) -> DenseStack:
 def stacked_nodes(
     nodes: list[Node], results: tuple[Source, ...]
 ) -> tuple[list[Node], tuple[Source, ...], list[int]]:
-    """Return a graph with every run of Dense layers as one :class:`DenseStack`.
+    """Return a graph with every run that is computed as one.
 
     A run goes on as long as nothing else takes the value between two calls, but for the sums of
     residual blocks.
@@ -84,7 +88,8 @@ def stacked_nodes(
         for stage in stacked(run):
             new.append(Node(stage, sources))
             sources = ((len(new), None),)
-            numbers += [len(new)] * (len(stage) if isinstance(stage, DenseStack) else 1)
+            size = len(stage) if isinstance(stage, (DenseStack, Rectified)) else 1
+            numbers += [len(new)] * size
     return new, renumbered(results), numbers
 
 

@@ -62,6 +62,7 @@ def case(name, numbers, shape):
         "softmax": lambda: ((x, z, w), {1: 0, 2: 10, -1: 10}),
         "relu": lambda: ((x, z), {1: 0}),
         "relu_gradient": lambda: ((x, y, z), {2: 0}),
+        "add": lambda: ((x, y, z, x.flat[0] > 0), {2: 0}),
         "scale_and_shift": lambda: (
             (x, *rows, z),
             {4: (X + ROWS[0]) * ROWS[1] + ROWS[2]},

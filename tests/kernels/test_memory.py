@@ -136,7 +136,13 @@ def test_results(shape, dtype):
         "scale_and_shift": lambda: (k.scale_and_shift(a, column, 2 * column, column, out), out)[1],
         "batch_gradient": lambda: (
             k.batch_gradient(a, b, column, column, 2 * column, 3 * column, out), out)[1],
+        "scale_and_shift, rectified": lambda: (
+            k.scale_and_shift(a, column, 2 * column, column, out, True), out)[1],
+        "batch_gradient, rectified": lambda: (
+            k.batch_gradient(a, b, column, column, 2 * column, 3 * column, out, c), out)[1],
         "relu": lambda: (k.relu(a, out), out)[1],
+        "add": lambda: (k.add(a, b, out), out)[1],
+        "add, rectified": lambda: (k.add(a, b, out, True), out)[1],
         "relu_gradient": lambda: (k.relu_gradient(a, b, out), out)[1],
         "move_average": lambda: (k.move_average(d, a, 0.75), d)[1],
         "apply_mask": lambda: (k.apply_mask(a, b > 0, 1.5, out), out)[1],
@@ -174,6 +180,7 @@ def test_results(shape, dtype):
     if len(shape) == 2:
         calls["column_moments"] = lambda: k.column_moments(a, 1e-3)
         calls["column_sums"] = lambda: k.column_sums(a, b, column)
+        calls["column_sums, rectified"] = lambda: k.column_sums(a, b, column, c)
     lines = []
     for name, call in calls.items():
         a, b, c, d, out = arrays(shape, dtype)

@@ -1,6 +1,7 @@
 """The compiled kernels of batch normalization and dropout, against those of NumPy."""
 
 import importlib.util
+import types
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import netlayers as nl
 from netlayers.kernels.reference import Kernels
+from netlayers.kernels.threads import one_thread, own_threads
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
 EXTREME = [0.0, 1e-40, 1e-30, 1e4, -1e4, 1e30, -1e30, np.nan, np.inf, -np.inf]
@@ -21,9 +23,13 @@ def in_use():
     nl.use_kernels(before)
 
 
-def compiled(name):
-    from netlayers.kernels.compiled import compiled_kernels
+def compiled_kernels():
+    from netlayers.kernels import compiled
 
+    return compiled.compiled_kernels()
+
+
+def compiled(name):
     return compiled_kernels()[name]
 
 
@@ -90,6 +96,49 @@ def test_columns_are_added_up_as_by_numpy(pair):
             assert a.dtype == np.float64
             close = np.abs(a - b) <= 100 * np.finfo(np.float64).eps * size
             assert ((a == b) | close | (np.isnan(a) & np.isnan(b))).all()
+
+
+@pytest.mark.parametrize("kind", ["numpy", "numba"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_rectifier_in_the_same_pass_changes_no_bit(kind, dtype):
+    k = Kernels if kind == "numpy" else types.SimpleNamespace(**compiled_kernels())
+    x, dy, y, z, one, other = np.random.default_rng(0).normal(size=(6, 41, 7)).astype(dtype)
+    rows = np.random.default_rng(1).normal(size=(4, 7)).astype(dtype)
+    x[3, 2], dy[4] = np.nan, np.inf
+    k.scale_and_shift(x, *rows[:3], z)
+    np.maximum(z, 0, out=z)
+    k.scale_and_shift(x, *rows[:3], y, True)
+    np.testing.assert_array_equal(y, z)
+    with np.errstate(invalid="ignore"):
+        k.relu_gradient(dy, y, z)
+        for a, b in zip(
+            k.column_sums(dy, x, rows[0], y), k.column_sums(z, x, rows[0]), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+        k.batch_gradient(dy, x, *rows, one, y)
+        k.batch_gradient(z, x, *rows, other)
+    np.testing.assert_array_equal(one, other)
+    k.add(x, dy, y)
+    np.maximum(y, 0, out=y)
+    k.add(x, dy, z, True)
+    np.testing.assert_array_equal(y, z)
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch):
+    from netlayers.kernels.compiled import normalization
+
+    x, dy = np.random.default_rng(0).normal(size=(2, 999, 24)).astype("float32")
+    near, found = x[0], []
+    for passes, threads in ((1 << 10, one_thread), (1 << 10, own_threads), (1, one_thread)):
+        monkeypatch.setattr(normalization, "_PASS", passes)  # 5 parts, and one
+        with threads():
+            found.append(
+                [*compiled("column_moments")(x, 1e-3), *compiled("column_sums")(x, dy, near)]
+            )
+    several, same, one = found
+    for a, b, c in zip(several, same, one, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, c, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("order", ["F", "columns", "read-only"])

@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlayers.kernels.compiled.functions import sigmoid_of, tanh_of
-from netlayers.kernels.threads import by_rows
+from netlayers.kernels.reference import Kernels
+from netlayers.kernels.threads import by_rows, run, shares
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains a digest of their file: functions 1a90f78161dc.
+
+
+# To go through an entry of two or three arrays takes as long as this number of multiplications.
+_PASS = 8
 
 
 # Loops between arrays that may alias are not vectorized, so these work in place.
@@ -46,6 +53,13 @@ def _relu_to(x: Array, y: Array) -> None:
     zero = y.dtype.type(0)
     for i in range(y.size):
         y[i] = zero if x[i] <= zero else x[i]
+
+
+def _add(x: Array, other: Array, lowest: float, y: Array) -> None:
+    lowest = y.dtype.type(lowest)
+    for i in range(y.size):
+        number = x[i] + other[i]
+        y[i] = lowest if number <= lowest else number
 
 
 def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
@@ -123,20 +137,32 @@ def tanh(x: Array, y: Array) -> None:
     by_rows(_tanh, _flat(y))
 
 
-# One thread reads and writes as fast as memory can; exp and tanh compute in several.
+def _in_shares(function: Callable[..., None], *arrays: Array) -> None:
+    """Call ``function(*parts)`` for parts of flat arrays, each in one pass over memory."""
+    size = arrays[0].size
+    run(lambda part: function(*(x[part] for x in arrays)), shares(size, _PASS * size))
 
 
 def relu(x: Array, y: Array) -> None:
     """See :meth:`Kernels.relu`."""
     if x is y:
-        _relu(_flat(y))
+        _in_shares(_relu, _flat(y))
     else:
-        _relu_to(_flat(x), _flat(y))
+        _in_shares(_relu_to, _flat(x), _flat(y))
+
+
+def add(x: Array, other: Array, y: Array, rectify: bool = False) -> None:
+    """See :meth:`Kernels.add`."""
+    if y.dtype.kind == "c" or not (x.flags.c_contiguous and other.flags.c_contiguous):
+        Kernels.add(x, other, y, rectify)
+        return
+    lowest = 0.0 if rectify else -np.inf
+    _in_shares(lambda x, other, y: _add(x, other, lowest, y), _flat(x), _flat(other), _flat(y))
 
 
 def relu_gradient(dy: Array, y: Array, dx: Array) -> None:
     """See :meth:`Kernels.relu_gradient`."""
-    _relu_gradient(_flat(dy), _flat(y), _flat(dx))
+    _in_shares(_relu_gradient, _flat(dy), _flat(y), _flat(dx))
 
 
 def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
@@ -184,6 +210,7 @@ def adam(
 LOOPS = (
     _relu,
     _relu_to,
+    _add,
     _relu_gradient,
     _sigmoid,
     _tanh,
@@ -196,6 +223,7 @@ LOOPS = (
 )
 KERNELS = (
     relu,
+    add,
     relu_gradient,
     sigmoid,
     tanh,

@@ -1,0 +1,116 @@
+"""A normalization or a sum computed with its rectifier gives what they give one by one."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import netlayers as nl
+from netlayers.kernels.select import kernels
+from netlayers.layers.rectified import Rectified
+from netlayers.layers.stacking import stacked
+from tests.layers.stacks import arrays, assert_same, one_by_one
+
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
+L = nl.layers
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    before = nl.kernels_in_use()
+    nl.use_kernels("numba")
+    yield
+    nl.use_kernels(before)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Names of the kernels of rectifiers that were called, in their order."""
+    made = []
+    for name in ("relu", "relu_gradient"):
+        kernel = getattr(kernels, name)
+
+        def call(*args, name=name, kernel=kernel):
+            made.append(name)
+            kernel(*args)
+
+        monkeypatch.setitem(vars(kernels), name, call)
+    return made
+
+
+def network(dtype="float32", last="relu", **how):
+    """A residual block; its arrays are so large that rectifiers use a kernel."""
+    x = nl.Input((64,), dtype=dtype)
+    h = L.ReLU()(L.BatchNormalization(**how)(L.Dense(64, use_bias=False)(x)))
+    f = L.BatchNormalization(**how)(L.Dense(64, use_bias=False)(h))
+    y = L.Activation(last)(L.Add()([f, h]))
+    model = nl.Model(x, y, seed=0, dtype=dtype)
+    model.parameters.values[...] += np.linspace(-0.1, 0.1, model.parameters.size)
+    return model
+
+
+def data(dtype="float32", rows=100):
+    return np.random.default_rng(0).normal(size=(2, rows, 64)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("how", [{}, {"center": False}, {"scale": False}, {"trainable": False}])
+def test_the_bits_are_those_of_the_layers_alone(calls, dtype, how):
+    model = network(dtype, **how)
+    x, dy = data(dtype)
+    statistics = [p.value.copy() for p in model.declared_parameters if p.statistic]
+    together = arrays(model, x, dy)
+    # Constant moments, and a sum, whose gradient goes two ways, need the gradient of each kind.
+    assert calls == ["relu_gradient"] * (2 if how == {"trainable": False} else 1)
+    for p, before in zip(
+        (p for p in model.declared_parameters if p.statistic), statistics, strict=True
+    ):
+        p.value[...] = before
+    with one_by_one(model):
+        assert_same(together, arrays(model, x, dy))
+    assert calls.count("relu") == 4  # two in training, two at inference
+
+
+def test_a_network_that_is_observed_after_its_forward_pass_goes_on_one_by_one():
+    model = network()
+    x, dy = data()
+    first = arrays(model, x, dy)
+    model.forward(x, training=True)
+    with one_by_one(model):
+        np.testing.assert_array_equal(model.backward(dy), first[1])
+    with one_by_one(model):
+        model.forward(x, training=True)
+    np.testing.assert_array_equal(model.backward(dy), first[1])
+    assert nl.check_gradients(network("float64"), data("float64", 7)[0]).passed
+
+
+def test_what_can_be_one():
+    class Mine(L.ReLU):
+        pass
+
+    layers = [
+        *(L.BatchNormalization(), L.ReLU(), L.ReLU()),
+        *(L.BatchNormalization(), L.ReLU(max_value=6)),
+        *(L.BatchNormalization(), L.Activation("relu")),
+        *(L.BatchNormalization(), L.Activation("tanh")),
+        *(L.BatchNormalization(), Mine()),
+        *(L.LayerNormalization(), L.ReLU()),
+    ]
+    found = [type(call) is Rectified for call in stacked(layers)]
+    assert found == [True, *[False] * 3, True, *[False] * 6]
+    x = nl.Input((4,))
+    h = L.BatchNormalization()(x)
+    twice = nl.Model(x, L.Concatenate()([h, L.ReLU()(h)]))  # h is needed as well
+    assert not any(type(node.call) is Rectified for node in twice._stacked_nodes()[0])
+    shown = nl.Model(x, [h, L.ReLU()(h)])
+    assert not any(type(node.call) is Rectified for node in shown._stacked_nodes()[0])
+
+
+def test_the_array_in_between_is_not_kept():
+    model = nl.Sequential([L.BatchNormalization(), L.ReLU()])
+    x, dy = data()
+    model.forward(x, training=True)
+    model.backward(dy)
+    names = {name for layer in model.layers for name, *_ in layer.workspace.views}
+    assert names == {"y", "dx"}
+    assert not model.layers[1].workspace.views

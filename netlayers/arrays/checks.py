@@ -20,28 +20,41 @@ if TYPE_CHECKING:
     from netlayers._typing import Dtype
     from netlayers.arrays.spec import InputSpec
 
+Part = tuple[int, int]  # which of so many equal parts of the rows
+WHOLE: Part = (0, 1)
 _CHUNK = 1 << 20
 _SAMPLE = 512  # rows, and columns, that are looked at for lost digits
 
 
 def check_values(
-    owner: str, argument: str, values: Any, dtype: Dtype, mask_nan: bool | None = None
+    owner: str,
+    argument: str,
+    values: Any,
+    dtype: Dtype,
+    mask_nan: bool | None = None,
+    part: Part = WHOLE,
 ) -> None:
     """Check in blocks that all values are finite, also after conversion to ``dtype``.
 
-    With ``mask_nan``, NaN passes: see :func:`check_finite`.
+    With ``mask_nan``, NaN passes: see :func:`check_finite`. Of values in files, ``part`` is
+    checked: ``(1, 4)`` for the second quarter of the rows, where four processes check one each.
 
     Raises:
         DataError: some are not; the message names the first such row.
     """
     if values.dtype.kind != "f":
         return
+    first = 0
+    if part != WHOLE and isinstance(values, (np.memmap, LazyRows)):
+        first, stop = (len(values) * i // part[1] for i in (part[0], part[0] + 1))
+        values = values.part(first, stop) if isinstance(values, LazyRows) else values[first:stop]
     narrowed = values.dtype.itemsize > dtype.itemsize
     if not narrowed and not isinstance(values, LazyRows):
-        check_finite(owner, argument, values, mask_nan=mask_nan)
+        check_finite(owner, argument, values, first, mask_nan)
         return
     small = type(values) is np.ndarray and values.size <= _CHUNK
     for start, piece in ((0, values),) if small else blocks(values):
+        start += first
         with np.errstate(over="ignore", invalid="ignore"):
             block = piece.astype(dtype, copy=False)
         if all_finite(block):
@@ -105,10 +118,12 @@ def as_data(owner: str, argument: str, value: Any) -> Any:
     return as_array(owner, argument, value)
 
 
-def checked_input(owner: str, argument: str, x: Any, spec: InputSpec, dtype: Dtype) -> Any:
+def checked_input(
+    owner: str, argument: str, x: Any, spec: InputSpec, dtype: Dtype, part: Part = WHOLE
+) -> Any:
     """Return one input as an array, LazyRows or a CSR matrix, checked against ``spec``.
 
-    Values are not converted yet: a memory map remains one.
+    Values are not converted yet: a memory map remains one. For ``part`` see :func:`check_values`.
 
     Raises:
         DataError, ShapeError: it is none of these, or its values are of another kind or not finite.
@@ -131,7 +146,7 @@ def checked_input(owner: str, argument: str, x: Any, spec: InputSpec, dtype: Dty
             f"{owner}: {argument} must have the shape (batch, ...), got the single value {x}."
         )
     if spec.dtype == "float":
-        check_values(owner, argument, x, dtype)
+        check_values(owner, argument, x, dtype, part=part)
     elif spec.dtype != "string" and not spec.missing:
         check_kind(owner, argument, x, spec.dtype)
     return x

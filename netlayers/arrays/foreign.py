@@ -124,6 +124,8 @@ class LazyRows:
 
     def take(self, rows: Array) -> Array:
         """Return the given rows; they are read in file order, as h5py requires."""
+        if not len(rows):
+            return self[:0]
         order = np.argsort(rows, kind="stable")
         indices, inverse = np.unique(rows[order], return_inverse=True)
         block = self._read_increasing(indices)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from netlayers.data.blocks import block_order
 from netlayers.data.cursor import Cursor, Position, order_state, set_order
 from netlayers.data.fingerprints import array_checksum, checksums, dtype_and_shape
 from netlayers.data.sparse_columns import SparseColumn
-from netlayers.errors import ConfigurationError
 from netlayers.kernels.memory import Workspace
 
 if TYPE_CHECKING:
@@ -208,20 +206,22 @@ class ArrayData:
         drop_last: bool = False,
         buffer: int | None = None,
     ) -> None:
-        self._columns, self._batch_size = columns, batch_size
+        self._columns, self.batch_size = columns, batch_size
         self._rng, self._numbers = rng, rows
         self._continuous = continuous and steps is not None
         assert columns[0] is not None
         self._count = columns[0].rows if rows is None else len(rows)
         self._drop_last = drop_last
-        self._end = self._count - self._count % batch_size if drop_last else self._count
-        whole = -(-self._end // batch_size)
+        self.end = self._count - self._count % batch_size if drop_last else self._count
+        whole = -(-self.end // batch_size)
         self.steps = steps if continuous and steps else min(whole, steps or whole)
-        self.rows = min(self._end, self.steps * batch_size)
+        self.rows = min(self.end, self.steps * batch_size)
         self._current: Iterator[Batch] = iter(())
         self._cursor = Cursor()
-        self._loaded: list[AnyColumn | None] | None = None  # all rows, if they fit into the buffer
+        self._ranges: list[tuple[int, int]] | None = None  # of the rows that are in memory
+        self._loaded: list[Any] = []
         self.blocks = None
+        self.own_blocks: Any = None  # reads the rows of one of several processes
         if any(map(_is_lazy, columns)) or (buffer is not None and buffer < self._count):
             shuffled = rng is not None
             self.blocks = block_order(columns, self._count, batch_size, shuffled, buffer)
@@ -238,7 +238,7 @@ class ArrayData:
 
     def close(self) -> None:
         """Free the rows that were read."""
-        self._current, self._loaded = iter(()), None
+        self._current, self._ranges, self._loaded = iter(()), None, []
         if self.blocks is not None:
             self._columns = [c and c.part(0, c.rows) for c in self._columns]  # without buffers
 
@@ -265,49 +265,55 @@ class ArrayData:
         """Draw the order of a pass; return its batches after ``place``, batch ``number`` first."""
         self._cursor.mark(number, place)
         set_order(self._rng, place.order)
-        first = place.count * self._batch_size
+        first = place.count * self.batch_size
         if self.blocks is not None:
-            return self._read(self.blocks.draw(self._rng, first))
+            reader = self if self.own_blocks is None else self.own_blocks
+            return reader.read_blocks(self._rng, first)
         numbers = self._numbers
         if self._rng is not None:
             numbers = self._rng.permutation(self._count if numbers is None else numbers)
         return self._cut(numbers, first)
 
     def _cut(self, numbers: Array | None, first: int) -> Iterator[Batch]:
-        for start in range(first, self._end, self._batch_size):
-            yield _batch(self._columns, numbers, start, min(start + self._batch_size, self._end))
+        for start in range(first, self.end, self.batch_size):
+            stop = min(start + self.batch_size, self.end)
+            yield batch_of_rows(self._columns, numbers, start, stop)
+
+    def read_blocks(self, rng: np.random.Generator | None, first: int) -> Iterator[Batch]:
+        """Draw the order of a pass; return its batches from the one with row ``first`` on."""
+        assert self.blocks is not None
+        return self._read(self.blocks.draw(rng, first))
 
     def _read(self, groups: Iterator[Group]) -> Iterator[Batch]:
         """Read groups of blocks; yield their rows in batches, which may reach into the next."""
         rest: Batch | None = None
         for group in groups:
-            columns = self._gathered(group)
+            columns = self.gathered(group.ranges, group.rows)
             start = group.done
             while start < group.rows:
-                size = self._batch_size - (rest.size if rest is not None else 0)
+                size = self.batch_size - (rest.size if rest is not None else 0)
                 stop = min(start + size, group.rows)
-                batch = _batch(columns, group.order, start, stop)
+                batch = batch_of_rows(columns, group.order, start, stop)
                 start = stop
                 if rest is not None:
                     batch, rest = join_batches([rest, batch]), None
-                if batch.size == self._batch_size:
+                if batch.size == self.batch_size:
                     yield batch
                 else:
                     rest = copy_batch(batch)  # of a buffer that the next group overwrites
         if rest is not None and not self._drop_last:
             yield rest
 
-    def _gathered(self, group: Group) -> list[Any]:
-        """Return columns of the rows of a group; if these are all rows, they are read once."""
-        if self._loaded is not None:
-            return self._loaded
-        parts: list[Rows] = [slice(*bounds) for bounds in group.ranges]
-        if self._numbers is not None:
-            parts = [self._numbers[part] for part in parts]
-        columns = [c and c.gather(parts, group.rows) for c in self._columns]
-        if group.rows == self._count:
-            self._loaded = columns
-        return columns
+    def gathered(self, ranges: list[tuple[int, int]], rows: int) -> list[Any]:
+        """Return columns of the rows in these ranges, which are read unless they are in memory."""
+        if ranges != self._ranges:
+            self._ranges = None  # the buffers are overwritten
+            parts: list[Rows] = [slice(*bounds) for bounds in ranges]
+            if self._numbers is not None:
+                parts = [self._numbers[part] for part in parts]
+            self._loaded = [c and c.gather(parts, rows) for c in self._columns]
+            self._ranges = ranges
+        return self._loaded
 
     # Resuming in another process ---------------------------------------------------------------
 
@@ -344,7 +350,7 @@ class ArrayData:
         return {
             "kind": "rows",
             "rows": self._count,
-            "batch_size": self._batch_size,
+            "batch_size": self.batch_size,
             "steps": self.steps,
             "shuffle": self._rng is not None,
             "columns": [dtype_and_shape(c) for c in self._columns],
@@ -364,7 +370,7 @@ def _is_lazy(column: AnyColumn | None) -> bool:
     return isinstance(column, LazyColumn)
 
 
-def _batch(columns: Sequence[Any], numbers: Array | None, start: int, stop: int) -> Batch:
+def batch_of_rows(columns: Sequence[Any], numbers: Array | None, start: int, stop: int) -> Batch:
     """Return rows ``start`` to ``stop`` of columns, or those with these places in ``numbers``."""
     x, y, weights = columns
     if numbers is None:
@@ -379,19 +385,3 @@ def _zeros(column: Any) -> Any:
     if isinstance(column, Columns):
         return tuple(map(_zeros, column.columns))
     return np.zeros((1, *column.values.shape[1:]), column.dtype)
-
-
-def split_columns(
-    owner: str, columns: list[AnyColumn | None], share: float
-) -> tuple[list[AnyColumn | None], list[AnyColumn | None]]:
-    """Split off the last ``share`` of the rows for validation, at least one; 0 < share < 1."""
-    rows = columns[0].rows  # type: ignore[union-attr]
-    # The fraction is that of the decimal number: in floats, 100 (1 - 0.8) is 19.999...
-    first = int(rows * (1 - Fraction(str(share))))
-    if first == 0:
-        raise ConfigurationError(
-            f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to train on."
-        )
-    train = [None if c is None else c.part(0, first) for c in columns]
-    test = [None if c is None else c.part(first, rows) for c in columns]
-    return train, test

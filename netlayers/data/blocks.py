@@ -53,14 +53,15 @@ class BlockOrder:
         count: number of rows.
         block: rows in a block; the last one may have fewer.
         at_once: largest number of blocks in a group; groups differ in size by one block at most.
+        chunk: rows that the file reads at once.
 
     Source:
         L. Kish, "Survey Sampling", 1965: the design effect ``1 + (m - 1) rho`` of a sample that is
         drawn in clusters, with the correlation rho of two rows of a batch.
     """
 
-    def __init__(self, count: int, block: int, at_once: int) -> None:
-        self.count, self.block, self.at_once = count, block, at_once
+    def __init__(self, count: int, block: int, at_once: int, chunk: int = 1) -> None:
+        self.count, self.block, self.at_once, self.chunk = count, block, at_once, chunk
         self.blocks = -(-count // block)
         self.groups = -(-self.blocks // at_once)
 
@@ -70,13 +71,16 @@ class BlockOrder:
         All numbers are drawn from ``rng`` before this returns: what is read of the pass does not
         change what ``rng`` draws next. With ``None``, the rows keep their order.
         """
-        order, key = np.arange(self.blocks), None
-        if rng is not None:
-            if self.groups == 1:
-                rows = rng.permutation(self.count)
-                return iter([Group([(0, self.count)], rows, first, self.count)])
-            order, key = rng.permutation(self.blocks), int(rng.integers(1 << 63))
-        return self._groups(order, key, first)
+        if rng is not None and self.groups == 1:
+            rows = rng.permutation(self.count)
+            return iter([Group([(0, self.count)], rows, first, self.count)])
+        return self._groups(*self.draw_blocks(rng), first)
+
+    def draw_blocks(self, rng: np.random.Generator | None) -> tuple[Array, int | None]:
+        """Return the blocks in random order, and a key for the order of the rows in memory."""
+        if rng is None:
+            return np.arange(self.blocks), None
+        return rng.permutation(self.blocks), int(rng.integers(1 << 63))
 
     def _groups(self, order: Array, key: int | None, first: int) -> Iterator[Group]:
         starts = order * self.block
@@ -115,11 +119,11 @@ def block_order(
     chunk = max(zip(sizes, (getattr(v, "chunk", 1) for v in parts), strict=True))[1]
     rows = max(rows or BUFFER // max(1, sum(sizes)), 2 * batch_size, chunk)
     if rows >= count:
-        return BlockOrder(count, count, 1)
+        return BlockOrder(count, count, 1, chunk)
     if not shuffled:
-        return BlockOrder(count, rows - rows % chunk, 1)
+        return BlockOrder(count, rows - rows % chunk, 1, chunk)
     block = -(-max(1, rows // BLOCKS) // chunk) * chunk
-    return BlockOrder(count, block, max(1, rows // block))
+    return BlockOrder(count, block, max(1, rows // block), chunk)
 
 
 def warn_of_few_blocks(owner: str, order: BlockOrder) -> None:

@@ -1,4 +1,4 @@
-"""Sample weights from class weights, and stratified splits."""
+"""Sample weights from class weights, and splits of the rows."""
 
 from __future__ import annotations
 
@@ -103,6 +103,20 @@ def class_weights(
     if len(result) and not result.any():
         warn(f"{owner}: class_weight is 0 for all rows, so nothing is learned from them.")
     return result
+
+
+def split_columns(owner: str, columns: list[Any], share: float) -> tuple[list[Any], list[Any]]:
+    """Split off the last ``share`` of the rows for validation, at least one; 0 < share < 1."""
+    rows = columns[0].rows
+    # The fraction is that of the decimal number: in floats, 100 (1 - 0.8) is 19.999...
+    first = int(rows * (1 - Fraction(str(share))))
+    if first == 0:
+        raise ConfigurationError(
+            f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to train on."
+        )
+    train = [None if c is None else c.part(0, first) for c in columns]
+    test = [None if c is None else c.part(first, rows) for c in columns]
+    return train, test
 
 
 def stratified_rows(owner: str, y: Array, share: float) -> tuple[Array, Array]:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.data.arrays import ArrayData, Columns
 from netlayers.data.batch import PartOfBatch, part_of_batch
+from netlayers.data.own_blocks import OwnBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netlayers.data.batch import Batch, Data
+    from netlayers.data.own_blocks import Shards
 
     Share = Callable[[int], slice]  # the rows of a batch of so many
 
@@ -37,26 +39,29 @@ class _OwnRows:
 class OwnRows:
     """Arrays, of whose batches a process reads its rows; in all else, the data.
 
-    Data that are read in blocks, whose rows are shuffled, are read by every process.
-
     Args:
         data: the data.
-        share: gives the place of the own rows in a batch of so many.
+        shards: the shards, and those of this process.
     """
 
-    def __init__(self, data: ArrayData, share: Share) -> None:
+    def __init__(self, data: ArrayData, shards: Shards) -> None:
         def own(column: Any) -> Any:
             if isinstance(column, Columns):
                 return Columns([own(its) for its in column.columns])
-            return column and _OwnRows(column, share)
+            return column and _OwnRows(column, shards.own_rows)
 
-        self._data, self._share = data, share
+        self._data, self._share = data, shards.own_rows
         if data.blocks is None:
             data._columns = [own(column) for column in data._columns]
+        else:
+            data.own_blocks = OwnBlocks(data, shards)
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Yield the own rows of the batches of an epoch after the first ``start``."""
         for batch in self._data.batches(start):
+            if isinstance(batch, PartOfBatch):
+                yield batch
+                continue
             own = self._share(batch.size)
             if self._data.blocks is None:
                 part = batch._replace(size=own.stop - own.start)
@@ -68,6 +73,6 @@ class OwnRows:
         return getattr(self._data, name)
 
 
-def own_rows_of(data: Any, share: Share) -> Data:
+def own_rows_of(data: Any, shards: Shards) -> Data:
     """Return data of which only the own rows are read, where that is possible."""
-    return OwnRows(data, share) if isinstance(data, ArrayData) else data
+    return OwnRows(data, shards) if isinstance(data, ArrayData) else data

@@ -273,7 +273,7 @@ class TrainableModel(CompilableModel):
                 check_exact("evaluate", self)
                 params["steps"] = data.rows and -(-data.rows // INFERENCE_BATCH)
             elif self.distribution is not None:
-                data = own_rows_of(data, self.distribution.own_rows)
+                data = own_rows_of(data, self.distribution)
             hooks = CallbackList(as_callbacks(callbacks), self, params)
             logs = trainer.test(current, data, hooks, exact)
         if verbose:

@@ -11,14 +11,15 @@ import numpy as np
 from netlayers.arrays.checks import warn_of_lost_columns
 from netlayers.arrays.convert import each, shapes_of
 from netlayers.checks import check_flag, check_integer, check_number, named_in_errors, overridden
-from netlayers.data.arrays import ArrayData, column, split_columns
+from netlayers.data.arrays import ArrayData, column
 from netlayers.data.batch import Batch, ready_batch
 from netlayers.data.blocks import warn_of_few_blocks
-from netlayers.data.class_weights import stratified_rows, times_class_weights
+from netlayers.data.class_weights import split_columns, stratified_rows, times_class_weights
 from netlayers.data.own_shards import OwnShards, OwnStream, own_shards_of
 from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_arguments
 from netlayers.data.structure import unpack_batch
 from netlayers.errors import ConfigurationError, DataError
+from netlayers.training.compilation import own_part
 from netlayers.training.inputs import (
     batch_of,
     check_against,
@@ -170,7 +171,8 @@ def evaluation_data(
     if in_batches(owner, x, y, sample_weight=sample_weight, **sizes):
         its = None if whole else model.distribution
         return open_stream(model, owner, own_shards_of(x, its), settings)
-    return _test_arrays(columns_of(model, owner, x, y, sample_weight), settings, step_size)
+    columns = columns_of(model, owner, x, y, sample_weight, own_part(model))
+    return _test_arrays(columns, settings, step_size)
 
 
 def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> Data:
@@ -183,7 +185,7 @@ def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> 
         refuse_arguments("predict", batch_size=settings.batch_size)
         x = own_shards_of(x, None if model._has_states else getattr(model, "distribution", None))
         return open_stream(model, "predict", x, settings, targets=False)
-    inputs = input_of(model, "predict", x)
+    inputs = input_of(model, "predict", x, own_part(model))
     return _test_arrays([input_columns(model, inputs), None, None], settings)
 
 
@@ -229,7 +231,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
         options = {"class_weight": arguments.class_weight, "rng": rng, "continuous": True}
         x = own_shards_of(x, model.distribution, endless=settings.steps is not None)
         return open_stream(model, "fit", x, settings, trains=True, **options), None
-    columns = columns_of(model, "fit", x, y, arguments.sample_weight)
+    columns = columns_of(model, "fit", x, y, arguments.sample_weight, own_part(model))
     remember_columns(model, x)
     warn_of_lost_columns("fit", columns)
     rows = validation = None

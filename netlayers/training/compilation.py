@@ -389,3 +389,9 @@ def has_own_classes(steps: Steps) -> bool:
     for p in steps.model.declared_parameters:
         parts += [its for its in (p.regularizer, p.constraint) if its is not None]
     return any(map(is_foreign, parts))
+
+
+def own_part(model: Any) -> tuple[int, int]:
+    """Return which part of the rows in files this process checks at the start."""
+    its = getattr(model, "distribution", None)
+    return (0, 1) if its is None else (its.rank, its.size)

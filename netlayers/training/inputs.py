@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.arrays.checks import (
-    check_rows,
-    check_values,
-    checked_input,
-)
+from netlayers.arrays.checks import WHOLE, Part, check_rows, check_values, checked_input
 from netlayers.arrays.convert import (
     as_array,
     as_column,
@@ -60,8 +56,10 @@ def input_names(layer: object, specs: tuple[InputSpec, ...]) -> list[str]:
     return [specs[0].name or (first.name if isinstance(first, InputLayer) else "x")]
 
 
-def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
+def checked_inputs(model: CompilableModel, owner: str, x: Any, part: Part = WHOLE) -> Any:
     """Return the input of a model, or a tuple of its inputs, checked but not yet converted.
+
+    Of values in files, ``part`` is checked; see :func:`check_values`.
 
     Raises:
         DataError, ShapeError: they do not fit the model, or the columns of a frame are not those
@@ -69,7 +67,7 @@ def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
     """
     specs = each(model.input_spec)
     if type(x) is np.ndarray and len(specs) == 1:
-        return checked_input(owner, "x", x, specs[0], model._dtype)
+        return checked_input(owner, "x", x, specs[0], model._dtype, part)
     names = input_names(model, specs)
     arrays = arrays_by_name(owner, "x", x, names)
     known, shapes = _known_columns(model, len(specs)), listed_shapes(model.input_shape or ())
@@ -79,7 +77,7 @@ def checked_inputs(model: CompilableModel, owner: str, x: Any) -> Any:
         found = column_names(array)
         if columns is not None and found is not None:
             check_names(owner, argument, found, columns)
-        array = checked_input(owner, argument, array, spec, model._dtype)
+        array = checked_input(owner, argument, array, spec, model._dtype, part)
         checked.append(as_column(array, shapes[len(checked)]) if model.built else array)
     return one(checked)
 
@@ -164,7 +162,7 @@ class rollback_on_error:
 # Data and batches --------------------------------------------------------------------------------
 
 
-def input_of(model: CompilableModel, owner: str, x: Any) -> Any:
+def input_of(model: CompilableModel, owner: str, x: Any, part: Part = WHOLE) -> Any:
     """Check inputs without targets, build the model for them, and return them.
 
     Raises:
@@ -172,7 +170,7 @@ def input_of(model: CompilableModel, owner: str, x: Any) -> Any:
     """
     if is_ready_input(model, x):
         return x
-    inputs = checked_inputs(model, owner, x)
+    inputs = checked_inputs(model, owner, x, part)
     build_for(model, inputs)
     return inputs
 
@@ -195,14 +193,16 @@ def input_columns(model: CompilableModel, inputs: Any) -> AnyColumn:
 
 
 def columns_of(
-    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any = None
+    model: CompilableModel, owner: str, x: Any, y: Any, weight: Any = None, part: Part = WHOLE
 ) -> list[AnyColumn | None]:
     """Check a data set; return x, y and weights as columns to be split into batches.
+
+    For ``part`` see :func:`checked_inputs`.
 
     Raises:
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
-    inputs, targets, weight = _checked(model, owner, x, y, sample_weight)
+    inputs, targets, weight = _checked(model, owner, x, y, weight, part)
     dtype = check_against(model, owner, inputs, targets, weight)
     if owner == "fit":
         warn_of_data(owner, model, targets, weight)
@@ -309,9 +309,9 @@ def single_target(owner: str, argument: str, targets: Any) -> Array:
 
 
 def _checked(
-    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any
+    model: CompilableModel, owner: str, x: Any, y: Any, sample_weight: Any, rows: Part = WHOLE
 ) -> tuple[Any, Any, Any]:
-    inputs = checked_inputs(model, owner, x)
+    inputs = checked_inputs(model, owner, x, rows)
     if y is None:
         y = no_targets(model, owner, each(inputs)[0].shape[0])
     targets = checked_targets(model, owner, y)
@@ -321,7 +321,7 @@ def _checked(
     check_rows(owner, inputs, {"y": targets, "sample_weight": weight})
     parts = [("y", model.loss, targets)]
     for name, part, its in parts_of(model.loss, targets) if isinstance(targets, tuple) else parts:
-        check_values(owner, name, its, model._dtype, getattr(part, "mask_nan", None))
+        check_values(owner, name, its, model._dtype, getattr(part, "mask_nan", None), rows)
     for its in () if weight is None else each(weight):
         check_values(owner, "sample_weight", its, model._dtype)
     build_for(model, inputs, targets)

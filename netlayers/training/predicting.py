@@ -97,7 +97,7 @@ def predict_all(
             check_exact("predict", model)
         if shared is not None:
             compute = in_shards(model.owner, shared, forward)
-            return predict(compute, own_rows_of(data, shared.own_rows), hooks)
+            return predict(compute, own_rows_of(data, shared), hooks)
         return in_turn(model, "predict", lambda: predict(lambda b: forward(b.inputs), data, hooks))
 
 

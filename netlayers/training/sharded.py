@@ -73,7 +73,8 @@ class ShardedSteps(Steps):
         self.distribution, self.processes = distribution, distribution.processes
         self._measured, self._groups = self._groups, []
         self._buffers, self._states = BufferCopies(model), StatesOfShards(model)
-        self._streams = _keyed_streams(model)
+        self._streams, self._generators = _keyed_streams(model)
+        self._use_generators()
         self._sum: VectorSum | None = None
         self._summed_by: list[range] = []  # the shards of each process that it adds up
         self.interrupts: Interrupts | None = None
@@ -131,6 +132,7 @@ class ShardedSteps(Steps):
             }
         found: list[tuple[list[float], list[Any], list[Array], list[Array]]] = []
         self._groups = [self._recorder] if self._measured else []  # type: ignore[list-item]
+        self._use_generators()
         rows, begin = getattr(batch, "whole", batch.size), time.perf_counter()
         with self._states.of_batch(rows):
             for shard, place, part in self.distribution.parts_of(batch):
@@ -151,6 +153,10 @@ class ShardedSteps(Steps):
                 )
         self._groups, seconds = [], time.perf_counter() - begin
         return self._report(found, before, training, seconds, rows)
+
+    def _use_generators(self) -> None:
+        for layer, generator in self._generators:
+            layer.rng = generator
 
     def _prepare_sum(self, gradients: Array) -> None:
         """Have what adds up the gradients, for the shards that each process has now."""
@@ -333,16 +339,21 @@ def _add_rows(a: RowGradient, b: RowGradient) -> RowGradient:
     return total
 
 
-def _keyed_streams(model: Any) -> list[KeyedStreams]:
-    """Let all layers draw numbers that depend on step and shard alone; return the streams."""
-    streams = [KeyedStreams(model._streams.entropy)]
+def _keyed_streams(model: Any) -> tuple[list[KeyedStreams], list[tuple[Any, Any]]]:
+    """Return streams whose numbers depend on step and shard alone, and the generator of each layer.
+
+    Further calls of a layer get theirs here; that of a layer may also belong to another model.
+    """
+    streams, generators = [KeyedStreams(model._streams.entropy)], []
     model._use_streams(streams[0])
     for layer in model._flatten_layers():
-        seed = getattr(layer, "seed", None)
-        if layer.random and seed is not None:
-            streams.append(KeyedStreams(seed))
-            layer.rng = streams[-1].get(f"layer/{layer.path}")
-    return streams
+        if layer.random:
+            seed, its = getattr(layer, "seed", None), streams[0]
+            if seed is not None:
+                its = KeyedStreams(seed)
+                streams.append(its)
+            generators.append((layer, its.get(f"layer/{layer.path}")))
+    return streams, generators
 
 
 def _check_model(model: Any) -> None:

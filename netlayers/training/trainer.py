@@ -76,8 +76,8 @@ class Run:
         self._found = False
         self.distribution = self.model.distribution
         if self.distribution is not None:
-            self.data = own_rows_of(data, self.distribution.own_rows)
-            self.validation = own_rows_of(validation, self.distribution.own_rows)
+            self.data = own_rows_of(data, self.distribution)
+            self.validation = own_rows_of(validation, self.distribution)
 
     @property
     def first_process(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +9,13 @@ import numpy as np
 from netlayers.arrays.convert import as_array
 from netlayers.checks import check_flag, check_integer, check_number, check_seed
 from netlayers.errors import DataError
-from netlayers.utils.sequences import PyDataset
+from netlayers.utils.sequences import RowDataset
 
 if TYPE_CHECKING:
     from netlayers._typing import Array, ArrayLike
 
 
-class PackedDataset(PyDataset):
+class PackedDataset(RowDataset):
     """Batches of series; see :func:`packed_dataset`.
 
     Attributes:
@@ -32,31 +31,28 @@ class PackedDataset(PyDataset):
         batch_size: int,
         padding_value: float,
     ) -> None:
-        super().__init__()
-        self.order = order
+        super().__init__(len(order), batch_size)
+        self.order, self._size = order, batch_size
         self._values, self._lengths, self._targets = values, lengths, targets
         self._starts = np.cumsum(lengths) - lengths
-        self._batch_size, self._padding_value = batch_size, padding_value
+        self._padding_value = padding_value
 
-    def __len__(self) -> int:
-        return math.ceil(len(self.order) / self._batch_size)
-
-    def __getitem__(self, index: int) -> Any:
-        """Return the batch ``index``: x, padded to its longest series, and its targets."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        series = self.order[index * self._batch_size : (index + 1) * self._batch_size]
-        x = self._padded(self._values, series, self._padding_value)
+    def _read(self, rows: slice) -> Any:
+        """Return x, padded to the longest series of the batch, and the targets."""
+        series = self.order[rows]
+        end = (rows.start // self._size + 1) * self._size  # of the batch, also for a shard of it
+        longest = int(self._lengths[self.order[:end][-1]])
+        x = self._padded(self._values, series, longest, self._padding_value)
         if self._targets is None:
             return x
         if len(self._targets) == len(self._lengths):
             return x, self._targets[series]
-        return x, self._padded(self._targets, series, 0)
+        return x, self._padded(self._targets, series, longest, 0)
 
-    def _padded(self, packed: Array, series: Array, value: float) -> Array:
+    def _padded(self, packed: Array, series: Array, longest: int, value: float) -> Array:
         """Return some of the series, (series, steps of the longest, ...)."""
         lengths = self._lengths[series]
-        steps = np.arange(lengths.max())
+        steps = np.arange(longest)
         there = steps < lengths[:, None]
         found = np.full((*there.shape, *packed.shape[1:]), value, packed.dtype)
         found[there] = packed[(self._starts[series][:, None] + steps)[there]]
@@ -89,8 +85,8 @@ def packed_dataset(
         padding_value: what is padded with.
 
     Returns:
-        A :class:`PyDataset`. ``predict`` returns its rows in the order of the batches:
-        ``dataset.order`` has the numbers of their series.
+        A :class:`netlayers.utils.PyDataset`. ``predict`` returns its rows in the order of the
+        batches: ``dataset.order`` has the numbers of their series.
 
     Raises:
         DataError: lengths are no positive integers, or do not sum up to the number of steps.

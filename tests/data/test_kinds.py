@@ -288,7 +288,8 @@ def test_what_the_messages_advise():
 
 @pytest.mark.parametrize(("share", "rows", "held"), [(0.8, 100, 80), (0.9, 10, 9), (0.1, 10, 1)])
 def test_a_validation_split_is_of_the_number_as_it_is_written(share, rows, held):
-    from netlayers.data.arrays import Column, split_columns
+    from netlayers.data.arrays import Column
+    from netlayers.data.class_weights import split_columns
 
     column = Column(np.zeros((rows, 1)), np.dtype(np.float64))
     train, test = split_columns("fit", [column, column, None], share)

@@ -8,7 +8,8 @@ import pytest
 
 from netlayers.data import class_weights as weights
 from netlayers.data import streams, structure
-from netlayers.data.arrays import Column, split_columns
+from netlayers.data.arrays import Column
+from netlayers.data.class_weights import split_columns
 from tests.golden import check_text, messages
 
 X, Y = np.zeros((4, 2)), np.zeros((4, 1))

@@ -187,6 +187,40 @@ def windows():
     return model, its, None, {}
 
 
+def packed():
+    """Series of different lengths, of which each process reads those of its shards."""
+    its = [layers.Masking(), layers.GRU(3, dropout=0.2), layers.Dense(1)]
+    model = nl.Sequential(its, seed=14)
+    model.compile("adam", "mse")
+    lengths = np.random.default_rng(1).integers(1, 8, 25)
+    values = ARRAYS["series"].reshape(-1, 4)[: lengths.sum()]
+    return model, nl.utils.packed_dataset(values, lengths, lengths / 8, 9), None, {}
+
+
+def files():
+    """Rows in chunks of a file, two inputs, of which each process reads those of its shards."""
+    a, b = nl.Input((12,), name="a"), nl.Input((12,), name="b")
+    both = layers.Dropout(0.2)(layers.Concatenate()([a, b]))
+    model = nl.Model([a, b], layers.Dense(3, "softmax")(both), seed=15)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x = [Chunked(ARRAYS["x"]), ARRAYS["x"][::-1].copy()]
+    return model, x, ARRAYS["classes"], {"shuffle": 55, "sample_weight": ARRAYS["weights"]}
+
+
+class Chunked:
+    """Rows that are read in slices, as of a file of HDF5 with chunks of three rows."""
+
+    def __init__(self, values):
+        self._values, self.shape, self.dtype = values, values.shape, values.dtype
+        self.chunks = (3, *values.shape[1:])
+
+    def __len__(self):
+        return len(self._values)
+
+    def __getitem__(self, rows):
+        return self._values[rows]
+
+
 def make_arrays(rows=103):
     rng = np.random.default_rng(0)
     words = rng.integers(1, 50, (rows, 7))
@@ -208,6 +242,17 @@ NETWORKS = {
     f.__name__: f
     for f in [
         *(dense, accumulation, words, images, graph, series),
-        *(movies, pictures, residual, sparse, categories, streams, windows, stateful),
+        *(
+            movies,
+            pictures,
+            residual,
+            sparse,
+            categories,
+            streams,
+            windows,
+            stateful,
+            packed,
+            files,
+        ),
     ]
 }

@@ -43,6 +43,12 @@ def compiled(shards, **options):
     return model
 
 
+def compiled_for_series(**options):
+    model = nl.Sequential([layers.Masking(), layers.GRU(3), layers.Dense(2)], seed=0)
+    model.compile("adam", "mse", distribution=DataParallel(4, **options))
+    return model
+
+
 def windows(**options):
     options = {"batch_size": 7, "shuffle": True, "seed": 1} | options
     return nl.utils.timeseries_dataset_from_array(X, X[:, 0], 1, **options)
@@ -72,11 +78,17 @@ def test_training_goes_on_until_the_last_shard_ends():
     assert model.distribution.pinned == 0
 
 
-def test_shards_of_batches_by_number_have_the_bits_of_whole_batches():
+def packed():
+    lengths = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 6]
+    return nl.utils.packed_dataset(X, lengths, X[:12, :2], batch_size=5)
+
+
+@pytest.mark.parametrize("source", [windows, packed])
+def test_shards_of_batches_by_number_have_the_bits_of_whole_batches(source):
     def run(**options):
-        model = compiled(5, **options)
-        history = model.fit(windows(), epochs=2, validation_data=windows(), verbose=0)
-        return history.history, model.predict(windows()), model.evaluate(windows(), verbose=0)
+        model = compiled(4, **options) if source is windows else compiled_for_series(**options)
+        history = model.fit(source(), epochs=2, validation_data=source(), verbose=0)
+        return history.history, model.predict(source()), model.evaluate(source(), verbose=0)
 
     one, two = run(), run(auto_shard_dataset=False)
     assert one[0] == two[0]

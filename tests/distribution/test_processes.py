@@ -23,6 +23,7 @@ FIRST = (
     "images",
     "graph",
     "streams",
+    "files",
 )  # the others are slow tests
 
 ALL = (*NETWORKS, "--epochs", "2")

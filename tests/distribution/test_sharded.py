@@ -131,6 +131,23 @@ def test_shards_and_steps_draw_their_own_numbers():
     assert seen == first
 
 
+def test_layers_of_functional_models_and_of_two_models_draw_by_shard():
+    def run(other):
+        x = nl.Input((4,))
+        h = layers.Dropout(0.5)(layers.Dense(8)(x))
+        model = nl.Model(x, layers.Dense(2)(h), seed=0)
+        model.compile("sgd", "mse", distribution=DataParallel(2))
+        part = nl.Model(x, h, seed=1)
+        part.compile("sgd", "mse", distribution=DataParallel(2))
+        for _ in range(2):
+            model.train_on_batch(X[:8], X[:8, :2])
+            if other:
+                part._steps or part.evaluate(X[:8], np.zeros((8, 8)), verbose=0)
+        return model.parameters.values.copy()
+
+    np.testing.assert_array_equal(run(False), run(True))
+
+
 @pytest.mark.parametrize("shards", [1, 3, 50])
 def test_predictions_in_shards(shards):
     model, _ = trained(shards, lambda: [layers.Dense(5, "tanh")], metrics=["accuracy"])

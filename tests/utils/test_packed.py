@@ -32,6 +32,19 @@ def test_each_series_comes_once_with_its_target():
     assert LENGTHS[again.order].tolist() == sorted(LENGTHS)
 
 
+@pytest.mark.parametrize("targets", [None, np.arange(8.0), VALUES])
+def test_shards_are_the_rows_of_batches(targets):
+    data = nl.utils.packed_dataset(VALUES, LENGTHS, targets, batch_size=3, padding_value=-7)
+    shards = [data.shard(2, i) for i in range(2)]
+    for index, batch in enumerate(data):
+        parts = [shard[index] for shard in shards]
+        if targets is None:
+            batch, parts = (batch,), [(part,) for part in parts]
+        for whole, *its in zip(batch, *parts, strict=True):
+            assert list(map(len, its)) == [len(whole) // 2, -(-len(whole) // 2)]
+            np.testing.assert_array_equal(np.concatenate(its), whole)
+
+
 def test_outputs_losses_and_gradients_are_those_of_one_padded_batch():
     target = VALUES.sum(axis=1, keepdims=True)
     data = nl.utils.packed_dataset(VALUES, LENGTHS, target, batch_size=3)

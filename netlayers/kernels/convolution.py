@@ -179,7 +179,12 @@ def _shares(y: Array, kernel: Array) -> list[slice]:
 
 def shares_of(y: Array, kernel: Array) -> list[slice]:
     """Cut the batch for the threads, by the multiplications of a convolution with the output y."""
-    return shares(len(y), y.size * (kernel.size // kernel.shape[-1]))
+    return shares(len(y), work_of(y, kernel))
+
+
+def work_of(y: Array, kernel: Array) -> int:
+    """Return the number of multiplications of a convolution with the output y."""
+    return y.size * (kernel.size // kernel.shape[-1])
 
 
 def is_a_convolution(kernel: Array, windows: Windows, groups: int) -> bool:

@@ -81,4 +81,9 @@ def _product(a: Array, b: Array) -> Array:
 
 def shares_of(y: Array, kernel: Array) -> list[slice]:
     """Cut the batch for the threads; a multiplication takes ten times that of a matrix product."""
-    return shares(len(y), 10 * y.size * (kernel.size // (kernel.shape[-1] * kernel.shape[-2])))
+    return shares(len(y), work_of(y, kernel))
+
+
+def work_of(y: Array, kernel: Array) -> int:
+    """Return the number of multiplications of a matrix product that take as long."""
+    return 10 * y.size * (kernel.size // (kernel.shape[-1] * kernel.shape[-2]))

@@ -91,12 +91,17 @@ def _weights(windows: Windows, dtype: Dtype) -> Array:
 
 
 def shares_of(x: Array, windows: Windows) -> list[slice]:
-    """Cut the batch for the threads; an entry takes as long as ten multiplications of a product.
+    """Cut the batch for the threads, by :func:`work_of`."""
+    return shares(len(x), work_of(x, windows))
 
-    So does a thirtieth of the time to begin a row of channels.
+
+def work_of(x: Array, windows: Windows) -> int:
+    """Return the number of multiplications of a matrix product that take as long.
+
+    An entry takes as long as ten, and so does a thirtieth of the time to begin a row of channels.
     """
     entries = math.prod(windows.counts) * math.prod(windows.kernel) * (x.shape[-1] + 30)
-    return shares(len(x), 10 * len(x) * entries)
+    return 10 * len(x) * entries
 
 
 _BOOL = np.dtype(bool)

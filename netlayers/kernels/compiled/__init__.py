@@ -13,12 +13,13 @@ from netlayers.kernels.compiled import (
     losses,
     lstm,
     normalization,
+    pooling,
     recurrent,
     rows,
-    shares,
     simple_rnn,
     windows,
     winograd,
+    workers,
 )
 from netlayers.kernels.compiled.cache import compiled_with_cache
 from netlayers.kernels.compiled.functions import OPTIONS, declare
@@ -55,9 +56,9 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
             if hasattr(Kernels, name := loop.__name__.removeprefix("_")):
                 kernels[name] = compiled_loop  # replaced below if KERNELS has a wrapper
         kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
-    for name, loop in windows.compiled_windows(compiled).items():
-        setattr(windows, name, loop)
-    kernels.update({kernel.__name__: kernel for kernel in shares.KERNELS})
+    workers.compiled_workers(compiled)
+    windows.compiled_windows(compiled)
+    kernels.update({kernel.__name__: kernel for kernel in pooling.KERNELS})
     kernels.update(convolution.compiled_convolutions(compiled))
     kernels.update(winograd.compiled_winograd(compiled))
     recurrent.compiled_recurrent(compiled)

@@ -21,16 +21,22 @@ Source:
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels import convolution, depthwise, pooling
+from netlayers.kernels import convolution, depthwise
 from netlayers.kernels.compiled.places import Places, convolution_places, gradient_places
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
+from netlayers.kernels.compiled.workers import (
+    gradient_share_count,
+    in_shares,
+    share_count,
+    task_of,
+    together,
+)
 from netlayers.kernels.exact import EXACT, is_exact
-from netlayers.kernels.threads import run, scratch
+from netlayers.kernels.threads import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +45,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: tile 88552b7ace22.
+# this file contains digests of their files: tile 88552b7ace22, workers 0d1c3f5ea26f.
 
 
 # Set by :func:`compiled_convolutions`: the functions of ``tile.py``, the rows of a tile, and its
@@ -48,6 +54,8 @@ _entries: Any = None
 _tile: Any = None
 _tile_by_column: Any = None
 _largest_tile: Any = None
+_convolve_task: Any = None
+_kernel_gradient_task: Any = None
 _ROWS = _BYTES = 0
 _PRODUCT, _BY_COLUMN, _LARGEST = range(3)  # kinds of tiles
 
@@ -96,10 +104,13 @@ def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
 
 
 def convolve_share(
+    share: int,
+    thread: int,
+    count: int,
     kind: int,
     x: Array,
     samples: int,
-    image: Array,
+    images: Array,
     lines: Array,
     length: int,
     row: int,
@@ -116,41 +127,47 @@ def convolve_share(
     first: Array,
     out: Array,
 ) -> None:
-    """``out = first + Σ x kernel``, row by row; all arrays are flat.
+    """``out = first + Σ x kernel``, row by row; all arrays but the images are flat.
 
-    Without padding, ``image`` is empty and x itself takes its place. ``kind`` is that
-    of the tiles: those of depthwise convolutions and of maxima have other sums.
+    A share of ``count`` is a part of the rows of windows of all samples. Each thread has a padded
+    image; without padding, they are empty and x itself takes their place. ``kind`` is that of the
+    tiles: those of depthwise convolutions and of maxima have other sums.
     """
+    rows, image, padded = windows.size, images[thread], -1
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
     filters, width = first.size, _BYTES // x.itemsize
     source, matrix = _entries(image) if image.size else _entries(x), _entries(kernel)
     start, bias, target = 0, _entries(first), _entries(out)
-    for sample in range(samples):
-        if image.size:
-            _pad(x, sample * size, lines, length, image)
-        else:
+    for line in range(samples * rows * share // count, samples * rows * (share + 1) // count):
+        sample, i = line // rows, line % rows
+        if not image.size:
             start = sample * size
-        for i in range(windows.size):
-            begin, end = seen[i, 0], seen[i, 1]
-            _multiply(
-                kind,
-                row,
-                filters,
-                width,
-                end - begin,
-                steps,
-                (source, start + windows[i], step, distance, _entries(offsets[begin:end])),
-                (matrix, 0, filters, _entries(terms[begin:end])),
-                (bias, 0, 0),
-                (target, sample * out_size + outs[i], out_step),
-            )
+        elif sample != padded:
+            _pad(x, sample * size, lines, length, image)
+            padded = sample
+        begin, end = seen[i, 0], seen[i, 1]
+        _multiply(
+            kind,
+            row,
+            filters,
+            width,
+            end - begin,
+            steps,
+            (source, start + windows[i], step, distance, _entries(offsets[begin:end])),
+            (matrix, 0, filters, _entries(terms[begin:end])),
+            (bias, 0, 0),
+            (target, sample * out_size + outs[i], out_step),
+        )
 
 
 def kernel_gradient_share(
+    share: int,
+    thread: int,
+    count: int,
     kind: int,
     x: Array,
     samples: int,
-    image: Array,
+    images: Array,
     lines: Array,
     length: int,
     row: int,
@@ -164,16 +181,17 @@ def kernel_gradient_share(
     out_step: int,
     seen: Array,
     dy: Array,
-    total: Array,
+    totals: Array,
 ) -> None:
-    """``total = Σ x dy``, offset by offset; see :func:`convolve_share`."""
+    """``totals[share] = Σ x dy``, offset by offset, for a part of the samples."""
+    image, total = images[thread], totals[share]
     size, dy_size = x.size // max(1, samples), dy.size // max(1, samples)
     filters, width = out_step, _BYTES // x.itemsize
     window_places, row_places = _entries(windows), _entries(outs)
     source, given = _entries(image) if image.size else _entries(x), _entries(dy)
     start, sums = 0, _entries(total)
     total[:] = 0
-    for sample in range(samples):
+    for sample in range(samples * share // count, samples * (share + 1) // count):
         if image.size:
             _pad(x, sample * size, lines, length, image)
         else:
@@ -193,6 +211,16 @@ def kernel_gradient_share(
             )
 
 
+def convolve_in_shares(mail: Array, count: int, args: Any) -> int:
+    """See :func:`netlayers.kernels.compiled.workers.together`."""
+    return together(mail, count, _convolve_task(args), args)
+
+
+def kernel_gradient_in_shares(mail: Array, count: int, args: Any) -> int:
+    """See :func:`netlayers.kernels.compiled.workers.together`."""
+    return together(mail, count, _kernel_gradient_task(args), args)
+
+
 def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     """Compile the loops and return the kernels by name.
 
@@ -205,6 +233,10 @@ def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..
     module["_ROWS"], module["_BYTES"] = registers().rows, VECTORS * registers().size
     for loop in (_multiply, _pad, convolve_share, kernel_gradient_share):
         module[loop.__name__] = compiled(loop)
+    module["_convolve_task"] = task_of(convolve_share)
+    module["_kernel_gradient_task"] = task_of(kernel_gradient_share)
+    for task in (convolve_in_shares, kernel_gradient_in_shares):
+        module[task.__name__] = compiled(task)
     return {kernel.__name__: kernel for kernel in KERNELS}
 
 
@@ -213,11 +245,16 @@ def _compiles(x: Array, groups: int) -> bool:
     return groups == 1 and x.dtype.kind == "f" and not (EXACT and is_exact())
 
 
-def _image(places: Places, dtype: Any, padding: float = 0) -> Array:
-    """Return memory for a padded image, filled with the padding."""
-    image = scratch("image", (places.size,), dtype)
-    image.fill(padding)
-    return image
+def _image(places: Places, dtype: Any) -> Array:
+    """Return memory for a padded image, filled with zeros."""
+    return _images(places, dtype, 1)[0]
+
+
+def _images(places: Places, dtype: Any, threads: int, padding: float = 0) -> Array:
+    """Return memory for a padded image in each thread, filled with the padding."""
+    images = scratch("images", (threads, places.size), dtype)
+    images.fill(padding)
+    return images
 
 
 def _convolve(
@@ -226,20 +263,20 @@ def _convolve(
     kernel: Array,
     first: Array,
     out: Array,
-    shares: list[slice],
+    work: float,
     kind: int = _PRODUCT,
 ) -> None:
-    """Compute a sum of the first kind, a share of the batch in each thread."""
+    """Compute a sum of the first kind with so many multiplications in all."""
+    count = share_count(len(x) * places.windows.size, work)
 
-    def compute(samples: slice) -> None:
-        part, target = x[samples], out[samples].reshape(-1)
-        image = _image(places, x.dtype, -np.inf if kind == _LARGEST else 0)
-        convolve_share(
-            kind, part.reshape(-1), len(part), image, *places[1:], kernel.reshape(-1), first,
-            target,
+    def arguments(threads: int) -> tuple[Any, ...]:
+        images = _images(places, x.dtype, threads, -np.inf if kind == _LARGEST else 0)
+        return (
+            count, kind, x.reshape(-1), len(x), images, *places[1:], kernel.reshape(-1), first,
+            out.reshape(-1),
         )  # fmt: skip
 
-    run(compute, shares)
+    in_shares(convolve_in_shares, count, arguments)
 
 
 def convolve(
@@ -256,7 +293,7 @@ def convolve(
         return
     places = convolution_places(windows, *kernel.shape[-2:])
     first = np.zeros(len(kernel.T), x.dtype) if bias is None else bias
-    _convolve(x, places, kernel, first, out, convolution.shares_of(out, kernel))
+    _convolve(x, places, kernel, first, out, convolution.work_of(out, kernel))
 
 
 def convolve_input_gradient(
@@ -268,9 +305,10 @@ def convolve_input_gradient(
         return
     channels, filters = kernel.shape[-2:]
     transposed = np.ascontiguousarray(np.swapaxes(kernel, -1, -2))
-    first, shares = np.zeros(channels, dy.dtype), convolution.shares_of(dy, kernel)
-    for places in gradient_places(windows, channels, filters):
-        _convolve(dy, places, transposed, first, out, shares)
+    first, work = np.zeros(channels, dy.dtype), convolution.work_of(dy, kernel)
+    remainders = gradient_places(windows, channels, filters)
+    for places in remainders:
+        _convolve(dy, places, transposed, first, out, work / len(remainders))
 
 
 def convolve_kernel_gradient(
@@ -281,20 +319,22 @@ def convolve_kernel_gradient(
         convolution.convolve_kernel_gradient(x, dy, windows, out, groups)
         return
     places = convolution_places(windows, *out.shape[-2:])
-    _kernel_gradient(x, dy, places, out, convolution.shares_of(dy, out))
+    _kernel_gradient(x, dy, places, out, convolution.work_of(dy, out))
 
 
 def _kernel_gradient(
-    x: Array, dy: Array, places: Places, out: Array, shares: list[slice], kind: int = _PRODUCT
+    x: Array, dy: Array, places: Places, out: Array, work: float, kind: int = _PRODUCT
 ) -> None:
-    totals = scratch("kernel gradients", (len(shares), out.size), out.dtype)
+    count = gradient_share_count(len(x), work, out.size)
+    totals = scratch("kernel gradients", (count, out.size), out.dtype)
 
-    def compute(samples: slice) -> None:
-        part, given = x[samples], dy[samples].reshape(-1)
-        total, image = totals[shares.index(samples)], _image(places, x.dtype)
-        kernel_gradient_share(kind, part.reshape(-1), len(part), image, *places[1:], given, total)
+    def arguments(threads: int) -> tuple[Any, ...]:
+        images = _images(places, x.dtype, threads)
+        return (
+            count, kind, x.reshape(-1), len(x), images, *places[1:], dy.reshape(-1), totals
+        )  # fmt: skip
 
-    run(compute, shares)
+    in_shares(kernel_gradient_in_shares, count, arguments)
     np.add.reduce(totals, axis=0, out=out.reshape(-1))
 
 
@@ -308,8 +348,8 @@ def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) ->
         depthwise.depthwise_convolve(x, kernel, windows, out)
         return
     places = convolution_places(windows, channels, channels, depthwise=True)
-    first, shares = np.zeros(channels, x.dtype), depthwise.shares_of(out, kernel)
-    _convolve(x, places, kernel, first, out, shares, kind=_BY_COLUMN)
+    first, work = np.zeros(channels, x.dtype), depthwise.work_of(out, kernel)
+    _convolve(x, places, kernel, first, out, work, kind=_BY_COLUMN)
 
 
 def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
@@ -318,9 +358,10 @@ def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Ar
     if not _compiles(dy, times):
         depthwise.depthwise_input_gradient(dy, kernel, windows, out)
         return
-    first, shares = np.zeros(channels, dy.dtype), depthwise.shares_of(dy, kernel)
-    for places in gradient_places(windows, channels, channels, depthwise=True):
-        _convolve(dy, places, kernel, first, out, shares, kind=_BY_COLUMN)
+    first, work = np.zeros(channels, dy.dtype), depthwise.work_of(dy, kernel)
+    remainders = gradient_places(windows, channels, channels, depthwise=True)
+    for places in remainders:
+        _convolve(dy, places, kernel, first, out, work / len(remainders), kind=_BY_COLUMN)
 
 
 def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) -> None:
@@ -330,41 +371,7 @@ def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array)
         depthwise.depthwise_kernel_gradient(x, dy, windows, out)
         return
     places = convolution_places(windows, channels, channels, depthwise=True)
-    _kernel_gradient(x, dy, places, out, depthwise.shares_of(dy, out), kind=_BY_COLUMN)
-
-
-# Pooling: the largest entry of a window; the mean is a depthwise convolution with equal weights.
-
-
-def max_pool(x: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.pooling.max_pool`."""
-    if not _compiles(x, 1):
-        pooling.max_pool(x, windows, out)
-        return
-    channels = x.shape[-1]
-    places = convolution_places(windows, channels, channels, depthwise=True)
-    first, shares = np.full(channels, -np.inf, x.dtype), pooling.shares_of(x, windows)
-    _convolve(x, places, first, first, out, shares, kind=_LARGEST)
-
-
-def average_pool(x: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.pooling.average_pool`."""
-    if windows.padded != windows.sizes or not _compiles(x, 1):
-        pooling.average_pool(x, windows, out)
-        return
-    depthwise_convolve(x, _equal_weights(windows, x), windows, out)
-
-
-def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.pooling.average_pool_gradient`."""
-    if windows.padded != windows.sizes or not _compiles(dy, 1):
-        pooling.average_pool_gradient(dy, windows, out)
-        return
-    depthwise_input_gradient(dy, _equal_weights(windows, dy), windows, out)
-
-
-def _equal_weights(windows: Windows, x: Array) -> Array:
-    return np.full((*windows.kernel, x.shape[-1], 1), 1 / math.prod(windows.kernel), x.dtype)
+    _kernel_gradient(x, dy, places, out, depthwise.work_of(dy, out), kind=_BY_COLUMN)
 
 
 KERNELS: tuple[Any, ...] = (
@@ -374,7 +381,4 @@ KERNELS: tuple[Any, ...] = (
     depthwise_convolve,
     depthwise_kernel_gradient,
     depthwise_input_gradient,
-    max_pool,
-    average_pool,
-    average_pool_gradient,
 )

@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.kernels.compiled.workers import task_of, together
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Array
+
+_max_pool_task: Any = None  # set by :func:`compiled_windows`
+
+# Compiled with the functions of: workers 0d1c3f5ea26f.
 
 
 def _first(g: Array, row: int, at: Array) -> None:
@@ -54,12 +60,17 @@ def _hand_over(x: Array, largest: Array, left: Array, dx: Array) -> None:
         left[c] = zero if hit else left[c]
 
 
-def max_pool_gradient_share(x: Array, y: Array, dy: Array, g: Array, dx: Array) -> None:
-    """Hand each dy to the first entry of its window that is the largest."""
+def max_pool_gradient_share(
+    share: int, thread: int, count: int, samples: int, x: Array, y: Array, dy: Array, g: Array,
+    dx: Array,
+) -> None:  # fmt: skip
+    """Hand each dy to the first entry of its window that is the largest; a part of the samples."""
     at, left = np.empty(4, np.int64), np.empty(x.shape[1], x.dtype)
-    dx[...] = 0
-    _first(g, 0, at)
-    for row in range(dy.shape[0]):
+    first, end = samples * share // count, samples * (share + 1) // count
+    places, rows = x.shape[0] // max(1, samples), dy.shape[0] // max(1, samples)
+    dx[first * places : end * places] = 0
+    _first(g, first * rows, at)
+    for row in range(first * rows, end * rows):
         sample = at[3]
         largest = y[row]
         _copy(dy[row], left)
@@ -72,13 +83,19 @@ def max_pool_gradient_share(x: Array, y: Array, dy: Array, g: Array, dx: Array) 
         _next(g, at)
 
 
-def compiled_windows(compiled: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-    """Return the kernels by name.
+def max_pool_gradient_in_shares(mail: Array, count: int, args: Any) -> int:
+    """See :func:`netlayers.kernels.compiled.workers.together`."""
+    return together(mail, count, _max_pool_task(args), args)
+
+
+def compiled_windows(compiled: Callable[..., Any]) -> None:
+    """Compile the loops.
 
     Args:
         compiled: function that compiles another, see ``compiled_kernels``.
     """
     module = globals()
-    for helper in (_copy, _hand_over, _first, _next):
-        module[helper.__name__] = compiled(helper)
-    return {max_pool_gradient_share.__name__: compiled(max_pool_gradient_share)}
+    for loop in (_copy, _hand_over, _first, _next, max_pool_gradient_share):
+        module[loop.__name__] = compiled(loop)
+    module["_max_pool_task"] = task_of(max_pool_gradient_share)
+    module["max_pool_gradient_in_shares"] = compiled(max_pool_gradient_in_shares)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels import convolution, depthwise
+from netlayers.kernels.compiled import spreading
 from netlayers.kernels.compiled.places import Places, convolution_places, gradient_places
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.compiled.workers import (
@@ -237,6 +238,7 @@ def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..
     module["_kernel_gradient_task"] = task_of(kernel_gradient_share)
     for task in (convolve_in_shares, kernel_gradient_in_shares):
         module[task.__name__] = compiled(task)
+    spreading.compiled_spreading(compiled, _multiply)
     return {kernel.__name__: kernel for kernel in KERNELS}
 
 
@@ -302,6 +304,9 @@ def convolve_input_gradient(
     """See :func:`netlayers.kernels.convolution.convolve_input_gradient`."""
     if not _compiles(dy, groups):
         convolution.convolve_input_gradient(dy, kernel, windows, out, groups)
+        return
+    if spreading.suits(dy, kernel, windows):
+        spreading.input_gradient(dy, kernel, windows, out)
         return
     channels, filters = kernel.shape[-2:]
     transposed = np.ascontiguousarray(np.swapaxes(kernel, -1, -2))

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.compiled.tiles import Tile
     from netlayers.kernels.windows import Windows
 
-# The loops are those of tiles.py, and of: convolution 594aadee4f2f.
+# The loops are those of tiles.py, and of: convolution 690e2390309a.
 
 # The kernels that are computed in tiles, series as kernels of one column, and the channels and
 # filters from which on the transforms cost less than the products save. The time of the direct sum

@@ -98,7 +98,7 @@ def shares_of(x: Array, windows: Windows) -> list[slice]:
 def work_of(x: Array, windows: Windows) -> int:
     """Return the number of multiplications of a matrix product that take as long.
 
-    An entry takes as long as ten, and so does a thirtieth of the time to begin a row of channels.
+    An entry takes as long as ten, and to begin a row of channels as long as thirty entries.
     """
     entries = math.prod(windows.counts) * math.prod(windows.kernel) * (x.shape[-1] + 30)
     return 10 * len(x) * entries

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlayers.kernels import convolution, depthwise, pooling, threads
+from netlayers.kernels import convolution, depthwise, pooling, threads, tiles
 from netlayers.kernels import windows as module
 from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
@@ -90,6 +90,50 @@ def test_convolution(windows, sizes, part):
         kernels.convolve_input_gradient(dy, kernel, windows, found[2], groups)
     for array, expected in zip(found, (y, d_kernel, dx), strict=True):
         np.testing.assert_allclose(array, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("part", [module._PART, 3000, 50])
+@pytest.mark.parametrize(
+    ("sizes", "before", "counts"),
+    [
+        ((8, 8), (1, 1), (8, 8)),
+        ((7, 9), (1, 1), (7, 9)),
+        ((7, 6), (0, 0), (5, 4)),
+        ((5, 5), (2, 2), (7, 7)),
+        ((4, 5), (2, 0), (3, 4)),
+        ((3, 3), (0, 1), (1, 2)),
+        ((1, 1), (1, 1), (1, 1)),
+        ((6, 5), (2, 1), (8, 6)),
+    ],
+)
+def test_tiles_are_the_convolution(monkeypatch, sizes, before, counts, part):
+    windows = Windows(sizes, (3, 3), (1, 1), (1, 1), before, counts)
+    x, dy, kernel, bias = draw(3, *sizes, 2), draw(3, *counts, 3), draw(3, 3, 2, 3), draw(3)
+    results = []
+    with small_parts(part):
+        for in_tiles in (False, True):
+            monkeypatch.setattr(tiles, "suits", lambda *_, answer=in_tiles: answer)
+            results.append([np.full(a.shape, np.nan) for a in (dy, kernel, x)])
+            y, d_kernel, dx = results[-1]
+            convolution.convolve(x, kernel, windows, y, 1, bias)
+            convolution.convolve_kernel_gradient(x, dy, windows, d_kernel)
+            convolution.convolve_input_gradient(dy, kernel, windows, dx)
+    for expected, found in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_many_channels_are_computed_in_tiles():
+    windows = Windows((16, 16), (3, 3), (1, 1), (1, 1), (1, 1), (16, 16))
+    kernel = draw(3, 3, 64, 64)
+    assert tiles.suits(4, kernel, windows, 1)
+    assert not tiles.suits(3, kernel, windows, 1)  # few tiles
+    assert not tiles.suits(4, kernel[:, :, :32], windows, 1)
+    assert not tiles.suits(4, kernel, windows, 2)
+    assert not tiles.suits(4, kernel, windows._replace(strides=(2, 1)), 1)
+    assert not tiles.suits(4, kernel, windows._replace(dilation=(1, 2)), 1)
+    assert not tiles.suits(4, kernel[:2], windows._replace(kernel=(2, 3)), 1)
+    volume = Windows(*(2 * sizes for sizes in windows))
+    assert not tiles.suits(4, draw(3, 3, 3, 64, 64), volume, 1)
 
 
 @settings(deadline=None)

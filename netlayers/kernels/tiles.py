@@ -48,7 +48,7 @@ _FEWEST = 64
 # Tiles from which on the transforms of the kernel are worth their time.
 _TILES = 256
 _PLACES = 4 * 4
-_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 
 def suits(samples: int, kernel: Array, windows: Windows, groups: int) -> bool:
@@ -66,8 +66,8 @@ def suits(samples: int, kernel: Array, windows: Windows, groups: int) -> bool:
 def convolve(x: Array, kernel: Array, windows: Windows, out: Array, bias: Array | None) -> None:
     """``out[n, p] = bias + Σ x[n, p + q - before] kernel[q]``, see ``convolution.py``."""
     channels, filters = kernel.shape[-2:]
-    lines = np.matmul(_G.astype(kernel.dtype), kernel.reshape(3, -1)).reshape(4, 3, -1)
-    u = np.matmul(_G.astype(kernel.dtype), lines).reshape(_PLACES, channels, filters)
+    lines = np.matmul(G.astype(kernel.dtype), kernel.reshape(3, -1)).reshape(4, 3, -1)
+    u = np.matmul(G.astype(kernel.dtype), lines).reshape(_PLACES, channels, filters)
 
     def compute(share: slice) -> None:
         for samples, rows in _blocks(share, windows, max(channels, filters)):
@@ -77,10 +77,10 @@ def convolve(x: Array, kernel: Array, windows: Windows, out: Array, bias: Array 
             if bias is not None:
                 m[1, 1] += bias  # the place that is in all outputs of a tile, with the factor 1
             lines = scratch("lines of y", (2, *m.shape[1:]), x.dtype)
-            _outputs(m, lines)
+            outputs(m, lines)
             target = out[samples, 2 * rows.start : 2 * rows.stop]
             for i in range(2):
-                _outputs(lines[i], [target[:, i::2, j::2] for j in range(2)])
+                outputs(lines[i], [target[:, i::2, j::2] for j in range(2)])
 
     run(compute, _shares(out, channels))
 
@@ -102,8 +102,8 @@ def convolve_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) 
             total += term
 
     run(compute, slices)
-    lines = np.matmul(_G.T.astype(out.dtype), np.add.reduce(totals, axis=0).reshape(4, -1))
-    out[...] = np.matmul(_G.T.astype(out.dtype), lines.reshape(3, 4, -1)).reshape(out.shape)
+    lines = np.matmul(G.T.astype(out.dtype), np.add.reduce(totals, axis=0).reshape(4, -1))
+    out[...] = np.matmul(G.T.astype(out.dtype), lines.reshape(3, 4, -1)).reshape(out.shape)
 
 
 def _spread(x: Array, windows: Windows, rows: slice) -> Array:
@@ -121,10 +121,10 @@ def _spread(x: Array, windows: Windows, rows: slice) -> Array:
         seen = slice(2 * begin + odd - left, 2 * end + odd - left, 2)
         image[:, low + above : high + above, odd, begin:end] = x[:, low:high, seen]
     lines = scratch("lines of x", (4, len(x), count, 2, across + 1, channels), x.dtype)
-    _inputs([image[:, i : i + 2 * count : 2] for i in range(4)], lines)
+    inputs([image[:, i : i + 2 * count : 2] for i in range(4)], lines)
     v = scratch("tiles of x", (4, 4, len(x), count, across, channels), x.dtype)
     columns = [lines[..., j % 2, j // 2 : j // 2 + across, :] for j in range(4)]
-    _inputs(columns, v.swapaxes(0, 1))
+    inputs(columns, v.swapaxes(0, 1))
     return v
 
 
@@ -140,13 +140,13 @@ def _spread_gradient(dy: Array) -> Array:
             part = dy[:, i::2, j::2]
             split[i, :, : part.shape[1], j, : part.shape[2]] = part
     lines = scratch("lines of dy", (4, *split.shape[1:]), dy.dtype)
-    _gradients(split, lines)
+    gradients(split, lines)
     m = scratch("tiles of y", (4, 4, batch, count, across, filters), dy.dtype)
-    _gradients([lines[..., j, :, :] for j in range(2)], m.swapaxes(0, 1))
+    gradients([lines[..., j, :, :] for j in range(2)], m.swapaxes(0, 1))
     return m
 
 
-def _inputs(d: Sequence[Array], out: Array) -> None:
+def inputs(d: Sequence[Array], out: Array) -> None:
     """``out = Bᵀ d``."""
     np.subtract(d[0], d[2], out=out[0])
     np.add(d[1], d[2], out=out[1])
@@ -154,7 +154,7 @@ def _inputs(d: Sequence[Array], out: Array) -> None:
     np.subtract(d[3], d[1], out=out[3])
 
 
-def _outputs(m: Array, out: Sequence[Array] | Array) -> None:
+def outputs(m: Array, out: Sequence[Array] | Array) -> None:
     """``out = Aᵀ m``, without what a tile has over the edge; overwrites m."""
     np.add(m[0], m[1], out=m[0])
     np.subtract(m[1], m[2], out=m[1])
@@ -163,7 +163,7 @@ def _outputs(m: Array, out: Sequence[Array] | Array) -> None:
         np.add(first[..., :height, :width, :], second[..., :height, :width, :], out=target)
 
 
-def _gradients(dy: Sequence[Array] | Array, out: Array) -> None:
+def gradients(dy: Sequence[Array] | Array, out: Array) -> None:
     """``out = A dy``."""
     np.copyto(out[0], dy[0])
     np.add(dy[0], dy[1], out=out[1])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlayers.kernels import convolution, depthwise, pooling, threads, tiles
+from netlayers.kernels import convolution, depthwise, pooling, series_tiles, threads, tiles
 from netlayers.kernels import windows as module
 from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
@@ -107,12 +107,36 @@ def test_convolution(windows, sizes, part):
     ],
 )
 def test_tiles_are_the_convolution(monkeypatch, sizes, before, counts, part):
-    windows = Windows(sizes, (3, 3), (1, 1), (1, 1), before, counts)
-    x, dy, kernel, bias = draw(3, *sizes, 2), draw(3, *counts, 3), draw(3, 3, 2, 3), draw(3)
+    check_tiles(monkeypatch, tiles, Windows(sizes, (3, 3), (1, 1), (1, 1), before, counts), part)
+
+
+@pytest.mark.parametrize(
+    ("size", "length", "dilation", "before", "count"),
+    [
+        (8, 3, 1, 1, 8),
+        (8, 7, 1, 3, 8),
+        (16, 7, 2, 6, 16),
+        (14, 7, 1, 0, 8),
+        (16, 3, 4, 4, 16),
+        (8, 7, 4, 24, 8),
+        (28, 7, 2, 0, 16),
+    ],
+)
+def test_tiles_of_series_are_the_convolution(monkeypatch, size, length, dilation, before, count):
+    windows = Windows((size,), (length,), (1,), (dilation,), (before,), (count,))
+    check_tiles(monkeypatch, series_tiles, windows, module._PART)
+
+
+def check_tiles(monkeypatch, tiled, windows, part):
+    """Compare the three sums in tiles, if there are whole ones, with those of patches."""
+    x, dy = draw(3, *windows.sizes, 2), draw(3, *windows.counts, 3)
+    kernel, bias = draw(*windows.kernel, 2, 3), draw(3)
     results = []
     with small_parts(part):
-        for in_tiles in (False, True):
-            monkeypatch.setattr(tiles, "suits", lambda *_, answer=in_tiles: answer)
+        for fewest in (1000, 1):
+            monkeypatch.setattr(tiled, "_FEWEST", fewest)
+            monkeypatch.setattr(tiled, "_TILES", 1)
+            assert tiled.suits(3, kernel, windows, 1) == (fewest == 1)
             results.append([np.full(a.shape, np.nan) for a in (dy, kernel, x)])
             y, d_kernel, dx = results[-1]
             convolution.convolve(x, kernel, windows, y, 1, bias)
@@ -132,8 +156,25 @@ def test_many_channels_are_computed_in_tiles():
     assert not tiles.suits(4, kernel, windows._replace(strides=(2, 1)), 1)
     assert not tiles.suits(4, kernel, windows._replace(dilation=(1, 2)), 1)
     assert not tiles.suits(4, kernel[:2], windows._replace(kernel=(2, 3)), 1)
-    volume = Windows(*(2 * sizes for sizes in windows))
-    assert not tiles.suits(4, draw(3, 3, 3, 64, 64), volume, 1)
+    assert not tiles.suits(
+        4, draw(3, 3, 3, 64, 64), Windows(*(2 * n[:1] + n[1:] for n in windows)), 1
+    )
+
+
+def test_series_of_many_channels_are_computed_in_tiles():
+    windows, kernel = Windows((512,), (7,), (1,), (2,), (6,), (512,)), draw(7, 64, 64)
+
+    def suits(samples=1, given=kernel, groups=1, **changes):
+        return series_tiles.suits(samples, given, windows._replace(**changes), groups)
+
+    assert suits()
+    assert not suits(given=kernel[:, :32])
+    assert not suits(groups=2)
+    assert not suits(strides=(2,))
+    assert not suits(before=(5,))  # no multiple of the dilation
+    assert not suits(counts=(510,))  # half a tile is left
+    assert not suits(counts=(256,))  # few tiles
+    assert not suits(samples=8, counts=(1 << 14,))  # a long series
 
 
 @settings(deadline=None)

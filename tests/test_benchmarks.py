@@ -20,7 +20,7 @@ from benchmarks import (
     report,
     stats,
 )
-from benchmarks.cases import CASES, TARGETS, data, from_dict, inputs, weights
+from benchmarks.cases import CASES, SGD_RATE, TARGETS, data, from_dict, inputs, weights
 from benchmarks.images import IMAGE_CASES, image_data
 from benchmarks.peers import floor, images_keras_api, ours, sequences_keras_api
 from benchmarks.sequences import SEQUENCE_CASES, sequence_data
@@ -304,6 +304,8 @@ def test_convolutional_networks_are_the_same_each_time(name):
     first, second = (images_keras_api.make_image_model(case, nl) for _ in range(2))
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+    rate = case.rate if case.optimizer == "adam" else SGD_RATE
+    assert first.optimizer.learning_rate == pytest.approx(rate)
     few = slice(0, 2)
     assert first.train_on_batch(x[few], y[few]) == second.train_on_batch(x[few], y[few])
     assert first.predict_on_batch(x[few]).shape == (2, 10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.cases import BETA_1, BETA_2, BN_EPSILON, BN_MOMENTUM, EPSILON, RATE, SGD_RATE
+from benchmarks.cases import BETA_1, BETA_2, BN_EPSILON, BN_MOMENTUM, EPSILON, SGD_RATE
 from benchmarks.images import ImageCase, Weights, build
 
 
@@ -49,7 +49,7 @@ def make_image_model(case: ImageCase, library: Any, seed: int = 0) -> Any:
     model = library.Model(x, y)
     optimizer = library.optimizers.SGD(SGD_RATE)
     if case.optimizer == "adam":
-        optimizer = library.optimizers.Adam(RATE, BETA_1, BETA_2, EPSILON)
+        optimizer = library.optimizers.Adam(case.rate, BETA_1, BETA_2, EPSILON)
     model.compile(optimizer, library.losses.SparseCategoricalCrossentropy(from_logits=True))
     draw = Weights(seed)
     for layer in weighted:

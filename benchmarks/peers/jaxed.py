@@ -120,9 +120,10 @@ def update(
     key: Any,
     x: Any,
     y: Any,
-    rate: Any = RATE,
+    rate: Any = None,
 ) -> Any:
-    """Return the state after one step, and the loss; ``rate`` is the learning rate of Adam."""
+    """Return the state after one step, and the loss; ``rate`` of Adam, by default the case's."""
+    rate = getattr(case, "rate", RATE) if rate is None else rate
     key, mine = jax.random.split(key) if case.dropout else (key, key)
     compute = partial(loss, case)
     (value, moving), g = jax.value_and_grad(compute, has_aux=True)(params, moving, x, y, mine)

@@ -91,7 +91,8 @@ def make_optimizer(case: Case | ImageCase | SequenceCase, model: Any) -> Any:
     """Return the fused optimizer."""
     p = model.parameters()
     if case.optimizer == "adam":
-        return torch.optim.Adam(p, RATE, (BETA_1, BETA_2), EPSILON, fused=True)
+        rate = getattr(case, "rate", RATE)
+        return torch.optim.Adam(p, rate, (BETA_1, BETA_2), EPSILON, fused=True)
     momentum = MOMENTUM if case.optimizer == "momentum" else 0
     return torch.optim.SGD(p, SGD_RATE, momentum=momentum, fused=True)
 

@@ -87,6 +87,12 @@ def two_outputs(loss, **arguments):
     return model.fit(X, [Y, Y], verbose=0).history
 
 
+def variables():
+    model = compiled(optimizer="adam")
+    model.train_on_batch(X, Y)
+    return [np.size(array) for array in model.optimizer.variables] == [1, 1, 4, 4]
+
+
 def plateau():
     model = compiled(optimizer=nl.optimizers.SGD(nl.optimizers.schedules.CosineDecay(0.1, 100)))
     halve = nl.callbacks.ReduceLROnPlateau("loss", 0.5, 1, min_delta=1e9)
@@ -237,7 +243,22 @@ CHECKS = {
         and refused(nl.callbacks.TensorBoard, embeddings_freq=1)
         and refused(nl.callbacks.TensorBoard, profile_batch=1)
     ),
-    "`.keras`, `.h5`": lambda: refused(compiled().save, "model.keras"),
+    "`load_model`, `save_model`": lambda: (
+        refused(compiled().save, "model.keras") and refused(nl.load_model, "model.keras")
+    ),
+    "`model_from_json`": lambda: (
+        "keras" not in compiled().to_json()
+        and "keras" not in str(nl.saving.serialize_keras_object(L.Dense(1)))
+    ),
+    "`get_custom_objects()`": lambda: (
+        nl.utils.get_custom_objects() is not nl.utils.get_custom_objects()
+    ),
+    '`config.set_floatx("float64")`': lambda: (
+        refused(nl.config.set_floatx, "float64")
+        and refused(nl.config.set_epsilon, 1e-5)
+        and refused(nl.config.set_image_data_format, "channels_first")
+    ),
+    "`optimizer.variables`": variables,
     "accuracies, `AUC`": lambda: refused(M.BinaryAccuracy().update_state, [[0.48]], [[0.5]]),
     "LoRA, quantization": lambda: (
         refused(L.Dense, 1, lora_rank=2) and refused(nl.optimizers.SGD, loss_scale_factor=2.0)
@@ -306,7 +327,7 @@ CHECKS = {
     "`RandomCrop` returns": lambda: L.RandomCrop(2, 2)(of_images()).shape == (1, 2, 2, 2),
     "`RandomContrast(f)`": contrasts,
     "its interpolations": lambda: refused(L.Resizing, 2, 2, interpolation="area"),
-    "`batch_size` is 32": default_batches,
+    "the `batch_size` of `evaluate`": default_batches,
     "`R2Score(num_regressors=...)`": adjusted_r2,
     "`ReduceLROnPlateau` refuses": plateau,
     "`MultiOptimizer.learning_rate`": lambda: (
@@ -350,7 +371,7 @@ ELSEWHERE = {  # tried by other tests
     "a `Lambda` with code": "layers/test_lambda.py",
     "`CategoryEncoding` is one layer": "layers/test_categories.py",
     "`get_random_transformation`": "layers/test_grids.py",
-    "`image_dataset_from_directory`": "utils/test_images.py",
+    "`image_dataset_from_directory` and": "utils/test_images.py",
     "augmentation of bounding boxes": "layers/test_augmentation.py",
 }
 

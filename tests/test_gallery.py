@@ -72,3 +72,16 @@ def test_the_stand_in_for_mnist_has_the_digits_of_the_package(tmp_path):
         centres = np.rint((np.arange(8) + 0.5) * 3.5 - 0.5).astype(int)
         off = images[:, centres][:, :, centres] / 255 - small / 16
         assert np.abs(off).mean() < 0.05
+
+
+def test_an_example_runs_again_if_the_package_has_changed(tmp_path, monkeypatch):
+    package, runs = tmp_path / "netlayers", []
+    package.mkdir()
+    source = package / "__init__.py"
+    monkeypatch.setattr(gallery.netlayers, "__file__", str(source))
+    monkeypatch.setattr(gallery, "run", lambda *given: runs.append(given) or "printed\n")
+    for text in ("a = 1", "a = 1", "a = 2"):
+        source.write_text(text)
+        sources = gallery.digest_of_package()
+        assert gallery.run_once("python x.py", sources, tmp_path / "x.md", None) == "printed\n"
+    assert len(runs) == 2

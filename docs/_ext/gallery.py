@@ -5,8 +5,8 @@ pictures of the small setting, then of the full one (from the docstring, and the
 name in ``docs/``), and the code. A docstring is read as Markdown: its first line is the title, and
 the paragraph that begins with "Output" begins the part about the full setting.
 
-An example whose file and arguments have not changed does not run again; delete ``docs/gallery/`` to
-run all of them. ``-D gallery_run=0`` runs none: links lead to the files where there is no page.
+An example does not run again unless its file, its arguments or the package has changed since.
+``-D gallery_run=0`` runs none: links lead to the files where there is no page.
 
 The lists of ``docs/examples.md`` become cards, with a picture or the output of each example.
 
@@ -25,7 +25,10 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
+import numpy
 import stand_ins
+
+import netlayers
 
 ROOT = Path(__file__).parents[2]
 ITEM = re.compile(r"^- \[(.+?)\]\((\S+?)\):? *((?:.+\n?(?:  .+\n?)*))", re.MULTILINE)
@@ -50,8 +53,9 @@ def build(app):
         if "NETLAYERS_DATA" not in os.environ:
             stand_ins.write(Path(data))
             environment |= {"NETLAYERS_DATA": data}
+        package = digest_of_package()
         jobs = [
-            pool.submit(write_page, name, arguments, folder, environment)
+            pool.submit(write_page, name, arguments, folder, environment, package)
             for name, arguments in settings.items()
         ]
         for job in jobs:
@@ -65,7 +69,18 @@ def found():
     return [path for path in paths if path.name != "ports_data.py"]  # data, no example
 
 
-def write_page(name, arguments, folder, environment):
+def digest_of_package():
+    """Return a digest of what every example runs on: the package, its data, NumPy, stand-ins."""
+    package = Path(netlayers.__file__).parent
+    kinds = {".py", ".npz", ".txt", ".html"}
+    paths = [path for path in sorted(package.rglob("*")) if path.suffix in kinds]
+    digest = sha256(numpy.__version__.encode())
+    for path in [*paths, Path(stand_ins.__file__), *(ROOT / "examples").rglob("ports_data.py")]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def write_page(name, arguments, folder, environment, package):
     """Write the page of an example.
 
     Args:
@@ -73,6 +88,7 @@ def write_page(name, arguments, folder, environment):
         arguments: the command line; None if it is not to run.
         folder: for pages and pictures.
         environment: variables of its process.
+        package: the digest of the package.
     """
     file = ROOT / "examples" / f"{name}.py"
     source, page = file.read_text(encoding="utf-8"), folder / f"{name}.md"
@@ -82,7 +98,7 @@ def write_page(name, arguments, folder, environment):
     small = re.sub(r"--plot \S+", "", arguments or "")
     if arguments is not None:
         command = f"python examples/{name}.py {arguments}".rstrip()
-        output = run_once(command, source, page, environment)
+        output = run_once(command, package + source, page, environment)
         parts.append("## Output of a small setting" if small else "## Output")
         parts.append(f"```bash\n{command}\n```")
         if "NETLAYERS_DATA" not in os.environ:
@@ -112,9 +128,9 @@ def docstring_of(source):
     return title.rstrip("."), "\n\n".join(paragraphs[:middle]), "\n\n".join(paragraphs[middle:])
 
 
-def run_once(command, source, page, environment):
+def run_once(command, sources, page, environment):
     """Return what an example prints, from the last build if nothing has changed."""
-    digest = sha256(f"{command}\n{source}".encode()).hexdigest()
+    digest = sha256(f"{command}\n{sources}".encode()).hexdigest()
     kept = page.with_suffix(".txt")
     if kept.exists():
         before, _, output = kept.read_text(encoding="utf-8").partition("\n")

@@ -102,7 +102,7 @@ class _NormConstraint(Constraint):
     axis: int | list[int]
 
     def target(self, norms: Array) -> Array:
-        """Return the norms after the update for the given norms before it."""
+        """Return the norms after the update for ``norms``, those before it."""
         raise NotImplementedError
 
     def apply(self, w: Array) -> None:

@@ -50,7 +50,11 @@ _seeds: list[np.random.SeedSequence] = []  # of set_seed, at most one
 
 
 def set_seed(seed: int) -> None:
-    """Let the seeds of models without one follow from ``seed``, in the order of their creation."""
+    """Let the seeds of models without one follow from ``seed``, in the order of their creation.
+
+    Args:
+        seed: an integer from 0.
+    """
     _seeds[:] = [np.random.SeedSequence(check_seed("set_seed", seed))]
 
 
@@ -261,7 +265,15 @@ def normal(
 def uniform(
     shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str = "float32", seed: Seed = None
 ) -> Array:
-    """Return numbers uniform in [minval, maxval); arguments as in :func:`normal`."""
+    """Return numbers uniform in [minval, maxval).
+
+    Args:
+        shape: shape of the result.
+        minval: the smallest number.
+        maxval: the bound above, which is not drawn.
+        dtype: name of the dtype.
+        seed: as of :func:`normal`.
+    """
     owner = "uniform"
     low, high = check_number(owner, "minval", minval), check_number(owner, "maxval", maxval)
     if low > high:
@@ -273,7 +285,15 @@ def uniform(
 
 
 def randint(shape: Any, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Array:
-    """Return integers from minval to maxval - 1; arguments as in :func:`normal`."""
+    """Return integers from minval to maxval - 1.
+
+    Args:
+        shape: shape of the result.
+        minval: the smallest number.
+        maxval: the bound above, which is not drawn.
+        dtype: name of the dtype.
+        seed: as of :func:`normal`.
+    """
     owner = "randint"
     kind = check_numeric_dtype(owner, dtype)
     low, high = check_integer(owner, "minval", minval), check_integer(owner, "maxval", maxval)

@@ -73,10 +73,10 @@ class ActivationLayer(Layer):
         """Accept any shape."""
 
     def start_forward(self, x: Any, training: bool, inplace: bool) -> tuple[Array, Array]:
-        """Return ``x`` and the array for f(x), and cache them for ``backward``.
+        """Return ``x`` and the array for f(x), and with ``training`` cache them for ``backward``.
 
-        Both may be the same array, so ``forward`` must not read an element of ``x`` after writing
-        that of ``y``. Every NumPy function with ``out=y`` satisfies this.
+        With ``inplace``, both may be the same array, so ``forward`` must not read an element of
+        ``x`` after writing that of ``y``. Every NumPy function with ``out=y`` satisfies this.
         """
         if not inplace:
             x = self.prepare(x)

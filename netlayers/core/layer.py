@@ -164,7 +164,7 @@ class Layer(Module):
         return input_shape
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """Return the output for a batch; with ``training``, cache what backward needs."""
+        """Return the output for the batch ``x``; with ``training``, cache what backward needs."""
         if hasattr(self, "call"):
             self.prepare(x)  # the message names the weights, which build() declares
             raise MissingMethodError(methods_to_write(self))
@@ -208,7 +208,7 @@ class Layer(Module):
         return self.forward(x, bool(training), mask=mask)  # type: ignore[call-arg]
 
     def backward(self, dy: Array) -> Array:
-        """Return dL/dx for dL/dy, and overwrite each ``d_<weight>`` with dL/dweight."""
+        """Return dL/dx for ``dy``, dL/dy, and overwrite each ``d_<weight>`` with dL/dweight."""
         raise MissingMethodError(f"{type(self).__name__} must define backward(dy)")
 
     # What a subclass uses --------------------------------------------------------------------
@@ -233,7 +233,7 @@ class Layer(Module):
         return self._converted(x)
 
     def check_input_shape(self, shape: Shape) -> None:
-        """Raise a ShapeError if the layer cannot take this shape (by default: as built)."""
+        """Raise a ShapeError if the layer cannot take ``shape`` (by default: as built)."""
         check_shapes(self, shape)
 
     def add_loss(self, value: Any) -> None:
@@ -272,7 +272,7 @@ class Layer(Module):
     def buffer(
         self, name: str, shape: tuple[int, ...], training: bool = True, dtype: Dtype | None = None
     ) -> Array:
-        """Return an array to write into: a reused one in training, a new one at inference.
+        """Return an array of ``shape`` to write into: a reused one in ``training``, else a new one.
 
         Inference writes to nothing that belongs to the layer, so several threads can predict.
         """
@@ -292,7 +292,7 @@ class Layer(Module):
         ``None``, the gradient of an unused output, becomes zeros.
 
         Raises:
-            ShapeError: its shape differs from that of the output.
+            ShapeError: its shape differs from ``shape``, that of the output.
         """
         if dy is None:
             return np.zeros(shape, self._dtype)

@@ -12,6 +12,11 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
     A single ``x`` that is a list or tuple becomes ``(x,)``.
 
+    Args:
+        x: inputs.
+        y: targets.
+        sample_weight: weights of the samples.
+
     Example:
         >>> import netlayers as nl
         >>> nl.utils.pack_x_y_sample_weight([1], [2])

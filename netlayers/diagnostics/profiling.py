@@ -90,7 +90,7 @@ class ProfileReport(Report):
         return sum(row.seconds for row in self.rows)
 
     def share(self, row: ProfileRow) -> float:
-        """Return the share of a row in the sum of all."""
+        """Return the share of a ``row`` in the sum of all."""
         return row.seconds / self.seconds if self.seconds else 0.0
 
     def _table(self) -> list[tuple[str, ...]]:

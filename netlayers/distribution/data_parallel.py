@@ -85,16 +85,16 @@ class DataParallel:
         return self.processes.size
 
     def rows_of(self, rows: int, shard: int) -> slice:
-        """Return the place of a shard in a batch of so many rows."""
+        """Return the place of a ``shard`` in a batch of so many ``rows``."""
         return slice(rows * shard // self.shards, rows * (shard + 1) // self.shards)
 
     def own_rows(self, rows: int) -> slice:
-        """Return the rows of a batch that belong to the shards of this process."""
+        """Return which of the ``rows`` of a batch belong to the shards of this process."""
         mine = self.owned[self.rank]
         return slice(self.rows_of(rows, mine.start).start, self.rows_of(rows, mine.stop - 1).stop)
 
     def parts_of(self, batch: Batch) -> Iterator[tuple[int, slice, Batch]]:
-        """Yield the shards of this process, with their places in a batch, and their rows of it."""
+        """Yield the shards of this process, their places in ``batch``, and their rows of it."""
         rows, first, bounds = batch.size, 0, None
         if isinstance(batch, PartOfBatch):
             rows, first, bounds = batch.whole, batch.first, batch.bounds

@@ -177,7 +177,7 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
         return self._fit(X, y, sample_weight, goes_on=not first, classes=classes, partial=True)
 
     def predict(self, X: Any) -> Array:
-        """Return the most probable class of each sample, or 0 and 1 for each label."""
+        """Return the most probable class of each sample of ``X``, or 0 and 1 for each label."""
         output = self._outputs(X)
         threshold = 0.0 if self._gives_logits else 0.5
         if self._multilabel:
@@ -187,7 +187,7 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
         return self.classes_[output.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, (n, classes), or of each label."""
+        """Return the probability of each class for ``X``, (n, classes), or of each label."""
         output = self._outputs(X)
         if self._several_labels(output):
             p = expit(output) if self._gives_logits else output
@@ -195,12 +195,15 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
         return softmax(output, axis=1) if self._gives_logits else output
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithms of :meth:`predict_proba`."""
+        """Return the logarithms of :meth:`predict_proba` for ``X``."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
     def decision_function(self, X: Any) -> Array:
-        """Return the logits: (n,) for two classes, positive for the second; else (n, outputs)."""
+        """Return the logits for ``X``.
+
+        Of two classes (n,), positive for the second; else (n, outputs).
+        """
         output = self._outputs(X)
         if not self._gives_logits:
             with np.errstate(divide="ignore"):
@@ -315,7 +318,7 @@ class NeuralNetRegressor(RegressorMixin, NeuralNet):
         return self._fit(X, y, sample_weight, goes_on=hasattr(self, "model_"), partial=True)
 
     def predict(self, X: Any) -> Array:
-        """Return the predicted targets in the shape of those of ``fit``."""
+        """Return the predicted targets for ``X``, in the shape of those of ``fit``."""
         output = self._outputs(X)
         return output[:, 0] if self._flat else output
 

@@ -65,7 +65,7 @@ class NeuralNetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return self
 
     def transform(self, X: Any) -> Array:
-        """Return the activations, (n, units)."""
+        """Return the activations for ``X``, (n, units)."""
         check_is_fitted(self)
         network = self.estimator_.model_
         X = self.estimator_._inputs(X)

@@ -146,6 +146,9 @@ def get(identifier: Identifier) -> Any:
     A function of this module resolves to its class, another function to a loss with a numerical
     derivative (see :class:`netlayers.losses.function.FunctionLoss`), and ``None`` to ``None``.
 
+    Args:
+        identifier: one of these.
+
     Raises:
         ConfigurationError: the name is unknown, the class of the object lacks a method, or the
             identifier is a function that does not take ``y_true`` and ``y_pred``.

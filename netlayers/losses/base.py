@@ -132,7 +132,7 @@ class Loss(Configurable):
 
     @must_define("backward")
     def backward_samples(self, dl: float | Array) -> Array:
-        """Return dL/dy_pred for dL/dl, a number or an array that broadcasts to y_pred."""
+        """Return dL/dy_pred for ``dl``, dL/dl: a number, or an array that broadcasts to y_pred."""
         raise NotImplementedError(f"{type(self).__name__} must define backward_samples")
 
     def _prepare_weights(
@@ -265,7 +265,7 @@ class Loss(Configurable):
         return dtype
 
     def target_size(self, outputs: int) -> int:
-        """Return the number of target columns for the given number of outputs."""
+        """Return the number of target columns for that of ``outputs``."""
         return outputs
 
     def targets(self, y_true: Any, shape: tuple[int, ...], dtype: Dtype) -> Array:

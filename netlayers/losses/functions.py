@@ -46,8 +46,8 @@ class LossFunction:
         self.loss = loss
         self.__name__ = snake_case(loss.__name__)
         self.__doc__ = (
-            "Return the loss of each sample of ``y_pred`` for the targets ``y_true``; see "
-            f":class:`{loss.__name__}`."
+            f"Return the loss of each sample; see :class:`{loss.__name__}`.\n\n"
+            "Args:\n    y_true: targets.\n    y_pred: predictions."
         )
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         arguments = {"y_true": inspect.Parameter.empty, "y_pred": inspect.Parameter.empty}

@@ -96,7 +96,7 @@ class Metric(Configurable):
 
     @must_define()
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Add a batch: args or kwargs are ``y_true, y_pred, sample_weight=None``."""
+        """Add a batch: ``args`` or ``kwargs`` are ``y_true, y_pred, sample_weight=None``."""
         raise NotImplementedError(f"{type(self).__name__} must define update_state")
 
     @must_define()
@@ -163,7 +163,7 @@ class Metric(Configurable):
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore the state that :meth:`get_state` returned."""
+        """Restore the ``state`` that :meth:`get_state` returned."""
         for name, value in state.items():
             if name == "_variables":
                 for variable, its in zip(self.variables, value, strict=True):
@@ -201,7 +201,7 @@ class Sum(Metric):
         return [({}, None, "numbers")]
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
-        """Add values; the weights match their leading axes."""
+        """Add ``values``; ``sample_weight`` matches their leading axes."""
         values = as_array(f"metric {self.name!r}", "values", values)
         self._total += weighted_sum(self, values, sample_weight)[0]
 
@@ -238,14 +238,14 @@ class Mean(Metric):
         return [({}, None, "numbers")]
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
-        """Add values; the weights match their leading axes."""
+        """Add ``values``; ``sample_weight`` matches their leading axes."""
         values = as_array(f"metric {self.name!r}", "values", values)
         total, weight = weighted_sum(self, values, sample_weight)
         self._total += total
         self._weight += weight
 
     def add(self, value: float, weight: float = 1) -> None:
-        """Add ``value`` with the given weight."""
+        """Add ``value`` with the given ``weight``."""
         self._total += value * weight
         self._weight += weight
 
@@ -282,7 +282,7 @@ class MeanMetric(Mean):
 
     @must_define("update_state")
     def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Return one number or boolean per sample or per output."""
+        """Return one number or boolean per sample or output, for ``y_true`` and ``y_pred``."""
         raise NotImplementedError(f"{type(self).__name__} must define values")
 
     def update_state(  # type: ignore[override]  # takes targets and predictions, not values

@@ -41,8 +41,9 @@ class MetricFunction:
         self.metric = metric
         self.__name__ = snake_case(metric.__name__)
         self.__doc__ = (
-            "Return the values of ``y_pred`` for the targets ``y_true`` whose mean is "
-            f":class:`{metric.__name__}`; takes its ``arguments``."
+            f"Return the values whose mean is :class:`{metric.__name__}`.\n\n"
+            "Args:\n    y_true: targets.\n    y_pred: predictions.\n"
+            "    arguments: those of the class, by name."
         )
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, **arguments: Any) -> Array:

@@ -121,7 +121,7 @@ class Model(SubclassedModel):
             self._steps.reset()
 
     def predict_step(self, data: Any) -> Any:
-        """Return the outputs for ``x``, also given as ``(x,)`` or ``(x, y)``."""
+        """Return the outputs for ``data``: ``x``, ``(x,)`` or ``(x, y)``."""
         return self.predict_on_batch(data[0] if isinstance(data, (tuple, list)) else data)
 
     def get_compile_config(self) -> dict[str, Any] | None:

@@ -135,7 +135,7 @@ class Sequential(Chain, Model):
         self._add_sublayer(layer)
 
     def pop(self, rebuild: bool = True) -> Layer:
-        """Remove the last layer and return it, with its weights; rebuild has no effect."""
+        """Remove the last layer and return it, with its weights; ``rebuild`` has no effect."""
         check_not_busy(self, "pop")
         if not self._layers:
             raise ConfigurationError(f"{self.owner}: there is no layer to pop.")

@@ -319,14 +319,14 @@ class Optimizer(Configurable):
         return True
 
     def finalize_variable_values(self, parameters: Parameters) -> None:
-        """Replace the weights by their averages (``use_ema``); ``fit`` calls this at its end."""
+        """Replace ``parameters`` by their averages (``use_ema``); ``fit`` calls this at its end."""
         average = self.state.get("average")
         if average is not None:
             for _, at, own in parameters.runs(lambda p: None):
                 np.copyto(parameters.values[at], average[own])
 
     def bind(self, parameters: Parameters) -> None:
-        """Allocate the state, split it and the parameters into blocks, and list the transforms.
+        """Allocate the state, split it and ``parameters`` into blocks, and list the transforms.
 
         State vectors follow the model's order of parameters.
         """
@@ -364,11 +364,11 @@ class Optimizer(Configurable):
         return names
 
     def rule_of(self, p: Parameter) -> Rule:
-        """Return the rule that updates a parameter p."""
+        """Return the rule that updates the parameter ``p``."""
         return rule_of(self, self.decay_of(p))
 
     def decay_of(self, p: Parameter) -> float:
-        """Return the weight decay of a parameter p, 0 if it is excluded."""
+        """Return the weight decay of the parameter ``p``, 0 if it is excluded."""
         return 0.0 if self._is_undecayed(p) else self.weight_decay or 0.0
 
     def _is_undecayed(self, p: Parameter) -> bool:

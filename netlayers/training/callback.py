@@ -104,7 +104,7 @@ class RunPlan:
 class Callback:
     """Base class of callbacks: every hook exists and does nothing.
 
-    Hooks get the index of the epoch or batch, from 0, and ``logs``, a dict of numbers that the
+    Hooks get ``epoch`` or ``batch``, its index from 0, and ``logs``, a dict of numbers that the
     callbacks share: an entry that one adds is visible to later callbacks and to the History. Some
     metrics are arrays; costly metrics are not in the logs of batches.
 
@@ -170,7 +170,7 @@ class Callback:
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore the state of :meth:`get_state`; called after :meth:`on_train_begin`."""
+        """Restore the ``state`` of :meth:`get_state`; called after :meth:`on_train_begin`."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start of ``fit``."""

@@ -85,7 +85,7 @@ class Progbar:
             print(self._line(bar=False))
 
     def add(self, n: int, values: Iterable[tuple[str, float]] | None = None) -> None:
-        """Show ``n`` more steps."""
+        """Show ``n`` more steps, and ``values`` as in :meth:`update`."""
         self.update(self._seen + n, values)
 
     def _line(self, bar: bool) -> str:

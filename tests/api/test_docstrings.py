@@ -1,8 +1,9 @@
 """Every public name has a docstring, and every argument is described.
 
-An argument of a class stands in the ``Args:`` (or ``Attributes:``) of the class or of a base class;
-that of a function or method may also be a word of the text. Where a docstring refers to an object
-(``see :class:`Optimizer```), what stands there counts as well.
+An argument of a class stands in the ``Args:`` (or ``Attributes:``) of the class or of a base class,
+that of a function in its own. That of a method may also stand in a literal of the method's text or
+of the class's, such as ``dy`` in a formula; a word of a sentence does not count. Where a docstring
+refers to an object (``see :class:`Optimizer```), what stands there counts as well.
 """
 
 import functools
@@ -15,6 +16,7 @@ from tests.api import signatures
 
 ENTRY = re.compile(r"^    \*{0,2}(\w+(?:, \w+)*):(?: |$)", re.MULTILINE)
 SECTION = re.compile(r"^(?:Args|Attributes):\n((?:    .*\n|\n)+)", re.MULTILINE)
+LITERAL = re.compile(r"``(.+?)``", re.DOTALL)
 LINK = re.compile(r":(?:class|func|meth):`~?(?:netlayers\.)?([\w.]+)`")
 PLACES = (nl, nl.layers, nl.losses, nl.metrics, nl.optimizers, nl.models, nl.saving)
 
@@ -65,8 +67,9 @@ def public_objects():
                     yield name_there, plain(function), module, own if any(own) else [], docs
 
 
-def undescribed(function, module, docs, around=()):
-    """Return the arguments of a function that no docstring describes."""
+def undescribed(function, module, docs, around=None):
+    """Return the arguments that no docstring describes; ``around``: those of a method's classes."""
+    is_method, around = around is not None, around or ()
     docs = [*docs, *(its for doc in docs for its in referred(doc, module))]
     known = {
         name
@@ -75,8 +78,9 @@ def undescribed(function, module, docs, around=()):
         for entry in ENTRY.findall(section)
         for name in entry.split(", ")
     }
-    if not inspect.isclass(function):
-        known |= set(re.findall(r"\w+", " ".join([*docs, *around])))
+    if is_method:
+        literals = LITERAL.findall("\n".join([*docs, *around]))
+        known |= set(re.findall(r"\w+", " ".join(literals)))
     if isinstance(function, nl.activations.ActivationFunction):
         return []  # the arguments are those of its layer
     try:
@@ -101,7 +105,7 @@ def test_every_argument_is_described():
 
 def test_an_argument_that_nobody_describes_is_found():
     def run(x, speed, *, name=None):
-        """Run as :func:`use_kernels` does, with x."""
+        """Run as :func:`use_kernels` does, with ``x`` at a speed."""
 
     class Own(nl.layers.Layer):
         """A layer.
@@ -113,6 +117,7 @@ def test_an_argument_that_nobody_describes_is_found():
         def __init__(self, units, rate, **kwargs):
             super().__init__(**kwargs)
 
-    assert undescribed(run, nl, [text(run)]) == ["speed"]
+    assert undescribed(run, nl, [text(run)]) == ["x", "speed"]
+    assert undescribed(run, nl, [text(run)], []) == ["speed"]
     docs = [text(c) for c in Own.__mro__]
     assert undescribed(Own, nl, docs) == ["rate"]

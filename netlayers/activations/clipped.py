@@ -49,6 +49,9 @@ class HardSigmoid(_ClippedLine):
 
     The derivative at the kinks, x = -3 and x = 3, is taken as 0.
 
+    Source:
+        A. Howard et al., "Searching for MobileNetV3", ICCV 2019, section 5.2.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.layers.HardSigmoid()(np.array([[-2.0, 0.5, 2.0]])).round(3)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class Sigmoid(ActivationLayer):
     """Logistic function, ``y = 1 / (1 + exp(-x))``.
 
+    Source:
+        C. Bishop, "Pattern recognition and machine learning", 2006, eq. 4.59.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.layers.Sigmoid()(np.array([[-2.0, 0.5, 2.0]])).round(3)

@@ -27,6 +27,9 @@ class Softmax(AxisActivation):
     A compiled model fuses a final softmax with a cross-entropy loss and computes both from ``x``;
     ``backward`` here is the derivative of the softmax alone.
 
+    Source:
+        C. Bishop, "Pattern recognition and machine learning", 2006, eq. 4.62.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.layers.Softmax()(np.array([[0.0, 1.0, 2.0]])).round(3)

@@ -56,6 +56,9 @@ class Softplus(ActivationLayer):
 class LogSigmoid(ActivationLayer):
     """Logarithm of the sigmoid, ``y = -log(1 + exp(-x))``, accurate for all x.
 
+    Source:
+        I. Goodfellow, Y. Bengio, A. Courville, "Deep learning", 2016, section 3.10.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.layers.LogSigmoid()(np.array([[-2.0, 0.5, 2.0]])).round(3)

@@ -127,6 +127,9 @@ class HashedCrossing(CategoricalLayer):
         num_inputs: number of arrays; the first call counts them, as in Keras.
         kwargs: ``name``, ``dtype``.
 
+    Source:
+        K. Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> layer = nl.layers.HashedCrossing(num_bins=5)

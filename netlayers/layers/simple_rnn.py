@@ -43,6 +43,9 @@ class SimpleRNNCell(GatedCell):
 
     Args: see :class:`SimpleRNN`.
 
+    Source:
+        J. Elman, "Finding structure in time", Cognitive Science 14 (1990).
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> cell = nl.layers.SimpleRNNCell(4)

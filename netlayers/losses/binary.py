@@ -34,6 +34,9 @@ class BinaryCrossentropy(Crossentropy, ElementwiseLoss):
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
+    Source:
+        C. Bishop, "Pattern recognition and machine learning", 2006, eq. 4.90.
+
     Example:
         >>> import netlayers as nl
         >>> y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.6, 0.4]]

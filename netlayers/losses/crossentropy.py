@@ -283,6 +283,9 @@ class SparseCategoricalCrossentropy(ClassTargets, Crossentropy):
         name: name of the loss.
         dtype: see :class:`Loss`.
 
+    Source:
+        C. Bishop, "Pattern recognition and machine learning", 2006, eq. 4.108.
+
     Example:
         >>> import netlayers as nl
         >>> y, p = [1, 0], [[0.2, 0.8], [0.6, 0.4]]

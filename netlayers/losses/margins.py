@@ -99,6 +99,9 @@ class SquaredHinge(_Margin):
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
+    Source:
+        Y. Tang, "Deep learning using linear support vector machines", arXiv:1306.0239, 2013.
+
     Example:
         >>> import netlayers as nl
         >>> round(float(nl.losses.SquaredHinge()([[1.0, -1.0]], [[0.5, 0.2]])), 4)

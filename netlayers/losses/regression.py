@@ -40,6 +40,10 @@ class MeanSquaredError(_Difference):
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
+    Source:
+        R. Hyndman and A. Koehler, "Another look at measures of forecast accuracy", International
+        Journal of Forecasting 22 (2006), section 2.1.
+
     Example:
         >>> import netlayers as nl
         >>> round(float(nl.losses.MeanSquaredError()([[1.0, 2.0]], [[1.5, 4.0]])), 4)
@@ -69,6 +73,10 @@ class MeanAbsoluteError(_Difference):
         name: name of the loss.
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
+
+    Source:
+        R. Hyndman and A. Koehler, "Another look at measures of forecast accuracy", International
+        Journal of Forecasting 22 (2006), section 2.1.
 
     Example:
         >>> import netlayers as nl
@@ -188,6 +196,10 @@ class MeanAbsolutePercentageError(_Difference):
         name: name of the loss.
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
+
+    Source:
+        R. Hyndman and A. Koehler, "Another look at measures of forecast accuracy", International
+        Journal of Forecasting 22 (2006), section 2.2.
 
     Example:
         >>> import netlayers as nl

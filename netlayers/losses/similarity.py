@@ -30,6 +30,10 @@ class CosineSimilarity(AxisLoss):
         name: name of the loss.
         dtype: see :class:`Loss`.
 
+    Source:
+        C. Manning, P. Raghavan, H. Schütze, "Introduction to information retrieval", 2008,
+        section 6.3.1.
+
     Example:
         >>> import netlayers as nl
         >>> round(float(nl.losses.CosineSimilarity()([[1.0, 2.0]], [[1.5, 4.0]])), 4)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import netlayers as nl
+from netlayers.kernels import threads
 from netlayers.kernels.reference import Kernels
 from netlayers.kernels.threads import one_thread, own_threads
 
@@ -125,13 +126,14 @@ def test_a_rectifier_in_the_same_pass_changes_no_bit(kind, dtype):
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
-    from netlayers.kernels.compiled import normalization
+    from netlayers.kernels.compiled import elementwise
 
+    monkeypatch.setattr(threads, "_openblas", lambda: (lambda count: None, lambda: 2))
     x, dy = np.random.default_rng(0).normal(size=(2, 999, 24)).astype("float32")
     near, found = x[0], []
-    for passes, threads in ((1 << 10, one_thread), (1 << 10, own_threads), (1, one_thread)):
-        monkeypatch.setattr(normalization, "_PASS", passes)  # 5 parts, and one
-        with threads():
+    for passes, inside in ((1 << 10, one_thread), (1 << 10, own_threads), (1, one_thread)):
+        monkeypatch.setattr(elementwise, "_PASS", passes)  # 8 parts, and one
+        with inside():
             found.append(
                 [*compiled("column_moments")(x, 1e-3), *compiled("column_sums")(x, dy, near)]
             )

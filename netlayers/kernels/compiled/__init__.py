@@ -57,6 +57,8 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
                 kernels[name] = compiled_loop  # replaced below if KERNELS has a wrapper
         kernels.update({kernel.__name__: kernel for kernel in module.KERNELS})
     workers.compiled_workers(compiled)
+    elementwise.compiled_elementwise(compiled)
+    normalization.compiled_normalization(compiled)
     windows.compiled_windows(compiled)
     kernels.update({kernel.__name__: kernel for kernel in pooling.KERNELS})
     kernels.update(convolution.compiled_convolutions(compiled))

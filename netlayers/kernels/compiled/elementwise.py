@@ -9,13 +9,14 @@ log.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netlayers.kernels.compiled.functions import sigmoid_of, tanh_of
+from netlayers.kernels.compiled.workers import in_shares, share_count, task_of, together
 from netlayers.kernels.reference import Kernels
-from netlayers.kernels.threads import by_rows, run, shares
+from netlayers.kernels.threads import by_rows, has_own_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: functions 1a90f78161dc.
+# this file contains digests of their files: functions 1a90f78161dc, workers 0d1c3f5ea26f.
 
 
 # To go through an entry of two or three arrays takes as long as this number of multiplications.
 _PASS = 8
+_NOBODY = np.zeros(0, np.int64)  # the mail to no other thread
+_sum_task: Any = None  # these are set by :func:`compiled_elementwise`
+_relu_gradient_task: Any = None
 
 
 # Loops between arrays that may alias are not vectorized, so these work in place.
@@ -43,29 +47,36 @@ def _tanh(y: Array) -> None:
         y[i] = tanh_of(y[i])
 
 
-def _relu(y: Array) -> None:
-    zero = y.dtype.type(0)
-    for i in range(y.size):
-        y[i] = zero if y[i] <= zero else y[i]  # NaN stays NaN
+def _sum(
+    share: int,
+    thread: int,
+    count: int,
+    x: Array | None,
+    other: Array | None,
+    lowest: float,
+    y: Array,
+) -> None:
+    """``y = max(x + other, lowest)`` for a share; without x that of y, which is vectorized."""
+    lowest, part = y.dtype.type(lowest), _part(share, count, y)
+    left = None if x is None else _part(share, count, x)
+    right = None if other is None else _part(share, count, other)
+    for i in range(part.size):
+        number = part[i] if left is None else left[i]
+        if right is not None:
+            number += right[i]
+        part[i] = lowest if number <= lowest else number  # NaN stays NaN
 
 
-def _relu_to(x: Array, y: Array) -> None:
-    zero = y.dtype.type(0)
-    for i in range(y.size):
-        y[i] = zero if x[i] <= zero else x[i]
-
-
-def _add(x: Array, other: Array, lowest: float, y: Array) -> None:
-    lowest = y.dtype.type(lowest)
-    for i in range(y.size):
-        number = x[i] + other[i]
-        y[i] = lowest if number <= lowest else number
-
-
-def _relu_gradient(dy: Array, y: Array, dx: Array) -> None:
+def _relu_gradient(share: int, thread: int, count: int, dy: Array, y: Array, dx: Array) -> None:
     zero, one = dx.dtype.type(0), dx.dtype.type(1)
+    dy, y, dx = _part(share, count, dy), _part(share, count, y), _part(share, count, dx)
     for i in range(dx.size):
         dx[i] = dy[i] * (one if y[i] > zero else zero)
+
+
+def _part(share: int, count: int, x: Array) -> Array:
+    """Return a share of a flat array, whose indices are seen not to be negative."""
+    return x[x.size * share // count : x.size * (share + 1) // count]
 
 
 def _sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
@@ -137,32 +148,59 @@ def tanh(x: Array, y: Array) -> None:
     by_rows(_tanh, _flat(y))
 
 
-def _in_shares(function: Callable[..., None], *arrays: Array) -> None:
-    """Call ``function(*parts)`` for parts of flat arrays, each in one pass over memory."""
-    size = arrays[0].size
-    run(lambda part: function(*(x[part] for x in arrays)), shares(size, _PASS * size))
+def sum_in_shares(mail: Array, count: int, args: Any) -> int:
+    """See :func:`netlayers.kernels.compiled.workers.together`."""
+    return together(mail, count, _sum_task(args), args)
+
+
+def relu_gradient_in_shares(mail: Array, count: int, args: Any) -> int:
+    """See :func:`netlayers.kernels.compiled.workers.together`."""
+    return together(mail, count, _relu_gradient_task(args), args)
+
+
+def pass_over(loop: Any, count: int, *args: Any) -> None:
+    """Compute a pass over memory in shares, in the threads of the network around, if it has any.
+
+    Where BLAS has them this thread is as fast: those of BLAS wait actively for the next product.
+
+    Args:
+        loop: a compiled function, see :func:`in_shares`.
+        count: number of shares, the first of its arguments.
+        args: the others.
+    """
+    if has_own_threads():
+        in_shares(loop, count, lambda _: (count, *args))
+    else:
+        loop(_NOBODY, count, (count, *args))
+
+
+def share_count_of(x: Array) -> int:
+    """Return the number of shares of the rows for a pass over two or three arrays like x."""
+    return share_count(len(x), _PASS * x.size)
 
 
 def relu(x: Array, y: Array) -> None:
     """See :meth:`Kernels.relu`."""
-    if x is y:
-        _in_shares(_relu, _flat(y))
-    else:
-        _in_shares(_relu_to, _flat(x), _flat(y))
+    _add_up(x, None, 0.0, y)
 
 
 def add(x: Array, other: Array, y: Array, rectify: bool = False) -> None:
     """See :meth:`Kernels.add`."""
     if y.dtype.kind == "c" or not (x.flags.c_contiguous and other.flags.c_contiguous):
         Kernels.add(x, other, y, rectify)
-        return
-    lowest = 0.0 if rectify else -np.inf
-    _in_shares(lambda x, other, y: _add(x, other, lowest, y), _flat(x), _flat(other), _flat(y))
+    else:
+        _add_up(x, _flat(other), 0.0 if rectify else -np.inf, y)
+
+
+def _add_up(x: Array, other: Array | None, lowest: float, y: Array) -> None:
+    source, y = None if x is y else _flat(x), _flat(y)
+    pass_over(sum_in_shares, share_count_of(y), source, other, lowest, y)
 
 
 def relu_gradient(dy: Array, y: Array, dx: Array) -> None:
     """See :meth:`Kernels.relu_gradient`."""
-    _in_shares(_relu_gradient, _flat(dy), _flat(y), _flat(dx))
+    dy, y, dx = _flat(dy), _flat(y), _flat(dx)
+    pass_over(relu_gradient_in_shares, share_count_of(y), dy, y, dx)
 
 
 def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
@@ -207,11 +245,17 @@ def adam(
     _adam(w, g, m, v, beta_1, beta_2, alpha, epsilon)
 
 
+def compiled_elementwise(compiled: Callable[..., Any]) -> None:
+    """Compile what is computed in shares, after ``compiled_workers``."""
+    module = globals()
+    for loop in (_part, _sum, _relu_gradient):
+        module[loop.__name__] = compiled(loop)
+    module["_sum_task"], module["_relu_gradient_task"] = task_of(_sum), task_of(_relu_gradient)
+    for task in (sum_in_shares, relu_gradient_in_shares):
+        module[task.__name__] = compiled(task)
+
+
 LOOPS = (
-    _relu,
-    _relu_to,
-    _add,
-    _relu_gradient,
     _sigmoid,
     _tanh,
     _sigmoid_gradient,

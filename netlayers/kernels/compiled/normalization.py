@@ -6,31 +6,78 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.kernels.compiled.elementwise import pass_over, share_count_of
+from netlayers.kernels.compiled.workers import task_of, together
 from netlayers.kernels.moments import MAX_CENTRINGS, in_two_parts, is_far, near_mean
 from netlayers.kernels.reference import Kernels
 from netlayers.kernels.rows import repeated, wide_rows
-from netlayers.kernels.threads import run, shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlayers._typing import Array
 
+# numba caches compiled code until its file changes, regardless of changes in called functions. So
+# this file contains a digest of their file: workers 0d1c3f5ea26f.
+
 # Rows that are summed before the column sums in memory are updated, if they are so short that the
 # processor still fetches them ahead: for 64 columns 0.25 instead of 0.29 ms, for 128 0.59 and 0.37.
 # Shorter rows are taken several at a time: for 16 columns the sums take 0.20 instead of 0.32.
 _GROUP, _NARROW = 4, 64
-# To go through an entry takes as long as this number of multiplications; see ``threads.shares``.
-_PASS = 8
+
+# Set by :func:`compiled_normalization`.
+_moments_task: Any = None
+_columns_task: Any = None
+_scale_task: Any = None
+_gradient_task: Any = None
+
+# Each loop computes share ``share`` of ``count`` of the rows. The shares, and so the bits of the
+# sums, do not depend on the number of threads.
+
+
+def _add_moments(
+    share: int, thread: int, count: int, x: Array, near: Array, scale: float, totals: Array
+) -> None:
+    """``totals[share]``: ``Σ (x - near) scale`` and ``Σ (x - near)² scale``."""
+    start, end = x.shape[0] * share // count, x.shape[0] * (share + 1) // count
+    whole = end - (end - start) % _GROUP if x.shape[1] <= _NARROW else start
+    total, squares = totals[share, 0], totals[share, 1]
+    total[:] = 0
+    squares[:] = 0
+    for i in range(start, whole, _GROUP):
+        for j in range(x.shape[1]):
+            partial = partial_squares = 0.0
+            for k in range(i, i + _GROUP):
+                number = np.float64(x[k, j]) - np.float64(near[j])
+                partial += number * scale
+                partial_squares += number * scale * number
+            total[j] += partial
+            squares[j] += partial_squares
+    for i in range(whole, end):
+        for j in range(x.shape[1]):
+            number = np.float64(x[i, j]) - np.float64(near[j])
+            total[j] += number * scale
+            squares[j] += number * scale * number
 
 
 def _add_columns(
-    x: Array, y: Array, near: Array, kept: Array | None, total: Array, products: Array
+    share: int,
+    thread: int,
+    count: int,
+    x: Array,
+    y: Array,
+    near: Array,
+    kept: Array | None,
+    totals: Array,
 ) -> None:
-    """Add ``Σ x`` and ``Σ x (y - near)``, with the x for which ``kept > 0``."""
+    """``totals[share]``: ``Σ x`` and ``Σ x (y - near)``, with the x for which ``kept > 0``."""
     zero = x.dtype.type(0)
-    whole = x.shape[0] - x.shape[0] % _GROUP if x.shape[1] <= _NARROW else 0
-    for i in range(0, whole, _GROUP):
+    start, end = x.shape[0] * share // count, x.shape[0] * (share + 1) // count
+    whole = end - (end - start) % _GROUP if x.shape[1] <= _NARROW else start
+    total, products = totals[share, 0], totals[share, 1]
+    total[:] = 0
+    products[:] = 0
+    for i in range(start, whole, _GROUP):
         for j in range(x.shape[1]):
             partial = partial_products = 0.0
             for k in range(i, i + _GROUP):
@@ -40,7 +87,7 @@ def _add_columns(
                 partial_products += number * (np.float64(y[k, j]) - np.float64(near[j]))
             total[j] += partial
             products[j] += partial_products
-    for i in range(whole, x.shape[0]):
+    for i in range(whole, end):
         for j in range(x.shape[1]):
             counted = x[i, j] if kept is None or kept[i, j] > zero else zero * x[i, j]
             number = np.float64(counted)
@@ -48,36 +95,28 @@ def _add_columns(
             products[j] += number * (np.float64(y[i, j]) - np.float64(near[j]))
 
 
-def _add_moments(x: Array, near: Array, scale: float, total: Array, squares: Array) -> None:
-    """Add ``Σ (x - near) scale`` and ``Σ (x - near)² scale``."""
-    whole = x.shape[0] - x.shape[0] % _GROUP if x.shape[1] <= _NARROW else 0
-    for i in range(0, whole, _GROUP):
-        for j in range(x.shape[1]):
-            partial = partial_squares = 0.0
-            for k in range(i, i + _GROUP):
-                number = np.float64(x[k, j]) - np.float64(near[j])
-                partial += number * scale
-                partial_squares += number * scale * number
-            total[j] += partial
-            squares[j] += partial_squares
-    for i in range(whole, x.shape[0]):
-        for j in range(x.shape[1]):
-            number = np.float64(x[i, j]) - np.float64(near[j])
-            total[j] += number * scale
-            squares[j] += number * scale * number
-
-
 def _scale_and_shift(
-    x: Array, near: Array, factor: Array, offset: Array, lowest: float, y: Array
+    share: int,
+    thread: int,
+    count: int,
+    x: Array,
+    near: Array,
+    factor: Array,
+    offset: Array,
+    lowest: float,
+    y: Array,
 ) -> None:
     lowest = x.dtype.type(lowest)
-    for i in range(x.shape[0]):
+    for i in range(x.shape[0] * share // count, x.shape[0] * (share + 1) // count):
         for j in range(x.shape[1]):
             number = (x[i, j] - near[j]) * factor[j] + offset[j]
             y[i, j] = lowest if number <= lowest else number  # NaN stays NaN
 
 
 def _batch_gradient(
+    share: int,
+    thread: int,
+    count: int,
     dy: Array,
     x: Array,
     near: Array,
@@ -88,10 +127,46 @@ def _batch_gradient(
     dx: Array,
 ) -> None:
     zero = dx.dtype.type(0)
-    for i in range(dx.shape[0]):
+    for i in range(x.shape[0] * share // count, x.shape[0] * (share + 1) // count):
         for j in range(dx.shape[1]):
             counted = dy[i, j] if kept is None or kept[i, j] > zero else zero * dy[i, j]
             dx[i, j] = (counted - (x[i, j] - near[j]) * slope[j] - mean[j]) * factor[j]
+
+
+# See :func:`netlayers.kernels.compiled.workers.together`.
+
+
+def moments_in_shares(mail: Array, count: int, args: Any) -> int:  # noqa: D103
+    return together(mail, count, _moments_task(args), args)
+
+
+def columns_in_shares(mail: Array, count: int, args: Any) -> int:  # noqa: D103
+    return together(mail, count, _columns_task(args), args)
+
+
+def scale_in_shares(mail: Array, count: int, args: Any) -> int:  # noqa: D103
+    return together(mail, count, _scale_task(args), args)
+
+
+def gradient_in_shares(mail: Array, count: int, args: Any) -> int:  # noqa: D103
+    return together(mail, count, _gradient_task(args), args)
+
+
+def compiled_normalization(compiled: Callable[..., Any]) -> None:
+    """Compile what is computed in shares, after ``compiled_workers``.
+
+    Args:
+        compiled: function that compiles another, see ``compiled_kernels``.
+    """
+    module = globals()
+    for loop in (_add_moments, _add_columns, _scale_and_shift, _batch_gradient):
+        module[loop.__name__] = compiled(loop)
+    module["_moments_task"] = task_of(_add_moments)
+    module["_columns_task"] = task_of(_add_columns)
+    module["_scale_task"] = task_of(_scale_and_shift)
+    module["_gradient_task"] = task_of(_batch_gradient)
+    for task in (moments_in_shares, columns_in_shares, scale_in_shares, gradient_in_shares):
+        module[task.__name__] = compiled(task)
 
 
 def _move_average(average: Array, new: Array, momentum: float, tiny: float, largest: float) -> None:
@@ -107,36 +182,21 @@ def _apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
         y[i] = x[i] * (factor if mask[i] else zero)  # a dropped NaN stays NaN
 
 
-def _in_parts(compute: Callable[..., Any], rows: tuple[Array, ...], *arrays: Array) -> list[Any]:
-    """Return ``compute(*rows, *parts)`` for parts of the rows of matrices, in several threads.
-
-    Several short rows are one in the parts, and so they are in ``rows``, vectors for the columns.
-    The parts, and so the bits of sums, do not depend on the number of threads.
-    """
-    arrays = wide_rows(*arrays, width=_NARROW)
-    x = arrays[0]
-    wide = [repeated(row, x.shape[1]) for row in rows]
-    parts = shares(len(x), _PASS * x.size)
-    return run(lambda part: compute(*wide, *(a[part] for a in arrays)), parts)
-
-
-def _sums_of(columns: int, parts: list[Array]) -> Array:
-    """Return the two sums of each column, from those of the parts of :func:`_in_parts`."""
-    total: Array = np.add.reduce(np.add.reduce(parts).reshape(2, -1, columns), axis=1)
+def _sums_of(columns: int, totals: Array) -> Array:
+    """Return the two sums of each column, from those of the shares; a wide row has several."""
+    total: Array = np.add.reduce(np.add.reduce(totals).reshape(2, -1, columns), axis=1)
     return total
 
 
 def column_moments(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
     """See :meth:`Kernels.column_moments`; the method is that of ``moments.column_moments``."""
     near, scale = near_mean(x), 1 / len(x)
-
-    def add(near: Array, x: Array) -> Array:
-        total = np.zeros((2, x.shape[1]))
-        _add_moments(x, near, scale, *total)
-        return total
-
+    (wide,) = wide_rows(x, width=_NARROW)
+    count = share_count_of(wide)
+    totals = np.empty((count, 2, wide.shape[1]))
     for _ in range(MAX_CENTRINGS):
-        residual, square = _sums_of(x.shape[1], _in_parts(add, (near,), x))
+        pass_over(moments_in_shares, count, wide, repeated(near, wide.shape[1]), scale, totals)
+        residual, square = _sums_of(x.shape[1], totals)
         variance = np.maximum(square - residual * residual, 0)
         if not is_far(residual, variance, epsilon):
             break
@@ -146,19 +206,19 @@ def column_moments(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
 
 def column_sums(x: Array, y: Array, near: Array, kept: Array | None = None) -> tuple[Array, Array]:
     """See :meth:`Kernels.column_sums`."""
-
-    def add(near: Array, x: Array, y: Array, kept: Array | None = None) -> Array:
-        total = np.zeros((2, x.shape[1]))
-        _add_columns(x, y, near, kept, *total)
-        return total
-
-    arrays = np.ascontiguousarray(x), y, *_given(kept)
-    total, products = _sums_of(x.shape[1], _in_parts(add, (near,), *arrays))
+    wide, y, kept = _wide(x, y, kept)
+    count, near = share_count_of(wide), repeated(near, wide.shape[1])
+    totals = np.empty((count, 2, wide.shape[1]))
+    pass_over(columns_in_shares, count, wide, y, near, kept, totals)
+    total, products = _sums_of(x.shape[1], totals)
     return total, products
 
 
-def _given(kept: Array | None) -> tuple[Array, ...]:
-    return () if kept is None else (kept,)
+def _wide(x: Array, *others: Array | None) -> Any:
+    """Return the arrays with rows of ``_NARROW`` numbers or more, ``None`` as it is."""
+    given = [np.ascontiguousarray(x), *(a for a in others if a is not None)]
+    wide = iter(wide_rows(*given, width=_NARROW))
+    return [next(wide), *(None if a is None else next(wide) for a in others)]
 
 
 def scale_and_shift(
@@ -166,11 +226,9 @@ def scale_and_shift(
 ) -> None:
     """See :meth:`Kernels.scale_and_shift`."""
     lowest = 0.0 if rectify else -np.inf
-
-    def compute(near: Array, factor: Array, offset: Array, x: Array, y: Array) -> None:
-        _scale_and_shift(x, near, factor, offset, lowest, y)
-
-    _in_parts(compute, (near, factor, offset), x, y)
+    x, y = wide_rows(x, y, width=_NARROW)
+    near, factor, offset = (repeated(row, x.shape[1]) for row in (near, factor, offset))
+    pass_over(scale_in_shares, share_count_of(x), x, near, factor, offset, lowest, y)
 
 
 def batch_gradient(
@@ -184,21 +242,9 @@ def batch_gradient(
     kept: Array | None = None,
 ) -> None:
     """See :meth:`Kernels.batch_gradient`."""
-
-    def compute(
-        near: Array,
-        mean: Array,
-        slope: Array,
-        factor: Array,
-        dy: Array,
-        x: Array,
-        dx: Array,
-        kept: Array | None = None,
-    ) -> None:
-        _batch_gradient(dy, x, near, mean, slope, factor, kept, dx)
-
-    arrays = np.ascontiguousarray(dy), x, dx, *_given(kept)
-    _in_parts(compute, (near, mean, slope, factor), *arrays)
+    dy, x, dx, kept = _wide(dy, x, dx, kept)
+    rows = [repeated(row, x.shape[1]) for row in (near, mean, slope, factor)]
+    pass_over(gradient_in_shares, share_count_of(x), dy, x, *rows, kept, dx)
 
 
 def move_average(average: Array, new: Array, momentum: float) -> None:
@@ -215,14 +261,7 @@ def apply_mask(x: Array, mask: Array, factor: float, y: Array) -> None:
         _apply_mask(x.reshape(-1), mask.reshape(-1), factor, y.reshape(-1))
 
 
-LOOPS = (
-    _add_columns,
-    _add_moments,
-    _scale_and_shift,
-    _batch_gradient,
-    _move_average,
-    _apply_mask,
-)
+LOOPS = (_move_average, _apply_mask)
 KERNELS = (
     column_moments,
     column_sums,

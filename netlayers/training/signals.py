@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import socket
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Self
+
+
+PATIENCE = 5.0  # seconds for a process to end by itself after a second signal
 
 
 class Terminated(BaseException):
@@ -31,7 +36,10 @@ class Interrupts:
     last backup. Outside the main thread, where Python delivers no signals, nothing happens.
 
     Of several processes that train together, each acts on a signal after the step in which all
-    learn of it (:meth:`agree`): otherwise some would wait for the others for ever.
+    learn of it (:meth:`agree`): otherwise some would wait for the others for ever. Where that step
+    does not come, because one of them hangs, a second signal ends a process: it has
+    :data:`PATIENCE` seconds to end by itself, then it is killed, also while it waits for the others
+    and runs no handler. The launcher then ends the others.
 
     Args:
         together: whether there are several.
@@ -46,6 +54,7 @@ class Interrupts:
         self._waiting: list[tuple[int, FrameType | None]] = []
         self._previous: dict[int, Any] = {}
         self._ends = False
+        self._watch: _Watch | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -55,6 +64,8 @@ class Interrupts:
                 if default or callable(previous):
                     self._previous[number] = previous
                     signal.signal(number, self._handle)
+            if self._together:
+                self._watch = _Watch(set(self._previous))
         return self
 
     def __exit__(
@@ -63,6 +74,8 @@ class Interrupts:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._watch is not None:
+            self._watch.close()
         for number, previous in self._previous.items():
             signal.signal(number, previous)
         late = signal.SIGTERM in [number for number, _ in self._waiting]
@@ -113,3 +126,38 @@ class Interrupts:
         else:
             previous(number, frame)
         self.delivered = False  # that handler did not end the run
+
+
+class _Watch:
+    """A thread that kills this process if it does not end after a second signal.
+
+    The system writes each signal to a socket at once, whatever the main thread does.
+
+    Args:
+        numbers: the signals.
+    """
+
+    def __init__(self, numbers: set[int]) -> None:
+        self._numbers, self._closed = numbers, threading.Event()
+        self._there, self._here = socket.socketpair()
+        self._there.setblocking(False)
+        descriptor = self._there.fileno()
+        self._previous = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        seen: set[int] = set()
+        while number := self._here.recv(1):
+            if number[0] not in seen:
+                seen.add(number[0])
+            elif number[0] in self._numbers and not self._closed.wait(PATIENCE):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the thread."""
+        signal.set_wakeup_fd(self._previous)
+        self._closed.set()
+        self._there.close()
+        self._thread.join()
+        self._here.close()

@@ -25,7 +25,7 @@ ALL = -1  # for --rank
 
 
 class Disturbance(nl.callbacks.Callback):
-    """Fails, sleeps, is killed or gets a signal in one process, at the start of an epoch."""
+    """Fails, sleeps or gets a signal in one process, at the start of an epoch."""
 
     part_of_run = False
 
@@ -45,8 +45,8 @@ class Disturbance(nl.callbacks.Callback):
             time.sleep(10)
         if self.what == "weights":
             self.model.layers[0].kernel[0, 0] += 1
-        if self.what in ("kill", "term"):
-            os.kill(os.getpid(), signal.SIGKILL if self.what == "kill" else signal.SIGTERM)
+        if self.what in ("kill", "term", "stop"):
+            os.kill(os.getpid(), getattr(signal, f"SIG{self.what.upper()}"))
 
 
 def slow_down(layer):
@@ -132,7 +132,7 @@ def main():
     parser.add_argument("--messages", action="store_true")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument(
-        "--disturb", choices=("fail", "fail alone", "sleep", "kill", "term", "weights")
+        "--disturb", choices=("fail", "fail alone", "sleep", "kill", "term", "stop", "weights")
     )
     parser.add_argument("--rank", type=int, default=0)
     parser.add_argument("--epoch", type=int, default=1)

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,13 +23,13 @@ KILLS = int(os.environ.get("NETLAYERS_KILLS", "6"))  # 50 were tried: see docs/d
 RUN = ("dense", "--epochs", "20")
 
 
-def start(processes, mpi, folder, backup):
+def start(processes, mpi, folder, backup, *more):
     """Start the script, and wait until all processes have left their numbers in the folder."""
     folder.mkdir()
     started = subprocess.Popen(
         [
             *(*mpi.command, "-n", str(processes), *SCRIPT, *RUN),
-            *("--backup", str(backup), "--numbers", str(folder)),
+            *("--backup", str(backup), "--numbers", str(folder), *more),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -80,3 +81,27 @@ def test_sigterm_writes_one_backup_and_another_number_of_processes_goes_on(rank,
     assert sorted(os.listdir(tmp_path / "backup")) == ["backup.safetensors"]
     again = run(2, "dense", *backup, "--disturb", "fail", "--epoch", "1")  # which is over
     assert again == run(0, "dense")
+
+
+@pytest.mark.parametrize("mpi", [mpich, open_mpi])
+def test_a_second_sigterm_ends_all_also_if_one_is_stopped(mpi, tmp_path):
+    if mpi() is None:
+        pytest.skip("it is not installed")
+    disturbed = ("--disturb", "stop", "--rank", "1")
+    started, numbers = start(3, mpi(), tmp_path / "numbers", tmp_path / "backup", *disturbed)
+    while sum(map(_is_stopped, numbers)) != 1:
+        time.sleep(0.05)
+    running = next(number for number in numbers if not _is_stopped(number))
+    for _ in range(2):
+        os.kill(running, signal.SIGTERM)
+        time.sleep(0.2)
+    _, errors = started.communicate(timeout=100)
+    assert "Traceback" not in errors
+    assert not any(map(_is_stopped, numbers))
+
+
+def _is_stopped(number):
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False

@@ -1,6 +1,7 @@
 """When signals act in a run, and which calls of a model wait for each other."""
 
 import signal
+import subprocess
 import sys
 import threading
 import types
@@ -185,6 +186,44 @@ def test_a_lock_within_a_child_of_a_fork():
     assert held[0][0] == "fit"
     assert held[0] is not holder
     assert its._lock == {}
+
+
+HANGS = """
+import hashlib, sys
+from netlayers.training import signals
+
+signals.PATIENCE = 0.01
+with signals.Interrupts(together=True):
+    print("begins", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # Python runs no handler meanwhile
+"""
+
+
+def test_a_second_signal_kills_one_of_several_processes_that_hangs():
+    script = [sys.executable, "-c", HANGS]
+    with subprocess.Popen(script, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout.readline() == "begins\n"
+        started.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            started.wait(0.2)
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(60) == -signal.SIGKILL
+
+
+def test_a_process_that_ends_after_a_second_signal_is_not_killed():
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+
+    def run():
+        with signals.Interrupts(together=True):
+            assert "signals" in [thread.name for thread in threading.enumerate()]
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert "signals" not in [thread.name for thread in threading.enumerate()]
+    assert signal.set_wakeup_fd(before) == before
 
 
 def test_a_lock_and_who_may_call_what():

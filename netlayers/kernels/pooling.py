@@ -31,6 +31,7 @@ def max_pool(x: Array, windows: Windows, out: Array) -> None:
 
 def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Array) -> None:
     """Hand each dy to the entry of its window that was the largest, the first of several."""
+    apart = _are_apart(windows)
 
     def compute(share: slice) -> None:
         for samples in parts_of_samples(share, windows, x.shape[-1]):
@@ -42,9 +43,10 @@ def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Arra
                 rest = left[seeing]
                 found = scratch("found", rest.shape, _BOOL)
                 np.equal(given[seen], largest[seeing], out=found)
-                term = scratch("term", rest.shape, dy.dtype)
+                term = target[seen] if apart else scratch("term", rest.shape, dy.dtype)
                 np.multiply(rest, found, out=term)
-                target[seen] += term
+                if not apart:
+                    target[seen] += term
                 rest -= term
 
     run(compute, shares_of(x, windows))
@@ -66,6 +68,7 @@ def average_pool(x: Array, windows: Windows, out: Array) -> None:
 
 def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
     """``out[n, s p + q] = Σ dy[n, p] / entries of the window p``."""
+    apart = _are_apart(windows)
 
     def compute(share: slice) -> None:
         for samples in parts_of_samples(share, windows, out.shape[-1]):
@@ -74,9 +77,17 @@ def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
             np.multiply(given, _weights(windows, dy.dtype), out=term)
             target.fill(0)
             for _, seeing, seen in windows.offsets():
-                target[seen] += term[seeing]
+                if apart:
+                    target[seen] = term[seeing]
+                else:
+                    target[seen] += term[seeing]
 
     run(compute, shares_of(out, windows))
+
+
+def _are_apart(windows: Windows) -> bool:
+    """Return whether no entry is in two windows."""
+    return all(k <= s for k, s in zip(windows.kernel, windows.strides, strict=True))
 
 
 @functools.lru_cache(maxsize=256)

@@ -47,6 +47,7 @@ def tiles():
     with (
         mock.patch.dict(winograd.FEWEST, dict.fromkeys(winograd.FEWEST, 1)),
         mock.patch.object(winograd, "_OUTPUTS", 1),
+        mock.patch.object(winograd, "_FEW", 1),
         mock.patch.multiple(winograd, _TIMES=1, _PRODUCTS=1),
         mock.patch.object(winograd, "_BLOCK", 16 * 19 * 5),
         mock.patch.object(threads, "_WORK", 1 << 12),

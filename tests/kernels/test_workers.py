@@ -78,6 +78,15 @@ def test_every_share_is_computed_once_by_threads_that_sleep_when_nothing_comes(w
     assert set(computed(workers, count=1)) == {1}
 
 
+def test_little_work_does_not_wake_a_thread(workers):
+    computed(workers)
+    wait_until(lambda: asleep(workers))
+    out = np.zeros(8, np.int64)
+    workers.in_shares(workers.loop, 8, lambda threads: (out, -1), work=1000)
+    assert list(out) == [1] * 8
+    assert asleep(workers)
+
+
 def test_an_exception_of_a_share_is_one_of_the_caller(workers):
     with pytest.raises(RuntimeError, match="loop: a share ended with an exception"):
         computed(workers, fails=3)
@@ -98,12 +107,12 @@ def test_where_another_thread_has_the_threads_all_shares_are_of_the_caller(worke
 
 
 def test_the_number_of_shares_is_a_power_of_two_and_none_is_small(workers):
-    least = threads._WORK // 16
+    least = threads._WORK // 64
     counts = [workers.share_count(100, least * n) for n in (0, 1, 3, 4, 7, 8, 100)]
     assert counts == [1, 1, 2, 4, 4, 8, 8]
     assert workers.share_count(3, 1e12) == 2
     assert workers.gradient_share_count(100, 1e12, 10) == 8
-    assert workers.gradient_share_count(100, 64 * least, 64 * least) == 1
+    assert workers.gradient_share_count(100, 256 * least, 64 * least) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

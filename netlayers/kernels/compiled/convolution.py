@@ -21,6 +21,7 @@ Source:
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: tile 88552b7ace22, workers 0d1c3f5ea26f.
+# this file contains digests of their files: tile 88552b7ace22, workers 4b09d536620e.
 
 
 # Set by :func:`compiled_convolutions`: the functions of ``tile.py``, the rows of a tile, and its
@@ -247,16 +248,24 @@ def _compiles(x: Array, groups: int) -> bool:
     return groups == 1 and x.dtype.kind == "f" and not (EXACT and is_exact())
 
 
-def _image(places: Places, dtype: Any) -> Array:
-    """Return memory for a padded image, filled with zeros."""
-    return _images(places, dtype, 1)[0]
-
-
 def _images(places: Places, dtype: Any, threads: int, padding: float = 0) -> Array:
     """Return memory for a padded image in each thread, filled with the padding."""
+    if not places.size:
+        return _no_images(threads, dtype)
     images = scratch("images", (threads, places.size), dtype)
     images.fill(padding)
     return images
+
+
+@functools.lru_cache(maxsize=64)
+def _no_images(threads: int, dtype: Any) -> Array:
+    return np.empty((threads, 0), dtype)
+
+
+@functools.lru_cache(maxsize=256)
+def row_of(value: float, channels: int, dtype: Any) -> Array:
+    """Return a row that is shared and not written to; compiled code knows no such arrays."""
+    return np.full(channels, value, dtype)
 
 
 def _convolve(
@@ -278,7 +287,7 @@ def _convolve(
             out.reshape(-1),
         )  # fmt: skip
 
-    in_shares(convolve_in_shares, count, arguments)
+    in_shares(convolve_in_shares, count, arguments, work)
 
 
 def convolve(
@@ -294,7 +303,7 @@ def convolve(
         convolution.convolve(x, kernel, windows, out, groups, bias)
         return
     places = convolution_places(windows, *kernel.shape[-2:])
-    first = np.zeros(len(kernel.T), x.dtype) if bias is None else bias
+    first = row_of(0, len(kernel.T), x.dtype) if bias is None else bias
     _convolve(x, places, kernel, first, out, convolution.work_of(out, kernel))
 
 
@@ -310,7 +319,7 @@ def convolve_input_gradient(
         return
     channels, filters = kernel.shape[-2:]
     transposed = np.ascontiguousarray(np.swapaxes(kernel, -1, -2))
-    first, work = np.zeros(channels, dy.dtype), convolution.work_of(dy, kernel)
+    first, work = row_of(0, channels, dy.dtype), convolution.work_of(dy, kernel)
     remainders = gradient_places(windows, channels, filters)
     for places in remainders:
         _convolve(dy, places, transposed, first, out, work / len(remainders))
@@ -339,7 +348,7 @@ def _kernel_gradient(
             count, kind, x.reshape(-1), len(x), images, *places[1:], dy.reshape(-1), totals
         )  # fmt: skip
 
-    in_shares(kernel_gradient_in_shares, count, arguments)
+    in_shares(kernel_gradient_in_shares, count, arguments, work)
     np.add.reduce(totals, axis=0, out=out.reshape(-1))
 
 
@@ -353,7 +362,7 @@ def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) ->
         depthwise.depthwise_convolve(x, kernel, windows, out)
         return
     places = convolution_places(windows, channels, channels, depthwise=True)
-    first, work = np.zeros(channels, x.dtype), depthwise.work_of(out, kernel)
+    first, work = row_of(0, channels, x.dtype), depthwise.work_of(out, kernel)
     _convolve(x, places, kernel, first, out, work, kind=_BY_COLUMN)
 
 
@@ -363,7 +372,7 @@ def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Ar
     if not _compiles(dy, times):
         depthwise.depthwise_input_gradient(dy, kernel, windows, out)
         return
-    first, work = np.zeros(channels, dy.dtype), depthwise.work_of(dy, kernel)
+    first, work = row_of(0, channels, dy.dtype), depthwise.work_of(dy, kernel)
     remainders = gradient_places(windows, channels, channels, depthwise=True)
     for places in remainders:
         _convolve(dy, places, kernel, first, out, work / len(remainders), kind=_BY_COLUMN)

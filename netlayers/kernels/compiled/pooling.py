@@ -54,7 +54,7 @@ def max_pool(x: Array, windows: Windows, out: Array) -> None:
         return
     channels = x.shape[-1]
     places = convolution_places(windows, channels, channels, depthwise=True)
-    first, work = np.full(channels, -np.inf, x.dtype), pooling.work_of(x, windows)
+    first, work = convolution.row_of(-np.inf, channels, x.dtype), pooling.work_of(x, windows)
     convolution._convolve(x, places, first, first, out, work, kind=convolution._LARGEST)
 
 
@@ -83,9 +83,10 @@ def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Arra
     if not _compiles(x):
         pooling.max_pool_gradient(x, y, dy, windows, out)
         return
-    count = share_count(len(x), pooling.work_of(x, windows))
+    work = pooling.work_of(x, windows)
+    count = share_count(len(x), work)
     args = count, len(x), _rows(x), _rows(y), _rows(dy), _geometry(windows), _rows(out)
-    in_shares(loops.max_pool_gradient_in_shares, count, lambda threads: args)
+    in_shares(loops.max_pool_gradient_in_shares, count, lambda threads: args, work)
 
 
 KERNELS: tuple[Any, ...] = (max_pool, max_pool_gradient, average_pool, average_pool_gradient)

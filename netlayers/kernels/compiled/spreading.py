@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.kernels.windows import Windows
 
-# Compiled with the functions of tile 88552b7ace22, workers 0d1c3f5ea26f, and with one that it is
-# given, of: convolution 690e2390309a.
+# Compiled with the functions of tile 88552b7ace22, workers 4b09d536620e, and with one that it is
+# given, of: convolution d75faf8c9d3a.
 
 # Set by :func:`compiled_spreading`.
 _entries: Any = None
@@ -121,9 +121,10 @@ def input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> No
     """See :func:`netlayers.kernels.convolution.convolve_input_gradient`; one group."""
     rows, across, channels, filters = kernel.shape
     matrix = np.ascontiguousarray(kernel.reshape(rows, across * channels, filters).swapaxes(1, 2))
-    line, count = windows.sizes[1] * channels, share_count(len(dy), work_of(dy, kernel))
+    line, work = windows.sizes[1] * channels, work_of(dy, kernel)
+    count = share_count(len(dy), work)
     args = (
         count, dy.reshape(-1), len(dy), matrix, *windows.counts, line, windows.strides[0] * line,
         windows.strides[1] * channels, windows.dilation[0] * line, out.reshape(-1),
     )  # fmt: skip
-    in_shares(spread_in_shares, count, lambda threads: args)
+    in_shares(spread_in_shares, count, lambda threads: args, work)

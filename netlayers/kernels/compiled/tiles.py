@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains digests of their files: tile 88552b7ace22, transforms 2dd84160576c,
-# filtering f0b9844d27e1, convolution 690e2390309a.
+# filtering f0b9844d27e1, convolution d75faf8c9d3a.
 
 KINDS = list(BY_KERNEL)
 

@@ -8,17 +8,19 @@ processor to other programs.
 
 All that the threads have in common is a few integers, the mail::
 
-    TICKET    number of the task; in the last 16 bits, how many of its shares nobody has taken
+    TICKET    number of the task; the first share that nobody has taken, and the end of these
     DONE      shares that are finished
     TASK      address of the function that computes a share
     GIVEN     address of its arguments, in the memory of the thread that asks
     FAILED    shares that ended with an exception
     AWAKE + i whether thread i waits or computes
 
-Whoever replaces the ticket by one less, in one atomic instruction, has taken a share. The thread
-that asks takes shares, too, until none is left, and ends the task when all that were taken are
-finished. So a thread that has taken a share finds task and arguments in place, and one that is late
-finds nothing to take; if all sleep, the thread that asks computes everything, and waits for none.
+Whoever replaces the ticket by one without a share, in one atomic instruction, has taken the share.
+The thread that asks takes shares, too, until none is left, and ends the task when all that were
+taken are finished. So a thread that has taken a share finds task and arguments in place, and one
+that is late finds nothing to take; if all sleep, the thread that asks computes everything, and
+waits for none. It takes shares from the beginning, the others from the end: in one layer after the
+other, the same samples are computed by the same thread, and stay in its cache.
 
 Source:
     Spinning for a bounded time before sleeping: A. Karlin et al., "Empirical studies of competitive
@@ -30,6 +32,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +49,12 @@ if TYPE_CHECKING:
 _TURNS = 1000
 _LINE = 8  # integers of a line of the cache: each of these has one of its own
 TICKET, DONE, TASK, GIVEN, FAILED, AWAKE = (i * _LINE for i in range(6))
-_LEFT = 0xFFFF
+_BITS, _SHARE = 16, 0xFFFF  # of the number of a share in a ticket
 
 # Set by :func:`compiled_workers`.
 _load: Any = None
 _store: Any = None
-_take: Any = None
+_replace: Any = None
 _add: Any = None
 _address: Any = None
 _perform: Any = None
@@ -61,26 +64,34 @@ _turn: Any = None
 def share_count(parts: int, work: float) -> int:
     """Return the number of shares for a total number of multiplications, a power of two.
 
-    A share has a sixteenth of the work of those that Python hands over, about 5 µs. The number does
-    not depend on that of the threads, and so neither do sums over shares.
+    A share has a sixty-fourth of the work of those that Python hands over, about 1 µs. The number
+    does not depend on that of the threads, and so neither do sums over shares.
     """
-    most = max(1, min(threads._SHARES, parts, int(16 * work) // threads._WORK))
+    most = max(1, min(threads._SHARES, parts, int(64 * work) // threads._WORK))
     return 1 << (most.bit_length() - 1)
 
 
 def gradient_share_count(samples: int, work: float, size: int) -> int:
     """Return the number of shares if each adds up a gradient of so many entries of its own."""
-    return share_count(samples, work / (4 + 1024 * size / threads._WORK))
+    return share_count(samples, work / (16 + 16384 * size / threads._WORK))
 
 
-def in_shares(loop: Any, count: int, arguments: Callable[[int], tuple[Any, ...]]) -> None:
+def in_shares(
+    loop: Any,
+    count: int,
+    arguments: Callable[[int], tuple[Any, ...]],
+    work: float = math.inf,
+) -> None:
     """Call a compiled ``loop(mail, count, args)`` that computes shares by :func:`together`.
+
+    Little work, less than about 40 µs, does not wake threads that sleep.
 
     Args:
         loop: the compiled function.
         count: number of shares.
         arguments: function that returns the arguments for a number of threads, which may each need
             memory.
+        work: number of multiplications.
 
     Raises:
         RuntimeError: a share ended with an exception.
@@ -88,10 +99,10 @@ def in_shares(loop: Any, count: int, arguments: Callable[[int], tuple[Any, ...]]
     known = 1 if count == 1 else vars(threads._own).get("threads")
     if known is None:
         with threads.own_threads():
-            in_shares(loop, count, arguments)
+            in_shares(loop, count, arguments, work)
         return
     needed = min(known, count)
-    mail = _NOBODY if needed == 1 else _woken(known, needed)
+    mail = _NOBODY if needed == 1 else _mail_to(known, needed, 2 * work >= threads._WORK)
     if loop(mail, count, arguments(needed)):
         raise RuntimeError(f"{loop.__name__}: a share ended with an exception, or without memory.")
 
@@ -115,7 +126,7 @@ def together(mail: Array, count: int, task: int, args: Any) -> int:
     mail[DONE] = 0
     mail[TASK] = task
     mail[GIVEN] = given
-    _store(mail, TICKET, (mail[TICKET] & ~_LEFT) + _LEFT + 1 + count)
+    _store(mail, TICKET, ((mail[TICKET] >> 2 * _BITS) + 1 << 2 * _BITS) + count)
     _compute(mail, 0)
     while _load(mail, DONE) < count:
         _turn()
@@ -127,11 +138,12 @@ def _compute(mail: Array, thread: int) -> int:
     taken = 0
     while True:
         ticket = _load(mail, TICKET)
-        left = ticket & _LEFT
-        if left == 0:
+        first, end = ticket >> _BITS & _SHARE, ticket & _SHARE
+        if first == end:
             return taken
-        if _take(mail, ticket):
-            _add(mail, FAILED, _perform(mail[TASK], mail[GIVEN], left - 1, thread))
+        share = end - 1 if thread else first
+        if _replace(mail, TICKET, ticket, ticket - 1 if thread else ticket + _SHARE + 1):
+            _add(mail, FAILED, _perform(mail[TASK], mail[GIVEN], share, thread))
             _add(mail, DONE, 1)
             taken += 1
 
@@ -151,11 +163,11 @@ def stand_by(mail: Array, thread: int, turns: int) -> None:
 _NOBODY = np.zeros(0, np.int64)
 
 
-def _woken(count: int, needed: int) -> Array:
-    """Return the mail to ``needed - 1`` of the threads, which are awake or will be soon."""
+def _mail_to(count: int, needed: int, wake: bool) -> Array:
+    """Return the mail to the threads; wake ``needed - 1`` of them if they sleep."""
     process = os.getpid()
     mail = _mail(count, process)
-    for thread in range(1, needed):
+    for thread in range(1, needed if wake else 1):
         if not mail[AWAKE + thread]:
             mail[AWAKE + thread] = 1
             try:
@@ -235,17 +247,15 @@ def _atomic() -> dict[str, Any]:
         return n(mail, n, n), write
 
     @extending.intrinsic  # type: ignore[untyped-decorator]
-    def take(context: Any, mail: Any, ticket: Any) -> Any:
+    def replace(context: Any, mail: Any, i: Any, old: Any, new: Any) -> Any:
         def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            mail, ticket = given
-            at = entry(context, builder, signature, mail, ticket.type(TICKET))
-            less = builder.sub(ticket, ticket.type(1))
-            pair = builder.cmpxchg(at, ticket, less, "acq_rel", "acquire")
+            at = entry(context, builder, signature, *given[:2])
+            pair = builder.cmpxchg(at, *given[2:], "acq_rel", "acquire")
             return builder.extract_value(pair, 1)
 
-        return types.boolean(mail, n), write
+        return types.boolean(mail, n, n, n), write
 
-    return {"_load": load, "_store": store, "_add": add, "_take": take}
+    return {"_load": load, "_store": store, "_add": add, "_replace": replace}
 
 
 def _calls() -> dict[str, Any]:

@@ -37,6 +37,8 @@ def as_text(owner: str, argument: str, value: Any) -> Array:
         DataError: it contains something else.
     """
     array = _array(owner, argument, value)
+    if not array.size:  # of an empty list, whose dtype says nothing
+        return array.astype(str)
     if array.dtype.kind in "UST":
         return array
     wrong = array.dtype.name
@@ -67,6 +69,8 @@ def as_categories(owner: str, argument: str, value: Any, kind: Kind) -> Array:
         DataError: the values are of another kind.
     """
     array = _array(owner, argument, value)
+    if not array.size and kind == "string":  # of an empty list, whose dtype says nothing
+        return array.astype(str)
     if array.dtype.kind == "O":
         array = _without_objects(array)
     its = array.dtype.kind

@@ -152,20 +152,21 @@ def checked_input(
     return x
 
 
-def check_rows(owner: str, x: Any, others: Mapping[str, Any]) -> None:
-    """Check that all inputs, targets and weights have the same nonzero number of rows.
+def check_rows(owner: str, x: Any, others: Mapping[str, Any], empty: bool = False) -> None:
+    """Check that all inputs, targets and weights have the same number of rows.
 
     Args:
         owner: the caller's name, used in messages.
         x: the input, or a tuple of inputs.
         others: other arrays, or tuples of arrays, by name; ``None`` is ignored.
+        empty: whether there may be no rows.
 
     Raises:
         DataError: there are no rows, or their numbers differ.
     """
     inputs = each(x)
     rows = inputs[0].shape[0]
-    if rows == 0:
+    if rows == 0 and not empty:
         raise DataError(
             f"{owner}: x is empty (shape {inputs[0].shape}); there is nothing to learn from."
         )

@@ -137,9 +137,10 @@ class CategoryEncoding(CategoricalLayer):
                 )
         if x.size and not (x.min() >= 0 and x.max() < self.num_tokens):
             wrong = np.argwhere((x < 0) | (x >= self.num_tokens))[0]
+            below = x[tuple(wrong)] < 0
+            advice = "Use" if below else f"Increase num_tokens={self.num_tokens}, or use"
             raise DataError(
                 f"{self.owner} (CategoryEncoding): x holds the integer {x[tuple(wrong)]} (row "
-                f"{wrong[0]}), expected 0 to {self.num_tokens - 1}. Increase "
-                f"num_tokens={self.num_tokens}, or use IntegerLookup."
+                f"{wrong[0]}), expected 0 to {self.num_tokens - 1}. {advice} IntegerLookup."
             )
         return self._encoded(x.astype(np.intp, copy=False), training, count_weights)

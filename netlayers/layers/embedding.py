@@ -146,10 +146,11 @@ class Embedding(Layer):
 
     def _out_of_range(self, x: Array) -> DataError:
         wrong = np.argwhere((x < 0) | (x >= self.input_dim))[0]
+        larger = f"Increase input_dim={self.input_dim}, or map" if x[tuple(wrong)] >= 0 else "Map"
         return DataError(
             f"{self.owner} ({type(self).__name__}): x holds the index {x[tuple(wrong)]} (row "
-            f"{wrong[0]}), expected 0 to {self.input_dim - 1}. Increase "
-            f"input_dim={self.input_dim}, or map other indices to one of these first."
+            f"{wrong[0]}), expected 0 to {self.input_dim - 1}. {larger} other indices to one of "
+            "these first."
         )
 
     def _checked_weights(self, owner: str, weights: Any) -> Array:

@@ -122,6 +122,11 @@ class GroupNormalization(AffineNormalization):
         given = self._arranged("x", x, training)  # (batch, channels, ...)
         batch, channels = given.shape[:2]
         flat = (batch, channels, math.prod(given.shape[2:]))
+        if not flat[2]:
+            raise ShapeError(
+                f"{self.owner} (GroupNormalization): there is nothing in an input of shape "
+                f"{x.shape}, hence no mean; each axis must have a size of at least 1."
+            )
         groups = channels if self.groups == -1 else self.groups
         rows = given.reshape(batch * groups, channels // groups * flat[2])
         y = self.buffer("y", given.shape, training)

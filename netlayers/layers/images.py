@@ -16,6 +16,8 @@ class ImageLayer(SpatialLayer):
     Called with a single image, without the axis of the batch, they return a single image.
     """
 
+    _takes_empty = False
+
     def __call__(self, x: Any, *more: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Return :meth:`forward`; see :meth:`Layer.__call__`."""
         if not more and not symbols_in(x) and np.ndim(x) == 1 + self._rank:

@@ -90,6 +90,7 @@ class SpatialLayer(ArrangingLayer):
     # Number of spatial axes.
     _rank = 2
     _in_threads = True  # see Network
+    _takes_empty = True  # whether an axis of the input may have the size 0
 
     def _set_kernel(
         self,
@@ -122,7 +123,7 @@ class SpatialLayer(ArrangingLayer):
         """Return the sizes of the spatial axes and the number of channels.
 
         Raises:
-            ShapeError: there are more or fewer axes.
+            ShapeError: there are more or fewer axes, or an axis is empty and must not be.
         """
         if len(shape) != 2 + self._rank:
             names = [*AXES[self._rank], "channels"]
@@ -136,6 +137,12 @@ class SpatialLayer(ArrangingLayer):
             raise ShapeError(
                 f"{self.owner} ({type(self).__name__}): expected {_KINDS[self._rank]} of shape "
                 f"(batch, {', '.join(names)}), got {shown_shape(shape)}.{hint}"
+            )
+        if not self._takes_empty and 0 in shape[1:]:
+            raise ShapeError(
+                f"{self.owner} ({type(self).__name__}): there is nothing in {_KINDS[self._rank]} "
+                f"of shape {shown_shape((None, *shape[1:]))}; each axis must have a size of at "
+                "least 1."
             )
         if self._order is None:
             return shape[1:-1], shape[-1]

@@ -23,6 +23,7 @@ class TransposedConvolution(AffineLayer, SpatialLayer):
     """Base class of the transposed convolutions."""
 
     supports_masking = False
+    _takes_empty = False
 
     def __init__(
         self,

@@ -171,6 +171,7 @@ def input_of(model: CompilableModel, owner: str, x: Any, part: Part = WHOLE) -> 
     if is_ready_input(model, x):
         return x
     inputs = checked_inputs(model, owner, x, part)
+    check_rows(owner, inputs, {}, empty=True)
     build_for(model, inputs)
     return inputs
 

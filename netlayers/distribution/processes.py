@@ -98,7 +98,7 @@ class MPI:
         ConfigurationError: mpi4py is missing, or does not see the processes that were started.
     """
 
-    _announces_end = False  # once for all
+    _announces_end = False  # of those that exist the first one does it, unless the process failed
 
     def __init__(self, shared_memory: bool = True) -> None:
         self.mpi = _mpi4py()
@@ -142,7 +142,7 @@ class MPI:
 
     def _end(self) -> None:
         """Tell those that still wait for this process that it has ended."""
-        if os.getpid() == self._process:
+        if MPI._announces_end and os.getpid() == self._process:
             self.world.allgather(("", None))
 
     def summing(self, size: int, dtype: Dtype, owned: list[range], shards: int) -> VectorSum:
@@ -154,6 +154,7 @@ class MPI:
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         """End all processes after an error of this one; they would wait for it for ever."""
+        MPI._announces_end = False  # Abort may return before the launcher ends this process
         text = "".join(traceback.format_exception(kind, error, trace))
         print(f"netlayers: process {self.rank} of {self.size} failed:\n{text}", file=sys.stderr)
         sys.stderr.flush()

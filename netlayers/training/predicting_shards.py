@@ -46,7 +46,8 @@ def in_shards(
             for _, _, part in distribution.parts_of(batch):
                 if part.size:
                     mine.append([np.array(its) for its in each(forward(part.inputs))])
-        every = [its for those in distribution.processes.gather(mine, "predict") for its in those]
+        what = f"a prediction of {getattr(batch, 'whole', batch.size)} rows"
+        every = [its for those in distribution.processes.gather(mine, what) for its in those]
         outputs = tuple(np.concatenate(its) for its in zip(*every, strict=True))
         return outputs if len(outputs) > 1 else outputs[0]
 

@@ -301,7 +301,7 @@ class ShardedSteps(Steps):
         if self.processes.size == 1:
             return
         mine = hashlib.blake2b(self.model.parameters.values.tobytes(), digest_size=16).hexdigest()
-        if len(set(self.processes.gather(mine))) > 1:
+        if len(set(self.processes.gather(mine, "a comparison of the weights"))) > 1:
             raise RuntimeError(
                 f"DataParallel: after update {self.optimizer.iterations} the weights of the "
                 "processes differ. Something outside of the training changed those of some: a "

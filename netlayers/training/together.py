@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ def check_together(distribution: DataParallel, model: CompilableModel, run: dict
     weights = model.parameters.values.tobytes() + model.parameters.statistics.tobytes()
     mine = {
         "code of netlayers": _digest_of_code(),
+        "code of the script": _digest_of_script(),
         "netlayers": __version__,
         "NumPy": np.__version__,
         "Python": platform.python_version(),
@@ -96,6 +98,15 @@ def _digest_of_code() -> str:
     for path in sorted(folder.rglob("*.py")):
         digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _digest_of_script() -> str | None:
+    """Return a digest of the file that Python was started with, ``None`` if there is none."""
+    try:
+        code = Path(sys.modules["__main__"].__file__ or "").read_bytes()
+    except (AttributeError, OSError):  # python -c, or a console
+        return None
+    return hashlib.blake2b(code, digest_size=8).hexdigest()
 
 
 def _processor() -> str:

@@ -107,7 +107,8 @@ class Run:
         """Start the run, or resume it where another process stopped."""
         self._found = self.backup is not None and self.backup.find(self)
         if self.distribution is not None:
-            what = {**self.fingerprint(), "backup was found": self._found}
+            what = {**self.fingerprint(), "epochs": self.epochs.stop}
+            what["backup was found"] = self._found
             check_together(self.distribution, self.model, what)
         if self._found:
             self.hooks.params["resumed"] = True

@@ -96,6 +96,8 @@ def run(name, options):
         y = [y[0], (y[1] + 1) % 3] if isinstance(y, list) else (y + 1) % 2
     if options.other == "seed":
         model._streams.entropy += rank
+    if options.other == "epochs":
+        options.epochs += rank
     if options.slow == rank:
         slow_down(model.layers[0])
     size = {} if y is None else {"batch_size": 25}  # else the source makes the batches
@@ -140,7 +142,8 @@ def main():
     parser.add_argument("--alone", action="store_true", help="evaluate in one process alone")
     parser.add_argument("--backup")
     parser.add_argument("--save-freq", type=int, default=2)
-    parser.add_argument("--other", choices=("data", "seed", "fewer batches", "smaller batches"))
+    others = ("data", "seed", "epochs", "fewer batches", "smaller batches")
+    parser.add_argument("--other", choices=others)
     parser.add_argument("--numbers", help="folder where each process leaves its number")
     options = parser.parse_args()
     if options.numbers:

@@ -92,6 +92,7 @@ def test_a_process_that_evaluates_alone_does_not_wait_for_ever():
 def test_an_error_in_one_process_ends_all(what):
     said = run(3, "dense", "--disturb", what, "--rank", "1", fails=True, timeout=120)
     assert "netlayers: process 1 of 3 failed:" in said
+    assert said.count("Traceback") == 1  # the others wait, and are ended
     assert "RuntimeError: something happened" in said
 
 
@@ -109,6 +110,7 @@ def test_an_error_in_one_process_ends_all(what):
             ("--other", "smaller batches"),
             "process 1 is in a training step of 15 rows. All processes mu",
         ),
+        (("--other", "epochs"), "process 1 differs from process 0. epochs: 3 there, 4 here"),
         (("--disturb", "weights"), "after update 12 the weights of the processes differ"),
     ],
 )

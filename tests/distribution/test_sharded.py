@@ -307,6 +307,7 @@ def test_a_launcher_of_another_mpi(monkeypatch):
     ("where", "value", "named"),
     [
         ("_digest_of_code", lambda: "0123", "code of netlayers: '"),
+        ("_digest_of_script", lambda: "0123", "code of the script: "),
         ("__version__", "0.0", "netlayers: '"),
         ("np.__version__", "1.0", "NumPy: '"),
         ("platform.python_version", lambda: "3.0", "Python: '"),

@@ -335,9 +335,9 @@ class Network(Layer):
         if len(there) < 2:
             return there[0] if there else None
         total = self.workspace(name, there[0].shape, self._dtype)
-        np.add(there[0], there[1], out=total)
+        kernels.add(there[0], there[1], total)
         for d in there[2:]:
-            np.add(total, d, out=total)
+            kernels.add(total, d, total)
         return total
 
     def _kept(self, name: str, p: Parameter) -> Any:

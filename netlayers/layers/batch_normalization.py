@@ -185,7 +185,7 @@ class BatchNormalization(AffineNormalization):
         kernels.scale_and_shift(rows, near, factor, offset, out, rectify)
         if training:
             self.cache.shape = x.shape
-            self.cache.kept = out if rectify else None
+            self.cache.rectified = (offset, out) if rectify else None
             self.cache.factor = factor
             self.cache.batch = (rows, near, rest, inverse) if trained else None
             self.cache.learning = learning
@@ -200,33 +200,33 @@ class BatchNormalization(AffineNormalization):
         With moving averages, which are constants: ``dx = gamma / √(σ² + epsilon) dy``, and x̂ has
         them for μ and σ². Of a rectified y: dy is 0 where y is.
         """
-        factor, kept = self.cache.factor, self.cache.kept
+        factor, (offset, y) = self.cache.factor, self.cache.rectified or (None, None)
         dy = self._arranged("dy", self.check_gradient(dy, self.cache.shape))
         dx = self.workspace("dx", dy.shape, self._dtype)
         rows, out = dy.reshape(-1, dy.shape[-1]), dx.reshape(-1, dy.shape[-1])
         if self.cache.batch is None:
-            self._scaled(rows, factor, kept, out)
+            self._scaled(rows, factor, y, out)
             return self._arranged_back("input gradient", dx)
         x, near, rest, inverse = self.cache.batch
-        d_beta, along = kernels.column_sums(rows, x, near, kept)
+        d_beta, along = kernels.column_sums(rows, x, near, factor, offset)
         d_gamma = inverse * (along - rest * d_beta)
         if self.center:
             self.d_beta[...] = d_beta
         if self.scale:
             self.d_gamma[...] = d_gamma
         if not self.cache.learning:
-            self._scaled(rows, factor, kept, out)
+            self._scaled(rows, factor, y, out)
             return self._arranged_back("input gradient", dx)
         slope = (inverse * d_gamma / len(rows)).astype(self._dtype)
         mean = (d_beta / len(rows)).astype(self._dtype) - rest * slope
-        kernels.batch_gradient(rows, x, near, mean, slope, factor, out, kept)
+        kernels.batch_gradient(rows, x, near, mean, slope, factor, out, offset)
         return self._arranged_back("input gradient", dx)
 
     @staticmethod
-    def _scaled(dy: Array, factor: Array, kept: Array | None, out: Array) -> None:
-        """Write ``dx = factor dy``, for constant moments."""
-        if kept is not None:
-            kernels.relu_gradient(dy, kept, out)
+    def _scaled(dy: Array, factor: Array, y: Array | None, out: Array) -> None:
+        """Write ``dx = factor dy``, for constant moments; with y for dy where ``y > 0``."""
+        if y is not None:
+            kernels.relu_gradient(dy, y, out)
             dy = out
         np.multiply(dy, factor, out=out)
 

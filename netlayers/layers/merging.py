@@ -80,17 +80,16 @@ class Add(Merge):
 
     def split(self, dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
         """``dx_i = dy``, 0 where a rectified y is."""
-        kept = self.container.cache.kept
-        if kept is not None:
+        if self.container.cache.rectified:
             dx = self.container.buffer("dx", dy.shape)
-            kernels.relu_gradient(dy, kept, dx)
+            kernels.relu_gradient(dy, self.container.cache.y, dx)
             dy = dx
         return (dy,) * len(xs)
 
     def _remember(self, y: Array, xs: tuple[Array, ...], rectified: bool = False) -> None:
         """Cache what :meth:`backward` needs, also for a sum y computed elsewhere."""
         cache = self.container.cache
-        cache.merged, cache.y, cache.kept = xs, y, y if rectified else None
+        cache.merged, cache.y, cache.rectified = xs, y, rectified
 
 
 class Average(Merge):

@@ -76,7 +76,7 @@ class Rectified:
 
     def backward(self, dy: Array) -> Any:
         """``dx = f'(dy)`` for dy where ``y > 0``."""
-        if self._call.cache.kept is None or not self._is_one():
+        if not self._call.cache.rectified or not self._is_one():
             dy = self._rectifier.backward(dy)
         return self._call.backward(dy)
 

@@ -139,7 +139,7 @@ def test_results(shape, dtype):
         "scale_and_shift, rectified": lambda: (
             k.scale_and_shift(a, column, 2 * column, column, out, True), out)[1],
         "batch_gradient, rectified": lambda: (
-            k.batch_gradient(a, b, column, column, 2 * column, 3 * column, out, c), out)[1],
+            k.batch_gradient(a, b, column, column, 2 * column, 3 * column, out, -column), out)[1],
         "relu": lambda: (k.relu(a, out), out)[1],
         "add": lambda: (k.add(a, b, out), out)[1],
         "add, rectified": lambda: (k.add(a, b, out, True), out)[1],
@@ -180,7 +180,7 @@ def test_results(shape, dtype):
     if len(shape) == 2:
         calls["column_moments"] = lambda: k.column_moments(a, 1e-3)
         calls["column_sums"] = lambda: k.column_sums(a, b, column)
-        calls["column_sums, rectified"] = lambda: k.column_sums(a, b, column, c)
+        calls["column_sums, rectified"] = lambda: k.column_sums(a, b, column, column, column)
     lines = []
     for name, call in calls.items():
         a, b, c, d, out = arrays(shape, dtype)

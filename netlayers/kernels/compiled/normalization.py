@@ -64,13 +64,14 @@ def _add_columns(
     share: int,
     thread: int,
     count: int,
+    dy: Array,
     x: Array,
-    y: Array,
     near: Array,
-    kept: Array | None,
+    factor: Any,
+    offset: Array | None,
     totals: Array,
 ) -> None:
-    """``totals[share]``: ``Σ x`` and ``Σ x (y - near)``, with the x for which ``kept > 0``."""
+    """``totals[share]``: ``Σ dy`` and ``Σ dy (x - near)``; see ``Kernels.column_sums``."""
     zero = x.dtype.type(0)
     start, end = x.shape[0] * share // count, x.shape[0] * (share + 1) // count
     whole = end - (end - start) % _GROUP if x.shape[1] <= _NARROW else start
@@ -81,18 +82,22 @@ def _add_columns(
         for j in range(x.shape[1]):
             partial = partial_products = 0.0
             for k in range(i, i + _GROUP):
-                counted = x[k, j] if kept is None or kept[k, j] > zero else zero * x[k, j]
-                number = np.float64(counted)
-                partial += number
-                partial_products += number * (np.float64(y[k, j]) - np.float64(near[j]))
+                counted = dy[k, j]
+                if offset is not None and not (x[k, j] - near[j]) * factor[j] + offset[j] > zero:
+                    counted *= zero
+                partial += np.float64(counted)
+                partial_products += np.float64(counted) * (
+                    np.float64(x[k, j]) - np.float64(near[j])
+                )
             total[j] += partial
             products[j] += partial_products
     for i in range(whole, end):
         for j in range(x.shape[1]):
-            counted = x[i, j] if kept is None or kept[i, j] > zero else zero * x[i, j]
-            number = np.float64(counted)
-            total[j] += number
-            products[j] += number * (np.float64(y[i, j]) - np.float64(near[j]))
+            counted = dy[i, j]
+            if offset is not None and not (x[i, j] - near[j]) * factor[j] + offset[j] > zero:
+                counted *= zero
+            total[j] += np.float64(counted)
+            products[j] += np.float64(counted) * (np.float64(x[i, j]) - np.float64(near[j]))
 
 
 def _scale_and_shift(
@@ -123,13 +128,15 @@ def _batch_gradient(
     mean: Array,
     slope: Array,
     factor: Array,
-    kept: Array | None,
+    offset: Array | None,
     dx: Array,
 ) -> None:
     zero = dx.dtype.type(0)
     for i in range(x.shape[0] * share // count, x.shape[0] * (share + 1) // count):
         for j in range(dx.shape[1]):
-            counted = dy[i, j] if kept is None or kept[i, j] > zero else zero * dy[i, j]
+            counted = dy[i, j]
+            if offset is not None and not (x[i, j] - near[j]) * factor[j] + offset[j] > zero:
+                counted *= zero
             dx[i, j] = (counted - (x[i, j] - near[j]) * slope[j] - mean[j]) * factor[j]
 
 
@@ -204,21 +211,18 @@ def column_moments(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
     return *in_two_parts(near, residual), variance
 
 
-def column_sums(x: Array, y: Array, near: Array, kept: Array | None = None) -> tuple[Array, Array]:
+def column_sums(
+    dy: Array, x: Array, near: Array, factor: Array | None = None, offset: Array | None = None
+) -> tuple[Array, Array]:
     """See :meth:`Kernels.column_sums`."""
-    wide, y, kept = _wide(x, y, kept)
-    count, near = share_count_of(wide), repeated(near, wide.shape[1])
-    totals = np.empty((count, 2, wide.shape[1]))
-    pass_over(columns_in_shares, count, wide, y, near, kept, totals)
-    total, products = _sums_of(x.shape[1], totals)
+    columns = x.shape[1]
+    dy, x = wide_rows(np.ascontiguousarray(dy), x, width=_NARROW)
+    wide = [row if row is None else repeated(row, x.shape[1]) for row in (near, factor, offset)]
+    count = share_count_of(x)
+    totals = np.empty((count, 2, x.shape[1]))
+    pass_over(columns_in_shares, count, dy, x, *wide, totals)
+    total, products = _sums_of(columns, totals)
     return total, products
-
-
-def _wide(x: Array, *others: Array | None) -> Any:
-    """Return the arrays with rows of ``_NARROW`` numbers or more, ``None`` as it is."""
-    given = [np.ascontiguousarray(x), *(a for a in others if a is not None)]
-    wide = iter(wide_rows(*given, width=_NARROW))
-    return [next(wide), *(None if a is None else next(wide) for a in others)]
 
 
 def scale_and_shift(
@@ -239,12 +243,15 @@ def batch_gradient(
     slope: Array,
     factor: Array,
     dx: Array,
-    kept: Array | None = None,
+    offset: Array | None = None,
 ) -> None:
     """See :meth:`Kernels.batch_gradient`."""
-    dy, x, dx, kept = _wide(dy, x, dx, kept)
-    rows = [repeated(row, x.shape[1]) for row in (near, mean, slope, factor)]
-    pass_over(gradient_in_shares, share_count_of(x), dy, x, *rows, kept, dx)
+    dy, x, dx = wide_rows(np.ascontiguousarray(dy), x, dx, width=_NARROW)
+    rows = [
+        row if row is None else repeated(row, x.shape[1])
+        for row in (near, mean, slope, factor, offset)
+    ]
+    pass_over(gradient_in_shares, share_count_of(x), dy, x, *rows, dx)
 
 
 def move_average(average: Array, new: Array, momentum: float) -> None:

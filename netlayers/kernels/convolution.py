@@ -17,7 +17,7 @@ from netlayers.kernels import series_tiles, tiles
 from netlayers.kernels.exact import EXACT, is_exact, product
 from netlayers.kernels.memory import constant
 from netlayers.kernels.rows import repeated, wide_rows
-from netlayers.kernels.threads import run, scratch, shares
+from netlayers.kernels.threads import run, scratch, shares, shares_of_rows
 from netlayers.kernels.windows import parts
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def convolve(
     out: Array,
     groups: int = 1,
     bias: Array | None = None,
+    rectify: bool = False,
 ) -> None:
     """``out[n, p] = bias + Σ x[n, s p + d q - before] kernel[q]`` over the offsets q.
 
@@ -53,10 +54,13 @@ def convolve(
         out: (batch, *counts, filters), to be filled.
         groups: parts of channels and filters that are convolved separately.
         bias: (filters,), or ``None``.
+        rectify: write 0 for negative sums.
     """
     for tiled in (tiles, series_tiles):
         if tiled.suits(len(x), kernel, windows, groups):
             tiled.convolve(x, kernel, windows, out, bias)
+            if rectify:
+                np.maximum(out, constant(0, out.shape[-1:], out.dtype), out=out)
             return
     matrix = _by_group(kernel, groups)
 
@@ -71,6 +75,8 @@ def convolve(
             if bias is not None:
                 (wide,) = wide_rows(target)
                 np.add(wide, repeated(bias, wide.shape[1]), out=wide)
+            if rectify:
+                np.maximum(target, constant(0, target.shape[-1:], target.dtype), out=target)
 
     run(compute, _shares(out, kernel))
 
@@ -260,5 +266,6 @@ def channel_sums(x: Array, out: Array) -> None:
     """
     rows = x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])  # also of no samples
     sums = scratch("sums", (len(x), 1, x.shape[-1]), x.dtype)
-    np.matmul(constant(1, (1, rows.shape[1]), x.dtype), rows, out=sums)
+    ones = constant(1, (1, rows.shape[1]), x.dtype)
+    run(lambda part: np.matmul(ones, rows[part], out=sums[part]), shares_of_rows(rows))
     np.add.reduce(sums, axis=(0, 1), out=out)

@@ -28,11 +28,11 @@ def use_kernels(name: str) -> None:
             seconds once; the compiled code is cached on disk. Results differ from NumPy's by
             rounding, so a resumed run uses the kernels that it was started with.
 
-    With ``"numba"``, consecutive Dense layers are one compiled call, and so is a normalization or a
-    sum with its ReLU, with bitwise the same results as separate calls; methods patched on a layer
-    class are not called then (those patched on an object are). Compiled code does not warn about
-    overflow and does not support complex numbers, so ``check_gradients`` may use differences
-    instead of the complex step.
+    With ``"numba"``, consecutive Dense layers are one compiled call, and so is a convolution,
+    normalization or sum with its ReLU, with bitwise the same results as separate calls; methods
+    patched on a layer class are not called then (those patched on an object are). Compiled code
+    does not warn about overflow and does not support complex numbers, so ``check_gradients`` may
+    use differences instead of the complex step.
 
     Raises:
         ConfigurationError: ``name`` is unknown, or numba is not installed.

@@ -101,7 +101,12 @@ class Convolution(AffineLayer, WindowLayer):
         sizes, _ = self._split_shape(input_shape)
         return self._joined_shape(input_shape[0], self._counts(sizes), self.filters)
 
-    def _forward_logits(self, x: Array, training: bool = False) -> Array:
+    def _forward(self, x: Array, training: bool, rectify: bool) -> Array:
+        """Return y, or ``max(y, 0)`` for a rectifier that follows; see ``Rectified``."""
+        z = self._forward_logits(x, training, rectify)
+        return self.activation.forward(z, training, inplace=True)
+
+    def _forward_logits(self, x: Array, training: bool = False, rectify: bool = False) -> Array:
         """``z[n, p] = b + Σ x[n, stride p + dilation q] W[q]``, the sum over the offsets q.
 
         Each term is the product of the channels at one place with a matrix; padding is 0.
@@ -109,9 +114,10 @@ class Convolution(AffineLayer, WindowLayer):
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
         z = self.buffer("z", (len(x), *windows.counts, self.filters), training)
-        kernels.convolve(x, self.kernel, windows, z, self.groups, self.bias)
+        kernels.convolve(x, self.kernel, windows, z, self.groups, self.bias, rectify)
         if training:
             self.cache.x, self.cache.windows = x, windows
+            self.cache.rectified, self.cache.kept = rectify, z if rectify else None
             self.cache.z_shape = self._joined_shape(len(x), windows.counts, self.filters)
         return self._arranged_back("z first", z, training)
 
@@ -119,10 +125,13 @@ class Convolution(AffineLayer, WindowLayer):
         """Gradients, with sums over the samples n, windows p and offsets q that lead to a place.
 
         ``dW[q] = Σ x[n, stride p + dilation q]ᵀ dz[n, p]``, ``db = Σ dz[n, p]``,
-        ``dx[n, stride p + dilation q] = Σ dz[n, p] W[q]ᵀ``.
+        ``dx[n, stride p + dilation q] = Σ dz[n, p] W[q]ᵀ``. Of a rectified z: dz is 0 where z is.
         """
-        x, windows = self.cache.x, self.cache.windows
+        x, windows, kept = self.cache.x, self.cache.windows, self.cache.kept
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
+        if kept is not None:
+            dy, dz = dz, self.buffer("dz kept", kept.shape)
+            kernels.relu_gradient(dy, kept, dz)
         if self._trainable:
             kernels.convolve_kernel_gradient(x, dz, windows, self.d_kernel, self.groups)
             if self.use_bias:

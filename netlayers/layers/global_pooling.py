@@ -9,6 +9,7 @@ import numpy as np
 
 from netlayers.checks import check_flag
 from netlayers.errors import ShapeError
+from netlayers.kernels.threads import run, shares_of_rows
 from netlayers.layers.spatial import SpatialLayer
 from netlayers.registry import register
 
@@ -96,7 +97,8 @@ class GlobalAveragePooling(GlobalPooling):
         x = self.prepare(x)
         places = self._places(x)
         y = self.buffer("y", (len(x), *np.delete(places.shape[1:], self._axis - 1)), training)
-        np.mean(places, axis=self._axis, out=y)
+        axis = self._axis
+        run(lambda part: np.mean(places[part], axis, out=y[part]), shares_of_rows(places))
         if training:
             self.cache.shape = x.shape
         return y.reshape(self.compute_output_shape(x.shape))  # type: ignore[arg-type]
@@ -108,7 +110,8 @@ class GlobalAveragePooling(GlobalPooling):
         dx = self.buffer("dx", shape)
         places = self._places(dx)
         given = np.expand_dims(dy.reshape(len(dx), places.shape[3 - self._axis]), self._axis)
-        np.divide(given, places.shape[self._axis], out=places)
+        count = places.shape[self._axis]
+        run(lambda part: np.divide(given[part], count, out=places[part]), shares_of_rows(places))
         return dx
 
 

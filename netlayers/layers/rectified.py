@@ -1,12 +1,13 @@
-"""A normalization, or a sum, with the rectifier behind it, in one pass over memory."""
+"""A convolution, normalization or sum with the rectifier behind it, in one pass over memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.activations.rectifiers import ReLU
+from netlayers.activations.rectifiers import Linear, ReLU
 from netlayers.layers.activation import Activation
 from netlayers.layers.batch_normalization import BatchNormalization
+from netlayers.layers.convolution import Conv1D, Conv2D, Conv3D
 from netlayers.layers.merge_layers import Add
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def can_rectify(call: Any) -> bool:
     """Return whether a call can rectify its output; by the exact class, as :func:`is_plain`."""
+    if type(call) in (Conv1D, Conv2D, Conv3D):
+        return type(call.activation) is Linear
     return type(call) in (BatchNormalization, Add)
 
 
@@ -41,8 +44,6 @@ class Rectified:
         rectifier: the call that follows.
     """
 
-    can_skip_input_gradient = False
-
     def __init__(self, call: Any, rectifier: Any) -> None:
         self._call, self._rectifier = call, rectifier
         self._activation = rectifier.activation
@@ -52,6 +53,12 @@ class Rectified:
     def __len__(self) -> int:
         """Return the number of calls that it replaces."""
         return 2
+
+    @property
+    def can_skip_input_gradient(self) -> bool:
+        """Whether ``backward`` takes ``input_gradient``."""
+        can: bool = self._call.can_skip_input_gradient
+        return can
 
     @property
     def _has_trainable_weights(self) -> bool:
@@ -74,16 +81,17 @@ class Rectified:
             self._activation.cache.y = y
         return y
 
-    def backward(self, dy: Array) -> Any:
+    def backward(self, dy: Array, **options: Any) -> Any:
         """``dx = f'(dy)`` for dy where ``y > 0``."""
         if not self._call.cache.rectified or not self._is_one():
             dy = self._rectifier.backward(dy)
-        return self._call.backward(dy)
+        return self._call.backward(dy, **options)
 
     def _is_one(self) -> bool:
         """Return whether both are built and as they were, without a method that was replaced."""
         return (
-            self._call.built
+            can_rectify(self._call)
+            and self._call.built
             and self._rectifier.built
             and self._rectifier.activation is self._activation
             and self._call._dtype is self._activation._dtype

@@ -1,6 +1,6 @@
 """Runs of layers in a network that compiled kernels take as one.
 
-Dense layers with skip connections, and a normalization or a sum with its rectifier.
+Dense layers with skip connections, and a convolution, normalization or sum with its rectifier.
 """
 
 from __future__ import annotations

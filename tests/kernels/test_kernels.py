@@ -319,7 +319,7 @@ FOLDER = Path(nl.__file__).parent / "kernels" / "compiled"
 COMPILED = {
     path.stem: path.read_text()
     for path in sorted(FOLDER.glob("[a-z]*.py"))
-    if path.stem != "pooling"  # has no loops of its own
+    if path.stem not in ("depthwise", "pooling", "winograd")  # have no loops of their own
 }
 
 

@@ -86,6 +86,9 @@ def test_convolution(windows, sizes, part):
     found = [np.full(a.shape, np.nan) for a in (y, d_kernel, dx)]
     with small_parts(part):
         kernels.convolve(x, kernel, windows, found[0], groups, bias)
+        rectified = np.full(y.shape, np.nan)
+        kernels.convolve(x, kernel, windows, rectified, groups, bias, rectify=True)
+        np.testing.assert_array_equal(rectified, np.maximum(found[0], 0))
         kernels.convolve_kernel_gradient(x, dy, windows, found[1], groups)
         kernels.convolve_input_gradient(dy, kernel, windows, found[2], groups)
     for array, expected in zip(found, (y, d_kernel, dx), strict=True):
@@ -140,6 +143,9 @@ def check_tiles(monkeypatch, tiled, windows, part):
             results.append([np.full(a.shape, np.nan) for a in (dy, kernel, x)])
             y, d_kernel, dx = results[-1]
             convolution.convolve(x, kernel, windows, y, 1, bias)
+            rectified = np.full(y.shape, np.nan)
+            convolution.convolve(x, kernel, windows, rectified, 1, bias, rectify=True)
+            np.testing.assert_array_equal(rectified, np.maximum(y, 0))
             convolution.convolve_kernel_gradient(x, dy, windows, d_kernel)
             convolution.convolve_input_gradient(dy, kernel, windows, dx)
     for expected, found in zip(*results, strict=True):

@@ -1,4 +1,4 @@
-"""A normalization or a sum computed with its rectifier gives what they give one by one."""
+"""A convolution, normalization or sum with its rectifier gives what they give one by one."""
 
 import importlib.util
 
@@ -95,9 +95,11 @@ def test_what_can_be_one():
         *(L.BatchNormalization(), L.Activation("tanh")),
         *(L.BatchNormalization(), Mine()),
         *(L.LayerNormalization(), L.ReLU()),
+        *(L.Conv1D(3, 3), L.ReLU()),
+        *(L.Conv2D(3, 3, activation="tanh"), L.ReLU()),
     ]
     found = [type(call) is Rectified for call in stacked(layers)]
-    assert found == [True, *[False] * 3, True, *[False] * 6]
+    assert found == [True, *[False] * 3, True, *[False] * 6, True, *[False] * 2]
     x = nl.Input((4,))
     h = L.BatchNormalization()(x)
     twice = nl.Model(x, L.Concatenate()([h, L.ReLU()(h)]))  # h is needed as well
@@ -114,3 +116,32 @@ def test_the_array_in_between_is_not_kept():
     names = {name for layer in model.layers for name, *_ in layer.workspace.views}
     assert names == {"y", "dx"}
     assert not model.layers[1].workspace.views
+
+
+def convolutions(dtype="float32", how=None):
+    """A direct sum, tiles of 2 x 2, and a stride; with the channels first, arrays are copied."""
+    x = nl.Input((10, 8, 10), dtype=dtype)
+    h = L.ReLU()(L.Conv2D(16, 3, padding="same", bias_initializer="ones", **(how or {}))(x))
+    h = L.Activation("relu")(L.Conv2D(16, 3, padding="same", **(how or {}))(h))
+    y = L.ReLU()(L.Conv2D(3, 3, 2, use_bias=False, **(how or {}))(h))
+    return nl.Model(x, y, seed=0, dtype=dtype)
+
+
+@pytest.mark.parametrize("how", [{}, {"data_format": "channels_first"}, {"trainable": False}])
+def test_convolutions_have_the_bits_of_the_layers_alone(calls, how):
+    model = convolutions(how=how)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(9, 10, 8, 10)).astype("float32")
+    dy = rng.normal(size=model.forward(x).shape).astype("float32")
+    calls.clear()
+    together = arrays(model, x, dy)
+    assert calls == ["relu_gradient"] * 3
+    assert 0 < (together[0] > 0).mean() < 1
+    assert not any(layer.workspace.views for layer in model.layers[2::2])
+    with one_by_one(model):
+        assert_same(together, arrays(model, x, dy))
+    assert "relu" in calls
+    model.layers[1].activation = "tanh"
+    y = model.forward(x)
+    with one_by_one(model):
+        np.testing.assert_array_equal(y, model.forward(x))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.kernels.compiled import (
     convolution,
+    depthwise,
     elementwise,
     gru,
     losses,
@@ -61,6 +62,7 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
     normalization.compiled_normalization(compiled)
     windows.compiled_windows(compiled)
     kernels.update({kernel.__name__: kernel for kernel in pooling.KERNELS})
+    kernels.update({kernel.__name__: kernel for kernel in depthwise.KERNELS})
     kernels.update(convolution.compiled_convolutions(compiled))
     kernels.update(winograd.compiled_winograd(compiled))
     recurrent.compiled_recurrent(compiled)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels import convolution, depthwise
+from netlayers.kernels import convolution
 from netlayers.kernels.compiled import spreading
 from netlayers.kernels.compiled.places import Places, convolution_places, gradient_places
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
@@ -102,6 +102,13 @@ def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
             target[j] = source[j]
 
 
+def _rectify(y: Array, start: int, end: int) -> None:
+    """Replace negative numbers, which are in the cache; NaN stays."""
+    zero = y.dtype.type(0)
+    for i in range(start, end):
+        y[i] = zero if y[i] <= zero else y[i]
+
+
 # Arguments of the loops that a :class:`Places` holds: from lines to seen.
 
 
@@ -128,6 +135,7 @@ def convolve_share(
     kernel: Array,
     first: Array,
     out: Array,
+    rectify: bool,
 ) -> None:
     """``out = first + Σ x kernel``, row by row; all arrays but the images are flat.
 
@@ -147,7 +155,7 @@ def convolve_share(
         elif sample != padded:
             _pad(x, sample * size, lines, length, image)
             padded = sample
-        begin, end = seen[i, 0], seen[i, 1]
+        begin, end, at = seen[i, 0], seen[i, 1], sample * out_size + outs[i]
         _multiply(
             kind,
             row,
@@ -158,8 +166,10 @@ def convolve_share(
             (source, start + windows[i], step, distance, _entries(offsets[begin:end])),
             (matrix, 0, filters, _entries(terms[begin:end])),
             (bias, 0, 0),
-            (target, sample * out_size + outs[i], out_step),
+            (target, at, out_step),
         )
+        if rectify:
+            _rectify(out, at, at + row * out_step)
 
 
 def kernel_gradient_share(
@@ -233,7 +243,7 @@ def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..
     names = ("_entries", "_tile", "_tile_by_column", "_largest_tile")
     module.update(zip(names, declared(), strict=True))
     module["_ROWS"], module["_BYTES"] = registers().rows, VECTORS * registers().size
-    for loop in (_multiply, _pad, convolve_share, kernel_gradient_share):
+    for loop in (_multiply, _pad, _rectify, convolve_share, kernel_gradient_share):
         module[loop.__name__] = compiled(loop)
     module["_convolve_task"] = task_of(convolve_share)
     module["_kernel_gradient_task"] = task_of(kernel_gradient_share)
@@ -276,6 +286,7 @@ def _convolve(
     out: Array,
     work: float,
     kind: int = _PRODUCT,
+    rectify: bool = False,
 ) -> None:
     """Compute a sum of the first kind with so many multiplications in all."""
     count = share_count(len(x) * places.windows.size, work)
@@ -284,7 +295,7 @@ def _convolve(
         images = _images(places, x.dtype, threads, -np.inf if kind == _LARGEST else 0)
         return (
             count, kind, x.reshape(-1), len(x), images, *places[1:], kernel.reshape(-1), first,
-            out.reshape(-1),
+            out.reshape(-1), rectify,
         )  # fmt: skip
 
     in_shares(convolve_in_shares, count, arguments, work)
@@ -297,14 +308,15 @@ def convolve(
     out: Array,
     groups: int = 1,
     bias: Array | None = None,
+    rectify: bool = False,
 ) -> None:
     """See :func:`netlayers.kernels.convolution.convolve`."""
     if not _compiles(x, groups):
-        convolution.convolve(x, kernel, windows, out, groups, bias)
+        convolution.convolve(x, kernel, windows, out, groups, bias, rectify)
         return
     places = convolution_places(windows, *kernel.shape[-2:])
     first = row_of(0, len(kernel.T), x.dtype) if bias is None else bias
-    _convolve(x, places, kernel, first, out, convolution.work_of(out, kernel))
+    _convolve(x, places, kernel, first, out, convolution.work_of(out, kernel), _PRODUCT, rectify)
 
 
 def convolve_input_gradient(
@@ -352,47 +364,4 @@ def _kernel_gradient(
     np.add.reduce(totals, axis=0, out=out.reshape(-1))
 
 
-# Depthwise convolutions with one output for each channel.
-
-
-def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.depthwise.depthwise_convolve`."""
-    channels, times = kernel.shape[-2:]
-    if not _compiles(x, times):
-        depthwise.depthwise_convolve(x, kernel, windows, out)
-        return
-    places = convolution_places(windows, channels, channels, depthwise=True)
-    first, work = row_of(0, channels, x.dtype), depthwise.work_of(out, kernel)
-    _convolve(x, places, kernel, first, out, work, kind=_BY_COLUMN)
-
-
-def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.depthwise.depthwise_input_gradient`."""
-    channels, times = kernel.shape[-2:]
-    if not _compiles(dy, times):
-        depthwise.depthwise_input_gradient(dy, kernel, windows, out)
-        return
-    first, work = row_of(0, channels, dy.dtype), depthwise.work_of(dy, kernel)
-    remainders = gradient_places(windows, channels, channels, depthwise=True)
-    for places in remainders:
-        _convolve(dy, places, kernel, first, out, work / len(remainders), kind=_BY_COLUMN)
-
-
-def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) -> None:
-    """See :func:`netlayers.kernels.depthwise.depthwise_kernel_gradient`."""
-    channels, times = out.shape[-2:]
-    if not _compiles(x, times):
-        depthwise.depthwise_kernel_gradient(x, dy, windows, out)
-        return
-    places = convolution_places(windows, channels, channels, depthwise=True)
-    _kernel_gradient(x, dy, places, out, depthwise.work_of(dy, out), kind=_BY_COLUMN)
-
-
-KERNELS: tuple[Any, ...] = (
-    convolve,
-    convolve_kernel_gradient,
-    convolve_input_gradient,
-    depthwise_convolve,
-    depthwise_kernel_gradient,
-    depthwise_input_gradient,
-)
+KERNELS: tuple[Any, ...] = (convolve, convolve_kernel_gradient, convolve_input_gradient)

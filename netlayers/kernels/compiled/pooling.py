@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels import pooling
-from netlayers.kernels.compiled import convolution
+from netlayers.kernels.compiled import convolution, depthwise
 from netlayers.kernels.compiled import windows as loops
 from netlayers.kernels.compiled.places import convolution_places
 from netlayers.kernels.compiled.workers import in_shares, share_count
@@ -63,7 +63,7 @@ def average_pool(x: Array, windows: Windows, out: Array) -> None:
     if windows.padded != windows.sizes or not _compiles(x):
         pooling.average_pool(x, windows, out)
         return
-    convolution.depthwise_convolve(x, _equal_weights(windows, x), windows, out)
+    depthwise.depthwise_convolve(x, _equal_weights(windows, x), windows, out)
 
 
 def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
@@ -71,7 +71,7 @@ def average_pool_gradient(dy: Array, windows: Windows, out: Array) -> None:
     if windows.padded != windows.sizes or not _compiles(dy):
         pooling.average_pool_gradient(dy, windows, out)
         return
-    convolution.depthwise_input_gradient(dy, _equal_weights(windows, dy), windows, out)
+    depthwise.depthwise_input_gradient(dy, _equal_weights(windows, dy), windows, out)
 
 
 def _equal_weights(windows: Windows, x: Array) -> Array:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # Compiled with the functions of tile 88552b7ace22, workers 4b09d536620e, and with one that it is
-# given, of: convolution d75faf8c9d3a.
+# given, of: convolution 12f62ecfcc2e.
 
 # Set by :func:`compiled_spreading`.
 _entries: Any = None

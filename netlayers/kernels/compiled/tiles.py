@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains digests of their files: tile 88552b7ace22, transforms 2dd84160576c,
-# filtering f0b9844d27e1, convolution d75faf8c9d3a.
+# filtering f0b9844d27e1, convolution 12f62ecfcc2e.
 
 KINDS = list(BY_KERNEL)
 
@@ -28,6 +28,7 @@ KINDS = list(BY_KERNEL)
 _entries: Any = None
 _multiply: Any = None
 _pad: Any = None
+_rectify: Any = None
 _spread_input: Any = None
 _spread_gradient: Any = None
 _spread_kernel: Any = None
@@ -99,6 +100,7 @@ def convolve_tiles(
     m: Array,
     block: int,
     out: Array,
+    rectify: bool,
 ) -> None:
     """``out = bias + Σ x kernel`` in tiles; all arrays but ``firsts`` are flat.
 
@@ -118,6 +120,7 @@ def convolve_tiles(
         m: memory for the tiles of the output.
         block: number of tiles in a block.
         out: the output.
+        rectify: replace its negative numbers by 0.
     """
     kind, high, wide, places, columns, brought = tile
     filters, nowhere = firsts.shape[1], np.zeros(1, np.int64)
@@ -163,6 +166,8 @@ def convolve_tiles(
                     (products, t * filters, columns * m_pitch, m_pitch),
                     (target, at, row, filters),
                 )
+        if rectify:
+            _rectify(out, sample * out_size, (sample + 1) * out_size)
 
 
 def _copy_own(
@@ -269,7 +274,8 @@ def compiled_tiles(compiled: Callable[..., Any]) -> None:
     """Compile the loops, after ``compiled_convolutions``."""
     module = globals()
     module["_entries"] = declared()[0]
-    module["_multiply"], module["_pad"] = convolution._multiply, convolution._pad
+    for name in ("_multiply", "_pad", "_rectify"):
+        module[name] = getattr(convolution, name)
     module["_BYTES"] = VECTORS * registers().size
     b, g, a = ([_stages(kernel, i) for kernel in KINDS] for i in range(3))
     module["_spread_input"], module["_spread_kernel"] = transform(b), transform(g)

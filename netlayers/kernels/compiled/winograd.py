@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from netlayers.kernels.compiled.tiles import Tile
     from netlayers.kernels.windows import Windows
 
-# The loops are those of tiles.py, and of: convolution d75faf8c9d3a.
-
 # The kernels that are computed in tiles, series as kernels of one column, and the channels and
 # filters from which on the transforms cost less than the products save. The time of the direct sum
 # by that of tiles for y, the kernel's gradient and that of x, on two threads:
@@ -141,12 +139,13 @@ def convolve(
     out: Array,
     groups: int = 1,
     bias: Array | None = None,
+    rectify: bool = False,
 ) -> None:
     """See :func:`netlayers.kernels.convolution.convolve`."""
     enough = len(x) * math.prod(windows.counts) >= _FEW
     tile = _suits(kernel, windows, groups) if enough else None
     if tile is None:
-        convolution.convolve(x, kernel, windows, out, groups, bias)
+        convolution.convolve(x, kernel, windows, out, groups, bias, rectify)
         return
     channels, filters = kernel.shape[-2:]
     u = scratch("spread kernel", (tile.places * channels * filters,), x.dtype)
@@ -158,7 +157,7 @@ def convolve(
         part, its = x[samples], _Tiles(x, windows, tile, channels, filters)
         tiles.convolve_tiles(
             part.reshape(-1), len(part), *its.geometry, u, firsts, its.v, its.m, its.block,
-            out[samples].reshape(-1),
+            out[samples].reshape(-1), rectify,
         )  # fmt: skip
 
     run(compute, shares_of(out, kernel))

@@ -37,7 +37,8 @@ def shown_shape(shape: Shape) -> str:
     """``(None, 784)`` as ``(batch, 784)``."""
     if is_several(shape):
         return " and ".join(shown_shape(one) for one in shape)  # type: ignore[arg-type]
-    return "(" + ", ".join(["batch", *(str(size or "any") for size in shape[1:])]) + ")"
+    sizes = ("any" if size is None else str(size) for size in shape[1:])
+    return f"({', '.join(['batch', *sizes])})"
 
 
 # Part of a hint that does not apply where the targets show that there are several samples.

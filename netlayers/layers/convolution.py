@@ -35,6 +35,7 @@ CONVOLUTION_EXAMPLE = {
 class Convolution(AffineLayer, WindowLayer):
     """Base class of the convolutions; the number of spatial axes is that of a subclass."""
 
+    _takes_empty = False
     supports_masking = False
     _paddings: tuple[str, ...] = ("valid", "same")
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class DepthwiseConvolution(AffineLayer, WindowLayer):
     """Base class of the depthwise convolutions."""
 
+    _takes_empty = False
     supports_masking = False
 
     def __init__(

@@ -69,6 +69,11 @@ class NormalizingLayer(ArrangingLayer):
                 "different axes of known size, not the batch (axis 0), of an input of shape "
                 f"{shown_shape(input_shape)}."
             )
+        if 0 in sizes:
+            raise ShapeError(
+                f"{self.owner} ({type(self).__name__}): there is nothing in an input of shape "
+                f"{shown_shape(input_shape)} along axis={axes}, which is normalized."
+            )
         self._last = last
         self._set_order([a for a in range(ndim) if a not in last] + last)
         return sizes

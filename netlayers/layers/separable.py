@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class SeparableConvolution(AffineLayer, WindowLayer):
     """Base class of the separable convolutions."""
 
+    _takes_empty = False
     supports_masking = False
 
     def __init__(

@@ -11,7 +11,10 @@ IMAGES = [
     L.RandomRotation(0.1), L.RandomZoom(0.1), L.RandomTranslation(0.1, 0.1), L.RandomFlip(),
     L.RandomCrop(2, 2), L.CenterCrop(2, 2), L.Resizing(3, 3), L.RandomErasing(), L.MixUp(),
     L.CutMix(), L.RandomContrast(0.1), L.RandomBrightness(0.1), L.Conv2DTranspose(2, 3),
-    L.GroupNormalization(1),
+    L.GroupNormalization(1), L.Conv2D(2, 2, padding="same"), L.DepthwiseConv2D(2, padding="same"),
+    L.SeparableConv2D(2, 2), L.LayerNormalization(axis=[1, 2], scale=False, center=False),
+    L.LayerNormalization(axis=1, rms_scaling=True, scale=False), L.UnitNormalization(axis=[1, 2]),
+    L.RMSNormalization(axis=1),
 ]  # fmt: skip
 
 
@@ -25,6 +28,11 @@ def test_images_without_pixels_are_refused(layer, training):
         assert len(layer(np.zeros((1, 6, 6, 3)), training=training)) == 1
 
 
+def test_a_size_of_0_is_shown_as_it_is():
+    with pytest.raises(ShapeError, match=r"at least one step, got \(batch, 0, 2\)"):
+        L.LSTM(3)(np.zeros((4, 0, 2)))
+
+
 def test_an_empty_list_holds_no_text():
     layer = L.TextVectorization()
     with pytest.raises(DataError, match="the data hold no categories"):
@@ -35,6 +43,8 @@ def test_an_empty_list_holds_no_text():
 
 
 def test_a_larger_table_is_no_advice_for_a_negative_index():
+    with pytest.raises(DataError, match=r"the integer -1 \(row 0\), expected 0 to 2. Use Int"):
+        L.CategoryEncoding(3)([[-1]])
     layer = L.Embedding(10, 2)
     with pytest.raises(DataError, match=r"the index -1 \(row 0\), expected 0 to 9. Map other"):
         layer(np.array([[-1]]))

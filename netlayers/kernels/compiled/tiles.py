@@ -11,6 +11,7 @@ from netlayers.kernels.compiled import convolution
 from netlayers.kernels.compiled.filtering import BY_KERNEL
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.compiled.transforms import transform
+from netlayers.kernels.compiled.workers import task_of, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains digests of their files: tile 88552b7ace22, transforms 2dd84160576c,
-# filtering f0b9844d27e1, convolution 12f62ecfcc2e.
+# filtering f0b9844d27e1, convolution 12f62ecfcc2e, workers 4b09d536620e.
 
 KINDS = list(BY_KERNEL)
 
@@ -34,6 +35,8 @@ _spread_gradient: Any = None
 _spread_kernel: Any = None
 _gather_output: Any = None
 _gather_kernel: Any = None
+_task: Any = None
+_gradient_task: Any = None
 _BYTES = 0
 
 
@@ -85,9 +88,12 @@ def _corner(
 
 
 def convolve_tiles(
+    share: int,
+    thread: int,
+    count: int,
     x: Array,
     samples: int,
-    image: Array,
+    images: Array,
     lines: Array,
     length: int,
     pitch: int,
@@ -96,18 +102,21 @@ def convolve_tiles(
     channels: int,
     u: Array,
     firsts: Array,
-    v: Array,
-    m: Array,
+    vs: Array,
+    ms: Array,
     block: int,
     out: Array,
     rectify: bool,
 ) -> None:
-    """``out = bias + Σ x kernel`` in tiles; all arrays but ``firsts`` are flat.
+    """``out = bias + Σ x kernel`` in tiles; arrays without a shape here are flat.
 
     Args:
-        x: the input; without padding, ``image`` is empty and x itself takes its place.
+        share: the share of the samples to compute.
+        thread: whose memory to use.
+        count: number of shares.
+        x: the input; without padding, ``images`` are empty and x itself takes their place.
         samples: number of samples.
-        image: memory for a padded sample.
+        images: memory for a padded sample, (threads, size).
         lines: where the lines of a sample begin in the padded image.
         length: entries of a line of a sample.
         pitch: entries of a line of the padded image; a series has lines of the dilation.
@@ -116,14 +125,15 @@ def convolve_tiles(
         channels: channels of x.
         u: the kernel, (places, channels, filters).
         firsts: zeros and the bias, (2, filters).
-        v: memory for the tiles of the input, for each place ``block`` tiles.
-        m: memory for the tiles of the output.
+        vs: memory for the tiles of the input, for each place ``block`` tiles, (threads, size).
+        ms: memory for the tiles of the output.
         block: number of tiles in a block.
         out: the output.
         rectify: replace its negative numbers by 0.
     """
     kind, high, wide, places, columns, brought = tile
     filters, nowhere = firsts.shape[1], np.zeros(1, np.int64)
+    image, v, m = images[thread], vs[thread], ms[thread]
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
     row, width = across * filters, _BYTES // x.itemsize
     down, beside = out_size // row, -(-across // wide)
@@ -133,14 +143,14 @@ def convolve_tiles(
     spread, products, target = _entries(v), _entries(m), _entries(out)
     kernel, first, place = _entries(u), _entries(firsts), _entries(nowhere)
     start = 0
-    for sample in range(samples):
+    for sample in range(samples * share // count, samples * (share + 1) // count):
         if image.size:
             _pad(x, sample * size, lines, length, image)
         else:
             start = sample * size
         for begin in range(0, tiles, block):
-            count = min(block, tiles - begin)
-            for t in range(count):
+            number = min(block, tiles - begin)
+            for t in range(number):
                 i, j, _, _ = _corner(begin + t, beside, high, wide, down, across)
                 at = start + i * pitch + j * channels
                 _spread_input(
@@ -151,13 +161,13 @@ def convolve_tiles(
                 )
             for p in range(places):
                 _multiply(
-                    0, count, filters, width, 1, channels,
+                    0, number, filters, width, 1, channels,
                     (spread, p * v_pitch, channels, 1, place),
                     (kernel, p * channels * filters, filters, place),
                     (first, filters if p == brought else 0, 0),
                     (products, p * m_pitch, filters),
                 )  # fmt: skip
-            for t in range(count):
+            for t in range(number):
                 i, j, _, _ = _corner(begin + t, beside, high, wide, down, across)
                 at = sample * out_size + i * row + j * filters
                 _gather_output(
@@ -183,9 +193,12 @@ def _copy_own(
 
 
 def gradient_of_tiles(
+    share: int,
+    thread: int,
+    count: int,
     x: Array,
     samples: int,
-    image: Array,
+    images: Array,
     lines: Array,
     length: int,
     pitch: int,
@@ -194,12 +207,13 @@ def gradient_of_tiles(
     channels: int,
     dy: Array,
     filters: int,
-    v: Array,
-    m: Array,
+    vs: Array,
+    ms: Array,
     block: int,
-    total: Array,
+    totals: Array,
 ) -> None:
-    """``total = Σ V dM``, (places, channels, filters); see :func:`convolve_tiles`."""
+    """``totals[share] = Σ V dM``, (places, channels, filters); see :func:`convolve_tiles`."""
+    image, v, m, total = images[thread], vs[thread], ms[thread], totals[share]
     kind, high, wide, places, columns, _ = tile
     nowhere, own = np.zeros(1, np.int64), np.zeros(high * wide * filters, dy.dtype)
     size, dy_size = x.size // max(1, samples), dy.size // max(1, samples)
@@ -212,14 +226,14 @@ def gradient_of_tiles(
     sums, place, copied = _entries(total), _entries(nowhere), _entries(own)
     total[:] = 0
     start = 0
-    for sample in range(samples):
+    for sample in range(samples * share // count, samples * (share + 1) // count):
         if image.size:
             _pad(x, sample * size, lines, length, image)
         else:
             start = sample * size
         for begin in range(0, tiles, block):
-            count = min(block, tiles - begin)
-            for t in range(count):
+            number = min(block, tiles - begin)
+            for t in range(number):
                 i, j, above, before = _corner(begin + t, beside, high, wide, down, across)
                 at = start + i * pitch + j * channels
                 _spread_input(
@@ -246,12 +260,22 @@ def gradient_of_tiles(
             for p in range(places):
                 matrix = p * channels * filters
                 _multiply(
-                    0, channels, filters, width, 1, count,
+                    0, channels, filters, width, 1, number,
                     (spread, p * v_pitch, 1, channels, place),
                     (gradients, p * m_pitch, filters, place),
                     (sums, matrix, filters),
                     (sums, matrix, filters),
                 )  # fmt: skip
+
+
+def convolve_tiles_in_shares(mail: Array, count: int, args: Any) -> int:
+    """See :func:`netlayers.kernels.compiled.workers.together`."""
+    return together(mail, count, _task(args), args)
+
+
+def gradient_of_tiles_in_shares(mail: Array, count: int, args: Any) -> int:
+    """See :func:`netlayers.kernels.compiled.workers.together`."""
+    return together(mail, count, _gradient_task(args), args)
 
 
 def spread_kernel(kernel: Array, along: int, u: Array, tile: Tile) -> None:
@@ -290,6 +314,10 @@ def compiled_tiles(compiled: Callable[..., Any]) -> None:
         gather_kernel,
     ):
         module[loop.__name__] = compiled(loop)
+    module["_task"] = task_of(convolve_tiles)
+    module["_gradient_task"] = task_of(gradient_of_tiles)
+    for shared in (convolve_tiles_in_shares, gradient_of_tiles_in_shares):
+        module[shared.__name__] = compiled(shared)
 
 
 def _stages(kernel: tuple[int, int], matrix: int) -> tuple[list[Map], list[Map]]:

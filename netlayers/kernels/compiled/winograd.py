@@ -35,8 +35,9 @@ import numpy as np
 from netlayers.kernels.compiled import convolution, tiles
 from netlayers.kernels.compiled.places import convolution_places
 from netlayers.kernels.compiled.tiles import KINDS, tile_of
-from netlayers.kernels.convolution import reversed_kernel, shares_of
-from netlayers.kernels.threads import run, scratch
+from netlayers.kernels.compiled.workers import gradient_share_count, in_shares, share_count
+from netlayers.kernels.convolution import reversed_kernel, work_of
+from netlayers.kernels.threads import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,21 +116,23 @@ def _tiles(counts: tuple[int, int], tile: Tile) -> int:
 
 
 class _Tiles:
-    """Memory and geometry of a share of the batch, in each thread."""
+    """Memory and geometry of the tiles, for a number of threads."""
 
-    def __init__(self, x: Array, windows: Windows, tile: Tile, channels: int, filters: int) -> None:
+    def __init__(
+        self, x: Array, windows: Windows, tile: Tile, channels: int, filters: int, threads: int
+    ) -> None:
         places = convolution_places(windows, channels, filters)
         counts: Any = _counts(windows)
         most = max(1, _BLOCK // (tile.places * max(channels, filters)))
         self.block = min(_tiles(counts, tile), most)
-        self.image = convolution._images(places, x.dtype, 1)[0]
+        images = convolution._images(places, x.dtype, threads)
         self.v, self.m = (
-            scratch(name, (tile.places * (self.block * width + _LINE),), x.dtype)
+            scratch(name, (threads, tile.places * (self.block * width + _LINE)), x.dtype)
             for name, width in (("tiles of x", channels), ("tiles of y", filters))
         )
         # Those of a series are lines of as many entries as the dilation.
         pitch = (counts[1] if len(windows.sizes) == 1 else windows.padded[1]) * channels
-        self.geometry = self.image, places.lines, places.length, pitch, counts[1], tile, channels
+        self.geometry = images, places.lines, places.length, pitch, counts[1], tile, channels
 
 
 def convolve(
@@ -153,14 +156,17 @@ def convolve(
     firsts = np.zeros((2, filters), x.dtype)
     firsts[1] = 0 if bias is None else bias
 
-    def compute(samples: slice) -> None:
-        part, its = x[samples], _Tiles(x, windows, tile, channels, filters)
-        tiles.convolve_tiles(
-            part.reshape(-1), len(part), *its.geometry, u, firsts, its.v, its.m, its.block,
-            out[samples].reshape(-1), rectify,
+    work = work_of(out, kernel)
+    count = share_count(len(x), work)
+
+    def arguments(threads: int) -> tuple[Any, ...]:
+        its = _Tiles(x, windows, tile, channels, filters, threads)
+        return (
+            count, x.reshape(-1), len(x), *its.geometry, u, firsts, its.v, its.m, its.block,
+            out.reshape(-1), rectify,
         )  # fmt: skip
 
-    run(compute, shares_of(out, kernel))
+    in_shares(tiles.convolve_tiles_in_shares, count, arguments, work)
 
 
 def convolve_input_gradient(
@@ -183,17 +189,18 @@ def convolve_kernel_gradient(
         convolution.convolve_kernel_gradient(x, dy, windows, out, groups)
         return
     channels, filters = out.shape[-2:]
-    shares = shares_of(dy, out)
-    totals = scratch("kernel gradients", (len(shares), tile.places * channels * filters), out.dtype)
+    size, work = tile.places * channels * filters, work_of(dy, out)
+    count = gradient_share_count(len(x), work, size)
+    totals = scratch("kernel gradients", (count, size), out.dtype)
 
-    def compute(samples: slice) -> None:
-        part, its = x[samples], _Tiles(x, windows, tile, channels, filters)
-        tiles.gradient_of_tiles(
-            part.reshape(-1), len(part), *its.geometry, dy[samples].reshape(-1),
-            filters, its.v, its.m, its.block, totals[shares.index(samples)],
+    def arguments(threads: int) -> tuple[Any, ...]:
+        its = _Tiles(x, windows, tile, channels, filters, threads)
+        return (
+            count, x.reshape(-1), len(x), *its.geometry, dy.reshape(-1), filters, its.v, its.m,
+            its.block, totals,
         )  # fmt: skip
 
-    run(compute, shares)
+    in_shares(tiles.gradient_of_tiles_in_shares, count, arguments, work)
     tiles.gather_kernel(np.add.reduce(totals, axis=0), out.reshape(-1), KINDS[tile.kind][1], tile)
 
 

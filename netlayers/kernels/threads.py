@@ -4,7 +4,8 @@ Convolution copies patches between its products, and BLAS uses its threads in th
 the samples are cut into shares, and a thread computes a share from beginning to end: NumPy and
 compiled kernels release the interpreter lock while they compute. There are as many threads as BLAS
 would use, which ``OPENBLAS_NUM_THREADS`` and threadpoolctl set. With another BLAS than OpenBLAS the
-shares are computed one after the other.
+shares are computed one after the other. Those of compiled loops, of a few microseconds, are handed
+over by ``compiled/workers.py``.
 """
 
 from __future__ import annotations

@@ -103,10 +103,13 @@ def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
 
 
 def _rectify(y: Array, start: int, end: int) -> None:
-    """Replace negative numbers, which are in the cache; NaN stays."""
-    zero = y.dtype.type(0)
-    for i in range(start, end):
-        y[i] = zero if y[i] <= zero else y[i]
+    """Replace negative numbers, which are in the cache; NaN stays.
+
+    An index that may be negative for all that the compiler knows would prevent vectors.
+    """
+    zero, first = y.dtype.type(0), np.uint64(start)
+    for i in range(np.uint64(end - start)):
+        y[first + i] = zero if y[first + i] <= zero else y[first + i]
 
 
 # Arguments of the loops that a :class:`Places` holds: from lines to seen.

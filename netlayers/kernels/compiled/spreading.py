@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # Compiled with the functions of tile 88552b7ace22, workers 4b09d536620e, and with one that it is
-# given, of: convolution 12f62ecfcc2e.
+# given, of: convolution 90ab7209bacd.
 
 # Set by :func:`compiled_spreading`.
 _entries: Any = None

@@ -147,6 +147,8 @@ class MPI:
 
     def summing(self, size: int, dtype: Dtype, owned: list[range], shards: int) -> VectorSum:
         """Return what adds up vectors of the shards over all processes."""
+        if not size:
+            return VectorSum(size, dtype, owned[self.rank], shards)
         kind = SharedSum if self.shares_memory else MessageSum
         return kind(size, dtype, owned, shards, self)
 

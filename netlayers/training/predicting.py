@@ -114,7 +114,9 @@ def own_outputs(model: Any, x: Any) -> list[Any]:
     if model._has_states:
         return [y.copy()]
     own = type(y) is np.ndarray and y.base is None and y is not x
-    return [y.copy() if not own and (is_sparse(x) or np.may_share_memory(y, x)) else y]
+    if not own and any(is_sparse(its) or np.may_share_memory(y, its) for its in each(x)):
+        y = y.copy()
+    return [y]
 
 
 def predict(compute: Callable[[Batch], Any], data: Data, hooks: CallbackList) -> Any:

@@ -228,8 +228,8 @@ class ShardedSteps(Steps):
         if not math.isclose(self._weight, size):
             raise ConfigurationError(
                 "DataParallel: the model has penalties on activations, which are means over rows, "
-                f"but the loss {name!r} is not divided by their number: leave out the sample "
-                "weights, ignore_class, mask_nan or reduction that make it so."
+                f"but the loss {name!r} is not divided by their number: leave out what makes it "
+                "so, several losses for a row, sample weights, ignore_class, mask_nan or reduction."
             )
 
     # What all processes must know --------------------------------------------------------------

@@ -323,3 +323,10 @@ def test_an_embedding_in_a_sequential():
         model.fit(x, np.ones((4, 1)), verbose=0)
         assert Lookup.seen.dtype.kind == "i"
         assert (Lookup.seen == 16_777_217).all()
+
+
+def test_one_batch_of_inputs_of_different_shapes():
+    x = [np.ones((2, 3, 4)), np.ones((2, 4, 1))]
+    inputs = [nl.Input(its.shape[1:]) for its in x]
+    model = nl.Model(inputs, nl.layers.Dot((2, 1))(inputs))
+    np.testing.assert_array_equal(model.predict_on_batch(x), np.full((2, 3, 1), 4))

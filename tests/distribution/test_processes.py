@@ -45,6 +45,11 @@ def test_any_number_of_processes_has_the_bits_of_one(processes, way, alone):
     assert run(processes, *ALL, *way) == alone
 
 
+@pytest.mark.slow
+def test_every_layer_has_the_bits_of_one_process():
+    assert run(2, script="every_layer") == run(0, script="every_layer")
+
+
 @needs_open_mpi
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 8])

@@ -35,13 +35,14 @@ import numpy as np
 
 from netlayers.kernels.exact import multiply
 from netlayers.kernels.memory import constant
-from netlayers.kernels.threads import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlayers._typing import Array, Dtype
     from netlayers.kernels.axes import New
+
+_BLOCK = 1 << 16  # entries of the steps of a block
 
 
 @functools.lru_cache(maxsize=64)
@@ -97,7 +98,7 @@ def transposed(u: Array, new: New) -> Array:
 
 def blocks(dz: Array) -> Iterator[slice]:
     """Yield slices of the steps, the last first, that fit into the cache of the processor."""
-    size = max(1, BLOCK * len(dz) // max(1, dz.size))
+    size = max(1, _BLOCK * len(dz) // max(1, dz.size))
     for stop in range(len(dz), 0, -size):
         yield slice(max(0, stop - size), stop)
 

@@ -105,31 +105,22 @@ class Kernels:
 
         For very negative x, exp(-x) overflows to infinity and the quotient is 0, as it should be.
         """
-        one = constant(1, (), x.dtype)  # NumPy takes 0.4 µs to convert a Python number
-        np.negative(x, out=y)
-        with np.errstate(over="ignore"):
-            np.exp(y, out=y)
-        np.add(y, one, out=y)
-        np.divide(one, y, out=y)
+        by_rows(_sigmoid, x, y)
 
     @staticmethod
     def tanh(x: Array, y: Array) -> None:
         """``y = tanh x``; ``y`` may be ``x``."""
-        np.tanh(x, out=y)
+        by_rows(np.tanh, x, y)
 
     @staticmethod
     def sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
         """``dx = dy y (1 - y)``."""
-        np.subtract(constant(1, (), y.dtype), y, out=dx)
-        np.multiply(dx, y, out=dx)
-        np.multiply(dx, dy, out=dx)
+        by_rows(_sigmoid_gradient, dy, y, dx)
 
     @staticmethod
     def tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
         """``dx = dy (1 - y²)``."""
-        np.multiply(y, y, out=dx)
-        np.subtract(constant(1, (), y.dtype), dx, out=dx)
-        np.multiply(dx, dy, out=dx)
+        by_rows(_tanh_gradient, dy, y, dx)
 
     @staticmethod
     def softmax(z: Array, shifted: Array, p: Array) -> Array:
@@ -337,6 +328,27 @@ def _factor(c: float | Array, x: Array) -> Array:
     For values that are the same in each step: the arrays are cached.
     """
     return constant(c, (), x.dtype) if isinstance(c, (int, float)) else np.asarray(c)
+
+
+def _sigmoid(x: Array, y: Array) -> None:
+    one = constant(1, (), x.dtype)  # NumPy takes 0.4 µs to convert a Python number
+    np.negative(x, out=y)
+    with np.errstate(over="ignore"):
+        np.exp(y, out=y)
+    np.add(y, one, out=y)
+    np.divide(one, y, out=y)
+
+
+def _sigmoid_gradient(dy: Array, y: Array, dx: Array) -> None:
+    np.subtract(constant(1, (), y.dtype), y, out=dx)
+    np.multiply(dx, y, out=dx)
+    np.multiply(dx, dy, out=dx)
+
+
+def _tanh_gradient(dy: Array, y: Array, dx: Array) -> None:
+    np.multiply(y, y, out=dx)
+    np.subtract(constant(1, (), y.dtype), dx, out=dx)
+    np.multiply(dx, dy, out=dx)
 
 
 def _positive(y: Array) -> Array:

@@ -11,6 +11,7 @@ import pytest
 import netlayers as nl
 from netlayers.kernels import threads
 from netlayers.kernels.exact import exactly
+from netlayers.kernels.reference import Kernels
 
 
 @pytest.fixture
@@ -84,6 +85,34 @@ def test_calls_inside_and_exact_ones_stay_in_their_thread(two):
     assert all(len(found) == 1 for found in threads.run(idents, parts))
     alone = exactly(lambda: threads.run(lambda part: threading.get_ident(), parts))()
     assert set(alone) == {threading.get_ident()}
+
+
+def test_passes_use_the_threads_around_them_with_the_bits_of_one_call(two, monkeypatch):
+    monkeypatch.setattr(threads, "BLOCK", 1000)
+    monkeypatch.setattr(threads, "_WORK", 1000)
+    seen, kernels = set(), Kernels()
+
+    def compute(x, y):
+        seen.add(threading.get_ident())
+        time.sleep(0.001)
+        np.tanh(x, out=y)
+
+    x, dy = np.random.default_rng(0).normal(size=(2, 70, 53)).astype(np.float32)
+    y, dx, parts = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    threads.by_rows(compute, x, y)
+    assert seen == {threading.get_ident()}  # those of BLAS may still wait for a product
+    with threads.own_threads():
+        threads.by_rows(compute, x, parts)
+    assert len(seen) == 2
+    np.testing.assert_array_equal(parts, y)
+    for name in ("tanh", "sigmoid", "tanh_gradient", "sigmoid_gradient"):
+        arrays = (dy, y) if "gradient" in name else (x,)
+        with threads.own_threads():
+            getattr(kernels, name)(*arrays, parts)
+        with monkeypatch.context() as patch:
+            patch.setattr(threads, "BLOCK", x.size)
+            getattr(kernels, name)(*arrays, dx)
+        np.testing.assert_array_equal(parts, dx)
 
 
 def test_scratch_memory_belongs_to_a_thread_and_grows():

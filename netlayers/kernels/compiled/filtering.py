@@ -16,9 +16,9 @@ two, the *stages*.
 
 A map is exact for numbers that are; how far it rounds depends on its points (see the source). The
 mean error of y in float32, 64 channels, by that of the direct sum, is 0.8 (kernels of 3), 0.6
-(two outputs of 5) and 0.9 (7), and for inputs after a rectifier 1.0 (7). For 7 entries as 4 and 3,
-with the usual points 0, 1, -1, 2 and infinity, it is 1.0 and 1.1, with 18 products; as a single map
-of 8 products for two outputs 2.3.
+(two outputs of 5), 1.0 (four) and 0.9 (7), and for inputs after a rectifier 1.1 (7). For 7 entries
+as 4 and 3, with the usual points 0, 1, -1, 2 and infinity, it is 0.9 and 1.0, with 18 products; as
+a single map of 8 products for two outputs 2.3.
 
 Source:
     A. Lavin, S. Gray, "Fast algorithms for convolutional neural networks" (2016), equation 8, with

@@ -49,8 +49,8 @@ class State:
         if len(self.value) != count:
             raise ShapeError(
                 f"{owner}: its state {self.name!r} belongs to batches of {len(self.value)} "
-                f"samples, got {count}. Give batches of one size (drop the last, smaller one), or "
-                "call reset_states() before."
+                f"samples, got {count}. Give batches of one size (drop the last, smaller one; give "
+                "fit a validation_batch_size), or call reset_states() before."
             )
         return self.value
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.arrays.categories import as_categories
-from netlayers.checks import check_integer, takes
+from netlayers.checks import check_integer, is_iterable, takes
 from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.layers.categorical import check_mode
 from netlayers.layers.lookup import TextLookup, check_encoding
@@ -246,10 +246,15 @@ def _applied(owner: str, name: str, function: Callable[[Array], Any], texts: Arr
 
 def _split(layer: TextVectorization, texts: Array) -> list[Any]:
     assert callable(layer.split)
-    found = list(layer.split(texts))
-    if len(found) != len(texts) or any(isinstance(words, (str, bytes)) for words in found):
+    result = layer.split(texts)
+    found = list(result) if is_iterable(result) else [None]
+    if len(found) != len(texts) or not all(map(_are_words, found)):
         raise DataError(
             f"{layer.owner}: the function split must return a list of words for each of the "
             f"{len(texts)} texts."
         )
     return found
+
+
+def _are_words(value: Any) -> bool:
+    return is_iterable(value) and not isinstance(value, (str, bytes))

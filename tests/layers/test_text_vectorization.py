@@ -137,6 +137,16 @@ def test_a_network_of_texts(mode, tmp_path):
             DataError,
             "function split must return a list of words for each of the 3 texts",
         ),
+        (
+            lambda: L.TextVectorization(vocabulary=WORDS, split=len)(TEXTS),
+            DataError,
+            "function split must return a list of words for each of the 3 texts",
+        ),
+        (
+            lambda: L.TextVectorization(vocabulary=WORDS, split=lambda x: [1, 2, 3])(TEXTS),
+            DataError,
+            "function split must return a list of words for each of the 3 texts",
+        ),
         (lambda: L.TextVectorization()(TEXTS), ConfigurationError, "no vocabulary yet"),
     ],
 )

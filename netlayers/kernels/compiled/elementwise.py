@@ -186,7 +186,8 @@ def relu(x: Array, y: Array) -> None:
 
 def add(x: Array, other: Array, y: Array, rectify: bool = False) -> None:
     """See :meth:`Kernels.add`."""
-    if y.dtype.kind == "c" or not (x.flags.c_contiguous and other.flags.c_contiguous):
+    contiguous = x.flags.c_contiguous and other.flags.c_contiguous
+    if y.dtype.kind == "c" or not contiguous or not y.size:  # of no entries, any view is contiguous
         Kernels.add(x, other, y, rectify)
     else:
         _add_up(x, _flat(other), 0.0 if rectify else -np.inf, y)

@@ -230,11 +230,15 @@ def test_a_run_over_blocks_with_shards_resumes_to_the_bit(tmp_path):
     assert run(tmp_path / "b").tobytes() == whole.tobytes()
 
 
-def test_a_process_checks_its_part_of_a_file():
-    x = np.ones((100, 2))
+@pytest.mark.parametrize("dtype", ["f4", "f8"])  # of the model, and wider
+@pytest.mark.parametrize("kind", ["slices", "memory map"])
+def test_a_process_checks_its_part_of_a_file(kind, dtype, tmp_path):
+    x = np.ones((100, 2), dtype)
     x[70, 1] = np.nan
+    np.save(tmp_path / "x.npy", x)
     for rank in range(2):
-        file = Counting(x)
+        mapped = kind == "memory map"
+        file = np.load(tmp_path / "x.npy", mmap_mode="r") if mapped else Counting(x)
         model = nl.Sequential([layers.Dense(1)], seed=0)
         model.compile("sgd", "mse", distribution=process(rank, 2, 4))
         if rank:
@@ -242,4 +246,5 @@ def test_a_process_checks_its_part_of_a_file():
                 input_of(model, "predict", file, own_part(model))
         else:
             input_of(model, "predict", file, own_part(model))
-        assert file.reads.tolist() == [1 - rank] * 50 + [rank] * 50
+        if not mapped:
+            assert file.reads.tolist() == [1 - rank] * 50 + [rank] * 50

@@ -45,7 +45,7 @@ def check_values(
     if values.dtype.kind != "f":
         return
     first = 0
-    if part != WHOLE and isinstance(values, (np.memmap, LazyRows)):
+    if part != WHOLE and _is_in_file(values):
         first, stop = (len(values) * i // part[1] for i in (part[0], part[0] + 1))
         values = values.part(first, stop) if isinstance(values, LazyRows) else values[first:stop]
     narrowed = values.dtype.itemsize > dtype.itemsize
@@ -67,6 +67,13 @@ def check_values(
             f"{np.finfo(dtype).max:.2g}), the first of them in rows {start} to "
             f"{start + len(block) - 1}. Scale the data, or create the model with dtype='float64'."
         )
+
+
+def _is_in_file(values: Any) -> bool:
+    """Return whether values are read on access, or are a view of a memory map."""
+    while isinstance(values, np.ndarray) and not isinstance(values, np.memmap):
+        values = values.base
+    return isinstance(values, (np.memmap, LazyRows))
 
 
 def warn_of_lost_digits(owner: str, argument: str, values: Any, dtype: Dtype) -> None:

@@ -126,7 +126,9 @@ class Convolution(AffineLayer, WindowLayer):
         """Gradients, with sums over the samples n, windows p and offsets q that lead to a place.
 
         ``dW[q] = Σ x[n, stride p + dilation q]ᵀ dz[n, p]``, ``db = Σ dz[n, p]``,
-        ``dx[n, stride p + dilation q] = Σ dz[n, p] W[q]ᵀ``. Of a rectified z: dz is 0 where z is.
+        ``dx[n, stride p + dilation q] = Σ dz[n, p] W[q]ᵀ``.
+
+        After a rectified z, dz is 0 where z is 0.
         """
         x, windows, kept = self.cache.x, self.cache.windows, self.cache.kept
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))

@@ -75,8 +75,10 @@ class IndexLookup(VocabularyLayer):
     def _samples(self, owner: str, data: Any) -> Iterable[list[Any]]:
         """Yield the categories of each sample."""
         array = as_categories(owner, "data", data, self._kind_of_entry)
-        entries = self._plain_entries(array.reshape(len(array), -1) if array.ndim else array[None])
-        yield from entries
+        if array.size:
+            yield from self._plain_entries(
+                array.reshape(len(array), -1) if array.ndim else array[None]
+            )
 
     def _plain_entries(self, array: Array) -> list[Any]:
         """Return an array of categories as nested lists of ``str`` or ``int``, ``None`` missing."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
+from netlayers import registry
 from netlayers.errors import ArgumentTypeError, ConfigurationError, FileError
 from netlayers.saving import atomic, custom_objects, description, format
 from tests.golden import check_text
@@ -80,6 +81,8 @@ def test_names_of_classes_and_functions(monkeypatch):
     def second(w):
         return 0.0
 
+    known = {kind: dict(names) for kind, names in registry._REGISTRY.items()}
+    monkeypatch.setattr(registry, "_REGISTRY", known)
     monkeypatch.setattr(custom_objects, "_registered", {})
     saving.register_keras_serializable("tests", "own")(first)
     assert saving.get_registered_name(first) == "tests>own"

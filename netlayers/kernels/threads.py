@@ -96,7 +96,8 @@ def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:
             for _ in range(threads - 1):
                 # The warnings that the caller ignores are part of its context.
                 context = contextvars.copy_context()
-                calls.append(_pool(count, os.getpid()).submit(context.run, compute))
+                if (call := submit(count, context.run, compute)) is not None:
+                    calls.append(call)
             compute()
             for call in calls:
                 call.result()
@@ -210,6 +211,21 @@ def by_rows(function: Callable[..., Any], *arrays: Array) -> None:
             function(*(array[part] for array in arrays))
 
     run(compute, shares_of_rows(x) if has_own_threads() else [slice(0, len(x))])
+
+
+def submit(count: int, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function in one of ``count`` threads; return the future.
+
+    Returns:
+        ``None`` if there are no threads any more, as the main thread of Python has ended. Another
+        one that still computes goes on alone.
+    """
+    try:
+        return _pool(count, os.getpid()).submit(function, *args)
+    except RuntimeError as error:
+        if "cannot schedule" not in str(error):  # a thread could not be started
+            raise
+        return None
 
 
 @functools.lru_cache(maxsize=1)

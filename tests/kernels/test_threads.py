@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -140,6 +141,15 @@ def test_a_child_process_has_threads_of_its_own(two):
     if not child:
         os._exit(0 if threads.run(lambda part: 1, parts) == [1] * 8 else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_this_thread_computes_alone_where_there_are_no_others_any_more(two, monkeypatch):
+    """As one that goes on after the end of the main thread."""
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    monkeypatch.setattr(threads, "_pool", lambda *args: pool)
+    slices = [slice(i, i + 1) for i in range(4)]
+    assert threads.run(lambda part: part.start, slices) == [0, 1, 2, 3]
 
 
 def test_the_blas_of_numpy_is_found_where_it_is_openblas():

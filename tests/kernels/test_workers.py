@@ -4,6 +4,7 @@ import importlib.util
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -113,6 +114,38 @@ def test_the_number_of_shares_is_a_power_of_two_and_none_is_small(workers):
     assert workers.share_count(3, 1e12) == 2
     assert workers.gradient_share_count(100, 1e12, 10) == 8
     assert workers.gradient_share_count(100, 256 * least, 64 * least) == 1
+
+
+def test_an_interrupt_while_a_thread_is_woken_leaves_no_two_threads_with_the_same_memory(
+    workers, monkeypatch
+):
+    submit = threads.submit
+
+    def interrupted(*args):
+        submit(*args)  # it comes all the same
+        raise KeyboardInterrupt
+
+    workers._mail.cache_clear()  # all sleep
+    mail = workers._mail(2, os.getpid())
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            computed(workers)
+    assert workers._mail(2, os.getpid()) is not mail
+    assert asleep(workers)
+    assert set(computed(workers)) <= {1, 2}
+
+
+def test_this_thread_computes_alone_where_there_are_no_others_any_more(workers, monkeypatch):
+    """As one that goes on after the end of the main thread."""
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    monkeypatch.setattr(threads, "_pool", lambda *args: pool)
+    workers._mail.cache_clear()  # all sleep
+    try:
+        assert list(computed(workers)) == [1] * 8
+    finally:
+        workers._mail.cache_clear()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

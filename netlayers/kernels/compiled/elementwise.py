@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels.compiled.functions import sigmoid_of, tanh_of
-from netlayers.kernels.compiled.workers import in_shares, share_count, task_of, together
+from netlayers.kernels.compiled.workers import NOBODY, in_shares, share_count, task_of, together
 from netlayers.kernels.reference import Kernels
 from netlayers.kernels.threads import by_rows, has_own_threads
 
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: functions 1a90f78161dc, workers 4b09d536620e.
+# this file contains digests of their files: functions 1a90f78161dc, workers 7288e169d825.
 
 
 # To go through an entry of two or three arrays takes as long as this number of multiplications.
 _PASS = 8
-_NOBODY = np.zeros(0, np.int64)  # the mail to no other thread
 _sum_task: Any = None  # these are set by :func:`compiled_elementwise`
 _relu_gradient_task: Any = None
 
@@ -171,7 +170,7 @@ def pass_over(loop: Any, count: int, *args: Any) -> None:
     if has_own_threads():
         in_shares(loop, count, lambda _: (count, *args))
     else:
-        loop(_NOBODY, count, (count, *args))
+        loop(NOBODY, count, (count, *args))
 
 
 def share_count_of(x: Array) -> int:

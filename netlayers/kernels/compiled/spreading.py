@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.kernels.windows import Windows
 
-# Compiled with the functions of tile 88552b7ace22, workers 4b09d536620e, and with one that it is
-# given, of: convolution 90ab7209bacd.
+# Compiled with the functions of tile 88552b7ace22, workers 7288e169d825, and with one that it is
+# given, of: convolution 5305f29e9afa.
 
 # Set by :func:`compiled_spreading`.
 _entries: Any = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains digests of their files: tile 88552b7ace22, transforms 2dd84160576c,
-# filtering 7d4692aeaa10, convolution 90ab7209bacd, workers 4b09d536620e.
+# filtering 7d4692aeaa10, convolution 5305f29e9afa, workers 7288e169d825.
 
 KINDS = list(BY_KERNEL)
 

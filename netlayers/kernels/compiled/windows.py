@@ -26,7 +26,7 @@ _entries: Any = None
 _hand_down: Any = None
 _max_pool_task: Any = None
 
-# Compiled with the functions of: tile 88552b7ace22, and of: workers 4b09d536620e.
+# Compiled with the functions of: tile 88552b7ace22, and of: workers 7288e169d825.
 
 
 def _first(g: Array, row: int, at: Array) -> None:

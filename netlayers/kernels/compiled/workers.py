@@ -102,7 +102,7 @@ def in_shares(
             in_shares(loop, count, arguments, work)
         return
     needed = min(known, count)
-    mail = _NOBODY if needed == 1 else _mail_to(known, needed, 2 * work >= threads._WORK)
+    mail = NOBODY if needed == 1 else _mail_to(known, needed, 2 * work >= threads._WORK)
     if loop(mail, count, arguments(needed)):
         raise RuntimeError(f"{loop.__name__}: a share ended with an exception, or without memory.")
 
@@ -160,20 +160,19 @@ def stand_by(mail: Array, thread: int, turns: int) -> None:
     _store(mail, AWAKE + thread, 0)
 
 
-_NOBODY = np.zeros(0, np.int64)
+NOBODY = np.zeros(0, np.int64)  # the mail to no other thread
 
 
 def _mail_to(count: int, needed: int, wake: bool) -> Array:
     """Return the mail to the threads; wake ``needed - 1`` of them if they sleep."""
-    process = os.getpid()
-    mail = _mail(count, process)
+    mail = _mail(count, os.getpid())
     for thread in range(1, needed if wake else 1):
         if not mail[AWAKE + thread]:
-            mail[AWAKE + thread] = 1
             try:
-                threads._pool(count, process).submit(stand_by, mail, thread, _TURNS)
-            except BaseException:  # such as Ctrl-C
-                mail[AWAKE + thread] = 0
+                mail[AWAKE + thread] = 1
+                threads.submit(count, stand_by, mail, thread, _TURNS)
+            except BaseException:  # such as Ctrl-C: the thread may come or not, and finds nothing
+                _mail.cache_clear()
                 raise
     return mail
 

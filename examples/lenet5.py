@@ -24,7 +24,12 @@ Output, on a busy machine, with compiled kernels (NETLAYERS_KERNELS=numba) and o
     Epoch 20/20   26.7 s  loss 8.167e-04  accuracy 1.0000  val_loss 0.0424  val_accuracy 0.9891
     test error 1.09%; the paper: 0.95 %; 567 s (175 s of processor time)
 
-The network knows all training images after ten passes; ``--distort`` was not run to its end so far.
+The network knows all training images after ten passes. With ``--distort``:
+
+    Epoch  1/20     1:18  loss 0.2850  accuracy 0.9101
+    ...
+    Epoch 20/20   12.0 s  loss 0.0222  accuracy 0.9928  val_loss 0.0215  val_accuracy 0.9936
+    test error 0.64%; the paper: 0.8 %; 2361 s (257 s of processor time)
 """
 
 from __future__ import annotations

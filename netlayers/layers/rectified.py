@@ -47,8 +47,10 @@ class Rectified:
     def __init__(self, call: Any, rectifier: Any) -> None:
         self._call, self._rectifier = call, rectifier
         self._activation = rectifier.activation
+        self._linear = getattr(call, "activation", None)  # that of a convolution
+        parts = (call, self._linear, rectifier, rectifier.activation)
         # Where hooks replace methods.
-        self._watched = [vars(layer) for layer in (call, rectifier, rectifier.activation)]
+        self._watched = [vars(part) for part in parts if part is not None]
 
     def __len__(self) -> int:
         """Return the number of calls that it replaces."""
@@ -90,7 +92,7 @@ class Rectified:
     def _is_one(self) -> bool:
         """Return whether both are built and as they were, without a method that was replaced."""
         return (
-            can_rectify(self._call)
+            getattr(self._call, "activation", None) is self._linear
             and self._call.built
             and self._rectifier.built
             and self._rectifier.activation is self._activation

@@ -145,3 +145,14 @@ def test_convolutions_have_the_bits_of_the_layers_alone(calls, how):
     y = model.forward(x)
     with one_by_one(model):
         np.testing.assert_array_equal(y, model.forward(x))
+
+
+def test_a_method_of_a_convolution_s_own_activation_that_is_replaced_gets_what_it_gets_alone():
+    model = nl.Sequential([L.Conv1D(3, 2, kernel_initializer="ones"), L.ReLU()])
+    x = np.full((1, 4, 2), -1)
+    assert not model(x).any()
+    linear = model.layers[0].activation
+    linear.forward = lambda z, training=False, inplace=False: z + 5
+    np.testing.assert_array_equal(model(x), 1)  # 5 - 4, and not 5 + max(-4, 0)
+    del linear.forward
+    assert not model(x).any()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 5.0  # seconds for a process to end by itself after a second signal
+_entered: list[Interrupts] = []  # in this process, the innermost last
 
 
 class Terminated(BaseException):
@@ -33,7 +34,8 @@ class Interrupts:
     A signal has its usual effect: the previous handler is called. If SIGTERM has none,
     :class:`Terminated` is raised, and the process ends by the signal on exit. A run within a
     callback of another run ends first, then the outer run, whose hook is interrupted: it keeps its
-    last backup. Outside the main thread, where Python delivers no signals, nothing happens.
+    last backup. Outside the main thread, where Python delivers no signals, nothing happens. In a
+    process that is forked during a run, signals act as they do without one.
 
     Of several processes that train together, each acts on a signal after the step in which all
     learn of it (:meth:`agree`): otherwise some would wait for the others for ever. Where that step
@@ -64,6 +66,7 @@ class Interrupts:
                 if default or callable(previous):
                     self._previous[number] = previous
                     signal.signal(number, self._handle)
+            _entered.append(self)
             if self._together:
                 self._watch = _Watch(set(self._previous))
         return self
@@ -76,15 +79,24 @@ class Interrupts:
     ) -> None:
         if self._watch is not None:
             self._watch.close()
-        for number, previous in self._previous.items():
-            signal.signal(number, previous)
+        if self in _entered:
+            _entered.remove(self)
+        self._restore()
         late = signal.SIGTERM in [number for number, _ in self._waiting]
-        if self._ends or (late and self._previous[signal.SIGTERM] is signal.SIG_DFL):
+        if self._ends or (late and self._handler(signal.SIGTERM) is signal.SIG_DFL):
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(Exception):
                     stream.flush()
             signal.raise_signal(signal.SIGTERM)
         self.release()
+
+    def _restore(self) -> None:
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+
+    def _handler(self, number: int) -> Any:
+        """Return the previous handler; a signal that only another process heeds ends this one."""
+        return self._previous.get(number, signal.SIG_DFL)
 
     def release(self) -> None:
         """Deliver a delayed signal."""
@@ -114,10 +126,10 @@ class Interrupts:
 
     def _deliver(self, number: int, frame: FrameType | None) -> None:
         self.delivered = True
-        if self._previous[number] is signal.SIG_DFL:
+        previous = self._handler(number)
+        if previous is signal.SIG_DFL:
             self._ends = True
             raise Terminated
-        previous = self._previous[number]
         outer = getattr(previous, "__self__", None)
         if isinstance(outer, Interrupts):
             # A callback of the outer run started this one: waiting for the end of the outer step
@@ -158,6 +170,21 @@ class _Watch:
         """End the thread."""
         signal.set_wakeup_fd(self._previous)
         self._closed.set()
+        self._there.shutdown(socket.SHUT_WR)  # closing is not enough where a fork has it open, too
         self._there.close()
         self._thread.join()
         self._here.close()
+
+
+def _restore_in_child() -> None:
+    """Put the handlers back in a forked process, whose signals the watch would otherwise see."""
+    while _entered:
+        its = _entered.pop()
+        if its._watch is not None:
+            its._watch = None
+            signal.set_wakeup_fd(-1)
+        its._restore()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_restore_in_child)

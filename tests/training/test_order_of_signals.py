@@ -1,9 +1,11 @@
 """When signals act in a run, and which calls of a model wait for each other."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 
 import numpy as np
@@ -224,6 +226,28 @@ def test_a_process_that_ends_after_a_second_signal_is_not_killed():
         run()
     assert "signals" not in [thread.name for thread in threading.enumerate()]
     assert signal.set_wakeup_fd(before) == before
+
+
+def test_an_agreed_signal_ends_a_process_that_does_not_handle_it():
+    its = signals.Interrupts(together=True)  # not entered, as in another thread than the main one
+    its.agree([signal.SIGINT])
+    with pytest.raises(signals.Terminated):
+        its.release()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_process_forked_in_a_run_has_its_own_signals():
+    before = signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before[1])
+    with signals.Interrupts(together=True):
+        child = os.fork()
+        if child == 0:
+            same = before == (signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1))
+            time.sleep(0.5)
+            os._exit(0 if same else 1)
+    assert os.waitpid(child, os.WNOHANG)[0] == 0  # the end of the run does not wait for it
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_lock_and_who_may_call_what():

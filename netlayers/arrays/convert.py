@@ -190,6 +190,20 @@ def in_order(array: Array) -> Array:
     return array if array.flags.c_contiguous else array.copy(order="C")
 
 
+def as_mask(owner: str, mask: Any) -> Array:
+    """Return a mask as booleans; of numbers, all but 0 keep a step.
+
+    Raises:
+        DataError: it holds NaN.
+    """
+    array = np.asarray(mask)
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise DataError(
+            f"{owner}: mask holds NaN; it must be True for the steps that are kept, else False."
+        )
+    return array.astype(bool, copy=False)
+
+
 def all_finite(array: Array) -> bool:
     """Return whether all entries are finite, in one pass over memory and without a copy."""
     if array.dtype.kind != "f":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import as_mask
 from netlayers.checks import check_flag
 from netlayers.errors import ShapeError
 from netlayers.kernels.threads import run, shares_of_rows
@@ -260,7 +261,7 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
         if mask is None:
             return super().forward(x, training)
         x = self.prepare(x)
-        kept = np.expand_dims(np.asarray(mask, bool), 3 - self._axis)
+        kept = np.expand_dims(as_mask(self.owner, mask), 3 - self._axis)
         counts = np.maximum(kept.sum(axis=self._axis), 1).astype(self._dtype)
         y = self.buffer("y", (len(x), x.shape[3 - self._axis]), training)
         np.sum(x, axis=self._axis, where=kept, out=y)

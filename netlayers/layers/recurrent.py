@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.arrays.convert import as_mask
 from netlayers.checks import check_flag, is_several
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.network import backward_of
@@ -252,7 +253,7 @@ class Recurrent(SeriesLayer):
         mask = mask[0] if isinstance(mask, tuple) else mask
         if mask is None:
             return None
-        mask = np.asarray(mask, bool)
+        mask = as_mask(f"{self.owner} ({type(self).__name__})", mask)
         if mask.shape != (count, steps):
             raise ShapeError(
                 f"{self.owner} ({type(self).__name__}): mask must have the shape (batch, steps) = "

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from netlayers.arrays.convert import as_mask
 from netlayers.core.shapes import shown_shape
 from netlayers.errors import ShapeError
 from netlayers.layers.network import backward_of
@@ -108,7 +107,7 @@ class TimeDistributed(Wrapper):
         return y.reshape(count, steps, *y.shape[1:])
 
     def _checked_mask(self, mask: Any, shape: tuple[int, ...]) -> Array:
-        mask = np.asarray(mask, bool)
+        mask = as_mask(f"{self.owner} (TimeDistributed)", mask)
         if mask.ndim < 2 or mask.shape[:2] != shape[:2]:
             raise ShapeError(
                 f"{self.owner} (TimeDistributed): mask must have the shape (batch, time, ...) = "

@@ -74,6 +74,11 @@ class VocabularyLayer(CategoricalLayer):
             if its[name] is not None:
                 its[name] = self._entry(name, its[name])
         vars(self).update({"oov_method": "farmhash", **its})
+        if self.max_tokens is not None and self.max_tokens <= self._token_start:
+            raise ConfigurationError(
+                f"{owner}: max_tokens={self.max_tokens} leaves no place in the vocabulary beside "
+                f"its {self._token_start} special entries; pass {self._token_start + 1} or more."
+            )
         self._entries: list[Any] = []
         self._numbers: dict[Any, int] = {}
         self._idf: Array | None = None
@@ -172,8 +177,9 @@ class VocabularyLayer(CategoricalLayer):
         special = self._token_start
         whole = 0 < special <= len(given) and given[:special] == self._special_tokens()
         entries = given[special:] if whole else given
-        if not given:
-            raise ConfigurationError(f"{owner}: vocabulary must not be empty.")
+        if not entries:
+            only = f", got only the special {given}" if given else ""
+            raise ConfigurationError(f"{owner}: vocabulary must not be empty{only}.")
         repeated = [v for v, count in Counter(entries).items() if count > 1]
         if repeated:
             raise ConfigurationError(

@@ -106,7 +106,8 @@ class TrainableModel(CompilableModel):
             validation_steps: batches per validation: the first ones, or the next ones of an
                 iterator. Without ``validation_batch_size`` they have ``batch_size`` rows, or cover
                 all data.
-            validation_batch_size: rows per batch in validation.
+            validation_batch_size: rows per batch in validation; by default 1024, for
+                models with states as in training.
             validation_freq: validate every ``validation_freq`` epochs.
             stratify: apply ``validation_split`` to each class: its last samples, at least one and
                 not all, unless the class has only one. ``y`` must be class labels.

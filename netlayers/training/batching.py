@@ -54,12 +54,14 @@ class BatchSettings(NamedTuple):
         steps: batches per epoch, or ``None``.
         read_ahead: batches that a thread prefetches.
         size_argument: name of the user's argument for the batch size.
+        default: rows per batch of an evaluation without ``batch_size``.
     """
 
     batch_size: int | None
     steps: int | None
     read_ahead: int
     size_argument: str
+    default: int = INFERENCE_BATCH
 
     @classmethod
     def checked(cls, owner: str, read_ahead: Any, **sizes: Any) -> BatchSettings:
@@ -133,13 +135,16 @@ def fit_data(
         DataError, ShapeError, ConfigurationError: what is wrong, where, and what to do.
     """
     _check_iterator(arguments)
-    data, validation = _training_data(model, arguments)
+    data, held_out = _training_data(model, arguments)
     opened.callback(data.close)
+    settings, size = arguments.testing, arguments.training.batch_size
+    if model._has_states and isinstance(data, ArrayData):  # the states have rows for a batch
+        settings = settings._replace(default=data.batch_size)
+    validation: Any = held_out and _test_arrays(held_out[0], settings, size, held_out[1])
     if arguments.validation_data is not None:
         parts = validation_parts(arguments.validation_data)
-        size = arguments.training.batch_size
         with named_in_errors("validation_data") as name:
-            validation = evaluation_data(model, name, parts, arguments.testing, size)
+            validation = evaluation_data(model, name, parts, settings, size)
     if validation is not None:
         opened.callback(validation.close)
     return data, validation
@@ -212,9 +217,9 @@ def in_batches(owner: str, x: Any, y: Any, **arguments: Any) -> bool:
     return True
 
 
-def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Data, Data | None]:
-    x, y, settings = arguments.x, arguments.y, arguments.training
-    split, testing = arguments.validation_split, arguments.testing
+def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Data, Any]:
+    """Return the data to train on, and what is held out: columns, and of which rows or ``None``."""
+    x, y, settings, split = arguments.x, arguments.y, arguments.training, arguments.validation_split
     rng = model._streams.get("shuffle") if arguments.shuffle else None
     buffer = None if isinstance(arguments.shuffle, (bool, np.bool_)) else int(arguments.shuffle)
     if in_batches(
@@ -234,23 +239,22 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
     columns = columns_of(model, "fit", x, y, arguments.sample_weight, own_part(model))
     remember_columns(model, x)
     warn_of_lost_columns("fit", columns)
-    rows = validation = None
+    rows: Array | None = None
+    held_out: Any = None
     if arguments.stratify:
         y = single_target("fit", "stratify=True", _values(columns[1]))
-        rows, held_out = stratified_rows("fit", y, split)
-        validation = _test_arrays(columns, testing, settings.batch_size, held_out)
+        rows, others = stratified_rows("fit", y, split)
+        held_out = columns, others
     elif split:
         columns, rest = split_columns("fit", columns, split)
-        validation = _test_arrays(rest, testing, settings.batch_size)
+        held_out = rest, None
     if arguments.class_weight is not None:  # of the training only: validation is not weighted
         y = single_target("fit", "class_weight", _values(columns[1]))
         given = None if len(columns) < 3 or columns[2] is None else _values(columns[2])
         weights = _class_column(model, y, arguments.class_weight, given, rows)
         columns = [*columns[:2], weights]
-    assert columns[0] is not None
-    count = columns[0].rows if rows is None else len(rows)
-    default = 32 if settings.steps is None else -(-count // settings.steps)
-    size = settings.batch_size or default
+    count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
+    size = settings.batch_size or (32 if settings.steps is None else -(-count // settings.steps))
     last = arguments.drop_last
     if last and count < size:
         raise ConfigurationError(
@@ -262,7 +266,7 @@ def _training_data(model: CompilableModel, arguments: FitArguments) -> tuple[Dat
     )
     if data.blocks is not None and rng is not None:
         warn_of_few_blocks("fit", data.blocks)
-    return data, validation
+    return data, held_out
 
 
 def _check_shuffle(value: Any) -> None:
@@ -283,7 +287,7 @@ def _test_arrays(
     rows: Array | None = None,
 ) -> ArrayData:
     """Return batches for an evaluation; steps without a batch size cover all data, as in Keras."""
-    size = settings.batch_size or INFERENCE_BATCH
+    size = settings.batch_size or settings.default
     if settings.steps is not None and settings.batch_size is None:
         count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
         size = step_size or max(1, -(-count // settings.steps))

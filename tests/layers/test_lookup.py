@@ -211,6 +211,8 @@ def _numbers(folder):
             r"oov_token='\[UNK\]' at index 1",
         ),
         (lambda: L.StringLookup(1), "max_tokens"),
+        (lambda: L.TextVectorization(2), "max_tokens=2 leaves no place .* beside its 2 special"),
+        (lambda: L.TextVectorization(vocabulary=["", "[UNK]"]), "must not be empty, got only the"),
         (lambda: L.StringLookup(pad_to_max_tokens=True), "needs max_tokens"),
         (lambda: L.StringLookup(invert=True, output_mode="count"), "needs output_mode='int'"),
         (lambda: L.StringLookup(vocabulary=["a"], output_mode="tf_idf"), "needs idf_weights"),

@@ -95,6 +95,17 @@ def test_a_mask_that_is_given(form):
     np.testing.assert_array_equal(made(x, mask=np.ones((4, 5), bool)), plain)
 
 
+@pytest.mark.parametrize(
+    "layer", [L.GRU(2), L.TimeDistributed(L.Dense(2)), L.GlobalAveragePooling1D()]
+)
+def test_a_mask_with_nan_is_refused(layer):
+    mask = np.ones((2, 3))
+    np.testing.assert_array_equal(layer(np.ones((2, 3, 4)), mask=mask), layer(np.ones((2, 3, 4))))
+    mask[1, 2] = np.nan
+    with pytest.raises(nl.errors.DataError, match="mask holds NaN; it must be True for"):
+        layer(np.ones((2, 3, 4)), mask=mask)
+
+
 def test_a_mask_ends_at_a_layer_that_does_not_hand_it_on():
     made = nl.Sequential([MaskingEmbed(6, 3), MaskedMean(), L.Dense(2)])
     made.build((None, 5))

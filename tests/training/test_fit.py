@@ -372,6 +372,19 @@ def test_arguments_of_the_validation_need_data_for_it(argument):
     model.fit(x, x[:, 0], verbose=0, validation_freq=1)  # the default
 
 
+@pytest.mark.parametrize("split", [0.25, 0.0])
+@pytest.mark.parametrize(("rows", "size"), [(100, 5), (128, None)])
+def test_a_model_with_states_is_validated_in_batches_of_the_training(rows, size, split):
+    model = nl.Sequential([nl.layers.GRU(2, stateful=True), nl.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    seen = []
+    note = nl.callbacks.LambdaCallback(on_test_batch_begin=lambda batch, logs: seen.append(batch))
+    x = np.ones((rows, 2, 1))
+    options = {"validation_split": split} if split else {"validation_data": (x, x[:, 0])}
+    model.fit(x, x[:, 0], size, verbose=0, callbacks=[note], **options)
+    assert len(seen) == rows * (split or 1) // (size or 32)
+
+
 @pytest.mark.parametrize(("verbose", "printed"), [("auto", ""), (0, ""), (1, "8 rows predicted\n")])
 def test_predict_prints_a_line_on_request(verbose, printed, capsys):
     model = nl.Sequential([nl.layers.Dense(1)], seed=0)

@@ -102,15 +102,15 @@ class MPI:
 
     def __init__(self, shared_memory: bool = True) -> None:
         self.mpi = _mpi4py()
+        if not self.mpi.Is_initialized():
+            # There MPICH would end the process with a message about its internals.
+            if "OMPI_COMM_WORLD_SIZE" in os.environ and self.mpi.get_vendor()[0] == "MPICH":
+                raise self._of_another_launcher("none of them")
+            self.mpi.Init_thread()
         self.world = self.mpi.COMM_WORLD
         self.rank, self.size = int(self.world.rank), int(self.world.size)
         if self.size != processes_of_mpi():
-            raise ConfigurationError(
-                f"DataParallel: {processes_of_mpi()} processes were started, but MPI sees "
-                f"{self.size}: mpiexec, or srun --mpi, belongs to another MPI than the one that "
-                f"mpi4py uses ({self.mpi.Get_library_version().split(',')[0].strip()}). Start them "
-                "with the mpiexec beside it."
-            )
+            raise self._of_another_launcher(str(self.size))
         here = self.world.Split_type(self.mpi.COMM_TYPE_SHARED)
         self.shares_memory = shared_memory and here.size == self.size
         sys.excepthook = self._abort
@@ -118,6 +118,14 @@ class MPI:
         if not MPI._announces_end:
             MPI._announces_end = True
             atexit.register(self._end)
+
+    def _of_another_launcher(self, seen: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"DataParallel: {processes_of_mpi()} processes were started, but MPI sees {seen}: "
+            "mpiexec, or srun --mpi, belongs to another MPI than the one that mpi4py uses "
+            f"({self.mpi.Get_library_version().split(',')[0].splitlines()[0].strip()}). Start them "
+            "with the mpiexec beside it."
+        )
 
     def gather(self, value: Any, what: str = "an exchange") -> list[Any]:
         """Return the values of all processes, in their order.
@@ -265,7 +273,10 @@ def processes_of_mpi() -> int:
 
 
 def _mpi4py() -> Any:
+    """Return the module; MPI is initialized only if the user's script imported it before."""
     try:
+        options = importlib.import_module("mpi4py").rc
+        options.initialize, options.finalize = False, True
         return importlib.import_module("mpi4py.MPI")
     except ImportError as error:
         raise ConfigurationError(

@@ -286,20 +286,24 @@ def test_mpi_without_mpi4py(monkeypatch):
         DataParallel(2)
 
 
-def test_a_launcher_of_another_mpi(monkeypatch):
-    class World:
-        rank, size = 0, 1
-
-    class Other:
-        COMM_WORLD = World()
-
-        @staticmethod
-        def Get_library_version():
-            return "Open MPI v4.1.4, package: Debian\n"
-
-    monkeypatch.setenv("PMI_SIZE", "2")
-    monkeypatch.setattr("netlayers.distribution.processes._mpi4py", Other)
-    with pytest.raises(ConfigurationError, match=r"2 processes were started, but MPI sees 1: mpi"):
+@pytest.mark.parametrize(
+    ("variable", "version", "vendor", "seen"),
+    [
+        ("PMI_SIZE", "Open MPI v4.1.4, package: Debian\n", "Open MPI", "1: mpi.*4.1.4"),
+        ("OMPI_COMM_WORLD_SIZE", "MPICH Version: 5.0.2\nDate:\n", "MPICH", "none .* 5.0.2"),
+    ],
+)
+def test_a_launcher_of_another_mpi(variable, version, vendor, seen, monkeypatch):
+    its = SimpleNamespace(
+        COMM_WORLD=SimpleNamespace(rank=0, size=1),
+        Is_initialized=lambda: False,
+        Init_thread=lambda: vendor == "MPICH" and pytest.fail("this would end the process"),
+        Get_library_version=lambda: version,
+        get_vendor=lambda: (vendor, (4, 1, 4)),
+    )
+    monkeypatch.setenv(variable, "2")
+    monkeypatch.setattr("netlayers.distribution.processes._mpi4py", lambda: its)
+    with pytest.raises(ConfigurationError, match=rf"2 processes .* MPI sees {seen}\)\. Start"):
         DataParallel(2)
 
 

@@ -38,7 +38,7 @@ class Window(NamedTuple):
     """The own rows of some batches, which are in memory at a time.
 
     Attributes:
-        ranges: (start, stop) of the rows that are read, one behind the other.
+        ranges: (start, stop) of the rows that are read, one after the other.
         order: places in these of the own rows, batch by batch; ``None`` for their order.
         bounds: (start, stop) in ``order`` of the rows of each batch.
     """

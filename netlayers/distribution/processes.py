@@ -98,7 +98,7 @@ class MPI:
         ConfigurationError: mpi4py is missing, or does not see the processes that were started.
     """
 
-    _announces_end = False  # of those that exist the first one does it, unless the process failed
+    _announces_end = False  # whether an object has registered _end; after an error none does
 
     def __init__(self, shared_memory: bool = True) -> None:
         self.mpi = _mpi4py()

@@ -46,7 +46,8 @@ _NAMES = (
     "openblas_{}_num_threads",
 )
 _own = threading.local()
-_busy = threading.Lock()
+# Ctrl-C can leave it to a thread that has gone on, which takes it again.
+_busy = threading.RLock()
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
@@ -149,8 +150,10 @@ def own_threads() -> Iterator[int]:
     finally:
         _own.threads = None
         if alone:
-            set_threads(before)
-            _busy.release()
+            try:
+                set_threads(before)
+            finally:
+                _busy.release()
 
 
 class _Single:

@@ -152,6 +152,33 @@ def test_this_thread_computes_alone_where_there_are_no_others_any_more(two, monk
     assert threads.run(lambda part: part.start, slices) == [0, 1, 2, 3]
 
 
+def test_after_an_interrupt_there_are_as_many_threads_as_before(two, monkeypatch):
+    def interrupted(count):
+        two.append(count)
+        if count == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "_openblas", lambda: (interrupted, lambda: two[-1]))
+        with pytest.raises(KeyboardInterrupt), threads.own_threads():
+            pass
+    found = []
+
+    def note():
+        with threads.own_threads() as count:
+            found.append(count)
+
+    other = threading.Thread(target=note)  # no other thread has them
+    other.start()
+    other.join()
+    threads._busy.acquire()  # as if it was interrupted just then
+    try:
+        note()
+    finally:
+        threads._busy.release()
+    assert found == [2, 2]
+
+
 def test_the_blas_of_numpy_is_found_where_it_is_openblas():
     config = np.show_config(mode="dicts")
     if "openblas" not in config["Build Dependencies"]["blas"]["name"]:

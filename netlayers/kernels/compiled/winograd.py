@@ -16,6 +16,9 @@ outputs.
 A series is an image with as many columns as the dilation, so that the entries that a window sees
 lie under each other; its kernel is one entry wide.
 
+An entry of x that is infinite makes outputs that see it NaN, as differences of infinities. With 5
+and 7 entries, the output of the same tile that does not see it can be NaN as well.
+
 The results are at least as accurate as the direct sum, which adds up more terms one after the
 other: the largest error, in standard deviations of y, of 3 x 3 with 64 and 128 channels is 3e-6 and
 4e-6 in float32, that of the direct sum 8e-6 and 1e-5. Larger tiles would save more and round more.
@@ -56,12 +59,13 @@ if TYPE_CHECKING:
 #   5       24 channels 1.1, 1.1, 1.1; 32 1.1, 1.2, 1.1; 64 1.4, 1.3, 1.4; 128 1.6, 1.4, 1.6
 #   7       16 channels 1.0, 0.8, 0.9; 24 1.1, 1.1, 1.1; 64 1.5, 1.4, 1.6; 128 1.7, 1.6, 1.7
 #
-# Tiles of other tiles' outputs, too, 3 x 3 on one thread:
+# Where the last tiles of rows and columns overlap those before, 3 x 3 on one thread:
 #
 #   11 x 11 16 channels 0.8, 0.8, 0.8; 32 1.1, 1.1, 1.1; 64 1.4, 1.4, 1.4
 #   7 x 7   16 channels 0.7, 0.7, 0.7; 32 1.0, 1.0, 1.0; 64 1.2, 1.2, 1.2
 FEWEST = {(3, 3): 16, (5, 5): 24, (3, 1): 48, (5, 1): 32, (7, 1): 24}
-# If some tiles are such, so many times the channels, and at most so many of the multiplications.
+# Where tiles overlap, at least so many times these channels, and at most this part of the direct
+# sum's multiplications.
 _TIMES, _PRODUCTS = 2, 0.6
 # Outputs of a sample, for which U is worth its time even with a single sample.
 _OUTPUTS = 16

@@ -88,6 +88,7 @@ class Interrupts:
                 with contextlib.suppress(Exception):
                     stream.flush()
             signal.raise_signal(signal.SIGTERM)
+        self._together = False  # no step follows in which the others could learn of it
         self.release()
 
     def _restore(self) -> None:

@@ -91,14 +91,15 @@ def test_sigterm_ends_the_process(handlers):
     assert state[signal.SIGTERM] is signal.SIG_DFL
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("own", [False, True])
-def test_a_late_signal(handlers, own):
+def test_a_late_signal(handlers, own, together):
     state, seen = handlers
     if own:
         state[signal.SIGTERM] = lambda *a: seen.append(a)
 
     def run():
-        with signals.Interrupts() as interrupts:
+        with signals.Interrupts(together) as interrupts:
             interrupts.busy = True
             interrupts._handle(signal.SIGTERM, 5)
             raise KeyError

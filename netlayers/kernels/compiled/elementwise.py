@@ -57,11 +57,11 @@ def _sum(
 ) -> None:
     """``y = max(x + other, lowest)`` for a share; without x that of y, which is vectorized."""
     lowest, part = y.dtype.type(lowest), _part(share, count, y)
-    left = None if x is None else _part(share, count, x)
-    right = None if other is None else _part(share, count, other)
+    left: Any = None if x is None else _part(share, count, x)
+    right: Any = None if other is None else _part(share, count, other)
     for i in range(part.size):
-        number = part[i] if left is None else left[i]
-        if right is not None:
+        number = part[i] if x is None else left[i]
+        if other is not None:  # numba 0.60 knows this of an argument only
             number += right[i]
         part[i] = lowest if number <= lowest else number  # NaN stays NaN
 

@@ -1,4 +1,4 @@
-"""Arguments of Keras that are refused, with what to use, and arguments that are not kept."""
+"""Arguments of Keras that are refused or have no effect, and arguments that are not kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ from typing import Any
 
 from netlayers.errors import ConfigurationError
 
-# Of a class or one of its bases.
+# Keras arguments that only choose how something is executed. They are accepted where Keras accepts
+# them and have no effect; every other argument is honoured or refused.
+EXECUTION_ARGUMENTS = {
+    "auto_scale_loss": "there is no mixed precision, so the loss needs no scaling",
+    "autocast": "a model computes in one dtype",
+    "flash_attention": "attention has a single implementation",
+    "jit_compile": "kernels are selected per process with use_kernels",
+    "run_eagerly": "everything runs eagerly",
+    "safe_mode": "loading never runs code of a file",
+    "unroll": "there is no graph to unroll a loop in",
+    "use_cudnn": "there is no GPU",
+    "use_multiprocessing": "batches are prefetched by a thread, see read_ahead",
+    "workers": "batches are prefetched by a thread, see read_ahead",
+}
+
+# Refused, with what to use: of a class or one of its bases.
 REFUSED_ARGUMENTS = {
     ("Optimizer", "lr"): "lr is called learning_rate; pass learning_rate={value!r}.",
     ("Optimizer", "decay"): "decay was an argument of old versions of Keras; pass "

@@ -10,6 +10,7 @@ from netlayers.registry import (
     Configurable,
     serialize,
     snake_case,
+    stored_name,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def serializers(
         Args:
             obj: an object of the family, a function, or plain data, which stay as they are.
         """
-        return serialize(obj) if isinstance(obj, Configurable) else getattr(obj, "__name__", obj)
+        if isinstance(obj, Configurable):
+            return serialize(obj)
+        return stored_name(obj, obj.__name__) if hasattr(obj, "__name__") else obj
 
     def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """Return the object that ``serialize`` described.

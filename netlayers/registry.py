@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from netlayers._defined import check_method_arguments
 from netlayers._read_only import guard_methods
-from netlayers._refused import kept_argument, refused_argument
+from netlayers._refused import EXECUTION_ARGUMENTS, kept_argument, refused_argument
 from netlayers.checks import is_foreign
 from netlayers.errors import ConfigurationError, MissingMethodError, UnknownNameError
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
+# The user's classes and functions by the names that Keras gives them, "package>name".
+QUALIFIED: dict[str, Any] = {}
 # custom_objects of the file that is being read; None when no file is.
 _CUSTOM_OBJECTS: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 # Additional names of the user: see netlayers.utils.custom_object_scope.
@@ -33,21 +35,6 @@ USER_OBJECTS: ContextVar[Mapping[str, Any]] = ContextVar("user_objects", default
 
 Class = TypeVar("Class", bound=type)
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-# Keras arguments that only choose how something is executed. They are accepted where Keras accepts
-# them and have no effect; every other argument is honoured or refused.
-EXECUTION_ARGUMENTS = {
-    "auto_scale_loss": "there is no mixed precision, so the loss needs no scaling",
-    "autocast": "a model computes in one dtype",
-    "flash_attention": "attention has a single implementation",
-    "jit_compile": "kernels are selected per process with use_kernels",
-    "run_eagerly": "everything runs eagerly",
-    "safe_mode": "loading never runs code of a file",
-    "unroll": "there is no graph to unroll a loop in",
-    "use_cudnn": "there is no GPU",
-    "use_multiprocessing": "batches are prefetched by a thread, see read_ahead",
-    "workers": "batches are prefetched by a thread, see read_ahead",
-}
 
 
 def _constructor_arguments(cls: type) -> dict[str, Any]:
@@ -160,7 +147,8 @@ class Configurable:
 def serialize(value: Any) -> Any:
     """Return plain data; a :class:`Configurable` becomes its class name and arguments."""
     if isinstance(value, Configurable):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
+        name = stored_name(type(value), type(value).__name__)
+        return {"class_name": name, "config": value.get_config()}
     if isinstance(value, (list, tuple)):
         return [serialize(item) for item in value]
     return value
@@ -174,6 +162,8 @@ def snake_case(name: str) -> str:
 
 def register(kind: str, *aliases: str) -> Callable[[Class], Class]:
     """Class decorator: register a class by its name, its snake-case name and ``aliases``.
+
+    A class that had one of these names, also a built-in, is no longer found by it.
 
     Args:
         kind: ``"layer"``, ``"loss"``, ``"optimizer"``, ``"metric"``, ``"initializer"``, ...
@@ -190,8 +180,7 @@ def register(kind: str, *aliases: str) -> Callable[[Class], Class]:
     """
 
     def decorate(cls: Class) -> Class:
-        names = (cls.__name__, *aliases, snake_case(cls.__name__), cls.__name__.lower())
-        for name in names:
+        for name in (cls.__name__, *aliases, *spellings(cls.__name__)):
             register_name(kind, name, cls)
         return cls
 
@@ -201,6 +190,18 @@ def register(kind: str, *aliases: str) -> Callable[[Class], Class]:
 def register_name(kind: str, name: str, factory: Callable[..., Any]) -> None:
     """Register ``factory`` as ``name``; a later registration replaces an earlier one."""
     _REGISTRY.setdefault(kind, {})[name] = factory
+
+
+def stored_name(thing: Any, name: str) -> str:
+    """Return the name of a class or function in files: its own, or if another has that, Keras's."""
+    qualified = next((its for its, known in QUALIFIED.items() if known is thing), name)
+    kinds = [known for known in _REGISTRY.values() if known.get(qualified) is thing]
+    return name if all(known.get(name) is thing for known in kinds) else qualified
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """Return the names of a class: ``"LeakyReLU"``, ``"leaky_relu"`` and ``"leakyrelu"``."""
+    return name, snake_case(name), name.lower()
 
 
 def registered(kind: str) -> dict[str, Callable[..., Any]]:

@@ -13,7 +13,7 @@ from netlayers.checks import takes
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.metrics.base import Mean, weighted_sum
 from netlayers.metrics.targets import with_outputs
-from netlayers.registry import lookup, register, register_name, registered
+from netlayers.registry import lookup, register, register_name, registered, stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class MeanMetricWrapper(Mean):
         Raises:
             ConfigurationError: it is not registered.
         """
-        fn_name = function_name(self.fn)
+        fn_name = stored_name(self.fn, function_name(self.fn))
         if registered("metric").get(fn_name) is not self.fn:
             raise ConfigurationError(
                 f"metric {self.name!r}: only a registered function can be serialized. Register "

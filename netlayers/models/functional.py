@@ -16,7 +16,7 @@ from netlayers.errors import ConfigurationError, DataError
 from netlayers.layers.graph import CallGraph
 from netlayers.layers.input import InputLayer
 from netlayers.models.model import Model
-from netlayers.registry import register, resolve
+from netlayers.registry import register, resolve, serialize
 from netlayers.saving import CustomObjectScope
 
 if TYPE_CHECKING:
@@ -250,10 +250,7 @@ class Functional(CallGraph, Model):
         elif self._single_output:
             outputs = outputs[0]
         return {
-            "layers": [
-                {"class_name": type(its).__name__, "config": its.get_config()}
-                for its in self.layers
-            ],
+            "layers": serialize(list(self.layers)),
             "calls": self._wires_as_lists(),
             "inputs": inputs,
             "outputs": outputs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.activations import ActivationLayer
-from netlayers.checks import check_custom_objects, takes
+from netlayers.checks import check_custom_objects, is_foreign, takes
 from netlayers.constraints import Constraint
 from netlayers.core.layer import Layer
 from netlayers.errors import ArgumentTypeError, ConfigurationError
@@ -15,13 +15,14 @@ from netlayers.metrics import Metric
 from netlayers.optimizers import Optimizer
 from netlayers.optimizers.schedules import LearningRateSchedule
 from netlayers.registry import (
+    QUALIFIED,
     USER_OBJECTS,
     Configurable,
-    register,
     register_name,
     registered,
     resolve,
     serialize,
+    spellings,
 )
 from netlayers.regularizers import Regularizer
 from netlayers.training.callback import Callback
@@ -42,7 +43,6 @@ _KINDS: dict[type, str] = {  # the first that fits: an activation is a layer too
     Constraint: "constraint",
     Callback: "callback",
 }
-_registered: dict[str, Any] = {}
 
 
 class CustomObjectScope:
@@ -85,7 +85,7 @@ def get_custom_objects() -> dict[str, Any]:
 
     The result is a copy: to add a name use ``register_keras_serializable``.
     """
-    return {**_registered, **USER_OBJECTS.get()}
+    return {**QUALIFIED, **USER_OBJECTS.get()}
 
 
 def register_keras_serializable(
@@ -93,9 +93,10 @@ def register_keras_serializable(
 ) -> Callable[[Any], Any]:
     """Class decorator: register a class under the kind of its base class, as Keras does.
 
-    It is found by its own name and as ``"package>name"``. A function of one argument
-    is registered as an activation, one of more as a loss and a metric.
-    The same as :func:`netlayers.register`, without the kind.
+    It is found as ``"package>name"``, and by its own name unless that is the name of a class or
+    function of netlayers, which keeps it. A function of one argument is registered as an
+    activation, one of more as a loss and a metric. To give a built-in name another meaning use
+    :func:`netlayers.register`.
 
     Args:
         package: first part of the name.
@@ -109,25 +110,42 @@ def register_keras_serializable(
         ...         out[...] = 4
         >>> nl.initializers.get("mine>Fours"), nl.initializers.get("fours")
         (Fours(), Fours())
+        >>> @nl.saving.register_keras_serializable("mine")
+        ... def relu(x):
+        ...     return x * (x > 0)
+        >>> nl.activations.get("relu")
+        ReLU()
+        >>> nl.activations.get("mine>relu").fn is relu
+        True
     """
 
     def decorate(thing: Any) -> Any:
         full = f"{package}>{name or thing.__name__}"
-        _registered[full] = thing
-        if not isinstance(thing, type):
-            for its in ("activation",) if takes(thing, 1) else ("loss", "metric"):
-                register_name(its, thing.__name__, thing)
-                register_name(its, full, thing)
-            return thing
-        kind = next((k for base, k in _KINDS.items() if issubclass(thing, base)), None)
-        if kind is None:
+        names: tuple[str, ...] = (thing.__name__,)
+        if isinstance(thing, type):
+            kinds = [kind for base, kind in _KINDS.items() if issubclass(thing, base)][:1]
+            names = spellings(thing.__name__)
+        else:
+            kinds = ["activation"] if takes(thing, 1) else ["loss", "metric"]
+        if not kinds:
             raise ConfigurationError(
                 f"register_keras_serializable: {thing!r} is no subclass of Layer, Loss, Metric or "
                 "another base class of netlayers."
             )
-        return register(kind, full)(thing)
+        QUALIFIED[full] = thing
+        for its in (full, *(n for n in names if not any(_is_built_in(k, n) for k in kinds))):
+            for kind in kinds:
+                register_name(kind, its, thing)
+        return thing
 
     return decorate
+
+
+def _is_built_in(kind: str, name: str) -> bool:
+    """Whether netlayers itself has registered a name."""
+    kinds = ("layer", "activation") if kind == "layer" else (kind,)  # an activation is a layer
+    found = [registered(its).get(name) for its in kinds]
+    return any(known is not None and not is_foreign(known) for known in found)
 
 
 def get_registered_name(obj: Any) -> str:
@@ -141,7 +159,7 @@ def get_registered_name(obj: Any) -> str:
             f"get_registered_name: obj must be a class or a function, got {obj!r}."
         )
     found: str = obj.__name__
-    return next((known for known, thing in _registered.items() if thing is obj), found)
+    return next((known for known, thing in QUALIFIED.items() if thing is obj), found)
 
 
 def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

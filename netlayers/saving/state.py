@@ -16,7 +16,7 @@ from netlayers.checks import is_foreign
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.losses.function import FunctionLoss
-from netlayers.registry import Configurable, own_function, registered, serialize
+from netlayers.registry import Configurable, own_function, registered, serialize, stored_name
 from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
 from netlayers.saving.names import built_layers, weights_of
@@ -133,7 +133,7 @@ def _functions_named(value: Any) -> Any:
         named = {key: _functions_named(item) for key, item in value.items()}
         for argument in _FUNCTIONS.get(value.get("class_name", ""), ()):
             if callable(named["config"][argument]):
-                named["config"][argument] = function_name(named["config"][argument])
+                named["config"][argument] = _name_of(named["config"][argument])
         return named
     return [_functions_named(item) for item in value] if isinstance(value, list) else value
 
@@ -191,9 +191,7 @@ def compile_settings(path: str, model: CompilableModel) -> dict[str, Any]:
             own = type(own)
         if isinstance(own, type) and not is_foreign(own):
             continue  # a loss and a metric may share a name
-        name = own.__name__ if isinstance(own, type) else function_name(own)
-        if isinstance(own, type) and not is_foreign(own):
-            continue  # found by its name, also where a loss and a metric have the same
+        name = _name_of(own)
         first = known.setdefault(name, own)
         if first is not own and first != own:  # methods of one object are equal, not the same
             hint = "Give one of them another name (__name__)."
@@ -219,15 +217,20 @@ def named(path: str, thing: Any) -> Any:
     if isinstance(thing, tuple):
         return [named(path, one) for one in thing]
     if isinstance(thing, _WRAPPERS):
-        function = function_name(thing.fn)
-        return {"custom": function, "name": thing.name}
+        return {"custom": _name_of(thing.fn), "name": thing.name}
     if isinstance(thing, Configurable):
         return architecture(path, thing)
     if isinstance(thing, (str, dict)):
         return thing
     if isinstance(thing, type):
-        return {"class_name": thing.__name__, "config": {}}
-    return {"custom": function_name(thing)}
+        return {"class_name": _name_of(thing), "config": {}}
+    return {"custom": _name_of(thing)}
+
+
+def _name_of(thing: Any) -> str:
+    """Return the name of a class or function in a file."""
+    name = thing.__name__ if isinstance(thing, type) else function_name(thing)
+    return stored_name(thing, name)
 
 
 def unnamed(path: str, place: str, kind: str, value: Any, custom_objects: dict[str, Any]) -> Any:

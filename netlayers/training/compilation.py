@@ -10,6 +10,7 @@ import numpy as np
 from netlayers import distribution as distributions
 from netlayers import losses, optimizers
 from netlayers import metrics as metrics_module
+from netlayers._refused import EXECUTION_ARGUMENTS
 from netlayers._warn import warn
 from netlayers.arrays.convert import each
 from netlayers.checks import check_integer, is_foreign, overridden
@@ -20,7 +21,6 @@ from netlayers.errors import ConfigurationError, NotCompiledError
 from netlayers.layers import Normalization
 from netlayers.layers.containers import Chain, Container
 from netlayers.optimizers.schedules import OneCycle
-from netlayers.registry import EXECUTION_ARGUMENTS
 from netlayers.training.lock import between_steps, check_not_busy
 from netlayers.training.measuring import MetricGroup, flat, given_metrics, metric_groups
 from netlayers.training.outputs import (

@@ -144,3 +144,69 @@ def refused(get):
     with pytest.raises(nl.errors.ConfigurationError, match="got <function cubed"):
         get("cubed")
     return True
+
+
+def test_a_registered_thing_leaves_a_built_in_its_name(monkeypatch, tmp_path):
+    before = {kind: dict(names) for kind, names in registry._REGISTRY.items()}
+    monkeypatch.setattr(registry, "_REGISTRY", before)
+    register = nl.saving.register_keras_serializable
+
+    @register()
+    def relu(x):
+        return 2 * x
+
+    @register()
+    def mse(y_true, y_pred):
+        return np.abs(y_true - y_pred).mean(axis=-1) + 7
+
+    @register("mine")
+    class Dense(nl.layers.Dense):
+        pass
+
+    @register("mine")
+    class Adam(nl.optimizers.SGD):
+        pass
+
+    @register("mine")
+    class Mish(nl.layers.Dense):  # a layer of the name of an activation
+        pass
+
+    assert type(nl.activations.get("relu")) is nl.activations.ReLU
+    assert type(nl.losses.get("mse")) is nl.losses.MeanSquaredError
+    assert type(nl.metrics.get("mse")) is nl.metrics.MeanSquaredError
+    assert type(nl.optimizers.get("adam")) is nl.optimizers.Adam
+    assert type(nl.layers.deserialize({"class_name": "Mish", "config": {}})) is nl.activations.Mish
+    plain = {"class_name": "Dense", "config": {"units": 2}}
+    assert type(nl.layers.deserialize(plain)) is nl.layers.Dense
+    for family, thing in ((nl.activations, relu), (nl.losses, mse)):
+        assert family.get(family.serialize(thing)).fn is thing
+
+    layers = [nl.layers.Dense(2, "Custom>relu"), Dense(2, "relu"), Mish(2), nl.layers.Mish()]
+    model = nl.Sequential(layers, seed=0)
+    model.compile("mine>Adam", "Custom>mse", metrics=["Custom>mse", "mse"])
+    x = np.ones((4, 3), np.float32)
+    loss, own, built_in = model.evaluate(x, x[:, :2], verbose=0)
+    assert loss == pytest.approx(own)
+    assert loss > 7 > built_in
+    model.save(tmp_path / "m.safetensors")
+    again = nl.load_model(tmp_path / "m.safetensors")
+    assert again.evaluate(x, x[:, :2], verbose=0) == [loss, own, built_in]
+    assert [type(layer) for layer in again.layers] == [type(layer) for layer in layers]
+    assert type(again.optimizer) is Adam
+    again.load_weights(tmp_path / "m.safetensors")
+
+
+def test_of_two_registered_things_of_one_name_each_is_found_by_its_package(monkeypatch):
+    before = {kind: dict(names) for kind, names in registry._REGISTRY.items()}
+    monkeypatch.setattr(registry, "_REGISTRY", before)
+    things = []
+    for package in ("first", "second"):
+
+        class Own(nl.initializers.Initializer):
+            def fill(self, out, rng=None):
+                out[...] = 1
+
+        things.append(nl.saving.register_keras_serializable(package)(Own))
+    written = [nl.initializers.serialize(thing()) for thing in things]
+    assert [its["class_name"] for its in written] == ["first>Own", "Own"]
+    assert [type(nl.initializers.deserialize(its)) for its in written] == things

@@ -8,7 +8,7 @@ import pytest
 import netlayers as nl
 from netlayers import registry
 from netlayers.errors import ArgumentTypeError, ConfigurationError, FileError
-from netlayers.saving import atomic, custom_objects, description, format
+from netlayers.saving import atomic, description, format
 from tests.golden import check_text
 from tests.snapshots import outcome
 
@@ -83,7 +83,6 @@ def test_names_of_classes_and_functions(monkeypatch):
 
     known = {kind: dict(names) for kind, names in registry._REGISTRY.items()}
     monkeypatch.setattr(registry, "_REGISTRY", known)
-    monkeypatch.setattr(custom_objects, "_registered", {})
     saving.register_keras_serializable("tests", "own")(first)
     assert saving.get_registered_name(first) == "tests>own"
     assert saving.get_registered_object("tests>own") is first

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels.exact import EXACT, is_exact
+from netlayers.kernels.memory import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,12 +52,12 @@ _busy = threading.RLock()
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: Dtype) -> Array:
-    """Return an array of this thread to write into; its memory is reused by name."""
+    """Return an aligned array of this thread to write into; its memory is reused by name."""
     memory: dict[tuple[str, Dtype], Array] = vars(_own).setdefault("memory", {})
     size = math.prod(shape)
     found = memory.get((name, dtype))
     if found is None or found.size < size:
-        found = memory[name, dtype] = np.empty(size, dtype)
+        found = memory[name, dtype] = aligned(size, dtype)
     return found[:size].reshape(shape)
 
 

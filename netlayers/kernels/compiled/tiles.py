@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.compiled.filtering import Map
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: tile 88552b7ace22, transforms 2dd84160576c,
+# this file contains digests of their files: tile 88552b7ace22, transforms e2d18f10cc32,
 # filtering 7d4692aeaa10, convolution 5305f29e9afa, workers 7288e169d825.
 
 KINDS = list(BY_KERNEL)
@@ -74,17 +74,24 @@ def _product(stages: Iterable[Map]) -> list[list[float]]:
     return np.array(product).tolist()
 
 
-def _corner(
-    t: int, beside: int, high: int, wide: int, down: int, across: int
-) -> tuple[int, int, int, int]:
-    """Return the first row and column of tile t, and how many of its rows and columns are others'.
+@functools.lru_cache(maxsize=256)
+def corners_of(
+    counts: tuple[int, int], tile: Tile, pitch: int, channels: int, filters: int
+) -> Array:
+    """Return where the tiles of a sample are, (6, tiles).
 
-    The last tiles of rows and columns begin earlier, so that they end inside.
+    The first rows are the places of their first entries in the padded image, in y, V and M. The
+    last tiles of rows and columns begin earlier, so that they end inside; the last two rows say how
+    many of a tile's rows and columns are others'.
     """
-    above = t // beside
-    row, column = high * above, wide * (t - above * beside)
-    i, j = min(row, down - high), min(column, across - wide)
-    return i, j, row - i, column - j
+    (down, across), (_, high, wide, *_) = counts, tile
+    rows, columns = (np.arange(0, n, step) for n, step in ((down, high), (across, wide)))
+    i, j = np.meshgrid(rows, columns, indexing="ij")
+    first, begin = np.minimum(i, down - high), np.minimum(j, across - wide)
+    t = np.arange(i.size).reshape(i.shape)
+    image, y = first * pitch + begin * channels, (first * across + begin) * filters
+    found = image, y, t * channels, t * filters, i - first, j - begin
+    return np.array(found, np.int64).reshape(len(found), -1)
 
 
 def convolve_tiles(
@@ -98,6 +105,7 @@ def convolve_tiles(
     length: int,
     pitch: int,
     across: int,
+    corners: Array,
     tile: Tile,
     channels: int,
     u: Array,
@@ -121,6 +129,7 @@ def convolve_tiles(
         length: entries of a line of a sample.
         pitch: entries of a line of the padded image; a series has lines of the dilation.
         across: outputs side by side.
+        corners: see :func:`corners_of`.
         tile: see :class:`Tile`.
         channels: channels of x.
         u: the kernel, (places, channels, filters).
@@ -131,13 +140,11 @@ def convolve_tiles(
         out: the output.
         rectify: replace its negative numbers by 0.
     """
-    kind, high, wide, places, columns, brought = tile
+    kind, _, _, places, columns, brought = tile
     filters, nowhere = firsts.shape[1], np.zeros(1, np.int64)
     image, v, m = images[thread], vs[thread], ms[thread]
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
     row, width = across * filters, _BYTES // x.itemsize
-    down, beside = out_size // row, -(-across // wide)
-    tiles = -(-down // high) * beside
     v_pitch, m_pitch = v.size // places, m.size // places
     source = _entries(image) if image.size else _entries(x)
     spread, products, target = _entries(v), _entries(m), _entries(out)
@@ -148,17 +155,13 @@ def convolve_tiles(
             _pad(x, sample * size, lines, length, image)
         else:
             start = sample * size
-        for begin in range(0, tiles, block):
-            number = min(block, tiles - begin)
-            for t in range(number):
-                i, j, _, _ = _corner(begin + t, beside, high, wide, down, across)
-                at = start + i * pitch + j * channels
-                _spread_input(
-                    kind,
-                    channels,
-                    (source, at, pitch, channels),
-                    (spread, t * channels, columns * v_pitch, v_pitch),
-                )
+        for begin in range(0, corners.shape[1], block):
+            number = min(block, corners.shape[1] - begin)
+            _spread_input(
+                kind, channels, number,
+                (source, start, _entries(corners[0, begin:]), pitch, channels),
+                (spread, 0, _entries(corners[2]), columns * v_pitch, v_pitch),
+            )  # fmt: skip
             for p in range(places):
                 _multiply(
                     0, number, filters, width, 1, channels,
@@ -167,15 +170,11 @@ def convolve_tiles(
                     (first, filters if p == brought else 0, 0),
                     (products, p * m_pitch, filters),
                 )  # fmt: skip
-            for t in range(number):
-                i, j, _, _ = _corner(begin + t, beside, high, wide, down, across)
-                at = sample * out_size + i * row + j * filters
-                _gather_output(
-                    kind,
-                    filters,
-                    (products, t * filters, columns * m_pitch, m_pitch),
-                    (target, at, row, filters),
-                )
+            _gather_output(
+                kind, filters, number,
+                (products, 0, _entries(corners[3]), columns * m_pitch, m_pitch),
+                (target, sample * out_size, _entries(corners[1, begin:]), row, filters),
+            )  # fmt: skip
         if rectify:
             _rectify(out, sample * out_size, (sample + 1) * out_size)
 
@@ -203,6 +202,7 @@ def gradient_of_tiles(
     length: int,
     pitch: int,
     across: int,
+    corners: Array,
     tile: Tile,
     channels: int,
     dy: Array,
@@ -218,8 +218,6 @@ def gradient_of_tiles(
     nowhere, own = np.zeros(1, np.int64), np.zeros(high * wide * filters, dy.dtype)
     size, dy_size = x.size // max(1, samples), dy.size // max(1, samples)
     row, width = across * filters, _BYTES // x.itemsize
-    down, beside = dy_size // row, -(-across // wide)
-    tiles = -(-down // high) * beside
     v_pitch, m_pitch = v.size // places, m.size // places
     source = _entries(image) if image.size else _entries(x)
     spread, gradients, given = _entries(v), _entries(m), _entries(dy)
@@ -231,32 +229,28 @@ def gradient_of_tiles(
             _pad(x, sample * size, lines, length, image)
         else:
             start = sample * size
-        for begin in range(0, tiles, block):
-            number = min(block, tiles - begin)
+        for begin in range(0, corners.shape[1], block):
+            number = min(block, corners.shape[1] - begin)
+            _spread_input(
+                kind, channels, number,
+                (source, start, _entries(corners[0, begin:]), pitch, channels),
+                (spread, 0, _entries(corners[2]), columns * v_pitch, v_pitch),
+            )  # fmt: skip
+            _spread_gradient(
+                kind, filters, number,
+                (given, sample * dy_size, _entries(corners[1, begin:]), row, filters),
+                (gradients, 0, _entries(corners[3]), columns * m_pitch, m_pitch),
+            )  # fmt: skip
             for t in range(number):
-                i, j, above, before = _corner(begin + t, beside, high, wide, down, across)
-                at = start + i * pitch + j * channels
-                _spread_input(
-                    kind,
-                    channels,
-                    (source, at, pitch, channels),
-                    (spread, t * channels, columns * v_pitch, v_pitch),
-                )
-                at = sample * dy_size + i * row + j * filters
-                _spread_gradient(
-                    kind,
-                    filters,
-                    (given, at, row, filters),
-                    (gradients, t * filters, columns * m_pitch, m_pitch),
-                )
+                above, before = corners[4, begin + t], corners[5, begin + t]
                 if above or before:
+                    at = sample * dy_size + corners[1, begin + t]
                     _copy_own(dy, at, row, high, wide, above, before, own)
                     _spread_gradient(
-                        kind,
-                        filters,
-                        (copied, 0, wide * filters, filters),
-                        (gradients, t * filters, columns * m_pitch, m_pitch),
-                    )
+                        kind, filters, 1,
+                        (copied, 0, place, wide * filters, filters),
+                        (gradients, t * filters, place, columns * m_pitch, m_pitch),
+                    )  # fmt: skip
             for p in range(places):
                 matrix = p * channels * filters
                 _multiply(
@@ -282,16 +276,24 @@ def spread_kernel(kernel: Array, along: int, u: Array, tile: Tile) -> None:
     """``U = G g Gᵀ`` of a kernel with ``along`` entries side by side; all arrays are flat."""
     kind, _, _, places, columns, _ = tile
     size = u.size // places
-    source, target = _entries(kernel), _entries(u)
-    _spread_kernel(kind, size, (source, 0, along * size, size), (target, 0, columns * size, size))
+    nowhere = np.zeros(1, np.int64)
+    source, target, place = _entries(kernel), _entries(u), _entries(nowhere)
+    _spread_kernel(
+        kind, size, 1,
+        (source, 0, place, along * size, size), (target, 0, place, columns * size, size),
+    )  # fmt: skip
 
 
 def gather_kernel(u: Array, kernel: Array, along: int, tile: Tile) -> None:
     """``g = Gᵀ U G``; see :func:`spread_kernel`."""
     kind, _, _, places, columns, _ = tile
     size = u.size // places
-    source, target = _entries(u), _entries(kernel)
-    _gather_kernel(kind, size, (source, 0, columns * size, size), (target, 0, along * size, size))
+    nowhere = np.zeros(1, np.int64)
+    source, target, place = _entries(u), _entries(kernel), _entries(nowhere)
+    _gather_kernel(
+        kind, size, 1,
+        (source, 0, place, columns * size, size), (target, 0, place, along * size, size),
+    )  # fmt: skip
 
 
 def compiled_tiles(compiled: Callable[..., Any]) -> None:
@@ -305,14 +307,7 @@ def compiled_tiles(compiled: Callable[..., Any]) -> None:
     module["_spread_input"], module["_spread_kernel"] = transform(b), transform(g)
     module["_spread_gradient"] = transform(a)
     module["_gather_output"], module["_gather_kernel"] = transform(_back(a)), transform(_back(g))
-    for loop in (
-        _corner,
-        _copy_own,
-        convolve_tiles,
-        gradient_of_tiles,
-        spread_kernel,
-        gather_kernel,
-    ):
+    for loop in (_copy_own, convolve_tiles, gradient_of_tiles, spread_kernel, gather_kernel):
         module[loop.__name__] = compiled(loop)
     module["_task"] = task_of(convolve_tiles)
     module["_gradient_task"] = task_of(gradient_of_tiles)

@@ -23,20 +23,24 @@ if TYPE_CHECKING:
 
 
 def transform(maps: Sequence[tuple[Stages, Stages]]) -> Any:
-    """Return ``map(kind, columns, source, target)`` for compiled code: ``target = T source Sᵀ``.
+    """Return ``map(kind, columns, tables, source, target)`` for compiled code: ``T source Sᵀ``.
 
     Args:
         maps: the stages of T and S of each kind; each of their rows has a positive entry.
 
     Returns:
-        A function of the kind, of the number of columns, and of two tuples ``(pointer, start, row,
-        column)``: column c of entry (i, j) is at ``start + i row + j column + c``.
+        A function of the kind, of the number of columns, of the number of tables, and of two tuples
+        ``(pointer, start, places, row, column)``, with ``places`` a pointer to int64: column c of
+        entry (i, j) of table t is at ``start + places[t] + i row + j column + c``.
     """
     extending: Any = importlib.import_module("numba.extending")
     types: Any = importlib.import_module("numba").types
 
-    def declared(context: Any, kind: Any, columns: Any, source: Any, target: Any) -> Any:
-        return types.void(kind, columns, source, target), functools.partial(_write, maps)
+    def declared(
+        context: Any, kind: Any, columns: Any, tables: Any, source: Any, target: Any
+    ) -> Any:
+        signature = types.void(kind, columns, tables, source, target)
+        return signature, functools.partial(_write, maps)
 
     return extending.intrinsic(declared)
 
@@ -44,45 +48,59 @@ def transform(maps: Sequence[tuple[Stages, Stages]]) -> Any:
 def _write(
     maps: Sequence[tuple[Stages, Stages]], context: Any, builder: Any, signature: Any, given: Any
 ) -> Any:
-    """Write a branch for each kind: a loop over the vectors; the last one may be shorter."""
+    """Write a branch for each kind: a loop over whole vectors, and the columns that are left.
+
+    The inner loop is that over the tables: it needs few registers for addresses.
+    """
     tools: Any = importlib.import_module("numba.core.cgutils")
-    source, target = (tools.unpack_tuple(builder, operand) for operand in given[2:])
-    writer = Writer(builder, tools, (given[1], None, None), source, source, source, target)
-    builder.function.attributes.add("noinline")
-    whole = builder.sub(writer.vectors, writer.integer(1))
+    kind, columns, tables = given[:3]
+    source, target = (tools.unpack_tuple(builder, operand) for operand in given[3:])
+    writer = Writer(builder, tools, (columns, None, None), source, source, source, target)
+    width = writer.integer(writer.width)
+    whole = builder.sdiv(columns, width)
     end = builder.append_basic_block("end")
-    by_kind = builder.switch(given[0], end)
-    for kind, pair in enumerate(maps):
-        block = builder.append_basic_block(f"kind{kind}")
-        by_kind.add_case(writer.integer(kind), block)
+    by_kind = builder.switch(kind, end)
+    for number, pair in enumerate(maps):
+        block = builder.append_basic_block(f"kind{number}")
+        by_kind.add_case(writer.integer(number), block)
         builder.position_at_end(block)
-        with writer.loop(whole) as vector:
-            _transformed(writer, *pair, builder.mul(vector, writer.integer(writer.width)), 2)
-        _transformed(writer, *pair, builder.mul(whole, writer.integer(writer.width)), 1)
+        with writer.loop(whole) as vector, writer.loop(tables) as table:
+            _transformed(writer, *pair, builder.mul(vector, width), table, 2)
+        offset = builder.mul(whole, width)
+        left = builder.icmp_signed("<", offset, columns)
+        with writer.loop(builder.select(left, tables, writer.integer(0))) as table:
+            _transformed(writer, *pair, offset, table, 1)
         builder.branch(end)
     builder.position_at_end(end)
     return context.get_dummy_value()
 
 
-def _transformed(writer: Writer, t: Stages, s: Stages, offset: Any, vectors: int) -> None:
+def _transformed(
+    writer: Writer, t: Stages, s: Stages, offset: Any, table: Any, vectors: int
+) -> None:
     """Write the maps of the columns from ``offset`` on; see :meth:`Writer.load` for ``vectors``."""
     builder = writer.builder
 
-    def place(operand: Any, i: int, j: int) -> Any:
-        array, start, row, column = operand
-        away = builder.add(builder.mul(writer.integer(i), row), offset)
-        away = builder.add(builder.mul(writer.integer(j), column), away)
-        return builder.gep(array, [builder.add(start, away)])
+    def lines(operand: Any, count: int) -> list[Any]:
+        array, start, places, row, _ = operand
+        begin = builder.gep(array, [builder.add(start, offset)])
+        first = builder.gep(begin, [builder.load(builder.gep(places, [table]))])
+        return [builder.gep(first, [builder.mul(writer.integer(i), row)]) for i in range(count)]
 
-    rows, columns = range(len(t[0][0])), range(len(s[0][0]))
-    x = [[writer.load(place(writer.a, i, j), 0, vectors) for j in columns] for i in rows]
+    def entry(line: Any, j: int, operand: Any) -> Any:
+        return builder.gep(line, [builder.mul(writer.integer(j), operand[-1])])
+
+    x = [
+        [writer.load(entry(line, j, writer.a), 0, vectors) for j in range(len(s[0][0]))]
+        for line in lines(writer.a, len(t[0][0]))
+    ]
     for stage in t:
         x = [[_combined(writer, row, column) for column in zip(*x, strict=True)] for row in stage]
     for stage in s:
         x = [[_combined(writer, row, line) for row in stage] for line in x]
-    for i, line in enumerate(x):
-        for j, vector in enumerate(line):
-            writer.store(vector, place(writer.out, i, j), 0, vectors)
+    for line, values in zip(lines(writer.out, len(x)), x, strict=True):
+        for j, vector in enumerate(values):
+            writer.store(vector, entry(line, j, writer.out), 0, vectors)
 
 
 def _combined(writer: Writer, factors: Sequence[float], vectors: Sequence[Any]) -> Any:

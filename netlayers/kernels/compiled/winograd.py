@@ -136,7 +136,10 @@ class _Tiles:
         )
         # Those of a series are lines of as many entries as the dilation.
         pitch = (counts[1] if len(windows.sizes) == 1 else windows.padded[1]) * channels
-        self.geometry = images, places.lines, places.length, pitch, counts[1], tile, channels
+        corners = tiles.corners_of(counts, tile, pitch, channels, filters)
+        self.geometry = (
+            images, places.lines, places.length, pitch, counts[1], corners, tile, channels
+        )  # fmt: skip
 
 
 def convolve(

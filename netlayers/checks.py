@@ -7,6 +7,8 @@ import inspect
 import operator
 import os
 import stat
+import sys
+import traceback
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
@@ -359,9 +361,14 @@ def check_custom_objects(owner: str, value: Any) -> None:
 
 @contextlib.contextmanager
 def named_in_errors(
-    argument: str, kinds: tuple[type[ValueError], ...] = (DataError, ShapeError)
+    argument: str, kinds: tuple[type[ValueError], ...] = (DataError, ShapeError), own: bool = True
 ) -> Iterator[str]:
     """Add to errors about data that they are in ``argument``, unless they name it already.
+
+    Args:
+        argument: the name of the argument.
+        kinds: the classes of these errors.
+        own: also to errors of the user's code, such as that of a metric.
 
     Example:
         >>> from netlayers.errors import ShapeError
@@ -373,6 +380,13 @@ def named_in_errors(
     try:
         yield argument
     except kinds as error:
-        if argument not in str(error):
+        if argument not in str(error) and (own or not _is_of_user(error)):
             error.args = (f"{error} (This is in {argument}.)",)
         raise
+
+
+def _is_of_user(error: BaseException) -> bool:
+    """Whether an error was raised in code of the user, or in what that called."""
+    known = {"netlayers", "numpy", *sys.stdlib_module_names}
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(f.f_globals.get("__name__", "").partition(".")[0] not in known for f, _ in frames)

@@ -276,7 +276,7 @@ class TrainableModel(CompilableModel):
             elif self.distribution is not None:
                 data = own_rows_of(data, self.distribution)
             hooks = CallbackList(as_callbacks(callbacks), self, params)
-            logs = trainer.test(current, data, hooks, exact)
+            logs = trainer.test(current, data, hooks, exact, None)
         if verbose:
             print(numbers_line(logs), flush=True)
         return batch_result(logs, return_dict)

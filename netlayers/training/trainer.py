@@ -25,8 +25,10 @@ from netlayers.training.state import check_like
 from netlayers.training.together import agreed, check_together
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlayers._typing import Logs
-    from netlayers.data.batch import Data
+    from netlayers.data.batch import Batch, Data
     from netlayers.optimizers import Optimizer
     from netlayers.training.callback import CallbackList
     from netlayers.training.step import Steps
@@ -349,18 +351,23 @@ def validate(steps: Steps, data: Data, hooks: CallbackList) -> Logs:
         epoch = 1 + (hooks.epoch or 0)
         warn_exhausted("fit: validation_data", f"before epoch {epoch} was validated")
         return {}
-    with named_in_errors("validation_data"):
-        means = test(steps, data, hooks, exact=False)
+    means = test(steps, data, hooks, exact=False, argument="validation_data")
     return {f"val_{name}": value for name, value in means.items()}
 
 
-def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
-    """Evaluate every batch once, with ``exact`` in batches of a fixed size; return the means."""
+def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool, argument: str | None) -> Logs:
+    """Evaluate every batch once, with ``exact`` in batches of a fixed size; return the means.
+
+    Errors about the data name the ``argument`` that they are in, those of callbacks do not.
+    """
     model: Any = steps.model
     batches, compute, logs_of = data.batches(), steps.test, steps.logs
     if exact:
         batches = batches_of(INFERENCE_BATCH, batches)
         compute, logs_of = exactly(compute), exactly(logs_of)
+    if argument is not None:
+        named = named_in_errors(argument, own=False)
+        batches, compute, logs_of = _named(batches, argument), named(compute), named(logs_of)
     hooks.fire("on_test_begin", {})
     steps.reset()
     begin, end = hooks.has("on_test_batch_begin"), hooks.has("on_test_batch_end")
@@ -378,3 +385,9 @@ def test(steps: Steps, data: Data, hooks: CallbackList, exact: bool) -> Logs:
     logs.pop("grad_norm", None)  # there are no gradients in a test
     hooks.fire("on_test_end", dict(logs))
     return logs
+
+
+def _named(batches: Iterator[Batch], argument: str) -> Iterator[Batch]:
+    """Yield batches; errors in reading them name the argument."""
+    with named_in_errors(argument):
+        yield from batches

@@ -375,6 +375,26 @@ def test_an_error_in_validation_data_names_it(method, data):
         call(method, X, Y + 1, validation_data=data)()
 
 
+class Wrong(nl.callbacks.Callback):
+    def on_test_end(self, logs=None):
+        self.model.predict(np.zeros((2, 3)))
+
+
+def wrong_metric(y_true, y_pred):
+    if len(y_true) == 5:  # those of the validation
+        nl.losses.get("mse").forward(y_true, y_pred[:2])
+    return y_pred
+
+
+@pytest.mark.parametrize(("callbacks", "metrics"), [([Wrong()], []), ([], [wrong_metric])])
+def test_an_error_of_the_user_in_the_validation_does_not_blame_its_data(callbacks, metrics):
+    its = model(layers=[nl.layers.Dense(1)])
+    its.compile("sgd", "mse", metrics=metrics)
+    with pytest.raises(nl.errors.ShapeError) as caught:
+        its.fit(X, Y, validation_data=(X[:5], Y[:5]), callbacks=callbacks, verbose=0)
+    assert "validation_data" not in str(caught.value)
+
+
 class Batches(nl.utils.PyDataset):
     def __init__(self, batches):
         super().__init__()

@@ -282,7 +282,7 @@ def test_what_tests_of_the_trainer_tell():
     its = model()
     steps = its._make_steps(Y.shape)
     hooks, data = Hooks(), samples.steps_of(its, "fit", X, Y, None, 2, 4)
-    assert list(trainer.test(steps, data, hooks, exact=False)) == ["loss"]
+    assert list(trainer.test(steps, data, hooks, exact=False, argument=None)) == ["loss"]
     assert [f[:2] for f in hooks.fired] == [
         ("on_test_begin", {}), ("on_test_batch_begin", 0), ("on_test_batch_end", 0),
         ("on_test_batch_begin", 1), ("on_test_batch_end", 1), hooks.fired[-1],

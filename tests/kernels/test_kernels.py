@@ -334,6 +334,7 @@ COMPILED = {
             "tile",
             "transforms",
             "filtering",
+            "prefetch",
             "workers",
             "convolution",
             "recurrent",

@@ -9,6 +9,7 @@ import numpy as np
 
 from netlayers.kernels.compiled import convolution
 from netlayers.kernels.compiled.filtering import BY_KERNEL
+from netlayers.kernels.compiled.prefetch import LINE, compiled_prefetch
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.compiled.transforms import transform
 from netlayers.kernels.compiled.workers import task_of, together
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains digests of their files: tile 88552b7ace22, transforms e2d18f10cc32,
-# filtering 7d4692aeaa10, convolution 5305f29e9afa, workers 7288e169d825.
+# filtering 7d4692aeaa10, convolution 5305f29e9afa, workers 7288e169d825,
+# prefetch 82fd26954b3f.
 
 KINDS = list(BY_KERNEL)
 
@@ -30,6 +32,7 @@ _entries: Any = None
 _multiply: Any = None
 _pad: Any = None
 _rectify: Any = None
+_fetch: Any = None
 _spread_input: Any = None
 _spread_gradient: Any = None
 _spread_kernel: Any = None
@@ -144,12 +147,12 @@ def convolve_tiles(
     filters, nowhere = firsts.shape[1], np.zeros(1, np.int64)
     image, v, m = images[thread], vs[thread], ms[thread]
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
-    row, width = across * filters, _BYTES // x.itemsize
+    row, width, line = across * filters, _BYTES // x.itemsize, LINE // x.itemsize
     v_pitch, m_pitch = v.size // places, m.size // places
     source = _entries(image) if image.size else _entries(x)
-    spread, products, target = _entries(v), _entries(m), _entries(out)
+    spread, products, target, given = _entries(v), _entries(m), _entries(out), _entries(x)
     kernel, first, place = _entries(u), _entries(firsts), _entries(nowhere)
-    start = 0
+    start, parts = 0, places * corners.shape[1]
     for sample in range(samples * share // count, samples * (share + 1) // count):
         if image.size:
             _pad(x, sample * size, lines, length, image)
@@ -163,6 +166,9 @@ def convolve_tiles(
                 (spread, 0, _entries(corners[2]), columns * v_pitch, v_pitch),
             )  # fmt: skip
             for p in range(places):
+                done = begin * places + p * number
+                _fetch(given, line, (sample + 1) * size, size, done, number, parts)
+                _fetch(target, line, sample * out_size, out_size, done, number, parts)
                 _multiply(
                     0, number, filters, width, 1, channels,
                     (spread, p * v_pitch, channels, 1, place),
@@ -217,13 +223,13 @@ def gradient_of_tiles(
     kind, high, wide, places, columns, _ = tile
     nowhere, own = np.zeros(1, np.int64), np.zeros(high * wide * filters, dy.dtype)
     size, dy_size = x.size // max(1, samples), dy.size // max(1, samples)
-    row, width = across * filters, _BYTES // x.itemsize
+    row, width, line = across * filters, _BYTES // x.itemsize, LINE // x.itemsize
     v_pitch, m_pitch = v.size // places, m.size // places
     source = _entries(image) if image.size else _entries(x)
     spread, gradients, given = _entries(v), _entries(m), _entries(dy)
     sums, place, copied = _entries(total), _entries(nowhere), _entries(own)
     total[:] = 0
-    start = 0
+    start, parts = 0, places * corners.shape[1]
     for sample in range(samples * share // count, samples * (share + 1) // count):
         if image.size:
             _pad(x, sample * size, lines, length, image)
@@ -252,6 +258,9 @@ def gradient_of_tiles(
                         (gradients, t * filters, place, columns * m_pitch, m_pitch),
                     )  # fmt: skip
             for p in range(places):
+                done = begin * places + p * number
+                _fetch(_entries(x), line, (sample + 1) * size, size, done, number, parts)
+                _fetch(given, line, (sample + 1) * dy_size, dy_size, done, number, parts)
                 matrix = p * channels * filters
                 _multiply(
                     0, channels, filters, width, 1, number,
@@ -302,6 +311,7 @@ def compiled_tiles(compiled: Callable[..., Any]) -> None:
     module["_entries"] = declared()[0]
     for name in ("_multiply", "_pad", "_rectify"):
         module[name] = getattr(convolution, name)
+    module["_fetch"] = compiled_prefetch(compiled)
     module["_BYTES"] = VECTORS * registers().size
     b, g, a = ([_stages(kernel, i) for kernel in KINDS] for i in range(3))
     module["_spread_input"], module["_spread_kernel"] = transform(b), transform(g)

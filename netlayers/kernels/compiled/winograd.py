@@ -72,8 +72,8 @@ _OUTPUTS = 16
 # Outputs of all samples below which direct sums, in shares of any size, take less time: 11 x 11,
 # 32 to 64 channels, 51 µs in tiles, 48 in sums, and half of that on two threads.
 _FEW = 512
-# Entries of the tiles of a block, of input and output each: 256 KiB in float32.
-_BLOCK = 1 << 16
+# Entries of the tiles of a block, of input and output each: 256 KiB in float32; and most tiles.
+_BLOCK, _BLOCK_TILES = 1 << 16, 64
 _LINE = 16  # entries between places, so that they do not fall on the same lines of the cache
 
 
@@ -128,7 +128,7 @@ class _Tiles:
         places = convolution_places(windows, channels, filters)
         counts: Any = _counts(windows)
         most = max(1, _BLOCK // (tile.places * max(channels, filters)))
-        self.block = min(_tiles(counts, tile), most)
+        self.block = min(_tiles(counts, tile), most, _BLOCK_TILES)
         images = convolution._images(places, x.dtype, threads)
         self.v, self.m = (
             scratch(name, (threads, tile.places * (self.block * width + _LINE)), x.dtype)

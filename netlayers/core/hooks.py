@@ -25,6 +25,17 @@ def call_name(path: str, number: int) -> str:
     return path if number == 1 else f"{path} (call {number})"
 
 
+def matching_name(name: str, known: Iterable[str]) -> str:
+    """Return the one of the known paths of layers that is meant by ``name``.
+
+    ``"conv2d"`` means ``"base/conv2d"`` if no other path ends in it, and the reverse: a layer that
+    is in several models has the path that it has in one of them. Without such a path, ``name``.
+    """
+    known = list(known)
+    found = [k for k in known if k.endswith(f"/{name}") or str(name).endswith(f"/{k}")]
+    return found[0] if name not in known and len(found) == 1 else name
+
+
 def used_by(layer: Layer) -> list[Layer]:
     """Return the sublayers in order of computation, repeated for each call."""
     calls: list[Any] = [

@@ -179,11 +179,13 @@ class Layer(Module):
         """
         return mask if self.supports_masking and not isinstance(mask, tuple) else None
 
-    def __call__(self, x: Any, *more: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def __call__(
+        self, inputs: Any, *more: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
         """Return :meth:`forward`, as Keras's layers and models are called.
 
         Args:
-            x: the input; for several inputs, the first, or a list or tuple of all. Symbolic values
+            inputs: the input; of several, the first, or a list or tuple of all. Symbolic values
                 give a symbolic output; see :func:`netlayers.Input`.
             more: additional inputs; a single boolean is ``training``.
             training: cache what :meth:`backward` needs. In a symbolic call, ``False`` computes the
@@ -195,17 +197,16 @@ class Layer(Module):
         """
         if len(more) == 1 and isinstance(more[0], (bool, np.bool_)):
             training, more = bool(more[0]), ()
-        if more:
-            x = (x, *more)
-        if symbols_in(x):
-            return call_layer(self, x, training, mask)
+        inputs = (inputs, *more) if more else inputs
+        if symbols_in(inputs):
+            return call_layer(self, inputs, training, mask)
         if mask is None and self._adds_penalty:
-            return self._with_penalties(x, bool(training))
+            return self._with_penalties(inputs, bool(training))
         if mask is None:
-            return self.forward(x, bool(training))
+            return self.forward(inputs, bool(training))
         if not self.takes_mask:
             raise ConfigurationError(f"{self.owner} ({type(self).__name__}): takes no mask.")
-        return self.forward(x, bool(training), mask=mask)  # type: ignore[call-arg]
+        return self.forward(inputs, bool(training), mask=mask)  # type: ignore[call-arg]
 
     def backward(self, dy: Array) -> Array:
         """Return dL/dx for ``dy``, dL/dy, and overwrite each ``d_<weight>`` with dL/dweight."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from netlayers.arrays.convert import each, shapes_of
 from netlayers.checks import is_several, listed
-from netlayers.core.hooks import observed
+from netlayers.core.hooks import matching_name, observed
 from netlayers.errors import ConfigurationError
 from netlayers.registry import suggestion
 from netlayers.training.inputs import input_names
@@ -41,7 +41,7 @@ def gradients_of(
     Args:
         model: a compiled model.
         names: one or several names of inputs and of layers (``"dense"``, within a container
-            ``"residual/dense"``).
+            ``"residual/dense"``, or ``"dense"`` if there is no other).
         x: inputs of a batch.
         y: its targets.
         sample_weight: its weights.
@@ -70,7 +70,8 @@ def gradients_of(
     batch = one_batch(trial, "gradients_of", x, y, sample_weight)
     layers = {layer.path: layer for layer in trial._flatten_layers() if layer is not trial}
     inputs = input_names(trial, each(trial.input_spec))
-    wanted = listed(names)
+    asked = listed(names)
+    wanted = [its if its in inputs else matching_name(its, layers) for its in asked]
     for name in wanted:
         if name not in layers and name not in inputs:
             known = [*inputs, *layers]
@@ -111,7 +112,7 @@ def gradients_of(
         its = shapes[name].items()
         calls = [_filled(found[name].get(number), shape, trial._dtype) for number, shape in its]
         gradients[name] = calls[0] if len(calls) == 1 else calls
-    return gradients
+    return {its: gradients[name] for its, name in zip(asked, wanted, strict=True)}
 
 
 def _copied(gradient: Array | None) -> Array | None:

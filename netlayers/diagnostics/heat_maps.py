@@ -14,7 +14,7 @@ from netlayers._tables import text_table
 from netlayers.activations.sigmoids import Sigmoid
 from netlayers.activations.softmaxes import Softmax
 from netlayers.arrays.several import float_numbers
-from netlayers.core.hooks import observed
+from netlayers.core.hooks import matching_name, observed
 from netlayers.diagnostics.channels import channels_first, channels_last
 from netlayers.diagnostics.layer_statistics import watched_uses
 from netlayers.errors import ConfigurationError, DataError
@@ -165,7 +165,8 @@ def grad_cam(
     owner = "grad_cam"
     found = _class_gradients(model, owner, x, classes)
     spatial = {name: a for name, a in found.outputs.items() if a.ndim > 2}
-    name = _last_of_convolution(found, spatial) if layer is None else layer
+    last = _last_of_convolution(found, spatial)
+    name = last if layer is None else matching_name(layer, spatial)
     if name not in spatial:
         known = ", ".join(spatial) or "no layer"
         raise ConfigurationError(

@@ -13,7 +13,7 @@ from netlayers._tables import text_table
 from netlayers.arrays.convert import each
 from netlayers.arrays.several import float_numbers
 from netlayers.checks import listed
-from netlayers.core.hooks import observed
+from netlayers.core.hooks import matching_name, observed
 from netlayers.diagnostics.channels import channels_first, channels_last, idle_maps
 from netlayers.diagnostics.layer_statistics import watched_uses
 from netlayers.errors import ConfigurationError
@@ -139,7 +139,8 @@ def feature_maps(
     Args:
         model: a model of images, series or volumes; it need not be compiled.
         x: inputs, (n, ...); of data that come in batches, the first batch is taken.
-        layers: names of layers whose output has spatial axes; by default all of these.
+        layers: names of layers whose output has spatial axes, with or without those of the models
+            that they are in; by default all of these.
 
     Returns:
         The maps by layer; printed, a table with the number of maps that are 0 everywhere, and of
@@ -161,7 +162,7 @@ def feature_maps(
     owner = "feature_maps"
     x = one_input(model, owner, x)
     known = watched_uses(model)
-    wanted = None if layers is None else listed(layers)
+    wanted = None if layers is None else [matching_name(its, known) for its in listed(layers)]
     for name in wanted or ():
         if name not in known:
             raise ConfigurationError(
@@ -198,7 +199,7 @@ def filters(model: CompilableModel, layer: str | None = None) -> Filters:
 
     Args:
         model: a built model.
-        layer: name of a convolution; by default the first.
+        layer: name of a convolution, as in :func:`feature_maps`; by default the first.
 
     Returns:
         Its kernel; ``plot(to_file)`` draws it.
@@ -216,6 +217,7 @@ def filters(model: CompilableModel, layer: str | None = None) -> Filters:
     found = {name: its for name, its in known.items() if isinstance(its, Convolution)}
     if not found:
         raise ConfigurationError("filters: the model has no convolution.")
+    layer = None if layer is None else matching_name(layer, found)
     if layer is not None and layer not in found:
         raise ConfigurationError(
             f"filters: no convolution is named {layer!r}.{suggestion(str(layer), list(found))} "

@@ -8,7 +8,7 @@ import numpy as np
 
 from netlayers.checks import check_number
 from netlayers.core.symbolic import symbols_in
-from netlayers.errors import ConfigurationError
+from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.layers.dropout import RandomLayer
 from netlayers.layers.images import ImageLayer
 
@@ -89,23 +89,25 @@ class Augmentation(ImageLayer, RandomLayer):
         """Raise a ShapeError if the input has other axes."""
         self._split_shape(input_shape)
 
-    def __call__(self, x: Any, *more: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def __call__(
+        self, inputs: Any, *more: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
         """Return the changed images, or a dict of images, labels and masks.
 
         Args:
-            x: see the class.
+            inputs: see the class.
             more: a boolean is ``training``.
             training: whether to change the images; by default, outside of a model, they are.
             mask: must be ``None``.
         """
-        if symbols_in(x):
-            return super().__call__(x, *more, training=training, mask=mask)
+        if symbols_in(inputs):
+            return super().__call__(inputs, *more, training=training, mask=mask)
         if len(more) == 1 and isinstance(more[0], (bool, np.bool_)):
             training, more = bool(more[0]), ()
         training = True if training is None else training
-        if isinstance(x, dict):
-            return self._call_on_dict(x, training)
-        return super().__call__(x, *more, training=training, mask=mask)
+        if isinstance(inputs, dict):
+            return self._call_on_dict(inputs, training)
+        return super().__call__(inputs, *more, training=training, mask=mask)
 
     def _call_on_dict(self, data: dict[str, Any], training: bool) -> dict[str, Any]:
         """Return the dict with changed copies of its arrays, for an image or a batch of them."""
@@ -121,16 +123,39 @@ class Augmentation(ImageLayer, RandomLayer):
             )
         single = np.ndim(data["images"]) == 1 + self._rank
         given = {k: np.asarray(v)[None] if single else np.asarray(v) for k, v in data.items()}
+        self._check_together(given)
         drawn = self.get_random_transformation(given["images"], training)
         changed = {"images": np.array(self.transform_images(given["images"], drawn, training))}
         if "labels" in given:
             changed["labels"] = self.transform_labels(given["labels"], drawn, training)
         if "segmentation_masks" in given:
             masks = given["segmentation_masks"]
-            changed["segmentation_masks"] = self.transform_segmentation_masks(
-                masks, drawn, training
-            )
+            axis = 1 if self._order is not None else masks.ndim  # of the channels
+            flat = masks.ndim == 1 + self._rank
+            masks = np.expand_dims(masks, axis) if flat else masks
+            masks = self.transform_segmentation_masks(masks, drawn, training)
+            changed["segmentation_masks"] = masks.squeeze(axis) if flat else masks
         return {key: value[0] if single else value for key, value in changed.items()}
+
+    def _check_together(self, given: dict[str, Array]) -> None:
+        """Raise a ShapeError unless there are labels for each image, and masks of its size."""
+        shape = given["images"].shape
+        for key, values in given.items():
+            if values.shape[:1] != shape[:1]:
+                raise ShapeError(
+                    f"{self.owner} ({type(self).__name__}): there are {shape[0]} images, and "
+                    f"{key} has the shape {values.shape}; the first axis is that of the images."
+                )
+        if "segmentation_masks" in given:
+            found = given["segmentation_masks"].shape
+            sizes = shape[self._first_axis : self._first_axis + self._rank]
+            first = self._first_axis if len(found) == 2 + self._rank else 1
+            if found[first : first + self._rank] != sizes or len(found) < 1 + self._rank:
+                raise ShapeError(
+                    f"{self.owner} ({type(self).__name__}): the images have the height and width "
+                    f"{sizes}, and segmentation_masks has the shape {found}; use masks of the same "
+                    "size, with or without an axis of channels."
+                )
 
     def _batch(self, images: Any) -> Array:
         """Return images, or a single image, as an input of the layer."""

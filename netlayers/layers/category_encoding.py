@@ -81,7 +81,7 @@ class CategoryEncoding(CategoricalLayer):
 
     def __call__(
         self,
-        x: Any,
+        inputs: Any,
         *more: Any,
         training: bool | None = None,
         mask: Any = None,
@@ -93,10 +93,10 @@ class CategoryEncoding(CategoricalLayer):
         which two other layers compute.
         """
         if count_weights is None:
-            return super().__call__(x, *more, training=training, mask=mask)
-        if symbols_in((x, count_weights)):
-            return self._weighted_counts(x, count_weights)
-        return self.forward(x, bool(training), count_weights=count_weights)
+            return super().__call__(inputs, *more, training=training, mask=mask)
+        if symbols_in((inputs, count_weights)):
+            return self._weighted_counts(inputs, count_weights)
+        return self.forward(inputs, bool(training), count_weights=count_weights)
 
     def _weighted_counts(self, x: Any, count_weights: Any) -> Any:
         self._check_mode_for_weights()

@@ -268,18 +268,18 @@ class ReversibleEmbedding(Embedding):
 
     def __call__(
         self,
-        x: Any,
+        inputs: Any,
         *more: Any,
         training: bool | None = None,
         mask: Any = None,
         reverse: bool = False,
     ) -> Any:
         """Return :meth:`forward`; see :meth:`Layer.__call__`."""
-        if reverse and symbols_in(x):
-            return call_layer(self, x, training, None, reverse=True)
+        if reverse and symbols_in(inputs):
+            return call_layer(self, inputs, training, None, reverse=True)
         if reverse:
-            return self.forward(x, bool(training), reverse=True)
-        return super().__call__(x, *more, training=training, mask=mask)
+            return self.forward(inputs, bool(training), reverse=True)
+        return super().__call__(inputs, *more, training=training, mask=mask)
 
     def forward(self, x: Array, training: bool = False, reverse: bool = False) -> Array:
         """``y = E[x]``; with ``reverse``, ``y = x R`` or ``y = c tanh(x R / c)``."""

@@ -18,8 +18,11 @@ class ImageLayer(SpatialLayer):
 
     _takes_empty = False
 
-    def __call__(self, x: Any, *more: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def __call__(
+        self, inputs: Any, *more: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
         """Return :meth:`forward`; see :meth:`Layer.__call__`."""
-        if not more and not symbols_in(x) and np.ndim(x) == 1 + self._rank:
-            return super().__call__(np.asarray(x)[None], training=training, mask=mask)[0]
-        return super().__call__(x, *more, training=training, mask=mask)
+        if not more and not symbols_in(inputs) and np.ndim(inputs) == 1 + self._rank:
+            batch = np.asarray(inputs)[None]
+            return super().__call__(batch, training=training, mask=mask)[0]
+        return super().__call__(inputs, *more, training=training, mask=mask)

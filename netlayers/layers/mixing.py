@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.checks import check_number
-from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.layers.augmentation import Augmentation, bounds, check_range
 from netlayers.layers.boxes import area, draw_boxes
 from netlayers.registry import register
@@ -32,12 +32,15 @@ class Mixing(Augmentation):
                 f"such as one-hot ones, got the shape {labels.shape}. Encode classes with "
                 "nl.utils.to_categorical(labels, num_classes)."
             )
-        if not training:
-            return labels.copy()
-        weight = np.reshape(transformation["mix_weight"], (-1,) + (1,) * (labels.ndim - 1))
+        return self._mixed(labels, transformation) if training else labels.copy()
+
+    def _mixed(self, values: Array, drawn: dict[str, Any]) -> Array:
+        """``w v_i + (1 - w) v_j`` for the values v of sample i and its partner j."""
+        weight = np.reshape(drawn["mix_weight"], (-1,) + (1,) * (values.ndim - 1))
         weight = weight.astype(self._dtype)
-        others = labels[np.asarray(transformation["permutation_order"])]
-        return weight * labels + (1 - weight) * others
+        others = values[np.asarray(drawn["permutation_order"])]
+        mixed: Array = weight * values + (1 - weight) * others
+        return mixed
 
 
 @register("layer")
@@ -45,7 +48,8 @@ class MixUp(Mixing):
     """Mix each image with another one of the batch, and their labels, in training.
 
     ``y_i = w_i x_i + (1 - w_i) x_j``, where j is the partner of i in a random permutation and w is
-    drawn from the distribution Beta(alpha, alpha). The labels are mixed with the same weights.
+    drawn from the distribution Beta(alpha, alpha). Labels and segmentation masks are mixed with the
+    same weights.
 
     A layer of a model sees no labels. Call it with a dict of images and one-hot labels where the
     batches are made, as in the example; as a layer of a model it mixes the images alone, which
@@ -135,6 +139,23 @@ class MixUp(Mixing):
             dx[j] += np.multiply(dy[i], 1 - w, out=term)
         return dx
 
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any, training: bool = True
+    ) -> Array:
+        """``w m_i + (1 - w) m_j`` for masks m, as ``transformation`` mixes the images.
+
+        Raises:
+            DataError: the masks hold classes rather than shares such as one-hot ones.
+        """
+        masks = np.asarray(segmentation_masks)
+        if masks.size and not 0 <= masks.min() <= masks.max() <= 1:
+            raise DataError(
+                f"{self.owner} (MixUp): segmentation_masks are mixed, so they must hold shares "
+                f"from 0 to 1, got values from {masks.min()} to {masks.max()}. Encode classes with "
+                "nl.utils.to_categorical(masks, num_classes)."
+            )
+        return self._mixed(masks, transformation) if training else masks.copy()
+
 
 @register("layer")
 class CutMix(Mixing):
@@ -142,7 +163,7 @@ class CutMix(Mixing):
 
     The rectangle has ``√(1 - v)`` of the height and the width, with v from Beta(a, a), a drawn for
     each batch between the bounds of ``factor``. The label of the image counts by the share of the
-    pixels that it keeps.
+    pixels that it keeps; segmentation masks get the rectangle of those of the other image.
 
     A layer of a model sees no labels: call it with a dict of images and one-hot labels where the
     batches are made, see :class:`MixUp`.
@@ -201,7 +222,10 @@ class CutMix(Mixing):
 
     def _transformed(self, x: Array, drawn: dict[str, Any]) -> Array:
         """``y_i = x_i``, but ``x_j`` in the rectangle, for the partner j."""
-        y = self.workspace("y", x.shape, self._dtype)
+        return self._cut(x, drawn, self.workspace("y", x.shape, self._dtype))
+
+    def _cut(self, x: Array, drawn: dict[str, Any], y: Array) -> Array:
+        """Copy x to y, with the rectangles of the partners."""
         np.copyto(y, x)
         for image, j, box in zip(y, drawn["permutation_order"], drawn["boxes"], strict=True):
             at = self._at(box)[1:]
@@ -223,3 +247,10 @@ class CutMix(Mixing):
             at = self._at(box)[1:]
             dx[j][at] += given[at]
         return dx
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any, training: bool = True
+    ) -> Array:
+        """Return the masks with the rectangles of others, by ``transformation``."""
+        masks = np.array(segmentation_masks)
+        return self._cut(masks, transformation, np.empty_like(masks)) if training else masks

@@ -202,9 +202,9 @@ class Functional(CallGraph, Model):
                 )
         return super()._converted(x)
 
-    def __call__(self, x: Any, *more: Any, **options: Any) -> Any:
+    def __call__(self, inputs: Any, *more: Any, **options: Any) -> Any:
         """Return the outputs as ``outputs`` has them; see :meth:`Layer.__call__`."""
-        y = super().__call__(x, *more, **options)
+        y = super().__call__(inputs, *more, **options)
         symbolic = isinstance(y, (SymbolicValue, list, dict))
         return y if symbolic else self._as_returned(each(y))
 

@@ -280,6 +280,8 @@ ELSEWHERE = {
     "img_to_array": "tests/utils/test_images.py",
     "load_img": "tests/utils/test_images.py",
     "save_img": "tests/utils/test_images.py",
+    "CutMix.transform_segmentation_masks": "tests/layers/test_augmentation.py",
+    "MixUp.transform_segmentation_masks": "tests/layers/test_augmentation.py",
     "RandomCrop.transform_images": "tests/layers/test_augmentation.py",
     "RandomCrop.transform_segmentation_masks": "tests/layers/test_augmentation.py",
     "RandomFlip.transform_segmentation_masks": "tests/layers/test_augmentation.py",

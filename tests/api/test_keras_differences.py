@@ -373,6 +373,7 @@ ELSEWHERE = {  # tried by other tests
     "`get_random_transformation`": "layers/test_grids.py",
     "`image_dataset_from_directory` and": "utils/test_images.py",
     "augmentation of bounding boxes": "layers/test_augmentation.py",
+    "`MixUp` mixes segmentation masks of any values": "layers/test_augmentation.py",
 }
 
 

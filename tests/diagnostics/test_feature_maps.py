@@ -100,6 +100,23 @@ def test_layers_that_are_not_there():
 # Pictures -------------------------------------------------------------------------------------
 
 
+def test_layers_of_a_base_that_is_tuned_are_found_by_their_name():
+    model = network()
+    base = nl.Model(model.inputs, model.layers[2].output, name="base")
+    inputs = nl.Input((7, 6, 1))
+    tuned = nl.Model(inputs, L.Dense(2)(L.Flatten()(base(inputs))))
+    tuned.compile("sgd", "mse")
+    for net in (model, tuned):
+        for name in ("conv2d", "base/conv2d"):
+            np.testing.assert_array_equal(filters(net, name).kernel, model.layers[0].kernel)
+            assert list(feature_maps(net, X, name).maps) == ["base/conv2d"]
+            assert grad_cam(net, X, layer=name).layer.endswith("conv2d")
+    y = np.zeros((len(X), 2))
+    (found, same) = (tuned.gradients_of(name, X, y) for name in ("conv2d", "base/conv2d"))
+    np.testing.assert_array_equal(found["conv2d"], same["base/conv2d"])
+    assert found["conv2d"].any()
+
+
 def drawn(figure):
     """Return the arrays of the pictures."""
     return [np.asarray(axes.images[0].get_array()) for axes in figure.axes]

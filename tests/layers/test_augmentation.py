@@ -6,7 +6,7 @@ from scipy import ndimage
 
 import netlayers as nl
 from netlayers import layers as L
-from netlayers.errors import ConfigurationError, ShapeError
+from netlayers.errors import ConfigurationError, DataError, ShapeError
 from netlayers.kernels.affine import warp, warp_gradient
 
 ALL = {
@@ -142,7 +142,7 @@ def test_masks_and_labels_come_with_the_images(name):
     found = make(name)(given)
     assert list(found) == list(given)
     assert found["labels"].shape == labels.shape
-    assert found["segmentation_masks"].dtype == np.uint8
+    assert found["segmentation_masks"].dtype == ("float32" if name == "MixUp" else "uint8")
     assert found["segmentation_masks"].shape[:3] == found["images"].shape[:3]
     if name not in ("MixUp", "CutMix"):
         np.testing.assert_array_equal(found["labels"], labels)
@@ -153,12 +153,22 @@ def test_masks_and_labels_come_with_the_images(name):
     assert one["labels"].shape == (3,)
 
 
-@pytest.mark.parametrize("name", ["RandomFlip", "RandomTranslation", "RandomZoom", "RandomCrop"])
-def test_masks_move_as_the_images(name):
+MOVING = ["RandomFlip", "RandomTranslation", "RandomRotation", "RandomZoom", "RandomCrop"]
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("name", [*MOVING, "MixUp", "CutMix"])
+def test_masks_move_as_the_images(name, first):
     masks = (np.random.default_rng(0).random((8, 9, 8, 1)) < 0.5).astype("uint8")
-    more = {"interpolation": "nearest"} if name in ("RandomTranslation", "RandomZoom") else {}
-    found = make(name, **more)({"images": masks, "segmentation_masks": masks})
-    np.testing.assert_array_equal(found["segmentation_masks"], found["images"])
+    axis = 1 if first else 3
+    more = {"interpolation": "nearest"} if name in MOVING[1:4] else {}
+    layer = make(name, data_format="channels_first" if first else None, **more)
+    for flat in (False, True):  # with and without an axis of channels
+        moved = np.moveaxis(masks, 3, axis)
+        given = moved.squeeze(axis) if flat else moved
+        found = layer({"images": moved, "segmentation_masks": given})
+        expected = found["images"].squeeze(axis) if flat else found["images"]
+        np.testing.assert_allclose(found["segmentation_masks"], expected, atol=1e-6)
 
 
 def test_masks_of_a_crop_that_resizes():
@@ -237,6 +247,14 @@ def test_a_wrong_argument_is_named(make, message):
 def test_a_wrong_shape_is_named():
     with pytest.raises(ShapeError, match="to_categorical"):
         L.MixUp()({"images": images(), "labels": np.arange(8)})
+    classes = np.arange(8)[:, None, None, None] * np.ones((8, 9, 8, 1), int)
+    with pytest.raises(DataError, match="shares from 0 to 1, got values from 0 to 7"):
+        L.MixUp()({"images": images(), "segmentation_masks": classes})
+    for masks in (classes[:, 1:], classes[:, 0, 0, 0]):
+        with pytest.raises(ShapeError, match=r"height and width \(9, 8\), and segmentation_masks"):
+            L.RandomFlip()({"images": images(), "segmentation_masks": masks})
+    with pytest.raises(ShapeError, match=r"8 images, and labels has the shape \(7,\)"):
+        L.RandomFlip()({"images": images(), "labels": np.arange(7)})
     with pytest.raises(ShapeError, match="fill_value has 2 numbers, the images have 3 channels"):
         L.RandomErasing(fill_value=(1, 2))(images())
     with pytest.raises(ShapeError, match="expected images of shape"):

@@ -151,6 +151,7 @@ def on_images(layer):
     x = numbers(4, 4, 5, 2)
     x = np.moveaxis(x, -1, 1) if layer.data_format == "channels_first" else x
     masks = (np.abs(x) * 3).astype("uint8")
+    masks = np.minimum(masks, 1) if isinstance(layer, nl.layers.MixUp) else masks
     whole = layer({"images": x, "labels": np.eye(4), "segmentation_masks": masks})
     drawn = layer.get_random_transformation({"images": x})
     parts = [layer.transform_images(x, drawn), layer.transform_images(x, drawn, training=False)]

@@ -14,6 +14,14 @@ from benchmarks.stats import ratio
 OURS = {"netlayers": "NumPy", "with numba": "numba"}
 
 
+# Parts whose numbers are on a page of the documentation while a run of them is not kept here.
+ELSEWHERE = {
+    "images": "A training step of seven convolutional networks, beside PyTorch, JAX and the time "
+    "of the matrix products alone, and the memory: see [Images](../docs/images.md#speed). "
+    "`python -m benchmarks images` measures them again.",
+}
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table; the first column is text, the others are numbers."""
     lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
@@ -26,6 +34,8 @@ def markdown(results: dict[str, Any]) -> str:
     for title, key, write in SECTIONS:
         if key in results:
             parts += [f"## {title}", write(results[key])]
+        elif key in ELSEWHERE:
+            parts += [f"## {title}", ELSEWHERE[key]]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,9 +1,11 @@
-"""Networks of neighbouring Dense layers, and fixtures that count compiled calls."""
+"""Networks of neighbouring Dense layers, compiled kernels for a file, and calls of kernels."""
 
 import numpy as np
+import pytest
 
 import netlayers as nl
 from netlayers.core.hooks import observed
+from netlayers.kernels.select import kernels
 
 Dense = nl.layers.Dense
 
@@ -39,3 +41,25 @@ def assert_same(first, second):
             assert a is b
         else:
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    before = nl.kernels_in_use()
+    nl.use_kernels("numba")
+    yield
+    nl.use_kernels(before)
+
+
+def called(monkeypatch, *names):
+    """Return a list to which each call of these kernels will add its name."""
+    made = []
+    for name in names:
+        kernel = getattr(kernels, name)
+
+        def call(*args, name=name, kernel=kernel):
+            made.append(name)
+            kernel(*args)
+
+        monkeypatch.setitem(vars(kernels), name, call)
+    return made

@@ -11,35 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import netlayers as nl
-from netlayers.kernels.select import kernels
 from netlayers.layers.dense_stack import DenseStack
 from netlayers.layers.stacking import stacked
-from tests.layers.stacks import Dense, arrays, assert_same, model_of, one_by_one
+from tests.layers.stacks import (
+    Dense,
+    arrays,
+    assert_same,
+    called,
+    compiled,  # noqa: F401
+    model_of,
+    one_by_one,
+)
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def compiled():
-    before = nl.kernels_in_use()
-    nl.use_kernels("numba")
-    yield
-    nl.use_kernels(before)
 
 
 @pytest.fixture
 def calls(monkeypatch):
     """Names of the compiled stacks that were called, in their order."""
-    made = []
-    for name in ("stack_forward", "stack_backward"):
-        kernel = getattr(kernels, name)
-
-        def call(*args, name=name, kernel=kernel):
-            made.append(name)
-            kernel(*args)
-
-        monkeypatch.setitem(vars(kernels), name, call)
-    return made
+    return called(monkeypatch, "stack_forward", "stack_backward")
 
 
 @settings(max_examples=150, deadline=None)

@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from tests.layers.stacks import Dense, arrays, assert_same, model_of, one_by_one
+from tests.layers.stacks import (
+    Dense,
+    arrays,
+    assert_same,
+    compiled,  # noqa: F401
+    model_of,
+    one_by_one,
+)
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def compiled():
-    before = nl.kernels_in_use()
-    nl.use_kernels("numba")
-    yield
-    nl.use_kernels(before)
 
 
 def test_backward_can_be_called_again():

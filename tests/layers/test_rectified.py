@@ -6,36 +6,24 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers.kernels.select import kernels
 from netlayers.layers.rectified import Rectified
 from netlayers.layers.stacking import stacked
-from tests.layers.stacks import arrays, assert_same, one_by_one
+from tests.layers.stacks import (
+    arrays,
+    assert_same,
+    called,
+    compiled,  # noqa: F401
+    one_by_one,
+)
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
 L = nl.layers
 
 
-@pytest.fixture(autouse=True, scope="module")
-def compiled():
-    before = nl.kernels_in_use()
-    nl.use_kernels("numba")
-    yield
-    nl.use_kernels(before)
-
-
 @pytest.fixture
 def calls(monkeypatch):
     """Names of the kernels of rectifiers that were called, in their order."""
-    made = []
-    for name in ("relu", "relu_gradient"):
-        kernel = getattr(kernels, name)
-
-        def call(*args, name=name, kernel=kernel):
-            made.append(name)
-            kernel(*args)
-
-        monkeypatch.setitem(vars(kernels), name, call)
-    return made
+    return called(monkeypatch, "relu", "relu_gradient")
 
 
 def network(dtype="float32", last="relu", **how):

@@ -161,6 +161,8 @@ def pass_over(loop: Any, count: int, *args: Any) -> None:
     """Compute a pass over memory in shares, in the threads of the network around, if it has any.
 
     Where BLAS has them this thread is as fast: those of BLAS wait actively for the next product.
+    Threads that sleep are woken also for a short pass: a network has many. After a pause, one pass
+    over 65,536 numbers takes 18 in place of 9 µs, 20 over 131,072 take 0.20 in place of 0.28 ms.
 
     Args:
         loop: a compiled function, see :func:`in_shares`.

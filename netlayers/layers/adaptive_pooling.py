@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlayers.errors import ShapeError
 from netlayers.kernels.axes import adaptive_windows, max_axis, max_axis_gradient, window_means
 from netlayers.layers.axis_products import AxisProducts
 from netlayers.layers.spatial import LARGEST_SIZE, per_axis
@@ -29,11 +28,7 @@ class AdaptivePooling(AxisProducts):
 
     def build(self, input_shape: Shape) -> None:
         """Raise a ShapeError if the input has other axes, or an empty one."""
-        if 0 in self._split_shape(input_shape)[0]:
-            raise ShapeError(
-                f"{self.owner} ({type(self).__name__}): there is nothing to pool in an input of "
-                f"shape {input_shape}."
-            )
+        self._refuse_empty(input_shape)
 
     def _new_sizes(self, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.output_size

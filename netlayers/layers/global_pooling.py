@@ -9,7 +9,6 @@ import numpy as np
 
 from netlayers.arrays.convert import as_mask
 from netlayers.checks import check_flag
-from netlayers.errors import ShapeError
 from netlayers.kernels.threads import run, shares_of_rows
 from netlayers.layers.spatial import SpatialLayer
 from netlayers.registry import register
@@ -36,11 +35,7 @@ class GlobalPooling(SpatialLayer):
 
     def build(self, input_shape: Shape) -> None:
         """Raise a ShapeError if the input has other axes, or an empty one."""
-        if 0 in self._split_shape(input_shape)[0]:
-            raise ShapeError(
-                f"{self.owner} ({type(self).__name__}): there is nothing to pool in an input of "
-                f"shape {input_shape}."
-            )
+        self._refuse_empty(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, channels), or with ``keepdims`` a 1 for each spatial axis."""

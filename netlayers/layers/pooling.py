@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.checks import check_choice
 from netlayers.kernels.select import kernels
-from netlayers.layers.spatial import WindowLayer, per_axis
+from netlayers.layers.spatial import WindowLayer, lower_case, per_axis
 from netlayers.registry import register
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Pooling(WindowLayer):
         self.strides = (
             self.pool_size if strides is None else per_axis(owner, "strides", strides, rank)
         )
-        self.padding = check_choice(owner, "padding", padding, ("valid", "same"))
+        self.padding = check_choice(owner, "padding", lower_case(padding), ("valid", "same"))
         self._set_data_format(data_format)
         self.dilation_rate = (1,) * rank
 

@@ -23,6 +23,11 @@ _FORMATS = ("channels_last", "channels_first")
 LARGEST_SIZE = 1 << 16
 
 
+def lower_case(value: Any) -> Any:
+    """Return a text in lower case, as Keras takes ``"SAME"`` for ``"same"``; others as they are."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def per_axis(
     owner: str,
     argument: str,
@@ -105,16 +110,15 @@ class SpatialLayer(ArrangingLayer):
         owner, rank = type(self).__name__, self._rank
         self.kernel_size = per_axis(owner, "kernel_size", kernel_size, rank)
         self.strides = per_axis(owner, "strides", strides, rank)
-        self.padding = check_choice(owner, "padding", padding, paddings)
+        self.padding = check_choice(owner, "padding", lower_case(padding), paddings)
         self._set_data_format(data_format)
         self.dilation_rate = per_axis(owner, "dilation_rate", dilation_rate, rank)
 
     def _set_data_format(self, data_format: str | None) -> None:
         """Store ``data_format``; ``None`` stands for ``"channels_last"``."""
         owner = type(self).__name__
-        self.data_format = check_choice(
-            owner, "data_format", "channels_last" if data_format is None else data_format, _FORMATS
-        )
+        given = "channels_last" if data_format is None else lower_case(data_format)
+        self.data_format = check_choice(owner, "data_format", given, _FORMATS)
         axes = list(range(2 + self._rank))
         first = self.data_format == "channels_first"
         self._set_order([0, *axes[2:], 1] if first else axes)
@@ -147,6 +151,15 @@ class SpatialLayer(ArrangingLayer):
         if self._order is None:
             return shape[1:-1], shape[-1]
         return shape[2:], shape[1]
+
+    def _refuse_empty(self, shape: Shape) -> None:
+        """Raise a ShapeError if there is nothing to pool along a spatial axis."""
+        for axis, size in zip(AXES[self._rank], self._split_shape(shape)[0], strict=True):
+            if size == 0:
+                raise ShapeError(
+                    f"{self.owner} ({type(self).__name__}): {axis} 0 leaves nothing to pool, in an "
+                    f"input of shape {shown_shape((None, *shape[1:]))}."
+                )
 
     def _joined_shape(
         self, batch: int | None, sizes: Sequence[int | None], channels: int | None

@@ -17,7 +17,7 @@ from netlayers.errors import ConfigurationError, ShapeError
         (L.ZeroPadding2D(), (1, 4, 4), r"expected images of shape \(batch, height, width"),
         (L.UpSampling3D(), (1, 4, 4, 1), r"expected volumes of shape \(batch, depth"),
         (L.Resizing(2, 2), (1, 4), r"expected images of shape"),
-        (L.AdaptiveAveragePooling1D(2), (1, 0, 3), r"nothing to pool"),
+        (L.AdaptiveAveragePooling1D(2), (1, 0, 3), r"length 0 leaves nothing to pool"),
         (L.SpatialDropout2D(0.5), (1, 4, 3), r"noise_shape \(None, 1, 1, None\) does not fit"),
     ],
 )
@@ -123,3 +123,9 @@ def test_other_names_of_keras_are_the_same_classes():
     assert L.Convolution2D is L.Conv2D
     assert L.Convolution1DTranspose is L.Conv1DTranspose
     assert L.SeparableConvolution2D is L.SeparableConv2D
+
+
+def test_padding_and_data_format_may_be_in_capitals():
+    for layer in (L.Conv2D(1, 2, padding="SAME"), L.MaxPooling2D(padding="Same")):
+        assert layer.padding == "same"
+    assert L.ZeroPadding2D(data_format="CHANNELS_FIRST").data_format == "channels_first"

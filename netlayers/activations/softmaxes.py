@@ -46,9 +46,10 @@ class Softmax(AxisActivation):
     def forward(self, x: Array, training: bool = False, inplace: bool = False) -> Array:
         """``y = exp(x - max x) / Σ exp(x - max x)``."""
         x, y = self.start_forward(x, training, inplace)
-        np.subtract(x, np.max(x, axis=self.axis, keepdims=True, initial=-np.inf), out=y)
+        largest = np.maximum.reduce(x, axis=self.axis, keepdims=True, initial=-np.inf)
+        np.subtract(x, largest, out=y)
         np.exp(y, out=y)
-        return np.divide(y, np.sum(y, axis=self.axis, keepdims=True), out=y)
+        return np.divide(y, np.add.reduce(y, axis=self.axis, keepdims=True), out=y)
 
     def backward(self, dy: Array) -> Array:
         """``dx = y (dy - Σ dy y)``: the Jacobian is ``diag(y) - y yᵀ``."""

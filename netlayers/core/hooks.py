@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlayers.core.calls import Call, calls_of
+from netlayers.core.changes import LAST_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -147,12 +148,14 @@ def replaced(methods: Iterable[tuple[Any, str, Callable[..., Any]]]) -> Iterator
     try:
         for thing, name, function in methods:
             vars(thing)[name] = function
+        LAST_CHANGE[0] = object()
         yield
     finally:
         for thing, name, own in before:
             vars(thing).pop(name, None)
             if own is not None:
                 vars(thing)[name] = own
+        LAST_CHANGE[0] = object()
 
 
 def _watched(part: Layer, name: str, around: Around, thread: int) -> Callable[..., Any]:

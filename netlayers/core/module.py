@@ -11,6 +11,7 @@ from netlayers.checks import check_dtype, check_flag, check_name, check_number
 from netlayers.core import binding
 from netlayers.core.building import building
 from netlayers.core.cache import Cache
+from netlayers.core.changes import LAST_CHANGE
 from netlayers.core.parameters import Parameter, copy_into
 from netlayers.core.states import declare_state
 from netlayers.errors import NotBuiltError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from netlayers.core.parameters import Parameters, ParameterVector
     from netlayers.core.states import State
 
-_FLOAT32 = np.dtype(np.float32)
 _NOT_COPIED = (
     "_views", "_row", "_vector", "_parameters", "_container_refs", "_calls", "cache", "workspace",
     "_call_number", "_symbolic_calls",
@@ -71,7 +71,7 @@ class Module(Configurable):
         self._auto_named = name is None
         self.name = check_name(owner, name, snake_case(owner))
         self._own_dtype = None if dtype is None else check_dtype(owner, dtype)
-        self._dtype: Dtype = self._own_dtype or _FLOAT32
+        self._dtype: Dtype = self._own_dtype or np.dtype(np.float32)
         self._trainable = check_flag(owner, "trainable", trainable)
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
@@ -128,13 +128,10 @@ class Module(Configurable):
                 todo += reversed(here._sublayers)
 
     def _set_scope(self, scope: str) -> None:
-        """Set the scope, the names of the containers, for messages, tables and files.
-
-        Messages of an activation name the layer that contains it, which the user created.
-        """
+        """Set the scope, the names of the containers, for messages, tables and files."""
         self._scope = scope
         self.cache._owner = f"{self._kind} {self.path!r}"
-        for part in self._sublayers:
+        for part in self._sublayers:  # an activation: messages name the layer that the user created
             part.cache._owner = self.cache._owner
 
     @property
@@ -378,6 +375,11 @@ class Module(Configurable):
                 f"cannot be replaced; write into it: layer.{name}[...] = value."
             )
         object.__setattr__(self, name, value)
+        LAST_CHANGE[0] = object()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        LAST_CHANGE[0] = object()
 
     if TYPE_CHECKING:  # weights are attributes that only build() defines
 
@@ -388,10 +390,8 @@ class Module(Configurable):
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in (*self._views, *_NOT_COPIED):
-            state.pop(name, None)
-        return state
+        left_out = {*self._views, *_NOT_COPIED}
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

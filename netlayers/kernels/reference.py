@@ -6,7 +6,7 @@ Layers, losses and optimizers call them as in ``kernels.tanh(x, y)``, with the `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,6 +98,16 @@ class Kernels:
     lstm_backward = staticmethod(lstm_backward)
     gru_forward = staticmethod(gru_forward)
     gru_backward = staticmethod(gru_backward)
+
+    @staticmethod
+    def prepared_convolve(*arguments: Any) -> Callable[[Array, Array], None] | None:
+        """Return a function of arrays like ``x`` and ``out`` that is ``convolve``, or ``None``."""
+        return None
+
+    @staticmethod
+    def prepared_max_pool(x: Array, windows: Any) -> Callable[[Array, Array], None] | None:
+        """Return a function of arrays like ``x`` and ``out`` that is ``max_pool``, or ``None``."""
+        return None
 
     @staticmethod
     def sigmoid(x: Array, y: Array) -> None:

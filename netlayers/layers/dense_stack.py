@@ -13,7 +13,7 @@ from netlayers.kernels.reference import STACKED
 from netlayers.kernels.select import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from netlayers._typing import Array
     from netlayers.core.parameters import Parameter, ParameterVector
@@ -101,6 +101,24 @@ class DenseStack:
         if self._last_is_compiled:
             return y
         return self._activations[-1].forward(y, training, inplace=True)
+
+    def step_for(self, x: Array) -> Callable[[Array], Array] | None:
+        """Return :meth:`forward` at inference, for inputs like x; see ``prediction.py``."""
+        layout = self._layout_for(x)
+        if layout is None:
+            return None
+        kernel, activation = self._kernels[0], self._activations[-1]
+        size, shape = 3 * len(x) * layout.widest, (len(x), self.layers[-1].units)
+        values, dtype = layout.vector.values, x.dtype
+        activate = None if self._last_is_compiled else activation.forward
+        table = layout.passing[activate is not None]
+
+        def forward(x: Array) -> Array:
+            y = np.empty(shape, dtype)
+            kernel(values, x, np.empty(size, dtype), y, table)
+            return y if activate is None else activate(y, inplace=True)
+
+        return forward
 
     def _forward_logits(self, x: Array, training: bool = False) -> Array:
         """Return the logits of the last layer."""

@@ -13,6 +13,7 @@ from netlayers.core.layer import Layer
 from netlayers.kernels.select import kernels
 from netlayers.kernels.threads import has_own_threads, own_threads
 from netlayers.layers.no_gradient import clear_gradients, pass_nothing
+from netlayers.layers.prediction import predicted
 from netlayers.layers.stacking import stacked, stacked_nodes
 from netlayers.layers.wiring import (
     Node,
@@ -104,12 +105,15 @@ class Network(Layer):
         if self._in_threads and not has_own_threads():
             with own_threads():
                 return Network.forward(self, x, training, mask, mask_out)
-        y = self.prepare(x)
-        if self._nodes is None and mask is None:
+        chained = self._nodes is None and mask is None
+        short = chained and not training and kernels.stack_forward is not None
+        known = predicted(self, x) if short else None
+        y = self.prepare(x) if known is None else known
+        if not chained:
+            y, mask = self._run(y, training, mask)
+        elif known is None:
             for call in self.calls if kernels.stack_forward is None else self._stages():
                 y = call.forward(y, training)
-        else:
-            y, mask = self._run(y, training, mask)
         if mask_out is not None:
             mask_out.append(mask)
         if training:
@@ -370,10 +374,6 @@ def _repeated(calls: Sequence[Callee]) -> dict[int, list[Parameter]]:
     return found
 
 
-def _is_network(call: Callee) -> bool:
-    return isinstance(layer_of(call), Network)
-
-
 def _deals_with_masks(call: Callee) -> bool:
     layer = call if isinstance(call, Layer) else layer_of(call)
     if not isinstance(layer, Layer):
@@ -392,7 +392,7 @@ def _can_start_masks(call: Callee) -> bool:
 
 def _announce(call: Callee, ready: Callable[[slice], None], but: set[int] | None = None) -> None:
     """Report that the gradients of a layer's weights are complete."""
-    if _is_network(call):
+    if isinstance(layer_of(call), Network):
         return  # its own calls have been announced
     for p in call.declared_parameters:
         if p.trainable and not (but and id(p) in but):

@@ -281,27 +281,59 @@ def row_of(value: float, channels: int, dtype: Any) -> Array:
     return np.full(channels, value, dtype)
 
 
-def _convolve(
+def sums(
     x: Array,
     places: Places,
     kernel: Array,
     first: Array,
-    out: Array,
     work: float,
     kind: int = _PRODUCT,
     rectify: bool = False,
-) -> None:
-    """Compute a sum of the first kind with so many multiplications in all."""
-    count = share_count(len(x) * places.windows.size, work)
+) -> Callable[[Array, Array], None]:
+    """Return the function of arrays like x and an output that computes a sum of the first kind.
 
-    def arguments(threads: int) -> tuple[Any, ...]:
-        images = _images(places, x.dtype, threads, -np.inf if kind == _LARGEST else 0)
-        return (
-            count, kind, x.reshape(-1), len(x), images, *places[1:], kernel.reshape(-1), first,
-            out.reshape(-1), rectify,
-        )  # fmt: skip
+    Args:
+        x: the input.
+        places: its places and those of the output.
+        kernel: the kernel.
+        first: what the sums start with.
+        work: number of multiplications in all.
+        kind: kind of the tiles.
+        rectify: write 0 for negative sums.
+    """
+    samples, dtype, matrix = len(x), x.dtype, kernel.reshape(-1)
+    count = share_count(samples * places.windows.size, work)
+    padding = -np.inf if kind == _LARGEST else 0
 
-    in_shares(convolve_in_shares, count, arguments, work)
+    def compute(x: Array, out: Array) -> None:
+        def arguments(threads: int) -> tuple[Any, ...]:
+            images = _images(places, dtype, threads, padding)
+            return (
+                count, kind, x.reshape(-1), samples, images, *places[1:], matrix, first,
+                out.reshape(-1), rectify,
+            )  # fmt: skip
+
+        in_shares(convolve_in_shares, count, arguments, work)
+
+    return compute
+
+
+def prepared_convolve(
+    x: Array,
+    kernel: Array,
+    windows: Windows,
+    out: Array,
+    groups: int = 1,
+    bias: Array | None = None,
+    rectify: bool = False,
+) -> Callable[[Array, Array], None] | None:
+    """See :meth:`netlayers.kernels.reference.Kernels.prepared_convolve`."""
+    if not _compiles(x, groups):
+        return None
+    places = convolution_places(windows, *kernel.shape[-2:])
+    first = row_of(0, len(kernel.T), x.dtype) if bias is None else bias
+    work = convolution.work_of(out, kernel)
+    return sums(x, places, kernel, first, work, _PRODUCT, rectify)
 
 
 def convolve(
@@ -314,12 +346,11 @@ def convolve(
     rectify: bool = False,
 ) -> None:
     """See :func:`netlayers.kernels.convolution.convolve`."""
-    if not _compiles(x, groups):
+    compute = prepared_convolve(x, kernel, windows, out, groups, bias, rectify)
+    if compute is None:
         convolution.convolve(x, kernel, windows, out, groups, bias, rectify)
-        return
-    places = convolution_places(windows, *kernel.shape[-2:])
-    first = row_of(0, len(kernel.T), x.dtype) if bias is None else bias
-    _convolve(x, places, kernel, first, out, convolution.work_of(out, kernel), _PRODUCT, rectify)
+    else:
+        compute(x, out)
 
 
 def convolve_input_gradient(
@@ -337,7 +368,7 @@ def convolve_input_gradient(
     first, work = row_of(0, channels, dy.dtype), convolution.work_of(dy, kernel)
     remainders = gradient_places(windows, channels, filters)
     for places in remainders:
-        _convolve(dy, places, transposed, first, out, work / len(remainders))
+        sums(dy, places, transposed, first, work / len(remainders))(dy, out)
 
 
 def convolve_kernel_gradient(
@@ -358,10 +389,8 @@ def _kernel_gradient(
     totals = scratch("kernel gradients", (count, out.size), out.dtype)
 
     def arguments(threads: int) -> tuple[Any, ...]:
-        images = _images(places, x.dtype, threads)
-        return (
-            count, kind, x.reshape(-1), len(x), images, *places[1:], dy.reshape(-1), totals
-        )  # fmt: skip
+        its = count, kind, x.reshape(-1), len(x), _images(places, x.dtype, threads)
+        return (*its, *places[1:], dy.reshape(-1), totals)
 
     in_shares(kernel_gradient_in_shares, count, arguments, work)
     np.add.reduce(totals, axis=0, out=out.reshape(-1))

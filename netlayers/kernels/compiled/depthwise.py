@@ -21,7 +21,7 @@ def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) ->
         return
     places = convolution_places(windows, channels, channels, depthwise=True)
     first, work = convolution.row_of(0, channels, x.dtype), depthwise.work_of(out, kernel)
-    convolution._convolve(x, places, kernel, first, out, work, kind=convolution._BY_COLUMN)
+    convolution.sums(x, places, kernel, first, work, convolution._BY_COLUMN)(x, out)
 
 
 def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
@@ -33,9 +33,8 @@ def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Ar
     first, work = convolution.row_of(0, channels, dy.dtype), depthwise.work_of(dy, kernel)
     remainders = gradient_places(windows, channels, channels, depthwise=True)
     for places in remainders:
-        convolution._convolve(
-            dy, places, kernel, first, out, work / len(remainders), kind=convolution._BY_COLUMN
-        )
+        its = work / len(remainders)
+        convolution.sums(dy, places, kernel, first, its, convolution._BY_COLUMN)(dy, out)
 
 
 def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) -> None:

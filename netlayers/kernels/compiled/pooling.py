@@ -20,6 +20,8 @@ from netlayers.kernels.compiled.workers import in_shares, share_count
 from netlayers.kernels.exact import EXACT, is_exact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netlayers._typing import Array
     from netlayers.kernels.windows import Windows
 
@@ -49,13 +51,21 @@ def _rows(x: Array) -> Array:
 
 def max_pool(x: Array, windows: Windows, out: Array) -> None:
     """See :func:`netlayers.kernels.pooling.max_pool`."""
-    if not _compiles(x):
+    compute = prepared_max_pool(x, windows)
+    if compute is None:
         pooling.max_pool(x, windows, out)
-        return
+    else:
+        compute(x, out)
+
+
+def prepared_max_pool(x: Array, windows: Windows) -> Callable[[Array, Array], None] | None:
+    """See :meth:`netlayers.kernels.reference.Kernels.prepared_max_pool`."""
+    if not _compiles(x):
+        return None
     channels = x.shape[-1]
     places = convolution_places(windows, channels, channels, depthwise=True)
     first, work = convolution.row_of(-np.inf, channels, x.dtype), pooling.work_of(x, windows)
-    convolution._convolve(x, places, first, first, out, work, kind=convolution._LARGEST)
+    return convolution.sums(x, places, first, first, work, convolution._LARGEST)
 
 
 def average_pool(x: Array, windows: Windows, out: Array) -> None:
@@ -89,4 +99,6 @@ def max_pool_gradient(x: Array, y: Array, dy: Array, windows: Windows, out: Arra
     in_shares(loops.max_pool_gradient_in_shares, count, lambda threads: args, work)
 
 
-KERNELS: tuple[Any, ...] = (max_pool, max_pool_gradient, average_pool, average_pool_gradient)
+KERNELS: tuple[Any, ...] = (
+    prepared_max_pool, max_pool, max_pool_gradient, average_pool, average_pool_gradient,
+)  # fmt: skip

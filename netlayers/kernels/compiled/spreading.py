@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # Compiled with the functions of tile 88552b7ace22, workers 7288e169d825, and with one that it is
-# given, of: convolution 5305f29e9afa.
+# given, of: convolution 92f8ccb005bb.
 
 # Set by :func:`compiled_spreading`.
 _entries: Any = None

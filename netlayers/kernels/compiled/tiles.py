@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains digests of their files: tile 88552b7ace22, transforms e2d18f10cc32,
-# filtering 7d4692aeaa10, convolution 5305f29e9afa, workers 7288e169d825,
+# filtering 7d4692aeaa10, convolution 92f8ccb005bb, workers 7288e169d825,
 # prefetch 82fd26954b3f.
 
 KINDS = list(BY_KERNEL)

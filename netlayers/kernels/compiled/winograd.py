@@ -142,6 +142,20 @@ class _Tiles:
         )  # fmt: skip
 
 
+def _tile_for(x: Array, kernel: Array, windows: Windows, groups: int) -> Tile | None:
+    enough = len(x) * math.prod(windows.counts) >= _FEW
+    return _suits(kernel, windows, groups) if enough else None
+
+
+def prepared_convolve(
+    x: Array, kernel: Array, windows: Windows, out: Array, groups: int, *others: Any
+) -> Callable[[Array, Array], None] | None:
+    """See :meth:`netlayers.kernels.reference.Kernels.prepared_convolve`."""
+    if _tile_for(x, kernel, windows, groups) is not None:
+        return None
+    return convolution.prepared_convolve(x, kernel, windows, out, groups, *others)
+
+
 def convolve(
     x: Array,
     kernel: Array,
@@ -152,8 +166,7 @@ def convolve(
     rectify: bool = False,
 ) -> None:
     """See :func:`netlayers.kernels.convolution.convolve`."""
-    enough = len(x) * math.prod(windows.counts) >= _FEW
-    tile = _suits(kernel, windows, groups) if enough else None
+    tile = _tile_for(x, kernel, windows, groups)
     if tile is None:
         convolution.convolve(x, kernel, windows, out, groups, bias, rectify)
         return
@@ -211,4 +224,6 @@ def convolve_kernel_gradient(
     tiles.gather_kernel(np.add.reduce(totals, axis=0), out.reshape(-1), KINDS[tile.kind][1], tile)
 
 
-KERNELS: tuple[Any, ...] = (convolve, convolve_kernel_gradient, convolve_input_gradient)
+KERNELS: tuple[Any, ...] = (
+    prepared_convolve, convolve, convolve_kernel_gradient, convolve_input_gradient,
+)  # fmt: skip

@@ -84,6 +84,10 @@ class Constraint(Configurable):
 class NonNeg(Constraint):
     """Keep weights non-negative: ``w = max(w, 0)``.
 
+    Source:
+        C.-J. Lin, "Projected gradient methods for nonnegative matrix factorization", Neural
+        Computation 19 (2007).
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.constraints.NonNeg()(np.array([[3.0, 0.5], [-4.0, 1.0]]))
@@ -170,6 +174,9 @@ class UnitNorm(_NormConstraint):
     Args:
         axis: axis or axes over which norms are computed, as for :class:`MaxNorm`.
 
+    Source:
+        Keras 3, ``keras.constraints.UnitNorm``.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.constraints.UnitNorm()(np.array([[3.0, 0.0], [4.0, 1.0]])).round(3)
@@ -199,6 +206,9 @@ class MinMaxNorm(_NormConstraint):
         max_value: upper bound of the norm.
         rate: fraction of the way to the interval that each update covers; 1 enforces it exactly.
         axis: axis or axes over which norms are computed, as for :class:`MaxNorm`.
+
+    Source:
+        Keras 3, ``keras.constraints.MinMaxNorm``.
 
     Example:
         >>> import numpy as np, netlayers as nl

@@ -64,6 +64,10 @@ class L1L2(Regularizer):
         l1: factor of the sum of absolute values.
         l2: factor of the sum of squares.
 
+    Source:
+        H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal of
+        the Royal Statistical Society B 67 (2005), section 2.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.regularizers.L1L2(0.5, 0.5)(np.array([[3.0, -4.0]]))
@@ -108,6 +112,10 @@ class L1(L1L2):
     Args:
         l1: the factor.
 
+    Source:
+        R. Tibshirani, "Regression shrinkage and selection via the lasso", Journal of the Royal
+        Statistical Society B 58 (1996).
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.regularizers.L1(0.5)(np.array([[3.0, -4.0]]))
@@ -129,6 +137,9 @@ class L2(L1L2):
 
     Args:
         l2: the factor.
+
+    Source:
+        A. Krogh, J. Hertz, "A simple weight decay can improve generalization", NIPS 1991.
 
     Example:
         >>> import numpy as np, netlayers as nl
@@ -159,6 +170,9 @@ class OrthogonalRegularizer(Regularizer):
 
     Raises:
         ShapeError: at the first penalty, if the weights are not a matrix.
+
+    Source:
+        Keras 3, ``keras.regularizers.OrthogonalRegularizer``.
 
     Example:
         >>> import numpy as np, netlayers as nl

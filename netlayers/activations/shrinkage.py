@@ -108,6 +108,9 @@ _ODD = range(21, 1, -2)  # 21, 19, ..., 3: as many as float64 needs for |x| < 2
 class TanhShrink(ActivationLayer):
     """``y = x - tanh(x)``: about x³/3 near 0, and x ∓ 1 far from it.
 
+    Source:
+        PyTorch 2, ``torch.nn.Tanhshrink``.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> nl.layers.TanhShrink()(np.array([[-2.0, 0.5, 2.0]])).round(3)
@@ -173,6 +176,9 @@ class Threshold(ActivationLayer):
         kwargs: ``name``, ``trainable``, ``dtype``.
 
     NaNs are not replaced, so that they stay visible.
+
+    Source:
+        PyTorch 2, ``torch.nn.Threshold``.
 
     Example:
         >>> import numpy as np, netlayers as nl

@@ -35,6 +35,10 @@ class Dot(MergeLayer):
             ``n = √max(Σ_k x_k², 10⁻¹²)``, ``dx = (dz - z Σ_k z_k dz_k) / n`` for ``z = x / n``.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
+    Source:
+        C. Manning, P. Raghavan, H. Schütze, "Introduction to information retrieval", 2008, section
+        6.3.1 (the cosine).
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> a, b = np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]])

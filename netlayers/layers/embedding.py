@@ -50,6 +50,9 @@ class Embedding(Layer):
     Raises:
         DataError: in :meth:`forward`, for an index out of range, or a number that is no integer.
 
+    Source:
+        Y. Bengio et al., "A neural probabilistic language model", JMLR 3 (2003), section 2.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> layer = nl.layers.Embedding(3, 2, weights=np.array([[0, 1], [2, 3], [4, 5]]))

@@ -258,6 +258,9 @@ class UnitNormalization(NormalizingLayer):
         axis: the axis to normalize over, or a list of axes.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
+    Source:
+        W. Liu, A. Rabinovich, A. Berg, "ParseNet: looking wider to see better", 2015, section 3.3.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> layer = nl.layers.UnitNormalization(dtype="float64")

@@ -59,6 +59,9 @@ class Normalization(Layer):
         invert: undo the normalization, ``y = mean + x √variance``.
         kwargs: ``name``, ``trainable``, ``dtype``.
 
+    Source:
+        Y. LeCun et al., "Efficient BackProp", 1998, section 4.3.
+
     Example:
         >>> import numpy as np, netlayers as nl
         >>> layer = nl.layers.Normalization(dtype="float64")

@@ -236,6 +236,9 @@ class MeanSquaredLogarithmicError(ElementwiseLoss):
         dtype: see :class:`Loss`.
         mask_nan: leave targets that are NaN out; see :class:`ElementwiseLoss`.
 
+    Source:
+        scikit-learn's user guide, "Mean squared logarithmic error".
+
     Example:
         >>> import netlayers as nl
         >>> round(float(nl.losses.MeanSquaredLogarithmicError()([[1.0, 2.0]], [[1.5, 4.0]])), 4)

@@ -164,6 +164,10 @@ class SensitivityAtSpecificity(_AtLimit):
         dtype: see :class:`Metric`.
         from_logits: see :class:`Precision`.
 
+    Source:
+        T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27 (2006),
+        section 2.
+
     Example:
         >>> import netlayers as nl
         >>> metric = nl.metrics.SensitivityAtSpecificity(0.6)
@@ -205,6 +209,10 @@ class SpecificityAtSensitivity(_AtLimit):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
         from_logits: see :class:`Precision`.
+
+    Source:
+        T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27 (2006),
+        section 2.
 
     Example:
         >>> import netlayers as nl

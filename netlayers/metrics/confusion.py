@@ -28,12 +28,11 @@ def count_buckets(
         scores: (batch, outputs).
         positive: boolean array of the same shape.
         thresholds: ascending.
-        weight: weights of the scores, flat; ``None`` for 1.
+        weight: weights of the scores, flat; ``None`` for 1, which makes the result integers.
         by_output: whether to count each output separately.
 
     Returns:
-        (thresholds + 1, 2) or (outputs, thresholds + 1, 2): row b counts the scores above exactly b
-        thresholds. Integers if there are no weights.
+        (thresholds + 1, 2) or (outputs, thresholds + 1, 2): row b counts scores above b thresholds.
     """
     rows, columns = len(thresholds) + 1, scores.shape[-1] if by_output else 1
     bucket = np.searchsorted(thresholds, scores)
@@ -234,6 +233,8 @@ class Precision(_Counts):
         dtype: see :class:`Metric`.
         from_logits: the outputs are logits: of a softmax if the targets are class indices, else of
             sigmoids. (Keras has no such argument here.)
+
+    Source: C. Manning et al., "Introduction to information retrieval", 2008, section 8.3.
 
     Example:
         >>> import netlayers as nl

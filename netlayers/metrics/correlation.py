@@ -29,6 +29,10 @@ class CosineSimilarity(MeanMetric):
         dtype: see :class:`Metric`.
         axis: the axis of the vectors.
 
+    Source:
+        C. Manning, P. Raghavan, H. Schütze, "Introduction to information retrieval", 2008, section
+        6.3.1.
+
     Example:
         >>> import netlayers as nl
         >>> round(nl.metrics.CosineSimilarity()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
@@ -72,6 +76,10 @@ class PearsonCorrelation(CosineSimilarity):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
         axis: the axis of the outputs.
+
+    Source:
+        J. Rodgers, W. Nicewander, "Thirteen ways to look at the correlation coefficient", The
+        American Statistician 42 (1988), section 1.
 
     Example:
         >>> import netlayers as nl

@@ -162,6 +162,9 @@ class F1Score(_FScore):
         dtype: see :class:`Metric`.
         from_logits: see :class:`FBetaScore`.
 
+    Source:
+        C. J. van Rijsbergen, "Information retrieval", 2nd ed., Butterworths 1979, chapter 7.
+
     Example:
         >>> import netlayers as nl
         >>> f1 = nl.metrics.F1Score(average="micro")

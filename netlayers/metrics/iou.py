@@ -54,6 +54,11 @@ class IoU(Metric):
         sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
         axis: axis of the classes in an array that is not sparse.
 
+    Source:
+        P. Jaccard, "The distribution of the flora in the alpine zone", New Phytologist 11 (1912);
+        J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks for semantic segmentation",
+        CVPR 2015, section 5 (of classes).
+
     Example:
         >>> import netlayers as nl
         >>> nl.metrics.IoU(num_classes=3, target_class_ids=[0, 2])([0, 1, 2, 2], [0, 1, 1, 2])
@@ -201,6 +206,10 @@ class BinaryIoU(IoU):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
 
+    Source:
+        J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks for semantic segmentation",
+        CVPR 2015, section 5.
+
     Example:
         >>> import netlayers as nl
         >>> nl.metrics.BinaryIoU(target_class_ids=[1])([0, 1, 1, 0], [0.1, 0.9, 0.4, 0.2])
@@ -247,6 +256,10 @@ class MeanIoU(IoU):
         sparse_y_true: ``y_true`` holds class indices; otherwise the largest entry is the class.
         sparse_y_pred: ``y_pred`` holds class indices; otherwise the largest entry is the class.
         axis: axis of the classes in an array that is not sparse.
+
+    Source:
+        J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks for semantic segmentation",
+        CVPR 2015, section 5.
 
     Example:
         >>> import netlayers as nl

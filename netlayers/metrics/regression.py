@@ -86,6 +86,10 @@ class MeanAbsolutePercentageError(MeanMetric):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
 
+    Source:
+        R. Hyndman and A. Koehler, "Another look at measures of forecast accuracy", International
+        Journal of Forecasting 22 (2006), section 2.2.
+
     Example:
         >>> import netlayers as nl
         >>> round(nl.metrics.MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 4.0]]), 4)
@@ -212,6 +216,11 @@ class R2Score(_Variance):
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
 
+    Source:
+        T. Kvålseth, "Cautionary note about R²", The American Statistician 39 (1985), the first of
+        its forms; G. James et al., "An introduction to statistical learning", 2013, section 6.1.3
+        (the adjusted score).
+
     Example:
         >>> import netlayers as nl
         >>> nl.metrics.R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])  # doctest: +ELLIPSIS
@@ -264,6 +273,9 @@ class ExplainedVariance(_Variance):
         class_aggregation: averaging over outputs, see :class:`R2Score`.
         name: name of the metric, its key in the logs.
         dtype: see :class:`Metric`.
+
+    Source:
+        scikit-learn's user guide, "Explained variance score".
 
     Example:
         >>> import netlayers as nl

@@ -45,7 +45,7 @@ class Optimizer(Configurable):
 
     Args:
         learning_rate: a number, or a schedule of the number of updates.
-        weight_decay: decoupled decay: ``w -= learning_rate * weight_decay * w``.
+        weight_decay: decoupled decay ``w -= learning_rate * weight_decay * w``: see :class:`AdamW`.
         clipnorm: maximum norm of the gradient of each parameter.
         clipvalue: maximum absolute value of each gradient entry.
         global_clipnorm: maximum norm of all gradients together. At most one of the three clipping

@@ -121,3 +121,27 @@ def test_an_argument_that_nobody_describes_is_found():
     assert undescribed(run, nl, [text(run)], []) == ["speed"]
     docs = [text(c) for c in Own.__mro__]
     assert undescribed(Own, nl, docs) == ["rate"]
+
+
+FORMULA = re.compile(r"``[^`]*(?:\w\]? = |Σ|√|\) / )[^`]*``")
+# What a name means, which nobody has to be asked for, and frames for the formulas of others.
+DEFINITIONS = {
+    "Activation", "Add", "Average", "CategoryEncoding", "Concatenate", "Discretization",
+    "ElementwiseLoss", "Exponential", "GetItem", "Identity", "Lambda", "Linear", "Maximum", "Mean",
+    "Minimum", "Multiply", "OutputLosses", "Parallel", "Rescaling", "Subtract", "Sum",
+    "TimeDistributed",
+}  # fmt: skip
+
+
+def test_every_formula_has_a_source():
+    families = (nl.layers, nl.losses, nl.metrics, nl.optimizers, nl.optimizers.schedules)
+    families += (nl.initializers, nl.constraints, nl.regularizers)
+    without = set()
+    for module in families:
+        for name in module.__all__:
+            value = getattr(module, name)
+            doc = text(value).partition("Example:")[0]
+            told = "\n".join([text(value), *referred(doc, module)])
+            if inspect.isclass(value) and FORMULA.search(doc) and "Source:" not in told:
+                without.add(name)
+    assert without == DEFINITIONS

@@ -26,6 +26,10 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: use the integer quotient ``step // decay_steps``.
         name: name of the schedule.
 
+    Source:
+        A. Senior et al., "An empirical study of learning rates in deep neural networks for speech
+        recognition", ICASSP 2013 (exponential scheduling).
+
     Example:
         >>> from netlayers.optimizers.schedules import ExponentialDecay
         >>> ExponentialDecay(0.1, decay_steps=100, decay_rate=0.5)(200)
@@ -79,6 +83,10 @@ class InverseTimeDecay(LearningRateSchedule):
         decay_rate: increase of the divisor per unit.
         staircase: use the integer quotient ``step // decay_steps``.
         name: name of the schedule.
+
+    Source:
+        C. Darken, J. Moody, "Note on learning rate schedules for stochastic optimization", NIPS
+        1990.
 
     Example:
         >>> from netlayers.optimizers.schedules import InverseTimeDecay
@@ -185,6 +193,10 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: restart after the end, with the decay extended to the next multiple of
             ``decay_steps``. Otherwise the rate stays constant.
         name: name of the schedule.
+
+    Source:
+        L.-C. Chen et al., "DeepLab: semantic image segmentation with deep convolutional nets,
+        atrous convolution, and fully connected CRFs", IEEE TPAMI 40 (2018), the policy "poly".
 
     Example:
         >>> from netlayers.optimizers.schedules import PolynomialDecay

@@ -105,11 +105,11 @@ class Network(Layer):
         if self._in_threads and not has_own_threads():
             with own_threads():
                 return Network.forward(self, x, training, mask, mask_out)
-        chained = self._nodes is None and mask is None
-        short = chained and not training and kernels.stack_forward is not None
-        known = predicted(self, x) if short else None
+        known = None
+        if not training and self._nodes is None and mask is None and kernels.stack_forward:
+            known = predicted(self, x)
         y = self.prepare(x) if known is None else known
-        if not chained:
+        if self._nodes is not None or mask is not None:  # once it is built
             y, mask = self._run(y, training, mask)
         elif known is None:
             for call in self.calls if kernels.stack_forward is None else self._stages():

@@ -243,6 +243,14 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
             ({"keepdims": True, "data_format": "channels_first"}, (2, 4, 3)),
         ]
 
+    def __call__(
+        self, inputs: Any, *more: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
+        """Return :meth:`forward`; an array by position is the mask. See :meth:`Layer.__call__`."""
+        if len(more) == 1 and np.ndim(more[0]) == 2 and mask is None:
+            mask, more = more[0], ()
+        return super().__call__(inputs, *more, training=training, mask=mask)
+
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         """``y[n, c] = Σ x[n, p, c] / steps`` over the steps p that ``mask`` keeps.
 

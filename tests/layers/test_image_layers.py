@@ -129,3 +129,12 @@ def test_padding_and_data_format_may_be_in_capitals():
     for layer in (L.Conv2D(1, 2, padding="SAME"), L.MaxPooling2D(padding="Same")):
         assert layer.padding == "same"
     assert L.ZeroPadding2D(data_format="CHANNELS_FIRST").data_format == "channels_first"
+
+
+def test_a_mask_of_global_average_pooling_may_come_by_position():
+    x, mask = np.arange(6.0).reshape(1, 3, 2), np.array([[True, False, True]])
+    for y in (L.GlobalAveragePooling1D()(x, mask), L.GlobalAveragePooling1D()(inputs=x, mask=mask)):
+        assert y.tolist() == [[2.0, 3.0]]
+    assert L.GlobalAveragePooling1D()(x, True).tolist() == [[2.0, 3.0]]
+    with pytest.raises(nl.errors.DataError, match="takes one input, got 2"):
+        L.GlobalAveragePooling1D()(x, x)

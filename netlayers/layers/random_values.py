@@ -194,6 +194,8 @@ class RandomBrightness(ClippedAugmentation):
 class RandomErasing(Augmentation):
     """Replace a rectangle of images in training, by noise or a value.
 
+    ``y[p] = fill_value`` at the pixels p of the rectangle, ``y[p] = x[p]`` elsewhere.
+
     Shapes: (batch, height, width, channels); the output has the shape of the input. The values may
     be uint8; the output is float.
 

@@ -83,6 +83,9 @@ class ChannelDropout(Dropout):
 class SpatialDropout2D(ChannelDropout):
     """Drop whole channels of images: :class:`Dropout` with the same mask at every pixel.
 
+    ``y[n, p, c] = m[n, c] x[n, p, c] / (1 - rate)`` in training, where m is 0 with the probability
+    ``rate``, else 1, for each channel c of each sample n; ``y = x`` at inference.
+
     Shapes: (batch, height, width, channels); the output has the shape of the input.
 
     Args:
@@ -116,6 +119,9 @@ class SpatialDropout2D(ChannelDropout):
 @register("layer", "spatial_dropout3d")
 class SpatialDropout3D(ChannelDropout):
     """Drop whole channels of volumes: :class:`Dropout` with the same mask at every place.
+
+    ``y[n, p, c] = m[n, c] x[n, p, c] / (1 - rate)`` in training, where m is 0 with the probability
+    ``rate``, else 1, for each channel c of each sample n; ``y = x`` at inference.
 
     Shapes: (batch, depth, height, width, channels); the output has the shape of the input.
 

@@ -59,8 +59,9 @@ class OwnBlocks:
     window in equal shares: it is no further from a uniform order than without shards.
 
     If all rows are in memory at a time, their order is that of arrays in memory, and each process
-    reads all of them once. If the rows keep their order, a process reads its rows of each batch,
-    and those between them that are in the same chunks of the file.
+    reads all of them once in a pass: its own rows are all over the file, in nearly every chunk. If
+    the rows keep their order, a process reads its rows of each batch, and those between them that
+    are in the same chunks of the file.
 
     Args:
         data: data in blocks.

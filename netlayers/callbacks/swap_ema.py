@@ -65,7 +65,7 @@ class SwapEMAWeights(Callback):
         if not self.model.optimizer.use_ema:
             raise ConfigurationError(
                 "SwapEMAWeights must be used when `use_ema=True` is set on the optimizer; "
-                f"{type(self.model.optimizer).__name__} has use_ema=False."
+                f"{type(self.model.optimizer).__name__} has use_ema=False. Pass use_ema=True to it."
             )
 
     def _swap(self) -> None:

@@ -112,7 +112,8 @@ def split_columns(owner: str, columns: list[Any], share: float) -> tuple[list[An
     first = int(rows * (1 - Fraction(str(share))))
     if first == 0:
         raise ConfigurationError(
-            f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to train on."
+            f"{owner}: validation_split={share:g} of {rows} rows leaves nothing to train on. Use a "
+            "smaller one, or more rows."
         )
     train = [None if c is None else c.part(0, first) for c in columns]
     test = [None if c is None else c.part(first, rows) for c in columns]

@@ -40,8 +40,8 @@ class Initializer(Configurable):
         values = np.asarray(self(out.shape, dtype=out.dtype.name))
         if values.shape != out.shape:
             raise ShapeError(
-                f"{type(self).__name__}: __call__({out.shape}) returned values of the shape "
-                f"{values.shape}."
+                f"{type(self).__name__}: __call__(shape) must return values of that shape, "
+                f"{out.shape}, got {values.shape}."
             )
         out[...] = values
 

@@ -98,7 +98,7 @@ class MixUp(Mixing):
         super().__init__(seed=seed, **kwargs)
         self.alpha = check_number("MixUp", "alpha", alpha, minimum=0)
         if not self.alpha:
-            raise ConfigurationError("MixUp: alpha must be above 0.")
+            raise ConfigurationError(f"MixUp: alpha must be above 0, got {alpha!r}.")
         self._set_data_format(data_format)
 
     @staticmethod

@@ -219,8 +219,10 @@ class VocabularyLayer(CategoricalLayer):
                 f"{self.owner}: idf_weights must be a weight for each of the {count} entries of "
                 f"vocabulary, got the shape {array.shape}."
             )
-        if not np.isfinite(array).all():
-            raise ConfigurationError(f"{self.owner}: idf_weights must be finite.")
+        if not (good := np.isfinite(array)).all():
+            raise ConfigurationError(
+                f"{self.owner}: idf_weights must be finite, got {array[~good][0]}."
+            )
         return array
 
     def _weights(self) -> Array:

@@ -87,7 +87,7 @@ class IoU(Metric):
         )
         ids = check_list(owner, "target_class_ids", target_class_ids, "class indices")
         if not ids:
-            raise ConfigurationError(f"{owner}: target_class_ids must hold a class index.")
+            raise ConfigurationError(f"{owner}: target_class_ids must hold a class index, got [].")
         self.target_class_ids: list[int] | None = [
             check_integer(owner, "each of target_class_ids", i, minimum=0) for i in ids
         ]

@@ -112,7 +112,9 @@ class AUC(Metric):
                 for w in check_list("AUC", "label_weights", label_weights, "numbers")
             ]
             if not label_weights:
-                raise ConfigurationError("AUC: label_weights must hold a number for each label.")
+                raise ConfigurationError(
+                    "AUC: label_weights must hold a number for each label, got []."
+                )
             if num_labels not in (None, len(label_weights)):
                 raise ConfigurationError(
                     f"AUC: label_weights has {len(label_weights)} numbers, expected num_labels="

@@ -57,7 +57,8 @@ class LayeredModel(TrainableModel):
         """
         owner = f"model {self.name!r}"
         if (name is None) == (index is None):
-            raise ConfigurationError(f"{owner}: get_layer() takes a name or an index.")
+            got = "neither" if name is None else f"{name!r} and {index!r}"
+            raise ConfigurationError(f"{owner}: get_layer() takes a name or an index, got {got}.")
         if index is not None:
             index = check_integer(owner, "index", index)
             if not -len(self.layers) <= index < len(self.layers):

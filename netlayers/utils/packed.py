@@ -109,7 +109,9 @@ def packed_dataset(
     packed, counts = as_array(owner, "values", values), as_array(owner, "lengths", lengths)
     wanted = None if targets is None else as_array(owner, "targets", targets)
     if counts.ndim != 1 or counts.dtype.kind not in "iu" or not len(counts) or counts.min() < 1:
-        raise DataError(f"{owner}: lengths must be positive integers, one per series.")
+        raise DataError(
+            f"{owner}: lengths must be positive integers, one per series, got {lengths!r:.60}."
+        )
     if not packed.ndim or counts.sum() != len(packed):
         steps = len(packed) if packed.ndim else "none"
         raise DataError(

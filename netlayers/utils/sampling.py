@@ -66,8 +66,12 @@ def sample_logits(
     z: Any = as_float(_OWNER, "logits", logits, np.dtype(np.float64))
     if not z.ndim or not z.shape[-1]:
         raise ShapeError(f"{_OWNER}: logits must have an axis of classes, got the shape {z.shape}.")
-    if not np.isfinite(z.max(axis=-1)).all():  # single classes may be excluded by -inf
-        raise DataError(f"{_OWNER}: the largest of the logits must be finite in each row.")
+    largest = np.ravel(z.max(axis=-1))
+    if not (good := np.isfinite(largest)).all():  # single classes may be excluded by -inf
+        raise DataError(
+            f"{_OWNER}: the largest of the logits must be finite in each row, got "
+            f"{largest[~good][0]} in row {np.argmin(good)}."
+        )
     if top_k is not None:
         top_k = check_integer(_OWNER, "top_k", top_k, minimum=1)
     if top_p is not None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class SpatialDropout1D(Dropout):
     """Drop whole features of a sequence: :class:`Dropout` with the same mask at every step.
 
+    ``y[n, p, c] = m[n, c] x[n, p, c] / (1 - rate)`` in training, where m is 0 with the probability
+    ``rate``, else 1, for each channel c of each sample n; ``y = x`` at inference.
+
     Shapes: (batch, steps, features); the output has the shape of the input.
 
     Args:

@@ -35,10 +35,12 @@ def frame_values(owner: str, argument: str, frame: Any) -> Array:
     if wrong:
         listed = ", ".join(f"{c.name!r} ({c.dtype})" for c in wrong)
         hint = (
-            f"Convert them to numbers first, for instance with pandas.get_dummies({argument}) or "
-            f"pandas.factorize({argument}[name])[0], or remove them with {argument}.drop(...)."
+            f"Convert them to numbers first: categories for instance with pandas.get_dummies("
+            f"{argument}) or pandas.factorize({argument}[name])[0], numbers stored as objects with "
+            f"pandas.to_numeric({argument}[name]); or remove them with {argument}.drop(...)."
             if frame.ndim == 2
-            else f"Convert it to numbers first, for instance with pandas.factorize({argument})[0]."
+            else "Convert it to numbers first: categories for instance with pandas.factorize("
+            f"{argument})[0], numbers stored as objects with pandas.to_numeric({argument})."
         )
         raise DataError(
             f"{owner}: {argument} must hold real numbers; not numeric: {listed}. {hint}"

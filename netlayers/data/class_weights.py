@@ -93,8 +93,15 @@ def class_weights(
             raise ConfigurationError(
                 f"{owner}: class_weight[{label!r}] must be a finite number >= 0, got {weight!r}."
             )
-        integer = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
-        if not integer or label < 0 or (present is not None and label >= present):
+        # As np.unique(y) has them for labels that are floats, a class can be 1.0.
+        real = isinstance(label, (int, float, np.integer, np.floating))
+        whole = real and float(label).is_integer()
+        if (
+            not whole
+            or isinstance(label, bool)
+            or label < 0
+            or (present is not None and label >= present)
+        ):
             raise ConfigurationError(
                 f"{owner}: class_weight has the key {label!r}, which is not a class index"
                 + ("." if present is None else f" from 0 to {present - 1}.")

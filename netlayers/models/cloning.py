@@ -27,7 +27,8 @@ def clone_model(
 ) -> Any:
     """Return a new model of the same layers, with new initial weights.
 
-    It is compiled as the model is, with an optimizer that has made no step.
+    It is built for the same inputs, and compiled as the model is, with an optimizer that has made
+    no step.
 
     Args:
         model: the model.
@@ -60,6 +61,8 @@ def clone_model(
             raise ConfigurationError(f"clone_model: {name} must take {what}, got {function!r}.")
     check_flag("clone_model", "recursive", recursive)
     clone = _clone(model, input_tensors, clone_function, call_function, recursive)
+    if isinstance(clone, Sequential) and model.built and not clone.built:  # built by its data
+        clone.build(model.input_shape)
     if model.compiled:
         optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
         given = copy.deepcopy((model.loss, model._metrics, model._weighted_metrics))

@@ -127,3 +127,14 @@ def test_a_clone_is_compiled_as_the_model_is():
     assert clone.optimizer.iterations == 0
     clone.fit(X, {"y": X, "h": X}, verbose=0)
     assert not nl.models.clone_model(graph()).compiled
+
+
+@pytest.mark.parametrize("function", [None, renamed])
+def test_the_clone_of_a_model_that_its_data_built_takes_its_weights(function):
+    inner = nl.Sequential([L.Dense(3), L.Dense(2)], seed=0)
+    model = nl.Sequential([L.Dense(4), inner], seed=0)
+    y = model.predict(X, verbose=0)
+    clone = nl.models.clone_model(model, clone_function=function)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone.predict(X, verbose=0), y)
+    assert not nl.models.clone_model(nl.Sequential([L.Dense(4)])).built

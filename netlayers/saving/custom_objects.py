@@ -110,13 +110,6 @@ def register_keras_serializable(
         ...         out[...] = 4
         >>> nl.initializers.get("mine>Fours"), nl.initializers.get("fours")
         (Fours(), Fours())
-        >>> @nl.saving.register_keras_serializable("mine")
-        ... def relu(x):
-        ...     return x * (x > 0)
-        >>> nl.activations.get("relu")
-        ReLU()
-        >>> nl.activations.get("mine>relu").fn is relu
-        True
     """
 
     def decorate(thing: Any) -> Any:

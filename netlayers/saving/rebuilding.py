@@ -17,7 +17,7 @@ from netlayers.errors import FileError, UnknownNameError
 from netlayers.kernels.memory import aligned
 from netlayers.optimizers.schedules.base import LearningRateSchedule
 from netlayers.random import Streams
-from netlayers.registry import names_of_a_file, resolve, serialize
+from netlayers.registry import names_of_a_file, resolve, stored_name
 from netlayers.saving.description import check_configurations, short
 from netlayers.saving.generators import stored_layer_states, stored_streams
 from netlayers.saving.names import layers_by_path, weights_of
@@ -295,7 +295,7 @@ def put_back(file: StoredFile, model: Layer) -> None:
             hint = "Call compile(optimizer, loss) first."
             raise FileError(file.path, "optimizer", "a compiled model", "one that is not", hint)
         stored = section.section("compile").section("optimizer")
-        expected = serialize(optimizer)["class_name"]
+        expected = stored_name(type(optimizer), type(optimizer).__name__)
         if stored.text("class_name") != expected:
             raise stored.fail("class_name", expected)
         names = stored_vectors(file, model, optimizer)

@@ -165,8 +165,7 @@ def grad_cam(
     owner = "grad_cam"
     found = _class_gradients(model, owner, x, classes)
     spatial = {name: a for name, a in found.outputs.items() if a.ndim > 2}
-    last = _last_of_convolution(found, spatial)
-    name = last if layer is None else matching_name(layer, spatial)
+    name = _last_of_convolution(found, spatial) if layer is None else matching_name(layer, spatial)
     if name not in spatial:
         known = ", ".join(spatial) or "no layer"
         raise ConfigurationError(

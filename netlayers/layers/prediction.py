@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     Step = Callable[[Any], Any]
 
+# What is prepared for each network: beside it, since inference writes to nothing in a layer.
+_PREPARED: WeakKeyDictionary[Any, Prediction] = WeakKeyDictionary()
+
 
 def predicted(network: Any, x: Any) -> Any:
     """Return the output of a chain at inference if it is prepared for inputs like x, or ``None``.
@@ -39,11 +43,11 @@ def predicted(network: Any, x: Any) -> Any:
         network: the network, without branches and masks.
         x: its input.
     """
-    known: Prediction | None = vars(network.workspace).get("prediction")
+    known = _PREPARED.get(network)
     if known is not None and known.fits(x):
         return known(network._stages(), x)
     if type(x) is np.ndarray and x.dtype is network._dtype and x.shape[1:] == network._row:
-        network.workspace.prediction = Prediction(x)
+        _PREPARED[network] = Prediction(x)
     return None
 
 

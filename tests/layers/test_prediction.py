@@ -1,13 +1,16 @@
 """A prepared prediction: the numbers of the layers one by one, whatever changes between."""
 
 import copy
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
 
 import netlayers as nl
 from netlayers.core.hooks import observed
+from netlayers.layers import prediction
 
 pytest.importorskip("numba")
 L = nl.layers
@@ -67,7 +70,7 @@ def one_by_one(model, x):
 
 
 def steps(model):
-    known = vars(model.workspace).get("prediction")
+    known = prediction._PREPARED.get(model)
     return [] if known is None else known._steps
 
 
@@ -234,3 +237,14 @@ def test_several_threads_predict():
         thread.join()
     for i, outputs in found.items():
         np.testing.assert_array_equal(outputs, [expected[i]] * 20)
+
+
+def test_what_is_prepared_goes_with_the_model():
+    model = network("images")
+    for one in inputs(model):
+        model.predict_on_batch(one)
+    assert steps(model)
+    alive = weakref.ref(model)
+    del model
+    gc.collect()
+    assert alive() is None

@@ -1,6 +1,8 @@
-"""Compiled code on disk that is damaged is compiled again, with one warning."""
+"""Compiled code on disk that is damaged, or another's, is compiled again."""
 
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 
@@ -48,3 +50,22 @@ def test_damaged_files(tmp_path):
             assert "cannot be read or written" in said[0]
             assert str(tmp_path) in said[0]
             assert run(tmp_path) == ["30.0 5.0"]  # they have been written again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["types", "source"])
+def test_code_of_another_key_under_the_same_name(tmp_path, change):
+    """As two processes leave it that write at the same time, or one that is killed meanwhile."""
+    pytest.importorskip("numba")
+    assert run(tmp_path) == ["30.0 5.0"]
+    first, second = sorted(tmp_path.rglob("*sum_of_squares*.nbc"))
+    if change == "types":
+        shutil.copy(second, first)
+    else:  # the code of both types, from another source with the same bytecode
+        for file in (first, second):
+            _, key, code = pickle.loads(file.read_bytes())
+            file.write_bytes(pickle.dumps(("older", key, code)))
+    before = {file: file.read_bytes() for file in (first, second)}
+    assert run(tmp_path) == ["30.0 5.0"]
+    assert run(tmp_path) == ["30.0 5.0"]
+    assert first.read_bytes() != before[first]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from netlayers._defined import check_method_arguments
 from netlayers._read_only import guard_methods
 from netlayers._refused import EXECUTION_ARGUMENTS, kept_argument, refused_argument
+from netlayers._suggestions import shortened, suggestion
 from netlayers.checks import is_foreign
 from netlayers.errors import ConfigurationError, MissingMethodError, UnknownNameError
 
@@ -102,7 +103,7 @@ class Configurable:
         for name in kwargs:
             if name not in known:
                 reason = refused_argument(cls, name, kwargs[name]) or (
-                    f"unknown argument {_shown(name)}.{suggestion(name, known)} "
+                    f"unknown argument {shortened(name)}.{suggestion(name, known)} "
                     f"It takes {', '.join(known) or 'no arguments'}."
                 )
                 raise TypeError(f"{cls.__name__}: {reason}")
@@ -139,7 +140,7 @@ class Configurable:
         for name, default in constructor_arguments(type(self)).items():
             with contextlib.suppress(ConfigurationError):  # an argument that is not kept
                 value = self._argument(name)
-                if (name, value) != usual and serialize(value) != serialize(default):
+                if (name, value) != usual and not same_argument(value, default):
                     shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -150,8 +151,16 @@ def serialize(value: Any) -> Any:
         name = stored_name(type(value), type(value).__name__)
         return {"class_name": name, "config": value.get_config()}
     if isinstance(value, (list, tuple)):
-        return [serialize(item) for item in value]
+        items = [serialize(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
     return value
+
+
+def same_argument(one: Any, other: Any) -> bool:
+    """Whether two arguments are the same; a tuple and a list of the same items are."""
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same_argument, one, other))
+    return bool(serialize(one) == serialize(other))
 
 
 def snake_case(name: str) -> str:
@@ -320,7 +329,7 @@ def resolve(kind: str, identifier: Any, base: type) -> Any:
         return getattr(factory, "from_config", lambda c: factory(**c))(config)
     raise ConfigurationError(
         f"{kind} must be a name such as {min(registered(kind), key=len)!r}, or a "
-        f"{base.__name__} object, got {_shown(identifier)}."
+        f"{base.__name__} object, got {shortened(identifier)}."
     )
 
 
@@ -349,7 +358,7 @@ def lookup(kind: str, name: str) -> Any:
         ConfigurationError: there is none; the message suggests similar names.
     """
     if not isinstance(name, str):
-        raise ConfigurationError(f"the name of a {kind} must be a string, got {_shown(name)}.")
+        raise ConfigurationError(f"the name of a {kind} must be a string, got {shortened(name)}.")
     custom = custom_object(name)
     if custom is not None:
         return custom
@@ -361,7 +370,7 @@ def lookup(kind: str, name: str) -> Any:
     if found is None:
         names = shown_names(kind)
         raise UnknownNameError(
-            f"unknown {kind} {_shown(name)}.{suggestion(name, names)} "
+            f"unknown {kind} {shortened(name)}.{suggestion(name, names)} "
             f"Known names: {', '.join(names)}. Register your own class with "
             f"netlayers.register({kind!r}), or pass an object."
         )
@@ -379,22 +388,3 @@ def shown_names(kind: str) -> list[str]:
         if name == name.lower() and not name.startswith("_"):
             spellings.setdefault(name.replace("_", ""), name)
     return sorted(spellings.values())
-
-
-def _shown(value: Any) -> str:
-    """Return a shortened repr for messages: a name from a file may be megabytes long."""
-    text = repr(value[:200] if isinstance(value, str) else value)
-    return text if len(text) <= 200 else f"{text[:180]}..."
-
-
-def suggestion(name: str, known: Any) -> str:
-    """Return `` Did you mean 'relu'?``, or an empty string if no known name is similar."""
-    import difflib  # needed only for errors
-
-    if len(name) > 100:  # comparing it would take too long
-        return ""
-    letters = [re.sub(r"[\W_]", "", n.lower()) for n in (name, *known)]
-    # Another spelling of the same name comes first.
-    close = [n for n, its in zip(known, letters[1:], strict=True) if its == letters[0]]
-    close = close[:1] or difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
-    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

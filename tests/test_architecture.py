@@ -17,7 +17,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Some of those named here are still to come.
 LEVELS = [
     ["errors", "_deprecated", "_typing", "_version", "_warn"],
-    ["_printable", "_notebook", "_refused"],
+    ["_printable", "_notebook", "_refused", "_suggestions"],
     ["checks"],
     ["_read_only", "_defined"],
     ["registry", "config", "_optional", "_tables", "_html"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import netlayers as nl
-from netlayers import registry
+from netlayers import _suggestions, registry
 from netlayers._tables import text_table
 from netlayers.checks import (
     check_choice,
@@ -244,7 +244,7 @@ def test_arguments_of_classes():
     assert constructor_arguments(Nothing) == {}
     made = More(4, size=(1, 2), inner=[Whole(), {"a": 1}])
     assert made.get_config() == {
-        "more": 4, "size": [1, 2], "name": "thing",
+        "more": 4, "size": (1, 2), "name": "thing",
         "inner": [{"class_name": "Whole", "config": {"size": 2, "name": "thing", "inner": None}},
                   {"a": 1}],
     }  # fmt: skip
@@ -285,7 +285,7 @@ def test_arguments_of_classes():
     ],
 )
 def test_suggestions(name, known, text):
-    assert registry.suggestion(name, known) == text
+    assert _suggestions.suggestion(name, known) == text
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_suggestions(name, known, text):
     ids=lambda value: str(value)[:10],
 )
 def test_what_is_shown_of_a_value(value, text):
-    assert registry._shown(value) == text
+    assert _suggestions.shortened(value) == text
 
 
 def test_tables():

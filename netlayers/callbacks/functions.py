@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from netlayers._suggestions import suggestion
 from netlayers.errors import ConfigurationError
-from netlayers.registry import suggestion
 from netlayers.training.callback import Callback
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._suggestions import suggestion
 from netlayers.arrays.convert import each, shapes_of
 from netlayers.checks import is_several, listed
 from netlayers.core.hooks import matching_name, observed
 from netlayers.errors import ConfigurationError
-from netlayers.registry import suggestion
 from netlayers.training.inputs import input_names
 from netlayers.training.masks import gives_mask, masked_weights
 from netlayers.training.outputs import unfused_loss

@@ -10,6 +10,7 @@ import numpy as np
 
 from netlayers._html import html_table, picture
 from netlayers._notebook import Report
+from netlayers._suggestions import suggestion
 from netlayers._tables import text_table
 from netlayers.activations.sigmoids import Sigmoid
 from netlayers.activations.softmaxes import Softmax
@@ -23,7 +24,6 @@ from netlayers.layers.dense import AffineLayer
 from netlayers.layers.inference_call import InferenceCall
 from netlayers.layers.spatial import SpatialLayer
 from netlayers.plotting.figures import png_of
-from netlayers.registry import suggestion
 from netlayers.training.samples import one_input
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import numpy as np
 
 from netlayers._html import html_table, picture
 from netlayers._notebook import Report
+from netlayers._suggestions import suggestion
 from netlayers._tables import text_table
 from netlayers.arrays.convert import each
 from netlayers.arrays.several import float_numbers
@@ -19,7 +20,6 @@ from netlayers.diagnostics.layer_statistics import watched_uses
 from netlayers.errors import ConfigurationError
 from netlayers.layers.convolution import Convolution
 from netlayers.plotting.figures import png_of
-from netlayers.registry import suggestion
 from netlayers.training.samples import one_input
 
 if TYPE_CHECKING:

@@ -55,7 +55,7 @@ class Dot(MergeLayer):
         if len(pair) != 2:
             raise ConfigurationError(f"Dot: axes must be an integer or two, got {axes!r}.")
         self._axes = [check_integer("Dot", "axes", axis) for axis in pair]
-        self.axes = axes if isinstance(axes, int) else list(self._axes)
+        self.axes = axes if isinstance(axes, int) else tuple(self._axes)
         self.normalize = check_flag("Dot", "normalize", normalize)
         super().__init__(**kwargs)
 

@@ -6,11 +6,11 @@ import copy
 import threading
 from typing import TYPE_CHECKING, Any
 
+from netlayers._suggestions import suggestion
 from netlayers.checks import check_integer, check_seed
 from netlayers.errors import ConfigurationError
 from netlayers.models.trainable import TrainableModel
 from netlayers.random import Streams
-from netlayers.registry import suggestion
 from netlayers.training.lock import between_steps
 
 if TYPE_CHECKING:

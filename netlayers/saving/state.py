@@ -128,14 +128,15 @@ _FUNCTIONS = {"FunctionActivation": ("fn",), "Lambda": ("function", "gradient")}
 
 
 def _functions_named(value: Any) -> Any:
-    """Return a configuration with the names of functions of the user, for a file."""
+    """Return a configuration for a file: with the names of functions, and lists for tuples."""
     if isinstance(value, dict):
         named = {key: _functions_named(item) for key, item in value.items()}
         for argument in _FUNCTIONS.get(value.get("class_name", ""), ()):
             if callable(named["config"][argument]):
                 named["config"][argument] = _name_of(named["config"][argument])
         return named
-    return [_functions_named(item) for item in value] if isinstance(value, list) else value
+    several = isinstance(value, (list, tuple))
+    return [_functions_named(item) for item in value] if several else value
 
 
 def optimizer_state(path: str, model: Layer, optimizer: Optimizer) -> dict[str, Any]:

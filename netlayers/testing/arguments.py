@@ -9,7 +9,7 @@ import pickle
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netlayers.registry import constructor_arguments, serialize
+from netlayers.registry import constructor_arguments, same_argument, serialize
 from netlayers.testing.contract import Example, Mismatch, check
 from netlayers.testing.values import differ, require, same
 
@@ -73,7 +73,7 @@ def varied(example: Example) -> list[str]:
     return [
         name
         for name, value in example.arguments.items()
-        if name in default and serialize(value) != serialize(default[name])
+        if name in default and not same_argument(value, default[name])
     ]
 
 

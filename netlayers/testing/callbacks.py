@@ -18,7 +18,7 @@ import numpy as np
 from netlayers.layers import Dense
 from netlayers.models import Sequential
 from netlayers.optimizers import SGD
-from netlayers.registry import serialize
+from netlayers.registry import same_argument
 from netlayers.testing.arguments import BASES
 from netlayers.testing.contract import Example, Mismatch, check
 from netlayers.testing.values import differ, require, same
@@ -128,7 +128,7 @@ def _varied(example: Example) -> list[str]:
     return [
         name
         for name, value in example.arguments.items()
-        if name in default and serialize(value) != serialize(default[name])
+        if name in default and not same_argument(value, default[name])
     ]
 
 

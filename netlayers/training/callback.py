@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from netlayers._read_only import with_read_only_logs
+from netlayers._suggestions import suggestion
 from netlayers.checks import is_foreign
 from netlayers.errors import ConfigurationError
-from netlayers.registry import suggestion
 from netlayers.training.every_few_batches import EveryFewBatches, every_few_batches
 from netlayers.training.history_table import history_html, history_text
 from netlayers.training.together import active_here

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from netlayers._suggestions import suggestion
 from netlayers._warn import warn
 from netlayers.checks import listed, takes
 from netlayers.errors import ConfigurationError
-from netlayers.registry import suggestion
 from netlayers.training.callback import Callback, is_foreign_hook
 
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from netlayers import metrics as metrics_module
+from netlayers._suggestions import suggestion
 from netlayers._warn import warn
 from netlayers.arrays.convert import each
 from netlayers.checks import listed
@@ -14,7 +15,6 @@ from netlayers.errors import ConfigurationError
 from netlayers.losses import OutputLosses, SplitLoss
 from netlayers.metrics.base import Metric
 from netlayers.metrics.targets import drop_class, drop_unknown
-from netlayers.registry import suggestion
 from netlayers.training.masks import only_kept
 from netlayers.training.outputs import metrics_by_output
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers import losses
+from netlayers._suggestions import suggestion
 from netlayers.arrays.checks import as_data
 from netlayers.arrays.convert import one
 from netlayers.checks import overridden
@@ -15,7 +16,6 @@ from netlayers.core.shapes import shown_shape
 from netlayers.data.structure import arrays_by_name, holds_arrays, label
 from netlayers.errors import ConfigurationError
 from netlayers.losses.by_output import OutputLosses
-from netlayers.registry import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ def test_arguments_of_keras():
     again = InputLayer.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     assert again.batch_shape == (4, 2, 3)
-    assert InputLayer(batch_shape=(None, 5)).get_config()["shape"] == [5]
+    assert InputLayer(batch_shape=(None, 5)).get_config()["shape"] == (5,)
     assert InputLayer((3,), dtype="int32").kind == "integer"
     assert nl.Input((3,), batch_size=4).shape == (None, 3)
 

@@ -83,7 +83,7 @@ def test_permute_repeat_and_rescale_values():
     pictures = np.array([[0, 51, 255]], "uint8")
     np.testing.assert_allclose(L.Rescaling(1 / 255).forward(pictures), [[0, 0.2, 1]], rtol=1e-6)
     same = L.Rescaling(np.array([1, 2]), np.float32(0.5))
-    assert same.get_config()["scale"] == [1.0, 2.0]
+    assert same.get_config()["scale"] == (1.0, 2.0)
 
 
 def test_identity_is_linear_under_keras_name():

@@ -1,5 +1,8 @@
 """Utilities with Keras's names."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -172,3 +175,19 @@ def test_a_cleared_session_has_no_seed():
         kernels.append(kernel())
     assert kernels[0] != kernels[1]
     assert nl.backend.backend() == "numpy"
+
+
+def test_a_cleared_session_frees_models():
+    model = nl.Sequential([nl.layers.Input((2,)), nl.layers.Dense(3)])
+    alive = weakref.ref(model.layers[0])  # it and its parameters refer to each other
+    gc.disable()
+    try:
+        del model
+        nl.utils.clear_session(free_memory=False)
+        assert alive() is not None
+        nl.utils.clear_session()
+        assert alive() is None
+    finally:
+        gc.enable()
+    with pytest.raises(ConfigurationError, match="clear_session: free_memory must be True or Fa"):
+        nl.utils.clear_session(free_memory="no")

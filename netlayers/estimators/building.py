@@ -10,6 +10,7 @@ import numpy as np
 
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError
+from netlayers.estimators.parameters import keywords
 from netlayers.layers import Dense
 from netlayers.models import Model, Sequential
 from netlayers.regularizers import L2
@@ -63,7 +64,8 @@ def given_model(net: Any, seed: int) -> Any:
     given = {"n_inputs": net.n_features_in_, "n_outputs": net.n_outputs_, "seed": seed}
     wanted = inspect.signature(net.model).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
-    network = net.model(**{k: v for k, v in given.items() if open_ended or k in wanted})
+    chosen = given | keywords(net.model)  # model__seed comes before random_state
+    network = net.model(**{k: chosen[k] for k in given if open_ended or k in wanted})
     if not isinstance(network, Model):
         raise ConfigurationError(
             f"{type(net).__name__}: the function model must return a netlayers model, got "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -121,7 +122,7 @@ class Parameters(BaseEstimator):
         """
         params: dict[str, Any] = super().get_params(deep)
         if deep:
-            parts = {"model": _keywords(self.model), "optimizer": _arguments(self.optimizer)}
+            parts = {"model": keywords(self.model), "optimizer": _arguments(self.optimizer)}
             for part, found in parts.items():
                 params |= {f"{part}__{name}": value for name, value in found.items()}
         return params
@@ -153,10 +154,20 @@ class Parameters(BaseEstimator):
                     f"{self._owner}: {names} can be set only if model is a function, which "
                     f"is called with them; it is {self.model!r}."
                 )
-            self.model = functools.partial(self.model, **nested["model"])
+            self.model = self._changed_function(nested["model"])
         if "optimizer" in nested:
             self.optimizer = self._changed_optimizer(nested["optimizer"])
         return self
+
+    def _changed_function(self, changes: dict[str, Any]) -> Any:
+        known = inspect.signature(self.model).parameters
+        for name in changes:
+            if name not in known and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+                raise ConfigurationError(
+                    f"{self._owner}: model__{name} is not an argument of the function model, "
+                    f"which has {', '.join(known) or 'none'}."
+                )
+        return functools.partial(self.model, **changes)
 
     def _changed_optimizer(self, changes: dict[str, Any]) -> Optimizer:
         given = self.optimizer
@@ -231,7 +242,8 @@ class Parameters(BaseEstimator):
                 )
 
 
-def _keywords(model: Any) -> dict[str, Any]:
+def keywords(model: Any) -> dict[str, Any]:
+    """Return what was set by ``model__<name>``."""
     return dict(model.keywords) if isinstance(model, functools.partial) else {}
 
 

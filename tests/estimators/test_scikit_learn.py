@@ -136,8 +136,21 @@ def test_parameters_of_the_parts():
         small().set_params(optimizer__rate=1)
     with pytest.raises(ValueError, match="model__units can be set only if model is a function"):
         small().set_params(model__units=1)
+    with pytest.raises(ValueError, match="model__size is not an argument of the function model, w"):
+        net.set_params(model__size=1)
     with pytest.raises(ValueError, match="Invalid parameter 'units'"):
         small().set_params(units=1)
+
+
+def test_model_seed_comes_before_random_state():
+    def build(n_outputs, seed):
+        return nl.Sequential([nl.layers.Dense(n_outputs)], seed=seed)
+
+    def loss(random_state, seed):
+        net = small(model=build, random_state=random_state, max_iter=1, batch_size=150)
+        return net.set_params(model__seed=seed).fit(X, Y).loss_
+
+    assert loss(0, 5) == loss(1, 5) != loss(0, 6)
 
 
 def test_warns_if_the_loss_still_falls():

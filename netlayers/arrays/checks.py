@@ -174,9 +174,7 @@ def check_rows(owner: str, x: Any, others: Mapping[str, Any], empty: bool = Fals
     inputs = each(x)
     rows = inputs[0].shape[0]
     if rows == 0 and not empty:
-        raise DataError(
-            f"{owner}: x is empty (shape {inputs[0].shape}); there is nothing to learn from."
-        )
+        raise DataError(f"{owner}: x is empty (shape {inputs[0].shape}); give it at least one row.")
     consistent = True
     for value in (x, *others.values()):  # plain loops for speed: part of every train_on_batch
         if value is not None:

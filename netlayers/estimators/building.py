@@ -50,6 +50,7 @@ def given_model(net: Any, seed: int) -> Any:
     """
     if isinstance(net.model, Model):
         config = net.model.get_config()
+        config.pop("build_input_shape", None)  # the data of fit may have other columns
         if config.get("seed") is None:
             config["seed"] = seed
         network = type(net.model).from_config(config)

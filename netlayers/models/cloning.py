@@ -101,7 +101,7 @@ def _clone(
             raise _no_symbols(model, input_tensors)
         layers = [layer for layer in layers if not isinstance(layer, InputLayer)]
         layers.insert(0, _made_again(symbols[0].call.layer))
-    return type(model)(**{**model.get_config(), "layers": layers})
+    return type(model).from_config({**model.get_config(), "layers": layers})
 
 
 def _made_again(layer: Any) -> Any:

@@ -140,7 +140,7 @@ class Model(SubclassedModel):
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Self:
-        """Create a model from the result of ``get_config``; it is not built or compiled.
+        """Create a model from the result of ``get_config``; it is not compiled.
 
         Args:
             config: the constructor arguments as plain data.

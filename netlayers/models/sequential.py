@@ -16,7 +16,8 @@ from netlayers.registry import register
 from netlayers.training.lock import check_not_busy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import Self
 
     from netlayers._typing import Examples, Shape
     from netlayers.arrays.spec import InputSpec
@@ -162,6 +163,32 @@ class Sequential(Chain, Model):
         self.output_shape = self.compute_output_shape(self.input_shape)
         self._collect_parameters()
         assemble(self, self._streams)
+
+    # Configuration ---------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments; with them, the input shape that only data gave it."""
+        config = super().get_config()
+        if self.built and not self._in_model and not isinstance(self._layers[0], InputLayer):
+            config["build_input_shape"] = self.input_shape
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Create a model from the result of :meth:`get_config`, built if that one was.
+
+        Args:
+            config: the dict.
+            custom_objects: additional classes by name.
+        """
+        arguments = dict(config)
+        shape = arguments.pop("build_input_shape", None)
+        model = super().from_config(arguments, custom_objects)
+        if shape is not None and not model.built:
+            model.build(shape)
+        return model
 
     # Shapes and weights ----------------------------------------------------------------------
 

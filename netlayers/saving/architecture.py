@@ -28,7 +28,7 @@ def model_to_json(model: Layer, **kwargs: Any) -> str:
         FileError: an argument of a layer is not plain data.
     """
     where = "to_json"
-    plain = to_text(where, "model", architecture(where, model))
+    plain = to_text(where, "model", architecture(where, model, with_shape=True))
     return json.dumps(json.loads(plain), **kwargs) if kwargs else plain
 
 

@@ -16,7 +16,14 @@ from netlayers.checks import is_foreign
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError, FileError
 from netlayers.losses.function import FunctionLoss
-from netlayers.registry import Configurable, own_function, registered, serialize, stored_name
+from netlayers.registry import (
+    Configurable,
+    constructor_arguments,
+    own_function,
+    registered,
+    serialize,
+    stored_name,
+)
 from netlayers.saving.description import check_configurations
 from netlayers.saving.generators import random_state
 from netlayers.saving.names import built_layers, weights_of
@@ -112,13 +119,19 @@ def joined(path: str, arrays: dict[str, Array], further: dict[str, Array]) -> di
     return arrays | further
 
 
-def architecture(path: str, model: Configurable) -> dict[str, Any]:
-    """Return the class name and the constructor arguments."""
+def architecture(path: str, model: Configurable, with_shape: bool = False) -> dict[str, Any]:
+    """Return the class name and the constructor arguments.
+
+    Files hold the shapes elsewhere; ``with_shape`` also returns that which a Sequential has only
+    from its data.
+    """
     try:
         config: dict[str, Any] = serialize(model)
     except (AttributeError, ConfigurationError) as error:
         raise FileError(path, "model", "a configuration", f"an error: {error}") from error
     config = _functions_named(config)
+    if not with_shape and "build_input_shape" not in constructor_arguments(type(model)):
+        config["config"].pop("build_input_shape", None)
     check_configurations(path, "model", [config])
     return config
 

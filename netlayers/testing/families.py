@@ -322,7 +322,7 @@ def _as_example(kind: str, thing: Any) -> Any:
                 (4, *(size or 3 for size in one[1:])) for one in listed_shapes(built.input_shape)
             )
             shape = shapes if isinstance(built.input_spec, tuple) else shapes[0]
-        for name in ("dtype", "trainable"):
+        for name in ("dtype", "trainable", "build_input_shape"):
             config.pop(name, None)
         return config, shape
     return (config, *first[1:]) if kind in ("loss", "metric") else config

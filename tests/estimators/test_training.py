@@ -198,6 +198,9 @@ def test_compiled_model_is_the_pattern():
     assert net.model_.optimizer.learning_rate == 0.03
     slower = clone(net).set_params(optimizer__learning_rate=0.01, learning_rate_init=0.001)
     assert slower.fit(X, NAMES).model_.optimizer.learning_rate == 0.01
+    model.build((None, X.shape[1] + 2))  # the pattern may be built for other columns
+    other = clone(slower).set_params(model=model, max_iter=1).fit(X, NAMES)
+    assert other.model_.input_shape == (None, X.shape[1])
     assert "accuracy" in slower.history_
     again = small(model=model, max_iter=60, learning_rate_init=0.001).fit(X, NAMES)
     np.testing.assert_array_equal(weights(again), weights(net))  # by random_state

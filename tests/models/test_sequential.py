@@ -109,9 +109,13 @@ def test_adding_a_layer_keeps_the_weights():
 def test_config_round_trip():
     model = make()
     model.build((None, 4))
-    other = nl.Sequential.from_config(model.get_config())
-    other.build((None, 4))
+    config = model.get_config()
+    other = nl.Sequential.from_config(config)
     assert other.parameters.values.tobytes() == model.parameters.values.tobytes()
+    assert other.get_config() == config == model.get_config()
+    assert not nl.Sequential.from_config(make().get_config()).built
+    outer = nl.Sequential([nl.layers.Input((4,)), model])
+    assert "build_input_shape" not in str(outer.get_config())
 
 
 def test_not_built_says_what_to_do():

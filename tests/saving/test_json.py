@@ -16,7 +16,7 @@ from tests.saving.models import Twice, trained
 def test_json(fitted):
     model, _, _ = trained("adam") if fitted else (nl.Sequential([nl.layers.Dense(2)]), 0, 0)
     again = nl.models.model_from_json(model.to_json(indent=2))
-    assert not again.built
+    assert again.built is fitted
     assert again.get_config() == model.get_config()
     assert json.loads(model.to_json())["class_name"] == "Sequential"
     assert type(model).from_config(model.get_config()).get_config() == model.get_config()

@@ -107,8 +107,8 @@ class MonitorCallback(Callback):
             warn(
                 f"{owner}: monitor={self.monitor!r} is not among the results of epoch {epoch + 1}, "
                 f"so {self._without_monitor}. There are: {', '.join(found)}. (Names with val_ need "
-                "validation_data or validation_split, and are there in every validation_freq-th "
-                "epoch only.)"
+                "validation_data or validation_split, and are there in the epochs of "
+                "validation_freq only.)"
             )
         return None
 

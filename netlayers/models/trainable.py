@@ -65,7 +65,7 @@ class TrainableModel(CompilableModel):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        validation_freq: int | Sequence[int] = 1,
         *,
         stratify: bool = False,
         drop_last: bool = False,
@@ -108,7 +108,8 @@ class TrainableModel(CompilableModel):
                 all data.
             validation_batch_size: rows per batch in validation; by default 1024, for
                 models with states as in training.
-            validation_freq: validate every ``validation_freq`` epochs.
+            validation_freq: validate every ``validation_freq`` epochs; or a list of the epochs to
+                validate after, counted from 1.
             stratify: apply ``validation_split`` to each class: its last samples, at least one and
                 not all, unless the class has only one. ``y`` must be class labels.
             drop_last: drop the last rows of a pass if they do not fill a batch, so that all batches
@@ -168,7 +169,7 @@ class TrainableModel(CompilableModel):
         epochs = check_integer(owner, "epochs", epochs, minimum=0)
         first = check_integer(owner, "initial_epoch", initial_epoch, minimum=0)
         verbose = check_verbose(owner, verbose)
-        freq = check_integer(owner, "validation_freq", validation_freq, minimum=1)
+        freq = _checked_frequency(owner, validation_freq)
         if first >= epochs > 0:
             warn(
                 f"{owner}: initial_epoch={first} is not below epochs={epochs}, so nothing is "
@@ -183,7 +184,7 @@ class TrainableModel(CompilableModel):
             validation_data=validation_data,
             validation_split=validation_split,
             validation_freq=freq,
-            validations=max(0, epochs // freq - first // freq),
+            validations=_count_validations(freq, first, epochs),
             stratify=stratify,
             drop_last=drop_last,
             shuffle=shuffle,
@@ -214,7 +215,7 @@ class TrainableModel(CompilableModel):
                 numbers = range(first, epochs)
                 validates = validation is not None and arguments.validations > 0
                 hooks.check(RunPlan.of(owner, numbers, steps, validates))
-                if validation is not None and freq > max(1, epochs):
+                if validation is not None and not _count_validations(freq, 0, max(1, epochs)):
                     warn(
                         f"{owner}: validation_freq={freq} is above epochs={epochs}: no validation."
                     )
@@ -382,3 +383,17 @@ class TrainableModel(CompilableModel):
         x = input_batch(self, "predict_on_batch", x)
         y = in_turn(self, "predict_on_batch", own_outputs, self, x)
         return self._as_returned(y)
+
+
+def _checked_frequency(owner: str, value: int | Sequence[int]) -> int | list[int]:
+    """Return ``validation_freq`` of ``fit``, checked: an integer, or a list of them."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return check_integer(owner, "validation_freq", value, minimum=1)
+    return [check_integer(owner, "each of validation_freq", n, minimum=1) for n in value]
+
+
+def _count_validations(freq: int | list[int], first: int, last: int) -> int:
+    """Return how many of the epochs ``first + 1`` to ``last`` end with a validation."""
+    if isinstance(freq, list):
+        return sum(first < epoch <= last for epoch in set(freq))
+    return max(0, last // freq - first // freq)

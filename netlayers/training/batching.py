@@ -92,7 +92,7 @@ class FitArguments:
     class_weight: Any
     validation_data: Any
     validation_split: float
-    validation_freq: int
+    validation_freq: int | list[int]
     validations: int  # number of times that the validation data are read
     stratify: bool
     drop_last: bool

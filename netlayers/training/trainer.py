@@ -43,7 +43,7 @@ class Run:
         hooks: the callbacks.
         epochs: the numbers of the epochs.
         validation: the validation data.
-        validation_freq: validate every ``validation_freq`` epochs.
+        validation_freq: validate every ``validation_freq`` epochs, or after those of a list.
 
     Attributes:
         epoch: the current epoch, or the next one.
@@ -61,7 +61,7 @@ class Run:
         hooks: CallbackList,
         epochs: range,
         validation: Data | None = None,
-        validation_freq: int = 1,
+        validation_freq: int | list[int] = 1,
     ) -> None:
         self.steps, self.data, self.hooks, self.epochs = steps, data, hooks, epochs
         self.validation, self.validation_freq = validation, validation_freq
@@ -103,7 +103,8 @@ class Run:
         """Whether the current epoch ends with a validation."""
         if self.validation is None or self.validation_ended:
             return False
-        return (self.epoch + 1) % self.validation_freq == 0
+        freq, number = self.validation_freq, self.epoch + 1
+        return number in freq if isinstance(freq, list) else number % freq == 0
 
     def begin(self) -> None:
         """Start the run, or resume it where another process stopped."""

@@ -10,7 +10,7 @@ X, Y = np.zeros((4, 3)), np.zeros((4, 1))
 # Method: its data, and arguments that take no text and no negative number.
 METHODS = {
     "fit": ((X, Y), "batch_size epochs initial_epoch steps_per_epoch validation_split"
-            " validation_steps validation_batch_size validation_freq verbose shuffle"),
+            " validation_steps validation_batch_size verbose shuffle"),
     "evaluate": ((X, Y), "batch_size steps verbose"),
     "predict": ((X,), "batch_size steps verbose"),
     "fit_lbfgs": ((X, Y), "max_iterations gradient_tolerance loss_tolerance history_size"

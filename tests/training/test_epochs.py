@@ -285,3 +285,18 @@ def test_what_has_no_classes(option):
 def test_class_weight_needs_numbers_of_classes():
     with pytest.raises(NetlayersError, match="one class for each sample"):
         class_weights("fit", "balanced", np.ones((3, 2, 2)))
+
+
+@pytest.mark.parametrize(("first", "validations"), [(0, 2), (3, 1)])
+def test_epochs_to_validate_after(first, validations):  # as in Keras, the first one is 1
+    model, epochs = nl.Sequential([nl.layers.Dense(1)], seed=0), []
+    model.compile("sgd", "mse")
+    log = nl.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: epochs.append(epoch) if "val_loss" in logs else None
+    )
+    given = {"validation_data": iter([(X, X)] * validations), "validation_steps": 1}
+    model.fit(
+        X, X, epochs=6, initial_epoch=first, validation_freq=[6, 2, 6, 9], callbacks=log, verbose=0,
+        **given,
+    )  # fmt: skip
+    assert epochs == [1, 5][-validations:]

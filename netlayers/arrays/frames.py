@@ -33,7 +33,7 @@ def frame_values(owner: str, argument: str, frame: Any) -> Array:
     kinds = [_numpy_dtype(c.dtype) for c in columns]
     wrong = [c for c, kind in zip(columns, kinds, strict=True) if kind.kind not in "fiub"]
     if wrong:
-        listed = ", ".join(f"{c.name!r} ({c.dtype})" for c in wrong)
+        listed = ", ".join(f"{_label(c)} ({c.dtype})" for c in wrong)
         hint = (
             f"Convert them to numbers first: categories for instance with pandas.get_dummies("
             f"{argument}) or pandas.factorize({argument}[name])[0], numbers stored as objects with "
@@ -49,10 +49,10 @@ def frame_values(owner: str, argument: str, frame: Any) -> Array:
     missing = [c for c in columns if not isinstance(c.dtype, np.dtype) and c.isna().any()]
     if missing:
         listed = ", ".join(
-            f"{c.name!r} ({c.dtype}, {int(c.isna().sum())} of them)" for c in missing
+            f"{_label(c)} ({c.dtype}, {int(c.isna().sum())} of them)" for c in missing
         )
         raise DataError(
-            f"{owner}: {argument} has missing values (NA) in {_columns_text(missing)} {listed}. "
+            f"{owner}: {argument} has missing values (NA) in {_columns_text(missing)}{listed}. "
             f"Fill them, for instance with {argument}.fillna(0), or remove such rows."
         )
     common = np.result_type(*kinds) if kinds else np.dtype(np.float64)
@@ -124,5 +124,11 @@ def _columns(frame: Any) -> list[Any]:
     return [frame] if frame.ndim == 1 else [frame.iloc[:, i] for i in range(frame.shape[1])]
 
 
+def _label(column: Any) -> str:
+    return "an unnamed column" if column.name is None else repr(column.name)
+
+
 def _columns_text(columns: list[Any]) -> str:
-    return "the column" if len(columns) == 1 else "the columns"
+    if columns[0].name is None:
+        return ""
+    return "the column " if len(columns) == 1 else "the columns "

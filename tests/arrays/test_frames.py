@@ -116,5 +116,11 @@ def test_targets_are_named_too():
     model = make()
     with pytest.raises(DataError, match=r"fit: y .*'label' .*pandas.factorize\(y\)\[0\]"):
         model.fit(FRAME, pd.Series(text, name="label"), verbose=0)
-    with pytest.raises(DataError, match=r"y has missing values"):
+    with pytest.raises(
+        DataError, match=r"y .* not numeric: an unnamed column \(category\)\. .*\(y\)"
+    ):
+        model.fit(FRAME, pd.Series(text, dtype="category"), verbose=0)
+    with pytest.raises(
+        DataError, match=r"y has missing values \(NA\) in an unnamed column \(Int64,"
+    ):
         model.fit(FRAME, pd.Series([1, None] * (N // 2), dtype="Int64"), verbose=0)

@@ -40,8 +40,7 @@ class Module(Configurable):
     Args:
         name: unique within a model; by default the class name in snake case, numbered.
         trainable: ``False`` freezes the weights.
-        dtype: ``"float32"`` or ``"float64"``; by default that of the model, ``"float32"`` outside
-            of a model.
+        dtype: ``"float32"`` or ``"float64"``; by default the model's, without one ``"float32"``.
         learning_rate_multiplier: factor on the learning rate of these weights; 0 freezes them.
 
     Attributes:
@@ -336,14 +335,15 @@ class Module(Configurable):
     # Dtype, random numbers, copies -----------------------------------------------------------
 
     @property
-    def dtype(self) -> str | None:
-        """Name of the requested dtype, ``None`` for that of the model."""
-        return None if self._own_dtype is None else self._own_dtype.name
-
-    @property
-    def compute_dtype(self) -> str:
-        """Name of the dtype that the layer computes in."""
+    def dtype(self) -> str:
+        """Name of the dtype that the layer computes in, ``"float32"`` or ``"float64"``."""
         return self._dtype.name
+
+    compute_dtype = dtype
+
+    def _argument(self, name: str) -> Any:  # of dtype, what was requested: None for the model's
+        own = None if self._own_dtype is None else self._own_dtype.name
+        return own if name == "dtype" else super()._argument(name)
 
     def _set_dtype(self, dtype: Dtype) -> None:
         """Set the dtype of the layer and all sublayers."""

@@ -260,7 +260,7 @@ class Normalization(Layer):
 
     def _argument(self, name: str) -> Any:
         """Return the value of a constructor argument."""
-        return getattr(self, f"_{name}" if name in ("mean", "variance") else name)
+        return super()._argument(f"_{name}" if name in ("mean", "variance") else name)
 
     def _current(self) -> tuple[Array, Array]:
         """Return mean and variance, in the sizes of the axes."""

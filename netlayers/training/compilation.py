@@ -105,10 +105,8 @@ class CompilableModel(Container):
         """Name in messages; a model inside another is called a layer."""
         return "layer" if self._in_model else "model"
 
-    @property
-    def dtype(self) -> str:
-        """Name of the dtype of the computation."""
-        return self._dtype.name
+    def _argument(self, name: str) -> Any:
+        return self.dtype if name == "dtype" else super()._argument(name)
 
     def _assemble_alone(self) -> None:
         assemble(self, self._streams)

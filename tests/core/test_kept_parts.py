@@ -117,7 +117,9 @@ def test_building_parts_in_the_dtype_of_the_whole():
     outer = Outer(dtype="float64")
     assert outer.forward(np.ones((1, 3))).dtype == "f8"
     assert outer.inner.compute_dtype == "float64"
-    assert (outer.dtype, outer.inner.dtype) == ("float64", None)
+    assert (outer.dtype, outer.inner.dtype) == ("float64", "float64")
+    assert (outer.get_config()["dtype"], outer.inner.get_config()["dtype"]) == ("float64", None)
+    assert layers.Conv2D(2, 3).dtype == "float32"  # as in Keras
     assert outer.inner.kernel.dtype == "f8"
 
 

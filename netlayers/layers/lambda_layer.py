@@ -16,7 +16,7 @@ from netlayers.checks import check_shape, is_several
 from netlayers.core.layer import Layer
 from netlayers.core.shapes import listed_shapes
 from netlayers.errors import ConfigurationError, ShapeError
-from netlayers.registry import custom_object, register
+from netlayers.registry import custom_object, own_function, register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class Lambda(Layer):
 
     Args:
         function: the function. A file holds its name, which ``custom_objects`` of ``load_model``
-            resolves.
+            resolves, or :func:`netlayers.saving.register_keras_serializable`.
         output_shape: shape of a sample of the output, or a function that returns the shape of the
             output for that of the input; by default found by a call with zeros.
         mask: must be ``None``: the layer has no mask.
@@ -217,12 +217,16 @@ class Lambda(Layer):
 
 
 def _function(argument: str, given: Any) -> Any:
-    """Return a function, or that which ``custom_objects`` has under a name."""
+    """Return a function, or that which ``custom_objects`` or the registry has under a name."""
     found = custom_object(given) if isinstance(given, str) else given
-    if found is None:
+    if found is None:  # those of one argument are registered as activations, others as losses
+        registered = {own_function(kind, given) for kind in ("activation", "loss")} - {None}
+        found = registered.pop() if len(registered) == 1 else None
+    if found is None and isinstance(given, str):
         raise ConfigurationError(
             f"Lambda: {argument} {given[:80]!r} is a function of the user; pass "
-            f"custom_objects={{{given[:80]!r}: ...}}."
+            f"custom_objects={{{given[:80]!r}: ...}}, or register it with "
+            "netlayers.saving.register_keras_serializable."
         )
     if isinstance(found, type) or not callable(found):
         raise ConfigurationError(f"Lambda: {argument} must be a function, got {found!r:.200}.")

@@ -137,7 +137,7 @@ def architecture(path: str, model: Configurable, with_shape: bool = False) -> di
 
 
 # Arguments that are functions, by class.
-_FUNCTIONS = {"FunctionActivation": ("fn",), "Lambda": ("function", "gradient")}
+_FUNCTIONS = {"FunctionActivation": ("fn",), "Lambda": ("function", "gradient", "output_shape")}
 
 
 def _functions_named(value: Any) -> Any:

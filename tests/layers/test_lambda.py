@@ -5,6 +5,7 @@ import pytest
 
 import netlayers as nl
 from netlayers import layers as L
+from netlayers import registry
 from netlayers.errors import ConfigurationError, FileError, ShapeError
 
 RNG = np.random.default_rng(0)
@@ -83,10 +84,48 @@ def test_a_file_holds_the_names(tmp_path):
         nl.load_model(tmp_path / "m")
 
 
+def test_registered_functions_are_found(tmp_path, monkeypatch):
+    before = {kind: dict(names) for kind, names in registry._REGISTRY.items()}
+    monkeypatch.setattr(registry, "_REGISTRY", before)
+    register = nl.saving.register_keras_serializable("lambdas")
+
+    @register
+    def tripled(x):
+        return 3 * x
+
+    @register
+    def three(dy, x, y):
+        return 3 * dy
+
+    @register
+    def same_shape(shape):
+        return shape
+
+    layer = L.Lambda(tripled, output_shape=same_shape, gradient=three)
+    nl.Sequential([L.Input((3,)), layer]).save(tmp_path / "m")
+    (loaded,) = nl.load_model(tmp_path / "m").layers
+    assert (loaded.function, loaded.gradient, loaded._sizes) == (tripled, three, same_shape)
+    assert L.Lambda.from_config({"function": "lambdas>tripled"}).function is tripled
+    with nl.saving.custom_object_scope({"tripled": cube}):
+        assert L.Lambda("tripled").function is cube
+
+    first = tripled
+
+    @nl.saving.register_keras_serializable("others")
+    def tripled(x, times):  # a loss and a metric: it takes two arrays
+        return times * x
+
+    with pytest.raises(ConfigurationError, match="'tripled' is a function of the user"):
+        L.Lambda("tripled")
+    assert L.Lambda("lambdas>tripled").function is first
+    assert L.Lambda("others>tripled").function is tripled
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: L.Lambda(3), "function must be a function"),
+        (lambda: L.Lambda(None), "function must be a function"),
         (lambda: L.Lambda(cube, gradient=3), "gradient must be a function"),
         (lambda: L.Lambda(cube, mask=cube), "mask"),
         (lambda: L.Lambda(lambda x: x.sum())(X), "must keep the batch"),

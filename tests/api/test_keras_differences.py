@@ -274,6 +274,9 @@ CHECKS = {
         "delta" in nl.losses.Huber().get_config()
         and "axis" in nl.losses.CosineSimilarity().get_config()
     ),
+    "`sparsemax` adds": lambda: (
+        nl.activations.sparsemax([1.0, 0.5, 0.0, -3.0]).tolist() == [0.75, 0.25, 0.0, 0.0]
+    ),
     "`CategoryEncoding` and lookups encode": lambda: (
         L.CategoryEncoding(3)([0, 1]).shape == L.CategoryEncoding(3)([[0], [1]]).shape
     ),
@@ -367,6 +370,7 @@ ELSEWHERE = {  # tried by other tests
     "`TensorBoard(histogram_freq)`": "callbacks/test_tensorboard.py",
     "`TimeDistributed` hands": "layers/test_time_distributed.py",
     "metrics without weights": "training/test_masks.py",
+    "the first value is": "callbacks/test_checkpoint.py",
     "in masked steps": "layers/test_conv_lstm.py",
     "a `Lambda` with code": "layers/test_lambda.py",
     "`CategoryEncoding` is one layer": "layers/test_categories.py",

@@ -116,7 +116,7 @@ class Filters(Report):
 
         Filters of one channel are drawn from blue (negative) to red (positive), all with one scale;
         those of three channels in colour, each with its own; of more channels, the first 16 of each
-        filter stand in a row.
+        filter stand side by side. The grid is about as high as wide.
 
         Args:
             to_file: path of a picture to write; its ending names the format (png, svg, pdf).

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _MOST_CHANNELS = 16
 _COLUMNS = 16
 _TITLE, _GAP = 0.3, 0.06  # inches above the pictures of a layer, and between pictures
+_SIZE = 0.42  # width of a feature map
+_SMALLEST, _LARGEST = 0.25, 0.9  # width of a filter's channel: as a line of _LINE has room for
+_LINE, _BETWEEN = 3.7, 0.12  # inches; the latter more between filters of several channels
 
 
 def plot_feature_maps(
@@ -57,7 +60,7 @@ def plot_feature_maps(
         title = f"{name}: {values.shape[-1]} maps, {values.shape[0]} x {values.shape[1]}"
         title += f" (the first {len(shown)})" if left_out else ""
         rows.append((title, shown, (min(0.0, float(values.min())), float(values.max()) or 1.0)))
-    return save(_rows(rows, SEQUENTIAL, 0.42), to_file)
+    return save(_rows(rows), to_file)
 
 
 def plot_filters(
@@ -77,18 +80,14 @@ def plot_filters(
     largest = float(np.abs(kernel).max()) or 1.0
     title = f"{layer}: {filters} filters of {height} x {width} x {channels}"
     title += f" (the first {shown})" if shown < filters else ""
-    if channels in (1, 3):
-        pictures = [picture_of(kernel[..., k], centred=channels == 3) for k in range(shown)]
-        rows: Any = [(title, pictures, None if channels == 3 else (-largest, largest))]
-        return save(_rows(rows, DIVERGING, 0.42), to_file)
+    if channels == 3:
+        pictures = [[picture_of(kernel[..., k], centred=True)] for k in range(shown)]
+        return save(_grid(title, pictures, None), to_file)
     seen = min(channels, _MOST_CHANNELS)
     if seen < channels:
         title += f", {seen} channels of each"
-    rows = []
-    for k in range(shown):
-        pictures = [kernel[:, :, c, k] for c in range(seen)]
-        rows.append((title if k == 0 else "", pictures, (-largest, largest)))
-    return save(_rows(rows, DIVERGING, 0.42), to_file)
+    pictures = [[kernel[:, :, c, k] for c in range(seen)] for k in range(shown)]
+    return save(_grid(title, pictures, (-largest, largest)), to_file)
 
 
 def plot_heat_maps(
@@ -145,36 +144,67 @@ def picture_of(image: Array, centred: bool = False) -> Array:
     return (image - low) / ((high - low) or 1.0)
 
 
-def _rows(
-    rows: Sequence[tuple[str, list[Array], tuple[float, float] | None]], colours: str, size: float
-) -> Any:
+def _rows(rows: Sequence[tuple[str, list[Array], tuple[float, float] | None]]) -> Any:
     """Draw pictures in rows of up to 16; each entry has a title, pictures and limits of values."""
-    heights = []
-    for title, pictures, _ in rows:
-        lines = -(-len(pictures) // _COLUMNS)
-        tall = size * min(1.0, _ratio(pictures[0]))
-        heights.append((_TITLE if title else 0.0) + lines * (tall + _GAP))
+    lines = [-(-len(pictures) // _COLUMNS) for _, pictures, _ in rows]
+    sizes = [_SIZE * _ratio(pictures[0]) for _, pictures, _ in rows]
+    heights = [_TITLE + n * (tall + _GAP) for n, tall in zip(lines, sizes, strict=True)]
     columns = min(_COLUMNS, max(len(pictures) for _, pictures, _ in rows))
-    width, height = max(columns * (size + _GAP) + 0.3, 4.0), sum(heights) + 0.2
+    width, height = max(columns * (_SIZE + _GAP) + 0.3, 4.0), sum(heights) + 0.2
     figure = new_figure(width, height)
     top = height - 0.1
-    for (title, pictures, limits), tall in zip(rows, heights, strict=True):
-        below = top - (_TITLE if title else 0.0)
-        if title:
-            name = printable(title).replace("$", r"\$")
-            figure.text(0.15 / width, (below + 0.07) / height, name, fontsize=SMALL)
-        each = size * min(1.0, _ratio(pictures[0]))
+    for (title, pictures, limits), tall, whole in zip(rows, sizes, heights, strict=True):
+        below = top - _TITLE
+        _write(figure, title, below)
         for i, one in enumerate(pictures):
-            x = 0.15 + (i % _COLUMNS) * (size + _GAP)
-            y = below - (i // _COLUMNS) * (each + _GAP) - each
-            axes = figure.add_axes((x / width, y / height, size / width, each / height))
-            _draw(axes, one, "gray_r" if limits is None else colours, limits)
-        top -= tall
+            x = 0.15 + (i % _COLUMNS) * (_SIZE + _GAP)
+            y = below - (i // _COLUMNS) * (tall + _GAP) - tall
+            axes = figure.add_axes((x / width, y / height, _SIZE / width, tall / height))
+            _draw(axes, one, "gray_r" if limits is None else SEQUENTIAL, limits)
+        top -= whole
     return figure
 
 
+def _grid(title: str, filters: list[list[Array]], limits: tuple[float, float] | None) -> Any:
+    """Draw filters in lines, about as high as wide; the channels of a filter stand side by side."""
+    channels, ratio = len(filters[0]), _ratio(filters[0][0])
+
+    def measures(across: int) -> tuple[float, float, float, float]:
+        """Return widths of a channel and a filter, and of the grid with so many in a line."""
+        lines = -(-len(filters) // across)
+        size = min(_LARGEST, max(_SMALLEST, _LINE / (across * channels) - _GAP))
+        each = channels * (size + _GAP) + (_BETWEEN if channels > 1 else 0.0)
+        return size, each, across * each, lines * (size * ratio + _GAP)
+
+    def elongation(across: int) -> float:
+        *_, width, height = measures(across)
+        return max(width / height, height / width)
+
+    across = min(range(len(filters), 0, -1), key=elongation)
+    size, each, width, height = measures(across)
+    width, height, tall = max(width + 0.3, 4.0), height + _TITLE + 0.2, size * ratio
+    figure = new_figure(width, height)
+    below = height - 0.1 - _TITLE
+    _write(figure, title, below)
+    for k, pictures in enumerate(filters):
+        y = below - (k // across) * (tall + _GAP) - tall
+        for c, one in enumerate(pictures):
+            x = 0.15 + (k % across) * each + c * (size + _GAP)
+            axes = figure.add_axes((x / width, y / height, size / width, tall / height))
+            _draw(axes, one, DIVERGING, limits)
+    return figure
+
+
+def _write(figure: Any, title: str, below: float) -> None:
+    """Write the title of pictures that begin ``below`` inches above the lower edge."""
+    width, height = figure.get_size_inches()
+    name = printable(title).replace("$", r"\$")
+    figure.text(0.15 / width, (below + 0.07) / height, name, fontsize=SMALL)
+
+
 def _ratio(image: Array) -> float:
-    return float(image.shape[0] / image.shape[1])
+    """Return the height of a picture over its width, as it is drawn."""
+    return min(1.0, float(image.shape[0] / image.shape[1]))
 
 
 def _draw(axes: Any, image: Array, colours: str, limits: tuple[float, float] | None) -> None:

@@ -19,7 +19,7 @@ from netlayers.kernels.rows import repeated, wide_rows
 from netlayers.kernels.threads import run, scratch, shares_of_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from netlayers._typing import Array, Dtype
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _COLUMN_BLOCK = 256
 _ROW_BLOCK = 8192
 _PIECE = 1 << 16  # entries
-# Entries of a part whose columns are summed: one block of wide rows. Half of it takes 1.2 times as
-# long, for the calls of NumPy, of which two threads cannot begin two at the same time.
-_SUMMED = 1 << 17
+# Columns that are added up at a time, with _COLUMN_BLOCK rows. In smaller parts, two threads wait
+# for each other: of calls of NumPy, only one can begin at a time.
+_SUMMED = 1024
 _SOME = 64  # rows whose mean is near that of all
 _FLOAT64, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 MAX_CENTRINGS = 8  # each reduces the error of the mean by 10⁶; 10²⁰ needs five
@@ -159,14 +159,8 @@ def column_moments(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
         of shifted data.
     """
     near = near_mean(x)
-    scale = 1 / len(x)  # applied to each entry: the sum itself might overflow
     for _ in range(MAX_CENTRINGS):
-
-        def add(part: Array, near: Array) -> tuple[Array, Array]:
-            part = np.subtract(part, near, out=scratch("deviations", part.shape, x.dtype))
-            return sums(part, scale, 0), product_sums(part, part, 0) * scale
-
-        residual, square = pairs_of_sums(add, near, x)
+        residual, square = deviation_sums(x, near) / len(x)
         variance = np.maximum(square - residual * residual, 0)
         if not is_far(residual, variance, epsilon):
             break
@@ -180,31 +174,50 @@ def in_two_parts(near: Array, residual: Array) -> tuple[Array, Array]:
     return mean, residual - (mean.astype(residual.dtype) - near)
 
 
-def pairs_of_sums(
-    add: Callable[..., tuple[Array, Array]], near: Array, *arrays: Array
-) -> tuple[Array, Array]:
-    """Return two sums for each column of matrices of one shape, in float64.
+def deviation_sums(x: Array, near: Array, dy: Array | None = None) -> Array:
+    """Return ``Σ dy`` and ``Σ dy (x - near)`` of each column, in float64.
+
+    What overflows in float32 is added up again in float64.
 
     Args:
-        add: called as ``add(*parts, near)`` for parts of the rows; returns their sums.
-        near: a row that belongs to the rows of the matrices.
-        arrays: the matrices. Several short rows are one in the parts; so they are in ``near``.
+        x: (rows, columns).
+        near: (columns,).
+        dy: a matrix of that shape; ``x - near`` if it is not given.
+
+    Returns:
+        A matrix (2, columns).
     """
-    columns, arrays = len(near), wide_rows(*arrays)
-    x = arrays[0]
-    near = repeated(near, x.shape[1])
-    step = max(1, _SUMMED // x.shape[1])
+    dtype, columns = _accumulator_dtype(x), len(near)
+    arrays = wide_rows(x) if dy is None else wide_rows(x, dy)
+    wide = width = arrays[0].shape[1]
+    while width > max(columns, _SUMMED):
+        width //= 2
+    row, step = repeated(near, wide), max(1, _COLUMN_BLOCK * min(width, _SUMMED) // wide)
+    ones = constant(1, (max(1, step * wide // width),), x.dtype)
 
     def compute(rows: slice) -> Array:
-        total = np.zeros((2, x.shape[1]), _accumulator_dtype(x))
-        for start in range(rows.start, rows.stop, step):
-            part = slice(start, min(start + step, rows.stop))
-            total += add(*(array[part] for array in arrays), near)
-        return total
+        starts = range(rows.start, rows.stop, step)
+        totals = np.empty((len(starts), 2, width), x.dtype)
+        for start, (total, product_total) in zip(starts, totals, strict=True):
+            part, *others = (array[start : min(start + step, rows.stop)] for array in arrays)
+            product = scratch("deviations", part.shape, x.dtype)
+            np.subtract(part, row, out=product)
+            factor = others[0] if others else product
+            terms = product.reshape(-1, width)
+            # Unlike @, dot releases the interpreter's lock for every number of columns.
+            np.dot(ones[: len(terms)], factor.reshape(-1, width), out=total)
+            np.multiply(product, factor, out=product)
+            np.dot(ones[: len(terms)], terms, out=product_total)
+        return np.add.reduce(totals, axis=0, dtype=dtype)
 
-    total = np.add.reduce(run(compute, shares_of_rows(x)))
-    first, second = np.add.reduce(total.reshape(2, -1, columns), axis=1)
-    return first, second
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.reduce(run(compute, shares_of_rows(arrays[0])))
+        total = np.add.reduce(total.reshape(2, -1, columns), axis=1)
+        finite = np.isfinite(total).all(axis=0)
+        if not finite.all() and dtype != x.dtype:  # the others keep their bits
+            some = (a[:, ~finite].astype(dtype) for a in (x, dy) if a is not None)
+            total[:, ~finite] = deviation_sums(next(some), near[~finite].astype(dtype), *some)
+    return total
 
 
 def near_mean(x: Array) -> Array:

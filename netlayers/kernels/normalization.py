@@ -2,7 +2,8 @@
 
 A rectifier that follows the normalization is part of the same passes: ``rectify`` asks for it in
 ``y = max(factor (x - near) + offset, 0)``. The passes of the gradient then take the ``offset``, and
-dy counts only where y, computed again, is positive: that takes less time than to read y.
+dy counts only where y, computed again, is positive: compiled, that takes less time than to read y.
+Here it takes more, and layers do not ask for it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels.memory import constant
-from netlayers.kernels.moments import pairs_of_sums, product_sums, sums
+from netlayers.kernels.moments import deviation_sums
 from netlayers.kernels.rows import repeated, wide_rows
-from netlayers.kernels.threads import by_rows, scratch
+from netlayers.kernels.threads import by_rows
 
 if TYPE_CHECKING:
     from netlayers._typing import Array
@@ -32,21 +33,16 @@ def column_sums(
         factor: (columns,), of a rectified y only, as is ``offset``.
         offset: dy counts only where ``factor (x - near) + offset > 0``.
     """
-
-    def add(dy: Array, x: Array, near: Array) -> tuple[Array, Array]:
-        x = np.subtract(x, near, out=scratch("deviations", x.shape, x.dtype))
-        if offset is not None:
-            dy = _counted(dy, x, factor, offset)
-        return sums(dy, 1, 0), product_sums(dy, x, 0)
-
-    return pairs_of_sums(add, near, dy, x)
+    if offset is not None:
+        dy = _counted(dy, x, near, factor, offset)
+    total, products = deviation_sums(x, near, dy)
+    return total, products
 
 
-def _counted(dy: Array, deviation: Array, factor: Any, offset: Array) -> Array:
-    """Return dy where ``factor deviation + offset > 0``, else 0."""
-    factor, offset = repeated(factor, dy.shape[1]), repeated(offset, dy.shape[1])
-    y = np.multiply(deviation, factor, out=scratch("counted", dy.shape, dy.dtype))
-    np.add(y, offset, out=y)
+def _counted(dy: Array, x: Array, near: Array, factor: Any, offset: Array) -> Array:
+    """Return dy where ``factor (x - near) + offset > 0``, else 0."""
+    y = np.empty(x.shape, x.dtype)
+    scale_and_shift(x, near, factor, offset, y)
     return np.multiply(dy, y > 0, out=y)
 
 
@@ -84,13 +80,13 @@ def batch_gradient(
 
     def compute(dy: Array, x: Array, dx: Array) -> None:
         np.subtract(x, near, out=dx)
-        if offset is not None:
-            dy = _counted(dy, dx, factor, offset)
         np.multiply(dx, slope, out=dx)
         np.subtract(dy, dx, out=dx)
         np.subtract(dx, mean, out=dx)
         np.multiply(dx, factor, out=dx)
 
+    if offset is not None:
+        dy = _counted(dy, x, near, factor, offset)
     dy, x, dx = wide_rows(dy, x, dx)
     near, mean, slope, factor = (repeated(row, x.shape[1]) for row in (near, mean, slope, factor))
     by_rows(compute, dy, x, dx)

@@ -39,7 +39,7 @@ from netlayers.kernels.pooling import (
 )
 from netlayers.kernels.rows import row_means, row_sums, sums_by_index, wide_rows
 from netlayers.kernels.simple_rnn import simple_rnn_backward, simple_rnn_forward
-from netlayers.kernels.threads import BLOCK, by_rows, scratch
+from netlayers.kernels.threads import by_rows, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,7 @@ _FLOAT64, _BOOL = np.dtype(np.float64), np.dtype(bool)
 # The lowest finite number, by itemsize; complex numbers have none.
 _LOWEST = {n: constant(np.finfo(f"f{n}").min, (), np.dtype(f"f{n}")) for n in (4, 8)}
 _SMALL = 4096  # entries of a small array
+_FEW = 1 << 15  # entries of an array
 _LONG = 64  # entries of a row that need no others beside them
 
 
@@ -141,7 +142,7 @@ class Kernels:
     @staticmethod
     def relu(x: Array, y: Array) -> None:
         """``y = max(x, 0)``; ``y`` may be ``x``."""
-        if x.size <= BLOCK and x.shape[-1] >= _LONG:
+        if x.size <= _FEW and x.shape[-1] >= _LONG:
             np.maximum(x, constant(0, x.shape[-1:], x.dtype), out=y)
             return
         by_rows(

@@ -12,6 +12,7 @@ import pytest
 import netlayers as nl
 from netlayers.kernels import threads
 from netlayers.kernels.exact import exactly
+from netlayers.kernels.moments import deviation_sums
 from netlayers.kernels.reference import Kernels
 
 
@@ -114,6 +115,32 @@ def test_passes_use_the_threads_around_them_with_the_bits_of_one_call(two, monke
             patch.setattr(threads, "BLOCK", x.size)
             getattr(kernels, name)(*arrays, dx)
         np.testing.assert_array_equal(parts, dx)
+
+
+@pytest.mark.parametrize("shape", [(8200, 40), (40_001, 3), (300, 1300), (9, 2)])
+def test_sums_of_deviations_are_those_of_float64_in_any_number_of_threads(two, monkeypatch, shape):
+    monkeypatch.setattr(threads, "_WORK", 1 << 18)
+    x, dy = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    x += 5
+    x[:, 0] *= np.float32(1e25)  # x² overflows, and sums of these do
+    dy[:, 0] *= np.float32(1e37)
+    near = x.mean(axis=0)
+    wide, deviation = dy.astype(np.float64), x.astype(np.float64) - near
+    for found, other in (
+        (deviation_sums(x, near), deviation),
+        (deviation_sums(x, near, dy), wide),
+        (deviation_sums(np.asfortranarray(x), near, dy), wide),
+    ):
+        size = np.abs([other, other * deviation]).sum(axis=1)
+        expected = np.array([other, other * deviation]).sum(axis=1)
+        assert (np.abs(found - expected) <= 1e-6 * size).all()
+    with threads.own_threads():
+        together = deviation_sums(x, near, dy)
+    with threads.one_thread():
+        np.testing.assert_array_equal(deviation_sums(x, near, dy), together)
+    x[1, 1] = np.nan
+    lost = np.isnan(deviation_sums(x, near, dy))
+    np.testing.assert_array_equal(lost, [[False] * shape[1], np.arange(shape[1]) == 1])
 
 
 def test_scratch_memory_belongs_to_a_thread_and_grows():

@@ -126,7 +126,8 @@ class Configurable:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments as a dict of plain values.
 
-        Nested objects become ``{"class_name": ..., "config": ...}``.
+        Nested objects become ``{"class_name": ..., "config": ...}``. Tuples stay tuples, as in
+        Keras, and become lists in JSON.
         """
         return {name: serialize(self._argument(name)) for name in constructor_arguments(type(self))}
 

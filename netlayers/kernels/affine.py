@@ -36,7 +36,7 @@ def warp(
         pixels = x[part].reshape(-1, x.shape[-1])
         y = out[part].reshape(pixels.shape)
         term = new("term", pixels.shape)
-        y.fill(0)
+        y[...] = 0
         for index, weight, outside in taps:
             np.take(pixels, index, axis=0, out=term, mode="clip")
             np.multiply(term, weight.astype(out.dtype)[:, None], out=term)
@@ -47,7 +47,7 @@ def warp(
 
 def warp_gradient(dy: Array, maps: Array, mode: str, nearest: bool, out: Array, new: New) -> None:
     """``out[n, q] = Σ w dy[n, p]``: hand each dy to the pixels it was interpolated from."""
-    out.fill(0)
+    out[...] = 0
     for part, taps in _taps(dy.shape, maps, mode, nearest):
         given = dy[part].reshape(-1, dy.shape[-1])
         dx = out[part].reshape(given.shape)

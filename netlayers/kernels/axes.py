@@ -115,7 +115,7 @@ def max_axis_gradient(
     new: New,
 ) -> None:
     """Add each dy to the entry of its window that was the largest, the first of several."""
-    out.fill(0)
+    out[...] = 0
     x, y, dy, out = (_three(a, axis) for a in (x, y, dy, out))
     left, term = (new(name, (len(x), x.shape[2])) for name in ("left", "term"))
     for i, (start, stop) in enumerate(windows):

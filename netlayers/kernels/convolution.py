@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlayers.kernels import series_tiles, tiles
+from netlayers.kernels import lines, tiles
 from netlayers.kernels.exact import EXACT, is_exact, product
 from netlayers.kernels.memory import constant
-from netlayers.kernels.rows import repeated, wide_rows
-from netlayers.kernels.threads import run, scratch, shares, shares_of_rows
+from netlayers.kernels.rows import wide_rows, widest
+from netlayers.kernels.threads import products, run, scratch, shares, shares_of_rows
 from netlayers.kernels.windows import parts
 
 if TYPE_CHECKING:
@@ -56,13 +56,14 @@ def convolve(
         bias: (filters,), or ``None``.
         rectify: write 0 for negative sums.
     """
-    for tiled in (tiles, series_tiles):
+    for tiled in (tiles, lines):
         if tiled.suits(len(x), kernel, windows, groups):
             tiled.convolve(x, kernel, windows, out, bias)
             if rectify:
                 np.maximum(out, constant(0, out.shape[-1:], out.dtype), out=out)
             return
     matrix = _by_group(kernel, groups)
+    wide_bias = None if bias is None else widest(bias)
 
     def compute(samples: slice) -> None:
         share = out[samples]
@@ -72,9 +73,9 @@ def convolve(
                 _exact_products(patches, matrix, _by_group(target, groups))
             else:
                 np.matmul(patches, matrix, out=_by_group(target, groups))
-            if bias is not None:
+            if wide_bias is not None:
                 (wide,) = wide_rows(target)
-                np.add(wide, repeated(bias, wide.shape[1]), out=wide)
+                np.add(wide, wide_bias[: wide.shape[1]], out=wide)
             if rectify:
                 np.maximum(target, constant(0, target.shape[-1:], target.dtype), out=target)
 
@@ -92,7 +93,7 @@ def convolve_kernel_gradient(
     x: Array, dy: Array, windows: Windows, out: Array, groups: int = 1
 ) -> None:
     """``out[q] = Σ x[n, s p + d q - before]ᵀ dy[n, p]`` over samples n and windows p."""
-    for tiled in (tiles, series_tiles):
+    for tiled in (tiles, lines):
         if tiled.suits(len(x), out, windows, groups):
             tiled.convolve_kernel_gradient(x, dy, windows, out)
             return
@@ -101,11 +102,11 @@ def convolve_kernel_gradient(
 
     def compute(samples: slice) -> None:
         total = totals[slices.index(samples)]
-        total.fill(0)
+        total[...] = 0
         term = scratch("kernel gradient", total.shape, total.dtype)
         share = dy[samples]
         for part, patches in _patches(x[samples], windows, groups):
-            np.matmul(patches.transpose(0, 2, 1), _by_group(share[part], groups), out=term)
+            products(patches.transpose(0, 2, 1), _by_group(share[part], groups), term)
             total += term
 
     run(compute, slices)
@@ -122,7 +123,7 @@ def convolve_input_gradient(
     channels 5.8 against 14 ms; 64 to 128 12 against 9.5.
     """
     back = windows.reversed()
-    in_tiles = any(t.suits(len(dy), kernel, back, groups) for t in (tiles, series_tiles))
+    in_tiles = any(t.suits(len(dy), kernel, back, groups) for t in (tiles, lines))
     if in_tiles or is_a_convolution(kernel, windows, groups):
         convolve(dy, reversed_kernel(kernel, groups), back, out, groups)
         return
@@ -132,7 +133,7 @@ def convolve_input_gradient(
 
     def compute(samples: slice) -> None:
         share, target = dy[samples], out[samples]
-        target.fill(0)
+        target[...] = 0
         target = target.reshape(*target.shape[:-1], groups, target.shape[-1] // groups)
         for part in parts(len(share), windows, matrix.shape[1] * groups):
             added, found = _added(share[part], matrix, windows, few), windows
@@ -179,7 +180,7 @@ def _lines(added: Array, windows: Windows) -> Array:
     batch, *counts, _, groups, channels = added.shape[rank:]
     shape = (batch, *counts, *windows.kernel[:-1], windows.padded[-1], groups, channels)
     lines = scratch("lines", shape, added.dtype)
-    lines.fill(0)
+    lines[...] = 0
     lines = np.moveaxis(lines, range(rank, 2 * rank - 1), range(rank - 1))
     for i in range(count):
         seen = slice(stride * i, stride * i + (kernel - 1) * dilation + 1, dilation)
@@ -228,7 +229,7 @@ def _patches(
     if windows.padded != windows.sizes:
         most = max((samples.stop - samples.start for samples, _ in cut), default=0)
         padded = scratch("padded", (most, *windows.padded, x.shape[-1]), x.dtype)
-        padded.fill(0)
+        padded[...] = 0
         inside = tuple(slice(b, b + n) for b, n in zip(windows.before, windows.sizes, strict=True))
     few = channels <= FEW_CHANNELS
     place, offset = list(range(1 + rank)), list(range(1 + rank, 1 + 2 * rank))

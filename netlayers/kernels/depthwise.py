@@ -32,7 +32,7 @@ def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) ->
     def compute(share: slice) -> None:
         for samples in parts_of_samples(share, windows, x.shape[-1]):
             given, target = x[samples], grouped[samples]
-            target.fill(0)
+            target[...] = 0
             for offset, seeing, seen in windows.offsets():
                 for m in range(kernel.shape[-1]):
                     goal = target[..., m][seeing]
@@ -48,7 +48,7 @@ def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Ar
     def compute(share: slice) -> None:
         for samples in parts_of_samples(share, windows, out.shape[-1]):
             given, target = grouped[samples], out[samples]
-            target.fill(0)
+            target[...] = 0
             for offset, seeing, seen in windows.offsets():
                 for m in range(kernel.shape[-1]):
                     target[seen] += _product(given[..., m][seeing], kernel[offset][:, m])

@@ -129,7 +129,7 @@ def leave_out(absent: Array | None, block: slice, *slopes: Array) -> None:
 
 def hold(d: Array, absent: Array, held: Array) -> None:
     """Copy the rows of a gradient whose step is left out to ``held``; 0 elsewhere."""
-    held.fill(0)
+    held[...] = 0
     np.copyto(held, d, where=absent)
 
 

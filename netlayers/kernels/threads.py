@@ -40,6 +40,8 @@ _WORK, _SHARES = 1 << 22, 8
 # between calls of 10 µs. To go through an entry of an array in memory takes as long as this number
 # of multiplications.
 BLOCK, _PASS = 1 << 18, 10
+# Entries of a result up to which np.matmul keeps the interpreter lock, whatever it sums up.
+_LOCKED = 500
 # Names of OpenBLAS's functions in NumPy's wheels, and elsewhere.
 _NAMES = (
     "scipy_openblas_{}_num_threads64_",
@@ -110,6 +112,15 @@ def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:
             for call in calls:
                 call.exception()
             _own.threads = count
+
+
+def products(a: Array, b: Array, out: Array) -> None:
+    """``out = a b`` for each of several pairs of matrices, without the interpreter lock."""
+    if out.size > _LOCKED:
+        np.matmul(a, b, out=out)
+        return
+    for left, right, target in zip(a, b, out, strict=True):
+        np.dot(left, right, out=target)
 
 
 def equal_shares(samples: int, work: float) -> list[slice]:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 #   64 to 64, 8 x 8      1.1, 1.0, 1.1
 #   64 to 64, 32 x 32    1.2, 1.1, 1.2
 #   128 to 128, 16 x 16  1.4, 1.3, 1.4
-_FEWEST = 64
+_FEWEST = 256
 # Tiles from which on the transforms of the kernel are worth their time.
 _TILES = 256
 _PLACES = 4 * 4
@@ -93,7 +93,7 @@ def convolve_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) 
 
     def compute(share: slice) -> None:
         total = totals[slices.index(share)]
-        total.fill(0)
+        total[...] = 0
         term = scratch("tiles of a kernel", total.shape, out.dtype)
         for samples, rows in _blocks(share, windows, max(channels, filters)):
             v = _spread(x[samples], windows, rows).reshape(_PLACES, -1, channels)
@@ -113,7 +113,7 @@ def _spread(x: Array, windows: Windows, rows: slice) -> Array:
     above, left = windows.before[0] - 2 * rows.start, windows.before[1]
     # The columns of a line: the even ones, then the odd ones, so that passes are over long rows.
     image = scratch("image", (len(x), 2 * count + 2, 2, across + 1, channels), x.dtype)
-    image.fill(0)
+    image[...] = 0
     low, high = max(0, -above), min(height, 2 * count + 2 - above)
     for odd in range(2):
         begin = max(0, (left - odd + 1) // 2)
@@ -134,7 +134,7 @@ def _spread_gradient(dy: Array) -> Array:
     count, across = -(-height // 2), -(-width // 2)
     split = scratch("outputs", (2, batch, count, 2, across, filters), dy.dtype)
     if height % 2 or width % 2:
-        split.fill(0)
+        split[...] = 0
     for i in range(2):
         for j in range(2):
             part = dy[:, i::2, j::2]

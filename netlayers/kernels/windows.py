@@ -7,6 +7,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 if TYPE_CHECKING:
@@ -43,10 +44,7 @@ class Windows(NamedTuple):
     @property
     def padded(self) -> tuple[int, ...]:
         """Sizes with the zeros that the windows reach into, on both sides."""
-        return tuple(
-            max(b + n, (count - 1) * s + (k - 1) * d + 1) if count else b + n
-            for n, k, s, d, b, count in zip(*self, strict=True)
-        )
+        return _padded(self)
 
     def view(self, x: Array) -> Array:
         """Return the patches of a padded x as a view: (batch, *counts, *kernel, channels)."""
@@ -54,7 +52,7 @@ class Windows(NamedTuple):
         steps = [stride * s for stride, s in zip(spatial, self.strides, strict=True)]
         inner = [stride * d for stride, d in zip(spatial, self.dilation, strict=True)]
         shape = (len(x), *self.counts, *self.kernel, x.shape[-1])
-        return as_strided(x, shape, (batch, *steps, *inner, channel), writeable=False)
+        return strided(x, shape, (batch, *steps, *inner, channel))
 
     def offsets(self, first: slice | None = None) -> list[tuple[tuple[int, ...], Slices, Slices]]:
         """Return for each offset in the kernel which windows see which entries of the input there.
@@ -109,6 +107,24 @@ def _offsets(
         if all(part.stop > part.start for part in seeing):
             found.append((offset, (slice(None), *seeing), (slice(None), *seen)))
     return found
+
+
+@functools.lru_cache(maxsize=256)
+def _padded(windows: Windows) -> tuple[int, ...]:
+    return tuple(
+        max(b + n, (count - 1) * s + (k - 1) * d + 1) if count else b + n
+        for n, k, s, d, b, count in zip(*windows, strict=True)
+    )
+
+
+def strided(x: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """View x with such strides in bytes.
+
+    NumPy's ``as_strided`` takes ten times as long, in which no other thread executes Python.
+    """
+    if x.flags.c_contiguous:
+        return np.ndarray(shape, x.dtype, x, 0, strides)
+    return as_strided(x, shape, strides, writeable=False)
 
 
 def parts(samples: int, windows: Windows, width: int) -> Iterator[tuple[slice, slice]]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlayers.kernels import convolution, depthwise, pooling, series_tiles, threads, tiles
+from netlayers.kernels import convolution, depthwise, lines, pooling, threads, tiles
 from netlayers.kernels import windows as module
 from netlayers.kernels.select import kernels
 from netlayers.kernels.windows import Windows
@@ -110,7 +110,15 @@ def test_convolution(windows, sizes, part):
     ],
 )
 def test_tiles_are_the_convolution(monkeypatch, sizes, before, counts, part):
-    check_tiles(monkeypatch, tiles, Windows(sizes, (3, 3), (1, 1), (1, 1), before, counts), part)
+    for tiled in (tiles, lines):
+        windows = Windows(sizes, (3, 3), (1, 1), (1, 1), before, counts)
+        check_tiles(monkeypatch, tiled, windows, part)
+
+
+@pytest.mark.parametrize("kernel", [(5, 5), (3, 1), (5, 2)])
+def test_lines_of_other_kernels_are_the_convolution(monkeypatch, kernel):
+    windows = Windows((9, 7), kernel, (1, 1), (1, 1), (2, 0), (9, 6))
+    check_tiles(monkeypatch, lines, windows, 3000)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +131,13 @@ def test_tiles_are_the_convolution(monkeypatch, sizes, before, counts, part):
         (16, 3, 4, 4, 16),
         (8, 7, 4, 24, 8),
         (28, 7, 2, 0, 16),
+        (20, 5, 1, 2, 20),
+        (50, 5, 2, 4, 50),
     ],
 )
 def test_tiles_of_series_are_the_convolution(monkeypatch, size, length, dilation, before, count):
     windows = Windows((size,), (length,), (1,), (dilation,), (before,), (count,))
-    check_tiles(monkeypatch, series_tiles, windows, module._PART)
+    check_tiles(monkeypatch, lines, windows, module._PART)
 
 
 def check_tiles(monkeypatch, tiled, windows, part):
@@ -135,10 +145,13 @@ def check_tiles(monkeypatch, tiled, windows, part):
     x, dy = draw(3, *windows.sizes, 2), draw(3, *windows.counts, 3)
     kernel, bias = draw(*windows.kernel, 2, 3), draw(3)
     results = []
+    monkeypatch.setattr(tiles, "_TILES", 1)
+    monkeypatch.setattr(lines, "_OUTPUTS", 1)
+    monkeypatch.setattr(lines, "_SAVED", 0)
     with small_parts(part):
         for fewest in (1000, 1):
-            monkeypatch.setattr(tiled, "_FEWEST", fewest)
-            monkeypatch.setattr(tiled, "_TILES", 1)
+            for other in (tiles, lines):
+                monkeypatch.setattr(other, "_FEWEST", fewest if other is tiled else 1000)
             assert tiled.suits(3, kernel, windows, 1) == (fewest == 1)
             results.append([np.full(a.shape, np.nan) for a in (dy, kernel, x)])
             y, d_kernel, dx = results[-1]
@@ -154,33 +167,34 @@ def check_tiles(monkeypatch, tiled, windows, part):
 
 def test_many_channels_are_computed_in_tiles():
     windows = Windows((16, 16), (3, 3), (1, 1), (1, 1), (1, 1), (16, 16))
-    kernel = draw(3, 3, 64, 64)
-    assert tiles.suits(4, kernel, windows, 1)
-    assert not tiles.suits(3, kernel, windows, 1)  # few tiles
-    assert not tiles.suits(4, kernel[:, :, :32], windows, 1)
-    assert not tiles.suits(4, kernel, windows, 2)
-    assert not tiles.suits(4, kernel, windows._replace(strides=(2, 1)), 1)
-    assert not tiles.suits(4, kernel, windows._replace(dilation=(1, 2)), 1)
-    assert not tiles.suits(4, kernel[:2], windows._replace(kernel=(2, 3)), 1)
-    assert not tiles.suits(
-        4, draw(3, 3, 3, 64, 64), Windows(*(2 * n[:1] + n[1:] for n in windows)), 1
-    )
+    for tiled, channels in ((tiles, 256), (lines, 2)):
+        kernel = draw(3, 3, channels, channels)
+        assert tiled.suits(4, kernel, windows, 1)
+        assert not tiled.suits(1, kernel, windows, 1)  # few tiles
+        assert not tiled.suits(4, kernel[:, :, :1], windows, 1)
+        assert not tiled.suits(4, kernel, windows, 2)
+        assert not tiled.suits(4, kernel, windows._replace(strides=(2, 1)), 1)
+        assert not tiled.suits(4, kernel, windows._replace(dilation=(1, 2)), 1)
+        assert not tiled.suits(4, kernel[:2], windows._replace(kernel=(2, 3)), 1)
+        volume = Windows(*(2 * n[:1] + n[1:] for n in windows))
+        assert not tiled.suits(4, draw(3, 3, 3, channels, channels), volume, 1)
+    small = windows._replace(sizes=(2, 2), counts=(2, 2))
+    assert not lines.suits(1000, draw(3, 3, 2, 2), small, 1)  # most of a tile is over the edge
 
 
-def test_series_of_many_channels_are_computed_in_tiles():
+def test_series_are_computed_in_lines():
     windows, kernel = Windows((512,), (7,), (1,), (2,), (6,), (512,)), draw(7, 64, 64)
 
-    def suits(samples=1, given=kernel, groups=1, **changes):
-        return series_tiles.suits(samples, given, windows._replace(**changes), groups)
+    def suits(given=kernel, groups=1, **changes):
+        return lines.suits(1, given, windows._replace(**changes), groups)
 
     assert suits()
-    assert not suits(given=kernel[:, :32])
+    assert not suits(given=kernel[:, :1])
     assert not suits(groups=2)
     assert not suits(strides=(2,))
     assert not suits(before=(5,))  # no multiple of the dilation
-    assert not suits(counts=(510,))  # half a tile is left
-    assert not suits(counts=(256,))  # few tiles
-    assert not suits(samples=8, counts=(1 << 14,))  # a long series
+    assert not suits(counts=(256,))  # few outputs
+    assert not suits(kernel=(6,))
 
 
 @settings(deadline=None)

@@ -185,7 +185,9 @@ class BatchNormalization(AffineNormalization):
         kernels.scale_and_shift(rows, near, factor, offset, out, rectify)
         if training:
             self.cache.shape = x.shape
-            self.cache.rectified = (offset, out) if rectify else None
+            # With NumPy, the rectifier's own gradient takes less time than to compute y again.
+            again = rectify and kernels.stack_forward is not None
+            self.cache.rectified = (offset, out) if again else None
             self.cache.factor = factor
             self.cache.batch = (rows, near, rest, inverse) if trained else None
             self.cache.learning = learning

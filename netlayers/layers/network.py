@@ -112,7 +112,7 @@ class Network(Layer):
         if self._nodes is not None or mask is not None:  # once it is built
             y, mask = self._run(y, training, mask)
         elif known is None:
-            for call in self.calls if kernels.stack_forward is None else self._stages():
+            for call in self._stages() if self._in_threads or kernels.stack_forward else self.calls:
                 y = call.forward(y, training)
         if mask_out is not None:
             mask_out.append(mask)
@@ -139,9 +139,8 @@ class Network(Layer):
             dy = self.check_gradient(dy, shape)  # the last layer checks the rest
         if self._nodes is not None:
             return self._run_backward(dy, input_gradient)
-        return self._chain_backward(
-            self.calls if kernels.stack_forward is None else self._stages(), dy, input_gradient
-        )
+        calls = self._stages() if self._in_threads or kernels.stack_forward else self.calls
+        return self._chain_backward(calls, dy, input_gradient)
 
     def _forward_logits(
         self, x: Any, training: bool = False, mask: Any = None, mask_out: list[Any] | None = None
@@ -156,7 +155,7 @@ class Network(Layer):
             if mask_out is not None:
                 mask_out.append(mask)
             return y
-        stages = self.calls if kernels.stack_forward is None else self._stages()
+        stages = self._stages() if self._in_threads or kernels.stack_forward else self.calls
         for call in stages[:-1]:
             y = call.forward(y, training)
         last: Any = stages[-1]
@@ -169,7 +168,7 @@ class Network(Layer):
                 return Network._backward_logits(self, dz, input_gradient)
         if self._nodes is not None:
             return self._run_backward(dz, input_gradient, "_backward_logits")
-        stages = self.calls if kernels.stack_forward is None else self._stages()
+        stages = self._stages() if self._in_threads or kernels.stack_forward else self.calls
         return self._chain_backward(stages, dz, input_gradient, "_backward_logits")
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
@@ -202,11 +201,12 @@ class Network(Layer):
         return dy if input_gradient else None
 
     def _stages(self) -> list[Callee]:
-        """Return the calls, with successive Dense layers as one, for compiled kernels."""
+        """Return the calls, with those that the kernels compute together as one."""
         known = vars(self.workspace).get("stages")
-        if known is None or known[0] != self.calls:
-            known = self.workspace.stages = list(self.calls), stacked(self.calls)  # type: ignore
-        return known[1]
+        if known is None or known[:2] != (kernels.name, self.calls):
+            made = kernels.name, list(self.calls), stacked(self.calls)
+            known = vars(self.workspace)["stages"] = made
+        return known[2]
 
     # A graph ---------------------------------------------------------------------------------
 
@@ -303,7 +303,8 @@ class Network(Layer):
             nodes, results = chain(self.calls)
             return nodes, results, () if last in ("forward", "backward") else (len(nodes),)
         nodes, results, numbers = self._nodes, self._results, None
-        if not (alone or self.takes_mask or self._repeated or kernels.stack_forward is None):
+        joins = self._in_threads or kernels.stack_forward
+        if joins and not (alone or self.takes_mask or self._repeated):
             nodes, results, numbers = self._stacked_nodes()
         if last in ("forward", "backward"):
             return nodes, results, ()
@@ -314,13 +315,12 @@ class Network(Layer):
         return nodes, results, tuple(numbers[number] for number in self._logit_calls)
 
     def _stacked_nodes(self) -> tuple[list[Node], tuple[Source, ...], list[int]]:
-        """Return the nodes with successive Dense layers as one, for compiled kernels."""
+        """Return the nodes with those that the kernels compute together as one."""
         known = vars(self.workspace).get("stacked")
-        if known is None or known[0] is not self._nodes:
-            assert self._nodes is not None
-            found = stacked_nodes(self._nodes, self._results)
-            known = self.workspace.stacked = self._nodes, found  # type: ignore[attr-defined]
-        return known[1]
+        if known is None or known[:2] != (kernels.name, self._nodes):
+            found = stacked_nodes(self._nodes or [], self._results)
+            known = vars(self.workspace)["stacked"] = kernels.name, self._nodes, found
+        return known[2]
 
     def _total(self, number: int, parts: list[tuple[int | None, Any]]) -> Any:
         """Return the gradient of a value: the sum over the calls that use it, in their order."""

@@ -1,12 +1,14 @@
-"""Runs of layers in a network that compiled kernels take as one.
+"""Runs of layers in a network that the kernels take as one.
 
-Dense layers with skip connections, and a convolution, normalization or sum with its rectifier.
+A normalization or sum with its rectifier; compiled also a convolution with its rectifier, and Dense
+layers with skip connections.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlayers.kernels.select import kernels
 from netlayers.layers import merge_layers, merging
 from netlayers.layers.dense import Dense
 from netlayers.layers.dense_stack import DenseStack, SkipConnection, kind_of
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 def stacked(calls: Sequence[Any]) -> list[Any]:
     """Return calls with every run that is computed as one: see the module."""
+    if kernels.stack_forward is None:
+        return rectified(calls)
     found: list[Any] = []
     open_run: list[Any] | None = None
     for call in calls:
@@ -66,7 +70,7 @@ def stacked_nodes(
     uses = [0] * (len(nodes) + 1)
     for number, _ in [*(source for node in nodes for source in node.sources), *results]:
         uses[number] += 1
-    skips = _skip_connections(nodes, uses)
+    skips = {} if kernels.stack_forward is None else _skip_connections(nodes, uses)
     runs: list[list[Any]] = []
     starts: list[tuple[Source, ...]] = []
     for number, node in enumerate(nodes):

@@ -231,6 +231,29 @@ def test_pooling(windows, sizes, part):
         before=tuple(min(b, k - 1) for b, k in zip(windows.before, windows.kernel, strict=True)),
         dilation=(1,) * len(windows.sizes),
     )
+    check_pooling(windows, samples, channels, part)
+
+
+@st.composite
+def tiles_of_windows(draw):
+    """Return windows side by side, and sizes with some entries behind the last ones."""
+    kernel, counts, sizes = [], [], []
+    for _ in range(draw(st.integers(1, 3))):
+        k, count = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+        kernel.append(k)
+        counts.append(count)
+        sizes.append(k * count + draw(st.integers(0, k - 1)))
+    ones, zeros = (1,) * len(sizes), (0,) * len(sizes)
+    return Windows(*map(tuple, (sizes, kernel, kernel, ones, zeros, counts)))
+
+
+@settings(deadline=None, max_examples=30)
+@given(windows=tiles_of_windows(), channels=st.sampled_from([1, 3, 40]), part=PARTS)
+def test_pooling_of_windows_side_by_side(windows, channels, part):
+    check_pooling(windows, 3, channels, part)
+
+
+def check_pooling(windows, samples, channels, part):
     x = np.round(draw(samples, *windows.sizes, channels), 0)  # some are equal
     dy = draw(samples, *windows.counts, channels)
     every = slice(None)
@@ -256,6 +279,43 @@ def test_pooling(windows, sizes, part):
     expected = (best, d_best, total / entries, d_mean)
     for array, answer in zip(found, expected, strict=True):
         np.testing.assert_allclose(array, answer, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("samples", "channels"), [(0, 3), (2, 0)])
+def test_pooling_of_nothing(samples, channels):
+    windows = Windows((4, 4), (2, 2), (2, 2), (1, 1), (0, 0), (2, 2))
+    x, y = np.ones((samples, 4, 4, channels)), np.ones((samples, 2, 2, channels))
+    pooling.max_pool(x, windows, y)
+    pooling.max_pool_gradient(x, y, y, windows, x)
+    pooling.average_pool(x, windows, y)
+    pooling.average_pool_gradient(y, windows, x)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("channels", [1, 2, 70])
+def test_pooling_of_ties_and_nan_of_any_memory(channels, before):
+    """Of NumPy's kernels: windows side by side, or with padding, of an x with gaps between."""
+    x = np.full((1, 3, 5, channels, 2), 7, "float32")[..., 1]
+    x[0, :, :, -1] = [[2, 2, 1, 0, 9], [2, 2, 4, 4, 9], [9, 9, 9, 9, np.nan]]
+    windows = Windows((3, 5), (2, 2), (2, 2), (1, 1), (before,) * 2, (1 + before, 2 + before))
+    y, dx = np.full((1, *windows.counts, channels), 5, "float32"), np.full_like(x, 5)
+    dy = np.arange(1, y.size + 1, dtype="float32").reshape(y.shape)
+    pooling.max_pool(x, windows, y)
+    pooling.max_pool_gradient(x, y, dy, windows, dx)
+    its = dy[0, ..., -1]
+    if before:
+        nan = np.nan
+        assert np.array_equal(y[0, ..., -1], [[2, 2, 9], [9, 9, nan]], equal_nan=True)
+        expected = [
+            [its[0, 0], its[0, 1], 0, 0, its[0, 2]],
+            [0] * 5,
+            [its[1, 0], its[1, 1], 0, 0, 0],
+        ]
+    else:
+        assert y[0, ..., -1].tolist() == [[2, 4]]
+        expected = [[its[0, 0], 0, 0, 0, 0], [0, 0, its[0, 1], 0, 0], [0] * 5]
+    assert dx[0, ..., -1].tolist() == expected
+    assert dx.sum() == (dy.sum() - its[1, 2] if before else dy.sum())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

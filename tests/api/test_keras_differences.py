@@ -170,6 +170,12 @@ def of_images():
     return np.arange(32, dtype="float64").reshape(1, 4, 4, 2)
 
 
+def same_as_at_inference():
+    x = nl.Input((3,))
+    model = nl.Model(x, L.Dropout(0.5, seed=0)(x, training=False))
+    return np.array_equal(model.forward(X, training=True), model.predict(X))
+
+
 CHECKS = {
     "targets outside the range": lambda: (
         refused(nl.losses.MeanSquaredLogarithmicError().forward, [[-1.0]], [[1.0]])
@@ -191,6 +197,7 @@ CHECKS = {
     "each layer has a dtype": lambda: (
         nl.Sequential([L.Dense(1, dtype="float64")]).dtype == "float64"
     ),
+    "`fit` sets `training=True` also": same_as_at_inference,
     "the mean of a loss": lambda: (
         nl.losses.SparseCategoricalCrossentropy(ignore_class=0).forward(
             [0, 1], [[0.5, 0.5], [0.5, 0.5]]

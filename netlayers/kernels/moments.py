@@ -198,20 +198,22 @@ def deviation_sums(x: Array, near: Array, dy: Array | None = None) -> Array:
     def compute(rows: slice) -> Array:
         starts = range(rows.start, rows.stop, step)
         totals = np.empty((len(starts), 2, width), x.dtype)
+        products = scratch("deviations", (step, wide), x.dtype)
         for start, (total, product_total) in zip(starts, totals, strict=True):
             part, *others = (array[start : min(start + step, rows.stop)] for array in arrays)
-            product = scratch("deviations", part.shape, x.dtype)
+            product = products[: len(part)]
             np.subtract(part, row, out=product)
-            factor = others[0] if others else product
             terms = product.reshape(-1, width)
+            factor = others[0].reshape(-1, width) if others else terms
             # Unlike @, dot releases the interpreter's lock for every number of columns.
-            np.dot(ones[: len(terms)], factor.reshape(-1, width), out=total)
-            np.multiply(product, factor, out=product)
+            np.dot(ones[: len(terms)], factor, out=total)
+            np.multiply(terms, factor, out=terms)
             np.dot(ones[: len(terms)], terms, out=product_total)
-        return np.add.reduce(totals, axis=0, dtype=dtype)
+        return totals
 
     with np.errstate(over="ignore", invalid="ignore"):
-        total = np.add.reduce(run(compute, shares_of_rows(arrays[0])))
+        totals = np.concatenate(run(compute, shares_of_rows(arrays[0])))
+        total = np.add.reduce(totals, axis=0, dtype=dtype)
         total = np.add.reduce(total.reshape(2, -1, columns), axis=1)
         finite = np.isfinite(total).all(axis=0)
         if not finite.all() and dtype != x.dtype:  # the others keep their bits

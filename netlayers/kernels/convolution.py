@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 # 1.0 against 2.4 ms for one channel, 3.2 against 3.6 for three, 7.6 against 4.7 for sixteen.
 FEW_CHANNELS = 4
 # From this number on, the input gradient is added up in rows of channels. With fewer, windows side
-# by side are added to lines first. In one thread, offset by offset and in lines: 5 x 5, 6 channels
-# 6.5 and 3.2 ms; 20 channels 0.86 and 0.71; 3 x 3, 32 channels 3.0 and 3.3; 64 channels 33 and 36.
-MANY_CHANNELS = 32
+# by side are added to lines first. In ms, offset by offset and in lines: 5 x 5, 6 channels 6.5 and
+# 3.2; 3 x 3, 16 channels, stride 2: 2.6 and 2.9; 32 channels 3.0 and 3.3; 64 channels 33 and 36.
+MANY_CHANNELS = 16
 
 
 def convolve(
@@ -153,16 +153,18 @@ def _added(dy: Array, matrix: Array, windows: Windows, few: bool) -> Array:
     """
     groups, width, _ = matrix.shape
     rank, rows = len(windows.sizes), _by_group(dy, groups)
+    # Views by transpose, as np.moveaxis takes 10 µs in which no other thread executes Python.
     if few:
         columns = scratch("columns", (groups, width, rows.shape[1]), dy.dtype)
         np.matmul(matrix, rows.transpose(0, 2, 1), out=columns)
         added = columns.reshape(groups, *windows.kernel, -1, *dy.shape[:-1])
-        return np.moveaxis(added, (0, 1 + rank), (-2, -1))
-    columns = scratch("columns", (groups, rows.shape[1], width), dy.dtype)
-    np.matmul(rows, matrix.transpose(0, 2, 1), out=columns)
-    added = columns.reshape(groups, *dy.shape[:-1], *windows.kernel, -1)
-    added = np.moveaxis(added, range(2 + rank, 2 + 2 * rank), range(rank))
-    return np.moveaxis(added, rank, -2)
+        kernel, channels, places = range(1, rank + 1), rank + 1, range(rank + 2, 2 * rank + 3)
+    else:
+        columns = scratch("columns", (groups, rows.shape[1], width), dy.dtype)
+        np.matmul(rows, matrix.transpose(0, 2, 1), out=columns)
+        added = columns.reshape(groups, *dy.shape[:-1], *windows.kernel, -1)
+        places, kernel, channels = range(1, rank + 2), range(rank + 2, 2 * rank + 2), 2 * rank + 2
+    return added.transpose(*kernel, *places, 0, channels)
 
 
 def _lines(added: Array, windows: Windows) -> Array:
@@ -181,10 +183,13 @@ def _lines(added: Array, windows: Windows) -> Array:
     shape = (batch, *counts, *windows.kernel[:-1], windows.padded[-1], groups, channels)
     lines = scratch("lines", shape, added.dtype)
     lines[...] = 0
-    lines = np.moveaxis(lines, range(rank, 2 * rank - 1), range(rank - 1))
+    kernel_axes, places = range(rank, 2 * rank - 1), range(rank)
+    lines = lines.transpose(*kernel_axes, *places, -3, -2, -1)
+    last = rank - 1  # the last axis of the kernel: to the end, before groups and channels
+    added = added.transpose(*range(last), *range(rank, 2 * rank + 1), last, -2, -1)
     for i in range(count):
         seen = slice(stride * i, stride * i + (kernel - 1) * dilation + 1, dilation)
-        lines[..., seen, :, :] += np.moveaxis(added[..., i, :, :], rank - 1, -3)
+        lines[..., seen, :, :] += added[..., i, :, :, :]
     return lines[..., before : before + size, :, :]
 
 

@@ -13,7 +13,7 @@ from netlayers.checks import check_flag, check_integer, check_verbose
 from netlayers.data.batch import ready_batch
 from netlayers.data.own_rows import own_rows_of
 from netlayers.training import batching, trainer
-from netlayers.training.batching import INFERENCE_BATCH, BatchSettings, batch_result
+from netlayers.training.batching import BatchSettings, batch_result
 from netlayers.training.callback import CallbackList, RunPlan
 from netlayers.training.compilation import (
     CompilableModel,
@@ -24,6 +24,7 @@ from netlayers.training.compilation import (
 from netlayers.training.exact import check_exact
 from netlayers.training.first_step import FirstStep
 from netlayers.training.given_callbacks import as_callbacks
+from netlayers.training.inference_rows import INFERENCE_BATCH
 from netlayers.training.inputs import batch_of, input_batch, rollback_on_error
 from netlayers.training.lock import one_at_a_time
 from netlayers.training.predicting import in_turn, own_outputs, predict_all
@@ -106,8 +107,8 @@ class TrainableModel(CompilableModel):
             validation_steps: batches per validation: the first ones, or the next ones of an
                 iterator. Without ``validation_batch_size`` they have ``batch_size`` rows, or cover
                 all data.
-            validation_batch_size: rows per batch in validation; by default 1024, for
-                models with states as in training.
+            validation_batch_size: rows per batch in validation; by default those of
+                :meth:`evaluate`, for models with states as in training.
             validation_freq: validate every ``validation_freq`` epochs; or a list of the epochs to
                 validate after, counted from 1.
             stratify: apply ``validation_split`` to each class: its last samples, at least one and
@@ -246,7 +247,7 @@ class TrainableModel(CompilableModel):
         Args:
             x: inputs, (n, ...), or data that come in batches; all that :meth:`fit` takes.
             y: targets, n rows.
-            batch_size: rows per batch, by default 1024; affects the result by rounding only.
+            batch_size: rows per batch, by default 32 to 1024; affects the result by rounding only.
             verbose: 0 for silent, otherwise one line.
             sample_weight: weight of each sample or output, see :meth:`fit`.
             steps: number of batches to evaluate, the first ones; by default, or without
@@ -302,7 +303,7 @@ class TrainableModel(CompilableModel):
             x: inputs, (n, ...); no rows give an output of shape (0, ...). Or data that come in
                 batches, see :meth:`fit`, where a batch is x, ``(x,)``, or has targets, which play
                 no part. A list is always rows.
-            batch_size: rows computed at a time, by default 1024; bounds the memory.
+            batch_size: rows computed at a time; by default 32 to 1024, by the sizes of the layers.
             verbose: 1 or 2 prints a line at the end; 0 and ``"auto"`` print nothing.
             steps: number of batches to predict, the first ones; by default, and without
                 ``batch_size``, all.

@@ -20,6 +20,7 @@ from netlayers.data.streams import Stream, is_one_shot, is_stream, refuse_argume
 from netlayers.data.structure import unpack_batch
 from netlayers.errors import ConfigurationError, DataError
 from netlayers.training.compilation import own_part
+from netlayers.training.inference_rows import rows_at_once
 from netlayers.training.inputs import (
     batch_of,
     check_against,
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
 
     Data = ArrayData | Stream
 
-# Default batch size of evaluate and predict. That of training is 32, as in Keras, because there it
-# changes the result.
-INFERENCE_BATCH = 1024
-
 
 class BatchSettings(NamedTuple):
     """How data are split into batches and epochs.
@@ -54,14 +51,15 @@ class BatchSettings(NamedTuple):
         steps: batches per epoch, or ``None``.
         read_ahead: batches that a thread prefetches.
         size_argument: name of the user's argument for the batch size.
-        default: rows per batch of an evaluation without ``batch_size``.
+        default: rows per batch of an evaluation without ``batch_size``; ``None`` for as many as
+            the model computes at once.
     """
 
     batch_size: int | None
     steps: int | None
     read_ahead: int
     size_argument: str
-    default: int = INFERENCE_BATCH
+    default: int | None = None
 
     @classmethod
     def checked(cls, owner: str, read_ahead: Any, **sizes: Any) -> BatchSettings:
@@ -140,7 +138,7 @@ def fit_data(
     settings, size = arguments.testing, arguments.training.batch_size
     if model._has_states and isinstance(data, ArrayData):  # the states have rows for a batch
         settings = settings._replace(default=data.batch_size)
-    validation: Any = held_out and _test_arrays(held_out[0], settings, size, held_out[1])
+    validation: Any = held_out and _test_arrays(model, held_out[0], settings, size, held_out[1])
     if arguments.validation_data is not None:
         parts = validation_parts(arguments.validation_data)
         with named_in_errors("validation_data") as name:
@@ -177,7 +175,7 @@ def evaluation_data(
         its = None if whole else model.distribution
         return open_stream(model, owner, own_shards_of(x, its), settings)
     columns = columns_of(model, owner, x, y, sample_weight, own_part(model))
-    return _test_arrays(columns, settings, step_size)
+    return _test_arrays(model, columns, settings, step_size)
 
 
 def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> Data:
@@ -191,7 +189,7 @@ def prediction_data(model: CompilableModel, x: Any, settings: BatchSettings) -> 
         x = own_shards_of(x, None if model._has_states else getattr(model, "distribution", None))
         return open_stream(model, "predict", x, settings, targets=False)
     inputs = input_of(model, "predict", x, own_part(model))
-    return _test_arrays([input_columns(model, inputs), None, None], settings)
+    return _test_arrays(model, [input_columns(model, inputs), None, None], settings)
 
 
 def batch_result(logs: Logs, return_dict: bool) -> Any:
@@ -281,15 +279,17 @@ def _check_shuffle(value: Any) -> None:
 
 
 def _test_arrays(
-    columns: list[AnyColumn | None],
+    model: CompilableModel,
+    columns: list[Any],
     settings: BatchSettings,
     step_size: int | None = None,
     rows: Array | None = None,
 ) -> ArrayData:
     """Return batches for an evaluation; steps without a batch size cover all data, as in Keras."""
-    size = settings.batch_size or settings.default
+    x: Any = columns[0].values
+    size = settings.batch_size or settings.default or rows_at_once(model, each(x)[0].shape)
     if settings.steps is not None and settings.batch_size is None:
-        count = columns[0].rows if rows is None else len(rows)  # type: ignore[union-attr]
+        count = columns[0].rows if rows is None else len(rows)
         size = step_size or max(1, -(-count // settings.steps))
     return ArrayData(columns, size, rows=rows, steps=settings.steps)
 

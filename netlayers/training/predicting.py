@@ -16,9 +16,10 @@ from netlayers.data.own_rows import own_rows_of
 from netlayers.data.packing import pack_x_y_sample_weight
 from netlayers.errors import ConfigurationError
 from netlayers.kernels.exact import exactly
-from netlayers.training.batching import INFERENCE_BATCH, prediction_data
+from netlayers.training.batching import prediction_data
 from netlayers.training.callback import CallbackList
 from netlayers.training.exact import check_exact
+from netlayers.training.inference_rows import rows_at_once
 from netlayers.training.lock import run_locked
 from netlayers.training.predicting_shards import in_shards
 from netlayers.training.together import agreed
@@ -81,12 +82,12 @@ def predict_all(
         DataError, ShapeError, ConfigurationError: see there.
     """
     forward = prediction_of(model, exact)
-    size = settings.batch_size or INFERENCE_BATCH
     shared = getattr(model, "distribution", None)  # a stateful model keeps its rows together
     if model._has_states:
         shared = None
     plain = not (exact or callbacks or settings.steps or shared) and is_ready_input(model, x)
-    if plain and len(x) <= size:  # nothing to convert, cut or observe; a layer may return its input
+    if plain and len(x) <= (settings.batch_size or rows_at_once(model, x.shape)):
+        # Nothing to convert, cut or observe; a layer may return its input.
         return in_turn(model, "predict", lambda: [np.array(a, order="C") for a in each(forward(x))])
     data: Any = prediction_data(model, x, settings)
     if data.rows == 0:  # the output shape of one row

@@ -15,8 +15,8 @@ from netlayers.data.streams import warn_exhausted
 from netlayers.errors import NonFiniteError
 from netlayers.kernels.exact import exactly
 from netlayers.training.backup_callback import BackupCallback
-from netlayers.training.batching import INFERENCE_BATCH
 from netlayers.training.compilation import CompilableModel
+from netlayers.training.inference_rows import INFERENCE_BATCH
 from netlayers.training.interruption import explain_interruption
 from netlayers.training.nonfinite import explain, warn_at_the_end
 from netlayers.training.sharded import ShardedSteps

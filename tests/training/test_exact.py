@@ -18,7 +18,7 @@ from netlayers.errors import ConfigurationError, DataError
 from netlayers.kernels import exact, rows
 from netlayers.kernels.exact import exactly, product
 from netlayers.kernels.select import kernels
-from netlayers.training.batching import INFERENCE_BATCH
+from netlayers.training.inference_rows import INFERENCE_BATCH
 from tests.classes import concrete
 from tests.losses.test_denominators import CASES, REDUCTIONS, K, targets
 from tests.user_layers import Leaky

@@ -32,7 +32,7 @@ def use_kernels(name: str) -> None:
     normalization or sum with its ReLU, with bitwise the same results as separate calls; methods
     patched on a layer class are not called then (those patched on an object are). From the second
     prediction of a shape on, that holds for pooling, reshaping and dropout, too. With ``"numpy"``,
-    it holds for a normalization or sum with its ReLU in networks with convolutions. Compiled code
+    it holds for a ReLU in networks with convolutions. Compiled code
     does not warn about overflow and does not support complex numbers, so ``check_gradients`` may
     use differences instead of the complex step.
 

@@ -115,7 +115,10 @@ class Convolution(AffineLayer, WindowLayer):
         x = self._arranged("x", self.prepare(x), training)
         windows = self._windows(x.shape[1:-1])
         z = self.buffer("z", (len(x), *windows.counts, self.filters), training)
-        kernels.convolve(x, self.kernel, windows, z, self.groups, self.bias, rectify)
+        inside = rectify and kernels.stack_forward is not None  # compiled
+        kernels.convolve(x, self.kernel, windows, z, self.groups, self.bias, inside)
+        if rectify and not inside:
+            kernels.relu(z, z)
         if training:
             self.cache.x, self.cache.windows = x, windows
             self.cache.rectified, self.cache.kept = rectify, z if rectify else None
@@ -133,7 +136,7 @@ class Convolution(AffineLayer, WindowLayer):
         x, windows, kept = self.cache.x, self.cache.windows, self.cache.kept
         dz = self._arranged("dz", self.check_gradient(dz, self.cache.z_shape))
         if kept is not None:
-            dy, dz = dz, self.buffer("dz kept", kept.shape)
+            dy, dz = dz, self.buffer("dx kept", kept.shape)
             kernels.relu_gradient(dy, kept, dz)
         if self._trainable:
             kernels.convolve_kernel_gradient(x, dz, windows, self.d_kernel, self.groups)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netlayers.activations.rectifiers import Linear, ReLU
-from netlayers.kernels.select import kernels
 from netlayers.layers.activation import Activation
 from netlayers.layers.batch_normalization import BatchNormalization
 from netlayers.layers.convolution import Conv1D, Conv2D, Conv3D
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def can_rectify(call: Any) -> bool:
     """Return whether a call can rectify its output; by the exact class, as :func:`is_plain`."""
     if type(call) in (Conv1D, Conv2D, Conv3D):
-        return type(call.activation) is Linear and kernels.stack_forward is not None
+        return type(call.activation) is Linear
     return type(call) in (BatchNormalization, Add)
 
 

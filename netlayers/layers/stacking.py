@@ -1,7 +1,7 @@
 """Runs of layers in a network that the kernels take as one.
 
-A normalization or sum with its rectifier; compiled also a convolution with its rectifier, and Dense
-layers with skip connections.
+A convolution, normalization or sum with its rectifier; compiled also Dense layers with skip
+connections.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ _CUSTOM_OBJECTS: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objec
 # Additional names of the user: see netlayers.utils.custom_object_scope.
 _NONE: Mapping[str, Any] = {}
 USER_OBJECTS: ContextVar[Mapping[str, Any]] = ContextVar("user_objects", default=_NONE)
+# Whether a configuration is read at once and holds the user's classes, not their names.
+BY_CLASS: ContextVar[bool] = ContextVar("by_class", default=False)
 
 Class = TypeVar("Class", bound=type)
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -149,7 +151,8 @@ class Configurable:
 def serialize(value: Any) -> Any:
     """Return plain data; a :class:`Configurable` becomes its class name and arguments."""
     if isinstance(value, Configurable):
-        name = stored_name(type(value), type(value).__name__)
+        cls: Any = type(value)
+        name = cls if BY_CLASS.get() and is_foreign(cls) else stored_name(cls, cls.__name__)
         return {"class_name": name, "config": value.get_config()}
     if isinstance(value, (list, tuple)):
         items = [serialize(item) for item in value]
@@ -358,6 +361,8 @@ def lookup(kind: str, name: str) -> Any:
     Raises:
         ConfigurationError: there is none; the message suggests similar names.
     """
+    if BY_CLASS.get() and isinstance(name, type):
+        return name
     if not isinstance(name, str):
         raise ConfigurationError(f"the name of a {kind} must be a string, got {shortened(name)}.")
     custom = custom_object(name)

@@ -21,7 +21,7 @@ LEVELS = [
     ["checks"],
     ["_read_only", "_defined"],
     ["registry", "config", "_optional", "_tables", "_html"],
-    ["_serializers"],
+    ["_serializers", "_remade"],
     ["random"],
     # The pictures know what they draw by its attributes alone.
     ["arrays", "kernels", "initializers", "regularizers", "constraints", "plotting"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from netlayers._remade import classes_in_configs
 from netlayers.checks import check_integer, check_number
 from netlayers.errors import ConfigurationError
 from netlayers.estimators.parameters import keywords
@@ -49,13 +50,14 @@ def given_model(net: Any, seed: int) -> Any:
     seed: for a model that has none.
     """
     if isinstance(net.model, Model):
-        config = net.model.get_config()
-        config.pop("build_input_shape", None)  # the data of fit may have other columns
-        if config.get("seed") is None:
-            config["seed"] = seed
-        network = type(net.model).from_config(config)
-        if (settings := net.model.get_compile_config()) is not None:
-            network.compile_from_config(settings)
+        with classes_in_configs():
+            config = net.model.get_config()
+            config.pop("build_input_shape", None)  # the data of fit may have other columns
+            if config.get("seed") is None:
+                config["seed"] = seed
+            network = type(net.model).from_config(config)
+            if (settings := net.model.get_compile_config()) is not None:
+                network.compile_from_config(settings)
         return network
     if not callable(net.model):
         raise ConfigurationError(

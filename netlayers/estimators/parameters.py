@@ -9,6 +9,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from netlayers import optimizers
+from netlayers._remade import remade
 from netlayers.checks import (
     check_choice,
     check_flag,
@@ -181,13 +182,13 @@ class Parameters(BaseEstimator):
                     f"{self._owner}: optimizer__{name} is not an argument of "
                     f"{type(optimizer).__name__}, which has {', '.join(sorted(config))}."
                 )
-        return type(optimizer).from_config(config | changes)
+        return remade(optimizer, **changes)
 
     def _new_optimizer(self) -> Optimizer:
         if self.optimizer is None:
             return self._optimizer_of_solver()
         optimizer: Optimizer = optimizers.get(self.optimizer)
-        return type(optimizer).from_config(optimizer.get_config())
+        return remade(optimizer)
 
     def _optimizer_of_solver(self) -> Optimizer:
         rate = check_number(self._owner, "learning_rate_init", self.learning_rate_init, above=0)

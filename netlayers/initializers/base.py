@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._remade import remade
 from netlayers.checks import check_dtype, check_number, check_seed, check_sizes
 from netlayers.errors import ConfigurationError, ShapeError
 from netlayers.random import fresh_seed
@@ -54,7 +55,7 @@ class Initializer(Configurable):
 
     def clone(self) -> Self:
         """Return a new initializer with the same arguments."""
-        return self.from_config(self.get_config())
+        return remade(self)
 
 
 class RandomInitializer(Initializer):

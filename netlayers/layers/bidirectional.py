@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers._remade import remade
 from netlayers.checks import check_choice, is_several
 from netlayers.core.layer import Layer
 from netlayers.errors import ConfigurationError
@@ -107,7 +108,7 @@ class Bidirectional(SeriesLayer):
         changed |= {"name": f"{direction}_{name}"}
         if hasattr(layer, "use_cudnn"):
             changed["use_cudnn"] = layer.use_cudnn
-        return type(layer).from_config({**layer.get_config(), **changed})
+        return remade(layer, **changed)
 
     @staticmethod
     def examples() -> Examples:

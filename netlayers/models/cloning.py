@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from netlayers._remade import remade
 from netlayers.checks import check_flag, takes
 from netlayers.core.symbolic import SymbolicValue, symbols_in
 from netlayers.errors import ConfigurationError
@@ -64,9 +65,10 @@ def clone_model(
     if isinstance(clone, Sequential) and model.built and not clone.built:  # built by its data
         clone.build(model.input_shape)
     if model.compiled:
-        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
         given = copy.deepcopy((model.loss, model._metrics, model._weighted_metrics))
-        clone.compile(optimizer, given[0], metrics=given[1], weighted_metrics=given[2])
+        clone.compile(
+            remade(model.optimizer), given[0], metrics=given[1], weighted_metrics=given[2]
+        )
     return clone
 
 
@@ -76,14 +78,14 @@ def _clone(
     """Return the clone; the arguments are checked."""
     given = (input_tensors, clone_function, call_function)
     if all(argument is None for argument in given) and not recursive:
-        return type(model).from_config(model.get_config())
-    make = clone_function or _made_again
+        return remade(model)
+    make = clone_function or remade
 
     def clone(layer: Layer) -> Layer:
         if recursive and isinstance(layer, (Functional, Sequential)):
             made: Layer = _clone(layer, None, make, call_function, recursive=True)
             return made
-        return _made_again(layer) if isinstance(layer, InputLayer) else make(layer)
+        return remade(layer) if isinstance(layer, InputLayer) else make(layer)
 
     if isinstance(model, Functional):
         return _functional(model, input_tensors, clone, call_function)
@@ -100,12 +102,9 @@ def _clone(
         if len(symbols) != 1:
             raise _no_symbols(model, input_tensors)
         layers = [layer for layer in layers if not isinstance(layer, InputLayer)]
-        layers.insert(0, _made_again(symbols[0].call.layer))
-    return type(model).from_config({**model.get_config(), "layers": layers})
-
-
-def _made_again(layer: Any) -> Any:
-    return type(layer).from_config(layer.get_config())
+        first: Any = symbols[0].call.layer
+        layers.insert(0, remade(first))
+    return remade(model, layers=layers)
 
 
 def _no_symbols(model: Any, given: Any) -> ConfigurationError:

@@ -81,20 +81,15 @@ def _column_sums(x: Array, factor: Array | float) -> Array:
     return total
 
 
-def product_sums(x: Array, y: Array, axis: int) -> Array:
-    """Return ``Σ x y`` along an axis of two matrices, in float64, without overflow in float32."""
+def mean_square(x: Array) -> Array:
+    """Return the mean of x² of each row of a matrix, in float64, without overflow in float32."""
     with np.errstate(over="ignore", invalid="ignore"):
-        total = sums(x, y, axis)
+        total = sums(x, x, 1)
         overflowed = ~np.isfinite(total)
         if overflowed.any():  # the others keep their bits
-            pick = (slice(None), overflowed) if axis == 0 else overflowed
-            total[overflowed] = sums(x[pick].astype(total.dtype), y[pick].astype(total.dtype), axis)
-    return total
-
-
-def mean_square(x: Array, axis: int) -> Array:
-    """Return the mean of x² along an axis of a matrix, in float64, without overflow in float32."""
-    return product_sums(x, x, axis) / x.shape[axis]
+            wide = x[overflowed].astype(total.dtype)
+            total[overflowed] = sums(wide, wide, 1)
+    return total / x.shape[1]
 
 
 def root_mean_square(x: Array) -> Array:
@@ -131,7 +126,7 @@ def centre(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
         np.subtract(source, step[:, None], out=out)
         mean += step
         residual = sums(out, scale, 1)
-        variance = np.maximum(mean_square(out, 1) - residual * residual, 0)
+        variance = np.maximum(mean_square(out) - residual * residual, 0)
         far = residual * residual > tolerance * tolerance * (variance + epsilon)
         if not far.any():
             break

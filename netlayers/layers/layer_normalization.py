@@ -210,7 +210,7 @@ class RMSNormalization(NormalizingLayer):
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
         normal = self.buffer("normal", rows.shape) if training else out
-        root = np.sqrt(mean_square(rows, 1) + self.epsilon)
+        root = np.sqrt(mean_square(rows) + self.epsilon)
         huge = root == np.inf
         if huge.any():
             root[huge] = root_mean_square(rows[huge])
@@ -288,7 +288,7 @@ class UnitNormalization(NormalizingLayer):
         rows = _rows(given, len(self._last))
         y = self.buffer("y", given.shape, training)
         out = y.reshape(rows.shape)
-        root, length = np.sqrt(mean_square(rows, 1)), math.sqrt(rows.shape[1])
+        root, length = np.sqrt(mean_square(rows)), math.sqrt(rows.shape[1])
         odd = (root < _SHORT[self._dtype.itemsize]) | (root == np.inf)
         if odd.any():  # their squares have lost precision, or are infinite
             root[odd] = root_mean_square(rows[odd])

@@ -35,8 +35,8 @@ def rows_at_once(model: Any, shape: tuple[int, ...]) -> int:
             distributed divides a batch; both take ``INFERENCE_BATCH``, as does one not built yet.
         shape: shape of the (first) input, also for axes of any size.
     """
-    if shape[0] <= SMALLEST_BATCH:
-        return SMALLEST_BATCH
+    if shape[0] <= SMALLEST_BATCH:  # they are one batch
+        return INFERENCE_BATCH
     if model._has_states or getattr(model, "distribution", None) is not None:
         return INFERENCE_BATCH
     known, row = _KNOWN.get(model), shape[1:]

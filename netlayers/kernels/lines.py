@@ -337,7 +337,7 @@ def _windows(v: Array, m: Array, lines: Lines) -> tuple[Array, Array]:
 def _blocks(share: slice, windows: Windows, kernel: Array) -> Iterator[tuple[slice, slice]]:
     """Yield slices of the samples and of the tiles under each other.
 
-    A block has half of the entries of a part of patches, as there are V, M and the image.
+    V and M of a block have together as many entries as a part of patches.
     """
     lines = lines_of(windows)
     tiles = windows._replace(counts=(-(-windows.counts[0] // (lines.dilation * lines.tile)),))

@@ -46,7 +46,7 @@ def sums(x: Array, factor: Array | float, axis: int) -> Array:
     """
     if axis == 0:
         return _column_sums(x, factor)
-    total = np.zeros(len(x), _accumulator_dtype(x))
+    total = np.zeros(len(x), accumulator_dtype(x))
     for start in range(0, x.shape[1], _ROW_BLOCK):
         block = slice(start, start + _ROW_BLOCK)
         part = x[:, block]
@@ -64,13 +64,13 @@ def sums(x: Array, factor: Array | float, axis: int) -> Array:
     return total
 
 
-def _accumulator_dtype(x: Array) -> Dtype:
+def accumulator_dtype(x: Array) -> Dtype:
     """Return the dtype of sums: float64, or complex128 for the gradient check."""
     return _COMPLEX if x.dtype.kind == "c" else _FLOAT64  # six times as fast as np.result_type
 
 
 def _column_sums(x: Array, factor: Array | float) -> Array:
-    total = np.zeros(x.shape[1], _accumulator_dtype(x))
+    total = np.zeros(x.shape[1], accumulator_dtype(x))
     for start in range(0, len(x), _COLUMN_BLOCK):
         block = slice(start, start + _COLUMN_BLOCK)
         part = x[block]
@@ -118,7 +118,7 @@ def centre(x: Array, out: Array, epsilon: float) -> tuple[Array, Array]:
         corrected two-pass algorithm.
     """
     scale = 1 / x.shape[1]  # applied to each entry: the sum itself might overflow
-    mean = np.zeros(len(x), _accumulator_dtype(x))
+    mean = np.zeros(len(x), accumulator_dtype(x))
     step = sums(x, scale, 1).astype(x.dtype)
     tolerance = 8 * float(np.finfo(x.dtype).eps)
     source = x
@@ -182,7 +182,7 @@ def deviation_sums(x: Array, near: Array, dy: Array | None = None) -> Array:
     Returns:
         A matrix (2, columns).
     """
-    dtype, columns = _accumulator_dtype(x), len(near)
+    dtype, columns = accumulator_dtype(x), len(near)
     arrays = wide_rows(x) if dy is None else wide_rows(x, dy)
     wide = width = arrays[0].shape[1]
     while width > max(columns, _SUMMED):

@@ -39,7 +39,7 @@ _WORK, _SHARES = 1 << 22, 8
 # fourth of it a pass takes 1.05 to 1.35 times as long, as two threads wait for the interpreter lock
 # between calls of 10 µs. To go through an entry of an array in memory takes as long as this number
 # of multiplications.
-BLOCK, _PASS = 1 << 18, 10
+BLOCK, PASS = 1 << 18, 10
 # Entries of a result up to which np.matmul keeps the interpreter lock, whatever it sums up.
 _LOCKED = 500
 # Names of OpenBLAS's functions in NumPy's wheels, and elsewhere.
@@ -75,7 +75,7 @@ def _cut(samples: int, count: int) -> list[slice]:
 
 def shares_of_rows(x: Array) -> list[slice]:
     """Cut the rows of an array, for a pass over its entries."""
-    return shares(len(x), _PASS * x.size)
+    return shares(len(x), PASS * x.size)
 
 
 def run(function: Callable[[slice], Any], slices: list[slice]) -> list[Any]:

@@ -318,6 +318,13 @@ def test_pooling_of_ties_and_nan_of_any_memory(channels, before):
     assert dx.sum() == (dy.sum() - its[1, 2] if before else dy.sum())
 
 
+def test_sums_of_channels_round_once():
+    x = np.random.default_rng(4).uniform(size=(600, 9, 9, 3)).astype("float32")
+    sums = np.empty(3, "float32")
+    convolution.channel_sums(x, sums)
+    np.testing.assert_allclose(sums, x.sum((0, 1, 2), dtype="float64"), rtol=1e-7)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("filters", [1, 16, 37])
 def test_rows_and_filters_of_several_tiles(filters, dtype):

@@ -76,10 +76,7 @@ class Windows(NamedTuple):
 
         They are those of the input gradient for a stride of 1.
         """
-        before = tuple(
-            (k - 1) * d - b for k, d, b in zip(self.kernel, self.dilation, self.before, strict=True)
-        )
-        return self._replace(sizes=self.counts, before=before, counts=self.sizes)
+        return _reversed(self)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -107,6 +104,13 @@ def _offsets(
         if all(part.stop > part.start for part in seeing):
             found.append((offset, (slice(None), *seeing), (slice(None), *seen)))
     return found
+
+
+@functools.lru_cache(maxsize=256)
+def _reversed(windows: Windows) -> Windows:
+    sizes = zip(windows.kernel, windows.dilation, windows.before, strict=True)
+    before = tuple((k - 1) * d - b for k, d, b in sizes)
+    return windows._replace(sizes=windows.counts, before=before, counts=windows.sizes)
 
 
 @functools.lru_cache(maxsize=256)

@@ -182,6 +182,20 @@ def test_many_channels_are_computed_in_tiles():
     assert not lines.suits(1000, draw(3, 3, 2, 2), small, 1)  # most of a tile is over the edge
 
 
+@pytest.mark.parametrize("channels", [16, 64])
+def test_lines_round_little_more_than_the_product_of_patches(monkeypatch, channels):
+    windows = Windows((16, 16), (3, 3), (1, 1), (1, 1), (1, 1), (16, 16))
+    x, kernel = draw(4, 16, 16, channels), draw(3, 3, channels, channels)
+    exact, y = np.empty(x.shape), np.empty(x.shape, np.float32)
+    errors = []
+    for fewest in (1, 1000):
+        monkeypatch.setattr(lines, "_FEWEST", fewest)
+        convolution.convolve(x, kernel, windows, exact)
+        convolution.convolve(x.astype("float32"), kernel.astype("float32"), windows, y)
+        errors.append(np.sqrt(np.mean((y - exact) ** 2)) / exact.std())
+    assert errors[0] < 2.2 * errors[1] < 2e-6, errors
+
+
 def test_series_are_computed_in_lines():
     windows, kernel = Windows((512,), (7,), (1,), (2,), (6,), (512,)), draw(7, 64, 64)
 

@@ -85,8 +85,8 @@ def test_own_initializer_in_both_directions():
 
 
 def test_own_classes_in_an_estimator():
-    estimators = pytest.importorskip("netlayers.estimators", exc_type=ImportError)
-    net = estimators.NeuralNetRegressor(model=chain(Scale(3.0), Dense(1)), max_iter=1)
+    pytest.importorskip("sklearn")
+    net = nl.estimators.NeuralNetRegressor(model=chain(Scale(3.0), Dense(1)), max_iter=1)
     with pytest.warns(UserWarning, match="max_iter"):
         net.fit(np.ones((4, 3)), np.ones(4))
     assert [type(layer) for layer in net.model_.layers] == [Scale, Dense]

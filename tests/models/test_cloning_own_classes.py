@@ -1,5 +1,7 @@
 """Clones of models with classes that nobody has registered, as in Keras."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,8 @@ def test_own_initializer_in_both_directions():
 
 def test_own_classes_in_an_estimator():
     pytest.importorskip("sklearn")
-    net = nl.estimators.NeuralNetRegressor(model=chain(Scale(3.0), Dense(1)), max_iter=1)
+    estimators = importlib.import_module("netlayers.estimators")
+    net = estimators.NeuralNetRegressor(model=chain(Scale(3.0), Dense(1)), max_iter=1)
     with pytest.warns(UserWarning, match="max_iter"):
         net.fit(np.ones((4, 3)), np.ones(4))
     assert [type(layer) for layer in net.model_.layers] == [Scale, Dense]

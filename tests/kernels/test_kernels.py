@@ -20,7 +20,7 @@ from netlayers.kernels.select import kernels
 
 needs_numba = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
 NAMES = sorted(name for name, value in vars(Kernels).items() if isinstance(value, staticmethod))
-# Those on windows: see test_windows.py.
+# Those on windows: see test_windows.py and test_tiles.py.
 WINDOWS = {name for name in NAMES if "pool" in name or "conv" in name or "depthwise" in name}
 # All steps of recurrent layers: see test_recurrent.py.
 RECURRENT = {name for name in NAMES if name.startswith(("gru_", "lstm_", "simple_rnn_"))}

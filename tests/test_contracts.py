@@ -23,16 +23,9 @@ MODULES = [
 USERS = [Embed, Gate, Halves, Join, Leaky, MaskedMean, MaskingEmbed]
 
 
-# Of the classes of one kind, those that take longest, and checks of memory that take seconds: they
-# run with the slow tests.
+# What takes longest runs with the slow tests: these classes, and a check that traces memory.
 LONG = {"ConvLSTM2D", "ConvLSTM3D"}
-LONG_ALLOCATIONS = {"Bidirectional", "Circle", "GRU", "LSTM", "RNN", "SimpleRNN"}
-
-
-def takes_long(cls, check):
-    """Return whether a check of a class belongs to the slow tests."""
-    name = cls.__name__
-    return name in LONG or (name in LONG_ALLOCATIONS and check.endswith("allocates_nothing_large"))
+LONG_CHECKS = {"third_step_allocates_nothing_large", "third_loss_allocates_nothing_large"}
 
 
 def contracts():
@@ -43,7 +36,7 @@ def contracts():
             yield pytest.param(
                 list(its),
                 id=f"{cls.__module__.split('.')[1]}-{cls.__name__}-{name}",
-                marks=[pytest.mark.slow] if takes_long(cls, name) else [],
+                marks=[pytest.mark.slow] if cls.__name__ in LONG or name in LONG_CHECKS else [],
             )
 
 

@@ -6,16 +6,9 @@ import pytest
 import netlayers as nl
 from netlayers.layers.rectified import Rectified
 from tests.layers.stacks import arrays, assert_same, called, one_by_one
+from tests.snapshots import numpy_kernels  # noqa: F401
 
 L = nl.layers
-
-
-@pytest.fixture(autouse=True)
-def with_numpy():
-    before = nl.kernels_in_use()
-    nl.use_kernels("numpy")
-    yield
-    nl.use_kernels(before)
 
 
 def network(**how):

@@ -278,16 +278,34 @@ def run(code, **environment):
     )
 
 
-def test_without_numba_a_message_says_what_to_install(in_use, monkeypatch):
+@pytest.mark.parametrize(
+    "numba", ["None", "SimpleNamespace(__version__='0.60.0', version_info=version)"]
+)
+def test_without_numba_a_message_says_what_to_install(in_use, monkeypatch, numba):
     done = run(
-        "import sys; sys.modules['numba'] = None\n"
+        "import sys; from types import SimpleNamespace; version = SimpleNamespace(short=(0, 60))\n"
+        f"sys.modules['numba'] = {numba}\n"
         "import netlayers as nl\n"
         "try:\n    nl.use_kernels('numba')\n"
         "except nl.errors.ConfigurationError as error:\n    print(error)\n"
         "print(nl.kernels_in_use())\n"
     )
-    assert "pip install numba" in done.stdout
+    assert "0.61 or later" in done.stdout
+    assert "pip install -U numba" in done.stdout
     assert done.stdout.split()[-1] == "numpy", done.stderr
+
+
+@needs_numba
+def test_numba_tells_long_types_apart():
+    """Before 0.61 code for other arrays was called, if a type's key had more than 40 bytes."""
+    import numba
+
+    size = numba.njit(lambda arrays: arrays[3].itemsize)
+    for i in range(3000):
+        dtype = ("float32", "float64")[i % 2]
+        arrays = [np.zeros(1) for _ in range(10)]
+        arrays[3] = arrays[3].astype(dtype)
+        assert size(tuple(arrays)) == np.dtype(dtype).itemsize
 
 
 @needs_numba

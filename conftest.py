@@ -6,6 +6,7 @@ the tests marked ``kernels``, which reach one in a process that they start. No l
 hand: whoever calls a new kernel looks it up.
 """
 
+import gc
 import os
 from pathlib import Path
 
@@ -74,3 +75,8 @@ def pytest_collection_modifyitems(config, items):
     chosen = [i for i in items if i.nodeid in names or i.get_closest_marker("kernels")]
     config.hook.pytest_deselected(items=[i for i in items if i not in set(chosen)])
     items[:] = chosen
+
+
+def pytest_collection_finish():
+    """Leave what there is now, such as 20,000 tests, out of each later search for cycles."""
+    gc.freeze()

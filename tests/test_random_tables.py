@@ -71,7 +71,7 @@ def global_states():
     yield
     random.setstate(before[0])
     np.random.set_state(before[1])
-    nl.utils.clear_session()
+    nl.utils.clear_session(free_memory=False)
 
 
 def test_one_seed_for_all(global_states):

@@ -131,7 +131,7 @@ def in_a_folder(tmp_path, monkeypatch):
     names = {kind: dict(found) for kind, found in registry._REGISTRY.items()}
     monkeypatch.setattr(registry, "_REGISTRY", names)
     yield
-    nl.utils.clear_session()
+    nl.utils.clear_session(free_memory=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -350,6 +350,8 @@ COMPILED = {
             "functions",
             "blas",
             "tile",
+            "matrix",
+            "calls",
             "transforms",
             "filtering",
             "prefetch",

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels import convolution
-from netlayers.kernels.compiled import spreading
+from netlayers.kernels.compiled import matrix, spreading
+from netlayers.kernels.compiled.matrix import LARGEST, PRODUCT, code_of
 from netlayers.kernels.compiled.places import Places, convolution_places, gradient_places
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.compiled.workers import (
@@ -47,50 +48,17 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: tile 88552b7ace22, workers 7288e169d825.
+# this file contains digests of their files: tile 88552b7ace22, matrix c07ca3eb5668,
+# workers 7288e169d825.
 
 
-# Set by :func:`compiled_convolutions`: the functions of ``tile.py``, the rows of a tile, and its
-# columns in bytes.
+# Set by :func:`compiled_convolutions`: functions of ``tile.py`` and ``matrix.py``, and the columns
+# of a tile in bytes.
 _entries: Any = None
-_tile: Any = None
-_tile_by_column: Any = None
-_largest_tile: Any = None
+_multiply: Any = None
 _convolve_task: Any = None
 _kernel_gradient_task: Any = None
-_ROWS = _BYTES = 0
-_PRODUCT, _BY_COLUMN, _LARGEST = range(3)  # kinds of tiles
-
-
-def _multiply(
-    kind: int,
-    rows: int,
-    columns: int,
-    width: int,
-    terms: int,
-    steps: int,
-    a: Any,
-    b: Any,
-    first: Any,
-    out: Any,
-) -> None:
-    """Compute a matrix of any size in tiles of ``width`` columns; see ``tile.py``."""
-    height = -(-rows // -(-rows // _ROWS))  # of tiles that are about equally high
-    for c in range(0, columns, width):
-        for r in range(0, rows, height):
-            high, wide, start = min(height, rows - r), min(width, columns - c), a[1] + r * a[2]
-            above = (b[0], b[1] + c, b[2], b[3])
-            begin = (first[0], first[1] + r * first[2] + c, first[2])
-            target = (out[0], out[1] + r * out[2] + c, out[2])
-            if kind == _PRODUCT:
-                left = (a[0], start, a[2], a[3], a[4])
-                _tile(high, wide, terms, steps, left, above, begin, target)
-            else:
-                left = (a[0], start + c, a[2], a[3], a[4])
-                if kind == _BY_COLUMN:
-                    _tile_by_column(high, wide, terms, steps, left, above, begin, target)
-                else:
-                    _largest_tile(high, wide, terms, steps, left, above, begin, target)
+_BYTES = 0
 
 
 def _pad(x: Array, start: int, lines: Array, length: int, image: Array) -> None:
@@ -119,7 +87,7 @@ def convolve_share(
     share: int,
     thread: int,
     count: int,
-    kind: int,
+    code: int,
     x: Array,
     samples: int,
     images: Array,
@@ -143,8 +111,8 @@ def convolve_share(
     """``out = first + Σ x kernel``, row by row; all arrays but the images are flat.
 
     A share of ``count`` is a part of the rows of windows of all samples. Each thread has a padded
-    image; without padding, they are empty and x itself takes their place. ``kind`` is that of the
-    tiles: those of depthwise convolutions and of maxima have other sums.
+    image; without padding, they are empty and x itself takes their place. ``code`` is that of
+    ``matrix.py``: depthwise convolutions and maxima have other sums.
     """
     rows, image, padded = windows.size, images[thread], -1
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
@@ -160,7 +128,7 @@ def convolve_share(
             padded = sample
         begin, end, at = seen[i, 0], seen[i, 1], sample * out_size + outs[i]
         _multiply(
-            kind,
+            code,
             row,
             filters,
             width,
@@ -179,7 +147,7 @@ def kernel_gradient_share(
     share: int,
     thread: int,
     count: int,
-    kind: int,
+    code: int,
     x: Array,
     samples: int,
     images: Array,
@@ -213,7 +181,7 @@ def kernel_gradient_share(
             start = sample * size
         for t in range(offsets.size):
             _multiply(
-                kind,
+                code,
                 steps,
                 filters,
                 width,
@@ -243,16 +211,16 @@ def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..
         compiled: function that compiles another, see ``compiled_kernels``.
     """
     module = globals()
-    names = ("_entries", "_tile", "_tile_by_column", "_largest_tile")
-    module.update(zip(names, declared(), strict=True))
-    module["_ROWS"], module["_BYTES"] = registers().rows, VECTORS * registers().size
-    for loop in (_multiply, _pad, _rectify, convolve_share, kernel_gradient_share):
+    matrix.compiled_matrix(compiled)
+    module["_entries"], module["_multiply"] = declared()[0], matrix.multiply()
+    module["_BYTES"] = VECTORS * registers().size
+    for loop in (_pad, _rectify, convolve_share, kernel_gradient_share):
         module[loop.__name__] = compiled(loop)
     module["_convolve_task"] = task_of(convolve_share)
     module["_kernel_gradient_task"] = task_of(kernel_gradient_share)
     for task in (convolve_in_shares, kernel_gradient_in_shares):
         module[task.__name__] = compiled(task)
-    spreading.compiled_spreading(compiled, _multiply)
+    spreading.compiled_spreading(compiled)
     return {kernel.__name__: kernel for kernel in KERNELS}
 
 
@@ -287,7 +255,7 @@ def sums(
     kernel: Array,
     first: Array,
     work: float,
-    kind: int = _PRODUCT,
+    kind: int = PRODUCT,
     rectify: bool = False,
 ) -> Callable[[Array, Array], None]:
     """Return the function of arrays like x and an output that computes a sum of the first kind.
@@ -301,15 +269,16 @@ def sums(
         kind: kind of the tiles.
         rectify: write 0 for negative sums.
     """
-    samples, dtype, matrix = len(x), x.dtype, kernel.reshape(-1)
+    samples, dtype, flat = len(x), x.dtype, kernel.reshape(-1)
+    code = code_of(kind, dtype)
     count = share_count(samples * places.windows.size, work)
-    padding = -np.inf if kind == _LARGEST else 0
+    padding = -np.inf if kind == LARGEST else 0
 
     def compute(x: Array, out: Array) -> None:
         def arguments(threads: int) -> tuple[Any, ...]:
             images = _images(places, dtype, threads, padding)
             return (
-                count, kind, x.reshape(-1), samples, images, *places[1:], matrix, first,
+                count, code, x.reshape(-1), samples, images, *places[1:], flat, first,
                 out.reshape(-1), rectify,
             )  # fmt: skip
 
@@ -333,7 +302,7 @@ def prepared_convolve(
     places = convolution_places(windows, *kernel.shape[-2:])
     first = row_of(0, len(kernel.T), x.dtype) if bias is None else bias
     work = convolution.work_of(out, kernel)
-    return sums(x, places, kernel, first, work, _PRODUCT, rectify)
+    return sums(x, places, kernel, first, work, PRODUCT, rectify)
 
 
 def convolve(
@@ -383,13 +352,14 @@ def convolve_kernel_gradient(
 
 
 def _kernel_gradient(
-    x: Array, dy: Array, places: Places, out: Array, work: float, kind: int = _PRODUCT
+    x: Array, dy: Array, places: Places, out: Array, work: float, kind: int = PRODUCT
 ) -> None:
     count = gradient_share_count(len(x), work, out.size)
     totals = scratch("kernel gradients", (count, out.size), out.dtype)
+    code = code_of(kind, x.dtype)
 
     def arguments(threads: int) -> tuple[Any, ...]:
-        its = count, kind, x.reshape(-1), len(x), _images(places, x.dtype, threads)
+        its = count, code, x.reshape(-1), len(x), _images(places, x.dtype, threads)
         return (*its, *places[1:], dy.reshape(-1), totals)
 
     in_shares(kernel_gradient_in_shares, count, arguments, work)

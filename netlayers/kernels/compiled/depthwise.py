@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlayers.kernels import depthwise
 from netlayers.kernels.compiled import convolution
+from netlayers.kernels.compiled.matrix import BY_COLUMN
 from netlayers.kernels.compiled.places import convolution_places, gradient_places
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def depthwise_convolve(x: Array, kernel: Array, windows: Windows, out: Array) ->
         return
     places = convolution_places(windows, channels, channels, depthwise=True)
     first, work = convolution.row_of(0, channels, x.dtype), depthwise.work_of(out, kernel)
-    convolution.sums(x, places, kernel, first, work, convolution._BY_COLUMN)(x, out)
+    convolution.sums(x, places, kernel, first, work, BY_COLUMN)(x, out)
 
 
 def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
@@ -34,7 +35,7 @@ def depthwise_input_gradient(dy: Array, kernel: Array, windows: Windows, out: Ar
     remainders = gradient_places(windows, channels, channels, depthwise=True)
     for places in remainders:
         its = work / len(remainders)
-        convolution.sums(dy, places, kernel, first, its, convolution._BY_COLUMN)(dy, out)
+        convolution.sums(dy, places, kernel, first, its, BY_COLUMN)(dy, out)
 
 
 def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array) -> None:
@@ -44,9 +45,7 @@ def depthwise_kernel_gradient(x: Array, dy: Array, windows: Windows, out: Array)
         depthwise.depthwise_kernel_gradient(x, dy, windows, out)
         return
     places = convolution_places(windows, channels, channels, depthwise=True)
-    convolution._kernel_gradient(
-        x, dy, places, out, depthwise.work_of(dy, out), kind=convolution._BY_COLUMN
-    )
+    convolution._kernel_gradient(x, dy, places, out, depthwise.work_of(dy, out), kind=BY_COLUMN)
 
 
 KERNELS: tuple[Any, ...] = (

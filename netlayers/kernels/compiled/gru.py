@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: recurrent 86c73b5741ff, functions 1a90f78161dc.
+# this file contains digests of their files: recurrent 550847f8f7fd, functions 1a90f78161dc.
 
 
 def gru_forward_share(
     start: int, stop: int, x: Array, w: Any, b: Array, u: Any, u_g: Any, b_h: Array,
     reset_after: bool, gates: Array, inner: Array, h: Array, absent: Array,
-    places: Array, width: int,
+    places: Array, tile: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.gru.gru_forward`."""
     steps, count, features = x.shape
@@ -32,9 +32,9 @@ def gru_forward_share(
         recurrent.entries(places),
         h.dtype.type(0.5),
     )
-    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
-    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], width)
-    w_g = (recurrent.entries(u_g[0]), u_g[1], u_g[2], zero, u_g[3], width)
+    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], tile)
+    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], tile)
+    w_g = (recurrent.entries(u_g[0]), u_g[1], u_g[2], zero, u_g[3], tile)
     for t in range(steps):
         low, high = recurrent.present(absent, t, start, stop)
         rows, at = high - low, t * count + low
@@ -84,7 +84,7 @@ def gru_backward_share(
     start: int, stop: int, dy: Array, dh: Array, x: Array, w: Any, w_g: Any, u: Any, u_g: Any,
     reset_after: bool, gates: Array, inner: Array, h: Array, absent: Array,
     dx: Array, d_w: Array, d_u: Array, d_b: Array, dz: Array, through: Array,
-    zeros: Array, places: Array, width: int,
+    zeros: Array, places: Array, tile: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.gru.gru_backward`.
 
@@ -96,10 +96,10 @@ def gru_backward_share(
     units, one, slot, zero = dh.shape[1], h.dtype.type(1), 0, recurrent.entries(places[3])
     two, at_g = 2 * units, columns - units
     nothing, d_z = (recurrent.entries(zeros), 0, 0), recurrent.entries(dz)
-    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
-    w_xg = (recurrent.entries(w_g[0]), w_g[1], w_g[2], zero, w_g[3], width)
-    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], width)
-    w_hg = (recurrent.entries(u_g[0]), u_g[1], u_g[2], zero, u_g[3], width)
+    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], tile)
+    w_xg = (recurrent.entries(w_g[0]), w_g[1], w_g[2], zero, w_g[3], tile)
+    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], tile)
+    w_hg = (recurrent.entries(u_g[0]), u_g[1], u_g[2], zero, u_g[3], tile)
     for t in range(steps - 1, -1, -1):
         low, high = recurrent.present(absent, t, start, stop)
         recurrent.add_output(dy, t - steps + dy.shape[0], dh, start, stop)
@@ -144,7 +144,7 @@ def gru_backward_share(
             if d_u.size:
                 at_h = inner if not reset_after else h
                 recurrent.collect(
-                    slot, h, places[0], dz, places[2], 0, two, d_u, 0, width, nothing, begun
+                    slot, h, places[0], dz, places[2], 0, two, d_u, 0, tile, nothing, begun
                 )
                 recurrent.collect(
                     slot,
@@ -156,15 +156,15 @@ def gru_backward_share(
                     units,
                     d_u,
                     two,
-                    width,
+                    tile,
                     nothing,
                     begun,
                 )
                 recurrent.collect(
-                    slot, x, places[1], dz, places[2], 0, two, d_w, 0, width, nothing, begun
+                    slot, x, places[1], dz, places[2], 0, two, d_w, 0, tile, nothing, begun
                 )
                 recurrent.collect(
-                    slot, x, places[1], dz, places[2], at_g, units, d_w, two, width, nothing, begun
+                    slot, x, places[1], dz, places[2], at_g, units, d_w, two, tile, nothing, begun
                 )
             slot, begun = 0, True
 
@@ -199,7 +199,7 @@ def gru_forward(
     if not recurrent.compiles(x):
         reference.gru_forward(x, w, b, u, b_h, gates, inner, h, absent, new)
         return None
-    rows, units, width = x.shape[0] * x.shape[1], len(u), recurrent.width_of(x.dtype)
+    rows, units, tile = x.shape[0] * x.shape[1], len(u), recurrent.tile_of(x.dtype)
     absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
     w = recurrent.weights("w", w, rows)
     u_zr, u_g = (
@@ -211,7 +211,7 @@ def gru_forward(
     def compute(share: slice) -> None:
         gru_forward_share(
             share.start, share.stop, x, w, b, u_zr, u_g, b_h, after, gates, inner, h, absent,
-            recurrent.PLACES, width,
+            recurrent.PLACES, tile,
         )  # fmt: skip
 
     return recurrent.run_forward(compute, x, gates.size * units)

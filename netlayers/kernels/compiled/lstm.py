@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent 86c73b5741ff.
+# this file contains a digest of their file: recurrent 550847f8f7fd.
 
 
 def lstm_forward_share(
     start: int, stop: int, x: Array, w: Any, b: Array, u: Any, gates: Array, c: Array,
     tanh_c: Array, h: Array, absent: Array, factor: Array,
-    offset: Array, places: Array, width: int,
+    offset: Array, places: Array, tile: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.lstm.lstm_forward`."""
     steps, count, features = x.shape
     units, columns, zero = h.shape[2], gates.shape[2], recurrent.entries(places)
     flat_c, flat_tanh = c.reshape(-1), tanh_c.reshape(-1)
-    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
-    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], width)
+    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], tile)
+    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], tile)
     for t in range(steps):
         low, high = recurrent.present(absent, t, start, stop)
         rows, at = high - low, t * count + low
@@ -60,7 +60,7 @@ def lstm_backward_share(
     start: int, stop: int, dy: Array, dh: Array, dc: Array, x: Array, w: Any, u: Any,
     gates: Array, c: Array, tanh_c: Array, h: Array, absent: Array, dx: Array,
     d_w: Array, d_u: Array, d_b: Array, dz: Array, through: Array, zeros: Array, places: Array,
-    width: int,
+    tile: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.lstm.lstm_backward`."""
     steps, count, features = x.shape
@@ -68,8 +68,8 @@ def lstm_backward_share(
     begun = False
     units, one, slot, zero = dh.shape[1], c.dtype.type(1), 0, recurrent.entries(places[3])
     nothing, d_z = (recurrent.entries(zeros), 0, 0), recurrent.entries(dz)
-    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
-    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], width)
+    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], tile)
+    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], tile)
     for t in range(steps - 1, -1, -1):
         low, high = recurrent.present(absent, t, start, stop)
         recurrent.add_output(dy, t - steps + dy.shape[0], dh, start, stop)
@@ -98,10 +98,10 @@ def lstm_backward_share(
         if slot == slots or t == 0:
             if d_u.size:
                 recurrent.collect(
-                    slot, h, places[0], dz, places[2], 0, columns, d_u, 0, width, nothing, begun
+                    slot, h, places[0], dz, places[2], 0, columns, d_u, 0, tile, nothing, begun
                 )
                 recurrent.collect(
-                    slot, x, places[1], dz, places[2], 0, columns, d_w, 0, width, nothing, begun
+                    slot, x, places[1], dz, places[2], 0, columns, d_w, 0, tile, nothing, begun
                 )
             slot, begun = 0, True
 
@@ -146,7 +146,7 @@ def lstm_forward(
     if not recurrent.compiles(x):
         reference.lstm_forward(x, w, b, u, gates, c, tanh_c, h, absent, new)
         return None
-    rows, width = x.shape[0] * x.shape[1], recurrent.width_of(x.dtype)
+    rows, tile = x.shape[0] * x.shape[1], recurrent.tile_of(x.dtype)
     absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
     factors = gate_factors(reference.GATES, len(u), u.dtype)
     w, u = recurrent.weights("w", w, rows), recurrent.weights("u", u, rows)
@@ -154,7 +154,7 @@ def lstm_forward(
     def compute(share: slice) -> None:
         lstm_forward_share(
             share.start, share.stop, x, w, b, u, gates, c, tanh_c, h, absent, *factors,
-            recurrent.PLACES, width,
+            recurrent.PLACES, tile,
         )  # fmt: skip
 
     return recurrent.run_forward(compute, x, gates.size * h.shape[2])

@@ -15,6 +15,7 @@ import numpy as np
 from netlayers.kernels import pooling
 from netlayers.kernels.compiled import convolution, depthwise
 from netlayers.kernels.compiled import windows as loops
+from netlayers.kernels.compiled.matrix import LARGEST
 from netlayers.kernels.compiled.places import convolution_places
 from netlayers.kernels.compiled.workers import in_shares, share_count
 from netlayers.kernels.exact import EXACT, is_exact
@@ -65,7 +66,7 @@ def prepared_max_pool(x: Array, windows: Windows) -> Callable[[Array, Array], No
     channels = x.shape[-1]
     places = convolution_places(windows, channels, channels, depthwise=True)
     first, work = convolution.row_of(-np.inf, channels, x.dtype), pooling.work_of(x, windows)
-    return convolution.sums(x, places, first, first, work, convolution._LARGEST)
+    return convolution.sums(x, places, first, first, work, LARGEST)
 
 
 def average_pool(x: Array, windows: Windows, out: Array) -> None:

@@ -10,7 +10,8 @@ The loops of ``simple_rnn.py``, ``lstm.py`` and ``gru.py`` take:
 
 - ``start`` and ``stop``, the first sample of a share and that behind the last;
 - arrays as in ``netlayers/kernels/recurrent.py``, without entries for ``None``; ``absent`` (T, N);
-- weights as (panels, start, step, panel), see :func:`multiply`, and the ``width`` of a tile;
+- weights as (panels, start, step, panel), see :func:`multiply`, and a ``tile``, its width and the
+  address of the code of :func:`_multiply`;
 - backward, what :func:`run_backward` gives: ``dz`` (slots, samples, columns) for a few steps;
   ``through`` (samples, H); ``zeros``; ``places`` (4, slots), which say where states, inputs and dz
   of the slots begin, and are 0 in the last row.
@@ -19,10 +20,12 @@ The loops of ``simple_rnn.py``, ``lstm.py`` and ``gru.py`` take:
 from __future__ import annotations
 
 import functools
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.kernels.compiled.calls import address_of, call, pointer_to
 from netlayers.kernels.compiled.functions import tanh_of
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.exact import EXACT, is_exact
@@ -34,12 +37,15 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: functions 1a90f78161dc, tile 88552b7ace22.
+# this file contains digests of their files: functions 1a90f78161dc, tile 88552b7ace22,
+# calls 67bf2dd0d7ac.
 
 # The place of the only term of a product, see ``tile.py``.
 PLACES = np.zeros(1, np.int64)
-# Set by :func:`compiled_recurrent`: functions of ``tile.py``, and the rows of a tile.
+# Set by :func:`compiled_recurrent`: functions of ``tile.py``, the rows of a tile, and the function
+# that calls the code of :func:`_multiply`.
 entries: Any = None
+multiply: Any = None
 _tile: Any = None
 _ROWS = 0
 # Rows of dz, at least, whose products with what came before are added to gradients together.
@@ -51,20 +57,21 @@ _MANY = 48
 # Products ------------------------------------------------------------------------------------
 
 
-def multiply(
+def _multiply(
     rows: int, columns: int, terms: int, steps: int, a: Any, b: Any, first: Any, out: Any
 ) -> None:
     """``out = first + Σ a b``, the sum over terms and steps, as in ``tile.py``.
 
-    b is (pointer, start, step, places, panel, width): tiles have ``width`` columns, the first at
-    ``start``, and those of the next tile are ``panel`` entries behind.
+    b is (pointer, start, step, places, panel, tile): tiles have ``tile[0]`` columns, the first at
+    ``start``, and those of the next tile are ``panel`` entries behind. The loops call
+    ``multiply``, which calls the code at the address ``tile[1]``.
     """
     if rows == 0:
         return
-    if rows == 1 and terms == 1 and b[4] == b[5]:  # rows of b lie in one piece
+    if rows == 1 and terms == 1 and b[4] == b[5][0]:  # rows of b lie in one piece
         multiply_row(columns, steps, a, b, first, out)
         return
-    height, width = -(-rows // -(-rows // _ROWS)), b[5]
+    height, width = -(-rows // -(-rows // _ROWS)), b[5][0]
     for c in range(0, columns, width):
         above = (b[0], b[1] + c // width * b[4], b[2], b[3])
         wide = min(width, columns - c)
@@ -76,7 +83,7 @@ def multiply(
 
 
 def multiply_row(columns: int, steps: int, a: Any, b: Any, first: Any, out: Any) -> None:
-    """As :func:`multiply` for one row and one term, in the same order: ``out += a[k] b[k]``.
+    """As :func:`_multiply` for one row and one term, in the same order: ``out += a[k] b[k]``.
 
     It reads rows of b from end to end, four at a time. Tiles would read a short piece of every row;
     with 512 columns all of these fall into the same few places of the cache.
@@ -181,7 +188,7 @@ def accumulate(row: Array, d_b: Array) -> None:
 
 def collect(
     terms: int, a: Array, a_places: Array, dz: Array, places: Array, column: int, columns: int,
-    d_weights: Array, at: int, width: int, nothing: Any, begun: bool,
+    d_weights: Array, at: int, tile: Any, nothing: Any, begun: bool,
 ) -> None:  # fmt: skip
     """Add ``Σ aᵀ dz`` over steps and samples to the columns of a gradient from ``at`` on.
 
@@ -189,7 +196,7 @@ def collect(
     """
     rows = d_weights.shape[0]
     left = (entries(a), 0, 1, rows, entries(a_places))
-    above = (entries(dz), column, dz.shape[2], entries(places), width, width)
+    above = (entries(dz), column, dz.shape[2], entries(places), tile[0], tile)
     out = (entries(d_weights), at, d_weights.shape[1])
     multiply(rows, columns, terms, dz.shape[1], left, above, out if begun else nothing, out)
 
@@ -199,14 +206,48 @@ def compiles(x: Array) -> bool:
     return x.dtype.kind == "f" and not (EXACT and is_exact())
 
 
-def width_of(dtype: Any) -> int:
-    """Return the columns of a tile."""
-    return VECTORS * registers().size // dtype.itemsize
+@functools.cache
+def tile_of(dtype: Any) -> tuple[int, int]:
+    """Return the columns of a tile, and the address of the code of :func:`_multiply`."""
+    width = VECTORS * registers().size // dtype.itemsize
+    return width, address_of(_multiply, _types(pointer_to(dtype)))
+
+
+def _types(pointer: Any) -> tuple[Any, ...]:
+    """Return the types of the arguments of :func:`_multiply`, for pointers to entries."""
+    types: Any = importlib.import_module("numba").types
+    n, places = types.int64, types.CPointer(types.int64)
+    a = types.Tuple((pointer, n, n, n, places))
+    b = types.Tuple((pointer, n, n, places, n, types.UniTuple(n, 2)))
+    matrix = types.Tuple((pointer, n, n))
+    return n, n, n, n, a, b, matrix, matrix
+
+
+def _caller() -> Any:
+    """Return ``multiply`` for the loops."""
+    extending: Any = importlib.import_module("numba.extending")
+    types: Any = importlib.import_module("numba").types
+
+    @extending.intrinsic  # type: ignore[untyped-decorator]
+    def multiply(
+        context: Any, rows: Any, columns: Any, terms: Any, steps: Any,
+        a: Any, b: Any, first: Any, out: Any,
+    ) -> Any:  # fmt: skip
+        args = _types(a[0])
+
+        def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            code = builder.extract_value(builder.extract_value(given[5], 5), 1)
+            call(context, builder, code, args, given)
+            return context.get_dummy_value()
+
+        return types.void(*args), write
+
+    return multiply
 
 
 def weights(name: str, w: Array, rows: int, start: int = 0, stop: int | None = None) -> Any:
-    """Return columns of w, for so many rows, as :func:`multiply` takes them; in named memory."""
-    stop, width = w.shape[1] if stop is None else stop, width_of(w.dtype)
+    """Return columns of w, for so many rows, as ``multiply`` takes them; in named memory."""
+    stop, width = w.shape[1] if stop is None else stop, tile_of(w.dtype)[0]
     if rows < _MANY:
         return w.reshape(-1), start, w.shape[1], width
     panels = scratch(f"recurrent {name}", (-(-(stop - start) // width), len(w), width), w.dtype)
@@ -215,8 +256,8 @@ def weights(name: str, w: Array, rows: int, start: int = 0, stop: int | None = N
 
 
 def transposed(name: str, w: Array, start: int = 0, stop: int | None = None) -> Any:
-    """Return wᵀ with columns of w as terms, as :func:`multiply` takes it; in named memory."""
-    stop, width = w.shape[1] if stop is None else stop, width_of(w.dtype)
+    """Return wᵀ with columns of w as terms, as ``multiply`` takes it; in named memory."""
+    stop, width = w.shape[1] if stop is None else stop, tile_of(w.dtype)[0]
     panels = scratch(f"recurrent {name}", (-(-len(w) // width), stop - start, width), w.dtype)
     pack_transposed(w, start, panels)
     return panels.reshape(-1), 0, width, (stop - start) * width
@@ -277,7 +318,7 @@ def run_backward(
         d_w_row, d_u_row, d_b_row = parts(row)
         d_b_row.fill(0)
         places.fill(0)
-        loop(share, d_w_row, d_u_row, d_b_row, dz, through, zeros, places, width_of(x.dtype))
+        loop(share, d_w_row, d_u_row, d_b_row, dz, through, zeros, places, tile_of(x.dtype))
 
     run(compute, shares)
     found = [parts(row) for row in sums]
@@ -312,14 +353,14 @@ def compiled_recurrent(compiled: Callable[..., Any]) -> None:
     """
     module = globals()
     module["entries"], module["_tile"], *_ = declared()
-    module["_ROWS"] = registers().rows
+    module["_ROWS"], module["multiply"] = registers().rows, _caller()
     for loop in LOOPS:
         module[loop.__name__] = compiled(loop)
 
 
 LOOPS: tuple[Any, ...] = (
     multiply_row,
-    multiply,
+    _multiply,
     pack,
     pack_transposed,
     present,

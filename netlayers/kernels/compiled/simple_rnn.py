@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent 86c73b5741ff.
+# this file contains a digest of their file: recurrent 550847f8f7fd.
 
 
 def simple_rnn_forward_share(
     start: int, stop: int, x: Array, w: Any, b: Array, u: Any, h: Array, absent: Array,
-    places: Array, width: int,
+    places: Array, tile: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.simple_rnn.simple_rnn_forward`."""
     steps, count, features = x.shape
     units, flat, zero = h.shape[2], h.reshape(-1), recurrent.entries(places)
-    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
-    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], width)
+    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], tile)
+    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], tile)
     for t in range(steps):
         low, high = recurrent.present(absent, t, start, stop)
         rows, at = high - low, t * count + low
@@ -43,7 +43,7 @@ def simple_rnn_forward_share(
 def simple_rnn_backward_share(
     start: int, stop: int, dy: Array, dh: Array, x: Array, w: Any, u: Any, h: Array,
     absent: Array, dx: Array, d_w: Array, d_u: Array, d_b: Array,
-    dz: Array, through: Array, zeros: Array, places: Array, width: int,
+    dz: Array, through: Array, zeros: Array, places: Array, tile: Any,
 ) -> None:  # fmt: skip
     """See :func:`netlayers.kernels.simple_rnn.simple_rnn_backward`."""
     steps, count, features = x.shape
@@ -51,8 +51,8 @@ def simple_rnn_backward_share(
     begun = False
     one, slot, zero = h.dtype.type(1), 0, recurrent.entries(places[3])
     nothing, d_z = (recurrent.entries(zeros), 0, 0), recurrent.entries(dz)
-    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], width)
-    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], width)
+    w_x = (recurrent.entries(w[0]), w[1], w[2], zero, w[3], tile)
+    w_h = (recurrent.entries(u[0]), u[1], u[2], zero, u[3], tile)
     for t in range(steps - 1, -1, -1):
         low, high = recurrent.present(absent, t, start, stop)
         recurrent.add_output(dy, t - steps + dy.shape[0], dh, start, stop)
@@ -83,10 +83,10 @@ def simple_rnn_backward_share(
         if slot == slots or t == 0:
             if d_u.size:
                 recurrent.collect(
-                    slot, h, places[0], dz, places[2], 0, units, d_u, 0, width, nothing, begun
+                    slot, h, places[0], dz, places[2], 0, units, d_u, 0, tile, nothing, begun
                 )
                 recurrent.collect(
-                    slot, x, places[1], dz, places[2], 0, units, d_w, 0, width, nothing, begun
+                    slot, x, places[1], dz, places[2], 0, units, d_w, 0, tile, nothing, begun
                 )
             slot, begun = 0, True
 
@@ -99,13 +99,13 @@ def simple_rnn_forward(
     if not recurrent.compiles(x):
         reference.simple_rnn_forward(x, w, b, u, h, absent, new)
         return None
-    rows, width = x.shape[0] * x.shape[1], recurrent.width_of(x.dtype)
+    rows, tile = x.shape[0] * x.shape[1], recurrent.tile_of(x.dtype)
     absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
     w, u = recurrent.weights("w", w, rows), recurrent.weights("u", u, rows)
 
     def compute(share: slice) -> None:
         simple_rnn_forward_share(
-            share.start, share.stop, x, w, b, u, h, absent, recurrent.PLACES, width,
+            share.start, share.stop, x, w, b, u, h, absent, recurrent.PLACES, tile,
         )  # fmt: skip
 
     return recurrent.run_forward(compute, x, h.size * h.shape[2])

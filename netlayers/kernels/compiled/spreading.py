@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlayers.kernels.compiled import matrix
+from netlayers.kernels.compiled.matrix import PRODUCT, code_of
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.compiled.workers import in_shares, share_count, task_of, together
 from netlayers.kernels.convolution import work_of
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.kernels.windows import Windows
 
-# Compiled with the functions of tile 88552b7ace22, workers 7288e169d825, and with one that it is
-# given, of: convolution 92f8ccb005bb.
+# Compiled with the functions of tile 88552b7ace22, matrix c07ca3eb5668, workers 7288e169d825.
 
 # Set by :func:`compiled_spreading`.
 _entries: Any = None
@@ -45,9 +46,10 @@ def spread_share(
     share: int,
     thread: int,
     count: int,
+    code: int,
     dy: Array,
     samples: int,
-    matrix: Array,
+    transposed: Array,
     high: int,
     wide: int,
     line: int,
@@ -56,15 +58,16 @@ def spread_share(
     apart: int,
     out: Array,
 ) -> None:
-    """``out = Σ dy matrix``, for a part of the samples; ``dy`` and ``out`` are flat.
+    """``out = Σ dy kernelᵀ``, for a part of the samples; ``dy`` and ``out`` are flat.
 
     Args:
         share: the share to compute.
         thread: not used.
         count: number of shares.
+        code: address of the code for the tiles, see ``matrix.py``.
         dy: gradient of the output.
         samples: number of samples.
-        matrix: the kernel, (rows, filters, columns and channels).
+        transposed: the kernel, (rows, filters, columns and channels).
         high: windows under each other.
         wide: windows side by side.
         line: entries of a line of x.
@@ -73,17 +76,22 @@ def spread_share(
         apart: distance of the rows of the kernel.
         out: gradient of the input.
     """
-    rows, filters, columns = matrix.shape
+    rows, filters, columns = transposed.shape
     size, dy_size, width = out.size // max(1, samples), high * wide * filters, _BYTES // dy.itemsize
     nowhere = np.zeros(1, np.int64)
-    given, kernel, target, place = _entries(dy), _entries(matrix), _entries(out), _entries(nowhere)
+    given, kernel, target, place = (
+        _entries(dy),
+        _entries(transposed),
+        _entries(out),
+        _entries(nowhere),
+    )
     for sample in range(samples * share // count, samples * (share + 1) // count):
         out[sample * size : (sample + 1) * size] = 0
         for q in range(rows):
             for j in range(wide):
                 to = (target, sample * size + q * apart + j * along, down)
                 _multiply(
-                    0, high, columns, width, 1, filters,
+                    code, high, columns, width, 1, filters,
                     (given, sample * dy_size + j * filters, wide * filters, 1, place),
                     (kernel, q * filters * columns, columns, place),
                     to,
@@ -96,10 +104,10 @@ def spread_in_shares(mail: Array, count: int, args: Any) -> int:
     return together(mail, count, _task(args), args)
 
 
-def compiled_spreading(compiled: Callable[..., Any], multiply: Any) -> None:
-    """Compile the loop, which computes tiles by ``multiply`` of ``convolution.py``."""
+def compiled_spreading(compiled: Callable[..., Any]) -> None:
+    """Compile the loop."""
     module = globals()
-    module["_entries"], module["_multiply"] = declared()[0], multiply
+    module["_entries"], module["_multiply"] = declared()[0], matrix.multiply()
     module["_BYTES"] = VECTORS * registers().size
     module["spread_share"] = compiled(spread_share)
     module["_task"] = task_of(spread_share)
@@ -120,11 +128,14 @@ def suits(dy: Array, kernel: Array, windows: Windows) -> bool:
 def input_gradient(dy: Array, kernel: Array, windows: Windows, out: Array) -> None:
     """See :func:`netlayers.kernels.convolution.convolve_input_gradient`; one group."""
     rows, across, channels, filters = kernel.shape
-    matrix = np.ascontiguousarray(kernel.reshape(rows, across * channels, filters).swapaxes(1, 2))
+    transposed = np.ascontiguousarray(
+        kernel.reshape(rows, across * channels, filters).swapaxes(1, 2)
+    )
     line, work = windows.sizes[1] * channels, work_of(dy, kernel)
     count = share_count(len(dy), work)
     args = (
-        count, dy.reshape(-1), len(dy), matrix, *windows.counts, line, windows.strides[0] * line,
-        windows.strides[1] * channels, windows.dilation[0] * line, out.reshape(-1),
+        count, code_of(PRODUCT, dy.dtype), dy.reshape(-1), len(dy), transposed, *windows.counts,
+        line, windows.strides[0] * line, windows.strides[1] * channels,
+        windows.dilation[0] * line, out.reshape(-1),
     )  # fmt: skip
     in_shares(spread_in_shares, count, lambda threads: args, work)

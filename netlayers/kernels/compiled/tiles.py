@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from netlayers.kernels.compiled import convolution
+from netlayers.kernels.compiled import convolution, matrix
 from netlayers.kernels.compiled.filtering import BY_KERNEL
 from netlayers.kernels.compiled.prefetch import LINE, compiled_prefetch
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from netlayers.kernels.compiled.filtering import Map
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: tile 88552b7ace22, transforms e2d18f10cc32,
-# filtering 7d4692aeaa10, convolution 92f8ccb005bb, workers 7288e169d825,
+# this file contains digests of their files: tile 88552b7ace22, matrix c07ca3eb5668,
+# transforms e2d18f10cc32, filtering 7d4692aeaa10, convolution 10f50b83de43, workers 7288e169d825,
 # prefetch 82fd26954b3f.
 
 KINDS = list(BY_KERNEL)
@@ -101,6 +101,7 @@ def convolve_tiles(
     share: int,
     thread: int,
     count: int,
+    code: int,
     x: Array,
     samples: int,
     images: Array,
@@ -125,6 +126,7 @@ def convolve_tiles(
         share: the share of the samples to compute.
         thread: whose memory to use.
         count: number of shares.
+        code: address of the code for the tiles, see ``matrix.py``.
         x: the input; without padding, ``images`` are empty and x itself takes their place.
         samples: number of samples.
         images: memory for a padded sample, (threads, size).
@@ -170,7 +172,7 @@ def convolve_tiles(
                 _fetch(given, line, (sample + 1) * size, size, done, number, parts)
                 _fetch(target, line, sample * out_size, out_size, done, number, parts)
                 _multiply(
-                    0, number, filters, width, 1, channels,
+                    code, number, filters, width, 1, channels,
                     (spread, p * v_pitch, channels, 1, place),
                     (kernel, p * channels * filters, filters, place),
                     (first, filters if p == brought else 0, 0),
@@ -194,13 +196,15 @@ def _copy_own(
     for i in range(above, high):
         for j in range(before, wide):
             source, target = at + i * row + j * filters, (i * wide + j) * filters
-            own[target : target + filters] = dy[source : source + filters]
+            for k in range(filters):  # a slice would compile NumPy's errors of shapes, for 2 s
+                own[target + k] = dy[source + k]
 
 
 def gradient_of_tiles(
     share: int,
     thread: int,
     count: int,
+    code: int,
     x: Array,
     samples: int,
     images: Array,
@@ -263,7 +267,7 @@ def gradient_of_tiles(
                 _fetch(given, line, (sample + 1) * dy_size, dy_size, done, number, parts)
                 matrix = p * channels * filters
                 _multiply(
-                    0, channels, filters, width, 1, number,
+                    code, channels, filters, width, 1, number,
                     (spread, p * v_pitch, 1, channels, place),
                     (gradients, p * m_pitch, filters, place),
                     (sums, matrix, filters),
@@ -308,9 +312,8 @@ def gather_kernel(u: Array, kernel: Array, along: int, tile: Tile) -> None:
 def compiled_tiles(compiled: Callable[..., Any]) -> None:
     """Compile the loops, after ``compiled_convolutions``."""
     module = globals()
-    module["_entries"] = declared()[0]
-    for name in ("_multiply", "_pad", "_rectify"):
-        module[name] = getattr(convolution, name)
+    module["_entries"], module["_multiply"] = declared()[0], matrix.multiply()
+    module["_pad"], module["_rectify"] = convolution._pad, convolution._rectify
     module["_fetch"] = compiled_prefetch(compiled)
     module["_BYTES"] = VECTORS * registers().size
     b, g, a = ([_stages(kernel, i) for kernel in KINDS] for i in range(3))

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels.compiled import convolution, tiles
+from netlayers.kernels.compiled.matrix import PRODUCT, code_of
 from netlayers.kernels.compiled.places import convolution_places
 from netlayers.kernels.compiled.tiles import KINDS, tile_of
 from netlayers.kernels.compiled.workers import gradient_share_count, in_shares, share_count
@@ -176,13 +177,13 @@ def convolve(
     firsts = np.zeros((2, filters), x.dtype)
     firsts[1] = 0 if bias is None else bias
 
-    work = work_of(out, kernel)
+    work, code = work_of(out, kernel), code_of(PRODUCT, x.dtype)
     count = share_count(len(x), work)
 
     def arguments(threads: int) -> tuple[Any, ...]:
         its = _Tiles(x, windows, tile, channels, filters, threads)
         return (
-            count, x.reshape(-1), len(x), *its.geometry, u, firsts, its.v, its.m, its.block,
+            count, code, x.reshape(-1), len(x), *its.geometry, u, firsts, its.v, its.m, its.block,
             out.reshape(-1), rectify,
         )  # fmt: skip
 
@@ -212,12 +213,13 @@ def convolve_kernel_gradient(
     size, work = tile.places * channels * filters, work_of(dy, out)
     count = gradient_share_count(len(x), work, size)
     totals = scratch("kernel gradients", (count, size), out.dtype)
+    code = code_of(PRODUCT, x.dtype)
 
     def arguments(threads: int) -> tuple[Any, ...]:
         its = _Tiles(x, windows, tile, channels, filters, threads)
         return (
-            count, x.reshape(-1), len(x), *its.geometry, dy.reshape(-1), filters, its.v, its.m,
-            its.block, totals,
+            count, code, x.reshape(-1), len(x), *its.geometry, dy.reshape(-1), filters, its.v,
+            its.m, its.block, totals,
         )  # fmt: skip
 
     in_shares(tiles.gradient_of_tiles_in_shares, count, arguments, work)

@@ -56,7 +56,7 @@ def use_kernels(name: str) -> None:
         except ImportError as error:
             raise ConfigurationError(
                 "use_kernels: 'numba' needs the package numba, 0.61 or later, which could not be "
-                f"imported ({error}). Install it with: pip install -U numba"
+                f"used ({error}). Install it with: pip install -U numba"
             ) from None
     # In one step, as other threads may compute; without an entry the class has NumPy's.
     kernels.__dict__ = {**compiled, "name": name}

@@ -296,6 +296,12 @@ def test_without_numba_a_message_says_what_to_install(in_use, monkeypatch, numba
 
 
 @needs_numba
+def test_numba_that_must_not_compile_is_refused():
+    done = run("import netlayers as nl; nl.use_kernels('numba')", NUMBA_DISABLE_JIT="1")
+    assert "could not be used (NUMBA_DISABLE_JIT is set" in done.stderr
+
+
+@needs_numba
 def test_numba_tells_long_types_apart():
     """Before 0.61 code for other arrays was called, if a type's key had more than 40 bytes."""
     import numba

@@ -38,13 +38,15 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
     A loop is compiled on its first call; the code is cached on disk if possible.
 
     Raises:
-        ImportError: numba is not installed, or is older than 0.61.
+        ImportError: numba is not installed, is older than 0.61, or must not compile.
     """
     numba = importlib.import_module("numba")
     if numba.version_info.short < (0, 61):
         # Before, code for other arrays may be called: a type's key of more than 40 bytes lost its
         # beginning (numba issue 9097).
         raise ImportError(f"version {numba.__version__} is older than 0.61")
+    if numba.config.DISABLE_JIT:
+        raise ImportError("NUMBA_DISABLE_JIT is set, so that it compiles nothing")
     declare()
 
     def compiled(function: Callable[..., Any], reassociate: bool = False) -> Callable[..., Any]:

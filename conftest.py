@@ -79,4 +79,5 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_collection_finish():
     """Leave what there is now, such as 20,000 tests, out of each later search for cycles."""
+    gc.collect()
     gc.freeze()

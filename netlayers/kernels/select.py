@@ -37,7 +37,8 @@ def use_kernels(name: str) -> None:
     use differences instead of the complex step.
 
     Raises:
-        ConfigurationError: ``name`` is unknown, or numba 0.61 or later is not installed.
+        ConfigurationError: ``name`` is unknown, or numba 0.61 or later is not installed, or its
+            compiler is disabled by ``NUMBA_DISABLE_JIT``.
 
     Example:
         >>> import netlayers as nl
@@ -56,7 +57,7 @@ def use_kernels(name: str) -> None:
         except ImportError as error:
             raise ConfigurationError(
                 "use_kernels: 'numba' needs the package numba, 0.61 or later, which could not be "
-                f"used ({error}). Install it with: pip install -U numba"
+                f"imported ({error}). Install it with: pip install -U numba"
             ) from None
     # In one step, as other threads may compute; without an entry the class has NumPy's.
     kernels.__dict__ = {**compiled, "name": name}

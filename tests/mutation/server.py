@@ -46,6 +46,7 @@ def pytest_runtestloop(session):
         items[item.nodeid] = [item]
         items.setdefault(item.nodeid.partition("::")[0], []).append(item)
     _import_all()
+    gc.unfreeze()  # conftest.py hides what there was after the collection of the tests
     functions = _functions()
     gc.collect()
     gc.freeze()
@@ -109,12 +110,14 @@ def swap(functions, path, old, new):
     pairs = changes(*sources)
     if not pairs:
         return False
+    swapped = False
     for was, becomes in pairs:
         if len(was.co_freevars) != len(becomes.co_freevars):
             return False
         for function in functions.get(_place(was), ()):
             function.__code__ = becomes
-    return True
+            swapped = True
+    return swapped
 
 
 def _answer(items, functions, request):

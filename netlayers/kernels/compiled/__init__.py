@@ -6,6 +6,7 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from netlayers.errors import ConfigurationError
 from netlayers.kernels.compiled import (
     convolution,
     depthwise,
@@ -38,15 +39,19 @@ def compiled_kernels() -> dict[str, Callable[..., Any]]:
     A loop is compiled on its first call; the code is cached on disk if possible.
 
     Raises:
-        ImportError: numba is not installed, is older than 0.61, or must not compile.
+        ImportError: numba is not installed, or is older than 0.61.
+        ConfigurationError: numba's compiler is disabled.
     """
     numba = importlib.import_module("numba")
     if numba.version_info.short < (0, 61):
-        # Before, code for other arrays may be called: a type's key of more than 40 bytes lost its
-        # beginning (numba issue 9097).
+        # Earlier versions may call code that was compiled for other types: the key of a type with
+        # more than 40 bytes lost its beginning (numba issue 9097).
         raise ImportError(f"version {numba.__version__} is older than 0.61")
     if numba.config.DISABLE_JIT:
-        raise ImportError("NUMBA_DISABLE_JIT is set, so that it compiles nothing")
+        raise ConfigurationError(
+            "use_kernels: 'numba' compiles kernels, but NUMBA_DISABLE_JIT is set. Unset it, or use "
+            "the kernels 'numpy'."
+        )
     declare()
 
     def compiled(function: Callable[..., Any], reassociate: bool = False) -> Callable[..., Any]:

@@ -1,9 +1,9 @@
 """Compiled functions that others call by their address.
 
-numba compiles a function that another one calls twice: for itself, and as a part of the other, and
-so once for each of these, and for those that call them. Code that takes a second or more, such as
-that of the tiles in ``tile.py``, is compiled once for its types; what calls it takes the address
-as an argument, since files of compiled code hold no addresses.
+Where one compiled function calls another, numba compiles the second for itself, again as a part of
+the first, and again as a part of each function that calls the first. Code that takes a second or
+more to compile, such as that of the tiles in ``tile.py``, is compiled once for its types; functions
+that call it take its address as an argument, since files of compiled code hold no addresses.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ def address_of(function: Any, args: tuple[Any, ...]) -> int:
 
 
 def call(context: Any, builder: Any, address: Any, args: tuple[Any, ...], values: Any) -> None:
-    """Write the call of such a function, which raises nothing, in LLVM's language.
+    """Write the call of such a function, which must raise nothing, as LLVM's instructions.
 
     Args:
-        context: numba's description of the processor.
-        builder: where to write.
+        context: numba's target context.
+        builder: llvmlite's builder of instructions.
         address: integer of 64 bits.
         args: types of the arguments.
         values: the arguments.
     """
     types: Any = importlib.import_module("numba").types
     tools: Any = importlib.import_module("numba.core.cgutils")
-    kind = context.call_conv.get_function_type(types.none, args)
-    slots = [tools.alloca_once(builder, k.pointee) for k in kind.args[:2]]
+    signature = context.call_conv.get_function_type(types.none, args)
+    slots = [tools.alloca_once(builder, k.pointee) for k in signature.args[:2]]
     values = context.get_arg_packer(args).as_arguments(builder, values)
-    builder.call(builder.inttoptr(address, kind.as_pointer()), [*slots, *values])
+    builder.call(builder.inttoptr(address, signature.as_pointer()), [*slots, *values])
 
 
 def pointer_to(dtype: Any) -> Any:

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlayers.kernels import convolution
-from netlayers.kernels.compiled import matrix, spreading
-from netlayers.kernels.compiled.matrix import LARGEST, PRODUCT, code_of
+from netlayers.kernels.compiled import spreading
+from netlayers.kernels.compiled.matrix import LARGEST, PRODUCT, code_of, compiled_matrix, multiply
 from netlayers.kernels.compiled.places import Places, convolution_places, gradient_places
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.compiled.workers import (
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from netlayers.kernels.windows import Windows
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: tile 88552b7ace22, matrix c07ca3eb5668,
+# this file contains digests of their files: tile 88552b7ace22, matrix 288754b6b11f,
 # workers 7288e169d825.
 
 
@@ -111,8 +111,8 @@ def convolve_share(
     """``out = first + Σ x kernel``, row by row; all arrays but the images are flat.
 
     A share of ``count`` is a part of the rows of windows of all samples. Each thread has a padded
-    image; without padding, they are empty and x itself takes their place. ``code`` is that of
-    ``matrix.py``: depthwise convolutions and maxima have other sums.
+    image; without padding, they are empty and x itself takes their place. ``code`` is the address
+    of the code for the tiles, see ``matrix.py``: depthwise convolutions and maxima have other sums.
     """
     rows, image, padded = windows.size, images[thread], -1
     size, out_size = x.size // max(1, samples), out.size // max(1, samples)
@@ -211,8 +211,8 @@ def compiled_convolutions(compiled: Callable[..., Any]) -> dict[str, Callable[..
         compiled: function that compiles another, see ``compiled_kernels``.
     """
     module = globals()
-    matrix.compiled_matrix(compiled)
-    module["_entries"], module["_multiply"] = declared()[0], matrix.multiply()
+    compiled_matrix(compiled)
+    module["_entries"], module["_multiply"] = declared()[0], multiply()
     module["_BYTES"] = VECTORS * registers().size
     for loop in (_pad, _rectify, convolve_share, kernel_gradient_share):
         module[loop.__name__] = compiled(loop)

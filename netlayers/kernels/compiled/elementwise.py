@@ -61,7 +61,7 @@ def _sum(
     right: Any = None if other is None else _part(share, count, other)
     for i in range(part.size):
         number = part[i] if x is None else left[i]
-        if other is not None:  # numba knows this of an argument only
+        if other is not None:  # left out if an argument is None
             number += right[i]
         part[i] = lowest if number <= lowest else number  # NaN stays NaN
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: recurrent 550847f8f7fd, functions 1a90f78161dc.
+# this file contains digests of their files: recurrent 50384c68b186, functions 1a90f78161dc.
 
 
 def gru_forward_share(
@@ -199,7 +199,7 @@ def gru_forward(
     if not recurrent.compiles(x):
         reference.gru_forward(x, w, b, u, b_h, gates, inner, h, absent, new)
         return None
-    rows, units, tile = x.shape[0] * x.shape[1], len(u), recurrent.tile_of(x.dtype)
+    rows, units, tile = x.shape[0] * x.shape[1], len(u), recurrent.width_and_code(x.dtype)
     absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
     w = recurrent.weights("w", w, rows)
     u_zr, u_g = (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains a digest of their file: recurrent 550847f8f7fd.
+# this file contains a digest of their file: recurrent 50384c68b186.
 
 
 def lstm_forward_share(
@@ -146,7 +146,7 @@ def lstm_forward(
     if not recurrent.compiles(x):
         reference.lstm_forward(x, w, b, u, gates, c, tanh_c, h, absent, new)
         return None
-    rows, tile = x.shape[0] * x.shape[1], recurrent.tile_of(x.dtype)
+    rows, tile = x.shape[0] * x.shape[1], recurrent.width_and_code(x.dtype)
     absent, b = recurrent.left_out(absent), recurrent.bias_of(b, w)
     factors = gate_factors(reference.GATES, len(u), u.dtype)
     w, u = recurrent.weights("w", w, rows), recurrent.weights("u", u, rows)

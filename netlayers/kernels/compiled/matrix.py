@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: calls 67bf2dd0d7ac, tile 88552b7ace22.
+# this file contains digests of their files: calls d18ddf1be818, tile 88552b7ace22.
 
 PRODUCT, BY_COLUMN, LARGEST = range(3)  # kinds of tiles
 
@@ -56,7 +56,7 @@ def _matrix(
 
 
 def compiled_matrix(compiled: Callable[..., Any]) -> None:
-    """Declare the functions for compiled code.
+    """Compile the function, and declare those that it calls.
 
     Args:
         compiled: function that compiles another, see ``compiled_kernels``.
@@ -102,8 +102,8 @@ def multiply() -> Any:
         args = _types(a[0])
 
         def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            # The address also stands for the kind, for which the code was compiled.
-            call(context, builder, given[0], (n, *args), given)
+            kind = context.get_constant(n, 0)  # is not read: the code is that for one kind
+            call(context, builder, given[0], (n, *args), [kind, *given[1:]])
             return context.get_dummy_value()
 
         return types.void(n, *args), write

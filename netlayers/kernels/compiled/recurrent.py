@@ -10,7 +10,7 @@ The loops of ``simple_rnn.py``, ``lstm.py`` and ``gru.py`` take:
 
 - ``start`` and ``stop``, the first sample of a share and that behind the last;
 - arrays as in ``netlayers/kernels/recurrent.py``, without entries for ``None``; ``absent`` (T, N);
-- weights as (panels, start, step, panel), see :func:`multiply`, and a ``tile``, its width and the
+- weights as (panels, start, step, panel), see :func:`_multiply`, and a ``tile``: its width, and the
   address of the code of :func:`_multiply`;
 - backward, what :func:`run_backward` gives: ``dz`` (slots, samples, columns) for a few steps;
   ``through`` (samples, H); ``zeros``; ``places`` (4, slots), which say where states, inputs and dz
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
 # this file contains digests of their files: functions 1a90f78161dc, tile 88552b7ace22,
-# calls 67bf2dd0d7ac.
+# calls d18ddf1be818.
 
 # The place of the only term of a product, see ``tile.py``.
 PLACES = np.zeros(1, np.int64)
@@ -207,7 +207,7 @@ def compiles(x: Array) -> bool:
 
 
 @functools.cache
-def tile_of(dtype: Any) -> tuple[int, int]:
+def width_and_code(dtype: Any) -> tuple[int, int]:
     """Return the columns of a tile, and the address of the code of :func:`_multiply`."""
     width = VECTORS * registers().size // dtype.itemsize
     return width, address_of(_multiply, _types(pointer_to(dtype)))
@@ -247,7 +247,7 @@ def _caller() -> Any:
 
 def weights(name: str, w: Array, rows: int, start: int = 0, stop: int | None = None) -> Any:
     """Return columns of w, for so many rows, as ``multiply`` takes them; in named memory."""
-    stop, width = w.shape[1] if stop is None else stop, tile_of(w.dtype)[0]
+    stop, width = w.shape[1] if stop is None else stop, width_and_code(w.dtype)[0]
     if rows < _MANY:
         return w.reshape(-1), start, w.shape[1], width
     panels = scratch(f"recurrent {name}", (-(-(stop - start) // width), len(w), width), w.dtype)
@@ -257,7 +257,7 @@ def weights(name: str, w: Array, rows: int, start: int = 0, stop: int | None = N
 
 def transposed(name: str, w: Array, start: int = 0, stop: int | None = None) -> Any:
     """Return wᵀ with columns of w as terms, as ``multiply`` takes it; in named memory."""
-    stop, width = w.shape[1] if stop is None else stop, tile_of(w.dtype)[0]
+    stop, width = w.shape[1] if stop is None else stop, width_and_code(w.dtype)[0]
     panels = scratch(f"recurrent {name}", (-(-len(w) // width), stop - start, width), w.dtype)
     pack_transposed(w, start, panels)
     return panels.reshape(-1), 0, width, (stop - start) * width
@@ -318,7 +318,7 @@ def run_backward(
         d_w_row, d_u_row, d_b_row = parts(row)
         d_b_row.fill(0)
         places.fill(0)
-        loop(share, d_w_row, d_u_row, d_b_row, dz, through, zeros, places, tile_of(x.dtype))
+        loop(share, d_w_row, d_u_row, d_b_row, dz, through, zeros, places, width_and_code(x.dtype))
 
     run(compute, shares)
     found = [parts(row) for row in sums]

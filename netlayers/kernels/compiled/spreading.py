@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlayers.kernels.compiled import matrix
-from netlayers.kernels.compiled.matrix import PRODUCT, code_of
+from netlayers.kernels.compiled.matrix import PRODUCT, code_of, multiply
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.compiled.workers import in_shares, share_count, task_of, together
 from netlayers.kernels.convolution import work_of
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
     from netlayers.kernels.windows import Windows
 
-# Compiled with the functions of tile 88552b7ace22, matrix c07ca3eb5668, workers 7288e169d825.
+# Compiled with the functions of tile 88552b7ace22, matrix 288754b6b11f, workers 7288e169d825.
 
 # Set by :func:`compiled_spreading`.
 _entries: Any = None
@@ -107,7 +106,7 @@ def spread_in_shares(mail: Array, count: int, args: Any) -> int:
 def compiled_spreading(compiled: Callable[..., Any]) -> None:
     """Compile the loop."""
     module = globals()
-    module["_entries"], module["_multiply"] = declared()[0], matrix.multiply()
+    module["_entries"], module["_multiply"] = declared()[0], multiply()
     module["_BYTES"] = VECTORS * registers().size
     module["spread_share"] = compiled(spread_share)
     module["_task"] = task_of(spread_share)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from netlayers.kernels.compiled import convolution, matrix
+from netlayers.kernels.compiled import convolution
 from netlayers.kernels.compiled.filtering import BY_KERNEL
+from netlayers.kernels.compiled.matrix import multiply
 from netlayers.kernels.compiled.prefetch import LINE, compiled_prefetch
 from netlayers.kernels.compiled.tile import VECTORS, declared, registers
 from netlayers.kernels.compiled.transforms import transform
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from netlayers.kernels.compiled.filtering import Map
 
 # numba caches compiled code until its file changes, regardless of changes in called functions. So
-# this file contains digests of their files: tile 88552b7ace22, matrix c07ca3eb5668,
-# transforms e2d18f10cc32, filtering 7d4692aeaa10, convolution 10f50b83de43, workers 7288e169d825,
+# this file contains digests of their files: tile 88552b7ace22, matrix 288754b6b11f,
+# transforms e2d18f10cc32, filtering 7d4692aeaa10, convolution 53957937743e, workers 7288e169d825,
 # prefetch 82fd26954b3f.
 
 KINDS = list(BY_KERNEL)
@@ -196,7 +197,7 @@ def _copy_own(
     for i in range(above, high):
         for j in range(before, wide):
             source, target = at + i * row + j * filters, (i * wide + j) * filters
-            for k in range(filters):  # a slice would compile NumPy's errors of shapes, for 2 s
+            for k in range(filters):  # to a slice, numba would compile 2 s longer
                 own[target + k] = dy[source + k]
 
 
@@ -312,7 +313,7 @@ def gather_kernel(u: Array, kernel: Array, along: int, tile: Tile) -> None:
 def compiled_tiles(compiled: Callable[..., Any]) -> None:
     """Compile the loops, after ``compiled_convolutions``."""
     module = globals()
-    module["_entries"], module["_multiply"] = declared()[0], matrix.multiply()
+    module["_entries"], module["_multiply"] = declared()[0], multiply()
     module["_pad"], module["_rectify"] = convolution._pad, convolution._rectify
     module["_fetch"] = compiled_prefetch(compiled)
     module["_BYTES"] = VECTORS * registers().size

@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from netlayers._typing import Array
 
 
-def check_parameters(optimizer: Any, method: str, parameters: Any) -> None:
-    """Raise an error if these are not the parameters of a model."""
-    if not hasattr(parameters, "segments"):
-        raise ConfigurationError(
-            f"{type(optimizer).__name__}: {method}() takes model.parameters, got a "
-            f"{type(parameters).__name__}. For plain arrays use scipy.optimize, or layers."
-        )
-
-
 def variables(optimizer: Any) -> list[Array]:
     """Return the number of updates and the learning rate, then the state vectors, as views.
 

@@ -320,7 +320,6 @@ class Optimizer(Configurable):
 
     def finalize_variable_values(self, parameters: Parameters) -> None:
         """Replace ``parameters`` by their averages (``use_ema``); ``fit`` calls this at its end."""
-        applying.check_parameters(self, "finalize_variable_values", parameters)
         average = self.state.get("average")
         if average is not None:
             for _, at, own in parameters.runs(lambda p: None):
@@ -333,7 +332,11 @@ class Optimizer(Configurable):
         """
         if self._parameters is parameters and self._segments is parameters.segments:
             return
-        applying.check_parameters(self, "step", parameters)
+        if not hasattr(parameters, "segments"):
+            raise ConfigurationError(
+                f"{type(self).__name__}: step() takes model.parameters, got a "
+                f"{type(parameters).__name__}. For plain arrays use scipy.optimize, or layers."
+            )
         size, dtype = parameters.size, parameters.dtype
         check_epsilon(self, dtype)
         fits = all(v.size == size and v.dtype == dtype for v in self.state.values())

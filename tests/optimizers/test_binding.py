@@ -92,8 +92,6 @@ def test_a_step_takes_parameters():
     for wrong in ([np.ones(2)], np.ones(2), {"kernel": np.ones(2)}, 3):
         with pytest.raises(ConfigurationError, match=r"SGD: step\(\) takes model.parameters, got"):
             opt.SGD().step(wrong)
-        with pytest.raises(ConfigurationError, match=r"values\(\) takes model.parameters, got"):
-            opt.SGD(use_ema=True).finalize_variable_values(wrong)
     optimizer = opt.SGD(momentum=0.5)
     optimizer.step(dense().parameters)
     with pytest.raises(ConfigurationError, match="holds the state of other weights"):
